@@ -1,0 +1,2 @@
+//! The toolkit.
+fn main() {}
