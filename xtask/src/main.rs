@@ -1,2 +1,4 @@
 //! The toolkit.
+mod secrets;
+mod tool;
 fn main() {}

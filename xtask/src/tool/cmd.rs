@@ -1,0 +1,254 @@
+//! One way to run a program: say what runs, look at its status, and name it in the error.
+//!
+//! A child leads its own process group, and the group ends when the future that waits for it is dropped: Ctrl-C, a failed
+//! step beside it or a lost lease leave no compiler running.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::process::{ExitStatus, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+use camino::Utf8PathBuf;
+use rustix::process::{Pid, Signal, kill_process_group};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::secrets::Redactor;
+
+/// Lines of a failed program's output that its error repeats.
+const TAIL: usize = 25;
+
+/// A program to run. Arguments are never secret; secrets go through [`Cmd::secret`], into its environment.
+pub struct Cmd {
+    program: String,
+    args: Vec<String>,
+    dir: Option<Utf8PathBuf>,
+    env: Vec<(String, OsString)>,
+    user: Option<(u32, u32)>,
+    redactor: Redactor,
+}
+
+impl Cmd {
+    /// A program by its name on the `PATH` or by its path.
+    pub fn new(program: impl Into<String>) -> Self {
+        Self {
+            program: program.into(),
+            args: Vec::new(),
+            dir: None,
+            env: Vec::new(),
+            user: None,
+            redactor: Redactor::default(),
+        }
+    }
+
+    /// One more argument.
+    pub fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// More arguments.
+    pub fn args<A: Into<String>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// The folder it runs in.
+    pub fn dir(mut self, dir: impl Into<Utf8PathBuf>) -> Self {
+        self.dir = Some(dir.into());
+        self
+    }
+
+    /// A variable of its environment.
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<OsString>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// A secret variable of its environment, masked in all that the program says.
+    pub fn secret(mut self, name: impl Into<String>, value: &SecretString) -> Self {
+        self.redactor.learn_value(value);
+        self.env.push((name.into(), value.expose_secret().into()));
+        self
+    }
+
+    /// The user and group it runs as; takes root.
+    pub fn user(mut self, uid: u32, gid: u32) -> Self {
+        self.user = Some((uid, gid));
+        self
+    }
+
+    /// Masks what this redactor knows in the program's output, too.
+    pub fn redactor(mut self, redactor: &Redactor) -> Self {
+        self.redactor = redactor.clone();
+        self
+    }
+
+    /// Runs it to its end. Fails, with the tail of its output, when it does.
+    pub async fn run(&self) -> Result<()> {
+        self.run_lines(|_| {}).await
+    }
+
+    /// Runs it to its end and hands each line of its output, both streams, to `on_line` as it comes. A carriage return
+    /// ends a line too, as progress bars use it.
+    pub async fn run_lines(&self, mut on_line: impl FnMut(&str)) -> Result<()> {
+        let mut running = self.spawn(Stdio::piped())?;
+        let stdout = running.child.stdout.take().map(BufReader::new);
+        let stderr = running.child.stderr.take().map(BufReader::new);
+        let mut tail = VecDeque::with_capacity(TAIL);
+        let mut keep = |line: &str| {
+            let line = self.redactor.redact(line);
+            if tail.len() == TAIL {
+                tail.pop_front();
+            }
+            on_line(&line);
+            tail.push_back(line.into_owned());
+        };
+        let (mut out, mut err) = (Lines::new(stdout), Lines::new(stderr));
+        loop {
+            tokio::select! {
+                line = out.next(), if !out.ended => { if let Some(line) = line? { keep(&line) } }
+                line = err.next(), if !err.ended => { if let Some(line) = line? { keep(&line) } }
+                else => break,
+            }
+        }
+        let status = running.wait().await.with_context(|| format!("wait for `{self}`"))?;
+        self.check(status, tail.make_contiguous())
+    }
+
+    /// Runs it to its end and returns its standard output without the last line break.
+    pub async fn capture(&self) -> Result<String> {
+        let (status, stdout, stderr) = self.output().await?;
+        let tail: Vec<String> = stderr.lines().map(str::to_owned).collect();
+        self.check(status, &tail[tail.len().saturating_sub(TAIL)..])?;
+        Ok(stdout.trim_end_matches('\n').to_owned())
+    }
+
+    /// Runs it to its end and tells whether it succeeded. Fails only when it cannot be started.
+    pub async fn succeeds(&self) -> Result<bool> {
+        Ok(self.output().await?.0.success())
+    }
+
+    async fn output(&self) -> Result<(ExitStatus, String, String)> {
+        let mut running = self.spawn(Stdio::piped())?;
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let (out, err) = (running.child.stdout.take(), running.child.stderr.take());
+        let (read_out, read_err) = tokio::join!(read_all(out, &mut stdout), read_all(err, &mut stderr));
+        read_out.and(read_err).with_context(|| format!("read the output of `{self}`"))?;
+        let status = running.wait().await.with_context(|| format!("wait for `{self}`"))?;
+        let text = |bytes: Vec<u8>| self.redactor.redact(&String::from_utf8_lossy(&bytes)).into_owned();
+        // Standard output is data for the caller, who redacts what it shows of it.
+        Ok((status, String::from_utf8_lossy(&stdout).into_owned(), text(stderr)))
+    }
+
+    fn spawn(&self, output: Stdio) -> Result<Running> {
+        let mut command = Command::new(&self.program);
+        command.args(&self.args).envs(self.env.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::null()).stdout(output).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
+        if let Some(dir) = &self.dir {
+            command.current_dir(dir);
+        }
+        if let Some((uid, gid)) = self.user {
+            command.uid(uid).gid(gid);
+        }
+        let child = command.spawn().with_context(|| match &self.dir {
+            Some(dir) => format!("start `{self}` in {dir}"),
+            None => format!("start `{self}`"),
+        })?;
+        let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        Ok(Running { child, group })
+    }
+
+    fn check(&self, status: ExitStatus, tail: &[String]) -> Result<()> {
+        if status.success() {
+            return Ok(());
+        }
+        let tail = tail.join("\n");
+        if tail.trim().is_empty() {
+            bail!("`{self}` failed: {status}, and it said nothing");
+        }
+        bail!("`{self}` failed: {status}. It said:\n{tail}")
+    }
+}
+
+/// The command line as a person would type it.
+impl std::fmt::Display for Cmd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.program)?;
+        for arg in &self.args {
+            if arg.is_empty() || arg.contains(|c: char| c.is_whitespace() || "'\"$*;&|<>()".contains(c)) {
+                write!(f, " '{}'", arg.replace('\'', r"'\''"))?;
+            } else {
+                write!(f, " {arg}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Running {
+    child: Child,
+    group: Option<Pid>,
+}
+
+impl Running {
+    async fn wait(&mut self) -> std::io::Result<ExitStatus> {
+        let status = self.child.wait().await?;
+        self.group = None;
+        Ok(status)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(group) = self.group {
+            // Nothing can be done about a group that is already gone.
+            drop(kill_process_group(group, Signal::TERM));
+        }
+    }
+}
+
+struct Lines<R> {
+    reader: Option<R>,
+    pending: Vec<u8>,
+    ended: bool,
+}
+
+impl<R: AsyncRead + Unpin> Lines<BufReader<R>> {
+    fn new(reader: Option<BufReader<R>>) -> Self {
+        Self { ended: reader.is_none(), reader, pending: Vec::new() }
+    }
+
+    /// Safe to drop between two polls: what was read stays in `pending`.
+    async fn next(&mut self) -> Result<Option<String>> {
+        let Some(reader) = &mut self.reader else { return Ok(None) };
+        loop {
+            let available = reader.fill_buf().await?;
+            if available.is_empty() {
+                self.ended = true;
+                let rest = std::mem::take(&mut self.pending);
+                return Ok((!rest.is_empty()).then(|| String::from_utf8_lossy(&rest).into_owned()));
+            }
+            if let Some(end) = available.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+                self.pending.extend_from_slice(&available[..end]);
+                reader.consume(end + 1);
+                let line = std::mem::take(&mut self.pending);
+                if line.is_empty() {
+                    continue;
+                }
+                return Ok(Some(String::from_utf8_lossy(&line).into_owned()));
+            }
+            let length = available.len();
+            self.pending.extend_from_slice(available);
+            reader.consume(length);
+        }
+    }
+}
+
+async fn read_all(stream: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>) -> std::io::Result<()> {
+    if let Some(mut stream) = stream {
+        tokio::io::AsyncReadExt::read_to_end(&mut stream, into).await?;
+    }
+    Ok(())
+}
