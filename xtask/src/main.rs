@@ -1,4 +1,128 @@
-//! The toolkit.
+//! `cargo xtask`: takes a commit of this repository to a running, verified, reversible deployment.
+
+mod check;
+mod cli;
+mod config;
+mod memory;
+mod place;
+mod release;
+mod remote;
+mod render;
+mod report;
 mod secrets;
+mod story;
+mod supervisor;
 mod tool;
-fn main() {}
+
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
+
+use crate::cli::{Cli, Command, EnvironmentArg, Lock};
+use crate::config::Config;
+use crate::report::{Audience, Report};
+use crate::secrets::Redactor;
+use crate::story::deploy::{Deployed, How};
+use crate::story::{Env, Failure, bench, deploy, doctor, operate, rollback, setup, test};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.kind() == ErrorKind::DisplayVersion => return print_version(),
+        Err(error) => error.exit(),
+    };
+    let is_set = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty() && value != "false");
+    let audience = Audience::detect(cli.json, is_set("CI"), is_set("GITHUB_ACTIONS"));
+    let report = Report::new(audience, !is_set("NO_COLOR"), Redactor::default());
+    match run(cli.command, audience, &report) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let code = failure.exit_code();
+            let place = failure.place();
+            if let Some(error) = failure.into_error() {
+                report.error(&error, place.as_ref().map(|(file, line, column)| (file.as_str(), *line, *column)));
+            }
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn run(command: Command, audience: Audience, report: &Report) -> Result<(), Failure> {
+    match command {
+        // These two are processes of their own and know no deploy.yaml.
+        Command::Supervise(args) => return Ok(supervisor::supervise(args)?),
+        Command::SuperviseExec(args) => match supervisor::exec(args)? {},
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "xtask", &mut std::io::stdout());
+            return Ok(());
+        }
+        _ => {}
+    }
+    // The only provider that is compiled in; it can be installed only once, and this is the one place that does.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
+    runtime.block_on(dispatch(command, audience, report))
+}
+
+async fn dispatch(command: Command, audience: Audience, report: &Report) -> Result<(), Failure> {
+    let config = Config::load(&story::find_root().map_err(Failure::Usage)?)?;
+    let find = |arg: &EnvironmentArg| Env::find(&config, &arg.environment, report);
+    match command {
+        Command::Deploy { environment, dry_run: true, .. } => deploy::dry_run(&find(&environment)?).await,
+        Command::Deploy { environment, dry_run: false, resume, message } => {
+            let env = find(&environment)?;
+            let deployed = deploy::deploy(&env, &How { resume, message }).await?;
+            summarize(&env, &deployed);
+            Ok(())
+        }
+        Command::Rollback { environment, to, dry_run } => {
+            let env = find(&environment)?;
+            if let Some(release) = rollback::rollback(&env, to.as_deref(), dry_run).await? {
+                summarize(&env, &Deployed::Live(release));
+            }
+            Ok(())
+        }
+        Command::Status { environment } => operate::status(&find(&environment)?).await,
+        Command::History { environment, lines } => operate::history(&find(&environment)?, lines),
+        Command::Logs { environment, lines, follow } => operate::logs(&find(&environment)?, lines, follow).await,
+        Command::Stop { environment } => operate::stop(&find(&environment)?).await,
+        Command::Lock(Lock::Status { environment }) => operate::lock_status(&find(&environment)?),
+        Command::Lock(Lock::Break { environment, yes }) => operate::lock_break(&find(&environment)?, yes, audience),
+        Command::Render { check } => render::render(&config, check, report).await,
+        Command::Doctor { environment } => doctor::doctor(&find(&environment)?).await,
+        Command::Setup { tests, dry_run } => {
+            let environment = EnvironmentArg { environment: "local".to_owned() };
+            setup::setup(&find(&environment)?, tests, dry_run).await
+        }
+        Command::Test { only } => test::test(&config, &only, report).await,
+        Command::Bench { only } => bench::bench(&config, &only, report).await,
+        Command::Supervise(_) | Command::SuperviseExec(_) | Command::Completions { .. } => Ok(()),
+    }
+}
+
+fn summarize(env: &Env<'_>, deployed: &Deployed) {
+    let (label, release) = match deployed {
+        Deployed::Live(release) => ("live", release),
+        Deployed::Unchanged(release) => ("unchanged", release),
+    };
+    let mut rows = vec![(label, format!("{}   {}   {}", release.address, release.version, env.report.elapsed()))];
+    for (feature, why) in &release.features_off {
+        rows.push(("off", format!("{feature}: {why}")));
+    }
+    rows.extend(env.place.hints());
+    if let Some(version) = env.undo() {
+        rows.push(("undo", format!("cargo xtask rollback {}     ({version} is kept)", env.name)));
+    }
+    env.report.summary(&rows);
+}
+
+/// The toolkit is run from a checkout, so the commit is asked for, not compiled in: it would be built anew for each.
+fn print_version() -> ExitCode {
+    let commit = std::process::Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output();
+    let commit = commit.ok().filter(|output| output.status.success());
+    let commit = commit.map(|output| format!(" ({})", String::from_utf8_lossy(&output.stdout).trim()));
+    println!("xtask {}{}", env!("CARGO_PKG_VERSION"), commit.unwrap_or_default());
+    ExitCode::SUCCESS
+}

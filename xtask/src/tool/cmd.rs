@@ -25,6 +25,7 @@ pub struct Cmd {
     args: Vec<String>,
     dir: Option<Utf8PathBuf>,
     env: Vec<(String, OsString)>,
+    removed: Vec<String>,
     user: Option<(u32, u32)>,
     redactor: Redactor,
 }
@@ -37,6 +38,7 @@ impl Cmd {
             args: Vec::new(),
             dir: None,
             env: Vec::new(),
+            removed: Vec::new(),
             user: None,
             redactor: Redactor::default(),
         }
@@ -63,6 +65,12 @@ impl Cmd {
     /// A variable of its environment.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<OsString>) -> Self {
         self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Variables that it does not inherit.
+    pub fn without_env(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.removed.extend(names);
         self
     }
 
@@ -93,17 +101,27 @@ impl Cmd {
     /// Runs it to its end and hands each line of its output, both streams, to `on_line` as it comes. A carriage return
     /// ends a line too, as progress bars use it.
     pub async fn run_lines(&self, mut on_line: impl FnMut(&str)) -> Result<()> {
+        self.run_lines_if(|line| {
+            on_line(line);
+            true
+        })
+        .await
+    }
+
+    /// The same; only lines for which `on_line` says so belong to the tail that an error repeats.
+    pub async fn run_lines_if(&self, mut on_line: impl FnMut(&str) -> bool) -> Result<()> {
         let mut running = self.spawn(Stdio::piped())?;
         let stdout = running.child.stdout.take().map(BufReader::new);
         let stderr = running.child.stderr.take().map(BufReader::new);
-        let mut tail = VecDeque::with_capacity(TAIL);
+        let mut tail = VecDeque::with_capacity(TAIL + 1);
         let mut keep = |line: &str| {
             let line = self.redactor.redact(line);
-            if tail.len() == TAIL {
+            if on_line(&line) {
+                tail.push_back(line.into_owned());
+            }
+            if tail.len() > TAIL {
                 tail.pop_front();
             }
-            on_line(&line);
-            tail.push_back(line.into_owned());
         };
         let (mut out, mut err) = (Lines::new(stdout), Lines::new(stderr));
         loop {
@@ -144,6 +162,9 @@ impl Cmd {
 
     fn spawn(&self, output: Stdio) -> Result<Running> {
         let mut command = Command::new(&self.program);
+        for name in &self.removed {
+            command.env_remove(name);
+        }
         command.args(&self.args).envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(output).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
         if let Some(dir) = &self.dir {

@@ -1,0 +1,255 @@
+//! Every command and flag. The doc comments are the help.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// Takes a commit of this repository to a running, verified, reversible deployment.
+#[derive(Parser, Debug)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    version,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "Examples:
+  cargo xtask deploy              build, start, verify, on this machine
+  cargo xtask status              what serves now
+  cargo xtask rollback            back to the release before
+  cargo xtask deploy --dry-run    what would happen
+
+Exit codes:
+  0 done            1 failed               2 wrong usage or configuration
+  10 changes are pending                   20 somebody else deploys this environment
+  21 refused        30 unhealthy, the previous release serves again
+                    31 unhealthy, and nothing serves"
+)]
+pub struct Cli {
+    /// Say everything as events, one JSON object a line, on standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Build the service, start it beside the one that serves, verify it, and let it take over
+    #[command(after_help = "Examples:
+  cargo xtask deploy
+  cargo xtask deploy local --dry-run
+  cargo xtask deploy local --resume     go on after a crash or Ctrl-C
+
+A tree with uncommitted changes deploys to `local` too, under a version that says so.")]
+    Deploy {
+        #[command(flatten)]
+        environment: EnvironmentArg,
+        /// Say what would happen and change nothing
+        #[arg(long, conflicts_with = "resume")]
+        dry_run: bool,
+        /// Go on with a deploy that was cut short; what it had finished is not done again
+        #[arg(long)]
+        resume: bool,
+        /// A note for whoever finds the environment locked meanwhile
+        #[arg(long, short)]
+        message: Option<String>,
+    },
+
+    /// Bring an earlier release back
+    #[command(after_help = "Examples:
+  cargo xtask rollback                     to the release before this one
+  cargo xtask rollback local --to 3f9c2d   to the newest release whose version begins so
+  cargo xtask history                      what there is to go back to
+
+Refused (exit code 21) when a migration marked `-- irreversible` lies between.")]
+    Rollback {
+        #[command(flatten)]
+        environment: EnvironmentArg,
+        /// Version to go back to, or its beginning
+        #[arg(long, value_name = "VERSION")]
+        to: Option<String>,
+        /// Say what would happen and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+
+    /// Show what serves, since when, and how it is
+    #[command(after_help = "Examples:
+  cargo xtask status
+  cargo xtask status local --json")]
+    Status {
+        #[command(flatten)]
+        environment: EnvironmentArg,
+    },
+
+    /// List every deploy and rollback, newest first
+    #[command(after_help = "Examples:
+  cargo xtask history
+  cargo xtask history local --json | head -1")]
+    History {
+        #[command(flatten)]
+        environment: EnvironmentArg,
+        /// At most this many
+        #[arg(long, short = 'n', default_value_t = 20, value_name = "COUNT")]
+        lines: usize,
+    },
+
+    /// Show the end of the service's log
+    #[command(after_help = "Examples:
+  cargo xtask logs
+  cargo xtask logs local -n 200 --follow")]
+    Logs {
+        #[command(flatten)]
+        environment: EnvironmentArg,
+        /// Lines to show
+        #[arg(long, short = 'n', default_value_t = 50, value_name = "COUNT")]
+        lines: usize,
+        /// Go on with new lines as they come, until Ctrl-C
+        #[arg(long, short)]
+        follow: bool,
+    },
+
+    /// Stop the service and its database; all data is kept
+    #[command(after_help = "Examples:
+  cargo xtask stop
+  cargo xtask deploy      starts it again")]
+    Stop {
+        #[command(flatten)]
+        environment: EnvironmentArg,
+    },
+
+    /// Who may deploy now
+    #[command(subcommand, after_help = "Examples:
+  cargo xtask lock status
+  cargo xtask lock break local --yes")]
+    Lock(Lock),
+
+    /// Write the files that come from the settings table and the templates
+    #[command(after_help = "Examples:
+  cargo xtask render
+  cargo xtask render --check      in CI: fails, with a diff, when a file is not up to date")]
+    Render {
+        /// Change nothing; fail with a diff when a file is not what it should be
+        #[arg(long)]
+        check: bool,
+    },
+
+    /// Check this machine: programs, versions, disk, ports; say the next command to type
+    #[command(after_help = "Examples:
+  cargo xtask doctor
+  cargo xtask doctor local --json")]
+    Doctor {
+        #[command(flatten)]
+        environment: EnvironmentArg,
+    },
+
+    /// Install what is missing, where that takes no decision; otherwise say the commands
+    #[command(after_help = "Examples:
+  cargo xtask setup
+  cargo xtask setup --tests       also what `cargo xtask test` needs
+  cargo xtask setup --dry-run")]
+    Setup {
+        /// Also what the tests need
+        #[arg(long)]
+        tests: bool,
+        /// Say what would be installed and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+
+    /// Run everything that is tested
+    #[command(after_help = "Examples:
+  cargo xtask test
+  cargo xtask test --only format --only lint
+  CI=true cargo xtask test        what cannot run here is a failure, not a skip")]
+    Test {
+        /// Only this suite; may be repeated
+        #[arg(long, value_name = "SUITE")]
+        only: Vec<crate::story::test::Suite>,
+    },
+
+    /// Measure the toolkit, as ratios against a reference that runs beside it
+    #[command(after_help = "Examples:
+  cargo xtask bench
+  cargo xtask bench --only help --only no-op")]
+    Bench {
+        /// Only this measurement; may be repeated
+        #[arg(long, value_name = "NAME")]
+        only: Vec<crate::story::bench::Measurement>,
+    },
+
+    /// Print the completions of a shell
+    #[command(after_help = "Examples:
+  cargo xtask completions bash > ~/.local/share/bash-completion/completions/xtask")]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+
+    /// The process that owns the local target's listening socket
+    #[command(hide = true)]
+    Supervise {
+        /// The environment's folder
+        folder: Utf8PathBuf,
+        /// Where it listens
+        listen: std::net::SocketAddr,
+    },
+
+    /// Becomes a service's program, with its listening socket
+    #[command(hide = true)]
+    SuperviseExec {
+        /// The program and its arguments
+        #[arg(last = true, required = true)]
+        command: Vec<std::ffi::OsString>,
+    },
+}
+
+/// `lock …`
+#[derive(Subcommand, Debug)]
+pub enum Lock {
+    /// Show who deploys this environment now
+    Status {
+        #[command(flatten)]
+        environment: EnvironmentArg,
+    },
+    /// Take the lease away from its holder, who stops at its next step
+    Break {
+        #[command(flatten)]
+        environment: EnvironmentArg,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+/// The environment a command is about.
+#[derive(Args, Debug)]
+pub struct EnvironmentArg {
+    /// An environment of deploy.yaml
+    #[arg(default_value = "local", value_name = "ENV")]
+    pub environment: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        for command in Cli::command().get_subcommands().filter(|command| !command.is_hide_set()) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains(&format!("cargo xtask {}", command.get_name())), "{}", command.get_name());
+        }
+    }
+}

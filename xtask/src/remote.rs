@@ -1,0 +1,3 @@
+//! One remote system each: calls and answers, no policy.
+
+pub mod service;

@@ -1,0 +1,178 @@
+//! The deployed service, as it speaks of itself: `GET` of its readiness path answers 200 or 503 and JSON with `status`
+//! (`ready` or `unready`), `version`, optionally `checks` and `features`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde::Deserialize;
+
+/// One question takes at most this long.
+const ONE_QUESTION: Duration = Duration::from_secs(5);
+
+/// A readiness answer is small; more than this is not one.
+const LONGEST_ANSWER: usize = 64 * 1024;
+
+/// What the service answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It is ready, in this version.
+    Ready(Readiness),
+    /// It answers, and is not ready.
+    Unready(String),
+    /// It answers something that is no readiness.
+    NotUnderstood(String),
+    /// No answer.
+    Unreachable(String),
+}
+
+/// A readiness answer.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Readiness {
+    status: String,
+    /// The version that answers.
+    pub version: String,
+    #[serde(default)]
+    checks: Vec<Check>,
+    #[serde(default)]
+    features: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+struct Check {
+    name: String,
+    status: String,
+    detail: Option<String>,
+}
+
+impl Readiness {
+    /// Features that are off, each with why.
+    pub fn features_off(&self) -> Vec<(String, String)> {
+        let off = |(name, state): (&String, &String)| {
+            let why = state.strip_prefix("off")?;
+            Some((name.clone(), why.trim_start_matches(':').trim().to_owned()))
+        };
+        self.features.iter().filter_map(off).collect()
+    }
+
+    fn what_is_wrong(&self) -> String {
+        let mut text = format!("version {} says {}", self.version, self.status);
+        for check in self.checks.iter().filter(|check| check.status != "ok") {
+            let detail = check.detail.as_deref().unwrap_or(&check.status);
+            write!(text, "; {}: {detail}", check.name).expect("writing to a String cannot fail");
+        }
+        text
+    }
+}
+
+/// Asks a service on this machine or elsewhere for its readiness.
+#[derive(Clone)]
+pub struct Service {
+    client: reqwest::Client,
+    url: String,
+}
+
+impl Service {
+    /// The service whose readiness is at this URL.
+    pub fn new(url: String) -> Result<Self> {
+        // A proxy between the gate and the service would answer in the service's place, and a kept connection would ask
+        // only the version that it was opened to.
+        let builder = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(ONE_QUESTION);
+        let client = builder.build().context("set up the client for the readiness question")?;
+        Ok(Self { client, url })
+    }
+
+    /// One question. Never fails: no answer is an answer too.
+    pub async fn ask(&self) -> Answer {
+        let mut response = match self.client.get(&self.url).send().await {
+            Ok(response) => response,
+            Err(error) => return Answer::Unreachable(innermost(&error)),
+        };
+        let status = response.status();
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() <= LONGEST_ANSWER => body.extend_from_slice(&chunk),
+                Ok(Some(_)) => return Answer::NotUnderstood(format!("{} answered more than 64 KiB", self.url)),
+                Ok(None) => break,
+                Err(error) => return Answer::Unreachable(innermost(&error)),
+            }
+        }
+        match serde_json::from_slice::<Readiness>(&body) {
+            Ok(readiness) if status.is_success() && readiness.status == "ready" => Answer::Ready(readiness),
+            Ok(readiness) => Answer::Unready(readiness.what_is_wrong()),
+            Err(_) => {
+                let text = String::from_utf8_lossy(&body);
+                let start: String = text.chars().take(200).collect();
+                Answer::NotUnderstood(format!("{} answered {status} and no readiness: {start:?}", self.url))
+            }
+        }
+    }
+}
+
+impl Answer {
+    /// One line for people.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Ready(readiness) => format!("version {} is ready", readiness.version),
+            Self::Unready(why) | Self::NotUnderstood(why) => why.clone(),
+            Self::Unreachable(why) => format!("no answer: {why}"),
+        }
+    }
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    async fn answer_to(response: &'static str) -> Answer {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/ready", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 1024];
+            assert!(stream.read(&mut request).await.unwrap() > 0);
+            stream.write_all(response.as_bytes()).await.unwrap();
+        });
+        let answer = Service::new(url).unwrap().ask().await;
+        server.await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_ready_service_tells_its_version_and_what_is_off() {
+        let body = r#"{"status":"ready","version":"abc","features":{"ocr":"off: no tesseract","video":"on"}}"#;
+        let response: &'static str = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).leak();
+        let Answer::Ready(readiness) = answer_to(response).await else { panic!("not ready") };
+        assert_eq!(readiness.version, "abc");
+        assert_eq!(readiness.features_off(), [("ocr".to_owned(), "no tesseract".to_owned())]);
+    }
+
+    #[tokio::test]
+    async fn ready_by_status_code_alone_or_by_word_alone_is_not_ready() {
+        let unready = "HTTP/1.1 503 X\r\nconnection: close\r\n\r\n{\"status\":\"ready\",\"version\":\"a\"}";
+        assert!(matches!(answer_to(unready).await, Answer::Unready(_)));
+        let html = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n<html>welcome</html>";
+        assert!(matches!(answer_to(html).await, Answer::NotUnderstood(_)));
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_names_the_failed_checks() {
+        let body = "HTTP/1.1 503 X\r\nconnection: close\r\n\r\n{\"status\":\"unready\",\"version\":\"a\",\"checks\":\
+                    [{\"name\":\"database\",\"status\":\"failed\",\"detail\":\"refused\"},{\"name\":\"storage\",\"status\":\"ok\"}]}";
+        let answer = answer_to(body).await;
+        assert_eq!(answer, Answer::Unready("version a says unready; database: refused".to_owned()));
+    }
+}

@@ -1,0 +1,347 @@
+//! Everything the toolkit says: live lines on a terminal, plain lines elsewhere, groups and annotations on GitHub, and
+//! with `--json` one event a line on standard output (`xtask/schema/event.json`).
+//!
+//! Human output goes to standard error, results to standard output, and both go through the redactor.
+
+mod event;
+mod style;
+
+use std::io::Write as _;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::{Value, json};
+
+pub use self::event::State;
+pub use self::style::{Paint, seconds};
+use crate::secrets::Redactor;
+
+/// The steps of the stories, in the order of a deploy. A step's name is its word in the output, in events, in the
+/// journal and in records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Step {
+    /// Every check that can be made before anything changes.
+    Preflight,
+    /// Pin what is deployed: a commit, or a commit and the hash of what was changed since.
+    Source,
+    /// Compile the service and its web UI.
+    Build,
+    /// Put the artifact where the place takes it from; from here on there is a digest.
+    Publish,
+    /// What the service needs around it: database, settings, secrets.
+    Ground,
+    /// What would change.
+    Plan,
+    /// Bring the new release up beside the one that serves.
+    Apply,
+    /// The release itself says that it is ready, in the expected version.
+    Gate,
+    /// The new release takes over and the old one drains.
+    Switch,
+    /// The previous release serves again.
+    Restore,
+    /// The immutable record, and what is no longer kept.
+    Record,
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Preflight => "preflight",
+            Self::Source => "source",
+            Self::Build => "build",
+            Self::Publish => "publish",
+            Self::Ground => "ground",
+            Self::Plan => "plan",
+            Self::Apply => "apply",
+            Self::Gate => "gate",
+            Self::Switch => "switch",
+            Self::Restore => "restore",
+            Self::Record => "record",
+        })
+    }
+}
+
+/// How a person is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// A terminal: lines that move.
+    Terminal,
+    /// A file or a pipe: one line per finished step, and a sign of life on long ones.
+    Plain,
+    /// GitHub Actions: a group per step, annotations for errors.
+    GitHub,
+    /// A program, by events; people see only errors.
+    Events,
+}
+
+impl Audience {
+    /// Chosen from what standard error is and from `CI` and `GITHUB_ACTIONS`.
+    pub fn detect(json: bool, ci: bool, github: bool) -> Self {
+        use std::io::IsTerminal as _;
+        if json {
+            Self::Events
+        } else if github {
+            Self::GitHub
+        } else if !ci && std::io::stderr().is_terminal() {
+            Self::Terminal
+        } else {
+            Self::Plain
+        }
+    }
+}
+
+/// Where everything is said. Cheap to clone.
+#[derive(Clone)]
+pub struct Report(Arc<Inner>);
+
+struct Inner {
+    audience: Audience,
+    paint: Paint,
+    redactor: Redactor,
+    bars: MultiProgress,
+    finished: Mutex<Vec<(Step, Duration, bool)>>,
+}
+
+/// On plain output a long step says that it lives this often.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
+
+impl Report {
+    /// A report for this audience. `colour` holds for terminals only.
+    pub fn new(audience: Audience, colour: bool, redactor: Redactor) -> Self {
+        let target = match audience {
+            Audience::Terminal => ProgressDrawTarget::stderr(),
+            Audience::Plain | Audience::GitHub | Audience::Events => ProgressDrawTarget::hidden(),
+        };
+        let bars = MultiProgress::with_draw_target(target);
+        let paint = Paint::new(colour && audience == Audience::Terminal);
+        Self(Arc::new(Inner { audience, paint, redactor, bars, finished: Mutex::default() }))
+    }
+
+    /// The redactor that everything said here goes through.
+    pub fn redactor(&self) -> &Redactor {
+        &self.0.redactor
+    }
+
+    /// The colours of this report's audience.
+    pub fn paint(&self) -> Paint {
+        self.0.paint
+    }
+
+    /// The story's first line: what goes where.
+    pub fn headline(&self, text: &str) {
+        self.event(None, State::Started, json!({ "text": text }));
+        self.say(&format!("{text}\n"));
+    }
+
+    /// Begins a step.
+    pub fn begin(&self, step: Step) -> Ongoing {
+        self.event(Some(step), State::Started, json!({}));
+        let bar = ProgressBar::hidden();
+        let bar = if self.0.audience == Audience::Terminal {
+            let bar = self.0.bars.add(bar);
+            let style = ProgressStyle::with_template("  {spinner} {prefix:<11} {wide_msg} {elapsed:>8}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner());
+            bar.set_style(style.tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ "));
+            bar.set_prefix(step.to_string());
+            bar.enable_steady_tick(Duration::from_millis(100));
+            bar
+        } else {
+            bar
+        };
+        if self.0.audience == Audience::GitHub {
+            self.say(&format!("::group::{step}"));
+        }
+        let now = Instant::now();
+        Ongoing { report: self.clone(), step, bar, started: now, last_said: Mutex::new(now), open: true }
+    }
+
+    /// Every step that ended well so far: how long it took, and whether an earlier run had done it.
+    pub fn finished(&self) -> Vec<(Step, Duration, bool)> {
+        self.0.finished.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
+    /// Something worth knowing that is no problem.
+    pub fn note(&self, text: &str) {
+        self.event(None, State::Note, json!({ "text": text }));
+        self.say(&format!("  · {text}"));
+    }
+
+    /// A line of what a program says while a command works: for those who want to read along.
+    pub fn detail(&self, text: &str) {
+        self.say(&format!("    {text}"));
+    }
+
+    /// Something that may become a problem.
+    pub fn warn(&self, text: &str) {
+        self.event(None, State::Warning, json!({ "text": text }));
+        match self.0.audience {
+            Audience::GitHub => self.say(&format!("::warning::{}", style::annotation(text))),
+            _ => self.say(&format!("  {} {text}", self.0.paint.yellow("!"))),
+        }
+    }
+
+    /// What went wrong, with every cause, and where in a file when that is known.
+    pub fn error(&self, error: &anyhow::Error, place: Option<(&str, usize, usize)>) {
+        let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+        self.event(None, State::Error, json!({ "text": error.to_string(), "causes": causes }));
+        let mut text = format!("{} {error}", self.0.paint.red("error:"));
+        for cause in &causes {
+            text.push_str("\n  because ");
+            text.push_str(&cause.replace('\n', "\n  "));
+        }
+        let text = self.0.redactor.redact(&text).into_owned();
+        if self.0.audience == Audience::GitHub {
+            let place = place.map(|(file, line, column)| format!(" file={file},line={line},col={column}"));
+            self.say(&format!("::error{}::{}", place.unwrap_or_default(), style::annotation(&format!("{error:#}"))));
+        }
+        // Also with events: an error that only a program can read helps nobody at a terminal.
+        self.write_error(&text);
+    }
+
+    /// The last lines of a story: label and value.
+    pub fn summary(&self, rows: &[(&str, String)]) {
+        let detail: serde_json::Map<String, Value> =
+            rows.iter().map(|(label, value)| ((*label).to_owned(), Value::from(value.as_str()))).collect();
+        self.event(None, State::Result, Value::Object(detail));
+        let width = rows.iter().map(|(label, _)| label.chars().count()).max().unwrap_or_default();
+        let mut text = String::from("\n");
+        for (label, value) in rows {
+            text.push_str(&format!("  {}  {value}\n", self.0.paint.bold(&format!("{label:<width$}"))));
+        }
+        self.say(&text);
+    }
+
+    /// A command's answer: `human` on standard output, or the event.
+    pub fn result(&self, detail: Value, human: &str) {
+        if self.0.audience == Audience::Events {
+            self.event(None, State::Result, detail);
+        } else if !human.is_empty() {
+            // A reader that went away (`| head`) is no failure of ours.
+            drop(writeln!(std::io::stdout(), "{}", self.0.redactor.redact(human)));
+        }
+    }
+
+    fn event(&self, step: Option<Step>, state: State, detail: Value) {
+        if self.0.audience == Audience::Events {
+            let line = event::line(step, state, &self.redact_json(detail));
+            drop(writeln!(std::io::stdout(), "{line}"));
+        }
+    }
+
+    fn redact_json(&self, value: Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.0.redactor.redact(&text).into_owned()),
+            Value::Array(items) => items.into_iter().map(|item| self.redact_json(item)).collect(),
+            Value::Object(map) => map.into_iter().map(|(key, value)| (key, self.redact_json(value))).collect(),
+            plain => plain,
+        }
+    }
+
+    fn say(&self, text: &str) {
+        if self.0.audience != Audience::Events {
+            self.write_error(text);
+        }
+    }
+
+    fn write_error(&self, text: &str) {
+        let text = self.0.redactor.redact(text);
+        // Bars are drawn anew around it; a closed standard error is no failure of ours.
+        self.0.bars.suspend(|| drop(writeln!(std::io::stderr(), "{text}")));
+    }
+}
+
+/// A step under way. Ends by [`Ongoing::finish`], [`Ongoing::reuse`] or [`Ongoing::fail`]; one that is dropped
+/// was interrupted, and says so.
+pub struct Ongoing {
+    report: Report,
+    step: Step,
+    bar: ProgressBar,
+    started: Instant,
+    last_said: Mutex<Instant>,
+    open: bool,
+}
+
+impl Ongoing {
+    /// What the step does right now.
+    pub fn progress(&self, text: &str) {
+        let text = self.report.0.redactor.redact(text);
+        self.bar.set_message(text.clone().into_owned());
+        let mut last = self.last_said.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let every = match self.report.0.audience {
+            Audience::Events => Duration::from_secs(1),
+            _ => SIGN_OF_LIFE,
+        };
+        if last.elapsed() < every {
+            return;
+        }
+        *last = Instant::now();
+        drop(last);
+        self.report.event(Some(self.step), State::Progress, json!({ "text": text, "seconds": self.elapsed() }));
+        if self.report.0.audience != Audience::Terminal {
+            self.report.say(&self.line("…", &text));
+        }
+    }
+
+    /// A line of what a program says while it works: shown on GitHub, inside the step's group.
+    pub fn output(&self, line: &str) {
+        if self.report.0.audience == Audience::GitHub {
+            self.report.say(line);
+        }
+    }
+
+    /// The step is done.
+    pub fn finish(mut self, text: &str) {
+        self.end(State::Finished, self.report.0.paint.green("✓"), text);
+    }
+
+    /// An earlier run had done the step, and its result still holds.
+    pub fn reuse(mut self, text: &str) {
+        self.end(State::Reused, self.report.0.paint.green("↺"), text);
+    }
+
+    /// The step failed; the error itself is said once, at the end.
+    pub fn fail(mut self, text: &str) {
+        self.end(State::Failed, self.report.0.paint.red("✗"), text);
+    }
+
+    fn end(&mut self, state: State, mark: String, text: &str) {
+        self.open = false;
+        self.bar.finish_and_clear();
+        self.report.0.bars.remove(&self.bar);
+        if matches!(state, State::Finished | State::Reused) {
+            let mut finished = self.report.0.finished.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            finished.push((self.step, self.started.elapsed(), state == State::Reused));
+        }
+        if self.report.0.audience == Audience::GitHub {
+            self.report.say("::endgroup::");
+        }
+        self.report.say(&self.line(&mark, text));
+        self.report.event(Some(self.step), state, json!({ "text": text, "seconds": self.elapsed() }));
+    }
+
+    fn line(&self, mark: &str, text: &str) -> String {
+        let mut lines = text.lines();
+        let first = lines.next().unwrap_or_default();
+        let time = seconds(self.started.elapsed());
+        let mut line = format!("  {mark} {:<11} {first:<45} {time:>9}", self.step.to_string());
+        for more in lines {
+            line.push_str(&format!("\n    {:<11} {more}", ""));
+        }
+        line
+    }
+
+    fn elapsed(&self) -> f64 {
+        (self.started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0
+    }
+}
+
+impl Drop for Ongoing {
+    fn drop(&mut self) {
+        if self.open {
+            self.end(State::Failed, self.report.0.paint.red("✗"), "interrupted");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! Decisions. Each story reads as a table of contents; places adapt, remotes and tools do.
+
+pub mod bench;
+pub mod deploy;
+pub mod doctor;
+pub mod gate;
+pub mod operate;
+pub mod preflight;
+pub mod rollback;
+pub mod run;
+pub mod setup;
+pub mod test;
+
+use anyhow::{Context as _, Result};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::config::{Config, ConfigError, Environment};
+use crate::memory::lease::Holder;
+use crate::memory::store::Store;
+use crate::place::Place;
+use crate::report::Report;
+
+/// One environment of this repository, and what a story needs to work on it.
+pub struct Env<'a> {
+    /// Its name in deploy.yaml.
+    pub name: &'a str,
+    /// All of deploy.yaml.
+    pub config: &'a Config,
+    /// Where it runs.
+    pub place: Place<'a>,
+    /// What is remembered of it.
+    pub store: Store,
+    /// `.deploy/<name>`.
+    pub folder: Utf8PathBuf,
+    /// Where things are said.
+    pub report: Report,
+}
+
+impl<'a> Env<'a> {
+    /// The environment of this name.
+    pub fn find(config: &'a Config, name: &'a str, report: &Report) -> Result<Self, ConfigError> {
+        let Environment::Local(target) = config.environment(name)?;
+        let folder = config.root.join(".deploy").join(name);
+        let place = Place::local(config, name, target, &folder);
+        let store = Store::Folder(folder.clone());
+        Ok(Self { name, config, place, store, folder, report: report.clone() })
+    }
+
+    /// The repository's root.
+    pub fn root(&self) -> &Utf8Path {
+        &self.config.root
+    }
+}
+
+/// The nearest folder, here or above, that has a deploy.yaml.
+pub fn find_root() -> Result<Utf8PathBuf> {
+    let here = std::env::current_dir().context("find out which folder this is")?;
+    let here = Utf8PathBuf::from_path_buf(here)
+        .map_err(|path| anyhow::anyhow!("the path of this folder is not UTF-8: {}", path.display()))?;
+    let root = here.ancestors().find(|folder| folder.join("deploy.yaml").exists());
+    let missing = || format!("there is no deploy.yaml in {here} nor in any folder above; type this inside a project that has one");
+    Ok(root.with_context(missing)?.to_owned())
+}
+
+/// Why a command did not do what it was asked; each way out has its exit code.
+#[derive(Debug)]
+pub enum Failure {
+    /// It failed.
+    Failed(anyhow::Error),
+    /// It was asked in a way that cannot be: deploy.yaml, an unknown environment.
+    Usage(anyhow::Error),
+    /// deploy.yaml is not what it should be.
+    Config(ConfigError),
+    /// Changes are pending.
+    Pending,
+    /// Somebody else deploys the environment.
+    Locked(Box<Holder>, String),
+    /// Refused by the guard.
+    Refused(anyhow::Error),
+    /// Unhealthy; the previous release serves again.
+    Restored(anyhow::Error),
+    /// Unhealthy; nothing serves.
+    NotRestored(anyhow::Error),
+    /// Somebody ended it, or the lease was lost.
+    Aborted(anyhow::Error),
+}
+
+impl Failure {
+    /// The process's exit code.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Failed(_) | Self::Aborted(_) => 1,
+            Self::Usage(_) | Self::Config(_) => 2,
+            Self::Pending => 10,
+            Self::Locked(..) => 20,
+            Self::Refused(_) => 21,
+            Self::Restored(_) => 30,
+            Self::NotRestored(_) => 31,
+        }
+    }
+
+    /// The error that people are shown.
+    pub fn into_error(self) -> Option<anyhow::Error> {
+        match self {
+            Self::Failed(error)
+            | Self::Usage(error)
+            | Self::Refused(error)
+            | Self::Restored(error)
+            | Self::NotRestored(error)
+            | Self::Aborted(error) => Some(error),
+            Self::Config(error) => Some(error.into()),
+            Self::Pending => None,
+            Self::Locked(holder, environment) => Some(anyhow::anyhow!(
+                "{environment} is locked: {who} is at \"{message}\" since {since} (toolkit {version}, process {pid})\n  \
+                 wait for it, or, if it is certain that nobody works there: cargo xtask lock break {environment}",
+                who = holder.who,
+                message = holder.message,
+                since = holder.since.strftime("%Y-%m-%d %H:%M:%SZ"),
+                version = holder.version,
+                pid = holder.process.pid,
+            )),
+        }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}

@@ -1,0 +1,82 @@
+//! Is this machine fit? Every check, one by one, and the next command to type.
+
+use anyhow::{Result, anyhow};
+use serde_json::json;
+
+use super::preflight::{checks, missing_packages};
+use super::{Env, Failure};
+use crate::check::{Check, Verdict};
+use crate::tool::cmd::Cmd;
+use crate::tool::{cargo, git, platform};
+
+/// Shows every check of this machine and this environment. Fails when one of them must be mended.
+pub async fn doctor(env: &Env<'_>) -> Result<(), Failure> {
+    let (programs, environment) = tokio::join!(programs(env), checks(env));
+    let mut all = vec![clock(env).await];
+    all.extend(programs);
+    all.extend(environment);
+    let paint = env.report.paint();
+    let (mut rows, mut text) = (Vec::new(), String::new());
+    for check in &all {
+        let (mark, word, mend) = match &check.verdict {
+            Verdict::Good => (paint.green("✓"), "good", None),
+            Verdict::Doubtful => (paint.yellow("!"), "doubtful", None),
+            Verdict::Bad { mend } => (paint.red("✗"), "bad", Some(mend)),
+        };
+        text.push_str(&format!("  {mark} {:<11} {}\n", check.name, check.found.replace('\n', "\n                ")));
+        if let Some(mend) = mend {
+            text.push_str(&format!("    {:<11} → {mend}\n", ""));
+        }
+        rows.push(json!({ "name": check.name, "found": check.found, "verdict": word, "mend": mend }));
+    }
+    let bad = all.iter().filter(|check| check.is_bad()).count();
+    if bad == 0 {
+        text.push_str(&format!("\n  fit. Next: cargo xtask deploy {}", env.name));
+    }
+    env.report.result(json!({ "checks": rows, "fit": bad == 0 }), &text);
+    if bad == 0 {
+        return Ok(());
+    }
+    Err(anyhow!("{bad} of {} checks must be mended before a deploy to {}", all.len(), env.name).into())
+}
+
+async fn programs(env: &Env<'_>) -> Vec<Check> {
+    let mut found = Vec::new();
+    let version = async |name: &'static str, command: Cmd, mend: &str| {
+        Check::of(name, command.arg("--version").capture().await, |said| said, mend)
+    };
+    found.push(version("git", Cmd::new("git"), "apt-get install git").await);
+    found.push(version("cargo", cargo::cargo(env.root()), "install Rust with rustup").await);
+    if env.config.service.web.is_some() {
+        found.push(version("node", Cmd::new("node"), "cargo xtask setup").await);
+    }
+    let missing = missing_packages(env);
+    found.push(if missing.is_empty() {
+        Check::good("build", "every program that the build needs is here")
+    } else {
+        Check::bad("build", format!("packages are missing: {}", missing.join(", ")), "cargo xtask setup")
+    });
+    if platform::is_root() {
+        let user = match platform::find_user("postgres").await {
+            Ok(Some(user)) => Check::good("user", format!("root; PostgreSQL runs as {}", user.name)),
+            Ok(None) => Check::good("user", "root; PostgreSQL runs as nobody"),
+            Err(error) => Check::bad("user", format!("{error:#}"), "look at it: id postgres"),
+        };
+        found.push(user);
+    }
+    found
+}
+
+/// A clock that is behind the newest commit is wrong, and so would be leases, tokens and records.
+async fn clock(env: &Env<'_>) -> Check {
+    let now = jiff::Timestamp::now();
+    match git::commit_time(env.root()).await {
+        Ok(commit) if commit > now + jiff::SignedDuration::from_hours(1) => Check::bad(
+            "clock",
+            format!("it is {now} here, and the newest commit is of {commit}"),
+            "set the clock: timedatectl set-ntp true",
+        ),
+        Ok(_) => Check::good("clock", now.strftime("%Y-%m-%d %H:%M:%SZ").to_string()),
+        Err(error) => Check::bad("clock", format!("{error:#}"), "make the project a git repository with a commit"),
+    }
+}

@@ -1,0 +1,182 @@
+//! What operates on a release that is there: status, history, logs, stop, lock.
+
+use std::io::{BufRead as _, Seek as _, SeekFrom, Write as _};
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::run::Run;
+use super::{Env, Failure};
+use crate::memory::journal::{Found, Journal};
+use crate::memory::ledger::{self, Kind, Outcome, Record};
+use crate::memory::lease;
+use crate::place::local::tail;
+use crate::remote::service::Answer;
+use crate::report::{Audience, seconds};
+
+/// Shows what serves, since when, and how it is.
+pub async fn status(env: &Env<'_>) -> Result<(), Failure> {
+    let (supervisor, live) = tokio::try_join!(env.place.status(), env.place.live())?;
+    let records = ledger::read_all(&env.store)?;
+    let record = live.as_ref().and_then(|live| records.iter().rfind(|record| record.id == live.id));
+    let answer = match &live {
+        Some(live) => Some(live.service.ask().await),
+        None => None,
+    };
+    let holder = lease::status(&env.store)?;
+    let unfinished = matches!(Journal::find(&env.folder.join("journal.jsonl"), env.name)?, Found::Unfinished(_)) && holder.is_none();
+    let paint = env.report.paint();
+
+    let mut text = String::new();
+    let mut row = |label: &str, value: &str| text.push_str(&format!("  {label:<9} {value}\n"));
+    match (&live, &answer) {
+        (Some(live), Some(answer)) => {
+            let ready = matches!(answer, Answer::Ready(readiness) if readiness.version == live.version);
+            let health = if ready { paint.green("ready") } else { paint.red(&answer.describe()) };
+            row("serves", &format!("{}   {}   {health}", live.version, live.address));
+        }
+        _ => row("serves", &format!("nothing; type: cargo xtask deploy {}", env.name)),
+    }
+    if let Some(record) = record {
+        let subject = record.source.as_ref().map(|source| source.subject.as_str()).unwrap_or_default();
+        row("deployed", &format!("{} by {}   {subject}", record.ended.strftime("%Y-%m-%d %H:%M:%SZ"), record.who));
+    }
+    for instance in supervisor.iter().flat_map(|status| &status.instances) {
+        let pid = instance.pid.map_or_else(|| "no process".to_owned(), |pid| format!("process {pid}"));
+        let restarts = if instance.restarts == 0 { String::new() } else { format!(", restarted {} times", instance.restarts) };
+        let role = format!("{:?}", instance.role).to_lowercase();
+        let up = Timestamp::now().duration_since(instance.since).unsigned_abs();
+        row("process", &format!("{} {role}, {pid}, for {}{restarts}", instance.version, seconds(up)));
+    }
+    if let Some(holder) = &holder {
+        row("locked", &format!("by {} since {}: {}", holder.who, holder.since.strftime("%H:%M:%SZ"), holder.message));
+    }
+    if unfinished {
+        row("cut short", &format!("a deploy; type: cargo xtask deploy {} --resume", env.name));
+    }
+    let detail = json!({
+        "environment": env.name,
+        "version": live.as_ref().map(|live| &live.version),
+        "address": live.as_ref().map(|live| &live.address),
+        "ready": live.as_ref().zip(answer.as_ref()).is_some_and(
+            |(live, answer)| matches!(answer, Answer::Ready(readiness) if readiness.version == live.version)),
+        "health": answer.as_ref().map(Answer::describe),
+        "record": record,
+        "supervisor": supervisor,
+        "locked_by": holder,
+        "unfinished": unfinished,
+    });
+    env.report.result(detail, text.trim_end());
+    Ok(())
+}
+
+/// Lists deploys and rollbacks, newest first.
+pub fn history(env: &Env<'_>, lines: usize) -> Result<(), Failure> {
+    let records = ledger::read_all(&env.store)?;
+    if records.is_empty() {
+        env.report.note(&format!("nothing was deployed to {} yet; type: cargo xtask deploy {}", env.name, env.name));
+    }
+    let serving = records.iter().rfind(|record| record.outcome == Outcome::Live).map(|record| &record.id);
+    for record in records.iter().rev().take(lines) {
+        let detail = serde_json::to_value(record).context("write the record as JSON")?;
+        env.report.result(detail, &history_line(record, serving == Some(&record.id)));
+    }
+    Ok(())
+}
+
+/// Shows the end of the service's log, and with `follow` what comes, until Ctrl-C.
+pub async fn logs(env: &Env<'_>, lines: usize, follow: bool) -> Result<(), Failure> {
+    let path = env.place.log();
+    if !path.exists() {
+        return Err(anyhow!("there is no log yet at {path}; type: cargo xtask deploy {}", env.name).into());
+    }
+    for line in tail(&path, lines)? {
+        env.report.result(json!({ "line": line }), &line);
+    }
+    if !follow {
+        return Ok(());
+    }
+    let mut file = std::io::BufReader::new(fs_err::File::open(&path)?);
+    file.seek(SeekFrom::End(0)).context("go to the log's end")?;
+    let mut line = String::new();
+    loop {
+        match file.read_line(&mut line).with_context(|| format!("read {path}"))? {
+            0 => {
+                // A poll: log files tell nobody that they grew. A file that is shorter than what was read is a new one.
+                let length = fs_err::metadata(&path).map_or(0, |data| data.len());
+                if file.stream_position().context("tell the place in the log")? > length {
+                    file = std::io::BufReader::new(fs_err::File::open(&path)?);
+                }
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            _ if !line.ends_with('\n') => {}
+            _ => {
+                env.report.result(json!({ "line": line.trim_end() }), line.trim_end());
+                line.clear();
+            }
+        }
+    }
+}
+
+/// Stops the service and its database.
+pub async fn stop(env: &Env<'_>) -> Result<(), Failure> {
+    let lease = Run::lease(env, format!("stop {}", env.name))?; // Locked → 20
+    let stopped = env.place.stop().await;
+    lease.release()?;
+    let stopped = stopped?;
+    let text = if stopped.is_empty() { "nothing was running".to_owned() } else { format!("stopped: {}", stopped.join(", ")) };
+    env.report.result(json!({ "stopped": stopped }), &text);
+    Ok(())
+}
+
+/// Shows who deploys now.
+pub fn lock_status(env: &Env<'_>) -> Result<(), Failure> {
+    let holder = lease::status(&env.store)?;
+    let text = match &holder {
+        None => format!("{} is free", env.name),
+        Some(holder) => format!(
+            "{} is held by {} since {}, renewed {}: {} (toolkit {}, process {})",
+            env.name, holder.who, holder.since, holder.renewed, holder.message, holder.version, holder.process.pid
+        ),
+    };
+    env.report.result(json!({ "environment": env.name, "locked_by": holder }), &text);
+    Ok(())
+}
+
+/// Takes the lease away from its holder.
+pub fn lock_break(env: &Env<'_>, yes: bool, audience: Audience) -> Result<(), Failure> {
+    let Some(holder) = lease::status(&env.store)? else {
+        env.report.result(json!({ "broken": null }), &format!("{} is free; nothing to break", env.name));
+        return Ok(());
+    };
+    if !yes && !confirmed(env, &holder.who, audience)? {
+        return Err(Failure::Refused(anyhow!("not broken; type: cargo xtask lock break {} --yes", env.name)));
+    }
+    let broken = lease::break_lease(&env.store)?;
+    env.report.result(json!({ "broken": broken }), &format!("the lease of {} was broken", holder.who));
+    Ok(())
+}
+
+fn confirmed(env: &Env<'_>, who: &str, audience: Audience) -> Result<bool, Failure> {
+    if audience != Audience::Terminal {
+        return Ok(false);
+    }
+    eprint!("Break the lease of {who} on {}? Their deploy will stop at its next step. [y/N] ", env.name);
+    std::io::stderr().flush().context("ask")?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).context("read the answer")?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+fn history_line(record: &Record, serves: bool) -> String {
+    let took = record.ended.duration_since(record.started).unsigned_abs();
+    let kind = if record.kind == Kind::Rollback { " ⇠" } else { "" };
+    let outcome = if serves { "serves" } else { record.outcome.word() };
+    let why = record.outcome.error().and_then(|error| error.lines().next()).unwrap_or_default();
+    let subject = record.source.as_ref().map(|source| source.subject.as_str()).unwrap_or_default();
+    let about = if why.is_empty() { subject } else { why };
+    let when = record.ended.strftime("%Y-%m-%d %H:%M:%SZ");
+    format!("{when}  {:<32} {outcome:<12} {:>9}  {about}", format!("{}{kind}", record.version()), seconds(took))
+}

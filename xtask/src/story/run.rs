@@ -1,0 +1,231 @@
+//! One run of a story that changes an environment: its lease, its journal, its record. Whatever happens, it ends
+//! with all three in order.
+
+use std::cell::{Cell, RefCell};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, anyhow};
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Env, Failure};
+use crate::memory::journal::{Found, Journal};
+use crate::memory::lease::{Holder, Lease, TakeError};
+use crate::memory::ledger::{self, Kind, Outcome, Record, Timing};
+use crate::release::{StepResult, Summary};
+use crate::report::{Ongoing, Step};
+
+/// A run under way.
+pub struct Run<'a> {
+    env: &'a Env<'a>,
+    lease: Lease,
+    journal: RefCell<Journal>,
+    record: RefCell<Record>,
+    live: Option<Record>,
+    superfluous: Cell<bool>,
+}
+
+impl<'a> Run<'a> {
+    /// Takes the lease and opens the journal: the one that was left behind when `resume`, otherwise a new one.
+    pub fn begin(env: &'a Env<'a>, kind: Kind, message: String, resume: bool) -> Result<Self, Failure> {
+        let lease = Self::lease(env, message)?;
+        Self::open(env, kind, resume, &lease).map(|(journal, record, live)| Self {
+            env,
+            lease,
+            journal: RefCell::new(journal),
+            record: RefCell::new(record),
+            live,
+            superfluous: Cell::new(false),
+        })
+    }
+
+    /// Takes the lease alone, for what is over in a moment and leaves no record.
+    pub fn lease(env: &Env<'_>, message: String) -> Result<Lease, Failure> {
+        let (lease, taken_over) = match Lease::take(&env.store, Holder::this_process(message)) {
+            Ok(taken) => taken,
+            Err(TakeError::Held(holder)) => return Err(Failure::Locked(holder, env.name.to_owned())),
+            Err(TakeError::Broken(error)) => return Err(error.context("take the lease").into()),
+        };
+        if let Some(gone) = taken_over {
+            env.report.note(&format!("took the lease over from {}, who is gone (\"{}\")", gone.who, gone.message));
+        }
+        Ok(lease)
+    }
+
+    fn open(env: &Env<'_>, kind: Kind, resume: bool, lease: &Lease) -> Result<(Journal, Record, Option<Record>), Failure> {
+        let records = ledger::read_all(&env.store)?;
+        let live = records.iter().rfind(|record| record.outcome == Outcome::Live).cloned();
+        let path = env.folder.join("journal.jsonl");
+        let has_record = |id: &str| records.iter().any(|record| record.id == id);
+        let begin = |id: String| -> Result<_> {
+            let journal = Journal::begin(path.clone(), env.name, &id)?;
+            Ok((journal, Record::begin(id, kind, env.name, lease.token()), live.clone()))
+        };
+        match Journal::find(&path, env.name)? {
+            Found::Unfinished(mut journal) if resume => {
+                if has_record(journal.deploy()) {
+                    journal.rename(ledger::new_id()?)?;
+                }
+                let steps: Vec<String> = journal.steps().iter().map(ToString::to_string).collect();
+                let done = if steps.is_empty() { "nothing".to_owned() } else { steps.join(", ") };
+                env.report.note(&format!("going on; finished before: {done}"));
+                let record = Record::begin(journal.deploy().to_owned(), kind, env.name, lease.token());
+                Ok((journal, record, live.clone()))
+            }
+            Found::Unusable(why) if resume => {
+                env.report.warn(&format!("the journal of the earlier run cannot be used: {why}; beginning anew"));
+                Ok(begin(ledger::new_id()?)?)
+            }
+            Found::Nothing if resume => {
+                env.report.note("there is nothing to go on with; beginning anew");
+                Ok(begin(ledger::new_id()?)?)
+            }
+            Found::Unfinished(journal) if !has_record(journal.deploy()) => {
+                let mut killed = Record::begin(journal.deploy().to_owned(), Kind::Deploy, env.name, lease.token());
+                let last = journal.steps().last().map_or_else(|| "its start".to_owned(), |step| format!("step {step}"));
+                killed.outcome = Outcome::Aborted { error: format!("it ended without a word after {last}") };
+                ledger::append(&env.store, &killed)?;
+                env.report.note(&format!("an earlier run was cut short after {last}; beginning anew"));
+                Ok(begin(ledger::new_id()?)?)
+            }
+            Found::Nothing | Found::Unfinished(_) | Found::Unusable(_) => Ok(begin(ledger::new_id()?)?),
+        }
+    }
+
+    /// The id of this run's record and of the instance that it starts.
+    pub fn id(&self) -> String {
+        self.record.borrow().id.clone()
+    }
+
+    /// The record of the release that served when the run began.
+    pub fn live(&self) -> Option<&Record> {
+        self.live.as_ref()
+    }
+
+    /// Looks whether the lease is still this run's: asked right before what others would notice.
+    pub fn holds_lease(&self) -> Result<(), Failure> {
+        self.lease.verify().map_err(Failure::Aborted)
+    }
+
+    /// Puts something into the record.
+    pub fn note(&self, change: impl FnOnce(&mut Record)) {
+        change(&mut self.record.borrow_mut());
+    }
+
+    /// What was asked for serves already: nothing changes, and there is nothing to record.
+    pub fn is_superfluous(&self) {
+        self.superfluous.set(true);
+    }
+
+    /// Does a step whose result outlives this process, or takes that result from the journal: when the step was done with
+    /// these inputs and what it made is still there.
+    pub async fn step<T: StepResult>(
+        &self,
+        step: Step,
+        inputs: &impl Serialize,
+        work: impl AsyncFnOnce(&Ongoing) -> Result<T>,
+    ) -> Result<T, Failure> {
+        let recalled: Option<T> = self.journal.borrow().recall(step, inputs)?;
+        if let Some(result) = recalled.filter(StepResult::holds) {
+            self.env.report.begin(step).reuse(&result.summary());
+            return Ok(result);
+        }
+        let started = Instant::now();
+        let ongoing = self.env.report.begin(step);
+        match work(&ongoing).await {
+            Ok(result) => {
+                self.journal.borrow_mut().remember(step, inputs, &result, started.elapsed().as_secs_f64())?;
+                ongoing.finish(&result.summary());
+                Ok(result)
+            }
+            Err(error) => {
+                ongoing.fail("failed");
+                Err(error.context(format!("{step} failed")).into())
+            }
+        }
+    }
+
+    /// Does a step whose result lives only as long as this process.
+    pub async fn live_step<T: Summary>(&self, step: Step, work: impl AsyncFnOnce(&Ongoing) -> Result<T>) -> Result<T> {
+        let ongoing = self.env.report.begin(step);
+        match work(&ongoing).await {
+            Ok(result) => {
+                ongoing.finish(&result.summary());
+                Ok(result)
+            }
+            Err(error) => {
+                ongoing.fail("failed");
+                Err(error.context(format!("{step} failed")))
+            }
+        }
+    }
+
+    /// Runs the story until it ends by itself, a signal comes or the lease is lost; then writes the record and gives the
+    /// lease back.
+    pub async fn to_its_end<T>(&self, story: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let ended = tokio::select! {
+            ended = story => ended,
+            aborted = interrupted() => Err(aborted?),
+            lost = self.lease.lost() => Err(Failure::Aborted(lost)),
+        };
+        let recorded = self.record(&ended);
+        let released = self.lease.release().context("give the lease back");
+        match ended {
+            Ok(value) => recorded.and(released).map(|()| value).map_err(Failure::from),
+            // What went wrong first is what people must hear of; the rest is said beside it.
+            Err(failure) => {
+                for also in [recorded, released].into_iter().filter_map(Result::err) {
+                    self.env.report.warn(&format!("{also:#}"));
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    fn record<T>(&self, ended: &Result<T, Failure>) -> Result<()> {
+        if self.superfluous.get() {
+            return self.journal.borrow().end();
+        }
+        let mut record = self.record.borrow_mut();
+        record.previous = self.live.as_ref().map(|live| live.id.clone());
+        record.ended = Timestamp::now();
+        record.steps = self.env.report.finished().into_iter().map(timing).collect();
+        let redact = |error: &anyhow::Error| self.env.report.redactor().redact(&format!("{error:#}")).into_owned();
+        match ended {
+            Err(Failure::Aborted(error)) => record.outcome = Outcome::Aborted { error: redact(error) },
+            Err(Failure::Failed(error) | Failure::Refused(error)) => record.outcome = Outcome::Failed { error: redact(error) },
+            // The story itself has said how it ended.
+            _ => {}
+        }
+        let ongoing = self.env.report.begin(Step::Record);
+        let written = ledger::append(&self.env.store, &record);
+        match &written {
+            Ok(()) => ongoing.finish(&format!("{}, {}", record.id, record.outcome.word())),
+            Err(_) => ongoing.fail("failed"),
+        }
+        written?;
+        if record.outcome == Outcome::Live {
+            self.journal.borrow().end()?;
+            self.env.place.prune(&ledger::read_all(&self.env.store)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Waits for the signals that ask a program to end.
+async fn interrupted() -> Result<Failure> {
+    let listen = |kind| signal(kind).context("listen for signals");
+    let (mut interrupt, mut terminate, mut hangup) =
+        (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
+    let which = tokio::select! {
+        _ = interrupt.recv() => "Ctrl-C",
+        _ = terminate.recv() => "SIGTERM",
+        _ = hangup.recv() => "SIGHUP",
+    };
+    Ok(Failure::Aborted(anyhow!("interrupted by {which}; nothing is left half done")))
+}
+
+fn timing((step, duration, reused): (Step, std::time::Duration, bool)) -> Timing {
+    Timing { step, seconds: (duration.as_secs_f64() * 1000.0).round() / 1000.0, reused }
+}

@@ -1,0 +1,122 @@
+//! cargo: builds the service's program.
+
+use std::sync::Mutex;
+
+use anyhow::{Context as _, Result};
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Deserialize;
+
+use super::cmd::Cmd;
+
+/// Which build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// Quick to build.
+    Dev,
+    /// What is deployed.
+    Release,
+}
+
+/// Builds one binary of one package and returns where it is. `on_progress` gets texts such as `212 of 240 crates`,
+/// `on_line` everything else that cargo says.
+pub async fn build(
+    root: &Utf8Path,
+    package: &str,
+    binary: &str,
+    profile: Profile,
+    on_progress: impl Fn(&str),
+    on_line: impl Fn(&str),
+) -> Result<Utf8PathBuf> {
+    let mut cargo = cargo(root)
+        .args(["build", "--package", package, "--bin", binary, "--message-format", "json-render-diagnostics"])
+        // A bar is drawn only on terminals unless it is asked for, and it is where cargo says how far it is.
+        .env("CARGO_TERM_PROGRESS_WHEN", "always")
+        .env("CARGO_TERM_PROGRESS_WIDTH", "100")
+        .env("CARGO_TERM_COLOR", "never");
+    if profile == Profile::Release {
+        cargo = cargo.arg("--release");
+    }
+    let executable = Mutex::new(None);
+    cargo
+        .run_lines_if(|line| match Said::read(line) {
+            Said::Progress(text) => {
+                on_progress(&text);
+                false
+            }
+            Said::Message(message) => {
+                let is_ours = message.target.is_some_and(|target| target.name == binary);
+                if let (true, Some(path)) = (is_ours, message.executable) {
+                    *executable.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(path);
+                }
+                false
+            }
+            Said::Line => {
+                on_line(line);
+                true
+            }
+        })
+        .await?;
+    let executable = executable.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    executable.with_context(|| format!("cargo built {package} and named no program {binary}"))
+}
+
+/// cargo, free of what the cargo that started this toolkit put into the environment: build scripts that watch such
+/// variables would run again for nothing.
+pub fn cargo(root: &Utf8Path) -> Cmd {
+    let program = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let inherited = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(|name| {
+        name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_BIN_")
+    });
+    Cmd::new(program).dir(root).without_env(inherited.chain(["CARGO_CRATE_NAME".to_owned(), "CARGO_PRIMARY_PACKAGE".to_owned()]))
+}
+
+enum Said {
+    Progress(String),
+    Message(Message),
+    Line,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    executable: Option<Utf8PathBuf>,
+    target: Option<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+impl Said {
+    fn read(line: &str) -> Self {
+        if line.starts_with('{') {
+            return serde_json::from_str(line).map_or(Self::Line, Self::Message);
+        }
+        // `    Building [====>    ] 212/240: serde, syn`
+        let text = line.trim_start();
+        let counts = text.strip_prefix("Building [").and_then(|rest| rest.split_once("] ")).map(|(_, counts)| counts);
+        if let Some((done, rest)) = counts.and_then(|counts| counts.split_once('/')) {
+            let (all, now) = rest.split_once(':').unwrap_or((rest, ""));
+            let now = now.split(',').next().unwrap_or_default().trim();
+            return Self::Progress(format!("{done} of {} crates  {now}", all.trim()).trim_end().to_owned());
+        }
+        match text.strip_prefix("Blocking waiting for ") {
+            Some(what) => Self::Progress(format!("waiting for {what}")),
+            None => Self::Line,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargos_bar_is_read() {
+        let Said::Progress(text) = Said::read("    Building [=====>   ] 212/240: serde, syn(build)") else {
+            panic!("no progress");
+        };
+        assert_eq!(text, "212 of 240 crates  serde");
+        assert!(matches!(Said::read("error[E0308]: mismatched types"), Said::Line));
+    }
+}

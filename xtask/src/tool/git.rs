@@ -1,0 +1,128 @@
+//! git: what is checked out, and what differs from it.
+
+use anyhow::{Context as _, Result};
+use camino::Utf8Path;
+use sha2::{Digest as _, Sha256};
+
+use super::cmd::Cmd;
+
+/// The checked-out commit.
+pub struct Head {
+    /// 40 hexadecimal digits.
+    pub commit: String,
+    /// First line of its message.
+    pub subject: String,
+}
+
+/// The commit that is checked out in `root`.
+pub async fn head(root: &Utf8Path) -> Result<Head> {
+    let said = git(root, &["log", "-1", "--format=%H%x00%s"]).capture().await.with_context(|| {
+        format!("read the commit that is checked out in {root}; a new project needs one: git init && git add . && git commit")
+    })?;
+    let (commit, subject) = said.split_once('\0').with_context(|| format!("git log said {said:?}"))?;
+    Ok(Head { commit: commit.to_owned(), subject: subject.to_owned() })
+}
+
+/// The branch, unless the head is detached.
+pub async fn branch(root: &Utf8Path) -> Result<Option<String>> {
+    let branch = git(root, &["branch", "--show-current"]).capture().await?;
+    Ok((!branch.is_empty()).then_some(branch))
+}
+
+/// A hash of everything in the tree that is not as in the commit: changed, added, deleted and untracked files, not the
+/// ignored ones. None when there is nothing.
+pub async fn changes(root: &Utf8Path) -> Result<Option<String>> {
+    let status = git(root, &["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"]);
+    let status = status.capture().await?;
+    if status.is_empty() {
+        return Ok(None);
+    }
+    let mut hasher = Sha256::new();
+    for entry in status.split('\0').filter(|entry| !entry.is_empty()) {
+        // Two letters of state, a space, the path. The letters are left out: staging a change does not change it.
+        let path = entry.get(3..).with_context(|| format!("git status said {entry:?}"))?;
+        hasher.update(path.as_bytes());
+        hasher.update([0]);
+        match fs_err::symlink_metadata(root.join(path)) {
+            Ok(data) if data.is_symlink() => hasher.update(fs_err::read_link(root.join(path))?.as_os_str().as_encoded_bytes()),
+            Ok(data) if data.is_file() => {
+                hasher.update([u8::from(is_executable(&data))]);
+                std::io::copy(&mut fs_err::File::open(root.join(path))?, &mut hasher)?;
+            }
+            Ok(_) => hasher.update(b"folder"),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => hasher.update(b"gone"),
+            Err(error) => return Err(error.into()),
+        }
+        hasher.update([0]);
+    }
+    Ok(Some(hex::encode(&hasher.finalize()[..4])))
+}
+
+/// When the checked-out commit was made.
+pub async fn commit_time(root: &Utf8Path) -> Result<jiff::Timestamp> {
+    let seconds = git(root, &["log", "-1", "--format=%ct"]).capture().await?;
+    let seconds = seconds.parse().with_context(|| format!("git log said {seconds:?}"))?;
+    jiff::Timestamp::from_second(seconds).context("read the commit's time")
+}
+
+/// Whether git ignores this path.
+pub async fn ignores(root: &Utf8Path, path: &str) -> Result<bool> {
+    git(root, &["check-ignore", "--quiet", path]).succeeds().await
+}
+
+fn is_executable(data: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    data.permissions().mode() & 0o111 != 0
+}
+
+fn git(root: &Utf8Path, args: &[&str]) -> Cmd {
+    // Without optional locks, a look at the tree never gets in the way of a git command beside it.
+    Cmd::new("git").arg("--no-optional-locks").args(args.iter().copied()).dir(root)
+}
+
+#[cfg(test)]
+mod tests {
+    use camino::Utf8PathBuf;
+
+    use super::*;
+
+    async fn repository() -> (tempfile::TempDir, Utf8PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
+        fs_err::write(root.join("a file.txt"), "one").unwrap();
+        fs_err::write(root.join(".gitignore"), "ignored\n").unwrap();
+        git(&root, &["init", "-q", "-b", "main"]).run().await.unwrap();
+        git(&root, &["add", "."]).run().await.unwrap();
+        let who = ["-c", "user.name=T", "-c", "user.email=t@example.org"];
+        git(&root, &[&who[..], &["commit", "-qm", "First"]].concat()).run().await.unwrap();
+        (folder, root)
+    }
+
+    #[tokio::test]
+    async fn changes_are_told_by_content_and_staging_is_none() {
+        let (_folder, root) = repository().await;
+        assert_eq!(head(&root).await.unwrap().subject, "First");
+        assert_eq!(branch(&root).await.unwrap().as_deref(), Some("main"));
+        fs_err::write(root.join("ignored"), "x").unwrap();
+        assert_eq!(changes(&root).await.unwrap(), None);
+        fs_err::write(root.join("a file.txt"), "two").unwrap();
+        let two = changes(&root).await.unwrap().unwrap();
+        git(&root, &["add", "."]).run().await.unwrap();
+        assert_eq!(changes(&root).await.unwrap().as_ref(), Some(&two));
+        fs_err::write(root.join("a file.txt"), "three").unwrap();
+        assert_ne!(changes(&root).await.unwrap().as_ref(), Some(&two));
+        fs_err::remove_file(root.join("a file.txt")).unwrap();
+        assert!(changes(&root).await.unwrap().is_some());
+        fs_err::write(root.join("a file.txt"), "one").unwrap();
+        git(&root, &["add", "."]).run().await.unwrap();
+        assert_eq!(changes(&root).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_folder_without_a_commit_says_what_to_type() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
+        let error = format!("{:#}", head(&root).await.err().unwrap());
+        assert!(error.contains("git init"), "{error}");
+    }
+}

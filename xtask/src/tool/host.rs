@@ -1,0 +1,79 @@
+//! This machine and its processes: who works here, and whether a process that was seen before still lives.
+
+use rustix::process::{Pid, test_kill_process};
+use serde::{Deserialize, Serialize};
+
+/// A process, told apart from a later one that got the same number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// The machine and its boot; differs between containers of one machine.
+    pub machine: String,
+    /// Its number.
+    pub pid: i32,
+    /// When it started, in the machine's own ticks; 0 where the machine does not tell.
+    pub started: u64,
+}
+
+impl Process {
+    /// This process.
+    pub fn this() -> Self {
+        let pid = rustix::process::getpid().as_raw_nonzero().get();
+        Self { machine: machine(), pid, started: start_ticks(pid).unwrap_or_default() }
+    }
+
+    /// Whether it is certain that the process has ended: never of one on another machine.
+    pub fn is_known_dead(&self) -> bool {
+        if self.machine != machine() {
+            return false;
+        }
+        let Some(pid) = Pid::from_raw(self.pid) else { return true };
+        match test_kill_process(pid) {
+            Err(rustix::io::Errno::SRCH) => true,
+            _ => start_ticks(self.pid).is_some_and(|started| started != self.started),
+        }
+    }
+}
+
+/// `user@machine`, for people.
+pub fn who() -> String {
+    let name = |variable| std::env::var(variable).ok().filter(|name| !name.is_empty());
+    let user = name("USER").or_else(|| name("LOGNAME"));
+    let user = user.unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()));
+    format!("{user}@{}", host_name())
+}
+
+fn machine() -> String {
+    // Absent on macOS, where the host's name has to do.
+    let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let namespace = fs_err::read_link("/proc/self/ns/pid").unwrap_or_default();
+    format!("{} {} {}", host_name(), boot.trim(), namespace.display()).trim_end().to_owned()
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Field 22 of `/proc/<pid>/stat` (proc(5)); the second field may hold spaces, so counting starts behind it.
+fn start_ticks(pid: i32) -> Option<u64> {
+    let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_dead_when_it_ended_or_its_number_is_somebody_elses() {
+        let this = Process::this();
+        assert!(!this.is_known_dead());
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = child.id().cast_signed();
+        child.wait().unwrap();
+        assert!(Process { pid, ..this.clone() }.is_known_dead());
+        assert!(!Process { machine: "elsewhere".to_owned(), pid, started: 1 }.is_known_dead());
+        if cfg!(target_os = "linux") {
+            assert!(Process { started: this.started + 1, ..this }.is_known_dead());
+        }
+    }
+}

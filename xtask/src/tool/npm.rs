@@ -1,0 +1,31 @@
+//! npm: builds the web UI.
+
+use anyhow::{Context as _, Result, ensure};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::cmd::Cmd;
+use crate::release::sha256_file;
+
+/// Installs what `package-lock.json` names, unless that is there, runs the script `build`, and returns the folder that it
+/// writes: `dist`.
+pub async fn build(folder: &Utf8Path, mut on_line: impl FnMut(&str)) -> Result<Utf8PathBuf> {
+    let lock = folder.join("package-lock.json");
+    let installed = folder.join("node_modules/.installed-lock");
+    if lock.exists() {
+        let wanted = sha256_file(&lock)?;
+        let there = fs_err::read_to_string(&installed).unwrap_or_default();
+        if there != wanted {
+            npm(folder, &["ci", "--no-audit", "--no-fund"]).run_lines(&mut on_line).await.context("install the web UI's packages")?;
+            fs_err::create_dir_all(folder.join("node_modules"))?;
+            fs_err::write(&installed, wanted)?;
+        }
+    }
+    npm(folder, &["run", "build"]).run_lines(&mut on_line).await.context("build the web UI")?;
+    let dist = folder.join("dist");
+    ensure!(dist.is_dir(), "`npm run build` in {folder} succeeded and left no folder dist");
+    Ok(dist)
+}
+
+fn npm(folder: &Utf8Path, args: &[&str]) -> Cmd {
+    Cmd::new("npm").args(args.iter().copied()).dir(folder).env("CI", "true")
+}
