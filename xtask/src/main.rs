@@ -1,4 +1,5 @@
 //! The toolkit.
+mod config;
 mod secrets;
 mod tool;
 fn main() {}
