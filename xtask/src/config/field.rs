@@ -1,0 +1,279 @@
+//! Taking typed values out of a document, noting everything that is wrong on the way.
+//!
+//! Whatever reads a value returns `None` where it noted a problem, and its caller carries on with the next value.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use super::document::{Document, Kind, Node, Value};
+use super::problem::{ConfigError, LISTED, Problem, did_you_mean, nearest, quoted, shown};
+
+/// The problems noted so far.
+#[derive(Default)]
+pub(super) struct Log(RefCell<Vec<Note>>);
+
+/// A problem whose place in the file is still the number of a node.
+struct Note {
+    node: usize,
+    key: String,
+    message: String,
+    hint: String,
+    /// The node where the same key came first.
+    first: Option<usize>,
+}
+
+/// A value, where it stands, and what it should look like.
+pub(super) struct Field<'a> {
+    node: &'a Node,
+    /// The node of its key; items of a list and the document have none.
+    key: Option<&'a Node>,
+    path: String,
+    example: String,
+    log: &'a Log,
+}
+
+impl Log {
+    /// Reads a document. Every problem that is noted makes it fail.
+    pub(super) fn read<T>(
+        document: &Document,
+        example: &str,
+        read: impl FnOnce(Field<'_>) -> Option<T>,
+    ) -> Result<T, ConfigError> {
+        let log = Self::default();
+        let root =
+            Field { node: &document.root, key: None, path: String::new(), example: example.to_owned(), log: &log };
+        let value = read(root);
+        let mut notes = log.0.into_inner();
+        match value {
+            Some(value) if notes.is_empty() => Ok(value),
+            _ => {
+                notes.sort_by_key(|note| note.node); // numbers are in the order of the file
+                let unlisted = notes.len().saturating_sub(LISTED);
+                let problems = notes.into_iter().take(LISTED).map(|note| note.into_problem(document)).collect();
+                Err(ConfigError::new(problems, unlisted))
+            }
+        }
+    }
+}
+
+impl Note {
+    fn into_problem(self, document: &Document) -> Problem {
+        let first = self.first.map(|first| format!("; the first is on line {}", document.position(first).line));
+        Problem {
+            file: document.file.name.clone(),
+            at: Some(document.position(self.node)),
+            key: self.key,
+            message: self.message + &first.unwrap_or_default(),
+            hint: self.hint,
+        }
+    }
+}
+
+impl<'a> Field<'a> {
+    /// Notes a problem with the value.
+    pub(super) fn refuse<T>(&self, message: impl Into<String>, hint: impl Into<String>) -> Option<T> {
+        self.note(self.node.id, message, hint)
+    }
+
+    /// Notes a problem with the key, or with all of the value.
+    pub(super) fn refuse_key<T>(&self, message: impl Into<String>, hint: impl Into<String>) -> Option<T> {
+        self.note(self.key.unwrap_or(self.node).id, message, hint)
+    }
+
+    /// Notes that the value is not `what`.
+    pub(super) fn expected<T>(&self, what: &str) -> Option<T> {
+        let hint = format!("for example `{}`", self.example);
+        match found(self.node) {
+            Some(found) => self.refuse(format!("found {found}, expected {what}"), hint),
+            None => self.refuse_key(format!("no value, expected {what}"), hint),
+        }
+    }
+
+    /// A text that passes the check; `what` says which do.
+    pub(super) fn text(&self, what: &str, check: impl FnOnce(&str) -> bool) -> Option<String> {
+        match &self.node.value {
+            Value::Scalar(Kind::Text, text) if check(text) => Some(text.clone()),
+            _ => self.expected(what),
+        }
+    }
+
+    /// A whole number that passes the check; `what` says which do.
+    pub(super) fn number<T: FromStr>(&self, what: &str, check: impl FnOnce(&T) -> bool) -> Option<T> {
+        match &self.node.value {
+            Value::Scalar(Kind::Number, text) => text.parse().ok().filter(check).or_else(|| self.expected(what)),
+            _ => self.expected(what),
+        }
+    }
+
+    /// A text, a number, true or false: the text as it is written.
+    pub(super) fn scalar(&self) -> Option<String> {
+        match &self.node.value {
+            Value::Scalar(Kind::Tagged, _) => self.expected("a text, a number, true or false"),
+            Value::Scalar(_, text) if !text.contains('\0') => Some(text.clone()),
+            _ => self.expected("a text, a number, true or false"),
+        }
+    }
+
+    /// One of a few words.
+    pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
+        let words = choices.iter().map(|(word, _)| *word);
+        let Value::Scalar(Kind::Text, text) = &self.node.value else {
+            return self.expected(&format!("one of: {}", words.collect::<Vec<_>>().join(", ")));
+        };
+        match choices.iter().find(|(word, _)| word == text) {
+            Some((_, choice)) => Some(*choice),
+            None => self.refuse(format!("unknown value {}", quoted(text)), did_you_mean(text, "values", words)),
+        }
+    }
+
+    /// A list. Every item is read, also after a bad one.
+    pub(super) fn list<T>(&self, example: &str, mut read: impl FnMut(Field<'a>) -> Option<T>) -> Option<Vec<T>> {
+        let Value::List(items) = &self.node.value else { return self.expected("a list") };
+        let mut list = Some(Vec::new());
+        for (index, node) in items.iter().enumerate() {
+            let path = format!("{}[{index}]", self.path);
+            let item = read(Field { node, key: None, path, example: example.to_owned(), log: self.log });
+            list = list.zip(item).map(|(list, item)| push(list, item));
+        }
+        list
+    }
+
+    /// A mapping whose keys are names; `read` checks the name too. Every entry is read, also after a bad one.
+    pub(super) fn map<T>(
+        &self,
+        example: &str,
+        mut read: impl FnMut(&str, Field<'a>) -> Option<T>,
+    ) -> Option<BTreeMap<String, T>> {
+        let mut list = Some(Vec::new());
+        for (name, field) in self.entries()? {
+            let entry = read(name, field.showing(format!("{name}: {example}")));
+            list = list.zip(entry).map(|(list, value)| push(list, (name.to_owned(), value)));
+        }
+        list.map(BTreeMap::from_iter)
+    }
+
+    /// A mapping with known keys: those that `read` asks for.
+    pub(super) fn table<T>(&self, read: impl FnOnce(&mut Table<'a>) -> Option<T>) -> Option<T> {
+        let mut table = Table { entries: self.entries()?, asked: Vec::new(), missing: Vec::new(), open: false };
+        let value = read(&mut table);
+        table.finish(self);
+        value
+    }
+
+    /// The entries of a mapping; those without a usable key are noted and left out.
+    fn entries(&self) -> Option<Vec<(&'a str, Field<'a>)>> {
+        let Value::Map(entries) = &self.node.value else { return self.expected("a mapping") };
+        let mut first = BTreeMap::new();
+        let mut named = Vec::new();
+        for (key, node) in entries {
+            let Some(name) = key.text() else {
+                let found = found(key).unwrap_or_else(|| "nothing".to_owned());
+                self.note::<()>(key.id, format!("found {found} as a key, expected a name"), "write a name");
+                continue;
+            };
+            let path = if self.path.is_empty() { shown(name) } else { format!("{}.{}", self.path, shown(name)) };
+            if let Some(first) = first.get(name) {
+                let (message, hint) = ("this key is here twice".to_owned(), "remove one of the two".to_owned());
+                self.log.0.borrow_mut().push(Note { node: key.id, key: path, message, hint, first: Some(*first) });
+                continue;
+            }
+            first.insert(name, key.id);
+            named.push((name, Field { node, key: Some(key), path, example: String::new(), log: self.log }));
+        }
+        Some(named)
+    }
+
+    fn showing(self, example: String) -> Self {
+        Self { example, ..self }
+    }
+
+    fn note<T>(&self, node: usize, message: impl Into<String>, hint: impl Into<String>) -> Option<T> {
+        let note = Note { node, key: self.path.clone(), message: message.into(), hint: hint.into(), first: None };
+        self.log.0.borrow_mut().push(note);
+        None
+    }
+}
+
+/// A mapping with known keys; see [`Field::table`]. An example is the key's value as one might write it.
+pub(super) struct Table<'a> {
+    /// What nobody has asked for yet.
+    entries: Vec<(&'a str, Field<'a>)>,
+    asked: Vec<&'static str>,
+    missing: Vec<(&'static str, &'static str)>,
+    open: bool,
+}
+
+impl<'a> Table<'a> {
+    /// A key that must be there.
+    pub(super) fn required<T>(
+        &mut self,
+        key: &'static str,
+        example: &'static str,
+        read: impl FnOnce(Field<'a>) -> Option<T>,
+    ) -> Option<T> {
+        let field = self.take(key, example);
+        if field.is_none() {
+            self.missing.push((key, example));
+        }
+        field.and_then(read)
+    }
+
+    /// A key that may be left out.
+    pub(super) fn optional<T>(
+        &mut self,
+        key: &'static str,
+        example: &'static str,
+        read: impl FnOnce(Field<'a>) -> Option<T>,
+    ) -> Option<Option<T>> {
+        match self.take(key, example) {
+            Some(field) => read(field).map(Some),
+            None => Some(None),
+        }
+    }
+
+    /// Asks no questions about the other keys: which there may be depends on what turned out to be wrong.
+    pub(super) fn leave_the_rest(&mut self) {
+        self.open = true;
+    }
+
+    fn take(&mut self, key: &'static str, example: &str) -> Option<Field<'a>> {
+        self.asked.push(key);
+        let index = self.entries.iter().position(|(name, _)| *name == key)?;
+        Some(self.entries.swap_remove(index).1.showing(format!("{key}: {example}")))
+    }
+
+    fn finish(mut self, whole: &Field<'a>) {
+        for (name, field) in self.entries {
+            // A misspelt key is one problem, not also a missing one.
+            let missing = nearest(name, self.missing.iter().map(|(key, _)| *key));
+            self.missing.retain(|(key, _)| Some(*key) != missing);
+            if !self.open || missing.is_some() {
+                field.refuse_key::<()>("unknown key", did_you_mean(name, "keys", self.asked.iter().copied()));
+            }
+        }
+        for (key, example) in self.missing {
+            let path = if whole.path.is_empty() { key.to_owned() } else { format!("{}.{key}", whole.path) };
+            let missing = Field { node: whole.node, key: whole.key, path, example: String::new(), log: whole.log };
+            missing.refuse_key::<()>("missing", format!("add `{key}: {example}`"));
+        }
+    }
+}
+
+/// What a node holds, for people; `None` where it holds nothing.
+fn found(node: &Node) -> Option<String> {
+    match &node.value {
+        Value::Nothing => None,
+        Value::List(_) => Some("a list".to_owned()),
+        Value::Map(_) => Some("a mapping".to_owned()),
+        Value::Scalar(Kind::Text, text) => Some(format!("the text {}", quoted(text))),
+        Value::Scalar(Kind::Number, text) => Some(format!("the number {}", quoted(text))),
+        Value::Scalar(Kind::Boolean, text) => Some(quoted(text)),
+        Value::Scalar(Kind::Tagged, tag) => Some(format!("the tag {}", quoted(tag))),
+    }
+}
+
+fn push<T>(mut list: Vec<T>, item: T) -> Vec<T> {
+    list.push(item);
+    list
+}

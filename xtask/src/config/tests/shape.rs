@@ -1,0 +1,284 @@
+//! Keys and values.
+
+use std::time::Duration;
+
+use camino::Utf8Path;
+use insta::assert_snapshot;
+
+use super::{SMALLEST, changed, places, refused, refused_with};
+use crate::config::{Config, Need, Postgres, Target};
+
+#[test]
+fn this_repositorys_own_file_is_read() {
+    let root = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let config = Config::load(root).unwrap();
+    let local = config.environment("local").unwrap();
+    assert!(matches!(local.target, Target::Local(_)));
+    // What it names is there, but for what a build makes.
+    assert!(root.join(&config.service.package).join("Cargo.toml").is_file());
+}
+
+#[test]
+fn what_is_left_out_has_a_default() {
+    let config = Config::parse(SMALLEST).unwrap();
+    assert_eq!((config.project.as_str(), config.source.main_branch.as_str()), ("shop", "main"));
+    assert_eq!((config.service.binary.as_str(), config.service.programs.len()), ("app", 0));
+    assert_eq!((config.service.schema, config.service.migrations, config.service.web), (None, None, None));
+    let local = &config.environments["local"];
+    let Target::Local(place) = &local.target;
+    assert_eq!((place.port, place.host.to_string(), place.postgres), (3000, "127.0.0.1".to_owned(), Postgres::Auto));
+    assert_eq!((local.name.as_str(), local.gate.timeout, local.keep_releases), ("local", Duration::from_secs(60), 5));
+    assert!(local.settings.is_empty());
+}
+
+#[test]
+fn everything_can_be_said_in_block_and_in_flow_style() {
+    let config = Config::parse(
+        "\u{feff}# With an editor's byte-order mark.\r
+project: 'shop'\r
+source: {main_branch: release/2.0}\r
+service: {package: app, binary: shop, settings: a/b.json, schema: [config, --schema], migrations: m, web: ., readiness: /up,
+  programs: [{name: ffmpeg, package: ffmpeg, feature: video}]}
+environments:
+  a-1: {target: local, port: 65535, host: \"::1\", postgres: embedded, gate: {timeout: 5}, keep_releases: 1}
+",
+    )
+    .unwrap();
+    assert_eq!((config.source.main_branch.as_str(), config.service.binary.as_str()), ("release/2.0", "shop"));
+    assert_eq!(config.service.programs[0].need, Need::Feature("video".to_owned()));
+    let place = config.environment("a-1").unwrap();
+    let Target::Local(local) = &place.target;
+    assert_eq!((local.port, local.host.to_string(), local.postgres), (65535, "::1".to_owned(), Postgres::Embedded));
+    assert_eq!((place.gate.timeout, place.keep_releases), (Duration::from_secs(5), 1));
+}
+
+#[test]
+fn settings_are_kept_as_they_are_written() {
+    let yaml = SMALLEST.to_owned()
+        + "    settings: { A: 1.10, B: 0x10, C: yes, D: 'true', E: True, F: 007, G: \"a\\nb\", H: \"\", I: 1e3, J: &x 12, K: *x }\n";
+    let config = Config::parse(&yaml).unwrap();
+    let settings = &config.environment("local").unwrap().settings;
+    let values: Vec<&str> = settings.values().map(String::as_str).collect();
+    assert_eq!(values, ["1.10", "0x10", "yes", "true", "True", "007", "a\nb", "", "1e3", "12", "12"]);
+}
+
+#[test]
+fn an_unknown_key_is_named_with_the_nearest() {
+    assert_snapshot!(refused(&(SMALLEST.to_owned() + "imagee: { name: x }\n")), @r"
+    deploy.yaml:10:1: imagee: unknown key
+      known keys: environments, project, service, source
+    ");
+    assert_snapshot!(refused_with("  readiness:", "  readines:"), @r"
+    deploy.yaml:5:3: service.readines: unknown key
+      did you mean `readiness`? Known keys: binary, migrations, package, programs, readiness, schema, settings, web
+    ");
+    assert_snapshot!(refused_with("    port:", "    prot:"), @r"
+    deploy.yaml:9:5: environments.local.prot: unknown key
+      did you mean `port`? Known keys: gate, host, keep_releases, port, postgres, settings, target
+    ");
+    assert_snapshot!(refused_with("    target:", "    taget:"), @r"
+    deploy.yaml:8:5: environments.local.taget: unknown key
+      did you mean `target`? Known keys: target
+    ");
+    assert_snapshot!(refused_with("environments:", "  programs:\n    - { name: cc, packge: gcc, needed_for: build }\nenvironments:"), @r"
+    deploy.yaml:7:19: service.programs[0].packge: unknown key
+      did you mean `package`? Known keys: feature, name, needed_for, package
+    ");
+    assert_snapshot!(refused(&(SMALLEST.to_owned() + "    gate: { time: 5 }\n    <<: {}\n")), @r"
+    deploy.yaml:10:13: environments.local.gate.time: unknown key
+      did you mean `timeout`? Known keys: timeout
+    deploy.yaml:11:5: environments.local.<<: unknown key
+      known keys: gate, host, keep_releases, port, postgres, settings, target
+    ");
+}
+
+#[test]
+fn a_wrong_type_is_named_with_what_was_expected() {
+    assert_snapshot!(refused_with("\n  package: app\n  settings: app/settings.json\n  readiness: /health", " app"), @r"
+    deploy.yaml:2:10: service: found the text `app`, expected a mapping
+      for example `service: { package: app, settings: app/settings.json, readiness: /health }`
+    ");
+    assert_snapshot!(refused_with("project: shop", "project: [shop]"), @r"
+    deploy.yaml:1:10: project: found a list, expected a name of lower-case letters, digits and `-`
+      for example `project: my-service`
+    ");
+    assert_snapshot!(refused_with("project: shop", "project: !env SHOP"), @r"
+    deploy.yaml:1:10: project: found the tag `!env`, expected a name of lower-case letters, digits and `-`
+      for example `project: my-service`
+    ");
+    assert_snapshot!(refused_with("package: app", "package: 12"), @r"
+    deploy.yaml:3:12: service.package: found the number `12`, expected the name of a cargo package
+      for example `package: app`
+    ");
+    assert_snapshot!(refused_with("target: local", "target: true"), @r"
+    deploy.yaml:8:13: environments.local.target: found `true`, expected one of: local
+      for example `target: local`
+    ");
+    assert_snapshot!(refused(&(SMALLEST.to_owned() + "    settings: { A: [1] }\n    keep_releases: 1.5\n")), @r"
+    deploy.yaml:10:20: environments.local.settings.A: found a list, expected a text, a number, true or false
+      for example `A: value`
+    deploy.yaml:11:20: environments.local.keep_releases: found the number `1.5`, expected a whole number from 1 to 1000
+      for example `keep_releases: 5`
+    ");
+    assert_snapshot!(refused(&(SMALLEST.to_owned() + "[a]: b\n1: c\n~: d\n")), @r"
+    deploy.yaml:10:1: found a list as a key, expected a name
+      write a name
+    deploy.yaml:11:1: 1: unknown key
+      known keys: environments, project, service, source
+    deploy.yaml:12:1: found nothing as a key, expected a name
+      write a name
+    ");
+    assert_snapshot!(refused("- project: shop\n"), @r"
+    deploy.yaml:1:1: found a list, expected a mapping
+      for example `project: my-service`
+    ");
+}
+
+#[test]
+fn a_value_that_is_not_there_is_missed_where_it_should_be() {
+    assert_snapshot!(refused_with("port: 3000", "port:"), @r"
+    deploy.yaml:9:5: environments.local.port: no value, expected a port number from 1 to 65535
+      for example `port: 3000`
+    ");
+    assert_snapshot!(refused_with("    port: 3000\n", ""), @r"
+    deploy.yaml:7:3: environments.local.port: missing
+      add `port: 3000`
+    ");
+    assert_snapshot!(refused_with("    target: local\n", ""), @r"
+    deploy.yaml:7:3: environments.local.target: missing
+      add `target: local`
+    ");
+    assert_snapshot!(refused_with("  local:\n    target: local\n    port: 3000\n", "  {}\n"), @r"
+    deploy.yaml:7:3: environments: there is no environment in it
+      add `local: { target: local, port: 3000 }`
+    ");
+    assert_snapshot!(refused("source: {}\n"), @r"
+    deploy.yaml:1:1: project: missing
+      add `project: my-service`
+    deploy.yaml:1:1: service: missing
+      add `service: { package: app, settings: app/settings.json, readiness: /health }`
+    deploy.yaml:1:1: environments: missing
+      add `environments: { local: { target: local, port: 3000 } }`
+    ");
+}
+
+#[test]
+fn a_port_is_a_number_that_fits() {
+    assert_snapshot!(refused_with("port: 3000", "port: 0"), @r"
+    deploy.yaml:9:11: environments.local.port: found the number `0`, expected a port number from 1 to 65535
+      for example `port: 3000`
+    ");
+    assert_snapshot!(refused_with("port: 3000", "port: 70000"), @r"
+    deploy.yaml:9:11: environments.local.port: found the number `70000`, expected a port number from 1 to 65535
+      for example `port: 3000`
+    ");
+    assert_snapshot!(refused_with("port: 3000", "port: three thousand"), @r"
+    deploy.yaml:9:11: environments.local.port: found the text `three thousand`, expected a port number from 1 to 65535
+      for example `port: 3000`
+    ");
+}
+
+#[test]
+fn names_are_labels() {
+    assert_snapshot!(refused_with("project: shop", "project: My_Shop"), @r"
+    deploy.yaml:1:10: project: found the text `My_Shop`, expected a name of lower-case letters, digits and `-`
+      write `my-shop`
+    ");
+    assert_snapshot!(refused_with("  local:", "  Local:"), @r"
+    deploy.yaml:7:3: environments.Local: expected a name of lower-case letters, digits and `-`
+      write `local`
+    ");
+    assert_snapshot!(refused_with("project: shop", "project: 2nd shop!"), @r"
+    deploy.yaml:1:10: project: found the text `2nd shop!`, expected a name of lower-case letters, digits and `-`
+      begin with a letter, end with a letter or digit, at most 63 characters
+    ");
+}
+
+#[test]
+fn an_unknown_word_is_named_with_those_known() {
+    assert_snapshot!(refused_with("target: local", "target: kubernetes"), @r"
+    deploy.yaml:8:13: environments.local.target: unknown value `kubernetes`
+      known values: local
+    ");
+    assert_snapshot!(refused(&(SMALLEST.to_owned() + "    postgres: embeded\n")), @r"
+    deploy.yaml:10:15: environments.local.postgres: unknown value `embeded`
+      did you mean `embedded`? Known values: auto, embedded, found
+    ");
+}
+
+#[test]
+fn an_unknown_environment_is_named_with_the_nearest() {
+    let yaml = SMALLEST.to_owned() + "  production: { target: local, port: 3001 }\n";
+    let config = Config::parse(&yaml).unwrap();
+    assert_snapshot!(config.environment("prod").unwrap_err(), @r"
+    deploy.yaml:6:1: environments: there is no environment `prod`
+      did you mean `production`? Known environments: local, production
+    ");
+    assert_snapshot!(config.environment("").unwrap_err(), @r"
+    deploy.yaml:6:1: environments: there is no environment ``
+      known environments: local, production
+    ");
+}
+
+#[test]
+fn a_path_stays_inside_the_project() {
+    assert_snapshot!(refused_with("app/settings.json", "/etc/passwd"), @r"
+    deploy.yaml:4:13: service.settings: found the text `/etc/passwd`, expected a path inside the project, relative to its root and without `..`
+      for example `settings: app/settings.json`
+    ");
+    assert_snapshot!(refused_with("app/settings.json", "app/../../settings.json"), @r"
+    deploy.yaml:4:13: service.settings: found the text `app/../../settings.json`, expected a path inside the project, relative to its root and without `..`
+      for example `settings: app/settings.json`
+    ");
+}
+
+#[test]
+fn no_value_is_taken_for_an_option_of_another_program() {
+    let yaml = changed("project: shop", "project: shop\nsource: { main_branch: --upload-pack=x }").replace(
+        "environments:",
+        "  programs: [{ name: ../cc, package: -oDpkg=x, needed_for: build }, { name: b, package: bb }, { name: c, package: cc, needed_for: build, feature: c }]\nenvironments:",
+    );
+    assert_snapshot!(refused(&yaml), @r"
+    deploy.yaml:2:24: source.main_branch: found the text `--upload-pack=x`, expected a branch of git
+      for example `main_branch: main`
+    deploy.yaml:7:22: service.programs[0].name: found the text `../cc`, expected the name of a command
+      for example `name: cc`
+    deploy.yaml:7:38: service.programs[0].package: found the text `-oDpkg=x`, expected a Debian package
+      for example `package: gcc`
+    deploy.yaml:7:69: service.programs[1]: says not what it is needed for
+      add `needed_for: build` or `feature: NAME`
+    deploy.yaml:7:95: service.programs[2]: found both `needed_for` and `feature`
+      keep `needed_for` if nothing builds without it
+    ");
+}
+
+#[test]
+fn all_problems_are_told_together_in_the_order_of_the_file() {
+    let yaml = changed("port: 3000", "port: 0\n    settings: { lower: 1, 2B: 2 }\n    host: localhost")
+        .replace("/health", "health")
+        .replace("project: shop", "project: Shop");
+    let error = Config::parse(&yaml).unwrap_err();
+    assert_eq!(places(&error), [(1, 10), (5, 14), (9, 11), (10, 17), (10, 27), (11, 11)]);
+    assert_snapshot!(error, @r"
+    deploy.yaml:1:10: project: found the text `Shop`, expected a name of lower-case letters, digits and `-`
+      write `shop`
+    deploy.yaml:5:14: service.readiness: found the text `health`, expected a URL path, from `/`
+      for example `readiness: /health`
+    deploy.yaml:9:11: environments.local.port: found the number `0`, expected a port number from 1 to 65535
+      for example `port: 3000`
+    deploy.yaml:10:17: environments.local.settings.lower: not the name of an environment variable: expected A–Z, 0–9 and `_`
+      write `LOWER`
+    deploy.yaml:10:27: environments.local.settings.2B: not the name of an environment variable: expected A–Z, 0–9 and `_`
+      remove it
+    deploy.yaml:11:11: environments.local.host: found the text `localhost`, expected an IP address
+      for example `host: 127.0.0.1`
+    ");
+}
+
+#[test]
+fn problems_beyond_the_first_twenty_are_counted() {
+    let unknown: String = (0..5_000).map(|number| format!("key{number}: 1\n")).collect();
+    let error = Config::parse(&(SMALLEST.to_owned() + &unknown)).unwrap_err();
+    assert_eq!((error.problems().len(), error.unlisted()), (20, 4_980));
+    assert!(error.to_string().ends_with("\nand 4980 more problems"));
+}

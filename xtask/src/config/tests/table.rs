@@ -1,0 +1,179 @@
+//! settings.json, and deploy.yaml's settings beside it.
+
+use camino::Utf8Path;
+use insta::assert_snapshot;
+
+use super::{SMALLEST, places};
+use crate::config::{Config, ConfigError, Kind, SettingsTable, SuppliedBy};
+
+const TABLE: &str = r#"{
+  "schema": 1,
+  "settings": [
+    { "name": "DATABASE_URL", "help": "🎉", "kind": "url", "default": null, "required": true, "secret": true, "supplied_by": "postgres" },
+    { "name": "UPLOADS", "help": "", "kind": "path", "values": [], "default": null, "required": true, "secret": false, "supplied_by": "data-folder:uploads" },
+    { "name": "PORT", "help": "", "kind": "port", "default": "3000", "required": false, "secret": false, "supplied_by": "port" },
+    { "name": "LOG", "help": "", "kind": "choice", "values": ["json", "pretty"], "default": "json", "required": false, "secret": false, "supplied_by": null },
+    { "name": "DEPTH", "help": "", "kind": "integer", "required": false, "secret": false },
+    { "name": "COLOUR", "help": "", "kind": "boolean", "required": false, "secret": false },
+    { "name": "PUBLIC_URL", "help": "", "kind": "url", "required": false, "secret": false },
+    { "name": "PATIENCE", "help": "", "kind": "duration", "required": false, "secret": false },
+    { "name": "TITLE", "help": "", "kind": "text", "required": false, "secret": false }
+  ]
+}
+"#;
+
+fn load(json: &str) -> Result<SettingsTable, ConfigError> {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Utf8Path::from_path(folder.path()).unwrap();
+    fs_err::write(root.join("settings.json"), json).unwrap();
+    SettingsTable::load(root, Utf8Path::new("settings.json"))
+}
+
+fn refused_with(from: &str, to: &str) -> String {
+    assert!(TABLE.contains(from), "{from}");
+    load(&TABLE.replacen(from, to, 1)).unwrap_err().to_string()
+}
+
+/// What is said of these settings of the environment `local`, each a line of YAML, and where.
+fn check(settings: &str) -> (String, Vec<(usize, usize)>) {
+    let config = Config::parse(&format!("{SMALLEST}    settings:\n{settings}")).unwrap();
+    let problems = load(TABLE).unwrap().check(config.environment("local").unwrap());
+    let error = ConfigError::new(problems, 0);
+    (error.to_string(), places(&error))
+}
+
+#[test]
+fn the_table_is_read() {
+    let table = load(TABLE).unwrap();
+    assert_eq!(table.settings.len(), 9);
+    assert_eq!(table.get("DATABASE_URL").unwrap().supplied_by, Some(SuppliedBy::Postgres));
+    assert_eq!(table.get("UPLOADS").unwrap().supplied_by, Some(SuppliedBy::DataFolder("uploads".to_owned())));
+    assert_eq!(table.get("LOG").unwrap().kind, Kind::Choice);
+    assert_eq!(table.get("PORT").unwrap().default.as_deref(), Some("3000"));
+    assert_eq!(table.get("nothing"), None);
+}
+
+#[test]
+fn a_broken_table_is_refused_where_it_breaks() {
+    assert_snapshot!(refused_with("\"schema\": 1", "\"schema\": 2, \"new\": []"), @r"
+    settings.json:1:1: schema: found version 2, expected 1
+      use a toolkit and a service that agree on the version of the settings table
+    ");
+    assert_snapshot!(refused_with("\"schema\": 1,", ""), @r"
+    settings.json:14:1: missing field `schema`
+      let the service write the file again, with the arguments of deploy.yaml's `service.schema`
+    ");
+    assert_snapshot!(refused_with("\"schema\": 1,", "\"schema\": 1"), @r"
+    settings.json:3:3: expected `,` or `}`
+      let the service write the file again, with the arguments of deploy.yaml's `service.schema`
+    ");
+    assert_snapshot!(refused_with("\"kind\": \"path\"", "\"kid\": \"path\""), @r"
+    settings.json:5:42: settings[1].kid: unknown key
+      did you mean `kind`? Known keys: default, help, kind, name, required, secret, supplied_by, values
+    ");
+    assert_snapshot!(refused_with("\"kind\": \"path\"", "\"kind\": \"pth\""), @r"
+    settings.json:5:50: settings[1].kind: unknown value `pth`
+      did you mean `path`? Known values: boolean, choice, duration, integer, path, port, text, url
+    ");
+    assert_snapshot!(refused_with("data-folder:uploads", "data-folder:../up"), @r"
+    settings.json:5:155: settings[1].supplied_by: unknown value `data-folder:../up`
+      did you mean `data-folder:NAME`? Known values: data-folder:NAME, host, port, postgres, random, version, web-folder
+    ");
+    assert_snapshot!(refused_with("\"secret\": true", "\"secret\": \"yes\""), @r#"
+    settings.json:4:111: settings[0].secret: invalid type: string "yes", expected a boolean
+      let the service write the file again, with the arguments of deploy.yaml's `service.schema`
+    "#);
+    assert_snapshot!(refused_with(", \"kind\": \"path\"", ""), @r"
+    settings.json:5:141: settings[1]: missing field `kind`
+      let the service write the file again, with the arguments of deploy.yaml's `service.schema`
+    ");
+    assert_snapshot!(refused_with("\"UPLOADS\"", "\"DATABASE_URL\""), @r"
+    settings.json:5:5: settings[1].name: DATABASE_URL is here twice
+      let the service write the file again, with the arguments of deploy.yaml's `service.schema`
+    ");
+    assert_snapshot!(refused_with("\"default\": \"3000\"", "\"default\": \"many\""), @r"
+    settings.json:6:5: settings[2].default: PORT: the default does not fit the kind, expected a port number from 0 to 65535
+      let the service write the file again, with the arguments of deploy.yaml's `service.schema`
+    ");
+    assert_snapshot!(refused_with("[\"json\", \"pretty\"]", "[]"), @r"
+    settings.json:7:5: settings[3].values: LOG: a choice has values, and nothing else has
+      let the service write the file again, with the arguments of deploy.yaml's `service.schema`
+    ");
+    assert_snapshot!(load("").unwrap_err(), @r"
+    settings.json:1:1: EOF while parsing a value
+      let the service write the file again, with the arguments of deploy.yaml's `service.schema`
+    ");
+    assert_snapshot!(load("{} {}").unwrap_err(), @r"
+    settings.json:1:2: missing field `schema`
+      let the service write the file again, with the arguments of deploy.yaml's `service.schema`
+    ");
+}
+
+#[test]
+fn a_missing_table_says_how_to_have_it_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Utf8Path::from_path(folder.path()).unwrap();
+    let error = SettingsTable::load(root, Utf8Path::new("app/settings.json")).unwrap_err();
+    assert_snapshot!(error.to_string().replace(root.as_str(), "/project"), @r"
+    app/settings.json: not found; looked for /project/app/settings.json
+      let the service write the file again, with the arguments of deploy.yaml's `service.schema`
+    ");
+}
+
+#[test]
+fn what_fits_passes() {
+    let fitting = "      PORT: 0
+      LOG: pretty
+      DEPTH: -3
+      COLOUR: true
+      PUBLIC_URL: postgres:///shop?host=/run
+      PATIENCE: 1h 30m
+      UPLOADS: /srv/uploads
+      TITLE: 12
+";
+    assert_eq!(check(fitting), (String::new(), vec![]));
+}
+
+#[test]
+fn what_does_not_fit_is_refused_where_it_stands() {
+    let (said, places) = check(
+        "      TITEL: Shop
+      PORT: 65536
+      LOG: jsn
+      DEPTH: 1.5
+      COLOUR: yes
+      PUBLIC_URL: localhost:3000
+      PATIENCE: 90
+      UPLOADS: ''
+",
+    );
+    assert_snapshot!(said, @r"
+    deploy.yaml:11:7: environments.local.settings.TITEL: the service has no such setting
+      did you mean `TITLE`? Known settings: COLOUR, DATABASE_URL, DEPTH, LOG, PATIENCE, PORT, PUBLIC_URL, TITLE, UPLOADS
+    deploy.yaml:12:13: environments.local.settings.PORT: found `65536`, expected a port number from 0 to 65535
+      for example `PORT: 3000`
+    deploy.yaml:13:12: environments.local.settings.LOG: found `jsn`, expected one of json, pretty
+      did you mean `json`? Known values: json, pretty
+    deploy.yaml:14:14: environments.local.settings.DEPTH: found `1.5`, expected a whole number
+      for example `DEPTH: 100`
+    deploy.yaml:15:15: environments.local.settings.COLOUR: found `yes`, expected true or false
+      for example `COLOUR: true`
+    deploy.yaml:16:19: environments.local.settings.PUBLIC_URL: found `localhost:3000`, expected a URL with its scheme
+      for example `PUBLIC_URL: https://example.com`
+    deploy.yaml:17:17: environments.local.settings.PATIENCE: found `90`, expected a length of time with its unit
+      for example `PATIENCE: 90s`
+    deploy.yaml:18:16: environments.local.settings.UPLOADS: found ``, expected a path
+      for example `UPLOADS: /var/lib/service`
+    ");
+    assert_eq!(places, [(11, 7), (12, 13), (13, 12), (14, 14), (15, 15), (16, 19), (17, 17), (18, 16)]);
+}
+
+#[test]
+fn a_secret_in_plain_is_refused_and_not_repeated() {
+    let (said, _) = check("      DATABASE_URL: postgres://shop:hunter22@db/shop\n");
+    assert_snapshot!(said, @r"
+    deploy.yaml:11:7: environments.local.settings.DATABASE_URL: a secret must not stand in deploy.yaml
+      remove it, change it, and put it in the environment or in `.env.local`
+    ");
+    assert!(!said.contains("hunter22"));
+}
