@@ -1,0 +1,154 @@
+//! The deploy command's side of the control socket.
+
+use std::collections::VecDeque;
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use camino::Utf8Path;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+
+use super::control::socket_path;
+use super::protocol::{About, Answer, Ask, Candidate, Exit, InstanceSpec, Message, Request, Status, decode, encode};
+
+/// How long the supervisor may take to say who it is.
+const HELLO_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A connection to a running supervisor. What it started and did not commit ends with it.
+pub struct Connection {
+    about: About,
+    lines: Lines<BufReader<OwnedReadHalf>>,
+    write: OwnedWriteHalf,
+    number: u64,
+    exits: VecDeque<Exit>,
+}
+
+/// Connects to the supervisor of this state folder. None when none is running.
+pub async fn connect(state_dir: &Utf8Path) -> Result<Option<Connection>> {
+    if !fs_err::exists(state_dir)? {
+        return Ok(None);
+    }
+    let path = socket_path(state_dir)?;
+    let stream = match UnixStream::connect(&path).await {
+        Ok(stream) => stream,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("connect to the supervisor at {path}")),
+    };
+    let pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
+    let (read, write) = stream.into_split();
+    let mut lines = BufReader::new(read).lines();
+    let hello = match tokio::time::timeout(HELLO_PATIENCE, lines.next_line()).await {
+        Ok(Ok(Some(line))) => line,
+        // It was just ending.
+        Ok(_) => return Ok(None),
+        Err(_) => bail!("the supervisor at {path} accepts connections and says nothing"),
+    };
+    let stop = || pid.map_or_else(String::new, |pid| format!("; stop it, then deploy again: kill {pid}"));
+    match decode(&hello).with_context(|| format!("talk to the supervisor at {path}{}", stop()))? {
+        Message::Hello(about) => Ok(Some(Connection { about, lines, write, number: 0, exits: VecDeque::new() })),
+        other => bail!("the supervisor at {path} began with something else than its greeting: {other:?}"),
+    }
+}
+
+impl Connection {
+    /// Who answers.
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// What runs.
+    pub async fn status(&mut self) -> Result<Status> {
+        match self.ask(Ask::Status).await? {
+            Answer::Status(status) => Ok(status),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Starts a version on a private socket, to be probed there. One deploy at a time.
+    pub async fn candidate(&mut self, spec: &InstanceSpec) -> Result<Candidate> {
+        match self.ask(Ask::Candidate(spec.clone())).await? {
+            Answer::Candidate(candidate) => {
+                // What ended before belongs to a former candidate.
+                self.exits.clear();
+                Ok(candidate)
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Ends the candidate and starts its version on the public socket, beside the old one. Answers its process.
+    pub async fn promote(&mut self) -> Result<u32> {
+        match self.ask(Ask::Promote).await? {
+            Answer::Promoted(pid) => Ok(pid),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Makes the promoted version the one that is kept running; from then on nothing undoes it. Waits until the old one,
+    /// if there was one, has drained, and tells how it ended.
+    pub async fn commit(&mut self) -> Result<Option<Exit>> {
+        match self.ask(Ask::Commit).await? {
+            Answer::Committed(old) => Ok(old),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Ends the candidate or the promoted instance, and waits for that. The old one stays as it is.
+    pub async fn discard(&mut self) -> Result<()> {
+        match self.ask(Ask::Discard).await? {
+            Answer::Discarded => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Lets everything drain, then ends the supervisor. Afterwards the address is free.
+    pub async fn stop(mut self) -> Result<()> {
+        match self.ask(Ask::Stop).await? {
+            Answer::Stopped => Ok(()),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Resolves when the candidate or the promoted instance of this connection ends by itself, which ends the deploy; fails
+    /// when the supervisor ends. May be dropped and asked again, so it can stand in a `select!` beside a probe.
+    pub async fn exited(&mut self) -> Result<Exit> {
+        loop {
+            if let Some(exit) = self.exits.pop_front() {
+                return Ok(exit);
+            }
+            // An answer here belongs to a request that was dropped before it came.
+            self.next_reply().await?;
+        }
+    }
+
+    async fn ask(&mut self, ask: Ask) -> Result<Answer> {
+        self.number += 1;
+        let line = encode(&Request { number: self.number, ask })?;
+        self.write.write_all(line.as_bytes()).await.context("ask the supervisor")?;
+        loop {
+            if let Some((number, result)) = self.next_reply().await?
+                && number == self.number
+            {
+                return result.map_err(|text| anyhow!(text).context("the supervisor refused"));
+            }
+        }
+    }
+
+    /// Reads one message: an answer is returned, an exit is kept for who asks for it.
+    async fn next_reply(&mut self) -> Result<Option<(u64, Result<Answer, String>)>> {
+        let line = self.lines.next_line().await.context("listen to the supervisor")?;
+        let line = line.with_context(|| format!("the supervisor, process {}, ended", self.about.pid))?;
+        match decode(&line)? {
+            Message::Reply { number, result } => return Ok(Some((number, result))),
+            Message::Exited(exit) => self.exits.push_back(exit),
+            Message::Hello(_) => {}
+        }
+        Ok(None)
+    }
+}
+
+fn unexpected(answer: &Answer) -> anyhow::Error {
+    anyhow!("the supervisor answered another question: {answer:?}")
+}

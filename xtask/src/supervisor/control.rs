@@ -1,0 +1,116 @@
+//! The control socket's server: who may connect, and what each request does.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::rc::Rc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::process::getuid;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::net::{UnixListener, UnixStream};
+
+use super::deploy::Deploy;
+use super::folder::socket_folder;
+use super::protocol::{Answer, Ask, Message, Request, decode, encode};
+use super::shared::{Presence, Shared};
+
+/// How long a client may leave an answer unread. One that was suspended must not hold up the end of the supervisor.
+const WRITE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A pause after a failed accept: out of descriptors, say, it would fail again at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The path of the control socket.
+pub(super) fn socket_path(state_dir: &Utf8Path) -> Result<Utf8PathBuf> {
+    Ok(socket_folder(state_dir)?.join("control.sock"))
+}
+
+/// Opens the control socket. Takes the supervisor's lock: what lies there is then nobody's.
+pub(super) fn bind(path: &Utf8Path) -> Result<UnixListener> {
+    match fs_err::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).with_context(|| format!("open the control socket {path}"))?;
+    fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Accepts connections, each served by a task of its own, until it is dropped.
+pub(super) async fn accept(shared: Rc<Shared>, listener: UnixListener) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (presence, shared) = (Presence::new(&shared), Rc::clone(&shared));
+                tokio::task::spawn_local(async move {
+                    if let Err(error) = converse(&shared, stream).await {
+                        shared.log(format_args!("control connection: {error:#}"));
+                    }
+                    drop(presence);
+                });
+            }
+            Err(error) => {
+                shared.log(format_args!("cannot accept a control connection: {error}"));
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn converse(shared: &Rc<Shared>, stream: UnixStream) -> Result<()> {
+    let (peer, user) = (stream.peer_cred().context("ask who connected")?.uid(), getuid().as_raw());
+    if peer != user && peer != 0 {
+        bail!("refused user {peer}");
+    }
+    let mut deploy = Deploy::new(shared);
+    let result = answer_all(shared, &mut deploy, stream).await;
+    // However the conversation ended: what was not committed is not wanted.
+    deploy.discard().await;
+    result
+}
+
+async fn answer_all(shared: &Rc<Shared>, deploy: &mut Deploy, stream: UnixStream) -> Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut lines = BufReader::new(read).lines();
+    send(&mut write, &Message::Hello(shared.about.clone())).await?;
+    loop {
+        tokio::select! {
+            line = lines.next_line() => {
+                let Some(line) = line? else { return Ok(()) };
+                let Request { number, ask } = decode(&line)?;
+                let result = answer(shared, deploy, ask).await.map_err(|error| format!("{error:#}"));
+                send(&mut write, &Message::Reply { number, result }).await?;
+            }
+            exit = deploy.exited() => send(&mut write, &Message::Exited(exit)).await?,
+            () = shared.stopping.raised(), if deploy.is_under_way() => deploy.discard().await,
+            () = shared.released.raised() => return Ok(()),
+        }
+    }
+}
+
+async fn answer(shared: &Shared, deploy: &mut Deploy, ask: Ask) -> Result<Answer> {
+    Ok(match ask {
+        Ask::Status => Answer::Status(shared.status()),
+        Ask::Candidate(spec) => Answer::Candidate(deploy.candidate(spec).await?),
+        Ask::Promote => Answer::Promoted(deploy.promote().await?),
+        Ask::Commit => Answer::Committed(deploy.commit().await?),
+        Ask::Discard => {
+            deploy.discard().await;
+            Answer::Discarded
+        }
+        Ask::Stop => {
+            shared.stopping.raise();
+            deploy.discard().await;
+            shared.released.raised().await;
+            Answer::Stopped
+        }
+    })
+}
+
+async fn send(write: &mut OwnedWriteHalf, message: &Message) -> Result<()> {
+    let line = encode(message)?;
+    let written = tokio::time::timeout(WRITE_PATIENCE, write.write_all(line.as_bytes())).await;
+    written.context("the client does not read its answers")?.context("answer the client")
+}

@@ -1,0 +1,159 @@
+//! One process of the service, from its start to its end.
+
+use std::net::TcpListener;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{ExitStatus, Stdio};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use command_fds::{CommandFdExt as _, FdMapping};
+use jiff::Timestamp;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use secrecy::SecretString;
+use tokio::process::{Child, Command};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use super::output::{Ring, Sink, follow};
+use super::protocol::{Ended, Exit, InstanceSpec};
+use super::shared::Shared;
+
+/// Variables a child takes over from the supervisor.
+const INHERITED: [&str; 4] = ["PATH", "HOME", "TMPDIR", "LANG"];
+
+/// The first descriptor of socket activation.
+const LISTEN_FD: i32 = 3;
+
+/// How long the output of a process that ended is still read.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// A process of the service. One that is dropped before it ended is stopped.
+pub(super) struct Instance {
+    pub(super) spec: Arc<InstanceSpec>,
+    pub(super) pid: u32,
+    pub(super) started: Instant,
+    stop: mpsc::UnboundedSender<Duration>,
+    exit: watch::Receiver<Option<Exit>>,
+}
+
+impl Instance {
+    /// Starts it with this socket to listen on.
+    pub(super) fn start(shared: &Rc<Shared>, spec: Arc<InstanceSpec>, listener: TcpListener) -> Result<Self> {
+        if shared.stopping.is_raised() {
+            bail!("the supervisor is stopping");
+        }
+        for value in spec.secrets.values() {
+            shared.redactor.learn_value(&SecretString::from(value.as_str()));
+        }
+        let mut child = command(shared, &spec, listener)?
+            .spawn()
+            .with_context(|| format!("start {} of {} in {}", spec.program, spec.version, spec.dir))?;
+        let pid = child.id().context("the process ended while it was started")?;
+        if let Err(error) = shared.leftovers.borrow_mut().add(pid) {
+            shared.log(format_args!("cannot note the process {pid} down: {error:#}"));
+        }
+        shared.log(format_args!("{} {}: started as process {pid}", spec.id, spec.version));
+
+        let sink =
+            Sink { ring: Ring::default(), log: Rc::clone(&shared.service_log), redactor: shared.redactor.clone() };
+        let mut output = JoinSet::new();
+        if let Some(stdout) = child.stdout.take() {
+            output.spawn_local(follow(stdout, sink.clone()));
+        }
+        if let Some(stderr) = child.stderr.take() {
+            output.spawn_local(follow(stderr, sink.clone()));
+        }
+
+        let (stop, stop_asked) = mpsc::unbounded_channel();
+        let (exited, exit) = watch::channel(None);
+        let (shared, attended) = (Rc::clone(shared), Arc::clone(&spec));
+        tokio::task::spawn_local(async move {
+            let ended = attend(child, pid, stop_asked, attended.stop_timeout, output).await;
+            if let Err(error) = shared.leftovers.borrow_mut().remove(pid) {
+                shared.log(format_args!("cannot note the end of process {pid} down: {error:#}"));
+            }
+            shared.log(format_args!("{} {}: process {pid} ended: {ended}", attended.id, attended.version));
+            exited.send_replace(Some(exit_of(&attended, pid, ended, &sink.ring)));
+        });
+        Ok(Self { spec, pid, started: Instant::now(), stop, exit })
+    }
+
+    /// Resolves when it ended. May be dropped and asked again.
+    pub(super) async fn exited(&self) -> Exit {
+        let exit = self.exit.clone().wait_for(Option::is_some).await.ok().and_then(|exit| exit.clone());
+        let unknown = || Ended { at: Timestamp::now(), code: None, signal: None, overdue: false };
+        exit.unwrap_or_else(|| exit_of(&self.spec, self.pid, unknown(), &Ring::default()))
+    }
+
+    /// Whether it ended.
+    pub(super) fn has_exited(&self) -> bool {
+        self.exit.borrow().is_some()
+    }
+
+    /// SIGTERM, and SIGKILL after this long.
+    pub(super) async fn stop(&self, patience: Duration) -> Exit {
+        // Fails only when it has ended.
+        self.stop.send(patience).ok();
+        self.exited().await
+    }
+}
+
+fn command(shared: &Shared, spec: &InstanceSpec, listener: TcpListener) -> Result<Command> {
+    let mut command = std::process::Command::new(&shared.program);
+    command.args(["supervise-exec", "--parent", &shared.about.pid.to_string(), "--"]);
+    command.arg(&spec.program).args(&spec.args).current_dir(&spec.dir);
+    command.env_clear();
+    command.envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    command.envs(&spec.env).envs(&spec.secrets).env("LISTEN_FDS", "1");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // A group of its own: what the service starts can be ended with it.
+    command.process_group(0);
+    command.fd_mappings(vec![FdMapping { parent_fd: listener.into(), child_fd: LISTEN_FD }])?;
+    let mut command = Command::from(command);
+    command.kill_on_drop(true);
+    Ok(command)
+}
+
+/// Waits for the end of a process, and brings it about when asked to or when nobody is left to ask.
+async fn attend(
+    mut child: Child,
+    pid: u32,
+    mut stop: mpsc::UnboundedReceiver<Duration>,
+    stop_timeout: Duration,
+    mut output: JoinSet<()>,
+) -> Ended {
+    let group = Pid::from_raw(pid.cast_signed());
+    let mut overdue = false;
+    let status = tokio::select! {
+        status = child.wait() => status,
+        patience = stop.recv() => {
+            // Not yet waited for, so the number is still this process's own. One that just ended needs no signal.
+            group.and_then(|process| kill_process(process, Signal::TERM).ok());
+            match timeout(patience.unwrap_or(stop_timeout), child.wait()).await {
+                Ok(status) => status,
+                Err(_) => {
+                    overdue = true;
+                    group.and_then(|group| kill_process_group(group, Signal::KILL).ok());
+                    child.wait().await
+                }
+            }
+        }
+    };
+    // What it started and did not end: as a rule there is none.
+    group.and_then(|group| kill_process_group(group, Signal::KILL).ok());
+    timeout(LAST_WORDS, async { while output.join_next().await.is_some() {} }).await.ok();
+    let status: Option<ExitStatus> = status.ok();
+    Ended {
+        at: Timestamp::now(),
+        code: status.and_then(|status| status.code()),
+        signal: status.and_then(|status| status.signal()),
+        overdue,
+    }
+}
+
+fn exit_of(spec: &InstanceSpec, pid: u32, ended: Ended, ring: &Ring) -> Exit {
+    Exit { id: spec.id.clone(), version: spec.version.clone(), pid, ended, tail: ring.tail() }
+}

@@ -1,0 +1,107 @@
+//! Starting a supervisor that outlives whoever starts it.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use camino::{Utf8Path, Utf8PathBuf};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::{Instant, sleep};
+
+use super::client::{Connection, connect};
+use super::protocol::{Started, decode};
+use super::{lock, supervisor_log};
+
+/// How long to wait for another launch of the same supervisor.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long the fresh copy of the toolkit may be held open by a child that is just being started.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Why a supervisor could not be launched.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// Another process listens on the address.
+    #[error("{listen} is in use by another process")]
+    PortInUse {
+        /// The address.
+        listen: SocketAddr,
+    },
+    /// Anything else.
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+/// Starts the supervisor of this state folder, listening on `listen`, and connects to it. One that another launch started
+/// meanwhile is as good; look at [`Connection::about`] for the address it has.
+///
+/// `program` is the toolkit's binary. It is copied to `bin/xtask` of the state folder, so that a rebuild or `cargo clean`
+/// cannot pull it away. `toolkit` is the version that the supervisor reports.
+pub async fn launch(
+    state_dir: &Utf8Path,
+    listen: SocketAddr,
+    program: &Utf8Path,
+    toolkit: &str,
+) -> Result<Connection, LaunchError> {
+    fs_err::create_dir_all(state_dir).context("make the state folder")?;
+    let state_dir = &state_dir.canonicalize_utf8().with_context(|| format!("find the folder {state_dir}"))?;
+    // One launch at a time, or the second would find the first's supervisor neither absent nor answering yet.
+    let _turn = lock::take(&state_dir.join("launch.lock"), PATIENCE)
+        .await?
+        .with_context(|| format!("another launch of the supervisor of {state_dir} does not end"))?;
+    if let Some(connection) = connect(state_dir).await? {
+        return Ok(connection);
+    }
+    let program = copy(program, state_dir).await?;
+    match start(state_dir, listen, &program, toolkit).await? {
+        Started::Ready => {}
+        Started::PortInUse => return Err(LaunchError::PortInUse { listen }),
+        Started::Failed(text) => return Err(anyhow!(text).context("start the supervisor").into()),
+    }
+    let connection = connect(state_dir).await?;
+    let log = supervisor_log(state_dir);
+    Ok(connection.with_context(|| format!("the supervisor ended right after its start; {log} may say why"))?)
+}
+
+/// The copy is put in place whole: a supervisor that runs from the former one keeps that.
+async fn copy(program: &Utf8Path, state_dir: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
+    let folder = state_dir.join("bin");
+    fs_err::tokio::create_dir_all(&folder).await?;
+    let (copy, temporary) = (folder.join("xtask"), folder.join("xtask.tmp"));
+    fs_err::tokio::copy(program, &temporary).await?;
+    fs_err::tokio::rename(&temporary, &copy).await?;
+    Ok(copy)
+}
+
+/// Starts it and waits for what it says of its start, or for its end.
+async fn start(state_dir: &Utf8Path, listen: SocketAddr, program: &Utf8Path, toolkit: &str) -> anyhow::Result<Started> {
+    let log = supervisor_log(state_dir);
+    fs_err::create_dir_all(state_dir.join("logs"))?;
+    let stderr = fs_err::OpenOptions::new().append(true).create(true).open(&log)?;
+    let mut command = Command::new(program);
+    command.arg("supervise").arg(state_dir).args(["--listen", &listen.to_string(), "--toolkit", toolkit]);
+    // Its session is its own, and so is its folder: it holds nothing of the caller's.
+    command.current_dir(state_dir);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::from(stderr.into_file()));
+    let mut child = spawn_fresh(&mut command).await.with_context(|| format!("start the supervisor {program}"))?;
+    let stdout = child.stdout.take().context("the supervisor has no standard output")?;
+    let line = BufReader::new(stdout).lines().next_line().await.context("listen to the supervisor's start")?;
+    decode(&line.with_context(|| format!("the supervisor ended at its start; {log} may say why"))?)
+}
+
+/// Starts a program that was just written. A child that another task starts at that moment holds the file open for
+/// writing until its own `exec`, so that the kernel refuses to run it; no event tells when that is over.
+async fn spawn_fresh(command: &mut Command) -> std::io::Result<Child> {
+    let deadline = Instant::now() + BUSY;
+    loop {
+        match command.spawn() {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && Instant::now() < deadline => {
+                sleep(Duration::from_millis(5)).await;
+            }
+            result => return result,
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What the children say: cut into lines, masked, appended to the service's log, and the last lines kept.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+use super::log::RotatedLog;
+use crate::secrets::Redactor;
+
+/// Lines an [`Exit`](super::Exit) repeats.
+const TAIL: usize = 30;
+
+/// Lines kept of each instance.
+const RING: usize = 200;
+
+/// Bytes kept of each of these.
+const RING_LINE: usize = 4 << 10;
+
+/// Where a line is cut.
+const MAX_LINE: usize = 64 << 10;
+
+/// What is read of a line beyond that before the rest is skipped: a secret that the cut would split is masked first.
+const BEYOND: usize = 16 << 10;
+
+/// Bytes taken from a child before others get their turn.
+const CHUNK: usize = 64 << 10;
+
+/// The last lines of one instance.
+#[derive(Clone, Default)]
+pub(super) struct Ring {
+    lines: Rc<RefCell<VecDeque<String>>>,
+}
+
+impl Ring {
+    /// The last of the last.
+    pub(super) fn tail(&self) -> Vec<String> {
+        let lines = self.lines.borrow();
+        lines.iter().skip(lines.len().saturating_sub(TAIL)).cloned().collect()
+    }
+
+    fn push(&self, line: &str) {
+        let mut lines = self.lines.borrow_mut();
+        if lines.len() == RING {
+            lines.pop_front();
+        }
+        lines.push_back(cut(line, RING_LINE).to_owned());
+    }
+}
+
+/// Where the lines of one instance go.
+#[derive(Clone)]
+pub(super) struct Sink {
+    pub(super) ring: Ring,
+    pub(super) log: Rc<RefCell<RotatedLog>>,
+    pub(super) redactor: Redactor,
+}
+
+/// Follows one stream to its end. Holds one chunk and one line at most; a child that writes faster than it is read waits.
+pub(super) async fn follow(mut stream: impl AsyncRead + Unpin, sink: Sink) {
+    let mut chunk = vec![0; CHUNK];
+    let mut lines = LineCutter::default();
+    let mut ready = Vec::new();
+    loop {
+        let length = match stream.read(&mut chunk).await {
+            Ok(0) | Err(_) => break,
+            Ok(length) => length,
+        };
+        lines.feed(&chunk[..length], |line| sink.take(line, &mut ready));
+        sink.log.borrow_mut().write(&ready);
+        ready.clear();
+        // A stream that is always readable would keep the one thread to itself.
+        tokio::task::yield_now().await;
+    }
+    lines.finish(|line| sink.take(line, &mut ready));
+    sink.log.borrow_mut().write(&ready);
+}
+
+impl Sink {
+    fn take(&self, line: &[u8], ready: &mut Vec<u8>) {
+        let text = String::from_utf8_lossy(line);
+        let masked: Cow<'_, str> = self.redactor.redact(&text);
+        let masked = cut(&masked, MAX_LINE);
+        self.ring.push(masked);
+        ready.extend_from_slice(masked.as_bytes());
+        ready.push(b'\n');
+    }
+}
+
+#[derive(Default)]
+struct LineCutter {
+    pending: Vec<u8>,
+}
+
+impl LineCutter {
+    fn feed(&mut self, mut bytes: &[u8], mut on_line: impl FnMut(&[u8])) {
+        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+            self.keep(&bytes[..end]);
+            self.finish(&mut on_line);
+            bytes = &bytes[end + 1..];
+        }
+        self.keep(bytes);
+    }
+
+    fn finish(&mut self, mut on_line: impl FnMut(&[u8])) {
+        let line = self.pending.strip_suffix(b"\r").unwrap_or(&self.pending);
+        if !line.is_empty() {
+            on_line(line);
+        }
+        self.pending.clear();
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        let room = (MAX_LINE + BEYOND).saturating_sub(self.pending.len());
+        self.pending.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+}
+
+fn cut(line: &str, max: usize) -> &str {
+    &line[..line.floor_char_boundary(max)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use camino::Utf8Path;
+    use secrecy::SecretString;
+
+    #[tokio::test]
+    async fn lines_are_cut_masked_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(folder.path()).unwrap().join("service.log");
+        let redactor = Redactor::default();
+        redactor.learn_value(&SecretString::from("sentinel-value"));
+        let log = Rc::new(RefCell::new(RotatedLog::new(&path)));
+        let sink = Sink { ring: Ring::default(), log, redactor };
+
+        let mut said = format!("it is sentinel-value\r\n\n{}sentinel-value\n", "ä".repeat((MAX_LINE - 8) / 2));
+        said.push_str(&"z".repeat(3 * MAX_LINE));
+        said.push_str("\nlast without line break");
+        follow(said.as_bytes(), sink.clone()).await;
+
+        let text = fs_err::read_to_string(&path).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 4);
+        assert_eq!(lines[0], "it is [redacted]");
+        assert!(lines[1].ends_with("ä[redacte"), "the cut must not leave half of a secret");
+        assert_eq!(lines[2].len(), MAX_LINE);
+        assert_eq!(lines[3], "last without line break");
+        assert_eq!(sink.ring.tail().last().unwrap(), lines[3]);
+    }
+
+    #[test]
+    fn the_ring_keeps_the_last_lines() {
+        let ring = Ring::default();
+        for number in 0..1000 {
+            ring.push(&number.to_string());
+        }
+        assert_eq!(ring.lines.borrow().len(), RING);
+        assert_eq!(ring.tail().len(), TAIL);
+        assert_eq!(ring.tail().last().unwrap(), "999");
+    }
+}

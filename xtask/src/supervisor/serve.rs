@@ -1,0 +1,165 @@
+//! The supervisor's own life: start, wait for a reason to stop, stop.
+
+use std::cell::{Cell, RefCell};
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use camino::Utf8PathBuf;
+use rustix::process::setsid;
+use tokio::net::{TcpSocket, UnixListener};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{Mutex, watch};
+use tokio::time::timeout;
+
+use super::leftovers::Leftovers;
+use super::lock::{self, Lock};
+use super::log::RotatedLog;
+use super::protocol::{About, Started, encode};
+use super::shared::{Board, Flag, Shared};
+use super::{control, service_log, supervisor_log};
+use crate::secrets::Redactor;
+
+/// Connections that may wait while nobody accepts: between a crash and the next start, say.
+const BACKLOG: u32 = 1024;
+
+/// How long to wait for the lock: a supervisor that was just killed holds it for a moment.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long clients may take to read the last answer.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Arguments of the hidden command that is the supervisor.
+#[derive(Debug, clap::Args)]
+pub struct Supervise {
+    /// The folder for its sockets, locks and logs.
+    pub state_dir: Utf8PathBuf,
+    /// The service's public address.
+    #[arg(long)]
+    pub listen: SocketAddr,
+    /// The version of the toolkit that starts it.
+    #[arg(long)]
+    pub toolkit: String,
+}
+
+/// Runs the supervisor until it is told to stop, or has nothing to do. Says on standard output how its start went.
+pub fn supervise(args: Supervise) -> Result<()> {
+    // Fails for who leads a process group already, started by hand from a shell: it then stays in that session.
+    setsid().ok();
+    // One thread: on Linux children end with the thread that started them.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        match Box::pin(start(args)).await {
+            Ok(house) => {
+                report(&Started::Ready);
+                Box::pin(house.live()).await
+            }
+            Err(error) => {
+                let in_use = error.downcast_ref::<std::io::Error>().is_some_and(is_address_in_use);
+                report(&if in_use { Started::PortInUse } else { Started::Failed(format!("{error:#}")) });
+                Err(error)
+            }
+        }
+    })
+}
+
+/// All that a running supervisor holds.
+struct House {
+    shared: Rc<Shared>,
+    control: UnixListener,
+    control_path: Utf8PathBuf,
+    lock: Lock,
+}
+
+async fn start(args: Supervise) -> Result<House> {
+    let Supervise { state_dir, listen, toolkit } = args;
+    let state_dir = state_dir.canonicalize_utf8().with_context(|| format!("find the folder {state_dir}"))?;
+    let Some(lock) = lock::take(&state_dir.join("supervisor.lock"), LOCK_PATIENCE).await? else {
+        bail!("another supervisor of {state_dir} is running");
+    };
+    fs_err::create_dir_all(state_dir.join("logs"))?;
+    let leftovers = Leftovers::end(&state_dir).await?;
+    let listener = bind(listen)?;
+    let control_path = control::socket_path(&state_dir)?;
+    let control = control::bind(&control_path)?;
+    let program = Utf8PathBuf::try_from(std::env::current_exe()?).context("the toolkit's path is not UTF-8")?;
+    let about = About { pid: std::process::id(), toolkit, listen: listener.local_addr()? };
+    let shared = Rc::new(Shared {
+        about,
+        program,
+        redactor: Redactor::default(),
+        service_log: Rc::new(RefCell::new(RotatedLog::new(&service_log(&state_dir)))),
+        own_log: RefCell::new(RotatedLog::new(&supervisor_log(&state_dir))),
+        leftovers: RefCell::new(leftovers),
+        serving: RefCell::new(None),
+        turn: Arc::new(Mutex::new(())),
+        deploying: Cell::new(false),
+        stopping: Flag::default(),
+        released: Flag::default(),
+        listener: RefCell::new(Some(listener)),
+        board: watch::Sender::new(Board::default()),
+    });
+    Ok(House { shared, control, control_path, lock })
+}
+
+impl House {
+    async fn live(self) -> Result<()> {
+        let House { shared, control, control_path, lock } = self;
+        let About { pid, toolkit, listen } = &shared.about;
+        shared.log(format_args!("supervisor {pid} of toolkit {toolkit} listens on {listen}"));
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let accepting = tokio::task::spawn_local(control::accept(Rc::clone(&shared), control));
+
+        let reason = tokio::select! {
+            () = shared.stopping.raised() => "a client asked for it",
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+            () = shared.idle() => "there is nothing to supervise",
+        };
+        shared.log(format_args!("stopping: {reason}"));
+        shared.stopping.raise();
+        let serving = shared.serving.take();
+        if let Some(keeper) = serving {
+            keeper.end().await;
+        }
+        shared.empty().await;
+
+        // In this order: who hears that it has stopped may launch the next one at once.
+        shared.log(format_args!("stopped"));
+        accepting.abort();
+        fs_err::remove_file(&control_path).ok();
+        drop(shared.listener.take());
+        drop(lock);
+        shared.released.raise();
+        timeout(FAREWELL, shared.alone()).await.ok();
+        Ok(())
+    }
+}
+
+fn bind(listen: SocketAddr) -> Result<TcpListener> {
+    let bind = || {
+        let socket = if listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // Connections of the last supervisor that linger in TIME_WAIT must not hold the port.
+        socket.set_reuseaddr(true)?;
+        socket.bind(listen)?;
+        let listener = socket.listen(BACKLOG)?.into_std()?;
+        // The mode is shared by all who hold the socket, and activated services expect it to be blocking.
+        listener.set_nonblocking(false)?;
+        Ok::<_, std::io::Error>(listener)
+    };
+    bind().with_context(|| format!("listen on {listen}"))
+}
+
+fn is_address_in_use(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::AddrInUse
+}
+
+fn report(started: &Started) {
+    if let Ok(line) = encode(started) {
+        // Who launched it may be gone; the supervisor then ends when nobody else comes.
+        std::io::stdout().write_all(line.as_bytes()).ok();
+    }
+}

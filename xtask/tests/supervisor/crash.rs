@@ -1,0 +1,139 @@
+//! Crashes of the service, crashes of the supervisor, and its end.
+
+use std::net::TcpListener;
+
+use rustix::process::Signal;
+use tokio::time::{Duration, timeout};
+
+use crate::site::{Site, deploy, get, has_ended, kill, until, version, version_that};
+use crate::supervisor::client::connect;
+use crate::supervisor::{LaunchError, Role};
+
+#[tokio::test]
+async fn a_crashed_service_is_started_again_and_who_waits_in_the_queue_is_served() {
+    let site = Site::new();
+    let mut connection = site.launch().await;
+    deploy(&mut connection, &version("one")).await;
+    let before = connection.status().await.unwrap().instances.remove(0);
+
+    kill(before.pid.unwrap(), Signal::KILL).unwrap();
+    until("it is gone", async || has_ended(before.pid.unwrap())).await;
+    assert_eq!(get(connection.about().listen, "/").await.unwrap(), "one");
+
+    let after = connection.status().await.unwrap().instances.remove(0);
+    assert_eq!((after.role, after.restarts), (Role::Serving, 1));
+    assert_ne!(after.pid, before.pid);
+    assert_eq!(after.last_exit.unwrap().signal, Some(9));
+    // The crash of a committed instance is no deploy's business.
+    assert!(timeout(Duration::from_millis(1), connection.exited()).await.is_err());
+}
+
+#[tokio::test]
+async fn the_old_version_is_started_again_during_a_deploy() {
+    let site = Site::new();
+    let mut connection = site.launch().await;
+    deploy(&mut connection, &version("one")).await;
+    connection.candidate(&version_that("two", "unready")).await.unwrap();
+    let old = connection.status().await.unwrap().instances.remove(0);
+    kill(old.pid.unwrap(), Signal::KILL).unwrap();
+    until("it is gone", async || has_ended(old.pid.unwrap())).await;
+    assert_eq!(get(connection.about().listen, "/").await.unwrap(), "one");
+    connection.discard().await.unwrap();
+    assert_eq!(connection.status().await.unwrap().instances[0].restarts, 1);
+}
+
+#[tokio::test]
+async fn children_of_a_killed_supervisor_end_and_the_next_one_gets_the_port() {
+    let site = Site::new();
+    let mut connection = site.launch().await;
+    let about = connection.about().clone();
+    deploy(&mut connection, &version("one")).await;
+    let child = connection.status().await.unwrap().instances[0].pid.unwrap();
+    kill(about.pid, Signal::KILL).unwrap();
+    assert!(connection.exited().await.is_err());
+
+    let mut next = site.launch_on(about.listen).await.unwrap();
+    assert!(has_ended(child));
+    assert_ne!(next.about().pid, about.pid);
+    deploy(&mut next, &version("two")).await;
+}
+
+#[tokio::test]
+async fn leftovers_that_do_not_end_by_themselves_are_killed() {
+    let site = Site::new();
+    let mut connection = site.launch().await;
+    let about = connection.about().clone();
+    let mut stubborn = version_that("one", "stubborn");
+    stubborn.stop_timeout = Duration::from_millis(100);
+    deploy(&mut connection, &stubborn).await;
+    let child = connection.status().await.unwrap().instances[0].pid.unwrap();
+    kill(about.pid, Signal::KILL).unwrap();
+    assert!(connection.exited().await.is_err());
+    assert!(!has_ended(child));
+
+    site.launch_on(about.listen).await.unwrap();
+    assert!(has_ended(child));
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_told_apart() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let site = Site::new();
+    match site.launch_on(address).await.err().unwrap() {
+        LaunchError::PortInUse { listen } => assert_eq!(listen, address),
+        LaunchError::Other(error) => panic!("{error:#}"),
+    }
+    drop(taken);
+    // A child that another test is just starting may hold the socket for a moment more.
+    until("the port is free", async || site.launch_on(address).await.is_ok()).await;
+}
+
+#[tokio::test]
+async fn two_launches_at_once_make_one_supervisor() {
+    let site = Site::new();
+    assert!(connect(&site.state_dir).await.unwrap().is_none());
+    let (one, two) = tokio::join!(site.launch(), site.launch());
+    assert_eq!(one.about(), two.about());
+}
+
+#[tokio::test]
+async fn stop_ends_everything_and_frees_the_port() {
+    let site = Site::new();
+    let mut connection = site.launch().await;
+    let about = connection.about().clone();
+    deploy(&mut connection, &version("one")).await;
+    let mut deploying = site.connect().await;
+    let candidate = deploying.candidate(&version("two")).await.unwrap();
+    let serving = connection.status().await.unwrap().instances[0].pid.unwrap();
+    connection.stop().await.unwrap();
+
+    assert!(has_ended(candidate.pid) && has_ended(serving));
+    assert!(connect(&site.state_dir).await.unwrap().is_none());
+    // At once, though the old process may still be on its way out.
+    site.launch_on(about.listen).await.unwrap();
+    until("the old supervisor is gone", async || has_ended(about.pid)).await;
+}
+
+#[tokio::test]
+async fn sigterm_ends_everything_too() {
+    let site = Site::new();
+    let mut connection = site.launch().await;
+    let supervisor = connection.about().pid;
+    deploy(&mut connection, &version("one")).await;
+    let serving = connection.status().await.unwrap().instances[0].pid.unwrap();
+    kill(supervisor, Signal::TERM).unwrap();
+    assert!(connection.exited().await.is_err());
+    assert!(has_ended(serving));
+    until("the supervisor is gone", async || has_ended(supervisor)).await;
+}
+
+#[tokio::test]
+async fn a_supervisor_with_nothing_to_do_leaves() {
+    let site = Site::new();
+    let mut connection = site.launch().await;
+    let supervisor = connection.about().pid;
+    connection.candidate(&version_that("one", "exit")).await.unwrap();
+    drop(connection);
+    until("the supervisor is gone", async || has_ended(supervisor)).await;
+}

@@ -1,0 +1,107 @@
+//! Programs that the tests start. Each is a test of this binary that does nothing unless its variable is set.
+
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use listenfd::ListenFd;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use crate::supervisor::{InstanceSpec, client};
+
+/// Longer than a client pauses between two requests of one connection.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The arguments that make this binary run one of the programs below.
+pub fn args(name: &str) -> Vec<String> {
+    ["--exact", &format!("fixture::{name}"), "--nocapture"].map(str::to_owned).into()
+}
+
+/// This binary.
+pub fn program() -> Utf8PathBuf {
+    Utf8PathBuf::try_from(std::env::current_exe().unwrap()).unwrap()
+}
+
+/// The service: takes its socket by activation, answers with its version, drains on SIGTERM.
+#[tokio::test]
+async fn service() {
+    let Ok(behaviour) = std::env::var("FIXTURE_SERVICE") else { return };
+    let environment: Vec<String> = std::env::vars().map(|(name, _)| name).collect();
+    eprintln!("names: {}", environment.join(" "));
+    eprintln!("secret: {}", std::env::var("FIXTURE_SECRET").unwrap_or_default());
+    match behaviour.as_str() {
+        "exit" => {
+            eprintln!("cannot reach the database");
+            std::process::exit(3);
+        }
+        "flood" => {
+            let line = "f".repeat(1000);
+            (0..40_000).for_each(|number| println!("{number} {line}"));
+        }
+        _ => {}
+    }
+    let listener = ListenFd::from_env().take_tcp_listener(0).unwrap().expect("a socket by activation");
+    listener.set_nonblocking(true).unwrap();
+    let listener = TcpListener::from_std(listener).unwrap();
+    let mut terminate = signal(SignalKind::terminate()).unwrap();
+    let draining = watch::Sender::new(false);
+    println!("listening");
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let (stream, _) = accepted.unwrap();
+                tokio::spawn(serve(stream, behaviour.clone(), draining.subscribe()));
+            }
+            _ = terminate.recv(), if behaviour != "stubborn" => break,
+        }
+    }
+    drop(listener);
+    draining.send_replace(true);
+    draining.closed().await;
+    println!("drained");
+    std::process::exit(0);
+}
+
+async fn serve(stream: TcpStream, behaviour: String, mut draining: watch::Receiver<bool>) {
+    let (read, mut write) = stream.into_split();
+    let mut lines = BufReader::new(read).lines();
+    loop {
+        let drained = async {
+            draining.wait_for(|draining| *draining).await.ok();
+            sleep(GRACE).await;
+        };
+        let first = tokio::select! {
+            line = lines.next_line() => line,
+            () = drained => return,
+        };
+        let Ok(Some(first)) = first else { return };
+        while lines.next_line().await.ok().flatten().is_some_and(|line| !line.is_empty()) {}
+        let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+        if let Some(milliseconds) = path.strip_prefix("/slow/") {
+            sleep(Duration::from_millis(milliseconds.parse().unwrap())).await;
+        }
+        let status = if behaviour == "unready" { "503 Service Unavailable" } else { "200 OK" };
+        let body = std::env::var("FIXTURE_VERSION").unwrap();
+        let connection = if *draining.borrow() { "close" } else { "keep-alive" };
+        let length = body.len();
+        let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: {connection}\r\n\r\n");
+        if write.write_all((head + &body).as_bytes()).await.is_err() || connection == "close" {
+            return;
+        }
+    }
+}
+
+/// A deploy command that promotes and then hangs, to be killed.
+#[tokio::test]
+async fn hanging_deploy() {
+    let Ok(state_dir) = std::env::var("FIXTURE_DEPLOY") else { return };
+    let spec: InstanceSpec = serde_json::from_str(&std::env::var("FIXTURE_SPEC").unwrap()).unwrap();
+    let mut connection = client::connect(state_dir.as_str().into()).await.unwrap().unwrap();
+    connection.candidate(&spec).await.unwrap();
+    connection.promote().await.unwrap();
+    eprintln!("promoted");
+    timeout(Duration::from_secs(600), std::future::pending::<()>()).await.unwrap();
+}

@@ -1,0 +1,156 @@
+//! One supervised service of a test, and how to talk to it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep};
+
+use crate::fixture;
+use crate::supervisor::client::{Connection, connect};
+use crate::supervisor::{InstanceSpec, LaunchError, launch, service_log};
+
+/// The built toolkit.
+pub const TOOLKIT: &str = env!("CARGO_BIN_EXE_xtask");
+
+/// How long anything may take that no event tells of.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A state folder, whose supervisor is killed at the end of the test.
+pub struct Site {
+    pub state_dir: Utf8PathBuf,
+    _folder: TempDir,
+}
+
+impl Site {
+    pub fn new() -> Self {
+        Self::below("state")
+    }
+
+    pub fn below(path: impl AsRef<Utf8Path>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let state_dir = Utf8Path::from_path(folder.path()).unwrap().join(path);
+        Self { state_dir, _folder: folder }
+    }
+
+    /// Launches a supervisor on any free port.
+    pub async fn launch(&self) -> Connection {
+        self.launch_on("127.0.0.1:0".parse().unwrap()).await.unwrap()
+    }
+
+    pub async fn launch_on(&self, listen: SocketAddr) -> Result<Connection, LaunchError> {
+        let connection = launch(&self.state_dir, listen, TOOLKIT.into(), "1.2.3").await?;
+        fs_err::write(self.state_dir.join("test.pid"), connection.about().pid.to_string()).unwrap();
+        Ok(connection)
+    }
+
+    pub async fn connect(&self) -> Connection {
+        connect(&self.state_dir).await.unwrap().expect("a running supervisor")
+    }
+
+    pub fn service_log(&self) -> String {
+        fs_err::read_to_string(service_log(&self.state_dir)).unwrap_or_default()
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if let Ok(pid) = fs_err::read_to_string(self.state_dir.join("test.pid")) {
+            // Most tests leave it running; its children end with it.
+            kill(pid.parse().unwrap(), Signal::KILL).ok();
+        }
+    }
+}
+
+/// The fixture as this version.
+pub fn version(version: &str) -> InstanceSpec {
+    version_that(version, "serve")
+}
+
+/// The fixture as this version, with a behaviour of its own.
+pub fn version_that(version: &str, behaviour: &str) -> InstanceSpec {
+    InstanceSpec {
+        id: format!("deploy-of-{version}"),
+        version: version.to_owned(),
+        program: fixture::program(),
+        args: fixture::args("service"),
+        dir: "/".into(),
+        env: BTreeMap::from([
+            ("FIXTURE_SERVICE".to_owned(), behaviour.to_owned()),
+            ("FIXTURE_VERSION".to_owned(), version.to_owned()),
+        ]),
+        secrets: BTreeMap::new(),
+        stop_timeout: InstanceSpec::STOP_TIMEOUT,
+    }
+}
+
+/// A whole deploy: probes the candidate, then looks for the version on the public address, then commits.
+pub async fn deploy(connection: &mut Connection, spec: &InstanceSpec) {
+    let public = connection.about().listen;
+    let candidate = connection.candidate(spec).await.unwrap();
+    assert_eq!(get(candidate.address, "/").await.unwrap(), spec.version);
+    connection.promote().await.unwrap();
+    until("the new version answers in public", async || get(public, "/").await.is_ok_and(|body| body == spec.version))
+        .await;
+    connection.commit().await.unwrap();
+}
+
+/// One request on a connection of its own.
+pub async fn get(address: SocketAddr, path: &str) -> Result<String> {
+    let mut stream = BufReader::new(TcpStream::connect(address).await?);
+    Ok(request(&mut stream, path).await?.0)
+}
+
+/// One request on this connection: the body, and whether the connection may be used again.
+pub async fn request(stream: &mut BufReader<TcpStream>, path: &str) -> Result<(String, bool)> {
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes()).await?;
+    let (mut status, mut length, mut reusable) = (String::new(), None, true);
+    stream.read_line(&mut status).await?;
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).await?;
+        match line.trim_end().split_once(": ") {
+            Some(("Content-Length", value)) => length = Some(value.parse()?),
+            Some(("Connection", value)) => reusable = value == "keep-alive",
+            Some(_) => {}
+            None => break,
+        }
+    }
+    let mut body = vec![0; length.context("the answer is cut short")?];
+    stream.read_exact(&mut body).await?;
+    if !status.contains(" 200 ") {
+        bail!("{status}");
+    }
+    Ok((String::from_utf8(body)?, reusable))
+}
+
+/// Looks until it is so; for what no event tells of.
+pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so().await {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+pub fn kill(pid: u32, signal: Signal) -> rustix::io::Result<()> {
+    kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal)
+}
+
+/// Whether a process has ended, be it a zombie still.
+pub fn has_ended(pid: u32) -> bool {
+    let state = if cfg!(target_os = "linux") {
+        let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").map(|(_, fields)| fields.to_owned()).unwrap_or_default()
+    } else {
+        let output = std::process::Command::new("ps").args(["-o", "state=", "-p", &pid.to_string()]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    state.is_empty() || state.starts_with('Z')
+}
