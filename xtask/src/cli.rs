@@ -1,6 +1,5 @@
 //! Every command and flag. The doc comments are the help.
 
-use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -172,16 +171,6 @@ Refused (exit code 21) when a migration marked `-- irreversible` lies between.")
         only: Vec<crate::story::test::Suite>,
     },
 
-    /// Measure the toolkit, as ratios against a reference that runs beside it
-    #[command(after_help = "Examples:
-  cargo xtask bench
-  cargo xtask bench --only help --only no-op")]
-    Bench {
-        /// Only this measurement; may be repeated
-        #[arg(long, value_name = "NAME")]
-        only: Vec<crate::story::bench::Measurement>,
-    },
-
     /// Print the completions of a shell
     #[command(after_help = "Examples:
   cargo xtask completions bash > ~/.local/share/bash-completion/completions/xtask")]
@@ -192,20 +181,11 @@ Refused (exit code 21) when a migration marked `-- irreversible` lies between.")
 
     /// The process that owns the local target's listening socket
     #[command(hide = true)]
-    Supervise {
-        /// The environment's folder
-        folder: Utf8PathBuf,
-        /// Where it listens
-        listen: std::net::SocketAddr,
-    },
+    Supervise(crate::supervisor::Supervise),
 
     /// Becomes a service's program, with its listening socket
     #[command(hide = true)]
-    SuperviseExec {
-        /// The program and its arguments
-        #[arg(last = true, required = true)]
-        command: Vec<std::ffi::OsString>,
-    },
+    SuperviseExec(crate::supervisor::SuperviseExec),
 }
 
 /// `lock …`

@@ -32,6 +32,8 @@ pub const FILE: &str = "deploy.yaml";
 /// All of deploy.yaml.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// The folder that deploy.yaml is in: the project's root.
+    pub root: Utf8PathBuf,
     /// What the whole is called: a label of lower-case letters, digits and `-`.
     pub project: String,
     /// Where releases come from.
@@ -65,6 +67,8 @@ pub struct Service {
     pub migrations: Option<Utf8PathBuf>,
     /// The folder of its web UI, with a `package.json`.
     pub web: Option<Utf8PathBuf>,
+    /// The arguments with which the binary serves.
+    pub args: Vec<String>,
     /// The path of its readiness answer; begins with `/`.
     pub readiness: String,
     /// Programs that it needs on the machine.
@@ -148,10 +152,11 @@ impl Config {
     /// Reads `root`/deploy.yaml. Fails with everything that is wrong with it.
     pub fn load(root: &Utf8Path) -> Result<Self, ConfigError> {
         let missing = "create it there, or type the command in the folder that has it";
-        Self::read(TextFile::read(root, Utf8Path::new(FILE), missing)?)
+        let config = Self::read(TextFile::read(root, Utf8Path::new(FILE), missing)?)?;
+        Ok(Self { root: root.to_owned(), ..config })
     }
 
-    /// Reads what deploy.yaml holds. Fails with everything that is wrong with it.
+    /// Reads what deploy.yaml holds, for a project whose root is the folder this runs in. Fails with everything that is wrong with it.
     pub fn parse(yaml: &str) -> Result<Self, ConfigError> {
         Self::read(TextFile::from_bytes(Utf8Path::new(FILE), yaml.into())?)
     }

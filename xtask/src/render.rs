@@ -7,8 +7,7 @@ use minijinja::{Environment as Templates, UndefinedBehavior, context};
 use serde_json::json;
 use similar::TextDiff;
 
-use crate::config::Config;
-use crate::config::settings::SettingsTable;
+use crate::config::{Config, SettingsTable};
 use crate::memory::store::replace_file;
 use crate::report::Report;
 use crate::story::Failure;
@@ -57,14 +56,14 @@ async fn contents(config: &Config) -> Result<Vec<(Utf8PathBuf, String)>> {
     let mut contents = Vec::new();
     let table = match &service.schema {
         Some(args) => {
-            let program = cargo::build(&config.root, &service.package, service.binary(), Profile::Dev, |_| {}, |_| {}).await?;
+            let program = cargo::build(&config.root, &service.package, &service.binary, Profile::Dev, |_| {}, |_| {}).await?;
             let said = Cmd::new(program).args(args.iter().map(String::as_str)).capture().await;
             let said = said.context("ask the service for its settings")? + "\n";
             let table = SettingsTable::parse(&said, &service.settings)?;
             contents.push((service.settings.clone(), said));
             table
         }
-        None => SettingsTable::read(&config.root, &service.settings)?,
+        None => SettingsTable::load(&config.root, &service.settings)?,
     };
     let mut templates = Templates::new();
     templates.set_undefined_behavior(UndefinedBehavior::Strict);

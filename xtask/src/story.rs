@@ -1,6 +1,5 @@
 //! Decisions. Each story reads as a table of contents; places adapt, remotes and tools do.
 
-pub mod bench;
 pub mod deploy;
 pub mod doctor;
 pub mod gate;
@@ -14,7 +13,7 @@ pub mod test;
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::config::{Config, ConfigError, Environment};
+use crate::config::{Config, ConfigError};
 use crate::memory::lease::Holder;
 use crate::memory::store::Store;
 use crate::place::Place;
@@ -39,9 +38,9 @@ pub struct Env<'a> {
 impl<'a> Env<'a> {
     /// The environment of this name.
     pub fn find(config: &'a Config, name: &'a str, report: &Report) -> Result<Self, ConfigError> {
-        let Environment::Local(target) = config.environment(name)?;
+        let environment = config.environment(name)?;
         let folder = config.root.join(".deploy").join(name);
-        let place = Place::local(config, name, target, &folder);
+        let place = Place::new(config, environment, folder.clone());
         let store = Store::Folder(folder.clone());
         Ok(Self { name, config, place, store, folder, report: report.clone() })
     }
@@ -97,6 +96,14 @@ impl Failure {
             Self::Restored(_) => 30,
             Self::NotRestored(_) => 31,
         }
+    }
+
+    /// File, line and column of what is wrong, when that is known.
+    pub fn place(&self) -> Option<(String, usize, usize)> {
+        let Self::Config(error) = self else { return None };
+        let first = error.problems().first()?;
+        let at = first.at?;
+        Some((first.file.to_string(), at.line, at.column))
     }
 
     /// The error that people are shown.

@@ -32,6 +32,7 @@ pub(super) fn config(root: &Field<'_>, document: &Arc<Document>) -> Option<Confi
         let service = table.required("service", SERVICE, |field| field.table(service));
         let environments = table.required("environments", ENVIRONMENTS, |field| environments(&field, document));
         Some(Config {
+            root: Utf8PathBuf::new(),
             project: project?,
             source: source?.unwrap_or_else(|| Source { main_branch: MAIN_BRANCH.to_owned() }),
             service: service?,
@@ -56,6 +57,9 @@ fn service(table: &mut Table<'_>) -> Option<Service> {
     let schema = table.optional("schema", "[config, schema]", |field| {
         field.list("config", |item| item.text("an argument of the service's binary", check::is_argument))
     });
+    let args = table.optional("args", "[serve]", |field| {
+        field.list("serve", |item| item.text("an argument of the service's binary", check::is_argument))
+    });
     let migrations = table.optional("migrations", "app/migrations", |field| path(&field));
     let web = table.optional("web", "app/web", |field| path(&field));
     let readiness =
@@ -67,6 +71,7 @@ fn service(table: &mut Table<'_>) -> Option<Service> {
         package,
         settings: settings?,
         schema: schema?,
+        args: args?.unwrap_or_default(),
         migrations: migrations?,
         web: web?,
         readiness: readiness?,

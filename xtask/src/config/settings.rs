@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use camino::Utf8Path;
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
 
 use super::file::TextFile;
@@ -88,15 +88,12 @@ pub enum SuppliedBy {
 impl SettingsTable {
     /// Reads `root`/`file`. Fails where it is no settings table of the version that is known here.
     pub fn load(root: &Utf8Path, file: &Utf8Path) -> Result<Self, ConfigError> {
-        let file = TextFile::read(root, file, WRITE_AGAIN)?;
-        let table = Self::read(&file)?;
-        match table.contradictions(&file) {
-            problems if problems.is_empty() => Ok(table),
-            mut problems => {
-                let unlisted = problems.split_off(LISTED.min(problems.len())).len();
-                Err(ConfigError::new(problems, unlisted))
-            }
-        }
+        Self::read_whole(&TextFile::read(root, file, WRITE_AGAIN)?)
+    }
+
+    /// Reads what `file` holds or is going to hold.
+    pub fn parse(json: &str, file: &Utf8Path) -> Result<Self, ConfigError> {
+        Self::read_whole(&TextFile::from_bytes(file, json.into())?)
     }
 
     /// The setting of that name.
@@ -133,6 +130,17 @@ impl SettingsTable {
         }
         let (what, hint) = setting.misfit(value)?;
         Some(Misfit { of_key: false, message: format!("found {}, expected {what}", quoted(value)), hint })
+    }
+
+    fn read_whole(file: &TextFile) -> Result<Self, ConfigError> {
+        let table = Self::read(file)?;
+        match table.contradictions(file) {
+            problems if problems.is_empty() => Ok(table),
+            mut problems => {
+                let unlisted = problems.split_off(LISTED.min(problems.len())).len();
+                Err(ConfigError::new(problems, unlisted))
+            }
+        }
     }
 
     fn read(file: &TextFile) -> Result<Self, Problem> {

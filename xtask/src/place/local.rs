@@ -7,13 +7,12 @@ mod releases;
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::ExposeSecret as _;
 
 use super::{Ground, Live, Plan, Switched};
-use crate::config::settings::SuppliedBy;
-use crate::config::{Config, LocalTarget};
+use crate::config::{self, Config, Environment, SuppliedBy, Target};
 use crate::memory::ledger::{Outcome, Record};
 use crate::release::{Artifact, Migration, Published, Source, Summary};
 use crate::remote::service::{Answer, Service};
@@ -32,8 +31,8 @@ const TAIL: usize = 30;
 /// One environment on this machine.
 pub struct Local<'a> {
     pub(super) config: &'a Config,
-    pub(super) name: &'a str,
-    pub(super) target: &'a LocalTarget,
+    pub(super) environment: &'a Environment,
+    pub(super) target: &'a config::Local,
     /// `.deploy/<name>`.
     pub(super) folder: Utf8PathBuf,
 }
@@ -73,13 +72,14 @@ impl Applied {
 
 impl<'a> Local<'a> {
     /// The place of this environment.
-    pub fn new(config: &'a Config, name: &'a str, target: &'a LocalTarget, folder: Utf8PathBuf) -> Self {
-        Self { config, name, target, folder }
+    pub fn new(config: &'a Config, environment: &'a Environment, folder: Utf8PathBuf) -> Self {
+        let Target::Local(target) = &environment.target;
+        Self { config, environment, target, folder }
     }
 
     /// How long a release may take to become ready.
     pub fn gate_timeout(&self) -> Duration {
-        self.target.gate.timeout
+        self.environment.gate.timeout
     }
 
     /// Where people reach the service.
@@ -131,7 +131,7 @@ impl<'a> Local<'a> {
             lines.push(format!("database: a private PostgreSQL {}", if running { "runs" } else { "would be started" }));
         }
         let service = &self.config.service;
-        lines.push(format!("build: cargo build --release --package {} --bin {}", service.package, service.binary()));
+        lines.push(format!("build: cargo build --release --package {} --bin {}", service.package, service.binary));
         match self.live().await? {
             Some(serving) if serving.version == source.version => {
                 lines.push(format!("{} serves already at {}", serving.version, serving.address));
@@ -239,7 +239,7 @@ impl<'a> Local<'a> {
     pub fn prune(&self, records: &[Record]) -> Result<()> {
         let mut keep: Vec<&str> = Vec::new();
         for record in records.iter().rev().filter(|record| record.outcome == Outcome::Live) {
-            if keep.len() < self.target.keep_releases && !keep.contains(&record.version()) {
+            if keep.len() < self.environment.keep_releases && !keep.contains(&record.version()) {
                 keep.push(record.version());
             }
         }
@@ -273,11 +273,13 @@ impl<'a> Local<'a> {
             }
             connection.stop().await?;
         }
-        match launch(&self.folder, self.listen()).await {
+        let toolkit = std::env::current_exe().context("find this program")?;
+        let toolkit = Utf8PathBuf::from_path_buf(toolkit).map_err(|path| anyhow!("the path of this program is not UTF-8: {path:?}"))?;
+        match launch(&self.folder, self.listen(), &toolkit, env!("CARGO_PKG_VERSION")).await {
             Ok(connection) => Ok(connection),
-            Err(LaunchError::PortInUse) => {
+            Err(LaunchError::PortInUse { .. }) => {
                 let holder = port::holder(self.target.port).map_or_else(String::new, |holder| format!(" by {holder}"));
-                bail!("port {} was taken{holder} just now; type: cargo xtask doctor {}", self.target.port, self.name)
+                bail!("port {} was taken{holder} just now; type: cargo xtask doctor {}", self.target.port, self.environment.name)
             }
             Err(LaunchError::Other(error)) => Err(error),
         }

@@ -48,7 +48,7 @@ async fn steps(env: &Env<'_>, run: &Run<'_>) -> Result<Deployed, Failure> {
     if let Some(release) = already_live(env, run, &source, &ground).await? {
         return Ok(release);
     }
-    let artifact = run.step(Step::Build, &(&source, &env.config.service), async |step| build(env, &source, step).await).await?;
+    let artifact = run.step(Step::Build, &(&source, &env.config.service.package, &env.config.service.binary, &env.config.service.web), async |step| build(env, &source, step).await).await?;
     let published = run.step(Step::Publish, &artifact, async |_| env.place.publish(&artifact)).await?;
     let plan = run.live_step(Step::Plan, async |_| Ok(env.place.plan(&published, &ground, run.live()))).await?;
     run.note(|record| planned(record, &published, &ground, &plan));
@@ -129,7 +129,7 @@ async fn already_live(env: &Env<'_>, run: &Run<'_>, source: &Source, ground: &Gr
 /// Compiles the tree as it stands. A tree that changes meanwhile fails the step: nobody could say what was built.
 async fn build(env: &Env<'_>, source: &Source, step: &Ongoing) -> Result<Artifact> {
     let service = &env.config.service;
-    let (root, binary) = (env.root(), service.binary());
+    let (root, binary) = (env.root(), service.binary.as_str());
     let progress = |text: &str| step.progress(&format!("{binary}: {text}"));
     let program = cargo::build(root, &service.package, binary, Profile::Release, progress, |line| step.output(line));
     let (program, web) = tokio::try_join!(program, async {

@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow};
 
 use super::{Env, Failure};
 use crate::check::{Check, Verdict};
-use crate::config::Use;
+use crate::config::Need;
 use crate::report::Step;
 use crate::tool::apt::{self, Way};
 use crate::tool::{git, platform};
@@ -66,7 +66,7 @@ pub async fn checks(env: &Env<'_>) -> Vec<Check> {
 
 /// Packages with programs that the build needs and this machine lacks.
 pub fn missing_packages<'a>(env: &Env<'a>) -> Vec<&'a str> {
-    let needed = env.config.service.programs.iter().filter(|program| program.needed_for == Use::Build);
+    let needed = env.config.service.programs.iter().filter(|program| program.need == Need::Build);
     let mut packages: Vec<&str> = needed
         .filter(|program| platform::find_program(&program.name).is_none())
         .map(|program| program.package.as_str())
@@ -89,9 +89,9 @@ async fn git_checks(env: &Env<'_>) -> Vec<Check> {
 }
 
 fn programs_for_features(env: &Env<'_>) -> Check {
-    let features = env.config.service.programs.iter().filter_map(|program| match &program.needed_for {
-        Use::Feature(feature) => Some((program, feature)),
-        Use::Build => None,
+    let features = env.config.service.programs.iter().filter_map(|program| match &program.need {
+        Need::Feature(feature) => Some((program, feature)),
+        Need::Build => None,
     });
     let names: Vec<&str> = features.clone().map(|(program, _)| program.name.as_str()).collect();
     let missing = apt::missing(&names);

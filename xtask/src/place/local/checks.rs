@@ -35,7 +35,7 @@ impl Local<'_> {
             Err(error) => return vec![Check::bad("secrets", format!("{error:#}"), mend("mend the file"))],
         };
         let mut checks = Vec::new();
-        for problem in self.config.check_settings(self.name, &table) {
+        for problem in table.check(self.environment) {
             checks.push(Check::bad("settings", problem.to_string(), mend("mend deploy.yaml")));
         }
         for (name, value) in own.iter() {
@@ -52,7 +52,7 @@ impl Local<'_> {
                 let place = if setting.secret {
                     format!("put {}=… into {}", setting.name, self.own_file())
                 } else {
-                    format!("put {}: … under environments.{}.settings in deploy.yaml", setting.name, self.name)
+                    format!("put {}: … under environments.{}.settings in deploy.yaml", setting.name, self.environment.name)
                 };
                 checks.push(Check::bad("settings", found, place));
             }
@@ -114,17 +114,17 @@ impl Local<'_> {
                 return Check::good("port", format!("{} is ours", self.target.port));
             }
             Ok(_) => {}
-            Err(error) => return Check::bad("port", format!("{error:#}"), format!("cargo xtask stop {}", self.name)),
+            Err(error) => return Check::bad("port", format!("{error:#}"), format!("cargo xtask stop {}", self.environment.name)),
         }
         match std::net::TcpListener::bind(self.listen()) {
             Ok(_) => Check::good("port", format!("{} is free", self.target.port)),
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
                 let holder = port::holder(self.target.port).map_or_else(|| "another program".to_owned(), |holder| holder.to_string());
-                let mend = format!("stop that, or set another `port` under environments.{} in deploy.yaml", self.name);
+                let mend = format!("stop that, or set another `port` under environments.{} in deploy.yaml", self.environment.name);
                 Check::bad("port", format!("port {} is taken by {holder}", self.target.port), mend)
             }
             Err(error) => {
-                let mend = format!("set another `port` or `host` under environments.{} in deploy.yaml", self.name);
+                let mend = format!("set another `port` or `host` under environments.{} in deploy.yaml", self.environment.name);
                 Check::bad("port", format!("{} cannot be listened on: {error}", self.listen()), mend)
             }
         }
@@ -140,7 +140,7 @@ impl Local<'_> {
             Ok(None) if self.target.postgres == postgres::Choice::Found => Check::bad(
                 "database",
                 "no PostgreSQL on this machine, and deploy.yaml allows no other",
-                format!("apt-get install postgresql, or set `postgres: auto` under environments.{} in deploy.yaml", self.name),
+                format!("apt-get install postgresql, or set `postgres: auto` under environments.{} in deploy.yaml", self.environment.name),
             ),
             Ok(None) => Check::good("database", format!("PostgreSQL {} will be fetched", postgres::EMBEDDED_VERSION)),
             Err(error) => Check::bad("database", format!("{error:#}"), "cargo xtask doctor"),

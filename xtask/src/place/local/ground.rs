@@ -7,7 +7,7 @@ use camino::Utf8PathBuf;
 use secrecy::SecretString;
 
 use super::Local;
-use crate::config::settings::{Setting, SettingsTable, SuppliedBy};
+use crate::config::{Setting, SettingsTable, SuppliedBy};
 use crate::place::{Ground, inputs};
 use crate::report::{Ongoing, Report};
 use crate::secrets::{self, Secrets};
@@ -33,7 +33,7 @@ pub(super) enum Source {
 impl Local<'_> {
     /// The service's table of settings.
     pub(super) fn table(&self) -> Result<SettingsTable> {
-        Ok(SettingsTable::read(&self.config.root, &self.config.service.settings)?)
+        Ok(SettingsTable::load(&self.config.root, &self.config.service.settings)?)
     }
 
     /// What the operator has put into `.env.<environment>`.
@@ -43,7 +43,7 @@ impl Local<'_> {
 
     /// `.env.<environment>`, beside deploy.yaml.
     pub(super) fn own_file(&self) -> Utf8PathBuf {
-        self.config.root.join(format!(".env.{}", self.name))
+        self.config.root.join(format!(".env.{}", self.environment.name))
     }
 
     /// Generated secrets of this environment.
@@ -56,7 +56,7 @@ impl Local<'_> {
         if let Some(value) = own.get(&setting.name) {
             return Source::File(value.clone());
         }
-        if let Some(value) = self.target.settings.get(&setting.name) {
+        if let Some(value) = self.environment.settings.get(&setting.name) {
             return Source::Config(value.clone());
         }
         match &setting.supplied_by {
@@ -114,7 +114,7 @@ impl Local<'_> {
                 plain.insert(name.to_owned(), secrecy::ExposeSecret::expose_secret(&value).to_owned());
             }
         }
-        let fingerprints = secret.fingerprints(&format!("{}/{}", self.config.project, self.name));
+        let fingerprints = secret.fingerprints(&format!("{}/{}", self.config.project, self.environment.name));
         let inputs = inputs(&plain, &fingerprints)?;
         let said = match &database {
             Some(server) => format!("{}, {} settings, {} secrets", server.describe(), plain.len(), fingerprints.len()),
