@@ -50,7 +50,7 @@ async fn two_switches_under_load_fail_no_request() {
             }
 
             assert_eq!(*seen.failures.borrow(), Vec::<String>::new());
-            let answers = seen.answers.borrow();
+            let answers = seen.answers.take();
             assert_eq!(answers.keys().collect::<Vec<_>>(), ["one", "three", "two"]);
             assert!(answers.values().sum::<u32>() > 100, "{answers:?}");
             connection.stop().await.unwrap();
