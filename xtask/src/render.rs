@@ -3,6 +3,8 @@
 
 use anyhow::{Context as _, Result, anyhow};
 use camino::Utf8PathBuf;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
 use minijinja::{Environment as Templates, UndefinedBehavior, context};
 use serde_json::json;
 use similar::TextDiff;
@@ -67,9 +69,8 @@ async fn contents(config: &Config) -> Result<Vec<(Utf8PathBuf, String)>> {
     };
     let mut templates = Templates::new();
     templates.set_undefined_behavior(UndefinedBehavior::Strict);
-    templates.set_trim_blocks(true);
-    templates.set_lstrip_blocks(true);
-    templates.set_keep_trailing_newline(true);
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
+    templates.set_syntax(syntax.context("set up the templates' syntax")?);
     for (target, template) in RENDERED {
         let path = config.root.join("templates").join(template);
         if !path.exists() {
@@ -77,7 +78,7 @@ async fn contents(config: &Config) -> Result<Vec<(Utf8PathBuf, String)>> {
         }
         let source = fs_err::read_to_string(&path)?;
         let text = templates
-            .render_named_str(template, &source, context! { project => config.project, settings => table.settings })
+            .render_named_str(template, &source, context! { project => &config.project, settings => Serde(&table.settings) })
             .with_context(|| format!("render {path}"))?;
         contents.push((Utf8PathBuf::from(target), text));
     }

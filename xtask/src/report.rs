@@ -103,6 +103,7 @@ struct Inner {
     redactor: Redactor,
     bars: MultiProgress,
     finished: Mutex<Vec<(Step, Duration, bool)>>,
+    began: Instant,
 }
 
 /// On plain output a long step says that it lives this often.
@@ -117,7 +118,7 @@ impl Report {
         };
         let bars = MultiProgress::with_draw_target(target);
         let paint = Paint::new(colour && audience == Audience::Terminal);
-        Self(Arc::new(Inner { audience, paint, redactor, bars, finished: Mutex::default() }))
+        Self(Arc::new(Inner { audience, paint, redactor, bars, finished: Mutex::default(), began: Instant::now() }))
     }
 
     /// The redactor that everything said here goes through.
@@ -161,6 +162,11 @@ impl Report {
     /// Every step that ended well so far: how long it took, and whether an earlier run had done it.
     pub fn finished(&self) -> Vec<(Step, Duration, bool)> {
         self.0.finished.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
+    /// Time since the command began, for people.
+    pub fn elapsed(&self) -> String {
+        seconds(self.0.began.elapsed())
     }
 
     /// Something worth knowing that is no problem.

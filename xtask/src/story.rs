@@ -37,12 +37,18 @@ pub struct Env<'a> {
 
 impl<'a> Env<'a> {
     /// The environment of this name.
-    pub fn find(config: &'a Config, name: &'a str, report: &Report) -> Result<Self, ConfigError> {
+    pub fn find(config: &'a Config, name: &str, report: &Report) -> Result<Self, ConfigError> {
         let environment = config.environment(name)?;
         let folder = config.root.join(".deploy").join(name);
         let place = Place::new(config, environment, folder.clone());
         let store = Store::Folder(folder.clone());
-        Ok(Self { name, config, place, store, folder, report: report.clone() })
+        Ok(Self { name: &environment.name, config, place, store, folder, report: report.clone() })
+    }
+
+    /// The version that a rollback would bring back.
+    pub fn undo(&self) -> Option<String> {
+        let records = crate::memory::ledger::read_all(&self.store).ok()?;
+        rollback::choose(&records, None).ok().map(|(_, target)| target.version().to_owned())
     }
 
     /// The repository's root.

@@ -1,7 +1,11 @@
 //! One local program each: how it is called and what it answers. Nothing is decided here.
 
+pub mod apt;
 pub mod cargo;
 pub mod cmd;
 pub mod git;
 pub mod host;
 pub mod npm;
+pub mod platform;
+pub mod port;
+pub mod postgres;

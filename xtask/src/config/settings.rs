@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use camino::Utf8Path;
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::RawValue;
 
 use super::file::TextFile;
@@ -22,7 +22,7 @@ pub struct SettingsTable {
 }
 
 /// One environment variable of the service.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Setting {
     /// The variable's name.
@@ -45,7 +45,7 @@ pub struct Setting {
 }
 
 /// What a value looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// Anything.
@@ -217,6 +217,20 @@ impl Setting {
         }
         let (what, _) = self.default.as_deref().and_then(|default| self.misfit(default))?;
         Some(("default", format!("{}: the default does not fit the kind, expected {what}", self.name)))
+    }
+}
+
+impl Serialize for SuppliedBy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Postgres => serializer.serialize_str("postgres"),
+            Self::Host => serializer.serialize_str("host"),
+            Self::Port => serializer.serialize_str("port"),
+            Self::Version => serializer.serialize_str("version"),
+            Self::Random => serializer.serialize_str("random"),
+            Self::WebFolder => serializer.serialize_str("web-folder"),
+            Self::DataFolder(name) => serializer.collect_str(&format_args!("data-folder:{name}")),
+        }
     }
 }
 

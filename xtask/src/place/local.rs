@@ -17,10 +17,10 @@ use crate::memory::ledger::{Outcome, Record};
 use crate::release::{Artifact, Migration, Published, Source, Summary};
 use crate::remote::service::{Answer, Service};
 use crate::report::{Ongoing, Report};
+use crate::secrets::Secrets;
 use crate::supervisor::client::{Connection, connect};
 use crate::supervisor::{self, InstanceSpec, LaunchError, Role, Status, launch};
 use crate::tool::port;
-use crate::tool::postgres;
 
 /// How long the deploy waits for the old version's last requests; it goes on draining without being watched.
 const WATCHED_DRAIN: Duration = Duration::from_secs(3);
@@ -98,6 +98,15 @@ impl<'a> Local<'a> {
         self.make_ground(report, step).await
     }
 
+    /// What a person wants to know of this place after a deploy: label and text.
+    pub fn hints(&self) -> Vec<(&'static str, String)> {
+        let generated = Secrets::read_file(&self.secrets_file()).unwrap_or_default();
+        let names: Vec<&str> = generated.iter().map(|(name, _)| name).collect();
+        let file = self.secrets_file();
+        let file = file.strip_prefix(&self.config.root).unwrap_or(&file);
+        if names.is_empty() { Vec::new() } else { vec![("secrets", format!("{} are in {file}", names.join(", ")))] }
+    }
+
     /// The service's migrations as they stand in the tree.
     pub fn migrations(&self) -> Result<Vec<Migration>> {
         match &self.config.service.migrations {
@@ -127,7 +136,10 @@ impl<'a> Local<'a> {
         let mut lines = Vec::new();
         let (table, own) = (self.table()?, self.own_values()?);
         if self.needs_postgres(&table, &own) {
-            let running = postgres::Server::is_running_in(&self.postgres_folder());
+            let running = match self.find_postgres().await? {
+                Some(server) => server.is_running().await,
+                None => false,
+            };
             lines.push(format!("database: a private PostgreSQL {}", if running { "runs" } else { "would be started" }));
         }
         let service = &self.config.service;
@@ -229,7 +241,10 @@ impl<'a> Local<'a> {
             connection.stop().await?;
             stopped.push("the service");
         }
-        if postgres::Server::stop_in(&self.postgres_folder()).await? {
+        if let Some(server) = self.find_postgres().await?
+            && server.is_running().await
+        {
+            server.stop().await?;
             stopped.push("PostgreSQL");
         }
         Ok(stopped)

@@ -1,9 +1,10 @@
 //! What operates on a release that is there: status, history, logs, stop, lock.
 
-use std::io::{BufRead as _, Seek as _, SeekFrom, Write as _};
+use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, Result, anyhow};
+use camino::Utf8Path;
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -98,7 +99,7 @@ pub async fn logs(env: &Env<'_>, lines: usize, follow: bool) -> Result<(), Failu
     if !follow {
         return Ok(());
     }
-    let mut file = std::io::BufReader::new(fs_err::File::open(&path)?);
+    let mut file = open(&path)?;
     file.seek(SeekFrom::End(0)).context("go to the log's end")?;
     let mut line = String::new();
     loop {
@@ -107,7 +108,7 @@ pub async fn logs(env: &Env<'_>, lines: usize, follow: bool) -> Result<(), Failu
                 // A poll: log files tell nobody that they grew. A file that is shorter than what was read is a new one.
                 let length = fs_err::metadata(&path).map_or(0, |data| data.len());
                 if file.stream_position().context("tell the place in the log")? > length {
-                    file = std::io::BufReader::new(fs_err::File::open(&path)?);
+                    file = open(&path)?;
                 }
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
@@ -157,6 +158,10 @@ pub fn lock_break(env: &Env<'_>, yes: bool, audience: Audience) -> Result<(), Fa
     let broken = lease::break_lease(&env.store)?;
     env.report.result(json!({ "broken": broken }), &format!("the lease of {} was broken", holder.who));
     Ok(())
+}
+
+fn open(path: &Utf8Path) -> Result<BufReader<fs_err::File>> {
+    Ok(BufReader::new(fs_err::File::open(path)?))
 }
 
 fn confirmed(env: &Env<'_>, who: &str, audience: Audience) -> Result<bool, Failure> {

@@ -35,7 +35,7 @@ pub async fn rollback(env: &Env<'_>, to: Option<&str>, dry_run: bool) -> Result<
 }
 
 /// The release that serves, and the one to go back to.
-fn choose<'r>(records: &'r [Record], to: Option<&str>) -> Result<(&'r Record, &'r Record)> {
+pub fn choose<'r>(records: &'r [Record], to: Option<&str>) -> Result<(&'r Record, &'r Record)> {
     let lives: Vec<&Record> = records.iter().filter(|record| record.outcome == Outcome::Live).collect();
     let live = *lives.last().ok_or_else(|| anyhow!("nothing was deployed yet; type: cargo xtask deploy"))?;
     let others = || lives.iter().rev().copied().filter(|record| record.version() != live.version());

@@ -110,7 +110,7 @@ async fn run(config: &Config, suite: Suite, report: &Report) -> Result<Count> {
         Suite::Service => {
             let database = Throwaway::start(Choice::Auto).await.context("start a PostgreSQL for the tests")?;
             let tests = cargo().args(["test", "--package", &config.service.package, "--quiet"]);
-            let tests = tests.secret("TEST_DATABASE_URL", &database.url("postgres")).env("TEST_PICTURES_DIR", PICTURES);
+            let tests = tests.secret("TEST_DATABASE_URL", &database.server().url("postgres")).env("TEST_PICTURES_DIR", PICTURES);
             counted(&tests.args(["--", "--show-output"]), report).await
         }
         Suite::Toolkit => counted(&cargo().args(["test", "--package", "xtask", "--quiet", "--", "--show-output"]), report).await,

@@ -27,6 +27,7 @@ pub struct Cmd {
     env: Vec<(String, OsString)>,
     removed: Vec<String>,
     user: Option<(u32, u32)>,
+    bare: bool,
     redactor: Redactor,
 }
 
@@ -40,6 +41,7 @@ impl Cmd {
             env: Vec::new(),
             removed: Vec::new(),
             user: None,
+            bare: false,
             redactor: Redactor::default(),
         }
     }
@@ -84,6 +86,13 @@ impl Cmd {
     /// The user and group it runs as; takes root.
     pub fn user(mut self, uid: u32, gid: u32) -> Self {
         self.user = Some((uid, gid));
+        self
+    }
+
+    /// Inherits no variable but `PATH`: for a program that outlives this one or runs as another user, who would find
+    /// this process's secrets in its environment.
+    pub fn bare(mut self) -> Self {
+        self.bare = true;
         self
     }
 
@@ -162,6 +171,9 @@ impl Cmd {
 
     fn spawn(&self, output: Stdio) -> Result<Running> {
         let mut command = Command::new(&self.program);
+        if self.bare {
+            command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        }
         for name in &self.removed {
             command.env_remove(name);
         }

@@ -135,9 +135,9 @@ impl Local<'_> {
         if !needs.unwrap_or(true) {
             return Check::good("database", "none to be provided");
         }
-        match postgres::locate(self.target.postgres).await {
+        match postgres::locate(self.choice()).await {
             Ok(Some(installation)) => Check::good("database", installation.to_string()),
-            Ok(None) if self.target.postgres == postgres::Choice::Found => Check::bad(
+            Ok(None) if self.choice() == postgres::Choice::Found => Check::bad(
                 "database",
                 "no PostgreSQL on this machine, and deploy.yaml allows no other",
                 format!("apt-get install postgresql, or set `postgres: auto` under environments.{} in deploy.yaml", self.environment.name),

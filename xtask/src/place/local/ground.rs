@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::SecretString;
 
 use super::Local;
-use crate::config::{Setting, SettingsTable, SuppliedBy};
+use crate::config::{Postgres, Setting, SettingsTable, SuppliedBy};
 use crate::place::{Ground, inputs};
 use crate::report::{Ongoing, Report};
 use crate::secrets::{self, Secrets};
-use crate::tool::postgres;
+use crate::tool::postgres::{self, Choice, Server, Wanted};
 
 /// The password of the private PostgreSQL, among the generated secrets.
 const POSTGRES_PASSWORD: &str = "POSTGRES_PASSWORD";
@@ -117,7 +117,7 @@ impl Local<'_> {
         let fingerprints = secret.fingerprints(&format!("{}/{}", self.config.project, self.environment.name));
         let inputs = inputs(&plain, &fingerprints)?;
         let said = match &database {
-            Some(server) => format!("{}, {} settings, {} secrets", server.describe(), plain.len(), fingerprints.len()),
+            Some(server) => format!("{}, {} settings, {} secrets", server.installation(), plain.len(), fingerprints.len()),
             None => format!("{} settings, {} secrets", plain.len(), fingerprints.len()),
         };
         Ok(Ground { plain, secrets: secret, fingerprints, inputs, said })
@@ -134,17 +134,35 @@ impl Local<'_> {
         if missing.is_empty() { Ok(()) } else { generated.write_file(&self.secrets_file()) }
     }
 
-    async fn start_postgres(&self, password: &SecretString, step: &Ongoing) -> Result<postgres::Server> {
-        let installation = self.postgres_installation(|text| step.progress(text)).await?;
+    async fn start_postgres(&self, password: &SecretString, step: &Ongoing) -> Result<Server> {
+        let installation = postgres::locate_or_fetch(self.choice(), |line| step.progress(line)).await?;
         step.progress("starting PostgreSQL");
-        let server = postgres::Server::ensure(&installation, &self.postgres_folder(), &self.config.project, password).await?;
+        let folder = self.postgres_folder();
+        let server = Server::ensure(&installation, self.wanted(&folder, password)).await?;
         server.create_database(&self.database_name()).await?;
         Ok(server)
     }
 
-    async fn postgres_installation(&self, progress: impl Fn(&str)) -> Result<postgres::Installation> {
-        let _ = progress;
-        unimplemented!()
+    /// The private PostgreSQL as it is now, if it was ever made.
+    pub(super) async fn find_postgres(&self) -> Result<Option<Server>> {
+        let generated = Secrets::read_file(&self.secrets_file())?;
+        let Some(password) = generated.get(POSTGRES_PASSWORD) else { return Ok(None) };
+        let Some(installation) = postgres::locate(self.choice()).await? else { return Ok(None) };
+        Server::find(&installation, self.wanted(&self.postgres_folder(), password)).await
+    }
+
+    fn wanted<'w>(&'w self, folder: &'w Utf8Path, password: &'w SecretString) -> Wanted<'w> {
+        let project = self.config.project.as_str();
+        Wanted { folder, project, role: project, password }
+    }
+
+    /// Whose PostgreSQL programs deploy.yaml wants.
+    pub(super) fn choice(&self) -> Choice {
+        match self.target.postgres {
+            Postgres::Auto => Choice::Auto,
+            Postgres::Found => Choice::Found,
+            Postgres::Embedded => Choice::Embedded,
+        }
     }
 
     /// Where the private PostgreSQL keeps its data.
