@@ -126,7 +126,7 @@ pub struct Switched {
 
 impl Summary for Switched {
     fn summary(&self) -> String {
-        format!("{} answers at {}", self.readiness.version, self.address)
+        format!("answers at {}", self.address)
     }
 }
 

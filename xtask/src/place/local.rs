@@ -25,9 +25,6 @@ use crate::tool::port;
 /// How long the deploy waits for the old version's last requests; it goes on draining without being watched.
 const WATCHED_DRAIN: Duration = Duration::from_secs(3);
 
-/// Lines of the log that an error shows.
-const TAIL: usize = 30;
-
 /// One environment on this machine.
 pub struct Local<'a> {
     pub(super) config: &'a Config,
@@ -43,12 +40,12 @@ pub struct Applied {
     pub service: Service,
     connection: Connection,
     version: String,
-    log: Utf8PathBuf,
+    process: u32,
 }
 
 impl Summary for Applied {
     fn summary(&self) -> String {
-        format!("{} runs beside it, process-private", self.version)
+        format!("process {}, not public yet", self.process)
     }
 }
 
@@ -61,11 +58,12 @@ impl Applied {
         }
     }
 
-    /// The tail of its log.
-    pub async fn log_tail(&mut self) -> String {
-        match tail(&self.log, TAIL) {
-            Ok(lines) => said(&lines),
-            Err(error) => format!("its log cannot be read: {error:#}"),
+    /// Ends it, and tells what it said last.
+    pub async fn give_up(&mut self) -> String {
+        match self.connection.discard().await {
+            Ok(Some(exit)) => said(&exit.tail),
+            Ok(None) => said(&[]),
+            Err(error) => format!("{error:#}"),
         }
     }
 }
@@ -164,8 +162,8 @@ impl<'a> Local<'a> {
         let mut connection = self.supervisor().await?;
         let candidate = connection.candidate(&self.instance(id, published, ground)?).await?;
         let service = Service::new(format!("http://{}{}", candidate.address, self.config.service.readiness))?;
-        let (version, log) = (published.source.version.clone(), supervisor::service_log(&self.folder));
-        Ok(Applied { service, connection, version, log })
+        let version = published.source.version.clone();
+        Ok(Applied { service, connection, version, process: candidate.pid })
     }
 
     /// Lets the release take over. It is asked on the public address before the old one is told to drain; until then

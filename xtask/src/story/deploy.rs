@@ -44,6 +44,9 @@ async fn steps(env: &Env<'_>, run: &Run<'_>) -> Result<Deployed, Failure> {
     let source = pin(env).await?;
     let source = run.step(Step::Source, &source.clone(), async |_| Ok(source)).await?;
     run.note(|record| record.source = Some(source.clone()));
+    if source.branch.as_ref() != Some(&env.config.source.main_branch) {
+        env.report.note(&format!("this is not {}, where releases come from", env.config.source.main_branch));
+    }
     let ground = run.live_step(Step::Ground, async |step| env.place.ground(&env.report, step).await).await?;
     if let Some(release) = already_live(env, run, &source, &ground).await? {
         return Ok(release);
@@ -61,7 +64,7 @@ async fn steps(env: &Env<'_>, run: &Run<'_>) -> Result<Deployed, Failure> {
 pub async fn take_over(env: &Env<'_>, run: &Run<'_>, published: &Published, ground: &Ground) -> Result<Release, Failure> {
     match bring_up(env, run, run.id(), published, ground).await {
         Ok(release) => {
-            run.note(|record| record.outcome = Outcome::Live);
+            run.note(|record| record.end(Outcome::Live, None));
             Ok(release)
         }
         Err(Failure::Failed(error)) => Err(restore(env, run, ground, error).await),
@@ -116,7 +119,7 @@ async fn already_live(env: &Env<'_>, run: &Run<'_>, source: &Source, ground: &Gr
     };
     if live.id == run.id() {
         // The run that was cut short had come to the end of its switch and not to its record.
-        run.note(|record| record.outcome = Outcome::Live);
+        run.note(|record| record.end(Outcome::Live, None));
         return Ok(Some(Deployed::Live(release)));
     }
     let same = run.live().is_some_and(|record| record.id == live.id && record.inputs.as_ref() == Some(&ground.inputs));
@@ -174,7 +177,7 @@ fn guard(plan: &Plan) -> Result<(), Failure> {
 async fn restore(env: &Env<'_>, run: &Run<'_>, ground: &Ground, error: anyhow::Error) -> Failure {
     let text = format!("{error:#}");
     let Some(previous) = run.live() else {
-        run.note(|record| record.outcome = Outcome::NotRestored { error: text });
+        run.note(|record| record.end(Outcome::NotRestored, Some(text)));
         return Failure::NotRestored(error.context("the release is not healthy, and there is no previous one to go back to"));
     };
     let version = previous.version();
@@ -184,11 +187,11 @@ async fn restore(env: &Env<'_>, run: &Run<'_>, ground: &Ground, error: anyhow::E
     };
     match restored {
         Ok(()) => {
-            run.note(|record| record.outcome = Outcome::Restored { error: text });
+            run.note(|record| record.end(Outcome::Restored, Some(text)));
             Failure::Restored(error.context(format!("the release is not healthy; {version} serves as before")))
         }
         Err(not) => {
-            run.note(|record| record.outcome = Outcome::NotRestored { error: format!("{text}; restoring failed: {not:#}") });
+            run.note(|record| record.end(Outcome::NotRestored, Some(format!("{text}; restoring failed: {not:#}"))));
             let both = format!("the release is not healthy, and {version} could not be restored: {not:#}");
             Failure::NotRestored(error.context(both))
         }
@@ -199,5 +202,5 @@ async fn bring_back(env: &Env<'_>, run: &Run<'_>, previous: &Record, ground: &Gr
     let published = env.place.published(previous.version())?;
     let ground = ground.with_settings(&previous.settings)?;
     let brought = Box::pin(bring_up(env, run, previous.id.clone(), &published, &ground)).await;
-    brought.map(drop).map_err(|failure| failure.into_error().unwrap_or_else(|| anyhow!("it was refused")))
+    brought.map(drop).map_err(|failure| failure.into_error())
 }

@@ -178,8 +178,8 @@ fn confirmed(env: &Env<'_>, who: &str, audience: Audience) -> Result<bool, Failu
 fn history_line(record: &Record, serves: bool) -> String {
     let took = record.ended.duration_since(record.started).unsigned_abs();
     let kind = if record.kind == Kind::Rollback { " ⇠" } else { "" };
-    let outcome = if serves { "serves" } else { record.outcome.word() };
-    let why = record.outcome.error().and_then(|error| error.lines().next()).unwrap_or_default();
+    let outcome = if serves { "serves" } else { record.outcome.words() };
+    let why = record.error.as_ref().and_then(|error| error.lines().next()).unwrap_or_default();
     let subject = record.source.as_ref().map(|source| source.subject.as_str()).unwrap_or_default();
     let about = if why.is_empty() { subject } else { why };
     let when = record.ended.strftime("%Y-%m-%d %H:%M:%SZ");

@@ -92,16 +92,12 @@ mod tests {
         record
     }
 
-    fn restored() -> Outcome {
-        Outcome::Restored { error: String::new() }
-    }
-
     #[test]
     fn going_back_twice_goes_back_by_two() {
         let mut records = vec![
             record("1", Kind::Deploy, "a", Outcome::Live),
             record("2", Kind::Deploy, "b", Outcome::Live),
-            record("3", Kind::Deploy, "x", restored()),
+            record("3", Kind::Deploy, "x", Outcome::Restored),
             record("4", Kind::Deploy, "c", Outcome::Live),
         ];
         assert_eq!(choose(&records, None).unwrap().1.version(), "b");

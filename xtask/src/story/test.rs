@@ -85,10 +85,8 @@ pub async fn test(config: &Config, only: &[Suite], report: &Report) -> Result<()
 async fn prepare(config: &Config, report: &Report) -> Result<(), Failure> {
     let Some(name) = config.environments.keys().next() else { return Ok(()) };
     let env = Env::find(config, name, report)?;
-    if let Err(failure) = setup::setup(&env, true, false).await
-        && let Some(error) = failure.into_error()
-    {
-        report.warn(&format!("{error:#}"));
+    if let Err(failure) = setup::setup(&env, true, false).await {
+        report.warn(&format!("{:#}", failure.into_error()));
     }
     Ok(())
 }
@@ -103,7 +101,7 @@ async fn run(config: &Config, suite: Suite, report: &Report) -> Result<Count> {
         Suite::Render => Ok(match render::render(config, true, report).await {
             Ok(()) => Count { passed: 1, ..Count::default() },
             Err(failure) => {
-                report.detail(&failure.into_error().map(|error| format!("{error:#}")).unwrap_or_default());
+                report.detail(&format!("{:#}", failure.into_error()));
                 Count { failed: 1, ..Count::default() }
             }
         }),

@@ -116,10 +116,13 @@ impl Local<'_> {
         }
         let fingerprints = secret.fingerprints(&format!("{}/{}", self.config.project, self.environment.name));
         let inputs = inputs(&plain, &fingerprints)?;
-        let said = match &database {
-            Some(server) => format!("{}, {} settings, {} secrets", server.installation(), plain.len(), fingerprints.len()),
-            None => format!("{} settings, {} secrets", plain.len(), fingerprints.len()),
-        };
+        let mut said = format!("{} settings, {} secrets", plain.len(), fingerprints.len());
+        if let Some(server) = &database {
+            said = format!("PostgreSQL {}, {said}", server.installation().version);
+            if server.place().link.is_some() {
+                said.push_str(&format!("\nPostgreSQL's user may not enter {}; its data is in {}", self.folder, server.place().home));
+            }
+        }
         Ok(Ground { plain, secrets: secret, fingerprints, inputs, said })
     }
 
