@@ -123,9 +123,12 @@ Refused (exit code 21) when a migration marked `-- irreversible` lies between.")
     },
 
     /// Who may deploy now
-    #[command(subcommand, after_help = "Examples:
+    #[command(
+        subcommand,
+        after_help = "Examples:
   cargo xtask lock status
-  cargo xtask lock break local --yes")]
+  cargo xtask lock break local --yes"
+    )]
     Lock(Lock),
 
     /// Write the files that come from the settings table and the templates

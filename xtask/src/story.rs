@@ -63,7 +63,9 @@ pub fn find_root() -> Result<Utf8PathBuf> {
     let here = Utf8PathBuf::from_path_buf(here)
         .map_err(|path| anyhow::anyhow!("the path of this folder is not UTF-8: {}", path.display()))?;
     let root = here.ancestors().find(|folder| folder.join("deploy.yaml").exists());
-    let missing = || format!("there is no deploy.yaml in {here} nor in any folder above; type this inside a project that has one");
+    let missing = || {
+        format!("there is no deploy.yaml in {here} nor in any folder above; type this inside a project that has one")
+    };
     Ok(root.with_context(missing)?.to_owned())
 }
 

@@ -14,7 +14,7 @@ pub mod client;
 mod control;
 mod deploy;
 mod exec;
-mod folder;
+pub mod folder;
 mod instance;
 mod keeper;
 mod launch;

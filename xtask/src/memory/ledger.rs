@@ -174,7 +174,11 @@ pub fn read_all(store: &Store) -> Result<Vec<Record>> {
         let Some(object) = store.get(key)? else { return Ok(None) };
         let record: Record = serde_json::from_slice(&object.bytes)
             .with_context(|| format!("read the record {key}: it is damaged, or of a newer toolkit"))?;
-        anyhow::ensure!(record.schema == SCHEMA, "the record {key} has schema {}; this toolkit knows {SCHEMA}", record.schema);
+        anyhow::ensure!(
+            record.schema == SCHEMA,
+            "the record {key} has schema {}; this toolkit knows {SCHEMA}",
+            record.schema
+        );
         Ok(Some(record))
     };
     store.list(FOLDER)?.iter().filter_map(|key| read(key).transpose()).collect()

@@ -146,10 +146,13 @@ impl<'a> Local<'a> {
             Some(serving) if serving.version == source.version => {
                 lines.push(format!("{} serves already at {}", serving.version, serving.address));
             }
-            Some(serving) => lines.push(format!("switch: {} → {} at {}", serving.version, source.version, serving.address)),
+            Some(serving) => {
+                lines.push(format!("switch: {} → {} at {}", serving.version, source.version, serving.address))
+            }
             None => lines.push(format!("start: {} at {}", source.version, self.address())),
         }
-        let released = |name: &str| live.is_some_and(|live| live.migrations.iter().any(|migration| migration.name == name));
+        let released =
+            |name: &str| live.is_some_and(|live| live.migrations.iter().any(|migration| migration.name == name));
         for migration in self.migrations()?.iter().filter(|migration| !released(&migration.name)) {
             let mark = if migration.irreversible { ", irreversible" } else { "" };
             lines.push(format!("migration: {}{mark}", migration.name));
@@ -185,7 +188,12 @@ impl<'a> Local<'a> {
             match answer {
                 Answer::Ready(readiness) if readiness.version == version => break readiness,
                 other if began.elapsed() >= self.gate_timeout() => {
-                    bail!("{version} did not answer at {} within {:?}; last: {}", self.address(), self.gate_timeout(), other.describe())
+                    bail!(
+                        "{version} did not answer at {} within {:?}; last: {}",
+                        self.address(),
+                        self.gate_timeout(),
+                        other.describe()
+                    )
                 }
                 other => step.progress(&other.describe()),
             }
@@ -216,7 +224,12 @@ impl<'a> Local<'a> {
     /// The release that serves, if one does.
     pub async fn live(&self) -> Result<Option<Live>> {
         let Some(serving) = self.serving().await? else { return Ok(None) };
-        Ok(Some(Live { id: serving.id, version: serving.version, address: self.address(), service: self.public_service()? }))
+        Ok(Some(Live {
+            id: serving.id,
+            version: serving.version,
+            address: self.address(),
+            service: self.public_service()?,
+        }))
     }
 
     /// What the supervisor and its instances are doing; none when there is no supervisor.
@@ -264,7 +277,8 @@ impl<'a> Local<'a> {
     }
 
     fn public_service(&self) -> Result<Service> {
-        let host = if self.target.host.is_unspecified() { "127.0.0.1".to_owned() } else { self.target.host.to_string() };
+        let host =
+            if self.target.host.is_unspecified() { "127.0.0.1".to_owned() } else { self.target.host.to_string() };
         Service::new(format!("http://{host}:{}{}", self.target.port, self.config.service.readiness))
     }
 
@@ -287,12 +301,17 @@ impl<'a> Local<'a> {
             connection.stop().await?;
         }
         let toolkit = std::env::current_exe().context("find this program")?;
-        let toolkit = Utf8PathBuf::from_path_buf(toolkit).map_err(|path| anyhow!("the path of this program is not UTF-8: {path:?}"))?;
+        let toolkit = Utf8PathBuf::from_path_buf(toolkit)
+            .map_err(|path| anyhow!("the path of this program is not UTF-8: {path:?}"))?;
         match launch(&self.folder, self.listen(), &toolkit, env!("CARGO_PKG_VERSION")).await {
             Ok(connection) => Ok(connection),
             Err(LaunchError::PortInUse { .. }) => {
                 let holder = port::holder(self.target.port).map_or_else(String::new, |holder| format!(" by {holder}"));
-                bail!("port {} was taken{holder} just now; type: cargo xtask doctor {}", self.target.port, self.environment.name)
+                bail!(
+                    "port {} was taken{holder} just now; type: cargo xtask doctor {}",
+                    self.target.port,
+                    self.environment.name
+                )
             }
             Err(LaunchError::Other(error)) => Err(error),
         }

@@ -53,7 +53,8 @@ pub fn choose<'r>(records: &'r [Record], to: Option<&str>) -> Result<(&'r Record
 
 /// The deploy before the deploy of what serves: going back twice goes back by two.
 fn before<'r>(lives: &[&'r Record], live: &Record) -> Option<&'r Record> {
-    let deployed = lives.iter().rposition(|record| record.kind == Kind::Deploy && record.version() == live.version())?;
+    let deployed =
+        lives.iter().rposition(|record| record.kind == Kind::Deploy && record.version() == live.version())?;
     let earlier = |record: &&&Record| record.kind == Kind::Deploy && record.version() != live.version();
     lives[..deployed].iter().rev().find(earlier).copied()
 }
@@ -111,7 +112,8 @@ mod tests {
 
     #[test]
     fn an_irreversible_migration_is_not_crossed_and_is_named() {
-        let migration = |name: &str, irreversible| Migration { name: name.to_owned(), sha256: String::new(), irreversible };
+        let migration =
+            |name: &str, irreversible| Migration { name: name.to_owned(), sha256: String::new(), irreversible };
         let mut old = record("1", Kind::Deploy, "a", Outcome::Live);
         old.migrations = vec![migration("0001_first.sql", true)];
         let mut new = record("2", Kind::Deploy, "b", Outcome::Live);

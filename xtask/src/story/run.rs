@@ -53,7 +53,12 @@ impl<'a> Run<'a> {
         Ok(lease)
     }
 
-    fn open(env: &Env<'_>, kind: Kind, resume: bool, lease: &Lease) -> Result<(Journal, Record, Option<Record>), Failure> {
+    fn open(
+        env: &Env<'_>,
+        kind: Kind,
+        resume: bool,
+        lease: &Lease,
+    ) -> Result<(Journal, Record, Option<Record>), Failure> {
         let records = ledger::read_all(&env.store)?;
         let live = records.iter().rfind(|record| record.outcome == Outcome::Live).cloned();
         let path = env.folder.join("journal.jsonl");
@@ -193,7 +198,9 @@ impl<'a> Run<'a> {
         record.steps = self.env.report.finished().into_iter().map(timing).collect();
         match ended {
             Err(Failure::Aborted(error)) => record.end(Outcome::Aborted, Some(format!("{error:#}"))),
-            Err(Failure::Failed(error) | Failure::Refused(error)) => record.end(Outcome::Failed, Some(format!("{error:#}"))),
+            Err(Failure::Failed(error) | Failure::Refused(error)) => {
+                record.end(Outcome::Failed, Some(format!("{error:#}")))
+            }
             // The story itself has said how it ended.
             _ => {}
         }
