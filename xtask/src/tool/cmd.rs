@@ -26,6 +26,7 @@ pub struct Cmd {
     dir: Option<Utf8PathBuf>,
     env: Vec<(String, OsString)>,
     user: Option<(u32, u32)>,
+    bare: bool,
     redactor: Redactor,
 }
 
@@ -38,6 +39,7 @@ impl Cmd {
             dir: None,
             env: Vec::new(),
             user: None,
+            bare: false,
             redactor: Redactor::default(),
         }
     }
@@ -76,6 +78,13 @@ impl Cmd {
     /// The user and group it runs as; takes root.
     pub fn user(mut self, uid: u32, gid: u32) -> Self {
         self.user = Some((uid, gid));
+        self
+    }
+
+    /// Inherits no variable but `PATH`: for a program that outlives this one or runs as another user, who would find
+    /// this process's secrets in its environment.
+    pub fn bare(mut self) -> Self {
+        self.bare = true;
         self
     }
 
@@ -144,6 +153,9 @@ impl Cmd {
 
     fn spawn(&self, output: Stdio) -> Result<Running> {
         let mut command = Command::new(&self.program);
+        if self.bare {
+            command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        }
         command.args(&self.args).envs(self.env.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(output).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
         if let Some(dir) = &self.dir {

@@ -1,0 +1,49 @@
+//! Who holds a TCP port of this machine.
+
+use listeners::{Protocol, SocketState};
+
+/// A process that listens on a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// Its process id.
+    pub pid: u32,
+    /// Its name, cut to 15 bytes on Linux.
+    pub name: String,
+    /// The path of its program, empty where that is not shown.
+    pub program: String,
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} (process {})", self.name, self.pid)
+    }
+}
+
+/// The process that listens on this TCP port, on any address. `None` when nobody does, and also when the holder belongs
+/// to another user and this one may not look: the port's being free is known only by binding it.
+pub fn holder(port: u16) -> Option<Holder> {
+    // Not `get_process_by_port`: it takes the first socket with that port, also a finished connection's.
+    let listener = listeners::get_all().ok()?.into_iter().find(|listener| {
+        listener.protocol == Protocol::TCP && listener.state == SocketState::Listen && listener.socket.port() == port
+    })?;
+    let process = listener.process;
+    Some(Holder { pid: process.pid, name: process.name, program: process.path })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_is_found_and_a_free_port_has_none() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(listener) = std::net::TcpListener::bind(address) else { continue };
+            let port = listener.local_addr().unwrap().port();
+            let found = holder(port).unwrap();
+            assert_eq!(found.pid, std::process::id());
+            assert!(found.program.contains("xtask"), "{found:?}");
+            drop(listener);
+            assert_eq!(holder(port), None);
+        }
+    }
+}

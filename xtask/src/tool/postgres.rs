@@ -1,0 +1,24 @@
+//! A private PostgreSQL server in a folder: reachable through a Unix socket by whoever may enter that folder and knows
+//! the password, and through nothing else.
+//!
+//! ```text
+//! <folder>/data   what PostgreSQL stores
+//! <folder>/log    what it says, a day of it
+//! <folder>/run    its socket (elsewhere when the path is too long for a socket)
+//! ```
+
+mod embedded;
+mod installation;
+mod lockfile;
+mod place;
+mod server;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod throwaway;
+
+pub use embedded::{EMBEDDED_VERSION, fetch_embedded};
+pub use installation::{Choice, Installation, OLDEST_MAJOR, locate, locate_or_fetch};
+pub use place::Place;
+pub use server::{Server, Wanted};
+pub use throwaway::Throwaway;
