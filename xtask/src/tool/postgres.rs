@@ -7,6 +7,7 @@
 //! <folder>/run    its socket (elsewhere when the path is too long for a socket)
 //! ```
 
+mod data;
 mod embedded;
 mod installation;
 mod lockfile;
@@ -16,6 +17,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod throwaway;
+mod turn;
 
 pub use embedded::{EMBEDDED_VERSION, fetch_embedded};
 pub use installation::{Choice, Installation, OLDEST_MAJOR, locate, locate_or_fetch};
