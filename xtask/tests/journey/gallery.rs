@@ -49,8 +49,8 @@ impl Picture {
         Self { name: "generated.png", mime: "image/png", bytes, size: (width, height) }
     }
 
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

@@ -12,8 +12,9 @@ use crate::gallery::Picture;
 use crate::http::{Answer, Client};
 use crate::site::Site;
 
-/// The pause of each client between two requests: compilers work beside them.
-const PAUSE: Duration = Duration::from_millis(15);
+/// The pauses of each client between two requests: compilers work beside them, and an upload is work for many.
+const PAUSE: Duration = Duration::from_millis(40);
+const UPLOAD_PAUSE: Duration = Duration::from_millis(400);
 
 /// Requests under way, until it is dropped or ended.
 pub struct Load {
@@ -64,12 +65,14 @@ impl Load {
             let (stop, seen, thumbnail) = (Arc::clone(&stop), Arc::clone(&seen), thumbnail.to_owned());
             let client = if keep_alive { Client::new(site.port) } else { Client::one_connection_each(site.port) };
             let mut client = client.signed_in(token);
+            let picture = Picture::generated(160, 90);
+            let pause = if matches!(wish, Wish::Upload) { UPLOAD_PAUSE } else { PAUSE };
             thread::spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     let began = Instant::now();
-                    let answer = wish.ask(&mut client, &thumbnail);
+                    let answer = wish.ask(&mut client, &thumbnail, &picture);
                     lock(&seen).note(wish, answer, began.elapsed());
-                    thread::park_timeout(PAUSE);
+                    thread::park_timeout(pause);
                 }
             })
         });
@@ -103,15 +106,12 @@ impl Drop for Load {
 }
 
 impl Wish {
-    fn ask(self, client: &mut Client, thumbnail: &str) -> Result<Answer> {
+    fn ask(self, client: &mut Client, thumbnail: &str, picture: &Picture) -> Result<Answer> {
         let (answer, expected) = match self {
             Self::Readiness => (client.get("/api/health/readiness")?, 200),
             Self::List => (client.get("/api/media?limit=20")?, 200),
             Self::Thumbnail => (client.get(thumbnail)?, 200),
-            Self::Upload => {
-                let picture = Picture::generated(160, 90);
-                (client.post_file("/api/media", "load.png", "image/png", &picture.into_bytes())?, 201)
-            }
+            Self::Upload => (client.post_file("/api/media", "load.png", "image/png", picture.bytes())?, 201),
         };
         ensure!(answer.status == expected, "{} instead of {expected}: {}", answer.status, answer.text());
         Ok(answer)

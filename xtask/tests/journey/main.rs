@@ -14,6 +14,7 @@ mod load;
 mod operations;
 mod person;
 mod processes;
+mod readme;
 mod sentinel;
 mod site;
 mod workshop;
@@ -74,7 +75,7 @@ fn b_root_with_embedded_postgresql_in_a_closed_folder() {
     let closed = workshop::Workshop::of_this_run().folder.join("closed");
     fs_err::create_dir_all(&closed).unwrap();
     fs_err::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    short_way(&Site::new(NAME, person, "closed", "embedded"));
+    short_way(&Site::new(NAME, person, "closed", "embedded"), |site, _| Visitor::sign_up(site));
 }
 
 /// The clone's path is too long for the sockets that would be below it.
@@ -82,23 +83,30 @@ fn b_root_with_embedded_postgresql_in_a_closed_folder() {
 fn c_ordinary_user_with_found_postgresql_under_a_long_path() {
     const NAME: &str = "c_ordinary_user_with_found_postgresql_under_a_long_path";
     let Some(person) = or_skip(NAME, Person::ordinary()) else { return };
-    short_way(&Site::new(NAME, person, &format!("long/{}", "deep-down-".repeat(12)), "found"));
+    short_way(&Site::new(NAME, person, &format!("long/{}", "deep-down-".repeat(12)), "found"), |site, _| {
+        Visitor::sign_up(site)
+    });
 }
 
+/// The first account is made by the README's own words.
 #[test]
 fn d_ordinary_user_with_embedded_postgresql() {
     const NAME: &str = "d_ordinary_user_with_embedded_postgresql";
     let Some(person) = or_skip(NAME, Person::ordinary()) else { return };
-    short_way(&Site::new(NAME, person, "ordinary", "embedded"));
+    short_way(&Site::new(NAME, person, "ordinary", "embedded"), |site, photograph| {
+        readme::first_visit(site, photograph.bytes());
+        Visitor::log_in(site)
+    });
 }
 
 /// Deploy, use, change, go back, stop, begin again: nothing is lost and nothing is given away.
-fn short_way(site: &Site) {
-    let sentinel = Sentinel::begin();
+fn short_way(site: &Site, sign_up: impl FnOnce(&Site, &Picture) -> Visitor) {
     let photograph = Picture::photograph();
     operate::first_deploy(site);
     let first = site.checkout.version();
-    let mut visitor = Visitor::sign_up(site);
+    let mut visitor = sign_up(site, &photograph);
+    // A person may put a secret into an argument, as curl's; the toolkit may not.
+    let sentinel = Sentinel::begin();
     let media = visitor.upload(&photograph);
     visitor.look_at(&media, &photograph);
 

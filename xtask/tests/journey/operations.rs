@@ -7,6 +7,7 @@ use crate::gallery::Visitor;
 use crate::http::Client;
 use crate::load::Load;
 use crate::processes::{self, is_alive, kill, until};
+use crate::readme;
 use crate::site::Site;
 
 const HEALTH: &str = "app/src/http/health.rs";
@@ -51,7 +52,7 @@ pub fn broken_versions(site: &Site, visitor: &Visitor, thumbnail: &str) {
     let good = site.checkout.version();
     let load = Load::begin(site, &visitor.token, thumbnail);
     let gate = |local: &mut serde_yaml::Value| {
-        local["gate"] = serde_yaml::from_str("{ timeout: 3s }").unwrap();
+        local["gate"] = serde_yaml::from_str("{ timeout: 3 }").unwrap();
     };
 
     site.checkout.edit(HEALTH, "let ready = ", "let ready = false && ");
@@ -152,6 +153,7 @@ pub fn look_around(site: &Site) {
     site.xtask("deploy --dry-run").expect(0).says(&["serves already", "nothing was changed"]);
     site.xtask("lock status").expect(0);
     site.xtask("doctor").expect(0);
+    readme::commands_exist(site);
 }
 
 /// A change of a line of the service, committed.

@@ -13,7 +13,7 @@ use crate::site::Site;
 use crate::workshop::Workshop;
 
 /// Between two looks at the argument lists of all processes.
-const PAUSE: Duration = Duration::from_millis(40);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Remembers every argument list on this machine from its start to its check.
 pub struct Sentinel {

@@ -76,6 +76,13 @@ impl Site {
         said
     }
 
+    /// Another program, in the clone, as the same person. What it says is not the toolkit's.
+    pub fn run(&self, program: &str, args: &[&str]) -> Said {
+        let mut command = self.person.command(program, self.folder());
+        command.args(args);
+        self.person.run(command)
+    }
+
     /// `cargo xtask deploy`, which must succeed with the version of HEAD.
     pub fn deploy(&self) -> Said {
         let said = self.xtask("deploy").expect(0);

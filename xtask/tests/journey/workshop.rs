@@ -24,6 +24,10 @@ done
 rm -rf "$1"
 "#;
 
+/// Puts copies that everybody may read, of the same age, into the places of files.
+const OPENED: &str =
+    r#"for file; do cp -p "$file" "$file.open" && chmod a+r "$file.open" && mv "$file.open" "$file" || exit; done"#;
+
 /// The shared folder and what is in it.
 pub struct Workshop {
     pub folder: PathBuf,
@@ -49,9 +53,10 @@ impl Workshop {
         })
     }
 
-    /// Where scenarios after the first build: the first one's target folder, moved here.
+    /// Where scenarios after the first build: the first one's target folder, moved here. Whoever works on this test sets
+    /// `JOURNEY_TARGET` to a folder, so that the next run begins with the build of the last.
     pub fn target(&self) -> PathBuf {
-        self.folder.join("target")
+        std::env::var_os("JOURNEY_TARGET").map_or_else(|| self.folder.join("target"), PathBuf::from)
     }
 
     /// A home with a toolchain that this user can run, which under root's home it cannot.
@@ -74,6 +79,10 @@ fn make_home(home: &Path, user: (u32, u32)) -> PathBuf {
             link_or_copy(&cargo.join(name), &home.join(".cargo").join(name));
         }
     }
+    // Some packages hold files that only their owner may read: those become copies.
+    run(Command::new("find")
+        .arg(home)
+        .args(["-type", "f", "!", "-perm", "-004", "-exec", "sh", "-c", OPENED, "sh", "{}", "+"]));
     // Only the folders: the files are also somebody else's.
     for folder in [home.join(".cargo/registry"), home.join(".cargo")] {
         run(Command::new("find").arg(folder).args(["-type", "d", "-exec", "chown", &owner(user), "{}", "+"]));
