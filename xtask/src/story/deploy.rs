@@ -48,8 +48,8 @@ async fn steps(env: &Env<'_>, run: &Run<'_>) -> Result<Deployed, Failure> {
         env.report.note(&format!("this is not {}, where releases come from", env.config.source.main_branch));
     }
     let ground = run.live_step(Step::Ground, async |step| env.place.ground(&env.report, step).await).await?;
-    if let Some(release) = already_live(env, run, &source, &ground).await? {
-        return Ok(release);
+    if let Some(release) = unchanged(env, run, &source, &ground).await? {
+        return Ok(Deployed::Unchanged(release));
     }
     let artifact = run
         .step(
@@ -73,7 +73,12 @@ pub async fn take_over(
     published: &Published,
     ground: &Ground,
 ) -> Result<Release, Failure> {
-    match bring_up(env, run, run.id(), published, ground).await {
+    let brought_up = match serving(env, &run.id(), &published.source.version).await? {
+        // This run was cut short between its switch and its record.
+        Some(release) => Ok(release),
+        None => bring_up(env, run, run.id(), published, ground).await,
+    };
+    match brought_up {
         Ok(release) => {
             run.note(|record| record.end(Outcome::Live, None));
             Ok(release)
@@ -126,26 +131,22 @@ async fn pin(env: &Env<'_>) -> Result<Source> {
     Ok(Source { version, commit: head.commit, subject: head.subject, branch })
 }
 
-async fn already_live(
-    env: &Env<'_>,
-    run: &Run<'_>,
-    source: &Source,
-    ground: &Ground,
-) -> Result<Option<Deployed>, Failure> {
-    let Some(live) = env.place.live().await? else { return Ok(None) };
-    let Some(readiness) = live.ready_as(&source.version).await else { return Ok(None) };
-    let release =
-        Release { version: source.version.clone(), address: live.address, features_off: readiness.features_off() };
-    if live.id == run.id() {
-        // The run that was cut short had come to the end of its switch and not to its record.
-        run.note(|record| record.end(Outcome::Live, None));
-        return Ok(Some(Deployed::Live(release)));
-    }
-    let same = run.live().is_some_and(|record| record.id == live.id && record.inputs.as_ref() == Some(&ground.inputs));
-    if same {
+/// The release that serves, if it is what was asked for: the same version with the same settings and secrets, and ready.
+async fn unchanged(env: &Env<'_>, run: &Run<'_>, source: &Source, ground: &Ground) -> Result<Option<Release>, Failure> {
+    let Some(record) = run.live().filter(|record| record.inputs.as_ref() == Some(&ground.inputs)) else { return Ok(None) };
+    let release = serving(env, &record.id, &source.version).await?;
+    if release.is_some() {
         run.is_superfluous();
     }
-    Ok(same.then_some(Deployed::Unchanged(release)))
+    Ok(release)
+}
+
+/// The release that was started under this id, if it serves and is ready in this version.
+async fn serving(env: &Env<'_>, id: &str, version: &str) -> Result<Option<Release>, Failure> {
+    let Some(live) = env.place.live().await?.filter(|live| live.id == id) else { return Ok(None) };
+    let Some(readiness) = live.ready_as(version).await else { return Ok(None) };
+    let features_off = readiness.features_off();
+    Ok(Some(Release { version: version.to_owned(), address: live.address, features_off }))
 }
 
 /// Compiles the tree as it stands. A tree that changes meanwhile fails the step: nobody could say what was built.
