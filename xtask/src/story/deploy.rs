@@ -133,7 +133,9 @@ async fn pin(env: &Env<'_>) -> Result<Source> {
 
 /// The release that serves, if it is what was asked for: the same version with the same settings and secrets, and ready.
 async fn unchanged(env: &Env<'_>, run: &Run<'_>, source: &Source, ground: &Ground) -> Result<Option<Release>, Failure> {
-    let Some(record) = run.live().filter(|record| record.inputs.as_ref() == Some(&ground.inputs)) else { return Ok(None) };
+    let Some(record) = run.live().filter(|record| record.inputs.as_ref() == Some(&ground.inputs)) else {
+        return Ok(None);
+    };
     let release = serving(env, &record.id, &source.version).await?;
     if release.is_some() {
         run.is_superfluous();
