@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::{intake::Failure, password::Unavailable, validate::Refusal};
 
-/// The answer to a request that failed. It becomes a body in [`super::around`], which knows the request's id.
+/// The answer to a request that failed. It becomes a body in `super::around`, which knows the request's id.
 #[derive(Clone, Debug)]
 pub struct ApiError {
     /// The HTTP status.

@@ -6,13 +6,14 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     str::FromStr,
-    sync::{Arc, LazyLock, Mutex, mpsc},
+    sync::{Arc, LazyLock, Mutex},
     time::{Duration, Instant},
 };
 
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, multipart};
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, postgres::PgConnectOptions};
+use tokio::sync::oneshot;
 
 pub(crate) const BOOTSTRAP_TOKEN: &str = "sentinel-bootstrap-token-0123456789abcdef";
 pub(crate) const JWT_SECRET: &str = "sentinel-jwt-secret-0123456789abcdef0123";
@@ -122,7 +123,7 @@ impl Setup {
 pub(crate) struct Process {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
-    ready: Option<mpsc::Receiver<String>>,
+    ready: Option<oneshot::Receiver<String>>,
     pub(crate) address: String,
 }
 
@@ -130,14 +131,17 @@ impl Process {
     fn start(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let (lines, log) = (BufReader::new(child.stderr.take().unwrap()).lines(), Arc::new(Mutex::new(Vec::new())));
-        let (sender, ready) = mpsc::channel();
+        let (sender, ready) = oneshot::channel();
+        let mut sender = Some(sender);
         let writer = log.clone();
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 let event: Value = serde_json::from_str(&line).unwrap_or_default();
                 writer.lock().unwrap().push(line);
                 if event["message"] == "listening" {
-                    sender.send(event["address"].as_str().unwrap().to_owned()).unwrap();
+                    let address = event["address"].as_str().unwrap().to_owned();
+                    // A test that waits for something else does not listen.
+                    sender.take().map(|sender| sender.send(address));
                 }
             }
         });
@@ -147,8 +151,8 @@ impl Process {
     /// Waits until it accepts connections.
     pub(crate) async fn listening(&mut self) {
         let Some(ready) = self.ready.take() else { return };
-        let address = tokio::task::spawn_blocking(move || ready.recv_timeout(PATIENCE)).await.unwrap();
-        self.address = address.unwrap_or_else(|_| panic!("the service did not start: {:#?}", self.log()));
+        let address = tokio::time::timeout(PATIENCE, ready).await.ok().and_then(Result::ok);
+        self.address = address.unwrap_or_else(|| panic!("the service did not start: {:#?}", self.log()));
     }
 
     pub(crate) fn log(&self) -> Vec<String> {
