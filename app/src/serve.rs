@@ -1,6 +1,6 @@
 //! The service's story, from the environment to the last answered request.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io::IsTerminal, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use listenfd::ListenFd;
@@ -82,7 +82,8 @@ fn listener(settings: &Settings) -> anyhow::Result<TcpListener> {
 
 /// Log lines go to standard error, which no program reads as a result.
 fn start_logging(settings: &Settings) {
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let lines = match settings.log_format {
         LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
         LogFormat::Pretty => lines.boxed(),
