@@ -236,4 +236,25 @@ mod tests {
             assert!(help.contains(&format!("cargo xtask {}", command.get_name())), "{}", command.get_name());
         }
     }
+
+    /// Every command that the documents, the help and the errors' examples show can be typed as it stands.
+    #[test]
+    fn every_command_that_is_shown_can_be_typed() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let documents = ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"];
+        let mut texts: Vec<String> = documents.iter().map(|name| fs_err::read_to_string(root.join(name)).unwrap()).collect();
+        texts.extend(Cli::command().get_subcommands().filter_map(|command| Some(command.get_after_help()?.to_string())));
+        let mut seen = 0;
+        for line in texts.iter().flat_map(|text| text.lines()) {
+            let Some(at) = line.trim_start().strip_prefix("cargo xtask ") else { continue };
+            // A comment begins behind two blanks or `#`, a redirection or pipe behind its sign.
+            let command = at.split("  ").next().unwrap().split(['#', '>', '|']).next().unwrap();
+            let words = command.split_whitespace();
+            if let Err(error) = Cli::try_parse_from(std::iter::once("xtask").chain(words)) {
+                assert!(!error.use_stderr(), "cargo xtask {command}: {error}");
+            }
+            seen += 1;
+        }
+        assert!(seen > 30, "only {seen} commands were found");
+    }
 }
