@@ -66,7 +66,7 @@ async fn measure(chosen: &[Measurement], scratch: &Scratch, report: &Report) -> 
         let name = measurement.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
         report.note(&format!("{name}: begins"));
         let row = match measurement {
-            Measurement::Help => measure::help(scratch, report).await,
+            Measurement::Help => measure::help(scratch).await,
             Measurement::NoOp => measure::no_op(scratch, report).await,
             Measurement::Change => measure::change(scratch, report).await,
             Measurement::ColdBuild => measure::cold_build(scratch, report).await,

@@ -89,3 +89,43 @@ impl Drop for Waiting {
         seen.gap = seen.gap.max(self.since.elapsed());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    const HESITATION: Duration = Duration::from_millis(200);
+
+    /// Answers that it is ready; the fifth question waits for its answer.
+    async fn serve(listener: tokio::net::TcpListener) {
+        for question in 1.. {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            if question == 5 {
+                tokio::time::sleep(HESITATION).await;
+            }
+            let mut request = [0; 1024];
+            assert!(stream.read(&mut request).await.unwrap() > 0);
+            let body = r#"{"status":"ready","version":"abc"}"#;
+            let head = format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+            stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_service_that_hesitates_once_is_found_out() {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let service = Service::new(format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+        let server = tokio::spawn(serve(listener));
+        let during = async {
+            tokio::time::sleep(HESITATION * 2).await;
+            Ok(7)
+        };
+        let (done, seen) = load(&service, during).await.unwrap();
+        server.abort();
+        assert_eq!((done, seen.failures), (7, 0));
+        assert!(seen.gap >= HESITATION && seen.answers > 0, "{seen:?}");
+    }
+}

@@ -19,11 +19,10 @@ use crate::tool::cmd::Cmd;
 const COLD_REFERENCE: &str = "reqwest";
 
 /// The toolkit's help, against another program that prints a line.
-pub async fn help(scratch: &Scratch, report: &Report) -> Result<Row> {
+pub async fn help(scratch: &Scratch) -> Result<Row> {
     let (help, git) = (scratch.toolkit().arg("--help"), Cmd::new("git").arg("--version"));
     let turns = Turns::take(20, async || timed(&help).await, async || timed(&git).await, |_, _| {}).await?;
-    report.detail(&format!("{} pairs", turns.measured.count()));
-    let what = format!("`--help` of the toolkit{}, against `git --version`; 20 pairs", built());
+    let what = format!("`--help` of the toolkit{}, against `git --version`", built());
     Ok(Row { what, turns, goals: vec![Goal::Within(Duration::from_millis(10))], notes: Vec::new() })
 }
 
@@ -39,8 +38,7 @@ pub async fn no_op(scratch: &Scratch, report: &Report) -> Result<Row> {
         Ok(wall)
     };
     let turns = Turns::take(9, deploy, async || by_hand::look(scratch, &service).await, said(report)).await?;
-    let what =
-        "a deploy with nothing to do, against `git rev-parse` + `cargo metadata` + a question to the service; 9 pairs";
+    let what = "a deploy with nothing to do, against `git rev-parse` + `cargo metadata` + a question to the service";
     let goals = vec![Goal::Within(Duration::from_secs(1)), Goal::Times(3.0)];
     Ok(Row { what: what.to_owned(), turns, goals, notes: vec![breakdown(&deploys.borrow()[1..])] })
 }
@@ -65,7 +63,7 @@ pub async fn change(scratch: &Scratch, report: &Report) -> Result<Row> {
         Ok(built + started)
     };
     let turns = Turns::take(3, deploy, by_hand, said(report)).await?;
-    let what = "a deploy of a changed source line, against `cargo build --release` of another and the service's start; 3 pairs";
+    let what = "a deploy of a changed source line, against `cargo build --release` of another and the service's start";
     let notes = vec![breakdown(&deploys.borrow()[1..]), own_cost(&deploys.borrow()[1..], &starts.borrow()[1..])];
     Ok(Row { what: what.to_owned(), turns, goals: vec![Goal::Times(1.03)], notes })
 }
@@ -75,8 +73,7 @@ pub async fn cold_build(scratch: &Scratch, report: &Report) -> Result<Row> {
     scratch.cargo().args(["fetch", "--locked"]).run().await?;
     let toolkit = Compiled::cold(scratch, "xtask", report).await?;
     let reference = Compiled::cold(scratch, COLD_REFERENCE, report).await?;
-    let what =
-        format!("the first debug build of the toolkit, downloads aside, against {COLD_REFERENCE}'s; one run each");
+    let what = format!("the first debug build of the toolkit, downloads aside, against {COLD_REFERENCE}'s");
     let notes = vec![format!("{}; {COLD_REFERENCE}: {}", toolkit.summary(), reference.summary())];
     Ok(Row { what, turns: Turns::once(toolkit.wall, reference.wall), goals: Vec::new(), notes })
 }
@@ -105,7 +102,7 @@ pub async fn switch(scratch: &Scratch, report: &Report) -> Result<Row> {
     let turns = Turns::take(5, switch, in_peace, said(report)).await?;
     let what = format!(
         "the longest wait of {CLIENTS} clients for an answer while one release takes over from another, against as long a \
-         time without a deploy; 5 pairs"
+         time without a deploy"
     );
     let notes =
         vec![format!("questions without a good answer: {} in deploys, {} without", all.borrow(), peace.borrow())];
@@ -125,22 +122,24 @@ impl Compiled {
         // Only a shell tells the processor time of the processes that it started.
         let script = r#""${CARGO:-cargo}" build --offline --package "$1" && times"#;
         let build = Cmd::new("sh").args(["-c", script, "sh", package]).dir(scratch.root());
-        let (mut crates, mut last) = (0, String::new());
+        let (mut crates, mut processor) = (0, None);
         let began = Instant::now();
         build
             .env("CARGO_TARGET_DIR", target.as_os_str())
             .env("CARGO_TERM_COLOR", "never")
             .run_lines(|line| {
-                crates += u32::from(line.trim_start().starts_with("Compiling "));
-                if crates % 50 == 0 && line.contains("Compiling") {
-                    report.detail(&format!("{package}: {crates} crates begun"));
+                processor = processor_time(line).or(processor);
+                if line.trim_start().starts_with("Compiling ") {
+                    crates += 1;
+                    if crates % 50 == 0 {
+                        report.detail(&format!("{package}: {crates} crates begun"));
+                    }
                 }
-                last = line.to_owned();
             })
             .await?;
         let wall = began.elapsed();
         scratch.empty_target()?;
-        let processor = processor_time(&last).with_context(|| format!("`times` said {last:?}"))?;
+        let processor = processor.context("the shell's `times` did not tell the processor time")?;
         Ok(Self { wall, processor, crates })
     }
 
@@ -180,7 +179,7 @@ fn built() -> &'static str {
     if cfg!(debug_assertions) { " (debug build)" } else { "" }
 }
 
-/// The last line of the shell's `times`, its children's: `1m2.345s 0m6.789s`, user and system.
+/// A line of the shell's `times`, of which the last is its children's: `1m2.345s 0m6.789s`, user and system.
 fn processor_time(line: &str) -> Option<Duration> {
     let parts = line.split_whitespace().map(|part| {
         let (minutes, seconds) = part.strip_suffix('s')?.split_once('m')?;

@@ -33,6 +33,8 @@ pub struct Scratch {
     source: Utf8PathBuf,
     changes: Cell<u64>,
     report: Report,
+    /// Held: two at a time would measure each other, in one clone.
+    _turn: fs_err::File,
 }
 
 #[derive(Deserialize)]
@@ -58,12 +60,14 @@ impl Scratch {
         let toolkit = std::env::current_exe().context("find this program")?;
         let toolkit = toolkit.to_str().context("the path of this program is not UTF-8")?.to_owned();
         let folder = config.root.join("target/bench");
+        fs_err::create_dir_all(&folder)?;
+        let turn = fs_err::File::create(folder.join(".lock"))?;
+        turn.try_lock().with_context(|| format!("lock {folder}; another `cargo xtask bench` measures there"))?;
         let root = folder.join("clone");
         if root.exists() {
             stop(&toolkit, &root).await.with_context(|| format!("stop what an earlier run left in {root}"))?;
             fs_err::remove_dir_all(&root)?;
         }
-        fs_err::create_dir_all(&folder)?;
         if git::changes(&config.root).await?.is_some() {
             report.warn(
                 "the tree has uncommitted changes; the commit without them is measured, by the toolkit that runs",
@@ -80,7 +84,7 @@ impl Scratch {
             .await?;
         let config = Config::load(&root)?;
         let source = source(&config).await?;
-        Ok(Self { config, folder, toolkit, source, changes: Cell::new(0), report: report.clone() })
+        Ok(Self { config, folder, toolkit, source, changes: Cell::new(0), report: report.clone(), _turn: turn })
     }
 
     /// The clone.

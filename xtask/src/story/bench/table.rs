@@ -57,7 +57,8 @@ impl Row {
             &goals.join(", "),
         ];
         let mut lines = line(name, cells.map(String::as_str), &self.met().map(mark).unwrap_or_default());
-        for more in std::iter::once(&self.what).chain(&self.notes) {
+        let runs = if measured.count() > 1 { format!("{} pairs", measured.count()) } else { "one run each".to_owned() };
+        for more in std::iter::once(&format!("{}; {runs}", self.what)).chain(&self.notes) {
             lines.push_str(&format!("\n    {more}"));
         }
         lines
@@ -148,7 +149,7 @@ mod tests {
         let row = Row { what: "a deploy, against git".to_owned(), turns, goals, notes: Vec::new() };
         let said = row.text("no-op", |met| met.to_string());
         assert!(said.contains("900 ms") && said.contains("4.50 ×") && said.contains("≤ 1 s, ≤ 3 ×"), "{said}");
-        assert!(said.contains("false") && said.ends_with("a deploy, against git"), "{said}");
+        assert!(said.contains("false") && said.ends_with("a deploy, against git; one run each"), "{said}");
         assert_eq!(row.json("no-op")["met"], false);
     }
 }
