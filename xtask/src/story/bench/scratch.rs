@@ -144,7 +144,7 @@ impl Scratch {
     pub async fn remove(self) -> Result<()> {
         stop(&self.toolkit, self.root()).await?;
         self.empty_target()?;
-        Ok(fs_err::remove_dir_all(self.root())?)
+        until_patience_ends(async || Ok(fs_err::remove_dir_all(self.root())?)).await
     }
 
     fn target(&self) -> Utf8PathBuf {
@@ -162,13 +162,19 @@ pub fn free_port() -> Result<u16> {
     Ok(listener.local_addr().context("find a free port")?.port())
 }
 
-/// Stops the environment of a clone. A deploy that is just being ended may hold it for a moment.
+/// Stops the environment of a clone.
 async fn stop(toolkit: &str, root: &Utf8Path) -> Result<()> {
+    let stop = Cmd::new(toolkit).args(["stop", ENVIRONMENT]).dir(root);
+    until_patience_ends(async || stop.run().await).await
+}
+
+/// Tries again: a deploy that is just being ended may hold the environment, or write into it, for a moment.
+async fn until_patience_ends(attempt: impl AsyncFn() -> Result<()>) -> Result<()> {
     let began = Instant::now();
     loop {
-        match Cmd::new(toolkit).args(["stop", ENVIRONMENT]).dir(root).run().await {
+        match attempt().await {
             Err(_) if began.elapsed() < PATIENCE => tokio::time::sleep(Duration::from_millis(500)).await,
-            stopped => return stopped,
+            done => return done,
         }
     }
 }
