@@ -10,7 +10,7 @@ use super::deployed::{Deployed, breakdown};
 use super::load::{CLIENTS, Seen, load};
 use super::scratch::Scratch;
 use super::table::{Goal, Row, text};
-use super::turns::Turns;
+use super::turns::{Turns, median};
 use crate::place::Live;
 use crate::report::{Report, Step};
 use crate::tool::cmd::Cmd;
@@ -64,7 +64,8 @@ pub async fn change(scratch: &Scratch, report: &Report) -> Result<Row> {
     };
     let turns = Turns::take(3, deploy, by_hand, said(report)).await?;
     let what = "a deploy of a changed source line, against `cargo build --release` of another and the service's start";
-    let notes = vec![breakdown(&deploys.borrow()[1..]), own_cost(&deploys.borrow()[1..], &starts.borrow()[1..])];
+    let own = own_cost(&deploys.borrow()[1..], &starts.borrow()[1..], turns.reference.median());
+    let notes = vec![breakdown(&deploys.borrow()[1..]), own];
     Ok(Row { what: what.to_owned(), turns, goals: vec![Goal::Times(1.03)], notes })
 }
 
@@ -163,12 +164,17 @@ async fn timed(command: &Cmd) -> Result<Duration> {
     Ok(began.elapsed())
 }
 
-/// What the toolkit adds: free of the noise of two builds, and of what starting costs anyway.
-fn own_cost(deploys: &[Deployed], starts: &[Duration]) -> String {
-    let own = deploys.iter().map(|deploy| deploy.without(&[Step::Build]).as_secs_f64()).collect();
-    let start = starts.iter().map(Duration::as_secs_f64).collect();
-    let duration = |seconds| text(Duration::from_secs_f64(super::turns::median(seconds)));
-    format!("beside the build a deploy takes {}; a start by hand takes {}", duration(own), duration(start))
+/// What the toolkit adds, free of the noise of two builds: what a deploy takes beside its build, less a start by hand.
+fn own_cost(deploys: &[Deployed], starts: &[Duration], reference: Duration) -> String {
+    let beside = median(deploys.iter().map(|deploy| deploy.without(&[Step::Build]).as_secs_f64()).collect());
+    let start = median(starts.iter().map(Duration::as_secs_f64).collect());
+    let share = (beside - start) / reference.as_secs_f64() * 100.0;
+    let duration = |seconds| text(Duration::from_secs_f64(seconds));
+    format!(
+        "beside its build a deploy takes {}, a start by hand {}: {share:+.1} % of the reference",
+        duration(beside),
+        duration(start)
+    )
 }
 
 fn said(report: &Report) -> impl Fn(Duration, Duration) {
