@@ -175,6 +175,18 @@ Refused (exit code 21) when a migration marked `-- irreversible` lies between.")
         only: Vec<crate::story::test::Suite>,
     },
 
+    /// Measure the toolkit, as ratios against a reference that runs beside it
+    #[command(after_help = "Examples:
+  cargo xtask bench
+  cargo xtask bench --only help --only no-op
+
+A goal that is missed is marked and is no failure: the exit code is 0 when everything was measured.")]
+    Bench {
+        /// Only this measurement; may be repeated
+        #[arg(long, value_name = "NAME")]
+        only: Vec<crate::story::bench::Measurement>,
+    },
+
     /// Print the completions of a shell
     #[command(after_help = "Examples:
   cargo xtask completions bash > ~/.local/share/bash-completion/completions/xtask")]
