@@ -41,6 +41,8 @@ pub struct Journal {
     path: Utf8PathBuf,
     header: Header,
     entries: Vec<Entry>,
+    /// Nothing is in the file but the header and these entries.
+    is_whole: bool,
 }
 
 /// What was found of an earlier deploy.
@@ -75,14 +77,14 @@ impl Journal {
             return Ok(Found::Unusable(reason));
         }
         let entries = lines.map_while(|line| line.strip_suffix('\n').and_then(Entry::parse)).collect();
-        Ok(Found::Unfinished(Self { path: path.clone(), header, entries }))
+        Ok(Found::Unfinished(Self { path: path.clone(), header, entries, is_whole: false }))
     }
 
     /// Begins a new journal in place of any other.
     pub fn begin(path: Utf8PathBuf, environment: &str, deploy: &str) -> Result<Self> {
         let header = Header::new(environment, deploy);
         super::store::replace_file(&path, &line(&header)?)?;
-        Ok(Self { path, header, entries: Vec::new() })
+        Ok(Self { path, header, entries: Vec::new(), is_whole: true })
     }
 
     /// The deploy's id.
@@ -109,8 +111,8 @@ impl Journal {
         let inputs = hash(step, inputs)?;
         let sum = checksum(step, &inputs, &output);
         let entry = Entry { step, inputs, output, seconds, sum };
-        if self.entries.is_empty() {
-            // What follows the header may be damage that was passed over.
+        if !self.is_whole {
+            // What follows the entries may be damage that was passed over.
             self.entries.push(entry);
             return self.rewrite();
         }
@@ -131,12 +133,14 @@ impl Journal {
         Ok(fs_err::remove_file(&self.path)?)
     }
 
-    fn rewrite(&self) -> Result<()> {
+    fn rewrite(&mut self) -> Result<()> {
         let mut whole = line(&self.header)?;
         for entry in &self.entries {
             whole.extend(line(entry)?);
         }
-        super::store::replace_file(&self.path, &whole)
+        super::store::replace_file(&self.path, &whole)?;
+        self.is_whole = true;
+        Ok(())
     }
 }
 
@@ -229,6 +233,18 @@ mod tests {
         assert!(journal.steps().is_empty());
         journal.remember(Step::Source, &"head", &"abc", 0.1).unwrap();
         assert_eq!(unfinished(&path).steps(), [Step::Source]);
+    }
+
+    #[test]
+    fn what_follows_a_damaged_entry_is_written_in_its_place() {
+        let (_folder, path) = journal();
+        let text = fs_err::read_to_string(&path).unwrap();
+        fs_err::write(&path, &text[..text.len() - 20]).unwrap();
+        let mut journal = unfinished(&path);
+        assert_eq!(journal.steps(), [Step::Source]);
+        journal.remember(Step::Build, &"abc", &42, 9.5).unwrap();
+        journal.remember(Step::Publish, &42, &"there", 0.1).unwrap();
+        assert_eq!(unfinished(&path).steps(), [Step::Source, Step::Build, Step::Publish]);
     }
 
     #[test]
