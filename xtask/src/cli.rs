@@ -20,9 +20,10 @@ use clap_complete::Shell;
 
 Exit codes:
   0 done            1 failed               2 wrong usage or configuration
-  10 changes are pending                   20 somebody else deploys this environment
-  21 refused        30 unhealthy, the previous release serves again
-                    31 unhealthy, and nothing serves"
+  20 somebody else deploys this environment
+  21 refused by the guard
+  30 unhealthy; the previous release serves
+  31 unhealthy, and nothing serves"
 )]
 pub struct Cli {
     /// Say everything as events, one JSON object a line, on standard output
@@ -122,9 +123,12 @@ Refused (exit code 21) when a migration marked `-- irreversible` lies between.")
     },
 
     /// Who may deploy now
-    #[command(subcommand, after_help = "Examples:
+    #[command(
+        subcommand,
+        after_help = "Examples:
   cargo xtask lock status
-  cargo xtask lock break local --yes")]
+  cargo xtask lock break local --yes"
+    )]
     Lock(Lock),
 
     /// Write the files that come from the settings table and the templates

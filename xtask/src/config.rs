@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-pub use problem::{ConfigError, Position, Problem};
-pub use settings::{Kind, Setting, SettingsTable, SuppliedBy};
+pub use problem::ConfigError;
+pub use settings::{Setting, SettingsTable, SuppliedBy};
 
 use document::Document;
 use file::TextFile;
@@ -157,6 +157,7 @@ impl Config {
     }
 
     /// Reads what deploy.yaml holds, for a project whose root is the folder this runs in. Fails with everything that is wrong with it.
+    #[cfg(test)]
     pub fn parse(yaml: &str) -> Result<Self, ConfigError> {
         Self::read(TextFile::from_bytes(Utf8Path::new(FILE), yaml.into())?)
     }

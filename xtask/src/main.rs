@@ -3,6 +3,7 @@
 mod check;
 mod cli;
 mod config;
+mod hash;
 mod memory;
 mod place;
 mod release;
@@ -41,9 +42,10 @@ fn main() -> ExitCode {
         Err(failure) => {
             let code = failure.exit_code();
             let place = failure.place();
-            if let Some(error) = failure.into_error() {
-                report.error(&error, place.as_ref().map(|(file, line, column)| (file.as_str(), *line, *column)));
-            }
+            report.error(
+                &failure.into_error(),
+                place.as_ref().map(|(file, line, column)| (file.as_str(), *line, *column)),
+            );
             ExitCode::from(code)
         }
     }

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 
+use crate::hash::sha256;
 use crate::memory::ledger::Record;
-use crate::release::{Summary, sha256};
+use crate::release::Summary;
 use crate::remote::service::{Answer, Readiness, Service};
 use crate::secrets::Secrets;
 
@@ -72,7 +73,9 @@ impl Plan {
         let known = |name: &str| live.migrations.iter().find(|migration| migration.name == name);
         for migration in &published.migrations {
             match known(&migration.name) {
-                None if migration.irreversible => plan.lines.push(format!("migration {}, irreversible", migration.name)),
+                None if migration.irreversible => {
+                    plan.lines.push(format!("migration {}, irreversible", migration.name))
+                }
                 None => plan.lines.push(format!("migration {}", migration.name)),
                 Some(released) if released.sha256 != migration.sha256 => plan.refusals.push(format!(
                     "migration {} is not as it was when {} was released with it; put the change into a new migration",
@@ -126,7 +129,7 @@ pub struct Switched {
 
 impl Summary for Switched {
     fn summary(&self) -> String {
-        format!("{} answers at {}", self.readiness.version, self.address)
+        format!("answers at {}", self.address)
     }
 }
 

@@ -4,6 +4,8 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
+use crate::hash::{sha256, sha256_file, sha256_folder};
+
 /// What a finished step says of itself.
 pub trait Summary {
     /// One line for people.
@@ -96,7 +98,8 @@ impl Summary for Artifact {
 
 impl StepResult for Artifact {
     fn holds(&self) -> bool {
-        let same_web = self.web.as_ref().is_none_or(|web| sha256_folder(&web.folder).is_ok_and(|sha| sha == web.sha256));
+        let same_web =
+            self.web.as_ref().is_none_or(|web| sha256_folder(&web.folder).is_ok_and(|sha| sha == web.sha256));
         sha256_file(&self.binary).is_ok_and(|sha| sha == self.sha256) && same_web
     }
 }
@@ -165,44 +168,4 @@ pub fn digest(binary: &Utf8Path, web: Option<&Utf8Path>) -> anyhow::Result<Strin
 /// `sha256:` and the first twelve digits.
 pub fn short_digest(digest: &str) -> &str {
     digest.get(..19).unwrap_or(digest)
-}
-
-/// SHA-256 of bytes, in hexadecimal.
-pub fn sha256(bytes: &[u8]) -> String {
-    use sha2::Digest as _;
-    hex::encode(sha2::Sha256::digest(bytes))
-}
-
-/// SHA-256 of a file, read in pieces.
-pub fn sha256_file(path: &Utf8Path) -> anyhow::Result<String> {
-    use sha2::Digest as _;
-    let mut file = fs_err::File::open(path)?;
-    let mut hasher = sha2::Sha256::new();
-    std::io::copy(&mut file, &mut hasher)?;
-    Ok(hex::encode(hasher.finalize()))
-}
-
-/// SHA-256 over the names and contents of all files below a folder, in the order of their names.
-pub fn sha256_folder(folder: &Utf8Path) -> anyhow::Result<String> {
-    let mut all = String::new();
-    for path in files_below(folder)? {
-        let name = path.strip_prefix(folder).unwrap_or(&path);
-        all.push_str(&format!("{name}\0{}\n", sha256_file(&path)?));
-    }
-    Ok(sha256(all.as_bytes()))
-}
-
-/// Every file below a folder, in order.
-pub fn files_below(folder: &Utf8Path) -> anyhow::Result<Vec<Utf8PathBuf>> {
-    let mut files = Vec::new();
-    for entry in folder.read_dir_utf8()? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            files.extend(files_below(entry.path())?);
-        } else {
-            files.push(entry.into_path());
-        }
-    }
-    files.sort();
-    Ok(files)
 }

@@ -34,7 +34,8 @@ pub async fn render(config: &Config, check: bool, report: &Report) -> Result<(),
         }
         if check {
             let diff = TextDiff::from_lines(&there, &content);
-            let diff = diff.unified_diff().header(&format!("{name} (in the tree)"), &format!("{name} (rendered)")).to_string();
+            let diff =
+                diff.unified_diff().header(&format!("{name} (in the tree)"), &format!("{name} (rendered)")).to_string();
             report.result(json!({ "file": name, "diff": diff }), &diff);
         } else {
             replace_file(&path, content.as_bytes())?;
@@ -58,7 +59,8 @@ async fn contents(config: &Config) -> Result<Vec<(Utf8PathBuf, String)>> {
     let mut contents = Vec::new();
     let table = match &service.schema {
         Some(args) => {
-            let program = cargo::build(&config.root, &service.package, &service.binary, Profile::Dev, |_| {}, |_| {}).await?;
+            let program =
+                cargo::build(&config.root, &service.package, &service.binary, Profile::Dev, |_| {}, |_| {}).await?;
             let said = Cmd::new(program).args(args.iter().map(String::as_str)).capture().await;
             let said = said.context("ask the service for its settings")? + "\n";
             let table = SettingsTable::parse(&said, &service.settings)?;
@@ -78,7 +80,11 @@ async fn contents(config: &Config) -> Result<Vec<(Utf8PathBuf, String)>> {
         }
         let source = fs_err::read_to_string(&path)?;
         let text = templates
-            .render_named_str(template, &source, context! { project => &config.project, settings => Serde(&table.settings) })
+            .render_named_str(
+                template,
+                &source,
+                context! { project => &config.project, settings => Serde(&table.settings) },
+            )
             .with_context(|| format!("render {path}"))?;
         contents.push((Utf8PathBuf::from(target), text));
     }

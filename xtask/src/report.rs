@@ -332,7 +332,7 @@ impl Ongoing {
         let mut lines = text.lines();
         let first = lines.next().unwrap_or_default();
         let time = seconds(self.started.elapsed());
-        let mut line = format!("  {mark} {:<11} {first:<45} {time:>9}", self.step.to_string());
+        let mut line = format!("  {mark} {:<11} {first:<47} {time:>9}", self.step.to_string());
         for more in lines {
             line.push_str(&format!("\n    {:<11} {more}", ""));
         }

@@ -63,7 +63,9 @@ pub fn find_root() -> Result<Utf8PathBuf> {
     let here = Utf8PathBuf::from_path_buf(here)
         .map_err(|path| anyhow::anyhow!("the path of this folder is not UTF-8: {}", path.display()))?;
     let root = here.ancestors().find(|folder| folder.join("deploy.yaml").exists());
-    let missing = || format!("there is no deploy.yaml in {here} nor in any folder above; type this inside a project that has one");
+    let missing = || {
+        format!("there is no deploy.yaml in {here} nor in any folder above; type this inside a project that has one")
+    };
     Ok(root.with_context(missing)?.to_owned())
 }
 
@@ -76,8 +78,6 @@ pub enum Failure {
     Usage(anyhow::Error),
     /// deploy.yaml is not what it should be.
     Config(ConfigError),
-    /// Changes are pending.
-    Pending,
     /// Somebody else deploys the environment.
     Locked(Box<Holder>, String),
     /// Refused by the guard.
@@ -96,7 +96,6 @@ impl Failure {
         match self {
             Self::Failed(_) | Self::Aborted(_) => 1,
             Self::Usage(_) | Self::Config(_) => 2,
-            Self::Pending => 10,
             Self::Locked(..) => 20,
             Self::Refused(_) => 21,
             Self::Restored(_) => 30,
@@ -113,17 +112,16 @@ impl Failure {
     }
 
     /// The error that people are shown.
-    pub fn into_error(self) -> Option<anyhow::Error> {
+    pub fn into_error(self) -> anyhow::Error {
         match self {
             Self::Failed(error)
             | Self::Usage(error)
             | Self::Refused(error)
             | Self::Restored(error)
             | Self::NotRestored(error)
-            | Self::Aborted(error) => Some(error),
-            Self::Config(error) => Some(error.into()),
-            Self::Pending => None,
-            Self::Locked(holder, environment) => Some(anyhow::anyhow!(
+            | Self::Aborted(error) => error,
+            Self::Config(error) => error.into(),
+            Self::Locked(holder, environment) => anyhow::anyhow!(
                 "{environment} is locked: {who} is at \"{message}\" since {since} (toolkit {version}, process {pid})\n  \
                  wait for it, or, if it is certain that nobody works there: cargo xtask lock break {environment}",
                 who = holder.who,
@@ -131,7 +129,7 @@ impl Failure {
                 since = holder.since.strftime("%Y-%m-%d %H:%M:%SZ"),
                 version = holder.version,
                 pid = holder.process.pid,
-            )),
+            ),
         }
     }
 }

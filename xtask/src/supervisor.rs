@@ -14,7 +14,7 @@ pub mod client;
 mod control;
 mod deploy;
 mod exec;
-mod folder;
+pub mod folder;
 mod instance;
 mod keeper;
 mod launch;
@@ -28,9 +28,8 @@ mod serve;
 mod shared;
 
 pub use exec::{SuperviseExec, exec};
-pub use folder::socket_folder;
 pub use launch::{LaunchError, launch};
-pub use protocol::{About, Candidate, Ended, Exit, InstanceSpec, InstanceStatus, PROTOCOL, Role, Status};
+pub use protocol::{InstanceSpec, InstanceStatus, Role, Status};
 pub use serve::{Supervise, supervise};
 
 /// The log of the service: what every instance wrote to its standard output and error. Rotated to `.1` … `.5`.

@@ -49,18 +49,13 @@ impl fmt::Display for Problem {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     problems: Vec<Problem>,
-    unlisted: usize,
+    pub(super) unlisted: usize,
 }
 
 impl ConfigError {
     /// The problems in the order of the file: the first twenty.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
-    }
-
-    /// How many more there are.
-    pub fn unlisted(&self) -> usize {
-        self.unlisted
     }
 
     /// `problems` must not be empty.

@@ -72,7 +72,12 @@ impl Journal {
         if header != expected {
             let reason = format!(
                 "it was written by toolkit {} (schema {}) for {}; this is {} (schema {}) for {}",
-                header.toolkit, header.schema, header.environment, expected.toolkit, expected.schema, expected.environment
+                header.toolkit,
+                header.schema,
+                header.environment,
+                expected.toolkit,
+                expected.schema,
+                expected.environment
             );
             return Ok(Found::Unusable(reason));
         }
@@ -106,7 +111,13 @@ impl Journal {
     }
 
     /// Remembers a finished step, on disk before this returns.
-    pub fn remember(&mut self, step: Step, inputs: &impl Serialize, output: &impl Serialize, seconds: f64) -> Result<()> {
+    pub fn remember(
+        &mut self,
+        step: Step,
+        inputs: &impl Serialize,
+        output: &impl Serialize,
+        seconds: f64,
+    ) -> Result<()> {
         let output = serde_json::to_value(output).with_context(|| format!("write the result of {step} as JSON"))?;
         let inputs = hash(step, inputs)?;
         let sum = checksum(step, &inputs, &output);
@@ -117,7 +128,9 @@ impl Journal {
             return self.rewrite();
         }
         let mut file = fs_err::OpenOptions::new().append(true).open(&self.path)?;
-        file.write_all(&line(&entry)?).and_then(|()| file.sync_data()).with_context(|| format!("write {}", self.path))?;
+        file.write_all(&line(&entry)?)
+            .and_then(|()| file.sync_data())
+            .with_context(|| format!("write {}", self.path))?;
         self.entries.push(entry);
         Ok(())
     }
@@ -212,7 +225,8 @@ mod tests {
     fn a_journal_that_is_cut_anywhere_keeps_only_whole_entries() {
         let (_folder, path) = journal();
         let whole = fs_err::read(&path).unwrap();
-        let lines: Vec<usize> = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1).collect();
+        let lines: Vec<usize> =
+            whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1).collect();
         for length in lines[0]..whole.len() {
             fs_err::write(&path, &whole[..length]).unwrap();
             let steps = unfinished(&path).steps().len();

@@ -87,7 +87,8 @@ impl Lease {
         if !write(store, &mine, etag.as_deref()).map_err(TakeError::Broken)? {
             // Somebody was faster; who that was is what the caller wants to know.
             let (object, _) = read(store).map_err(TakeError::Broken)?;
-            let broken = || TakeError::Broken(anyhow::anyhow!("the lease was taken and given back meanwhile; try again"));
+            let broken =
+                || TakeError::Broken(anyhow::anyhow!("the lease was taken and given back meanwhile; try again"));
             return Err(object.holder.map_or_else(broken, |other| TakeError::Held(Box::new(other))));
         }
         let (tell, lost) = watch::channel(None);
@@ -112,7 +113,10 @@ impl Lease {
     /// Looks whether the lease is still held: to be asked right before what cannot be undone.
     pub fn verify(&self) -> Result<()> {
         let (object, _) = read(&self.store)?;
-        anyhow::ensure!(object.token == self.token && object.holder.is_some(), "the lease is no longer held by this deploy");
+        anyhow::ensure!(
+            object.token == self.token && object.holder.is_some(),
+            "the lease is no longer held by this deploy"
+        );
         Ok(())
     }
 
@@ -172,7 +176,8 @@ fn renew_once(store: &Store, token: u64) -> Result<bool> {
 
 fn read(store: &Store) -> Result<(Object, Option<String>)> {
     let Some(object) = store.get(KEY).context("read the lease")? else { return Ok((Object::default(), None)) };
-    let parsed = serde_json::from_slice(&object.bytes).with_context(|| format!("the lease ({KEY}) is not what it should be"))?;
+    let parsed =
+        serde_json::from_slice(&object.bytes).with_context(|| format!("the lease ({KEY}) is not what it should be"))?;
     Ok((parsed, Some(object.etag)))
 }
 

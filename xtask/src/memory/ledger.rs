@@ -14,52 +14,30 @@ const FOLDER: &str = "records/";
 const SCHEMA: u32 = 1;
 
 /// How a deploy ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// It serves.
     Live,
     /// It failed before anything changed for users.
-    Failed {
-        /// What went wrong.
-        error: String,
-    },
+    Failed,
     /// It was not healthy, and the previous release serves.
-    Restored {
-        /// What went wrong.
-        error: String,
-    },
+    Restored,
     /// It was not healthy, and no other release serves.
-    NotRestored {
-        /// What went wrong.
-        error: String,
-    },
-    /// A person or a signal ended it.
-    Aborted {
-        /// Who or what.
-        error: String,
-    },
+    NotRestored,
+    /// A person, a signal or the loss of the lease ended it.
+    Aborted,
 }
 
 impl Outcome {
-    /// One word for tables.
-    pub fn word(&self) -> &'static str {
+    /// For tables.
+    pub fn words(self) -> &'static str {
         match self {
             Self::Live => "live",
-            Self::Failed { .. } => "failed",
-            Self::Restored { .. } => "restored",
-            Self::NotRestored { .. } => "not restored",
-            Self::Aborted { .. } => "aborted",
-        }
-    }
-
-    /// What went wrong, if anything did.
-    pub fn error(&self) -> Option<&str> {
-        match self {
-            Self::Live => None,
-            Self::Failed { error } | Self::Restored { error } | Self::NotRestored { error } | Self::Aborted { error } => {
-                Some(error)
-            }
+            Self::Failed => "failed",
+            Self::Restored => "restored",
+            Self::NotRestored => "not restored",
+            Self::Aborted => "aborted",
         }
     }
 }
@@ -125,8 +103,9 @@ pub struct Record {
     /// Its steps.
     pub steps: Vec<Timing>,
     /// How it ended.
-    #[serde(flatten)]
     pub outcome: Outcome,
+    /// What went wrong; none when it is live.
+    pub error: Option<String>,
 }
 
 impl Record {
@@ -152,8 +131,14 @@ impl Record {
             started: now,
             ended: now,
             steps: Vec::new(),
-            outcome: Outcome::Failed { error: "it did not end".to_owned() },
+            outcome: Outcome::Failed,
+            error: None,
         }
+    }
+
+    /// Says how it ended, and what went wrong.
+    pub fn end(&mut self, outcome: Outcome, error: Option<String>) {
+        (self.outcome, self.error) = (outcome, error);
     }
 
     /// The version that was deployed, or a dash.
@@ -190,7 +175,11 @@ pub fn read_all(store: &Store) -> Result<Vec<Record>> {
         let Some(object) = store.get(key)? else { return Ok(None) };
         let record: Record = serde_json::from_slice(&object.bytes)
             .with_context(|| format!("read the record {key}: it is damaged, or of a newer toolkit"))?;
-        anyhow::ensure!(record.schema == SCHEMA, "the record {key} has schema {}; this toolkit knows {SCHEMA}", record.schema);
+        anyhow::ensure!(
+            record.schema == SCHEMA,
+            "the record {key} has schema {}; this toolkit knows {SCHEMA}",
+            record.schema
+        );
         Ok(Some(record))
     };
     let records: Result<Vec<Record>> = store.list(FOLDER)?.iter().filter_map(|key| read(key).transpose()).collect();
@@ -215,12 +204,12 @@ mod tests {
     fn a_record_is_read_back_and_never_replaced() {
         let (_folder, store) = store();
         let mut record = Record::begin(new_id().unwrap(), Kind::Deploy, "local", 1);
-        record.outcome = Outcome::Restored { error: "unready".to_owned() };
+        record.outcome = Outcome::Restored;
         append(&store, &record).unwrap();
         assert_eq!(read_all(&store).unwrap(), [record.clone()]);
         record.outcome = Outcome::Live;
         assert!(append(&store, &record).unwrap_err().to_string().contains("never replaced"));
-        assert_eq!(read_all(&store).unwrap()[0].outcome.word(), "restored");
+        assert_eq!(read_all(&store).unwrap()[0].outcome, Outcome::Restored);
     }
 
     #[test]

@@ -25,9 +25,6 @@ use crate::tool::port;
 /// How long the deploy waits for the old version's last requests; it goes on draining without being watched.
 const WATCHED_DRAIN: Duration = Duration::from_secs(3);
 
-/// Lines of the log that an error shows.
-const TAIL: usize = 30;
-
 /// One environment on this machine.
 pub struct Local<'a> {
     pub(super) config: &'a Config,
@@ -43,12 +40,12 @@ pub struct Applied {
     pub service: Service,
     connection: Connection,
     version: String,
-    log: Utf8PathBuf,
+    process: u32,
 }
 
 impl Summary for Applied {
     fn summary(&self) -> String {
-        format!("{} runs beside it, process-private", self.version)
+        format!("process {}, not public yet", self.process)
     }
 }
 
@@ -61,11 +58,12 @@ impl Applied {
         }
     }
 
-    /// The tail of its log.
-    pub async fn log_tail(&mut self) -> String {
-        match tail(&self.log, TAIL) {
-            Ok(lines) => said(&lines),
-            Err(error) => format!("its log cannot be read: {error:#}"),
+    /// Ends it, and tells what it said last.
+    pub async fn give_up(&mut self) -> String {
+        match self.connection.discard().await {
+            Ok(Some(exit)) => said(&exit.tail),
+            Ok(None) => said(&[]),
+            Err(error) => format!("{error:#}"),
         }
     }
 }
@@ -148,10 +146,13 @@ impl<'a> Local<'a> {
             Some(serving) if serving.version == source.version => {
                 lines.push(format!("{} serves already at {}", serving.version, serving.address));
             }
-            Some(serving) => lines.push(format!("switch: {} → {} at {}", serving.version, source.version, serving.address)),
+            Some(serving) => {
+                lines.push(format!("switch: {} → {} at {}", serving.version, source.version, serving.address))
+            }
             None => lines.push(format!("start: {} at {}", source.version, self.address())),
         }
-        let released = |name: &str| live.is_some_and(|live| live.migrations.iter().any(|migration| migration.name == name));
+        let released =
+            |name: &str| live.is_some_and(|live| live.migrations.iter().any(|migration| migration.name == name));
         for migration in self.migrations()?.iter().filter(|migration| !released(&migration.name)) {
             let mark = if migration.irreversible { ", irreversible" } else { "" };
             lines.push(format!("migration: {}{mark}", migration.name));
@@ -164,8 +165,8 @@ impl<'a> Local<'a> {
         let mut connection = self.supervisor().await?;
         let candidate = connection.candidate(&self.instance(id, published, ground)?).await?;
         let service = Service::new(format!("http://{}{}", candidate.address, self.config.service.readiness))?;
-        let (version, log) = (published.source.version.clone(), supervisor::service_log(&self.folder));
-        Ok(Applied { service, connection, version, log })
+        let version = published.source.version.clone();
+        Ok(Applied { service, connection, version, process: candidate.pid })
     }
 
     /// Lets the release take over. It is asked on the public address before the old one is told to drain; until then
@@ -187,7 +188,12 @@ impl<'a> Local<'a> {
             match answer {
                 Answer::Ready(readiness) if readiness.version == version => break readiness,
                 other if began.elapsed() >= self.gate_timeout() => {
-                    bail!("{version} did not answer at {} within {:?}; last: {}", self.address(), self.gate_timeout(), other.describe())
+                    bail!(
+                        "{version} did not answer at {} within {:?}; last: {}",
+                        self.address(),
+                        self.gate_timeout(),
+                        other.describe()
+                    )
                 }
                 other => step.progress(&other.describe()),
             }
@@ -218,7 +224,12 @@ impl<'a> Local<'a> {
     /// The release that serves, if one does.
     pub async fn live(&self) -> Result<Option<Live>> {
         let Some(serving) = self.serving().await? else { return Ok(None) };
-        Ok(Some(Live { id: serving.id, version: serving.version, address: self.address(), service: self.public_service()? }))
+        Ok(Some(Live {
+            id: serving.id,
+            version: serving.version,
+            address: self.address(),
+            service: self.public_service()?,
+        }))
     }
 
     /// What the supervisor and its instances are doing; none when there is no supervisor.
@@ -266,7 +277,8 @@ impl<'a> Local<'a> {
     }
 
     fn public_service(&self) -> Result<Service> {
-        let host = if self.target.host.is_unspecified() { "127.0.0.1".to_owned() } else { self.target.host.to_string() };
+        let host =
+            if self.target.host.is_unspecified() { "127.0.0.1".to_owned() } else { self.target.host.to_string() };
         Service::new(format!("http://{host}:{}{}", self.target.port, self.config.service.readiness))
     }
 
@@ -289,12 +301,17 @@ impl<'a> Local<'a> {
             connection.stop().await?;
         }
         let toolkit = std::env::current_exe().context("find this program")?;
-        let toolkit = Utf8PathBuf::from_path_buf(toolkit).map_err(|path| anyhow!("the path of this program is not UTF-8: {path:?}"))?;
+        let toolkit = Utf8PathBuf::from_path_buf(toolkit)
+            .map_err(|path| anyhow!("the path of this program is not UTF-8: {path:?}"))?;
         match launch(&self.folder, self.listen(), &toolkit, env!("CARGO_PKG_VERSION")).await {
             Ok(connection) => Ok(connection),
             Err(LaunchError::PortInUse { .. }) => {
                 let holder = port::holder(self.target.port).map_or_else(String::new, |holder| format!(" by {holder}"));
-                bail!("port {} was taken{holder} just now; type: cargo xtask doctor {}", self.target.port, self.environment.name)
+                bail!(
+                    "port {} was taken{holder} just now; type: cargo xtask doctor {}",
+                    self.target.port,
+                    self.environment.name
+                )
             }
             Err(LaunchError::Other(error)) => Err(error),
         }

@@ -44,11 +44,20 @@ async fn steps(env: &Env<'_>, run: &Run<'_>) -> Result<Deployed, Failure> {
     let source = pin(env).await?;
     let source = run.step(Step::Source, &source.clone(), async |_| Ok(source)).await?;
     run.note(|record| record.source = Some(source.clone()));
+    if source.branch.as_ref() != Some(&env.config.source.main_branch) {
+        env.report.note(&format!("this is not {}, where releases come from", env.config.source.main_branch));
+    }
     let ground = run.live_step(Step::Ground, async |step| env.place.ground(&env.report, step).await).await?;
     if let Some(release) = already_live(env, run, &source, &ground).await? {
         return Ok(release);
     }
-    let artifact = run.step(Step::Build, &(&source, &env.config.service.package, &env.config.service.binary, &env.config.service.web), async |step| build(env, &source, step).await).await?;
+    let artifact = run
+        .step(
+            Step::Build,
+            &(&source, &env.config.service.package, &env.config.service.binary, &env.config.service.web),
+            async |step| build(env, &source, step).await,
+        )
+        .await?;
     let published = run.step(Step::Publish, &artifact, async |_| env.place.publish(&artifact)).await?;
     let plan = run.live_step(Step::Plan, async |_| Ok(env.place.plan(&published, &ground, run.live()))).await?;
     run.note(|record| planned(record, &published, &ground, &plan));
@@ -58,10 +67,15 @@ async fn steps(env: &Env<'_>, run: &Run<'_>) -> Result<Deployed, Failure> {
 
 /// From a published release to one that serves. Whatever goes wrong on the way, the previous release serves afterwards, or
 /// it is said that it does not. A rollback ends the same way.
-pub async fn take_over(env: &Env<'_>, run: &Run<'_>, published: &Published, ground: &Ground) -> Result<Release, Failure> {
+pub async fn take_over(
+    env: &Env<'_>,
+    run: &Run<'_>,
+    published: &Published,
+    ground: &Ground,
+) -> Result<Release, Failure> {
     match bring_up(env, run, run.id(), published, ground).await {
         Ok(release) => {
-            run.note(|record| record.outcome = Outcome::Live);
+            run.note(|record| record.end(Outcome::Live, None));
             Ok(release)
         }
         Err(Failure::Failed(error)) => Err(restore(env, run, ground, error).await),
@@ -70,7 +84,13 @@ pub async fn take_over(env: &Env<'_>, run: &Run<'_>, published: &Published, grou
 }
 
 /// Starts a release beside the one that serves, lets it say itself that it is ready, and lets it take over.
-async fn bring_up(env: &Env<'_>, run: &Run<'_>, id: String, published: &Published, ground: &Ground) -> Result<Release, Failure> {
+async fn bring_up(
+    env: &Env<'_>,
+    run: &Run<'_>,
+    id: String,
+    published: &Published,
+    ground: &Ground,
+) -> Result<Release, Failure> {
     let version = &published.source.version;
     run.holds_lease()?;
     let mut applied = run.live_step(Step::Apply, async |_| env.place.apply(id, published, ground).await).await?;
@@ -106,17 +126,19 @@ async fn pin(env: &Env<'_>) -> Result<Source> {
     Ok(Source { version, commit: head.commit, subject: head.subject, branch })
 }
 
-async fn already_live(env: &Env<'_>, run: &Run<'_>, source: &Source, ground: &Ground) -> Result<Option<Deployed>, Failure> {
+async fn already_live(
+    env: &Env<'_>,
+    run: &Run<'_>,
+    source: &Source,
+    ground: &Ground,
+) -> Result<Option<Deployed>, Failure> {
     let Some(live) = env.place.live().await? else { return Ok(None) };
     let Some(readiness) = live.ready_as(&source.version).await else { return Ok(None) };
-    let release = Release {
-        version: source.version.clone(),
-        address: live.address,
-        features_off: readiness.features_off(),
-    };
+    let release =
+        Release { version: source.version.clone(), address: live.address, features_off: readiness.features_off() };
     if live.id == run.id() {
         // The run that was cut short had come to the end of its switch and not to its record.
-        run.note(|record| record.outcome = Outcome::Live);
+        run.note(|record| record.end(Outcome::Live, None));
         return Ok(Some(Deployed::Live(release)));
     }
     let same = run.live().is_some_and(|record| record.id == live.id && record.inputs.as_ref() == Some(&ground.inputs));
@@ -135,7 +157,7 @@ async fn build(env: &Env<'_>, source: &Source, step: &Ongoing) -> Result<Artifac
     let (program, web) = tokio::try_join!(program, async {
         let Some(web) = &service.web else { return Ok(None) };
         let folder = npm::build(&root.join(web), |line| step.output(line)).await?;
-        let sha256 = crate::release::sha256_folder(&folder)?;
+        let sha256 = crate::hash::sha256_folder(&folder)?;
         Ok(Some(Web { folder, sha256 }))
     })?;
     let now = pin(env).await?;
@@ -147,7 +169,7 @@ async fn build(env: &Env<'_>, source: &Source, step: &Ongoing) -> Result<Artifac
             env.name
         ));
     }
-    let sha256 = crate::release::sha256_file(&program)?;
+    let sha256 = crate::hash::sha256_file(&program)?;
     Ok(Artifact { source: source.clone(), binary: program, sha256, web, migrations: env.place.migrations()? })
 }
 
@@ -174,8 +196,10 @@ fn guard(plan: &Plan) -> Result<(), Failure> {
 async fn restore(env: &Env<'_>, run: &Run<'_>, ground: &Ground, error: anyhow::Error) -> Failure {
     let text = format!("{error:#}");
     let Some(previous) = run.live() else {
-        run.note(|record| record.outcome = Outcome::NotRestored { error: text });
-        return Failure::NotRestored(error.context("the release is not healthy, and there is no previous one to go back to"));
+        run.note(|record| record.end(Outcome::NotRestored, Some(text)));
+        return Failure::NotRestored(
+            error.context("the release is not healthy, and there is no previous one to go back to"),
+        );
     };
     let version = previous.version();
     let restored = match run.live_step(Step::Restore, async |_| env.place.still_serves(previous).await).await {
@@ -184,11 +208,11 @@ async fn restore(env: &Env<'_>, run: &Run<'_>, ground: &Ground, error: anyhow::E
     };
     match restored {
         Ok(()) => {
-            run.note(|record| record.outcome = Outcome::Restored { error: text });
+            run.note(|record| record.end(Outcome::Restored, Some(text)));
             Failure::Restored(error.context(format!("the release is not healthy; {version} serves as before")))
         }
         Err(not) => {
-            run.note(|record| record.outcome = Outcome::NotRestored { error: format!("{text}; restoring failed: {not:#}") });
+            run.note(|record| record.end(Outcome::NotRestored, Some(format!("{text}; restoring failed: {not:#}"))));
             let both = format!("the release is not healthy, and {version} could not be restored: {not:#}");
             Failure::NotRestored(error.context(both))
         }
@@ -199,5 +223,5 @@ async fn bring_back(env: &Env<'_>, run: &Run<'_>, previous: &Record, ground: &Gr
     let published = env.place.published(previous.version())?;
     let ground = ground.with_settings(&previous.settings)?;
     let brought = Box::pin(bring_up(env, run, previous.id.clone(), &published, &ground)).await;
-    brought.map(drop).map_err(|failure| failure.into_error().unwrap_or_else(|| anyhow!("it was refused")))
+    brought.map(drop).map_err(|failure| failure.into_error())
 }

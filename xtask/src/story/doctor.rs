@@ -56,15 +56,20 @@ async fn programs(env: &Env<'_>) -> Vec<Check> {
     } else {
         Check::bad("build", format!("packages are missing: {}", missing.join(", ")), "cargo xtask setup")
     });
-    if platform::is_root() {
-        let user = match platform::find_user("postgres").await {
-            Ok(Some(user)) => Check::good("user", format!("root; PostgreSQL runs as {}", user.name)),
-            Ok(None) => Check::good("user", "root; PostgreSQL runs as nobody"),
-            Err(error) => Check::bad("user", format!("{error:#}"), "look at it: id postgres"),
-        };
-        found.push(user);
-    }
+    found.push(user().await);
     found
+}
+
+/// PostgreSQL does not run as root, so root needs somebody else for it.
+async fn user() -> Check {
+    if !platform::is_root() {
+        return Check::good("user", platform::current_user().await.name);
+    }
+    match platform::find_user("postgres").await {
+        Ok(Some(user)) => Check::good("user", format!("root; PostgreSQL runs as {}", user.name)),
+        Ok(None) => Check::good("user", "root; PostgreSQL runs as nobody"),
+        Err(error) => Check::bad("user", format!("{error:#}"), "look at it: id postgres"),
+    }
 }
 
 /// A clock that is behind the newest commit is wrong, and so would be leases, tokens and records.

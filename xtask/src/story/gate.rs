@@ -41,7 +41,7 @@ pub async fn gate(env: &Env<'_>, applied: &mut Applied, version: &str, step: &On
                     Answer::Ready(other) => format!("version {} answers instead of {version}", other.version),
                     other => other.describe(),
                 };
-                let tail = applied.log_tail().await;
+                let tail = applied.give_up().await;
                 bail!("it was not ready within {} s; last answer: {said}\n{tail}", timeout.as_secs());
             }
             answer => step.progress(&answer.describe()),

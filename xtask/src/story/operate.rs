@@ -11,8 +11,8 @@ use serde_json::json;
 use super::run::Run;
 use super::{Env, Failure};
 use crate::memory::journal::{Found, Journal};
-use crate::memory::ledger::{self, Kind, Outcome, Record};
 use crate::memory::lease;
+use crate::memory::ledger::{self, Kind, Outcome, Record};
 use crate::place::local::tail;
 use crate::remote::service::Answer;
 use crate::report::{Audience, seconds};
@@ -27,7 +27,8 @@ pub async fn status(env: &Env<'_>) -> Result<(), Failure> {
         None => None,
     };
     let holder = lease::status(&env.store)?;
-    let unfinished = matches!(Journal::find(&env.folder.join("journal.jsonl"), env.name)?, Found::Unfinished(_)) && holder.is_none();
+    let unfinished =
+        matches!(Journal::find(&env.folder.join("journal.jsonl"), env.name)?, Found::Unfinished(_)) && holder.is_none();
     let paint = env.report.paint();
 
     let mut text = String::new();
@@ -46,7 +47,8 @@ pub async fn status(env: &Env<'_>) -> Result<(), Failure> {
     }
     for instance in supervisor.iter().flat_map(|status| &status.instances) {
         let pid = instance.pid.map_or_else(|| "no process".to_owned(), |pid| format!("process {pid}"));
-        let restarts = if instance.restarts == 0 { String::new() } else { format!(", restarted {} times", instance.restarts) };
+        let restarts =
+            if instance.restarts == 0 { String::new() } else { format!(", restarted {} times", instance.restarts) };
         let role = format!("{:?}", instance.role).to_lowercase();
         let up = Timestamp::now().duration_since(instance.since).unsigned_abs();
         row("process", &format!("{} {role}, {pid}, for {}{restarts}", instance.version, seconds(up)));
@@ -127,7 +129,8 @@ pub async fn stop(env: &Env<'_>) -> Result<(), Failure> {
     let stopped = env.place.stop().await;
     lease.release()?;
     let stopped = stopped?;
-    let text = if stopped.is_empty() { "nothing was running".to_owned() } else { format!("stopped: {}", stopped.join(", ")) };
+    let text =
+        if stopped.is_empty() { "nothing was running".to_owned() } else { format!("stopped: {}", stopped.join(", ")) };
     env.report.result(json!({ "stopped": stopped }), &text);
     Ok(())
 }
@@ -178,8 +181,8 @@ fn confirmed(env: &Env<'_>, who: &str, audience: Audience) -> Result<bool, Failu
 fn history_line(record: &Record, serves: bool) -> String {
     let took = record.ended.duration_since(record.started).unsigned_abs();
     let kind = if record.kind == Kind::Rollback { " ⇠" } else { "" };
-    let outcome = if serves { "serves" } else { record.outcome.word() };
-    let why = record.outcome.error().and_then(|error| error.lines().next()).unwrap_or_default();
+    let outcome = if serves { "serves" } else { record.outcome.words() };
+    let why = record.error.as_ref().and_then(|error| error.lines().next()).unwrap_or_default();
     let subject = record.source.as_ref().map(|source| source.subject.as_str()).unwrap_or_default();
     let about = if why.is_empty() { subject } else { why };
     let when = record.ended.strftime("%Y-%m-%d %H:%M:%SZ");

@@ -17,7 +17,9 @@ pub async fn preflight(env: &Env<'_>) -> Result<(), Failure> {
     let mut checks = checks(env).await;
     if !missing.is_empty() {
         match Way::find(&missing).await? {
-            Way::Tell(command) => checks.push(Check::bad("programs", format!("missing: {}", missing.join(", ")), command)),
+            Way::Tell(command) => {
+                checks.push(Check::bad("programs", format!("missing: {}", missing.join(", ")), command))
+            }
             way => {
                 env.report.note(&format!("installing what the build needs: {}", missing.join(", ")));
                 step.progress(&format!("apt-get install {}", missing.join(" ")));
@@ -44,7 +46,11 @@ pub async fn preview(env: &Env<'_>) -> Result<(), Failure> {
     let step = env.report.begin(Step::Preflight);
     let (text, failure) = judge(env, &checks(env).await);
     let missing = missing_packages(env);
-    if failure.is_none() { step.finish(&text) } else { step.fail(&text) }
+    if failure.is_none() {
+        step.finish(&text)
+    } else {
+        step.fail(&text)
+    }
     if !missing.is_empty() {
         let how = match Way::find(&missing).await? {
             Way::Tell(command) => format!("to be installed by you: {command}"),
@@ -100,7 +106,9 @@ fn programs_for_features(env: &Env<'_>) -> Check {
     }
     let off: Vec<String> = features
         .filter(|(program, _)| missing.contains(&program.name.as_str()))
-        .map(|(program, feature)| format!("{feature} is off without {} (Debian package {})", program.name, program.package))
+        .map(|(program, feature)| {
+            format!("{feature} is off without {} (Debian package {})", program.name, program.package)
+        })
         .collect();
     Check::doubtful("features", off.join("; "))
 }

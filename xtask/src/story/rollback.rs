@@ -53,7 +53,8 @@ pub fn choose<'r>(records: &'r [Record], to: Option<&str>) -> Result<(&'r Record
 
 /// The deploy before the deploy of what serves: going back twice goes back by two.
 fn before<'r>(lives: &[&'r Record], live: &Record) -> Option<&'r Record> {
-    let deployed = lives.iter().rposition(|record| record.kind == Kind::Deploy && record.version() == live.version())?;
+    let deployed =
+        lives.iter().rposition(|record| record.kind == Kind::Deploy && record.version() == live.version())?;
     let earlier = |record: &&&Record| record.kind == Kind::Deploy && record.version() != live.version();
     lives[..deployed].iter().rev().find(earlier).copied()
 }
@@ -92,16 +93,12 @@ mod tests {
         record
     }
 
-    fn restored() -> Outcome {
-        Outcome::Restored { error: String::new() }
-    }
-
     #[test]
     fn going_back_twice_goes_back_by_two() {
         let mut records = vec![
             record("1", Kind::Deploy, "a", Outcome::Live),
             record("2", Kind::Deploy, "b", Outcome::Live),
-            record("3", Kind::Deploy, "x", restored()),
+            record("3", Kind::Deploy, "x", Outcome::Restored),
             record("4", Kind::Deploy, "c", Outcome::Live),
         ];
         assert_eq!(choose(&records, None).unwrap().1.version(), "b");
@@ -115,7 +112,8 @@ mod tests {
 
     #[test]
     fn an_irreversible_migration_is_not_crossed_and_is_named() {
-        let migration = |name: &str, irreversible| Migration { name: name.to_owned(), sha256: String::new(), irreversible };
+        let migration =
+            |name: &str, irreversible| Migration { name: name.to_owned(), sha256: String::new(), irreversible };
         let mut old = record("1", Kind::Deploy, "a", Outcome::Live);
         old.migrations = vec![migration("0001_first.sql", true)];
         let mut new = record("2", Kind::Deploy, "b", Outcome::Live);

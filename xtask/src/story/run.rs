@@ -53,7 +53,12 @@ impl<'a> Run<'a> {
         Ok(lease)
     }
 
-    fn open(env: &Env<'_>, kind: Kind, resume: bool, lease: &Lease) -> Result<(Journal, Record, Option<Record>), Failure> {
+    fn open(
+        env: &Env<'_>,
+        kind: Kind,
+        resume: bool,
+        lease: &Lease,
+    ) -> Result<(Journal, Record, Option<Record>), Failure> {
         let records = ledger::read_all(&env.store)?;
         let live = records.iter().rfind(|record| record.outcome == Outcome::Live).cloned();
         let path = env.folder.join("journal.jsonl");
@@ -84,7 +89,7 @@ impl<'a> Run<'a> {
             Found::Unfinished(journal) if !has_record(journal.deploy()) => {
                 let mut killed = Record::begin(journal.deploy().to_owned(), Kind::Deploy, env.name, lease.token());
                 let last = journal.steps().last().map_or_else(|| "its start".to_owned(), |step| format!("step {step}"));
-                killed.outcome = Outcome::Aborted { error: format!("it ended without a word after {last}") };
+                killed.end(Outcome::Aborted, Some(format!("it ended without a word after {last}")));
                 ledger::append(&env.store, &killed)?;
                 env.report.note(&format!("an earlier run was cut short after {last}; beginning anew"));
                 Ok(begin(ledger::new_id()?)?)
@@ -191,17 +196,19 @@ impl<'a> Run<'a> {
         record.previous = self.live.as_ref().map(|live| live.id.clone());
         record.ended = Timestamp::now();
         record.steps = self.env.report.finished().into_iter().map(timing).collect();
-        let redact = |error: &anyhow::Error| self.env.report.redactor().redact(&format!("{error:#}")).into_owned();
         match ended {
-            Err(Failure::Aborted(error)) => record.outcome = Outcome::Aborted { error: redact(error) },
-            Err(Failure::Failed(error) | Failure::Refused(error)) => record.outcome = Outcome::Failed { error: redact(error) },
+            Err(Failure::Aborted(error)) => record.end(Outcome::Aborted, Some(format!("{error:#}"))),
+            Err(Failure::Failed(error) | Failure::Refused(error)) => {
+                record.end(Outcome::Failed, Some(format!("{error:#}")))
+            }
             // The story itself has said how it ended.
             _ => {}
         }
+        record.error = record.error.take().map(|error| self.env.report.redactor().redact(&error).into_owned());
         let ongoing = self.env.report.begin(Step::Record);
         let written = ledger::append(&self.env.store, &record);
         match &written {
-            Ok(()) => ongoing.finish(&format!("{}, {}", record.id, record.outcome.word())),
+            Ok(()) => ongoing.finish(&format!("{}, {}", record.id, record.outcome.words())),
             Err(_) => ongoing.fail("failed"),
         }
         written?;

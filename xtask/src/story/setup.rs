@@ -17,13 +17,22 @@ pub async fn setup(env: &Env<'_>, tests: bool, dry_run: bool) -> Result<(), Fail
     let mut packages = missing_packages(env);
     let features = env.config.service.programs.iter().filter(|program| matches!(program.need, Need::Feature(_)));
     packages.extend(
-        features.filter(|program| platform::find_program(&program.name).is_none()).map(|program| program.package.as_str()),
+        features
+            .filter(|program| platform::find_program(&program.name).is_none())
+            .map(|program| program.package.as_str()),
     );
     if env.config.service.web.is_some() {
-        packages.extend([("node", "nodejs"), ("npm", "npm")].iter().filter(|(program, _)| platform::find_program(program).is_none()).map(|(_, package)| *package));
+        packages.extend(
+            [("node", "nodejs"), ("npm", "npm")]
+                .iter()
+                .filter(|(program, _)| platform::find_program(program).is_none())
+                .map(|(_, package)| *package),
+        );
     }
     if tests {
-        packages.extend(TEST_FILES.iter().filter(|(path, _)| !std::path::Path::new(path).exists()).map(|(_, package)| *package));
+        packages.extend(
+            TEST_FILES.iter().filter(|(path, _)| !std::path::Path::new(path).exists()).map(|(_, package)| *package),
+        );
     }
     packages.dedup();
     if packages.is_empty() {

@@ -85,10 +85,8 @@ pub async fn test(config: &Config, only: &[Suite], report: &Report) -> Result<()
 async fn prepare(config: &Config, report: &Report) -> Result<(), Failure> {
     let Some(name) = config.environments.keys().next() else { return Ok(()) };
     let env = Env::find(config, name, report)?;
-    if let Err(failure) = setup::setup(&env, true, false).await
-        && let Some(error) = failure.into_error()
-    {
-        report.warn(&format!("{error:#}"));
+    if let Err(failure) = setup::setup(&env, true, false).await {
+        report.warn(&format!("{:#}", failure.into_error()));
     }
     Ok(())
 }
@@ -98,24 +96,41 @@ async fn run(config: &Config, suite: Suite, report: &Report) -> Result<Count> {
     match suite {
         Suite::Format => as_one(&cargo().args(["fmt", "--all", "--check"]), report).await,
         Suite::Lint => {
-            as_one(&cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"]), report).await
+            as_one(
+                &cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"]),
+                report,
+            )
+            .await
         }
         Suite::Render => Ok(match render::render(config, true, report).await {
             Ok(()) => Count { passed: 1, ..Count::default() },
             Err(failure) => {
-                report.detail(&failure.into_error().map(|error| format!("{error:#}")).unwrap_or_default());
+                report.detail(&format!("{:#}", failure.into_error()));
                 Count { failed: 1, ..Count::default() }
             }
         }),
         Suite::Service => {
             let database = Throwaway::start(Choice::Auto).await.context("start a PostgreSQL for the tests")?;
             let tests = cargo().args(["test", "--package", &config.service.package, "--quiet"]);
-            let tests = tests.secret("TEST_DATABASE_URL", &database.server().url("postgres")).env("TEST_PICTURES_DIR", PICTURES);
+            let tests = tests
+                .secret("TEST_DATABASE_URL", &database.server().url("postgres"))
+                .env("TEST_PICTURES_DIR", PICTURES);
             counted(&tests.args(["--", "--show-output"]), report).await
         }
-        Suite::Toolkit => counted(&cargo().args(["test", "--package", "xtask", "--quiet", "--", "--show-output"]), report).await,
+        Suite::Toolkit => {
+            counted(&cargo().args(["test", "--package", "xtask", "--quiet", "--", "--show-output"]), report).await
+        }
         Suite::Journey => {
-            let tests = cargo().args(["test", "--package", "xtask", "--test", "journey", "--", "--show-output", "--test-threads=1"]);
+            let tests = cargo().args([
+                "test",
+                "--package",
+                "xtask",
+                "--test",
+                "journey",
+                "--",
+                "--show-output",
+                "--test-threads=1",
+            ]);
             counted(&tests, report).await
         }
     }
@@ -151,7 +166,9 @@ impl Count {
         if let Some(skipped) = line.trim_start().strip_prefix("SKIPPED ") {
             self.skipped.push(skipped.to_owned());
         }
-        let Some((_, counts)) = line.split_once("test result: ").and_then(|(_, rest)| rest.split_once(". ")) else { return };
+        let Some((_, counts)) = line.split_once("test result: ").and_then(|(_, rest)| rest.split_once(". ")) else {
+            return;
+        };
         for part in counts.split("; ") {
             match part.split_once(' ') {
                 Some((number, "passed")) => self.passed += number.parse::<u64>().unwrap_or_default(),

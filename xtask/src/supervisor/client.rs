@@ -95,10 +95,11 @@ impl Connection {
         }
     }
 
-    /// Ends the candidate or the promoted instance, and waits for that. The old one stays as it is.
-    pub async fn discard(&mut self) -> Result<()> {
+    /// Ends the candidate or the promoted instance, waits for that, and tells how it ended and what it
+    /// said last. The old one stays as it is.
+    pub async fn discard(&mut self) -> Result<Option<Exit>> {
         match self.ask(Ask::Discard).await? {
-            Answer::Discarded => Ok(()),
+            Answer::Discarded(exit) => Ok(exit),
             other => Err(unexpected(&other)),
         }
     }

@@ -84,7 +84,7 @@ async fn answer_all(shared: &Rc<Shared>, deploy: &mut Deploy, stream: UnixStream
                 send(&mut write, &Message::Reply { number, result }).await?;
             }
             exit = deploy.exited() => send(&mut write, &Message::Exited(exit)).await?,
-            () = shared.stopping.raised(), if deploy.is_under_way() => deploy.discard().await,
+            () = shared.stopping.raised(), if deploy.is_under_way() => drop(deploy.discard().await),
             () = shared.released.raised() => return Ok(()),
         }
     }
@@ -96,10 +96,7 @@ async fn answer(shared: &Shared, deploy: &mut Deploy, ask: Ask) -> Result<Answer
         Ask::Candidate(spec) => Answer::Candidate(deploy.candidate(spec).await?),
         Ask::Promote => Answer::Promoted(deploy.promote().await?),
         Ask::Commit => Answer::Committed(deploy.commit().await?),
-        Ask::Discard => {
-            deploy.discard().await;
-            Answer::Discarded
-        }
+        Ask::Discard => Answer::Discarded(deploy.discard().await),
         Ask::Stop => {
             shared.stopping.raise();
             deploy.discard().await;

@@ -83,14 +83,14 @@ impl Deploy {
         }
     }
 
-    /// Ends the new version. The old one notices nothing.
-    pub(super) async fn discard(&mut self) {
-        let Some(Stage { instance, seat, is_public, turn }) = self.stage.take() else { return };
+    /// Ends the new version, if there is one, and tells how it ended. The old one notices nothing.
+    pub(super) async fn discard(&mut self) -> Option<Exit> {
+        let Stage { instance, seat, is_public, turn } = self.stage.take()?;
         self.shared.log(format_args!("{} {}: discarded", instance.spec.id, instance.spec.version));
         seat.role(Role::Draining);
         turn.clear_up();
         let patience = instance.spec.stop_timeout;
-        instance.stop(if is_public { patience } else { patience.min(CANDIDATE_PATIENCE) }).await;
+        Some(instance.stop(if is_public { patience } else { patience.min(CANDIDATE_PATIENCE) }).await)
     }
 
     /// Resolves when the new version ends by itself, which ends the deploy. May be dropped and asked again.

@@ -190,7 +190,7 @@ pub(super) enum Answer {
     Candidate(Candidate),
     Promoted(u32),
     Committed(Option<Exit>),
-    Discarded,
+    Discarded(Option<Exit>),
     Stopped,
 }
 

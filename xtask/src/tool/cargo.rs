@@ -67,7 +67,9 @@ pub fn cargo(root: &Utf8Path) -> Cmd {
     let inherited = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(|name| {
         name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_BIN_")
     });
-    Cmd::new(program).dir(root).without_env(inherited.chain(["CARGO_CRATE_NAME".to_owned(), "CARGO_PRIMARY_PACKAGE".to_owned()]))
+    Cmd::new(program)
+        .dir(root)
+        .without_env(inherited.chain(["CARGO_CRATE_NAME".to_owned(), "CARGO_PRIMARY_PACKAGE".to_owned()]))
 }
 
 enum Said {

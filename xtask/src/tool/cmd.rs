@@ -96,12 +96,6 @@ impl Cmd {
         self
     }
 
-    /// Masks what this redactor knows in the program's output, too.
-    pub fn redactor(mut self, redactor: &Redactor) -> Self {
-        self.redactor = redactor.clone();
-        self
-    }
-
     /// Runs it to its end. Fails, with the tail of its output, when it does.
     pub async fn run(&self) -> Result<()> {
         self.run_lines(|_| {}).await
@@ -237,7 +231,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         if let Some(group) = self.group {
             // Nothing can be done about a group that is already gone.
-            drop(kill_process_group(group, Signal::TERM));
+            kill_process_group(group, Signal::TERM).ok();
         }
     }
 }

@@ -5,6 +5,7 @@ use camino::Utf8Path;
 use sha2::{Digest as _, Sha256};
 
 use super::cmd::Cmd;
+use crate::hash::add_file;
 
 /// The checked-out commit.
 pub struct Head {
@@ -44,10 +45,12 @@ pub async fn changes(root: &Utf8Path) -> Result<Option<String>> {
         hasher.update(path.as_bytes());
         hasher.update([0]);
         match fs_err::symlink_metadata(root.join(path)) {
-            Ok(data) if data.is_symlink() => hasher.update(fs_err::read_link(root.join(path))?.as_os_str().as_encoded_bytes()),
+            Ok(data) if data.is_symlink() => {
+                hasher.update(fs_err::read_link(root.join(path))?.as_os_str().as_encoded_bytes())
+            }
             Ok(data) if data.is_file() => {
                 hasher.update([u8::from(is_executable(&data))]);
-                std::io::copy(&mut fs_err::File::open(root.join(path))?, &mut hasher)?;
+                add_file(&mut hasher, &root.join(path))?;
             }
             Ok(_) => hasher.update(b"folder"),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => hasher.update(b"gone"),

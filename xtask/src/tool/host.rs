@@ -38,8 +38,16 @@ impl Process {
 pub fn who() -> String {
     let name = |variable| std::env::var(variable).ok().filter(|name| !name.is_empty());
     let user = name("USER").or_else(|| name("LOGNAME"));
-    let user = user.unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()));
+    let user =
+        user.or_else(|| user_name().ok()).unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()));
     format!("{user}@{}", host_name())
+}
+
+/// Containers and machines that build often set no variable for it.
+fn user_name() -> anyhow::Result<String> {
+    let said = std::process::Command::new("id").arg("-un").output()?;
+    anyhow::ensure!(said.status.success(), "`id -un` failed");
+    Ok(String::from_utf8(said.stdout)?.trim().to_owned())
 }
 
 fn machine() -> String {

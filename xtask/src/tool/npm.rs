@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::cmd::Cmd;
-use crate::release::sha256_file;
+use crate::hash::sha256_file;
 
 /// Installs what `package-lock.json` names, unless that is there, runs the script `build`, and returns the folder that it
 /// writes: `dist`.
@@ -15,7 +15,10 @@ pub async fn build(folder: &Utf8Path, mut on_line: impl FnMut(&str)) -> Result<U
         let wanted = sha256_file(&lock)?;
         let there = fs_err::read_to_string(&installed).unwrap_or_default();
         if there != wanted {
-            npm(folder, &["ci", "--no-audit", "--no-fund"]).run_lines(&mut on_line).await.context("install the web UI's packages")?;
+            npm(folder, &["ci", "--no-audit", "--no-fund"])
+                .run_lines(&mut on_line)
+                .await
+                .context("install the web UI's packages")?;
             fs_err::create_dir_all(folder.join("node_modules"))?;
             fs_err::write(&installed, wanted)?;
         }

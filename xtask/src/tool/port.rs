@@ -41,7 +41,7 @@ mod tests {
             let port = listener.local_addr().unwrap().port();
             let found = holder(port).unwrap();
             assert_eq!(found.pid, std::process::id());
-            assert!(found.program.contains("xtask"), "{found:?}");
+            assert_eq!(found.program, std::env::current_exe().unwrap().to_string_lossy());
             drop(listener);
             assert_eq!(holder(port), None);
         }

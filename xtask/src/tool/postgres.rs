@@ -7,6 +7,7 @@
 //! <folder>/run    its socket (elsewhere when the path is too long for a socket)
 //! ```
 
+mod data;
 mod embedded;
 mod installation;
 mod lockfile;
@@ -16,9 +17,9 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod throwaway;
+mod turn;
 
-pub use embedded::{EMBEDDED_VERSION, fetch_embedded};
-pub use installation::{Choice, Installation, OLDEST_MAJOR, locate, locate_or_fetch};
-pub use place::Place;
+pub use embedded::EMBEDDED_VERSION;
+pub use installation::{Choice, locate, locate_or_fetch};
 pub use server::{Server, Wanted};
 pub use throwaway::Throwaway;

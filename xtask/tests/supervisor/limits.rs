@@ -5,7 +5,8 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::UnixStream;
 
 use crate::site::{Site, deploy, get, kill, version, version_that};
-use crate::supervisor::{service_log, socket_folder};
+use crate::supervisor::folder::socket_folder;
+use crate::supervisor::service_log;
 
 const SENTINEL: &str = "sentinel-4f1d\"with quotes";
 

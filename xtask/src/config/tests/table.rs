@@ -4,7 +4,8 @@ use camino::Utf8Path;
 use insta::assert_snapshot;
 
 use super::{SMALLEST, places};
-use crate::config::{Config, ConfigError, Kind, SettingsTable, SuppliedBy};
+use crate::config::settings::Kind;
+use crate::config::{Config, ConfigError, SettingsTable, SuppliedBy};
 
 const TABLE: &str = r#"{
   "schema": 1,

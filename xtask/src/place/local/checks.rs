@@ -52,12 +52,20 @@ impl Local<'_> {
                 let place = if setting.secret {
                     format!("put {}=… into {}", setting.name, self.own_file())
                 } else {
-                    format!("put {}: … under environments.{}.settings in deploy.yaml", setting.name, self.environment.name)
+                    format!(
+                        "put {}: … under environments.{}.settings in deploy.yaml",
+                        setting.name, self.environment.name
+                    )
                 };
                 checks.push(Check::bad("settings", found, place));
             }
         }
-        checks.push(Check::of("secrets", Secrets::read_file(&self.secrets_file()), |_| "private".to_owned(), "mend the file"));
+        checks.push(Check::of(
+            "secrets",
+            Secrets::read_file(&self.secrets_file()),
+            |_| "private".to_owned(),
+            "mend the file",
+        ));
         checks.push(Check::good("settings", format!("{} declared", table.settings.len())));
         checks
     }
@@ -65,7 +73,8 @@ impl Local<'_> {
     fn check_folder(&self) -> Check {
         // The nearest folder that is there is the one in which the next is made.
         let there = self.folder.ancestors().find(|folder| folder.exists()).unwrap_or(&self.config.root);
-        let access = rustix::fs::access(there.as_std_path(), rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
+        let access =
+            rustix::fs::access(there.as_std_path(), rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
         let writable = match access {
             Ok(()) if there.is_dir() => Ok(()),
             Ok(()) => Err(anyhow::anyhow!("{there} is no folder")),
@@ -79,7 +88,12 @@ impl Local<'_> {
         match platform::free_bytes(&self.folder) {
             Ok(free) if free < NEEDED_BYTES => Check::bad(
                 "disk",
-                format!("{} MB are free for {}; a build and a release need {}", free >> 20, self.folder, NEEDED_BYTES >> 20),
+                format!(
+                    "{} MB are free for {}; a build and a release need {}",
+                    free >> 20,
+                    self.folder,
+                    NEEDED_BYTES >> 20
+                ),
                 "make room, for example: cargo clean",
             ),
             Ok(free) if free < WANTED_BYTES => {
@@ -114,17 +128,24 @@ impl Local<'_> {
                 return Check::good("port", format!("{} is ours", self.target.port));
             }
             Ok(_) => {}
-            Err(error) => return Check::bad("port", format!("{error:#}"), format!("cargo xtask stop {}", self.environment.name)),
+            Err(error) => {
+                return Check::bad("port", format!("{error:#}"), format!("cargo xtask stop {}", self.environment.name));
+            }
         }
         match std::net::TcpListener::bind(self.listen()) {
             Ok(_) => Check::good("port", format!("{} is free", self.target.port)),
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-                let holder = port::holder(self.target.port).map_or_else(|| "another program".to_owned(), |holder| holder.to_string());
-                let mend = format!("stop that, or set another `port` under environments.{} in deploy.yaml", self.environment.name);
+                let holder = port::holder(self.target.port)
+                    .map_or_else(|| "another program".to_owned(), |holder| holder.to_string());
+                let mend = format!(
+                    "stop that, or set another `port` under environments.{} in deploy.yaml",
+                    self.environment.name
+                );
                 Check::bad("port", format!("port {} is taken by {holder}", self.target.port), mend)
             }
             Err(error) => {
-                let mend = format!("set another `port` or `host` under environments.{} in deploy.yaml", self.environment.name);
+                let mend =
+                    format!("set another `port` or `host` under environments.{} in deploy.yaml", self.environment.name);
                 Check::bad("port", format!("{} cannot be listened on: {error}", self.listen()), mend)
             }
         }
@@ -140,7 +161,10 @@ impl Local<'_> {
             Ok(None) if self.choice() == postgres::Choice::Found => Check::bad(
                 "database",
                 "no PostgreSQL on this machine, and deploy.yaml allows no other",
-                format!("apt-get install postgresql, or set `postgres: auto` under environments.{} in deploy.yaml", self.environment.name),
+                format!(
+                    "apt-get install postgresql, or set `postgres: auto` under environments.{} in deploy.yaml",
+                    self.environment.name
+                ),
             ),
             Ok(None) => Check::good("database", format!("PostgreSQL {} will be fetched", postgres::EMBEDDED_VERSION)),
             Err(error) => Check::bad("database", format!("{error:#}"), "cargo xtask doctor"),

@@ -100,13 +100,19 @@ impl Local<'_> {
                 Source::File(value) => value,
                 Source::Config(value) => SecretString::from(value),
                 Source::Place(SuppliedBy::Postgres) => url.clone().context("no database was started")?,
-                Source::Place(SuppliedBy::Random) => generated.get(name).cloned().with_context(|| format!("{name} was not made"))?,
+                Source::Place(SuppliedBy::Random) => {
+                    generated.get(name).cloned().with_context(|| format!("{name} was not made"))?
+                }
                 Source::Place(SuppliedBy::Host) => SecretString::from(self.target.host.to_string()),
                 Source::Place(SuppliedBy::Port) => SecretString::from(self.target.port.to_string()),
-                Source::Place(SuppliedBy::DataFolder(folder)) => SecretString::from(self.data_folder(&folder)?.into_string()),
+                Source::Place(SuppliedBy::DataFolder(folder)) => {
+                    SecretString::from(self.data_folder(&folder)?.into_string())
+                }
                 // These two differ from release to release and are put in when one is started.
                 Source::Place(SuppliedBy::Version | SuppliedBy::WebFolder) | Source::Default => continue,
-                Source::Nobody => anyhow::bail!("{name} is required and nobody sets it; put it into {}", self.own_file()),
+                Source::Nobody => {
+                    anyhow::bail!("{name} is required and nobody sets it; put it into {}", self.own_file())
+                }
             };
             if setting.secret {
                 secret.insert(name, value);
@@ -116,14 +122,27 @@ impl Local<'_> {
         }
         let fingerprints = secret.fingerprints(&format!("{}/{}", self.config.project, self.environment.name));
         let inputs = inputs(&plain, &fingerprints)?;
-        let said = match &database {
-            Some(server) => format!("{}, {} settings, {} secrets", server.installation(), plain.len(), fingerprints.len()),
-            None => format!("{} settings, {} secrets", plain.len(), fingerprints.len()),
-        };
+        let mut said = format!("{} settings, {} secrets", plain.len(), fingerprints.len());
+        if let Some(server) = &database {
+            said = format!("PostgreSQL {}, {said}", server.installation().version);
+            if server.place().link.is_some() {
+                said.push_str(&format!(
+                    "\nPostgreSQL's user may not enter {}; its data is in {}",
+                    self.folder,
+                    server.place().home
+                ));
+            }
+        }
         Ok(Ground { plain, secrets: secret, fingerprints, inputs, said })
     }
 
-    fn generate_missing(&self, table: &SettingsTable, own: &Secrets, postgres: bool, generated: &mut Secrets) -> Result<()> {
+    fn generate_missing(
+        &self,
+        table: &SettingsTable,
+        own: &Secrets,
+        postgres: bool,
+        generated: &mut Secrets,
+    ) -> Result<()> {
         let random = |setting: &&Setting| matches!(self.source(setting, own), Source::Place(SuppliedBy::Random));
         let names = table.settings.iter().filter(random).map(|setting| setting.name.as_str());
         let missing: Vec<&str> =

@@ -3,7 +3,8 @@
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::release::{Artifact, Migration, Published, StepResult as _, digest, files_below, sha256};
+use crate::hash::{files_below, sha256};
+use crate::release::{Artifact, Migration, Published, StepResult as _, digest};
 
 /// Puts an artifact into its folder: whole or not at all.
 pub(super) fn publish(releases: &Utf8Path, artifact: &Artifact) -> Result<Published> {
@@ -26,7 +27,10 @@ pub(super) fn publish(releases: &Utf8Path, artifact: &Artifact) -> Result<Publis
     if let Some(web) = &artifact.web {
         copy_folder(&web.folder, &new.join("web"))?;
     }
-    fs_err::write(new.join("release.json"), serde_json::to_vec_pretty(&published).context("describe the release as JSON")?)?;
+    fs_err::write(
+        new.join("release.json"),
+        serde_json::to_vec_pretty(&published).context("describe the release as JSON")?,
+    )?;
     make_readable(new)?;
     if folder.exists() {
         // The same version with other bytes: another compiler, for one. A process that runs from the old folder keeps its
@@ -71,7 +75,8 @@ pub(super) fn migrations(folder: &Utf8Path) -> Result<Vec<Migration>> {
             continue;
         }
         let bytes = fs_err::read(&path)?;
-        let irreversible = String::from_utf8_lossy(&bytes).lines().any(|line| line.trim().eq_ignore_ascii_case("-- irreversible"));
+        let irreversible =
+            String::from_utf8_lossy(&bytes).lines().any(|line| line.trim().eq_ignore_ascii_case("-- irreversible"));
         let name = path.file_name().context("a migration has no name")?.to_owned();
         migrations.push(Migration { name, sha256: sha256(&bytes), irreversible });
     }

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha512};
 
 use super::installation::Installation;
 use super::place;
+use super::turn::turn;
 use crate::tool::platform::{self, User};
 
 /// The one version that is fetched, so that every machine runs the same.
@@ -40,12 +41,19 @@ const ARCHIVES: [(&str, &str, &str); 4] = [
     ),
 ];
 
+/// How the folders are called in which the archive is unpacked.
+const STAGING: &str = ".postgres-";
+
 /// Fetches the embedded programs into `<cache>/postgres-<version>`, or takes them from there. `on_line` is told what is
 /// fetched before it is. They are unpacked beside that folder and renamed into it: whoever is killed in the middle
 /// leaves nothing that looks whole. Everybody may read and run them.
 pub async fn fetch_embedded(cache: &Utf8Path, mut on_line: impl FnMut(&str)) -> Result<Installation> {
     let user = place::default_user().await?;
     let home = folder(cache);
+    if let Some(there) = Installation::look(&home.join("bin"), true, user.as_ref()).await {
+        return Ok(there);
+    }
+    let _turn = turn(&home).await?;
     if let Some(there) = Installation::look(&home.join("bin"), true, user.as_ref()).await {
         return Ok(there);
     }
@@ -64,7 +72,8 @@ pub async fn fetch_embedded(cache: &Utf8Path, mut on_line: impl FnMut(&str)) -> 
     if platform::is_root() {
         open_folder(cache)?;
     }
-    let staging = tempfile::Builder::new().prefix(".postgres-").tempdir_in(cache)?;
+    remove_unfinished(cache)?;
+    let staging = tempfile::Builder::new().prefix(STAGING).tempdir_in(cache)?;
     let unpacked = Utf8PathBuf::try_from(staging.path().join("unpacked"))?;
     let target = unpacked.clone();
     let unpack = move || {
@@ -79,11 +88,7 @@ pub async fn fetch_embedded(cache: &Utf8Path, mut on_line: impl FnMut(&str)) -> 
     // Programs that do not run here (no glibc, say) never get their final name.
     let program = Installation { programs: unpacked.join("bin"), version: String::new(), major: 0, embedded: true };
     program.program("postgres", user.as_ref()).arg("--version").capture().await?;
-    match fs_err::rename(&unpacked, &home) {
-        // Somebody else was faster, with the same files.
-        Err(_) if home.join("bin").exists() => {}
-        renamed => renamed?,
-    }
+    fs_err::rename(&unpacked, &home)?;
     Installation::look(&home.join("bin"), true, user.as_ref())
         .await
         .with_context(|| format!("PostgreSQL was unpacked into {home}, but it does not run from there"))
@@ -106,6 +111,17 @@ pub(super) fn major() -> Option<u32> {
 
 fn folder(cache: &Utf8Path) -> Utf8PathBuf {
     cache.join(format!("postgres-{EMBEDDED_VERSION}"))
+}
+
+/// What killed processes left: it is this one's turn, so nobody else works on them.
+fn remove_unfinished(cache: &Utf8Path) -> Result<()> {
+    for entry in cache.read_dir_utf8()? {
+        let entry = entry?;
+        if entry.file_name().starts_with(STAGING) {
+            fs_err::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 fn open_folder(folder: &Utf8Path) -> Result<()> {

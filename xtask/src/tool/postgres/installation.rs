@@ -1,6 +1,6 @@
 //! Where PostgreSQL's programs are.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{embedded, place};
@@ -145,13 +145,6 @@ fn parse_version(said: &str) -> Option<(String, u32)> {
     let version = said.strip_prefix("postgres (PostgreSQL) ")?.split_whitespace().next()?;
     let digits = version.find(|c: char| !c.is_ascii_digit()).unwrap_or(version.len());
     Some((version.to_owned(), version[..digits].parse().ok()?))
-}
-
-/// The major version that made a data folder.
-pub(super) fn major_of_data(data: &Utf8Path) -> Result<u32> {
-    let file = data.join("PG_VERSION");
-    let text = fs_err::read_to_string(&file).with_context(|| format!("{data} is not a data folder of PostgreSQL"))?;
-    text.trim().parse().with_context(|| format!("{file} says {text:?}"))
 }
 
 #[cfg(test)]

@@ -116,6 +116,8 @@ async fn home(folder: &Utf8Path, project: &str, user: Option<&User>) -> Result<U
     fs_err::create_dir_all(folder)?;
     let home = folder.canonicalize_utf8().with_context(|| format!("resolve {folder}"))?;
     let Some(user) = user else { return Ok(home) };
+    // The folder is the server's alone, and what is in it is closed; under a strict umask it would be, too.
+    fs_err::set_permissions(&home, std::fs::Permissions::from_mode(0o755))?;
     if Cmd::new("test").args(["-x", home.as_str()]).dir("/").user(user.uid, user.gid).succeeds().await? {
         return Ok(home);
     }

@@ -1,24 +1,23 @@
 //! One private server: made, started, asked, stopped.
 
-use std::io::Write as _;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
-use fs_err::os::unix::fs::OpenOptionsExt as _;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls};
 
+use super::data::{has_data, major_of_data, make_data};
 use super::installation::{self, Installation};
 use super::lockfile;
 use super::place::Place;
 use super::settings::{Worth, postgresql_conf};
+use super::turn::turn;
 use crate::tool::cmd::Cmd;
-use crate::tool::platform;
 
-/// How long a start, a stop or another process's turn may take. A start after a crash replays at most what
+/// How long a start or a stop may take. A start after a crash replays at most what
 /// `max_wal_size` allows, which takes seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -186,7 +185,7 @@ impl Server {
 
     /// With the programs of the data's own version.
     async fn adopt(installation: &Installation, place: Place, wanted: Wanted<'_>) -> Result<Self> {
-        let major = installation::major_of_data(&place.data())?;
+        let major = major_of_data(&place.data())?;
         let installation = if installation.major == major {
             installation.clone()
         } else {
@@ -259,81 +258,5 @@ impl Server {
         // It ends with the client, which also is told of its errors.
         tokio::spawn(connection);
         Ok(client)
-    }
-}
-
-/// Waits until nobody else makes or starts the server of this folder. The kernel ends the turn of whoever is killed.
-async fn turn(folder: &Utf8Path) -> Result<fs_err::File> {
-    if let Some(parent) = folder.parent() {
-        fs_err::create_dir_all(parent)?;
-    }
-    let path = Utf8PathBuf::from(format!("{folder}.lock"));
-    let file = fs_err::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
-    let begin = Instant::now();
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(std::fs::TryLockError::WouldBlock) if begin.elapsed() < 2 * PATIENCE => {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            Err(error) => return Err(error).with_context(|| format!("lock {path}; another process holds it")),
-        }
-    }
-}
-
-/// A data folder gets its name when it is whole; an empty one is somebody's preparation.
-fn has_data(data: &Utf8Path) -> Result<bool> {
-    let mut entries = match fs_err::read_dir(data) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error.into()),
-    };
-    Ok(entries.next().is_some())
-}
-
-/// Makes the data in a folder beside its place and renames it to there, so that whoever is killed in the middle leaves
-/// nothing that looks whole.
-async fn make_data(installation: &Installation, place: &Place, wanted: Wanted<'_>, worth: Worth) -> Result<()> {
-    const STAGING: &str = "init-";
-    for entry in place.home.read_dir_utf8()? {
-        let entry = entry?;
-        if entry.file_name().starts_with(STAGING) {
-            remove_under_orphan(entry.path()).await?;
-        }
-    }
-    let staging = tempfile::Builder::new().prefix(STAGING).tempdir_in(&place.home)?;
-    let folder = Utf8Path::from_path(staging.path()).context("a path in UTF-8")?;
-    place.hand_over(folder)?;
-    let password_file = folder.join("password");
-    let mut file = fs_err::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&password_file)?;
-    writeln!(file, "{}", wanted.password.expose_secret())?;
-    place.hand_over(&password_file)?;
-
-    let data = folder.join("data");
-    let initdb = installation
-        .program("initdb", place.user.as_ref())
-        .args(["--pgdata", data.as_str(), "--username", wanted.role, "--pwfile", password_file.as_str()])
-        .args(["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"])
-        // Letters are Unicode's everywhere; the order of the alphabet is nobody's, which no upgrade can change.
-        .arg(format!("--lc-ctype={}", platform::UTF8_LOCALE))
-        .args(worth.initdb().iter().copied());
-    let made = initdb.run().await;
-    fs_err::remove_file(&password_file)?;
-    made?;
-    if place.data().exists() {
-        fs_err::remove_dir(place.data())?;
-    }
-    Ok(fs_err::rename(&data, place.data())?)
-}
-
-/// Removes the folder of a killed run, whose initdb may go on writing into it until it misses its files.
-async fn remove_under_orphan(folder: &Utf8Path) -> Result<()> {
-    let begin = Instant::now();
-    loop {
-        match fs_err::remove_dir_all(folder) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(_) if begin.elapsed() < Duration::from_secs(10) => tokio::time::sleep(Duration::from_millis(50)).await,
-            removed => return Ok(removed?),
-        }
     }
 }

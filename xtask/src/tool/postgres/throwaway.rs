@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::geteuid;
 use tempfile::TempDir;
@@ -59,19 +59,22 @@ impl Throwaway {
 
 impl Drop for Throwaway {
     fn drop(&mut self) {
-        // Whatever fails here the next sweep does again.
-        drop(stop_now(&self.server));
+        // Stopping awaits, and a drop can neither do that nor block inside a runtime. So it gets a thread and a runtime
+        // of its own. Whatever fails the next sweep does again.
+        let end = || -> Result<()> {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(end(&self.server))
+        };
+        std::thread::scope(|scope| drop(scope.spawn(end).join()));
     }
 }
 
-/// Stops a server at once, for drops: stopping awaits, and a drop can neither do that nor block inside a runtime. So it
-/// gets a thread and a runtime of its own.
-fn stop_now(server: &Server) -> Result<()> {
-    let stop = || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(server.stop_by("immediate"))
-    };
-    std::thread::scope(|scope| scope.spawn(stop).join().unwrap_or_else(|_| bail!("the thread that stops it panicked")))
+/// Stops a server and removes what is its own, which need not be in its folder.
+async fn end(server: &Server) -> Result<()> {
+    server.stop_by("immediate").await?;
+    let place = server.place();
+    fs_err::remove_dir_all(&place.sockets)?;
+    Ok(fs_err::remove_dir_all(&place.home)?)
 }
 
 /// Stops and removes this user's servers whose process has been killed. What cannot be removed now is left to the next.
@@ -91,7 +94,7 @@ async fn remove_if_left(installation: &Installation, folder: &Utf8Path) -> Resul
     alive.try_lock()?;
     let (server_folder, password) = (server_folder(folder), secrets::generate()?);
     if let Some(server) = Server::find(installation, wanted(&server_folder, &password)).await? {
-        server.stop_by("immediate").await?;
+        end(&server).await?;
     }
     Ok(fs_err::remove_dir_all(folder)?)
 }

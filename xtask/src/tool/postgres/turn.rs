@@ -1,0 +1,30 @@
+//! One process at a time.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err::os::unix::fs::OpenOptionsExt as _;
+
+/// How long to wait: longer than another process may take to make and start a server, or to fetch one.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Waits, up to [`PATIENCE`], until nobody else works on this folder; `<folder>.lock` is locked until the result is
+/// dropped. The kernel ends the turn of whoever is killed.
+pub(super) async fn turn(folder: &Utf8Path) -> Result<fs_err::File> {
+    if let Some(parent) = folder.parent() {
+        fs_err::create_dir_all(parent)?;
+    }
+    let path = Utf8PathBuf::from(format!("{folder}.lock"));
+    let file = fs_err::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+    let begin = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(std::fs::TryLockError::WouldBlock) if begin.elapsed() < PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Err(error) => return Err(error).with_context(|| format!("lock {path}; another process holds it")),
+        }
+    }
+}
