@@ -61,6 +61,9 @@ async fn steps(env: &Env<'_>, run: &Run<'_>) -> Result<Deployed, Failure> {
     let published = run.step(Step::Publish, &artifact, async |_| env.place.publish(&artifact)).await?;
     let plan = run.live_step(Step::Plan, async |_| Ok(env.place.plan(&published, &ground, run.live()))).await?;
     run.note(|record| planned(record, &published, &ground, &plan));
+    if let Some(release) = switched_before(env, run, &published, &ground).await? {
+        return Ok(Deployed::Live(release));
+    }
     guard(&plan)?; // Refused → 21
     take_over(env, run, &published, &ground).await.map(Deployed::Live)
 }
@@ -96,7 +99,13 @@ async fn bring_up(
     let mut applied = run.live_step(Step::Apply, async |_| env.place.apply(id, published, ground).await).await?;
     run.live_step(Step::Gate, async |step| gate(env, &mut applied, version, step).await).await?;
     run.holds_lease()?; // The last look before what users notice.
-    let switched = run.live_step(Step::Switch, async |step| env.place.switch(applied, step).await).await?;
+    let switched = run
+        .live_step(Step::Switch, async |step| {
+            let switched = env.place.switch(applied, step).await?;
+            run.remember(Step::Switch, &(&published.digest, &ground.inputs), &run.id())?;
+            Ok(switched)
+        })
+        .await?;
     let features_off = switched.readiness.features_off();
     Ok(Release { version: version.clone(), address: switched.address, features_off })
 }
@@ -136,16 +145,31 @@ async fn already_live(
     let Some(readiness) = live.ready_as(&source.version).await else { return Ok(None) };
     let release =
         Release { version: source.version.clone(), address: live.address, features_off: readiness.features_off() };
-    if live.id == run.id() {
-        // The run that was cut short had come to the end of its switch and not to its record.
-        run.note(|record| record.end(Outcome::Live, None));
-        return Ok(Some(Deployed::Live(release)));
-    }
     let same = run.live().is_some_and(|record| record.id == live.id && record.inputs.as_ref() == Some(&ground.inputs));
     if same {
         run.is_superfluous();
     }
     Ok(same.then_some(Deployed::Unchanged(release)))
+}
+
+/// The release, when the run that was cut short had come to the end of its switch and not to its record.
+async fn switched_before(
+    env: &Env<'_>,
+    run: &Run<'_>,
+    published: &Published,
+    ground: &Ground,
+) -> Result<Option<Release>, Failure> {
+    let version = &published.source.version;
+    let switched: Option<String> = run.recall(Step::Switch, &(&published.digest, &ground.inputs))?;
+    if switched != Some(run.id()) {
+        return Ok(None);
+    }
+    let Some(live) = env.place.live().await?.filter(|live| live.id == run.id()) else { return Ok(None) };
+    let Some(readiness) = live.ready_as(version).await else { return Ok(None) };
+    env.report.begin(Step::Switch).reuse(&format!("{version} answers at {}", live.address));
+    run.note(|record| record.end(Outcome::Live, None));
+    let features_off = readiness.features_off();
+    Ok(Some(Release { version: version.clone(), address: live.address, features_off }))
 }
 
 /// Compiles the tree as it stands. A tree that changes meanwhile fails the step: nobody could say what was built.

@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, anyhow};
 use jiff::Timestamp;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Env, Failure};
@@ -149,6 +150,16 @@ impl<'a> Run<'a> {
                 Err(error.context(format!("{step} failed")).into())
             }
         }
+    }
+
+    /// Remembers that a step was done with these inputs, where only the place can tell whether that still holds.
+    pub fn remember(&self, step: Step, inputs: &impl Serialize, output: &impl Serialize) -> Result<()> {
+        self.journal.borrow_mut().remember(step, inputs, output, 0.0)
+    }
+
+    /// What was remembered of a step that was done with these inputs.
+    pub fn recall<T: DeserializeOwned>(&self, step: Step, inputs: &impl Serialize) -> Result<Option<T>> {
+        self.journal.borrow().recall(step, inputs)
     }
 
     /// Does a step whose result lives only as long as this process.
