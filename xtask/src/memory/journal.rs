@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use super::ledger::Kind;
 use crate::report::Step;
 
 const SCHEMA: u32 = 1;
@@ -23,6 +24,8 @@ pub struct Header {
     schema: u32,
     toolkit: String,
     environment: String,
+    /// Whether it is a deploy or a rollback.
+    pub kind: Kind,
     /// The deploy's id, kept when it is resumed.
     pub deploy: String,
 }
@@ -68,7 +71,7 @@ impl Journal {
         let Some(header) = header else {
             return Ok(Found::Unusable("its first line is damaged".to_owned()));
         };
-        let expected = Header::new(environment, &header.deploy);
+        let expected = Header::new(environment, header.kind, &header.deploy);
         if header != expected {
             let reason = format!(
                 "it was written by toolkit {} (schema {}) for {}; this is {} (schema {}) for {}",
@@ -86,10 +89,15 @@ impl Journal {
     }
 
     /// Begins a new journal in place of any other.
-    pub fn begin(path: Utf8PathBuf, environment: &str, deploy: &str) -> Result<Self> {
-        let header = Header::new(environment, deploy);
+    pub fn begin(path: Utf8PathBuf, environment: &str, kind: Kind, deploy: &str) -> Result<Self> {
+        let header = Header::new(environment, kind, deploy);
         super::store::replace_file(&path, &line(&header)?)?;
         Ok(Self { path, header, entries: Vec::new(), is_whole: true })
+    }
+
+    /// Whether it is of a deploy or of a rollback.
+    pub fn kind(&self) -> Kind {
+        self.header.kind
     }
 
     /// The deploy's id.
@@ -158,11 +166,12 @@ impl Journal {
 }
 
 impl Header {
-    fn new(environment: &str, deploy: &str) -> Self {
+    fn new(environment: &str, kind: Kind, deploy: &str) -> Self {
         Self {
             schema: SCHEMA,
             toolkit: env!("CARGO_PKG_VERSION").to_owned(),
             environment: environment.to_owned(),
+            kind,
             deploy: deploy.to_owned(),
         }
     }
@@ -197,7 +206,7 @@ mod tests {
     fn journal() -> (tempfile::TempDir, Utf8PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = Utf8PathBuf::from_path_buf(folder.path().join("journal.jsonl")).unwrap();
-        let mut journal = Journal::begin(path.clone(), "local", "d1").unwrap();
+        let mut journal = Journal::begin(path.clone(), "local", Kind::Deploy, "d1").unwrap();
         journal.remember(Step::Source, &"head", &"abc", 0.1).unwrap();
         journal.remember(Step::Build, &"abc", &42, 9.5).unwrap();
         (folder, path)

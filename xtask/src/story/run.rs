@@ -65,11 +65,11 @@ impl<'a> Run<'a> {
         let path = env.folder.join("journal.jsonl");
         let has_record = |id: &str| records.iter().any(|record| record.id == id);
         let begin = |id: String| -> Result<_> {
-            let journal = Journal::begin(path.clone(), env.name, &id)?;
+            let journal = Journal::begin(path.clone(), env.name, kind, &id)?;
             Ok((journal, Record::begin(id, kind, env.name, lease.token()), live.clone()))
         };
         match Journal::find(&path, env.name)? {
-            Found::Unfinished(mut journal) if resume => {
+            Found::Unfinished(mut journal) if resume && journal.kind() == kind => {
                 if has_record(journal.deploy()) {
                     journal.rename(ledger::new_id()?)?;
                 }
@@ -88,7 +88,7 @@ impl<'a> Run<'a> {
                 Ok(begin(ledger::new_id()?)?)
             }
             Found::Unfinished(journal) if !has_record(journal.deploy()) => {
-                let mut killed = Record::begin(journal.deploy().to_owned(), Kind::Deploy, env.name, lease.token());
+                let mut killed = Record::begin(journal.deploy().to_owned(), journal.kind(), env.name, lease.token());
                 let last = journal.steps().last().map_or_else(|| "its start".to_owned(), |step| format!("step {step}"));
                 killed.end(Outcome::Aborted, Some(format!("it ended without a word after {last}")));
                 ledger::append(&env.store, &killed)?;
@@ -223,8 +223,11 @@ impl<'a> Run<'a> {
             Err(_) => ongoing.fail("failed"),
         }
         written?;
-        if record.outcome == Outcome::Live {
+        // A rollback has no step whose result outlives it, so there is nothing to go on with.
+        if record.outcome == Outcome::Live || record.kind == Kind::Rollback {
             self.journal.borrow().end()?;
+        }
+        if record.outcome == Outcome::Live {
             self.env.place.prune(&ledger::read_all(&self.env.store)?)?;
         }
         Ok(())
