@@ -194,8 +194,23 @@ impl<'a> Run<'a> {
                 for also in [recorded, released].into_iter().filter_map(Result::err) {
                     self.env.report.warn(&format!("{also:#}"));
                 }
-                Err(failure)
+                match failure {
+                    Failure::Aborted(error) => {
+                        Err(Failure::Aborted(anyhow!("{error:#}\n  to go on, type: {}", self.go_on())))
+                    }
+                    other => Err(other),
+                }
             }
+        }
+    }
+
+    /// The command that goes on where this run ended.
+    fn go_on(&self) -> String {
+        let (record, environment) = (self.record.borrow(), self.env.name);
+        match (record.kind, &record.source) {
+            (Kind::Deploy, _) => format!("cargo xtask deploy {environment} --resume"),
+            (Kind::Rollback, Some(target)) => format!("cargo xtask rollback {environment} --to {}", target.version),
+            (Kind::Rollback, None) => format!("cargo xtask rollback {environment}"),
         }
     }
 
