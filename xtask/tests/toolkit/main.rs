@@ -7,6 +7,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod disk;
 mod dry_run;
 mod gate;
 mod interrupt;
@@ -14,3 +15,7 @@ mod kill;
 mod lifecycle;
 mod load;
 mod lock;
+mod migrations;
+mod preflight;
+mod secrets;
+mod supervision;
