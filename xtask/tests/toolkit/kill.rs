@@ -153,6 +153,19 @@ fn a_rollback_is_killed_and_the_next_command_works() {
 }
 
 #[test]
+fn a_setting_that_changed_after_the_switch_is_not_taken_for_deployed() {
+    let project = Project::new();
+    let mut deploy = project.start(&["deploy"]);
+    deploy.must("switch", "finished");
+    deploy.kill();
+    crate::lifecycle::set_own(&project, "GREETING=salut\n");
+    project.ok(&["deploy", "--resume"]);
+    assert_eq!(project.get("/greeting").as_deref(), Some("salut"));
+    in_order(&project, &project.head());
+    assert_eq!(project.records()[0]["settings"]["GREETING"], "salut");
+}
+
+#[test]
 fn a_result_that_is_no_longer_there_is_made_again() {
     let project = Project::new();
     let version = project.head();
