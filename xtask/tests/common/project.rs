@@ -15,8 +15,15 @@ use super::{TOOLKIT, http};
 
 /// Variables of this process that would change what the toolkit or cargo does.
 const NOT_INHERITED: [&str; 9] = [
-    "CI", "GITHUB_ACTIONS", "NO_COLOR", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR", "GIT_DIR", "GIT_WORK_TREE",
-    "GIT_INDEX_FILE", "COLUMNS",
+    "CI",
+    "GITHUB_ACTIONS",
+    "NO_COLOR",
+    "CARGO_TARGET_DIR",
+    "CARGO_BUILD_TARGET_DIR",
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "COLUMNS",
 ];
 
 /// A project that can be deployed. Dropped, it is stopped, and what runs of it is killed.

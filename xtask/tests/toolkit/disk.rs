@@ -61,7 +61,10 @@ fn a_disk_that_is_full_to_the_last_byte_leaves_what_serves_and_the_next_deploy_w
 fn fills(left: u64) {
     let project = Project::new();
     let Some(disk) = Disk::mount(&project, 800) else {
-        return skipped(&format!("a disk that fills up to {left} bytes"), "it takes root, to mount a small file system");
+        return skipped(
+            &format!("a disk that fills up to {left} bytes"),
+            "it takes root, to mount a small file system",
+        );
     };
     let first = project.head();
     project.ok(&["deploy"]);

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use crate::common::Project;
+use rustix::process::Signal;
+
+use crate::common::{Project, machine, until};
 
 /// Names, sizes, contents and times of everything below a folder.
 fn snapshot(folder: &Path) -> Vec<(String, SystemTime, Vec<u8>)> {
@@ -41,7 +43,12 @@ fn changes_nothing(project: &Project, args: &[&str], code: i32, says: &[&str]) {
 #[test]
 fn of_what_was_never_deployed() {
     let project = Project::new();
-    changes_nothing(&project, &["deploy", "--dry-run"], 0, &["start:", "migration: 0001_notes.sql", "nothing was changed"]);
+    changes_nothing(
+        &project,
+        &["deploy", "--dry-run"],
+        0,
+        &["start:", "migration: 0001_notes.sql", "nothing was changed"],
+    );
     changes_nothing(&project, &["rollback", "--dry-run"], 2, &["nothing was deployed yet"]);
     for args in [&["status"][..], &["history"], &["lock", "status"], &["doctor"]] {
         project.ok(args);
@@ -69,9 +76,17 @@ fn of_what_serves() {
 #[test]
 fn of_a_deploy_that_was_cut_short() {
     let project = Project::new();
+    crate::lifecycle::waiting_build(&project);
+    project.commit("A build that waits");
     let mut deploy = project.start(&["deploy"]);
-    deploy.must("publish", "finished");
+    deploy.must("build", "started");
+    until("the build waits", || project.root.join("target/waits").exists());
     deploy.kill();
+    // The compiler, which would go on to write.
+    project.processes().iter().for_each(|process| machine::signal(process.pid, Signal::KILL));
+    until("nothing runs", || project.processes().is_empty());
     changes_nothing(&project, &["deploy", "--dry-run"], 0, &["nothing was changed"]);
+    assert!(project.ok(&["status"]).stdout.contains("--resume"));
+    project.write("target/go", "");
     project.ok(&["deploy", "--resume"]);
 }

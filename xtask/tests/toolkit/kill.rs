@@ -192,7 +192,8 @@ fn what_changed_since_is_done_again() {
 
 #[test]
 fn a_journal_that_cannot_be_trusted_is_not_used_and_that_is_said() {
-    let cases: [(&str, fn(String) -> String); 3] = [
+    type Damage = fn(String) -> String;
+    let cases: [(&str, Damage); 3] = [
         ("first line is damaged", |text| text[20..].to_owned()),
         ("toolkit 0.0.0", |text| text.replacen(env!("CARGO_PKG_VERSION"), "0.0.0", 1)),
         ("for elsewhere", |text| text.replacen("\"environment\":\"local\"", "\"environment\":\"elsewhere\"", 1)),

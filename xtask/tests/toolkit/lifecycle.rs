@@ -30,8 +30,16 @@ fn a_service_is_deployed_changed_rolled_back_stopped_and_deployed_again() {
     assert_eq!(project.serves(), Some(fourth.clone()));
     project.run(&["rollback", "--to", &second]).expect(2).says(&["no other release", &third, "cargo xtask history"]);
 
-    let outcomes: Vec<_> = project.records().iter().map(|record| format!("{} {}", record["kind"], record["source"]["version"])).collect();
-    let expected = [("rollback", &fourth), ("rollback", &first), ("rollback", &third), ("deploy", &fourth), ("deploy", &third), ("deploy", &first)];
+    let outcomes: Vec<_> =
+        project.records().iter().map(|record| format!("{} {}", record["kind"], record["source"]["version"])).collect();
+    let expected = [
+        ("rollback", &fourth),
+        ("rollback", &first),
+        ("rollback", &third),
+        ("deploy", &fourth),
+        ("deploy", &third),
+        ("deploy", &first),
+    ];
     assert_eq!(outcomes, expected.map(|(kind, version)| format!("\"{kind}\" \"{version}\"")));
     let listed = project.ok(&["history", "-n", "2"]).stdout;
     assert_eq!(listed.lines().count(), 2);

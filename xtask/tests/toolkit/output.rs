@@ -38,7 +38,15 @@ fn every_event_of_every_command_is_what_the_schema_says() {
     events(&project, &["deploy"], 0);
     events(&project, &["deploy"], 0);
     events(&project, &["rollback"], 0);
-    for args in [&["status"][..], &["history"], &["logs"], &["doctor"], &["lock", "status"], &["lock", "break"], &["setup", "--dry-run"]] {
+    for args in [
+        &["status"][..],
+        &["history"],
+        &["logs"],
+        &["doctor"],
+        &["lock", "status"],
+        &["lock", "break"],
+        &["setup", "--dry-run"],
+    ] {
         let events = events(&project, args, 0);
         assert!(events.iter().any(|event| event["state"] == "result"), "{args:?}: {events:#?}");
     }
@@ -119,7 +127,9 @@ fn in_a_terminal(project: &Project, args: &[&str], no_color: bool) -> Option<Str
     let plain = project.command(&[]);
     let mut command = Command::new("script");
     command.args(["-qec", &line, "/dev/null"]).current_dir(&project.root).env("TERM", "xterm-256color");
-    plain.get_envs().for_each(|(name, _)| drop(command.env_remove(name)));
+    for (name, _) in plain.get_envs() {
+        command.env_remove(name);
+    }
     command.stdin(Stdio::null());
     if no_color {
         command.env("NO_COLOR", "1");
@@ -148,7 +158,15 @@ fn a_terminal_shows_live_lines_and_ends_with_the_summary() {
 #[test]
 fn a_reader_that_goes_away_ends_nothing_and_nothing_panics() {
     let project = Project::new();
-    for args in [&["deploy", "--json"][..], &["status"], &["history"], &["logs"], &["--version"], &["--help"], &["completions", "bash"]] {
+    for args in [
+        &["deploy", "--json"][..],
+        &["status"],
+        &["history"],
+        &["logs"],
+        &["--version"],
+        &["--help"],
+        &["completions", "bash"],
+    ] {
         let mut child = project.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         // Nobody ever reads.
         drop(child.stdout.take());

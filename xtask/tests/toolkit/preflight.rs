@@ -25,7 +25,8 @@ fn two_problems_are_both_listed_and_nothing_is_changed() {
     let _listener = TcpListener::bind(("127.0.0.1", project.port)).unwrap();
     project.write(".gitignore", "/target/\n");
     project.write("migrations/first.sql", "");
-    let says = ["3 problems", "is taken by", "git does not ignore .deploy/", "echo /.deploy/ >> .gitignore", "first.sql"];
+    let says =
+        ["3 problems", "is taken by", "git does not ignore .deploy/", "echo /.deploy/ >> .gitignore", "first.sql"];
     project.run(&["deploy"]).expect(1).says(&says);
     project.run(&["deploy", "--dry-run"]).expect(1).says(&says);
     assert!(!project.root.join(".deploy").exists());
@@ -63,7 +64,11 @@ fn a_required_setting_that_nobody_sets_is_named_with_where_to_put_it() {
     let project = Project::new();
     let token = "\"name\": \"API_TOKEN\",\n      \"help\": \"A secret that the operator sets\",\n      \"kind\": \"text\",\n      \"values\": [],\n      \"default\": null,\n      \"required\": ";
     project.edit("settings.json", &format!("{token}false"), &format!("{token}true"));
-    project.run(&["deploy"]).expect(1).says(&["API_TOKEN is required and nobody sets it", "put API_TOKEN=… into", ".env.local"]);
+    project.run(&["deploy"]).expect(1).says(&[
+        "API_TOKEN is required and nobody sets it",
+        "put API_TOKEN=… into",
+        ".env.local",
+    ]);
     crate::lifecycle::set_own(&project, "API_TOKEN=long-enough-to-mask\n");
     project.ok(&["deploy"]);
 }
@@ -94,7 +99,10 @@ fn a_folder_that_may_not_be_written_is_told_with_the_command_to_type() {
     let as_nobody = |args: &[&str]| {
         let plain = project.command(args);
         let mut command = std::process::Command::new("setpriv");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(plain.get_program()).args(plain.get_args());
+        command
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .arg(plain.get_program())
+            .args(plain.get_args());
         command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir(&project.root);
         crate::common::Ran::of(command.env("HOME", &project.root))
     };

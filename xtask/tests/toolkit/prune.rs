@@ -20,7 +20,11 @@ fn as_many_releases_are_kept_as_deploy_yaml_says() {
         project.ok(&["deploy"]);
     }
     assert_eq!(kept(&project), versions[2..].iter().cloned().collect());
-    project.run(&["rollback", "--to", &versions[0]]).expect(1).says(&[&versions[0], "no longer kept", "deploy its commit"]);
+    project.run(&["rollback", "--to", &versions[0]]).expect(1).says(&[
+        &versions[0],
+        "no longer kept",
+        "deploy its commit",
+    ]);
     assert_eq!(project.serves().as_ref(), versions.last());
     project.ok(&["rollback"]);
     project.ok(&["rollback"]);

@@ -5,7 +5,8 @@ use crate::common::Project;
 #[test]
 fn drift_is_shown_as_a_diff_and_rendering_ends_it() {
     let project = Project::new();
-    let ran = project.run(&["render", "--check"]).expect(1).says(&["not up to date: .env.example", "cargo xtask render"]);
+    let ran =
+        project.run(&["render", "--check"]).expect(1).says(&["not up to date: .env.example", "cargo xtask render"]);
     assert!(ran.stdout.contains("+# What /greeting says"), "{}", ran.stdout);
     assert!(!project.root.join(".env.example").exists());
     assert_eq!(project.ok(&["render"]).stdout, "wrote .env.example\n");

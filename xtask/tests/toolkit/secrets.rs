@@ -8,7 +8,8 @@ use crate::common::{Project, machine, until};
 use crate::lifecycle::set_own;
 
 /// Every form in which the two secrets of `.env.local` must not be seen.
-const PARTS: [&str; 5] = ["s3nt1nel", "pa$$word-of", "it's-\\\"quoted", "MIIBsentinelCertificate", "secondSentinelLine"];
+const PARTS: [&str; 5] =
+    ["s3nt1nel", "pa$$word-of", "it's-\\\"quoted", "MIIBsentinelCertificate", "secondSentinelLine"];
 
 const OWN: &str = "API_TOKEN=\"s3nt1nel pa\\$\\$word-of it's-\\\"quoted\\\"\"\n\
                    CERTIFICATE=\"-----BEGIN-----\\nMIIBsentinelCertificate\\nsecondSentinelLine\\n-----END-----\\n\"\n";
@@ -54,7 +55,10 @@ fn a_secret_is_nowhere_but_where_it_belongs() {
             (&["deploy", "--json"], ("NO_COLOR", "1")),
             (&["deploy"], ("GITHUB_ACTIONS", "true")),
             (&["deploy"], ("CI", "true")),
-        ].into_iter().enumerate() {
+        ]
+        .into_iter()
+        .enumerate()
+        {
             project.commit(&number.to_string());
             let ran = crate::common::Ran::of(project.command(args).env(variable.0, variable.1)).expect(0);
             clean(&project, "the output", &(ran.stdout + &ran.stderr));
@@ -64,7 +68,9 @@ fn a_secret_is_nowhere_but_where_it_belongs() {
     });
     let files = fs_err::metadata(project.deployed("secrets.env")).unwrap();
     assert_eq!(files.permissions().mode() & 0o777, 0o600);
-    for args in [&["status"][..], &["status", "--json"], &["history", "--json"], &["logs"], &["doctor"], &["lock", "status"]] {
+    for args in
+        [&["status"][..], &["status", "--json"], &["history", "--json"], &["logs"], &["doctor"], &["lock", "status"]]
+    {
         let ran = project.ok(args);
         clean(&project, "an answer", &(ran.stdout + &ran.stderr));
     }

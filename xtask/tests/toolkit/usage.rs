@@ -27,7 +27,13 @@ fn a_mistake_in_deploy_yaml_is_named_by_file_line_column_and_key() {
 #[test]
 fn an_unknown_environment_is_told_with_those_there_are() {
     let project = Project::new();
-    for args in [&["deploy", "locla"][..], &["rollback", "locla"], &["status", "locla"], &["stop", "locla"], &["lock", "break", "locla"]] {
+    for args in [
+        &["deploy", "locla"][..],
+        &["rollback", "locla"],
+        &["status", "locla"],
+        &["stop", "locla"],
+        &["lock", "break", "locla"],
+    ] {
         project.run(args).expect(2).says(&["there is no environment `locla`", "did you mean `local`"]);
     }
 }
