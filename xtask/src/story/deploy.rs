@@ -73,8 +73,7 @@ pub async fn take_over(
     published: &Published,
     ground: &Ground,
 ) -> Result<Release, Failure> {
-    let brought_up = match serving(env, &run.id(), &published.source.version).await? {
-        // This run was cut short between its switch and its record.
+    let brought_up = match switched_before(env, run, published, ground).await? {
         Some(release) => Ok(release),
         None => bring_up(env, run, run.id(), published, ground).await,
     };
@@ -101,7 +100,16 @@ async fn bring_up(
     let mut applied = run.live_step(Step::Apply, async |_| env.place.apply(id, published, ground).await).await?;
     run.live_step(Step::Gate, async |step| gate(env, &mut applied, version, step).await).await?;
     run.holds_lease()?; // The last look before what users notice.
-    let switched = run.live_step(Step::Switch, async |step| env.place.switch(applied, step).await).await?;
+    let switched = run
+        .live_step(Step::Switch, async |step| {
+            let switched = env.place.switch(applied, step).await?;
+            // It serves, whether or not that could be written down.
+            if let Err(error) = run.remember(Step::Switch, &(&published.digest, &ground.inputs), &run.id()) {
+                env.report.warn(&format!("{error:#}"));
+            }
+            Ok(switched)
+        })
+        .await?;
     let features_off = switched.readiness.features_off();
     Ok(Release { version: version.clone(), address: switched.address, features_off })
 }
@@ -149,6 +157,25 @@ async fn serving(env: &Env<'_>, id: &str, version: &str) -> Result<Option<Releas
     let Some(readiness) = live.ready_as(version).await else { return Ok(None) };
     let features_off = readiness.features_off();
     Ok(Some(Release { version: version.to_owned(), address: live.address, features_off }))
+}
+
+/// The release, when the run that was cut short had come to the end of its switch and not to its record. With settings
+/// that have changed since, it is not what is asked for now.
+async fn switched_before(
+    env: &Env<'_>,
+    run: &Run<'_>,
+    published: &Published,
+    ground: &Ground,
+) -> Result<Option<Release>, Failure> {
+    let switched: Option<String> = run.recall(Step::Switch, &(&published.digest, &ground.inputs))?;
+    if switched != Some(run.id()) {
+        return Ok(None);
+    }
+    let release = serving(env, &run.id(), &published.source.version).await?;
+    if let Some(release) = &release {
+        env.report.begin(Step::Switch).reuse(&format!("{} answers at {}", release.version, release.address));
+    }
+    Ok(release)
 }
 
 /// Compiles the tree as it stands. A tree that changes meanwhile fails the step: nobody could say what was built.

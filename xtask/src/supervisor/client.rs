@@ -27,8 +27,11 @@ pub struct Connection {
 
 /// Connects to the supervisor of this state folder. None when none is running.
 pub async fn connect(state_dir: &Utf8Path) -> Result<Option<Connection>> {
-    if !fs_err::exists(state_dir)? {
-        return Ok(None);
+    match fs_err::exists(state_dir) {
+        Ok(true) => {}
+        Ok(false) => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotADirectory => return Ok(None),
+        Err(error) => return Err(error.into()),
     }
     let path = socket_path(state_dir)?;
     let stream = match UnixStream::connect(&path).await {
