@@ -27,7 +27,7 @@ use crate::config::Config;
 use crate::report::{Audience, Report};
 use crate::secrets::Redactor;
 use crate::story::deploy::{Deployed, How};
-use crate::story::{Env, Failure, deploy, doctor, operate, rollback, setup, test};
+use crate::story::{Env, Failure, bench, deploy, doctor, operate, rollback, setup, test};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -100,6 +100,7 @@ async fn dispatch(command: Command, audience: Audience, report: &Report) -> Resu
             setup::setup(&find(&environment)?, tests, dry_run).await
         }
         Command::Test { only } => test::test(&config, &only, report).await,
+        Command::Bench { only } => bench::bench(&config, &only, report).await,
         Command::Supervise(_) | Command::SuperviseExec(_) | Command::Completions { .. } => Ok(()),
     }
 }

@@ -25,7 +25,10 @@ impl Proxy {
         let options = PgConnectOptions::from_str(database_url).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (user, database) = (options.get_username(), options.get_database().unwrap());
+        // As it stands, with the password; sqlx's options do not give that back.
+        let (_, address) = database_url.split_once("://").unwrap();
+        let (user, _) = address.split_once('@').unwrap();
+        let database = options.get_database().unwrap();
         let url = format!("postgres://{user}@127.0.0.1:{port}/{database}?sslmode=disable");
         let proxy = Self { url, open: Arc::new(AtomicBool::new(open)), connections: Arc::default() };
         let (open, connections) = (proxy.open.clone(), proxy.connections.clone());

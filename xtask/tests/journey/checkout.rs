@@ -1,0 +1,116 @@
+//! A fresh clone of this repository, and the changes that a developer makes in it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::workshop::{give, run, said};
+
+/// A clone of what stands in the tree under test, whether it is committed or not.
+pub struct Checkout {
+    pub folder: PathBuf,
+    owner: Option<(u32, u32)>,
+}
+
+impl Checkout {
+    /// Clones into this folder, which must not be there, for this owner.
+    pub fn clone_into(folder: PathBuf, owner: Option<(u32, u32)>) -> Self {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        // Hard links would give the repository's own files to the clone's owner.
+        run(Command::new("git").args(["clone", "--quiet", "--no-hardlinks"]).arg(source).arg(&folder));
+        let checkout = Self { folder, owner: None };
+        checkout.overlay(source);
+        if let Some(owner) = owner {
+            give(&checkout.folder, owner);
+        }
+        Self { owner, ..checkout }
+    }
+
+    /// What is not committed in the source, as a commit.
+    fn overlay(&self, source: &Path) {
+        let git = |args: &[&str]| {
+            let mut git = Command::new("git");
+            git.arg("-C").arg(source).args(args);
+            git
+        };
+        let changes = git(&["diff", "HEAD", "--binary"]).output().unwrap();
+        assert!(changes.status.success(), "git diff: {}", String::from_utf8_lossy(&changes.stderr));
+        if !changes.stdout.is_empty() {
+            let mut apply = self.git(&["apply", "--whitespace=nowarn"]).stdin(Stdio::piped()).spawn().unwrap();
+            std::io::Write::write_all(&mut apply.stdin.take().unwrap(), &changes.stdout).unwrap();
+            assert!(apply.wait().unwrap().success());
+        }
+        for file in said(&mut git(&["ls-files", "--others", "--exclude-standard", "-z"])).split_terminator('\0') {
+            let to = self.folder.join(file);
+            fs_err::create_dir_all(to.parent().unwrap()).unwrap();
+            fs_err::copy(source.join(file), to).unwrap();
+        }
+        self.commit("What is not committed yet");
+    }
+
+    /// Commits everything, also nothing.
+    pub fn commit(&self, message: &str) {
+        run(&mut self.git(&["add", "--all"]));
+        let who = ["-c", "user.name=Journey", "-c", "user.email=journey@example.org"];
+        run(&mut self.git(&[&who[..], &["commit", "--quiet", "--allow-empty", "-m", message]].concat()));
+        // The commit is made by this process, the clone belongs to who deploys it.
+        if let Some(owner) = self.owner {
+            give(&self.folder.join(".git"), owner);
+        }
+    }
+
+    /// Takes the last commit away.
+    pub fn take_back(&self) {
+        run(&mut self.git(&["reset", "--quiet", "--hard", "HEAD~1"]));
+        if let Some(owner) = self.owner {
+            give(&self.folder.join(".git"), owner);
+        }
+    }
+
+    /// The version that a clean tree is deployed as.
+    pub fn version(&self) -> String {
+        said(&mut self.git(&["rev-parse", "--short=12", "HEAD"]))
+    }
+
+    /// Replaces a text that stands in a file of the service, once or more, the first time.
+    pub fn edit(&self, file: &str, from: &str, to: &str) {
+        let path = self.folder.join(file);
+        let text = fs_err::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{file} no longer says {from:?}: let the journey change another line");
+        self.write(file, &text.replacen(from, to, 1));
+    }
+
+    /// Writes a file.
+    pub fn write(&self, file: &str, text: &str) {
+        let path = self.folder.join(file);
+        fs_err::write(&path, text).unwrap();
+        if let Some((uid, gid)) = self.owner {
+            fs_err::os::unix::fs::chown(&path, Some(uid), Some(gid)).unwrap();
+        }
+    }
+
+    /// Changes keys of the local environment in deploy.yaml.
+    pub fn configure(&self, change: impl FnOnce(&mut serde_yaml::Value)) {
+        let text = fs_err::read_to_string(self.folder.join("deploy.yaml")).unwrap();
+        let mut config: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
+        change(&mut config["environments"]["local"]);
+        self.write("deploy.yaml", &serde_yaml::to_string(&config).unwrap());
+    }
+
+    /// Adds a migration after the last one and returns its file's name.
+    pub fn add_migration(&self, name: &str, sql: &str) -> String {
+        let folder = self.folder.join("app/migrations");
+        let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let last = names.filter_map(|name| name.split('_').next()?.parse::<u32>().ok()).max().unwrap();
+        let file = format!("{:04}_{name}.sql", last + 1);
+        self.write(&format!("app/migrations/{file}"), sql);
+        file
+    }
+
+    fn git(&self, args: &[&str]) -> Command {
+        let mut git = Command::new("git");
+        // The clone may belong to another user by now.
+        git.args(["-c", &format!("safe.directory={}", self.folder.display())]);
+        git.arg("-C").arg(&self.folder).args(args);
+        git
+    }
+}

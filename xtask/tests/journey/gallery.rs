@@ -1,0 +1,123 @@
+//! What a person does with the service.
+
+use std::io::Cursor;
+
+use image::ImageFormat;
+use serde_json::{Value, json};
+
+use crate::http::Client;
+use crate::site::Site;
+
+const USERNAME: &str = "ada";
+pub const PASSWORD: &str = "correct-horse-battery-journey-sentinel";
+
+/// A photograph of 8 MB, and one that is larger than the service takes: of Debian's package mate-backgrounds.
+const PHOTOGRAPH: &str = "/usr/share/backgrounds/mate/abstract/Elephants_3840x2160.jpg";
+const TOO_LARGE: &str = "/usr/share/backgrounds/mate/abstract/Elephants_5640x3172.jpg";
+
+/// A picture to upload.
+pub struct Picture {
+    name: &'static str,
+    mime: &'static str,
+    bytes: Vec<u8>,
+    size: (u32, u32),
+}
+
+/// Somebody who is signed in.
+pub struct Visitor {
+    pub client: Client,
+    pub token: String,
+}
+
+impl Picture {
+    /// A real photograph where this machine has it, otherwise one that is as hard to compress.
+    pub fn photograph() -> Self {
+        match fs_err::read(PHOTOGRAPH) {
+            Ok(bytes) => Self { name: "Elephants in the mist.jpg", mime: "image/jpeg", bytes, size: (3840, 2160) },
+            Err(_) => Self::generated(1600, 900),
+        }
+    }
+
+    /// A picture of every colour.
+    pub fn generated(width: u32, height: u32) -> Self {
+        let picture = image::RgbImage::from_fn(width, height, |x, y| {
+            let noise = (x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(40_503)).wrapping_mul(2_246_822_519) >> 24;
+            image::Rgb([(x % 256) as u8, (y % 256) as u8, noise as u8])
+        });
+        let mut bytes = Vec::new();
+        picture.write_to(&mut Cursor::new(&mut bytes), ImageFormat::Png).unwrap();
+        Self { name: "generated.png", mime: "image/png", bytes, size: (width, height) }
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Visitor {
+    /// The first account is made by whoever can read the secrets on the machine.
+    pub fn sign_up(site: &Site) -> Self {
+        let account = |token: &str| json!({ "username": USERNAME, "password": PASSWORD, "bootstrap_token": token });
+        let mut client = Client::new(site.port);
+        client.post_json("/api/auth/register", &account(&"0".repeat(64))).unwrap().expect(403);
+        let answer =
+            client.post_json("/api/auth/register", &account(&site.secret("BOOTSTRAP_TOKEN"))).unwrap().expect(201);
+        let token = answer.json()["token"].as_str().unwrap().to_owned();
+        Self { client: client.signed_in(&token), token }
+    }
+
+    pub fn log_in(site: &Site) -> Self {
+        let mut client = Client::new(site.port);
+        let account = json!({ "username": USERNAME, "password": PASSWORD });
+        let answer = client.post_json("/api/auth/login", &account).unwrap().expect(200);
+        let token = answer.json()["token"].as_str().unwrap().to_owned();
+        Self { client: client.signed_in(&token), token }
+    }
+
+    /// Uploads and returns what the service says of it.
+    pub fn upload(&mut self, picture: &Picture) -> Value {
+        let answer = self.client.post_file("/api/media", picture.name, picture.mime, &picture.bytes).unwrap();
+        let media = answer.expect(201).json();
+        assert_eq!((media["status"].as_str(), media["type"].as_str()), (Some("ready"), Some("image")), "{media}");
+        assert_eq!(
+            (media["width"].as_u64(), media["height"].as_u64()),
+            (Some(picture.size.0.into()), Some(picture.size.1.into()))
+        );
+        media
+    }
+
+    /// Looks at a picture: in the list, small, and as it was uploaded.
+    pub fn look_at(&mut self, media: &Value, picture: &Picture) {
+        let list = self.client.get("/api/media?limit=100").unwrap().expect(200).json();
+        assert!(list["items"].as_array().unwrap().iter().any(|item| item["id"] == media["id"]), "{list}");
+
+        let thumbnail = self.client.get(media["thumbnail_url"].as_str().unwrap()).unwrap().expect(200);
+        assert_eq!(thumbnail.header("content-type"), Some("image/webp"));
+        let small = image::load_from_memory_with_format(&thumbnail.body, ImageFormat::WebP).unwrap();
+        let (longest, ratio) =
+            (small.width().max(small.height()), f64::from(small.width()) / f64::from(small.height()));
+        assert!(longest <= 600 && longest >= 599.min(picture.size.0.max(picture.size.1)), "{longest}");
+        let expected = f64::from(picture.size.0) / f64::from(picture.size.1);
+        assert!((ratio - expected).abs() < 0.01, "{ratio} instead of {expected}");
+
+        let original = self.client.get(media["file_url"].as_str().unwrap()).unwrap().expect(200);
+        assert!(original.body == picture.bytes, "the original came back as {} other bytes", original.body.len());
+    }
+
+    /// Deletes a picture, of which nothing is left.
+    pub fn delete(&mut self, media: &Value) {
+        let path = format!("/api/media/{}", media["id"].as_str().unwrap());
+        self.client.delete(&path).unwrap().expect(204);
+        self.client.get(&path).unwrap().expect(404);
+        self.client.get(media["file_url"].as_str().unwrap()).unwrap().expect(404);
+        self.client.get(media["thumbnail_url"].as_str().unwrap()).unwrap().expect(404);
+    }
+
+    /// A file that the service does not take is refused in words, although most of it is still to be sent.
+    pub fn is_refused_too_large(&mut self) {
+        if let Ok(bytes) = fs_err::read(TOO_LARGE) {
+            let answer = self.client.post_file("/api/media", "large.jpg", "image/jpeg", &bytes).unwrap().expect(413);
+            assert_eq!(answer.json()["error"]["code"], "too_large");
+        }
+    }
+}

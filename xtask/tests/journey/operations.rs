@@ -1,0 +1,167 @@
+//! The parts of the first scenario: what happens to a release in its life.
+
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::gallery::Visitor;
+use crate::http::Client;
+use crate::load::Load;
+use crate::processes::{self, is_alive, kill, until};
+use crate::readme;
+use crate::site::Site;
+
+const HEALTH: &str = "app/src/http/health.rs";
+const SERVE: &str = "app/src/serve.rs";
+
+/// What `alive` answers; a change of it is a new version of the service.
+const ALIVE: &str = r#"json!({ "status": "alive" "#;
+
+/// The first deploy, and what it leaves.
+pub fn first_deploy(site: &Site) {
+    let said = site.deploy();
+    assert_eq!(said.out, "", "a deploy has no result for programs");
+    said.says(&["first release: ", "live "]);
+    let mode = fs_err::metadata(site.state().join("secrets.env")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(TcpListener::bind(("127.0.0.1", site.port)).is_err(), "nobody listens on the port");
+}
+
+/// Two new versions while people use the service: nobody notices.
+pub fn deploy_under_load(site: &Site, visitor: &Visitor, thumbnail: &str) {
+    let load = Load::begin(site, &visitor.token, thumbnail);
+    let mut versions = vec![site.checkout.version()];
+    for mark in ["one", "two"] {
+        change(site, mark);
+        site.deploy().says(&[&format!("cargo xtask rollback local     ({} is kept)", versions[versions.len() - 1])]);
+        versions.push(site.checkout.version());
+        let alive = Client::new(site.port).get("/api/health/liveness").unwrap().expect(200).json();
+        assert_eq!(alive["mark"], mark);
+    }
+    let seen = load.end();
+    site.note(&format!("two deploys under load: {seen}"));
+    seen.assert_flawless();
+    assert!(seen.uploads > 0);
+    for version in versions {
+        assert!(seen.versions.contains_key(&version), "{version} was never seen: {:?}", seen.versions);
+    }
+    site.deploy().says(&["unchanged"]);
+}
+
+/// A version that is never ready and one that does not start: neither reaches anybody.
+pub fn broken_versions(site: &Site, visitor: &Visitor, thumbnail: &str) {
+    let good = site.checkout.version();
+    let load = Load::begin(site, &visitor.token, thumbnail);
+    let gate = |local: &mut serde_yaml::Value| {
+        local["gate"] = serde_yaml::from_str("{ timeout: 3 }").unwrap();
+    };
+
+    site.checkout.edit(HEALTH, "let ready = ", "let ready = false && ");
+    site.checkout.configure(gate);
+    site.checkout.commit("Never ready");
+    let said = site.xtask("deploy").expect(30);
+    said.says(&[
+        "it was not ready within 3 s",
+        "says unready",
+        "the end of its log",
+        "listening",
+        &good,
+        "serves as before",
+    ]);
+    site.checkout.take_back();
+
+    site.checkout.edit(
+        SERVE,
+        "start_logging(&settings);",
+        "start_logging(&settings);\n    anyhow::bail!(\"no moon tonight\");",
+    );
+    site.checkout.configure(gate);
+    site.checkout.commit("Does not start");
+    let said = site.xtask("deploy").expect(30);
+    said.says(&["its process ended", "the end of its log", "no moon tonight", &good, "serves as before"]);
+    site.checkout.take_back();
+
+    let seen = load.end();
+    site.note(&format!("two broken versions under load: {seen}"));
+    seen.assert_flawless();
+    assert_eq!(seen.versions.keys().collect::<Vec<_>>(), [&good]);
+    assert_eq!(site.status()["version"], good.as_str());
+    site.xtask("history").expect(0).says(&["restored", "it was not ready within 3 s", "serves"]);
+}
+
+/// A migration that old code can live with, and one that it cannot.
+pub fn migrations(site: &Site) {
+    let before = site.checkout.version();
+    let added = site.checkout.add_migration("journey_adds", "CREATE TABLE journey (id integer PRIMARY KEY);\n");
+    site.checkout.commit("A migration");
+    site.deploy().says(&[&format!("migration {added}")]);
+    site.xtask("rollback local").expect(0).says(&[&before]);
+    assert_eq!(site.status()["version"], before.as_str());
+    Visitor::log_in(site).client.get("/api/media").unwrap().expect(200);
+    site.deploy();
+
+    let last = site.checkout.add_migration("journey_drops", "-- irreversible\nDROP TABLE journey;\n");
+    site.checkout.commit("A migration with no way back");
+    site.deploy().says(&[&format!("migration {last}, irreversible")]);
+    site.xtask("rollback").expect(21).says(&[&last, "cannot be undone"]);
+    assert_eq!(site.status()["version"], site.checkout.version().as_str());
+}
+
+/// The service's process is killed: it comes back by itself, and people who wait are served.
+pub fn killed_service(site: &Site, visitor: &Visitor, thumbnail: &str) {
+    let load = Load::begin(site, &visitor.token, thumbnail);
+    let victim = site.service_pid();
+    kill(victim);
+    let mut client = Client::one_connection_each(site.port);
+    until("the killed service is ready again", || {
+        !is_alive(victim) && client.get("/api/health/readiness").is_ok_and(|answer| answer.status == 200)
+    });
+    let back = load.seen();
+    site.note(&format!("the service was killed: {back}"));
+    until("another 200 requests were answered", || load.seen().answers > back.answers + 200);
+    let after = load.end();
+    // Each client has at most one request under way when the process dies; what was seen as back stays so.
+    assert!(after.failures.len() <= 8, "{:#?}", after.failures);
+    assert_ne!(site.service_pid(), victim);
+    site.xtask("status").expect(0).says(&["restarted 1 times"]);
+}
+
+/// PostgreSQL is killed: the service says so, and the next deploy mends it.
+pub fn killed_database(site: &Site) {
+    let postmaster = processes::postmaster(&site.postgres().join("data"));
+    assert!(is_alive(postmaster));
+    kill(postmaster);
+    let mut client = Client::new(site.port);
+    let mut readiness = move || client.get("/api/health/readiness").unwrap();
+    until("readiness tells that the database is away", || readiness().status == 503);
+    let said = readiness().json();
+    assert_eq!(said["status"], "unready");
+    let checks = said["checks"].as_array().unwrap();
+    assert!(checks.iter().any(|check| check["name"] == "database" && check["status"] != "ok"), "{said}");
+    site.xtask("status").expect(0).says(&["unready; database:"]);
+
+    site.deploy();
+    assert_eq!(readiness().expect(200).json()["status"], "ready");
+    assert_ne!(processes::postmaster(&site.postgres().join("data")), postmaster);
+}
+
+/// Everything that only looks.
+pub fn look_around(site: &Site) {
+    let version = site.checkout.version();
+    site.xtask("status local").expect(0).says(&["serves", &version, "ready", "running"]);
+    site.xtask("history local").expect(0).says(&["serves", "live", &version]);
+    site.xtask("logs local -n 200").expect(0).says(&["listening", &version]);
+    site.xtask("deploy --dry-run").expect(0).says(&["serves already", "nothing was changed"]);
+    site.xtask("lock status").expect(0);
+    site.xtask("doctor").expect(0);
+    readme::commands_exist(site);
+}
+
+/// A change of a line of the service, committed.
+pub fn change(site: &Site, mark: &str) {
+    let text = fs_err::read_to_string(site.folder().join(HEALTH)).unwrap();
+    let begin = text.find(ALIVE.trim_end()).unwrap_or_else(|| panic!("{HEALTH} no longer says {ALIVE}"));
+    let end = begin + text[begin..].find("})").unwrap();
+    let changed = format!("{}json!({{ \"status\": \"alive\", \"mark\": \"{mark}\" {}", &text[..begin], &text[end..]);
+    site.checkout.write(HEALTH, &changed);
+    site.checkout.commit(&format!("A change: {mark}"));
+}

@@ -1,0 +1,139 @@
+//! Who types the commands: root or an ordinary user, with no terminal and nobody to answer a question.
+
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, geteuid, kill_process_group};
+
+use crate::workshop::{Workshop, said};
+
+/// The longest command is the first deploy, which compiles everything.
+const PATIENCE: Duration = Duration::from_secs(30 * 60);
+
+/// Somebody with rights and an environment.
+pub struct Person {
+    /// The user and group to become; none when this process is that user already.
+    pub user: Option<(u32, u32)>,
+    environment: Vec<(String, std::ffi::OsString)>,
+}
+
+/// What a command said and how it ended.
+pub struct Said {
+    pub code: Option<i32>,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+    pub took: Duration,
+}
+
+impl Person {
+    /// Root, if this process is.
+    pub fn root() -> Result<Self, String> {
+        if geteuid().is_root() {
+            Ok(Self { user: None, environment: Vec::new() })
+        } else {
+            Err("takes root".to_owned())
+        }
+    }
+
+    /// An ordinary user: this process's, or `nobody` when that is root.
+    pub fn ordinary() -> Result<Self, String> {
+        if !geteuid().is_root() {
+            return Ok(Self { user: None, environment: Vec::new() });
+        }
+        let number = |flag| said(Command::new("id").args([flag, "nobody"])).parse::<u32>().unwrap();
+        let user = (number("-u"), number("-g"));
+        let home = Workshop::of_this_run().home_of(user);
+        let path = format!("{}:/usr/local/bin:/usr/bin:/bin", home.join("toolchain/bin").display());
+        let environment = vec![
+            ("HOME".to_owned(), home.clone().into_os_string()),
+            ("CARGO_HOME".to_owned(), home.join(".cargo").into_os_string()),
+            ("USER".to_owned(), "nobody".into()),
+            ("PATH".to_owned(), path.into()),
+        ];
+        Ok(Self { user: Some(user), environment })
+    }
+
+    /// A program as this person would start it in this folder: nothing of the test's own cargo is in its environment.
+    pub fn command(&self, program: &str, folder: &Path) -> Command {
+        let mut command = Command::new(program);
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy();
+            let of_cargo = name.starts_with("CARGO") && name != "CARGO_HOME" || name.starts_with("RUST_");
+            if of_cargo || ["CI", "GITHUB_ACTIONS", "LD_LIBRARY_PATH", "DATABASE_URL", "SQLX_OFFLINE"].contains(&&*name)
+            {
+                command.env_remove(&*name);
+            }
+        }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value))).current_dir(folder);
+        if let Some((uid, gid)) = self.user {
+            command.uid(uid).gid(gid);
+        }
+        command
+    }
+
+    /// Runs a command to the end of its output. One that leaves somebody behind who holds its output never ends.
+    pub fn run(&self, mut command: Command) -> Said {
+        let began = Instant::now();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let group = Pid::from_raw(child.id().cast_signed()).unwrap();
+        let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let (done, ended) = mpsc::channel();
+        let err_done = done.clone();
+        thread::spawn(move || {
+            done.send((true, read(&mut out))).ok();
+        });
+        thread::spawn(move || {
+            err_done.send((false, read(&mut err))).ok();
+        });
+        let mut said = Said { code: None, out: String::new(), err: String::new(), took: Duration::ZERO };
+        for _ in 0..2 {
+            match ended.recv_timeout(PATIENCE.saturating_sub(began.elapsed())) {
+                Ok((true, text)) => said.out = text,
+                Ok((false, text)) => said.err = text,
+                Err(_) => {
+                    kill_process_group(group, Signal::KILL).ok();
+                    panic!("{command:?} does not end, or somebody holds its output");
+                }
+            }
+        }
+        said.code = child.wait().unwrap().code();
+        said.took = began.elapsed();
+        said
+    }
+}
+
+fn read(stream: &mut impl std::io::Read) -> String {
+    let mut bytes = Vec::new();
+    // What came before an error is worth showing too.
+    stream.read_to_end(&mut bytes).ok();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+impl Said {
+    /// The same, if it ended with this exit code.
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.out, self.err);
+        self
+    }
+
+    /// Both streams.
+    pub fn all(&self) -> String {
+        format!("{}{}", self.out, self.err)
+    }
+
+    /// The same, if all of these are in what was said.
+    pub fn says(self, parts: &[&str]) -> Self {
+        let all = self.all();
+        for part in parts {
+            assert!(all.contains(part), "{part:?} is not in:\n{all}");
+        }
+        self
+    }
+}

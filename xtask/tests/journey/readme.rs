@@ -1,0 +1,41 @@
+//! The README is right: its commands exist, and what it lets a first visitor type works.
+
+use std::collections::BTreeSet;
+
+use crate::gallery::PASSWORD;
+use crate::site::Site;
+use crate::workshop::Workshop;
+
+/// The mark before the block of commands for a first visitor.
+const TRY: &str = "<!-- try -->\n```sh\n";
+
+/// Every `cargo xtask` command that it names is one.
+pub fn commands_exist(site: &Site) {
+    let text = read(site);
+    let typed = text.lines().filter_map(|line| line.strip_prefix("cargo xtask "));
+    let commands: BTreeSet<&str> = typed.filter_map(|rest| rest.split_whitespace().next()).collect();
+    assert!(commands.contains("deploy"), "{commands:?}");
+    for command in commands {
+        site.xtask(&format!("{command} --help")).expect(0).says(&["Examples:"]);
+    }
+}
+
+/// Types the block in the clone: a first account, a log-in, an upload, a list. The account is the other visitors' own.
+pub fn first_visit(site: &Site, picture: &[u8]) {
+    let file = tempfile::Builder::new().suffix(".jpg").tempfile_in(&Workshop::of_this_run().folder).unwrap();
+    fs_err::write(file.path(), picture).unwrap();
+    fs_err::set_permissions(file.path(), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let text = read(site);
+    let (_, rest) = text.split_once(TRY).expect("README.md has a block to try");
+    let (block, _) = rest.split_once("```").unwrap();
+    let block = block
+        .replace("localhost:3000", &format!("localhost:{}", site.port))
+        .replace("a long password", PASSWORD)
+        .replace("picture.jpg", file.path().to_str().unwrap());
+    let said = site.run("sh", &["-e", "-c", &block]).expect(0);
+    said.says(&["\"token\":", "\"thumbnail_url\":\"/api/files/thumbs/", "\"items\":[{"]);
+}
+
+fn read(site: &Site) -> String {
+    fs_err::read_to_string(site.folder().join("README.md")).unwrap()
+}

@@ -1,0 +1,127 @@
+//! What all scenarios of one run share: a folder, the build, the ordinary user's toolchain. It is gone when the run ends,
+//! even by SIGKILL.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, OnceLock};
+
+use fs_err::os::unix::fs::chown;
+
+/// Waits until the pipe that it reads is closed, by the end of the test's process in whatever way; then ends what still
+/// runs below the folder, and removes it with what PostgreSQL keeps for it elsewhere.
+const JANITOR: &str = r#"
+cat > /dev/null
+for process in /proc/[0-9]*; do
+    if tr '\0' ' ' < "$process/cmdline" | grep -qF -- "$1/" || readlink "$process/cwd" | grep -qF -- "$1/"; then
+        test "${process#/proc/}" = $$ || kill -9 "${process#/proc/}"
+    fi
+done 2> /dev/null
+find "$1" -path '*/.deploy/local/postgres' -type l 2> /dev/null | while read -r link; do
+    home=$(readlink "$link")
+    pid=$(head -n 1 "$home/data/postmaster.pid" 2> /dev/null) && kill -9 "$pid" 2> /dev/null
+    rm -rf "$home"
+done
+rm -rf "$1"
+"#;
+
+/// Puts copies that everybody may read, of the same age, into the places of files.
+const OPENED: &str =
+    r#"for file; do cp -p "$file" "$file.open" && chmod a+r "$file.open" && mv "$file.open" "$file" || exit; done"#;
+
+/// The shared folder and what is in it.
+pub struct Workshop {
+    pub folder: PathBuf,
+    home: Mutex<Option<PathBuf>>,
+    _janitor: Child,
+}
+
+impl Workshop {
+    /// The one of this run.
+    pub fn of_this_run() -> &'static Self {
+        static WORKSHOP: OnceLock<Workshop> = OnceLock::new();
+        WORKSHOP.get_or_init(|| {
+            let folder = tempfile::Builder::new().prefix("journey-").tempdir().unwrap().keep();
+            let folder = fs_err::canonicalize(folder).unwrap();
+            // The ordinary user and PostgreSQL's must be let in.
+            open_to_all(&folder);
+            let mut janitor = Command::new("sh");
+            janitor.args(["-c", JANITOR, "janitor"]).arg(&folder).current_dir("/").stdin(Stdio::piped());
+            // Ctrl-C at a terminal is for the test alone.
+            std::os::unix::process::CommandExt::process_group(&mut janitor, 0);
+            let janitor = janitor.stdout(Stdio::null()).spawn().unwrap();
+            Self { folder, home: Mutex::default(), _janitor: janitor }
+        })
+    }
+
+    /// Where scenarios after the first build: the first one's target folder, moved here. Whoever works on this test sets
+    /// `JOURNEY_TARGET` to a folder, so that the next run begins with the build of the last.
+    pub fn target(&self) -> PathBuf {
+        std::env::var_os("JOURNEY_TARGET").map_or_else(|| self.folder.join("target"), PathBuf::from)
+    }
+
+    /// A home with a toolchain that this user can run, which under root's home it cannot.
+    pub fn home_of(&self, user: (u32, u32)) -> PathBuf {
+        let mut home = self.home.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        home.get_or_insert_with(|| make_home(&self.folder.join("home"), user)).clone()
+    }
+}
+
+/// The toolchain in `toolchain`, cargo's registry in `.cargo`. Both are hard links where they can be: no byte of them
+/// changes, and the folders above stay closed.
+fn make_home(home: &Path, user: (u32, u32)) -> PathBuf {
+    fs_err::create_dir_all(home.join(".cargo/registry")).unwrap();
+    let sysroot = said(Command::new("rustc").args(["--print", "sysroot"]));
+    link_or_copy(Path::new(&sysroot), &home.join("toolchain"));
+    let cargo = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let cargo = cargo.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo"))).unwrap();
+    for name in ["registry/index", "registry/cache", "registry/src", "config.toml"] {
+        if cargo.join(name).exists() {
+            link_or_copy(&cargo.join(name), &home.join(".cargo").join(name));
+        }
+    }
+    // Some packages hold files that only their owner may read: those become copies.
+    run(Command::new("find")
+        .arg(home)
+        .args(["-type", "f", "!", "-perm", "-004", "-exec", "sh", "-c", OPENED, "sh", "{}", "+"]));
+    // Only the folders: the files are also somebody else's.
+    for folder in [home.join(".cargo/registry"), home.join(".cargo")] {
+        run(Command::new("find").arg(folder).args(["-type", "d", "-exec", "chown", &owner(user), "{}", "+"]));
+    }
+    chown(home, Some(user.0), Some(user.1)).unwrap();
+    home.to_owned()
+}
+
+fn link_or_copy(from: &Path, to: &Path) {
+    if !Command::new("cp").arg("-al").arg(from).arg(to).stderr(Stdio::null()).status().unwrap().success() {
+        fs_err::remove_dir_all(to).ok();
+        run(Command::new("cp").arg("-a").arg(from).arg(to));
+    }
+}
+
+/// Gives everything in a folder to a user. Takes root, and a folder without hard links to elsewhere.
+pub fn give(folder: &Path, user: (u32, u32)) {
+    run(Command::new("chown").args(["-R", &owner(user)]).arg(folder));
+}
+
+/// Lets everybody enter and read a folder.
+pub fn open_to_all(folder: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs_err::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Runs a program that must succeed.
+pub fn run(command: &mut Command) {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// What a program that must succeed says.
+pub fn said(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn owner((uid, gid): (u32, u32)) -> String {
+    format!("{uid}:{gid}")
+}
