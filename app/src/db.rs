@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use sqlx::{
-    PgPool,
+    Connection, PgConnection, PgPool,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
 /// How long start-up waits for a database that does not answer: one that starts beside the service is there by then.
@@ -25,12 +25,13 @@ const MAX_CONNECTIONS: u32 = 8;
 /// # Errors
 /// When the database has not accepted a connection by then, or refuses the credentials.
 pub async fn connect(options: PgConnectOptions) -> anyhow::Result<PgPool> {
-    let pool = PgPoolOptions::new().max_connections(MAX_CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
     let deadline = Instant::now() + PATIENCE;
     let mut pause = Duration::from_millis(100);
     loop {
-        match pool.clone().connect_with(options.clone()).await {
-            Ok(pool) => return Ok(pool),
+        // Not by way of the pool, which tries again by itself and says nothing meanwhile.
+        let attempt = timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(&options)).await;
+        match attempt.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
+            Ok(_) => break,
             Err(error) if is_final(&error) || Instant::now() + pause > deadline => {
                 return Err(error).context("connecting to the database of DATABASE_URL");
             }
@@ -39,6 +40,8 @@ pub async fn connect(options: PgConnectOptions) -> anyhow::Result<PgPool> {
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(3));
     }
+    let pool = PgPoolOptions::new().max_connections(MAX_CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
+    Ok(pool.connect_lazy_with(options))
 }
 
 /// Applies the migrations that are missing. Instances that start at the same time wait for one another (sqlx holds an

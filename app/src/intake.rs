@@ -164,7 +164,9 @@ pub async fn sweep(db: &PgPool, storage: &Storage) -> anyhow::Result<()> {
             if resolve(db, storage, *id).await? { kept += 1 } else { removed += 1 }
         }
         abandoned.clear()?;
-        info!(kept, removed, "finished what a stopped process left unfinished");
+        if kept + removed > 0 {
+            info!(kept, removed, "finished what a stopped process left unfinished");
+        }
     }
     Ok(())
 }

@@ -1,11 +1,11 @@
 //! The service's story, from the environment to the last answered request.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{io::IsTerminal, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use listenfd::ListenFd;
 use tokio::net::TcpListener;
-use tracing::info;
+use tracing::{info, warn};
 use tracing_subscriber::{Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
@@ -21,6 +21,9 @@ use crate::{
     state::Shared,
     storage::Storage,
 };
+
+/// How long queries may still take once the last request has ended.
+const DATABASE_GRACE: Duration = Duration::from_secs(5);
 
 /// Runs the service until it is told to stop. Nothing is accepted before the schema is up to date and the storage is
 /// known to work.
@@ -49,7 +52,10 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     }));
     info!(address = %listener.local_addr()?, "listening");
     connections::run(listener, app, draining).await?;
-    db.close().await;
+    // Lets what a cut-off request still writes be written, but does not wait for it for ever.
+    if tokio::time::timeout(DATABASE_GRACE, db.close()).await.is_err() {
+        warn!("a query is cut off: it takes too long");
+    }
     info!("stopped");
     Ok(())
 }
@@ -76,7 +82,8 @@ fn listener(settings: &Settings) -> anyhow::Result<TcpListener> {
 
 /// Log lines go to standard error, which no program reads as a result.
 fn start_logging(settings: &Settings) {
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let lines = match settings.log_format {
         LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
         LogFormat::Pretty => lines.boxed(),

@@ -51,7 +51,7 @@ impl Tokens {
     /// Issues and checks tokens with this secret.
     pub fn new(secret: &SecretString) -> Self {
         // Fails where it is installed already, and there is only this one.
-        PROVIDER.install_default().unwrap_or_else(|_installed| ());
+        PROVIDER.install_default().unwrap_or(());
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_issuer(&[ISSUER]);
         validation.set_required_spec_claims(&["exp", "iss", "sub"]);

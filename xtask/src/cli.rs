@@ -175,6 +175,18 @@ Refused (exit code 21) when a migration marked `-- irreversible` lies between.")
         only: Vec<crate::story::test::Suite>,
     },
 
+    /// Measure the toolkit, as ratios against a reference that runs beside it
+    #[command(after_help = "Examples:
+  cargo xtask bench
+  cargo xtask bench --only help --only no-op
+
+A goal that is missed is marked and is no failure: the exit code is 0 when everything was measured.")]
+    Bench {
+        /// Only this measurement; may be repeated
+        #[arg(long, value_name = "NAME")]
+        only: Vec<crate::story::bench::Measurement>,
+    },
+
     /// Print the completions of a shell
     #[command(after_help = "Examples:
   cargo xtask completions bash > ~/.local/share/bash-completion/completions/xtask")]
@@ -235,5 +247,28 @@ mod tests {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             assert!(help.contains(&format!("cargo xtask {}", command.get_name())), "{}", command.get_name());
         }
+    }
+
+    /// Every command that the documents, the help and the errors' examples show can be typed as it stands.
+    #[test]
+    fn every_command_that_is_shown_can_be_typed() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let documents = ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"];
+        let mut texts: Vec<String> =
+            documents.iter().map(|name| fs_err::read_to_string(root.join(name)).unwrap()).collect();
+        texts
+            .extend(Cli::command().get_subcommands().filter_map(|command| Some(command.get_after_help()?.to_string())));
+        let mut seen = 0;
+        for line in texts.iter().flat_map(|text| text.lines()) {
+            let Some(at) = line.trim_start().strip_prefix("cargo xtask ") else { continue };
+            // A comment begins behind two blanks or `#`, a redirection or pipe behind its sign.
+            let command = at.split("  ").next().unwrap().split(['#', '>', '|']).next().unwrap();
+            let words = command.split_whitespace();
+            if let Err(error) = Cli::try_parse_from(std::iter::once("xtask").chain(words)) {
+                assert!(!error.use_stderr(), "cargo xtask {command}: {error}");
+            }
+            seen += 1;
+        }
+        assert!(seen > 30, "only {seen} commands were found");
     }
 }

@@ -15,6 +15,7 @@ mod story;
 mod supervisor;
 mod tool;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
@@ -26,7 +27,7 @@ use crate::config::Config;
 use crate::report::{Audience, Report};
 use crate::secrets::Redactor;
 use crate::story::deploy::{Deployed, How};
-use crate::story::{Env, Failure, deploy, doctor, operate, rollback, setup, test};
+use crate::story::{Env, Failure, bench, deploy, doctor, operate, rollback, setup, test};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -57,7 +58,7 @@ fn run(command: Command, audience: Audience, report: &Report) -> Result<(), Fail
         Command::Supervise(args) => return Ok(supervisor::supervise(args)?),
         Command::SuperviseExec(args) => match supervisor::exec(args)? {},
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "xtask", &mut std::io::stdout());
+            print_completions(shell);
             return Ok(());
         }
         _ => {}
@@ -99,6 +100,7 @@ async fn dispatch(command: Command, audience: Audience, report: &Report) -> Resu
             setup::setup(&find(&environment)?, tests, dry_run).await
         }
         Command::Test { only } => test::test(&config, &only, report).await,
+        Command::Bench { only } => bench::bench(&config, &only, report).await,
         Command::Supervise(_) | Command::SuperviseExec(_) | Command::Completions { .. } => Ok(()),
     }
 }
@@ -124,6 +126,21 @@ fn print_version() -> ExitCode {
     let commit = std::process::Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output();
     let commit = commit.ok().filter(|output| output.status.success());
     let commit = commit.map(|output| format!(" ({})", String::from_utf8_lossy(&output.stdout).trim()));
-    println!("xtask {}{}", env!("CARGO_PKG_VERSION"), commit.unwrap_or_default());
+    print(format!("xtask {}{}\n", env!("CARGO_PKG_VERSION"), commit.unwrap_or_default()).as_bytes());
     ExitCode::SUCCESS
+}
+
+/// Of what people type: the generator would offer hidden commands too.
+fn print_completions(shell: clap_complete::Shell) {
+    let all = Cli::command();
+    let shown = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    let mut shown = clap::Command::new("xtask").args(all.get_arguments().cloned()).subcommands(shown);
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut shown, "xtask", &mut text);
+    print(&text);
+}
+
+/// A reader that went away (`| head`) is no failure of ours.
+fn print(text: &[u8]) {
+    drop(std::io::stdout().write_all(text));
 }

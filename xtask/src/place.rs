@@ -85,6 +85,19 @@ impl Plan {
                 Some(_) => {}
             }
         }
+        let is_here = |name: &str| published.migrations.iter().any(|migration| migration.name == name);
+        for gone in live.migrations.iter().filter(|migration| !is_here(&migration.name)) {
+            if gone.irreversible {
+                plan.refusals.push(format!(
+                    "migration {} of {} cannot be undone, and {} does not have it; deploy a commit that has",
+                    gone.name,
+                    live.version(),
+                    published.source.version
+                ));
+            } else {
+                plan.lines.push(format!("migration {} is not in this version", gone.name));
+            }
+        }
         plan.lines.extend(changed_names("setting", &live.settings, &ground.plain));
         plan.lines.extend(changed_names("secret", &live.secrets, &ground.fingerprints));
         plan

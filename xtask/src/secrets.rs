@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, RwLock};
 
@@ -34,7 +35,10 @@ impl Secrets {
     pub fn read_file(path: &Utf8Path) -> Result<Self> {
         let text = match fs_err::read_to_string(path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            // A file where its folder should be is somebody else's to complain of.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                return Ok(Self::default());
+            }
             Err(error) => return Err(error.into()),
         };
         let mode = fs_err::metadata(path)?.permissions().mode();

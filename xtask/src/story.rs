@@ -1,5 +1,6 @@
 //! Decisions. Each story reads as a table of contents; places adapt, remotes and tools do.
 
+pub mod bench;
 pub mod deploy;
 pub mod doctor;
 pub mod gate;
@@ -48,7 +49,9 @@ impl<'a> Env<'a> {
     /// The version that a rollback would bring back.
     pub fn undo(&self) -> Option<String> {
         let records = crate::memory::ledger::read_all(&self.store).ok()?;
-        rollback::choose(&records, None).ok().map(|(_, target)| target.version().to_owned())
+        let (_, target) = rollback::choose(&records, None).ok()?;
+        // With few releases to keep, it may be gone already.
+        self.place.published(target.version()).ok().map(|published| published.source.version)
     }
 
     /// The repository's root.

@@ -157,16 +157,17 @@ impl AsyncWrite for Lingering {
             self.until = Some(Box::pin(tokio::time::sleep(LINGER)));
         }
         let Self { stream, until } = &mut *self;
-        let is_over = until.as_mut().is_some_and(|until| until.as_mut().poll(cx).is_ready());
+        if until.as_mut().is_some_and(|until| until.as_mut().poll(cx).is_ready()) {
+            return Poll::Ready(Ok(()));
+        }
         let mut scrap = [0; 16 * 1024];
-        while !is_over {
+        loop {
             let mut buffer = ReadBuf::new(&mut scrap);
-            match ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer)) {
-                Ok(()) if !buffer.filled().is_empty() => {}
+            let read = ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
                 // The client has closed too.
-                _ => break,
+                return Poll::Ready(Ok(()));
             }
         }
-        Poll::Ready(Ok(()))
     }
 }

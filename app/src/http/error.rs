@@ -2,14 +2,17 @@
 
 use axum::{
     Json,
-    http::{HeaderValue, StatusCode, header::RETRY_AFTER},
+    http::{
+        HeaderValue, StatusCode,
+        header::{RETRY_AFTER, WWW_AUTHENTICATE},
+    },
     response::{IntoResponse, Response},
 };
 use serde_json::json;
 
 use crate::{intake::Failure, password::Unavailable, validate::Refusal};
 
-/// The answer to a request that failed. It becomes a body in [`super::around`], which knows the request's id.
+/// The answer to a request that failed. It becomes a body in `super::around`, which knows the request's id.
 #[derive(Clone, Debug)]
 pub struct ApiError {
     /// The HTTP status.
@@ -70,6 +73,9 @@ impl ApiError {
         let mut response = (self.status, Json(json!({ "error": error }))).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

@@ -68,9 +68,12 @@ impl Local {
     }
 
     pub(super) async fn put(&self, key: StorageKey, file: &Path) -> io::Result<()> {
-        // What was answered as stored must survive a power cut.
+        let path = self.path(key);
+        // What was answered as stored must survive a power cut: the bytes, and their new name in the folder.
         fs::tokio::File::open(file).await?.sync_all().await?;
-        fs::tokio::rename(file, self.path(key)).await
+        fs::tokio::rename(file, &path).await?;
+        let folder = path.parent().unwrap_or(&self.root);
+        fs::tokio::File::open(folder).await?.sync_all().await
     }
 
     pub(super) async fn delete(&self, id: MediaId) -> io::Result<()> {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use super::ledger::Kind;
 use crate::report::Step;
 
 const SCHEMA: u32 = 1;
@@ -23,6 +24,8 @@ pub struct Header {
     schema: u32,
     toolkit: String,
     environment: String,
+    /// Whether it is a deploy or a rollback.
+    pub kind: Kind,
     /// The deploy's id, kept when it is resumed.
     pub deploy: String,
 }
@@ -41,6 +44,8 @@ pub struct Journal {
     path: Utf8PathBuf,
     header: Header,
     entries: Vec<Entry>,
+    /// Nothing is in the file but the header and these entries.
+    is_whole: bool,
 }
 
 /// What was found of an earlier deploy.
@@ -66,7 +71,7 @@ impl Journal {
         let Some(header) = header else {
             return Ok(Found::Unusable("its first line is damaged".to_owned()));
         };
-        let expected = Header::new(environment, &header.deploy);
+        let expected = Header::new(environment, header.kind, &header.deploy);
         if header != expected {
             let reason = format!(
                 "it was written by toolkit {} (schema {}) for {}; this is {} (schema {}) for {}",
@@ -80,14 +85,19 @@ impl Journal {
             return Ok(Found::Unusable(reason));
         }
         let entries = lines.map_while(|line| line.strip_suffix('\n').and_then(Entry::parse)).collect();
-        Ok(Found::Unfinished(Self { path: path.clone(), header, entries }))
+        Ok(Found::Unfinished(Self { path: path.clone(), header, entries, is_whole: false }))
     }
 
     /// Begins a new journal in place of any other.
-    pub fn begin(path: Utf8PathBuf, environment: &str, deploy: &str) -> Result<Self> {
-        let header = Header::new(environment, deploy);
+    pub fn begin(path: Utf8PathBuf, environment: &str, kind: Kind, deploy: &str) -> Result<Self> {
+        let header = Header::new(environment, kind, deploy);
         super::store::replace_file(&path, &line(&header)?)?;
-        Ok(Self { path, header, entries: Vec::new() })
+        Ok(Self { path, header, entries: Vec::new(), is_whole: true })
+    }
+
+    /// Whether it is of a deploy or of a rollback.
+    pub fn kind(&self) -> Kind {
+        self.header.kind
     }
 
     /// The deploy's id.
@@ -120,8 +130,8 @@ impl Journal {
         let inputs = hash(step, inputs)?;
         let sum = checksum(step, &inputs, &output);
         let entry = Entry { step, inputs, output, seconds, sum };
-        if self.entries.is_empty() {
-            // What follows the header may be damage that was passed over.
+        if !self.is_whole {
+            // What follows the entries may be damage that was passed over.
             self.entries.push(entry);
             return self.rewrite();
         }
@@ -144,21 +154,24 @@ impl Journal {
         Ok(fs_err::remove_file(&self.path)?)
     }
 
-    fn rewrite(&self) -> Result<()> {
+    fn rewrite(&mut self) -> Result<()> {
         let mut whole = line(&self.header)?;
         for entry in &self.entries {
             whole.extend(line(entry)?);
         }
-        super::store::replace_file(&self.path, &whole)
+        super::store::replace_file(&self.path, &whole)?;
+        self.is_whole = true;
+        Ok(())
     }
 }
 
 impl Header {
-    fn new(environment: &str, deploy: &str) -> Self {
+    fn new(environment: &str, kind: Kind, deploy: &str) -> Self {
         Self {
             schema: SCHEMA,
             toolkit: env!("CARGO_PKG_VERSION").to_owned(),
             environment: environment.to_owned(),
+            kind,
             deploy: deploy.to_owned(),
         }
     }
@@ -193,7 +206,7 @@ mod tests {
     fn journal() -> (tempfile::TempDir, Utf8PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = Utf8PathBuf::from_path_buf(folder.path().join("journal.jsonl")).unwrap();
-        let mut journal = Journal::begin(path.clone(), "local", "d1").unwrap();
+        let mut journal = Journal::begin(path.clone(), "local", Kind::Deploy, "d1").unwrap();
         journal.remember(Step::Source, &"head", &"abc", 0.1).unwrap();
         journal.remember(Step::Build, &"abc", &42, 9.5).unwrap();
         (folder, path)
@@ -243,6 +256,18 @@ mod tests {
         assert!(journal.steps().is_empty());
         journal.remember(Step::Source, &"head", &"abc", 0.1).unwrap();
         assert_eq!(unfinished(&path).steps(), [Step::Source]);
+    }
+
+    #[test]
+    fn what_follows_a_damaged_entry_is_written_in_its_place() {
+        let (_folder, path) = journal();
+        let text = fs_err::read_to_string(&path).unwrap();
+        fs_err::write(&path, &text[..text.len() - 20]).unwrap();
+        let mut journal = unfinished(&path);
+        assert_eq!(journal.steps(), [Step::Source]);
+        journal.remember(Step::Build, &"abc", &42, 9.5).unwrap();
+        journal.remember(Step::Publish, &42, &"there", 0.1).unwrap();
+        assert_eq!(unfinished(&path).steps(), [Step::Source, Step::Build, Step::Publish]);
     }
 
     #[test]

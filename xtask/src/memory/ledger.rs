@@ -168,7 +168,8 @@ pub fn append(store: &Store, record: &Record) -> Result<()> {
     Ok(())
 }
 
-/// Every record, oldest first. One that cannot be read is an error that names it: history is not guessed.
+/// Every record, oldest first: in the order of their holders of the lease, which no clock can turn round. One that cannot
+/// be read is an error that names it: history is not guessed.
 pub fn read_all(store: &Store) -> Result<Vec<Record>> {
     let read = |key: &String| -> Result<Option<Record>> {
         let Some(object) = store.get(key)? else { return Ok(None) };
@@ -181,7 +182,10 @@ pub fn read_all(store: &Store) -> Result<Vec<Record>> {
         );
         Ok(Some(record))
     };
-    store.list(FOLDER)?.iter().filter_map(|key| read(key).transpose()).collect()
+    let records: Result<Vec<Record>> = store.list(FOLDER)?.iter().filter_map(|key| read(key).transpose()).collect();
+    let mut records = records?;
+    records.sort_by(|one, other| (one.token, one.ended, &one.id).cmp(&(other.token, other.ended, &other.id)));
+    Ok(records)
 }
 
 #[cfg(test)]
@@ -214,6 +218,16 @@ mod tests {
         append(&store, &Record::begin("2".to_owned(), Kind::Deploy, "local", 5)).unwrap();
         let late = append(&store, &Record::begin("3".to_owned(), Kind::Deploy, "local", 4));
         assert!(late.unwrap_err().to_string().contains("void"));
+    }
+
+    #[test]
+    fn records_are_in_the_order_of_their_holders_also_within_a_second() {
+        let (_folder, store) = store();
+        for (id, token) in [("b", 1), ("c", 2), ("a", 3)] {
+            append(&store, &Record::begin(id.to_owned(), Kind::Deploy, "local", token)).unwrap();
+        }
+        let ids: Vec<String> = read_all(&store).unwrap().into_iter().map(|record| record.id).collect();
+        assert_eq!(ids, ["b", "c", "a"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::gate::gate;
 use super::preflight::preflight;
 use super::run::Run;
 use super::{Env, Failure};
+use crate::config::Service;
 use crate::memory::ledger::{self, Kind, Outcome, Record};
 use crate::place::{Ground, Plan};
 use crate::release::{Artifact, Published, Release, Source, Web};
@@ -48,16 +49,12 @@ async fn steps(env: &Env<'_>, run: &Run<'_>) -> Result<Deployed, Failure> {
         env.report.note(&format!("this is not {}, where releases come from", env.config.source.main_branch));
     }
     let ground = run.live_step(Step::Ground, async |step| env.place.ground(&env.report, step).await).await?;
-    if let Some(release) = already_live(env, run, &source, &ground).await? {
-        return Ok(release);
+    if let Some(release) = unchanged(env, run, &source, &ground).await? {
+        return Ok(Deployed::Unchanged(release));
     }
-    let artifact = run
-        .step(
-            Step::Build,
-            &(&source, &env.config.service.package, &env.config.service.binary, &env.config.service.web),
-            async |step| build(env, &source, step).await,
-        )
-        .await?;
+    let Service { package, binary, web, .. } = &env.config.service;
+    let what = (&source, package, binary, web);
+    let artifact = run.step(Step::Build, &what, async |step| build(env, &source, step).await).await?;
     let published = run.step(Step::Publish, &artifact, async |_| env.place.publish(&artifact)).await?;
     let plan = run.live_step(Step::Plan, async |_| Ok(env.place.plan(&published, &ground, run.live()))).await?;
     run.note(|record| planned(record, &published, &ground, &plan));
@@ -73,7 +70,11 @@ pub async fn take_over(
     published: &Published,
     ground: &Ground,
 ) -> Result<Release, Failure> {
-    match bring_up(env, run, run.id(), published, ground).await {
+    let brought_up = match switched_before(env, run, published, ground).await? {
+        Some(release) => Ok(release),
+        None => bring_up(env, run, run.id(), published, ground).await,
+    };
+    match brought_up {
         Ok(release) => {
             run.note(|record| record.end(Outcome::Live, None));
             Ok(release)
@@ -96,7 +97,16 @@ async fn bring_up(
     let mut applied = run.live_step(Step::Apply, async |_| env.place.apply(id, published, ground).await).await?;
     run.live_step(Step::Gate, async |step| gate(env, &mut applied, version, step).await).await?;
     run.holds_lease()?; // The last look before what users notice.
-    let switched = run.live_step(Step::Switch, async |step| env.place.switch(applied, step).await).await?;
+    let switched = run
+        .live_step(Step::Switch, async |step| {
+            let switched = env.place.switch(applied, step).await?;
+            // It serves, whether or not that could be written down.
+            if let Err(error) = run.remember(Step::Switch, &(&published.digest, &ground.inputs), &run.id()) {
+                env.report.warn(&format!("{error:#}"));
+            }
+            Ok(switched)
+        })
+        .await?;
     let features_off = switched.readiness.features_off();
     Ok(Release { version: version.clone(), address: switched.address, features_off })
 }
@@ -126,26 +136,43 @@ async fn pin(env: &Env<'_>) -> Result<Source> {
     Ok(Source { version, commit: head.commit, subject: head.subject, branch })
 }
 
-async fn already_live(
-    env: &Env<'_>,
-    run: &Run<'_>,
-    source: &Source,
-    ground: &Ground,
-) -> Result<Option<Deployed>, Failure> {
-    let Some(live) = env.place.live().await? else { return Ok(None) };
-    let Some(readiness) = live.ready_as(&source.version).await else { return Ok(None) };
-    let release =
-        Release { version: source.version.clone(), address: live.address, features_off: readiness.features_off() };
-    if live.id == run.id() {
-        // The run that was cut short had come to the end of its switch and not to its record.
-        run.note(|record| record.end(Outcome::Live, None));
-        return Ok(Some(Deployed::Live(release)));
-    }
-    let same = run.live().is_some_and(|record| record.id == live.id && record.inputs.as_ref() == Some(&ground.inputs));
-    if same {
+/// The release that serves, if it is what was asked for: the same version with the same settings and secrets, and ready.
+async fn unchanged(env: &Env<'_>, run: &Run<'_>, source: &Source, ground: &Ground) -> Result<Option<Release>, Failure> {
+    let Some(record) = run.live().filter(|record| record.inputs.as_ref() == Some(&ground.inputs)) else {
+        return Ok(None);
+    };
+    let release = serving(env, &record.id, &source.version).await?;
+    if release.is_some() {
         run.is_superfluous();
     }
-    Ok(same.then_some(Deployed::Unchanged(release)))
+    Ok(release)
+}
+
+/// The release that was started under this id, if it serves and is ready in this version.
+async fn serving(env: &Env<'_>, id: &str, version: &str) -> Result<Option<Release>, Failure> {
+    let Some(live) = env.place.live().await?.filter(|live| live.id == id) else { return Ok(None) };
+    let Some(readiness) = live.ready_as(version).await else { return Ok(None) };
+    let features_off = readiness.features_off();
+    Ok(Some(Release { version: version.to_owned(), address: live.address, features_off }))
+}
+
+/// The release, when the run that was cut short had come to the end of its switch and not to its record. With settings
+/// that have changed since, it is not what is asked for now.
+async fn switched_before(
+    env: &Env<'_>,
+    run: &Run<'_>,
+    published: &Published,
+    ground: &Ground,
+) -> Result<Option<Release>, Failure> {
+    let switched: Option<String> = run.recall(Step::Switch, &(&published.digest, &ground.inputs))?;
+    if switched != Some(run.id()) {
+        return Ok(None);
+    }
+    let release = serving(env, &run.id(), &published.source.version).await?;
+    if let Some(release) = &release {
+        env.report.begin(Step::Switch).reuse(&format!("{} answers at {}", release.version, release.address));
+    }
+    Ok(release)
 }
 
 /// Compiles the tree as it stands. A tree that changes meanwhile fails the step: nobody could say what was built.

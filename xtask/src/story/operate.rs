@@ -27,8 +27,7 @@ pub async fn status(env: &Env<'_>) -> Result<(), Failure> {
         None => None,
     };
     let holder = lease::status(&env.store)?;
-    let unfinished =
-        matches!(Journal::find(&env.folder.join("journal.jsonl"), env.name)?, Found::Unfinished(_)) && holder.is_none();
+    let unfinished = if holder.is_none() { cut_short(env, &records)? } else { None };
     let paint = env.report.paint();
 
     let mut text = String::new();
@@ -56,8 +55,10 @@ pub async fn status(env: &Env<'_>) -> Result<(), Failure> {
     if let Some(holder) = &holder {
         row("locked", &format!("by {} since {}: {}", holder.who, holder.since.strftime("%H:%M:%SZ"), holder.message));
     }
-    if unfinished {
-        row("cut short", &format!("a deploy; type: cargo xtask deploy {} --resume", env.name));
+    match unfinished {
+        Some(Kind::Deploy) => row("cut short", &format!("a deploy; type: cargo xtask deploy {} --resume", env.name)),
+        Some(Kind::Rollback) => row("cut short", &format!("a rollback; type: cargo xtask rollback {}", env.name)),
+        None => {}
     }
     let detail = json!({
         "environment": env.name,
@@ -69,10 +70,18 @@ pub async fn status(env: &Env<'_>) -> Result<(), Failure> {
         "record": record,
         "supervisor": supervisor,
         "locked_by": holder,
-        "unfinished": unfinished,
+        "unfinished": unfinished.is_some(),
     });
     env.report.result(detail, text.trim_end());
     Ok(())
+}
+
+/// What was cut short and can be gone on with. One that was found unhealthy was not cut short.
+fn cut_short(env: &Env<'_>, records: &[Record]) -> Result<Option<Kind>> {
+    let journal = Journal::find(&env.folder.join("journal.jsonl"), env.name)?;
+    let Found::Unfinished(journal) = journal else { return Ok(None) };
+    let ended = records.iter().find(|record| record.id == journal.deploy()).map(|record| record.outcome);
+    Ok(matches!(ended, None | Some(Outcome::Aborted | Outcome::Failed)).then_some(journal.kind()))
 }
 
 /// Lists deploys and rollbacks, newest first.

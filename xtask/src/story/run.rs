@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, anyhow};
 use jiff::Timestamp;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Env, Failure};
@@ -30,14 +31,15 @@ impl<'a> Run<'a> {
     /// Takes the lease and opens the journal: the one that was left behind when `resume`, otherwise a new one.
     pub fn begin(env: &'a Env<'a>, kind: Kind, message: String, resume: bool) -> Result<Self, Failure> {
         let lease = Self::lease(env, message)?;
-        Self::open(env, kind, resume, &lease).map(|(journal, record, live)| Self {
-            env,
-            lease,
-            journal: RefCell::new(journal),
-            record: RefCell::new(record),
-            live,
-            superfluous: Cell::new(false),
-        })
+        let (journal, record, live) = match Self::open(env, kind, resume, &lease) {
+            Ok(opened) => opened,
+            Err(failure) => {
+                lease.release().context("give the lease back")?;
+                return Err(failure);
+            }
+        };
+        let (journal, record) = (RefCell::new(journal), RefCell::new(record));
+        Ok(Self { env, lease, journal, record, live, superfluous: Cell::new(false) })
     }
 
     /// Takes the lease alone, for what is over in a moment and leaves no record.
@@ -64,11 +66,11 @@ impl<'a> Run<'a> {
         let path = env.folder.join("journal.jsonl");
         let has_record = |id: &str| records.iter().any(|record| record.id == id);
         let begin = |id: String| -> Result<_> {
-            let journal = Journal::begin(path.clone(), env.name, &id)?;
+            let journal = Journal::begin(path.clone(), env.name, kind, &id)?;
             Ok((journal, Record::begin(id, kind, env.name, lease.token()), live.clone()))
         };
         match Journal::find(&path, env.name)? {
-            Found::Unfinished(mut journal) if resume => {
+            Found::Unfinished(mut journal) if resume && journal.kind() == kind => {
                 if has_record(journal.deploy()) {
                     journal.rename(ledger::new_id()?)?;
                 }
@@ -87,7 +89,7 @@ impl<'a> Run<'a> {
                 Ok(begin(ledger::new_id()?)?)
             }
             Found::Unfinished(journal) if !has_record(journal.deploy()) => {
-                let mut killed = Record::begin(journal.deploy().to_owned(), Kind::Deploy, env.name, lease.token());
+                let mut killed = Record::begin(journal.deploy().to_owned(), journal.kind(), env.name, lease.token());
                 let last = journal.steps().last().map_or_else(|| "its start".to_owned(), |step| format!("step {step}"));
                 killed.end(Outcome::Aborted, Some(format!("it ended without a word after {last}")));
                 ledger::append(&env.store, &killed)?;
@@ -151,6 +153,16 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Remembers that a step was done with these inputs, where only the place can tell whether that still holds.
+    pub fn remember(&self, step: Step, inputs: &impl Serialize, output: &impl Serialize) -> Result<()> {
+        self.journal.borrow_mut().remember(step, inputs, output, 0.0)
+    }
+
+    /// What was remembered of a step that was done with these inputs.
+    pub fn recall<T: DeserializeOwned>(&self, step: Step, inputs: &impl Serialize) -> Result<Option<T>> {
+        self.journal.borrow().recall(step, inputs)
+    }
+
     /// Does a step whose result lives only as long as this process.
     pub async fn live_step<T: Summary>(&self, step: Step, work: impl AsyncFnOnce(&Ongoing) -> Result<T>) -> Result<T> {
         let ongoing = self.env.report.begin(step);
@@ -183,8 +195,23 @@ impl<'a> Run<'a> {
                 for also in [recorded, released].into_iter().filter_map(Result::err) {
                     self.env.report.warn(&format!("{also:#}"));
                 }
-                Err(failure)
+                match failure {
+                    Failure::Aborted(error) => {
+                        Err(Failure::Aborted(anyhow!("{error:#}\n  to go on, type: {}", self.go_on())))
+                    }
+                    other => Err(other),
+                }
             }
+        }
+    }
+
+    /// The command that goes on where this run ended.
+    fn go_on(&self) -> String {
+        let (record, environment) = (self.record.borrow(), self.env.name);
+        match (record.kind, &record.source) {
+            (Kind::Deploy, _) => format!("cargo xtask deploy {environment} --resume"),
+            (Kind::Rollback, Some(target)) => format!("cargo xtask rollback {environment} --to {}", target.version),
+            (Kind::Rollback, None) => format!("cargo xtask rollback {environment}"),
         }
     }
 
@@ -212,8 +239,11 @@ impl<'a> Run<'a> {
             Err(_) => ongoing.fail("failed"),
         }
         written?;
-        if record.outcome == Outcome::Live {
+        // A rollback has no step whose result outlives it, so there is nothing to go on with.
+        if record.outcome == Outcome::Live || record.kind == Kind::Rollback {
             self.journal.borrow().end()?;
+        }
+        if record.outcome == Outcome::Live {
             self.env.place.prune(&ledger::read_all(&self.env.store)?)?;
         }
         Ok(())

@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
-use super::control::socket_path;
+use super::control::find_socket_path;
 use super::protocol::{About, Answer, Ask, Candidate, Exit, InstanceSpec, Message, Request, Status, decode, encode};
 
 /// How long the supervisor may take to say who it is.
@@ -27,10 +27,13 @@ pub struct Connection {
 
 /// Connects to the supervisor of this state folder. None when none is running.
 pub async fn connect(state_dir: &Utf8Path) -> Result<Option<Connection>> {
-    if !fs_err::exists(state_dir)? {
-        return Ok(None);
+    match fs_err::exists(state_dir) {
+        Ok(true) => {}
+        Ok(false) => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotADirectory => return Ok(None),
+        Err(error) => return Err(error.into()),
     }
-    let path = socket_path(state_dir)?;
+    let Some(path) = find_socket_path(state_dir)? else { return Ok(None) };
     let stream = match UnixStream::connect(&path).await {
         Ok(stream) => stream,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => return Ok(None),

@@ -12,7 +12,7 @@ use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 
 use super::deploy::Deploy;
-use super::folder::socket_folder;
+use super::folder::{find_socket_folder, socket_folder};
 use super::protocol::{Answer, Ask, Message, Request, decode, encode};
 use super::shared::{Presence, Shared};
 
@@ -22,9 +22,16 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(5);
 /// A pause after a failed accept: out of descriptors, say, it would fail again at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The path of the control socket.
+const SOCKET: &str = "control.sock";
+
+/// The path of the control socket, in its folder, which is made if it is missing.
 pub(super) fn socket_path(state_dir: &Utf8Path) -> Result<Utf8PathBuf> {
-    Ok(socket_folder(state_dir)?.join("control.sock"))
+    Ok(socket_folder(state_dir)?.join(SOCKET))
+}
+
+/// The path of the control socket; none where there is no folder for it.
+pub(super) fn find_socket_path(state_dir: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
+    Ok(find_socket_folder(state_dir)?.map(|folder| folder.join(SOCKET)))
 }
 
 /// Opens the control socket. Takes the supervisor's lock: what lies there is then nobody's.

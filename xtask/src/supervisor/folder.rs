@@ -18,6 +18,21 @@ const LONGEST: usize = 103 - "/.s.PGSQL.65535".len();
 /// listens here outlives them.
 pub fn socket_folder(state_dir: &Utf8Path) -> Result<Utf8PathBuf> {
     fs_err::create_dir_all(state_dir)?;
+    let folder = place(state_dir)?;
+    make_private(&folder)?;
+    Ok(folder)
+}
+
+/// The same folder if it is there. Makes nothing: who only looks leaves no trace.
+pub(super) fn find_socket_folder(state_dir: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
+    let folder = place(state_dir)?;
+    match fs_err::symlink_metadata(&folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        _ => check(&folder).map(|_| Some(folder)),
+    }
+}
+
+fn place(state_dir: &Utf8Path) -> Result<Utf8PathBuf> {
     // The same folder by another name must give the same sockets.
     let state_dir = fs_err::canonicalize(state_dir)?;
     let state_dir = Utf8PathBuf::try_from(state_dir).context("the state folder's path is not UTF-8")?;
@@ -26,7 +41,6 @@ pub fn socket_folder(state_dir: &Utf8Path) -> Result<Utf8PathBuf> {
         let digest = Sha256::digest(state_dir.as_str());
         folder = format!("/tmp/xtask-{}-{}", getuid().as_raw(), hex::encode(&digest[..8])).into();
     }
-    make_private(&folder)?;
     Ok(folder)
 }
 
@@ -38,6 +52,15 @@ fn make_private(folder: &Utf8Path) -> Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(error).with_context(|| format!("make the folder {folder}")),
     }
+    let found = check(folder)?;
+    if found.mode() & 0o777 != 0o700 {
+        fs_err::set_permissions(folder, std::fs::Permissions::from_mode(0o700))?;
+    }
+    Ok(())
+}
+
+/// A folder that is there must be this user's own.
+fn check(folder: &Utf8Path) -> Result<std::fs::Metadata> {
     let found = fs_err::symlink_metadata(folder)?;
     if !found.is_dir() {
         bail!("{folder} should be a folder for Unix sockets and is something else; remove it, then try again");
@@ -46,10 +69,7 @@ fn make_private(folder: &Utf8Path) -> Result<()> {
     if found.uid() != user {
         bail!("{folder} belongs to user {} and this is user {user}: work as that user, or remove it", found.uid());
     }
-    if found.mode() & 0o777 != 0o700 {
-        fs_err::set_permissions(folder, std::fs::Permissions::from_mode(0o700))?;
-    }
-    Ok(())
+    Ok(found)
 }
 
 #[cfg(test)]

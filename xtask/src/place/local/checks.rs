@@ -73,13 +73,12 @@ impl Local<'_> {
     fn check_folder(&self) -> Check {
         // The nearest folder that is there is the one in which the next is made.
         let there = self.folder.ancestors().find(|folder| folder.exists()).unwrap_or(&self.config.root);
+        if !there.is_dir() {
+            return Check::bad("folder", format!("{there} is no folder"), format!("mv {there} {there}.away"));
+        }
         let access =
             rustix::fs::access(there.as_std_path(), rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
-        let writable = match access {
-            Ok(()) if there.is_dir() => Ok(()),
-            Ok(()) => Err(anyhow::anyhow!("{there} is no folder")),
-            Err(error) => Err(anyhow::Error::from(error).context(format!("write in {there}"))),
-        };
+        let writable = access.map_err(|error| anyhow::Error::from(error).context(format!("write in {there}")));
         let mend = format!("make {there} a folder that you may write in: chown -R \"$(id -un)\" {there}");
         Check::of("folder", writable, |()| format!("{} is writable", self.folder), &mend)
     }

@@ -6,7 +6,7 @@ mod scratch;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use scratch::{Scratch, installed, postmaster};
+use scratch::{Scratch, installed, postmaster, until};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::*;
@@ -42,7 +42,8 @@ async fn life(choice: Choice) {
     server.stop().await.unwrap();
     server.stop().await.unwrap();
     assert!(!server.is_running().await);
-    assert!(server.log_tail(3).contains("database system is shut down"), "{}", server.log_tail(3));
+    // The process that writes the log is the last to end.
+    until("its log is whole", || server.log_tail(1).contains("database system is shut down"));
 
     let found = Server::find(&installation, scratch.wanted()).await.unwrap().unwrap();
     assert!(!found.is_running().await, "finding starts nothing");
@@ -165,6 +166,7 @@ async fn the_password_is_in_no_argument_and_no_log() {
     let seen = watch.join().unwrap();
     assert!(seen.iter().any(|line| line.contains("initdb")), "initdb was seen at work: {seen:?}");
     assert!(!seen.iter().any(|line| line.contains(&needle)), "{seen:?}");
+    until("its log is whole", || server.log_tail(1).contains("database system is shut down"));
     let log = server.log_tail(usize::MAX);
     assert!(log.contains("no_such_role") && !log.contains(&needle), "{log}");
     let grep = std::process::Command::new("grep").args(["-rl", &needle, scratch.folder.as_str()]).output().unwrap();

@@ -103,7 +103,6 @@ async fn another_password_is_an_error() {
 }
 
 #[tokio::test]
-#[ignore = "a child of other tests"]
 async fn child_ensures() {
     let Ok(folder) = std::env::var(CHILD_FOLDER) else { return };
     let password = SecretString::from(PASSWORD);
@@ -112,7 +111,6 @@ async fn child_ensures() {
 }
 
 #[tokio::test]
-#[ignore = "a child of other tests"]
 async fn child_throws_away() {
     let Ok(folder) = std::env::var(CHILD_FOLDER) else { return };
     let throwaway = Throwaway::start(Choice::Auto).await.unwrap();
@@ -125,6 +123,6 @@ async fn child_throws_away() {
 fn child(test: &str, folder: &Utf8Path) -> Child {
     let name = format!("tool::postgres::tests::faults::{test}");
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "--ignored", &name]).env(CHILD_FOLDER, folder).stdout(Stdio::null());
+    command.args(["--exact", &name]).env(CHILD_FOLDER, folder).stdout(Stdio::null());
     command.spawn().unwrap()
 }

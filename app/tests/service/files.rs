@@ -1,0 +1,88 @@
+//! Stored files as browsers get them.
+
+use reqwest::{Method, StatusCode};
+
+use crate::{pictures, raw::Connection, support::Service};
+
+#[tokio::test]
+async fn a_file_comes_whole_in_part_or_not_again_and_runs_nothing() {
+    let service = Service::signed_in().await;
+    let picture = pictures::jpeg(300, 200);
+    let (_, media) = service.upload(&picture, "a \"quoted\" näme.html", "image/jpeg").await;
+    let path = media["file_url"].as_str().unwrap();
+
+    let whole = service.get(path).await;
+    let header = |name: &str| whole.headers()[name].to_str().unwrap();
+    assert_eq!(header("content-type"), "image/jpeg");
+    assert_eq!(header("x-content-type-options"), "nosniff");
+    assert_eq!(header("content-security-policy"), "default-src 'none'; sandbox");
+    assert_eq!(header("cache-control"), "public, max-age=31536000, immutable");
+    assert_eq!(
+        header("content-disposition"),
+        "inline; filename=\"a _quoted_ n_me.html\"; filename*=UTF-8''a%20%22quoted%22%20n%C3%A4me.html"
+    );
+    assert_eq!(header("accept-ranges"), "bytes");
+    let tag = header("etag").to_owned();
+    assert!(whole.bytes().await.unwrap() == picture);
+
+    let part = service.request(Method::GET, path).header("range", "bytes=10-19").send().await.unwrap();
+    assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT);
+    assert_eq!(part.headers()["content-range"], format!("bytes 10-19/{}", picture.len()).as_str());
+    assert_eq!(part.headers()["content-security-policy"], "default-src 'none'; sandbox");
+    assert_eq!(part.bytes().await.unwrap(), &picture[10..20]);
+
+    let beyond = service.request(Method::GET, path).header("range", "bytes=9999999-").send().await.unwrap();
+    assert_eq!(beyond.status(), StatusCode::RANGE_NOT_SATISFIABLE);
+
+    let again =
+        service.request(Method::GET, path).header("if-none-match", format!("\"x\", W/{tag}")).send().await.unwrap();
+    assert_eq!((again.status(), again.headers()["etag"].to_str().unwrap()), (StatusCode::NOT_MODIFIED, tag.as_str()));
+
+    let head = service.request(Method::HEAD, path).send().await.unwrap();
+    assert_eq!(head.headers()["content-length"], picture.len().to_string().as_str());
+
+    let thumbnail = service.get(media["thumbnail_url"].as_str().unwrap()).await;
+    assert_ne!(thumbnail.headers()["etag"].to_str().unwrap(), tag);
+}
+
+#[tokio::test]
+async fn no_path_leaves_the_two_folders_or_shows_what_is_not_ready() {
+    let service = Service::signed_in().await;
+    let (_, media) = service.upload(&pictures::png(8, 8), "a.png", "image/png").await;
+    let id = media["id"].as_str().unwrap();
+    let secret = service.folder.path().join("uploads/secret");
+    fs_err::write(&secret, "secret").unwrap();
+
+    let mut connection = Connection::open(&service.process.address).await.unwrap();
+    for path in [
+        "/api/files/".to_owned(),
+        "/api/files/uploads/".into(),
+        "/api/files/uploads/secret".into(),
+        "/api/files/uploads/../uploads/secret".into(),
+        "/api/files/../../../../etc/passwd".into(),
+        "/api/files/uploads/..%2f..%2f..%2f..%2fetc%2fpasswd".into(),
+        "/api/files/uploads%2fsecret".into(),
+        "/api/files/%2fetc%2fpasswd".into(),
+        "/api/files//etc/passwd".into(),
+        "/api/files/uploads/%2e%2e/secret".into(),
+        format!("/api/files/uploads/{id}%00"),
+        format!("/api/files/uploads/{id}%00.jpg"),
+        format!("/api/files/uploads/{id}/"),
+        format!("/api/files/uploads/..%5c{id}"),
+        format!("/api/files/uploads/{}", id.to_lowercase()),
+        format!("/api/files/thumbs/{id}"),
+        format!("/api/files/incoming/{id}"),
+        format!("/api/files/uploads/%ff{id}"),
+    ] {
+        let answer = connection.get(&path).await.unwrap();
+        assert!(answer.status == 404 || (path.contains("%ff") && answer.status == 400), "{path}: {answer:?}");
+        assert!(answer.body.contains("\"error\""), "{path}: {answer:?}");
+    }
+
+    let found = connection.get(&format!("/api/files/uploads/{id}")).await.unwrap();
+    assert_eq!(found.status, 200);
+    sqlx::query("UPDATE media SET status = 'pending'").execute(&service.pool).await.unwrap();
+    for key in [format!("uploads/{id}"), format!("thumbs/{id}.webp")] {
+        assert_eq!(connection.get(&format!("/api/files/{key}")).await.unwrap().status, 404, "{key} is not ready");
+    }
+}

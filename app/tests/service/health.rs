@@ -1,0 +1,87 @@
+//! Liveness, readiness, the page, and what every answer has.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::{
+    proxy::Proxy,
+    support::{Database, Service, Setup, eventually},
+};
+
+#[tokio::test]
+async fn the_page_and_every_answer_say_what_they_must() {
+    let service = Service::start_with(|setup| setup.var("SERVICE_VERSION", "v1<b>")).await;
+    let page = service.get("/").await;
+    assert_eq!(page.headers()["x-content-type-options"], "nosniff");
+    assert!(page.headers()["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
+    let html = page.text().await.unwrap();
+    let address = &service.process.address;
+    assert!(
+        html.contains("v1&lt;b&gt;") && html.contains(&format!("curl http://{address}/api/auth/register")),
+        "{html}"
+    );
+    assert!(!html.contains("{{"), "{html}");
+
+    let request = service.request(Method::GET, "/nowhere").header("x-request-id", "from-the-proxy.1");
+    let answer = request.send().await.unwrap();
+    assert_eq!(
+        (answer.status(), &answer.headers()["x-request-id"]),
+        (StatusCode::NOT_FOUND, &"from-the-proxy.1".parse().unwrap())
+    );
+    let error = json!({ "code": "not_found", "message": "there is nothing here", "request_id": "from-the-proxy.1" });
+    assert_eq!(answer.json::<Value>().await.unwrap(), json!({ "error": error }));
+
+    let request = service.request(Method::PUT, "/api/media").header("x-request-id", "no good: \"{}\"");
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(answer.headers()["x-request-id"].len(), 26, "an id that cannot stand in a log is replaced");
+    assert_eq!(answer.json::<Value>().await.unwrap()["error"]["code"], "method_not_allowed");
+
+    let request = service.request(Method::POST, "/api/auth/login").header("content-type", "application/json");
+    let answer = request.body(vec![b' '; 100_000]).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(answer.json::<Value>().await.unwrap()["error"]["code"], "too_large");
+}
+
+#[tokio::test]
+async fn readiness_follows_the_database_and_liveness_does_not() {
+    let (database, folder) = (Database::create().await, tempfile::tempdir().unwrap());
+    let proxy = Proxy::new(&database.url, true).await;
+    let process = Setup::new(&proxy.url, folder.path()).start().await;
+    let service = Service { process, folder, token: String::new(), pool: database.pool().await, database };
+    let readiness = async || {
+        let answer = service.get("/api/health/readiness").await;
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+
+    let ok = |name| json!({ "name": name, "status": "ok", "detail": null });
+    let ready =
+        json!({ "status": "ready", "version": "test", "checks": [ok("database"), ok("storage")], "features": {} });
+    assert_eq!(readiness().await, (200, ready.clone()));
+
+    proxy.cut();
+    eventually("readiness is 503", async || readiness().await.0 == 503).await;
+    let (_, unready) = readiness().await;
+    assert_eq!((&unready["status"], &unready["checks"][0]["status"]), (&json!("unready"), &json!("failed")));
+    assert_eq!(unready["checks"][1], ok("storage"));
+    let alive = service.get("/api/health/liveness").await;
+    assert_eq!(alive.status(), StatusCode::OK);
+    assert_eq!(alive.json::<Value>().await.unwrap(), json!({ "status": "alive" }));
+
+    proxy.mend();
+    eventually("readiness is 200 again", async || readiness().await == (200, ready.clone())).await;
+}
+
+#[tokio::test]
+async fn readiness_follows_the_storage() {
+    let service = Service::start().await;
+    let (uploads, away) = (service.folder.path().join("uploads"), service.folder.path().join("away"));
+    fs_err::rename(&uploads, &away).unwrap();
+    let failed = async || {
+        let body: Value = service.get("/api/health/readiness").await.json().await.unwrap();
+        body["checks"][1]["status"] == "failed"
+    };
+    eventually("readiness tells that the storage is away", failed).await;
+    fs_err::rename(&away, &uploads).unwrap();
+    eventually("the storage is back", async || !failed().await).await;
+}

@@ -1,0 +1,51 @@
+//! Real pictures, where the machine has some.
+
+use std::{path::Path, sync::Arc};
+
+use image::ImageFormat;
+use reqwest::StatusCode;
+use tokio::task::JoinSet;
+
+use crate::support::{Service, files_below};
+
+#[tokio::test]
+async fn every_real_picture_within_the_limits_is_taken_in() {
+    let Some(folder) = std::env::var_os("TEST_PICTURES_DIR").filter(|folder| Path::new(folder).is_dir()) else {
+        eprintln!("skipped: TEST_PICTURES_DIR names no folder; Debian's mate-backgrounds has pictures");
+        return;
+    };
+    let service = Arc::new(Service::signed_in().await);
+    let (mut working, mut taken) = (JoinSet::new(), 0);
+    for path in files_below(Path::new(&folder)) {
+        let mime_type = match path.extension().and_then(|extension| extension.to_str()) {
+            Some("jpg" | "jpeg") => "image/jpeg",
+            Some("png") => "image/png",
+            Some("webp") => "image/webp",
+            _ => continue,
+        };
+        let service = service.clone();
+        working.spawn(async move { take_in(&service, &path, mime_type).await });
+    }
+    while let Some(done) = working.join_next().await {
+        taken += usize::from(done.unwrap());
+    }
+    assert!(taken > 0, "there is no picture below TEST_PICTURES_DIR");
+}
+
+/// False where the picture is larger than the limit.
+async fn take_in(service: &Service, path: &Path, mime_type: &str) -> bool {
+    let bytes = fs_err::read(path).unwrap();
+    let (status, media) = service.upload(&bytes, "picture", mime_type).await;
+    if bytes.len() > 10_485_760 {
+        assert_eq!((status, &media["error"]["code"]), (StatusCode::PAYLOAD_TOO_LARGE, &"too_large".into()));
+        return false;
+    }
+    assert_eq!(status, StatusCode::CREATED, "{}: {media}", path.display());
+    let thumbnail = service.get(media["thumbnail_url"].as_str().unwrap()).await.bytes().await.unwrap();
+    let small = image::load_from_memory_with_format(&thumbnail, ImageFormat::WebP).unwrap();
+    let (width, height) = (media["width"].as_f64().unwrap(), media["height"].as_f64().unwrap());
+    assert_eq!(f64::from(small.width().max(small.height())), width.max(height).min(600.0), "{}", path.display());
+    let stretched = f64::from(small.width()) / f64::from(small.height()) / (width / height);
+    assert!((0.99..1.01).contains(&stretched), "{}: stretched by {stretched}", path.display());
+    true
+}

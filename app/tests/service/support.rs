@@ -1,0 +1,286 @@
+//! A database and a running service for a test.
+
+use std::{
+    collections::HashMap,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    str::FromStr,
+    sync::{Arc, LazyLock, Mutex},
+    time::{Duration, Instant},
+};
+
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, multipart};
+use serde_json::{Value, json};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, postgres::PgConnectOptions};
+use tokio::sync::oneshot;
+
+pub(crate) const BOOTSTRAP_TOKEN: &str = "sentinel-bootstrap-token-0123456789abcdef";
+pub(crate) const JWT_SECRET: &str = "sentinel-jwt-secret-0123456789abcdef0123";
+pub(crate) const PASSWORD: &str = "sentinel password of the tests";
+
+/// How long a test waits for what must happen: much longer than it takes, even on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A database that goes away with the test.
+pub(crate) struct Database {
+    pub(crate) url: String,
+    server: PgConnectOptions,
+    name: String,
+}
+
+impl Database {
+    pub(crate) async fn create() -> Self {
+        let url = std::env::var("TEST_DATABASE_URL")
+            .expect("TEST_DATABASE_URL is not set: `cargo xtask test` starts a PostgreSQL server and sets it");
+        let server = PgConnectOptions::from_str(&url).unwrap();
+        let name = format!("test_{}", ulid::Ulid::new().to_string().to_lowercase());
+        let mut connection = PgConnection::connect_with(&server).await.unwrap();
+        let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+        sqlx::raw_sql(create).execute(&mut connection).await.unwrap();
+        Self { url: server.clone().database(&name).to_url_lossy().to_string(), server, name }
+    }
+
+    pub(crate) async fn pool(&self) -> PgPool {
+        PgPool::connect(&self.url).await.unwrap()
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let drop_it = sqlx::AssertSqlSafe(format!("DROP DATABASE {} WITH (FORCE)", self.name));
+        let server = self.server.clone();
+        // A runtime of its own: the test's may be the one that is running this.
+        let dropping = std::thread::spawn(move || {
+            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+                let mut connection = PgConnection::connect_with(&server).await?;
+                sqlx::raw_sql(drop_it).execute(&mut connection).await
+            })
+        });
+        if let Ok(Err(error)) = dropping.join() {
+            eprintln!("a test's database stays: {error}");
+        }
+    }
+}
+
+/// The environment of a service, before it starts.
+pub(crate) struct Setup {
+    pub(crate) vars: HashMap<&'static str, String>,
+    listener: Option<std::net::TcpListener>,
+}
+
+impl Setup {
+    pub(crate) fn new(database_url: &str, uploads: &Path) -> Self {
+        let vars = [
+            ("DATABASE_URL", database_url),
+            ("UPLOAD_DIR", uploads.to_str().unwrap()),
+            ("JWT_SECRET", JWT_SECRET),
+            ("BOOTSTRAP_TOKEN", BOOTSTRAP_TOKEN),
+            ("SERVICE_VERSION", "test"),
+            ("PORT", "0"),
+        ];
+        Self { vars: vars.into_iter().map(|(name, value)| (name, value.to_owned())).collect(), listener: None }
+    }
+
+    pub(crate) fn var(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.vars.insert(name, value.to_string());
+        self
+    }
+
+    /// Hands this listening socket over, as a supervisor does.
+    pub(crate) fn listener(mut self, listener: &std::net::TcpListener) -> Self {
+        self.listener = Some(listener.try_clone().unwrap());
+        self
+    }
+
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_app"));
+        command.env_clear().envs(&self.vars);
+        command
+    }
+
+    /// Starts the service without waiting for it.
+    pub(crate) fn spawn(mut self) -> Process {
+        use command_fds::{CommandFdExt, FdMapping};
+        let mut command = self.command();
+        command.arg("serve").stderr(Stdio::piped());
+        if let Some(listener) = self.listener.take() {
+            command.env("LISTEN_FDS", "1");
+            command.fd_mappings(vec![FdMapping { parent_fd: listener.into(), child_fd: 3 }]).unwrap();
+        }
+        Process::start(command)
+    }
+
+    /// Starts the service and waits until it listens.
+    pub(crate) async fn start(self) -> Process {
+        let mut process = self.spawn();
+        process.listening().await;
+        process
+    }
+}
+
+/// A running service; killed when it is dropped.
+pub(crate) struct Process {
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    ready: Option<oneshot::Receiver<String>>,
+    pub(crate) address: String,
+}
+
+impl Process {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let (lines, log) = (BufReader::new(child.stderr.take().unwrap()).lines(), Arc::new(Mutex::new(Vec::new())));
+        let (sender, ready) = oneshot::channel();
+        let mut sender = Some(sender);
+        let writer = log.clone();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let event: Value = serde_json::from_str(&line).unwrap_or_default();
+                writer.lock().unwrap().push(line);
+                if event["message"] == "listening" {
+                    let address = event["address"].as_str().unwrap().to_owned();
+                    // A test that waits for something else does not listen.
+                    sender.take().map(|sender| sender.send(address));
+                }
+            }
+        });
+        Self { child, log, ready: Some(ready), address: String::new() }
+    }
+
+    /// Waits until it accepts connections.
+    pub(crate) async fn listening(&mut self) {
+        let Some(ready) = self.ready.take() else { return };
+        let address = tokio::time::timeout(PATIENCE, ready).await.ok().and_then(Result::ok);
+        self.address = address.unwrap_or_else(|| panic!("the service did not start: {:#?}", self.log()));
+    }
+
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        let done = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(done.success());
+    }
+
+    /// Waits until the process has ended.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "the service does not end: {:#?}", self.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.child.kill().and_then(|()| self.child.wait()).unwrap();
+        if std::thread::panicking() {
+            eprintln!("the service's log: {:#?}", self.log());
+        }
+    }
+}
+
+/// A service with its database and folder, and requests to it.
+pub(crate) struct Service {
+    pub(crate) process: Process,
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) token: String,
+    pub(crate) pool: PgPool,
+    // Last: dropped after whoever uses it.
+    pub(crate) database: Database,
+}
+
+impl Service {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|setup| setup).await
+    }
+
+    pub(crate) async fn start_with(change: impl FnOnce(Setup) -> Setup) -> Self {
+        let (database, folder) = (Database::create().await, tempfile::tempdir().unwrap());
+        let process = change(Setup::new(&database.url, folder.path())).start().await;
+        Self { process, folder, token: String::new(), pool: database.pool().await, database }
+    }
+
+    /// With the first account, signed in.
+    pub(crate) async fn signed_in() -> Self {
+        Self::start().await.sign_in().await
+    }
+
+    pub(crate) async fn sign_in(mut self) -> Self {
+        let answer = self.register("first").await;
+        assert_eq!(answer.status(), StatusCode::CREATED);
+        let body: Value = answer.json().await.unwrap();
+        self.token = body["token"].as_str().unwrap().to_owned();
+        self
+    }
+
+    pub(crate) async fn register(&self, username: &str) -> Response {
+        let body = json!({ "username": username, "password": PASSWORD, "bootstrap_token": BOOTSTRAP_TOKEN });
+        self.request(Method::POST, "/api/auth/register").json(&body).send().await.unwrap()
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = CLIENT.request(method, format!("http://{}{path}", self.process.address));
+        if self.token.is_empty() { request } else { request.bearer_auth(&self.token) }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Response {
+        self.request(Method::GET, path).send().await.unwrap()
+    }
+
+    pub(crate) async fn upload(&self, bytes: &[u8], file_name: &str, mime_type: &str) -> (StatusCode, Value) {
+        let part = multipart::Part::bytes(bytes.to_vec()).file_name(file_name.to_owned()).mime_str(mime_type).unwrap();
+        self.upload_form(multipart::Form::new().part("file", part)).await
+    }
+
+    pub(crate) async fn upload_form(&self, form: multipart::Form) -> (StatusCode, Value) {
+        let answer = self.request(Method::POST, "/api/media").multipart(form).send().await.unwrap();
+        (answer.status(), answer.json().await.unwrap())
+    }
+
+    /// Every stored object and every file of an upload under way.
+    pub(crate) fn stored(&self) -> Vec<PathBuf> {
+        let bookkeeping = |path: &PathBuf| path.ends_with("incoming/door") || path.ends_with("alive");
+        files_below(self.folder.path()).into_iter().filter(|path| !bookkeeping(path)).collect()
+    }
+
+    pub(crate) async fn rows(&self) -> i64 {
+        sqlx::query_scalar("SELECT count(*) FROM media").fetch_one(&self.pool).await.unwrap()
+    }
+
+    /// Fails unless neither the disk nor the table holds anything of an upload.
+    pub(crate) async fn assert_nothing_is_kept(&self, case: &str) {
+        assert_eq!(self.stored(), Vec::<PathBuf>::new(), "{case}: on disk");
+        assert_eq!(self.rows().await, 0, "{case}: in the table");
+    }
+}
+
+/// Waits until the condition holds.
+pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition().await {
+        assert!(Instant::now() < deadline, "it never came that {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    // What goes away while it is being looked at is not there.
+    for entry in fs_err::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.path().is_dir() { found.extend(files_below(&entry.path())) } else { found.push(entry.path()) }
+    }
+    found
+}
+
+pub(crate) static CLIENT: LazyLock<Client> = LazyLock::new(|| {
+    // The client insists on a provider although nothing here is encrypted.
+    rustls::crypto::ring::default_provider().install_default().unwrap();
+    Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap()
+});

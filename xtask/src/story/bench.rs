@@ -1,0 +1,90 @@
+//! What the toolkit costs. Each measurement runs in turn with a reference that does the same without the toolkit, so what
+//! this machine is and does meanwhile is in both, and their ratio is what compares between machines. A goal that is missed
+//! is marked, and is no error.
+
+mod by_hand;
+mod deployed;
+mod load;
+mod measure;
+mod scratch;
+mod table;
+mod turns;
+
+use anyhow::{Context as _, anyhow};
+use clap::ValueEnum;
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::scratch::Scratch;
+use self::table::Row;
+use super::Failure;
+use crate::config::Config;
+use crate::report::Report;
+
+/// What can be measured by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Measurement {
+    /// `--help`
+    Help,
+    /// A deploy with nothing to do
+    NoOp,
+    /// What a deploy of a changed source line takes beside the compiler
+    Change,
+    /// The first build of the toolkit, with its dependencies downloaded
+    ColdBuild,
+    /// The longest that a client waits while one release takes over from another
+    Switch,
+}
+
+/// Measures the toolkit, or only some of it, on a clone of the commit that is checked out, and prints a table. The clone
+/// and what runs in it are gone afterwards; what was compiled is kept for the next time.
+pub async fn bench(config: &Config, only: &[Measurement], report: &Report) -> Result<(), Failure> {
+    let chosen = |measurement: &Measurement| only.is_empty() || only.contains(measurement);
+    let chosen: Vec<Measurement> = Measurement::value_variants().iter().copied().filter(chosen).collect();
+    let scratch = Scratch::make(config, report).await?;
+    let measured = tokio::select! {
+        measured = measure(&chosen, &scratch, report) => measured,
+        signal = interrupted() => Err(signal?),
+    };
+    let removed = scratch.remove().await.context("remove what was measured on");
+    match (measured, removed) {
+        (Ok(rows), removed) => {
+            table::print(&rows, report);
+            Ok(removed?)
+        }
+        (Err(failure), removed) => {
+            if let Err(also) = removed {
+                report.warn(&format!("{also:#}"));
+            }
+            Err(failure)
+        }
+    }
+}
+
+async fn measure(chosen: &[Measurement], scratch: &Scratch, report: &Report) -> Result<Vec<(String, Row)>, Failure> {
+    let mut rows = Vec::new();
+    for measurement in chosen {
+        let name = measurement.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        report.note(&format!("{name}: begins"));
+        let row = match measurement {
+            Measurement::Help => measure::help(scratch).await,
+            Measurement::NoOp => measure::no_op(scratch, report).await,
+            Measurement::Change => measure::change(scratch, report).await,
+            Measurement::ColdBuild => measure::cold_build(scratch, report).await,
+            Measurement::Switch => measure::switch(scratch, report).await,
+        };
+        let row = row.with_context(|| format!("measure {name}"))?;
+        rows.push((name, row));
+    }
+    Ok(rows)
+}
+
+/// Waits for a signal that asks a program to end.
+async fn interrupted() -> Result<Failure, Failure> {
+    let listen = |kind| signal(kind).context("listen for signals");
+    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(Failure::Aborted(anyhow!("interrupted; what was measured on is removed")))
+}

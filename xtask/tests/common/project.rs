@@ -1,0 +1,254 @@
+//! A project of a test: a copy of the fixture, in a git repository of its own, on a port of its own.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::machine::{self, Process};
+use super::running::Running;
+use super::{TOOLKIT, http};
+
+/// Variables of this process that would change what the toolkit or cargo does.
+const NOT_INHERITED: [&str; 9] = [
+    "CI",
+    "GITHUB_ACTIONS",
+    "NO_COLOR",
+    "CARGO_TARGET_DIR",
+    "CARGO_BUILD_TARGET_DIR",
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "COLUMNS",
+];
+
+/// A project that can be deployed. Dropped, it is stopped, and what runs of it is killed.
+pub struct Project {
+    /// Its root.
+    pub root: PathBuf,
+    /// Where its service listens.
+    pub port: u16,
+    /// The toolkit's program.
+    pub toolkit: PathBuf,
+    _folder: TempDir,
+}
+
+/// How a command ended, and what it said.
+#[derive(Debug)]
+pub struct Ran {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Project {
+    /// The fixture, committed, in a folder of its own.
+    pub fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("xtask-test-").tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap().join("project");
+        let project = Self { root, port: free_port(), toolkit: TOOLKIT.into(), _folder: folder };
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixture"), &project.root);
+        project.edit("deploy.yaml", "port: 3999", &format!("port: {}", project.port));
+        project.git(&["init", "--quiet", "--initial-branch", "main"]);
+        project.commit("First");
+        project
+    }
+
+    /// Writes a file.
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.root.join(path);
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(path, text).unwrap();
+    }
+
+    /// Reads a file.
+    pub fn read(&self, path: &str) -> String {
+        fs_err::read_to_string(self.root.join(path)).unwrap()
+    }
+
+    /// Replaces a text of a file, which must be there.
+    pub fn edit(&self, path: &str, from: &str, to: &str) {
+        let text = self.read(path);
+        assert!(text.contains(from), "{path} has no {from:?}:\n{text}");
+        self.write(path, &text.replace(from, to));
+    }
+
+    /// Gives the gate this many seconds.
+    pub fn gate(&self, seconds: u32) {
+        self.edit("deploy.yaml", "timeout: 30", &format!("timeout: {seconds}"));
+    }
+
+    /// Commits everything, also when nothing changed: the version that a deploy of it has.
+    pub fn commit(&self, message: &str) -> String {
+        self.git(&["add", "."]);
+        self.git(&["commit", "--quiet", "--allow-empty", "--message", message]);
+        self.head()
+    }
+
+    /// A commit of a service that behaves like this: its version.
+    pub fn commit_behaviour(&self, behaviour: &str) -> String {
+        self.write("src/behaviour.txt", behaviour);
+        self.commit(behaviour)
+    }
+
+    /// The version of the commit that is checked out.
+    pub fn head(&self) -> String {
+        self.git(&["rev-parse", "HEAD"])[..12].to_owned()
+    }
+
+    /// What git says.
+    pub fn git(&self, args: &[&str]) -> String {
+        let mut command = Command::new("git");
+        let who = ["-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"];
+        command.args(who).args(args).current_dir(&self.root);
+        inherit_little(&mut command);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// A command of the toolkit, in the project's root.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.toolkit);
+        command.args(args).current_dir(&self.root).stdin(Stdio::null());
+        inherit_little(&mut command);
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, args: &[&str]) -> Ran {
+        Ran::of(&mut self.command(args))
+    }
+
+    /// Runs a command that must succeed.
+    pub fn ok(&self, args: &[&str]) -> Ran {
+        self.run(args).expect(0)
+    }
+
+    /// Starts a command with `--json`, to be watched.
+    pub fn start(&self, args: &[&str]) -> Running {
+        Running::start(self.command(args).arg("--json"))
+    }
+
+    /// The details of the results that a command answers with.
+    pub fn results(&self, args: &[&str]) -> Vec<Value> {
+        let events = self.start(args).end().expect(0).events;
+        events.into_iter().filter(|event| event["state"] == "result").map(|mut event| event["detail"].take()).collect()
+    }
+
+    /// The records, newest first.
+    pub fn records(&self) -> Vec<Value> {
+        self.results(&["history"])
+    }
+
+    /// What `status` answers.
+    pub fn status(&self) -> Value {
+        self.results(&["status"]).remove(0)
+    }
+
+    /// What the service answers with 200.
+    pub fn get(&self, path: &str) -> Option<String> {
+        let (status, body) = http::get(self.port, path).ok()?;
+        (status == 200).then_some(body)
+    }
+
+    /// The version that serves, if one does.
+    pub fn serves(&self) -> Option<String> {
+        self.get("/version")
+    }
+
+    /// A path in the environment's folder.
+    pub fn deployed(&self, path: &str) -> PathBuf {
+        self.root.join(".deploy/local").join(path)
+    }
+
+    /// Every process of this project.
+    pub fn processes(&self) -> Vec<Process> {
+        machine::processes_below(&self.root)
+    }
+
+    /// The processes of the service.
+    pub fn services(&self) -> Vec<Process> {
+        self.processes().into_iter().filter(|process| process.command.contains("bin/fixture serve")).collect()
+    }
+
+    /// The supervisor's process.
+    pub fn supervisor(&self) -> u32 {
+        let pid = self.status()["supervisor"]["supervisor"]["pid"].as_u64().unwrap();
+        pid.try_into().unwrap()
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        // It may be what a test has broken, so it need not succeed.
+        drop(self.command(&["stop"]).stdout(Stdio::null()).stderr(Stdio::null()).status());
+        for process in self.processes() {
+            machine::signal(process.pid, Signal::KILL);
+        }
+    }
+}
+
+impl Ran {
+    /// Runs a command to its end.
+    pub fn of(command: &mut Command) -> Self {
+        let output = command.output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// It ended with this code.
+    #[track_caller]
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "standard output:\n{}\nstandard error:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// It said all of this to people.
+    #[track_caller]
+    pub fn says(self, texts: &[&str]) -> Self {
+        for text in texts {
+            assert!(self.stderr.contains(text), "it does not say {text:?}:\n{}", self.stderr);
+        }
+        self
+    }
+}
+
+fn inherit_little(command: &mut Command) {
+    for name in NOT_INHERITED {
+        command.env_remove(name);
+    }
+    command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+}
+
+/// A port that nobody listens on, below those that the system gives to clients.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 10_000 + u16::try_from(std::process::id() % 200).unwrap() * 100;
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::SeqCst) % 2000;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// The fixture's files, without what was built there by hand.
+fn copy(from: &Path, to: &Path) {
+    fs_err::create_dir_all(to).unwrap();
+    for entry in fs_err::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            if entry.file_name() != "target" {
+                copy(&entry.path(), &target);
+            }
+        } else {
+            fs_err::copy(entry.path(), target).unwrap();
+        }
+    }
+}

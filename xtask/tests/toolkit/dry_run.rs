@@ -1,0 +1,97 @@
+//! `--dry-run` changes nothing: no file, no time of a file, no process.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use rustix::process::Signal;
+
+use crate::common::{Project, machine, until};
+
+type Entry = (String, SystemTime, Vec<u8>);
+
+/// Names, times and contents of everything below a folder.
+fn snapshot(folder: &Path) -> Vec<Entry> {
+    let mut all = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs_err::read_dir(&folder).unwrap() {
+            let entry = entry.unwrap();
+            let about = fs_err::symlink_metadata(entry.path()).unwrap();
+            let content = if about.is_file() { fs_err::read(entry.path()).unwrap() } else { Vec::new() };
+            if about.is_dir() {
+                folders.push(entry.path());
+            }
+            all.push((entry.path().to_str().unwrap().to_owned(), about.modified().unwrap(), content));
+        }
+    }
+    all.sort();
+    all
+}
+
+/// The names of what is not the same in both.
+fn differences(before: &[Entry], after: &[Entry]) -> Vec<String> {
+    let only = |these: &[Entry], those: &[Entry]| -> Vec<String> {
+        these.iter().filter(|entry| !those.contains(entry)).map(|(name, _, _)| name.clone()).collect()
+    };
+    [only(before, after), only(after, before)].concat()
+}
+
+/// Runs a command that must leave everything as it was.
+fn changes_nothing(project: &Project, args: &[&str], code: i32, says: &[&str]) {
+    let (before, processes) = (snapshot(&project.root), project.processes());
+    project.run(args).expect(code).says(says);
+    let after = snapshot(&project.root);
+    assert_eq!(differences(&before, &after), Vec::<String>::new(), "{args:?}");
+    assert_eq!(processes, project.processes(), "{args:?}");
+}
+
+#[test]
+fn of_what_was_never_deployed() {
+    let project = Project::new();
+    changes_nothing(
+        &project,
+        &["deploy", "--dry-run"],
+        0,
+        &["start:", "migration: 0001_notes.sql", "nothing was changed"],
+    );
+    changes_nothing(&project, &["rollback", "--dry-run"], 2, &["nothing was deployed yet"]);
+    for args in [&["status"][..], &["history"], &["lock", "status"], &["doctor"]] {
+        project.ok(args);
+        assert!(!project.root.join(".deploy").exists(), "{args:?}");
+    }
+    project.run(&["logs"]).expect(1).says(&["cargo xtask deploy"]);
+    assert!(!project.root.join(".deploy").exists());
+}
+
+#[test]
+fn of_what_serves() {
+    let project = Project::new();
+    let first = project.head();
+    project.ok(&["deploy"]);
+    let second = project.commit("Second");
+    changes_nothing(&project, &["deploy", "--dry-run"], 0, &[&format!("{first} → {second}"), "nothing was changed"]);
+    project.ok(&["deploy"]);
+    changes_nothing(&project, &["rollback", "--dry-run"], 0, &[&format!("{second} ⇢ {first}"), "nothing was changed"]);
+    changes_nothing(&project, &["rollback", "--dry-run", "--to", &first], 0, &["nothing was changed"]);
+    changes_nothing(&project, &["deploy", "--dry-run"], 0, &["nothing was changed"]);
+    project.write("src/behaviour.txt", "unready");
+    changes_nothing(&project, &["deploy", "--dry-run"], 0, &["-dirty-", "nothing was changed"]);
+}
+
+#[test]
+fn of_a_deploy_that_was_cut_short() {
+    let project = Project::new();
+    crate::lifecycle::waiting_build(&project);
+    project.commit("A build that waits");
+    let mut deploy = project.start(&["deploy"]);
+    deploy.must("build", "started");
+    until("the build waits", || project.root.join("target/waits").exists());
+    deploy.kill();
+    // The compiler, which would go on to write.
+    project.processes().iter().for_each(|process| machine::signal(process.pid, Signal::KILL));
+    until("nothing runs", || project.processes().is_empty());
+    changes_nothing(&project, &["deploy", "--dry-run"], 0, &["nothing was changed"]);
+    assert!(project.ok(&["status"]).stdout.contains("--resume"));
+    project.write("target/go", "");
+    project.ok(&["deploy", "--resume"]);
+}

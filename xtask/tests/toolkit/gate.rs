@@ -1,0 +1,73 @@
+//! A release that does not say itself that it is ready never serves, and what served before goes on.
+
+use crate::common::{Project, until};
+
+/// Deploys a version that behaves like this over one that serves.
+fn fails_over_a_good_one(behaviour: &str, says: &[&str]) {
+    let project = Project::new();
+    let good = project.head();
+    project.ok(&["deploy"]);
+    let services = project.services();
+    project.gate(1);
+    let bad = project.commit_behaviour(behaviour);
+    project.run(&["deploy"]).expect(30).says(says).says(&[&format!("{good} serves as before"), "gate failed"]);
+    assert_eq!(project.serves(), Some(good.clone()));
+    assert_eq!(project.services(), services, "only the process of before runs, and it is the same one");
+    let record = &project.records()[0];
+    assert_eq!(record["outcome"], "restored");
+    assert_eq!(record["source"]["version"], bad);
+    assert!(record["error"].as_str().unwrap().contains(says[0]), "{record}");
+    assert_eq!(project.status()["version"], good);
+    let better = project.commit_behaviour("ready");
+    project.ok(&["deploy"]).says(&[&format!("{good} → {better}")]);
+    assert_eq!(project.serves(), Some(better));
+}
+
+#[test]
+fn one_that_answers_503_is_not_let_through_and_says_why() {
+    fails_over_a_good_one("unready", &["the moon is down", "not ready within 1 s", "begins, unready"]);
+}
+
+#[test]
+fn one_that_ends_is_not_let_through_and_its_last_words_are_shown() {
+    fails_over_a_good_one("exits", &["exit code 3", "cannot reach the moon"]);
+}
+
+#[test]
+fn one_that_reports_another_version_is_not_let_through() {
+    fails_over_a_good_one("wrong-version", &["somebody-else answers instead of"]);
+}
+
+#[test]
+fn one_that_never_answers_is_not_let_through() {
+    fails_over_a_good_one("silent", &["no answer", "begins, silent"]);
+}
+
+#[test]
+fn a_first_release_that_is_not_ready_leaves_nothing_running() {
+    let project = Project::new();
+    project.gate(1);
+    project.commit_behaviour("unready");
+    project.run(&["deploy"]).expect(31).says(&["the moon is down", "no previous one"]);
+    assert_eq!(project.records()[0]["outcome"], "not-restored");
+    assert_eq!(project.services(), []);
+    assert!(!project.ok(&["status"]).stdout.contains("--resume"));
+    until("the supervisor has gone too", || project.processes().is_empty());
+    assert_eq!(project.status()["version"], serde_json::Value::Null);
+    project.run(&["rollback"]).expect(2).says(&["nothing was deployed yet"]);
+
+    let good = project.commit_behaviour("ready");
+    project.ok(&["deploy"]);
+    assert_eq!(project.serves(), Some(good));
+}
+
+#[test]
+fn a_failed_release_is_nothing_to_roll_back_to() {
+    let project = Project::new();
+    let good = project.head();
+    project.ok(&["deploy"]);
+    project.commit_behaviour("exits");
+    project.run(&["deploy"]).expect(30);
+    project.run(&["rollback"]).expect(2).says(&["only release"]);
+    assert_eq!(project.serves(), Some(good));
+}

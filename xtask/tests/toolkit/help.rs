@@ -1,0 +1,51 @@
+//! What the command line says of itself.
+
+use std::process::Command;
+
+use crate::common::{Project, TOOLKIT};
+
+/// What a command says, without a terminal: the lines are as wide as they are written.
+fn said(args: &[&str]) -> String {
+    let output = Command::new(TOOLKIT).args(args).env("COLUMNS", "100").output().unwrap();
+    assert!(output.status.success(), "{args:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_help_of_every_command_is_as_it_was() {
+    let mut all = said(&["--help"]);
+    let commands = all.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    // What a line does not hold goes on in one that is indented further.
+    let entries = commands.filter(|line| !line.starts_with("   "));
+    let names: Vec<String> = entries.filter_map(|line| Some(line.split_whitespace().next()?.to_owned())).collect();
+    assert!(names.len() >= 10, "{names:?}");
+    for name in names {
+        all.push_str(&format!("\n──── {name} ────\n{}", said(&[&name, "--help"])));
+        if name == "lock" {
+            for sub in ["status", "break"] {
+                all.push_str(&format!("\n──── lock {sub} ────\n{}", said(&[&name, sub, "--help"])));
+            }
+        }
+    }
+    insta::assert_snapshot!("help", all);
+}
+
+#[test]
+fn the_version_names_the_commit() {
+    let project = Project::new();
+    let version = project.ok(&["--version"]).stdout;
+    assert_eq!(version, format!("xtask {} ({})\n", env!("CARGO_PKG_VERSION"), project.head()));
+}
+
+#[test]
+fn completions_are_made_for_every_shell_and_bash_can_read_its_own() {
+    for shell in ["bash", "zsh", "fish"] {
+        let text = said(&["completions", shell]);
+        assert!(text.contains("rollback") && text.contains("resume"), "{shell}: {text}");
+        assert!(!text.contains("supervise"), "{shell} completes what is hidden");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("completions.bash");
+    fs_err::write(&file, said(&["completions", "bash"])).unwrap();
+    assert!(Command::new("bash").arg("-n").arg(&file).status().unwrap().success());
+}

@@ -1,0 +1,134 @@
+//! Ctrl-C and SIGTERM: what was started ends, what is held is given back, and the next command is said.
+
+use rustix::process::Signal;
+
+use crate::common::machine::{lives, signal_group};
+use crate::common::{Project, Running, until};
+
+/// Who is sent the signal.
+#[derive(Clone, Copy)]
+enum To {
+    Process,
+    Group,
+}
+
+fn send(deploy: &Running, to: To, signal: Signal) {
+    match to {
+        To::Process => deploy.signal(signal),
+        To::Group => signal_group(deploy.pid(), signal),
+    }
+}
+
+/// It has ended in order, says how to go on, and nothing of it runs.
+fn ended_in_order(project: &Project, deploy: Running, processes: usize) {
+    let ended = deploy.end().expect(1);
+    assert!(ended.stderr.contains("interrupted by"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("cargo xtask deploy local --resume"), "{}", ended.stderr);
+    until("what it started is gone", || project.processes().len() == processes);
+    assert_eq!(project.ok(&["lock", "status"]).stdout, "local is free\n");
+    let record = &project.records()[0];
+    assert_eq!(record["outcome"], "aborted", "{record:#}");
+}
+
+fn in_the_build(to: To, signal: Signal) {
+    let project = Project::new();
+    project.ok(&["deploy"]);
+    let first = project.head();
+    crate::lifecycle::waiting_build(&project);
+    let version = project.commit("A build that waits");
+    let mut deploy = project.start(&["deploy"]);
+    deploy.must("build", "started");
+    until("the build waits", || project.root.join("target/waits").exists());
+    let script: u32 = project.read("target/waits").parse().unwrap();
+    assert!(lives(script));
+    send(&deploy, to, signal);
+    ended_in_order(&project, deploy, 2);
+    assert!(!lives(script));
+    assert_eq!(project.serves(), Some(first));
+    project.write("target/go", "");
+    let resumed = project.start(&["deploy", "--resume"]).end().expect(0);
+    assert_eq!(resumed.steps("reused"), ["source"]);
+    assert_eq!(project.serves(), Some(version));
+}
+
+fn in_the_gate(to: To, signal: Signal) {
+    let project = Project::new();
+    project.ok(&["deploy"]);
+    let first = project.head();
+    let version = project.commit_behaviour("waits");
+    let mut deploy = project.start(&["deploy"]);
+    deploy.must("gate", "started");
+    assert_eq!(project.services().len(), 2);
+    send(&deploy, to, signal);
+    ended_in_order(&project, deploy, 2);
+    assert_eq!(project.serves(), Some(first));
+    fs_err::write(project.deployed("data/data/go"), "").unwrap();
+    let resumed = project.start(&["deploy", "--resume"]).end().expect(0);
+    assert_eq!(resumed.steps("reused"), ["source", "build", "publish"]);
+    assert_eq!(project.serves(), Some(version));
+}
+
+#[test]
+fn ctrl_c_at_the_build() {
+    in_the_build(To::Group, Signal::INT);
+}
+
+#[test]
+fn sigint_to_the_process_alone_at_the_build() {
+    in_the_build(To::Process, Signal::INT);
+}
+
+#[test]
+fn sigterm_at_the_build() {
+    in_the_build(To::Process, Signal::TERM);
+}
+
+#[test]
+fn ctrl_c_at_the_gate() {
+    in_the_gate(To::Group, Signal::INT);
+}
+
+#[test]
+fn sigint_to_the_process_alone_at_the_gate() {
+    in_the_gate(To::Process, Signal::INT);
+}
+
+#[test]
+fn sigterm_at_the_gate() {
+    in_the_gate(To::Process, Signal::TERM);
+}
+
+#[test]
+fn a_terminal_that_is_closed_at_the_gate() {
+    in_the_gate(To::Group, Signal::HUP);
+}
+
+#[test]
+fn a_first_deploy_that_is_interrupted_leaves_nothing_that_serves() {
+    let project = Project::new();
+    project.commit_behaviour("waits");
+    let mut deploy = project.start(&["deploy"]);
+    deploy.must("gate", "started");
+    deploy.signal(Signal::INT);
+    let ended = deploy.end().expect(1);
+    assert!(ended.stderr.contains("--resume"), "{}", ended.stderr);
+    until("nothing of it runs", || project.processes().is_empty());
+}
+
+#[test]
+fn a_rollback_that_is_interrupted_says_how_to_go_on() {
+    let project = Project::new();
+    let first = project.commit_behaviour("waits");
+    fs_err::create_dir_all(project.deployed("data/data")).unwrap();
+    fs_err::write(project.deployed("data/data/go"), "").unwrap();
+    project.ok(&["deploy"]);
+    let second = project.commit_behaviour("ready");
+    project.ok(&["deploy"]);
+    fs_err::remove_file(project.deployed("data/data/go")).unwrap();
+    let mut rollback = project.start(&["rollback"]);
+    rollback.must("gate", "started");
+    rollback.signal(Signal::INT);
+    let ended = rollback.end().expect(1);
+    assert!(ended.stderr.contains(&format!("cargo xtask rollback local --to {first}")), "{}", ended.stderr);
+    assert_eq!(project.serves(), Some(second));
+}

@@ -1,0 +1,114 @@
+//! One deploy at a time: who comes second is told, and who lost the lease stops.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::common::{Project, Running, until};
+
+/// A deploy that waits in its gate until [`go`].
+fn waiting_deploy(project: &Project) -> Running {
+    project.commit_behaviour("waits");
+    let mut deploy = project.start(&["deploy", "--message", "the big one"]);
+    deploy.must("gate", "started");
+    deploy
+}
+
+fn go(project: &Project) {
+    fs_err::write(project.deployed("data/data/go"), "").unwrap();
+}
+
+#[test]
+fn the_second_of_two_deploys_is_told_who_is_at_it_since_when_and_what_to_do() {
+    let project = Project::new();
+    let deploy = waiting_deploy(&project);
+    let pid = deploy.pid().to_string();
+    let year = Timestamp::now().strftime("since 20%y-").to_string();
+    let says = ["is locked", "the big one", &year, &pid, "cargo xtask lock break local"];
+    for args in [&["deploy"][..], &["deploy", "--resume"], &["stop"]] {
+        project.run(args).expect(20).says(&says);
+    }
+    assert!(project.ok(&["lock", "status"]).stdout.contains("the big one"));
+    assert!(project.ok(&["status"]).stdout.contains("the big one"));
+    go(&project);
+    deploy.end().expect(0);
+    assert_eq!(project.ok(&["lock", "status"]).stdout, "local is free\n");
+    assert_eq!(project.records().len(), 1);
+}
+
+#[test]
+fn of_many_deploys_at_once_one_works_and_the_others_are_told() {
+    let project = Project::new();
+    let deploys: Vec<Running> = (0..4).map(|_| project.start(&["deploy"])).collect();
+    let codes: Vec<i32> = deploys.into_iter().map(|deploy| deploy.end().code.unwrap()).collect();
+    // One that came when another was through found it all done.
+    assert!(codes.iter().all(|code| matches!(code, 0 | 20)) && codes.contains(&0), "{codes:?}");
+    assert_eq!(project.records().len(), 1);
+    assert_eq!(project.services().len(), 1);
+}
+
+#[test]
+fn a_deploy_whose_lease_is_broken_stops_before_anybody_notices_it() {
+    let project = Project::new();
+    let first = project.head();
+    project.ok(&["deploy"]);
+    let deploy = waiting_deploy(&project);
+    project.run(&["lock", "break"]).expect(21).says(&["cargo xtask lock break local --yes"]);
+    let broken = project.results(&["lock", "break", "--yes"]).remove(0);
+    assert_eq!(broken["broken"]["message"], "the big one");
+    assert_eq!(project.ok(&["lock", "break", "--yes"]).stdout, "local is free; nothing to break\n");
+    go(&project);
+    let ended = deploy.end().expect(1);
+    assert!(ended.stderr.contains("the lease is no longer held"), "{}", ended.stderr);
+    assert_eq!(project.serves(), Some(first));
+    until("the new version is gone", || project.services().len() == 1);
+    assert_eq!(project.records()[0]["outcome"], "aborted");
+    project.ok(&["deploy", "--resume"]);
+    assert_eq!(project.serves(), Some(project.head()));
+}
+
+#[test]
+fn a_deploy_that_was_overtaken_writes_no_record_over_the_newer_one() {
+    let project = Project::new();
+    let deploy = waiting_deploy(&project);
+    project.ok(&["lock", "break", "--yes"]);
+    let newer = project.commit_behaviour("ready");
+    // The overtaken one still holds the supervisor's one place beside the release that serves; then it does not.
+    go(&project);
+    let ended = deploy.end().expect(1);
+    assert!(ended.stderr.contains("the lease is no longer held"), "{}", ended.stderr);
+    project.ok(&["deploy"]);
+    assert_eq!(project.serves(), Some(newer));
+    assert_eq!(project.records()[0]["outcome"], "live");
+}
+
+/// The lease of somebody on another machine, last renewed so long ago.
+fn elsewhere(project: &Project, seconds: i64) {
+    let renewed = Timestamp::now() - SignedDuration::from_secs(seconds);
+    let process = json!({ "machine": "another machine", "pid": 1, "started": 1 });
+    let holder = json!({ "who": "somebody@elsewhere", "message": "deploy of theirs", "version": "0.1.0",
+        "process": process, "since": renewed, "renewed": renewed });
+    let lease = json!({ "token": 41, "holder": holder });
+    fs_err::create_dir_all(project.deployed("")).unwrap();
+    fs_err::write(project.deployed("lease.json"), lease.to_string()).unwrap();
+}
+
+#[test]
+fn a_lease_of_another_machine_holds_until_its_time_is_up() {
+    let project = Project::new();
+    elsewhere(&project, 30);
+    project.run(&["deploy"]).expect(20).says(&["somebody@elsewhere", "deploy of theirs"]);
+    assert!(project.ok(&["lock", "status"]).stdout.contains("somebody@elsewhere"));
+    elsewhere(&project, 61);
+    assert!(project.ok(&["lock", "status"]).stdout.contains("is free"));
+    project.ok(&["deploy"]).says(&["took the lease over from somebody@elsewhere"]);
+    assert_eq!(project.records()[0]["token"], 42);
+}
+
+#[test]
+fn a_lease_that_cannot_be_read_is_an_error_that_names_it() {
+    let project = Project::new();
+    elsewhere(&project, 0);
+    fs_err::write(project.deployed("lease.json"), "{").unwrap();
+    project.run(&["deploy"]).expect(1).says(&["lease.json"]);
+    assert_eq!(project.results(&["history"]), Vec::<Value>::new());
+}

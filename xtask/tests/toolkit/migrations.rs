@@ -1,0 +1,71 @@
+//! Migrations: what is irreversible is not gone back over, and what was released does not change.
+
+use crate::common::Project;
+
+#[test]
+fn a_rollback_over_an_irreversible_migration_is_refused_and_names_it() {
+    let project = Project::new();
+    let first = project.head();
+    project.ok(&["deploy"]);
+    project.write("migrations/0002_drop.sql", "-- irreversible\nDROP TABLE notes;\n");
+    let second = project.commit("Drop");
+    project.ok(&["deploy", "--dry-run"]).says(&["migration: 0002_drop.sql, irreversible"]);
+    project.ok(&["deploy"]).says(&["migration 0002_drop.sql, irreversible"]);
+    let third = project.commit("Third");
+    project.ok(&["deploy"]);
+    project.ok(&["rollback"]);
+    assert_eq!(project.serves(), Some(second.clone()));
+    let records = project.records();
+    for args in [&["rollback"][..], &["rollback", "--to", &first], &["rollback", "--dry-run"]] {
+        project.run(args).expect(21).says(&["0002_drop.sql", &first, "cargo xtask deploy"]);
+    }
+    assert_eq!(project.serves(), Some(second));
+    assert_eq!(project.records(), records);
+    // Forward it goes.
+    project.ok(&["rollback", "--to", &third]);
+    assert_eq!(project.serves(), Some(third));
+}
+
+#[test]
+fn a_migration_that_changed_after_its_release_is_refused() {
+    let project = Project::new();
+    let first = project.head();
+    project.ok(&["deploy"]);
+    project.write("migrations/0001_notes.sql", "CREATE TABLE notes (id bigint, text text);\n");
+    project.commit("Changed");
+    project.run(&["deploy"]).expect(21).says(&["0001_notes.sql is not as it was", &first, "a new migration"]);
+    assert_eq!(project.serves(), Some(first));
+    assert_eq!(project.records()[0]["outcome"], "failed");
+    project.git(&["revert", "--no-edit", "HEAD"]);
+    project.write("migrations/0002_text.sql", "ALTER TABLE notes ADD COLUMN text text;\n");
+    let version = project.commit("Added");
+    project.ok(&["deploy"]);
+    assert_eq!(project.serves(), Some(version));
+}
+
+#[test]
+fn a_deploy_of_an_older_commit_does_not_cross_an_irreversible_migration_either() {
+    let project = Project::new();
+    let first = project.head();
+    project.ok(&["deploy"]);
+    project.write("migrations/0002_text.sql", "ALTER TABLE notes ADD COLUMN text text;\n");
+    let second = project.commit("Add");
+    project.ok(&["deploy"]);
+    project.write("migrations/0003_drop.sql", "  -- Irreversible\nDROP TABLE notes;\n");
+    let third = project.commit("Drop");
+    project.ok(&["deploy"]);
+    project.git(&["checkout", "--quiet", &second]);
+    project.run(&["deploy"]).expect(21).says(&["0003_drop.sql of", "cannot be undone", &second]);
+    assert_eq!(project.serves(), Some(third));
+    project.git(&["checkout", "--quiet", "main"]);
+    project.ok(&["deploy"]).says(&["unchanged"]);
+
+    // One that can be undone is no hindrance.
+    let other = Project::new();
+    other.write("migrations/0002_text.sql", "ALTER TABLE notes ADD COLUMN text text;\n");
+    other.commit("Add");
+    other.ok(&["deploy"]);
+    other.git(&["checkout", "--quiet", "HEAD~1"]);
+    other.ok(&["deploy"]).says(&["migration 0002_text.sql is not in this version"]);
+    assert_ne!(other.head(), first);
+}

@@ -1,0 +1,111 @@
+//! What can be known to go wrong is said at once and all together, before anything changes.
+
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use crate::common::{Project, machine, skipped};
+
+#[test]
+fn a_port_that_somebody_else_has_is_named_with_its_holder() {
+    let project = Project::new();
+    let listener = TcpListener::bind(("127.0.0.1", project.port)).unwrap();
+    let holder = format!("(process {})", std::process::id());
+    let taken = format!("port {} is taken by", project.port);
+    project.run(&["deploy"]).expect(1).says(&["1 problem", &taken, &holder, "deploy.yaml"]);
+    assert!(!project.root.join(".deploy").exists() && !project.root.join("target").exists());
+    project.run(&["doctor"]).expect(1);
+    drop(listener);
+    project.ok(&["deploy"]);
+}
+
+#[test]
+fn two_problems_are_both_listed_and_nothing_is_changed() {
+    let project = Project::new();
+    let _listener = TcpListener::bind(("127.0.0.1", project.port)).unwrap();
+    project.write(".gitignore", "/target/\n");
+    project.write("migrations/first.sql", "");
+    let says =
+        ["3 problems", "is taken by", "git does not ignore .deploy/", "echo /.deploy/ >> .gitignore", "first.sql"];
+    project.run(&["deploy"]).expect(1).says(&says);
+    project.run(&["deploy", "--dry-run"]).expect(1).says(&says);
+    assert!(!project.root.join(".deploy").exists());
+}
+
+#[test]
+fn a_port_that_was_ours_is_moved_by_deploy_yaml() {
+    let project = Project::new();
+    project.ok(&["deploy"]);
+    let moved = crate::common::project::free_port();
+    project.edit("deploy.yaml", &format!("port: {}", project.port), &format!("port: {moved}"));
+    let version = project.commit("Another port");
+    project.ok(&["deploy"]).says(&[&format!("http://localhost:{moved}")]);
+    assert_eq!(crate::common::http::get(moved, "/version").unwrap(), (200, version));
+    assert!(crate::common::http::get(project.port, "/version").is_err());
+}
+
+#[test]
+fn a_deploy_folder_that_is_a_file_is_told() {
+    let project = Project::new();
+    project.write(".deploy", "");
+    project.run(&["deploy"]).expect(1).says(&["1 problem", "folder:", ".deploy is no folder", "→ mv "]);
+    assert_eq!(project.read(".deploy"), "");
+}
+
+#[test]
+fn a_project_without_a_commit_says_what_to_type() {
+    let project = Project::new();
+    fs_err::remove_dir_all(project.root.join(".git")).unwrap();
+    project.run(&["deploy"]).expect(1).says(&["git init"]);
+}
+
+#[test]
+fn a_required_setting_that_nobody_sets_is_named_with_where_to_put_it() {
+    let project = Project::new();
+    let token = "\"name\": \"API_TOKEN\",\n      \"help\": \"A secret that the operator sets\",\n      \"kind\": \"text\",\n      \"values\": [],\n      \"default\": null,\n      \"required\": ";
+    project.edit("settings.json", &format!("{token}false"), &format!("{token}true"));
+    project.run(&["deploy"]).expect(1).says(&[
+        "API_TOKEN is required and nobody sets it",
+        "put API_TOKEN=… into",
+        ".env.local",
+    ]);
+    crate::lifecycle::set_own(&project, "API_TOKEN=long-enough-to-mask\n");
+    project.ok(&["deploy"]);
+}
+
+/// The project as an ordinary user's, who may read it and the toolkit.
+fn as_ordinary_user(project: &mut Project) {
+    let copy = project.root.parent().unwrap().join("xtask");
+    fs_err::copy(&project.toolkit, &copy).unwrap();
+    project.toolkit = copy;
+    fs_err::set_permissions(project.root.parent().unwrap(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let status = std::process::Command::new("chown").arg("-R").arg("65534:65534").arg(&project.root).status();
+    assert!(status.unwrap().success());
+}
+
+#[test]
+fn a_folder_that_may_not_be_written_is_told_with_the_command_to_type() {
+    let mut project = Project::new();
+    if !machine::is_root() {
+        fs_err::set_permissions(&project.root, std::fs::Permissions::from_mode(0o555)).unwrap();
+        project.run(&["deploy"]).expect(1).says(&["folder:", "→", "chown"]);
+        return fs_err::set_permissions(&project.root, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    if !Path::new("/usr/bin/setpriv").exists() {
+        return skipped("a_folder_that_may_not_be_written_is_told_with_the_command_to_type", "there is no setpriv");
+    }
+    as_ordinary_user(&mut project);
+    fs_err::create_dir(project.root.join(".deploy")).unwrap();
+    let as_nobody = |args: &[&str]| {
+        let plain = project.command(args);
+        let mut command = std::process::Command::new("setpriv");
+        command
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+            .arg(plain.get_program())
+            .args(plain.get_args());
+        command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir(&project.root);
+        crate::common::Ran::of(command.env("HOME", &project.root))
+    };
+    as_nobody(&["deploy"]).expect(1).says(&["folder:", ".deploy", "→", "chown"]);
+    assert_eq!(fs_err::read_dir(project.root.join(".deploy")).unwrap().count(), 0);
+}

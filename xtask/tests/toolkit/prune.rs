@@ -1,0 +1,64 @@
+//! Releases are kept to go back to, and not for ever.
+
+use std::collections::BTreeSet;
+
+use crate::common::Project;
+
+/// The versions whose folders are there.
+fn kept(project: &Project) -> BTreeSet<String> {
+    let entries = fs_err::read_dir(project.deployed("releases")).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn as_many_releases_are_kept_as_deploy_yaml_says() {
+    let project = Project::new();
+    project.edit("deploy.yaml", "target: local", "target: local\n    keep_releases: 3");
+    let mut versions = Vec::new();
+    for number in 0..5 {
+        versions.push(project.commit(&number.to_string()));
+        project.ok(&["deploy"]);
+    }
+    assert_eq!(kept(&project), versions[2..].iter().cloned().collect());
+    project.run(&["rollback", "--to", &versions[0]]).expect(1).says(&[
+        &versions[0],
+        "no longer kept",
+        "deploy its commit",
+    ]);
+    assert_eq!(project.serves().as_ref(), versions.last());
+    project.ok(&["rollback"]);
+    project.ok(&["rollback"]);
+    assert_eq!(project.serves().as_ref(), Some(&versions[2]));
+    assert_eq!(kept(&project), versions[2..].iter().cloned().collect());
+    project.run(&["rollback"]).expect(1).says(&[&versions[1], "no longer kept"]);
+    assert_eq!(project.serves().as_ref(), Some(&versions[2]));
+    // Its commit can be deployed again, as it says.
+    project.git(&["checkout", "--quiet", &versions[0]]);
+    project.ok(&["deploy"]);
+    assert_eq!(project.serves().as_ref(), Some(&versions[0]));
+    assert_eq!(project.records().len(), 8);
+}
+
+#[test]
+fn one_release_is_enough_and_leaves_nothing_to_go_back_to() {
+    let project = Project::new();
+    project.edit("deploy.yaml", "target: local", "target: local\n    keep_releases: 1");
+    project.commit("One is kept");
+    project.ok(&["deploy"]);
+    let second = project.commit("Second");
+    let said = project.ok(&["deploy"]).stderr;
+    assert_eq!(kept(&project), [second].into());
+    assert!(!said.contains("undo"), "there is nothing to go back to:\n{said}");
+}
+
+#[test]
+fn what_a_killed_publish_left_is_cleared_up() {
+    let project = Project::new();
+    project.ok(&["deploy"]);
+    fs_err::create_dir(project.deployed("releases/.publish-x")).unwrap();
+    fs_err::write(project.deployed("releases/.publish-x/half"), "").unwrap();
+    let first = project.head();
+    let second = project.commit("Second");
+    project.ok(&["deploy"]);
+    assert_eq!(kept(&project), [first, second].into());
+}

@@ -1,0 +1,76 @@
+//! What crashes comes back, and status tells the truth about it.
+
+use rustix::process::Signal;
+
+use crate::common::{Project, machine, until, until_some};
+
+#[test]
+fn a_service_that_is_killed_comes_back_and_status_counts_it() {
+    let project = Project::new();
+    let version = project.head();
+    project.ok(&["deploy"]);
+    let pid: u32 = project.get("/pid").unwrap().parse().unwrap();
+    machine::signal(pid, Signal::KILL);
+    until("another process answers", || project.get("/pid").is_some_and(|now| now != pid.to_string()));
+    let status = project.status();
+    assert_eq!((&status["version"], &status["ready"]), (&version.into(), &true.into()));
+    let instance = &status["supervisor"]["instances"][0];
+    assert_eq!((&instance["restarts"], &instance["last_exit"]["signal"]), (&1.into(), &9.into()), "{instance:#}");
+    assert!(project.ok(&["status"]).stdout.contains("restarted 1 times"));
+}
+
+#[test]
+fn a_service_that_crashes_leaves_its_last_words_in_the_log() {
+    let project = Project::new();
+    project.ok(&["deploy"]);
+    drop(project.get("/crash"));
+    // Clients wait in the queue meanwhile, so the next question is answered.
+    assert_eq!(project.serves(), Some(project.head()));
+    until("it is in the log", || project.ok(&["logs"]).stdout.contains("crashes, as it was asked to"));
+    let exit = &project.status()["supervisor"]["instances"][0]["last_exit"];
+    assert_eq!(exit["code"], 7);
+}
+
+#[test]
+fn without_its_supervisor_nothing_serves_and_a_deploy_brings_it_back() {
+    let project = Project::new();
+    let version = project.head();
+    project.ok(&["deploy"]);
+    machine::signal(project.supervisor(), Signal::KILL);
+    until("the service has ended with it", || project.processes().is_empty());
+    let status = project.ok(&["status"]).stdout;
+    assert!(status.contains("nothing; type: cargo xtask deploy local"), "{status}");
+    assert_eq!(project.status()["ready"], false);
+    project.ok(&["deploy"]);
+    assert_eq!(project.serves(), Some(version));
+    assert_eq!(project.services().len(), 1);
+}
+
+#[test]
+fn a_deploy_during_a_crash_takes_over_all_the_same() {
+    let project = Project::new();
+    project.ok(&["deploy"]);
+    let version = project.commit("Second");
+    machine::signal(project.get("/pid").unwrap().parse().unwrap(), Signal::KILL);
+    project.ok(&["deploy"]);
+    assert_eq!(project.serves(), Some(version));
+    until("the old one is not started again", || project.services().len() == 1);
+}
+
+#[test]
+fn the_logs_are_followed_over_a_deploy() {
+    let project = Project::new();
+    project.ok(&["deploy"]);
+    let mut logs = project.command(&["logs", "--follow"]);
+    let mut logs = logs.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let stdout = std::io::BufReader::new(logs.stdout.take().unwrap());
+    let version = project.commit("Second");
+    project.ok(&["deploy"]);
+    let mut lines = std::io::BufRead::lines(stdout);
+    let begins = until_some("the new version is in it", || {
+        Some(lines.next().unwrap().unwrap()).filter(|line| line.starts_with(&version))
+    });
+    assert_eq!(begins, format!("{version} begins, ready"));
+    machine::signal(logs.id(), Signal::INT);
+    logs.wait().unwrap();
+}

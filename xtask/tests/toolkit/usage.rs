@@ -1,0 +1,71 @@
+//! Wrong usage and wrong configuration: exit code 2, and where it is wrong.
+
+use crate::common::{Project, Ran, TOOLKIT};
+
+#[test]
+fn a_mistake_in_deploy_yaml_is_named_by_file_line_column_and_key() {
+    let cases = [
+        ("port: 3999", "prot: 3999", "deploy.yaml:13:5: environments.local.prot: unknown key", "did you mean `port`"),
+        ("target: local", "target: moon", "deploy.yaml:12:13: environments.local.target:", "local"),
+        ("timeout: 30", "timeout: soon", "deploy.yaml:14:22: environments.local.gate.timeout:", "seconds"),
+        ("  readiness: /ready\n", "", "service", "readiness"),
+        ("project: fixture", "project: [", "deploy.yaml:", "not YAML"),
+    ];
+    for (from, to, place, says) in cases {
+        let project = Project::new();
+        let port = format!("port: {}", project.port);
+        project.edit("deploy.yaml", &port, "port: 3999");
+        project.edit("deploy.yaml", from, to);
+        for args in [&["deploy"][..], &["status"], &["deploy", "--dry-run"]] {
+            let ran = project.run(args).expect(2).says(&[place, says]);
+            assert_eq!(ran.stdout, "");
+        }
+        assert!(!project.root.join(".deploy").exists());
+    }
+}
+
+#[test]
+fn an_unknown_environment_is_told_with_those_there_are() {
+    let project = Project::new();
+    for args in [
+        &["deploy", "locla"][..],
+        &["rollback", "locla"],
+        &["status", "locla"],
+        &["stop", "locla"],
+        &["lock", "break", "locla"],
+    ] {
+        project.run(args).expect(2).says(&["there is no environment `locla`", "did you mean `local`"]);
+    }
+}
+
+#[test]
+fn a_setting_that_the_service_does_not_know_is_told_with_its_place() {
+    let project = Project::new();
+    project.edit("deploy.yaml", "target: local", "target: local\n    settings: { GREETINGS: hi }");
+    project.run(&["deploy"]).expect(1).says(&["deploy.yaml:13:17", "did you mean `GREETING`"]);
+}
+
+#[test]
+fn a_folder_without_a_deploy_yaml_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    for args in [&["deploy"][..], &["status"], &["render", "--check"]] {
+        let mut command = std::process::Command::new(TOOLKIT);
+        Ran::of(command.args(args).current_dir(&folder)).expect(2).says(&["there is no deploy.yaml", "error: "]);
+    }
+}
+
+#[test]
+fn wrong_arguments_are_told() {
+    let project = Project::new();
+    for args in [&["depoly"][..], &["deploy", "--resume", "--dry-run"], &["history", "-n", "many"], &["lock"], &[]] {
+        project.run(args).expect(2);
+    }
+    project.run(&["depoly"]).says(&["deploy"]);
+}
+
+#[test]
+fn settings_json_that_cannot_be_read_is_a_problem_of_preflight() {
+    let project = Project::new();
+    project.edit("settings.json", "\"kind\": \"port\"", "\"kind\": \"harbour\"");
+    project.run(&["deploy"]).expect(1).says(&["settings.json:", "harbour"]);
+}
