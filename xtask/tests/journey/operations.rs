@@ -147,7 +147,7 @@ pub fn killed_database(site: &Site) {
 /// Everything that only looks.
 pub fn look_around(site: &Site) {
     let version = site.checkout.version();
-    site.xtask("status local").expect(0).says(&["serves", &version, "ready", "running"]);
+    site.xtask("status local").expect(0).says(&["serves", &version, "ready", "serving, process"]);
     site.xtask("history local").expect(0).says(&["serves", "live", &version]);
     site.xtask("logs local -n 200").expect(0).says(&["listening", &version]);
     site.xtask("deploy --dry-run").expect(0).says(&["serves already", "nothing was changed"]);
