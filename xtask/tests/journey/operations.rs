@@ -68,7 +68,7 @@ pub fn broken_versions(site: &Site, visitor: &Visitor, thumbnail: &str) {
     site.checkout.edit(
         SERVE,
         "start_logging(&settings);",
-        "start_logging(&settings);\n    anyhow::bail!(\"no moon tonight\");",
+        "start_logging(&settings);\n    anyhow::ensure!(std::process::id() == 0, \"no moon tonight\");",
     );
     site.checkout.configure(short_gate);
     site.checkout.commit("Does not start");
