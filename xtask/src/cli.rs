@@ -254,8 +254,10 @@ mod tests {
     fn every_command_that_is_shown_can_be_typed() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let documents = ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"];
-        let mut texts: Vec<String> = documents.iter().map(|name| fs_err::read_to_string(root.join(name)).unwrap()).collect();
-        texts.extend(Cli::command().get_subcommands().filter_map(|command| Some(command.get_after_help()?.to_string())));
+        let mut texts: Vec<String> =
+            documents.iter().map(|name| fs_err::read_to_string(root.join(name)).unwrap()).collect();
+        texts
+            .extend(Cli::command().get_subcommands().filter_map(|command| Some(command.get_after_help()?.to_string())));
         let mut seen = 0;
         for line in texts.iter().flat_map(|text| text.lines()) {
             let Some(at) = line.trim_start().strip_prefix("cargo xtask ") else { continue };

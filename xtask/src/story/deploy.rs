@@ -6,6 +6,7 @@ use super::gate::gate;
 use super::preflight::preflight;
 use super::run::Run;
 use super::{Env, Failure};
+use crate::config::Service;
 use crate::memory::ledger::{self, Kind, Outcome, Record};
 use crate::place::{Ground, Plan};
 use crate::release::{Artifact, Published, Release, Source, Web};
@@ -51,13 +52,9 @@ async fn steps(env: &Env<'_>, run: &Run<'_>) -> Result<Deployed, Failure> {
     if let Some(release) = unchanged(env, run, &source, &ground).await? {
         return Ok(Deployed::Unchanged(release));
     }
-    let artifact = run
-        .step(
-            Step::Build,
-            &(&source, &env.config.service.package, &env.config.service.binary, &env.config.service.web),
-            async |step| build(env, &source, step).await,
-        )
-        .await?;
+    let Service { package, binary, web, .. } = &env.config.service;
+    let what = (&source, package, binary, web);
+    let artifact = run.step(Step::Build, &what, async |step| build(env, &source, step).await).await?;
     let published = run.step(Step::Publish, &artifact, async |_| env.place.publish(&artifact)).await?;
     let plan = run.live_step(Step::Plan, async |_| Ok(env.place.plan(&published, &ground, run.live()))).await?;
     run.note(|record| planned(record, &published, &ground, &plan));

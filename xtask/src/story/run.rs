@@ -31,14 +31,15 @@ impl<'a> Run<'a> {
     /// Takes the lease and opens the journal: the one that was left behind when `resume`, otherwise a new one.
     pub fn begin(env: &'a Env<'a>, kind: Kind, message: String, resume: bool) -> Result<Self, Failure> {
         let lease = Self::lease(env, message)?;
-        Self::open(env, kind, resume, &lease).map(|(journal, record, live)| Self {
-            env,
-            lease,
-            journal: RefCell::new(journal),
-            record: RefCell::new(record),
-            live,
-            superfluous: Cell::new(false),
-        })
+        let (journal, record, live) = match Self::open(env, kind, resume, &lease) {
+            Ok(opened) => opened,
+            Err(failure) => {
+                lease.release().context("give the lease back")?;
+                return Err(failure);
+            }
+        };
+        let (journal, record) = (RefCell::new(journal), RefCell::new(record));
+        Ok(Self { env, lease, journal, record, live, superfluous: Cell::new(false) })
     }
 
     /// Takes the lease alone, for what is over in a moment and leaves no record.
