@@ -125,8 +125,8 @@ impl<'a> Local<'a> {
     }
 
     /// What would change.
-    pub fn plan(&self, published: &Published, ground: &Ground, live: Option<&Record>) -> Plan {
-        Plan::compare(published, ground, live)
+    pub fn plan(&self, published: &Published, ground: &Ground, lives: &[Record]) -> Plan {
+        Plan::compare(published, ground, lives)
     }
 
     /// What a deploy would do, told without doing any of it.
