@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, anyhow, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::ExposeSecret as _;
+use tokio::sync::OnceCell;
 
 use super::{Ground, Live, Plan, Switched};
 use crate::config::{self, Config, Environment, SuppliedBy, Target};
@@ -21,6 +22,7 @@ use crate::secrets::Secrets;
 use crate::supervisor::client::{Connection, connect};
 use crate::supervisor::{self, InstanceSpec, LaunchError, Role, Status, launch};
 use crate::tool::port;
+use crate::tool::postgres::Installation;
 
 /// How long the deploy waits for the old version's last requests; it goes on draining without being watched.
 const WATCHED_DRAIN: Duration = Duration::from_secs(3);
@@ -32,6 +34,8 @@ pub struct Local<'a> {
     pub(super) target: &'a config::Local,
     /// `.deploy/<name>`.
     pub(super) folder: Utf8PathBuf,
+    /// Looked for once: finding out asks each program for its version.
+    postgres: OnceCell<Option<Installation>>,
 }
 
 /// A release that runs beside the one that serves, on a socket of its own. Dropped before the switch, it ends.
@@ -72,7 +76,7 @@ impl<'a> Local<'a> {
     /// The place of this environment.
     pub fn new(config: &'a Config, environment: &'a Environment, folder: Utf8PathBuf) -> Self {
         let Target::Local(target) = &environment.target;
-        Self { config, environment, target, folder }
+        Self { config, environment, target, folder, postgres: OnceCell::new() }
     }
 
     /// How long a release may take to become ready.

@@ -55,12 +55,7 @@ impl<'a> Run<'a> {
         Ok(lease)
     }
 
-    fn open(
-        env: &Env<'_>,
-        kind: Kind,
-        resume: bool,
-        lease: &Lease,
-    ) -> Result<(Journal, Record, Vec<Record>), Failure> {
+    fn open(env: &Env<'_>, kind: Kind, resume: bool, lease: &Lease) -> Result<(Journal, Record, Vec<Record>), Failure> {
         let records = ledger::read_all(&env.store)?;
         let is_live = |record: &&Record| record.outcome == Outcome::Live;
         let lives: Vec<Record> = records.iter().filter(is_live).cloned().collect();
