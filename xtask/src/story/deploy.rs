@@ -4,6 +4,7 @@ use anyhow::{Result, anyhow};
 
 use super::gate::gate;
 use super::preflight::preflight;
+use super::rollback::crossed;
 use super::run::Run;
 use super::{Env, Failure};
 use crate::config::Service;
@@ -79,7 +80,7 @@ pub async fn take_over(
             run.note(|record| record.end(Outcome::Live, None));
             Ok(release)
         }
-        Err(Failure::Failed(error)) => Err(restore(env, run, ground, error).await),
+        Err(Failure::Failed(error)) => Err(restore(env, run, published, ground, error).await),
         Err(other) => Err(other),
     }
 }
@@ -220,7 +221,13 @@ fn guard(plan: &Plan) -> Result<(), Failure> {
 }
 
 /// The previous release serves: as it did all along, or brought up again.
-async fn restore(env: &Env<'_>, run: &Run<'_>, ground: &Ground, error: anyhow::Error) -> Failure {
+async fn restore(
+    env: &Env<'_>,
+    run: &Run<'_>,
+    published: &Published,
+    ground: &Ground,
+    error: anyhow::Error,
+) -> Failure {
     let text = format!("{error:#}");
     let Some(previous) = run.live() else {
         run.note(|record| record.end(Outcome::NotRestored, Some(text)));
@@ -235,6 +242,14 @@ async fn restore(env: &Env<'_>, run: &Run<'_>, ground: &Ground, error: anyhow::E
     };
     match restored {
         Ok(()) => {
+            // The service migrates when it starts, so an unhealthy release may have done it all the same.
+            let crossed = crossed(&published.migrations, previous);
+            if !crossed.is_empty() {
+                env.report.warn(&format!(
+                    "{} cannot be undone and may have been applied; {version} does not know it: go forward soon",
+                    crossed.join(", ")
+                ));
+            }
             run.note(|record| record.end(Outcome::Restored, Some(text)));
             Failure::Restored(error.context(format!("the release is not healthy; {version} serves as before")))
         }

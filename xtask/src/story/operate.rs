@@ -36,6 +36,9 @@ pub async fn status(env: &Env<'_>) -> Result<(), Failure> {
             let ready = matches!(answer, Answer::Ready(readiness) if readiness.version == live.version);
             let health = if ready { paint.green("ready") } else { paint.red(&answer.describe()) };
             row("serves", &format!("{}   {}   {health}", live.version, live.address));
+            if !ready {
+                row("mend", &format!("cargo xtask deploy {}     (starts again what is down)", env.name));
+            }
         }
         _ => row("serves", &format!("nothing; type: cargo xtask deploy {}", env.name)),
     }
@@ -134,6 +137,10 @@ pub async fn logs(env: &Env<'_>, lines: usize, follow: bool) -> Result<(), Failu
 /// Stops the service and its database.
 pub async fn stop(env: &Env<'_>) -> Result<(), Failure> {
     let lease = Run::lease(env, format!("stop {}", env.name))?; // Locked → 20
+    // A browser that keeps its connection is waited for, too: ten silent seconds would look like a hang.
+    if matches!(env.place.status().await, Ok(Some(_))) {
+        env.report.note("stopping: what is under way is finished first, which can take seconds");
+    }
     let stopped = env.place.stop().await;
     lease.release()?;
     let stopped = stopped?;

@@ -7,7 +7,7 @@ use super::run::Run;
 use super::{Env, Failure};
 use crate::memory::ledger::{self, Kind, Outcome, Record};
 use crate::place::Plan;
-use crate::release::Release;
+use crate::release::{Migration, Release};
 use crate::report::Step;
 
 /// Brings the release before the one that serves back, or the newest one whose version begins with `to`.
@@ -59,15 +59,16 @@ fn before<'r>(lives: &[&'r Record], live: &Record) -> Option<&'r Record> {
     lives[..deployed].iter().rev().find(earlier).copied()
 }
 
+/// Those of these migrations that cannot be undone and that the code of this record does not know.
+pub fn crossed<'m>(migrations: &'m [Migration], older: &Record) -> Vec<&'m str> {
+    let known = |name: &str| older.migrations.iter().any(|migration| migration.name == name);
+    let crossed = migrations.iter().filter(|migration| migration.irreversible && !known(&migration.name));
+    crossed.map(|migration| migration.name.as_str()).collect()
+}
+
 /// Older code must not run on a schema that it cannot know.
 fn refuse_to_cross(live: &Record, target: &Record) -> Result<(), Failure> {
-    let known = |name: &str| target.migrations.iter().any(|migration| migration.name == name);
-    let crossed: Vec<&str> = live
-        .migrations
-        .iter()
-        .filter(|migration| migration.irreversible && !known(&migration.name))
-        .map(|migration| migration.name.as_str())
-        .collect();
+    let crossed = crossed(&live.migrations, target);
     if crossed.is_empty() {
         return Ok(());
     }
@@ -83,7 +84,7 @@ fn refuse_to_cross(live: &Record, target: &Record) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::release::{Migration, Source};
+    use crate::release::Source;
 
     fn record(id: &str, kind: Kind, version: &str, outcome: Outcome) -> Record {
         let mut record = Record::begin(id.to_owned(), kind, "local", 1);

@@ -51,12 +51,8 @@ pub fn deploy_under_load(site: &Site, visitor: &Visitor, thumbnail: &str) {
 pub fn broken_versions(site: &Site, visitor: &Visitor, thumbnail: &str) {
     let good = site.checkout.version();
     let load = Load::begin(site, &visitor.token, thumbnail);
-    let gate = |local: &mut serde_yaml::Value| {
-        local["gate"] = serde_yaml::from_str("{ timeout: 3 }").unwrap();
-    };
-
     site.checkout.edit(HEALTH, "let ready = ", "let ready = false && ");
-    site.checkout.configure(gate);
+    site.checkout.configure(short_gate);
     site.checkout.commit("Never ready");
     let said = site.xtask("deploy").expect(30);
     said.says(&[
@@ -74,7 +70,7 @@ pub fn broken_versions(site: &Site, visitor: &Visitor, thumbnail: &str) {
         "start_logging(&settings);",
         "start_logging(&settings);\n    anyhow::bail!(\"no moon tonight\");",
     );
-    site.checkout.configure(gate);
+    site.checkout.configure(short_gate);
     site.checkout.commit("Does not start");
     let said = site.xtask("deploy").expect(30);
     said.says(&["its process ended", "the end of its log", "no moon tonight", &good, "serves as before"]);
@@ -88,7 +84,7 @@ pub fn broken_versions(site: &Site, visitor: &Visitor, thumbnail: &str) {
     site.xtask("history").expect(0).says(&["restored", "it was not ready within 3 s", "serves"]);
 }
 
-/// A migration that old code can live with, and one that it cannot.
+/// A migration that old code can live with, and one that it cannot, which comes with a version that is not ready.
 pub fn migrations(site: &Site) {
     let before = site.checkout.version();
     let added = site.checkout.add_migration("journey_adds", "CREATE TABLE journey (id integer PRIMARY KEY);\n");
@@ -100,7 +96,12 @@ pub fn migrations(site: &Site) {
     site.deploy();
 
     let last = site.checkout.add_migration("journey_drops", "-- irreversible\nDROP TABLE journey;\n");
-    site.checkout.commit("A migration with no way back");
+    site.checkout.edit(HEALTH, "let ready = ", "let ready = false && ");
+    site.checkout.configure(short_gate);
+    site.checkout.commit("A migration with no way back, and a mistake");
+    site.xtask("deploy").expect(30).says(&[&last, "may have been applied", "go forward soon"]);
+    site.checkout.edit(HEALTH, "let ready = false && ", "let ready = ");
+    site.checkout.commit("The mistake mended");
     site.deploy().says(&[&format!("migration {last}, irreversible")]);
     site.xtask("rollback").expect(21).says(&[&last, "cannot be undone"]);
     assert_eq!(site.status()["version"], site.checkout.version().as_str());
@@ -137,7 +138,7 @@ pub fn killed_database(site: &Site) {
     assert_eq!(said["status"], "unready");
     let checks = said["checks"].as_array().unwrap();
     assert!(checks.iter().any(|check| check["name"] == "database" && check["status"] != "ok"), "{said}");
-    site.xtask("status").expect(0).says(&["unready; database:"]);
+    site.xtask("status").expect(0).says(&["unready; database:", "cargo xtask deploy local"]);
 
     site.deploy();
     assert_eq!(readiness().expect(200).json()["status"], "ready");
@@ -147,13 +148,18 @@ pub fn killed_database(site: &Site) {
 /// Everything that only looks.
 pub fn look_around(site: &Site) {
     let version = site.checkout.version();
-    site.xtask("status local").expect(0).says(&["serves", &version, "ready", "running"]);
+    site.xtask("status local").expect(0).says(&["serves", &version, "ready", "serving, process"]);
     site.xtask("history local").expect(0).says(&["serves", "live", &version]);
     site.xtask("logs local -n 200").expect(0).says(&["listening", &version]);
     site.xtask("deploy --dry-run").expect(0).says(&["serves already", "nothing was changed"]);
     site.xtask("lock status").expect(0);
     site.xtask("doctor").expect(0);
     readme::commands_exist(site);
+}
+
+/// What is not ready after three seconds will not be.
+fn short_gate(local: &mut serde_yaml::Value) {
+    local["gate"] = serde_yaml::from_str("{ timeout: 3 }").unwrap();
 }
 
 /// A change of a line of the service, committed.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, geteuid, kill_process_group};
 
-use crate::workshop::{Workshop, said};
+use crate::workshop::{Workshop, nobody};
 
 /// The longest command is the first deploy, which compiles everything.
 const PATIENCE: Duration = Duration::from_secs(30 * 60);
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(30 * 60);
 pub struct Person {
     /// The user and group to become; none when this process is that user already.
     pub user: Option<(u32, u32)>,
-    environment: Vec<(String, std::ffi::OsString)>,
+    environment: Vec<(&'static str, std::ffi::OsString)>,
 }
 
 /// What a command said and how it ended.
@@ -34,11 +34,11 @@ pub struct Said {
 impl Person {
     /// Root, if this process is.
     pub fn root() -> Result<Self, String> {
-        if geteuid().is_root() {
-            Ok(Self { user: None, environment: Vec::new() })
-        } else {
-            Err("takes root".to_owned())
+        if !geteuid().is_root() {
+            return Err("takes root".to_owned());
         }
+        let cargo = Workshop::of_this_run().home().join(".cargo").into_os_string();
+        Ok(Self { user: None, environment: vec![("CARGO_HOME", cargo)] })
     }
 
     /// An ordinary user: this process's, or `nobody` when that is root.
@@ -46,17 +46,15 @@ impl Person {
         if !geteuid().is_root() {
             return Ok(Self { user: None, environment: Vec::new() });
         }
-        let number = |flag| said(Command::new("id").args([flag, "nobody"])).parse::<u32>().unwrap();
-        let user = (number("-u"), number("-g"));
-        let home = Workshop::of_this_run().home_of(user);
+        let home = Workshop::of_this_run().home();
         let path = format!("{}:/usr/local/bin:/usr/bin:/bin", home.join("toolchain/bin").display());
         let environment = vec![
-            ("HOME".to_owned(), home.clone().into_os_string()),
-            ("CARGO_HOME".to_owned(), home.join(".cargo").into_os_string()),
-            ("USER".to_owned(), "nobody".into()),
-            ("PATH".to_owned(), path.into()),
+            ("CARGO_HOME", home.join(".cargo").into_os_string()),
+            ("HOME", home.into_os_string()),
+            ("USER", "nobody".into()),
+            ("PATH", path.into()),
         ];
-        Ok(Self { user: Some(user), environment })
+        Ok(Self { user: Some(nobody()), environment })
     }
 
     /// A program as this person would start it in this folder: nothing of the test's own cargo is in its environment.

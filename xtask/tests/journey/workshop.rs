@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, OnceLock};
+use std::sync::OnceLock;
 
 use fs_err::os::unix::fs::chown;
 
@@ -31,7 +31,6 @@ const OPENED: &str =
 /// The shared folder and what is in it.
 pub struct Workshop {
     pub folder: PathBuf,
-    home: Mutex<Option<PathBuf>>,
     _janitor: Child,
 }
 
@@ -49,26 +48,41 @@ impl Workshop {
             // Ctrl-C at a terminal is for the test alone.
             std::os::unix::process::CommandExt::process_group(&mut janitor, 0);
             let janitor = janitor.stdout(Stdio::null()).spawn().unwrap();
-            Self { folder, home: Mutex::default(), _janitor: janitor }
+            Self { folder, _janitor: janitor }
         })
     }
 
-    /// Where scenarios after the first build: the first one's target folder, moved here. Whoever works on this test sets
-    /// `JOURNEY_TARGET` to a folder, so that the next run begins with the build of the last.
+    /// Where scenarios after the first build: the first one's target folder, moved here.
     pub fn target(&self) -> PathBuf {
-        std::env::var_os("JOURNEY_TARGET").map_or_else(|| self.folder.join("target"), PathBuf::from)
+        self.kept("target")
     }
 
-    /// A home with a toolchain that this user can run, which under root's home it cannot.
-    pub fn home_of(&self, user: (u32, u32)) -> PathBuf {
-        let mut home = self.home.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        home.get_or_insert_with(|| make_home(&self.folder.join("home"), user)).clone()
+    /// A home with a toolchain that `nobody` can run, which under root's home it cannot. Root takes its registry too:
+    /// cargo builds anew what lies at another path.
+    pub fn home(&self) -> PathBuf {
+        static HOME: OnceLock<PathBuf> = OnceLock::new();
+        HOME.get_or_init(|| make_home(&self.kept("home"))).clone()
     }
+
+    /// Whoever works on this test sets `JOURNEY_KEEP` to a folder, so that the next run begins with the build of the last.
+    fn kept(&self, name: &str) -> PathBuf {
+        std::env::var_os("JOURNEY_KEEP").map_or_else(|| self.folder.clone(), PathBuf::from).join(name)
+    }
+}
+
+/// The user and the group of `nobody`.
+pub fn nobody() -> (u32, u32) {
+    let number = |flag| said(Command::new("id").args([flag, "nobody"])).parse().unwrap();
+    (number("-u"), number("-g"))
 }
 
 /// The toolchain in `toolchain`, cargo's registry in `.cargo`. Both are hard links where they can be: no byte of them
 /// changes, and the folders above stay closed.
-fn make_home(home: &Path, user: (u32, u32)) -> PathBuf {
+fn make_home(home: &Path) -> PathBuf {
+    if home.exists() {
+        return home.to_owned();
+    }
+    let user = nobody();
     fs_err::create_dir_all(home.join(".cargo/registry")).unwrap();
     let sysroot = said(Command::new("rustc").args(["--print", "sysroot"]));
     link_or_copy(Path::new(&sysroot), &home.join("toolchain"));
