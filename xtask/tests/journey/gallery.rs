@@ -88,9 +88,7 @@ impl Visitor {
 
     /// Looks at a picture: in the list, small, and as it was uploaded.
     pub fn look_at(&mut self, media: &Value, picture: &Picture) {
-        let list = self.client.get("/api/media?limit=100").unwrap().expect(200).json();
-        assert!(list["items"].as_array().unwrap().iter().any(|item| item["id"] == media["id"]), "{list}");
-
+        assert!(self.lists(media), "the list lacks {media}");
         let thumbnail = self.client.get(media["thumbnail_url"].as_str().unwrap()).unwrap().expect(200);
         assert_eq!(thumbnail.header("content-type"), Some("image/webp"));
         let small = image::load_from_memory_with_format(&thumbnail.body, ImageFormat::WebP).unwrap();
@@ -102,6 +100,19 @@ impl Visitor {
 
         let original = self.client.get(media["file_url"].as_str().unwrap()).unwrap().expect(200);
         assert!(original.body == picture.bytes, "the original came back as {} other bytes", original.body.len());
+    }
+
+    /// Whether the list has it, on whichever page.
+    fn lists(&mut self, media: &Value) -> bool {
+        let mut path = "/api/media?limit=100".to_owned();
+        loop {
+            let page = self.client.get(&path).unwrap().expect(200).json();
+            if page["items"].as_array().unwrap().iter().any(|item| item["id"] == media["id"]) {
+                return true;
+            }
+            let Some(next) = page["next"].as_str() else { return false };
+            path = format!("/api/media?limit=100&before={next}");
+        }
     }
 
     /// Deletes a picture, of which nothing is left.
