@@ -9,7 +9,7 @@ use anyhow::Context as _;
 
 use crate::hash::sha256;
 use crate::memory::ledger::Record;
-use crate::release::Summary;
+use crate::release::{Published, Summary};
 use crate::remote::service::{Answer, Readiness, Service};
 use crate::secrets::Secrets;
 
@@ -59,10 +59,10 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Compares what is to serve with the record of what does.
-    pub fn compare(published: &crate::release::Published, ground: &Ground, live: Option<&Record>) -> Self {
+    /// Compares what is to serve with what was live before, oldest first: the last of these serves.
+    pub fn compare(published: &Published, ground: &Ground, lives: &[Record]) -> Self {
         let mut plan = Self { lines: Vec::new(), refusals: Vec::new() };
-        let Some(live) = live else {
+        let Some(live) = lives.last() else {
             plan.lines.push(format!("first release: {}", published.source.version));
             return plan;
         };
@@ -70,17 +70,22 @@ impl Plan {
         if live.digest.as_deref() == Some(&published.digest) {
             plan.lines.push("the same program".to_owned());
         }
-        let known = |name: &str| live.migrations.iter().find(|migration| migration.name == name);
+        // Also of a release that was rolled back since: its migrations ran.
+        let released = |name: &str| {
+            lives.iter().rev().find_map(|record| {
+                let migration = record.migrations.iter().find(|migration| migration.name == name)?;
+                Some((record.version(), migration))
+            })
+        };
         for migration in &published.migrations {
-            match known(&migration.name) {
+            match released(&migration.name) {
                 None if migration.irreversible => {
                     plan.lines.push(format!("migration {}, irreversible", migration.name))
                 }
                 None => plan.lines.push(format!("migration {}", migration.name)),
-                Some(released) if released.sha256 != migration.sha256 => plan.refusals.push(format!(
-                    "migration {} is not as it was when {} was released with it; put the change into a new migration",
+                Some((version, released)) if released.sha256 != migration.sha256 => plan.refusals.push(format!(
+                    "migration {} is not as it was when {version} was released with it; put the change into a new migration",
                     migration.name,
-                    live.version()
                 )),
                 Some(_) => {}
             }

@@ -192,15 +192,8 @@ fn ttl() -> SignedDuration {
 
 #[cfg(test)]
 mod tests {
-    use camino::Utf8PathBuf;
-
     use super::*;
-
-    fn store() -> (tempfile::TempDir, Store) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::Folder(Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap());
-        (folder, store)
-    }
+    use crate::memory::store::scratch;
 
     fn elsewhere(renewed: Timestamp) -> Holder {
         let mut holder = Holder::this_process("deploy abc".to_owned());
@@ -211,7 +204,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_second_holder_is_told_who_has_it() {
-        let (_folder, store) = store();
+        let (_folder, store) = scratch();
         let (lease, _) = Lease::take(&store, Holder::this_process("deploy abc".to_owned())).unwrap();
         let Err(TakeError::Held(holder)) = Lease::take(&store, Holder::this_process("deploy def".to_owned())) else {
             panic!("the lease was had twice");
@@ -225,7 +218,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_holder_elsewhere_is_gone_only_when_its_time_is_up() {
-        let (_folder, store) = store();
+        let (_folder, store) = scratch();
         let now = Timestamp::now();
         write(&store, &Object { token: 7, holder: Some(elsewhere(now)) }, None).unwrap();
         assert!(matches!(Lease::take(&store, elsewhere(now)), Err(TakeError::Held(_))));
@@ -239,7 +232,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_broken_lease_is_noticed_and_not_given_back() {
-        let (_folder, store) = store();
+        let (_folder, store) = scratch();
         let (lease, _) = Lease::take(&store, Holder::this_process("one".to_owned())).unwrap();
         assert_eq!(break_lease(&store).unwrap().unwrap().message, "one");
         assert!(lease.verify().is_err());

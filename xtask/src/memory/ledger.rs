@@ -190,19 +190,12 @@ pub fn read_all(store: &Store) -> Result<Vec<Record>> {
 
 #[cfg(test)]
 mod tests {
-    use camino::Utf8PathBuf;
-
     use super::*;
-
-    fn store() -> (tempfile::TempDir, Store) {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::Folder(Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap());
-        (folder, store)
-    }
+    use crate::memory::store::scratch;
 
     #[test]
     fn a_record_is_read_back_and_never_replaced() {
-        let (_folder, store) = store();
+        let (_folder, store) = scratch();
         let mut record = Record::begin(new_id().unwrap(), Kind::Deploy, "local", 1);
         record.outcome = Outcome::Restored;
         append(&store, &record).unwrap();
@@ -214,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_holder_that_was_taken_over_from_cannot_write() {
-        let (_folder, store) = store();
+        let (_folder, store) = scratch();
         append(&store, &Record::begin("2".to_owned(), Kind::Deploy, "local", 5)).unwrap();
         let late = append(&store, &Record::begin("3".to_owned(), Kind::Deploy, "local", 4));
         assert!(late.unwrap_err().to_string().contains("void"));
@@ -222,7 +215,7 @@ mod tests {
 
     #[test]
     fn records_are_in_the_order_of_their_holders_also_within_a_second() {
-        let (_folder, store) = store();
+        let (_folder, store) = scratch();
         for (id, token) in [("b", 1), ("c", 2), ("a", 3)] {
             append(&store, &Record::begin(id.to_owned(), Kind::Deploy, "local", token)).unwrap();
         }
@@ -232,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_damaged_record_is_named() {
-        let (_folder, store) = store();
+        let (_folder, store) = scratch();
         store.put("records/x.json", b"{", None).unwrap();
         assert!(format!("{:#}", read_all(&store).unwrap_err()).contains("records/x.json"));
     }

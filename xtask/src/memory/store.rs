@@ -91,14 +91,21 @@ fn etag(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
+/// An empty store that ends with the folder it is given with.
+#[cfg(test)]
+pub fn scratch() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let path = Utf8PathBuf::from_path_buf(folder.path().to_owned()).expect("its path is UTF-8");
+    (folder, Store::Folder(path))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn of_many_writers_on_the_same_state_one_wins() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::Folder(Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap());
+        let (_folder, store) = scratch();
         let wins = |expected: Option<&str>| {
             std::thread::scope(|scope| {
                 let writers: Vec<_> = (0..8)

@@ -1,6 +1,7 @@
 //! The local place: a supervised process on this machine, a private PostgreSQL, files on disk, all below
 //! `.deploy/<environment>/`.
 
+mod applied;
 mod checks;
 mod ground;
 mod releases;
@@ -8,19 +9,23 @@ mod releases;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use secrecy::ExposeSecret as _;
+use tokio::sync::OnceCell;
 
+pub use self::applied::Applied;
+use self::applied::said;
 use super::{Ground, Live, Plan, Switched};
 use crate::config::{self, Config, Environment, SuppliedBy, Target};
 use crate::memory::ledger::{Outcome, Record};
-use crate::release::{Artifact, Migration, Published, Source, Summary};
+use crate::release::{Artifact, Migration, Published, Source};
 use crate::remote::service::{Answer, Service};
 use crate::report::{Ongoing, Report};
 use crate::secrets::Secrets;
 use crate::supervisor::client::{Connection, connect};
 use crate::supervisor::{self, InstanceSpec, LaunchError, Role, Status, launch};
 use crate::tool::port;
+use crate::tool::postgres::Installation;
 
 /// How long the deploy waits for the old version's last requests; it goes on draining without being watched.
 const WATCHED_DRAIN: Duration = Duration::from_secs(3);
@@ -32,47 +37,15 @@ pub struct Local<'a> {
     pub(super) target: &'a config::Local,
     /// `.deploy/<name>`.
     pub(super) folder: Utf8PathBuf,
-}
-
-/// A release that runs beside the one that serves, on a socket of its own. Dropped before the switch, it ends.
-pub struct Applied {
-    /// Where it is asked for its readiness.
-    pub service: Service,
-    connection: Connection,
-    version: String,
-    process: u32,
-}
-
-impl Summary for Applied {
-    fn summary(&self) -> String {
-        format!("process {}, not public yet", self.process)
-    }
-}
-
-impl Applied {
-    /// Resolves when its process ends by itself, with why and the tail of its log.
-    pub async fn exited(&mut self) -> String {
-        match self.connection.exited().await {
-            Ok(exit) => format!("its process ended: {}\n{}", exit.ended, said(&exit.tail)),
-            Err(error) => format!("{error:#}"),
-        }
-    }
-
-    /// Ends it, and tells what it said last.
-    pub async fn give_up(&mut self) -> String {
-        match self.connection.discard().await {
-            Ok(Some(exit)) => said(&exit.tail),
-            Ok(None) => said(&[]),
-            Err(error) => format!("{error:#}"),
-        }
-    }
+    /// Looked for once: finding out asks each program for its version.
+    postgres: OnceCell<Option<Installation>>,
 }
 
 impl<'a> Local<'a> {
     /// The place of this environment.
     pub fn new(config: &'a Config, environment: &'a Environment, folder: Utf8PathBuf) -> Self {
         let Target::Local(target) = &environment.target;
-        Self { config, environment, target, folder }
+        Self { config, environment, target, folder, postgres: OnceCell::new() }
     }
 
     /// How long a release may take to become ready.
@@ -125,8 +98,8 @@ impl<'a> Local<'a> {
     }
 
     /// What would change.
-    pub fn plan(&self, published: &Published, ground: &Ground, live: Option<&Record>) -> Plan {
-        Plan::compare(published, ground, live)
+    pub fn plan(&self, published: &Published, ground: &Ground, lives: &[Record]) -> Plan {
+        Plan::compare(published, ground, lives)
     }
 
     /// What a deploy would do, told without doing any of it.
@@ -341,27 +314,5 @@ impl<'a> Local<'a> {
             secrets: secrets.collect(),
             stop_timeout: InstanceSpec::STOP_TIMEOUT,
         })
-    }
-}
-
-/// The last lines of a file that may be large.
-pub fn tail(path: &Utf8Path, lines: usize) -> Result<Vec<String>> {
-    use std::io::{Read as _, Seek as _, SeekFrom};
-    const ENOUGH_PER_LINE: u64 = 4096;
-    let mut file = fs_err::File::open(path)?;
-    let length = file.metadata()?.len();
-    let wanted = (lines as u64).saturating_mul(ENOUGH_PER_LINE).min(length);
-    file.seek(SeekFrom::Start(length - wanted))?;
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let all: Vec<&str> = text.lines().collect();
-    Ok(all[all.len().saturating_sub(lines)..].iter().map(|line| (*line).to_owned()).collect())
-}
-
-fn said(lines: &[String]) -> String {
-    match lines {
-        [] => "it wrote nothing to its log".to_owned(),
-        lines => format!("the end of its log:\n  {}", lines.join("\n  ")),
     }
 }

@@ -57,7 +57,7 @@ async fn steps(env: &Env<'_>, run: &Run<'_>) -> Result<Deployed, Failure> {
     let what = (&source, package, binary, web);
     let artifact = run.step(Step::Build, &what, async |step| build(env, &source, step).await).await?;
     let published = run.step(Step::Publish, &artifact, async |_| env.place.publish(&artifact)).await?;
-    let plan = run.live_step(Step::Plan, async |_| Ok(env.place.plan(&published, &ground, run.live()))).await?;
+    let plan = run.live_step(Step::Plan, async |_| Ok(env.place.plan(&published, &ground, run.lives()))).await?;
     run.note(|record| planned(record, &published, &ground, &plan));
     guard(&plan)?; // Refused → 21
     take_over(env, run, &published, &ground).await.map(Deployed::Live)

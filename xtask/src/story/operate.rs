@@ -13,7 +13,6 @@ use super::{Env, Failure};
 use crate::memory::journal::{Found, Journal};
 use crate::memory::lease;
 use crate::memory::ledger::{self, Kind, Outcome, Record};
-use crate::place::local::tail;
 use crate::remote::service::Answer;
 use crate::report::{Audience, seconds};
 
@@ -203,4 +202,19 @@ fn history_line(record: &Record, serves: bool) -> String {
     let about = if why.is_empty() { subject } else { why };
     let when = record.ended.strftime("%Y-%m-%d %H:%M:%SZ");
     format!("{when}  {:<32} {outcome:<12} {:>9}  {about}", format!("{}{kind}", record.version()), seconds(took))
+}
+
+/// The last lines of a file that may be large.
+fn tail(path: &Utf8Path, lines: usize) -> Result<Vec<String>> {
+    use std::io::{Read as _, Seek as _, SeekFrom};
+    const ENOUGH_PER_LINE: u64 = 4096;
+    let mut file = fs_err::File::open(path)?;
+    let length = file.metadata()?.len();
+    let wanted = (lines as u64).saturating_mul(ENOUGH_PER_LINE).min(length);
+    file.seek(SeekFrom::Start(length - wanted))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let all: Vec<&str> = text.lines().collect();
+    Ok(all[all.len().saturating_sub(lines)..].iter().map(|line| (*line).to_owned()).collect())
 }

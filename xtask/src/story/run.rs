@@ -23,7 +23,7 @@ pub struct Run<'a> {
     lease: Lease,
     journal: RefCell<Journal>,
     record: RefCell<Record>,
-    live: Option<Record>,
+    lives: Vec<Record>,
     superfluous: Cell<bool>,
 }
 
@@ -31,7 +31,7 @@ impl<'a> Run<'a> {
     /// Takes the lease and opens the journal: the one that was left behind when `resume`, otherwise a new one.
     pub fn begin(env: &'a Env<'a>, kind: Kind, message: String, resume: bool) -> Result<Self, Failure> {
         let lease = Self::lease(env, message)?;
-        let (journal, record, live) = match Self::open(env, kind, resume, &lease) {
+        let (journal, record, lives) = match Self::open(env, kind, resume, &lease) {
             Ok(opened) => opened,
             Err(failure) => {
                 lease.release().context("give the lease back")?;
@@ -39,7 +39,7 @@ impl<'a> Run<'a> {
             }
         };
         let (journal, record) = (RefCell::new(journal), RefCell::new(record));
-        Ok(Self { env, lease, journal, record, live, superfluous: Cell::new(false) })
+        Ok(Self { env, lease, journal, record, lives, superfluous: Cell::new(false) })
     }
 
     /// Takes the lease alone, for what is over in a moment and leaves no record.
@@ -55,19 +55,15 @@ impl<'a> Run<'a> {
         Ok(lease)
     }
 
-    fn open(
-        env: &Env<'_>,
-        kind: Kind,
-        resume: bool,
-        lease: &Lease,
-    ) -> Result<(Journal, Record, Option<Record>), Failure> {
+    fn open(env: &Env<'_>, kind: Kind, resume: bool, lease: &Lease) -> Result<(Journal, Record, Vec<Record>), Failure> {
         let records = ledger::read_all(&env.store)?;
-        let live = records.iter().rfind(|record| record.outcome == Outcome::Live).cloned();
+        let is_live = |record: &&Record| record.outcome == Outcome::Live;
+        let lives: Vec<Record> = records.iter().filter(is_live).cloned().collect();
         let path = env.folder.join("journal.jsonl");
         let has_record = |id: &str| records.iter().any(|record| record.id == id);
         let begin = |id: String| -> Result<_> {
             let journal = Journal::begin(path.clone(), env.name, kind, &id)?;
-            Ok((journal, Record::begin(id, kind, env.name, lease.token()), live.clone()))
+            Ok((journal, Record::begin(id, kind, env.name, lease.token()), lives.clone()))
         };
         match Journal::find(&path, env.name)? {
             Found::Unfinished(mut journal) if resume && journal.kind() == kind => {
@@ -78,7 +74,7 @@ impl<'a> Run<'a> {
                 let done = if steps.is_empty() { "nothing".to_owned() } else { steps.join(", ") };
                 env.report.note(&format!("going on; finished before: {done}"));
                 let record = Record::begin(journal.deploy().to_owned(), kind, env.name, lease.token());
-                Ok((journal, record, live.clone()))
+                Ok((journal, record, lives.clone()))
             }
             Found::Unusable(why) if resume => {
                 env.report.warn(&format!("the journal of the earlier run cannot be used: {why}; beginning anew"));
@@ -107,7 +103,12 @@ impl<'a> Run<'a> {
 
     /// The record of the release that served when the run began.
     pub fn live(&self) -> Option<&Record> {
-        self.live.as_ref()
+        self.lives.last()
+    }
+
+    /// The records of all that was ever live, oldest first.
+    pub fn lives(&self) -> &[Record] {
+        &self.lives
     }
 
     /// Looks whether the lease is still this run's: asked right before what others would notice.
@@ -148,7 +149,7 @@ impl<'a> Run<'a> {
             }
             Err(error) => {
                 ongoing.fail("failed");
-                Err(error.context(format!("{step} failed")).into())
+                Err(error.context(format!("{step} failed; once that is mended: {}", self.go_on())).into())
             }
         }
     }
@@ -173,7 +174,7 @@ impl<'a> Run<'a> {
             }
             Err(error) => {
                 ongoing.fail("failed");
-                Err(error.context(format!("{step} failed")))
+                Err(error.context(format!("{step} failed; once that is mended: {}", self.go_on())))
             }
         }
     }
@@ -220,7 +221,7 @@ impl<'a> Run<'a> {
             return self.journal.borrow().end();
         }
         let mut record = self.record.borrow_mut();
-        record.previous = self.live.as_ref().map(|live| live.id.clone());
+        record.previous = self.live().map(|live| live.id.clone());
         record.ended = Timestamp::now();
         record.steps = self.env.report.finished().into_iter().map(timing).collect();
         match ended {

@@ -172,7 +172,7 @@ impl Cmd {
             command.env_remove(name);
         }
         command.args(&self.args).envs(self.env.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stdout(output).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(output).stderr(Stdio::piped()).process_group(0);
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
         }

@@ -45,11 +45,15 @@ pub async fn current_user() -> User {
 /// The user of this name, if there is one.
 pub async fn find_user(name: &str) -> Result<Option<User>> {
     // `id` asks whatever directory the machine uses; the passwd file alone does not know everybody.
-    let number = async |flag: &str| Cmd::new("id").args([flag, name]).capture().await;
-    let Ok(uid) = number("-u").await else { return Ok(None) };
-    let gid = number("-g").await?;
-    let parse = |number: &str| number.parse().with_context(|| format!("`id {name}` says {number:?}"));
-    Ok(Some(User { name: name.to_owned(), uid: parse(&uid)?, gid: parse(&gid)? }))
+    let Ok(said) = Cmd::new("id").arg(name).capture().await else { return Ok(None) };
+    // `uid=101(postgres) gid=104(postgres) groups=…`
+    let number = |label: &str| {
+        let rest = said.split_whitespace().find_map(|word| word.strip_prefix(label))?;
+        rest.split('(').next()?.parse().ok()
+    };
+    let unclear = || format!("`id {name}` says {said:?}");
+    let (uid, gid) = (number("uid=").with_context(unclear)?, number("gid=").with_context(unclear)?);
+    Ok(Some(User { name: name.to_owned(), uid, gid }))
 }
 
 /// The name of a user, or the number where it has none.

@@ -20,6 +20,6 @@ mod throwaway;
 mod turn;
 
 pub use embedded::EMBEDDED_VERSION;
-pub use installation::{Choice, locate, locate_or_fetch};
+pub use installation::{Choice, Installation, locate, locate_or_fetch};
 pub use server::{Server, Wanted};
 pub use throwaway::Throwaway;

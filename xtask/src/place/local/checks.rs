@@ -155,7 +155,7 @@ impl Local<'_> {
         if !needs.unwrap_or(true) {
             return Check::good("database", "none to be provided");
         }
-        match postgres::locate(self.choice()).await {
+        match self.located_postgres().await {
             Ok(Some(installation)) => Check::good("database", installation.to_string()),
             Ok(None) if self.choice() == postgres::Choice::Found => Check::bad(
                 "database",

@@ -11,7 +11,7 @@ use crate::config::{Postgres, Setting, SettingsTable, SuppliedBy};
 use crate::place::{Ground, inputs};
 use crate::report::{Ongoing, Report};
 use crate::secrets::{self, Secrets};
-use crate::tool::postgres::{self, Choice, Server, Wanted};
+use crate::tool::postgres::{self, Choice, Installation, Server, Wanted};
 
 /// The password of the private PostgreSQL, among the generated secrets.
 const POSTGRES_PASSWORD: &str = "POSTGRES_PASSWORD";
@@ -154,7 +154,10 @@ impl Local<'_> {
     }
 
     async fn start_postgres(&self, password: &SecretString, step: &Ongoing) -> Result<Server> {
-        let installation = postgres::locate_or_fetch(self.choice(), |line| step.progress(line)).await?;
+        let installation = match self.located_postgres().await? {
+            Some(installation) => installation.clone(),
+            None => postgres::locate_or_fetch(self.choice(), |line| step.progress(line)).await?,
+        };
         step.progress("starting PostgreSQL");
         let folder = self.postgres_folder();
         let server = Server::ensure(&installation, self.wanted(&folder, password)).await?;
@@ -166,8 +169,14 @@ impl Local<'_> {
     pub(super) async fn find_postgres(&self) -> Result<Option<Server>> {
         let generated = Secrets::read_file(&self.secrets_file())?;
         let Some(password) = generated.get(POSTGRES_PASSWORD) else { return Ok(None) };
-        let Some(installation) = postgres::locate(self.choice()).await? else { return Ok(None) };
-        Server::find(&installation, self.wanted(&self.postgres_folder(), password)).await
+        let Some(installation) = self.located_postgres().await? else { return Ok(None) };
+        Server::find(installation, self.wanted(&self.postgres_folder(), password)).await
+    }
+
+    /// PostgreSQL's programs that are on this machine already.
+    pub(super) async fn located_postgres(&self) -> Result<Option<&Installation>> {
+        let located = self.postgres.get_or_try_init(|| postgres::locate(self.choice())).await?;
+        Ok(located.as_ref())
     }
 
     fn wanted<'w>(&'w self, folder: &'w Utf8Path, password: &'w SecretString) -> Wanted<'w> {

@@ -72,7 +72,7 @@ impl std::fmt::Display for Installation {
 pub async fn locate(choice: Choice) -> Result<Option<Installation>> {
     let user = place::default_user().await?;
     let found = match choice {
-        Choice::Auto | Choice::Found => found(user.as_ref()).await.into_iter().next(),
+        Choice::Auto | Choice::Found => found(user.as_ref(), |_| true).await,
         Choice::Embedded => None,
     };
     match choice {
@@ -96,7 +96,7 @@ pub async fn locate_or_fetch(choice: Choice, on_line: impl FnMut(&str)) -> Resul
 /// The programs of just this major version, wherever they are: data folders take no other. The embedded ones are fetched
 /// if they are it.
 pub(super) async fn of_major(major: u32, user: Option<&User>) -> Result<Option<Installation>> {
-    if let Some(found) = found(user).await.into_iter().find(|installation| installation.major == major) {
+    if let Some(found) = found(user, |installation| installation.major == major).await {
         return Ok(Some(found));
     }
     if embedded::major() != Some(major) {
@@ -108,9 +108,9 @@ pub(super) async fn of_major(major: u32, user: Option<&User>) -> Result<Option<I
     }
 }
 
-/// Every version on this machine that this user can run: the `PATH`'s first, then the newest of where packages put
-/// them, off the `PATH`: Debian's, Fedora's and Homebrew's.
-async fn found(user: Option<&User>) -> Vec<Installation> {
+/// The first version on this machine that fits and that this user can run: the `PATH`'s, then the newest of where packages
+/// put them, off the `PATH`: Debian's, Fedora's and Homebrew's.
+async fn found(user: Option<&User>, fits: impl Fn(&Installation) -> bool) -> Option<Installation> {
     let mut packaged = Vec::new();
     for (parent, prefix, programs) in [
         ("/usr/lib/postgresql", "", "bin"),
@@ -123,15 +123,19 @@ async fn found(user: Option<&User>) -> Vec<Installation> {
     }
     packaged.sort_by_key(|(major, _)| std::cmp::Reverse(*major));
 
-    let mut installations: Vec<Installation> = Vec::new();
+    // Links on the `PATH` lead to the packages' folders; asking each program once is enough.
+    let mut seen = Vec::new();
     for folder in platform::path_folders().into_iter().chain(packaged.into_iter().map(|(_, folder)| folder)) {
-        if let Some(installation) = Installation::look(&folder, false, user).await
-            && !installations.contains(&installation)
-        {
-            installations.push(installation);
+        let Ok(program) = folder.join("postgres").canonicalize_utf8() else { continue };
+        if seen.contains(&program) {
+            continue;
+        }
+        seen.push(program);
+        if let Some(installation) = Installation::look(&folder, false, user).await.filter(&fits) {
+            return Some(installation);
         }
     }
-    installations
+    None
 }
 
 /// The folders in `parent` whose names are `prefix` and a number.

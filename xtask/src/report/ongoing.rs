@@ -1,0 +1,124 @@
+//! A step under way: its moving line on a terminal, its signs of life elsewhere, its end.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::style::seconds;
+use super::{Audience, Report, State, Step};
+
+/// On plain output a long step says that it lives this often.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
+
+/// A step under way. Ends by [`Ongoing::finish`], [`Ongoing::reuse`] or [`Ongoing::fail`]; one that is dropped
+/// was interrupted, and says so.
+pub struct Ongoing {
+    report: Report,
+    step: Step,
+    bar: ProgressBar,
+    started: Instant,
+    last_said: Mutex<Instant>,
+    open: bool,
+}
+
+impl Ongoing {
+    pub(super) fn begin(report: &Report, step: Step) -> Self {
+        report.event(Some(step), State::Started, json!({}));
+        let mut bar = ProgressBar::hidden();
+        if report.0.audience == Audience::Terminal {
+            bar = report.0.bars.add(bar);
+            let style = ProgressStyle::with_template("  {spinner} {prefix:<11} {wide_msg} {elapsed:>8}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner());
+            bar.set_style(style.tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ "));
+            bar.set_prefix(step.to_string());
+            bar.enable_steady_tick(Duration::from_millis(100));
+        }
+        if report.0.audience == Audience::GitHub {
+            report.say(&format!("::group::{step}"));
+        }
+        let now = Instant::now();
+        Self { report: report.clone(), step, bar, started: now, last_said: Mutex::new(now), open: true }
+    }
+
+    /// What the step does right now.
+    pub fn progress(&self, text: &str) {
+        let text = self.report.0.redactor.redact(text);
+        self.bar.set_message(text.clone().into_owned());
+        let mut last = self.last_said.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let every = match self.report.0.audience {
+            Audience::Events => Duration::from_secs(1),
+            _ => SIGN_OF_LIFE,
+        };
+        if last.elapsed() < every {
+            return;
+        }
+        *last = Instant::now();
+        drop(last);
+        self.report.event(Some(self.step), State::Progress, json!({ "text": text, "seconds": self.elapsed() }));
+        if self.report.0.audience != Audience::Terminal {
+            self.report.say(&self.line("…", &text));
+        }
+    }
+
+    /// A line of what a program says while it works: shown on GitHub, inside the step's group.
+    pub fn output(&self, line: &str) {
+        if self.report.0.audience == Audience::GitHub {
+            self.report.say(line);
+        }
+    }
+
+    /// The step is done.
+    pub fn finish(mut self, text: &str) {
+        self.end(State::Finished, self.report.0.paint.green("✓"), text);
+    }
+
+    /// An earlier run had done the step, and its result still holds.
+    pub fn reuse(mut self, text: &str) {
+        self.end(State::Reused, self.report.0.paint.green("↺"), text);
+    }
+
+    /// The step failed; the error itself is said once, at the end.
+    pub fn fail(mut self, text: &str) {
+        self.end(State::Failed, self.report.0.paint.red("✗"), text);
+    }
+
+    fn end(&mut self, state: State, mark: String, text: &str) {
+        self.open = false;
+        self.bar.finish_and_clear();
+        self.report.0.bars.remove(&self.bar);
+        if matches!(state, State::Finished | State::Reused) {
+            let mut finished = self.report.0.finished.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            finished.push((self.step, self.started.elapsed(), state == State::Reused));
+        }
+        if self.report.0.audience == Audience::GitHub {
+            self.report.say("::endgroup::");
+        }
+        self.report.say(&self.line(&mark, text));
+        self.report.event(Some(self.step), state, json!({ "text": text, "seconds": self.elapsed() }));
+    }
+
+    fn line(&self, mark: &str, text: &str) -> String {
+        let mut lines = text.lines();
+        let first = lines.next().unwrap_or_default();
+        let time = seconds(self.started.elapsed());
+        let mut line = format!("  {mark} {:<11} {first:<47} {time:>9}", self.step.to_string());
+        for more in lines {
+            line.push_str(&format!("\n    {:<11} {more}", ""));
+        }
+        line
+    }
+
+    fn elapsed(&self) -> f64 {
+        (self.started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0
+    }
+}
+
+impl Drop for Ongoing {
+    fn drop(&mut self) {
+        if self.open {
+            self.end(State::Failed, self.report.0.paint.red("✗"), "interrupted");
+        }
+    }
+}
