@@ -11,7 +11,8 @@ use crate::readme;
 use crate::site::Site;
 
 const HEALTH: &str = "app/src/http/health.rs";
-const SERVE: &str = "app/src/serve.rs";
+/// Compiled in a moment, whatever becomes of it.
+const MAIN: &str = "app/src/main.rs";
 
 /// What `alive` answers; a change of it is a new version of the service.
 const ALIVE: &str = r#"json!({ "status": "alive" "#;
@@ -66,9 +67,9 @@ pub fn broken_versions(site: &Site, visitor: &Visitor, thumbnail: &str) {
     site.checkout.take_back();
 
     site.checkout.edit(
-        SERVE,
-        "start_logging(&settings);",
-        "start_logging(&settings);\n    anyhow::ensure!(std::process::id() == 0, \"no moon tonight\");",
+        MAIN,
+        "async fn run(command: Command) -> anyhow::Result<()> {",
+        "async fn run(command: Command) -> anyhow::Result<()> {\n    anyhow::ensure!(std::process::id() == 0, \"no moon tonight\");",
     );
     site.checkout.configure(short_gate);
     site.checkout.commit("Does not start");
