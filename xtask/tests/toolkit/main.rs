@@ -25,3 +25,4 @@ mod schema;
 mod secrets;
 mod supervision;
 mod usage;
+mod web;
