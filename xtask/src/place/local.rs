@@ -136,16 +136,16 @@ impl<'a> Local<'a> {
     /// Starts a release beside the one that serves.
     pub async fn apply(&self, id: String, published: &Published, ground: &Ground) -> Result<Applied> {
         let mut connection = self.supervisor().await?;
-        let candidate = connection.candidate(&self.instance(id, published, ground)?).await?;
+        let candidate = connection.candidate(&self.instance(id.clone(), published, ground)?).await?;
         let service = Service::new(format!("http://{}{}", candidate.address, self.config.service.readiness))?;
         let version = published.source.version.clone();
-        Ok(Applied { service, connection, version, process: candidate.pid })
+        Ok(Applied { service, connection, id, version, process: candidate.pid })
     }
 
     /// Lets the release take over. It is asked on the public address before the old one is told to drain; until then
     /// everything can be undone, and is, when this fails.
     pub async fn switch(&self, applied: Applied, step: &Ongoing) -> Result<Switched> {
-        let Applied { mut connection, version, .. } = applied;
+        let Applied { mut connection, id, version, .. } = applied;
         connection.promote().await?;
         let public = self.public_service()?;
         let began = Instant::now();
@@ -176,8 +176,9 @@ impl<'a> Local<'a> {
             Ok(committed) => drop(committed?),
             Err(_) => {
                 let serving = self.serving().await?;
+                // By its id: the same version may be deployed again with other settings.
                 anyhow::ensure!(
-                    serving.as_ref().is_some_and(|serving| serving.version == version),
+                    serving.as_ref().is_some_and(|serving| serving.id == id),
                     "the supervisor did not let {version} take over"
                 );
             }

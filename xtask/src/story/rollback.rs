@@ -24,6 +24,15 @@ pub async fn rollback(env: &Env<'_>, to: Option<&str>, dry_run: bool) -> Result<
     }
     let run = Run::begin(env, Kind::Rollback, format!("rollback to {back_to}"), false)?; // Locked → 20
     let steps = async {
+        // What was chosen and refused above was looked at before the lease was had.
+        if run.live().map(|now| &now.id) != Some(&live.id) {
+            return Err(anyhow!(
+                "somebody deployed to {} meanwhile; look again: cargo xtask history {}",
+                env.name,
+                env.name
+            )
+            .into());
+        }
         let ground = run.live_step(Step::Ground, async |step| env.place.ground(&env.report, step).await).await?;
         // The settings it had belong to it: a wrong setting is as good a reason to go back as a wrong line.
         let ground = ground.with_settings(&target.settings)?;

@@ -9,6 +9,7 @@ pub struct Applied {
     /// Where it is asked for its readiness.
     pub service: Service,
     pub(super) connection: Connection,
+    pub(super) id: String,
     pub(super) version: String,
     pub(super) process: u32,
 }
