@@ -116,6 +116,11 @@ impl Service {
 }
 
 impl Answer {
+    /// Whether it is ready, in this version.
+    pub fn is_ready_as(&self, version: &str) -> bool {
+        matches!(self, Self::Ready(readiness) if readiness.version == version)
+    }
+
     /// One line for people.
     pub fn describe(&self) -> String {
         match self {

@@ -34,8 +34,7 @@ pub enum Deployed {
 
 /// Deploys what is checked out.
 pub async fn deploy(env: &Env<'_>, how: &How) -> Result<Deployed, Failure> {
-    let head = git::head(env.root()).await?;
-    env.report.headline(&format!("{} → {}   {}  {}", env.config.project, env.name, &head.commit[..12], head.subject));
+    let head = announce(env).await?;
     preflight(env).await?; // Every problem at once, before anything changes.
     let message = how.message.clone().unwrap_or_else(|| format!("deploy {}", &head.commit[..12]));
     let run = Run::begin(env, Kind::Deploy, message, how.resume)?; // Locked → 20
@@ -114,8 +113,7 @@ async fn bring_up(
 
 /// What would be deployed, and what would change. Changes nothing.
 pub async fn dry_run(env: &Env<'_>) -> Result<(), Failure> {
-    let head = git::head(env.root()).await?;
-    env.report.headline(&format!("{} → {}   {}  {}", env.config.project, env.name, &head.commit[..12], head.subject));
+    announce(env).await?;
     super::preflight::preview(env).await?;
     let source = pin(env).await?;
     let records = ledger::read_all(&env.store)?;
@@ -126,6 +124,13 @@ pub async fn dry_run(env: &Env<'_>) -> Result<(), Failure> {
     }
     env.report.note("nothing was changed");
     Ok(())
+}
+
+/// Says what goes where.
+async fn announce(env: &Env<'_>) -> Result<git::Head> {
+    let head = git::head(env.root()).await?;
+    env.report.headline(&format!("{} → {}   {}  {}", env.config.project, env.name, &head.commit[..12], head.subject));
+    Ok(head)
 }
 
 /// What is checked out, pinned: a commit, or a commit and the hash of what is not as in it.

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::preflight::{checks, missing_packages};
 use super::{Env, Failure};
 use crate::check::{Check, Verdict};
+use crate::config::Need;
 use crate::tool::cmd::Cmd;
 use crate::tool::{cargo, git, platform};
 
@@ -50,7 +51,7 @@ async fn programs(env: &Env<'_>) -> Vec<Check> {
     if env.config.service.web.is_some() {
         found.push(version("node", Cmd::new("node"), "cargo xtask setup").await);
     }
-    let missing = missing_packages(env);
+    let missing = missing_packages(env, |need| *need == Need::Build);
     found.push(if missing.is_empty() {
         Check::good("build", "every program that the build needs is here")
     } else {

@@ -25,6 +25,7 @@ pub async fn status(env: &Env<'_>) -> Result<(), Failure> {
         Some(live) => Some(live.service.ask().await),
         None => None,
     };
+    let ready = live.as_ref().zip(answer.as_ref()).is_some_and(|(live, answer)| answer.is_ready_as(&live.version));
     let holder = lease::status(&env.store)?;
     let unfinished = if holder.is_none() { cut_short(env, &records)? } else { None };
     let paint = env.report.paint();
@@ -33,7 +34,6 @@ pub async fn status(env: &Env<'_>) -> Result<(), Failure> {
     let mut row = |label: &str, value: &str| text.push_str(&format!("  {label:<9} {value}\n"));
     match (&live, &answer) {
         (Some(live), Some(answer)) => {
-            let ready = matches!(answer, Answer::Ready(readiness) if readiness.version == live.version);
             let health = if ready { paint.green("ready") } else { paint.red(&answer.describe()) };
             row("serves", &format!("{}   {}   {health}", live.version, live.address));
             if !ready {
@@ -66,8 +66,7 @@ pub async fn status(env: &Env<'_>) -> Result<(), Failure> {
         "environment": env.name,
         "version": live.as_ref().map(|live| &live.version),
         "address": live.as_ref().map(|live| &live.address),
-        "ready": live.as_ref().zip(answer.as_ref()).is_some_and(
-            |(live, answer)| matches!(answer, Answer::Ready(readiness) if readiness.version == live.version)),
+        "ready": ready,
         "health": answer.as_ref().map(Answer::describe),
         "record": record,
         "supervisor": supervisor,

@@ -4,7 +4,6 @@ use serde_json::json;
 
 use super::preflight::missing_packages;
 use super::{Env, Failure};
-use crate::config::Need;
 use crate::tool::apt::Way;
 use crate::tool::platform;
 
@@ -14,13 +13,7 @@ const TEST_FILES: [(&str, &str); 2] =
 
 /// Installs the programs that the build and the service's features need, and with `tests` what the tests need too.
 pub async fn setup(env: &Env<'_>, tests: bool, dry_run: bool) -> Result<(), Failure> {
-    let mut packages = missing_packages(env);
-    let features = env.config.service.programs.iter().filter(|program| matches!(program.need, Need::Feature(_)));
-    packages.extend(
-        features
-            .filter(|program| platform::find_program(&program.name).is_none())
-            .map(|program| program.package.as_str()),
-    );
+    let mut packages = missing_packages(env, |_| true);
     if env.config.service.web.is_some() {
         packages.extend(
             [("node", "nodejs"), ("npm", "npm")]
