@@ -40,6 +40,8 @@ pub struct Config {
     pub source: Source,
     /// What is deployed.
     pub service: Service,
+    /// The image it is deployed as, where it is deployed as one.
+    pub image: Option<Image>,
     /// Where it is deployed to, by name; one at least.
     pub environments: BTreeMap<String, Environment>,
     document: Arc<Document>,
@@ -95,6 +97,21 @@ pub enum Need {
     Feature(String),
 }
 
+/// The service as an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// What it is called in a registry, below an environment's `registry`; the project's name if nothing is said.
+    pub name: String,
+    /// How it is built; `Dockerfile` if nothing is said. A path inside the project.
+    pub dockerfile: Utf8PathBuf,
+    /// What it runs on; `linux/amd64` if nothing is said.
+    pub platform: String,
+    /// The images that it is built on, as `name:tag`, by the build argument that carries them. `image.lock` has their digests.
+    pub bases: BTreeMap<String, String>,
+    /// Build secrets: the id under which the Dockerfile mounts each is the name of the variable that holds it.
+    pub secrets: Vec<String>,
+}
+
 /// A place to deploy to.
 #[derive(Clone, Debug)]
 pub struct Environment {
@@ -116,6 +133,8 @@ pub struct Environment {
 pub enum Target {
     /// A supervised process on this machine.
     Local(Local),
+    /// Scaleway Serverless Containers.
+    Scaleway(Scaleway),
 }
 
 /// A process on this machine.
@@ -127,6 +146,13 @@ pub struct Local {
     pub host: IpAddr,
     /// Where its PostgreSQL comes from.
     pub postgres: Postgres,
+}
+
+/// A container at Scaleway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scaleway {
+    /// The registry its image is pulled from, with the namespace: `rg.fr-par.scw.cloud/meemi`.
+    pub registry: String,
 }
 
 /// Where the programs of a local PostgreSQL come from.
@@ -146,6 +172,16 @@ pub enum Postgres {
 pub struct Gate {
     /// How long it may take to become ready; written in whole seconds, 60 if nothing is said.
     pub timeout: Duration,
+}
+
+impl Environment {
+    /// The registry that its images are in, with the namespace; a local environment has none.
+    pub fn registry(&self) -> Option<&str> {
+        match &self.target {
+            Target::Local(_) => None,
+            Target::Scaleway(target) => Some(&target.registry),
+        }
+    }
 }
 
 impl Config {

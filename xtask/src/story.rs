@@ -4,6 +4,7 @@ pub mod bench;
 pub mod deploy;
 pub mod doctor;
 pub mod gate;
+pub mod image;
 pub mod operate;
 pub mod preflight;
 pub mod rollback;
@@ -11,10 +12,10 @@ pub mod run;
 pub mod setup;
 pub mod test;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Target};
 use crate::memory::lease::Holder;
 use crate::memory::store::Store;
 use crate::place::Place;
@@ -37,11 +38,17 @@ pub struct Env<'a> {
 }
 
 impl<'a> Env<'a> {
-    /// The environment of this name.
-    pub fn find(config: &'a Config, name: &str, report: &Report) -> Result<Self, ConfigError> {
+    /// The environment of this name. Fails where this toolkit builds and pushes images only.
+    pub fn find(config: &'a Config, name: &str, report: &Report) -> Result<Self, Failure> {
         let environment = config.environment(name)?;
+        let Target::Local(target) = &environment.target else {
+            return Err(Failure::Usage(anyhow!(
+                "{name} is not a place on this machine, and this command works on those only\n  \
+                 what there is for {name}: cargo xtask image push {name}"
+            )));
+        };
         let folder = config.root.join(".deploy").join(name);
-        let place = Place::new(config, environment, folder.clone());
+        let place = Place::new(config, environment, target, folder.clone());
         let store = Store::Folder(folder.clone());
         Ok(Self { name: &environment.name, config, place, store, folder, report: report.clone() })
     }

@@ -66,3 +66,43 @@ pub(super) fn is_variable(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
         && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
 }
+
+/// The name of a repository in a registry (OCI distribution specification 1.1, "Pulling manifests").
+pub(super) fn is_repository(text: &str) -> bool {
+    let part = |part: &str| {
+        let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        part.starts_with(alphanumeric)
+            && part.ends_with(alphanumeric)
+            && part.chars().all(|c| alphanumeric(c) || matches!(c, '.' | '_' | '-'))
+    };
+    text.len() <= 200 && text.split('/').all(part)
+}
+
+/// A registry's host, with a port or not, and the namespace in it, if there is one.
+pub(super) fn is_registry(text: &str) -> bool {
+    let (host, namespace) = text.split_once('/').map_or((text, None), |(host, path)| (host, Some(path)));
+    let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
+    let label = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+    };
+    // Without a dot or a port, or `localhost`, an image's first part is read as a namespace of Docker's own registry.
+    (name.contains('.') || port.is_some() || name == "localhost")
+        && name.split('.').all(label)
+        && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
+        && namespace.is_none_or(is_repository)
+}
+
+/// An image as `[registry/]repository:tag`.
+pub(super) fn is_tagged_image(text: &str) -> bool {
+    let Some((name, tag)) = text.rsplit_once(':') else { return false };
+    let in_registry =
+        name.split_once('/').is_some_and(|(host, path)| is_registry(host) && is_repository(path));
+    let tag_character = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    (is_repository(name) || in_registry)
+        && tag.len() <= 128
+        && tag.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+        && tag.chars().all(tag_character)
+}

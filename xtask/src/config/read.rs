@@ -11,16 +11,20 @@ use super::check;
 use super::document::Document;
 use super::field::{Field, Table};
 use super::problem::quoted;
-use super::{Config, Environment, Gate, Local, Need, Postgres, Program, Service, Source, Target};
+use super::{Config, Environment, Gate, Image, Local, Need, Postgres, Program, Scaleway, Service, Source, Target};
 
 const MAIN_BRANCH: &str = "main";
 const HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const GATE: Gate = Gate { timeout: Duration::from_secs(60) };
 const KEEP_RELEASES: usize = 5;
+const DOCKERFILE: &str = "Dockerfile";
+const PLATFORM: &str = "linux/amd64";
 
 const LABEL: &str = "a name of lower-case letters, digits and `-`";
 const SERVICE: &str = "{ package: app, settings: app/settings.json, readiness: /health }";
 const PROGRAM: &str = "{ name: cc, package: gcc, needed_for: build }";
+const IMAGE: &str = "{ bases: { RUNTIME_IMAGE: 'debian:bookworm-slim' } }";
+const REGISTRY: &str = "rg.fr-par.scw.cloud/my-service";
 const ENVIRONMENT: &str = "{ target: local, port: 3000 }";
 const ENVIRONMENTS: &str = "{ local: { target: local, port: 3000 } }";
 
@@ -30,10 +34,12 @@ pub(super) fn config(root: &Field<'_>, document: &Arc<Document>) -> Option<Confi
         let project = table.required("project", "my-service", |field| label(&field));
         let source = table.optional("source", "{ main_branch: main }", |field| field.table(source));
         let service = table.required("service", SERVICE, |field| field.table(service));
+        let image = table.optional("image", IMAGE, |field| field.table(|table| image(table, project.as_deref())));
         let environments = table.required("environments", ENVIRONMENTS, |field| environments(&field, document));
         Some(Config {
             root: Utf8PathBuf::new(),
             project: project?,
+            image: image?,
             source: source?.unwrap_or_else(|| Source { main_branch: MAIN_BRANCH.to_owned() }),
             service: service?,
             environments: environments?,
@@ -79,6 +85,32 @@ fn service(table: &mut Table<'_>) -> Option<Service> {
     })
 }
 
+fn image(table: &mut Table<'_>, project: Option<&str>) -> Option<Image> {
+    let name = table.optional("name", "my-service", |field| {
+        field.text("the name of a repository: lower case, parts between `/`", check::is_repository)
+    });
+    let dockerfile = table.optional("dockerfile", DOCKERFILE, |field| path(&field));
+    let platform = table.optional("platform", PLATFORM, |field| {
+        field.choice(&[("linux/amd64", "linux/amd64"), ("linux/arm64", "linux/arm64")])
+    });
+    let bases = table.optional("bases", "{ RUNTIME_IMAGE: 'debian:bookworm-slim' }", |field| {
+        field.map("'debian:bookworm-slim'", |name, field| {
+            let reference = field.text("an image as `name:tag`, without a digest", check::is_tagged_image);
+            if check::is_variable(name) { reference } else { refuse_variable(name, &field, "build argument") }
+        })
+    });
+    let secrets = table.optional("secrets", "[NPM_TOKEN]", |field| {
+        field.list("NPM_TOKEN", |item| item.text("the name of an environment variable", check::is_variable))
+    });
+    Some(Image {
+        name: name?.or_else(|| project.map(str::to_owned))?,
+        dockerfile: dockerfile?.unwrap_or_else(|| DOCKERFILE.into()),
+        platform: platform?.unwrap_or(PLATFORM).to_owned(),
+        bases: bases?.unwrap_or_default(),
+        secrets: secrets?.unwrap_or_default(),
+    })
+}
+
 fn program(field: &Field<'_>) -> Option<Program> {
     field.table(|table| {
         let name = table.required("name", "cc", |field| field.text("the name of a command", check::is_command));
@@ -116,8 +148,10 @@ fn environments(field: &Field<'_>, document: &Arc<Document>) -> Option<BTreeMap<
 
 fn environment(name: &str, field: &Field<'_>, document: &Arc<Document>) -> Option<Environment> {
     field.table(|table| {
-        // The target decides which other keys there are. With one target, what is read next is all of it.
-        let target = table.required("target", "local", |field| field.choice(&[("local", local)]));
+        // The target decides which other keys there are.
+        type Read = fn(&mut Table<'_>) -> Option<Target>;
+        let targets: [(&str, Read); 2] = [("local", local), ("scaleway", scaleway)];
+        let target = table.required("target", "local", |field| field.choice(&targets));
         let Some(target) = target else {
             table.leave_the_rest();
             return None;
@@ -152,6 +186,13 @@ fn local(table: &mut Table<'_>) -> Option<Target> {
     Some(Target::Local(Local { port: port?, host: host?.unwrap_or(HOST), postgres: postgres?.unwrap_or_default() }))
 }
 
+fn scaleway(table: &mut Table<'_>) -> Option<Target> {
+    let registry = table.required("registry", REGISTRY, |field| {
+        field.text("a registry and the namespace in it, without `https://` and tag", check::is_registry)
+    });
+    Some(Target::Scaleway(Scaleway { registry: registry? }))
+}
+
 fn gate(table: &mut Table<'_>) -> Option<Gate> {
     let timeout = table.optional("timeout", "60", |field| {
         field.number("whole seconds, from 1 to 3600", |seconds| (1..=3600).contains(seconds))
@@ -164,9 +205,13 @@ fn setting(name: &str, field: Field<'_>) -> Option<String> {
     if check::is_variable(name) {
         return value;
     }
+    refuse_variable(name, &field, "environment variable")
+}
+
+fn refuse_variable<T>(name: &str, field: &Field<'_>, what: &str) -> Option<T> {
     let upper = name.to_uppercase();
     let hint = if check::is_variable(&upper) { format!("write `{upper}`") } else { "remove it".to_owned() };
-    field.refuse_key("not the name of an environment variable: expected A–Z, 0–9 and `_`", hint)
+    field.refuse_key(format!("not the name of an {what}: expected A–Z, 0–9 and `_`").replace("an build", "a build"), hint)
 }
 
 fn label(field: &Field<'_>) -> Option<String> {

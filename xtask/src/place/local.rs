@@ -16,7 +16,7 @@ use tokio::sync::OnceCell;
 pub use self::applied::Applied;
 use self::applied::said;
 use super::{Ground, Live, Plan, Switched};
-use crate::config::{self, Config, Environment, SuppliedBy, Target};
+use crate::config::{self, Config, Environment, SuppliedBy};
 use crate::memory::ledger::{Outcome, Record};
 use crate::release::{Artifact, Migration, Published, Source};
 use crate::remote::service::{Answer, Service};
@@ -43,8 +43,12 @@ pub struct Local<'a> {
 
 impl<'a> Local<'a> {
     /// The place of this environment.
-    pub fn new(config: &'a Config, environment: &'a Environment, folder: Utf8PathBuf) -> Self {
-        let Target::Local(target) = &environment.target;
+    pub fn new(
+        config: &'a Config,
+        environment: &'a Environment,
+        target: &'a config::Local,
+        folder: Utf8PathBuf,
+    ) -> Self {
         Self { config, environment, target, folder, postgres: OnceCell::new() }
     }
 

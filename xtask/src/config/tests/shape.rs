@@ -25,7 +25,7 @@ fn what_is_left_out_has_a_default() {
     assert_eq!((config.service.binary.as_str(), config.service.programs.len()), ("app", 0));
     assert_eq!((config.service.schema, config.service.migrations, config.service.web), (None, None, None));
     let local = &config.environments["local"];
-    let Target::Local(place) = &local.target;
+    let Target::Local(place) = &local.target else { panic!("{:?}", local.target) };
     assert_eq!((place.port, place.host.to_string(), place.postgres), (3000, "127.0.0.1".to_owned(), Postgres::Auto));
     assert_eq!((local.name.as_str(), local.gate.timeout, local.keep_releases), ("local", Duration::from_secs(60), 5));
     assert!(local.settings.is_empty());
@@ -47,7 +47,7 @@ environments:
     assert_eq!((config.source.main_branch.as_str(), config.service.binary.as_str()), ("release/2.0", "shop"));
     assert_eq!(config.service.programs[0].need, Need::Feature("video".to_owned()));
     let place = config.environment("a-1").unwrap();
-    let Target::Local(local) = &place.target;
+    let Target::Local(local) = &place.target else { panic!("{:?}", place.target) };
     assert_eq!((local.port, local.host.to_string(), local.postgres), (65535, "::1".to_owned(), Postgres::Embedded));
     assert_eq!((place.gate.timeout, place.keep_releases), (Duration::from_secs(5), 1));
 }
@@ -111,7 +111,7 @@ fn a_wrong_type_is_named_with_what_was_expected() {
       for example `package: app`
     ");
     assert_snapshot!(refused_with("target: local", "target: true"), @r"
-    deploy.yaml:8:13: environments.local.target: found `true`, expected one of: local
+    deploy.yaml:8:13: environments.local.target: found `true`, expected one of: local, scaleway
       for example `target: local`
     ");
     assert_snapshot!(refused(&(SMALLEST.to_owned() + "    settings: { A: [1] }\n    keep_releases: 1.5\n")), @r"

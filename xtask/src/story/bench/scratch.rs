@@ -13,7 +13,7 @@ use serde_yaml::Value;
 use super::deployed::Deployed;
 use crate::config::{self, Config};
 use crate::report::Report;
-use crate::story::Env;
+use crate::story::{Env, Failure};
 use crate::tool::cargo::cargo;
 use crate::tool::cmd::Cmd;
 use crate::tool::git;
@@ -103,7 +103,7 @@ impl Scratch {
 
     /// The environment that is deployed to.
     pub fn env(&self) -> Result<Env<'_>> {
-        Ok(Env::find(&self.config, ENVIRONMENT, &self.report)?)
+        Env::find(&self.config, ENVIRONMENT, &self.report).map_err(Failure::into_error)
     }
 
     /// This toolkit, on the clone.
