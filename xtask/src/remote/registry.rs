@@ -7,6 +7,9 @@ mod http;
 pub mod manifest;
 pub mod reference;
 #[cfg(test)]
+#[path = "../../tests/common/registry.rs"]
+pub mod testing;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

@@ -167,8 +167,7 @@ impl Auth {
         // serde's words could repeat a part of a token.
         let given: TokenAnswer = serde_json::from_slice(&answer.body).map_err(|_| broken("and no token in JSON"))?;
         let token = given.token.or(given.access_token).ok_or_else(|| broken("and no token"))?;
-        let header = secret_header(format!("Bearer {token}"))
-            .map_err(|_| broken("and a token that is none"))?;
+        let header = secret_header(format!("Bearer {token}")).map_err(|_| broken("and a token that is none"))?;
         // A day is long enough; more would be past what a clock can tell.
         let life = Duration::from_secs(given.expires_in.unwrap_or(DEFAULT_LIFE).min(86_400));
         let until = Instant::now() + life.saturating_sub(MARGIN);
