@@ -58,6 +58,8 @@ struct Challenge {
     realm: Url,
     service: Option<String>,
     scope: Option<String>,
+    /// What was sent has ended, or was never good; a token that is good and allows too little is another thing.
+    invalid_token: bool,
 }
 
 #[derive(Deserialize)]
@@ -91,19 +93,21 @@ impl Auth {
         }
         let header = match challenge(&asked, &registry)? {
             Some(Asked::Bearer(challenge)) => self.renew(http, &registry, challenge, access, first.as_ref()).await?,
-            Some(Asked::Basic)
-                if first.is_none() && matches!(self.credentials.login(), Some(Login::IdentityToken(_))) =>
-            {
-                let why = "it wants a user and a password, and there is only a token".to_owned();
-                return Err(self.refused(&registry, access, why));
-            }
             Some(Asked::Basic) => return Err(self.refused(&registry, access, asked.words())),
             None => {
                 let why = "it answers 401 and does not say how to log in".to_owned();
                 return Err(RegistryError::NotARegistry { registry: host(&registry), why });
             }
         };
-        let answer = http.send(Ask { authorization: Some(header), ..ask }).await?;
+        let answer = http.send(Ask { authorization: Some(header.clone()), ..ask.clone() }).await?;
+        // Of two servers' clocks one may be behind, and a cache may give what has ended.
+        let answer = match challenge(&answer, &registry)? {
+            Some(Asked::Bearer(challenge)) if answer.status == 401 && challenge.invalid_token => {
+                let header = self.renew(http, &registry, challenge, access, Some(&header)).await?;
+                http.send(Ask { authorization: Some(header), ..ask }).await?
+            }
+            _ => answer,
+        };
         self.unless_denied(answer, &registry, access)
     }
 
@@ -266,6 +270,7 @@ fn challenge(answer: &Answer, registry: &Url) -> Result<Option<Asked>, RegistryE
             realm: url,
             service: parameter("service"),
             scope: parameter("scope"),
+            invalid_token: parameter("error").as_deref() == Some("invalid_token"),
         })));
     }
     Ok(basic.then_some(Asked::Basic))

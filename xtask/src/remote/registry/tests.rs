@@ -108,10 +108,7 @@ async fn a_token_is_asked_for_once_and_again_when_it_has_ended() {
     let digest = registry.push(NAME, &image(&["one"], "2026-01-01T00:00:00Z"));
     let Login::Token(tokens) = &registry.login else { unreachable!() };
     let repository = open(&registry.address, Some(PASSWORD)).await;
-    assert!(matches!(repository.digest_of("one").await, Err(RegistryError::Unauthorized { .. })));
-    assert_eq!(tokens.asked().len(), 1);
     for _ in 0..3 {
-        // What is kept has ended: the registry says so once, and the new token is kept.
         assert_eq!(repository.digest_of("one").await.unwrap().as_ref(), Some(&digest));
         assert_eq!(tokens.asked().len(), 2);
     }
@@ -121,6 +118,39 @@ async fn a_token_is_asked_for_once_and_again_when_it_has_ended() {
     repository.delete(&digest).await.unwrap();
     // One for each kind of access.
     assert_eq!(tokens.asked().len(), 5);
+}
+
+#[tokio::test]
+async fn a_token_that_ends_in_the_middle_of_work_is_replaced_and_one_that_allows_too_little_is_not() {
+    let given = Mutex::new(0);
+    let tokens = StandIn::start(move |_| {
+        let mut given = given.lock().unwrap();
+        *given += 1;
+        Response::new(200).body("application/json", format!(r#"{{"token":"t{given}","expires_in":3600}}"#))
+    });
+    let (realm, good) = (format!("http://{}/", tokens.address), Arc::new(Mutex::new("t1")));
+    let accepted = Arc::clone(&good);
+    let server = StandIn::start(move |request| {
+        let good = *accepted.lock().unwrap();
+        let error = if good == "none" { "insufficient_scope" } else { "invalid_token" };
+        let challenge = format!("Bearer realm=\"{realm}\",service=\"s\",error=\"{error}\"");
+        match request.header("authorization") == Some(&format!("Bearer {good}")) {
+            true => Response::new(200).body("application/json", r#"{"tags":["a"]}"#),
+            false => Response::new(401).header("WWW-Authenticate", &challenge),
+        }
+    });
+    let repository = open(&server.address, Some(PASSWORD)).await;
+    for (now, asked) in [("t1", 1), ("t1", 1), ("t2", 2)] {
+        *good.lock().unwrap() = now;
+        assert_eq!(repository.tags().await.unwrap(), ["a"]);
+        assert_eq!(tokens.asked().len(), asked);
+    }
+    assert_eq!(server.asked().len(), 2 + 1 + 2);
+    *good.lock().unwrap() = "none";
+    assert!(matches!(repository.tags().await, Err(RegistryError::Unauthorized { .. })));
+    assert_eq!(tokens.asked().len(), 3);
+    let scope = tokens.asked()[0].query("scope").unwrap().to_owned();
+    assert_eq!(scope, "repository%3Agroup%2Fservice%3Apull");
 }
 
 #[tokio::test]
