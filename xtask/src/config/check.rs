@@ -98,8 +98,7 @@ pub(super) fn is_registry(text: &str) -> bool {
 /// An image as `[registry/]repository:tag`.
 pub(super) fn is_tagged_image(text: &str) -> bool {
     let Some((name, tag)) = text.rsplit_once(':') else { return false };
-    let in_registry =
-        name.split_once('/').is_some_and(|(host, path)| is_registry(host) && is_repository(path));
+    let in_registry = name.split_once('/').is_some_and(|(host, path)| is_registry(host) && is_repository(path));
     let tag_character = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     (is_repository(name) || in_registry)
         && tag.len() <= 128

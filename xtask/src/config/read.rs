@@ -211,7 +211,10 @@ fn setting(name: &str, field: Field<'_>) -> Option<String> {
 fn refuse_variable<T>(name: &str, field: &Field<'_>, what: &str) -> Option<T> {
     let upper = name.to_uppercase();
     let hint = if check::is_variable(&upper) { format!("write `{upper}`") } else { "remove it".to_owned() };
-    field.refuse_key(format!("not the name of an {what}: expected A–Z, 0–9 and `_`").replace("an build", "a build"), hint)
+    field.refuse_key(
+        format!("not the name of an {what}: expected A–Z, 0–9 and `_`").replace("an build", "a build"),
+        hint,
+    )
 }
 
 fn label(field: &Field<'_>) -> Option<String> {
