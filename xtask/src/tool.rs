@@ -3,6 +3,7 @@
 pub mod apt;
 pub mod cargo;
 pub mod cmd;
+pub mod dockerignore;
 pub mod git;
 pub mod host;
 pub mod npm;

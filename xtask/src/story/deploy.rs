@@ -42,7 +42,7 @@ pub async fn deploy(env: &Env<'_>, how: &How) -> Result<Deployed, Failure> {
 }
 
 async fn steps(env: &Env<'_>, run: &Run<'_>) -> Result<Deployed, Failure> {
-    let source = pin(env).await?;
+    let source = git::source(env.root()).await?;
     let source = run.step(Step::Source, &source.clone(), async |_| Ok(source)).await?;
     run.note(|record| record.source = Some(source.clone()));
     if source.branch.as_ref() != Some(&env.config.source.main_branch) {
@@ -115,7 +115,7 @@ async fn bring_up(
 pub async fn dry_run(env: &Env<'_>) -> Result<(), Failure> {
     announce(env).await?;
     super::preflight::preview(env).await?;
-    let source = pin(env).await?;
+    let source = git::source(env.root()).await?;
     let records = ledger::read_all(&env.store)?;
     let live = records.iter().rfind(|record| record.outcome == Outcome::Live);
     let outlook = env.place.outlook(&source, live).await?;
@@ -131,15 +131,6 @@ async fn announce(env: &Env<'_>) -> Result<git::Head> {
     let head = git::head(env.root()).await?;
     env.report.headline(&format!("{} → {}   {}  {}", env.config.project, env.name, &head.commit[..12], head.subject));
     Ok(head)
-}
-
-/// What is checked out, pinned: a commit, or a commit and the hash of what is not as in it.
-async fn pin(env: &Env<'_>) -> Result<Source> {
-    let (head, branch, changes) =
-        tokio::try_join!(git::head(env.root()), git::branch(env.root()), git::changes(env.root()))?;
-    let short = &head.commit[..12];
-    let version = changes.map_or_else(|| short.to_owned(), |changes| format!("{short}-dirty-{changes}"));
-    Ok(Source { version, commit: head.commit, subject: head.subject, branch })
 }
 
 /// The release that serves, if it is what was asked for: the same version with the same settings and secrets, and ready.
@@ -193,7 +184,7 @@ async fn build(env: &Env<'_>, source: &Source, step: &Ongoing) -> Result<Artifac
         let sha256 = crate::hash::sha256_folder(&folder)?;
         Ok(Some(Web { folder, sha256 }))
     })?;
-    let now = pin(env).await?;
+    let now = git::source(env.root()).await?;
     if now.version != source.version {
         return Err(anyhow!(
             "the tree changed while it was built: it was {} and is {}; what was built is neither\n  type: cargo xtask deploy {}",

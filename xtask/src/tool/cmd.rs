@@ -5,14 +5,16 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
+use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
+use std::task::{Context, Poll, ready};
 
 use anyhow::{Context as _, Result, bail};
 use camino::Utf8PathBuf;
 use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader, ReadBuf};
+use tokio::process::{Child, ChildStdout, Command};
 
 use crate::secrets::Redactor;
 
@@ -159,6 +161,26 @@ impl Cmd {
         Ok(self.output().await?.0.success())
     }
 
+    /// Starts it and hands out its standard output as it comes. Reading it to its end fails when the program fails;
+    /// dropping it ends the program.
+    pub fn stream(&self) -> Result<Output> {
+        let mut running = self.spawn(Stdio::piped())?;
+        let stdout = running.child.stdout.take().context("the program has no standard output")?;
+        let stderr = running.child.stderr.take();
+        let name = self.to_string();
+        let end = async move {
+            let mut said = Vec::new();
+            read_all(stderr, &mut said).await?;
+            let status = running.wait().await?;
+            if status.success() {
+                return Ok(());
+            }
+            let said = String::from_utf8_lossy(&said).trim().to_owned();
+            Err(std::io::Error::other(format!("`{name}` failed: {status}. It said: {said}")))
+        };
+        Ok(Output { stdout, end: End::Awaited(Box::pin(end)) })
+    }
+
     /// Runs it to its end, whatever that is: its status, standard output and standard error. Fails only when it cannot
     /// be started.
     pub async fn output(&self) -> Result<(ExitStatus, String, String)> {
@@ -229,6 +251,42 @@ impl std::fmt::Display for Cmd {
             }
         }
         Ok(())
+    }
+}
+
+/// The standard output of a program that runs.
+pub struct Output {
+    stdout: ChildStdout,
+    end: End,
+}
+
+/// How a program ended, once it has.
+enum End {
+    Awaited(Pin<Box<dyn Future<Output = std::io::Result<()>> + Send>>),
+    Known(std::io::Result<()>),
+}
+
+impl AsyncRead for Output {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        // Beside the output, or a program that complains a lot would wait for its reader for ever.
+        if let End::Awaited(end) = &mut self.end
+            && let Poll::Ready(ended) = end.as_mut().poll(context)
+        {
+            self.end = End::Known(ended);
+        }
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stdout).poll_read(context, buffer))?;
+        if buffer.filled().len() > before || buffer.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        match &mut self.end {
+            End::Awaited(_) => Poll::Pending,
+            End::Known(ended) => Poll::Ready(std::mem::replace(ended, Ok(()))),
+        }
     }
 }
 

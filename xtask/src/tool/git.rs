@@ -4,8 +4,12 @@ use anyhow::{Context as _, Result};
 use camino::Utf8Path;
 use sha2::{Digest as _, Sha256};
 
+mod context;
+
+pub use self::context::Context;
 use super::cmd::Cmd;
 use crate::hash::add_file;
+use crate::release::Source;
 
 /// The checked-out commit.
 pub struct Head {
@@ -22,6 +26,14 @@ pub async fn head(root: &Utf8Path) -> Result<Head> {
     })?;
     let (commit, subject) = said.split_once('\0').with_context(|| format!("git log said {said:?}"))?;
     Ok(Head { commit: commit.to_owned(), subject: subject.to_owned() })
+}
+
+/// What is checked out, pinned: a commit, or a commit and the hash of what is not as in it.
+pub async fn source(root: &Utf8Path) -> Result<Source> {
+    let (head, branch, changes) = tokio::try_join!(head(root), branch(root), changes(root))?;
+    let short = &head.commit[..12];
+    let version = changes.map_or_else(|| short.to_owned(), |changes| format!("{short}-dirty-{changes}"));
+    Ok(Source { version, commit: head.commit, subject: head.subject, branch })
 }
 
 /// The branch, unless the head is detached.
@@ -66,6 +78,30 @@ pub async fn commit_time(root: &Utf8Path) -> Result<jiff::Timestamp> {
     let seconds = git(root, &["log", "-1", "--format=%ct"]).capture().await?;
     let seconds = seconds.parse().with_context(|| format!("git log said {seconds:?}"))?;
     jiff::Timestamp::from_second(seconds).context("read the commit's time")
+}
+
+/// Where the repository came from, if git knows: the address of `origin` without any credentials in it.
+pub async fn origin(root: &Utf8Path) -> Result<Option<String>> {
+    let remote = git(root, &["config", "--get", "remote.origin.url"]);
+    // There need not be one, and git says so by failing.
+    let url = remote.capture().await.unwrap_or_default();
+    let url = match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+            format!("{scheme}://{}/{path}", host.rsplit('@').next().unwrap_or(host))
+        }
+        None => url,
+    };
+    Ok((!url.is_empty()).then_some(url))
+}
+
+/// A file as it is in a commit; none when that commit does not have it.
+pub async fn file_of(root: &Utf8Path, commit: &str, path: &Utf8Path) -> Result<Option<String>> {
+    let listed = git(root, &["ls-tree", "--full-tree", "--name-only", commit, path.as_str()]).capture().await?;
+    if listed.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(git(root, &["show", &format!("{commit}:{path}")]).capture().await?))
 }
 
 /// Whether git ignores this path.

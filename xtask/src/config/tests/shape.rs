@@ -66,7 +66,7 @@ fn settings_are_kept_as_they_are_written() {
 fn an_unknown_key_is_named_with_the_nearest() {
     assert_snapshot!(refused(&(SMALLEST.to_owned() + "imagee: { name: x }\n")), @r"
     deploy.yaml:10:1: imagee: unknown key
-      known keys: environments, project, service, source
+      did you mean `image`? Known keys: environments, image, project, service, source
     ");
     assert_snapshot!(refused_with("  readiness:", "  readines:"), @r"
     deploy.yaml:5:3: service.readines: unknown key
@@ -124,7 +124,7 @@ fn a_wrong_type_is_named_with_what_was_expected() {
     deploy.yaml:10:1: found a list as a key, expected a name
       write a name
     deploy.yaml:11:1: 1: unknown key
-      known keys: environments, project, service, source
+      known keys: environments, image, project, service, source
     deploy.yaml:12:1: found nothing as a key, expected a name
       write a name
     ");
@@ -198,7 +198,7 @@ fn names_are_labels() {
 fn an_unknown_word_is_named_with_those_known() {
     assert_snapshot!(refused_with("target: local", "target: kubernetes"), @r"
     deploy.yaml:8:13: environments.local.target: unknown value `kubernetes`
-      known values: local
+      known values: local, scaleway
     ");
     assert_snapshot!(refused(&(SMALLEST.to_owned() + "    postgres: embeded\n")), @r"
     deploy.yaml:10:15: environments.local.postgres: unknown value `embeded`
@@ -281,4 +281,43 @@ fn problems_beyond_the_first_twenty_are_counted() {
     let error = Config::parse(&(SMALLEST.to_owned() + &unknown)).unwrap_err();
     assert_eq!((error.problems().len(), error.unlisted), (20, 4_980));
     assert!(error.to_string().ends_with("\nand 4980 more problems"));
+}
+
+#[test]
+fn an_image_has_defaults_and_its_names_are_checked() {
+    let with = |image: &str| {
+        format!("{SMALLEST}  production: {{ target: scaleway, registry: rg.fr-par.scw.cloud/shop }}\n{image}\n")
+    };
+    let config = Config::parse(&with("image: {}")).unwrap();
+    let image = config.image.clone().unwrap();
+    assert_eq!(
+        (image.name.as_str(), image.dockerfile.as_str(), image.platform.as_str()),
+        ("shop", "Dockerfile", "linux/amd64")
+    );
+    assert_eq!(config.environments["production"].registry(), Some("rg.fr-par.scw.cloud/shop"));
+    assert_eq!(config.environments["local"].registry(), None);
+    Config::parse(&with(
+        "image: { bases: { A: 'localhost:5000/a/b:1', B: 'debian:bookworm-slim' }, secrets: [NPM_TOKEN] }",
+    ))
+    .unwrap();
+    assert_snapshot!(refused(&with("image: { name: Shop, platform: windows, bases: { a: 'debian:12', B: debian, C: 'a:1@sha256:00' } }")), @r"
+    deploy.yaml:11:16: image.name: found the text `Shop`, expected the name of a repository: lower case, parts between `/`
+      for example `name: my-service`
+    deploy.yaml:11:32: image.platform: unknown value `windows`
+      known values: linux/amd64, linux/arm64
+    deploy.yaml:11:50: image.bases.a: not the name of a build argument: expected A–Z, 0–9 and `_`
+      write `A`
+    deploy.yaml:11:69: image.bases.B: found the text `debian`, expected an image as `name:tag`, without a digest
+      for example `B: 'debian:bookworm-slim'`
+    deploy.yaml:11:80: image.bases.C: found the text `a:1@sha256:00`, expected an image as `name:tag`, without a digest
+      for example `C: 'debian:bookworm-slim'`
+    ");
+    assert_snapshot!(refused_with("target: local\n    port: 3000", "target: scaleway\n    registry: https://rg.fr-par.scw.cloud/shop"), @r"
+    deploy.yaml:9:15: environments.local.registry: found the text `https://rg.fr-par.scw.cloud/shop`, expected a registry and the namespace in it, without `https://` and tag
+      for example `registry: rg.fr-par.scw.cloud/my-service`
+    ");
+    assert_snapshot!(refused_with("target: local\n    port: 3000", "target: scaleway"), @r"
+    deploy.yaml:7:3: environments.local.registry: missing
+      add `registry: rg.fr-par.scw.cloud/my-service`
+    ");
 }
