@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use camino::Utf8PathBuf;
 use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader, ReadBuf};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader, ReadBuf};
 use tokio::process::{Child, ChildStdout, Command};
 
 use crate::secrets::Redactor;
@@ -30,6 +30,7 @@ pub struct Cmd {
     removed: Vec<String>,
     user: Option<(u32, u32)>,
     bare: bool,
+    input: Option<String>,
     redactor: Redactor,
 }
 
@@ -44,6 +45,7 @@ impl Cmd {
             removed: Vec::new(),
             user: None,
             bare: false,
+            input: None,
             redactor: Redactor::default(),
         }
     }
@@ -95,6 +97,12 @@ impl Cmd {
     /// this process's secrets in its environment.
     pub fn bare(mut self) -> Self {
         self.bare = true;
+        self
+    }
+
+    /// What it reads on its standard input, for [`Cmd::output`]; a line or two.
+    pub fn input(mut self, text: impl Into<String>) -> Self {
+        self.input = Some(text.into());
         self
     }
 
@@ -173,8 +181,14 @@ impl Cmd {
         Ok(Output { stdout, end: End::Awaited(Box::pin(end)) })
     }
 
-    async fn output(&self) -> Result<(ExitStatus, String, String)> {
+    /// Runs it to its end, whatever that is: its status, standard output and standard error. Fails only when it cannot
+    /// be started.
+    pub async fn output(&self) -> Result<(ExitStatus, String, String)> {
         let mut running = self.spawn(Stdio::piped())?;
+        if let (Some(mut stdin), Some(input)) = (running.child.stdin.take(), &self.input) {
+            // One that ends without reading says why by its status.
+            stdin.write_all(input.as_bytes()).await.ok();
+        }
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let (out, err) = (running.child.stdout.take(), running.child.stderr.take());
         let (read_out, read_err) = tokio::join!(read_all(out, &mut stdout), read_all(err, &mut stderr));
@@ -194,7 +208,11 @@ impl Cmd {
             command.env_remove(name);
         }
         command.args(&self.args).envs(self.env.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::null()).stdout(output).stderr(Stdio::piped()).process_group(0);
+        command
+            .stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdout(output)
+            .stderr(Stdio::piped())
+            .process_group(0);
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
         }
