@@ -1,3 +1,5 @@
 //! One remote system each: calls and answers, no policy.
 
+pub mod buildkit;
+pub mod docker;
 pub mod service;
