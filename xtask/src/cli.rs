@@ -20,6 +20,7 @@ use clap_complete::Shell;
 
 Exit codes:
   0 done            1 failed               2 wrong usage or configuration
+  10 something newer is there, which a check was asked for
   20 somebody else deploys this environment
   21 refused by the guard
   30 unhealthy; the previous release serves
@@ -131,6 +132,16 @@ Refused (exit code 21) when a migration marked `-- irreversible` lies between.")
     )]
     Lock(Lock),
 
+    /// The service as an image: build it from a commit, put it into a registry, see and clear what is there
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  cargo xtask image build
+  cargo xtask image push production
+  cargo xtask image prune production --dry-run"
+    )]
+    Image(Image),
+
     /// Write the files that come from the settings table and the templates
     #[command(after_help = "Examples:
   cargo xtask render
@@ -153,9 +164,13 @@ Refused (exit code 21) when a migration marked `-- irreversible` lies between.")
     /// Install what is missing, where that takes no decision; otherwise say the commands
     #[command(after_help = "Examples:
   cargo xtask setup
+  cargo xtask setup --docker      also a Docker engine, from the distribution's packages
   cargo xtask setup --tests       also what `cargo xtask test` needs
   cargo xtask setup --dry-run")]
     Setup {
+        /// Also a Docker engine, which images are built by
+        #[arg(long)]
+        docker: bool,
         /// Also what the tests need
         #[arg(long)]
         tests: bool,
@@ -202,6 +217,78 @@ A goal that is missed is marked and is no failure: the exit code is 0 when every
     /// Becomes a service's program, with its listening socket
     #[command(hide = true)]
     SuperviseExec(crate::supervisor::SuperviseExec),
+}
+
+/// `image …`
+#[derive(Subcommand, Debug)]
+pub enum Image {
+    /// Build the image of the checked-out commit, unless it is there already
+    #[command(after_help = "Examples:
+  cargo xtask image build                 into this machine's Docker engine
+  cargo xtask image build production      as it will be pushed, within the target's limits
+
+Builds by the Docker engine, or by the buildkitd that BUILDKIT_HOST names. The bundle that SSL_CERT_FILE names reaches
+the build as secret `ca`.")]
+    Build {
+        #[command(flatten)]
+        environment: EnvironmentArg,
+        /// Build every layer anew
+        #[arg(long)]
+        no_cache: bool,
+    },
+    /// Put the image of the checked-out commit into the environment's registry; build it first where it is missing
+    #[command(after_help = "Examples:
+  cargo xtask image push production
+  cargo xtask image push production --json | tail -1      the digest
+
+Credentials: REGISTRY_USERNAME and REGISTRY_PASSWORD, from the environment or .env.<ENV>; else Docker's own.")]
+    Push {
+        #[command(flatten)]
+        environment: EnvironmentArg,
+    },
+    /// List what the registry holds of this service, newest first
+    #[command(after_help = "Examples:
+  cargo xtask image list production")]
+    List {
+        #[command(flatten)]
+        environment: EnvironmentArg,
+    },
+    /// Show an image: digest, labels, what takes the space
+    #[command(after_help = "Examples:
+  cargo xtask image inspect production
+  cargo xtask image inspect production latest")]
+    Inspect {
+        #[command(flatten)]
+        environment: EnvironmentArg,
+        /// A tag or digest; the checked-out commit if nothing is said
+        reference: Option<String>,
+    },
+    /// Delete images that nothing runs and nothing can go back to
+    #[command(after_help = "Examples:
+  cargo xtask image prune production --dry-run
+  cargo xtask image prune production --keep 10 --yes")]
+    Prune {
+        #[command(flatten)]
+        environment: EnvironmentArg,
+        /// How many of the newest are kept beside those that are in use
+        #[arg(long, default_value_t = 5, value_name = "COUNT")]
+        keep: usize,
+        /// Say what would be deleted and change nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Write the digests of the base images into image.lock, as their registries tell them
+    #[command(after_help = "Examples:
+  cargo xtask image pin
+  cargo xtask image pin --check      exits with 10 when there is a newer base image")]
+    Pin {
+        /// Change nothing; tell whether a newer digest is there
+        #[arg(long)]
+        check: bool,
+    },
 }
 
 /// `lock …`

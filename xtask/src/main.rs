@@ -27,6 +27,7 @@ use crate::config::Config;
 use crate::report::{Audience, Report};
 use crate::secrets::Redactor;
 use crate::story::deploy::{Deployed, How};
+use crate::story::setup::Also;
 use crate::story::{Env, Failure, bench, deploy, doctor, operate, rollback, setup, test};
 
 fn main() -> ExitCode {
@@ -93,11 +94,12 @@ async fn dispatch(command: Command, audience: Audience, report: &Report) -> Resu
         Command::Stop { environment } => operate::stop(&find(&environment)?).await,
         Command::Lock(Lock::Status { environment }) => operate::lock_status(&find(&environment)?),
         Command::Lock(Lock::Break { environment, yes }) => operate::lock_break(&find(&environment)?, yes, audience),
+        Command::Image(_) => todo!(),
         Command::Render { check } => render::render(&config, check, report).await,
-        Command::Doctor { environment } => doctor::doctor(&find(&environment)?).await,
-        Command::Setup { tests, dry_run } => {
+        Command::Doctor { environment } => doctor::doctor(&config, &environment.environment, report).await,
+        Command::Setup { docker, tests, dry_run } => {
             let environment = EnvironmentArg { environment: "local".to_owned() };
-            setup::setup(&find(&environment)?, tests, dry_run).await
+            setup::setup(&find(&environment)?, Also { docker, tests }, dry_run).await
         }
         Command::Test { only } => test::test(&config, &only, report).await,
         Command::Bench { only } => bench::bench(&config, &only, report).await,

@@ -1,4 +1,6 @@
 //! One remote system each: calls and answers, no policy.
 
+pub mod buildkit;
+pub mod docker;
 pub mod registry;
 pub mod service;

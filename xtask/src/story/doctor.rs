@@ -1,22 +1,31 @@
 //! Is this machine fit? Every check, one by one, and the next command to type.
 
 use anyhow::{Result, anyhow};
+use camino::Utf8Path;
 use serde_json::json;
 
 use super::preflight::{checks, missing_packages};
+use super::image::{self, Images};
 use super::{Env, Failure};
 use crate::check::{Check, Verdict};
-use crate::config::Need;
+use crate::config::{Config, Need, Target};
+use crate::report::Report;
 use crate::tool::cmd::Cmd;
 use crate::tool::{cargo, git, platform};
 
-/// Shows every check of this machine and this environment. Fails when one of them must be mended.
-pub async fn doctor(env: &Env<'_>) -> Result<(), Failure> {
-    let (programs, environment) = tokio::join!(programs(env), checks(env));
-    let mut all = vec![clock(env).await];
-    all.extend(programs);
-    all.extend(environment);
-    let paint = env.report.paint();
+/// Shows every check of this machine and of the environment of this name. Fails when one of them must be mended.
+pub async fn doctor(config: &Config, name: &str, report: &Report) -> Result<(), Failure> {
+    let environment = config.environment(name)?;
+    let is_local = matches!(environment.target, Target::Local(_));
+    let mut all = vec![clock(&config.root).await];
+    all.extend(programs(config).await);
+    if is_local {
+        all.extend(checks(&Env::find(config, name, report)?).await);
+    }
+    if config.image.is_some() {
+        all.extend(image::check::checks(&Images::find(config, name, report)?).await);
+    }
+    let paint = report.paint();
     let (mut rows, mut text) = (Vec::new(), String::new());
     for check in &all {
         let (mark, word, mend) = match &check.verdict {
@@ -32,26 +41,27 @@ pub async fn doctor(env: &Env<'_>) -> Result<(), Failure> {
     }
     let bad = all.iter().filter(|check| check.is_bad()).count();
     if bad == 0 {
-        text.push_str(&format!("\n  fit. Next: cargo xtask deploy {}", env.name));
+        let next = if is_local { "deploy" } else { "image push" };
+        text.push_str(&format!("\n  fit. Next: cargo xtask {next} {name}"));
     }
-    env.report.result(json!({ "checks": rows, "fit": bad == 0 }), &text);
+    report.result(json!({ "checks": rows, "fit": bad == 0 }), &text);
     if bad == 0 {
         return Ok(());
     }
-    Err(anyhow!("{bad} of {} checks must be mended before a deploy to {}", all.len(), env.name).into())
+    Err(anyhow!("{bad} of {} checks must be mended before a deploy to {name}", all.len()).into())
 }
 
-async fn programs(env: &Env<'_>) -> Vec<Check> {
+async fn programs(config: &Config) -> Vec<Check> {
     let mut found = Vec::new();
     let version = async |name: &'static str, command: Cmd, mend: &str| {
         Check::of(name, command.arg("--version").capture().await, |said| said, mend)
     };
     found.push(version("git", Cmd::new("git"), "apt-get install git").await);
-    found.push(version("cargo", cargo::cargo(env.root()), "install Rust with rustup").await);
-    if env.config.service.web.is_some() {
+    found.push(version("cargo", cargo::cargo(&config.root), "install Rust with rustup").await);
+    if config.service.web.is_some() {
         found.push(version("node", Cmd::new("node"), "cargo xtask setup").await);
     }
-    let missing = missing_packages(env, |need| *need == Need::Build);
+    let missing = missing_packages(config, |need| *need == Need::Build);
     found.push(if missing.is_empty() {
         Check::good("build", "every program that the build needs is here")
     } else {
@@ -74,9 +84,9 @@ async fn user() -> Check {
 }
 
 /// A clock that is behind the newest commit is wrong, and so would be leases, tokens and records.
-async fn clock(env: &Env<'_>) -> Check {
+async fn clock(root: &Utf8Path) -> Check {
     let now = jiff::Timestamp::now();
-    match git::commit_time(env.root()).await {
+    match git::commit_time(root).await {
         Ok(commit) if commit > now + jiff::SignedDuration::from_hours(1) => Check::bad(
             "clock",
             format!("it is {now} here, and the newest commit is of {commit}"),

@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow};
 
 use super::{Env, Failure};
 use crate::check::{Check, Verdict};
-use crate::config::Need;
+use crate::config::{Config, Need};
 use crate::report::Step;
 use crate::tool::apt::{self, Way};
 use crate::tool::{git, platform};
@@ -13,7 +13,7 @@ use crate::tool::{git, platform};
 /// problem there is.
 pub async fn preflight(env: &Env<'_>) -> Result<(), Failure> {
     let step = env.report.begin(Step::Preflight);
-    let missing = missing_packages(env, |need| *need == Need::Build);
+    let missing = missing_packages(env.config, |need| *need == Need::Build);
     let mut checks = checks(env).await;
     if !missing.is_empty() {
         match Way::find(&missing).await? {
@@ -45,7 +45,7 @@ pub async fn preflight(env: &Env<'_>) -> Result<(), Failure> {
 pub async fn preview(env: &Env<'_>) -> Result<(), Failure> {
     let step = env.report.begin(Step::Preflight);
     let (text, failure) = judge(env, &checks(env).await);
-    let missing = missing_packages(env, |need| *need == Need::Build);
+    let missing = missing_packages(env.config, |need| *need == Need::Build);
     if failure.is_none() {
         step.finish(&text)
     } else {
@@ -71,8 +71,8 @@ pub async fn checks(env: &Env<'_>) -> Vec<Check> {
 }
 
 /// Packages with programs that are needed for this and that this machine lacks.
-pub fn missing_packages<'a>(env: &Env<'a>, wanted: impl Fn(&Need) -> bool) -> Vec<&'a str> {
-    let needed = env.config.service.programs.iter().filter(|program| wanted(&program.need));
+pub fn missing_packages(config: &Config, wanted: impl Fn(&Need) -> bool) -> Vec<&str> {
+    let needed = config.service.programs.iter().filter(|program| wanted(&program.need));
     let mut packages: Vec<&str> = needed
         .filter(|program| platform::find_program(&program.name).is_none())
         .map(|program| program.package.as_str())

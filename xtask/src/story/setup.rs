@@ -7,13 +7,29 @@ use super::{Env, Failure};
 use crate::tool::apt::Way;
 use crate::tool::platform;
 
-/// What the tests take beside what the service needs: real photographs, and Debian's packages that they come in.
-const TEST_FILES: [(&str, &str); 2] =
-    [("/usr/share/backgrounds/mate", "mate-backgrounds"), ("/usr/share/backgrounds/gnome", "gnome-backgrounds")];
+/// What a Docker engine takes, from Debian's packages.
+const DOCKER: [(&str, &str); 2] = [("/usr/sbin/dockerd", "docker.io"), ("/usr/sbin/iptables", "iptables")];
 
-/// Installs the programs that the build and the service's features need, and with `tests` what the tests need too.
-pub async fn setup(env: &Env<'_>, tests: bool, dry_run: bool) -> Result<(), Failure> {
-    let mut packages = missing_packages(env, |_| true);
+/// What the tests take beside what the service needs: real photographs, a registry, and what base images are made with.
+const TESTS: [(&str, &str); 4] = [
+    ("/usr/share/backgrounds/mate", "mate-backgrounds"),
+    ("/usr/share/backgrounds/gnome", "gnome-backgrounds"),
+    ("/usr/bin/docker-registry", "docker-registry"),
+    ("/usr/sbin/debootstrap", "debootstrap"),
+];
+
+/// What to install beside the programs that the build and the service's features need.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Also {
+    /// A Docker engine.
+    pub docker: bool,
+    /// What the tests need, a Docker engine among it.
+    pub tests: bool,
+}
+
+/// Installs the programs that the build and the service's features need, and what else is asked for.
+pub async fn setup(env: &Env<'_>, also: Also, dry_run: bool) -> Result<(), Failure> {
+    let mut packages = missing_packages(env.config, |_| true);
     if env.config.service.web.is_some() {
         packages.extend(
             [("node", "nodejs"), ("npm", "npm")]
@@ -22,11 +38,9 @@ pub async fn setup(env: &Env<'_>, tests: bool, dry_run: bool) -> Result<(), Fail
                 .map(|(_, package)| *package),
         );
     }
-    if tests {
-        packages.extend(
-            TEST_FILES.iter().filter(|(path, _)| !std::path::Path::new(path).exists()).map(|(_, package)| *package),
-        );
-    }
+    let docker = DOCKER.iter().filter(|_| also.docker || also.tests);
+    let files = docker.chain(TESTS.iter().filter(|_| also.tests));
+    packages.extend(files.filter(|(path, _)| !std::path::Path::new(path).exists()).map(|(_, package)| *package));
     packages.dedup();
     if packages.is_empty() {
         env.report.result(json!({ "missing": packages }), "nothing is missing");

@@ -1,5 +1,7 @@
 //! Everything that is tested, in one command: it starts what the tests need and counts what they say.
 
+mod engine;
+
 use std::cell::RefCell;
 use std::time::Instant;
 
@@ -7,8 +9,10 @@ use anyhow::{Context as _, Result, anyhow};
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::{Env, Failure, setup};
-use crate::config::Config;
+use self::engine::Engine;
+use super::setup::{self, Also};
+use super::{Env, Failure};
+use crate::config::{Config, Environment, Target};
 use crate::render;
 use crate::report::{Report, seconds};
 use crate::tool::cargo;
@@ -31,6 +35,8 @@ pub enum Suite {
     Service,
     /// The toolkit's modules and its built binary
     Toolkit,
+    /// The service's image, with a real engine and real registries
+    Image,
     /// A fresh clone from the first deploy to the rollback, with real processes and load
     Journey,
 }
@@ -49,6 +55,10 @@ pub async fn test(config: &Config, only: &[Suite], report: &Report) -> Result<()
     let chosen = |suite: &Suite| only.is_empty() || only.contains(suite);
     let suites: Vec<Suite> = Suite::value_variants().iter().copied().filter(chosen).collect();
     prepare(config, report).await?;
+    let engine = Engine::start_if_none().await.unwrap_or_else(|error| {
+        report.warn(&format!("{error:#}"));
+        None
+    });
     let mut sum = Count::default();
     for suite in suites {
         report.note(&format!("{suite:?}: begins"));
@@ -64,6 +74,9 @@ pub async fn test(config: &Config, only: &[Suite], report: &Report) -> Result<()
         sum.passed += count.passed;
         sum.failed += count.failed;
         sum.skipped.extend(count.skipped);
+    }
+    if let Some(engine) = engine {
+        engine.end().await?;
     }
     for skipped in &sum.skipped {
         report.warn(&format!("skipped: {skipped}"));
@@ -83,9 +96,10 @@ pub async fn test(config: &Config, only: &[Suite], report: &Report) -> Result<()
 /// What the tests need on this machine, installed where that takes no decision. Where it does, the tests that need it are
 /// skipped by name.
 async fn prepare(config: &Config, report: &Report) -> Result<(), Failure> {
-    let Some(name) = config.environments.keys().next() else { return Ok(()) };
+    let local = |environment: &&Environment| matches!(environment.target, Target::Local(_));
+    let Some(Environment { name, .. }) = config.environments.values().find(local) else { return Ok(()) };
     let env = Env::find(config, name, report)?;
-    if let Err(failure) = setup::setup(&env, true, false).await {
+    if let Err(failure) = setup::setup(&env, Also { tests: true, ..Also::default() }, false).await {
         report.warn(&format!("{:#}", failure.into_error()));
     }
     Ok(())
@@ -93,6 +107,11 @@ async fn prepare(config: &Config, report: &Report) -> Result<(), Failure> {
 
 async fn run(config: &Config, suite: Suite, report: &Report) -> Result<Count> {
     let cargo = || cargo::cargo(&config.root).env("CARGO_TERM_COLOR", "never");
+    // Tests that take the whole machine, one after another.
+    let alone = async |name: &str, report: &Report| {
+        let tests = cargo().args(["test", "--package", "xtask", "--test", name]);
+        counted(&tests.args(["--", "--show-output", "--test-threads=1"]), report).await
+    };
     match suite {
         Suite::Format => as_one(&cargo().args(["fmt", "--all", "--check"]), report).await,
         Suite::Lint => {
@@ -120,19 +139,8 @@ async fn run(config: &Config, suite: Suite, report: &Report) -> Result<Count> {
         Suite::Toolkit => {
             counted(&cargo().args(["test", "--package", "xtask", "--quiet", "--", "--show-output"]), report).await
         }
-        Suite::Journey => {
-            let tests = cargo().args([
-                "test",
-                "--package",
-                "xtask",
-                "--test",
-                "journey",
-                "--",
-                "--show-output",
-                "--test-threads=1",
-            ]);
-            counted(&tests, report).await
-        }
+        Suite::Image => alone("image", report).await,
+        Suite::Journey => alone("journey", report).await,
     }
 }
 

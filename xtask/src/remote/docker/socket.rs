@@ -1,0 +1,108 @@
+//! Where a daemon listens, and a connection to it.
+
+use std::io;
+use std::str::FromStr;
+
+use camino::Utf8PathBuf;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpStream, UnixStream};
+
+/// The head of an answer is a few lines; more than this is no answer of a daemon.
+const LONGEST_HEAD: usize = 16 * 1024;
+
+/// Where a daemon listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// A socket file.
+    Unix(Utf8PathBuf),
+    /// `host:port`, unencrypted.
+    Tcp(String),
+}
+
+/// A connection to a daemon.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// An address of a kind that is not known here.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is neither unix:///path/of/a.sock nor tcp://host:port")]
+pub struct NoAddress(String);
+
+impl FromStr for Address {
+    type Err = NoAddress;
+
+    fn from_str(text: &str) -> Result<Self, NoAddress> {
+        match text.split_once("://") {
+            Some(("unix", path)) if path.starts_with('/') => Ok(Self::Unix(path.into())),
+            Some(("tcp" | "http", host)) if host.contains(':') => {
+                Ok(Self::Tcp(host.trim_end_matches('/').to_owned()))
+            }
+            _ => Err(NoAddress(text.to_owned())),
+        }
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix://{path}"),
+            Self::Tcp(host) => write!(f, "tcp://{host}"),
+        }
+    }
+}
+
+impl Address {
+    /// A new connection.
+    pub async fn open(&self) -> io::Result<Box<dyn Stream>> {
+        Ok(match self {
+            Self::Unix(path) => Box::new(UnixStream::connect(path.as_std_path()).await?),
+            Self::Tcp(host) => {
+                let stream = TcpStream::connect(host).await?;
+                stream.set_nodelay(true)?;
+                Box::new(stream)
+            }
+        })
+    }
+
+    /// A new connection that speaks HTTP/2 without encryption after the daemon's `101` to a `POST` of this path. Any other
+    /// answer is an error of the kind [`io::ErrorKind::Unsupported`], with the answer's first line.
+    pub async fn upgrade(&self, path: &str, headers: &[(&str, &str)]) -> io::Result<Box<dyn Stream>> {
+        let mut stream = self.open().await?;
+        let mut request = format!("POST {path} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n");
+        for (name, value) in headers {
+            request.push_str(&format!("{name}: {value}\r\n"));
+        }
+        request.push_str("Content-Length: 0\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut head = Vec::new();
+        // Byte by byte: what comes after the head is for whoever speaks HTTP/2.
+        while !head.ends_with(b"\r\n\r\n") {
+            if head.len() > LONGEST_HEAD {
+                return Err(io::Error::other(format!("the answer to POST {path} does not end")));
+            }
+            head.push(stream.read_u8().await?);
+        }
+        let head = String::from_utf8_lossy(&head);
+        let first = head.lines().next().unwrap_or_default();
+        match first.split(' ').nth(1) {
+            Some("101") => Ok(stream),
+            _ => {
+                Err(io::Error::new(io::ErrorKind::Unsupported, format!("POST {path} was answered with \"{first}\"")))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_a_socket_or_a_host() {
+        assert_eq!("unix:///run/b.sock".parse::<Address>().unwrap(), Address::Unix("/run/b.sock".into()));
+        assert_eq!("tcp://127.0.0.1:1234".parse::<Address>().unwrap(), Address::Tcp("127.0.0.1:1234".into()));
+        for wrong in ["", "/var/run/docker.sock", "unix://relative", "ssh://host:22", "tcp://host"] {
+            assert!(wrong.parse::<Address>().is_err(), "{wrong}");
+        }
+    }
+}
