@@ -22,12 +22,12 @@ use anyhow::{Context as _, Result};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::cli::{Cli, Command, EnvironmentArg, Lock};
+use crate::cli::{Cli, Command, EnvironmentArg, Lock, Sqlx};
 use crate::config::Config;
 use crate::report::{Audience, Report};
 use crate::secrets::Redactor;
 use crate::story::deploy::{Deployed, How};
-use crate::story::{Env, Failure, bench, deploy, doctor, operate, rollback, setup, test};
+use crate::story::{Env, Failure, bench, deploy, doctor, operate, rollback, setup, sqlx, test};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -93,6 +93,8 @@ async fn dispatch(command: Command, audience: Audience, report: &Report) -> Resu
         Command::Stop { environment } => operate::stop(&find(&environment)?).await,
         Command::Lock(Lock::Status { environment }) => operate::lock_status(&find(&environment)?),
         Command::Lock(Lock::Break { environment, yes }) => operate::lock_break(&find(&environment)?, yes, audience),
+        Command::Sqlx(Sqlx::Prepare { environment }) => sqlx::prepare(&find(&environment)?).await,
+        Command::Sqlx(Sqlx::Check { environment }) => sqlx::check(&find(&environment)?).await,
         Command::Render { check } => render::render(&config, check, report).await,
         Command::Doctor { environment } => doctor::doctor(&find(&environment)?).await,
         Command::Setup { tests, dry_run } => {

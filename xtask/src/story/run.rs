@@ -252,7 +252,7 @@ impl<'a> Run<'a> {
 }
 
 /// Waits for the signals that ask a program to end.
-async fn interrupted() -> Result<Failure> {
+pub async fn interrupted() -> Result<Failure> {
     let listen = |kind| signal(kind).context("listen for signals");
     let (mut interrupt, mut terminate, mut hangup) =
         (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);

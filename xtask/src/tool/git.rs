@@ -68,6 +68,11 @@ pub async fn commit_time(root: &Utf8Path) -> Result<jiff::Timestamp> {
     jiff::Timestamp::from_second(seconds).context("read the commit's time")
 }
 
+/// What a file held in a commit; the path is relative to `root`.
+pub async fn show(root: &Utf8Path, commit: &str, path: &str) -> Result<String> {
+    git(root, &["show", &format!("{commit}:./{path}")]).capture_whole().await
+}
+
 /// Whether git ignores this path.
 pub async fn ignores(root: &Utf8Path, path: &str) -> Result<bool> {
     git(root, &["check-ignore", "--quiet", path]).succeeds().await
