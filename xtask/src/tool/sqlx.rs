@@ -8,16 +8,20 @@ pub mod cache;
 pub mod migrate;
 pub mod statements;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::cargo::{self, cargo};
+use super::cmd::Cmd;
 use crate::report::Ongoing;
+
+/// How often the sources are compiled when somebody else compiles in the same folder.
+const ATTEMPTS: usize = 3;
 
 /// The workspace, as far as compiling the service's queries takes it.
 #[derive(Debug, Deserialize)]
@@ -75,7 +79,6 @@ impl Workspace {
         for member in &self.packages {
             clean = clean.args(["--package", &member.name]);
         }
-        clean.run().await?;
         let check = cargo(root)
             .args(["check", "--package", package, "--all-targets", "--message-format", "json"])
             .args(["--target-dir", target.as_str()])
@@ -85,7 +88,18 @@ impl Workspace {
             .env("SQLX_OFFLINE", "false")
             .env("SQLX_OFFLINE_DIR", into.as_str())
             .secret("DATABASE_URL", database);
-        let mistakes = RefCell::new(Vec::new());
+        for _ in 0..ATTEMPTS {
+            clean.run().await?;
+            if let Some(mistakes) = self.compile(&check, step).await? {
+                return Ok(mistakes);
+            }
+        }
+        bail!("something else compiles in {target} at the same time; end it, and type the command again")
+    }
+
+    /// None when something was compiled already: by a cargo whose toolkit was killed, and which went on.
+    async fn compile(&self, check: &Cmd, step: &Ongoing) -> Result<Option<Vec<Mistake>>> {
+        let (mistakes, stale) = (RefCell::new(Vec::new()), Cell::new(false));
         let ended = check
             .run_lines_if(|line| {
                 if let Some(progress) = cargo::progress(line) {
@@ -96,6 +110,11 @@ impl Workspace {
                     step.output(line);
                     return true;
                 };
+                let is_ours =
+                    self.packages.iter().any(|package| Some(&package.manifest_path) == said.manifest_path.as_ref());
+                if is_ours && said.fresh == Some(true) {
+                    stale.set(true);
+                }
                 let mut mistakes = mistakes.borrow_mut();
                 // The library is compiled again for its tests, and says all of it again.
                 if let Some(mistake) = said.mistake().filter(|mistake| !mistakes.contains(mistake)) {
@@ -107,7 +126,8 @@ impl Workspace {
         let mistakes = mistakes.into_inner();
         match ended {
             Err(error) if mistakes.is_empty() => Err(error),
-            _ => Ok(mistakes),
+            _ if stale.get() => Ok(None),
+            _ => Ok(Some(mistakes)),
         }
     }
 
@@ -135,6 +155,8 @@ pub fn locked_version(root: &Utf8Path) -> Result<Option<String>> {
 
 #[derive(Deserialize)]
 struct Said {
+    manifest_path: Option<Utf8PathBuf>,
+    fresh: Option<bool>,
     message: Option<Message>,
 }
 
