@@ -177,6 +177,6 @@ mod tests {
         for (query, line) in [("SELECT a FROM \"b\"", 3), ("SELECT a FROM b WHERE c", 6), ("SELECT a\n FROM b", 7)] {
             assert_eq!(sources.find(query).map(|at| at.1), Some(line), "{query}");
         }
-        assert_eq!(sources.find("SELECT a FROM"), None);
+        assert_eq!(sources.find("SELECT a"), None, "the beginning of another");
     }
 }

@@ -161,22 +161,25 @@ async fn tables(client: &Client) -> Result<Vec<Table>> {
         })
         .collect();
     for table in &mut tables {
-        let constraints = client
+        let rules = client
             .query(
-                "SELECT contype::text, conname::text, conkey, pg_get_constraintdef(oid) \
-                 FROM pg_constraint WHERE conrelid = $1 AND contype IN ('c', 'f')",
+                "SELECT conname::text, coalesce(conkey, '{}'), cardinality(conkey) IS NOT DISTINCT FROM 1, pg_get_constraintdef(oid) \
+                 FROM pg_constraint WHERE conrelid = $1 AND contype = 'c' \
+                 UNION ALL \
+                 SELECT d.conname::text, array_agg(a.attnum), true, pg_get_constraintdef(d.oid) \
+                 FROM pg_attribute a JOIN pg_constraint d ON d.contypid = a.atttypid AND d.contype = 'c' \
+                 WHERE a.attrelid = $1 GROUP BY d.oid, d.conname",
                 &[&table.oid],
             )
             .await?;
         let mut named: BTreeMap<i16, Vec<(bool, String)>> = BTreeMap::new();
-        for row in constraints.iter().filter(|row| row.get::<_, &str>(0) == "c") {
-            let (columns, definition) = (row.get::<_, Option<Vec<i16>>>(2).unwrap_or_default(), row.get::<_, &str>(3));
-            let alone = columns.len() == 1;
+        for row in &rules {
+            let (columns, alone) = (row.get::<_, Vec<i16>>(1), row.get::<_, bool>(2));
             for column in &columns {
                 let entry = named.entry(*column).or_default();
-                entry.extend(literals(definition).into_iter().map(|literal| (alone, literal)));
+                entry.extend(literals(row.get(3)).into_iter().map(|literal| (alone, literal)));
             }
-            table.checks.push(Check { name: row.get(1), columns });
+            table.checks.push(Check { name: row.get(0), columns });
         }
         table.references = references(client, table.oid).await?;
         table.columns = columns(client, table.oid, &named).await?;
@@ -202,11 +205,14 @@ async fn columns(client: &Client, table: u32, named: &BTreeMap<i16, Vec<(bool, S
     let rows = client
         .query(
             "WITH RECURSIVE base AS ( \
-                 SELECT t.oid AS column_type, t.oid, t.typtype, t.typbasetype, t.typname, t.typcategory FROM pg_type t \
+                 SELECT t.oid AS column_type, t.oid, t.typtype, t.typbasetype, t.typname, t.typcategory, t.typnotnull \
+                 FROM pg_type t \
                  UNION ALL \
-                 SELECT b.column_type, t.oid, t.typtype, t.typbasetype, t.typname, t.typcategory \
+                 SELECT b.column_type, t.oid, t.typtype, t.typbasetype, t.typname, t.typcategory, \
+                        b.typnotnull OR t.typnotnull \
                  FROM base b JOIN pg_type t ON t.oid = b.typbasetype WHERE b.typtype = 'd') \
-             SELECT a.attnum, quote_ident(a.attname), format_type(a.atttypid, a.atttypmod), a.attnotnull, \
+             SELECT a.attnum, quote_ident(a.attname), format_type(a.atttypid, a.atttypmod), \
+                    NOT (a.attnotnull OR b.typnotnull), \
                     b.typname::text, b.typcategory::text, \
                     ARRAY(SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = b.oid ORDER BY e.enumsortorder) \
              FROM pg_attribute a JOIN base b ON b.column_type = a.atttypid AND b.typtype <> 'd' \
@@ -220,11 +226,78 @@ async fn columns(client: &Client, table: u32, named: &BTreeMap<i16, Vec<(bool, S
         let number = row.get(0);
         let base = super::values::Base { name: row.get(4), category: row.get(5), labels: row.get(6) };
         let named = named.get(&number).unwrap_or(&none);
-        Column {
-            number,
-            name: row.get(1),
-            candidates: Candidates::new(row.get(2), !row.get::<_, bool>(3), &base, named),
-        }
+        Column { number, name: row.get(1), candidates: Candidates::new(row.get(2), row.get(3), &base, named) }
     };
     Ok(rows.iter().map(column).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tool::postgres::{Choice, Throwaway};
+
+    #[tokio::test]
+    async fn tables_of_every_kind_get_rows_that_keep_their_rules() {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let server = Throwaway::start(Choice::Auto).await.unwrap();
+        let client = server.server().client("postgres").await.unwrap();
+        client
+            .batch_execute(
+                r#"
+                CREATE SCHEMA "the shop";
+                CREATE DOMAIN email AS text CHECK (VALUE ~ '^[a-z0-9]+@[a-z]+\.org$');
+                CREATE DOMAIN age AS int NOT NULL;
+                CREATE TYPE mood AS ENUM ('fine', 'cross');
+                CREATE TABLE seeded (id serial PRIMARY KEY, word text NOT NULL UNIQUE);
+                INSERT INTO seeded (word) VALUES ('one'), ('two');
+                CREATE TABLE types (
+                    a smallint, b bigint GENERATED ALWAYS AS IDENTITY, c numeric(6, 2), d real, e money, f boolean,
+                    g date, h time, i timestamptz, j interval, k uuid, l json, m jsonb, n bytea, o inet, p cidr,
+                    q macaddr, r int[], s text[], t int4range, u tstzrange, v mood, w char(3), x varchar(2), y xml,
+                    z bit(1), aa point, bb tsvector, cc age, dd mood[], ee bigint GENERATED ALWAYS AS (a * 2) STORED,
+                    EXCLUDE USING gist (t WITH &&)
+                );
+                CREATE TABLE "the shop"."Order" (
+                    id text COLLATE "C" PRIMARY KEY CHECK (id ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
+                    "is it" text NOT NULL CHECK ("is it" IN ('pending', 'ready', 'failed')),
+                    failure text, mime text, size bigint CHECK (size > 10), sha bytea CHECK (octet_length(sha) = 32),
+                    seeded int NOT NULL REFERENCES seeded, parent text REFERENCES "the shop"."Order",
+                    CHECK (("is it" = 'failed') = (failure IS NOT NULL)),
+                    CHECK ("is it" <> 'ready' OR (mime IS NOT NULL AND size IS NOT NULL AND sha IS NOT NULL))
+                );
+                CREATE TABLE line (
+                    -- Made before what it refers to.
+                    "order" text NOT NULL, number int NOT NULL, PRIMARY KEY ("order", number),
+                    percent int NOT NULL CHECK (percent BETWEEN 90 AND 100)
+                );
+                ALTER TABLE line ADD FOREIGN KEY ("order") REFERENCES "the shop"."Order";
+                CREATE TABLE part (a text, b int, FOREIGN KEY (a, b) REFERENCES line);
+                CREATE TABLE one (id int PRIMARY KEY, other int NOT NULL);
+                CREATE TABLE other (id int PRIMARY KEY, one int NOT NULL REFERENCES one);
+                ALTER TABLE one ADD FOREIGN KEY (other) REFERENCES other;
+                CREATE TABLE logged (at date NOT NULL) PARTITION BY RANGE (at);
+                CREATE TABLE logged_2024 PARTITION OF logged FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+                CREATE TABLE nothing (CHECK (1 < 2));
+                CREATE TABLE flag (alone boolean PRIMARY KEY CHECK (alone));
+                CREATE TABLE impossible (a int CHECK (a > 5 AND a < 3 AND a IS NOT NULL));
+                CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'never'; END $$;
+                CREATE TRIGGER refuse BEFORE INSERT ON flag FOR EACH ROW EXECUTE FUNCTION refuse();
+                CREATE TABLE mailed (address email NOT NULL);
+                "#,
+            )
+            .await
+            .unwrap();
+        let filled = fill(&client).await.unwrap();
+        let empty: Vec<&str> = filled.empty.iter().map(|(table, _)| table.as_str()).collect();
+        assert_eq!(empty, ["impossible"], "{filled:?}");
+        assert_eq!(filled.tables, 11);
+        // What refers to something finds it, and the next row of its own takes a number that is free.
+        let ask = async |sql: &str| client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0);
+        assert_eq!(ask(r#"SELECT count(*) FROM "the shop"."Order" o JOIN seeded s ON s.id = o.seeded"#).await, 3);
+        assert_eq!(ask(r#"SELECT count(*) FROM line l JOIN "the shop"."Order" o ON o.id = l."order""#).await, 3);
+        assert_eq!(ask("SELECT count(*) FROM part p JOIN line l ON (l.\"order\", l.number) = (p.a, p.b)").await, 2);
+        assert_eq!(ask("SELECT count(*) FROM one o JOIN other p ON p.id = o.other AND p.one = o.id").await, 3);
+        assert_eq!(ask("SELECT count(*) FROM types WHERE a IS NULL").await, 1);
+        client.batch_execute("INSERT INTO seeded (word) VALUES ('free')").await.unwrap();
+    }
 }
