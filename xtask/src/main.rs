@@ -22,14 +22,14 @@ use anyhow::{Context as _, Result};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::cli::{Cli, Command, EnvironmentArg, Image, Lock};
+use crate::cli::{Cli, Command, EnvironmentArg, Image, Lock, Sqlx};
 use crate::config::Config;
 use crate::report::{Audience, Report};
 use crate::secrets::Redactor;
 use crate::story::deploy::{Deployed, How};
 use crate::story::setup::Also;
 use crate::story::image::{Images, build, push, until_interrupted};
-use crate::story::{Env, Failure, bench, deploy, doctor, operate, rollback, setup, test};
+use crate::story::{Env, Failure, bench, deploy, doctor, operate, rollback, setup, sqlx, test};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -96,6 +96,8 @@ async fn dispatch(command: Command, audience: Audience, report: &Report) -> Resu
         Command::Lock(Lock::Status { environment }) => operate::lock_status(&find(&environment)?),
         Command::Lock(Lock::Break { environment, yes }) => operate::lock_break(&find(&environment)?, yes, audience),
         Command::Image(command) => images(&config, command, report).await,
+        Command::Sqlx(Sqlx::Prepare { environment }) => sqlx::prepare(&find(&environment)?).await,
+        Command::Sqlx(Sqlx::Check { environment }) => sqlx::check(&find(&environment)?).await,
         Command::Render { check } => render::render(&config, check, report).await,
         Command::Doctor { environment } => doctor::doctor(&config, &environment.environment, report).await,
         Command::Setup { docker, tests, dry_run } => {
