@@ -89,6 +89,8 @@ pub enum Failure {
     Usage(anyhow::Error),
     /// deploy.yaml is not what it should be.
     Config(ConfigError),
+    /// Something newer is there, which a check was asked for.
+    Newer(anyhow::Error),
     /// Somebody else deploys the environment.
     Locked(Box<Holder>, String),
     /// Refused by the guard.
@@ -107,6 +109,7 @@ impl Failure {
         match self {
             Self::Failed(_) | Self::Aborted(_) => 1,
             Self::Usage(_) | Self::Config(_) => 2,
+            Self::Newer(_) => 10,
             Self::Locked(..) => 20,
             Self::Refused(_) => 21,
             Self::Restored(_) => 30,
@@ -131,6 +134,7 @@ impl Failure {
         match self {
             Self::Failed(error)
             | Self::Usage(error)
+            | Self::Newer(error)
             | Self::Refused(error)
             | Self::Restored(error)
             | Self::NotRestored(error)

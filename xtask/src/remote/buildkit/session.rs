@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bollard_buildkit_proto::health::health_check_response::ServingStatus;
 use bollard_buildkit_proto::health::health_server::{Health, HealthServer};
-use bollard_buildkit_proto::health::{
-    HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse,
-};
+use bollard_buildkit_proto::health::{HealthCheckRequest, HealthCheckResponse, HealthListRequest, HealthListResponse};
 use bollard_buildkit_proto::moby::buildkit::secrets::v1::secrets_server::{Secrets, SecretsServer};
 use bollard_buildkit_proto::moby::buildkit::secrets::v1::{GetSecretRequest, GetSecretResponse};
 use bollard_buildkit_proto::moby::filesync::v1::auth_server::{Auth, AuthServer};
@@ -62,7 +60,8 @@ impl Session {
         getrandom::fill(&mut id)?;
         let id = hex::encode(id);
         let failed = Arc::default();
-        let context = Context { path: format!("/{id}"), stream: Mutex::new(Some(context)), failed: Arc::clone(&failed) };
+        let context =
+            Context { path: format!("/{id}"), stream: Mutex::new(Some(context)), failed: Arc::clone(&failed) };
         let services = Routes::new(HealthServer::new(Alive))
             .add_service(UploadServer::new(context).max_encoding_message_size(connect::LARGEST_MESSAGE))
             .add_service(SecretsServer::new(Safe(secrets)))
@@ -141,10 +140,9 @@ impl Auth for Keys {
             host => host,
         };
         Ok(Response::new(match self.0.get(host) {
-            Some(found) => CredentialsResponse {
-                username: found.user.clone(),
-                secret: found.password.expose_secret().to_owned(),
-            },
+            Some(found) => {
+                CredentialsResponse { username: found.user.clone(), secret: found.password.expose_secret().to_owned() }
+            }
             None => CredentialsResponse::default(),
         }))
     }

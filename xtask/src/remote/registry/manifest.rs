@@ -192,6 +192,12 @@ impl Platform {
 }
 
 impl ImageConfig {
+    /// What it runs on: `linux/amd64`, `linux/arm/v7`.
+    pub fn platform(&self) -> String {
+        let variant = self.variant.as_deref().filter(|_| self.architecture == "arm");
+        [Some(self.os.as_str()), Some(&self.architecture), variant].into_iter().flatten().collect::<Vec<_>>().join("/")
+    }
+
     /// A label's value.
     pub fn label(&self, name: &str) -> Option<&str> {
         self.config.labels.as_ref()?.get(name).map(String::as_str)
