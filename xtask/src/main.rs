@@ -28,7 +28,7 @@ use crate::report::{Audience, Report};
 use crate::secrets::Redactor;
 use crate::story::deploy::{Deployed, How};
 use crate::story::setup::Also;
-use crate::story::image::{Images, build, push, until_interrupted};
+use crate::story::image::{Images, build, pin, push, until_interrupted};
 use crate::story::{Env, Failure, bench, deploy, doctor, operate, rollback, setup, sqlx, test};
 
 fn main() -> ExitCode {
@@ -120,6 +120,10 @@ async fn images(config: &Config, command: Image, report: &Report) -> Result<(), 
         Image::Push { environment } => {
             let again = format!("image push {}", environment.environment);
             until_interrupted(push::push(&find(&environment)?), &again).await
+        }
+        Image::Pin { environment, check } => {
+            let again = format!("image pin {}", environment.environment);
+            until_interrupted(pin::pin(&find(&environment)?, check), &again).await
         }
         _ => todo!(),
     }
