@@ -55,7 +55,7 @@ RUN find /etc/apt '(' -name '*.sources' -o -name sources.list ')' \
  && apt-get update \
  && apt-get install --yes --no-install-recommends dpkg-dev libdav1d-dev nasm pkg-config zlib1g-dev \
  && apt-get source --only-source ffmpeg \
- && mv ffmpeg-* /ffmpeg \
+ && mv ffmpeg-*/ /ffmpeg \
  && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /ffmpeg
@@ -64,9 +64,9 @@ RUN ./configure \
       --disable-avdevice --disable-postproc --disable-swresample \
       --enable-zlib --enable-libdav1d \
       --enable-protocol=file,pipe \
-      --enable-demuxer=avi,flv,matroska,mov,mpegps,mpegts,ogg \
-      --enable-decoder=h263,h264,hevc,libdav1d,mjpeg,mpeg1video,mpeg2video,mpeg4,prores,theora,vp8,vp9 \
-      --enable-parser=av1,h263,h264,hevc,mjpeg,mpeg4video,mpegvideo,vp8,vp9 \
+      --enable-demuxer=avi,matroska,mov,ogg \
+      --enable-decoder=h263,h264,hevc,libdav1d,mjpeg,mpeg4,prores,theora,vp8,vp9 \
+      --enable-parser=av1,h263,h264,hevc,mjpeg,mpeg4video,vp8,vp9 \
       --enable-filter=crop,format,hflip,null,rotate,scale,select,thumbnail,transpose,vflip \
       --enable-encoder=mjpeg,png,rawvideo \
       --enable-muxer=image2,image2pipe,rawvideo \
