@@ -3,9 +3,13 @@
 pub mod build;
 pub mod check;
 pub mod inputs;
+pub mod inspect;
 pub mod limits;
+pub mod list;
 pub mod progress;
+pub mod prune;
 pub mod push;
+pub mod survey;
 
 use std::collections::BTreeMap;
 
