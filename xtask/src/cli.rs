@@ -142,6 +142,17 @@ Refused (exit code 21) when a migration marked `-- irreversible` lies between.")
     )]
     Image(Image),
 
+    /// The service's compiled-in queries, and the migrations that they rest on
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  cargo xtask sqlx prepare     after a change of a query or a migration
+  cargo xtask sqlx check       in CI: fails, with file and line, when a query is stale
+
+Neither needs a database of yours: both start a PostgreSQL and remove it again."
+    )]
+    Sqlx(Sqlx),
+
     /// Write the files that come from the settings table and the templates
     #[command(after_help = "Examples:
   cargo xtask render
@@ -306,6 +317,21 @@ pub enum Lock {
         /// Do not ask
         #[arg(long)]
         yes: bool,
+    },
+}
+
+/// `sqlx …`
+#[derive(Subcommand, Debug)]
+pub enum Sqlx {
+    /// Migrate a throw-away PostgreSQL and write the query cache, .sqlx, anew
+    Prepare {
+        #[command(flatten)]
+        environment: EnvironmentArg,
+    },
+    /// Compare the query cache with a throw-away PostgreSQL, and try new migrations on what is released; change nothing
+    Check {
+        #[command(flatten)]
+        environment: EnvironmentArg,
     },
 }
 

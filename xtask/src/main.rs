@@ -22,13 +22,14 @@ use anyhow::{Context as _, Result};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::cli::{Cli, Command, EnvironmentArg, Lock};
+use crate::cli::{Cli, Command, EnvironmentArg, Image, Lock, Sqlx};
 use crate::config::Config;
 use crate::report::{Audience, Report};
 use crate::secrets::Redactor;
 use crate::story::deploy::{Deployed, How};
 use crate::story::setup::Also;
-use crate::story::{Env, Failure, bench, deploy, doctor, operate, rollback, setup, test};
+use crate::story::image::{Images, build, push, until_interrupted};
+use crate::story::{Env, Failure, bench, deploy, doctor, operate, rollback, setup, sqlx, test};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -94,7 +95,9 @@ async fn dispatch(command: Command, audience: Audience, report: &Report) -> Resu
         Command::Stop { environment } => operate::stop(&find(&environment)?).await,
         Command::Lock(Lock::Status { environment }) => operate::lock_status(&find(&environment)?),
         Command::Lock(Lock::Break { environment, yes }) => operate::lock_break(&find(&environment)?, yes, audience),
-        Command::Image(_) => todo!(),
+        Command::Image(command) => images(&config, command, report).await,
+        Command::Sqlx(Sqlx::Prepare { environment }) => sqlx::prepare(&find(&environment)?).await,
+        Command::Sqlx(Sqlx::Check { environment }) => sqlx::check(&find(&environment)?).await,
         Command::Render { check } => render::render(&config, check, report).await,
         Command::Doctor { environment } => doctor::doctor(&config, &environment.environment, report).await,
         Command::Setup { docker, tests, dry_run } => {
@@ -104,6 +107,21 @@ async fn dispatch(command: Command, audience: Audience, report: &Report) -> Resu
         Command::Test { only } => test::test(&config, &only, report).await,
         Command::Bench { only } => bench::bench(&config, &only, report).await,
         Command::Supervise(_) | Command::SuperviseExec(_) | Command::Completions { .. } => Ok(()),
+    }
+}
+
+async fn images(config: &Config, command: Image, report: &Report) -> Result<(), Failure> {
+    let find = |arg: &EnvironmentArg| Images::find(config, &arg.environment, report);
+    match command {
+        Image::Build { environment, no_cache } => {
+            let again = format!("image build {}", environment.environment);
+            until_interrupted(build::build(&find(&environment)?, no_cache), &again).await
+        }
+        Image::Push { environment } => {
+            let again = format!("image push {}", environment.environment);
+            until_interrupted(push::push(&find(&environment)?), &again).await
+        }
+        _ => todo!(),
     }
 }
 

@@ -2,6 +2,7 @@
 //! the one that serves and takes over from it.
 
 pub mod local;
+pub mod migrations;
 
 use std::collections::BTreeMap;
 
@@ -70,26 +71,12 @@ impl Plan {
         if live.digest.as_deref() == Some(&published.digest) {
             plan.lines.push("the same program".to_owned());
         }
-        // Also of a release that was rolled back since: its migrations ran.
-        let released = |name: &str| {
-            lives.iter().rev().find_map(|record| {
-                let migration = record.migrations.iter().find(|migration| migration.name == name)?;
-                Some((record.version(), migration))
-            })
-        };
-        for migration in &published.migrations {
-            match released(&migration.name) {
-                None if migration.irreversible => {
-                    plan.lines.push(format!("migration {}, irreversible", migration.name))
-                }
-                None => plan.lines.push(format!("migration {}", migration.name)),
-                Some((version, released)) if released.sha256 != migration.sha256 => plan.refusals.push(format!(
-                    "migration {} is not as it was when {version} was released with it; put the change into a new migration",
-                    migration.name,
-                )),
-                Some(_) => {}
-            }
+        let compared = migrations::compare(&published.migrations, lives);
+        for migration in compared.pending {
+            let mark = if migration.irreversible { ", irreversible" } else { "" };
+            plan.lines.push(format!("migration {}{mark}", migration.name));
         }
+        plan.refusals.extend(compared.refusals);
         let is_here = |name: &str| published.migrations.iter().any(|migration| migration.name == name);
         for gone in live.migrations.iter().filter(|migration| !is_here(&migration.name)) {
             if gone.irreversible {

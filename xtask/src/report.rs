@@ -28,6 +28,8 @@ pub enum Step {
     Preflight,
     /// Pin what is deployed: a commit, or a commit and the hash of what was changed since.
     Source,
+    /// The service's queries fit its schema, and what is not released yet of it fits what is.
+    Sqlx,
     /// Compile the service and its web UI.
     Build,
     /// Put the artifact where the place takes it from; from here on there is a digest.
@@ -53,6 +55,7 @@ impl std::fmt::Display for Step {
         f.write_str(match self {
             Self::Preflight => "preflight",
             Self::Source => "source",
+            Self::Sqlx => "sqlx",
             Self::Build => "build",
             Self::Publish => "publish",
             Self::Ground => "ground",

@@ -10,6 +10,7 @@ pub mod preflight;
 pub mod rollback;
 pub mod run;
 pub mod setup;
+pub mod sqlx;
 pub mod test;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -118,7 +119,11 @@ impl Failure {
 
     /// File, line and column of what is wrong, when that is known.
     pub fn place(&self) -> Option<(String, usize, usize)> {
-        let Self::Config(error) = self else { return None };
+        let error = match self {
+            Self::Config(error) => error,
+            Self::Failed(error) => return error.downcast_ref::<sqlx::Problems>()?.place(),
+            _ => return None,
+        };
         let first = error.problems().first()?;
         let at = first.at?;
         Some((first.file.to_string(), at.line, at.column))

@@ -10,3 +10,4 @@ pub mod npm;
 pub mod platform;
 pub mod port;
 pub mod postgres;
+pub mod sqlx;

@@ -12,11 +12,11 @@ mod turns;
 
 use anyhow::{Context as _, anyhow};
 use clap::ValueEnum;
-use tokio::signal::unix::{SignalKind, signal};
 
 use self::scratch::Scratch;
 use self::table::Row;
 use super::Failure;
+use super::run::interrupted;
 use crate::config::Config;
 use crate::report::Report;
 
@@ -43,7 +43,9 @@ pub async fn bench(config: &Config, only: &[Measurement], report: &Report) -> Re
     let scratch = Scratch::make(config, report).await?;
     let measured = tokio::select! {
         measured = measure(&chosen, &scratch, report) => measured,
-        signal = interrupted() => Err(signal?),
+        signal = interrupted() => {
+            Err(Failure::Aborted(anyhow!("interrupted by {}; what was measured on is removed", signal?)))
+        }
     };
     let removed = scratch.remove().await.context("remove what was measured on");
     match (measured, removed) {
@@ -76,15 +78,4 @@ async fn measure(chosen: &[Measurement], scratch: &Scratch, report: &Report) -> 
         rows.push((name, row));
     }
     Ok(rows)
-}
-
-/// Waits for a signal that asks a program to end.
-async fn interrupted() -> Result<Failure, Failure> {
-    let listen = |kind| signal(kind).context("listen for signals");
-    let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    Ok(Failure::Aborted(anyhow!("interrupted; what was measured on is removed")))
 }

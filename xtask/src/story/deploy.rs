@@ -6,6 +6,7 @@ use super::gate::gate;
 use super::preflight::preflight;
 use super::rollback::crossed;
 use super::run::Run;
+use super::sqlx::{self, Schema};
 use super::{Env, Failure};
 use crate::config::Service;
 use crate::memory::ledger::{self, Kind, Outcome, Record};
@@ -47,6 +48,9 @@ async fn steps(env: &Env<'_>, run: &Run<'_>) -> Result<Deployed, Failure> {
     run.note(|record| record.source = Some(source.clone()));
     if source.branch.as_ref() != Some(&env.config.source.main_branch) {
         env.report.note(&format!("this is not {}, where releases come from", env.config.source.main_branch));
+    }
+    if let Some(schema) = Schema::cached(env)? {
+        run.live_step(Step::Sqlx, async |step| sqlx::fresh(env, run.lives(), step, &schema).await).await?;
     }
     let ground = run.live_step(Step::Ground, async |step| env.place.ground(&env.report, step).await).await?;
     if let Some(release) = unchanged(env, run, &source, &ground).await? {
@@ -119,6 +123,9 @@ pub async fn dry_run(env: &Env<'_>) -> Result<(), Failure> {
     let records = ledger::read_all(&env.store)?;
     let live = records.iter().rfind(|record| record.outcome == Outcome::Live);
     let outlook = env.place.outlook(&source, live).await?;
+    if let Some(schema) = Schema::cached(env)? {
+        env.report.note(&schema.outlook()?);
+    }
     for line in &outlook {
         env.report.note(line);
     }

@@ -6,6 +6,7 @@ pub mod inputs;
 pub mod inspect;
 pub mod limits;
 pub mod list;
+pub mod pin;
 pub mod progress;
 pub mod prune;
 pub mod push;
@@ -18,6 +19,7 @@ use camino::Utf8PathBuf;
 use secrecy::SecretString;
 
 use super::Failure;
+use super::run::interrupted;
 use crate::config::{self, Config, Environment};
 use crate::remote::buildkit::{Auth, Builder};
 use crate::remote::docker::{self, ConnectError};
@@ -78,7 +80,7 @@ impl<'a> Images<'a> {
             let name = &self.environment.name;
             return Err(Failure::Usage(anyhow!("{name} has no registry; environments that have one: {with}")));
         }
-        let reference = Reference::parse(&self.name()).context("read the image's name")?;
+        let reference = self.name().parse::<Reference>().context("read the image's name")?;
         let credentials = self.credentials(reference.host()).await?;
         Ok(Repository::new(&reference, credentials).context("reach the image's registry")?)
     }
@@ -87,7 +89,7 @@ impl<'a> Images<'a> {
     pub async fn credentials(&self, host: &Host) -> Result<Credentials> {
         let docker = variable("DOCKER_CONFIG").map(Utf8PathBuf::from);
         let docker = docker.or_else(|| variable("HOME").map(|home| Utf8PathBuf::from(home).join(".docker")));
-        let own = self.environment.registry().map(|registry| Reference::parse(&format!("{registry}/any")));
+        let own = self.environment.registry().map(|registry| format!("{registry}/any").parse::<Reference>());
         let is_own = own.transpose().context("read the registry's name")?.is_some_and(|own| own.host() == host);
         let secret = |name: &str| self.secrets.get(name).filter(|_| is_own).cloned();
         let username = secret("REGISTRY_USERNAME").map(|name| secrecy::ExposeSecret::expose_secret(&name).to_owned());
@@ -104,7 +106,7 @@ impl<'a> Images<'a> {
         let names = self.image.bases.values().cloned().chain(self.environment.registry().map(|_| self.name()));
         let mut auth = Auth::new();
         for name in names {
-            let reference = Reference::parse(&name)?;
+            let reference: Reference = name.parse()?;
             if let Some(credentials) = for_docker(&self.credentials(reference.host()).await?) {
                 auth.insert(reference.host().to_string(), credentials);
             }
@@ -152,6 +154,21 @@ impl<'a> Images<'a> {
                 Err(error)
             }
         }
+    }
+}
+
+/// Runs a command about images until it ends by itself or a signal comes; `again` is the command that goes on.
+pub async fn until_interrupted(
+    story: impl Future<Output = Result<(), Failure>>,
+    again: &str,
+) -> Result<(), Failure> {
+    tokio::select! {
+        ended = story => ended,
+        signal = interrupted() => Err(Failure::Aborted(anyhow!(
+            "interrupted by {}; nothing is left half done, and layers that were finished are kept\n  \
+             to go on, type: cargo xtask {again}",
+            signal?
+        ))),
     }
 }
 

@@ -184,7 +184,9 @@ impl<'a> Run<'a> {
     pub async fn to_its_end<T>(&self, story: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let ended = tokio::select! {
             ended = story => ended,
-            aborted = interrupted() => Err(aborted?),
+            signal = interrupted() => {
+                Err(Failure::Aborted(anyhow!("interrupted by {}; nothing is left half done", signal?)))
+            }
             lost = self.lease.lost() => Err(Failure::Aborted(lost)),
         };
         let recorded = self.record(&ended);
@@ -251,8 +253,8 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Waits for the signals that ask a program to end.
-async fn interrupted() -> Result<Failure> {
+/// Waits for a signal that asks a program to end, and says which it was.
+pub async fn interrupted() -> Result<&'static str> {
     let listen = |kind| signal(kind).context("listen for signals");
     let (mut interrupt, mut terminate, mut hangup) =
         (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
@@ -261,7 +263,7 @@ async fn interrupted() -> Result<Failure> {
         _ = terminate.recv() => "SIGTERM",
         _ = hangup.recv() => "SIGHUP",
     };
-    Ok(Failure::Aborted(anyhow!("interrupted by {which}; nothing is left half done")))
+    Ok(which)
 }
 
 fn timing((step, duration, reused): (Step, std::time::Duration, bool)) -> Timing {

@@ -72,6 +72,19 @@ pub fn cargo(root: &Utf8Path) -> Cmd {
         .without_env(inherited.chain(["CARGO_CRATE_NAME".to_owned(), "CARGO_PRIMARY_PACKAGE".to_owned()]))
 }
 
+/// How far cargo is, if that is what the line tells: `212 of 240 crates`.
+pub fn progress(line: &str) -> Option<String> {
+    // `    Building [====>    ] 212/240: serde, syn`
+    let text = line.trim_start();
+    let counts = text.strip_prefix("Building [").and_then(|rest| rest.split_once("] ")).map(|(_, counts)| counts);
+    if let Some((done, rest)) = counts.and_then(|counts| counts.split_once('/')) {
+        let (all, now) = rest.split_once(':').unwrap_or((rest, ""));
+        let now = now.split(',').next().unwrap_or_default().trim();
+        return Some(format!("{done} of {} crates  {now}", all.trim()).trim_end().to_owned());
+    }
+    text.strip_prefix("Blocking waiting for ").map(|what| format!("waiting for {what}"))
+}
+
 enum Said {
     Progress(String),
     Message(Message),
@@ -94,18 +107,7 @@ impl Said {
         if line.starts_with('{') {
             return serde_json::from_str(line).map_or(Self::Line, Self::Message);
         }
-        // `    Building [====>    ] 212/240: serde, syn`
-        let text = line.trim_start();
-        let counts = text.strip_prefix("Building [").and_then(|rest| rest.split_once("] ")).map(|(_, counts)| counts);
-        if let Some((done, rest)) = counts.and_then(|counts| counts.split_once('/')) {
-            let (all, now) = rest.split_once(':').unwrap_or((rest, ""));
-            let now = now.split(',').next().unwrap_or_default().trim();
-            return Self::Progress(format!("{done} of {} crates  {now}", all.trim()).trim_end().to_owned());
-        }
-        match text.strip_prefix("Blocking waiting for ") {
-            Some(what) => Self::Progress(format!("waiting for {what}")),
-            None => Self::Line,
-        }
+        progress(line).map_or(Self::Line, Self::Progress)
     }
 }
 

@@ -150,10 +150,15 @@ impl Cmd {
 
     /// Runs it to its end and returns its standard output without the last line break.
     pub async fn capture(&self) -> Result<String> {
+        Ok(self.capture_whole().await?.trim_end_matches('\n').to_owned())
+    }
+
+    /// Runs it to its end and returns its standard output, every byte of it.
+    pub async fn capture_whole(&self) -> Result<String> {
         let (status, stdout, stderr) = self.output().await?;
         let tail: Vec<String> = stderr.lines().map(str::to_owned).collect();
         self.check(status, &tail[tail.len().saturating_sub(TAIL)..])?;
-        Ok(stdout.trim_end_matches('\n').to_owned())
+        Ok(stdout)
     }
 
     /// Runs it to its end and tells whether it succeeded. Fails only when it cannot be started.

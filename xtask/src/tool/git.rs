@@ -95,13 +95,12 @@ pub async fn origin(root: &Utf8Path) -> Result<Option<String>> {
     Ok((!url.is_empty()).then_some(url))
 }
 
-/// A file as it is in a commit; none when that commit does not have it.
-pub async fn file_of(root: &Utf8Path, commit: &str, path: &Utf8Path) -> Result<Option<String>> {
-    let listed = git(root, &["ls-tree", "--full-tree", "--name-only", commit, path.as_str()]).capture().await?;
-    if listed.is_empty() {
+/// What a file holds in a commit; none when that commit does not have it. The path is relative to `root`.
+pub async fn show(root: &Utf8Path, commit: &str, path: &str) -> Result<Option<String>> {
+    if git(root, &["ls-tree", "--name-only", commit, path]).capture().await?.is_empty() {
         return Ok(None);
     }
-    Ok(Some(git(root, &["show", &format!("{commit}:{path}")]).capture().await?))
+    Ok(Some(git(root, &["show", &format!("{commit}:./{path}")]).capture_whole().await?))
 }
 
 /// Whether git ignores this path.

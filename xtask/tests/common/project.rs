@@ -48,11 +48,17 @@ pub struct Ran {
 impl Project {
     /// The fixture, committed, in a folder of its own.
     pub fn new() -> Self {
+        Self::of("fixture", |_| {})
+    }
+
+    /// The project of this folder of the tests, committed after `change`, in a folder of its own.
+    pub fn of(name: &str, change: impl FnOnce(&Self)) -> Self {
         let folder = tempfile::Builder::new().prefix("xtask-test-").tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap().join("project");
         let project = Self { root, port: free_port(), toolkit: TOOLKIT.into(), _folder: folder };
-        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixture"), &project.root);
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name), &project.root);
         project.edit("deploy.yaml", "port: 3999", &format!("port: {}", project.port));
+        change(&project);
         project.git(&["init", "--quiet", "--initial-branch", "main"]);
         project.commit("First");
         project

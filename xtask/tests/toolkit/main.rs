@@ -23,6 +23,7 @@ mod prune;
 mod render;
 mod schema;
 mod secrets;
+mod sqlx;
 mod supervision;
 mod usage;
 mod web;

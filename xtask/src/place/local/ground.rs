@@ -185,7 +185,7 @@ impl Local<'_> {
     }
 
     /// Whose PostgreSQL programs deploy.yaml wants.
-    pub(super) fn choice(&self) -> Choice {
+    pub fn choice(&self) -> Choice {
         match self.target.postgres {
             Postgres::Auto => Choice::Auto,
             Postgres::Found => Choice::Found,

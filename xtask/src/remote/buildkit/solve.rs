@@ -8,7 +8,7 @@ use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
 use bollard_buildkit_proto::moby::buildkit::v1::{
     BytesMessage, CacheOptions, CacheOptionsEntry, Exporter, SolveRequest, SolveResponse, StatusRequest,
 };
-use futures_util::StreamExt as _;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio_util::io::{ReaderStream, StreamReader};
 use tonic::Status;
 use tonic::transport::Channel;
@@ -118,12 +118,13 @@ impl Builder {
                         tonic::metadata::MetadataValue::from_static(method),
                     );
                 }
-                let answer = control.session(request).await.map_err(|status| self.gone(status.to_string()))?;
-                let received = answer.into_inner().map(|chunk| match chunk {
+                // The daemon answers no sooner than it has something to ask.
+                let answer = async move { control.session(request).await.map(tonic::Response::into_inner) };
+                let received = stream::once(answer).try_flatten().map(|chunk| match chunk {
                     Ok(message) => Ok(Cursor::new(message.data)),
                     Err(status) => Err(std::io::Error::other(status)),
                 });
-                Ok(Box::new(tokio::io::join(StreamReader::new(received), to_send)))
+                Ok(Box::new(tokio::io::join(StreamReader::new(Box::pin(received)), to_send)))
             }
         }
     }

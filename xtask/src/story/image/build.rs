@@ -9,6 +9,7 @@ use super::inputs::Inputs;
 use super::limits::{Limits, mib, table, totals};
 use super::progress::Progress;
 use super::{CACHE_TAG, Images, Said, mend};
+use crate::config::{SettingsTable, SuppliedBy};
 use crate::release::{Summary as _, short_digest};
 use crate::remote::buildkit::{self, Builder, Cache, Output, Request};
 use crate::remote::docker::{Engine, Layer};
@@ -89,7 +90,11 @@ pub(super) async fn solve(
     // An engine writes its records into the image itself; a cache of its own in the registry comes with the push.
     let write = matches!(builder, Builder::Engine(_)) || matches!(output, Output::Push(_));
     let mut args = inputs.args.clone();
-    args.insert("VERSION".to_owned(), inputs.source.commit[..12].to_owned());
+    let settings = SettingsTable::load(&images.config.root, &images.config.service.settings)?;
+    // A Dockerfile that does not ask for it gets an image that does not say its version by itself.
+    if let Some(version) = settings.settings.iter().find(|setting| setting.supplied_by == Some(SuppliedBy::Version)) {
+        args.insert(version.name.clone(), inputs.source.commit[..12].to_owned());
+    }
     let (labels, auth) = tokio::try_join!(labels(images, inputs), images.auth())?;
     let secrets = images.build_secrets()?;
     let request = Request {

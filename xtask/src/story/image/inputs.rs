@@ -96,13 +96,13 @@ fn bases(images: &Images<'_>, may_be_unpinned: bool) -> Result<BTreeMap<String, 
 async fn context(images: &Images<'_>, commit: &str) -> Result<git::Context> {
     let (root, dockerfile) = (&images.config.root, &images.image.dockerfile);
     let commit_12 = &commit[..12];
-    if git::file_of(root, commit, dockerfile).await?.is_none() {
+    if git::show(root, commit, dockerfile.as_str()).await?.is_none() {
         bail!("{dockerfile} is not in commit {commit_12}; type: git add {dockerfile} && git commit");
     }
     // A file of the Dockerfile's own comes before the common one, as with Docker.
     let own = format!("{dockerfile}.dockerignore");
     for name in [own.as_str(), ".dockerignore"] {
-        if let Some(rules) = git::file_of(root, commit, name.into()).await? {
+        if let Some(rules) = git::show(root, commit, name).await? {
             let ignore = Ignore::parse(&rules).with_context(|| format!("read {name} of commit {commit_12}"))?;
             return git::Context::of(root, commit, |path| path == dockerfile.as_str() || !ignore.ignores(path)).await;
         }

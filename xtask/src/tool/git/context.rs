@@ -28,7 +28,7 @@ impl Context {
     /// The files of `commit` for which `keep` says so.
     pub async fn of(root: &Utf8Path, commit: &str, keep: impl Fn(&str) -> bool) -> Result<Self> {
         let scratch = Scratch::new(root).await?;
-        let listed = git(root, &["ls-tree", "-r", "-z", "--full-tree", commit]).capture().await?;
+        let listed = git(root, &["ls-tree", "-r", "-z", commit]).capture().await?;
         let mut left_out = Vec::new();
         for entry in listed.split('\0').filter(|entry| !entry.is_empty()) {
             let (what, path) = entry.split_once('\t').with_context(|| format!("git ls-tree said {entry:?}"))?;
@@ -52,6 +52,8 @@ impl Context {
         let commit = scratch.git(root, &["commit-tree", "-m", "context", &tree]);
         let commit = NOBODY.iter().fold(commit, |commit, (name, value)| commit.env(*name, *value));
         let commit = commit.env("GIT_AUTHOR_DATE", &time).env("GIT_COMMITTER_DATE", &time).capture().await?;
+        // The project may be a folder of the repository.
+        let tree = scratch.git(root, &["rev-parse", &format!("{commit}:./")]).capture().await?;
         Ok(Self { root: root.to_owned(), commit, tree, scratch })
     }
 

@@ -1,0 +1,153 @@
+//! Migrations, run before anybody's data meets them: all of them on an empty database, and the new ones on the schema of
+//! what was released, with rows in it.
+
+use anyhow::{Context as _, Result};
+use camino::Utf8Path;
+use tokio_postgres::Client;
+
+use super::problem::Problem;
+use super::rows::{ROWS, fill};
+use crate::hash::sha256;
+use crate::memory::ledger::Record;
+use crate::place::migrations::{number, released};
+use crate::release::Migration;
+use crate::story::Env;
+use crate::tool::git;
+use crate::tool::postgres::Server;
+use crate::tool::sqlx::migrate::{Script, apply};
+
+/// What there is to say of the order and the names of migrations: sqlx passes a file over whose name it cannot read, and
+/// goes by the number.
+pub fn names(folder: &Utf8Path, migrations: &[Migration]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for migration in migrations.iter().filter(|migration| number(&migration.name).is_none()) {
+        let file = folder.join(&migration.name);
+        problems.push(Problem::at(file.as_str(), 1, 1, "sqlx passes this over: its name is not NUMBER_name.sql"));
+    }
+    for pair in migrations.windows(2) {
+        let [before, after] = pair else { continue };
+        let file = folder.join(&after.name);
+        let text = match (number(&before.name), number(&after.name)) {
+            (Some(one), Some(other)) if one == other => format!("{} has the same number", before.name),
+            (Some(one), Some(other)) if one > other => {
+                format!(
+                    "by its number it runs before {}, by its name it stands after; write as many digits",
+                    before.name
+                )
+            }
+            _ => continue,
+        };
+        problems.push(Problem::at(file.as_str(), 1, 1, text));
+    }
+    problems
+}
+
+/// Migrations of the tree, in the order in which they run.
+pub fn scripts<'m>(
+    env: &Env<'_>,
+    folder: &Utf8Path,
+    migrations: impl IntoIterator<Item = &'m Migration>,
+) -> Result<Vec<Script>> {
+    let mut all: Vec<&Migration> = migrations.into_iter().collect();
+    all.sort_by_key(|migration| number(&migration.name));
+    let read = |migration: &&Migration| {
+        let file = folder.join(&migration.name);
+        Ok(Script { sql: fs_err::read_to_string(env.root().join(&file))?, file: file.into_string() })
+    };
+    all.iter().map(read).collect()
+}
+
+/// Applies migrations, and tells the first that is refused.
+pub async fn migrate(client: &Client, scripts: &[Script], on_what: &str) -> Result<Option<Problem>> {
+    for script in scripts {
+        if let Some(refused) = apply(client, script).await? {
+            let text = format!("this does not run {on_what}: {}", refused.text);
+            return Ok(Some(Problem::at(&script.file, refused.line, 1, text)));
+        }
+    }
+    Ok(None)
+}
+
+/// How the new migrations ran.
+pub enum Forward {
+    /// There is no release to come from, or nothing new.
+    Nothing,
+    /// They run, as this text says.
+    Runs(String),
+    /// One does not.
+    Refused(Problem),
+}
+
+/// Builds the schema of what was released, puts rows into every table, and applies the new migrations.
+pub async fn forward(
+    env: &Env<'_>,
+    server: &Server,
+    folder: &Utf8Path,
+    pending: &[&Migration],
+    lives: &[Record],
+) -> Result<Forward> {
+    let before = released(lives);
+    let Some(live) = lives.last().filter(|_| !pending.is_empty() && !before.is_empty()) else {
+        return Ok(Forward::Nothing);
+    };
+    let mut base = Vec::new();
+    for (record, migration) in before {
+        let Some(script) = as_released(env, folder, record, migration).await? else {
+            let version = record.version();
+            env.report.warn(&format!(
+                "{} of {version} is neither in the tree nor in its commit, so the new migrations were not tried on its schema",
+                migration.name
+            ));
+            return Ok(Forward::Nothing);
+        };
+        base.push(script);
+    }
+    const DATABASE: &str = "forward";
+    server.create_database(DATABASE).await?;
+    let client = server.client(DATABASE).await?;
+    if let Some(problem) = migrate(&client, &base, "as it was released").await? {
+        return Ok(Forward::Refused(problem));
+    }
+    let filled = fill(&client).await?;
+    for (table, why) in &filled.empty {
+        env.report.warn(&format!("{table} has no rows in the forward run: no made-up row fits it ({why})"));
+    }
+    let version = live.version();
+    let on_what = format!("on the schema of {version} with {ROWS} rows in each table");
+    match migrate(&client, &scripts(env, folder, pending.iter().copied())?, &on_what).await? {
+        Some(problem) => Ok(Forward::Refused(problem)),
+        None => {
+            let tables = if filled.tables == 1 { "1 table".to_owned() } else { format!("{} tables", filled.tables) };
+            Ok(Forward::Runs(format!("{} new run on {version} with rows in {tables}", count(pending.len()))))
+        }
+    }
+}
+
+/// `1 migration`, `2 migrations`.
+pub fn count(migrations: usize) -> String {
+    if migrations == 1 { "1 migration".to_owned() } else { format!("{migrations} migrations") }
+}
+
+/// A migration as it was when it was released: as in the tree, or as in the release's commit. Neither can be had of one
+/// that was released with changes that were never committed.
+async fn as_released(
+    env: &Env<'_>,
+    folder: &Utf8Path,
+    record: &Record,
+    migration: &Migration,
+) -> Result<Option<Script>> {
+    let file = folder.join(&migration.name);
+    let is_it = |sql: &String| sha256(sql.as_bytes()) == migration.sha256;
+    let script = |sql| Some(Script { file: file.to_string(), sql });
+    match fs_err::read_to_string(env.root().join(&file)) {
+        Ok(sql) if is_it(&sql) => return Ok(script(sql)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).context("read a migration that was released");
+        }
+        _ => {}
+    }
+    let Some(source) = &record.source else { return Ok(None) };
+    // A shallow clone does not have the commit, which is no reason to fail.
+    let committed = git::show(env.root(), &source.commit, file.as_str()).await.ok().flatten();
+    Ok(committed.filter(is_it).and_then(script))
+}

@@ -1,0 +1,77 @@
+//! Applies migrations as sqlx does when the service starts, without the service: each file in one transaction, unless
+//! its first line is `-- no-transaction` (sqlx-core 0.9, `src/migrate/source.rs` and `migration.rs`).
+
+use anyhow::{Context as _, Result};
+use tokio_postgres::Client;
+use tokio_postgres::error::ErrorPosition;
+
+use super::statements::statements;
+
+/// A migration's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// Its file, relative to the project's root.
+    pub file: String,
+    /// What it says.
+    pub sql: String,
+}
+
+/// A migration that PostgreSQL refuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// The line of the statement, or of the very word, that it refuses; 1 when that cannot be told.
+    pub line: usize,
+    /// PostgreSQL's message with its detail, and the statement.
+    pub text: String,
+}
+
+/// Applies a migration. The answer is why PostgreSQL refuses it, if it does; then nothing of it is applied. Fails when the
+/// server cannot be asked.
+pub async fn apply(client: &Client, script: &Script) -> Result<Option<Rejected>> {
+    let whole = !script.sql.starts_with("-- no-transaction");
+    let run = async {
+        if whole {
+            client.batch_execute("BEGIN").await?;
+        }
+        client.batch_execute(&script.sql).await?;
+        if whole { client.batch_execute("COMMIT").await } else { Ok(()) }
+    };
+    let Err(error) = run.await else { return Ok(None) };
+    if whole && !client.is_closed() {
+        client.batch_execute("ROLLBACK").await.context("take a failed migration back")?;
+    }
+    if error.as_db_error().is_none() {
+        return Err(error).with_context(|| format!("apply {}", script.file));
+    }
+    locate(client, script, whole, error).await.map(Some)
+}
+
+/// Finds the statement by trying one after the other, as PostgreSQL tells a place only of what it cannot understand.
+async fn locate(client: &Client, script: &Script, whole: bool, error: tokio_postgres::Error) -> Result<Rejected> {
+    let mut found = Rejected { line: 1, text: message(&error) };
+    if whole {
+        client.batch_execute("BEGIN").await?;
+    }
+    for statement in statements(&script.sql) {
+        let Err(error) = client.batch_execute(statement.text).await else { continue };
+        let position = match error.as_db_error().and_then(|error| error.position()) {
+            Some(ErrorPosition::Original(position)) => *position as usize,
+            _ => 1,
+        };
+        let before = statement.text.chars().take(position.saturating_sub(1)).filter(|c| *c == '\n').count();
+        found = Rejected { line: statement.line + before, text: format!("{}: {}", message(&error), statement.start()) };
+        break;
+    }
+    if whole {
+        client.batch_execute("ROLLBACK").await?;
+    }
+    Ok(found)
+}
+
+fn message(error: &tokio_postgres::Error) -> String {
+    let Some(error) = error.as_db_error() else { return error.to_string() };
+    match error.detail() {
+        Some(detail) => format!("{} ({})", error.message(), detail.trim_end_matches('.')),
+        None => error.message().to_owned(),
+    }
+}

@@ -1,0 +1,105 @@
+//! `image build`: what is built, when nothing is, and what is said.
+
+use crate::common::Ran;
+use crate::shop::{Shop, docker_says};
+
+#[test]
+fn equal_inputs_are_built_once_and_a_changed_source_compiles_no_dependency() {
+    let Some(shop) = Shop::open("equal_inputs_are_built_once_and_a_changed_source_compiles_no_dependency") else { return };
+    let first = shop.run(&["image", "build", "production"]).expect(0);
+    let name = first.stdout.trim().to_owned();
+    assert!(name.starts_with(&format!("{}/shop/fixture/app:inputs-", shop.registry.address)), "{name}");
+    let first = first.says(&["[dependencies 3/3] RUN echo", "[build 3/3] RUN echo", "MiB unpacked"]);
+    assert!(!first.stderr.contains("sqlx"), "{}", first.stderr);
+
+    // Nothing of the image changed: neither the same commit nor one of a README is built.
+    for message in ["", "Docs"] {
+        if !message.is_empty() {
+            shop.project.write("README.md", "# The fixture\n");
+            shop.project.commit(message);
+        }
+        let again = shop.events(&["image", "build", "production"]).expect(0);
+        assert_eq!(again.steps("reused"), ["build"], "{:#?}", again.events);
+        assert!(again.texts("reused").contains("is in the Docker engine"));
+    }
+
+    shop.project.edit("src/main.rs", "//! A service", "//! Some service");
+    shop.project.commit("Source");
+    let changed = shop.run(&["image", "build", "production"]).expect(0);
+    assert_ne!(changed.stdout.trim(), name);
+    assert!(line(&changed, "[dependencies 3/3]").contains("cached"), "{}", changed.stderr);
+    assert!(!line(&changed, "[build 3/3]").contains("cached"), "{}", changed.stderr);
+}
+
+#[test]
+fn an_image_says_what_it_is_of_and_holds_what_is_committed() {
+    let Some(shop) = Shop::open("an_image_says_what_it_is_of_and_holds_what_is_committed") else { return };
+    shop.project.git(&["remote", "add", "origin", "https://someone:sentinel-origin@git.example/shop.git"]);
+    let name = shop.result(&["image", "build", "production"])["image"].as_str().unwrap().to_owned();
+    let commit = shop.commit();
+    let label = |label: &str| {
+        let format = format!("{{{{index .Config.Labels \"org.opencontainers.image.{label}\"}}}}");
+        docker_says(&["inspect", "--format", &format, &name])
+    };
+    assert_eq!((label("revision"), label("version")), (commit.clone(), commit[..12].to_owned()));
+    assert_eq!(label("source"), "https://git.example/shop.git");
+    let committed: i64 = shop.project.git(&["log", "-1", "--format=%ct"]).parse().unwrap();
+    let created: jiff::Timestamp = label("created").parse().unwrap();
+    assert_eq!(created.as_second(), committed);
+    let said = docker_says(&["run", "--rm", "--network", "none", &name, "sh", "-c", "echo $SERVICE_VERSION; cat /service"]);
+    let (version, service) = said.split_once('\n').unwrap();
+    assert_eq!(version, &commit[..12]);
+    assert_eq!(service.trim(), shop.project.read("src/main.rs").trim());
+}
+
+#[test]
+fn only_what_is_committed_and_pinned_is_built_for_others() {
+    let Some(shop) = Shop::unpinned("only_what_is_committed_and_pinned_is_built_for_others") else { return };
+    let unpinned = shop.run(&["image", "build", "production"]).expect(1);
+    unpinned.says(&["image.lock has no digest of", "cargo xtask image pin"]);
+    shop.run(&["image", "pin"]).expect(0);
+    let dirty = shop.run(&["image", "build", "production"]).expect(1);
+    dirty.says(&["changes that are in no commit", "git status"]);
+    // On this machine both is allowed, and said.
+    shop.project.git(&["stash", "--quiet", "--include-untracked"]);
+    shop.project.write("src/main.rs", "uncommitted");
+    let local = shop.run(&["image", "build"]).expect(0);
+    let name = local.stdout.trim().to_owned();
+    assert!(name.starts_with("fixture/app:inputs-"), "{name}");
+    local.says(&["built without them", "to pin it: cargo xtask image pin"]);
+    let service = docker_says(&["run", "--rm", "--network", "none", &name, "cat", "/service"]);
+    assert!(service.contains("//! A service"), "{service}");
+    docker_says(&["rmi", "--force", &name]);
+}
+
+#[test]
+fn a_step_that_fails_shows_its_instruction_and_its_last_lines() {
+    let Some(shop) = Shop::open("a_step_that_fails_shows_its_instruction_and_its_last_lines") else { return };
+    shop.project.edit("Dockerfile", "RUN echo \"compiling the service\"", "RUN echo \"main.rs is not to my taste\" && exit 7");
+    shop.project.commit("Break the build");
+    let failed = shop.run(&["image", "build", "production"]).expect(1);
+    failed.says(&["RUN echo \"main.rs is not to my taste\" && exit 7", "main.rs is not to my taste", "exit code 7"]);
+    shop.project.edit("Dockerfile", "COPY src /src", "COPIED src /src");
+    shop.project.commit("Break the Dockerfile");
+    shop.run(&["image", "build", "production"]).expect(1).says(&["COPIED", "Dockerfile"]);
+}
+
+#[test]
+fn an_image_above_the_targets_limit_is_refused_with_what_takes_the_space() {
+    let Some(shop) = Shop::open("an_image_above_the_targets_limit_is_refused_with_what_takes_the_space") else { return };
+    // Random bytes do not compress.
+    shop.project.edit("Dockerfile", "ARG SERVICE_VERSION", "RUN dd if=/dev/urandom of=/large bs=1048576 count=251\nARG SERVICE_VERSION");
+    shop.project.commit("A large image");
+    let refused = shop.run(&["image", "build", "production"]).expect(1);
+    let refused = refused.says(&["too large for production", "250.0 MiB is the limit", "made by", "RUN", "dd if=/dev/urandom"]);
+    assert!(refused.stdout.is_empty(), "{}", refused.stdout);
+    // It is not there to be found by a push.
+    shop.run(&["image", "push", "production"]).expect(1).says(&["too large for production"]);
+    assert_eq!(shop.digest("latest"), None);
+}
+
+/// The line about a step.
+#[track_caller]
+fn line<'a>(ran: &'a Ran, step: &str) -> &'a str {
+    ran.stderr.lines().find(|line| line.contains(step)).unwrap_or_else(|| panic!("no {step} in:\n{}", ran.stderr))
+}

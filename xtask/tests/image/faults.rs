@@ -1,0 +1,142 @@
+//! What goes wrong on the way: a clear error with exit code 1 and the next command, nothing left over, and the next run goes on.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+
+use rustix::process::Signal;
+
+use crate::common::registry::PASSWORD;
+use crate::common::{Ran, Running, until};
+use crate::shop::{Shop, runs};
+
+#[test]
+fn a_registry_that_is_away_or_lets_nobody_in_is_named() {
+    let Some(shop) = Shop::open("a_registry_that_is_away_or_lets_nobody_in_is_named") else { return };
+    let wrong = Ran::of(shop.command(&["image", "push", "production"]).env("REGISTRY_PASSWORD", "wrong-password"));
+    let wrong = wrong.expect(1).says(&[&shop.registry.address, "REGISTRY_PASSWORD"]);
+    assert!(!wrong.stderr.contains("wrong-password"), "{}", wrong.stderr);
+    let nobody = Ran::of(shop.command(&["image", "push", "production"]).env_remove("REGISTRY_USERNAME").env_remove("REGISTRY_PASSWORD"));
+    nobody.expect(1).says(&[&shop.registry.address, "docker login"]);
+
+    // A registry that is not there: the port of one that has ended.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let registry = format!("registry: {}/shop", shop.registry.address);
+    shop.project.edit("deploy.yaml", &registry, &format!("registry: {free}/shop"));
+    shop.project.commit("A registry that is away");
+    shop.run(&["image", "push", "production"]).expect(1).says(&[&free.to_string(), "refused"]);
+    shop.run(&["doctor", "production"]).expect(1).says(&["must be mended"]);
+}
+
+#[test]
+fn a_machine_without_an_engine_is_told_how_to_get_one() {
+    let Some(shop) = Shop::open("a_machine_without_an_engine_is_told_how_to_get_one") else { return };
+    let nowhere = format!("unix://{}/no.sock", shop.project.root.display());
+    let ran = Ran::of(shop.command(&["image", "build", "production"]).env("DOCKER_HOST", &nowhere));
+    ran.expect(1).says(&["no.sock", "cargo xtask setup --docker"]);
+    let ran = Ran::of(shop.command(&["image", "build", "production"]).env("BUILDKIT_HOST", "ftp://x"));
+    ran.expect(1).says(&["BUILDKIT_HOST"]);
+}
+
+#[test]
+fn an_interrupted_build_ends_in_the_engine_too() {
+    let Some(shop) = Shop::open("an_interrupted_build_ends_in_the_engine_too") else { return };
+    // A number that no other process of this machine sleeps for.
+    let nap = 100_000 + std::process::id();
+    shop.project.edit("Dockerfile", "RUN echo \"compiling the service\"", &format!("RUN sleep {nap}"));
+    shop.project.commit("A slow build");
+    let sleeps = format!("sleep {nap}");
+    let building = Running::start(shop.command(&["image", "build", "production"]).arg("--json"));
+    until("the step runs", || runs(&sleeps));
+    building.signal(Signal::INT);
+    let ended = building.end().expect(1);
+    assert!(ended.texts("error").contains("image build production"), "{:#?}", ended.events);
+    until("the step has ended in the engine", || !runs(&sleeps));
+
+    shop.project.edit("Dockerfile", &format!("RUN sleep {nap}"), "RUN true");
+    shop.project.commit("A fast build");
+    let next = shop.run(&["image", "build", "production"]).expect(0);
+    let dependencies = next.stderr.lines().find(|line| line.contains("[dependencies 3/3]")).unwrap();
+    assert!(dependencies.contains("cached"), "what was finished is kept: {}", next.stderr);
+}
+
+#[test]
+fn a_push_that_is_cut_half_way_is_tried_again_and_never_half_there() {
+    let Some(shop) = Shop::open("a_push_that_is_cut_half_way_is_tried_again_and_never_half_there") else { return };
+    let way = Way::to(&shop.registry.address);
+    let registry = format!("registry: {}/shop", shop.registry.address);
+    shop.project.edit("deploy.yaml", &registry, &format!("registry: {}/shop", way.address));
+    shop.project.edit("Dockerfile", "ARG SERVICE_VERSION", "RUN dd if=/dev/urandom of=/bytes bs=1048576 count=8\nARG SERVICE_VERSION");
+    shop.project.commit("By a way that breaks");
+    shop.run(&["image", "build", "production"]).expect(0);
+
+    // Never more than two megabytes: no try succeeds.
+    way.cut_after(2_000_000, usize::MAX);
+    let cut = shop.run(&["image", "push", "production"]).expect(1);
+    let cut = cut.says(&["trying again", &way.address]);
+    assert!(!cut.stderr.contains(PASSWORD));
+    assert_eq!(shop.digest(&shop.commit()), None);
+    assert_eq!(shop.digest("latest"), None);
+
+    // One connection is cut; what has arrived is kept, and the same command ends the work.
+    way.cut_after(2_000_000, 1);
+    let pushed = shop.run(&["image", "push", "production"]).expect(0);
+    let digest = pushed.stdout.trim().rsplit_once('@').unwrap().1.to_owned();
+    assert_eq!(shop.digest(&shop.commit()), Some(digest));
+    Ran::of(&mut crate::shop::docker(&["images", "--quiet", &way.address])).expect(0);
+}
+
+/// A way to a registry on which connections break.
+struct Way {
+    address: String,
+    /// Bytes that a connection may send before it is cut.
+    bytes: Arc<AtomicI64>,
+    /// Connections that are still to be cut.
+    cuts: Arc<AtomicUsize>,
+}
+
+impl Way {
+    fn to(registry: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (bytes, cuts) = (Arc::new(AtomicI64::new(i64::MAX)), Arc::new(AtomicUsize::new(0)));
+        let way = Self { address, bytes: Arc::clone(&bytes), cuts: Arc::clone(&cuts) };
+        let registry = registry.to_owned();
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let Ok(server) = TcpStream::connect(&registry) else { return };
+                let (bytes, cuts) = (Arc::clone(&bytes), Arc::clone(&cuts));
+                let (from, to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+                std::thread::spawn(move || carry(from, to, |_| true));
+                std::thread::spawn(move || {
+                    let mut sent = 0;
+                    carry(client, server, |length| {
+                        sent += i64::try_from(length).unwrap();
+                        let cut = sent > bytes.load(Ordering::SeqCst)
+                            && cuts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+                        !cut
+                    });
+                });
+            }
+        });
+        way
+    }
+
+    fn cut_after(&self, bytes: i64, cuts: usize) {
+        self.bytes.store(bytes, Ordering::SeqCst);
+        self.cuts.store(cuts, Ordering::SeqCst);
+    }
+}
+
+/// Carries bytes one way until an end is closed or it must go no further; then both ends are.
+fn carry(mut from: TcpStream, mut to: TcpStream, mut goes_on: impl FnMut(usize) -> bool) {
+    let mut piece = vec![0; 64 << 10];
+    while let Ok(length @ 1..) = from.read(&mut piece) {
+        if !goes_on(length) || to.write_all(&piece[..length]).is_err() {
+            break;
+        }
+    }
+    from.shutdown(Shutdown::Both).ok();
+    to.shutdown(Shutdown::Both).ok();
+}

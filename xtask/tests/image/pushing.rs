@@ -1,0 +1,53 @@
+//! `image push`: one digest that both sides agree on.
+
+use crate::shop::Shop;
+
+#[test]
+fn what_is_pushed_has_one_digest_and_is_pushed_once() {
+    let Some(shop) = Shop::open("what_is_pushed_has_one_digest_and_is_pushed_once") else { return };
+    let first = shop.result(&["image", "push", "production"]);
+    let digest = first["digest"].as_str().unwrap().to_owned();
+    assert_eq!(first["image"], format!("{}/{}@{digest}", shop.registry.address, shop.repository()));
+    let inputs = first["tags"][0].as_str().unwrap();
+    assert!(inputs.starts_with("inputs-"), "{first}");
+    for tag in [inputs, shop.commit().as_str(), "latest", "cache"] {
+        assert_eq!(shop.digest(tag).as_ref(), Some(&digest), "{tag}");
+    }
+
+    // A commit that changes nothing of the image gets its tag, and nothing is built.
+    shop.project.write("README.md", "# Another\n");
+    shop.project.commit("Docs");
+    let docs = shop.events(&["image", "push", "production"]).expect(0);
+    assert_eq!(docs.steps("reused"), ["build", "publish"], "{:#?}", docs.events);
+    assert_eq!(shop.digest(&shop.commit()).as_ref(), Some(&digest));
+
+    // `latest` is of the main branch alone.
+    shop.project.git(&["checkout", "--quiet", "-b", "feature"]);
+    shop.project.edit("src/main.rs", "//! A service", "//! A better service");
+    shop.project.commit("Better");
+    let feature = shop.result(&["image", "push", "production"]);
+    assert_ne!(feature["digest"], digest.as_str());
+    assert_eq!(shop.digest(&shop.commit()).as_deref(), feature["digest"].as_str());
+    assert_eq!(shop.digest("latest"), Some(digest));
+}
+
+#[test]
+fn the_decision_that_nothing_is_to_be_built_takes_one_request() {
+    let Some(shop) = Shop::open("the_decision_that_nothing_is_to_be_built_takes_one_request") else { return };
+    shop.run(&["image", "push", "production"]).expect(0);
+    let before = shop.registry.requests();
+    let again = shop.events(&["image", "build", "production"]).expect(0);
+    assert!(again.texts("reused").contains("is in the registry"), "{:#?}", again.events);
+    let asked: Vec<String> = shop.registry.requests().split_off(before.len());
+    let manifests = asked.iter().filter(|request| request.contains("/manifests/")).count();
+    assert_eq!(manifests, 1, "{asked:#?}");
+    assert!(asked.len() <= 2, "one request, and one that learns how to log in: {asked:#?}");
+}
+
+#[test]
+fn an_image_without_a_registry_to_go_to_is_a_usage_error() {
+    let Some(shop) = Shop::open("an_image_without_a_registry_to_go_to_is_a_usage_error") else { return };
+    shop.run(&["image", "push"]).expect(2).says(&["local has no registry", "production"]);
+    shop.run(&["image", "push", "staging"]).expect(2).says(&["there is no environment `staging`"]);
+    shop.run(&["deploy", "production"]).expect(2).says(&["cargo xtask image push production"]);
+}

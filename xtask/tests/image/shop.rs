@@ -1,0 +1,179 @@
+//! A project with an image, a registry for it, and the base image that it is built on.
+
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use crate::common::registry::{DockerRegistry, Login, PASSWORD, USER};
+use crate::common::running::Ended;
+use crate::common::{Project, Ran, machine, skipped};
+
+/// A base image of two megabytes: a shell with what goes with it.
+const BASE: &str = "xtask-test-base:1";
+
+/// What the engine itself is asked by the tests.
+pub fn docker(args: &[&str]) -> Command {
+    let mut docker = Command::new("docker");
+    docker.args(args).stdin(Stdio::null());
+    docker
+}
+
+/// What it says, when it must succeed.
+#[track_caller]
+pub fn docker_says(args: &[&str]) -> String {
+    Ran::of(&mut docker(args)).expect(0).stdout.trim().to_owned()
+}
+
+/// The Dockerfile of most tests: dependencies, the service, the runtime.
+const DOCKERFILE: &str = r#"ARG RUNTIME_IMAGE=none
+FROM ${RUNTIME_IMAGE} AS dependencies
+COPY Cargo.lock /
+RUN echo "compiling the dependencies" && wc -l < Cargo.lock > /dependencies
+FROM dependencies AS build
+COPY src /src
+RUN echo "compiling the service" && cat /src/main.rs > /service
+FROM ${RUNTIME_IMAGE}
+COPY --from=build /service /service
+ARG SERVICE_VERSION=unknown
+ENV SERVICE_VERSION=${SERVICE_VERSION}
+"#;
+
+/// A project whose environment `production` has a registry of its own.
+pub struct Shop {
+    pub project: Project,
+    pub registry: DockerRegistry,
+}
+
+impl Shop {
+    /// One with everything committed, its base image in the registry and pinned. None where a test cannot run.
+    pub fn open(test: &str) -> Option<Self> {
+        let shop = Self::unpinned(test)?;
+        shop.run(&["image", "pin"]).expect(0);
+        shop.project.commit("Pin the base image");
+        Some(shop)
+    }
+
+    /// The same without `image.lock`.
+    pub fn unpinned(test: &str) -> Option<Self> {
+        if !engine_answers(test) {
+            return None;
+        }
+        let registry = DockerRegistry::start(test, Login::Password)?;
+        let project = Project::new();
+        let base = format!("{}/base/tiny:1", registry.address);
+        let deploy = project.read("deploy.yaml");
+        let deploy = format!(
+            "{deploy}  production:\n    target: scaleway\n    registry: {}/shop\nimage: {{ name: fixture/app, bases: {{ RUNTIME_IMAGE: '{base}' }} }}\n",
+            registry.address
+        );
+        project.write("deploy.yaml", &deploy);
+        project.write("Dockerfile", DOCKERFILE);
+        project.write(".dockerignore", "*\n!Cargo.lock\n!src\n");
+        project.write("README.md", "# A fixture\n");
+        project.commit("An image");
+        let shop = Self { project, registry };
+        shop.put_base(&base);
+        Some(shop)
+    }
+
+    /// The repository's name in the registry.
+    pub fn repository(&self) -> String {
+        "shop/fixture/app".to_owned()
+    }
+
+    /// A command of the toolkit that knows the registry's password.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.project.command(args);
+        command.env("REGISTRY_USERNAME", USER).env("REGISTRY_PASSWORD", PASSWORD);
+        command.env_remove("SSL_CERT_FILE").env_remove("BUILDKIT_HOST").env_remove("DOCKER_HOST");
+        command.env("DOCKER_CONFIG", self.project.root.join("no-docker-config"));
+        command
+    }
+
+    /// Runs it to its end.
+    pub fn run(&self, args: &[&str]) -> Ran {
+        Ran::of(&mut self.command(args))
+    }
+
+    /// Runs it with `--json`: its events.
+    pub fn events(&self, args: &[&str]) -> Ended {
+        crate::common::Running::start(self.command(args).arg("--json")).end()
+    }
+
+    /// The answer of a command that must succeed.
+    #[track_caller]
+    pub fn result(&self, args: &[&str]) -> Value {
+        let ended = self.events(args).expect(0);
+        let mut results = ended.events.into_iter().filter(|event| event["state"] == "result");
+        results.next().unwrap()["detail"].take()
+    }
+
+    /// The digest that the registry has under a tag.
+    pub fn digest(&self, tag: &str) -> Option<String> {
+        let (status, headers) = self.registry.head(&self.repository(), tag);
+        let digest = headers.lines().find_map(|line| line.strip_prefix("Docker-Content-Digest: "));
+        (status == 200).then(|| digest.unwrap().to_owned())
+    }
+
+    /// The commit that is checked out, 40 digits.
+    pub fn commit(&self) -> String {
+        self.project.git(&["rev-parse", "HEAD"])
+    }
+
+    /// The base image, pushed to the registry under this name.
+    fn put_base(&self, name: &str) {
+        docker_says(&["tag", base(), name]);
+        let folder = tempfile::tempdir().unwrap();
+        use base64::Engine as _;
+        let auth = base64::engine::general_purpose::STANDARD.encode(format!("{USER}:{PASSWORD}"));
+        let config = serde_json::json!({ "auths": { self.registry.address.as_str(): { "auth": auth } } });
+        fs_err::write(folder.path().join("config.json"), config.to_string()).unwrap();
+        Ran::of(docker(&["push", "--quiet", name]).env("DOCKER_CONFIG", folder.path())).expect(0);
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        // What the tests have put into the engine is named by the registry's port, so it is theirs alone.
+        let all = Ran::of(&mut docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"])).stdout;
+        let ours: Vec<&str> = all.lines().filter(|name| name.starts_with(&self.registry.address)).collect();
+        if !ours.is_empty() {
+            drop(docker(&[&["rmi", "--force"], &ours[..]].concat()).output());
+        }
+    }
+}
+
+/// Whether a Docker engine answers; a test says so by name when none does.
+pub fn engine_answers(test: &str) -> bool {
+    let answers = docker(&["version"]).output().is_ok_and(|output| output.status.success());
+    if !answers {
+        assert!(std::env::var_os("CI").is_none(), "no Docker engine answers");
+        skipped(test, "no Docker engine answers; install one: cargo xtask setup --docker");
+    }
+    answers
+}
+
+/// The base image, made in the engine once: it takes no registry.
+pub fn base() -> &'static str {
+    static MADE: OnceLock<()> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let bin = folder.path().join("bin");
+        fs_err::create_dir_all(&bin).unwrap();
+        fs_err::copy("/bin/busybox", bin.join("busybox")).expect("Debian's package busybox-static is installed");
+        for name in ["sh", "cat", "dd", "echo", "env", "ls", "sha256sum", "sleep", "wc"] {
+            std::os::unix::fs::symlink("busybox", bin.join(name)).unwrap();
+        }
+        let tar = folder.path().join("base.tar");
+        let root = folder.path().to_str().unwrap();
+        Ran::of(Command::new("tar").args(["-C", root, "-cf", tar.to_str().unwrap(), "bin"])).expect(0);
+        docker_says(&["import", tar.to_str().unwrap(), BASE]);
+    });
+    BASE
+}
+
+/// Whether a process with this text in its command line runs on this machine.
+pub fn runs(text: &str) -> bool {
+    machine::all_command_lines().lines().any(|line| line.contains(text))
+}
