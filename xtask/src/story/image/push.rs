@@ -25,7 +25,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub async fn push(images: &Images<'_>) -> Result<(), Failure> {
     let repository = images.repository().await?;
     let built = find_or_build(images, false).await?;
-    let (digest, tags) = images.step(Step::Publish, async |step| publish(images, &repository, &built, step).await).await?;
+    let (digest, tags) =
+        images.step(Step::Publish, async |step| publish(images, &repository, &built, step).await).await?;
     let image = format!("{}@{digest}", images.name());
     let detail = json!({ "image": image, "digest": digest, "tags": tags, "commit": built.inputs.source.commit });
     images.report.result(detail, &image);
@@ -98,7 +99,8 @@ async fn send(
             }
             sent => {
                 let mend = "see whether the registry takes the credentials: cargo xtask doctor";
-                return sent.with_context(|| format!("push to {}; {mend} {}", repository.host(), images.environment.name));
+                return sent
+                    .with_context(|| format!("push to {}; {mend} {}", repository.host(), images.environment.name));
             }
         }
     }
