@@ -3,4 +3,5 @@
 pub mod buildkit;
 pub mod docker;
 pub mod registry;
+pub mod scaleway;
 pub mod service;

@@ -3,7 +3,7 @@
 mod auth;
 pub mod credentials;
 pub mod error;
-mod http;
+pub mod http;
 pub mod manifest;
 pub mod reference;
 #[cfg(test)]

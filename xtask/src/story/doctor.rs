@@ -4,8 +4,8 @@ use anyhow::{Result, anyhow};
 use camino::Utf8Path;
 use serde_json::json;
 
-use super::preflight::{checks, missing_packages};
 use super::image::{self, Images};
+use super::preflight::{checks, missing_packages};
 use super::{Env, Failure};
 use crate::check::{Check, Verdict};
 use crate::config::{Config, Need, Target};

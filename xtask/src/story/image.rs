@@ -3,10 +3,14 @@
 pub mod build;
 pub mod check;
 pub mod inputs;
+pub mod inspect;
 pub mod limits;
+pub mod list;
 pub mod pin;
 pub mod progress;
+pub mod prune;
 pub mod push;
+pub mod survey;
 
 use std::collections::BTreeMap;
 
@@ -154,10 +158,7 @@ impl<'a> Images<'a> {
 }
 
 /// Runs a command about images until it ends by itself or a signal comes; `again` is the command that goes on.
-pub async fn until_interrupted(
-    story: impl Future<Output = Result<(), Failure>>,
-    again: &str,
-) -> Result<(), Failure> {
+pub async fn until_interrupted(story: impl Future<Output = Result<(), Failure>>, again: &str) -> Result<(), Failure> {
     tokio::select! {
         ended = story => ended,
         signal = interrupted() => Err(Failure::Aborted(anyhow!(
@@ -183,7 +184,9 @@ pub fn mend(error: &ConnectError) -> &'static str {
             "install Docker: cargo xtask setup --docker; start it: systemctl start docker, or, without a service \
              manager: dockerd; or let BUILDKIT_HOST name a buildkitd"
         }
-        ConnectError::Denied { .. } => "let this user in, then log in again: sudo usermod --append --groups docker $USER",
+        ConnectError::Denied { .. } => {
+            "let this user in, then log in again: sudo usermod --append --groups docker $USER"
+        }
         ConnectError::NoBuildKit { .. } | ConnectError::TooOld { .. } => {
             "Docker 20.10 or newer, with BuildKit: cargo xtask setup --docker"
         }

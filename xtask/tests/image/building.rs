@@ -5,7 +5,9 @@ use crate::shop::{Shop, docker_says};
 
 #[test]
 fn equal_inputs_are_built_once_and_a_changed_source_compiles_no_dependency() {
-    let Some(shop) = Shop::open("equal_inputs_are_built_once_and_a_changed_source_compiles_no_dependency") else { return };
+    let Some(shop) = Shop::open("equal_inputs_are_built_once_and_a_changed_source_compiles_no_dependency") else {
+        return;
+    };
     let first = shop.run(&["image", "build", "production"]).expect(0);
     let name = first.stdout.trim().to_owned();
     assert!(name.starts_with(&format!("{}/shop/fixture/app:inputs-", shop.registry.address)), "{name}");
@@ -46,7 +48,8 @@ fn an_image_says_what_it_is_of_and_holds_what_is_committed() {
     let committed: i64 = shop.project.git(&["log", "-1", "--format=%ct"]).parse().unwrap();
     let created: jiff::Timestamp = label("created").parse().unwrap();
     assert_eq!(created.as_second(), committed);
-    let said = docker_says(&["run", "--rm", "--network", "none", &name, "sh", "-c", "echo $SERVICE_VERSION; cat /service"]);
+    let said =
+        docker_says(&["run", "--rm", "--network", "none", &name, "sh", "-c", "echo $SERVICE_VERSION; cat /service"]);
     let (version, service) = said.split_once('\n').unwrap();
     assert_eq!(version, &commit[..12]);
     assert_eq!(service.trim(), shop.project.read("src/main.rs").trim());
@@ -75,7 +78,11 @@ fn only_what_is_committed_and_pinned_is_built_for_others() {
 #[test]
 fn a_step_that_fails_shows_its_instruction_and_its_last_lines() {
     let Some(shop) = Shop::open("a_step_that_fails_shows_its_instruction_and_its_last_lines") else { return };
-    shop.project.edit("Dockerfile", "RUN echo \"compiling the service\"", "RUN echo \"main.rs is not to my taste\" && exit 7");
+    shop.project.edit(
+        "Dockerfile",
+        "RUN echo \"compiling the service\"",
+        "RUN echo \"main.rs is not to my taste\" && exit 7",
+    );
     shop.project.commit("Break the build");
     let failed = shop.run(&["image", "build", "production"]).expect(1);
     failed.says(&["RUN echo \"main.rs is not to my taste\" && exit 7", "main.rs is not to my taste", "exit code 7"]);
@@ -86,12 +93,19 @@ fn a_step_that_fails_shows_its_instruction_and_its_last_lines() {
 
 #[test]
 fn an_image_above_the_targets_limit_is_refused_with_what_takes_the_space() {
-    let Some(shop) = Shop::open("an_image_above_the_targets_limit_is_refused_with_what_takes_the_space") else { return };
+    let Some(shop) = Shop::open("an_image_above_the_targets_limit_is_refused_with_what_takes_the_space") else {
+        return;
+    };
     // Random bytes do not compress.
-    shop.project.edit("Dockerfile", "ARG SERVICE_VERSION", "RUN dd if=/dev/urandom of=/large bs=1048576 count=251\nARG SERVICE_VERSION");
+    shop.project.edit(
+        "Dockerfile",
+        "ARG SERVICE_VERSION",
+        "RUN dd if=/dev/urandom of=/large bs=1048576 count=251\nARG SERVICE_VERSION",
+    );
     shop.project.commit("A large image");
     let refused = shop.run(&["image", "build", "production"]).expect(1);
-    let refused = refused.says(&["too large for production", "250.0 MiB is the limit", "made by", "RUN", "dd if=/dev/urandom"]);
+    let refused =
+        refused.says(&["too large for production", "250.0 MiB is the limit", "made by", "RUN", "dd if=/dev/urandom"]);
     assert!(refused.stdout.is_empty(), "{}", refused.stdout);
     // It is not there to be found by a push.
     shop.run(&["image", "push", "production"]).expect(1).says(&["too large for production"]);

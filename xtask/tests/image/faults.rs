@@ -17,7 +17,9 @@ fn a_registry_that_is_away_or_lets_nobody_in_is_named() {
     let wrong = Ran::of(shop.command(&["image", "push", "production"]).env("REGISTRY_PASSWORD", "wrong-password"));
     let wrong = wrong.expect(1).says(&[&shop.registry.address, "REGISTRY_PASSWORD"]);
     assert!(!wrong.stderr.contains("wrong-password"), "{}", wrong.stderr);
-    let nobody = Ran::of(shop.command(&["image", "push", "production"]).env_remove("REGISTRY_USERNAME").env_remove("REGISTRY_PASSWORD"));
+    let nobody = Ran::of(
+        shop.command(&["image", "push", "production"]).env_remove("REGISTRY_USERNAME").env_remove("REGISTRY_PASSWORD"),
+    );
     nobody.expect(1).says(&[&shop.registry.address, "docker login"]);
 
     // A registry that is not there: the port of one that has ended.
@@ -67,7 +69,11 @@ fn a_push_that_is_cut_half_way_is_tried_again_and_never_half_there() {
     let way = Way::to(&shop.registry.address);
     let registry = format!("registry: {}/shop", shop.registry.address);
     shop.project.edit("deploy.yaml", &registry, &format!("registry: {}/shop", way.address));
-    shop.project.edit("Dockerfile", "ARG SERVICE_VERSION", "RUN dd if=/dev/urandom of=/bytes bs=1048576 count=8\nARG SERVICE_VERSION");
+    shop.project.edit(
+        "Dockerfile",
+        "ARG SERVICE_VERSION",
+        "RUN dd if=/dev/urandom of=/bytes bs=1048576 count=8\nARG SERVICE_VERSION",
+    );
     shop.project.commit("By a way that breaks");
     shop.run(&["image", "build", "production"]).expect(0);
 
@@ -114,7 +120,9 @@ impl Way {
                     carry(client, server, |length| {
                         sent += i64::try_from(length).unwrap();
                         let cut = sent > bytes.load(Ordering::SeqCst)
-                            && cuts.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+                            && cuts
+                                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+                                .is_ok();
                         !cut
                     });
                 });
