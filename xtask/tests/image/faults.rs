@@ -53,7 +53,7 @@ fn an_interrupted_build_ends_in_the_engine_too() {
     until("the step runs", || runs(&sleeps));
     building.signal(Signal::INT);
     let ended = building.end().expect(1);
-    assert!(ended.texts("error").contains("image build production"), "{:#?}", ended.events);
+    assert!(ended.texts("error").contains("type it again to go on"), "{:#?}", ended.events);
     until("the step has ended in the engine", || !runs(&sleeps));
 
     shop.project.edit("Dockerfile", &format!("RUN sleep {nap}"), "RUN true");

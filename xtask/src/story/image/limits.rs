@@ -36,7 +36,7 @@ impl Limits {
     pub fn check(&self, layers: &[Layer], environment: &str) -> Result<()> {
         let (compressed, unpacked) = totals(layers);
         let over = |what: &str, is: u64, limit: u64| {
-            (is > limit).then(|| format!("{} {what}, where {} is the limit", bytes(is), bytes(limit)))
+            (is > limit).then(|| format!("{} {what}, where {} is the limit", human_bytes(is), human_bytes(limit)))
         };
         let compressed = compressed.and_then(|size| over("compressed", size, self.compressed));
         let over: Vec<String> = compressed.into_iter().chain(over("unpacked", unpacked, self.unpacked)).collect();
@@ -64,14 +64,14 @@ pub fn table(layers: &[Layer]) -> String {
         let instruction = if instruction.is_empty() { "the base image".to_owned() } else { instruction };
         let shown: String = instruction.chars().take(INSTRUCTION).collect();
         let cut = if shown.len() < instruction.len() { " …" } else { "" };
-        let compressed = layer.compressed.map(bytes).unwrap_or_default();
-        text.push_str(&format!("\n  {compressed:>11}  {:>11}  {shown}{cut}", bytes(layer.unpacked)));
+        let compressed = layer.compressed.map(human_bytes).unwrap_or_default();
+        text.push_str(&format!("\n  {compressed:>11}  {:>11}  {shown}{cut}", human_bytes(layer.unpacked)));
     }
     text
 }
 
 /// Bytes for people.
-pub fn bytes(bytes: u64) -> String {
+pub fn human_bytes(bytes: u64) -> String {
     const KIB: f64 = 1024.0;
     match bytes as f64 {
         few if few < KIB => format!("{bytes} B"),

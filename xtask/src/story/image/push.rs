@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use serde_json::json;
 
 use super::build::{At, Built, find_or_build, solve};
-use super::limits::bytes;
+use super::limits::human_bytes;
 use super::{CACHE_TAG, Images, Said, for_docker};
 use crate::release::short_digest;
 use crate::remote::buildkit::{Builder, Output};
@@ -82,7 +82,7 @@ async fn send(
     let credentials = images.credentials(repository.host()).await?;
     let login = for_docker(&credentials);
     let sent = engine.push(name, login.as_ref(), |done, of| {
-        step.progress(&format!("{} of {} of a layer", bytes(done), bytes(of)));
+        step.progress(&format!("{} of {} of a layer", human_bytes(done), human_bytes(of)));
     });
     let (again, environment) = ("type it again: what has arrived is kept", &images.environment.name);
     sent.await.map_err(|error| {
