@@ -3,11 +3,14 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bases;
 mod building;
 #[path = "../common/buildkitd.rs"]
 mod buildkitd;
 #[path = "../common/child.rs"]
 mod child;
+#[path = "../journey/http.rs"]
+mod client;
 #[path = "../common/engine.rs"]
 mod engine;
 mod faults;
@@ -15,4 +18,5 @@ mod pushing;
 #[path = "../common/registry.rs"]
 mod registry;
 mod secrets;
+mod service;
 mod shop;
