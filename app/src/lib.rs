@@ -3,6 +3,7 @@
 pub mod account;
 pub mod db;
 pub mod decode;
+pub mod health;
 pub mod http;
 pub mod intake;
 pub mod media;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use app::{serve, settings::Settings};
+use app::{health, serve, settings::Settings};
 use clap::{Parser, Subcommand};
 
 /// The media service: people upload pictures, find them again, share them. It is configured by environment variables
@@ -19,6 +19,8 @@ enum Command {
     Serve,
     /// Migrate the database and end
     Migrate,
+    /// Ask the service that runs with the same environment whether it is alive, and exit with 1 when it is not
+    Health,
     /// The environment variables
     #[command(subcommand)]
     Config(Config),
@@ -47,6 +49,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve => serve::serve(Settings::from_env()?).await?,
         Command::Migrate => serve::migrate(Settings::from_env()?).await?,
+        Command::Health => health::ask(&Settings::from_env()?).await?,
         Command::Config(Config::Schema) => println!("{}", serde_json::to_string_pretty(&Settings::schema())?),
         Command::Config(Config::Check) => Settings::from_env().map(|_| println!("OK"))?,
     }

@@ -294,8 +294,11 @@ Credentials: REGISTRY_USERNAME and REGISTRY_PASSWORD, from the environment or .e
     /// Write the digests of the base images into image.lock, as their registries tell them
     #[command(after_help = "Examples:
   cargo xtask image pin
-  cargo xtask image pin --check      exits with 10 when there is a newer base image")]
+  cargo xtask image pin production      where the base images are in that environment's registry
+  cargo xtask image pin --check         exits with 10 when there is a newer base image")]
     Pin {
+        #[command(flatten)]
+        environment: EnvironmentArg,
         /// Change nothing; tell whether a newer digest is there
         #[arg(long)]
         check: bool,

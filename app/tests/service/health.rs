@@ -1,5 +1,10 @@
 //! Liveness, readiness, the page, and what every answer has.
 
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+};
+
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -84,4 +89,35 @@ async fn readiness_follows_the_storage() {
     eventually("readiness tells that the storage is away", failed).await;
     fs_err::rename(&away, &uploads).unwrap();
     eventually("the storage is back", async || !failed().await).await;
+}
+
+#[tokio::test]
+async fn the_health_command_asks_the_running_service() {
+    let service = Service::start().await;
+    let port = service.process.address.rsplit_once(':').unwrap().1.to_owned();
+    let health = |host: &str, port: &str| {
+        let setup = Setup::new(&service.database.url, service.folder.path()).var("HOST", host).var("PORT", port);
+        let output = setup.command().arg("health").output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for host in ["127.0.0.1", "0.0.0.0"] {
+        assert_eq!(health(host, &port), (Some(0), String::new()), "{host}");
+    }
+
+    // Another program answers there.
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap();
+    let answering = std::thread::spawn(move || {
+        let mut stream = other.accept().unwrap().0;
+        let read = stream.read(&mut [0; 1024]).unwrap();
+        stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").unwrap();
+        read
+    });
+    let (code, error) = health("127.0.0.1", &address.port().to_string());
+    assert!(answering.join().unwrap() > 0);
+    assert!(code == Some(1) && error.contains(&format!("{address} answers \"HTTP/1.1 404 Not Found\"")), "{error}");
+
+    // Nobody is there any more.
+    let (code, error) = health("127.0.0.1", &address.port().to_string());
+    assert!(code == Some(1) && error.contains("asking the service at") && error.contains("refused"), "{error}");
 }

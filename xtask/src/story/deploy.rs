@@ -50,7 +50,7 @@ async fn steps(env: &Env<'_>, run: &Run<'_>) -> Result<Deployed, Failure> {
         env.report.note(&format!("this is not {}, where releases come from", env.config.source.main_branch));
     }
     if let Some(schema) = Schema::cached(env)? {
-        run.live_step(Step::Sqlx, async |step| sqlx::fresh(env, run.lives(), step, &schema).await).await?;
+        run.live_step(Step::Sqlx, async |step| sqlx::fresh(env, &schema, run.lives(), step).await).await?;
     }
     let ground = run.live_step(Step::Ground, async |step| env.place.ground(&env.report, step).await).await?;
     if let Some(release) = unchanged(env, run, &source, &ground).await? {

@@ -157,13 +157,12 @@ impl<'a> Images<'a> {
     }
 }
 
-/// Runs a command about images until it ends by itself or a signal comes; `again` is the command that goes on.
-pub async fn until_interrupted(story: impl Future<Output = Result<(), Failure>>, again: &str) -> Result<(), Failure> {
+/// Runs a command about images until it ends by itself or a signal comes.
+pub async fn until_interrupted(story: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     tokio::select! {
         ended = story => ended,
         signal = interrupted() => Err(Failure::Aborted(anyhow!(
-            "interrupted by {}; nothing is left half done, and layers that were finished are kept\n  \
-             to go on, type: cargo xtask {again}",
+            "interrupted by {}; nothing is left half done, and what was finished is kept: type it again to go on",
             signal?
         ))),
     }

@@ -10,12 +10,13 @@ use crate::tool::platform;
 /// What a Docker engine takes, from Debian's packages.
 const DOCKER: [(&str, &str); 2] = [("/usr/sbin/dockerd", "docker.io"), ("/usr/sbin/iptables", "iptables")];
 
-/// What the tests take beside what the service needs: real photographs, a registry, and what base images are made with.
-const TESTS: [(&str, &str); 4] = [
+/// What the tests take beside what the service needs: real photographs, a registry, and what base images are made of.
+const TESTS: [(&str, &str); 5] = [
     ("/usr/share/backgrounds/mate", "mate-backgrounds"),
     ("/usr/share/backgrounds/gnome", "gnome-backgrounds"),
     ("/usr/bin/docker-registry", "docker-registry"),
     ("/usr/sbin/debootstrap", "debootstrap"),
+    ("/bin/busybox", "busybox-static"),
 ];
 
 /// What to install beside the programs that the build and the service's features need.

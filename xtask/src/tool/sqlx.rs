@@ -16,12 +16,16 @@ use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use self::cache::Cache;
 use super::cargo::{self, cargo};
 use super::cmd::Cmd;
 use crate::report::Ongoing;
 
 /// How often the sources are compiled when somebody else compiles in the same folder.
 const ATTEMPTS: usize = 3;
+
+/// How the folders begin that the macros write into.
+const ANSWERS: &str = "answers-";
 
 /// The workspace, as far as compiling the service's queries takes it.
 #[derive(Debug, Deserialize)]
@@ -59,8 +63,8 @@ impl Workspace {
         found.manifest_path.parent().with_context(|| format!("{} is in no folder", found.manifest_path))
     }
 
-    /// Compiles every target of a package, so that its queries are asked of this database and written into the folder
-    /// `into`. What the compiler refuses is the answer then; it fails when cargo does for another reason.
+    /// Compiles every target of a package, so that its queries are asked of this database: what it says of them, and what
+    /// the compiler refuses. Fails when cargo does for another reason.
     ///
     /// Works in a target folder of its own, `sqlx` in the workspace's: nobody's build is made stale, and no time of a
     /// source file changes. One process at a time, or one would take what another has compiled for done.
@@ -69,29 +73,32 @@ impl Workspace {
         root: &Utf8Path,
         package: &str,
         database: &SecretString,
-        into: &Utf8Path,
         step: &Ongoing,
-    ) -> Result<Vec<Mistake>> {
+    ) -> Result<(Cache, Vec<Mistake>)> {
+        self.check_settings(root, package)?;
         let target = self.target_directory.join("sqlx");
         let _turn = turn(&target, step).await?;
+        remove_leftovers(&target)?;
         // What is compiled already would ask nothing.
         let mut clean = cargo(root).args(["clean", "--quiet", "--target-dir", target.as_str()]);
         for member in &self.packages {
             clean = clean.args(["--package", &member.name]);
         }
-        let check = cargo(root)
-            .args(["check", "--package", package, "--all-targets", "--message-format", "json"])
-            .args(["--target-dir", target.as_str()])
-            .env("CARGO_TERM_PROGRESS_WHEN", "always")
-            .env("CARGO_TERM_PROGRESS_WIDTH", "100")
-            .env("CARGO_TERM_COLOR", "never")
-            .env("SQLX_OFFLINE", "false")
-            .env("SQLX_OFFLINE_DIR", into.as_str())
-            .secret("DATABASE_URL", database);
         for _ in 0..ATTEMPTS {
             clean.run().await?;
+            let folder = tempfile::Builder::new().prefix(ANSWERS).tempdir_in(&target)?;
+            let into = Utf8Path::from_path(folder.path()).context("the target folder is not named in UTF-8")?;
+            let check = cargo(root)
+                .args(["check", "--package", package, "--all-targets", "--message-format", "json"])
+                .args(["--target-dir", target.as_str()])
+                .env("CARGO_TERM_PROGRESS_WHEN", "always")
+                .env("CARGO_TERM_PROGRESS_WIDTH", "100")
+                .env("CARGO_TERM_COLOR", "never")
+                .env("SQLX_OFFLINE", "false")
+                .env("SQLX_OFFLINE_DIR", into.as_str())
+                .secret("DATABASE_URL", database);
             if let Some(mistakes) = self.compile(&check, step).await? {
-                return Ok(mistakes);
+                return Ok((Cache::read(into)?.unwrap_or_default(), mistakes));
             }
         }
         bail!("something else compiles in {target} at the same time; end it, and type the command again")
@@ -131,12 +138,15 @@ impl Workspace {
         }
     }
 
-    /// The folder that an offline build looks into for a package's queries: the workspace's. A package's own goes before
-    /// it and would be out of reach of whoever writes the other.
-    pub fn only_one_cache(&self, root: &Utf8Path, package: &str) -> Result<()> {
+    /// A package's own cache would go before the workspace's, and with another variable's name the macros would ask a
+    /// database of the user's.
+    fn check_settings(&self, root: &Utf8Path, package: &str) -> Result<()> {
         let folder = self.folder(package)?;
         let own = folder.join(cache::FOLDER);
         ensure!(folder == root || !own.exists(), "builds take {own} before {root}/{}; remove it", cache::FOLDER);
+        let settings = folder.join("sqlx.toml");
+        let renamed = settings.exists() && fs_err::read_to_string(&settings)?.contains("database-url-var");
+        ensure!(!renamed, "{settings} renames DATABASE_URL, by which the macros are given a database; take that out");
         Ok(())
     }
 }
@@ -192,6 +202,17 @@ impl Said {
         }
         Some(Mistake { at: (span.file_name, span.line_start, span.column_start), text: message.message })
     }
+}
+
+/// What a killed process left. A cargo that it left may go on, and then finds nowhere to write.
+fn remove_leftovers(target: &Utf8Path) -> Result<()> {
+    for entry in target.read_dir_utf8().with_context(|| format!("list {target}"))? {
+        let entry = entry?;
+        if entry.file_name().starts_with(ANSWERS) {
+            fs_err::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Waits until nobody else compiles in this folder; the lock ends with its process.

@@ -9,6 +9,7 @@ pub mod tokens;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -37,6 +38,7 @@ pub struct DockerRegistry {
     /// `127.0.0.1:<port>`.
     pub address: String,
     pub login: Login,
+    requests: Arc<Mutex<Vec<String>>>,
     process: Child,
     _folder: tempfile::TempDir,
 }
@@ -87,7 +89,7 @@ impl DockerRegistry {
         // YAML understands JSON.
         fs_err::write(path("config.yml"), config.to_string()).unwrap();
         let mut command = Command::new("docker-registry");
-        command.args(["serve", &path("config.yml")]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.args(["serve", &path("config.yml")]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = match command.spawn() {
             Ok(process) => process,
             Err(error) => {
@@ -108,7 +110,20 @@ impl DockerRegistry {
         };
         // A full pipe would stop it.
         std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-        Some(Self { address, login, process, _folder: folder })
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let (answered, log) = (Arc::clone(&requests), BufReader::new(process.stdout.take().unwrap()));
+        std::thread::spawn(move || {
+            for line in log.lines().map_while(Result::ok) {
+                answered.lock().unwrap().extend(line.split('"').nth(1).map(str::to_owned));
+            }
+        });
+        Some(Self { address, login, requests, process, _folder: folder })
+    }
+
+    /// The requests that were answered, oldest first: `HEAD /v2/… HTTP/1.1`.
+    #[allow(dead_code, reason = "not everybody who shares this file counts")]
+    pub fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
     }
 
     /// Puts an image into a repository, under its tags: its digest.
@@ -156,7 +171,9 @@ impl DockerRegistry {
 
     /// One request, for what a test must see without the toolkit: status and headers.
     pub fn head(&self, repository: &str, wanted: &str) -> (u16, String) {
-        let accept = format!("{OCI_MANIFEST}, {OCI_INDEX}");
+        // With fewer kinds, it makes up a manifest of another kind, with another digest.
+        let docker = "application/vnd.docker.distribution.manifest";
+        let accept = format!("{OCI_MANIFEST}, {OCI_INDEX}, {docker}.v2+json, {docker}.list.v2+json");
         let (status, headers, _) =
             self.ask("HEAD", repository, &format!("/v2/{repository}/manifests/{wanted}"), &[("Accept", &accept)], b"");
         (status, headers)

@@ -60,7 +60,7 @@ fn only_what_is_committed_and_pinned_is_built_for_others() {
     let Some(shop) = Shop::unpinned("only_what_is_committed_and_pinned_is_built_for_others") else { return };
     let unpinned = shop.run(&["image", "build", "production"]).expect(1);
     unpinned.says(&["image.lock has no digest of", "cargo xtask image pin"]);
-    shop.run(&["image", "pin"]).expect(0);
+    shop.run(&["image", "pin", "production"]).expect(0);
     let dirty = shop.run(&["image", "build", "production"]).expect(1);
     dirty.says(&["changes that are in no commit", "git status"]);
     // On this machine both is allowed, and said.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use rustix::process::Signal;
 
-use crate::common::registry::PASSWORD;
+use crate::registry::PASSWORD;
 use crate::common::{Ran, Running, until};
 use crate::shop::{Shop, runs};
 
@@ -53,7 +53,7 @@ fn an_interrupted_build_ends_in_the_engine_too() {
     until("the step runs", || runs(&sleeps));
     building.signal(Signal::INT);
     let ended = building.end().expect(1);
-    assert!(ended.texts("error").contains("image build production"), "{:#?}", ended.events);
+    assert!(ended.texts("error").contains("type it again to go on"), "{:#?}", ended.events);
     until("the step has ended in the engine", || !runs(&sleeps));
 
     shop.project.edit("Dockerfile", &format!("RUN sleep {nap}"), "RUN true");
@@ -77,10 +77,10 @@ fn a_push_that_is_cut_half_way_is_tried_again_and_never_half_there() {
     shop.project.commit("By a way that breaks");
     shop.run(&["image", "build", "production"]).expect(0);
 
-    // Never more than two megabytes: no try succeeds.
+    // Never more than two megabytes: none of the engine's tries succeeds.
     way.cut_after(2_000_000, usize::MAX);
     let cut = shop.run(&["image", "push", "production"]).expect(1);
-    let cut = cut.says(&["trying again", &way.address]);
+    let cut = cut.says(&["type it again", &way.address]);
     assert!(!cut.stderr.contains(PASSWORD));
     assert_eq!(shop.digest(&shop.commit()), None);
     assert_eq!(shop.digest("latest"), None);

@@ -4,7 +4,15 @@
 mod common;
 
 mod building;
+#[path = "../common/buildkitd.rs"]
+mod buildkitd;
+#[path = "../common/child.rs"]
+mod child;
+#[path = "../common/engine.rs"]
+mod engine;
 mod faults;
 mod pushing;
+#[path = "../common/registry.rs"]
+mod registry;
 mod secrets;
 mod shop;

@@ -1,5 +1,6 @@
 //! `image push`: one digest that both sides agree on.
 
+use crate::common::{until, until_some};
 use crate::shop::Shop;
 
 #[test]
@@ -35,13 +36,22 @@ fn what_is_pushed_has_one_digest_and_is_pushed_once() {
 fn the_decision_that_nothing_is_to_be_built_takes_one_request() {
     let Some(shop) = Shop::open("the_decision_that_nothing_is_to_be_built_takes_one_request") else { return };
     shop.run(&["image", "push", "production"]).expect(0);
-    let before = shop.registry.requests();
+    // Its log comes behind its answers: the last of all these is the one for `cache`.
+    until("the registry has written down the push", || {
+        shop.registry.requests().iter().any(|request| request.starts_with("PUT") && request.contains("/manifests/cache"))
+    });
+    let before = shop.registry.requests().len();
     let again = shop.events(&["image", "build", "production"]).expect(0);
     assert!(again.texts("reused").contains("is in the registry"), "{:#?}", again.events);
-    let asked: Vec<String> = shop.registry.requests().split_off(before.len());
-    let manifests = asked.iter().filter(|request| request.contains("/manifests/")).count();
+    // This one is the mark behind which nothing of the command can come.
+    shop.digest("end-of-the-log");
+    let asked = until_some("the registry has written down what it was asked", || {
+        let asked = shop.registry.requests().split_off(before);
+        asked.iter().any(|request| request.contains("end-of-the-log")).then_some(asked)
+    });
+    let manifests = asked.iter().filter(|request| request.contains("/manifests/inputs-")).count();
     assert_eq!(manifests, 1, "{asked:#?}");
-    assert!(asked.len() <= 2, "one request, and one that learns how to log in: {asked:#?}");
+    assert!(asked.len() <= 3, "one request, one that learns how to log in, and the mark: {asked:#?}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::common::registry::{DockerRegistry, Login, PASSWORD, USER};
+use crate::registry::{DockerRegistry, Login, PASSWORD, USER};
 use crate::common::running::Ended;
 use crate::common::{Project, Ran, machine, skipped};
 
@@ -49,7 +49,7 @@ impl Shop {
     /// One with everything committed, its base image in the registry and pinned. None where a test cannot run.
     pub fn open(test: &str) -> Option<Self> {
         let shop = Self::unpinned(test)?;
-        shop.run(&["image", "pin"]).expect(0);
+        shop.run(&["image", "pin", "production"]).expect(0);
         shop.project.commit("Pin the base image");
         Some(shop)
     }

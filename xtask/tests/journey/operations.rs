@@ -89,6 +89,7 @@ pub fn broken_versions(site: &Site, visitor: &Visitor, thumbnail: &str) {
 pub fn migrations(site: &Site) {
     let before = site.checkout.version();
     let added = site.checkout.add_migration("journey_adds", "CREATE TABLE journey (id integer PRIMARY KEY);\n");
+    site.xtask("sqlx prepare").expect(0).says(&["none has changed, the stamp has"]);
     site.checkout.commit("A migration");
     site.deploy().says(&[&format!("migration {added}")]);
     site.xtask("rollback local").expect(0).says(&[&before]);
@@ -97,6 +98,7 @@ pub fn migrations(site: &Site) {
     site.deploy();
 
     let last = site.checkout.add_migration("journey_drops", "-- irreversible\nDROP TABLE journey;\n");
+    site.xtask("sqlx prepare").expect(0).says(&["1 new migration runs on", "irreversible"]);
     site.checkout.edit(HEALTH, "let ready = ", "let ready = false && ");
     site.checkout.configure(short_gate);
     site.checkout.commit("A migration with no way back, and a mistake");

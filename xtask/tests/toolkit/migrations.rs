@@ -44,6 +44,22 @@ fn a_migration_that_changed_after_its_release_is_refused() {
 }
 
 #[test]
+fn a_new_migration_that_comes_before_a_released_one_is_refused() {
+    let project = Project::new();
+    project.write("migrations/0003_text.sql", "ALTER TABLE notes ADD COLUMN text text;\n");
+    let first = project.commit("Third");
+    project.ok(&["deploy"]);
+    project.write("migrations/0002_late.sql", "CREATE TABLE late (id int);\n");
+    project.commit("Second");
+    project.run(&["deploy"]).expect(21).says(&["0002_late.sql is new and comes before 0003_text.sql", &first]);
+    assert_eq!(project.serves(), Some(first));
+    project.git(&["mv", "migrations/0002_late.sql", "migrations/0004_late.sql"]);
+    let version = project.commit("Fourth");
+    project.ok(&["deploy"]);
+    assert_eq!(project.serves(), Some(version));
+}
+
+#[test]
 fn a_deploy_of_an_older_commit_does_not_cross_an_irreversible_migration_either() {
     let project = Project::new();
     let first = project.head();

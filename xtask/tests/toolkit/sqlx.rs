@@ -230,7 +230,10 @@ fn whoever_is_stopped_leaves_the_cache_whole_and_no_server() {
         let mut prepare = command(&project, &["sqlx", "prepare", "--json"]);
         let mut prepare = Running::start(prepare.env("TMPDIR", temporary.path()));
         prepare.must("sqlx", "started");
-        until("a server runs", || servers().iter().any(|process| process.command.contains("postgres")));
+        until("cargo compiles", || {
+            project.processes().iter().any(|process| process.command.contains("check --package"))
+        });
+        assert!(servers().iter().any(|process| process.command.contains("postgres")));
         if signal == Signal::KILL {
             prepare.kill();
         } else {
@@ -240,7 +243,7 @@ fn whoever_is_stopped_leaves_the_cache_whole_and_no_server() {
         }
         assert_eq!(files(&project), before, "{signal:?}");
     }
-    // The next one removes what the killed one could not.
+    // The next one removes what the killed one could not, and is not taken in by its cargo, which goes on.
     Ran::of(command(&project, &["sqlx", "prepare"]).env("TMPDIR", temporary.path())).expect(0).says(&["1 changed"]);
     until("nothing is left", || servers().is_empty());
     assert_eq!(below(temporary.path()), []);
@@ -299,7 +302,7 @@ fn a_new_migration_meets_rows_before_it_meets_users_rows() {
     project.write("migrations/0004_drop.sql", "ALTER TABLE purchase DROP COLUMN paid_at;\n");
     project.write("migrations/0005_mood.sql", "-- irreversible\nALTER TABLE customer DROP COLUMN mood;\n");
     let says = [
-        "3 migrations new run on",
+        "3 new migrations run on",
         "with rows in 2 tables",
         "migrations/0004_drop.sql:1: DROP COLUMN",
         "-- irreversible",
@@ -307,6 +310,23 @@ fn a_new_migration_meets_rows_before_it_meets_users_rows() {
     ];
     let ran = run(&project, &["sqlx", "prepare"]).expect(0).says(&says);
     assert!(!ran.stderr.contains("no rows"), "{}", ran.stderr);
+}
+
+#[test]
+fn what_made_up_rows_cannot_know_is_said_and_refuses_nothing() {
+    let project = prepared();
+    released(&project, "1", 1);
+    project.write("migrations/0003_rule.sql", "ALTER TABLE customer ADD CHECK (name <> '001');\n");
+    let says = ["0003_rule.sql:1:1: this fails on the schema of", "made up", "if it can on real ones, mend it"];
+    run(&project, &["sqlx", "prepare"]).expect(0).says(&says);
+}
+
+#[test]
+fn a_service_without_sqlx_is_told_so() {
+    let project = Project::new();
+    project.run(&["sqlx", "check"]).expect(2).says(&["Cargo.lock has no sqlx"]);
+    project.edit("deploy.yaml", "  migrations: migrations\n", "");
+    project.run(&["sqlx", "prepare"]).expect(2).says(&["deploy.yaml names no migrations of fixture"]);
 }
 
 #[test]

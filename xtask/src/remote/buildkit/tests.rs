@@ -5,11 +5,11 @@ mod engine;
 mod faults;
 mod scratch;
 
-#[path = "../../../tests/image/buildkitd.rs"]
+#[path = "../../../tests/common/buildkitd.rs"]
 mod buildkitd;
-#[path = "../../../tests/image/child.rs"]
+#[path = "../../../tests/common/child.rs"]
 mod child;
-#[path = "../../../tests/image/engine.rs"]
+#[path = "../../../tests/common/engine.rs"]
 mod own_engine;
-#[path = "../../../tests/image/registry.rs"]
+#[path = "../../../tests/common/open_registry.rs"]
 mod registry;

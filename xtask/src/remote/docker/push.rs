@@ -105,6 +105,7 @@ const NETWORK: &[&str] = &[
     "no such host",
     "no route to host",
     "network is unreachable",
+    "use of closed network connection",
     "server closed idle connection",
     "context deadline exceeded",
     "received unexpected http status: 5",

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, anyhow};
 use serde_json::json;
 
 use super::inputs::Inputs;
-use super::limits::{Limits, mib, table, totals};
+use super::limits::{Limits, human_bytes, table, totals};
 use super::progress::Progress;
 use super::{CACHE_TAG, Images, Said, mend};
 use crate::config::{SettingsTable, SuppliedBy};
@@ -168,8 +168,8 @@ async fn make(
 
 fn summary(digest: &str, layers: &[Layer]) -> String {
     let (compressed, unpacked) = totals(layers);
-    let compressed = compressed.map_or_else(String::new, |bytes| format!(", {} compressed", mib(bytes)));
-    format!("{}, {} unpacked{compressed}\n{}", short_digest(digest), mib(unpacked), table(layers))
+    let compressed = compressed.map_or_else(String::new, |size| format!(", {} compressed", human_bytes(size)));
+    format!("{}, {} unpacked{compressed}\n{}", short_digest(digest), human_bytes(unpacked), table(layers))
 }
 
 /// What the image says of itself (OCI image specification 1.1, "Annotations").

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, anyhow};
 use serde_json::{Value, json};
 
 use super::Images;
-use super::limits::mib;
+use super::limits::human_bytes;
 use crate::remote::registry::Repository;
 use crate::remote::registry::manifest::{Content, ImageConfig, Manifest, Parts};
 use crate::remote::registry::reference::{Reference, is_digest};
@@ -88,7 +88,7 @@ fn describe(name: &str, parts: &Parts, config: &ImageConfig, layers: &[(u64, Str
     row("image", name);
     row("platform", &config.platform());
     row("created", &config.created.map(|created| created.to_string()).unwrap_or_default());
-    row("size", &format!("{} compressed", mib(parts.size())));
+    row("size", &format!("{} compressed", human_bytes(parts.size())));
     row("user", user);
     row("runs", &command.join(" "));
     row("folder", &runs.working_dir);
@@ -103,7 +103,7 @@ fn describe(name: &str, parts: &Parts, config: &ImageConfig, layers: &[(u64, Str
     for (index, (bytes, instruction)) in layers.iter().enumerate() {
         let shown: String = instruction.chars().take(INSTRUCTION).collect();
         let cut = if shown.len() < instruction.len() { " …" } else { "" };
-        row(if index == 0 { "layers" } else { "" }, &format!("{:>10}  {shown}{cut}", mib(*bytes)));
+        row(if index == 0 { "layers" } else { "" }, &format!("{:>10}  {shown}{cut}", human_bytes(*bytes)));
     }
     text.trim_end().to_owned()
 }

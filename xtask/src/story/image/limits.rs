@@ -36,9 +36,9 @@ impl Limits {
     pub fn check(&self, layers: &[Layer], environment: &str) -> Result<()> {
         let (compressed, unpacked) = totals(layers);
         let over = |what: &str, is: u64, limit: u64| {
-            (is > limit).then(|| format!("{} {what}, where {} is the limit", mib(is), mib(limit)))
+            (is > limit).then(|| format!("{} {what}, where {} is the limit", human_bytes(is), human_bytes(limit)))
         };
-        let compressed = compressed.and_then(|bytes| over("compressed", bytes, self.compressed));
+        let compressed = compressed.and_then(|size| over("compressed", size, self.compressed));
         let over: Vec<String> = compressed.into_iter().chain(over("unpacked", unpacked, self.unpacked)).collect();
         if over.is_empty() {
             return Ok(());
@@ -60,17 +60,24 @@ pub fn table(layers: &[Layer]) -> String {
     let mut text = format!("  {:>11}  {:>11}  made by", "compressed", "unpacked");
     for layer in layers {
         let instruction = layer.instruction.split_whitespace().collect::<Vec<_>>().join(" ");
+        // What was imported, not built, has none.
+        let instruction = if instruction.is_empty() { "the base image".to_owned() } else { instruction };
         let shown: String = instruction.chars().take(INSTRUCTION).collect();
         let cut = if shown.len() < instruction.len() { " …" } else { "" };
-        let compressed = layer.compressed.map(mib).unwrap_or_default();
-        text.push_str(&format!("\n  {compressed:>11}  {:>11}  {shown}{cut}", mib(layer.unpacked)));
+        let compressed = layer.compressed.map(human_bytes).unwrap_or_default();
+        text.push_str(&format!("\n  {compressed:>11}  {:>11}  {shown}{cut}", human_bytes(layer.unpacked)));
     }
     text
 }
 
-/// Bytes for people, in MiB.
-pub fn mib(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / MIB as f64)
+/// Bytes for people.
+pub fn human_bytes(bytes: u64) -> String {
+    const KIB: f64 = 1024.0;
+    match bytes as f64 {
+        few if few < KIB => format!("{bytes} B"),
+        some if bytes < MIB => format!("{:.1} KiB", some / KIB),
+        many => format!("{:.1} MiB", many / KIB / KIB),
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::Images;
-use super::limits::mib;
+use super::limits::human_bytes;
 use super::survey::{Held, Needed, needed, survey};
 use crate::release::short_digest;
 use crate::story::Failure;
@@ -36,7 +36,7 @@ pub fn line(held: &Held, said: &str) -> String {
     let about = held.about.clone().unwrap_or_default();
     let created =
         about.created.map_or_else(|| "-".to_owned(), |created| created.strftime("%Y-%m-%d %H:%M:%SZ").to_string());
-    let (size, digest) = (mib(held.size()), short_digest(&held.digest));
+    let (size, digest) = (human_bytes(held.size()), short_digest(&held.digest));
     let version = if held.about.is_some() { about.version.as_deref().unwrap_or("-") } else { "no image" };
     let tags: Vec<&str> = held.tags.iter().map(|tag| if tag.len() == 40 { &tag[..12] } else { tag.as_str() }).collect();
     let line = format!("{created:<20}  {digest}  {size:>10}  {version:<12}  {}  {said}", tags.join(" "));

@@ -1,11 +1,10 @@
 //! `image push`: the image of the checked-out commit is in the registry, under a digest that both sides agree on.
 
-use std::time::Duration;
-
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use serde_json::json;
 
 use super::build::{At, Built, find_or_build, solve};
+use super::limits::human_bytes;
 use super::{CACHE_TAG, Images, Said, for_docker};
 use crate::release::short_digest;
 use crate::remote::buildkit::{Builder, Output};
@@ -13,12 +12,6 @@ use crate::remote::docker::{Engine, PushError};
 use crate::remote::registry::Repository;
 use crate::report::{Ongoing, Step};
 use crate::story::Failure;
-
-/// How often a push is tried whose way to the registry breaks; what has arrived is not sent again.
-const TRIES: u32 = 4;
-
-/// Before the second try; doubled before each more.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// Puts the image into the registry, unless it is there, gives it the commit's tags and says its digest: from here on
 /// nobody speaks of a tag.
@@ -77,7 +70,8 @@ async fn publish(
     Ok(((there, given), said))
 }
 
-/// Has the engine push it, again when the way to the registry breaks.
+/// Has the engine push it. When the way to the registry breaks, the engine itself tries again, five times within a minute,
+/// and does not send again what has arrived.
 async fn send(
     images: &Images<'_>,
     repository: &Repository,
@@ -85,24 +79,18 @@ async fn send(
     name: &str,
     step: &Ongoing,
 ) -> Result<String> {
-    let credentials = for_docker(&images.credentials(repository.host()).await?);
-    let mut pause = PAUSE;
-    for tries in 1.. {
-        let sent = engine.push(name, credentials.as_ref(), |done, of| {
-            step.progress(&format!("{name}: {} of {} MB of a layer", done / 1_000_000, of / 1_000_000));
-        });
-        match sent.await {
-            Err(broken @ PushError::Network { .. }) if tries < TRIES => {
-                images.report.warn(&format!("{broken}; trying again in {} s", pause.as_secs()));
-                tokio::time::sleep(pause).await;
-                pause *= 2;
-            }
-            sent => {
-                let mend = "see whether the registry takes the credentials: cargo xtask doctor";
-                return sent
-                    .with_context(|| format!("push to {}; {mend} {}", repository.host(), images.environment.name));
-            }
-        }
-    }
-    unreachable!("the last try returns")
+    let credentials = images.credentials(repository.host()).await?;
+    let login = for_docker(&credentials);
+    let sent = engine.push(name, login.as_ref(), |done, of| {
+        step.progress(&format!("{} of {} of a layer", human_bytes(done), human_bytes(of)));
+    });
+    let (again, environment) = ("type it again: what has arrived is kept", &images.environment.name);
+    sent.await.map_err(|error| {
+        let mend = match &error {
+            PushError::Unauthorized { .. } => format!("the credentials are from {}", credentials.source()),
+            PushError::Network { .. } => again.to_owned(),
+            PushError::Other { .. } => "see what the registry says: cargo xtask doctor".to_owned(),
+        };
+        anyhow!(error).context(format!("push the image for {environment}; {mend}"))
+    })
 }

@@ -39,6 +39,7 @@ pub fn differences(committed: &Cache, fresh: &Cache, sources: &Sources, compiles
         let text = format!("no source has this query any more: {}", start(&entry.query));
         Problem::at(&format!("{FOLDER}/{name}"), 1, 1, text)
     }));
+    problems.sort_by(|one, other| one.at.cmp(&other.at));
     problems
 }
 

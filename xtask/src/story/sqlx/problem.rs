@@ -54,16 +54,22 @@ impl Problems {
     }
 }
 
+/// `file:line:column: what`.
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some((file, line, column)) = &self.at {
+            write!(f, "{file}:{line}:{column}: ")?;
+        }
+        f.write_str(&self.text)
+    }
+}
+
 impl std::fmt::Display for Problems {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let count = if self.all.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", self.all.len()) };
         write!(f, "{count} with queries or migrations:")?;
         for problem in &self.all {
-            f.write_str("\n  ")?;
-            if let Some((file, line, column)) = &problem.at {
-                write!(f, "{file}:{line}:{column}: ")?;
-            }
-            f.write_str(&problem.text.replace('\n', "\n    "))?;
+            write!(f, "\n  {}", problem.to_string().replace('\n', "\n    "))?;
         }
         write!(f, "\n  → {}", self.next)
     }

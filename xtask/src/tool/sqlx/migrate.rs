@@ -3,7 +3,7 @@
 
 use anyhow::{Context as _, Result};
 use tokio_postgres::Client;
-use tokio_postgres::error::ErrorPosition;
+use tokio_postgres::error::{ErrorPosition, SqlState};
 
 use super::statements::statements;
 
@@ -23,6 +23,8 @@ pub struct Rejected {
     pub line: usize,
     /// PostgreSQL's message with its detail, and the statement.
     pub text: String,
+    /// Whether rows with other values might have passed: a rule or a conversion fails on them. NULL is no such value.
+    pub of_values: bool,
 }
 
 /// Applies a migration. The answer is why PostgreSQL refuses it, if it does; then nothing of it is applied. Fails when the
@@ -48,7 +50,7 @@ pub async fn apply(client: &Client, script: &Script) -> Result<Option<Rejected>>
 
 /// Finds the statement by trying one after the other, as PostgreSQL tells a place only of what it cannot understand.
 async fn locate(client: &Client, script: &Script, whole: bool, error: tokio_postgres::Error) -> Result<Rejected> {
-    let mut found = Rejected { line: 1, text: message(&error) };
+    let mut found = Rejected { line: 1, text: message(&error), of_values: of_values(&error) };
     if whole {
         client.batch_execute("BEGIN").await?;
     }
@@ -59,13 +61,21 @@ async fn locate(client: &Client, script: &Script, whole: bool, error: tokio_post
             _ => 1,
         };
         let before = statement.text.chars().take(position.saturating_sub(1)).filter(|c| *c == '\n').count();
-        found = Rejected { line: statement.line + before, text: format!("{}: {}", message(&error), statement.start()) };
+        found.line = statement.line + before;
+        found.text = format!("{}: {}", message(&error), statement.start());
         break;
     }
     if whole {
         client.batch_execute("ROLLBACK").await?;
     }
     Ok(found)
+}
+
+/// Classes 22, data exception, and 23, integrity constraint violation:
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>
+fn of_values(error: &tokio_postgres::Error) -> bool {
+    let Some(code) = error.code() else { return false };
+    (code.code().starts_with("22") || code.code().starts_with("23")) && *code != SqlState::NOT_NULL_VIOLATION
 }
 
 fn message(error: &tokio_postgres::Error) -> String {

@@ -1,0 +1,120 @@
+# The service's image. Build it with BuildKit, from the repository's root:
+#
+#   docker build --tag app .
+#
+# No line names the Dockerfile's syntax and no heredoc is used, so engines from 20.10 on build it, with their own frontend.
+#
+# Packages are not pinned one by one: the base images are, by digest, and what is installed on them is Debian's newest of
+# that release, security fixes included.
+# hadolint global ignore=DL3008
+
+# Both of the same Debian release: programs that are compiled in one run in the other.
+ARG RUST_IMAGE=rust:1.95-bookworm
+ARG RUNTIME_IMAGE=debian:bookworm-slim
+
+
+# --- The service's dependencies, compiled from the manifests alone: a layer that lasts until one of these changes.
+FROM ${RUST_IMAGE} AS dependencies
+
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends cmake nasm \
+ && rm -rf /var/lib/apt/lists/*
+
+WORKDIR /build
+ENV CARGO_INCREMENTAL=0 SQLX_OFFLINE=true
+COPY Cargo.toml Cargo.lock ./
+COPY app/Cargo.toml app/
+COPY xtask/Cargo.toml xtask/
+
+# An empty library stands for the sources of each member. What is compiled of ours is removed again: cargo compares times,
+# and the sources that come next are older than this layer.
+#
+# A network that inspects TLS has its own certificate authority: the optional secret `ca` is a bundle that takes the place of
+# the image's for this one command, and ends in no layer.
+RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+    mkdir app/src xtask/src \
+ && touch app/src/lib.rs xtask/src/lib.rs \
+ && cargo build --locked --release --package app --lib \
+ && cargo clean --locked --release --package app
+
+
+# --- The service. All it needs was fetched and compiled above.
+FROM dependencies AS service
+
+COPY .sqlx .sqlx
+COPY app app
+RUN cargo build --locked --offline --release --package app --bin app
+
+
+# --- ffmpeg and ffprobe, from Debian's sources, with what frames of uploaded clips take and nothing else. Debian's own
+# would bring a hundred libraries, among them a graphics stack and speech synthesis, and could open network addresses.
+FROM ${RUST_IMAGE} AS ffmpeg
+
+RUN find /etc/apt '(' -name '*.sources' -o -name sources.list ')' \
+      -exec sed -i -e 's/^Types: deb$/& deb-src/' -e 's/^deb \(.*\)/&\ndeb-src \1/' '{}' + \
+ && apt-get update \
+ && apt-get install --yes --no-install-recommends dpkg-dev libdav1d-dev nasm pkg-config zlib1g-dev \
+ && apt-get source --only-source ffmpeg \
+ && mv ffmpeg-*/ /ffmpeg \
+ && rm -rf /var/lib/apt/lists/*
+
+WORKDIR /ffmpeg
+RUN ./configure \
+      --disable-everything --disable-autodetect --disable-network --disable-debug --disable-doc --disable-ffplay \
+      --disable-avdevice --disable-postproc --disable-swresample \
+      --enable-zlib --enable-libdav1d \
+      --enable-protocol=file,pipe \
+      --enable-demuxer=avi,matroska,mov,ogg \
+      --enable-decoder=h263,h264,hevc,libdav1d,mjpeg,mpeg4,prores,theora,vp8,vp9 \
+      --enable-parser=av1,h263,h264,hevc,mjpeg,mpeg4video,vp8,vp9 \
+      --enable-filter=crop,format,hflip,null,rotate,scale,select,thumbnail,transpose,vflip \
+      --enable-encoder=mjpeg,png,rawvideo \
+      --enable-muxer=image2,image2pipe,rawvideo \
+ && make --jobs "$(nproc)" ffmpeg ffprobe \
+ && install ffmpeg ffprobe /usr/local/bin/
+
+
+# --- What the service runs beside itself: three programs, the libraries that they load and the base lacks, the models for
+# English and Finnish, and the certificate authorities.
+FROM ${RUNTIME_IMAGE} AS base
+
+FROM base AS programs
+
+SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends \
+      ca-certificates libdav1d6 tesseract-ocr tesseract-ocr-eng tesseract-ocr-fin \
+ && rm -rf /var/lib/apt/lists/*
+
+COPY --from=ffmpeg /usr/local/bin/ffmpeg /usr/local/bin/ffprobe /usr/bin/
+
+# `/lib` is a link to `/usr/lib`: the tree has the libraries where they really are, so that it can be laid over the base.
+RUN --mount=type=bind,from=base,target=/base \
+    programs=(/usr/bin/ffmpeg /usr/bin/ffprobe /usr/bin/tesseract) \
+ && models=/usr/share/tesseract-ocr/5/tessdata \
+ && libraries=$(ldd "${programs[@]}" | awk '$2 == "=>" { print $3 }' | sed 's,^/lib/,/usr/lib/,' | sort --unique) \
+ && mkdir /programs \
+ && for file in $libraries; do [ -e "/base$file" ] || cp --parents --dereference "$file" /programs; done \
+ && cp --parents --recursive "${programs[@]}" "$models"/{eng,fin}.traineddata "$models"/{configs,tessconfigs} \
+      /etc/ssl/certs/ca-certificates.crt /programs
+
+
+# --- The image: its root file system may be read-only; what the service writes is below /tmp and /data/uploads.
+FROM base AS runtime
+
+# A new volume takes over this folder's owner.
+RUN install --directory --owner=10001 --group=10001 /data/uploads
+COPY --from=programs /programs /
+COPY --from=service /build/target/release/app /usr/local/bin/app
+
+LABEL org.opencontainers.image.title="app" org.opencontainers.image.licenses="MIT"
+ENV HOST=0.0.0.0 PORT=3000 UPLOAD_DIR=/data/uploads
+EXPOSE 3000
+USER 10001:10001
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=3 CMD ["app", "health"]
+ENTRYPOINT ["/usr/local/bin/app"]
+CMD ["serve"]
+
+# Last, because each release has another.
+ARG SERVICE_VERSION=unversioned
+ENV SERVICE_VERSION=${SERVICE_VERSION}
