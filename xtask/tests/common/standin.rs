@@ -119,9 +119,11 @@ fn serve(
     }
     stream.write_all(b"\r\n")?;
     if request.method != "HEAD" {
-        stream.write_all(&response.body)?;
-        while response.endless {
+        loop {
             stream.write_all(&response.body)?;
+            if !response.endless {
+                break;
+            }
         }
     }
     Ok(())

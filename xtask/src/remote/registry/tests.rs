@@ -154,6 +154,22 @@ async fn a_token_that_ends_in_the_middle_of_work_is_replaced_and_one_that_allows
 }
 
 #[tokio::test]
+async fn a_registry_that_does_not_understand_a_password_is_asked_how_to_log_in() {
+    let tokens = StandIn::start(|_| Response::new(200).body("application/json", r#"{"access_token":"t"}"#));
+    let challenge = format!("Basic realm=\"x\", Bearer realm=\"http://{}/\",service=\"s\"", tokens.address);
+    let server = StandIn::start(move |request| match request.header("authorization") {
+        Some("Bearer t") => Response::new(200).body("application/json", r#"{"tags":["a"]}"#),
+        Some(_) => Response::new(403),
+        None => Response::new(401).header("WWW-Authenticate", &challenge),
+    });
+    let repository = open(&server.address, Some(PASSWORD)).await;
+    assert_eq!(repository.tags().await.unwrap(), ["a"]);
+    assert!(tokens.asked()[0].header("authorization").unwrap().starts_with("Basic "));
+    assert_eq!(repository.tags().await.unwrap(), ["a"]);
+    assert_eq!((server.asked().len(), tokens.asked().len()), (4, 1), "the token is kept for a minute");
+}
+
+#[tokio::test]
 async fn tokens_that_live_for_seconds_are_not_kept() {
     let tokens = Tokens::start(vec![(5, 5)]);
     let Some(registry) = DockerRegistry::start("registry with short tokens", Login::Token(tokens)) else { return };

@@ -67,7 +67,7 @@ fn what_a_kept_index_names_stays_and_what_only_a_deleted_one_names_goes_with_it(
     let plan = Plan::make(all.clone(), &Needed::default(), 1);
     assert_eq!(names(&plan), (vec!["kept", "s"], vec!["gone", "tagged"]));
     assert_eq!(plan.kept[1].1, "is part of kept");
-    assert_eq!(plan.gone[0].1, [own.digest.clone()]);
+    assert_eq!(plan.gone[0].1, std::slice::from_ref(&own.digest));
     // An environment may have been told the digest of an image in the index.
     let needed = BTreeMap::from([(own.digest, vec!["production runs it".to_owned()])]);
     let plan = Plan::make(all, &Needed { by_digest: needed, ..Needed::default() }, 0);
