@@ -4,6 +4,7 @@ pub mod bench;
 pub mod deploy;
 pub mod doctor;
 pub mod gate;
+pub mod image;
 pub mod operate;
 pub mod preflight;
 pub mod rollback;

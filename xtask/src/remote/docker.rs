@@ -112,10 +112,8 @@ impl Engine {
         let address: Address = host.unwrap_or(DEFAULT_HOST).parse()?;
         // bollard says of every failure only that its client failed.
         drop(address.open().await.map_err(|source| ConnectError::of(&address, source))?);
-        let strange = |error: bollard::errors::Error| ConnectError::Strange {
-            address: address.clone(),
-            source: error.into(),
-        };
+        let strange =
+            |error: bollard::errors::Error| ConnectError::Strange { address: address.clone(), source: error.into() };
         let api = match &address {
             Address::Unix(path) => {
                 bollard::Docker::connect_with_unix(path.as_str(), TIMEOUT, bollard::API_DEFAULT_VERSION)

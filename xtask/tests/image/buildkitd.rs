@@ -61,7 +61,10 @@ fn program() -> Result<PathBuf, String> {
     fs_err::write(module.path().join("go.mod"), text).map_err(|error| error.to_string())?;
     let flags = format!("-s -w -X github.com/moby/buildkit/version.Version={VERSION}");
     go(module.path(), &["mod", "tidy"])?;
-    go(module.path(), &["build", "-mod=mod", "-trimpath", "-ldflags", &flags, "-o", "it", "github.com/moby/buildkit/cmd/buildkitd"])?;
+    go(
+        module.path(),
+        &["build", "-mod=mod", "-trimpath", "-ldflags", &flags, "-o", "it", "github.com/moby/buildkit/cmd/buildkitd"],
+    )?;
     fs_err::rename(module.path().join("it"), &program).map_err(|error| error.to_string())?;
     Ok(program)
 }

@@ -34,7 +34,9 @@ pub enum BuildError {
         message: String,
     },
     /// The builder ended, or the way to it broke.
-    #[error("{builder} went away during the build: {message}\n  see whether it runs (docker version), then type it again")]
+    #[error(
+        "{builder} went away during the build: {message}\n  see whether it runs (docker version), then type it again"
+    )]
     Gone {
         /// Which builder.
         builder: String,
@@ -88,7 +90,8 @@ const NO_SPACE: &str = "no space left on device";
 const UNAUTHORIZED: &[&str] =
     &["401 Unauthorized", "403 Forbidden", "authorization failed", "insufficient_scope", "no basic auth credentials"];
 
-const BROKEN: &[&str] = &["transport error", "h2 protocol error", "broken pipe", "connection reset", "connection error"];
+const BROKEN: &[&str] =
+    &["transport error", "h2 protocol error", "broken pipe", "connection reset", "connection error"];
 
 fn is_transport(status: &Status) -> bool {
     let mut source = std::error::Error::source(status);

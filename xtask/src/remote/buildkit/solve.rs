@@ -10,8 +10,8 @@ use bollard_buildkit_proto::moby::buildkit::v1::{
 };
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio_util::io::{ReaderStream, StreamReader};
-use tonic::transport::Channel;
 use tonic::Status;
+use tonic::transport::Channel;
 
 use super::receive::Receiver;
 use super::session::{METHODS, Session};
@@ -78,7 +78,8 @@ impl Builder {
                 let (Output::Keep(name) | Output::Push(name)) = output;
                 let other = |error: anyhow::Error| BuildError::Other(format!("{error:#}"));
                 let image = engine.image(name).await.map_err(other)?;
-                let image = image.ok_or_else(|| BuildError::Other(format!("the engine has built {name} and lost it")))?;
+                let image =
+                    image.ok_or_else(|| BuildError::Other(format!("the engine has built {name} and lost it")))?;
                 Ok(Built { digest: image.id, layers: engine.layers(name).await.map_err(other)? })
             }
             Self::Daemon(_) => {

@@ -34,9 +34,7 @@ impl FromStr for Address {
     fn from_str(text: &str) -> Result<Self, NoAddress> {
         match text.split_once("://") {
             Some(("unix", path)) if path.starts_with('/') => Ok(Self::Unix(path.into())),
-            Some(("tcp" | "http", host)) if host.contains(':') => {
-                Ok(Self::Tcp(host.trim_end_matches('/').to_owned()))
-            }
+            Some(("tcp" | "http", host)) if host.contains(':') => Ok(Self::Tcp(host.trim_end_matches('/').to_owned())),
             _ => Err(NoAddress(text.to_owned())),
         }
     }
@@ -86,9 +84,7 @@ impl Address {
         let first = head.lines().next().unwrap_or_default();
         match first.split(' ').nth(1) {
             Some("101") => Ok(stream),
-            _ => {
-                Err(io::Error::new(io::ErrorKind::Unsupported, format!("POST {path} was answered with \"{first}\"")))
-            }
+            _ => Err(io::Error::new(io::ErrorKind::Unsupported, format!("POST {path} was answered with \"{first}\""))),
         }
     }
 }

@@ -20,7 +20,10 @@ async fn a_failing_step_shows_its_instruction_its_last_lines_and_its_exit_code()
         assert!(step.starts_with("[") && step.contains("RUN i=0; while"), "{step}");
         assert_eq!(*exit_code, Some(3));
         assert_eq!(tail.len(), 25);
-        assert!(tail.iter().any(|line| line == "line 40") && tail.iter().any(|line| line.ends_with("is wrong")), "{tail:?}");
+        assert!(
+            tail.iter().any(|line| line == "line 40") && tail.iter().any(|line| line.ends_with("is wrong")),
+            "{tail:?}"
+        );
         assert!(Seen::has(&seen.failed, "RUN i=0"), "{seen:?}");
         let text = failed.unwrap_err().to_string();
         assert!(text.contains("failed with exit code 3. It said:\n"), "{text}");
@@ -47,7 +50,10 @@ async fn a_context_that_breaks_off_is_told_as_that() {
         ]));
         let request = Request { context: Box::pin(broken), ..scratch.request() };
         let failed = builder.0.build(request, Output::Keep("xtask-test-failing:one"), |_| {}).await;
-        assert!(matches!(&failed, Err(BuildError::Context(error)) if error.to_string() == "git went away"), "{failed:?}");
+        assert!(
+            matches!(&failed, Err(BuildError::Context(error)) if error.to_string() == "git went away"),
+            "{failed:?}"
+        );
     }
 }
 
