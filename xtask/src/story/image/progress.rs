@@ -9,6 +9,9 @@ use crate::report::{Ongoing, Part};
 /// What the builder does for itself is shown when it takes longer than this.
 const SLOW: Duration = Duration::from_secs(2);
 
+/// A step that ends a second time is told again if it took so much longer.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// Characters of an instruction that are shown while it goes well; the error of one that fails has all of it.
 const SHOWN: usize = 58;
 
@@ -16,8 +19,8 @@ const SHOWN: usize = 58;
 pub struct Progress<'a> {
     ongoing: &'a Ongoing,
     running: Vec<(Step, Instant)>,
-    /// By number: the longest time that was told of a step. One step can run more than once, first to find out whether
-    /// it has to run at all.
+    /// By number: the time of a step that ended. One step can run more than once, first to find out whether it has to run
+    /// at all.
     told: HashMap<usize, Duration>,
     counts: Counts,
 }
@@ -84,7 +87,7 @@ impl<'a> Progress<'a> {
             return;
         }
         let before = self.told.insert(step.number, took);
-        if before.is_some_and(|before| before >= took) {
+        if before.is_some_and(|before| took < before + AGAIN) {
             return;
         }
         if is_own(step) && before.is_none() {
