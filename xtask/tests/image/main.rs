@@ -14,9 +14,11 @@ mod client;
 #[path = "../common/engine.rs"]
 mod engine;
 mod faults;
+mod own;
 mod pushing;
 #[path = "../common/registry.rs"]
 mod registry;
+mod registry_commands;
 mod secrets;
 mod service;
 mod shop;
