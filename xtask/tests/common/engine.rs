@@ -18,16 +18,12 @@ impl OwnEngine {
             return Err("takes root: it starts a Docker engine".to_owned());
         }
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let mount = disk.map(|size| format!("mkdir $0/data && mount -t tmpfs -o size={size}m tmpfs $0/data && "));
-        let script = format!(
-            "ip link set lo up; {}exec dockerd --data-root $0/data --exec-root $0/exec --pidfile $0/pid --host unix://$0/d.sock \
-             --iptables=false --ip-forward=false",
-            mount.unwrap_or_default()
-        );
-        let mut command = alone("sh", &["--net"]);
-        command.args(["-c", &script]).arg(folder.path());
-        let (server, ()) = Server::start(&mut command, |line| line.contains("API listen on").then_some(()))?;
-        Ok(Self { server, folder })
+        Ok(Self { server: launch(folder.path(), disk)?, folder })
+    }
+
+    /// Starts it again after [`OwnEngine::kill`], with what it had on its disk.
+    pub fn restart(&mut self) {
+        self.server = launch(self.folder.path(), None).unwrap();
     }
 
     /// As `DOCKER_HOST` says it.
@@ -44,4 +40,17 @@ impl OwnEngine {
     pub fn kill(&mut self) {
         self.server.kill();
     }
+}
+
+fn launch(folder: &std::path::Path, disk: Option<u32>) -> Result<Server, String> {
+    let mount = disk.map(|size| format!("mkdir $0/data && mount -t tmpfs -o size={size}m tmpfs $0/data && "));
+    // What a killed one has left would be taken for one that runs.
+    let script = format!(
+        "{}rm -rf $0/pid $0/exec && exec dockerd --data-root $0/data --exec-root $0/exec --pidfile $0/pid \
+         --host unix://$0/d.sock --iptables=false --ip-forward=false",
+        mount.unwrap_or_default()
+    );
+    let mut command = alone("sh", &["--net"]);
+    command.args(["-c", &script]).arg(folder);
+    Ok(Server::start(&mut command, |line| line.contains("API listen on").then_some(()))?.0)
 }

@@ -126,6 +126,16 @@ impl DockerRegistry {
         self.requests.lock().unwrap().clone()
     }
 
+    /// A folder with a Docker configuration that knows this registry's password.
+    #[allow(dead_code, reason = "not everybody who shares this file has Docker's client")]
+    pub fn docker_config(&self) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let auth = json!({ "auth": STANDARD.encode(format!("{USER}:{PASSWORD}")) });
+        let config = json!({ "auths": { self.address.as_str(): auth } });
+        fs_err::write(folder.path().join("config.json"), config.to_string()).unwrap();
+        folder
+    }
+
     /// Puts an image into a repository, under its tags: its digest.
     pub fn push(&self, repository: &str, image: &Image<'_>) -> String {
         let (digest, _, bytes) = self.put_image(repository, image);

@@ -11,8 +11,7 @@ fn equal_inputs_are_built_once_and_a_changed_source_compiles_no_dependency() {
     let first = shop.run(&["image", "build", "production"]).expect(0);
     let name = first.stdout.trim().to_owned();
     assert!(name.starts_with(&format!("{}/shop/fixture/app:inputs-", shop.registry.address)), "{name}");
-    let first = first.says(&["[dependencies 3/3] RUN echo", "[build 3/3] RUN echo", "MiB unpacked"]);
-    assert!(!first.stderr.contains("sqlx"), "{}", first.stderr);
+    first.says(&["[dependencies 3/3] RUN echo", "[build 2/2] RUN echo", "MiB unpacked"]);
 
     // Nothing of the image changed: neither the same commit nor one of a README is built.
     for message in ["", "Docs"] {
@@ -25,12 +24,12 @@ fn equal_inputs_are_built_once_and_a_changed_source_compiles_no_dependency() {
         assert!(again.texts("reused").contains("is in the Docker engine"));
     }
 
-    shop.project.edit("src/main.rs", "//! A service", "//! Some service");
+    shop.project.edit("src/main.rs", "//! A service", &format!("//! {}", shop.registry.address));
     shop.project.commit("Source");
     let changed = shop.run(&["image", "build", "production"]).expect(0);
     assert_ne!(changed.stdout.trim(), name);
     assert!(line(&changed, "[dependencies 3/3]").contains("cached"), "{}", changed.stderr);
-    assert!(!line(&changed, "[build 3/3]").contains("cached"), "{}", changed.stderr);
+    assert!(!line(&changed, "[build 2/2]").contains("cached"), "{}", changed.stderr);
 }
 
 #[test]
@@ -66,7 +65,8 @@ fn only_what_is_committed_and_pinned_is_built_for_others() {
     // On this machine both is allowed, and said.
     shop.project.git(&["stash", "--quiet", "--include-untracked"]);
     shop.project.write("src/main.rs", "uncommitted");
-    let local = shop.run(&["image", "build"]).expect(0);
+    let docker = shop.registry.docker_config();
+    let local = Ran::of(shop.command(&["image", "build"]).env("DOCKER_CONFIG", docker.path())).expect(0);
     let name = local.stdout.trim().to_owned();
     assert!(name.starts_with("fixture/app:inputs-"), "{name}");
     local.says(&["built without them", "to pin it: cargo xtask image pin"]);
@@ -88,7 +88,7 @@ fn a_step_that_fails_shows_its_instruction_and_its_last_lines() {
     failed.says(&["RUN echo \"main.rs is not to my taste\" && exit 7", "main.rs is not to my taste", "exit code 7"]);
     shop.project.edit("Dockerfile", "COPY src /src", "COPIED src /src");
     shop.project.commit("Break the Dockerfile");
-    shop.run(&["image", "build", "production"]).expect(1).says(&["COPIED", "Dockerfile"]);
+    shop.run(&["image", "build", "production"]).expect(1).says(&["dockerfile parse error line 6", "COPIED"]);
 }
 
 #[test]

@@ -154,20 +154,23 @@ pub fn push(registry: &DockerRegistry, image: &str, name: &str) {
 /// The base image, made in the engine once: it takes no registry.
 fn base_image() -> &'static str {
     static MADE: OnceLock<()> = OnceLock::new();
-    MADE.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let bin = folder.path().join("bin");
-        fs_err::create_dir_all(&bin).unwrap();
-        fs_err::copy("/bin/busybox", bin.join("busybox")).expect("Debian's package busybox-static is installed");
-        for name in ["sh", "cat", "dd", "echo", "env", "ls", "sha256sum", "sleep", "wc"] {
-            std::os::unix::fs::symlink("busybox", bin.join(name)).unwrap();
-        }
-        let tar = folder.path().join("base.tar");
-        let root = folder.path().to_str().unwrap();
-        Ran::of(Command::new("tar").args(["-C", root, "-cf", tar.to_str().unwrap(), "bin"])).expect(0);
-        docker_says(&["import", tar.to_str().unwrap(), BASE]);
-    });
+    MADE.get_or_init(|| import_base(&[], BASE));
     BASE
+}
+
+/// Puts the base image into an engine; `engine` are the arguments that say which.
+pub fn import_base(engine: &[&str], name: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let bin = folder.path().join("bin");
+    fs_err::create_dir_all(&bin).unwrap();
+    fs_err::copy("/bin/busybox", bin.join("busybox")).expect("Debian's package busybox-static is installed");
+    for name in ["sh", "cat", "dd", "echo", "env", "ls", "sha256sum", "sleep", "wc"] {
+        std::os::unix::fs::symlink("busybox", bin.join(name)).unwrap();
+    }
+    let tar = folder.path().join("base.tar");
+    let root = folder.path().to_str().unwrap();
+    Ran::of(Command::new("tar").args(["-C", root, "-cf", tar.to_str().unwrap(), "bin"])).expect(0);
+    docker_says(&[engine, &["import", tar.to_str().unwrap(), name]].concat());
 }
 
 /// Whether a process with this text in its command line runs on this machine.

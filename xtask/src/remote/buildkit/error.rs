@@ -64,8 +64,9 @@ impl BuildError {
         let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
         let failed = steps.failed(&message);
         let tail = failed.as_ref().map(|(_, tail)| tail.join("\n")).unwrap_or_default();
-        if has(&[NO_SPACE]) || tail.contains(NO_SPACE) {
-            return Self::DiskFull { builder: builder.to_owned(), message: message.clone() };
+        // Programs in a step write it with a capital.
+        if has(&[NO_SPACE]) || tail.to_lowercase().contains(NO_SPACE) {
+            return Self::DiskFull { builder: builder.to_owned(), message };
         }
         if has(UNAUTHORIZED) {
             return Self::Unauthorized(message);
