@@ -1,6 +1,8 @@
 //! Builders and registries of the tests' own, and that they leave the machine's alone. The toolkit's unit tests use the
 //! same.
 
+#![allow(dead_code, reason = "the unit tests use the rest")]
+
 mod buildkitd;
 mod child;
 mod engine;
