@@ -35,11 +35,6 @@ impl Buildkitd {
     pub fn address(&self) -> String {
         format!("unix://{}", self.folder.path().join("b.sock").display())
     }
-
-    /// Where it keeps everything.
-    pub fn root(&self) -> PathBuf {
-        self.folder.path().join("root")
-    }
 }
 
 /// The program, built if it is not there yet: two minutes.

@@ -1,31 +1,27 @@
 //! The image of a service, from a commit to a digest: with real engines, a real buildkitd and real registries.
 
-// The tests of the toolkit share these, and use more of them.
-#[allow(dead_code)]
+#![allow(dead_code, reason = "what is shared with other tests has more than is used here")]
+
 #[path = "../common/mod.rs"]
 mod common;
+
+#[path = "../common/buildkitd.rs"]
+mod buildkitd;
+#[path = "../common/child.rs"]
+mod child;
+#[path = "../journey/http.rs"]
+mod client;
+#[path = "../common/engine.rs"]
+mod engine;
+#[path = "../common/registry.rs"]
+mod registry;
 
 mod bases;
 mod builders;
 mod building;
-#[allow(dead_code)]
-#[path = "../common/buildkitd.rs"]
-mod buildkitd;
-#[allow(dead_code)]
-#[path = "../common/child.rs"]
-mod child;
-#[allow(dead_code)]
-#[path = "../journey/http.rs"]
-mod client;
-#[allow(dead_code)]
-#[path = "../common/engine.rs"]
-mod engine;
 mod faults;
 mod own;
 mod pushing;
-#[allow(dead_code)]
-#[path = "../common/registry.rs"]
-mod registry;
 mod registry_commands;
 mod secrets;
 mod service;

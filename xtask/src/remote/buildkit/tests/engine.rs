@@ -43,8 +43,8 @@ async fn a_secret_reaches_its_step_and_nothing_else() {
     let sentinel = format!("sentinel-{}", unique());
     let length = sentinel.len();
     let mut scratch = Scratch::new(&format!(
-        "RUN --mount=type=secret,id=token s=$(cat /run/secrets/token); echo it has ${{#s}} of {length} > /said; cat /said\n\
-         RUN echo {} > /two",
+        "RUN --mount=type=secret,id=token : {}; s=$(cat /run/secrets/token); echo it has ${{#s}} of {length} > /said; \
+         cat /said",
         unique()
     ));
     scratch.secrets.insert("token".to_owned(), SecretString::from(sentinel.as_str()));

@@ -11,7 +11,7 @@ use crate::remote::docker::ConnectError;
 #[tokio::test]
 async fn a_failing_step_shows_its_instruction_its_last_lines_and_its_exit_code() {
     let scratch = Scratch::new(&format!(
-        "RUN i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo line $i; done; echo {} is wrong >&2; exit 3",
+        "RUN i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo line $i; done; echo {} is wrong; exit 3",
         unique()
     ));
     for builder in both().await {
