@@ -95,7 +95,7 @@ RUN --mount=type=bind,from=base,target=/base \
  && libraries=$(ldd "${programs[@]}" | awk '$2 == "=>" { print $3 }' | sed 's,^/lib/,/usr/lib/,' | sort --unique) \
  && mkdir /programs \
  && for file in $libraries; do [ -e "/base$file" ] || cp --parents --dereference "$file" /programs; done \
- && cp --parents --recursive "${programs[@]}" "$models"/{eng,fin}.traineddata "$models"/{configs,tessconfigs} \
+ && cp --parents --recursive "${programs[@]}" "$models"/{eng,fin}.traineddata "$models"/configs \
       /etc/ssl/certs/ca-certificates.crt /programs
 
 
