@@ -1,5 +1,8 @@
 //! The image of a service, from a commit to a digest: with real engines, a real buildkitd and real registries.
 
+// Helpers of tests fail by panicking, as tests do.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 #[path = "../common/mod.rs"]
 mod common;
 
@@ -14,5 +17,6 @@ mod faults;
 mod pushing;
 #[path = "../common/registry.rs"]
 mod registry;
+mod registry_commands;
 mod secrets;
 mod shop;
