@@ -15,7 +15,7 @@ use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde_json::{Value, json};
 
 pub use self::event::State;
-pub use self::ongoing::Ongoing;
+pub use self::ongoing::{Ongoing, Part};
 pub use self::style::{Paint, seconds};
 use crate::secrets::Redactor;
 

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::io::AsyncRead;
 
-pub use self::connect::{Builder, Capabilities};
+pub use self::connect::Builder;
 pub use self::error::BuildError;
 use super::docker::{Credentials, Layer};
 

@@ -8,7 +8,7 @@ use std::io;
 
 use anyhow::{Context as _, Result};
 use bollard::models::SystemInfo;
-use bollard::query_parameters::{RemoveImageOptionsBuilder, TagImageOptionsBuilder};
+use bollard::query_parameters::RemoveImageOptionsBuilder;
 use futures_util::TryStreamExt as _;
 use secrecy::SecretString;
 use tokio_util::io::StreamReader;
@@ -181,13 +181,6 @@ impl Engine {
         let tar = StreamReader::new(Box::pin(self.api.export_image(name).map_err(io::Error::other)));
         let measured = measure(tar, Compress::Yes).await;
         Ok(measured.with_context(|| format!("measure the image {name}"))?.layers)
-    }
-
-    /// Gives an image one more name (`registry/name:tag`).
-    pub async fn tag(&self, image: &str, name: &str) -> Result<()> {
-        let (repository, tag) = split_tag(name);
-        let options = TagImageOptionsBuilder::new().repo(repository).tag(tag).build();
-        self.api.tag_image(image, Some(options)).await.with_context(|| format!("name the image {image} {name}"))
     }
 
     /// Takes a name from an image; the image itself goes with its last name. A name that is not there is no error.

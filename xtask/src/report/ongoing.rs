@@ -1,9 +1,10 @@
 //! A step under way: its moving line on a terminal, its signs of life elsewhere, its end.
 
-use std::sync::Mutex;
+use std::fmt::Write;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde_json::json;
 
 use super::style::seconds;
@@ -20,17 +21,38 @@ pub struct Ongoing {
     bar: ProgressBar,
     started: Instant,
     last_said: Mutex<Instant>,
+    /// When the part that the moving line names began: the line itself counts on.
+    part_began: Arc<Mutex<Option<Instant>>>,
     open: bool,
+}
+
+/// How a part of a step ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Part {
+    /// It was done, in this time.
+    Done(Duration),
+    /// It was known from before.
+    Cached,
+    /// It could not be done, and the step goes on without.
+    Without,
 }
 
 impl Ongoing {
     pub(super) fn begin(report: &Report, step: Step) -> Self {
         report.event(Some(step), State::Started, json!({}));
         let mut bar = ProgressBar::hidden();
+        let part_began = Arc::<Mutex<Option<Instant>>>::default();
         if report.0.audience == Audience::Terminal {
             bar = report.0.bars.add(bar);
-            let style = ProgressStyle::with_template("  {spinner} {prefix:<11} {wide_msg} {elapsed:>8}")
+            let style = ProgressStyle::with_template("  {spinner} {prefix:<11} {wide_msg}{part} {elapsed:>8}")
                 .unwrap_or_else(|_| ProgressStyle::default_spinner());
+            let began = Arc::clone(&part_began);
+            let style = style.with_key("part", move |_: &ProgressState, line: &mut dyn Write| {
+                let began = *began.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                if let Some(began) = began {
+                    write!(line, "  {}", seconds(began.elapsed())).ok();
+                }
+            });
             bar.set_style(style.tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ "));
             bar.set_prefix(step.to_string());
             bar.enable_steady_tick(Duration::from_millis(100));
@@ -39,7 +61,7 @@ impl Ongoing {
             report.say(&format!("::group::{step}"));
         }
         let now = Instant::now();
-        Self { report: report.clone(), step, bar, started: now, last_said: Mutex::new(now), open: true }
+        Self { report: report.clone(), step, bar, started: now, last_said: Mutex::new(now), part_began, open: true }
     }
 
     /// What the step does right now.
@@ -60,6 +82,31 @@ impl Ongoing {
         if self.report.0.audience != Audience::Terminal {
             self.report.say(&self.line("…", &text));
         }
+    }
+
+    /// The same of one part of it, with the time since that began.
+    pub fn progress_since(&self, text: &str, began: Instant) {
+        *self.part_began.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(began);
+        self.progress(text);
+    }
+
+    /// A part of the step has ended: a line for whoever reads later, an event for programs. On a terminal the moving line
+    /// is enough.
+    pub fn part(&self, text: &str, ended: Part) {
+        let (mark, how, took) = match ended {
+            Part::Done(took) => ("✓", "done", Some(took)),
+            Part::Cached => ("↺", "cached", None),
+            Part::Without => ("!", "without", None),
+        };
+        let time = took.map_or_else(|| how.to_owned(), seconds);
+        if self.report.0.audience != Audience::Terminal {
+            self.report.say(&format!("    {mark} {text:<58} {time:>9}"));
+        }
+        let mut detail = json!({ "text": text, "seconds": self.elapsed(), "part": how });
+        if let Some(took) = took {
+            detail["took"] = json!(took.as_secs_f64());
+        }
+        self.report.event(Some(self.step), State::Progress, detail);
     }
 
     /// A line of what a program says while it works: shown on GitHub, inside the step's group.

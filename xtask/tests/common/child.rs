@@ -42,6 +42,11 @@ impl Server {
         }
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends it without asking.
     pub fn kill(&mut self) {
         self.child.kill().ok();

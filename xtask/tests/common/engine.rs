@@ -20,7 +20,7 @@ impl OwnEngine {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let mount = disk.map(|size| format!("mkdir $0/data && mount -t tmpfs -o size={size}m tmpfs $0/data && "));
         let script = format!(
-            "{}exec dockerd --data-root $0/data --exec-root $0/exec --pidfile $0/pid --host unix://$0/d.sock \
+            "ip link set lo up; {}exec dockerd --data-root $0/data --exec-root $0/exec --pidfile $0/pid --host unix://$0/d.sock \
              --iptables=false --ip-forward=false",
             mount.unwrap_or_default()
         );
@@ -33,6 +33,11 @@ impl OwnEngine {
     /// As `DOCKER_HOST` says it.
     pub fn address(&self) -> String {
         format!("unix://{}", self.folder.path().join("d.sock").display())
+    }
+
+    /// The process whose network it has.
+    pub fn pid(&self) -> u32 {
+        self.server.pid()
     }
 
     /// Ends it as a machine that loses its power would.

@@ -22,6 +22,17 @@ pub struct Registry {
 impl Registry {
     /// Starts one that is open to all, or only to [`USER`]. Fails with what this machine lacks.
     pub fn start(closed: bool) -> Result<Self, String> {
+        Self::start_by(Command::new("docker-registry"), closed)
+    }
+
+    /// One that is open to all who share the network of this process.
+    pub fn start_beside(pid: u32) -> Result<Self, String> {
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/proc/{pid}/ns/net")).arg("docker-registry");
+        Self::start_by(command, false)
+    }
+
+    fn start_by(mut command: Command, closed: bool) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let data = folder.path().display();
         let mut config = format!(
@@ -35,7 +46,6 @@ impl Registry {
         }
         let path = folder.path().join("config.yml");
         fs_err::write(&path, config).map_err(|error| error.to_string())?;
-        let mut command = Command::new("docker-registry");
         command.arg("serve").arg(path);
         let (server, host) = Server::start(&mut command, |line| {
             let (_, rest) = line.split_once("listening on ")?;

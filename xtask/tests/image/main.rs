@@ -6,17 +6,22 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bases;
 mod building;
 #[path = "../common/buildkitd.rs"]
 mod buildkitd;
 #[path = "../common/child.rs"]
 mod child;
+#[path = "../journey/http.rs"]
+mod client;
 #[path = "../common/engine.rs"]
 mod engine;
 mod faults;
+mod own;
 mod pushing;
 #[path = "../common/registry.rs"]
 mod registry;
 mod registry_commands;
 mod secrets;
+mod service;
 mod shop;

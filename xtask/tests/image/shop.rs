@@ -73,7 +73,7 @@ impl Shop {
         project.write("README.md", "# A fixture\n");
         project.commit("An image");
         let shop = Self { project, registry };
-        shop.put_base(&base);
+        push(&shop.registry, base_image(), &base);
         Some(shop)
     }
 
@@ -120,17 +120,6 @@ impl Shop {
     pub fn commit(&self) -> String {
         self.project.git(&["rev-parse", "HEAD"])
     }
-
-    /// The base image, pushed to the registry under this name.
-    fn put_base(&self, name: &str) {
-        docker_says(&["tag", base(), name]);
-        let folder = tempfile::tempdir().unwrap();
-        use base64::Engine as _;
-        let auth = base64::engine::general_purpose::STANDARD.encode(format!("{USER}:{PASSWORD}"));
-        let config = serde_json::json!({ "auths": { self.registry.address.as_str(): { "auth": auth } } });
-        fs_err::write(folder.path().join("config.json"), config.to_string()).unwrap();
-        Ran::of(docker(&["push", "--quiet", name]).env("DOCKER_CONFIG", folder.path())).expect(0);
-    }
 }
 
 impl Drop for Shop {
@@ -154,8 +143,16 @@ pub fn engine_answers(test: &str) -> bool {
     answers
 }
 
+/// Pushes an image of the engine to the registry, under this name.
+pub fn push(registry: &DockerRegistry, image: &str, name: &str) {
+    docker_says(&["tag", image, name]);
+    let config = registry.docker_config();
+    Ran::of(docker(&["push", "--quiet", name]).env("DOCKER_CONFIG", config.path())).expect(0);
+    docker_says(&["rmi", name]);
+}
+
 /// The base image, made in the engine once: it takes no registry.
-pub fn base() -> &'static str {
+fn base_image() -> &'static str {
     static MADE: OnceLock<()> = OnceLock::new();
     MADE.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();

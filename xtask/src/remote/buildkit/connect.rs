@@ -36,8 +36,6 @@ pub struct Capabilities {
     pub name: String,
     /// Whether it can write all layers to a cache in a registry (`mode=max`).
     pub registry_cache: bool,
-    /// Whether building the same twice gives the same digest: it sets files' times, and it pushes what it built.
-    pub reproducible: bool,
 }
 
 impl Builder {
@@ -59,13 +57,11 @@ impl Builder {
                 let mut status = info.driver_status.into_iter().flatten().flatten();
                 let containerd = status.any(|word| word == "io.containerd.snapshotter.v1");
                 let name = format!("Docker {}", engine.version());
-                Ok(Capabilities { name, registry_cache: containerd, reproducible: false })
+                Ok(Capabilities { name, registry_cache: containerd })
             }
-            Self::Daemon(daemon) => Ok(Capabilities {
-                name: format!("buildkitd {}", daemon.version),
-                registry_cache: true,
-                reproducible: true,
-            }),
+            Self::Daemon(daemon) => {
+                Ok(Capabilities { name: format!("buildkitd {}", daemon.version), registry_cache: true })
+            }
         }
     }
 

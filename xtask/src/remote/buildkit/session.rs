@@ -16,11 +16,11 @@ use bollard_buildkit_proto::moby::filesync::v1::{
 };
 use bollard_buildkit_proto::moby::upload::v1::BytesMessage;
 use bollard_buildkit_proto::moby::upload::v1::upload_server::{Upload, UploadServer};
-use futures_util::stream::{BoxStream, StreamExt as _};
+use futures_util::stream::{self, BoxStream, StreamExt as _, TryStreamExt as _};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio_util::io::ReaderStream;
+use tokio::io::AsyncReadExt as _;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -105,13 +105,16 @@ impl Upload for Context {
         let stream = lock(&self.stream).take();
         let stream = stream.ok_or_else(|| Status::failed_precondition("the context can be read once"))?;
         let failed = Arc::clone(&self.failed);
-        let chunks = ReaderStream::with_capacity(stream, CHUNK).map(move |chunk| match chunk {
-            Ok(bytes) => Ok(BytesMessage { data: bytes.into() }),
-            Err(error) => {
-                let status = Status::aborted(format!("the context cannot be read: {error}"));
-                *lock(&failed) = Some(error);
-                Err(status)
-            }
+        // In large messages: a pipe gives a few kilobytes at a time.
+        let chunks = stream::try_unfold(stream, async |mut stream| {
+            let mut data = Vec::with_capacity(CHUNK);
+            (&mut stream).take(CHUNK as u64).read_to_end(&mut data).await?;
+            Ok((!data.is_empty()).then_some((BytesMessage { data }, stream)))
+        });
+        let chunks = chunks.map_err(move |error: io::Error| {
+            let status = Status::aborted(format!("the context cannot be read: {error}"));
+            *lock(&failed) = Some(error);
+            status
         });
         Ok(Response::new(chunks.boxed()))
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::inputs::Inputs;
 use super::limits::{Limits, human_bytes, table, totals};
-use super::progress::Progress;
+use super::progress::{Counts, Progress};
 use super::{CACHE_TAG, Images, Said, mend};
 use crate::config::{SettingsTable, SuppliedBy};
 use crate::release::{Summary as _, short_digest};
@@ -85,7 +85,7 @@ pub(super) async fn solve(
     output: Output<'_>,
     no_cache: bool,
     step: &Ongoing,
-) -> Result<buildkit::Built> {
+) -> Result<(buildkit::Built, Counts)> {
     let cache = images.environment.registry().map(|_| format!("{}:{CACHE_TAG}", images.name()));
     // An engine writes its records into the image itself; a cache of its own in the registry comes with the push.
     let write = matches!(builder, Builder::Engine(_)) || matches!(output, Output::Push(_));
@@ -109,8 +109,9 @@ pub(super) async fn solve(
         auth: &auth,
         no_cache,
     };
-    let mut progress = Progress::new(&images.report, step);
-    Ok(builder.build(request, output, |event| progress.take(event)).await?)
+    let mut progress = Progress::new(step);
+    let built = builder.build(request, output, |event| progress.take(event)).await?;
+    Ok((built, progress.counts()))
 }
 
 async fn in_registry(images: &Images<'_>, inputs: &Inputs, name: &str) -> Result<Option<(At, Said)>> {
@@ -142,7 +143,7 @@ async fn make(
     no_cache: bool,
     step: &Ongoing,
 ) -> Result<(At, Said)> {
-    let built = solve(images, inputs, &builder, Output::Keep(name), no_cache, step).await?;
+    let (built, counts) = solve(images, inputs, &builder, Output::Keep(name), no_cache, step).await?;
     let limits = Limits::of(&images.environment.target);
     let mut layers = built.layers;
     if let (Builder::Engine(engine), Some(limits)) = (&builder, limits)
@@ -163,13 +164,15 @@ async fn make(
         Builder::Engine(engine) => At::Engine(engine, built.digest.clone()),
         Builder::Daemon(_) => At::Daemon(builder, built.digest.clone()),
     };
-    Ok((at, Said::Done(summary(&built.digest, &layers))))
+    Ok((at, Said::Done(summary(&built.digest, counts, &layers))))
 }
 
-fn summary(digest: &str, layers: &[Layer]) -> String {
+fn summary(digest: &str, counts: Counts, layers: &[Layer]) -> String {
     let (compressed, unpacked) = totals(layers);
     let compressed = compressed.map_or_else(String::new, |size| format!(", {} compressed", human_bytes(size)));
-    format!("{}, {} unpacked{compressed}\n{}", short_digest(digest), human_bytes(unpacked), table(layers))
+    let (size, cached, steps) = (human_bytes(unpacked), counts.cached, counts.cached + counts.ran);
+    let digest = short_digest(digest);
+    format!("{digest}, {cached} of {steps} steps cached\n{size} unpacked{compressed}\n{}", table(layers))
 }
 
 /// What the image says of itself (OCI image specification 1.1, "Annotations").

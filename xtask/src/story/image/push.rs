@@ -39,7 +39,7 @@ async fn publish(
             (send(images, repository, engine, &built.name, step).await?, own_cache)
         }
         At::Daemon(builder, digest) => {
-            let pushed = solve(images, &built.inputs, builder, Output::Push(&built.name), false, step).await?;
+            let (pushed, _) = solve(images, &built.inputs, builder, Output::Push(&built.name), false, step).await?;
             if pushed.digest != *digest {
                 bail!("what was pushed is {}, and what was built is {digest}; type it again", pushed.digest);
             }

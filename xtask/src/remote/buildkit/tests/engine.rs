@@ -3,8 +3,9 @@
 use secrecy::SecretString;
 
 use super::super::*;
+use super::own_engine::OwnEngine;
 use super::registry::{PASSWORD, Registry, USER};
-use super::scratch::{Name, Scratch, Seen, build, engine, own, unique};
+use super::scratch::{Engine, Name, Scratch, Seen, build, engine, own, unique};
 use crate::remote::docker::PushError;
 
 #[tokio::test]
@@ -109,24 +110,28 @@ async fn a_closed_registry_takes_a_push_with_the_right_password_only() {
 
 #[tokio::test]
 async fn an_engine_that_knows_nothing_takes_layers_from_the_image_that_was_pushed() {
-    let Some(engine) = engine().await else { return };
-    let Some(registry) = own(Registry::start(false)) else { return };
-    let name = Name::new(&engine, &format!("{}/", registry.host));
-    let mut scratch = Scratch::new(&format!("RUN echo {} > /one", unique()));
-    scratch.cache = Some((name.name.clone(), true));
-    let builder = Builder::Engine(engine.clone());
-    let (built, seen) = build(&builder, &scratch, Output::Keep(&name.name)).await;
-    let built = built.unwrap();
-    assert!(Seen::has(&seen.failed, "importing cache"), "the cache is not there yet, and that is told: {seen:?}");
-    assert!(Seen::has(&seen.done, "RUN echo"), "{seen:?}");
-    engine.push(&name.name, None, |_, _| {}).await.unwrap();
-    engine.remove(&name.name).await.unwrap();
-    // This builder has nothing of the other's state but what the registry holds.
-    let Some(daemon) = own(super::buildkitd::Buildkitd::start()) else { return };
-    let daemon = Builder::connect(Some(&daemon.address()), None).await.unwrap();
-    scratch.cache = Some((name.name.clone(), false));
-    let (again, seen) = build(&daemon, &scratch, Output::Keep(&name.name)).await;
-    again.unwrap();
-    assert!(Seen::has(&seen.cached, "RUN echo"), "{seen:?}");
-    assert!(engine.image(&built.digest).await.unwrap().is_none(), "the only name is gone, so is the image");
+    let Some(first) = own(OwnEngine::start(None)) else { return };
+    let Some(registry) = own(Registry::start_beside(first.pid())) else { return };
+    let name = format!("{}/team/it:one", registry.host);
+    let mut scratch = Scratch::new("RUN echo one > /one && date +%N > /when");
+    scratch.cache = Some((name.clone(), true));
+    let mut ids = Vec::new();
+    for round in ["fills", "uses"] {
+        let engine = Engine::connect(Some(&first.address())).await.unwrap();
+        let builder = Builder::Engine(engine.clone());
+        assert!(!builder.capabilities().await.unwrap().registry_cache);
+        let (built, seen) = build(&builder, &scratch, Output::Keep(&name)).await;
+        ids.push(built.unwrap().digest);
+        assert_eq!(Seen::has(&seen.cached, "RUN echo"), round == "uses", "{round}: {seen:?}");
+        assert_eq!(Seen::has(&seen.failed, "importing cache"), round == "fills", "nothing is there yet: {seen:?}");
+        engine.push(&name, None, |_, _| {}).await.unwrap();
+        // Now the registry alone knows it.
+        engine.remove(&name).await.unwrap();
+        assert!(engine.image(&name).await.unwrap().is_none());
+        let host = first.address();
+        let prune = ["--host", &host, "builder", "prune", "--all", "--force"];
+        let pruned = std::process::Command::new("docker").env("DOCKER_BUILDKIT", "0").args(prune).output().unwrap();
+        assert!(pruned.status.success(), "{pruned:?}");
+    }
+    assert_eq!(ids[0], ids[1]);
 }

@@ -1,0 +1,53 @@
+//! Builders of the tests' own leave the machine's alone. The toolkit's unit tests use the same.
+
+use std::process::Command;
+
+use crate::buildkitd::Buildkitd;
+use crate::engine::OwnEngine;
+
+#[test]
+fn an_engine_of_ones_own_leaves_the_machines_network_alone_and_nothing_behind() {
+    let before = links();
+    let Some(mut engine) = own(OwnEngine::start(Some(64))) else { return };
+    let address = engine.address();
+    assert!(docker(&address, "{{.ServerVersion}}").status.success());
+    engine.kill();
+    assert!(!docker(&address, "{{.ServerVersion}}").status.success());
+    drop(engine);
+    assert_eq!(links(), before);
+    let folder = address.trim_start_matches("unix://").trim_end_matches("/d.sock").to_owned();
+    assert!(!std::path::Path::new(&folder).exists(), "{folder}");
+}
+
+#[test]
+fn a_buildkitd_is_made_once_and_leaves_nothing_behind() {
+    let Some(daemon) = own(Buildkitd::start()) else { return };
+    let socket = daemon.address().trim_start_matches("unix://").to_owned();
+    assert!(std::os::unix::net::UnixStream::connect(&socket).is_ok());
+    drop(daemon);
+    assert!(!std::path::Path::new(&socket).parent().unwrap().exists());
+}
+
+/// Every network interface of this machine, with its number: one that was made anew has another.
+fn links() -> Vec<String> {
+    let mut links: Vec<_> = fs_err::read_dir("/sys/class/net")
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            format!("{} {}", path.display(), fs_err::read_to_string(path.join("ifindex")).unwrap_or_default().trim())
+        })
+        // Of containers, which come and go.
+        .filter(|link| !link.contains("/veth"))
+        .collect();
+    links.sort();
+    links
+}
+
+fn docker(address: &str, format: &str) -> std::process::Output {
+    Command::new("docker").args(["--host", address, "info", "--format", format]).output().unwrap()
+}
+
+/// Says that this machine cannot run a test. Whoever runs the tests counts these lines.
+fn own<T>(started: Result<T, String>) -> Option<T> {
+    started.map_err(|why| eprintln!("SKIPPED {}: {why}", std::thread::current().name().unwrap_or("a test"))).ok()
+}
