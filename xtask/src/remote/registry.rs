@@ -22,7 +22,7 @@ use self::credentials::Credentials;
 use self::error::RegistryError;
 use self::http::{Answer, Ask, Http, host, printable};
 use self::manifest::{ImageConfig, Manifest, Parts, is_manifest};
-use self::reference::{Host, Reference, is_digest};
+use self::reference::{Host, Reference, is_digest, is_tag};
 use crate::hash::sha256;
 
 /// Manifests and configurations are small; the specification asks registries to take 4 MiB.
@@ -137,7 +137,7 @@ impl Repository {
 
     /// Gives an image that is in the repository one more tag, or moves the tag to it.
     pub async fn tag(&self, manifest: &Manifest, tag: &str) -> Result<()> {
-        let mut ask = Ask::new(Method::PUT, self.url(&format!("manifests/{tag}"))?);
+        let mut ask = Ask::new(Method::PUT, self.manifest_url(tag)?);
         let media_type = HeaderValue::try_from(manifest.media_type.as_str());
         ask.headers.push((CONTENT_TYPE, media_type.map_err(|error| self.other("tagging", error.to_string()))?));
         ask.body = manifest.bytes.clone();
@@ -176,6 +176,9 @@ impl Repository {
             }
             let page: Page = serde_json::from_slice(&answer.body).map_err(|_| self.not_a_registry(&answer))?;
             tags.extend(page.tags.unwrap_or_default());
+            if let Some(bad) = tags.iter().find(|tag| !is_tag(tag)) {
+                return Err(self.other("listing tags", format!("{:?} is no tag", printable(bad))));
+            }
             let Some(next) = next_page(&answer) else {
                 tags.sort();
                 tags.dedup();
@@ -191,7 +194,7 @@ impl Repository {
 
     /// Deletes a manifest, and with it every tag that names it.
     pub async fn delete(&self, digest: &str) -> Result<()> {
-        let ask = Ask::new(Method::DELETE, self.url(&format!("manifests/{digest}"))?);
+        let ask = Ask::new(Method::DELETE, self.manifest_url(digest)?);
         let answer = self.send(ask, Access::Delete).await?;
         let refuses = answer.status == StatusCode::METHOD_NOT_ALLOWED || answer.words().contains("UNSUPPORTED");
         match answer.status {
@@ -213,8 +216,18 @@ impl Repository {
         joined.map_err(|error| self.other("making an address", error.to_string()))
     }
 
+    /// What a registry has told is looked at before it is a part of an address.
+    fn manifest_url(&self, wanted: &str) -> Result<Url> {
+        if !is_digest(wanted) && !is_tag(wanted) {
+            return Err(
+                self.other("making an address", format!("{:?} is neither a tag nor a digest", printable(wanted)))
+            );
+        }
+        self.url(&format!("manifests/{wanted}"))
+    }
+
     fn manifest_request(&self, method: Method, wanted: &str) -> Result<Ask> {
-        let mut ask = Ask::new(method, self.url(&format!("manifests/{wanted}"))?);
+        let mut ask = Ask::new(method, self.manifest_url(wanted)?);
         const ALL: (HeaderName, HeaderValue) = (ACCEPT, HeaderValue::from_static(manifest::ACCEPT));
         ask.headers.push(ALL);
         Ok(ask)

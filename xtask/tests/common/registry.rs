@@ -1,6 +1,8 @@
 //! A real image registry (Debian's `docker-registry`), what is put into it without an engine, and a server of tokens for
 //! it. Also the toolkit's own unit tests use it.
 
+#![allow(dead_code, reason = "who shares this file does not use all of it")]
+
 #[path = "standin.rs"]
 pub mod standin;
 #[path = "tokens.rs"]
@@ -121,7 +123,6 @@ impl DockerRegistry {
     }
 
     /// The requests that were answered, oldest first: `HEAD /v2/… HTTP/1.1`.
-    #[allow(dead_code, reason = "not everybody who shares this file counts")]
     pub fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }

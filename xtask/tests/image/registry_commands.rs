@@ -1,6 +1,5 @@
 //! `image list`, `inspect`, `prune` and `pin` as they are typed. The engine has no part in them.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -183,7 +182,11 @@ fn answers(ran: &Ran, texts: &[&str]) {
     }
 }
 
+/// Written by another process: one that this process had open for writing cannot be started while a child that another
+/// test forks then has it.
 fn write_program(path: &Path, script: &str) {
-    fs_err::write(path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let source = path.with_extension("script");
+    fs_err::write(&source, format!("#!/bin/sh\n{script}\n")).unwrap();
+    let installed = Command::new("install").args(["-m", "755"]).args([&source, path]).status();
+    assert!(installed.unwrap().success());
 }

@@ -86,8 +86,10 @@ pub struct ImageConfig {
     /// `v7`.
     pub variant: Option<String>,
     /// How its container runs.
+    #[serde(deserialize_with = "null_is_nothing")]
     pub config: Runs,
     /// The instructions that made it, the first one first.
+    #[serde(deserialize_with = "null_is_nothing")]
     pub history: Vec<Instruction>,
 }
 
@@ -118,6 +120,7 @@ pub struct Runs {
 #[serde(rename_all = "PascalCase", default)]
 pub struct HealthCheck {
     /// `CMD` or `CMD-SHELL`, and what they run.
+    #[serde(deserialize_with = "null_is_nothing")]
     pub test: Vec<String>,
 }
 
@@ -207,4 +210,46 @@ impl ImageConfig {
 /// Whether a media type is that of a manifest or an index.
 pub fn is_manifest(media_type: &str) -> bool {
     matches!(media_type, OCI_INDEX | OCI_MANIFEST | DOCKER_LIST | DOCKER_MANIFEST)
+}
+
+/// Builders in Go write an empty list as null.
+fn null_is_nothing<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(value: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(value)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_null_is_nothing() {
+        let config =
+            r#"{"os":"linux","architecture":"arm","variant":"v7","config":null,"history":null,"created":null}"#;
+        let config: ImageConfig = serde_json::from_str(config).unwrap();
+        assert_eq!((config.platform().as_str(), config.history.len()), ("linux/arm/v7", 0));
+        let runs = r#"{"config":{"Env":null,"Cmd":null,"Labels":null,"Healthcheck":{"Test":null},"ExposedPorts":{"80/tcp":{}}}}"#;
+        let config: ImageConfig = serde_json::from_str(runs).unwrap();
+        assert_eq!(config.label("a"), None);
+    }
+
+    #[test]
+    fn what_accompanies_images_in_an_index_is_none_of_a_platform() {
+        let image = |platform: &str| {
+            format!(r#"{{"mediaType":"{OCI_MANIFEST}","digest":"sha256:{}","size":1{platform}}}"#, platform.len())
+        };
+        let amd64 = image(r#","platform":{"os":"linux","architecture":"amd64"}"#);
+        let provenance = image(r#","platform":{"os":"unknown","architecture":"unknown"}"#);
+        let read = |children: &[&String]| {
+            let children: Vec<&str> = children.iter().map(|child| child.as_str()).collect();
+            let text = format!(r#"{{"manifests":[{}]}}"#, children.join(","));
+            Manifest::read("d".to_owned(), OCI_INDEX, text.into_bytes()).unwrap()
+        };
+        let both = read(&[&provenance, &amd64]);
+        assert!(both.for_platform("linux/amd64").is_some());
+        assert_eq!((both.for_platform("unknown/unknown"), both.for_platform("linux/arm64")), (None, None));
+        // An index without platforms is of the one image that it has.
+        let bare = image("");
+        assert!(read(&[&provenance, &bare]).for_platform("linux/arm64").is_some());
+        assert_eq!(read(&[&bare, &bare]).for_platform("linux/arm64"), None);
+    }
 }

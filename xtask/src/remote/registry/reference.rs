@@ -135,6 +135,12 @@ pub fn is_digest(text: &str) -> bool {
     text.strip_prefix("sha256:").is_some_and(|hex| hex.len() == 64 && hex.chars().all(digit))
 }
 
+/// Whether a text may be a tag.
+pub fn is_tag(tag: &str) -> bool {
+    let character = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    (1..=128).contains(&tag.len()) && !tag.starts_with(['.', '-']) && tag.chars().all(character)
+}
+
 fn parse(text: &str) -> Result<Reference, String> {
     if text.contains("://") {
         return Err("it begins with a scheme; leave that away".to_owned());
@@ -171,11 +177,6 @@ fn parse(text: &str) -> Result<Reference, String> {
         tag: tag.map(str::to_owned),
         digest: digest.map(str::to_owned),
     })
-}
-
-fn is_tag(tag: &str) -> bool {
-    let character = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    (1..=128).contains(&tag.len()) && !tag.starts_with(['.', '-']) && tag.chars().all(character)
 }
 
 fn is_host(host: &str) -> bool {

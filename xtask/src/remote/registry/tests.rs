@@ -362,3 +362,15 @@ async fn what_a_registry_says_cannot_move_the_terminals_cursor() {
     let error = open(&server.address, None).await.tags().await.unwrap_err().to_string();
     assert!(error.contains("BAD") && !error.contains('\u{1b}'), "{error:?}");
 }
+
+#[tokio::test]
+async fn what_a_registry_says_is_no_part_of_an_address_unseen() {
+    for tag in ["../../../other", "a/b", "a?x", "\u{e4}\u{e4}", "", "a\\u001b"] {
+        let body = format!("{{\"tags\":[\"{tag}\"]}}");
+        let server = StandIn::start(move |_| Response::new(200).body("application/json", body.clone()));
+        let repository = open(&server.address, None).await;
+        assert!(repository.tags().await.is_err(), "{tag}");
+        assert!(repository.manifest(tag).await.is_err() && repository.delete(tag).await.is_err(), "{tag}");
+        assert_eq!(server.asked().len(), 1);
+    }
+}

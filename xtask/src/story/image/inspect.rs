@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::Images;
 use super::limits::human_bytes;
+use super::list::printable;
 use crate::remote::registry::Repository;
 use crate::remote::registry::manifest::{Content, ImageConfig, Manifest, Parts};
 use crate::remote::registry::reference::{Reference, is_digest};
@@ -79,7 +80,7 @@ fn describe(name: &str, parts: &Parts, config: &ImageConfig, layers: &[(u64, Str
     let mut text = String::new();
     let mut row = |label: &str, value: &str| {
         if !value.is_empty() {
-            text.push_str(&format!("  {label:<10}  {value}\n"));
+            text.push_str(&format!("  {label:<10}  {}\n", printable(value)));
         }
     };
     let runs = &config.config;

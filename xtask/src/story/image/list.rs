@@ -40,7 +40,12 @@ pub fn line(held: &Held, said: &str) -> String {
     let version = if held.about.is_some() { about.version.as_deref().unwrap_or("-") } else { "no image" };
     let tags: Vec<&str> = held.tags.iter().map(|tag| if tag.len() == 40 { &tag[..12] } else { tag.as_str() }).collect();
     let line = format!("{created:<20}  {digest}  {size:>10}  {version:<12}  {}  {said}", tags.join(" "));
-    line.trim_end().to_owned()
+    printable(line.trim_end())
+}
+
+/// What an image says of itself, on one line and without what a terminal would obey.
+pub fn printable(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 /// One image for programs.

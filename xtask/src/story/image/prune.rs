@@ -73,7 +73,8 @@ pub async fn prune(images: &Images<'_>, how: How, audience: Audience) -> Result<
     outcome.with_context(|| {
         format!("delete images; {count} of {} were, and the others are as before; to go on, type: cargo xtask image prune {name}", plan.gone.len())
     })?;
-    let text = format!("deleted {count}; {} are free when the registry has collected its garbage", human_bytes(plan.freed));
+    let text =
+        format!("deleted {count}; {} are free when the registry has collected its garbage", human_bytes(plan.freed));
     images.report.result(plan.detail(&deleted), &text);
     Ok(())
 }
@@ -140,7 +141,12 @@ impl Plan {
         let keep = self.kept.iter().map(|(held, why)| format!("  keep    {}", list::line(held, why)));
         let go = self.gone.iter().map(|(held, _)| format!("  delete  {}", list::line(held, "")));
         let mut lines: Vec<String> = keep.chain(go).collect();
-        lines.push(format!("{} stay, {} go, which would free {}", self.kept.len(), self.gone.len(), human_bytes(self.freed)));
+        lines.push(format!(
+            "{} stay, {} go, which would free {}",
+            self.kept.len(),
+            self.gone.len(),
+            human_bytes(self.freed)
+        ));
         lines.join("\n")
     }
 

@@ -12,6 +12,7 @@ use crate::memory::store::Store;
 use crate::remote::registry::Repository;
 use crate::remote::registry::error::RegistryError;
 use crate::remote::registry::manifest::{Content, ImageConfig, Manifest};
+use crate::remote::registry::reference::Reference;
 
 /// Questions to a registry at a time.
 const AT_ONCE: usize = 8;
@@ -72,9 +73,15 @@ pub async fn survey(repository: &Repository) -> Result<Vec<Held>> {
 /// Which environments need which digests, and what for. Environments whose images are in other repositories do not count.
 /// Fails when the records of one that counts cannot be read.
 pub fn needed(images: &Images<'_>) -> Result<Needed> {
-    let registry = images.environment.registry();
+    let here: Reference = images.name().parse()?;
     let mut needed = Needed::default();
-    for environment in images.config.environments.values().filter(|one| one.registry() == registry) {
+    for environment in images.config.environments.values() {
+        let Some(registry) = environment.registry() else { continue };
+        // Registries have several names.
+        let other: Reference = format!("{registry}/{}", images.image.name).parse()?;
+        if (other.host(), other.repository()) != (here.host(), here.repository()) {
+            continue;
+        }
         let name = &environment.name;
         let store = Store::Folder(images.config.root.join(".deploy").join(name));
         let records = ledger::read_all(&store).with_context(|| {

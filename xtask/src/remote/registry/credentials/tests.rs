@@ -1,4 +1,3 @@
-use std::os::unix::fs::PermissionsExt as _;
 use std::time::Instant;
 
 use secrecy::ExposeSecret as _;
@@ -28,9 +27,11 @@ fn shown(credentials: &Credentials) -> String {
 /// A helper program that is the shell script `body`.
 fn helper(body: &str) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("docker-credential-test");
-    fs_err::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-    fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (script, path) = (folder.path().join("script"), folder.path().join("docker-credential-test"));
+    fs_err::write(&script, format!("#!/bin/sh\n{body}\n")).unwrap();
+    // A program that this process had open for writing cannot be started while a child that another test forks then has it.
+    let installed = std::process::Command::new("install").args(["-m", "755"]).args([&script, &path]).status();
+    assert!(installed.unwrap().success());
     let program = path.to_str().unwrap().to_owned();
     (folder, program)
 }
