@@ -27,8 +27,8 @@ use crate::config::Config;
 use crate::report::{Audience, Report};
 use crate::secrets::Redactor;
 use crate::story::deploy::{Deployed, How};
-use crate::story::setup::Also;
 use crate::story::image::{Images, build, inspect, list, pin, prune, push, until_interrupted};
+use crate::story::setup::Also;
 use crate::story::{Env, Failure, bench, deploy, doctor, operate, rollback, setup, sqlx, test};
 
 fn main() -> ExitCode {
@@ -95,7 +95,7 @@ async fn dispatch(command: Command, audience: Audience, report: &Report) -> Resu
         Command::Stop { environment } => operate::stop(&find(&environment)?).await,
         Command::Lock(Lock::Status { environment }) => operate::lock_status(&find(&environment)?),
         Command::Lock(Lock::Break { environment, yes }) => operate::lock_break(&find(&environment)?, yes, audience),
-        Command::Image(command) => until_interrupted(images(&config, command, audience, report)).await,
+        Command::Image(command) => until_interrupted(Box::pin(images(&config, command, audience, report))).await,
         Command::Sqlx(Sqlx::Prepare { environment }) => sqlx::prepare(&find(&environment)?).await,
         Command::Sqlx(Sqlx::Check { environment }) => sqlx::check(&find(&environment)?).await,
         Command::Render { check } => render::render(&config, check, report).await,
@@ -116,9 +116,7 @@ async fn images(config: &Config, command: Image, audience: Audience, report: &Re
         Image::Build { environment, no_cache } => build::build(&find(&environment)?, no_cache).await,
         Image::Push { environment } => push::push(&find(&environment)?).await,
         Image::List { environment } => list::list(&find(&environment)?).await,
-        Image::Inspect { environment, reference } => {
-            inspect::inspect(&find(&environment)?, reference.as_deref()).await
-        }
+        Image::Inspect { environment, reference } => inspect::inspect(&find(&environment)?, reference.as_deref()).await,
         Image::Prune { environment, keep, dry_run, yes } => {
             prune::prune(&find(&environment)?, prune::How { keep, dry_run, yes }, audience).await
         }

@@ -22,6 +22,7 @@ impl OwnEngine {
     }
 
     /// Starts it again after [`OwnEngine::kill`], with what it had on its disk.
+    #[allow(dead_code, reason = "the unit tests need none that comes back")]
     pub fn restart(&mut self) {
         self.server = launch(self.folder.path(), None).unwrap();
     }

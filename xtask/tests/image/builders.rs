@@ -73,7 +73,11 @@ fn a_full_disk_is_told_to_be_the_engines() {
     let Some(shop) = Shop::unpinned(test) else { return };
     let Some(engine) = own(test, OwnEngine::start(Some(48))) else { return };
     let address = engine.address();
-    shop.project.edit("Dockerfile", "RUN echo \"compiling the service\"", "RUN dd if=/dev/zero of=/big bs=1048576 count=64");
+    shop.project.edit(
+        "Dockerfile",
+        "RUN echo \"compiling the service\"",
+        "RUN dd if=/dev/zero of=/big bs=1048576 count=64",
+    );
     local_base(&shop, &address);
     shop.project.commit("A large build");
     let full = Ran::of(shop.command(&["image", "build"]).env("DOCKER_HOST", &address)).expect(1);

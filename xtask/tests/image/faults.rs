@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use rustix::process::Signal;
 
-use crate::registry::PASSWORD;
 use crate::common::{Ran, Running, until};
+use crate::registry::PASSWORD;
 use crate::shop::{Shop, runs};
 
 #[test]

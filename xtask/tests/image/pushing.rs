@@ -38,7 +38,10 @@ fn the_decision_that_nothing_is_to_be_built_takes_one_request() {
     shop.run(&["image", "push", "production"]).expect(0);
     // Its log comes behind its answers: the last of all these is the one for `cache`.
     until("the registry has written down the push", || {
-        shop.registry.requests().iter().any(|request| request.starts_with("PUT") && request.contains("/manifests/cache"))
+        shop.registry
+            .requests()
+            .iter()
+            .any(|request| request.starts_with("PUT") && request.contains("/manifests/cache"))
     });
     let before = shop.registry.requests().len();
     let again = shop.events(&["image", "build", "production"]).expect(0);

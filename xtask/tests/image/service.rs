@@ -9,8 +9,8 @@ use serde_json::json;
 use crate::bases;
 use crate::client::Client;
 use crate::common::project::free_port;
-use crate::registry::{DockerRegistry, Login, PASSWORD, USER};
 use crate::common::{Ran, TOOLKIT, until};
+use crate::registry::{DockerRegistry, Login, PASSWORD, USER};
 use crate::shop::{docker, docker_says, engine_answers, push};
 
 const TOKEN: &str = "a-bootstrap-token-of-32-characters";
@@ -80,7 +80,10 @@ fn prepare(root: &Path, registry: &DockerRegistry) {
 
 fn commit(root: &Path, message: &str) {
     git(root, &["add", "--all"]);
-    git(root, &["-c", "user.name=Test", "-c", "user.email=test@example.org", "commit", "--quiet", "--message", message]);
+    git(
+        root,
+        &["-c", "user.name=Test", "-c", "user.email=test@example.org", "commit", "--quiet", "--message", message],
+    );
 }
 
 fn git(root: &Path, args: &[&str]) -> String {

@@ -5,9 +5,9 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::registry::{DockerRegistry, Login, PASSWORD, USER};
 use crate::common::running::Ended;
 use crate::common::{Project, Ran, machine, skipped};
+use crate::registry::{DockerRegistry, Login, PASSWORD, USER};
 
 /// A base image of two megabytes: a shell with what goes with it.
 const BASE: &str = "xtask-test-base:1";

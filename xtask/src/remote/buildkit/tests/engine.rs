@@ -103,7 +103,7 @@ async fn a_closed_registry_takes_a_push_with_the_right_password_only() {
     let nobody = engine.push(&name.name.replace(&registry.host, "127.0.0.1:1"), None, |_, _| {}).await;
     assert!(matches!(nobody, Err(PushError::Other { .. })), "that name is no image here: {nobody:?}");
     let away = Name { engine: engine.clone(), name: name.name.replace(&registry.host, "127.0.0.1:1") };
-    engine.tag(&name.name, &away.name).await.unwrap();
+    build(&Builder::Engine(engine.clone()), &scratch, Output::Keep(&away.name)).await.0.unwrap();
     let away = engine.push(&away.name, None, |_, _| {}).await;
     assert!(matches!(away, Err(PushError::Network { .. })), "{away:?}");
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::*;
 use super::buildkitd::Buildkitd;
 use super::own_engine::OwnEngine;
-use super::scratch::{Name, Scratch, Seen, build, engine, own, unique};
+use super::scratch::{Scratch, Seen, build, engine, own, unique};
 use crate::remote::docker::ConnectError;
 
 #[tokio::test]
