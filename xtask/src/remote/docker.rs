@@ -41,7 +41,10 @@ pub enum ConnectError {
     #[error(transparent)]
     Address(#[from] NoAddress),
     /// Nobody listens there.
-    #[error("nothing answers at {address}")]
+    #[error(
+        "nothing answers at {address}\n  \
+         start it (sudo systemctl start docker), or say where it is: DOCKER_HOST for an engine, BUILDKIT_HOST for a buildkitd"
+    )]
     Absent {
         /// Where it was looked for.
         address: Address,
@@ -49,7 +52,7 @@ pub enum ConnectError {
         source: io::Error,
     },
     /// The socket is there and this user may not use it.
-    #[error("this user may not use {address}")]
+    #[error("this user may not use {address}\n  type: sudo usermod --append --groups docker $USER, and log in again")]
     Denied {
         /// The socket.
         address: Address,
@@ -57,7 +60,10 @@ pub enum ConnectError {
         source: io::Error,
     },
     /// It answers, and cannot build with BuildKit.
-    #[error("what answers at {address} has no BuildKit: {found}")]
+    #[error(
+        "what answers at {address} has no BuildKit: {found}\n  \
+         Docker has it from 20.10 on; or name a buildkitd: export BUILDKIT_HOST=tcp://host:port"
+    )]
     NoBuildKit {
         /// Where it answered.
         address: Address,
@@ -65,7 +71,9 @@ pub enum ConnectError {
         found: String,
     },
     /// It answers, and is older than what is needed.
-    #[error("the engine at {address} is too old: its API is {found}, and {needed} is needed (Docker 20.10)")]
+    #[error(
+        "the engine at {address} is too old: its API is {found}, and {needed} is needed: upgrade it to Docker 20.10 or newer"
+    )]
     TooOld {
         /// Where it answered.
         address: Address,

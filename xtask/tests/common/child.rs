@@ -11,6 +11,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A process that ends with this value, without being asked: it holds nothing that anybody wants.
 pub struct Server {
     child: Child,
+    reader: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Server {
@@ -22,10 +23,9 @@ impl Server {
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
         let mut child = child.map_err(|error| format!("start {:?}: {error}", command.get_program()))?;
         let stderr = BufReader::new(child.stderr.take().expect("it is piped"));
-        let server = Self { child };
         let (said, listen) = mpsc::channel();
         // Reads on until it ends, or the server would stop at a full pipe.
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut tail = String::new();
             for line in stderr.lines().map_while(Result::ok) {
                 if let Some(found) = up(&line) {
@@ -35,6 +35,7 @@ impl Server {
             }
             said.send(Err(tail)).ok();
         });
+        let server = Self { child, reader: Some(reader) };
         match listen.recv_timeout(PATIENCE) {
             Ok(Ok(found)) => Ok((server, found)),
             Ok(Err(tail)) => Err(format!("{:?} ended: {tail}", command.get_program())),
@@ -47,10 +48,13 @@ impl Server {
         self.child.id()
     }
 
-    /// Ends it without asking.
+    /// Ends it without asking, and waits until all that it started has ended: until nobody holds its standard error.
     pub fn kill(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();
+        if let Some(reader) = self.reader.take() {
+            reader.join().ok();
+        }
     }
 }
 
