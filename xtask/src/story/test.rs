@@ -11,7 +11,7 @@ use serde_json::json;
 
 use self::engine::Engine;
 use super::setup::{self, Also};
-use super::{Env, Failure};
+use super::{Env, Failure, sqlx};
 use crate::config::{Config, Environment, Target};
 use crate::render;
 use crate::report::{Report, seconds};
@@ -31,6 +31,8 @@ pub enum Suite {
     Lint,
     /// Rendered files are up to date
     Render,
+    /// The query cache is fresh
+    Queries,
     /// The service, against a real PostgreSQL
     Service,
     /// The toolkit's modules and its built binary
@@ -96,21 +98,27 @@ pub async fn test(config: &Config, only: &[Suite], report: &Report) -> Result<()
 /// What the tests need on this machine, installed where that takes no decision. Where it does, the tests that need it are
 /// skipped by name.
 async fn prepare(config: &Config, report: &Report) -> Result<(), Failure> {
-    let local = |environment: &&Environment| matches!(environment.target, Target::Local(_));
-    let Some(Environment { name, .. }) = config.environments.values().find(local) else { return Ok(()) };
-    let env = Env::find(config, name, report)?;
+    let env = local(config, report)?;
     if let Err(failure) = setup::setup(&env, Also { tests: true, ..Also::default() }, false).await {
         report.warn(&format!("{:#}", failure.into_error()));
     }
     Ok(())
 }
 
+/// The environment of this machine.
+fn local<'a>(config: &'a Config, report: &Report) -> Result<Env<'a>, Failure> {
+    let is_local = |environment: &&Environment| matches!(environment.target, Target::Local(_));
+    let local = config.environments.values().find(is_local);
+    let name = &local.context("deploy.yaml has no environment with `target: local`, where tests run")?.name;
+    Env::find(config, name, report)
+}
+
 async fn run(config: &Config, suite: Suite, report: &Report) -> Result<Count> {
     let cargo = || cargo::cargo(&config.root).env("CARGO_TERM_COLOR", "never");
     // Tests that take the whole machine, one after another.
-    let alone = async |name: &str, report: &Report| {
+    let alone = |name: &str| {
         let tests = cargo().args(["test", "--package", "xtask", "--test", name]);
-        counted(&tests.args(["--", "--show-output", "--test-threads=1"]), report).await
+        tests.args(["--", "--show-output", "--test-threads=1"])
     };
     match suite {
         Suite::Format => as_one(&cargo().args(["fmt", "--all", "--check"]), report).await,
@@ -121,13 +129,11 @@ async fn run(config: &Config, suite: Suite, report: &Report) -> Result<Count> {
             )
             .await
         }
-        Suite::Render => Ok(match render::render(config, true, report).await {
-            Ok(()) => Count { passed: 1, ..Count::default() },
-            Err(failure) => {
-                report.detail(&format!("{:#}", failure.into_error()));
-                Count { failed: 1, ..Count::default() }
-            }
-        }),
+        Suite::Render => Ok(ended(render::render(config, true, report).await, report)),
+        Suite::Queries => {
+            let env = local(config, report).map_err(Failure::into_error)?;
+            Ok(ended(sqlx::check(&env).await, report))
+        }
         Suite::Service => {
             let database = Throwaway::start(Choice::Auto).await.context("start a PostgreSQL for the tests")?;
             let tests = cargo().args(["test", "--package", &config.service.package, "--quiet"]);
@@ -139,8 +145,22 @@ async fn run(config: &Config, suite: Suite, report: &Report) -> Result<Count> {
         Suite::Toolkit => {
             counted(&cargo().args(["test", "--package", "xtask", "--quiet", "--", "--show-output"]), report).await
         }
-        Suite::Image => alone("image", report).await,
-        Suite::Journey => alone("journey", report).await,
+        Suite::Image => {
+            let database = Throwaway::start(Choice::Auto).await.context("start a PostgreSQL for the tests")?;
+            counted(&alone("image").secret("TEST_DATABASE_URL", &database.server().url("postgres")), report).await
+        }
+        Suite::Journey => counted(&alone("journey"), report).await,
+    }
+}
+
+/// A command of the toolkit's own.
+fn ended(result: Result<(), Failure>, report: &Report) -> Count {
+    match result {
+        Ok(()) => Count { passed: 1, ..Count::default() },
+        Err(failure) => {
+            report.detail(&format!("{:#}", failure.into_error()));
+            Count { failed: 1, ..Count::default() }
+        }
     }
 }
 

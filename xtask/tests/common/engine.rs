@@ -47,7 +47,7 @@ fn launch(folder: &std::path::Path, disk: Option<u32>) -> Result<Server, String>
     let mount = disk.map(|size| format!("mkdir $0/data && mount -t tmpfs -o size={size}m tmpfs $0/data && "));
     // What a killed one has left would be taken for one that runs.
     let script = format!(
-        "{}rm -rf $0/pid $0/exec && exec dockerd --data-root $0/data --exec-root $0/exec --pidfile $0/pid \
+        "{}rm -rf $0/pid $0/exec && busybox ip link set lo up && exec dockerd --data-root $0/data --exec-root $0/exec --pidfile $0/pid \
          --host unix://$0/d.sock --iptables=false --ip-forward=false",
         mount.unwrap_or_default()
     );

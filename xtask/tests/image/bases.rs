@@ -1,2 +1,57 @@
-//! The images that the service's image is built on.
-pub fn ensure(_argument: &str, _name: &str) {}
+//! The images that the service's image is built on: the engine's, else the public ones, else ones made on this machine.
+//! A machine that reaches Debian's packages but no public registry makes its own.
+
+use std::process::{Command, Stdio};
+
+use crate::common::Ran;
+use crate::shop::{docker, docker_says};
+
+/// What the official Rust image has beside Debian and Rust, as far as the service's build needs it.
+const COMPILERS: &str = "ca-certificates dpkg-dev g++ gcc libc6-dev make pkg-config xz-utils";
+
+/// Sees that the engine has this image.
+pub fn ensure(name: &str) {
+    if has(name) || docker(&["pull", "--quiet", name]).output().is_ok_and(|output| output.status.success()) {
+        return;
+    }
+    match name.split_once(':') {
+        Some(("debian", tag)) => make_debian(name, tag.split('-').next().unwrap()),
+        Some(("rust", tag)) => make_rust(name, tag.rsplit('-').next().unwrap()),
+        _ => panic!("{name} is neither in the engine nor in a registry that can be reached, and nobody knows how to make it"),
+    }
+}
+
+fn has(name: &str) -> bool {
+    docker(&["image", "inspect", name]).output().is_ok_and(|output| output.status.success())
+}
+
+/// The smallest Debian there is.
+fn make_debian(name: &str, release: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("root");
+    let mut debootstrap = Command::new("debootstrap");
+    Ran::of(debootstrap.args(["--variant=minbase", release]).arg(&root)).expect(0);
+    let tar = folder.path().join("root.tar");
+    Ran::of(Command::new("tar").arg("-C").arg(&root).arg("-cf").arg(&tar).arg(".")).expect(0);
+    docker_says(&["import", "--change", "CMD [\"bash\"]", tar.to_str().unwrap(), name]);
+}
+
+/// Debian with compilers, and this machine's Rust.
+fn make_rust(name: &str, release: &str) {
+    let debian = format!("debian:{release}-slim");
+    ensure(&debian);
+    let install = format!("apt-get update && apt-get install -y --no-install-recommends {COMPILERS}");
+    let container = docker_says(&["create", "--network", "host", &debian, "sh", "-c", &install]);
+    Ran::of(&mut docker(&["start", "--attach", &container])).expect(0);
+    let sysroot = Ran::of(Command::new("rustc").args(["--print", "sysroot"])).expect(0).stdout;
+    let mut toolchain = Command::new("tar");
+    toolchain.args(["-C", sysroot.trim(), "--exclude=./share", "--transform=s,^\\.,rust,", "-cf", "-", "."]);
+    let mut toolchain = toolchain.stdout(Stdio::piped()).spawn().unwrap();
+    let mut copy = docker(&["cp", "-", &format!("{container}:/usr/local")]);
+    Ran::of(copy.stdin(toolchain.stdout.take().unwrap())).expect(0);
+    assert!(toolchain.wait().unwrap().success());
+    let path = "/usr/local/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    let environment = format!("ENV CARGO_HOME=/usr/local/cargo PATH={path}");
+    docker_says(&["commit", "--change", &environment, "--change", "CMD [\"bash\"]", &container, name]);
+    docker_says(&["rm", &container]);
+}

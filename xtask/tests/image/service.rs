@@ -67,9 +67,9 @@ fn prepare(root: &Path, registry: &DockerRegistry) {
         serde_yaml::from_str(&fs_err::read_to_string(root.join("deploy.yaml")).unwrap()).unwrap();
     let production = json!({ "target": "scaleway", "registry": format!("{}/meemi", registry.address) });
     deploy["environments"]["production"] = serde_yaml::to_value(production).unwrap();
-    for (argument, base) in deploy["image"]["bases"].as_mapping_mut().unwrap() {
+    for base in deploy["image"]["bases"].as_mapping_mut().unwrap().values_mut() {
         let name = base.as_str().unwrap();
-        bases::ensure(argument.as_str().unwrap(), name);
+        bases::ensure(name);
         let ours = format!("{}/bases/{}", registry.address, name);
         push(registry, name, &ours);
         *base = ours.into();

@@ -124,9 +124,9 @@ impl Shop {
 
 impl Drop for Shop {
     fn drop(&mut self) {
-        // What the tests have put into the engine is named by the registry's port, so it is theirs alone.
+        // What the tests have put into the engine.
         let all = Ran::of(&mut docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"])).stdout;
-        let ours: Vec<&str> = all.lines().filter(|name| name.starts_with(&self.registry.address)).collect();
+        let ours: Vec<&str> = all.lines().filter(|name| name.contains("/shop/fixture/app:")).collect();
         if !ours.is_empty() {
             drop(docker(&[&["rmi", "--force"], &ours[..]].concat()).output());
         }
