@@ -4,6 +4,7 @@
 
 mod by_hand;
 mod deployed;
+mod images;
 mod load;
 mod measure;
 mod scratch;
@@ -31,6 +32,14 @@ pub enum Measurement {
     Change,
     /// The first build of the toolkit, with its dependencies downloaded
     ColdBuild,
+    /// `image build` of a changed source line, against a plain Dockerfile
+    ImageRebuild,
+    /// `image build` of a changed source line, against `docker build`
+    ImageBuild,
+    /// `image build` of what is there
+    ImageNoOp,
+    /// The files that a build is given
+    ImageContext,
     /// The longest that a client waits while one release takes over from another
     Switch,
 }
@@ -72,6 +81,10 @@ async fn measure(chosen: &[Measurement], scratch: &Scratch, report: &Report) -> 
             Measurement::NoOp => measure::no_op(scratch, report).await,
             Measurement::Change => measure::change(scratch, report).await,
             Measurement::ColdBuild => measure::cold_build(scratch, report).await,
+            Measurement::ImageRebuild => images::rebuild(scratch, report).await,
+            Measurement::ImageBuild => images::same_file(scratch, report).await,
+            Measurement::ImageNoOp => images::no_op(scratch, report).await,
+            Measurement::ImageContext => images::context(report).await,
             Measurement::Switch => measure::switch(scratch, report).await,
         };
         let row = row.with_context(|| format!("measure {name}"))?;

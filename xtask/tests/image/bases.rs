@@ -9,6 +9,10 @@ use crate::shop::{docker, docker_says};
 /// What the official Rust image has beside Debian and Rust, as far as the service's build needs it.
 const COMPILERS: &str = "ca-certificates dpkg-dev g++ gcc libc6-dev make pkg-config xz-utils";
 
+/// What the official Debian image does not have either.
+const LEFT_OUT: [&str; 5] =
+    ["usr/share/doc", "usr/share/locale", "usr/share/man", "var/cache/apt", "var/lib/apt/lists"];
+
 /// Sees that the engine has this image.
 pub fn ensure(name: &str) {
     if has(name) || docker(&["pull", "--quiet", name]).output().is_ok_and(|output| output.status.success()) {
@@ -17,7 +21,9 @@ pub fn ensure(name: &str) {
     match name.split_once(':') {
         Some(("debian", tag)) => make_debian(name, tag.split('-').next().unwrap()),
         Some(("rust", tag)) => make_rust(name, tag.rsplit('-').next().unwrap()),
-        _ => panic!("{name} is neither in the engine nor in a registry that can be reached, and nobody knows how to make it"),
+        _ => panic!(
+            "{name} is neither in the engine nor in a registry that can be reached, and nobody knows how to make it"
+        ),
     }
 }
 
@@ -32,7 +38,9 @@ fn make_debian(name: &str, release: &str) {
     let mut debootstrap = Command::new("debootstrap");
     Ran::of(debootstrap.args(["--variant=minbase", release]).arg(&root)).expect(0);
     let tar = folder.path().join("root.tar");
-    Ran::of(Command::new("tar").arg("-C").arg(&root).arg("-cf").arg(&tar).arg(".")).expect(0);
+    let mut pack = Command::new("tar");
+    pack.args(LEFT_OUT.map(|path| format!("--exclude=./{path}/*"))).arg("-C").arg(&root).arg("-cf").arg(&tar).arg(".");
+    Ran::of(&mut pack).expect(0);
     docker_says(&["import", "--change", "CMD [\"bash\"]", tar.to_str().unwrap(), name]);
 }
 

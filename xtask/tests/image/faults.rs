@@ -42,6 +42,41 @@ fn a_machine_without_an_engine_is_told_how_to_get_one() {
 }
 
 #[test]
+fn doctor_tells_what_an_image_lacks_and_what_to_type() {
+    let Some(shop) = Shop::open("doctor_tells_what_an_image_lacks_and_what_to_type") else { return };
+    let good = shop.run(&["doctor", "production"]).expect(0);
+    assert!(good.stdout.contains("lets us in") && good.stdout.contains("image push production"), "{}", good.stdout);
+
+    // A socket that this user may not use, one of something else, and a registry that is a web site.
+    let socket = shop.project.root.join("docker.sock");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let host = format!("unix://{}", socket.display());
+    if rustix::process::geteuid().is_root() {
+        let closed = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs_err::set_permissions(&socket, closed).unwrap();
+        fs_err::set_permissions(shop.project.root.parent().unwrap(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let mut doctor = shop.command(&["doctor", "production"]);
+        std::os::unix::process::CommandExt::uid(&mut doctor, 65534);
+        let git = [("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", "safe.directory"), ("GIT_CONFIG_VALUE_0", "*")];
+        let denied = Ran::of(doctor.env("DOCKER_HOST", &host).envs(git)).expect(1);
+        assert!(denied.stdout.contains("may not use") && denied.stdout.contains("--groups docker"), "{}", denied.stdout);
+    }
+    let site = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = site.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut client in site.incoming().map_while(Result::ok) {
+            client.read(&mut [0; 4096]).ok();
+            let page = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 12\r\nConnection: close\r\n\r\n<h1>Hi!</h1>";
+            client.write_all(page.as_bytes()).ok();
+        }
+    });
+    let registry = format!("registry: {}/shop", shop.registry.address);
+    shop.project.edit("deploy.yaml", &registry, &format!("registry: {address}/shop"));
+    let odd = shop.run(&["doctor", "production"]).expect(1);
+    assert!(odd.stdout.contains(&address.to_string()) && odd.stdout.contains("no registry"), "{}", odd.stdout);
+}
+
+#[test]
 fn an_interrupted_build_ends_in_the_engine_too() {
     let Some(shop) = Shop::open("an_interrupted_build_ends_in_the_engine_too") else { return };
     // A number that no other process of this machine sleeps for.

@@ -21,6 +21,9 @@ use crate::tool::git;
 /// The environment that is deployed to.
 const ENVIRONMENT: &str = "local";
 
+/// What begins the line that changes.
+const CHANGE: &str = "\n\n/// Changes from build to build.\n";
+
 /// How long a deploy that was cut short may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -75,13 +78,7 @@ impl Scratch {
         }
         Cmd::new("git").args(["clone", "--quiet", "--no-tags", config.root.as_str(), root.as_str()]).run().await?;
         move_to(&root, free_port()?)?;
-        let who = ["-c", "user.name=bench", "-c", "user.email=bench@localhost", "-c", "commit.gpgsign=false"];
-        Cmd::new("git")
-            .args(who)
-            .args(["commit", "--quiet", "--all", "--message", "Move to a port of its own"])
-            .dir(&root)
-            .run()
-            .await?;
+        commit(&root, "Move to a port of its own").await?;
         let config = Config::load(&root)?;
         let source = source(&config).await?;
         Ok(Self { config, folder, toolkit, source, changes: Cell::new(0), report: report.clone(), _turn: turn })
@@ -129,10 +126,15 @@ impl Scratch {
     /// Changes a line of the service's source to one that it never was.
     pub async fn change_source(&self) -> Result<()> {
         let change = self.next_change();
-        let text =
-            Cmd::new("git").args(["show", &format!("HEAD:./{}", self.source)]).dir(self.root()).capture().await?;
-        let text = format!("{text}\n\n/// Changes from build to build.\npub const MEASURED: u64 = {change};\n");
+        let text = fs_err::read_to_string(self.root().join(&self.source))?;
+        let text = text.split(CHANGE).next().unwrap_or_default();
+        let text = format!("{text}{CHANGE}pub const MEASURED: u64 = {change};\n");
         Ok(fs_err::write(self.root().join(&self.source), text)?)
+    }
+
+    /// Commits what was changed.
+    pub async fn commit(&self) -> Result<()> {
+        commit(self.root(), "A change").await
     }
 
     /// Changes the version and nothing that is compiled.
@@ -154,6 +156,11 @@ impl Scratch {
     fn next_change(&self) -> u64 {
         self.changes.replace(self.changes.get() + 1)
     }
+}
+
+async fn commit(root: &Utf8Path, message: &str) -> Result<()> {
+    let who = ["-c", "user.name=bench", "-c", "user.email=bench@localhost", "-c", "commit.gpgsign=false"];
+    Cmd::new("git").args(who).args(["commit", "--quiet", "--all", "--message", message]).dir(root).run().await
 }
 
 /// A port that nobody listens on at this moment.

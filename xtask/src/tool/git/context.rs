@@ -62,9 +62,10 @@ impl Context {
         &self.tree
     }
 
-    /// All of it as a tar, as git writes it: the same bytes each time. Reading fails when git does.
+    /// All of it as a tar, the same bytes each time, with the modes that files have in a folder of an ordinary user: a layer
+    /// cache is shared with builds from there. Reading fails when git does.
     pub fn archive(&self) -> Result<Output> {
-        self.scratch.git(&self.root, &["archive", "--format=tar", &self.commit]).stream()
+        self.scratch.git(&self.root, &["-c", "tar.umask=0022", "archive", "--format=tar", &self.commit]).stream()
     }
 }
 
