@@ -54,12 +54,20 @@ fn doctor_tells_what_an_image_lacks_and_what_to_type() {
     if rustix::process::geteuid().is_root() {
         let closed = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         fs_err::set_permissions(&socket, closed).unwrap();
-        fs_err::set_permissions(shop.project.root.parent().unwrap(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        fs_err::set_permissions(
+            shop.project.root.parent().unwrap(),
+            std::os::unix::fs::PermissionsExt::from_mode(0o755),
+        )
+        .unwrap();
         let mut doctor = shop.command(&["doctor", "production"]);
         std::os::unix::process::CommandExt::uid(&mut doctor, 65534);
         let git = [("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", "safe.directory"), ("GIT_CONFIG_VALUE_0", "*")];
         let denied = Ran::of(doctor.env("DOCKER_HOST", &host).envs(git)).expect(1);
-        assert!(denied.stdout.contains("may not use") && denied.stdout.contains("--groups docker"), "{}", denied.stdout);
+        assert!(
+            denied.stdout.contains("may not use") && denied.stdout.contains("--groups docker"),
+            "{}",
+            denied.stdout
+        );
     }
     let site = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = site.local_addr().unwrap();

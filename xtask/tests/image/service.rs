@@ -1,5 +1,7 @@
 //! This repository's own image: built from its commit, pushed, and run as production runs it.
 
+use std::net::{Shutdown, TcpListener};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -52,7 +54,7 @@ fn the_services_image_is_pushed_and_runs_as_production_runs_it() {
     docker_says(&[&["rmi", "--force"], &tags.lines().collect::<Vec<_>>()[..]].concat());
     let config = registry.docker_config();
     Ran::of(docker(&["pull", "--quiet", &image]).env("DOCKER_CONFIG", config.path())).expect(0);
-    let container = Container::start(&image, &database);
+    let container = Container::start(&image, &by_tcp(&database));
     container.works(&git(&root, &["rev-parse", "HEAD"])[..12]);
     container.has_its_programs();
     container.ends_in_grace();
@@ -90,6 +92,30 @@ fn git(root: &Path, args: &[&str]) -> String {
     Ran::of(Command::new("git").arg("-C").arg(root).args(args)).expect(0).stdout.trim().to_owned()
 }
 
+/// The same database by an address that a container reaches: its own socket is open to nobody but this user.
+fn by_tcp(database: &str) -> String {
+    let (address, folder) = database.split_once("?host=").unwrap();
+    let folder = percent_encoding::percent_decode_str(folder).decode_utf8().unwrap().into_owned();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let Ok(server) = UnixStream::connect(format!("{folder}/.s.PGSQL.5432")) else { return };
+            let (mut from, mut to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            std::thread::spawn(move || {
+                std::io::copy(&mut from, &mut to).ok();
+                to.shutdown(Shutdown::Both).ok();
+            });
+            let (mut from, mut to) = (client, server);
+            std::thread::spawn(move || {
+                std::io::copy(&mut from, &mut to).ok();
+                to.shutdown(Shutdown::Both).ok();
+            });
+        }
+    });
+    address.replace("@localhost/", &format!("@127.0.0.1:{port}/"))
+}
+
 /// The service in a container whose root file system cannot be written.
 struct Container {
     id: String,
@@ -99,11 +125,8 @@ struct Container {
 impl Container {
     fn start(image: &str, database: &str) -> Self {
         let port = free_port();
-        // The database listens on a socket in this folder.
-        let sockets = percent_encoding::percent_decode_str(database.split_once("host=").unwrap().1);
-        let sockets = sockets.decode_utf8().unwrap();
         let mut run = docker(&["run", "--detach", "--network", "host", "--read-only", "--tmpfs", "/tmp"]);
-        run.args(["--volume", "/data/uploads", "--volume", &format!("{sockets}:{sockets}"), "--memory", "1g"]);
+        run.args(["--volume", "/data/uploads", "--memory", "1g"]);
         run.args(["--cap-drop", "ALL", "--security-opt", "no-new-privileges"]);
         for name in ["DATABASE_URL", "JWT_SECRET", "BOOTSTRAP_TOKEN", "PORT"] {
             run.args(["--env", name]);
