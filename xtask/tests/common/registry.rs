@@ -21,9 +21,10 @@ use sha2::{Digest as _, Sha256};
 use self::tokens::Tokens;
 
 pub const USER: &str = "deployer";
-pub const PASSWORD: &str = "sentinel-registry-password";
-/// `htpasswd -nbB -C 4` of the two.
-const HTPASSWD: &str = "deployer:$2b$04$abcdefghijklmnopqrstuu/wYEgiyDxuDVTl/bfKlM9PfblI0r.lu\n";
+/// It has characters that differ between the alphabets of base64.
+pub const PASSWORD: &str = "s3cret~?>~~~pass";
+/// `htpasswd -nB` of the two.
+const HTPASSWD: &str = "deployer:$2b$05$abcdefghijklmnopqrstuuRSI5fkN3GBNVOr3IDTM7cqlW4aM5YBe\n";
 
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -61,8 +62,19 @@ impl DockerRegistry {
         Self::start_with(test, login, true)
     }
 
+    /// Starts one that is open to all who share the network of this process.
+    pub fn beside(test: &str, pid: u32) -> Option<Self> {
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/proc/{pid}/ns/net")).arg("docker-registry");
+        Self::start_by(command, test, Login::Nobody, true)
+    }
+
     /// Starts one.
     pub fn start_with(test: &str, login: Login, deletes: bool) -> Option<Self> {
+        Self::start_by(Command::new("docker-registry"), test, login, deletes)
+    }
+
+    fn start_by(mut command: Command, test: &str, login: Login, deletes: bool) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
         let auth = match &login {
@@ -90,7 +102,6 @@ impl DockerRegistry {
         }
         // YAML understands JSON.
         fs_err::write(path("config.yml"), config.to_string()).unwrap();
-        let mut command = Command::new("docker-registry");
         command.args(["serve", &path("config.yml")]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = match command.spawn() {
             Ok(process) => process,

@@ -11,5 +11,3 @@ mod buildkitd;
 mod child;
 #[path = "../../../tests/common/engine.rs"]
 mod own_engine;
-#[path = "../../../tests/common/open_registry.rs"]
-mod registry;

@@ -2,8 +2,8 @@
 
 use super::super::*;
 use super::buildkitd::Buildkitd;
-use super::registry::{PASSWORD, Registry, USER};
-use super::scratch::{Scratch, Seen, build, own, unique};
+use super::scratch::{Scratch, Seen, build, own, test, unique};
+use crate::remote::registry::testing::{DockerRegistry, Login, PASSWORD, USER};
 
 async fn connect(daemon: &Buildkitd) -> Builder {
     Builder::connect(Some(&daemon.address()), None).await.unwrap()
@@ -37,19 +37,19 @@ async fn the_same_built_twice_has_the_same_digest() {
 #[tokio::test]
 async fn it_pushes_with_a_password_and_says_the_digest_of_the_registry() {
     let Some(daemon) = own(Buildkitd::start()) else { return };
-    let Some(registry) = own(Registry::start(true)) else { return };
+    let Some(registry) = DockerRegistry::start(&test(), Login::Password) else { return };
     let builder = connect(&daemon).await;
     let mut scratch = Scratch::new("RUN echo one > /one");
-    let name = format!("{}/team/it:one", registry.host);
+    let name = format!("{}/team/it:one", registry.address);
     let (refused, _) = build(&builder, &scratch, Output::Push(&name)).await;
     assert!(matches!(refused, Err(BuildError::Unauthorized(_))), "{refused:?}");
 
-    scratch.auth.insert(registry.host.clone(), Credentials { user: USER.to_owned(), password: PASSWORD.into() });
+    scratch.auth.insert(registry.address.clone(), Credentials { user: USER.to_owned(), password: PASSWORD.into() });
     let (built, _) = build(&builder, &scratch, Output::Push(&name)).await;
     let built = built.unwrap();
     assert_eq!(built.layers.len(), 2);
     drop(rustls::crypto::ring::default_provider().install_default());
-    let head = reqwest::Client::new().head(format!("http://{}/v2/team/it/manifests/one", registry.host));
+    let head = reqwest::Client::new().head(format!("http://{}/v2/team/it/manifests/one", registry.address));
     let head = head.basic_auth(USER, Some(PASSWORD)).header("accept", "application/vnd.oci.image.manifest.v1+json");
     let head = head.send().await.unwrap();
     assert_eq!(head.headers()["docker-content-digest"], built.digest.as_str());
@@ -57,12 +57,12 @@ async fn it_pushes_with_a_password_and_says_the_digest_of_the_registry() {
 
 #[tokio::test]
 async fn an_empty_daemon_takes_every_layer_from_the_registry() {
-    let Some(registry) = own(Registry::start(false)) else { return };
+    let Some(registry) = DockerRegistry::start(&test(), Login::Nobody) else { return };
     let mut scratch = Scratch::new(&format!(
         "FROM base AS early\nRUN echo {} > /early\nFROM base\nCOPY --from=early /early /late",
         unique()
     ));
-    scratch.cache = Some((format!("{}/team/cache:layers", registry.host), true));
+    scratch.cache = Some((format!("{}/team/cache:layers", registry.address), true));
     let mut digests = Vec::new();
     for round in ["fills", "uses"] {
         let Some(daemon) = own(Buildkitd::start()) else { return };

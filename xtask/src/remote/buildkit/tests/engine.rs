@@ -4,9 +4,9 @@ use secrecy::SecretString;
 
 use super::super::*;
 use super::own_engine::OwnEngine;
-use super::registry::{PASSWORD, Registry, USER};
-use super::scratch::{Engine, Name, Scratch, Seen, build, engine, own, unique};
+use super::scratch::{Engine, Name, Scratch, Seen, build, engine, own, test, unique};
 use crate::remote::docker::PushError;
+use crate::remote::registry::testing::{DockerRegistry, Login, PASSWORD, USER};
 
 #[tokio::test]
 async fn steps_are_told_as_they_happen_and_cached_ones_are_marked() {
@@ -62,8 +62,8 @@ async fn a_secret_reaches_its_step_and_nothing_else() {
 #[tokio::test]
 async fn compressed_sizes_are_those_of_a_push() {
     let Some(engine) = engine().await else { return };
-    let Some(registry) = own(Registry::start(false)) else { return };
-    let name = Name::new(&engine, &format!("{}/", registry.host));
+    let Some(registry) = DockerRegistry::start(&test(), Login::Nobody) else { return };
+    let name = Name::new(&engine, &format!("{}/", registry.address));
     let scratch = Scratch::new(&format!("RUN echo {} > /one", unique()));
     let (built, _) = build(&Builder::Engine(engine.clone()), &scratch, Output::Keep(&name.name)).await;
     let counted = engine.compressed_layers(&name.name).await.unwrap();
@@ -71,9 +71,9 @@ async fn compressed_sizes_are_those_of_a_push() {
     assert_eq!(counted.len(), plain.len());
     let digest = engine.push(&name.name, None, |_, _| {}).await.unwrap();
     let (repository, _) = name.name.rsplit_once(':').unwrap();
-    let path = repository.trim_start_matches(&registry.host);
+    let path = repository.trim_start_matches(&registry.address);
     drop(rustls::crypto::ring::default_provider().install_default());
-    let manifest = reqwest::Client::new().get(format!("http://{}/v2{path}/manifests/{digest}", registry.host));
+    let manifest = reqwest::Client::new().get(format!("http://{}/v2{path}/manifests/{digest}", registry.address));
     let manifest = manifest.header("accept", "application/vnd.docker.distribution.manifest.v2+json");
     let manifest: serde_json::Value = manifest.send().await.unwrap().json().await.unwrap();
     for (layer, pushed) in counted.iter().zip(manifest["layers"].as_array().unwrap()) {
@@ -85,8 +85,8 @@ async fn compressed_sizes_are_those_of_a_push() {
 #[tokio::test]
 async fn a_closed_registry_takes_a_push_with_the_right_password_only() {
     let Some(engine) = engine().await else { return };
-    let Some(registry) = own(Registry::start(true)) else { return };
-    let name = Name::new(&engine, &format!("{}/", registry.host));
+    let Some(registry) = DockerRegistry::start(&test(), Login::Password) else { return };
+    let name = Name::new(&engine, &format!("{}/", registry.address));
     let scratch = Scratch::new(&format!("RUN echo {} > /one", unique()));
     build(&Builder::Engine(engine.clone()), &scratch, Output::Keep(&name.name)).await.0.unwrap();
 
@@ -100,9 +100,9 @@ async fn a_closed_registry_takes_a_push_with_the_right_password_only() {
     assert!(digest.starts_with("sha256:") && bytes > 100_000, "{digest} {bytes}");
     let digests = engine.image(&name.name).await.unwrap().unwrap().digests;
     assert!(digests.iter().any(|known| known.ends_with(&digest)), "{digests:?}");
-    let nobody = engine.push(&name.name.replace(&registry.host, "127.0.0.1:1"), None, |_, _| {}).await;
+    let nobody = engine.push(&name.name.replace(&registry.address, "127.0.0.1:1"), None, |_, _| {}).await;
     assert!(matches!(nobody, Err(PushError::Other { .. })), "that name is no image here: {nobody:?}");
-    let away = Name { engine: engine.clone(), name: name.name.replace(&registry.host, "127.0.0.1:1") };
+    let away = Name { engine: engine.clone(), name: name.name.replace(&registry.address, "127.0.0.1:1") };
     build(&Builder::Engine(engine.clone()), &scratch, Output::Keep(&away.name)).await.0.unwrap();
     let away = engine.push(&away.name, None, |_, _| {}).await;
     assert!(matches!(away, Err(PushError::Network { .. })), "{away:?}");
@@ -111,8 +111,8 @@ async fn a_closed_registry_takes_a_push_with_the_right_password_only() {
 #[tokio::test]
 async fn an_engine_that_knows_nothing_takes_layers_from_the_image_that_was_pushed() {
     let Some(first) = own(OwnEngine::start(None)) else { return };
-    let Some(registry) = own(Registry::start_beside(first.pid())) else { return };
-    let name = format!("{}/team/it:one", registry.host);
+    let Some(registry) = DockerRegistry::beside(&test(), first.pid()) else { return };
+    let name = format!("{}/team/it:one", registry.address);
     let mut scratch = Scratch::new("RUN echo one > /one && date +%N > /when");
     scratch.cache = Some((name.clone(), true));
     let mut ids = Vec::new();

@@ -147,8 +147,13 @@ pub fn own<T>(started: Result<T, String>) -> Option<T> {
 }
 
 fn skipped<T>(why: &str) -> Option<T> {
-    eprintln!("SKIPPED {}: {why}", std::thread::current().name().unwrap_or("a test"));
+    eprintln!("SKIPPED {}: {why}", test());
     None
+}
+
+/// The name of the test that runs.
+pub fn test() -> String {
+    std::thread::current().name().unwrap_or("a test").to_owned()
 }
 
 /// An image's name in the engine, which goes with the test.
