@@ -81,7 +81,11 @@ fn doctor_tells_what_an_image_lacks_and_what_to_type() {
     let registry = format!("registry: {}/shop", shop.registry.address);
     shop.project.edit("deploy.yaml", &registry, &format!("registry: {address}/shop"));
     let odd = shop.run(&["doctor", "production"]).expect(1);
-    assert!(odd.stdout.contains(&address.to_string()) && odd.stdout.contains("no registry"), "{}", odd.stdout);
+    assert!(
+        odd.stdout.contains(&address.to_string()) && odd.stdout.contains("does not answer as an image registry"),
+        "{}",
+        odd.stdout
+    );
 }
 
 #[test]

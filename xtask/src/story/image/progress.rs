@@ -59,8 +59,9 @@ impl<'a> Progress<'a> {
                 // Of the Dockerfile's own the build's error tells. The others are no step that the image needs: a layer
                 // cache that is not there yet.
                 if !is_own(step) {
-                    let first = error.lines().next().unwrap_or_default();
-                    self.ongoing.part(&format!("{}: {first}", step.name), Part::Without);
+                    // Its end is the reason; before it stand names that the step's own has too.
+                    let reason = error.lines().next().unwrap_or_default().rsplit(": ").next().unwrap_or_default();
+                    self.ongoing.part(&format!("{}: {reason}", step.name), Part::Without);
                 }
             }
             Event::Log(_, line) => self.ongoing.output(line),
