@@ -1,5 +1,6 @@
 //! The image of a service, from a commit to a digest: with real engines, a real buildkitd and real registries.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
 #![allow(dead_code, reason = "what is shared with other tests has more than is used here")]
 
 #[path = "../common/mod.rs"]
