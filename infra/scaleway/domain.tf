@@ -1,0 +1,19 @@
+resource "aws_route53_record" "service" {
+  provider = aws.dns
+
+  zone_id = var.dns_zone_id
+  name    = var.domain
+  type    = "CNAME"
+  ttl     = 300
+  records = [trimprefix(scaleway_container.service.public_endpoint, "https://")]
+}
+
+# Until this is there, the platform answers 404 on the domain. It looks the CNAME up, so the record comes first; then it gets
+# the certificate, which takes minutes.
+resource "scaleway_container_domain" "service" {
+  container_id = scaleway_container.service.id
+  hostname     = var.domain
+  region       = var.region
+
+  depends_on = [aws_route53_record.service]
+}

@@ -1,0 +1,80 @@
+locals {
+  name   = "${var.project}-${var.environment}"
+  labels = { project = var.project, environment = var.environment }
+  tags   = [for name, value in local.labels : "${name}:${value}"]
+
+  declared       = jsondecode(file("${path.module}/${var.settings_file}")).settings
+  declared_names = toset(local.declared[*].name)
+  secret_names   = toset([for setting in local.declared : setting.name if setting.secret])
+
+  # What the service can have from here, if it declares it. Whether a value is secret is settings.json's word.
+  made_here = {
+    SERVICE_VERSION      = var.release
+    S3_BUCKET            = scaleway_object_bucket.media.name
+    S3_REGION            = var.region
+    S3_ENDPOINT          = "https://s3.${var.region}.scw.cloud"
+    S3_ACCESS_KEY_ID     = scaleway_iam_api_key.service.access_key
+    S3_SECRET_ACCESS_KEY = scaleway_iam_api_key.service.secret_key
+  }
+}
+
+resource "scaleway_container_namespace" "service" {
+  name       = local.name
+  project_id = var.project_id
+  region     = var.region
+  tags       = local.tags
+}
+
+resource "scaleway_container" "service" {
+  name         = var.project
+  namespace_id = scaleway_container_namespace.service.id
+  region       = var.region
+  tags         = local.tags
+
+  # The digest is said twice: a change of registry_sha256 is what deploys.
+  image           = var.image
+  registry_sha256 = split("@", var.image)[1]
+
+  cpu_limit          = var.cpu_mvcpu
+  memory_limit_bytes = var.memory_bytes
+  min_scale          = var.min_scale
+  max_scale          = var.max_scale
+  timeout            = var.timeout_seconds
+  sandbox            = "v2" # v1's clock drifts, and tokens have times in them
+
+  port                   = var.port
+  protocol               = "http1"
+  privacy                = "public"
+  https_connections_only = true
+
+  environment_variables = merge(var.settings, {
+    for name, value in local.made_here : name => value if contains(setsubtract(local.declared_names, local.secret_names), name)
+  })
+  secret_environment_variables = merge(var.secrets, {
+    for name, value in local.made_here : name => value if contains(local.secret_names, name)
+  })
+
+  # Five minutes for migrations before the first request; then a dead instance is restarted after 30 seconds.
+  startup_probe {
+    interval          = "5s"
+    timeout           = "4s"
+    failure_threshold = 60
+
+    http {
+      path = var.readiness_path
+    }
+  }
+
+  liveness_probe {
+    interval          = "10s"
+    timeout           = "5s"
+    failure_threshold = 3
+
+    http {
+      path = var.liveness_path
+    }
+  }
+
+  # A service that starts before it has its rights is not ready.
+  depends_on = [scaleway_iam_policy.service, scaleway_object_bucket_policy.media]
+}

@@ -1,0 +1,219 @@
+# What is refused before anything is asked of a provider.
+
+mock_provider "scaleway" {}
+
+mock_provider "aws" {
+  alias = "dns"
+}
+
+run "image_by_tag" {
+  command         = plan
+  expect_failures = [var.image]
+
+  variables {
+    image = "rg.fr-par.scw.cloud/meemit/meemit-backend:latest"
+  }
+}
+
+run "secret_among_plain_settings" {
+  command         = plan
+  expect_failures = [var.settings]
+
+  variables {
+    settings = { JWT_SECRET = "x" }
+  }
+}
+
+run "setting_that_nothing_reads" {
+  command         = plan
+  expect_failures = [var.settings]
+
+  variables {
+    settings = { LOG_LEVL = "info" }
+  }
+}
+
+run "reserved_setting" {
+  command         = plan
+  expect_failures = [var.settings]
+
+  variables {
+    settings = { PORT = "8080" }
+  }
+}
+
+run "setting_of_1001_bytes" {
+  command         = plan
+  expect_failures = [var.settings]
+
+  variables {
+    settings = { LOG_LEVEL = join("", [for i in range(1001) : "x"]) }
+  }
+}
+
+run "setting_of_1000_bytes" {
+  command = plan
+
+  variables {
+    settings = { LOG_LEVEL = join("", [for i in range(1000) : "x"]) }
+  }
+}
+
+run "secret_of_1001_bytes" {
+  command         = plan
+  expect_failures = [var.secrets]
+
+  variables {
+    secrets = { JWT_SECRET = join("", [for i in range(1001) : "x"]) }
+  }
+}
+
+# 501 letters, 1002 bytes.
+run "secret_counted_in_bytes" {
+  command         = plan
+  expect_failures = [var.secrets]
+
+  variables {
+    secrets = { JWT_SECRET = join("", [for i in range(501) : "ä"]) }
+  }
+}
+
+run "secret_of_1000_bytes" {
+  command = plan
+
+  variables {
+    secrets = { JWT_SECRET = join("", [for i in range(500) : "ä"]) }
+  }
+}
+
+run "plain_setting_among_secrets" {
+  command         = plan
+  expect_failures = [var.secrets]
+
+  variables {
+    secrets = { LOG_LEVEL = "info" }
+  }
+}
+
+run "secret_that_is_declared_plain" {
+  command         = plan
+  expect_failures = [var.settings_file]
+
+  variables {
+    settings_file = "tests/fixtures/leaky.json"
+    settings      = {}
+    secrets       = {}
+  }
+}
+
+run "any_origin" {
+  command         = plan
+  expect_failures = [var.allowed_origins]
+
+  variables {
+    allowed_origins = ["*"]
+  }
+}
+
+run "origin_in_clear_in_production" {
+  command         = plan
+  expect_failures = [var.allowed_origins]
+
+  variables {
+    allowed_origins = ["http://localhost:5173"]
+  }
+}
+
+run "localhost_elsewhere" {
+  command = plan
+
+  variables {
+    environment     = "staging"
+    allowed_origins = ["http://localhost:5173"]
+  }
+}
+
+run "the_whole_bucket_as_media" {
+  command         = plan
+  expect_failures = [var.media_prefixes]
+
+  variables {
+    media_prefixes = [""]
+  }
+}
+
+run "wildcard_prefix" {
+  command         = plan
+  expect_failures = [var.media_prefixes]
+
+  variables {
+    media_prefixes = ["*/"]
+  }
+}
+
+run "nobody_administers" {
+  command         = plan
+  expect_failures = [var.bucket_admins]
+
+  variables {
+    bucket_admins = []
+  }
+}
+
+run "more_than_the_platform_scales" {
+  command         = plan
+  expect_failures = [var.max_scale]
+
+  variables {
+    max_scale = 51
+  }
+}
+
+run "more_at_least_than_at_most" {
+  command         = plan
+  expect_failures = [var.min_scale]
+
+  variables {
+    min_scale = 2
+  }
+}
+
+run "bad_names" {
+  command         = plan
+  expect_failures = [var.project, var.environment, var.registry_namespace, var.bucket, var.domain, var.dns_zone_id, var.project_id, var.region, var.release]
+
+  variables {
+    project            = "Meemi"
+    environment        = "p"
+    registry_namespace = "a_b"
+    bucket             = "meemit.media"
+    domain             = "https://meemit.example.org"
+    dns_zone_id        = "/hostedzone/Z1"
+    project_id         = "default"
+    region             = "eu-west-1"
+    release            = "a b"
+  }
+}
+
+run "bad_numbers" {
+  command         = plan
+  expect_failures = [var.port, var.cpu_mvcpu, var.memory_bytes, var.timeout_seconds, var.undelete_days]
+
+  variables {
+    port            = 80
+    cpu_mvcpu       = 1.5
+    memory_bytes    = 1024
+    timeout_seconds = 0
+    undelete_days   = 0
+  }
+}
+
+run "bad_paths" {
+  command         = plan
+  expect_failures = [var.liveness_path, var.readiness_path]
+
+  variables {
+    liveness_path  = "api/health/liveness"
+    readiness_path = "https://meemit.example.org/api/health/readiness"
+  }
+}
