@@ -1,0 +1,119 @@
+locals {
+  github_owner = split("/", var.github_repository)[0]
+  github_name  = split("/", var.github_repository)[1]
+  github_slug  = var.github_ids == null ? var.github_repository : "${local.github_owner}@${var.github_ids.owner}/${local.github_name}@${var.github_ids.repository}"
+
+  oidc_host         = "token.actions.githubusercontent.com"
+  oidc_provider_arn = var.github_oidc_provider_arn == null ? aws_iam_openid_connect_provider.github[0].arn : var.github_oidc_provider_arn
+}
+
+resource "aws_iam_openid_connect_provider" "github" {
+  count = var.github_oidc_provider_arn == null ? 1 : 0
+
+  url            = "https://${local.oidc_host}"
+  client_id_list = ["sts.amazonaws.com"]
+}
+
+# A job of this repository that names this environment, and nobody else: no branch, no pull request, no fork.
+resource "aws_iam_role" "deployer" {
+  name                 = "${local.name}-deployer"
+  path                 = "/${var.project}/"
+  max_session_duration = 3600
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRoleWithWebIdentity"
+      Principal = { Federated = local.oidc_provider_arn }
+      Condition = {
+        StringEquals = {
+          "${local.oidc_host}:aud" = "sts.amazonaws.com"
+          "${local.oidc_host}:sub" = "repo:${local.github_slug}:environment:${var.github_environment}"
+        }
+      }
+    }]
+  })
+}
+
+# It may look at all of this stack and change how media are kept and delivered. It may not make or remove what holds data,
+# read media, or change who may do what: a person applies such a change.
+resource "aws_iam_role_policy" "deployer" {
+  name = "deploy"
+  role = aws_iam_role.deployer.name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "State"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:PutObject"]
+        Resource = ["arn:aws:s3:::${var.state_bucket}/${var.state_key}", "arn:aws:s3:::${var.state_bucket}/${var.state_key}.tflock"]
+      },
+      {
+        Sid      = "StateUnlock"
+        Effect   = "Allow"
+        Action   = "s3:DeleteObject"
+        Resource = "arn:aws:s3:::${var.state_bucket}/${var.state_key}.tflock"
+      },
+      {
+        Sid      = "StateFind"
+        Effect   = "Allow"
+        Action   = "s3:ListBucket"
+        Resource = "arn:aws:s3:::${var.state_bucket}"
+      },
+      {
+        Sid    = "BucketSettings"
+        Effect = "Allow"
+        Action = [
+          "s3:ListBucket", "s3:GetBucket*", "s3:GetLifecycleConfiguration", "s3:GetEncryptionConfiguration",
+          "s3:GetAccelerateConfiguration", "s3:GetReplicationConfiguration",
+          "s3:PutBucketCORS", "s3:PutBucketNotification", "s3:PutBucketTagging", "s3:PutLifecycleConfiguration",
+        ]
+        Resource = aws_s3_bucket.media.arn
+      },
+      {
+        Sid    = "QueueSettings"
+        Effect = "Allow"
+        Action = [
+          "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ListQueueTags", "sqs:SetQueueAttributes", "sqs:TagQueue", "sqs:UntagQueue",
+        ]
+        Resource = [aws_sqs_queue.uploads.arn, aws_sqs_queue.dead_letters.arn]
+      },
+      {
+        Sid      = "Distribution"
+        Effect   = "Allow"
+        Action   = ["cloudfront:GetDistribution", "cloudfront:ListTagsForResource", "cloudfront:UpdateDistribution", "cloudfront:TagResource"]
+        Resource = aws_cloudfront_distribution.media.arn
+      },
+      {
+        # These know no resources: for keys and policies, CloudFront asks only which action it is.
+        Sid    = "SigningKeysAndPolicies"
+        Effect = "Allow"
+        Action = [
+          "cloudfront:GetPublicKey", "cloudfront:CreatePublicKey", "cloudfront:DeletePublicKey",
+          "cloudfront:GetKeyGroup", "cloudfront:UpdateKeyGroup",
+          "cloudfront:GetOriginAccessControl",
+          "cloudfront:GetResponseHeadersPolicy", "cloudfront:UpdateResponseHeadersPolicy",
+        ]
+        Resource = "*"
+      },
+      {
+        Sid      = "Certificate"
+        Effect   = "Allow"
+        Action   = ["acm:DescribeCertificate", "acm:ListTagsForCertificate"]
+        Resource = "arn:aws:acm:us-east-1:${var.account_id}:certificate/*"
+      },
+      {
+        Sid    = "LookAtRights"
+        Effect = "Allow"
+        Action = [
+          "iam:GetUser", "iam:GetUserPolicy", "iam:ListAccessKeys", "iam:GetRole", "iam:GetRolePolicy", "iam:ListRolePolicies",
+          "iam:ListAttachedRolePolicies", "iam:GetOpenIDConnectProvider",
+        ]
+        Resource = [aws_iam_user.service.arn, aws_iam_role.deployer.arn, local.oidc_provider_arn]
+      },
+    ]
+  })
+}

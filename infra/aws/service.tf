@@ -1,0 +1,43 @@
+# What the service may do. It may run anywhere, so it has keys, not a role.
+resource "aws_iam_user" "service" {
+  name = "${local.name}-service"
+  path = "/${var.project}/"
+}
+
+resource "aws_iam_user_policy" "service" {
+  name = "media"
+  user = aws_iam_user.service.name
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "Media"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
+        Resource = local.media_arns
+      },
+      {
+        Sid      = "List"
+        Effect   = "Allow"
+        Action   = "s3:ListBucket"
+        Resource = aws_s3_bucket.media.arn
+      },
+      {
+        Sid      = "Uploads"
+        Effect   = "Allow"
+        Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
+        Resource = aws_sqs_queue.uploads.arn
+      },
+    ]
+  })
+}
+
+# A new key is made before the old one goes; a user can have two.
+resource "aws_iam_access_key" "service" {
+  user = aws_iam_user.service.name
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}

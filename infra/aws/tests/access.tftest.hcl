@@ -1,0 +1,160 @@
+# Who may do what.
+
+mock_provider "aws" {
+  mock_resource "aws_s3_bucket" {
+    defaults = {
+      id                          = "meemit-media"
+      arn                         = "arn:aws:s3:::meemit-media"
+      bucket_regional_domain_name = "meemit-media.s3.eu-north-1.amazonaws.com"
+    }
+  }
+  mock_resource "aws_cloudfront_distribution" {
+    defaults = {
+      id             = "EDFDVBD6EXAMPLE"
+      arn            = "arn:aws:cloudfront::123456789012:distribution/EDFDVBD6EXAMPLE"
+      domain_name    = "d111111abcdef8.cloudfront.net"
+      hosted_zone_id = "Z2FDTNDATAQYW2"
+    }
+  }
+  mock_resource "aws_iam_user" {
+    defaults = { arn = "arn:aws:iam::123456789012:user/meemi/meemi-production-service" }
+  }
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/meemi/meemi-production-deployer" }
+  }
+  mock_resource "aws_iam_openid_connect_provider" {
+    defaults = { arn = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com" }
+  }
+}
+
+mock_provider "aws" {
+  alias = "dns"
+}
+
+override_resource {
+  target = aws_sqs_queue.uploads
+  values = {
+    id  = "https://sqs.eu-north-1.amazonaws.com/123456789012/meemi-production-uploads"
+    arn = "arn:aws:sqs:eu-north-1:123456789012:meemi-production-uploads"
+  }
+}
+
+override_resource {
+  target = aws_sqs_queue.dead_letters
+  values = {
+    id  = "https://sqs.eu-north-1.amazonaws.com/123456789012/meemi-production-uploads-dead"
+    arn = "arn:aws:sqs:eu-north-1:123456789012:meemi-production-uploads-dead"
+  }
+}
+
+run "service" {
+  command = plan
+
+  assert {
+    condition = {
+      for statement in jsondecode(aws_iam_user_policy.service.policy).Statement : statement.Sid => [statement.Action, statement.Resource]
+      } == {
+      Media   = [["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"], ["arn:aws:s3:::meemit-media/clipboard/*", "arn:aws:s3:::meemit-media/thumbs/*", "arn:aws:s3:::meemit-media/uploads/*"]]
+      List    = ["s3:ListBucket", "arn:aws:s3:::meemit-media"]
+      Uploads = [["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"], "arn:aws:sqs:eu-north-1:123456789012:meemi-production-uploads"]
+    }
+    error_message = "The service may do something else than use media and work on the queue."
+  }
+  assert {
+    condition     = aws_iam_access_key.service.user == "meemi-production-service"
+    error_message = "The key is somebody else's."
+  }
+}
+
+run "repository_by_name" {
+  command = plan
+
+  assert {
+    condition = one(jsondecode(aws_iam_role.deployer.assume_role_policy).Statement) == {
+      Effect    = "Allow"
+      Action    = "sts:AssumeRoleWithWebIdentity"
+      Principal = { Federated = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com" }
+      Condition = {
+        StringEquals = {
+          "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
+          "token.actions.githubusercontent.com:sub" = "repo:octo-org/meemit:environment:production"
+        }
+      }
+    }
+    error_message = "Another than a job of this repository in this environment may deploy."
+  }
+  assert {
+    condition     = aws_iam_openid_connect_provider.github[0].url == "https://token.actions.githubusercontent.com" && aws_iam_openid_connect_provider.github[0].client_id_list == toset(["sts.amazonaws.com"])
+    error_message = "Not GitHub's identity provider."
+  }
+}
+
+run "repository_by_number" {
+  command = plan
+
+  variables {
+    github_ids               = { owner = 123456, repository = 456789 }
+    github_environment       = "live"
+    github_oidc_provider_arn = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
+  }
+
+  assert {
+    condition     = one(jsondecode(aws_iam_role.deployer.assume_role_policy).Statement).Condition.StringEquals["token.actions.githubusercontent.com:sub"] == "repo:octo-org@123456/meemit@456789:environment:live"
+    error_message = "Not the form of tokens that name the numbers."
+  }
+  assert {
+    condition     = length(aws_iam_openid_connect_provider.github) == 0
+    error_message = "A second identity provider for GitHub: an account can have only one."
+  }
+}
+
+run "deployer_state" {
+  command = plan
+
+  assert {
+    condition = {
+      for statement in jsondecode(aws_iam_role_policy.deployer.policy).Statement : statement.Sid => [statement.Action, statement.Resource] if startswith(statement.Sid, "State")
+      } == {
+      State       = [["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::meemit-tofu-state/production/aws.tfstate", "arn:aws:s3:::meemit-tofu-state/production/aws.tfstate.tflock"]]
+      StateUnlock = ["s3:DeleteObject", "arn:aws:s3:::meemit-tofu-state/production/aws.tfstate.tflock"]
+      StateFind   = ["s3:ListBucket", "arn:aws:s3:::meemit-tofu-state"]
+    }
+    error_message = "The deployer may do something else with states than use its own."
+  }
+}
+
+run "deployer_makes_no_rights_and_removes_no_data" {
+  command = plan
+
+  assert {
+    condition = alltrue([
+      for action in flatten([for statement in jsondecode(aws_iam_role_policy.deployer.policy).Statement : statement.Action]) :
+      !startswith(action, "iam:") || startswith(action, "iam:Get") || startswith(action, "iam:List")
+    ])
+    error_message = "The deployer may change who may do what, and so give itself everything."
+  }
+  assert {
+    condition = length(setintersection(flatten([for statement in jsondecode(aws_iam_role_policy.deployer.policy).Statement : statement.Action]), [
+      "s3:DeleteBucket", "s3:PutBucketPolicy", "s3:PutBucketPublicAccessBlock", "sqs:DeleteQueue", "sqs:PurgeQueue", "sqs:ReceiveMessage", "cloudfront:DeleteDistribution",
+    ])) == 0
+    error_message = "The deployer may remove data, or open the bucket."
+  }
+  assert {
+    condition = !anytrue([
+      for statement in jsondecode(aws_iam_role_policy.deployer.policy).Statement :
+      anytrue([for action in flatten([statement.Action]) : strcontains(action, "Object")]) && anytrue([for resource in flatten([statement.Resource]) : strcontains(resource, "meemit-media")])
+    ])
+    error_message = "The deployer may read or change people's media."
+  }
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role_policy.deployer.policy).Statement :
+      statement.Resource != "*" || alltrue([for action in flatten([statement.Action]) : startswith(action, "cloudfront:")])
+    ])
+    error_message = "The deployer may do something to everything in the account."
+  }
+  assert {
+    condition     = !anytrue([for action in flatten([for statement in jsondecode(aws_iam_role_policy.deployer.policy).Statement : statement.Action]) : endswith(action, ":*") || action == "*"])
+    error_message = "The deployer has all of a service's rights."
+  }
+}
