@@ -90,6 +90,10 @@ run "signed_only" {
 run "keys" {
   command = plan
 
+  variables {
+    signing_public_keys = { first = "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA\n-----END PUBLIC KEY-----" }
+  }
+
   assert {
     condition     = aws_cloudfront_public_key.signing["first"].encoded_key == "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA\n-----END PUBLIC KEY-----\n"
     error_message = "Without exactly one newline at its end, the key is new in each plan."

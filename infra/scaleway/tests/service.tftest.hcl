@@ -82,6 +82,10 @@ run "limits" {
     condition     = scaleway_container.service.port == 3000
     error_message = "Not the port that the service listens on."
   }
+  assert {
+    condition     = scaleway_container.service.sandbox == "v2" && scaleway_container.service.protocol == "http1"
+    error_message = "A sandbox whose clock drifts, or a protocol that the service does not speak."
+  }
 }
 
 run "probes" {

@@ -1,0 +1,68 @@
+# R2 keeps no old versions: what is deleted is gone.
+resource "cloudflare_r2_bucket" "media" {
+  account_id    = var.account_id
+  name          = var.bucket
+  jurisdiction  = var.jurisdiction
+  storage_class = "Standard"
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+# Browsers send presigned uploads straight here.
+resource "cloudflare_r2_bucket_cors" "media" {
+  account_id   = var.account_id
+  bucket_name  = cloudflare_r2_bucket.media.name
+  jurisdiction = var.jurisdiction
+
+  rules = [{
+    id = "service"
+    allowed = {
+      methods = ["GET", "HEAD", "PUT"]
+      origins = sort(var.allowed_origins)
+      headers = ["Content-Type", "If-None-Match", "Range"]
+    }
+    expose_headers  = ["ETag", "Content-Length", "Content-Range"]
+    max_age_seconds = 3600
+  }]
+}
+
+resource "cloudflare_r2_bucket_lifecycle" "media" {
+  account_id   = var.account_id
+  bucket_name  = cloudflare_r2_bucket.media.name
+  jurisdiction = var.jurisdiction
+
+  rules = [{
+    id         = "unfinished-uploads"
+    enabled    = true
+    conditions = { prefix = "" }
+    abort_multipart_uploads_transition = {
+      condition = {
+        type    = "Age"
+        max_age = 86400 # seconds
+      }
+    }
+  }]
+}
+
+# The address below r2.dev would be a second way in, without limits on it; it stays closed even if somebody opens it by hand.
+resource "cloudflare_r2_managed_domain" "media" {
+  account_id   = var.account_id
+  bucket_name  = cloudflare_r2_bucket.media.name
+  jurisdiction = var.jurisdiction
+  enabled      = false
+}
+
+# With a domain everything in the bucket can be read: R2 has neither policies nor public prefixes.
+resource "cloudflare_r2_custom_domain" "media" {
+  count = var.public ? 1 : 0
+
+  account_id   = var.account_id
+  bucket_name  = cloudflare_r2_bucket.media.name
+  jurisdiction = var.jurisdiction
+  domain       = var.domain
+  zone_id      = var.zone_id
+  enabled      = true
+  min_tls      = "1.2"
+}
