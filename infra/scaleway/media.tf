@@ -51,7 +51,7 @@ resource "scaleway_object_bucket_server_side_encryption_configuration" "media" {
 }
 
 # Scaleway's own language: only what is allowed here is allowed, to those whom IAM allows it as well, and Deny says nothing.
-# So the service and the administrators must be named, even while nothing is public. Resources are names, not ARNs.
+# So the service, the deployer and the administrators must be named, even while nothing is public. Resources are names, not ARNs.
 resource "scaleway_object_bucket_policy" "media" {
   bucket     = scaleway_object_bucket.media.name
   project_id = var.project_id
@@ -79,7 +79,7 @@ resource "scaleway_object_bucket_policy" "media" {
         {
           Sid       = "AdministratorsSettings"
           Effect    = "Allow"
-          Principal = { SCW = sort(var.bucket_admins) }
+          Principal = { SCW = concat(["application_id:${scaleway_iam_application.deployer.id}"], sort(var.bucket_admins)) }
           Action    = ["s3:*"]
           Resource  = [var.bucket]
         },

@@ -53,6 +53,11 @@ output "service_application_id" {
   value       = scaleway_iam_application.service.id
 }
 
+output "deployer_application_id" {
+  description = "The IAM application that deploys; make its key by hand."
+  value       = scaleway_iam_application.deployer.id
+}
+
 output "domain" {
   description = "The service's host name."
   value       = scaleway_container_domain.service.hostname

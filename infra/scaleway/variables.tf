@@ -30,6 +30,26 @@ variable "project_id" {
   }
 }
 
+variable "organization_id" {
+  type        = string
+  description = "The Scaleway organisation of that project."
+
+  validation {
+    condition     = can(regex("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", var.organization_id))
+    error_message = "organization_id: a UUID, from the organisation's settings in Scaleway's console."
+  }
+}
+
+variable "state_project_id" {
+  type        = string
+  description = "The Scaleway project of the state bucket; another one, as the service may use any bucket of its own that has no policy."
+
+  validation {
+    condition     = can(regex("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", var.state_project_id)) && var.state_project_id != var.project_id
+    error_message = "state_project_id: a UUID, and not project_id's: the service could read the state there."
+  }
+}
+
 variable "region" {
   type        = string
   description = "The Scaleway region."
@@ -63,7 +83,7 @@ variable "bucket" {
 
 variable "bucket_admins" {
   type        = set(string)
-  description = "Who may change the bucket's settings (not read what is in it), as application_id:<UUID> or user_id:<UUID>. The one that applies this stack must be among them, or it locks itself out."
+  description = "Who else than the deployer may change the bucket's settings (not read what is in it), as application_id:<UUID> or user_id:<UUID>. Whoever applies this stack first must be among them, or locks themselves out."
 
   validation {
     condition = length(var.bucket_admins) > 0 && alltrue([

@@ -20,8 +20,9 @@ terraform {
 
 # Credentials: SCW_ACCESS_KEY and SCW_SECRET_KEY.
 provider "scaleway" {
-  region     = var.region
-  project_id = var.project_id
+  region          = var.region
+  project_id      = var.project_id
+  organization_id = var.organization_id
 }
 
 # Route 53 and nothing else. The keys are given by name: AWS_ACCESS_KEY_ID is the state bucket's.

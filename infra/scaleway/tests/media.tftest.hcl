@@ -9,6 +9,12 @@ mock_provider "scaleway" {
   }
 }
 
+# Each application has an id of its own.
+override_resource {
+  target = scaleway_iam_application.deployer
+  values = { id = "0a000000-0000-4000-8000-000000000004" }
+}
+
 mock_provider "aws" {
   alias = "dns"
 }
@@ -101,11 +107,30 @@ run "administrators_keep_the_bucket_and_read_nothing" {
     condition = one([for statement in jsondecode(scaleway_object_bucket_policy.media.policy).Statement : statement if statement.Sid == "AdministratorsSettings"]) == {
       Sid       = "AdministratorsSettings"
       Effect    = "Allow"
-      Principal = { SCW = ["application_id:aaaaaaaa-2222-4333-8444-555555555555", "user_id:bbbbbbbb-2222-4333-8444-555555555555"] }
+      Principal = { SCW = ["application_id:0a000000-0000-4000-8000-000000000004", "application_id:aaaaaaaa-2222-4333-8444-555555555555", "user_id:bbbbbbbb-2222-4333-8444-555555555555"] }
       Action    = ["s3:*"]
       Resource  = ["meemit-media"]
     }
     error_message = "The administrators are locked out, or may read people's media."
+  }
+}
+
+run "deployer_makes_no_rights_and_removes_no_data" {
+  command = plan
+
+  assert {
+    condition = {
+      for rule in scaleway_iam_policy.deployer.rule : try(rule.project_ids[0], rule.organization_id) => rule.permission_set_names
+      } == {
+      "11111111-2222-4333-8444-555555555555" = toset(["ContainersFullAccess", "ContainerRegistryFullAccess", "ObjectStorageReadOnly", "ObjectStorageBucketsWrite"])
+      "33333333-2222-4333-8444-555555555555" = toset(["ObjectStorageBucketsRead", "ObjectStorageObjectsRead", "ObjectStorageObjectsWrite", "ObjectStorageObjectsDelete"])
+      "22222222-2222-4333-8444-555555555555" = toset(["IAMApplicationReadOnly", "IAMPolicyReadOnly"])
+    }
+    error_message = "The deployer has other rights than to run, push, and use its state."
+  }
+  assert {
+    condition     = scaleway_iam_policy.deployer.application_id != scaleway_iam_policy.service.application_id && scaleway_iam_api_key.service.application_id != scaleway_iam_application.deployer.id
+    error_message = "Service and deployer are the same."
   }
 }
 

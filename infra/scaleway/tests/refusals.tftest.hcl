@@ -180,7 +180,7 @@ run "more_at_least_than_at_most" {
 
 run "bad_names" {
   command         = plan
-  expect_failures = [var.project, var.environment, var.registry_namespace, var.bucket, var.domain, var.dns_zone_id, var.project_id, var.region, var.release]
+  expect_failures = [var.project, var.environment, var.registry_namespace, var.bucket, var.domain, var.dns_zone_id, var.project_id, var.organization_id, var.region, var.release]
 
   variables {
     project            = "Meemi"
@@ -190,8 +190,18 @@ run "bad_names" {
     domain             = "https://meemit.example.org"
     dns_zone_id        = "/hostedzone/Z1"
     project_id         = "default"
+    organization_id    = "mine"
     region             = "eu-west-1"
     release            = "a b"
+  }
+}
+
+run "state_beside_the_service" {
+  command         = plan
+  expect_failures = [var.state_project_id]
+
+  variables {
+    state_project_id = "11111111-2222-4333-8444-555555555555"
   }
 }
 

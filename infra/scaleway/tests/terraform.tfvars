@@ -1,6 +1,8 @@
 project            = "meemi"
 environment        = "production"
 project_id         = "11111111-2222-4333-8444-555555555555"
+organization_id    = "22222222-2222-4333-8444-555555555555"
+state_project_id   = "33333333-2222-4333-8444-555555555555"
 registry_namespace = "meemit"
 bucket             = "meemit-media"
 bucket_admins      = ["user_id:bbbbbbbb-2222-4333-8444-555555555555", "application_id:aaaaaaaa-2222-4333-8444-555555555555"]
