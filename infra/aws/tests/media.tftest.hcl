@@ -71,6 +71,19 @@ run "bucket_is_private" {
   }
 }
 
+run "what_holds_data_stays" {
+  command = plan
+
+  assert {
+    condition     = length(regexall("prevent_destroy = true", file("${path.module}/media.tf"))) == 1
+    error_message = "The bucket could be destroyed with everything in it."
+  }
+  assert {
+    condition     = length(regexall("prevent_destroy = true", file("${path.module}/queue.tf"))) == 2
+    error_message = "Messages and dead letters could be destroyed with their queues."
+  }
+}
+
 run "bucket_keeps" {
   command = plan
 

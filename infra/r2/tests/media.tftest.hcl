@@ -42,6 +42,15 @@ run "public_by_the_domain_only" {
   }
 }
 
+run "what_holds_data_stays" {
+  command = plan
+
+  assert {
+    condition     = length(regexall("prevent_destroy = true", file("${path.module}/media.tf"))) == 1
+    error_message = "The bucket could be destroyed with everything in it."
+  }
+}
+
 run "browsers_from_the_service_only" {
   command = plan
 

@@ -134,6 +134,19 @@ run "deployer_makes_no_rights_and_removes_no_data" {
   }
 }
 
+run "what_holds_data_stays" {
+  command = plan
+
+  assert {
+    condition     = length(regexall("prevent_destroy = true", file("${path.module}/media.tf"))) == 1
+    error_message = "The bucket could be destroyed with everything in it."
+  }
+  assert {
+    condition     = length(regexall("prevent_destroy = true", file("${path.module}/registry.tf"))) == 1
+    error_message = "The releases that a rollback needs could be destroyed."
+  }
+}
+
 run "bucket" {
   command = plan
 
