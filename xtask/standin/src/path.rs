@@ -1,0 +1,106 @@
+//! Where in a resource something is: as a rule names it, as OpenTofu is told, and as people read it.
+
+use std::fmt;
+
+use crate::protocol::AttributePath;
+use crate::protocol::attribute_path::{Step as Wire, step::Selector};
+use crate::schema::{Field, Kind, Nesting, Object};
+use crate::value::{Map, Value};
+
+/// A place in a resource.
+#[derive(Clone, Debug, Default)]
+pub struct Path {
+    steps: Vec<Step>,
+    /// From here on it is within a set, whose elements have no place that the protocol could name.
+    set: Option<usize>,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Field(String),
+    Index(i64),
+    Key(String),
+}
+
+impl Path {
+    /// A field of the object at this place.
+    pub fn field(&self, name: &str) -> Self {
+        self.step(Step::Field(name.to_owned()))
+    }
+
+    /// As rules name it: the fields' names, whatever element they are of.
+    pub fn rule(&self) -> String {
+        let names =
+            self.steps.iter().filter_map(|step| if let Step::Field(name) = step { Some(name.as_str()) } else { None });
+        names.collect::<Vec<_>>().join(".")
+    }
+
+    /// As the protocol names it; the whole set for what is within one.
+    pub fn wire(&self) -> AttributePath {
+        let steps = self.steps[..self.set.unwrap_or(self.steps.len())].iter().map(|step| {
+            let selector = match step {
+                Step::Field(name) => Selector::AttributeName(name.clone()),
+                Step::Index(index) => Selector::ElementKeyInt(*index),
+                Step::Key(key) => Selector::ElementKeyString(key.clone()),
+            };
+            Wire { selector: Some(selector) }
+        });
+        AttributePath { steps: steps.collect() }
+    }
+
+    /// The objects that a nested field holds, each with its place.
+    pub fn objects<'a>(&self, nesting: Nesting, value: &'a Value) -> Vec<(Self, &'a Map)> {
+        match nesting {
+            Nesting::Single | Nesting::Group => value.map().map(|map| (self.clone(), map)).into_iter().collect(),
+            Nesting::List => {
+                let items = (0..).zip(value.list());
+                items.filter_map(|(index, item)| Some((self.step(Step::Index(index)), item.map()?))).collect()
+            }
+            Nesting::Set => {
+                let within = Self { steps: self.steps.clone(), set: self.set.or(Some(self.steps.len())) };
+                value.list().iter().filter_map(|item| Some((within.clone(), item.map()?))).collect()
+            }
+            Nesting::Map => {
+                let entries = value.map().into_iter().flatten();
+                entries.filter_map(|(key, item)| Some((self.step(Step::Key(key.clone())), item.map()?))).collect()
+            }
+        }
+    }
+
+    fn step(&self, step: Step) -> Self {
+        let mut steps = self.steps.clone();
+        steps.push(step);
+        Self { steps, set: self.set }
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, step) in self.steps.iter().enumerate() {
+            match step {
+                Step::Field(name) if index == 0 => write!(out, "{name}")?,
+                Step::Field(name) => write!(out, ".{name}")?,
+                Step::Index(index) => write!(out, "[{index}]")?,
+                Step::Key(key) => write!(out, "[{key:?}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Shows each field of an object, and of the objects in it, with its value.
+pub fn walk<'a>(object: &'a Object, values: &'a Map, visit: &mut impl FnMut(&Path, &'a Field, &'a Value)) {
+    within(object, values, &Path::default(), visit);
+}
+
+fn within<'a>(object: &'a Object, values: &'a Map, path: &Path, visit: &mut impl FnMut(&Path, &'a Field, &'a Value)) {
+    for (name, field) in &object.fields {
+        let (path, value) = (path.field(name), values.get(name).unwrap_or(&Value::Null));
+        visit(&path, field, value);
+        if let Kind::Nested(nesting, of) = &field.kind {
+            for (path, values) in path.objects(*nesting, value) {
+                within(of, values, &path, visit);
+            }
+        }
+    }
+}
