@@ -41,6 +41,8 @@ pub struct TypeRules {
     pub at_plan: BTreeSet<String>,
     /// The provider's own settings, as far as a stack leaves them out: a template may name them.
     pub settings: BTreeMap<String, serde_json::Value>,
+    /// Attributes that a dump lacks and the provider has, as a dump would have them.
+    pub attributes: BTreeMap<String, serde_json::Value>,
     /// What is made of the resource.
     pub act: Option<Act>,
     /// Fields that the provider checks in some way: nothing follows from it.
@@ -114,6 +116,7 @@ impl TypeRules {
         keep(&mut self.computed, &more.computed);
         self.at_plan.extend(more.at_plan.iter().cloned());
         keep(&mut self.settings, &more.settings);
+        keep(&mut self.attributes, &more.attributes);
         self.act = self.act.or(more.act);
     }
 

@@ -1,6 +1,7 @@
-//! The protocol's calls, each taken apart and put together; what they decide is in the modules they name.
+//! A provider being served: what each call of the protocol comes to.
 
 mod apply;
+mod calls;
 mod data;
 
 use std::path::Path;
@@ -8,7 +9,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::{Context as _, Result};
 use tokio::sync::watch;
-use tonic::{Request, Response, Status};
 
 use crate::act::Resource;
 use crate::diagnostic::{error, error_at, failed};
@@ -16,7 +16,6 @@ use crate::faults::Faults;
 use crate::fill::conformed;
 use crate::path::walk;
 use crate::plan::Planner;
-use crate::protocol::provider_server::Provider as Calls;
 use crate::protocol::{self as wire, Diagnostic, DynamicValue};
 use crate::rules::{Rules, TypeRules};
 use crate::schema::{Provider, Schema};
@@ -39,11 +38,10 @@ struct Served {
     stop: watch::Sender<u64>,
 }
 
-type Answer<T> = Result<Response<T>, Status>;
-
 impl Server {
     /// Serves a provider on what is kept in a folder.
-    pub fn new(provider: Provider, rules: Rules, state: &Path) -> Result<Self> {
+    pub fn new(mut provider: Provider, rules: Rules, state: &Path) -> Result<Self> {
+        provider.complete(&rules)?;
         Ok(Self(Arc::new(Served {
             provider,
             rules,
@@ -153,141 +151,6 @@ impl Served {
             }
         };
         Ok(Value::Map(found))
-    }
-}
-
-#[tonic::async_trait]
-impl Calls for Server {
-    async fn get_provider_schema(
-        &self,
-        _: Request<wire::get_provider_schema::Request>,
-    ) -> Answer<wire::get_provider_schema::Response> {
-        let provider = &self.0.provider;
-        let all = |schemas: &std::collections::BTreeMap<String, Schema>| {
-            schemas.iter().map(|(name, schema)| (name.clone(), schema.wire())).collect()
-        };
-        Ok(Response::new(wire::get_provider_schema::Response {
-            provider: Some(provider.config.wire()),
-            resource_schemas: all(&provider.resources),
-            data_source_schemas: all(&provider.data_sources),
-            diagnostics: Vec::new(),
-            server_capabilities: Some(wire::ServerCapabilities {
-                plan_destroy: false,
-                get_provider_schema_optional: true,
-            }),
-        }))
-    }
-
-    async fn validate_provider_config(
-        &self,
-        request: Request<wire::validate_provider_config::Request>,
-    ) -> Answer<wire::validate_provider_config::Response> {
-        let config = received(request.get_ref().config.as_ref());
-        let check = |config: Map| validate(&self.0.provider.config.object, &TypeRules::default(), &config);
-        let diagnostics = config.map_or_else(|error| vec![failed("Invalid provider configuration", &error)], check);
-        Ok(Response::new(wire::validate_provider_config::Response { diagnostics }))
-    }
-
-    async fn validate_resource_config(
-        &self,
-        request: Request<wire::validate_resource_config::Request>,
-    ) -> Answer<wire::validate_resource_config::Response> {
-        let request = request.get_ref();
-        let write_only = request.client_capabilities.as_ref().is_some_and(|can| can.write_only_attributes_allowed);
-        let problems = self.0.validate_resource(&request.type_name, request.config.as_ref(), write_only);
-        let diagnostics = problems.unwrap_or_else(|error| vec![failed("Invalid configuration", &error)]);
-        Ok(Response::new(wire::validate_resource_config::Response { diagnostics }))
-    }
-
-    async fn validate_data_resource_config(
-        &self,
-        request: Request<wire::validate_data_resource_config::Request>,
-    ) -> Answer<wire::validate_data_resource_config::Response> {
-        let request = request.get_ref();
-        let problems = self.0.validate_data(&request.type_name, request.config.as_ref());
-        let diagnostics = problems.unwrap_or_else(|error| vec![failed("Invalid configuration", &error)]);
-        Ok(Response::new(wire::validate_data_resource_config::Response { diagnostics }))
-    }
-
-    async fn upgrade_resource_state(
-        &self,
-        request: Request<wire::upgrade_resource_state::Request>,
-    ) -> Answer<wire::upgrade_resource_state::Response> {
-        let request = request.into_inner();
-        let (state, diagnostics) = answer(
-            "The stored state cannot be read",
-            self.0.upgrade(&request.type_name, &request.raw_state.unwrap_or_default().json),
-        );
-        Ok(Response::new(wire::upgrade_resource_state::Response { upgraded_state: state, diagnostics }))
-    }
-
-    async fn configure_provider(
-        &self,
-        request: Request<wire::configure_provider::Request>,
-    ) -> Answer<wire::configure_provider::Response> {
-        let mut diagnostics = Vec::new();
-        match received(request.get_ref().config.as_ref()) {
-            Ok(config) => *self.0.settings.write().unwrap_or_else(PoisonError::into_inner) = config,
-            Err(error) => diagnostics.push(failed("Invalid provider configuration", &error)),
-        }
-        Ok(Response::new(wire::configure_provider::Response { diagnostics }))
-    }
-
-    async fn read_resource(
-        &self,
-        request: Request<wire::read_resource::Request>,
-    ) -> Answer<wire::read_resource::Response> {
-        let request = request.get_ref();
-        let read = self.0.read(&request.type_name, request.current_state.as_ref()).await;
-        let (new_state, diagnostics) = answer(&format!("{} cannot be read", request.type_name), read);
-        Ok(Response::new(wire::read_resource::Response { new_state, diagnostics }))
-    }
-
-    async fn plan_resource_change(
-        &self,
-        request: Request<wire::plan_resource_change::Request>,
-    ) -> Answer<wire::plan_resource_change::Response> {
-        let request = request.get_ref();
-        let planned = self.0.plan(request).unwrap_or_else(|error| wire::plan_resource_change::Response {
-            planned_state: request.prior_state.clone(),
-            diagnostics: vec![failed(&format!("{} cannot be planned", request.type_name), &error)],
-            ..Default::default()
-        });
-        Ok(Response::new(planned))
-    }
-
-    async fn apply_resource_change(
-        &self,
-        request: Request<wire::apply_resource_change::Request>,
-    ) -> Answer<wire::apply_resource_change::Response> {
-        Ok(Response::new(self.0.apply(request.get_ref()).await))
-    }
-
-    async fn import_resource_state(
-        &self,
-        request: Request<wire::import_resource_state::Request>,
-    ) -> Answer<wire::import_resource_state::Response> {
-        let request = request.into_inner();
-        let (state, diagnostics) =
-            answer("Cannot import non-existent remote object", self.0.import(&request.type_name, &request.id).await);
-        let imported = wire::import_resource_state::ImportedResource { type_name: request.type_name, state };
-        let imported_resources = if diagnostics.is_empty() { vec![imported] } else { Vec::new() };
-        Ok(Response::new(wire::import_resource_state::Response { imported_resources, diagnostics }))
-    }
-
-    async fn read_data_source(
-        &self,
-        request: Request<wire::read_data_source::Request>,
-    ) -> Answer<wire::read_data_source::Response> {
-        let request = request.get_ref();
-        let read = self.0.read_data(&request.type_name, request.config.as_ref());
-        let (state, diagnostics) = answer(&format!("{} cannot be read", request.type_name), read);
-        Ok(Response::new(wire::read_data_source::Response { state, diagnostics }))
-    }
-
-    async fn stop_provider(&self, _: Request<wire::stop_provider::Request>) -> Answer<wire::stop_provider::Response> {
-        self.0.stop.send_modify(|requests| *requests += 1);
-        Ok(Response::new(wire::stop_provider::Response::default()))
     }
 }
 

@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
 use super::{Field, Items, Kind, Nesting, Object, Provider, Schema, Type};
+use crate::rules::Rules;
 
 #[derive(Deserialize)]
 pub struct Dump {
@@ -74,6 +75,21 @@ impl DumpedProvider {
             resources: all(self.resource_schemas)?,
             data_sources: all(self.data_source_schemas)?,
         })
+    }
+}
+
+impl Provider {
+    /// Adds the attributes that only the rules know. What a dump has stays.
+    pub fn complete(&mut self, rules: &Rules) -> Result<()> {
+        for (name, schema) in &mut self.resources {
+            let known = rules.of(name).attributes.into_iter();
+            let more = known.map(|(field, json)| Ok((field, serde_json::from_value(json)?))).collect::<Result<_>>();
+            let more = attributes(more.with_context(|| format!("the rules' attributes of {name}"))?)?;
+            for (field, attribute) in more {
+                schema.object.fields.entry(field).or_insert(attribute);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -5,5 +5,12 @@
 #[path = "../../../tests/common/tofu.rs"]
 mod tofu;
 
+mod all;
+mod data;
+mod drift;
+mod faults;
 mod life;
+mod secrets;
+mod started;
 mod world;
+mod wrong;

@@ -94,6 +94,11 @@ impl World {
         stack
     }
 
+    /// A stack that was there before.
+    pub fn at(&self, folder: TempDir) -> Stack<'_> {
+        Stack { world: self, folder }
+    }
+
     /// Ends it. All that it has said.
     pub fn end(&mut self) -> String {
         self.process.kill().ok();
@@ -135,6 +140,11 @@ impl Stack<'_> {
         });
         let required = format!("terraform {{\n  required_providers {{\n{}  }}\n}}\n", required.concat());
         std::fs::write(self.path().join("main.tf"), required + text).unwrap();
+    }
+
+    /// Its folder, for another stand-in.
+    pub fn keep(self) -> TempDir {
+        self.folder
     }
 
     /// Its folder.

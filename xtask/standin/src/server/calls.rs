@@ -1,0 +1,151 @@
+//! The protocol's calls, each taken apart and put together.
+
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
+
+use anyhow::Result;
+use tonic::{Request, Response, Status};
+
+use super::{Server, answer, received};
+use crate::diagnostic::failed;
+use crate::protocol::provider_server::Provider as Calls;
+use crate::protocol::{
+    ServerCapabilities, apply_resource_change, configure_provider, get_provider_schema, import_resource_state,
+    plan_resource_change, read_data_source, read_resource, stop_provider, upgrade_resource_state,
+    validate_data_resource_config, validate_provider_config, validate_resource_config,
+};
+use crate::rules::TypeRules;
+use crate::schema::Schema;
+use crate::validate::validate;
+use crate::value::Map;
+
+type Answer<T> = Result<Response<T>, Status>;
+
+#[tonic::async_trait]
+impl Calls for Server {
+    async fn get_provider_schema(
+        &self,
+        _: Request<get_provider_schema::Request>,
+    ) -> Answer<get_provider_schema::Response> {
+        let provider = &self.0.provider;
+        let all = |schemas: &BTreeMap<String, Schema>| {
+            schemas.iter().map(|(name, schema)| (name.clone(), schema.wire())).collect()
+        };
+        Ok(Response::new(get_provider_schema::Response {
+            provider: Some(provider.config.wire()),
+            resource_schemas: all(&provider.resources),
+            data_source_schemas: all(&provider.data_sources),
+            diagnostics: Vec::new(),
+            server_capabilities: Some(ServerCapabilities { plan_destroy: false, get_provider_schema_optional: true }),
+        }))
+    }
+
+    async fn validate_provider_config(
+        &self,
+        request: Request<validate_provider_config::Request>,
+    ) -> Answer<validate_provider_config::Response> {
+        let config = received(request.get_ref().config.as_ref());
+        let check = |config: Map| validate(&self.0.provider.config.object, &TypeRules::default(), &config);
+        let diagnostics = config.map_or_else(|error| vec![failed("Invalid provider configuration", &error)], check);
+        Ok(Response::new(validate_provider_config::Response { diagnostics }))
+    }
+
+    async fn validate_resource_config(
+        &self,
+        request: Request<validate_resource_config::Request>,
+    ) -> Answer<validate_resource_config::Response> {
+        let request = request.get_ref();
+        let write_only = request.client_capabilities.as_ref().is_some_and(|can| can.write_only_attributes_allowed);
+        let problems = self.0.validate_resource(&request.type_name, request.config.as_ref(), write_only);
+        let diagnostics = problems.unwrap_or_else(|error| vec![failed("Invalid configuration", &error)]);
+        Ok(Response::new(validate_resource_config::Response { diagnostics }))
+    }
+
+    async fn validate_data_resource_config(
+        &self,
+        request: Request<validate_data_resource_config::Request>,
+    ) -> Answer<validate_data_resource_config::Response> {
+        let request = request.get_ref();
+        let problems = self.0.validate_data(&request.type_name, request.config.as_ref());
+        let diagnostics = problems.unwrap_or_else(|error| vec![failed("Invalid configuration", &error)]);
+        Ok(Response::new(validate_data_resource_config::Response { diagnostics }))
+    }
+
+    async fn upgrade_resource_state(
+        &self,
+        request: Request<upgrade_resource_state::Request>,
+    ) -> Answer<upgrade_resource_state::Response> {
+        let request = request.into_inner();
+        let (state, diagnostics) = answer(
+            "The stored state cannot be read",
+            self.0.upgrade(&request.type_name, &request.raw_state.unwrap_or_default().json),
+        );
+        Ok(Response::new(upgrade_resource_state::Response { upgraded_state: state, diagnostics }))
+    }
+
+    async fn configure_provider(
+        &self,
+        request: Request<configure_provider::Request>,
+    ) -> Answer<configure_provider::Response> {
+        let mut diagnostics = Vec::new();
+        match received(request.get_ref().config.as_ref()) {
+            Ok(config) => *self.0.settings.write().unwrap_or_else(PoisonError::into_inner) = config,
+            Err(error) => diagnostics.push(failed("Invalid provider configuration", &error)),
+        }
+        Ok(Response::new(configure_provider::Response { diagnostics }))
+    }
+
+    async fn read_resource(&self, request: Request<read_resource::Request>) -> Answer<read_resource::Response> {
+        let request = request.get_ref();
+        let read = self.0.read(&request.type_name, request.current_state.as_ref()).await;
+        let (new_state, diagnostics) = answer(&format!("{} cannot be read", request.type_name), read);
+        Ok(Response::new(read_resource::Response { new_state, diagnostics }))
+    }
+
+    async fn plan_resource_change(
+        &self,
+        request: Request<plan_resource_change::Request>,
+    ) -> Answer<plan_resource_change::Response> {
+        let request = request.get_ref();
+        let planned = self.0.plan(request).unwrap_or_else(|error| plan_resource_change::Response {
+            planned_state: request.prior_state.clone(),
+            diagnostics: vec![failed(&format!("{} cannot be planned", request.type_name), &error)],
+            ..Default::default()
+        });
+        Ok(Response::new(planned))
+    }
+
+    async fn apply_resource_change(
+        &self,
+        request: Request<apply_resource_change::Request>,
+    ) -> Answer<apply_resource_change::Response> {
+        Ok(Response::new(self.0.apply(request.get_ref()).await))
+    }
+
+    async fn import_resource_state(
+        &self,
+        request: Request<import_resource_state::Request>,
+    ) -> Answer<import_resource_state::Response> {
+        let request = request.into_inner();
+        let (state, diagnostics) =
+            answer("Cannot import non-existent remote object", self.0.import(&request.type_name, &request.id).await);
+        let imported = import_resource_state::ImportedResource { type_name: request.type_name, state };
+        let imported_resources = if diagnostics.is_empty() { vec![imported] } else { Vec::new() };
+        Ok(Response::new(import_resource_state::Response { imported_resources, diagnostics }))
+    }
+
+    async fn read_data_source(
+        &self,
+        request: Request<read_data_source::Request>,
+    ) -> Answer<read_data_source::Response> {
+        let request = request.get_ref();
+        let read = self.0.read_data(&request.type_name, request.config.as_ref());
+        let (state, diagnostics) = answer(&format!("{} cannot be read", request.type_name), read);
+        Ok(Response::new(read_data_source::Response { state, diagnostics }))
+    }
+
+    async fn stop_provider(&self, _: Request<stop_provider::Request>) -> Answer<stop_provider::Response> {
+        self.0.stop.send_modify(|requests| *requests += 1);
+        Ok(Response::new(stop_provider::Response::default()))
+    }
+}

@@ -1,0 +1,54 @@
+//! Data sources.
+
+use super::world::World;
+
+#[test]
+fn they_answer_of_what_exists_and_else_as_it_would_look() {
+    let world = World::new();
+    let made = world.stack(
+        r#"
+resource "scaleway_container_namespace" "a" {
+  name = "a"
+  tags = ["mine"]
+}
+
+resource "scaleway_container_namespace" "b" {
+  name = "b"
+}
+"#,
+    );
+    made.apply();
+    let there = made.values("scaleway_container_namespace.a");
+    let asked = r#"
+data "scaleway_container_namespace" "by_name" {
+  name = "a"
+}
+
+data "scaleway_container_namespace" "by_id" {
+  namespace_id = "ID"
+}
+
+data "scaleway_container_namespace" "elsewhere" {
+  name = "not-here"
+}
+
+data "aws_caller_identity" "me" {}
+
+data "scaleway_registry_image_tag" "app" {
+  image_id = "11111111-1111-4111-8111-111111111111"
+  name     = "latest"
+}
+"#;
+    let stack = world.stack(&asked.replace("ID", there["id"].as_str().unwrap()));
+    assert_eq!(stack.apply().code, 0);
+    for name in ["by_name", "by_id"] {
+        let found = stack.values(&format!("data.scaleway_container_namespace.{name}"));
+        assert_eq!((&found["id"], &found["tags"]), (&there["id"], &there["tags"]), "{found}");
+    }
+    let elsewhere = stack.values("data.scaleway_container_namespace.elsewhere");
+    assert!(elsewhere["id"].as_str().unwrap().starts_with("fr-par/"), "{elsewhere}");
+    assert_eq!(stack.values("data.aws_caller_identity.me")["account_id"], "123456789012");
+    let digest = stack.values("data.scaleway_registry_image_tag.app")["digest"].as_str().unwrap().to_owned();
+    assert!(digest.starts_with("sha256:") && digest.len() == 71, "{digest}");
+    assert_eq!(stack.changes(), [], "the same question, the same answer");
+}
