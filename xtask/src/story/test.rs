@@ -37,6 +37,8 @@ pub enum Suite {
     Service,
     /// The toolkit's modules and its built binary
     Toolkit,
+    /// The stand-in provider, with a real OpenTofu
+    StandIn,
     /// The service's image, with a real engine and real registries
     Image,
     /// A fresh clone from the first deploy to the rollback, with real processes and load
@@ -147,6 +149,9 @@ async fn run(config: &Config, suite: Suite, report: &Report) -> Result<Count> {
         }
         Suite::Toolkit => {
             counted(&cargo().args(["test", "--package", "xtask", "--quiet", "--", "--show-output"]), report).await
+        }
+        Suite::StandIn => {
+            counted(&cargo().args(["test", "--package", "standin", "--quiet", "--", "--show-output"]), report).await
         }
         Suite::Image => {
             let database = Throwaway::start(Choice::Auto).await.context("start a PostgreSQL for the tests")?;

@@ -159,7 +159,7 @@ impl Struck {
             Fault::RateLimit => {
                 self.fail = fail(&format!("{name}: too many requests"), "429 Too Many Requests: try again later");
             }
-            Fault::Slow(seconds) => self.wait = Duration::try_from_secs_f64(*seconds).unwrap_or(Duration::MAX),
+            Fault::Slow(seconds) => self.wait = Duration::try_from_secs_f64(*seconds).unwrap_or_default(),
             Fault::ErrorStatus(message) => {
                 self.set.insert("status".to_owned(), "error".into());
                 self.set.insert("error_message".to_owned(), message.as_str().into());

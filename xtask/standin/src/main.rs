@@ -1,6 +1,8 @@
 //! A provider for OpenTofu whose cloud is this machine: it has the schema of a real one, from a dump, and keeps what it is told
 //! to make in a folder.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
 mod act;
 mod diagnostic;
 mod faults;

@@ -82,9 +82,10 @@ impl Template<'_> {
     }
 
     fn named(&self, name: &str) -> Value {
-        match self.fields.get(name) {
-            Some(value) => value.clone(),
-            None => self.settings.get(name).cloned().unwrap_or(Value::Unknown),
+        match (self.fields.get(name), self.settings.get(name)) {
+            (None | Some(Value::Null), Some(set)) => set.clone(),
+            (Some(value), _) => value.clone(),
+            (None, None) => Value::Unknown,
         }
     }
 }
@@ -164,5 +165,61 @@ impl Random {
                 format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[12..15], &hex[15..18], &hex[18..])
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn render(template: &serde_json::Value, seed: Option<&str>) -> Value {
+        let fields: Map = [
+            ("name".to_owned(), "app".into()),
+            ("id".to_owned(), "fr-par/1".into()),
+            ("tags".to_owned(), Value::List(vec!["a".into(), "b".into()])),
+            ("later".to_owned(), Value::Unknown),
+            ("unset".to_owned(), Value::Null),
+        ]
+        .into();
+        let settings: Map = [("region".to_owned(), "fr-par".into()), ("unset".to_owned(), "set".into())].into();
+        Template { fields: &fields, settings: &settings, seed }.render(template)
+    }
+
+    #[test]
+    fn fields_and_settings_are_put_in() {
+        assert_eq!(render(&json!("rg.{region}/{name}/{id|last}"), None), "rg.fr-par/app/1".into());
+        assert_eq!(render(&json!("{tags}"), None), Value::List(vec!["a".into(), "b".into()]));
+        assert_eq!(render(&json!("{unset}"), None), "set".into());
+        assert_eq!(render(&json!({ "n": 1, "of": ["{name}"] }), None), json!({ "n": 1, "of": ["app"] }).into());
+        assert_eq!(render(&json!("x{later}"), Some("s")), Value::Unknown);
+        assert_eq!(render(&json!("{nothing}"), Some("s")), Value::Unknown);
+        assert_eq!(
+            names(&json!(["{name}-{uuid}", { "each": ["tags"], "of": "{each}{id|last}" }])),
+            ["id", "name", "tags"].map(String::from).into()
+        );
+    }
+
+    #[test]
+    fn random_parts_are_of_their_seed_and_unknown_without_one() {
+        let template = json!("{hex8}-{hex8}.{letters4}{digits300}");
+        let Value::String(text) = render(&template, Some("a")) else { panic!() };
+        assert_eq!(render(&template, Some("a")), text.as_str().into());
+        assert_ne!(render(&template, Some("b")), text.as_str().into());
+        assert_ne!(text[..8], text[9..17], "each part is its own");
+        assert_eq!(text.len(), 8 + 1 + 8 + 1 + 4 + 300);
+        assert_eq!(render(&template, None), Value::Unknown);
+        assert_eq!(render(&json!({ "a": "{uuid}", "b": 1 }), None).map().unwrap()["b"], Value::Number(1.into()));
+    }
+
+    #[test]
+    fn each_of_some_texts_gives_one() {
+        let template = json!({ "each": ["name", "tags"], "of": { "is": "{each}", "key": "{hex4}" } });
+        let Value::List(items) = render(&template, Some("s")) else { panic!() };
+        let is: Vec<_> = items.iter().map(|item| item.map().unwrap()["is"].text().unwrap()).collect();
+        assert_eq!(is, ["a", "app", "b"]);
+        assert_ne!(items[0].map().unwrap()["key"], items[1].map().unwrap()["key"]);
+        assert_eq!(render(&json!({ "each": ["later"], "of": "{each}" }), Some("s")), Value::Unknown);
     }
 }

@@ -179,3 +179,36 @@ impl From<&str> for Value {
         Self::String(text.to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_comes_back_as_it_was() {
+        let json =
+            r#"{"a":[null,true,-7,18446744073709551615,0.1,"ä\u0000"],"b":{},"c":123456789012345678901234567890}"#;
+        let mut value = Value::from(serde_json::from_str::<serde_json::Value>(json).unwrap());
+        assert_eq!(Value::received(Some(&value.stated())).unwrap(), value);
+        let Value::Map(map) = &mut value else { unreachable!() };
+        assert!(!Value::Map(map.clone()).has_unknown());
+        // Sent as a text, of which OpenTofu reads the number.
+        map.insert("c".to_owned(), "123456789012345678901234567890".into());
+        map.insert("d".to_owned(), Value::List(vec![Value::Unknown]));
+        assert!(value.has_unknown());
+        let again = Value::received(Some(&value.planned())).unwrap();
+        assert_eq!(again.map().unwrap()["d"], Value::List(vec![Value::Unknown]));
+        assert_eq!(again.map().unwrap()["c"], value.map().unwrap()["c"]);
+    }
+
+    #[test]
+    fn whatever_extends_msgpack_is_unknown_and_bytes_are_refused() {
+        let value =
+            |msgpack: &[u8]| Value::received(Some(&DynamicValue { msgpack: msgpack.to_vec(), json: Vec::new() }));
+        assert_eq!(value(&[0xd4, 0, 0]).unwrap(), Value::Unknown);
+        assert_eq!(value(&[0xc7, 2, 12, 0x81, 1]).unwrap(), Value::Unknown);
+        assert!(value(&[0xc4, 1, 0]).is_err());
+        assert!(value(&[0x92, 1]).is_err(), "half a list");
+        assert_eq!(Value::received(None).unwrap(), Value::Null);
+    }
+}

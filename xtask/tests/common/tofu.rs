@@ -18,8 +18,8 @@ pub fn program() -> Result<PathBuf, String> {
     let program = cache.join("tofu");
     fs_err::create_dir_all(&cache).map_err(|error| error.to_string())?;
     // Tests run side by side, and one of them builds.
-    let lock = std::fs::File::create(cache.join("lock")).map_err(|error| error.to_string())?;
-    lock.lock().map_err(|error| error.to_string())?;
+    let lock = fs_err::File::create(cache.join("lock")).map_err(|error| error.to_string())?;
+    lock.file().lock().map_err(|error| error.to_string())?;
     if !program.exists() {
         build(&cache, &program)?;
     }

@@ -11,81 +11,84 @@ use crate::protocol::{Diagnostic, DynamicValue};
 use crate::store::key;
 use crate::value::{Map, Value};
 
-/// A call that did not do all that it was to do, and what there is now.
-struct Halted {
+/// What a call has come to.
+struct Done {
+    /// What there is now.
     state: Option<DynamicValue>,
-    why: Diagnostic,
+    /// Why it is not what it should be.
+    problem: Option<Diagnostic>,
 }
 
 impl Served {
     /// Does what a plan says.
     pub(super) async fn apply(&self, request: &Request) -> Response {
-        let done = self.done(request).await.unwrap_or_else(|error| {
-            let why = failed(&format!("{} cannot be applied", request.type_name), &error);
-            Err(Halted { state: request.prior_state.clone(), why })
-        });
-        let legacy_type_system = legacy(&self.rules.of(&request.type_name));
-        match done {
-            Ok(state) => Response { new_state: Some(state), diagnostics: Vec::new(), legacy_type_system },
-            Err(Halted { state, why }) => Response { new_state: state, diagnostics: vec![why], legacy_type_system },
+        let unchanged = |problem| Done { state: request.prior_state.clone(), problem: Some(problem) };
+        let done = self.done(request).await;
+        let done =
+            done.unwrap_or_else(|error| unchanged(failed(&format!("{} cannot be applied", request.type_name), &error)));
+        Response {
+            new_state: done.state,
+            diagnostics: Vec::from_iter(done.problem),
+            legacy_type_system: legacy(&self.rules.of(&request.type_name)),
         }
     }
 
-    async fn done(&self, request: &Request) -> Result<Result<DynamicValue, Halted>> {
+    async fn done(&self, request: &Request) -> Result<Done> {
         let name = &request.type_name;
-        let (schema, rules, settings) = self.resource(name)?;
-        let resource = Resource { store: &self.store, name, object: &schema.object };
-        let act = rules.act.unwrap_or_default();
         let prior = Value::received(request.prior_state.as_ref())?;
         let planned = Value::received(request.planned_state.as_ref())?;
-        let (during, named) = match (&prior, &planned) {
-            (Value::Map(prior), Value::Map(_)) => (Operation::Update, prior.clone()),
-            (Value::Map(prior), _) => (Operation::Delete, prior.clone()),
-            (_, planned) => (Operation::Create, planned.map().cloned().unwrap_or_default()),
+        let during = match (&prior, &planned) {
+            (_, Value::Null) => Operation::Delete,
+            (Value::Null, _) => Operation::Create,
+            _ => Operation::Update,
         };
-        let halt = |failure: Failure, state: Option<DynamicValue>| {
-            Ok(Err(Halted { state, why: error(&failure.summary, failure.detail) }))
-        };
-        let struck = self.faults.strike(name, during, &named)?;
+        let there = if during == Operation::Create { &planned } else { &prior };
+        let struck = self.faults.strike(name, during, there.map().unwrap_or(&Map::new()))?;
         if struck.die {
             die();
         }
-        if !self.waited(&struck).await {
-            let summary = format!("{name}: stopped");
-            let detail = "OpenTofu was asked to stop, and the provider gave up before anything was done".to_owned();
-            return halt(Failure { summary, detail }, request.prior_state.clone());
+        let stopped = !self.waited(&struck).await;
+        let halted = stopped.then(|| Failure {
+            summary: format!("{name}: stopped"),
+            detail: "OpenTofu was asked to stop, and the provider gave up before anything was done".to_owned(),
+        });
+        if let Some(failure) = halted.or(struck.fail) {
+            return Ok(Done { state: request.prior_state.clone(), problem: Some(said(failure)) });
         }
-        if let Some(failure) = struck.fail {
-            return halt(failure, request.prior_state.clone());
-        }
-        let state = match (during, planned) {
-            (Operation::Delete, _) => {
-                act.delete(resource, &named).await?;
-                Value::Null
-            }
-            (_, planned) => {
-                let planned = planned.map().cloned().unwrap_or_default();
-                let mut values = fill(name, &schema.object, &rules, &settings, planned, &fresh()?);
-                values.extend(struck.set.into_iter().filter(|(name, _)| schema.object.fields.contains_key(name)));
-                let values = if during == Operation::Create {
-                    act.create(resource, values).await?
-                } else {
-                    act.update(resource, values).await?
-                };
-                if !struck.drift.is_empty() {
-                    let drifted: Map = values.clone().into_iter().chain(struck.drift).collect();
-                    self.store.replace(name, &key(&schema.object, &values), &drifted)?;
-                }
-                Value::Map(values)
-            }
+        let state = match (planned, prior) {
+            (Value::Map(planned), _) => Value::Map(self.made(name, during, planned, struck.set, struck.drift).await?),
+            (_, Value::Map(prior)) => self.ended(name, &prior).await?,
+            _ => Value::Null,
         };
         if struck.die_after {
             die();
         }
-        match struck.fail_after {
-            Some(failure) => halt(failure, Some(state.stated())),
-            None => Ok(Ok(state.stated())),
+        Ok(Done { state: Some(state.stated()), problem: struck.fail_after.map(said) })
+    }
+
+    /// Makes or changes a resource, with some values as they should not be, and others so behind its back.
+    async fn made(&self, name: &str, during: Operation, planned: Map, set: Map, drift: Map) -> Result<Map> {
+        let (schema, rules, settings) = self.resource(name)?;
+        let resource = Resource { store: &self.store, name, object: &schema.object };
+        let mut values = fill(name, &schema.object, &rules, &settings, planned, &fresh()?);
+        values.extend(set.into_iter().filter(|(field, _)| schema.object.fields.contains_key(field)));
+        let act = rules.act.unwrap_or_default();
+        let values = match during {
+            Operation::Create => act.create(resource, values).await?,
+            _ => act.update(resource, values).await?,
+        };
+        if !drift.is_empty() {
+            let drifted: Map = values.clone().into_iter().chain(drift).collect();
+            self.store.replace(name, &key(&schema.object, &values), &drifted)?;
         }
+        Ok(values)
+    }
+
+    async fn ended(&self, name: &str, prior: &Map) -> Result<Value> {
+        let (schema, rules, _) = self.resource(name)?;
+        let resource = Resource { store: &self.store, name, object: &schema.object };
+        rules.act.unwrap_or_default().delete(resource, prior).await?;
+        Ok(Value::Null)
     }
 
     /// Takes its time. Whether nobody asked to stop meanwhile.
@@ -96,6 +99,10 @@ impl Served {
             _ = stop.changed() => false,
         }
     }
+}
+
+fn said(failure: Failure) -> Diagnostic {
+    error(&failure.summary, failure.detail)
 }
 
 /// Ends the process as a crash would.

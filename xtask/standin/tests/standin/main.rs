@@ -10,6 +10,7 @@ mod data;
 mod drift;
 mod faults;
 mod life;
+mod plan;
 mod secrets;
 mod started;
 mod world;

@@ -29,9 +29,10 @@ pub struct Ran {
 }
 
 impl World {
-    /// With all providers, and nothing that exists.
-    pub fn new() -> Self {
-        Self::on(tempfile::tempdir().unwrap())
+    /// With all providers, and nothing that exists. `None`, which is said, where this machine has no OpenTofu.
+    pub fn new() -> Option<Self> {
+        can()?;
+        Some(Self::on(tempfile::tempdir().unwrap()))
     }
 
     /// Another process on what the one before has left.
@@ -54,7 +55,7 @@ impl World {
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
         let mut addresses = String::new();
         stdout.read_line(&mut addresses).unwrap();
-        std::fs::write(
+        fs_err::write(
             folder.path().join("tofurc"),
             "provider_installation {\n  direct {\n    exclude = [\"*/*\"]\n  }\n}\n",
         )
@@ -64,14 +65,14 @@ impl World {
 
     /// What it keeps of a type: file and content.
     pub fn kept(&self, name: &str) -> Vec<(PathBuf, Value)> {
-        let Ok(entries) = std::fs::read_dir(self.state().join(name)) else { return Vec::new() };
+        let Ok(entries) = fs_err::read_dir(self.state().join(name)) else { return Vec::new() };
         let files = entries.map(|entry| entry.unwrap().path());
-        files.map(|file| (file.clone(), serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap())).collect()
+        files.map(|file| (file.clone(), serde_json::from_slice(&fs_err::read(&file).unwrap()).unwrap())).collect()
     }
 
     /// Asks for things to go wrong.
     pub fn faults(&self, entries: &Value) {
-        std::fs::write(self.state().join("faults.json"), entries.to_string()).unwrap();
+        fs_err::write(self.state().join("faults.json"), entries.to_string()).unwrap();
     }
 
     /// The folder of what exists.
@@ -139,7 +140,7 @@ impl Stack<'_> {
             format!("    {name} = {{ source = \"{source}\" }}\n")
         });
         let required = format!("terraform {{\n  required_providers {{\n{}  }}\n}}\n", required.concat());
-        std::fs::write(self.path().join("main.tf"), required + text).unwrap();
+        fs_err::write(self.path().join("main.tf"), required + text).unwrap();
     }
 
     /// Its folder, for another stand-in.
@@ -221,6 +222,12 @@ impl Ran {
         let words = self.said.split_whitespace().filter(|word| !["│", "╷", "╵"].contains(word));
         words.collect::<Vec<_>>().join(" ")
     }
+}
+
+/// Whether this machine has OpenTofu; says that the test is skipped if not.
+pub fn can() -> Option<()> {
+    let skip = |why| println!("SKIPPED {}: {why}", std::thread::current().name().unwrap_or_default());
+    tofu::program().map_err(skip).ok().map(drop)
 }
 
 /// OpenTofu in a folder, with nothing of the environment but what finds programs.

@@ -1,0 +1,129 @@
+//! What a plan knows, and what it does not.
+
+use serde_json::json;
+
+use super::world::{Stack, World};
+
+/// Each field of a resource that a plan changes, and whether what it becomes is known.
+fn changed(stack: &Stack<'_>, address: &str) -> Vec<(String, bool)> {
+    let plan = stack.plan();
+    let all = plan["resource_changes"].as_array().unwrap();
+    let change = &all.iter().find(|it| it["address"] == address).unwrap()["change"];
+    let (before, after) = (change["before"].as_object().unwrap(), change["after"].as_object().unwrap());
+    let unknown = change["after_unknown"].as_object().unwrap();
+    let names =
+        before.keys().filter(|name| unknown.get(*name) == Some(&json!(true)) || after.get(*name) != before.get(*name));
+    names.map(|name| (name.clone(), unknown.get(name) != Some(&json!(true)))).collect()
+}
+
+fn known(name: &str) -> (String, bool) {
+    (name.to_owned(), true)
+}
+
+fn unknown(name: &str) -> (String, bool) {
+    (name.to_owned(), false)
+}
+
+#[test]
+fn an_update_leaves_known_what_does_not_follow_from_it() {
+    let Some(world) = World::new() else { return };
+    let text = r#"
+resource "scaleway_container" "app" {
+  name         = "app"
+  namespace_id = "fr-par/11111111-1111-4111-8111-111111111111"
+  image        = "app:1"
+  privacy      = "private"
+  port         = 9000
+}
+
+resource "scaleway_secret" "s" {
+  name = "s"
+  tags = ["a"]
+}
+
+resource "aws_sqs_queue" "q" {
+  name = "q"
+  tags = { a = "1" }
+}
+"#;
+    let stack = world.stack(text);
+    assert_eq!(stack.apply().code, 0);
+    let edited = |from: &str, to: &str| stack.write(&text.replace(from, to));
+
+    edited("app:1", "app:2");
+    assert_eq!(changed(&stack, "scaleway_container.app"), [known("image"), unknown("registry_image")]);
+    edited("\"private\"", "null");
+    assert_eq!(changed(&stack, "scaleway_container.app"), [known("privacy")], "the default comes back");
+    edited("9000", "null");
+    assert_eq!(changed(&stack, "scaleway_container.app"), [], "what the provider may decide stays");
+    edited("[\"a\"]", "[\"b\"]");
+    assert_eq!(changed(&stack, "scaleway_secret.s"), [known("tags"), unknown("updated_at")]);
+    edited("\"1\"", "\"2\"");
+    assert_eq!(changed(&stack, "aws_sqs_queue.q"), [known("tags"), known("tags_all")]);
+
+    edited("app:1", "app:2");
+    let id = stack.values("scaleway_container.app")["id"].clone();
+    assert_eq!(stack.apply().code, 0);
+    let app = stack.values("scaleway_container.app");
+    assert_eq!((&app["id"], &app["registry_image"]), (&id, &json!("app:2")));
+    assert_eq!(stack.changes(), []);
+}
+
+#[test]
+fn blocks_come_go_and_replace_one_by_one() {
+    let Some(world) = World::new() else { return };
+    let bucket = |rules: &str| format!("resource \"scaleway_object_bucket\" \"b\" {{\n  name = \"b\"\n{rules}}}\n");
+    let rule = |days: u32| {
+        format!("  lifecycle_rule {{\n    enabled = true\n    expiration {{\n      days = {days}\n    }}\n  }}\n")
+    };
+    let stack = world.stack(&bucket(&rule(1)));
+    assert_eq!(stack.apply().code, 0);
+    let id = stack.values("scaleway_object_bucket.b")["lifecycle_rule"][0]["id"].clone();
+    for rules in [rule(1) + &rule(2), rule(3) + &rule(2), rule(3), String::new()] {
+        stack.write(&bucket(&rules));
+        assert_eq!(changed(&stack, "scaleway_object_bucket.b"), [known("lifecycle_rule")]);
+        assert_eq!(stack.apply().code, 0);
+        assert_eq!(stack.changes(), []);
+        let there = &stack.values("scaleway_object_bucket.b")["lifecycle_rule"];
+        assert!(there.as_array().unwrap().first().is_none_or(|first| first["id"] == id), "{there}");
+    }
+
+    let token = |scope: &str| {
+        format!(
+            "resource \"scaleway_cockpit_token\" \"t\" {{\n  name = \"t\"\n  scopes {{\n    {scope} = true\n  }}\n}}\n"
+        )
+    };
+    stack.write(&token("query_logs"));
+    assert_eq!(stack.apply().code, 0);
+    assert_eq!(stack.values("scaleway_cockpit_token.t")["scopes"][0]["write_logs"], true, "a default within a block");
+    stack.write(&token("query_traces"));
+    assert_eq!(stack.changes(), [("scaleway_cockpit_token.t".to_owned(), "delete,create".to_owned())]);
+}
+
+#[test]
+fn a_certificates_records_are_counted_before_it_exists() {
+    let Some(world) = World::new() else { return };
+    let stack = world.stack(
+        r#"
+resource "aws_acm_certificate" "c" {
+  domain_name               = "example.org"
+  subject_alternative_names = ["media.example.org"]
+  validation_method         = "DNS"
+}
+
+resource "aws_route53_record" "check" {
+  for_each = { for option in aws_acm_certificate.c.domain_validation_options : option.domain_name => option }
+  zone_id  = "Z0123456789ABCDEFGHIJ"
+  name     = each.value.resource_record_name
+  type     = each.value.resource_record_type
+  records  = [each.value.resource_record_value]
+  ttl      = 60
+}
+"#,
+    );
+    assert_eq!(stack.changes().len(), 3);
+    assert_eq!(stack.apply().code, 0);
+    assert_eq!(stack.changes(), []);
+    let record = stack.values("aws_route53_record.check[\"media.example.org\"]");
+    assert!(record["name"].as_str().unwrap().ends_with(".media.example.org."), "{record}");
+}
