@@ -26,19 +26,11 @@ impl Planner<'_> {
     /// the provider, as OpenTofu merges them.
     pub fn plan(&self, prior: Option<&Map>, proposed: &Map, config: &Map) -> (Map, Vec<Path>) {
         let mut planned = self.fields(self.object, &Path::default(), prior, proposed, config);
+        self.decide_now(&mut planned, config);
         if let Some(prior) = prior
             && planned != *prior
         {
             self.follow(prior, &mut planned, config);
-        }
-        for name in &self.rules.at_plan {
-            if planned.get(name) == Some(&Value::Unknown)
-                && unset(config, name)
-                && let Some(template) = self.rules.computed.get(name)
-            {
-                let now = Template { fields: &planned, settings: self.settings, seed: None }.render(template);
-                planned.insert(name.clone(), now);
-            }
         }
         let replace = prior.map(|prior| self.replacing(prior, &planned)).unwrap_or_default();
         (planned, replace)
@@ -107,17 +99,35 @@ impl Planner<'_> {
         }
     }
 
+    /// What the provider decides in the plan. One may follow from another.
+    fn decide_now(&self, planned: &mut Map, config: &Map) {
+        loop {
+            let decided =
+                self.rules.at_plan.iter().filter(|name| planned.contains_key(*name) && unset(config, name)).find_map(
+                    |name| {
+                        let template = self.rules.computed.get(name)?;
+                        let value = Template { fields: planned, settings: self.settings, seed: None }.render(template);
+                        // Of what exists, the parts that are not known yet have been decided.
+                        let better = !value.has_unknown() || planned[name] == Value::Unknown;
+                        (better && value != planned[name]).then(|| (name.clone(), value))
+                    },
+                );
+            let Some((name, value)) = decided else { return };
+            planned.insert(name, value);
+        }
+    }
+
     /// What the provider decides anew because something else changes. An id stays what it is.
     fn follow(&self, prior: &Map, planned: &mut Map, config: &Map) {
         loop {
             let changed = |name: &String| planned.get(name) != prior.get(name);
             let follows = self.object.fields.iter().find(|(name, field)| {
-                let volatile = VOLATILE.iter().any(|part| name.contains(part));
+                let free = field.computed && *name != "id" && unset(config, name);
+                let decided = self.rules.default.contains_key(*name) || self.rules.at_plan.contains(*name);
+                let volatile = || VOLATILE.iter().any(|part| name.contains(part));
                 let named =
                     || self.rules.computed.get(*name).is_some_and(|template| names(template).iter().any(changed));
-                let decided =
-                    field.computed && *name != "id" && unset(config, name) && !self.rules.default.contains_key(*name);
-                decided && planned.get(*name) != Some(&Value::Unknown) && (volatile || named())
+                free && !decided && planned.get(*name) != Some(&Value::Unknown) && (volatile() || named())
             });
             let Some((name, _)) = follows else { return };
             planned.insert(name.clone(), Value::Unknown);

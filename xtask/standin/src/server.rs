@@ -4,11 +4,13 @@ mod apply;
 mod calls;
 mod data;
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::{Context as _, Result};
-use tokio::sync::watch;
+use tokio::sync::broadcast;
 
 use crate::act::Resource;
 use crate::diagnostic::{error, error_at, failed};
@@ -32,11 +34,15 @@ struct Served {
     rules: Rules,
     store: Store,
     faults: Faults,
-    /// The provider's settings as the stack that spoke last has them.
-    settings: RwLock<Map>,
-    /// Counts the requests to stop: who works looks at it.
-    stop: watch::Sender<u64>,
+    /// The provider's settings, by whose they are.
+    settings: RwLock<HashMap<Peer, Map>>,
+    /// Who asks to stop: who works looks at it.
+    stop: broadcast::Sender<Peer>,
 }
+
+/// Who speaks. Each `provider` block of each running OpenTofu has a connection of its own, and all may have the same address of
+/// this process: `aws` of two regions, two stacks at once.
+type Peer = Option<SocketAddr>;
 
 impl Server {
     /// Serves a provider on what is kept in a folder.
@@ -48,7 +54,7 @@ impl Server {
             store: Store::open(state)?,
             faults: Faults::in_folder(state),
             settings: RwLock::default(),
-            stop: watch::Sender::new(0),
+            stop: broadcast::Sender::new(64),
         })))
     }
 
@@ -59,23 +65,20 @@ impl Server {
 }
 
 impl Served {
-    /// A type of resource: its fields, its rules, and the settings that it sees.
-    fn resource(&self, name: &str) -> Result<(&Schema, TypeRules, Map)> {
+    /// A type of resource: its fields and its rules.
+    fn resource(&self, name: &str) -> Result<(&Schema, TypeRules)> {
         let schema = self.provider.resources.get(name);
         let schema = schema.with_context(|| format!("{name} is not in the schema of {}", self.provider.source))?;
-        let rules = self.rules.of(name);
-        let settings = self.settings(&rules);
-        Ok((schema, rules, settings))
+        Ok((schema, self.rules.of(name)))
     }
 
     /// What the stack says of the provider, and what the rules say where it says nothing.
-    fn settings(&self, rules: &TypeRules) -> Map {
+    fn settings(&self, peer: Peer, rules: &TypeRules) -> Map {
         let mut settings: Map =
             rules.settings.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
-        let set = self.settings.read().unwrap_or_else(PoisonError::into_inner);
-        settings.extend(
-            set.iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.clone(), value.clone())),
-        );
+        let all = self.settings.read().unwrap_or_else(PoisonError::into_inner);
+        let set = all.get(&peer).into_iter().flatten();
+        settings.extend(set.filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.clone(), value.clone())));
         settings
     }
 
@@ -85,7 +88,7 @@ impl Served {
         config: Option<&DynamicValue>,
         write_only: bool,
     ) -> Result<Vec<Diagnostic>> {
-        let (schema, rules, _) = self.resource(name)?;
+        let (schema, rules) = self.resource(name)?;
         let config = received(config)?;
         let mut problems = validate(&schema.object, &rules, &config);
         // Providers of one kit add an id to every resource, and a stack may not set that one.
@@ -102,8 +105,12 @@ impl Served {
         Ok(problems)
     }
 
-    fn plan(&self, request: &wire::plan_resource_change::Request) -> Result<wire::plan_resource_change::Response> {
-        let (schema, rules, settings) = self.resource(&request.type_name)?;
+    fn plan(
+        &self,
+        peer: Peer,
+        request: &wire::plan_resource_change::Request,
+    ) -> Result<wire::plan_resource_change::Response> {
+        let (schema, rules) = self.resource(&request.type_name)?;
         let Value::Map(proposed) = Value::received(request.proposed_new_state.as_ref())? else {
             // Nothing is planned of what ends.
             return Ok(wire::plan_resource_change::Response {
@@ -112,6 +119,7 @@ impl Served {
             });
         };
         let prior = Value::received(request.prior_state.as_ref())?;
+        let settings = self.settings(peer, &rules);
         let planner = Planner { object: &schema.object, rules: &rules, settings: &settings };
         let (planned, replace) = planner.plan(prior.map(), &proposed, &received(request.config.as_ref())?);
         Ok(wire::plan_resource_change::Response {
@@ -123,7 +131,7 @@ impl Served {
     }
 
     async fn read(&self, name: &str, state: Option<&DynamicValue>) -> Result<Value> {
-        let (schema, rules, _) = self.resource(name)?;
+        let (schema, rules) = self.resource(name)?;
         let state = received(state)?;
         let resource = Resource { store: &self.store, name, object: &schema.object };
         let now = rules.act.unwrap_or_default().read(resource, &key(&schema.object, &state)).await?;
@@ -140,7 +148,7 @@ impl Served {
     }
 
     async fn import(&self, name: &str, id: &str) -> Result<Value> {
-        let (schema, rules, _) = self.resource(name)?;
+        let (schema, rules) = self.resource(name)?;
         let object = &schema.object;
         let found = rules.act.unwrap_or_default().read(Resource { store: &self.store, name, object }, id).await?;
         let found = match found {

@@ -4,6 +4,7 @@
 //! - `{name|last}`: what follows the last `/` of it
 //! - `{uuid}`, `{now}`, and `{hex8}`, `{letters8}`, `{upper8}`, `{digits8}` with any number
 //! - `{"each": ["name", …], "of": …}`: one of `of` for each text in those fields, as `{each}`
+//! - `{"merge": ["name", …]}`: the maps in those fields, the later before the earlier; `block.name` is a field of a block
 
 use std::collections::BTreeSet;
 
@@ -33,6 +34,7 @@ impl Template<'_> {
             serde_json::Value::Array(items) => Value::List(items.iter().map(|item| self.value(item, each)).collect()),
             serde_json::Value::Object(map) => match (map.get("each"), map.get("of")) {
                 (Some(names), Some(of)) => self.each(names, of),
+                _ if map.contains_key("merge") => self.merge(&map["merge"]),
                 _ => Value::Map(map.iter().map(|(name, item)| (name.clone(), self.value(item, each))).collect()),
             },
             plain => plain.clone().into(),
@@ -49,6 +51,26 @@ impl Template<'_> {
             }
         }
         Value::List(texts.iter().map(|text| self.value(of, Some(text))).collect())
+    }
+
+    fn merge(&self, names: &serde_json::Value) -> Value {
+        let mut all = Map::new();
+        for name in names.as_array().into_iter().flatten().filter_map(serde_json::Value::as_str) {
+            match name.split_once('.').map_or_else(|| self.named(name), |(block, name)| self.within(block, name)) {
+                Value::Unknown => return Value::Unknown,
+                Value::Map(map) => all.extend(map),
+                _ => {}
+            }
+        }
+        Value::Map(all)
+    }
+
+    fn within(&self, block: &str, name: &str) -> Value {
+        match self.named(block) {
+            Value::List(items) => items.first().and_then(|item| item.map()?.get(name).cloned()).unwrap_or(Value::Null),
+            // A setting that is not set.
+            _ => Value::Null,
+        }
     }
 
     fn text(&self, text: &str, each: Option<&str>) -> Value {
@@ -106,9 +128,10 @@ pub fn names(template: &serde_json::Value) -> BTreeSet<String> {
         }
         serde_json::Value::Array(items) => items.iter().flat_map(names).collect(),
         serde_json::Value::Object(map) => {
-            let each = map.get("each").and_then(serde_json::Value::as_array).into_iter().flatten();
-            let each = each.filter_map(serde_json::Value::as_str).map(str::to_owned);
-            map.values().flat_map(names).chain(each).collect()
+            let listed = ["each", "merge"].iter().filter_map(|key| map.get(*key)?.as_array()).flatten();
+            let listed =
+                listed.filter_map(serde_json::Value::as_str).filter(|name| !name.contains('.')).map(str::to_owned);
+            map.values().flat_map(names).chain(listed).collect()
         }
         _ => BTreeSet::new(),
     }

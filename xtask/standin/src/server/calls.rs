@@ -89,7 +89,10 @@ impl Calls for Server {
     ) -> Answer<configure_provider::Response> {
         let mut diagnostics = Vec::new();
         match received(request.get_ref().config.as_ref()) {
-            Ok(config) => *self.0.settings.write().unwrap_or_else(PoisonError::into_inner) = config,
+            Ok(config) => {
+                let mut all = self.0.settings.write().unwrap_or_else(PoisonError::into_inner);
+                all.insert(request.remote_addr(), config);
+            }
             Err(error) => diagnostics.push(failed("Invalid provider configuration", &error)),
         }
         Ok(Response::new(configure_provider::Response { diagnostics }))
@@ -106,8 +109,8 @@ impl Calls for Server {
         &self,
         request: Request<plan_resource_change::Request>,
     ) -> Answer<plan_resource_change::Response> {
-        let request = request.get_ref();
-        let planned = self.0.plan(request).unwrap_or_else(|error| plan_resource_change::Response {
+        let (peer, request) = (request.remote_addr(), request.get_ref());
+        let planned = self.0.plan(peer, request).unwrap_or_else(|error| plan_resource_change::Response {
             planned_state: request.prior_state.clone(),
             diagnostics: vec![failed(&format!("{} cannot be planned", request.type_name), &error)],
             ..Default::default()
@@ -119,7 +122,7 @@ impl Calls for Server {
         &self,
         request: Request<apply_resource_change::Request>,
     ) -> Answer<apply_resource_change::Response> {
-        Ok(Response::new(self.0.apply(request.get_ref()).await))
+        Ok(Response::new(self.0.apply(request.remote_addr(), request.get_ref()).await))
     }
 
     async fn import_resource_state(
@@ -138,14 +141,15 @@ impl Calls for Server {
         &self,
         request: Request<read_data_source::Request>,
     ) -> Answer<read_data_source::Response> {
-        let request = request.get_ref();
-        let read = self.0.read_data(&request.type_name, request.config.as_ref());
+        let (peer, request) = (request.remote_addr(), request.get_ref());
+        let read = self.0.read_data(peer, &request.type_name, request.config.as_ref());
         let (state, diagnostics) = answer(&format!("{} cannot be read", request.type_name), read);
         Ok(Response::new(read_data_source::Response { state, diagnostics }))
     }
 
-    async fn stop_provider(&self, _: Request<stop_provider::Request>) -> Answer<stop_provider::Response> {
-        self.0.stop.send_modify(|requests| *requests += 1);
+    async fn stop_provider(&self, request: Request<stop_provider::Request>) -> Answer<stop_provider::Response> {
+        // Nobody listens while nothing is done.
+        self.0.stop.send(request.remote_addr()).ok();
         Ok(Response::new(stop_provider::Response::default()))
     }
 }

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Served, received};
+use super::{Peer, Served, received};
 use crate::fill::fill;
 use crate::protocol::{Diagnostic, DynamicValue};
 use crate::schema::{Object, Schema};
@@ -17,7 +17,7 @@ impl Served {
     }
 
     /// The answer. Fails where several of what exists are meant.
-    pub(super) fn read_data(&self, name: &str, config: Option<&DynamicValue>) -> Result<Value> {
+    pub(super) fn read_data(&self, peer: Peer, name: &str, config: Option<&DynamicValue>) -> Result<Value> {
         let object = &self.data(name)?.object;
         let mut asked = received(config)?;
         let found = self.found(name, &asked)?;
@@ -29,7 +29,7 @@ impl Served {
             }
         }
         let rules = self.rules.of(&format!("data.{name}"));
-        let settings = self.settings(&rules);
+        let settings = self.settings(peer, &rules);
         // The same question gets the same answer.
         let fresh = Value::Map(received(config)?).json().to_string();
         Ok(Value::Map(fill(name, object, &rules, &settings, asked, &fresh)))

@@ -127,3 +127,51 @@ resource "aws_route53_record" "check" {
     let record = stack.values("aws_route53_record.check[\"media.example.org\"]");
     assert!(record["name"].as_str().unwrap().ends_with(".media.example.org."), "{record}");
 }
+
+#[test]
+fn each_block_of_a_provider_has_settings_of_its_own() {
+    let Some(world) = World::new() else { return };
+    let text = r#"
+provider "aws" {
+  region = "eu-west-1"
+  default_tags {
+    tags = { team = "media", stage = "prod" }
+  }
+}
+
+provider "aws" {
+  alias  = "edge"
+  region = "us-east-1"
+}
+
+resource "aws_sqs_queue" "near" {
+  name = "near"
+  tags = { stage = "test" }
+}
+
+resource "aws_acm_certificate" "far" {
+  provider          = aws.edge
+  domain_name       = "example.org"
+  validation_method = "DNS"
+}
+
+resource "aws_route53_record" "check" {
+  for_each = toset(aws_acm_certificate.far.domain_validation_options[*].domain_name)
+  zone_id  = "Z0123456789ABCDEFGHIJ"
+  name     = each.key
+  type     = "CNAME"
+  records  = ["a.example.org"]
+}
+"#;
+    let stack = world.stack(text);
+    assert_eq!(stack.apply().code, 0);
+    assert_eq!(stack.changes(), []);
+    let near = stack.values("aws_sqs_queue.near");
+    assert_eq!(near["arn"], "arn:aws:sqs:eu-west-1:123456789012:near");
+    assert_eq!(near["tags_all"], json!({ "team": "media", "stage": "test" }));
+    let far = stack.values("aws_acm_certificate.far");
+    assert!(far["arn"].as_str().unwrap().starts_with("arn:aws:acm:us-east-1:"), "{far}");
+
+    stack.write(&text.replace("\"media\"", "\"images\""));
+    assert_eq!(changed(&stack, "aws_sqs_queue.near"), [known("tags_all")]);
+}
