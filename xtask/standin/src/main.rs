@@ -10,6 +10,7 @@ mod fill;
 mod path;
 mod plan;
 mod plugin;
+mod policy;
 mod protocol;
 mod rules;
 mod schema;

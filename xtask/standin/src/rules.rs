@@ -45,12 +45,22 @@ pub struct TypeRules {
     pub attributes: BTreeMap<String, serde_json::Value>,
     /// What is made of the resource.
     pub act: Option<Act>,
+    /// What computes a data source's answer.
+    pub answer: Option<Answer>,
     /// Fields that the provider checks in some way: nothing follows from it.
     #[serde(rename = "validated")]
     _validated: serde::de::IgnoredAny,
     /// Whether the provider checks across fields: nothing follows from it.
     #[serde(rename = "customize_diff")]
     _customize_diff: serde::de::IgnoredAny,
+}
+
+/// What computes a data source's answer, where templates cannot.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// A policy's JSON, of blocks.
+    PolicyDocument,
 }
 
 /// What a text must be.
@@ -118,6 +128,7 @@ impl TypeRules {
         keep(&mut self.settings, &more.settings);
         keep(&mut self.attributes, &more.attributes);
         self.act = self.act.or(more.act);
+        self.answer = self.answer.or(more.answer);
     }
 
     /// With the paths of fields only: `rule.0.days` is `rule.days`.

@@ -4,7 +4,9 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{Peer, Served, received};
 use crate::fill::fill;
+use crate::policy;
 use crate::protocol::{Diagnostic, DynamicValue};
+use crate::rules::Answer;
 use crate::schema::{Object, Schema};
 use crate::template::last;
 use crate::validate::validate;
@@ -29,6 +31,9 @@ impl Served {
             }
         }
         let rules = self.rules.of(&format!("data.{name}"));
+        if let Some(Answer::PolicyDocument) = rules.answer {
+            asked.extend(policy::written(&asked)?.map(|(field, text)| (field.to_owned(), text)));
+        }
         let settings = self.settings(peer, &rules);
         // The same question gets the same answer.
         let fresh = Value::Map(received(config)?).json().to_string();

@@ -1,5 +1,7 @@
 //! Data sources.
 
+use serde_json::{Value, json};
+
 use super::world::World;
 
 #[test]
@@ -51,4 +53,66 @@ data "scaleway_registry_image_tag" "app" {
     let digest = stack.values("data.scaleway_registry_image_tag.app")["digest"].as_str().unwrap().to_owned();
     assert!(digest.starts_with("sha256:") && digest.len() == 71, "{digest}");
     assert_eq!(stack.changes(), [], "the same question, the same answer");
+}
+
+#[test]
+fn a_policy_is_written_of_its_blocks() {
+    let Some(world) = World::new() else { return };
+    let stack = world.stack(
+        r#"
+data "aws_iam_policy_document" "tls" {
+  statement {
+    sid       = "Tls"
+    effect    = "Deny"
+    actions   = ["s3:*"]
+    resources = ["arn:aws:s3:::b", "arn:aws:s3:::b/*"]
+    principals {
+      type        = "*"
+      identifiers = ["*"]
+    }
+    condition {
+      test     = "Bool"
+      variable = "aws:SecureTransport"
+      values   = ["false"]
+    }
+  }
+}
+
+data "aws_iam_policy_document" "all" {
+  source_policy_documents = [data.aws_iam_policy_document.tls.json]
+  statement {
+    actions   = ["s3:GetObject"]
+    resources = ["arn:aws:s3:::b/media/*"]
+    principals {
+      type        = "Service"
+      identifiers = ["cloudfront.amazonaws.com"]
+    }
+  }
+}
+
+resource "aws_s3_bucket_policy" "b" {
+  bucket = "b"
+  policy = data.aws_iam_policy_document.all.json
+}
+"#,
+    );
+    assert_eq!(stack.apply().code, 0);
+    assert_eq!(stack.changes(), []);
+    let values = stack.values("aws_s3_bucket_policy.b");
+    let policy: Value = serde_json::from_str(values["policy"].as_str().unwrap()).unwrap();
+    let expected = json!({
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "Tls", "Effect": "Deny", "Principal": "*", "Action": "s3:*",
+                "Resource": ["arn:aws:s3:::b", "arn:aws:s3:::b/*"],
+                "Condition": { "Bool": { "aws:SecureTransport": "false" } },
+            },
+            {
+                "Effect": "Allow", "Principal": { "Service": "cloudfront.amazonaws.com" },
+                "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/media/*",
+            },
+        ],
+    });
+    assert_eq!(policy, expected);
 }
