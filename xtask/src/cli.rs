@@ -20,9 +20,9 @@ use clap_complete::Shell;
 
 Exit codes:
   0 done            1 failed               2 wrong usage or configuration
-  10 something newer is there, which a check was asked for
-  20 somebody else deploys this environment
-  21 refused by the guard
+  10 something newer is there, which a check was asked for; changes are pending
+  20 somebody else works on this environment
+  21 refused by the guard, or not approved
   30 unhealthy; the previous release serves
   31 unhealthy, and nothing serves"
 )]
@@ -141,6 +141,16 @@ Refused (exit code 21) when a migration marked `-- irreversible` lies between.")
   cargo xtask image prune production --dry-run"
     )]
     Image(Image),
+
+    /// What the environment rests on, as its stack says: plan it, look at the plan, apply just that
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  cargo xtask tofu plan production
+  cargo xtask tofu apply production
+  cargo xtask tofu output production"
+    )]
+    Tofu(Tofu),
 
     /// The service's compiled-in queries, and the migrations that they rest on
     #[command(
@@ -303,6 +313,93 @@ Credentials: REGISTRY_USERNAME and REGISTRY_PASSWORD, from the environment or .e
         #[arg(long)]
         check: bool,
     },
+}
+
+/// `tofu …`
+#[derive(Subcommand, Debug)]
+pub enum Tofu {
+    /// Get the stack ready: its providers, and the place of its state; other commands do it when something has changed
+    #[command(after_help = "Examples:
+  cargo xtask tofu init production
+
+State and plans are encrypted by the passphrase TF_STATE_PASSPHRASE, from the environment or .env.<ENV>; so are found the
+credentials of providers and bucket (AWS_ACCESS_KEY_ID, SCW_SECRET_KEY, …), and secret variables of the stack (TF_VAR_…).")]
+    Init {
+        #[command(flatten)]
+        stack: StackArg,
+    },
+    /// Show what would change, and keep it to be applied; exits with 10 when something would
+    #[command(after_help = "Examples:
+  cargo xtask tofu plan production
+  cargo xtask tofu plan production --markdown \"$GITHUB_STEP_SUMMARY\"
+  cargo xtask tofu plan production --destroy
+
+Refused (exit code 21) when it would delete, replace or forget what `protect` names in deploy.yaml.")]
+    Plan {
+        #[command(flatten)]
+        stack: StackArg,
+        /// Plan to delete everything that the stack has made
+        #[arg(long)]
+        destroy: bool,
+        /// Write the summary there too, as a part of a page
+        #[arg(long, value_name = "FILE")]
+        markdown: Option<camino::Utf8PathBuf>,
+    },
+    /// Do what was planned, once somebody has said yes to it
+    #[command(after_help = "Examples:
+  cargo xtask tofu apply production
+  cargo xtask tofu apply production --approve 3f9c2d1a4b7e5f60718293a4b5c6d7e8      as `tofu plan` printed it
+
+Refused (exit code 21) when the plan is too old, or the commit, the state or the plan file is another one than was planned.")]
+    Apply {
+        #[command(flatten)]
+        stack: StackArg,
+        /// Say yes to this plan without being asked
+        #[arg(long, value_name = "DIGEST")]
+        approve: Option<String>,
+    },
+    /// Show what the stack tells of itself; a sensitive value only by its name
+    #[command(after_help = "Examples:
+  cargo xtask tofu output production
+  cargo xtask tofu output production address")]
+    Output {
+        #[command(flatten)]
+        stack: StackArg,
+        /// Only the value of this one
+        name: Option<String>,
+    },
+    /// Look whether the stack's files are sound; takes no credentials
+    #[command(after_help = "Examples:
+  cargo xtask tofu validate production")]
+    Validate {
+        #[command(flatten)]
+        stack: StackArg,
+    },
+    /// Take the state's lock away from whoever left it behind
+    #[command(after_help = "Examples:
+  cargo xtask tofu unlock production --id 5e6c1d0a-9b3f-4a57-8e0b-0a4f2d1c7b11      as the command said that found it locked")]
+    Unlock {
+        #[command(flatten)]
+        stack: StackArg,
+        /// The lock's id
+        #[arg(long)]
+        id: String,
+    },
+    /// Put the state into its bucket that an apply could not save
+    #[command(after_help = "Examples:
+  cargo xtask tofu recover production")]
+    Recover {
+        #[command(flatten)]
+        stack: StackArg,
+    },
+}
+
+/// The environment whose stack a command is about.
+#[derive(Args, Debug)]
+pub struct StackArg {
+    /// An environment of deploy.yaml that has a stack
+    #[arg(default_value = "production", value_name = "ENV")]
+    pub environment: String,
 }
 
 /// `lock …`

@@ -10,6 +10,7 @@ mod file;
 mod problem;
 mod read;
 mod settings;
+mod stack;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 pub use problem::ConfigError;
 pub use settings::{Setting, SettingsTable, SuppliedBy};
+pub use stack::{Program as StackProgram, Provider, Stack, State};
 
 use document::Document;
 use file::TextFile;
@@ -153,6 +155,8 @@ pub struct Local {
 pub struct Scaleway {
     /// The registry its image is pulled from, with the namespace: `rg.fr-par.scw.cloud/meemi`.
     pub registry: String,
+    /// What OpenTofu makes there; without it, only images go there.
+    pub stack: Option<Stack>,
 }
 
 /// Where the programs of a local PostgreSQL come from.
@@ -182,6 +186,14 @@ impl Environment {
             Target::Scaleway(target) => Some(&target.registry),
         }
     }
+
+    /// What OpenTofu makes of it, if anything.
+    pub fn stack(&self) -> Option<&Stack> {
+        match &self.target {
+            Target::Local(_) => None,
+            Target::Scaleway(target) => target.stack.as_ref(),
+        }
+    }
 }
 
 impl Config {
@@ -192,8 +204,7 @@ impl Config {
         Ok(Self { root: root.to_owned(), ..config })
     }
 
-    /// Reads what deploy.yaml holds, for a project whose root is the folder this runs in. Fails with everything that is wrong with it.
-    #[cfg(test)]
+    /// Reads what a deploy.yaml held, in a commit for one; it has no root. Fails with everything that is wrong with it.
     pub fn parse(yaml: &str) -> Result<Self, ConfigError> {
         Self::read(TextFile::from_bytes(Utf8Path::new(FILE), yaml.into())?)
     }

@@ -22,13 +22,14 @@ use anyhow::{Context as _, Result};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::cli::{Cli, Command, EnvironmentArg, Image, Lock, Sqlx};
+use crate::cli::{Cli, Command, EnvironmentArg, Image, Lock, Sqlx, StackArg, Tofu};
 use crate::config::Config;
 use crate::report::{Audience, Report};
 use crate::secrets::Redactor;
 use crate::story::deploy::{Deployed, How};
 use crate::story::image::{Images, build, inspect, list, pin, prune, push, until_interrupted};
 use crate::story::setup::Also;
+use crate::story::tofu::{self, Infra};
 use crate::story::{Env, Failure, bench, deploy, doctor, operate, rollback, setup, sqlx, test};
 
 fn main() -> ExitCode {
@@ -42,6 +43,8 @@ fn main() -> ExitCode {
     let report = Report::new(audience, !is_set("NO_COLOR"), Redactor::default());
     match run(cli.command, audience, &report) {
         Ok(()) => ExitCode::SUCCESS,
+        // Said already, and no error.
+        Err(failure @ Failure::Pending) => ExitCode::from(failure.exit_code()),
         Err(failure) => {
             let code = failure.exit_code();
             let place = failure.place();
@@ -96,6 +99,7 @@ async fn dispatch(command: Command, audience: Audience, report: &Report) -> Resu
         Command::Lock(Lock::Status { environment }) => operate::lock_status(&find(&environment)?),
         Command::Lock(Lock::Break { environment, yes }) => operate::lock_break(&find(&environment)?, yes, audience),
         Command::Image(command) => until_interrupted(Box::pin(images(&config, command, audience, report))).await,
+        Command::Tofu(command) => Box::pin(stacks(&config, command, audience, report)).await,
         Command::Sqlx(Sqlx::Prepare { environment }) => sqlx::prepare(&find(&environment)?).await,
         Command::Sqlx(Sqlx::Check { environment }) => sqlx::check(&find(&environment)?).await,
         Command::Render { check } => render::render(&config, check, report).await,
@@ -121,6 +125,21 @@ async fn images(config: &Config, command: Image, audience: Audience, report: &Re
             prune::prune(&find(&environment)?, prune::How { keep, dry_run, yes }, audience).await
         }
         Image::Pin { environment, check } => pin::pin(&find(&environment)?, check).await,
+    }
+}
+
+async fn stacks(config: &Config, command: Tofu, audience: Audience, report: &Report) -> Result<(), Failure> {
+    let find = |arg: &StackArg| Infra::find(config, &arg.environment, report);
+    match command {
+        Tofu::Init { stack } => tofu::ready::init(&find(&stack)?).await,
+        Tofu::Plan { stack, destroy, markdown } => {
+            tofu::plan::plan(&find(&stack)?, &tofu::plan::How { destroy, markdown }).await
+        }
+        Tofu::Apply { stack, approve } => tofu::apply::apply(&find(&stack)?, approve.as_deref(), audience).await,
+        Tofu::Output { stack, name } => tofu::output::output(&find(&stack)?, name.as_deref(), audience).await,
+        Tofu::Validate { stack } => tofu::validate::validate(&find(&stack)?).await,
+        Tofu::Unlock { stack, id } => tofu::mend::unlock(&find(&stack)?, &id).await,
+        Tofu::Recover { stack } => tofu::mend::recover(&find(&stack)?).await,
     }
 }
 

@@ -12,6 +12,7 @@ pub mod run;
 pub mod setup;
 pub mod sqlx;
 pub mod test;
+pub mod tofu;
 
 use anyhow::{Context as _, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -21,6 +22,7 @@ use crate::memory::lease::Holder;
 use crate::memory::store::Store;
 use crate::place::Place;
 use crate::report::Report;
+use crate::tool::tofu::diagnostic::Diagnostics;
 
 /// One environment of this repository, and what a story needs to work on it.
 pub struct Env<'a> {
@@ -93,7 +95,11 @@ pub enum Failure {
     Newer(anyhow::Error),
     /// Somebody else deploys the environment.
     Locked(Box<Holder>, String),
-    /// Refused by the guard.
+    /// Somebody else works on what its stack made, or on the state of that.
+    Busy(anyhow::Error),
+    /// Changes are pending, which was asked for and said.
+    Pending,
+    /// Refused by the guard, or not approved.
     Refused(anyhow::Error),
     /// Unhealthy; the previous release serves again.
     Restored(anyhow::Error),
@@ -109,8 +115,8 @@ impl Failure {
         match self {
             Self::Failed(_) | Self::Aborted(_) => 1,
             Self::Usage(_) | Self::Config(_) => 2,
-            Self::Newer(_) => 10,
-            Self::Locked(..) => 20,
+            Self::Newer(_) | Self::Pending => 10,
+            Self::Locked(..) | Self::Busy(_) => 20,
             Self::Refused(_) => 21,
             Self::Restored(_) => 30,
             Self::NotRestored(_) => 31,
@@ -121,7 +127,11 @@ impl Failure {
     pub fn place(&self) -> Option<(String, usize, usize)> {
         let error = match self {
             Self::Config(error) => error,
-            Self::Failed(error) => return error.downcast_ref::<sqlx::Problems>()?.place(),
+            Self::Failed(error) => {
+                let of_query = error.downcast_ref::<sqlx::Problems>().and_then(sqlx::Problems::place);
+                let of_stack = || error.downcast_ref::<Diagnostics>().and_then(Diagnostics::place);
+                return of_query.or_else(of_stack);
+            }
             _ => return None,
         };
         let first = error.problems().first()?;
@@ -135,11 +145,13 @@ impl Failure {
             Self::Failed(error)
             | Self::Usage(error)
             | Self::Newer(error)
+            | Self::Busy(error)
             | Self::Refused(error)
             | Self::Restored(error)
             | Self::NotRestored(error)
             | Self::Aborted(error) => error,
             Self::Config(error) => error.into(),
+            Self::Pending => anyhow!("changes are pending"),
             Self::Locked(holder, environment) => anyhow::anyhow!(
                 "{environment} is locked: {who} is at \"{message}\" since {since} (toolkit {version}, process {pid})\n  \
                  wait for it, or, if it is certain that nobody works there: cargo xtask lock break {environment}",

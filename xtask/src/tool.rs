@@ -11,3 +11,4 @@ pub mod platform;
 pub mod port;
 pub mod postgres;
 pub mod sqlx;
+pub mod tofu;

@@ -105,3 +105,44 @@ pub(super) fn is_tagged_image(text: &str) -> bool {
         && tag.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
         && tag.chars().all(tag_character)
 }
+
+/// The name of a bucket, as every S3 service takes it.
+pub(super) fn is_bucket(text: &str) -> bool {
+    let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    (3..=63).contains(&text.len())
+        && text.starts_with(alphanumeric)
+        && text.ends_with(alphanumeric)
+        && !text.contains("..")
+        && text.chars().all(|c| alphanumeric(c) || matches!(c, '-' | '.'))
+}
+
+/// A region of an S3 service.
+pub(super) fn is_region(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+/// The address of an S3 service: a scheme, a host and a port or none.
+pub(super) fn is_endpoint(text: &str) -> bool {
+    let Some(host) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else { return false };
+    !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']'))
+}
+
+/// The key of an object that needs no escapes anywhere.
+pub(super) fn is_object_key(text: &str) -> bool {
+    let part = |part: &str| {
+        !matches!(part, "" | "." | "..")
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    text.len() <= 512 && text.split('/').all(part)
+}
+
+/// A type of resource, or the address of a resource or a module.
+pub(super) fn is_resource_address(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && !text.contains(char::is_control)
+}
+
+/// The name of a variable of a stack, as far as it can be the name of an environment variable too.
+pub(super) fn is_stack_variable(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+}

@@ -11,6 +11,7 @@ use super::check;
 use super::document::Document;
 use super::field::{Field, Table};
 use super::problem::quoted;
+use super::stack::stack;
 use super::{Config, Environment, Gate, Image, Local, Need, Postgres, Program, Scaleway, Service, Source, Target};
 
 const MAIN_BRANCH: &str = "main";
@@ -190,7 +191,8 @@ fn scaleway(table: &mut Table<'_>) -> Option<Target> {
     let registry = table.required("registry", REGISTRY, |field| {
         field.text("a registry and the namespace in it, without `https://` and tag", check::is_registry)
     });
-    Some(Target::Scaleway(Scaleway { registry: registry? }))
+    let stack = stack(table);
+    Some(Target::Scaleway(Scaleway { registry: registry?, stack: stack? }))
 }
 
 fn gate(table: &mut Table<'_>) -> Option<Gate> {
@@ -238,6 +240,6 @@ fn label_hint(name: &str) -> Option<String> {
 }
 
 /// A path inside the project.
-fn path(field: &Field<'_>) -> Option<Utf8PathBuf> {
+pub(super) fn path(field: &Field<'_>) -> Option<Utf8PathBuf> {
     field.text("a path inside the project, relative to its root and without `..`", check::is_inside).map(Into::into)
 }

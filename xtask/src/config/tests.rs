@@ -1,6 +1,7 @@
 //! deploy.yaml: what it may say, and what is said of what it may not.
 
 mod shape;
+mod stack;
 mod table;
 mod text;
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::image::{self, Images};
 use super::preflight::{checks, missing_packages};
-use super::{Env, Failure};
+use super::{Env, Failure, tofu};
 use crate::check::{Check, Verdict};
 use crate::config::{Config, Need, Target};
 use crate::report::Report;
@@ -21,6 +21,9 @@ pub async fn doctor(config: &Config, name: &str, report: &Report) -> Result<(), 
     all.extend(programs(config).await);
     if is_local {
         all.extend(checks(&Env::find(config, name, report)?).await);
+    }
+    if environment.stack().is_some() {
+        all.extend(tofu::checks(config, name, report).await?);
     }
     if config.image.is_some() {
         all.extend(image::check::checks(&Images::find(config, name, report)?).await);

@@ -3,6 +3,8 @@
 //! A child leads its own process group, and the group ends when the future that waits for it is dropped: Ctrl-C, a failed
 //! step beside it or a lost lease leave no compiler running.
 
+mod followed;
+
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::pin::Pin;
@@ -123,28 +125,17 @@ impl Cmd {
 
     /// The same; only lines for which `on_line` says so belong to the tail that an error repeats.
     pub async fn run_lines_if(&self, mut on_line: impl FnMut(&str) -> bool) -> Result<()> {
-        let mut running = self.spawn(Stdio::piped())?;
-        let stdout = running.child.stdout.take().map(BufReader::new);
-        let stderr = running.child.stderr.take().map(BufReader::new);
+        let mut followed = self.follow()?;
         let mut tail = VecDeque::with_capacity(TAIL + 1);
-        let mut keep = |line: &str| {
-            let line = self.redactor.redact(line);
+        while let Some(line) = followed.next().await? {
             if on_line(&line) {
-                tail.push_back(line.into_owned());
+                tail.push_back(line);
             }
             if tail.len() > TAIL {
                 tail.pop_front();
             }
-        };
-        let (mut out, mut err) = (Lines::new(stdout), Lines::new(stderr));
-        loop {
-            tokio::select! {
-                line = out.next(), if !out.ended => { if let Some(line) = line? { keep(&line) } }
-                line = err.next(), if !err.ended => { if let Some(line) = line? { keep(&line) } }
-                else => break,
-            }
         }
-        let status = running.wait().await.with_context(|| format!("wait for `{self}`"))?;
+        let status = followed.wait().await?;
         self.check(status, tail.make_contiguous())
     }
 

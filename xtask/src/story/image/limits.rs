@@ -93,7 +93,8 @@ mod tests {
 
     #[test]
     fn what_is_too_large_says_what_takes_the_space() {
-        let limits = Limits::of(&Target::Scaleway(Scaleway { registry: "rg.fr-par.scw.cloud/a".to_owned() })).unwrap();
+        let target = Scaleway { registry: "rg.fr-par.scw.cloud/a".to_owned(), stack: None };
+        let limits = Limits::of(&Target::Scaleway(target)).unwrap();
         let base = layer("ADD rootfs /", 50, 200);
         limits.check(&[base.clone(), layer("COPY a /", 200, 824)], "production").unwrap();
         let long = layer(&format!("RUN   make\t{}", "very ".repeat(30)), 201, 1000);

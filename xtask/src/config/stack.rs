@@ -1,0 +1,159 @@
+//! What OpenTofu makes of an environment: the stack's folder, where its state is, what it must not lose.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+
+use super::check;
+use super::field::{Field, Table};
+use super::read::path;
+
+const STATE: &str = "{ bucket: my-service-state, region: fr-par, provider: scaleway }";
+const APPROVAL: Duration = Duration::from_secs(60 * 60);
+
+/// What OpenTofu makes, and how it is asked to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stack {
+    /// The folder of its files, inside the project.
+    pub folder: Utf8PathBuf,
+    /// Who does it.
+    pub program: Program,
+    /// Where its state is.
+    pub state: State,
+    /// What must not be deleted, replaced or forgotten: addresses of resources or modules, or types.
+    pub protect: Vec<String>,
+    /// Values of its variables, as text: numbers, lists and objects as HCL writes them. None of them is secret.
+    pub variables: BTreeMap<String, String>,
+    /// Whether somebody has to say yes to a plan before it is applied.
+    pub approval: bool,
+    /// How long a plan may be applied after it was made; written in whole minutes, 60 if nothing is said.
+    pub approval_lasts: Duration,
+}
+
+/// The programs that read a stack.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Program {
+    /// OpenTofu.
+    #[default]
+    Tofu,
+    /// Terraform, which cannot encrypt its state.
+    Terraform,
+}
+
+/// An object in a bucket that holds a stack's state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// The bucket; it must exist.
+    pub bucket: String,
+    /// Its region.
+    pub region: String,
+    /// Whose it is.
+    pub provider: Provider,
+    /// The address of the S3 service, without a path; none where the provider is AWS.
+    pub endpoint: Option<String>,
+    /// The object; `PROJECT/ENVIRONMENT.tfstate` if nothing is said.
+    pub key: Option<String>,
+    /// Whether state and plans are encrypted before they are written.
+    pub encrypted: bool,
+}
+
+/// Kinds of S3 service. They differ in what a client must not ask of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provider {
+    /// Amazon.
+    Aws,
+    /// Scaleway Object Storage.
+    Scaleway,
+    /// Cloudflare R2.
+    R2,
+    /// A server of one's own.
+    Other,
+}
+
+/// Reads the keys of a stack among those of its environment. Without its folder there is none, and no other key of it.
+pub(super) fn stack(table: &mut Table<'_>) -> Option<Option<Stack>> {
+    let folder = match table.optional("stack", "infra/scaleway", |field| path(&field)) {
+        Some(None) => return Some(None),
+        Some(Some(folder)) => Some(folder),
+        None => None,
+    };
+    of_folder(table, folder).map(Some)
+}
+
+fn of_folder(table: &mut Table<'_>, folder: Option<Utf8PathBuf>) -> Option<Stack> {
+    let program = table.optional("program", "tofu", |field| {
+        let program = field.choice(&[("tofu", Program::Tofu), ("terraform", Program::Terraform)])?;
+        Some((program, field))
+    });
+    let state = table.required("state", STATE, |field| field.table(state));
+    let protect = table.optional("protect", "[scaleway_object_bucket.media]", |field| {
+        field.list("scaleway_object_bucket.media", |item| {
+            item.text("the address of a resource or module, or a type of resource", check::is_resource_address)
+        })
+    });
+    let variables = table.optional("variables", "{ region: fr-par }", |field| field.map("value", variable));
+    let approval = table.optional("approval", "required", |field| field.choice(&[("required", true), ("off", false)]));
+    let minutes = table.optional("approval_minutes", "60", |field| {
+        field.number("a whole number of minutes, from 1 to 10080", |minutes| (1..=10_080).contains(minutes))
+    });
+    let (state, program) = (state?, program?);
+    if let Some((Program::Terraform, field)) = &program
+        && state.encrypted
+    {
+        let hint = "use `tofu`, or write `encryption: off` into `state` and accept that secrets are in it as they are";
+        return field.refuse("terraform cannot encrypt its state, which is required", hint);
+    }
+    Some(Stack {
+        folder: folder?,
+        program: program.map(|(program, _)| program).unwrap_or_default(),
+        state,
+        protect: protect?.unwrap_or_default(),
+        variables: variables?.unwrap_or_default(),
+        approval: approval?.unwrap_or(true),
+        approval_lasts: minutes?.map_or(APPROVAL, |minutes: u64| Duration::from_secs(60 * minutes)),
+    })
+}
+
+fn state(table: &mut Table<'_>) -> Option<State> {
+    let bucket = table.required("bucket", "my-service-state", |field| {
+        field.text("the name of a bucket: lower-case letters, digits, `-` and `.`", check::is_bucket)
+    });
+    let region = table.required("region", "fr-par", |field| {
+        field.text("a region: lower-case letters, digits and `-`", check::is_region)
+    });
+    let providers =
+        [("aws", Provider::Aws), ("scaleway", Provider::Scaleway), ("r2", Provider::R2), ("other", Provider::Other)];
+    let provider = table.required("provider", "scaleway", |field| Some((field.choice(&providers)?, field)));
+    let endpoint = table.optional("endpoint", "https://s3.example.com", |field| {
+        field.text("the address of an S3 service: `https://` and a host, without a path", check::is_endpoint)
+    });
+    let key = table.optional("key", "my-service/production.tfstate", |field| {
+        field.text("the name of an object: letters, digits, `-`, `_`, `.` and `/`", check::is_object_key)
+    });
+    let encrypted =
+        table.optional("encryption", "required", |field| field.choice(&[("required", true), ("off", false)]));
+    let (bucket, region, (provider, field), endpoint) = (bucket?, region?, provider?, endpoint?);
+    let endpoint = match (provider, endpoint) {
+        (Provider::Scaleway, None) => Some(format!("https://s3.{region}.scw.cloud")),
+        (Provider::R2, None) => {
+            return field.refuse(
+                "R2 has an address of its own for each account",
+                "add `endpoint: https://ACCOUNT_ID.r2.cloudflarestorage.com`",
+            );
+        }
+        (Provider::Other, None) => {
+            return field.refuse("this provider's address is not known", "add `endpoint: https://s3.example.com`");
+        }
+        (Provider::Aws | Provider::Scaleway | Provider::R2 | Provider::Other, endpoint) => endpoint,
+    };
+    Some(State { bucket, region, provider, endpoint, key: key?, encrypted: encrypted?.unwrap_or(true) })
+}
+
+fn variable(name: &str, field: Field<'_>) -> Option<String> {
+    let value = field.scalar();
+    if check::is_stack_variable(name) {
+        return value;
+    }
+    field.refuse_key("not the name of a variable: expected letters, digits, `_` and `-`", "write it as the stack does")
+}

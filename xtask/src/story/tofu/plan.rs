@@ -1,0 +1,132 @@
+//! `tofu plan`: what would change, read, guarded, shown, and kept so that just this can be applied.
+
+use anyhow::{Context as _, Result, anyhow};
+use camino::Utf8PathBuf;
+use fs_err::os::unix::fs::OpenOptionsExt as _;
+use jiff::Timestamp;
+
+use super::approval::Record;
+use super::drive::drive;
+use super::summary::Summary;
+use super::{Infra, guard, mend, ready};
+use crate::hash::sha256_file;
+use crate::report::Step;
+use crate::story::Failure;
+use crate::tool::git;
+use crate::tool::tofu::event::Event;
+use crate::tool::tofu::plan::Plan;
+
+/// The exit code of the program for a plan with changes in it.
+const CHANGES: i32 = 2;
+
+/// How it is asked for.
+#[derive(Clone, Debug)]
+pub struct How {
+    /// A plan to delete everything.
+    pub destroy: bool,
+    /// A file for the summary as a part of a page.
+    pub markdown: Option<Utf8PathBuf>,
+}
+
+/// Makes a plan and shows it. Fails with [`Failure::Pending`] where it would change something, and is refused where that
+/// is protected.
+pub async fn plan(infra: &Infra<'_>, how: &How) -> Result<(), Failure> {
+    let _lock = infra.enter("plan")?;
+    mend::nothing_unsaved(infra)?;
+    ready::prepare(infra, false).await?;
+    let shelf = infra.shelf();
+    shelf.clear()?;
+    let protected = guard::protected(&infra.config.root, infra.name, infra.stack).await?;
+    let source = git::source(&infra.config.root).await?;
+    let tofu = infra.tofu()?;
+    let file = shelf.plan();
+    // Made before, so that it is never open to others, whatever the program thinks of it.
+    fs_err::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file).context("make the plan's file")?;
+
+    let step = infra.report.begin(Step::Plan);
+    let mut read = 0_usize;
+    let command = tofu.plan(&file, how.destroy);
+    let planning = drive(infra, &command, |event| {
+        if let Event::RefreshStart { hook } = event {
+            read += 1;
+            step.progress(&format!("{read} read: {}", hook.resource.addr));
+        }
+    });
+    // The program itself looks, before it applies, whether the state is still the one that it planned with.
+    let (ended, state) = tokio::join!(planning, tofu.state_version());
+    let ended = ended?;
+    let changes = ended.status.code() == Some(CHANGES) && ended.asked.is_none();
+    if !changes && (!ended.status.success() || ended.asked.is_some()) {
+        shelf.clear()?;
+        step.fail("failed");
+        return Err(ended.failure(infra, "plan"));
+    }
+    let plan = infra.ask(tofu.show(&file)).await?;
+    let refusals = guard::refusals(&plan, &protected);
+    let summary = Summary { environment: infra.name, plan: &plan, protected: &protected, refusals: &refusals };
+    step.finish(&summary.counts());
+    let checked = check(infra, &plan);
+    if checked.is_err() || !refusals.is_empty() || !changes {
+        shelf.clear()?;
+    }
+    checked?;
+    for entry in guard::idle(&plan, &protected) {
+        infra.report.warn(&format!("`protect` names {entry}, and there is no such resource in the stack or its state"));
+    }
+
+    let mut detail = summary.detail();
+    let mut text = summary.text();
+    let mut approval = None;
+    if changes && refusals.is_empty() {
+        let state = state.map_err(|error| super::drive::explain(infra, error))?;
+        let plan = sha256_file(&file)?;
+        let environment = infra.name.to_owned();
+        let record = Record { environment, version: source.version.clone(), plan, state, made: Timestamp::now() };
+        shelf.keep(&record)?;
+        detail["approval"] = record.approval().into();
+        let minutes = infra.stack.approval_lasts.as_secs() / 60;
+        text.push_str(&match source.version == source.commit[..12] {
+            true => format!(
+                "\n\napply it   cargo xtask tofu apply {}     (within {minutes} minutes)\nin CI      cargo xtask tofu apply {} --approve {}",
+                infra.name,
+                infra.name,
+                record.approval()
+            ),
+            false => format!(
+                "\n\nto look at only: it was made of {}, and only a commit is applied",
+                source.version
+            ),
+        });
+        approval = Some(record.approval());
+    }
+    if let Some(path) = &how.markdown {
+        let page = summary.markdown(approval.as_deref());
+        fs_err::write(path, infra.report.redactor().redact(&page).as_ref()).context("write the summary")?;
+    }
+    infra.report.result(detail, &text);
+    if !refusals.is_empty() {
+        return Err(guard::refused(infra.name, &refusals));
+    }
+    if changes { Err(Failure::Pending) } else { Ok(()) }
+}
+
+/// What makes a plan unfit, though the program made it.
+fn check(infra: &Infra<'_>, plan: &Plan) -> Result<(), Failure> {
+    if plan.errored {
+        return Err(anyhow!("the plan for {} is not whole", infra.name).into());
+    }
+    // The program passes over a variable that the stack does not have.
+    let unknown: Vec<&str> =
+        infra.stack.variables.keys().filter(|name| !plan.variables.contains(*name)).map(String::as_str).collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let known: Vec<&str> = plan.variables.iter().map(String::as_str).collect();
+    Err(Failure::Usage(anyhow!(
+        "deploy.yaml gives {} the variables {}, which the stack {} does not declare\n  it declares: {}",
+        infra.name,
+        unknown.join(", "),
+        infra.stack.folder,
+        known.join(", ")
+    )))
+}

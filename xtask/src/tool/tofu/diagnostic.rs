@@ -1,0 +1,155 @@
+//! What OpenTofu says of what is wrong: with file, line and detail, or of a kind that somebody decides on.
+
+use std::fmt;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Deserialize;
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What, in a line.
+    pub summary: String,
+    /// More of it.
+    #[serde(default)]
+    pub detail: String,
+    /// The resource that it is about.
+    pub address: Option<String>,
+    /// Where in the stack's files.
+    pub range: Option<Range>,
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// It ends here.
+    Error,
+    /// It goes on.
+    #[serde(other)]
+    Warning,
+}
+
+/// A place in a file.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Range {
+    /// The file, as seen from the stack's folder.
+    pub filename: Utf8PathBuf,
+    /// Where it begins.
+    pub start: Position,
+}
+
+/// A line and a column, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The character in it.
+    pub column: usize,
+}
+
+/// Who holds a state's lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lock {
+    /// What takes it away.
+    pub id: String,
+    /// `user@machine`.
+    pub who: String,
+    /// What the holder does, in OpenTofu's words: `OperationTypeApply`.
+    pub operation: String,
+    /// Since when, in OpenTofu's words.
+    pub created: String,
+}
+
+/// What is wrong, as far as somebody decides on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Somebody else works on the state.
+    Locked(Lock),
+    /// The state is not the one that the plan was made of.
+    Stale,
+    /// State or plan were encrypted with another passphrase.
+    Passphrase,
+    /// What the errors say.
+    Other,
+}
+
+/// Everything that was wrong with a run, with the stack's folder as it is seen from the project's root.
+#[derive(Debug)]
+pub struct Diagnostics {
+    /// The errors.
+    pub errors: Vec<Diagnostic>,
+    /// The stack's folder.
+    pub stack: Utf8PathBuf,
+}
+
+impl Diagnostics {
+    /// File, line and column of the first that has them.
+    pub fn place(&self) -> Option<(String, usize, usize)> {
+        let range = self.errors.iter().find_map(|error| error.range.as_ref())?;
+        Some((self.stack.join(&range.filename).into_string(), range.start.line, range.start.column))
+    }
+
+    /// What kind of trouble it is.
+    pub fn trouble(&self) -> Trouble {
+        trouble(self.errors.iter().flat_map(|error| [error.summary.as_str(), error.detail.as_str()]))
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.errors.iter().enumerate() {
+            write!(f, "{}{}", if index == 0 { "" } else { "\n" }, error.text(&self.stack))?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Diagnostics {}
+
+impl Diagnostic {
+    /// Place, summary and detail, for people.
+    pub fn text(&self, stack: &Utf8Path) -> String {
+        let mut text = String::new();
+        if let Some(Range { filename, start }) = &self.range {
+            text.push_str(&format!("{}:{}:{}: ", stack.join(filename), start.line, start.column));
+        }
+        if let Some(address) = &self.address {
+            text.push_str(&format!("{address}: "));
+        }
+        text.push_str(&self.summary);
+        for line in self.detail.lines().filter(|line| !line.trim().is_empty()) {
+            text.push_str(&format!("\n  {line}"));
+        }
+        text
+    }
+}
+
+/// What kind of trouble these texts tell of. The words are OpenTofu's own (`internal/command/clistate`,
+/// `internal/backend/local`, `internal/encryption`); Terraform's are the same where it has them.
+pub fn trouble<'a>(texts: impl Iterator<Item = &'a str>) -> Trouble {
+    let all = texts.collect::<Vec<_>>().join("\n");
+    if all.contains("Error acquiring the state lock")
+        && let Some(lock) = lock(&all)
+    {
+        return Trouble::Locked(lock);
+    }
+    if all.contains("Saved plan is stale") || all.contains("Saved plan does not match the given state") {
+        return Trouble::Stale;
+    }
+    if all.contains("decryption failed") {
+        return Trouble::Passphrase;
+    }
+    Trouble::Other
+}
+
+fn lock(text: &str) -> Option<Lock> {
+    let about = text.split_once("Lock Info:")?.1;
+    let field = |name: &str| {
+        let line = about.lines().find_map(|line| line.trim().strip_prefix(name))?;
+        Some(line.trim().to_owned())
+    };
+    Some(Lock { id: field("ID:")?, who: field("Who:")?, operation: field("Operation:")?, created: field("Created:")? })
+}
