@@ -128,9 +128,9 @@ impl<'a> Infra<'a> {
         Shelf::new(&self.folder)
     }
 
-    /// Where a state is that an apply could not save.
+    /// The folder of a state that an apply could not save; there is none when all is well.
     pub fn unsaved_state(&self) -> Utf8PathBuf {
-        self.folder.join("errored.tfstate")
+        self.folder.join("unsaved")
     }
 
     /// The environment's folder for this, made where it is missing: nobody else may look into it. Nobody works in it but

@@ -102,7 +102,7 @@ impl Cmd {
         self
     }
 
-    /// What it reads on its standard input, for [`Cmd::output`]; a line or two.
+    /// What it reads on its standard input, for [`Cmd::output`]; a program that says much before it has read it all hangs.
     pub fn input(mut self, text: impl Into<String>) -> Self {
         self.input = Some(text.into());
         self

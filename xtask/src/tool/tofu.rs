@@ -13,7 +13,7 @@ use std::ffi::OsString;
 
 use anyhow::{Context as _, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio_util::io::SyncIoBridge;
@@ -92,9 +92,19 @@ impl Tofu {
         self.cmd().args(["force-unlock", "-force", "--", id]).run().await
     }
 
-    /// Writes a state that an apply could not.
-    pub async fn push(&self, file: &Utf8Path) -> Result<()> {
-        self.cmd().args(["state", "push", file.as_str()]).run().await
+    /// The state that is in this folder as `terraform.tfstate`, as it was before it was encrypted.
+    pub async fn state_in(&self, folder: &Utf8Path) -> Result<SecretString> {
+        let there = Self { stack: folder.to_owned(), ..self.clone() };
+        let there = there.env("TF_DATA_DIR", folder.join("data").as_str());
+        Ok(SecretString::from(there.cmd().args(["state", "pull"]).capture_whole().await?))
+    }
+
+    /// Makes this the state. The program reads no encrypted file here (1.12: `internal/command/state_push.go`), not even
+    /// the one that it writes itself when it cannot save a state.
+    pub async fn push(&self, state: &SecretString) -> Result<()> {
+        let cmd = self.cmd().args(["state", "push", "-"]).input(state.expose_secret());
+        let (status, _, stderr) = cmd.output().await?;
+        if status.success() { Ok(()) } else { bail!("`{cmd}` failed: {status}. It said:\n{stderr}") }
     }
 
     /// What a plan says. The whole of it is never in memory: it holds every value of the stack, secret ones too, and for

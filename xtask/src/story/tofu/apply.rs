@@ -157,7 +157,8 @@ fn keep_unsaved(infra: &Infra<'_>) -> Result<bool> {
     }
     let closed = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     fs_err::set_permissions(&left, closed)?;
-    fs_err::rename(&left, infra.unsaved_state())?;
+    fs_err::create_dir_all(infra.unsaved_state())?;
+    fs_err::rename(&left, infra.unsaved_state().join("terraform.tfstate"))?;
     Ok(true)
 }
 

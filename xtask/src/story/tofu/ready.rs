@@ -24,6 +24,9 @@ pub const LOCK_FILE: &str = ".terraform.lock.hcl";
 /// Where the settings of the state's place are written, in the environment's folder. No secret is in it.
 const BACKEND: &str = "backend.tfbackend";
 
+/// Where the program keeps what it knows of the state's place.
+const KNOWN: &str = "data/terraform.tfstate";
+
 /// What the last `init` was made of.
 const STAMP: &str = "initialised";
 
@@ -57,6 +60,11 @@ pub async fn prepare(infra: &Infra<'_>, always: bool) -> Result<Option<String>, 
     }
     replace_file(&backend, settings.as_bytes())?;
     write_cli_config(infra)?;
+    // What it knows of an earlier place would stay where the stack names none any more.
+    match fs_err::remove_file(infra.folder.join(KNOWN)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(anyhow!(error).into()),
+        _ => {}
+    }
     let step = infra.report.begin(Step::Ground);
     let stands = lock_file_stands(infra).await?;
     let ended = drive(infra, &program.init(Some(&backend), stands), |_| step.progress("init")).await;
@@ -106,8 +114,7 @@ fn has_backend(infra: &Infra<'_>) -> Result<(), anyhow::Error> {
         #[serde(rename = "type")]
         kind: String,
     }
-    let path = infra.folder.join("data/terraform.tfstate");
-    let data = fs_err::read(&path).ok();
+    let data = fs_err::read(infra.folder.join(KNOWN)).ok();
     let data: Option<Data> = data.map(|data| serde_json::from_slice(&data)).transpose().context("read the backend")?;
     if data.and_then(|data| data.backend).is_some_and(|backend| backend.kind == "s3") {
         return Ok(());

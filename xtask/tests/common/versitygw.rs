@@ -1,0 +1,95 @@
+//! An S3 server for tests that checks signatures and refuses second conditional writes. Nobody packages it, so it is built
+//! from its Go module, once for this machine.
+
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::common::project::free_port;
+use crate::common::until;
+
+const VERSION: &str = "v1.8.0";
+
+/// Whom it lets in.
+pub const ACCESS_KEY: &str = "AKTEST";
+/// With this.
+pub const SECRET_KEY: &str = "sentinel-storage-key";
+/// The only region it has.
+pub const REGION: &str = "us-east-1";
+
+/// A server whose buckets are folders. It ends with this value.
+pub struct Versitygw {
+    program: PathBuf,
+    port: u16,
+    process: Option<Child>,
+    folder: tempfile::TempDir,
+}
+
+impl Versitygw {
+    /// Starts one. Fails with what this machine lacks.
+    pub fn start() -> Result<Self, String> {
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let mut server = Self { program: program()?, port: free_port(), process: None, folder };
+        server.go_on();
+        Ok(server)
+    }
+
+    /// Its address.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// A bucket's folder, made where it is missing.
+    pub fn bucket(&self, name: &str) -> PathBuf {
+        let folder = self.folder.path().join(name);
+        fs_err::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    /// Ends it; what it holds stays.
+    pub fn pause(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    /// Starts it again, at the same address.
+    pub fn go_on(&mut self) {
+        let mut command = Command::new(&self.program);
+        command.args(["--quiet", "--region", REGION, "--port", &format!("127.0.0.1:{}", self.port), "posix"]);
+        command.arg(self.folder.path()).env("ROOT_ACCESS_KEY", ACCESS_KEY).env("ROOT_SECRET_KEY", SECRET_KEY);
+        let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        self.process = Some(process);
+        until("the S3 server listens", || TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok());
+    }
+}
+
+impl Drop for Versitygw {
+    fn drop(&mut self) {
+        self.pause();
+    }
+}
+
+/// The program, built if it is not there yet: two minutes.
+fn program() -> Result<PathBuf, String> {
+    let cache = Path::new("/var/cache/xtask");
+    let program = cache.join(format!("versitygw-{VERSION}"));
+    fs_err::create_dir_all(cache).map_err(|error| error.to_string())?;
+    // Tests run side by side, and one of them builds.
+    let lock = fs_err::File::create(cache.join("versitygw.lock")).map_err(|error| error.to_string())?;
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).map_err(|error| error.to_string())?;
+    if program.exists() {
+        return Ok(program);
+    }
+    let built = tempfile::tempdir_in(cache).map_err(|error| error.to_string())?;
+    let mut go = Command::new("go");
+    go.arg("install").arg(format!("github.com/versity/versitygw/cmd/versitygw@{VERSION}"));
+    let output = go.env("CGO_ENABLED", "0").env("GOBIN", built.path()).output();
+    let output = output.map_err(|error| format!("takes an S3 server, which is built with Go: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("go does not build versitygw: {}", String::from_utf8_lossy(&output.stderr)));
+    }
+    fs_err::rename(built.path().join("versitygw"), &program).map_err(|error| error.to_string())?;
+    Ok(program)
+}

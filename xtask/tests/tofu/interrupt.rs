@@ -1,0 +1,55 @@
+//! Ctrl-C once asks to stop, and waits; twice kills, and says what may be left.
+
+use rustix::process::Signal;
+
+use crate::common::machine::signal_group;
+use crate::common::{Running, until};
+use crate::site::Site;
+
+/// An apply that waits for a file, under way.
+fn under_way(site: &Site, command: &str) -> Running {
+    site.runs(&format!("touch ../.deploy/here; {command}"));
+    let approval = site.approval();
+    let mut applying = site.start(&["apply", "production", "--approve", &approval]);
+    applying.must("apply", "started");
+    until("it is under way", || site.project.root.join(".deploy/here").exists());
+    applying
+}
+
+#[test]
+fn ctrl_c_once_stops_and_leaves_a_state_that_is_whole() {
+    let Some(site) = Site::open("ctrl_c_once_stops_and_leaves_a_state_that_is_whole") else { return };
+    let applying = under_way(&site, "exec sleep 600");
+    signal_group(applying.pid(), Signal::INT);
+    let ended = applying.end().expect(1);
+    assert!(ended.texts("warning").contains("asked it to stop"), "{:#?}", ended.events);
+    assert!(ended.stderr.contains("interrupted by Ctrl-C") && ended.stderr.contains("has stopped"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("cargo xtask tofu plan production"), "{}", ended.stderr);
+    until("the lock is given back", || !site.lock().exists());
+    // The half-made one is made anew, and the others are there.
+    let plan = site.result(&["plan", "production"], 10);
+    assert_eq!(plan["changes"][0]["address"], "terraform_data.slow", "{plan:#}");
+    assert_eq!(plan["changes"].as_array().unwrap().len(), 1, "{plan:#}");
+}
+
+#[test]
+fn ctrl_c_twice_kills_and_says_what_may_be_left() {
+    let Some(site) = Site::open("ctrl_c_twice_kills_and_says_what_may_be_left") else { return };
+    // It does not end when it is asked to.
+    let mut applying = under_way(&site, "trap '' INT TERM; while true; do sleep 0.1; done");
+    applying.signal(Signal::INT);
+    assert!(applying.wait_for_state("warning"));
+    applying.signal(Signal::INT);
+    let ended = applying.end().expect(1);
+    for said in
+        ["was killed", "under way were: terraform_data.slow", "state's lock may be left", "tofu plan production"]
+    {
+        assert!(ended.stderr.contains(said), "{said}: {}", ended.stderr);
+    }
+    until("nothing of it runs", || {
+        !crate::common::machine::all_command_lines().contains(&*site.project.root.join("infra").to_string_lossy())
+    });
+    // What it left can be mended by what is said.
+    site.unlock(&site.run(&["plan", "production"]));
+    site.run(&["plan", "production"]).expect(10);
+}

@@ -1,0 +1,94 @@
+//! From nothing to nothing.
+
+use serde_json::json;
+
+use crate::common::Ran;
+use crate::site::{Site, result};
+
+#[test]
+fn a_stack_is_made_changed_and_deleted() {
+    let Some(site) = Site::open("a_stack_is_made_changed_and_deleted") else { return };
+    site.run(&["init", "production"]).expect(0);
+
+    // Made: a plan says so, nobody's yes is nobody's, and what it says is done.
+    let plan = site.result(&["plan", "production"], 10);
+    assert_eq!(plan["counts"], json!({ "create": 2 }));
+    let unapproved = site.run(&["apply", "production"]).expect(21);
+    unapproved.says(&["--approve", plan["approval"].as_str().unwrap(), "+ create   terraform_data.app"]);
+    assert!(!site.state().exists());
+    let applied = site.start(&["apply", "production", "--approve", plan["approval"].as_str().unwrap()]).end().expect(0);
+    let parts: Vec<&str> = applied
+        .events
+        .iter()
+        .filter(|event| event["detail"]["part"] == "done")
+        .filter_map(|event| event["detail"]["text"].as_str())
+        .collect();
+    assert_eq!(parts.len(), 2, "{parts:?}");
+    assert!(parts.contains(&"create terraform_data.media"), "{parts:?}");
+    assert_eq!(result(applied)["made"], 2);
+    assert!(!site.folder().join("plan.tfplan").exists());
+    assert_eq!(site.result(&["output", "production"], 0)["outputs"]["size"], 3);
+    assert_eq!(site.run(&["output", "production", "size"]).expect(0).stdout, "3\n");
+
+    // Nothing to do.
+    let nothing = site.run(&["plan", "production"]).expect(0).says(&["nothing to change; 2 stay as they are"]);
+    assert!(!nothing.stdout.contains("--approve"), "{}", nothing.stdout);
+
+    // Changed: exactly that is shown.
+    site.project.edit("deploy.yaml", "size: 3", "size: 4");
+    site.project.commit("Larger");
+    let page = site.project.root.join("page.md");
+    let ran = site.run(&["plan", "production", "--markdown", page.to_str().unwrap()]).expect(10);
+    assert!(
+        ran.stdout.starts_with("~ update   terraform_data.app  input, output\noutputs  ~ size\n"),
+        "{}",
+        ran.stdout
+    );
+    let page = fs_err::read_to_string(page).unwrap();
+    assert!(page.starts_with("### production: 1 to update; 1 stays as it is\n"), "{page}");
+    site.change();
+    assert_eq!(site.run(&["output", "production", "size"]).expect(0).stdout, "4\n");
+
+    // Deleted: not before the guard was lifted by a commit.
+    let destroy = ["plan", "production", "--destroy"];
+    site.run(&destroy)
+        .expect(21)
+        .says(&["terraform_data.media would be deleted", "`protect` names terraform_data.media"]);
+    site.project.edit("deploy.yaml", "protect: [terraform_data.media]", "protect: []");
+    site.run(&destroy).expect(21).says(&["terraform_data.media would be deleted"]);
+    site.project.commit("Not protected any more");
+    let plan = site.result(&destroy, 10);
+    assert_eq!(plan["counts"], json!({ "delete": 2 }));
+    site.run(&["apply", "production", "--approve", plan["approval"].as_str().unwrap()]).expect(0);
+    assert_eq!(site.result(&["output", "production"], 0)["outputs"], json!({}));
+}
+
+#[test]
+fn a_stack_that_is_not_sound_is_refused_where_it_is_not() {
+    let Some(site) = Site::open("a_stack_that_is_not_sound_is_refused_where_it_is_not") else { return };
+    site.run(&["validate", "production"]).expect(0);
+    site.project.edit("infra/main.tf", "  input = var.size", "  inputs = var.size");
+    site.project.edit("infra/main.tf", "terraform_data.app.output", "terraform_data.ap.output");
+    // Neither secrets nor the bucket are asked for.
+    fs_err::remove_file(site.project.root.join(".env.production")).unwrap();
+    let refused = Ran::of(site.command(&["validate", "production"]).env("GITHUB_ACTIONS", "true")).expect(1);
+    let refused = refused.says(&["infra/main.tf:20:3: Unsupported argument", "infra/main.tf:24:"]);
+    refused.says(&["::error file=infra/main.tf,line=20,col="]);
+}
+
+#[test]
+fn what_the_stack_does_not_take_is_said() {
+    let Some(site) = Site::open("what_the_stack_does_not_take_is_said") else { return };
+    site.project.edit("deploy.yaml", "size: 3", "size: 3, sise: 4");
+    site.project.commit("A slip of the pen");
+    site.run(&["plan", "production"]).expect(2).says(&["sise", "it declares: secret, size"]);
+
+    site.project.edit("deploy.yaml", ", sise: 4", "");
+    site.project.edit("deploy.yaml", "protect: [terraform_data.media]", "protect: [terraform_data.media, bucket.x]");
+    site.project.commit("Another one");
+    site.run(&["plan", "production"]).expect(10).says(&["`protect` names bucket.x"]);
+
+    site.project.edit("infra/main.tf", "backend \"s3\" {}", "");
+    site.run(&["plan", "production"]).expect(1).says(&["infra does not say", "backend \"s3\" {}"]);
+    site.run(&["plan", "local"]).expect(2).says(&["local has no stack", "production"]);
+}

@@ -1,0 +1,18 @@
+//! A stack from nothing to nothing, with the real OpenTofu and a real S3 server for its state. The stacks of these tests
+//! take no provider but the one that is built in.
+
+#![allow(dead_code, reason = "what is shared with other tests has more than is used here")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+#[path = "../common/versitygw.rs"]
+mod versitygw;
+
+mod approval;
+mod guard;
+mod interrupt;
+mod lifecycle;
+mod secrets;
+mod site;
+mod trouble;

@@ -1,0 +1,212 @@
+//! A project with a stack, and the S3 server that its state is in.
+
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::common::running::Ended;
+use crate::common::{Project, Ran, Running, skipped};
+use crate::versitygw::{ACCESS_KEY, REGION, SECRET_KEY, Versitygw};
+
+/// What no output, argument or file may hold.
+pub const SENTINEL: &str = "sentinel \"secret\" ${x} %{y} $(z) ä";
+/// With what state and plans are encrypted.
+pub const PASSPHRASE: &str = "sentinel passphrase ${with} 32 letters";
+
+/// The stack of most tests.
+pub const STACK: &str = r#"terraform {
+  backend "s3" {}
+}
+
+variable "size" {
+  type = number
+}
+
+variable "secret" {
+  type      = string
+  sensitive = true
+}
+
+resource "terraform_data" "media" {
+  input            = var.secret
+  triggers_replace = ["one"]
+}
+
+resource "terraform_data" "app" {
+  input = var.size
+}
+
+output "size" {
+  value = terraform_data.app.output
+}
+
+output "secret" {
+  value     = terraform_data.media.output
+  sensitive = true
+}
+"#;
+
+/// A project whose environment `production` has a stack.
+pub struct Site {
+    pub project: Project,
+    pub storage: Versitygw,
+    /// The folder with the program.
+    tofu: PathBuf,
+}
+
+impl Site {
+    /// One with everything committed and nothing made yet. None where a test cannot run.
+    pub fn open(test: &str) -> Option<Self> {
+        let lacks = |why: &str| {
+            assert!(std::env::var_os("CI").is_none(), "{why}");
+            skipped(test, why);
+        };
+        let Some(tofu) = find_tofu() else {
+            lacks("takes OpenTofu: https://opentofu.org/docs/intro/install");
+            return None;
+        };
+        let storage = Versitygw::start().map_err(|why| lacks(&why)).ok()?;
+        storage.bucket("states");
+        let project = Project::of("fixture", |project| {
+            let deploy = project.read("deploy.yaml");
+            let production = format!(
+                "  production:\n    target: scaleway\n    registry: registry.example.com/shop\n    stack: infra\n    \
+                 state: {{ bucket: states, region: {REGION}, provider: other, endpoint: '{}' }}\n    \
+                 protect: [terraform_data.media]\n    variables: {{ size: 3 }}\n",
+                storage.endpoint()
+            );
+            project.write("deploy.yaml", &format!("{deploy}{production}"));
+            project.write("infra/main.tf", STACK);
+            project.write(".gitignore", "/.deploy/\n/target/\n.env.*\n/page.md\n");
+            write_secrets(&project.root, PASSPHRASE);
+        });
+        Some(Self { project, storage, tofu })
+    }
+
+    /// One whose stack is made.
+    pub fn made(test: &str) -> Option<Self> {
+        let site = Self::open(test)?;
+        site.change();
+        Some(site)
+    }
+
+    /// Plans and applies what has changed.
+    #[track_caller]
+    pub fn change(&self) {
+        let approval = self.approval();
+        self.run(&["apply", "production", "--approve", &approval]).expect(0);
+    }
+
+    /// A `tofu` command of the toolkit.
+    pub fn command(&self, args: &[&str]) -> Command {
+        self.command_in(&self.project.root, args)
+    }
+
+    /// The same in another checkout.
+    pub fn command_in(&self, root: &Path, args: &[&str]) -> Command {
+        let mut command = self.project.command(&[&["tofu"], args].concat());
+        let path = std::env::var("PATH").unwrap();
+        command.env("PATH", format!("{}:{path}", self.tofu.display())).current_dir(root);
+        // What the machine of the test has of its own.
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy();
+            if ["TF_", "AWS_", "SCW_"].iter().any(|begin| name.starts_with(begin)) {
+                command.env_remove(&*name);
+            }
+        }
+        command
+    }
+
+    /// Runs it to its end.
+    pub fn run(&self, args: &[&str]) -> Ran {
+        Ran::of(&mut self.command(args))
+    }
+
+    /// Starts it with `--json`, to be watched.
+    pub fn start(&self, args: &[&str]) -> Running {
+        Running::start(self.command(args).arg("--json"))
+    }
+
+    /// Runs it with `--json`: its answer.
+    #[track_caller]
+    pub fn result(&self, args: &[&str], code: i32) -> Value {
+        result(self.start(args).end().expect(code))
+    }
+
+    /// Makes a plan, which must have changes and be allowed: what stands for it.
+    #[track_caller]
+    pub fn approval(&self) -> String {
+        self.result(&["plan", "production"], 10)["approval"].as_str().unwrap().to_owned()
+    }
+
+    /// What is in the environment's folder for stacks.
+    pub fn folder(&self) -> PathBuf {
+        self.project.root.join(".deploy/production/tofu")
+    }
+
+    /// The object that holds the state.
+    pub fn state(&self) -> PathBuf {
+        self.storage.bucket("states").join("fixture/production.tfstate")
+    }
+
+    /// Its lock.
+    pub fn lock(&self) -> PathBuf {
+        self.state().with_extension("tfstate.tflock")
+    }
+
+    /// Types what a command says that found the state locked.
+    #[track_caller]
+    pub fn unlock(&self, locked: &Ran) {
+        assert_eq!(locked.code, Some(20), "{}", locked.stderr);
+        let typed = locked.stderr.split("cargo xtask tofu ").nth(1).expect("it says what to type");
+        let words: Vec<&str> = typed.lines().next().unwrap().split_whitespace().collect();
+        self.run(&words).expect(0);
+    }
+
+    /// Another checkout of the same commit, with the same secrets.
+    pub fn clone_to(&self, name: &str) -> PathBuf {
+        let root = self.project.root.parent().unwrap().join(name);
+        self.project.git(&["clone", "--quiet", ".", root.to_str().unwrap()]);
+        write_secrets(&root, PASSPHRASE);
+        root
+    }
+
+    /// Adds a resource that runs this while it is made, and commits that.
+    pub fn runs(&self, command: &str) {
+        self.project.write(
+            "infra/slow.tf",
+            &format!(
+                "resource \"terraform_data\" \"slow\" {{\n  provisioner \"local-exec\" {{\n    command = \"{command}\"\n  }}\n}}\n"
+            ),
+        );
+        self.project.commit("Something that takes its time");
+    }
+}
+
+/// The answer among a command's events.
+pub fn result(ended: Ended) -> Value {
+    let mut results = ended.events.into_iter().filter(|event| event["state"] == "result");
+    results.next().expect("there is an answer")["detail"].take()
+}
+
+/// The environment's secrets, as a person keeps them.
+pub fn write_secrets(root: &Path, passphrase: &str) {
+    use std::io::Write as _;
+    let secret = SENTINEL.replace('"', "\\\"");
+    let text = format!(
+        "AWS_ACCESS_KEY_ID={ACCESS_KEY}\nAWS_SECRET_ACCESS_KEY={SECRET_KEY}\n\
+         TF_STATE_PASSPHRASE='{passphrase}'\nTF_VAR_secret=\"{secret}\"\n"
+    );
+    let mut file = std::fs::OpenOptions::new();
+    let file = file.write(true).create(true).truncate(true).mode(0o600).open(root.join(".env.production"));
+    file.unwrap().write_all(text.as_bytes()).unwrap();
+}
+
+/// The folder of the OpenTofu that is installed, or of the one that the toolkit's tests keep.
+fn find_tofu() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let kept = PathBuf::from("/var/cache/xtask/tofu-1.12.6");
+    std::env::split_paths(&path).chain([kept]).find(|folder| folder.join("tofu").is_file())
+}

@@ -1,0 +1,123 @@
+//! What goes wrong: a clear error each, the next command to type, and a state that is whole.
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::common::{Ran, machine, until};
+use crate::site::{Site, write_secrets};
+
+#[test]
+fn a_passphrase_that_is_wrong_short_or_missing_is_named() {
+    let Some(site) = Site::made("a_passphrase_that_is_wrong_short_or_missing_is_named") else { return };
+    let wrong = "another passphrase of 32 letters";
+    write_secrets(&site.project.root, wrong);
+    for command in [&["plan", "production"][..], &["output", "production"], &["init", "production"]] {
+        let ran = site.run(command).expect(1);
+        let ran = ran.says(&["TF_STATE_PASSPHRASE is not the passphrase", "look at .env.production"]);
+        assert!(!ran.stderr.contains(wrong), "{}", ran.stderr);
+    }
+    write_secrets(&site.project.root, "short");
+    site.run(&["plan", "production"]).expect(21).says(&["has 5 bytes, and takes 16"]);
+    write_secrets(&site.project.root, "");
+    site.run(&["plan", "production"]).expect(21).says(&["TF_STATE_PASSPHRASE has no value", ".env.production"]);
+    write_secrets(&site.project.root, crate::site::PASSPHRASE);
+    site.run(&["plan", "production"]).expect(0);
+}
+
+#[test]
+fn a_bucket_that_is_away_missing_or_closed_is_named() {
+    let Some(mut site) = Site::made("a_bucket_that_is_away_missing_or_closed_is_named") else { return };
+    let closed = Ran::of(site.command(&["plan", "production"]).env("AWS_SECRET_ACCESS_KEY", "wrong-storage-key"));
+    let closed = closed.expect(1).says(&["states/fixture/production.tfstate", "SignatureDoesNotMatch"]);
+    assert!(!closed.stderr.contains("wrong-storage-key"));
+    site.storage.pause();
+    site.run(&["plan", "production"]).expect(1).says(&["states/fixture/production.tfstate", "connection refused"]);
+    site.storage.go_on();
+    site.project.edit("deploy.yaml", "bucket: states", "bucket: no-states");
+    site.project.commit("A bucket that is not there");
+    site.run(&["plan", "production"]).expect(1).says(&["no-states", "the state of production was somewhere else"]);
+}
+
+#[test]
+fn a_lock_is_somebodys_and_can_be_broken() {
+    let Some(site) = Site::open("a_lock_is_somebodys_and_can_be_broken") else { return };
+    site.runs("touch ../.deploy/here; until test -e ../.deploy/go; do sleep 0.05; done");
+    let approval = site.approval();
+    let applying = site.start(&["apply", "production", "--approve", &approval]);
+    until("it is under way", || site.project.root.join(".deploy/here").exists());
+    // It is left behind when the program dies without a word.
+    let tofu = machine::processes_below(&site.project.root).into_iter();
+    let tofu = tofu.filter(|process| process.command.starts_with("tofu apply")).map(|process| process.pid);
+    tofu.for_each(|pid| machine::signal(pid, Signal::KILL));
+    site.project.write(".deploy/go", "");
+    let ended = applying.end().expect(1);
+    assert!(ended.stderr.contains("signal: 9") && ended.stderr.contains("tofu plan production"), "{}", ended.stderr);
+    let locked = site.run(&["plan", "production"]).expect(20);
+    let machine = rustix::system::uname();
+    let machine = machine.nodename().to_string_lossy().into_owned();
+    let locked = locked.says(&["is locked by ", &format!("@{machine} since 20"), ", for apply"]);
+    site.run(&["unlock", "production", "--id", "another"]).expect(1);
+    assert!(site.lock().exists());
+    site.unlock(&locked);
+    site.run(&["plan", "production"]).expect(10);
+}
+
+#[test]
+fn of_two_at_once_one_works() {
+    let Some(site) = Site::open("of_two_at_once_one_works") else { return };
+    site.runs("until test -e ../.deploy/go; do sleep 0.05; done");
+    let approval = site.approval();
+    let other = site.clone_to("other");
+    let mut first = site.start(&["apply", "production", "--approve", &approval]);
+    first.must("apply", "started");
+    until("it holds the lock", || site.lock().exists());
+    // In the same checkout, and in another one.
+    site.run(&["apply", "production", "--approve", &approval])
+        .expect(20)
+        .says(&["is worked on in this checkout", "apply"]);
+    Ran::of(&mut site.command_in(&other, &["plan", "production"])).expect(20).says(&["is locked by", "tofu unlock"]);
+    site.project.write(".deploy/go", "");
+    first.end().expect(0);
+    Ran::of(&mut site.command_in(&other, &["plan", "production"])).expect(0);
+}
+
+#[test]
+fn what_fails_in_the_midst_leaves_a_state_that_is_whole() {
+    let Some(site) = Site::open("what_fails_in_the_midst_leaves_a_state_that_is_whole") else { return };
+    site.runs("echo it went wrong; exit 3");
+    let approval = site.approval();
+    let ended = Ran::of(site.command(&["apply", "production", "--approve", &approval]).env("GITHUB_ACTIONS", "true"));
+    let ended = ended.expect(1).says(&["infra/slow.tf:2:", "terraform_data.slow", "exit status 3", "it went wrong"]);
+    ended.says(&["::error file=infra/slow.tf,line=2", "cargo xtask tofu plan production"]);
+    site.project.edit("infra/slow.tf", "exit 3", "true");
+    site.project.commit("It goes well");
+    let plan = site.result(&["plan", "production"], 10);
+    assert_eq!((&plan["counts"], &plan["unchanged"]), (&json!({ "replace": 1 }), &json!(2)), "{plan:#}");
+    assert_eq!(plan["changes"][0]["reason"], "replace_because_tainted");
+    site.change();
+    site.run(&["plan", "production"]).expect(0);
+}
+
+#[test]
+fn a_state_that_cannot_be_saved_is_kept_and_put_in_its_place() {
+    let Some(mut site) = Site::open("a_state_that_cannot_be_saved_is_kept_and_put_in_its_place") else { return };
+    site.runs("touch ../.deploy/here; until test -e ../.deploy/go; do sleep 0.05; done");
+    let approval = site.approval();
+    let applying = site.start(&["apply", "production", "--approve", &approval]);
+    until("it is under way", || site.project.root.join(".deploy/here").exists());
+    site.storage.pause();
+    site.project.write(".deploy/go", "");
+    let ended = applying.end().expect(1);
+    assert!(ended.stderr.contains("cargo xtask tofu recover production"), "{}", ended.stderr);
+    assert!(!site.project.root.join("infra/errored.tfstate").exists());
+    let kept = fs_err::read_to_string(site.folder().join("unsaved/terraform.tfstate")).unwrap();
+    assert!(kept.contains("encrypted_data"), "{kept}");
+    site.storage.go_on();
+    // Nothing goes on without it.
+    site.run(&["plan", "production"]).expect(21).says(&["cargo xtask tofu recover production"]);
+    // The lock could not be given back either.
+    site.unlock(&site.run(&["recover", "production"]));
+    site.run(&["recover", "production"]).expect(0);
+    assert!(!site.folder().join("unsaved").exists());
+    site.run(&["plan", "production"]).expect(0).says(&["3 stay as they are"]);
+}
