@@ -1,4 +1,5 @@
-//! What shall go wrong: `faults.json` in the folder of the state, looked at whenever something is made, changed or ended.
+//! What shall go wrong: `faults.json` in the folder of the state, looked at whenever something is made, changed or
+//! ended.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;

@@ -1,5 +1,5 @@
-//! A provider for OpenTofu whose cloud is this machine: it has the schema of a real one, from a dump, and keeps what it is told
-//! to make in a folder.
+//! A provider for OpenTofu whose cloud is this machine: it has the schema of a real one, from a dump, and keeps what it
+//! is told to make in a folder.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
@@ -27,8 +27,8 @@ use clap::Parser;
 
 /// Serves providers from their schemas, on what is kept in a folder.
 ///
-/// Prints the value of TF_REATTACH_PROVIDERS and serves until it is ended. Started by OpenTofu, as a plugin, it takes the same
-/// from its environment and serves one provider.
+/// Prints the value of TF_REATTACH_PROVIDERS and serves until it is ended. Started by OpenTofu, as a plugin, it takes
+/// the same from its environment and serves one provider.
 #[derive(Debug, Parser)]
 struct Arguments {
     /// A dump of `tofu providers schema -json` of one provider; may be repeated.

@@ -22,8 +22,8 @@ pub struct Planner<'a> {
 impl Planner<'_> {
     /// The planned state, and the places whose change replaces the resource.
     ///
-    /// `prior` is `None` for a new resource. `proposed` is the configuration with the prior state where that leaves something to
-    /// the provider, as OpenTofu merges them.
+    /// `prior` is `None` for a new resource. `proposed` is the configuration with the prior state where that leaves
+    /// something to the provider, as OpenTofu merges them.
     pub fn plan(&self, prior: Option<&Map>, proposed: &Map, config: &Map) -> (Map, Vec<Path>) {
         let mut planned = self.fields(self.object, &Path::default(), prior, proposed, config);
         self.decide_now(&mut planned, config);
@@ -83,9 +83,14 @@ impl Planner<'_> {
                 let item = |(index, item)| plan(prior.list().get(index), item, config.list().get(index));
                 Value::List(items.iter().enumerate().map(item).collect())
             }
-            // Elements of a set have no place: one that was there is one that is the same.
+            // Elements of a set have no place: one that was there is one that differs in nothing that a stack or a
+            // default says.
             (Nesting::Set, Value::List(items)) => {
-                let item = |item| plan(prior.list().iter().find(|prior| *prior == item), item, None);
+                let item = |item: &Value| {
+                    let new = plan(None, item, None);
+                    let there = prior.list().iter().find(|there| !item.has_unknown() && fits(&new, there));
+                    there.cloned().unwrap_or(new)
+                };
                 Value::List(items.iter().map(item).collect())
             }
             (Nesting::Map, Value::Map(entries)) => {
@@ -164,6 +169,20 @@ impl Planner<'_> {
             }
         });
         found
+    }
+}
+
+/// Whether something is all that is known of a plan.
+fn fits(planned: &Value, there: &Value) -> bool {
+    match (planned, there) {
+        (Value::Unknown, _) => true,
+        (Value::List(planned), Value::List(there)) => {
+            planned.len() == there.len() && planned.iter().zip(there).all(|(planned, there)| fits(planned, there))
+        }
+        (Value::Map(planned), Value::Map(there)) => {
+            planned.iter().all(|(name, value)| there.get(name).is_some_and(|there| fits(value, there)))
+        }
+        (planned, there) => planned == there,
     }
 }
 

@@ -46,8 +46,8 @@ pub async fn attached(servers: Vec<Server>) -> Result<()> {
     Ok(())
 }
 
-/// Serves the program that has started this one until it says that it is done: prints the line by which it finds the provider,
-/// and keeps to TLS if it is asked to.
+/// Serves the program that has started this one until it says that it is done: prints the line by which it finds the
+/// provider, and keeps to TLS if it is asked to.
 pub async fn started(mut servers: Vec<Server>) -> Result<()> {
     ensure!(servers.len() == 1, "a plugin is one provider, and {} schemas were given", servers.len());
     let server = servers.remove(0);

@@ -1,7 +1,7 @@
 //! The one data source that computes: `aws_iam_policy_document` writes a policy of blocks.
 
 use anyhow::{Context as _, Result};
-use serde_json::{Map as Json, Value as J, json};
+use serde_json::{Map as Object, Value as Json, json};
 
 use crate::value::{Map, Value};
 
@@ -12,49 +12,49 @@ pub fn written(asked: &Map) -> Result<[(&'static str, Value); 2]> {
         asked.get("statement").map(Value::list).unwrap_or_default().iter().filter_map(|it| statement(it.map()?)),
     );
     for over in documents(asked, "override_policy_documents")? {
-        let same = |it: &&mut J| it["Sid"].is_string() && it["Sid"] == over["Sid"];
+        let same = |it: &&mut Json| it["Sid"].is_string() && it["Sid"] == over["Sid"];
         match statements.iter_mut().find(same) {
             Some(there) => *there = over,
             None => statements.push(over),
         }
     }
-    let mut policy = Json::new();
+    let mut policy = Object::new();
     let text = |name: &str| asked.get(name).and_then(Value::text).filter(|text| !text.is_empty());
     policy.insert("Version".to_owned(), text("version").unwrap_or_else(|| "2012-10-17".to_owned()).into());
     policy.extend(text("policy_id").map(|id| ("Id".to_owned(), id.into())));
     policy.insert("Statement".to_owned(), statements.into());
-    let policy = J::Object(policy);
+    let policy = Json::Object(policy);
     let pretty = serde_json::to_string_pretty(&policy).expect("it is JSON");
     Ok([("json", Value::String(pretty)), ("minified_json", Value::String(policy.to_string()))])
 }
 
 /// The statements of other policies.
-fn documents(asked: &Map, name: &str) -> Result<Vec<J>> {
+fn documents(asked: &Map, name: &str) -> Result<Vec<Json>> {
     let mut statements = Vec::new();
     for text in asked.get(name).map(Value::list).unwrap_or_default().iter().filter_map(Value::text) {
-        let policy: J = serde_json::from_str(&text).with_context(|| format!("{name} holds what is no JSON"))?;
+        let policy: Json = serde_json::from_str(&text).with_context(|| format!("{name} holds what is no JSON"))?;
         match &policy["Statement"] {
-            J::Array(more) => statements.extend(more.iter().cloned()),
+            Json::Array(more) => statements.extend(more.iter().cloned()),
             one => statements.push(one.clone()),
         }
     }
     Ok(statements)
 }
 
-fn statement(block: &Map) -> Option<J> {
-    let mut statement = Json::new();
+fn statement(block: &Map) -> Option<Json> {
+    let mut statement = Object::new();
     let text = |name: &str| block.get(name).and_then(Value::text).filter(|text| !text.is_empty());
     statement.extend(text("sid").map(|sid| ("Sid".to_owned(), sid.into())));
     statement.insert("Effect".to_owned(), text("effect").unwrap_or_else(|| "Allow".to_owned()).into());
     for (name, key) in [("principals", "Principal"), ("not_principals", "NotPrincipal")] {
-        let mut all = Json::new();
+        let mut all = Object::new();
         for it in block.get(name)?.list().iter().filter_map(Value::map) {
             all.insert(it.get("type")?.text()?, few(it.get("identifiers")?));
         }
         // Anybody, signed in or not.
         let anybody = all.len() == 1 && all.get("*") == Some(&json!("*"));
         if !all.is_empty() {
-            statement.insert(key.to_owned(), if anybody { json!("*") } else { J::Object(all) });
+            statement.insert(key.to_owned(), if anybody { json!("*") } else { Json::Object(all) });
         }
     }
     for (name, key) in [
@@ -66,19 +66,19 @@ fn statement(block: &Map) -> Option<J> {
         let set = block.get(name).filter(|value| !value.list().is_empty());
         statement.extend(set.map(|set| (key.to_owned(), few(set))));
     }
-    let mut conditions = Json::new();
+    let mut conditions = Object::new();
     for it in block.get("condition")?.list().iter().filter_map(Value::map) {
         let test = conditions.entry(it.get("test")?.text()?).or_insert_with(|| json!({}));
         test[it.get("variable")?.text()?] = few(it.get("values")?);
     }
     if !conditions.is_empty() {
-        statement.insert("Condition".to_owned(), J::Object(conditions));
+        statement.insert("Condition".to_owned(), Json::Object(conditions));
     }
-    Some(J::Object(statement))
+    Some(Json::Object(statement))
 }
 
 /// One text stands alone.
-fn few(texts: &Value) -> J {
+fn few(texts: &Value) -> Json {
     match texts.list() {
         [one] => one.json(),
         more => more.iter().map(Value::json).collect(),

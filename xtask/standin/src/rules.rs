@@ -1,5 +1,5 @@
-//! What a schema dump does not say, from the files given by `--rules`: what providers check and decide in code, and how what
-//! they make up looks.
+//! What a schema dump does not say, from the files given by `--rules`: what providers check and decide in code, and how
+//! what they make up looks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,7 +9,8 @@ use serde::Deserialize;
 
 use crate::act::Act;
 
-/// The rules of all files, by type. `data.` stands before a data source's type; a type that ends in `*` is each that begins so.
+/// The rules of all files, by type. `data.` stands before a data source's type; a type that ends in `*` is each that
+/// begins so.
 #[derive(Debug, Default)]
 pub struct Rules(Vec<(String, TypeRules)>);
 

@@ -40,8 +40,8 @@ struct Served {
     stop: broadcast::Sender<Peer>,
 }
 
-/// Who speaks. Each `provider` block of each running OpenTofu has a connection of its own, and all may have the same address of
-/// this process: `aws` of two regions, two stacks at once.
+/// Who speaks. Each `provider` block of each running OpenTofu has a connection of its own, and all may have the same
+/// address of this process: `aws` of two regions, two stacks at once.
 type Peer = Option<SocketAddr>;
 
 impl Server {

@@ -23,7 +23,8 @@ impl Store {
         Ok(Self(folder.to_owned()))
     }
 
-    /// A resource, or `None` where it does not exist. Fails on a file that is no JSON object or has a field that the schema lacks.
+    /// A resource, or `None` where it does not exist. Fails on a file that is no JSON object or has a field that the
+    /// schema lacks.
     pub fn get(&self, name: &str, key: &str, object: &Object) -> Result<Option<Map>> {
         read(&self.file(name, key), object)
     }
@@ -87,8 +88,8 @@ impl Store {
     }
 }
 
-/// What tells a resource from others of its type: its id, or all that it must be given where it has none, as the account
-/// and name of a bucket whose rules it is.
+/// What tells a resource from others of its type: its id, or all that it must be given where it has none, as the
+/// account and name of a bucket whose rules it is.
 pub fn key(object: &Object, values: &Map) -> String {
     match values.get("id") {
         Some(Value::String(id)) => id.clone(),

@@ -1,4 +1,5 @@
-//! How a value that a provider makes up looks. A template is JSON; in its texts stand fields of the resource and random parts:
+//! How a value that a provider makes up looks. A template is JSON; in its texts stand fields of the resource and random
+//! parts:
 //!
 //! - `{name}`: a field, or a setting of the provider; alone in a text it is the field itself, whatever its type
 //! - `{name|last}`: what follows the last `/` of it

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const VERSION: &str = "1.12.6";
-/// Its own `go.mod` replaces this module, which `go install …@version` refuses: so it is the tool of a module that replaces it too.
+/// Its own `go.mod` replaces this module, which `go install …@version` refuses: so it is the tool of a module that
+/// replaces it too.
 const HCL: &str =
     "github.com/hashicorp/hcl/v2 v2.20.1 => github.com/opentofu/hcl/v2 v2.20.2-0.20251021132045-587d123c2828";
 

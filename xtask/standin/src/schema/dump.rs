@@ -152,8 +152,8 @@ fn nesting(mode: &str) -> Result<Nesting> {
 fn read_type(json: &serde_json::Value) -> Result<Type> {
     let parts = json.as_array().map_or(&[][..], Vec::as_slice);
     Ok(match (json.as_str(), parts) {
-        // Of `dynamic` each value brings its type, in another encoding. The one attribute that has it is a number or text,
-        // and OpenTofu makes a text of either.
+        // Of `dynamic` each value brings its type, in another encoding. The one attribute that has it is a number or
+        // text, and OpenTofu makes a text of either.
         (Some("string" | "dynamic"), _) => Type::String,
         (Some("number"), _) => Type::Number,
         (Some("bool"), _) => Type::Bool,

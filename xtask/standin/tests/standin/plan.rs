@@ -101,6 +101,34 @@ fn blocks_come_go_and_replace_one_by_one() {
 }
 
 #[test]
+fn an_element_of_a_set_keeps_what_was_decided_of_it() {
+    let Some(world) = World::new() else { return };
+    let job = |secrets: &[&str]| {
+        let one =
+            |name: &&str| format!("  secret_reference {{\n    secret_id = \"{name}\"\n    file = \"/{name}\"\n  }}\n");
+        let size = "  cpu_limit = 1000\n  memory_limit = 1024\n  local_storage_capacity = 1024\n  image_uri = \"a\"\n";
+        let secrets: String = secrets.iter().map(one).collect();
+        format!("resource \"scaleway_job_definition\" \"j\" {{\n{size}{secrets}}}\n")
+    };
+    let stack = world.stack(&job(&["b"]));
+    assert_eq!(stack.apply().code, 0);
+    let ids = |stack: &Stack<'_>| -> std::collections::BTreeMap<String, String> {
+        let values = stack.values("scaleway_job_definition.j");
+        let text = |it: &serde_json::Value, name: &str| it[name].as_str().unwrap().to_owned();
+        let all = values["secret_reference"].as_array().unwrap();
+        all.iter().map(|it| (text(it, "secret_id"), text(it, "secret_reference_id"))).collect()
+    };
+    let first = ids(&stack);
+    stack.write(&job(&["a", "b", "c"]));
+    assert_eq!(stack.apply().code, 0);
+    assert_eq!(stack.changes(), []);
+    let later = ids(&stack);
+    assert_eq!((later.len(), &later["b"]), (3, &first["b"]));
+    assert_ne!(later["a"], later["c"]);
+    assert_eq!(stack.values("scaleway_job_definition.j")["secret_reference"][0]["secret_version"], "latest");
+}
+
+#[test]
 fn a_certificates_records_are_counted_before_it_exists() {
     let Some(world) = World::new() else { return };
     let stack = world.stack(

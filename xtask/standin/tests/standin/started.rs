@@ -39,6 +39,8 @@ fn opentofu_starts_it_from_a_mirror() {
     run(&["init", "-input=false"]);
     assert!(run(&["apply", "-auto-approve", "-input=false"]).said.contains("6 added"));
     assert!(run(&["plan", "-input=false", "-detailed-exitcode"]).said.contains("No changes."));
+    // Its settings came through, over TLS.
+    assert!(run(&["output", "-raw", "address"]).out.contains(".nl-ams."));
     run(&["destroy", "-auto-approve", "-input=false"]);
 }
 
