@@ -127,7 +127,9 @@ impl Provider {
         let count = dump.provider_schemas.len();
         ensure!(count == 1, "{} holds the schemas of {count} providers, and one is served from one", path.display());
         let (source, provider) = dump.provider_schemas.into_iter().next().expect("it was counted");
-        let source = source.split_once('/').map_or(source.clone(), |(_, source)| source.to_owned());
+        // Of the registry's host, the namespace and the name, only the last two tell which provider it is.
+        let parts: Vec<&str> = source.split('/').collect();
+        let source = parts[parts.len().saturating_sub(2)..].join("/");
         provider.read(source).with_context(said)
     }
 }

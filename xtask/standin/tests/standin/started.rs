@@ -12,7 +12,7 @@ fn opentofu_starts_it_from_a_mirror() {
     }
     let folder = tempfile::tempdir().unwrap();
     let platform = if cfg!(target_arch = "aarch64") { "linux_arm64" } else { "linux_amd64" };
-    let mirror = folder.path().join("mirror/registry.opentofu.org/scaleway/scaleway/2.81.0").join(platform);
+    let mirror = folder.path().join("mirror/mirror.example/scaleway/scaleway/2.81.0").join(platform);
     fs_err::create_dir_all(&mirror).unwrap();
     let plugin = mirror.join("terraform-provider-scaleway_v2.81.0");
     fs_err::copy(env!("CARGO_BIN_EXE_standin"), &plugin).unwrap();
@@ -24,7 +24,7 @@ fn opentofu_starts_it_from_a_mirror() {
     fs_err::write(folder.path().join("tofurc"), settings).unwrap();
     let stack = folder.path().join("stack");
     fs_err::create_dir(&stack).unwrap();
-    let required = "terraform {\n  required_providers {\n    scaleway = { source = \"scaleway/scaleway\" }\n  }\n}\n";
+    let required = "terraform {\n  required_providers {\n    scaleway = { source = \"mirror.example/scaleway/scaleway\" }\n  }\n}\n";
     fs_err::write(stack.join("main.tf"), format!("{required}{SERVICE}")).unwrap();
     let run = |args: &[&str]| {
         let mut command = alone(&stack, args);
@@ -48,10 +48,15 @@ fn opentofu_starts_it_from_a_mirror() {
 fn a_committed_lock_file_stays_as_it_is() {
     let Some(world) = World::new() else { return };
     let stack = world.bare(SERVICE);
-    let lock = "provider \"registry.opentofu.org/scaleway/scaleway\" {\n  version     = \"2.81.0\"\n  constraints = \"2.81.0\"\n  \
-                hashes = [\n    \"h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\",\n  ]\n}\n";
+    // `provider[<host>/scaleway/scaleway]`: which registry is the usual one is OpenTofu's to know.
+    let known = stack.ok(&["providers"]).out;
+    let address = known.split(['[', ']']).find(|part| part.ends_with("/scaleway/scaleway")).unwrap();
+    let lock = format!(
+        "provider {address:?} {{\n  version     = \"2.81.0\"\n  constraints = \"2.81.0\"\n  \
+                hashes = [\n    \"h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\",\n  ]\n}}\n"
+    );
     let file = stack.path().join(".terraform.lock.hcl");
-    fs_err::write(&file, lock).unwrap();
+    fs_err::write(&file, &lock).unwrap();
     stack.ok(&["init", "-input=false", "-lockfile=readonly"]);
     assert_eq!(stack.apply().code, 0);
     assert_eq!(fs_err::read_to_string(&file).unwrap(), lock);
