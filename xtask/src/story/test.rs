@@ -39,6 +39,8 @@ pub enum Suite {
     Toolkit,
     /// The stand-in provider, with a real OpenTofu
     StandIn,
+    /// Stacks from nothing to nothing, with a real OpenTofu and a real S3 server
+    Tofu,
     /// The service's image, with a real engine and real registries
     Image,
     /// A fresh clone from the first deploy to the rollback, with real processes and load
@@ -128,8 +130,18 @@ async fn run(config: &Config, suite: Suite, report: &Report) -> Result<Count> {
             as_one(
                 // Targets that `cargo test` leaves out are no part of all targets.
                 &cargo()
-                    .args(["clippy", "--workspace", "--all-targets", "--test", "image", "--test", "journey", "--quiet"])
-                    .args(["--", "--deny", "warnings"]),
+                    .args([
+                        "clippy",
+                        "--workspace",
+                        "--all-targets",
+                        "--test",
+                        "image",
+                        "--test",
+                        "journey",
+                        "--test",
+                        "tofu",
+                    ])
+                    .args(["--quiet", "--", "--deny", "warnings"]),
                 report,
             )
             .await
@@ -153,6 +165,7 @@ async fn run(config: &Config, suite: Suite, report: &Report) -> Result<Count> {
         Suite::StandIn => {
             counted(&cargo().args(["test", "--package", "standin", "--quiet", "--", "--show-output"]), report).await
         }
+        Suite::Tofu => counted(&alone("tofu"), report).await,
         Suite::Image => {
             let database = Throwaway::start(Choice::Auto).await.context("start a PostgreSQL for the tests")?;
             counted(&alone("image").secret("TEST_DATABASE_URL", &database.server().url("postgres")), report).await

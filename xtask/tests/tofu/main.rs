@@ -6,6 +6,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[path = "../common/tofu.rs"]
+mod tofu;
 #[path = "../common/versitygw.rs"]
 mod versitygw;
 

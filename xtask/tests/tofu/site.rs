@@ -63,10 +63,7 @@ impl Site {
             assert!(std::env::var_os("CI").is_none(), "{why}");
             skipped(test, why);
         };
-        let Some(tofu) = find_tofu() else {
-            lacks("takes OpenTofu: https://opentofu.org/docs/intro/install");
-            return None;
-        };
+        let tofu = crate::tofu::program().map_err(|why| lacks(&why)).ok()?.parent()?.to_owned();
         let storage = Versitygw::start().map_err(|why| lacks(&why)).ok()?;
         storage.bucket("states");
         let project = Project::of("fixture", |project| {
@@ -202,11 +199,4 @@ pub fn write_secrets(root: &Path, passphrase: &str) {
     let mut file = std::fs::OpenOptions::new();
     let file = file.write(true).create(true).truncate(true).mode(0o600).open(root.join(".env.production"));
     file.unwrap().write_all(text.as_bytes()).unwrap();
-}
-
-/// The folder of the OpenTofu that is installed, or of the one that the toolkit's tests keep.
-fn find_tofu() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let kept = PathBuf::from("/var/cache/xtask/tofu-1.12.6");
-    std::env::split_paths(&path).chain([kept]).find(|folder| folder.join("tofu").is_file())
 }
