@@ -156,7 +156,7 @@ pub struct Scaleway {
     /// The registry its image is pulled from, with the namespace: `rg.fr-par.scw.cloud/meemi`.
     pub registry: String,
     /// What OpenTofu makes there; without it, only images go there.
-    pub stack: Option<Stack>,
+    pub stack: Option<Box<Stack>>,
 }
 
 /// Where the programs of a local PostgreSQL come from.
@@ -191,7 +191,7 @@ impl Environment {
     pub fn stack(&self) -> Option<&Stack> {
         match &self.target {
             Target::Local(_) => None,
-            Target::Scaleway(target) => target.stack.as_ref(),
+            Target::Scaleway(target) => target.stack.as_deref(),
         }
     }
 }

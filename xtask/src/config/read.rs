@@ -192,7 +192,7 @@ fn scaleway(table: &mut Table<'_>) -> Option<Target> {
         field.text("a registry and the namespace in it, without `https://` and tag", check::is_registry)
     });
     let stack = stack(table);
-    Some(Target::Scaleway(Scaleway { registry: registry?, stack: stack? }))
+    Some(Target::Scaleway(Scaleway { registry: registry?, stack: stack?.map(Box::new) }))
 }
 
 fn gate(table: &mut Table<'_>) -> Option<Gate> {

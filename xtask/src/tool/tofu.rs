@@ -152,14 +152,11 @@ impl Tofu {
         let bridge = SyncIoBridge::new(cmd.stream()?);
         let read = tokio::task::spawn_blocking(move || {
             let mut reader = std::io::BufReader::with_capacity(1 << 16, bridge);
-            let read = serde_json::from_reader(&mut reader).or_else(|error| match error.io_error_kind() {
-                Some(_) => Err(std::io::Error::from(error).into()),
-                None => Err(anyhow::Error::from(error)),
-            });
+            let read = serde_json::from_reader(&mut reader);
             // To its end: a program that fails says so there, and is the better reason for an answer that breaks off.
             let mut rest = Vec::new();
             reader.read_to_end(&mut rest)?;
-            read
+            Ok(read?)
         });
         read.await.context("wait for what reads the answer")?
     }

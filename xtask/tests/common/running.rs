@@ -58,11 +58,6 @@ impl Running {
         false
     }
 
-    /// Waits for an event in this state, of whatever step; false when the process ended without it.
-    pub fn wait_for_state(&mut self, state: &str) -> bool {
-        std::iter::from_fn(|| self.next()).any(|event| event["state"] == state)
-    }
-
     /// Waits for an event, which must come.
     #[track_caller]
     pub fn must(&mut self, step: &str, state: &str) {

@@ -83,21 +83,20 @@ pub async fn plan(infra: &Infra<'_>, how: &How) -> Result<(), Failure> {
         let environment = infra.name.to_owned();
         let record = Record { environment, version: source.version.clone(), plan, state, made: Timestamp::now() };
         shelf.keep(&record)?;
-        detail["approval"] = record.approval().into();
         let minutes = infra.stack.approval_lasts.as_secs() / 60;
-        text.push_str(&match source.version == source.commit[..12] {
-            true => format!(
-                "\n\napply it   cargo xtask tofu apply {}     (within {minutes} minutes)\nin CI      cargo xtask tofu apply {} --approve {}",
-                infra.name,
-                infra.name,
-                record.approval()
-            ),
-            false => format!(
-                "\n\nto look at only: it was made of {}, and only a commit is applied",
-                source.version
-            ),
-        });
-        approval = Some(record.approval());
+        if source.version == source.commit[..12] {
+            let digest = record.approval();
+            text.push_str(&format!(
+                "\n\napply it   cargo xtask tofu apply {name}     (within {minutes} minutes)\n\
+                 in CI      cargo xtask tofu apply {name} --approve {digest}",
+                name = infra.name,
+            ));
+            detail["approval"] = digest.clone().into();
+            approval = Some(digest);
+        } else {
+            let version = &source.version;
+            text.push_str(&format!("\n\nto look at only: it was made of {version}, and only a commit is applied"));
+        }
     }
     if let Some(path) = &how.markdown {
         let page = summary.markdown(approval.as_deref());

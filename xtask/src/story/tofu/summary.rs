@@ -48,7 +48,8 @@ impl Summary<'_> {
     pub fn text(&self) -> String {
         let mut lines = Vec::new();
         let mut all: Vec<&Change> = self.plan.resources.all.iter().collect();
-        all.sort_by_key(|change| (self.refusal(change).is_none(), change.action));
+        let refused: BTreeSet<&str> = self.refusals.iter().map(|refusal| refusal.address.as_str()).collect();
+        all.sort_by_key(|change| (!refused.contains(before(change)), change.action));
         let (listed, rest) = all.split_at(all.len().min(LISTED));
         let width = listed.iter().map(|change| change.address.chars().count()).max().unwrap_or_default().min(60);
         for change in listed {
@@ -126,15 +127,10 @@ impl Summary<'_> {
         })
     }
 
-    fn refusal(&self, change: &Change) -> Option<&Refusal> {
-        let address = change.previous_address.as_ref().unwrap_or(&change.address);
-        self.refusals.iter().find(|refusal| refusal.address == *address)
-    }
-
     /// Why, and what of it.
     fn about(&self, change: &Change) -> String {
         let mut about = Vec::new();
-        if self.refusal(change).is_some() {
+        if self.refusals.iter().any(|refusal| refusal.address == before(change)) {
             about.push("PROTECTED: refused".to_owned());
         } else if entry(&change.address, self.protected).is_some() {
             about.push("protected".to_owned());
@@ -175,6 +171,11 @@ impl Summary<'_> {
         }
         lines
     }
+}
+
+/// Where the resource is now.
+fn before(change: &Change) -> &str {
+    change.previous_address.as_ref().unwrap_or(&change.address)
 }
 
 fn counts<'a>(changes: impl IntoIterator<Item = &'a Change>) -> BTreeMap<Action, usize> {

@@ -10,6 +10,11 @@ use crate::config::{Provider, State};
 /// OpenTofu's shortest passphrase, in bytes (`internal/encryption/keyprovider/pbkdf2`).
 pub const SHORTEST_PASSPHRASE: usize = 16;
 
+/// Rounds of the derivation of a key, of which each command does several. OpenTofu's default, 600,000, is what OWASP's
+/// "Password Storage Cheat Sheet" takes for SHA-256; this is what it takes for SHA-512, which OpenTofu uses. What was
+/// encrypted says itself with how many.
+const ITERATIONS: u32 = 220_000;
+
 /// The settings of the `s3` backend, as `-backend-config` reads them: no secret is among them. The names of what is left
 /// out for each provider are of OpenTofu's documentation of that backend.
 pub fn settings(state: &State, key: &str) -> String {
@@ -50,7 +55,7 @@ pub fn encryption(passphrase: &SecretString) -> SecretString {
     let passphrase = passphrase.expose_secret().replace("${", "$${").replace("%{", "%%{");
     let target = json!({ "method": "method.aes_gcm.state", "enforced": true });
     let config = json!({
-        "key_provider": { "pbkdf2": { "state": { "passphrase": passphrase } } },
+        "key_provider": { "pbkdf2": { "state": { "passphrase": passphrase, "iterations": ITERATIONS } } },
         "method": { "aes_gcm": { "state": { "keys": "${key_provider.pbkdf2.state}" } } },
         "state": target,
         "plan": target,
