@@ -92,3 +92,17 @@ fn what_the_stack_does_not_take_is_said() {
     site.run(&["plan", "production"]).expect(1).says(&["infra does not say", "backend \"s3\" {}"]);
     site.run(&["plan", "local"]).expect(2).says(&["local has no stack", "production"]);
 }
+
+#[test]
+fn doctor_tells_what_a_stack_lacks() {
+    let Some(site) = Site::open("doctor_tells_what_a_stack_lacks") else { return };
+    let good = Ran::of(&mut site.toolkit(&["doctor", "production"]));
+    assert!(good.stdout.contains("✓ tofu ") && good.stdout.contains("✓ passphrase"), "{}", good.stdout);
+    fs_err::remove_file(site.project.root.join(".env.production")).unwrap();
+    let bad = Ran::of(&mut site.toolkit(&["doctor", "production"])).expect(1);
+    assert!(
+        bad.stdout.contains("TF_STATE_PASSPHRASE has no value") && bad.stdout.contains("openssl rand"),
+        "{}",
+        bad.stdout
+    );
+}

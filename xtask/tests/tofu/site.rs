@@ -103,9 +103,16 @@ impl Site {
 
     /// The same in another checkout.
     pub fn command_in(&self, root: &Path, args: &[&str]) -> Command {
-        let mut command = self.project.command(&[&["tofu"], args].concat());
+        let mut command = self.toolkit(&[&["tofu"], args].concat());
+        command.current_dir(root);
+        command
+    }
+
+    /// A command of the toolkit that finds the program.
+    pub fn toolkit(&self, args: &[&str]) -> Command {
+        let mut command = self.project.command(args);
         let path = std::env::var("PATH").unwrap();
-        command.env("PATH", format!("{}:{path}", self.tofu.display())).current_dir(root);
+        command.env("PATH", format!("{}:{path}", self.tofu.display()));
         // What the machine of the test has of its own.
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();

@@ -97,7 +97,7 @@ impl Ended {
             let said = if self.tail.is_empty() { "nothing".to_owned() } else { format!("\n{}", self.tail) };
             return anyhow!("`{}` failed: {}; it said: {said}", self.command, self.status).context(what).into();
         }
-        let diagnostics = Diagnostics { errors: self.errors, stack: infra.stack.folder.clone() };
+        let diagnostics = Diagnostics::new(self.errors, &infra.stack.folder);
         let trouble = diagnostics.trouble();
         let failure = failure_of(infra, trouble, diagnostics.into(), &what);
         match failure {

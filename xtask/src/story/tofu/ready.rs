@@ -50,7 +50,9 @@ pub async fn prepare(infra: &Infra<'_>, always: bool) -> Result<Option<String>, 
     if !always && fs_err::read_to_string(&written).is_ok_and(|last| last == stamp) {
         return Ok(None);
     }
-    let version = tofu::version(infra.stack.program).await?;
+    let version = tofu::version(infra.stack.program).await;
+    let version =
+        version.with_context(|| format!("find the program; what to do: cargo xtask doctor {}", infra.name))?;
     if fs_err::read_to_string(&backend).is_ok_and(|before| before != settings) {
         infra.report.warn(&format!(
             "the state of {} was somewhere else when it was last used here; it is {} now, and nothing was moved there",

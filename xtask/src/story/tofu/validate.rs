@@ -17,7 +17,7 @@ pub async fn validate(infra: &Infra<'_>) -> Result<(), Failure> {
         infra.report.warn(&warning.text(&infra.stack.folder));
     }
     if !errors.is_empty() {
-        let found = Diagnostics { errors, stack: infra.stack.folder.clone() };
+        let found = Diagnostics::new(errors, &infra.stack.folder);
         return Err(anyhow::Error::from(found).context(format!("{} is not sound", infra.stack.folder)).into());
     }
     let detail = json!({ "stack": infra.stack.folder, "valid": true, "warnings": warnings.len() });

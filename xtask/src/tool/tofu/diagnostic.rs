@@ -79,13 +79,21 @@ pub enum Trouble {
 /// Everything that was wrong with a run, with the stack's folder as it is seen from the project's root.
 #[derive(Debug)]
 pub struct Diagnostics {
-    /// The errors.
-    pub errors: Vec<Diagnostic>,
-    /// The stack's folder.
-    pub stack: Utf8PathBuf,
+    errors: Vec<Diagnostic>,
+    stack: Utf8PathBuf,
 }
 
 impl Diagnostics {
+    /// In the order of the files: the program tells them as its threads find them.
+    pub fn new(mut errors: Vec<Diagnostic>, stack: &Utf8Path) -> Self {
+        let place = |error: &Diagnostic| {
+            let range = error.range.as_ref()?;
+            Some((range.filename.clone(), range.start.line, range.start.column))
+        };
+        errors.sort_by_key(place);
+        Self { errors, stack: stack.to_owned() }
+    }
+
     /// File, line and column of the first that has them.
     pub fn place(&self) -> Option<(String, usize, usize)> {
         let range = self.errors.iter().find_map(|error| error.range.as_ref())?;
