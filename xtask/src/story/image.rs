@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result, anyhow};
 use camino::Utf8PathBuf;
 use secrecy::SecretString;
+use tokio::sync::OnceCell;
 
 use super::Failure;
 use super::run::interrupted;
@@ -46,6 +47,8 @@ pub struct Images<'a> {
     /// Where things are said.
     pub report: Report,
     secrets: Secrets,
+    /// Made once: it keeps its credentials and tokens.
+    repository: OnceCell<Repository>,
 }
 
 impl<'a> Images<'a> {
@@ -60,7 +63,8 @@ impl<'a> Images<'a> {
         let path = config.root.join(format!(".env.{name}"));
         let secrets = Secrets::gather(&path, names).context("gather the secrets that an image takes")?;
         report.redactor().learn(&secrets);
-        Ok(Self { config, environment, image, report: report.clone(), secrets })
+        let repository = OnceCell::new();
+        Ok(Self { config, environment, image, report: report.clone(), secrets, repository })
     }
 
     /// The image's name without a tag, with the environment's registry if it has one: `rg.fr-par.scw.cloud/meemi/app`.
@@ -72,7 +76,7 @@ impl<'a> Images<'a> {
     }
 
     /// The image's repository in the environment's registry; nothing is asked yet. Fails for an environment without one.
-    pub async fn repository(&self) -> Result<Repository, Failure> {
+    pub async fn repository(&self) -> Result<&Repository, Failure> {
         if self.environment.registry().is_none() {
             let with = self.config.environments.values().filter(|environment| environment.registry().is_some());
             let with: Vec<&str> = with.map(|environment| environment.name.as_str()).collect();
@@ -80,9 +84,12 @@ impl<'a> Images<'a> {
             let name = &self.environment.name;
             return Err(Failure::Usage(anyhow!("{name} has no registry; environments that have one: {with}")));
         }
-        let reference = self.name().parse::<Reference>().context("read the image's name")?;
-        let credentials = self.credentials(reference.host()).await?;
-        Ok(Repository::new(&reference, credentials).context("reach the image's registry")?)
+        let made = self.repository.get_or_try_init(async || {
+            let reference = self.name().parse::<Reference>().context("read the image's name")?;
+            let credentials = self.credentials(reference.host()).await?;
+            Repository::new(&reference, credentials).context("reach the image's registry")
+        });
+        Ok(made.await?)
     }
 
     /// Who to be at a registry: what the environment's secrets say is for its own registry alone.

@@ -1,6 +1,6 @@
 //! What operates on a release that is there: status, history, logs, stop, lock.
 
-use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
+use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -8,6 +8,7 @@ use camino::Utf8Path;
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::confirm::confirmed;
 use super::run::Run;
 use super::{Env, Failure};
 use crate::memory::journal::{Found, Journal};
@@ -164,12 +165,14 @@ pub fn lock_status(env: &Env<'_>) -> Result<(), Failure> {
 }
 
 /// Takes the lease away from its holder.
-pub fn lock_break(env: &Env<'_>, yes: bool, audience: Audience) -> Result<(), Failure> {
+pub async fn lock_break(env: &Env<'_>, yes: bool, audience: Audience) -> Result<(), Failure> {
     let Some(holder) = lease::status(&env.store)? else {
         env.report.result(json!({ "broken": null }), &format!("{} is free; nothing to break", env.name));
         return Ok(());
     };
-    if !yes && !confirmed(env, &holder.who, audience)? {
+    let (who, name) = (&holder.who, env.name);
+    let question = format!("Break the lease of {who} on {name}? Their deploy will stop at its next step.");
+    if !yes && (audience != Audience::Terminal || !confirmed(&question, "nothing was broken").await?) {
         return Err(Failure::Refused(anyhow!("not broken; type: cargo xtask lock break {} --yes", env.name)));
     }
     let broken = lease::break_lease(&env.store)?;
@@ -179,17 +182,6 @@ pub fn lock_break(env: &Env<'_>, yes: bool, audience: Audience) -> Result<(), Fa
 
 fn open(path: &Utf8Path) -> Result<BufReader<fs_err::File>> {
     Ok(BufReader::new(fs_err::File::open(path)?))
-}
-
-fn confirmed(env: &Env<'_>, who: &str, audience: Audience) -> Result<bool, Failure> {
-    if audience != Audience::Terminal {
-        return Ok(false);
-    }
-    eprint!("Break the lease of {who} on {}? Their deploy will stop at its next step. [y/N] ", env.name);
-    std::io::stderr().flush().context("ask")?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).context("read the answer")?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 fn history_line(record: &Record, serves: bool) -> String {

@@ -25,7 +25,7 @@ async fn builder(images: &Images<'_>) -> Vec<Check> {
     };
     let builder = match images.builder().await {
         Ok(builder) => builder,
-        Err(error) => return vec![unusable(&format!("{:#}", anyhow::Error::msg(error.to_string())), mend(&error))],
+        Err(error) => return vec![unusable(&error, mend(&error))],
     };
     let mut checks = match builder.capabilities().await {
         Ok(can) => {

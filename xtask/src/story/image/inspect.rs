@@ -26,7 +26,7 @@ pub async fn inspect(images: &Images<'_>, wanted: Option<&str>) -> Result<(), Fa
     let environment = &images.environment.name;
     let hint = || format!("read {wanted}; what there is: cargo xtask image list {environment}");
     let manifest = repository.manifest(&wanted).await.with_context(hint)?;
-    let image = of_platform(&repository, &manifest, &images.image.platform).await?;
+    let image = of_platform(repository, &manifest, &images.image.platform).await?;
     let Content::Image(parts) = &image.content else {
         return Err(anyhow!("{wanted} is an index of indices, which no builder makes").into());
     };

@@ -1,7 +1,6 @@
 //! `image prune`: deletes what nothing runs and nothing can go back to. What is not known to be useless stays.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use serde_json::{Value, json};
@@ -16,6 +15,7 @@ use crate::remote::registry::error::RegistryError;
 use crate::remote::scaleway;
 use crate::report::Audience;
 use crate::story::Failure;
+use crate::story::confirm::confirmed;
 
 /// How it is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +42,7 @@ struct Plan {
 /// Shows what goes, asks, and deletes it.
 pub async fn prune(images: &Images<'_>, how: How, audience: Audience) -> Result<(), Failure> {
     let repository = images.repository().await?;
-    let plan = make_plan(images, &repository, how.keep).await?;
+    let plan = make_plan(images, repository, how.keep).await?;
     let unknown = needed(images)?.unknown;
     let name = &images.environment.name;
     if !unknown.is_empty() {
@@ -57,18 +57,19 @@ pub async fn prune(images: &Images<'_>, how: How, audience: Audience) -> Result<
     }
     images.report.headline(&plan.text());
     if !how.yes {
-        if audience != Audience::Terminal || !confirmed(&plan)? {
+        let question = format!("Delete these {}? They cannot be brought back.", plan.gone.len());
+        if audience != Audience::Terminal || !confirmed(&question, "nothing was deleted").await? {
             return Err(Failure::Refused(anyhow!("nothing was deleted; type: cargo xtask image prune {name} --yes")));
         }
         // Whoever thinks about the question may do so for an hour.
-        if make_plan(images, &repository, how.keep).await? != plan {
+        if make_plan(images, repository, how.keep).await? != plan {
             return Err(Failure::Refused(anyhow!(
                 "nothing was deleted: what the registry holds has changed meanwhile; type it again: cargo xtask image prune {name}"
             )));
         }
     }
     let mut deleted = Vec::new();
-    let outcome = delete(images, &repository, &plan, &mut deleted).await;
+    let outcome = delete(images, repository, &plan, &mut deleted).await;
     let count = deleted.len();
     outcome.with_context(|| {
         format!("delete images; {count} of {} were, and the others are as before; to go on, type: cargo xtask image prune {name}", plan.gone.len())
@@ -204,14 +205,6 @@ async fn delete_tags(
         deleted.push(held.digest.clone());
     }
     Ok(())
-}
-
-fn confirmed(plan: &Plan) -> Result<bool> {
-    eprint!("Delete these {}? They cannot be brought back. [y/N] ", plan.gone.len());
-    std::io::stderr().flush().context("ask")?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).context("read the answer")?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 #[cfg(test)]

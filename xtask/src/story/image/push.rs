@@ -19,7 +19,7 @@ pub async fn push(images: &Images<'_>) -> Result<(), Failure> {
     let repository = images.repository().await?;
     let built = find_or_build(images, false).await?;
     let (digest, tags) =
-        images.step(Step::Publish, async |step| publish(images, &repository, &built, step).await).await?;
+        images.step(Step::Publish, async |step| publish(images, repository, &built, step).await).await?;
     let image = format!("{}@{digest}", images.name());
     let detail = json!({ "image": image, "digest": digest, "tags": tags, "commit": built.inputs.source.commit });
     images.report.result(detail, &image);

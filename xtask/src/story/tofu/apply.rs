@@ -1,10 +1,9 @@
 //! `tofu apply`: does what was planned and approved, and nothing else.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Result, anyhow};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -14,7 +13,7 @@ use super::summary::Summary;
 use super::{Infra, guard, mend, ready};
 use crate::report::{Audience, Ongoing, Part, Step};
 use crate::story::Failure;
-use crate::story::run::interrupted;
+use crate::story::confirm::confirmed;
 use crate::tool::git;
 use crate::tool::tofu::event::{Counts, Event};
 
@@ -81,7 +80,7 @@ async fn approved(
         None => {
             use std::io::IsTerminal as _;
             let asks = audience == Audience::Terminal && std::io::stdin().is_terminal();
-            if asks && confirmed(infra).await? {
+            if asks && confirmed(&format!("Apply this to {name}?"), "nothing was applied").await? {
                 return Ok(());
             }
             Err(Failure::Refused(anyhow!(
@@ -90,25 +89,6 @@ async fn approved(
             )))
         }
     }
-}
-
-async fn confirmed(infra: &Infra<'_>) -> Result<bool, Failure> {
-    eprint!("Apply this to {}? [y/N] ", infra.name);
-    std::io::stderr().flush().context("ask")?;
-    let (send, answer) = tokio::sync::oneshot::channel();
-    // A thread that nobody waits for: one that reads a terminal cannot be ended.
-    std::thread::spawn(move || {
-        let mut line = String::new();
-        let read = std::io::stdin().read_line(&mut line).map(|_| line);
-        drop(send.send(read));
-    });
-    let answer = tokio::select! {
-        answer = answer => answer.context("wait for the answer")?.context("read the answer")?,
-        signal = interrupted() => {
-            return Err(Failure::Aborted(anyhow!("interrupted by {}; nothing was applied", signal?)));
-        }
-    };
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// Tells of each resource.

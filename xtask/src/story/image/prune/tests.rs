@@ -145,17 +145,16 @@ async fn a_real_registry_loses_what_nothing_needs() {
     // What runs, what ran before, latest, the newest, the cache.
     assert!(["two", "one", "also-one", "three", "latest", "six", "cache"].into_iter().all(there));
     assert!(!there("four") && !there(&digests[3]));
-    let repository = {
-        let report = Report::new(Audience::Plain, false, Redactor::default());
-        Images::find(&project.config, "production", &report).unwrap().repository().await.unwrap()
-    };
+    let report = Report::new(Audience::Plain, false, Redactor::default());
+    let images = Images::find(&project.config, "production", &report).unwrap();
+    let repository = images.repository().await.unwrap();
     assert_eq!(repository.tags().await.unwrap(), ["also-one", "cache", "latest", "one", "six", "three", "two"]);
 
     // What is compared after the question must not depend on which answer came first.
-    let seen = survey(&repository).await.unwrap();
+    let seen = survey(repository).await.unwrap();
     assert!(seen.iter().any(|held| held.tags == ["latest", "three"]));
     for _ in 0..5 {
-        assert_eq!(survey(&repository).await.unwrap(), seen);
+        assert_eq!(survey(repository).await.unwrap(), seen);
     }
 
     // With a deploy more, the first is neither run nor gone back to.

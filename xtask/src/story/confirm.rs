@@ -1,0 +1,28 @@
+//! A question to whoever sits at the terminal.
+
+use std::io::Write as _;
+
+use anyhow::{Context as _, anyhow};
+
+use super::Failure;
+use super::run::interrupted;
+
+/// Whether somebody says yes. `otherwise` is what a signal meanwhile leaves: `nothing was deleted`.
+pub async fn confirmed(question: &str, otherwise: &str) -> Result<bool, Failure> {
+    eprint!("{question} [y/N] ");
+    std::io::stderr().flush().context("ask")?;
+    let (send, answer) = tokio::sync::oneshot::channel();
+    // A thread that nobody waits for: one that reads a terminal cannot be ended, and read here it would hold up signals.
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let read = std::io::stdin().read_line(&mut line).map(|_| line);
+        drop(send.send(read));
+    });
+    let answer = tokio::select! {
+        answer = answer => answer.context("wait for the answer")?.context("read the answer")?,
+        signal = interrupted() => {
+            return Err(Failure::Aborted(anyhow!("interrupted by {}; {otherwise}", signal?)));
+        }
+    };
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
