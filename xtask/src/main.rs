@@ -97,7 +97,9 @@ async fn dispatch(command: Command, audience: Audience, report: &Report) -> Resu
         Command::Logs { environment, lines, follow } => operate::logs(&find(&environment)?, lines, follow).await,
         Command::Stop { environment } => operate::stop(&find(&environment)?).await,
         Command::Lock(Lock::Status { environment }) => operate::lock_status(&find(&environment)?),
-        Command::Lock(Lock::Break { environment, yes }) => operate::lock_break(&find(&environment)?, yes, audience).await,
+        Command::Lock(Lock::Break { environment, yes }) => {
+            operate::lock_break(&find(&environment)?, yes, audience).await
+        }
         Command::Image(command) => until_interrupted(Box::pin(images(&config, command, audience, report))).await,
         Command::Tofu(command) => Box::pin(stacks(&config, command, audience, report)).await,
         Command::Sqlx(Sqlx::Prepare { environment }) => sqlx::prepare(&find(&environment)?).await,

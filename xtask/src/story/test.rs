@@ -1,8 +1,8 @@
 //! Everything that is tested, in one command: it starts what the tests need and counts what they say.
 
 mod engine;
+mod outcome;
 
-use std::cell::RefCell;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use serde_json::json;
 
 use self::engine::Engine;
+use self::outcome::{Outcome, Reading};
 use super::setup::{self, Also};
 use super::{Env, Failure, sqlx};
 use crate::config::{Config, Environment, Target};
@@ -47,13 +48,6 @@ pub enum Suite {
     Journey,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Count {
-    passed: u64,
-    failed: u64,
-    skipped: Vec<String>,
-}
-
 /// Runs the suites, or only some, and closes with their sum. What this machine cannot run is skipped by name; with
 /// `CI=true` that is a failure.
 pub async fn test(config: &Config, only: &[Suite], report: &Report) -> Result<(), Failure> {
@@ -65,21 +59,18 @@ pub async fn test(config: &Config, only: &[Suite], report: &Report) -> Result<()
         report.warn(&format!("{error:#}"));
         None
     });
-    let mut sum = Count::default();
+    let mut sum = Outcome::default();
     for suite in suites {
         report.note(&format!("{suite:?}: begins"));
         let began = Instant::now();
-        let count = run(config, suite, report).await?;
+        let outcome = run(config, suite, report).await;
+        let outcome = outcome.unwrap_or_else(|error| Outcome::failed(&name(suite), [format!("{error:#}")]));
+        let (passed, failed, skipped) = (outcome.passed, outcome.failed.len(), outcome.skipped.len());
         report.note(&format!(
-            "{suite:?}: {} passed, {} failed, {} skipped in {}",
-            count.passed,
-            count.failed,
-            count.skipped.len(),
+            "{suite:?}: {passed} passed, {failed} failed, {skipped} skipped in {}",
             seconds(began.elapsed())
         ));
-        sum.passed += count.passed;
-        sum.failed += count.failed;
-        sum.skipped.extend(count.skipped);
+        sum.add(outcome);
     }
     if let Some(engine) = engine {
         engine.end().await?;
@@ -87,11 +78,16 @@ pub async fn test(config: &Config, only: &[Suite], report: &Report) -> Result<()
     for skipped in &sum.skipped {
         report.warn(&format!("skipped: {skipped}"));
     }
-    let text = format!("{} passed, {} failed, {} skipped", sum.passed, sum.failed, sum.skipped.len());
-    let detail = json!({ "passed": sum.passed, "failed": sum.failed, "skipped": sum.skipped, "seconds": started.elapsed().as_secs() });
+    // Once more, and all together: a long run has said them far above.
+    for failed in &sum.failed {
+        report.error(&anyhow!(failed.said()).context(format!("{} failed", failed.name)), None);
+    }
+    let failed: Vec<&str> = sum.failed.iter().map(|failed| failed.name.as_str()).collect();
+    let text = format!("{} passed, {} failed, {} skipped", sum.passed, failed.len(), sum.skipped.len());
+    let detail = json!({ "passed": sum.passed, "failed": failed, "skipped": sum.skipped, "seconds": started.elapsed().as_secs() });
     report.result(detail, &text);
-    if sum.failed > 0 {
-        return Err(anyhow!("{} tests failed", sum.failed).into());
+    if !failed.is_empty() {
+        return Err(anyhow!("{} tests failed", failed.len()).into());
     }
     if !sum.skipped.is_empty() && std::env::var("CI").is_ok_and(|ci| ci == "true") {
         return Err(anyhow!("{} tests were skipped, and CI=true allows none", sum.skipped.len()).into());
@@ -117,134 +113,72 @@ fn local<'a>(config: &'a Config, report: &Report) -> Result<Env<'a>, Failure> {
     Env::find(config, name, report)
 }
 
-async fn run(config: &Config, suite: Suite, report: &Report) -> Result<Count> {
-    let cargo = || cargo::cargo(&config.root).env("CARGO_TERM_COLOR", "never");
+async fn run(config: &Config, suite: Suite, report: &Report) -> Result<Outcome> {
+    // A panic tells its place without; with it every error would take its time to walk the stack.
+    let cargo = || cargo::cargo(&config.root).env("CARGO_TERM_COLOR", "never").env("RUST_BACKTRACE", "0");
+    let tests = || cargo().args(["test", "--no-fail-fast"]);
+    let of = |package: &str| tests().args(["--quiet", "--package", package, "--", "--show-output"]);
     // Tests that take the whole machine, one after another.
-    let alone = |name: &str| {
-        let tests = cargo().args(["test", "--package", "xtask", "--test", name]);
-        tests.args(["--", "--show-output", "--test-threads=1"])
-    };
-    match suite {
-        Suite::Format => as_one(&cargo().args(["fmt", "--all", "--check"]), report).await,
+    let alone =
+        |name: &str| tests().args(["--package", "xtask", "--test", name, "--", "--show-output", "--test-threads=1"]);
+    let tests = match suite {
+        Suite::Format => return Ok(as_one(suite, &cargo().args(["fmt", "--all", "--check"]), report).await),
         Suite::Lint => {
-            as_one(
-                // Targets that `cargo test` leaves out are no part of all targets.
-                &cargo()
-                    .args([
-                        "clippy",
-                        "--workspace",
-                        "--all-targets",
-                        "--test",
-                        "image",
-                        "--test",
-                        "journey",
-                        "--test",
-                        "tofu",
-                    ])
-                    .args(["--quiet", "--", "--deny", "warnings"]),
-                report,
-            )
-            .await
+            // Targets that `cargo test` leaves out are no part of all targets.
+            let all = ["--workspace", "--all-targets", "--test", "image", "--test", "journey", "--test", "tofu"];
+            let clippy = cargo().arg("clippy").args(all).args(["--quiet", "--", "--deny", "warnings"]);
+            return Ok(as_one(suite, &clippy, report).await);
         }
-        Suite::Render => Ok(ended(render::render(config, true, report).await, report)),
+        Suite::Render => return Ok(ended(suite, render::render(config, true, report).await)),
         Suite::Queries => {
             let env = local(config, report).map_err(Failure::into_error)?;
-            Ok(ended(sqlx::check(&env).await, report))
+            return Ok(ended(suite, sqlx::check(&env).await));
         }
-        Suite::Service => {
-            let database = Throwaway::start(Choice::Auto).await.context("start a PostgreSQL for the tests")?;
-            let tests = cargo().args(["test", "--package", &config.service.package, "--quiet"]);
-            let tests = tests
-                .secret("TEST_DATABASE_URL", &database.server().url("postgres"))
-                .env("TEST_PICTURES_DIR", PICTURES);
-            counted(&tests.args(["--", "--show-output"]), report).await
-        }
-        Suite::Toolkit => {
-            counted(&cargo().args(["test", "--package", "xtask", "--quiet", "--", "--show-output"]), report).await
-        }
-        Suite::StandIn => {
-            counted(&cargo().args(["test", "--package", "standin", "--quiet", "--", "--show-output"]), report).await
-        }
-        Suite::Tofu => counted(&alone("tofu"), report).await,
-        Suite::Image => {
-            let database = Throwaway::start(Choice::Auto).await.context("start a PostgreSQL for the tests")?;
-            counted(&alone("image").secret("TEST_DATABASE_URL", &database.server().url("postgres")), report).await
-        }
-        Suite::Journey => counted(&alone("journey"), report).await,
+        Suite::Service => of(&config.service.package).env("TEST_PICTURES_DIR", PICTURES),
+        Suite::Toolkit => of("xtask"),
+        Suite::StandIn => of("standin"),
+        Suite::Tofu => alone("tofu"),
+        Suite::Image => alone("image"),
+        Suite::Journey => alone("journey"),
+    };
+    if !matches!(suite, Suite::Service | Suite::Image) {
+        return Ok(counted(suite, &tests, report).await);
     }
+    let database = Throwaway::start(Choice::Auto).await.context("start a PostgreSQL for the tests")?;
+    let url = database.server().url("postgres");
+    Ok(counted(suite, &tests.secret("TEST_DATABASE_URL", &url), report).await)
 }
 
 /// A command of the toolkit's own.
-fn ended(result: Result<(), Failure>, report: &Report) -> Count {
+fn ended(suite: Suite, result: Result<(), Failure>) -> Outcome {
     match result {
-        Ok(()) => Count { passed: 1, ..Count::default() },
-        Err(failure) => {
-            report.detail(&format!("{:#}", failure.into_error()));
-            Count { failed: 1, ..Count::default() }
-        }
+        Ok(()) => Outcome::passed(),
+        Err(failure) => Outcome::failed(&name(suite), [format!("{:#}", failure.into_error())]),
     }
 }
 
 /// A program that passes or fails as a whole.
-async fn as_one(command: &Cmd, report: &Report) -> Result<Count> {
-    match command.run_lines(|line| report.detail(line)).await {
-        Ok(()) => Ok(Count { passed: 1, ..Count::default() }),
-        Err(_) => Ok(Count { failed: 1, ..Count::default() }),
-    }
+async fn as_one(suite: Suite, command: &Cmd, report: &Report) -> Outcome {
+    let mut said = Vec::new();
+    let ended = command.run_lines(|line| {
+        said.push(line.to_owned());
+        report.detail(line);
+    });
+    if ended.await.is_ok() { Outcome::passed() } else { Outcome::failed(&name(suite), said) }
 }
 
-/// `cargo test`, whose closing lines are added up. A run that fails and names no failed test did not compile.
-async fn counted(command: &Cmd, report: &Report) -> Result<Count> {
-    let count = RefCell::new(Count::default());
-    let ended = command
-        .run_lines(|line| {
-            count.borrow_mut().read(line);
+/// `cargo test`, whose closing lines are added up.
+async fn counted(suite: Suite, command: &Cmd, report: &Report) -> Outcome {
+    let mut reading = Reading::default();
+    let ended = command.run_lines(|line| {
+        if reading.line(line) {
             report.detail(line);
-        })
-        .await;
-    let mut count = count.into_inner();
-    if ended.is_err() && count.failed == 0 {
-        count.failed = 1;
-    }
-    Ok(count)
+        }
+    });
+    let well = ended.await.is_ok();
+    reading.end(&name(suite), well)
 }
 
-impl Count {
-    /// `test result: ok. 12 passed; 0 failed; 1 ignored; …` and `SKIPPED name: why`.
-    fn read(&mut self, line: &str) {
-        if let Some(skipped) = line.trim_start().strip_prefix("SKIPPED ") {
-            self.skipped.push(skipped.to_owned());
-        }
-        let Some((_, counts)) = line.split_once("test result: ").and_then(|(_, rest)| rest.split_once(". ")) else {
-            return;
-        };
-        for part in counts.split("; ") {
-            match part.split_once(' ') {
-                Some((number, "passed")) => self.passed += number.parse::<u64>().unwrap_or_default(),
-                Some((number, "failed")) => self.failed += number.parse::<u64>().unwrap_or_default(),
-                Some((number, "ignored")) if number != "0" => self.skipped.push(format!("{number} ignored tests")),
-                _ => {}
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_closing_lines_of_a_test_run_are_added_up() {
-        let mut count = Count::default();
-        for line in [
-            "running 14 tests",
-            "test result: FAILED. 12 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.10s",
-            "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.10s",
-            "SKIPPED as_an_ordinary_user: takes root",
-        ] {
-            count.read(line);
-        }
-        assert_eq!((count.passed, count.failed), (15, 2));
-        assert_eq!(count.skipped, ["1 ignored tests", "as_an_ordinary_user: takes root"]);
-    }
+fn name(suite: Suite) -> String {
+    format!("{suite:?}").to_lowercase()
 }
