@@ -58,7 +58,7 @@ fn in_the_gate(to: To, signal: Signal) {
     let version = project.commit_behaviour("waits");
     let mut deploy = project.start(&["deploy"]);
     deploy.must("gate", "started");
-    assert_eq!(project.services().len(), 2);
+    until("the new release runs", || project.services().len() == 2);
     send(&deploy, to, signal);
     ended_in_order(&project, deploy, 2);
     assert_eq!(project.serves(), Some(first));

@@ -43,7 +43,7 @@ fn without_its_supervisor_nothing_serves_and_a_deploy_brings_it_back() {
     assert_eq!(project.status()["ready"], false);
     project.ok(&["deploy"]);
     assert_eq!(project.serves(), Some(version));
-    assert_eq!(project.services().len(), 1);
+    until("one process serves", || project.services().len() == 1);
 }
 
 #[test]
