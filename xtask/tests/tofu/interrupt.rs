@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::common::machine::{lives, signal_group};
+use crate::common::machine::{all_command_lines, lives, processes_below, signal, signal_group};
 use crate::common::{Running, until};
 use crate::site::Site;
 
@@ -35,8 +35,11 @@ fn ctrl_c_once_stops_and_leaves_a_state_that_is_whole() {
 #[test]
 fn ctrl_c_twice_kills_and_says_what_may_be_left() {
     let Some(site) = Site::open("ctrl_c_twice_kills_and_says_what_may_be_left") else { return };
-    // It does not end when it is asked to.
-    let applying = under_way(&site, "trap '' INT TERM; while true; do sleep 0.1; done");
+    let applying = under_way(&site, "exec sleep 600");
+    // It does not end when it is asked to: it hears nothing.
+    let processes = processes_below(&site.project.root);
+    let program = processes.iter().find(|process| process.command.contains("apply -input=false")).expect("it runs");
+    signal(program.pid, Signal::STOP);
     until("it has ended", || {
         applying.signal(Signal::INT);
         !lives(applying.pid())
@@ -47,9 +50,7 @@ fn ctrl_c_twice_kills_and_says_what_may_be_left() {
     {
         assert!(ended.stderr.contains(said), "{said}: {}", ended.stderr);
     }
-    until("nothing of it runs", || {
-        !crate::common::machine::all_command_lines().contains(&*site.project.root.join("infra").to_string_lossy())
-    });
+    until("nothing of it runs", || !all_command_lines().contains(&*site.project.root.join("infra").to_string_lossy()));
     // What it left can be mended by what is said.
     site.unlock(&site.run(&["plan", "production"]));
     site.run(&["plan", "production"]).expect(10);
