@@ -27,7 +27,8 @@ use crate::config::Config;
 use crate::report::{Audience, Report};
 use crate::secrets::Redactor;
 use crate::story::deploy::{Deployed, How};
-use crate::story::image::{Images, build, inspect, list, pin, prune, push, until_interrupted};
+use crate::story::image::{Images, build, inspect, list, pin, prune, push};
+use crate::story::interrupt::until_interrupted;
 use crate::story::setup::Also;
 use crate::story::tofu::{self, Infra};
 use crate::story::{Env, Failure, bench, deploy, doctor, operate, rollback, setup, sqlx, test};
@@ -100,7 +101,10 @@ async fn dispatch(command: Command, audience: Audience, report: &Report) -> Resu
         Command::Lock(Lock::Break { environment, yes }) => {
             operate::lock_break(&find(&environment)?, yes, audience).await
         }
-        Command::Image(command) => until_interrupted(Box::pin(images(&config, command, audience, report))).await,
+        Command::Image(command) => {
+            let otherwise = "nothing is left half done, and what was finished is kept: type it again to go on";
+            until_interrupted(otherwise, Box::pin(images(&config, command, audience, report))).await
+        }
         Command::Tofu(command) => Box::pin(stacks(&config, command, audience, report)).await,
         Command::Sqlx(Sqlx::Prepare { environment }) => sqlx::prepare(&find(&environment)?).await,
         Command::Sqlx(Sqlx::Check { environment }) => sqlx::check(&find(&environment)?).await,

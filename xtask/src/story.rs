@@ -6,6 +6,7 @@ pub mod deploy;
 pub mod doctor;
 pub mod gate;
 pub mod image;
+pub mod interrupt;
 pub mod operate;
 pub mod preflight;
 pub mod rollback;

@@ -11,13 +11,13 @@ mod scratch;
 mod table;
 mod turns;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use clap::ValueEnum;
 
 use self::scratch::Scratch;
 use self::table::Row;
 use super::Failure;
-use super::run::interrupted;
+use super::interrupt::until_interrupted;
 use crate::config::Config;
 use crate::report::Report;
 
@@ -50,12 +50,8 @@ pub async fn bench(config: &Config, only: &[Measurement], report: &Report) -> Re
     let chosen = |measurement: &Measurement| only.is_empty() || only.contains(measurement);
     let chosen: Vec<Measurement> = Measurement::value_variants().iter().copied().filter(chosen).collect();
     let scratch = Scratch::make(config, report).await?;
-    let measured = tokio::select! {
-        measured = measure(&chosen, &scratch, report) => measured,
-        signal = interrupted() => {
-            Err(Failure::Aborted(anyhow!("interrupted by {}; what was measured on is removed", signal?)))
-        }
-    };
+    let measured = measure(&chosen, &scratch, report);
+    let measured = until_interrupted("what was measured on is removed", measured).await;
     let removed = scratch.remove().await.context("remove what was measured on");
     match (measured, removed) {
         (Ok(rows), removed) => {

@@ -2,10 +2,10 @@
 
 use std::io::Write as _;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 
 use super::Failure;
-use super::run::interrupted;
+use super::interrupt::until_interrupted;
 
 /// Whether somebody says yes. `otherwise` is what a signal meanwhile leaves: `nothing was deleted`.
 pub async fn confirmed(question: &str, otherwise: &str) -> Result<bool, Failure> {
@@ -18,11 +18,7 @@ pub async fn confirmed(question: &str, otherwise: &str) -> Result<bool, Failure>
         let read = std::io::stdin().read_line(&mut line).map(|_| line);
         drop(send.send(read));
     });
-    let answer = tokio::select! {
-        answer = answer => answer.context("wait for the answer")?.context("read the answer")?,
-        signal = interrupted() => {
-            return Err(Failure::Aborted(anyhow!("interrupted by {}; {otherwise}", signal?)));
-        }
-    };
+    let answer = async { Ok(answer.await.context("wait for the answer")?.context("read the answer")?) };
+    let answer = until_interrupted(otherwise, answer).await?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

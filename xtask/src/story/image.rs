@@ -20,7 +20,6 @@ use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
 use super::Failure;
-use super::run::interrupted;
 use crate::config::{self, Config, Environment};
 use crate::remote::buildkit::{Auth, Builder};
 use crate::remote::docker::{self, ConnectError};
@@ -161,17 +160,6 @@ impl<'a> Images<'a> {
                 Err(error)
             }
         }
-    }
-}
-
-/// Runs a command about images until it ends by itself or a signal comes.
-pub async fn until_interrupted(story: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    tokio::select! {
-        ended = story => ended,
-        signal = interrupted() => Err(Failure::Aborted(anyhow!(
-            "interrupted by {}; nothing is left half done, and what was finished is kept: type it again to go on",
-            signal?
-        ))),
     }
 }
 

@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result, anyhow};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::signal::unix::{SignalKind, signal};
 
+use super::interrupt::interrupted;
 use super::{Env, Failure};
 use crate::memory::journal::{Found, Journal};
 use crate::memory::lease::{Holder, Lease, TakeError};
@@ -251,19 +251,6 @@ impl<'a> Run<'a> {
         }
         Ok(())
     }
-}
-
-/// Waits for a signal that asks a program to end, and says which it was.
-pub async fn interrupted() -> Result<&'static str> {
-    let listen = |kind| signal(kind).context("listen for signals");
-    let (mut interrupt, mut terminate, mut hangup) =
-        (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
-    let which = tokio::select! {
-        _ = interrupt.recv() => "Ctrl-C",
-        _ = terminate.recv() => "SIGTERM",
-        _ = hangup.recv() => "SIGHUP",
-    };
-    Ok(which)
 }
 
 fn timing((step, duration, reused): (Step, std::time::Duration, bool)) -> Timing {

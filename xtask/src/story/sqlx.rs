@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use self::problem::Problem;
 pub use self::problem::Problems;
 pub use self::schema::Schema;
-use super::run::interrupted;
+use super::interrupt::until_interrupted;
 use super::{Env, Failure};
 use crate::memory::ledger::{self, Outcome, Record};
 use crate::release::Summary;
@@ -105,13 +105,8 @@ async fn in_a_step(
     let lives: Vec<Record> = records.into_iter().filter(|record| record.outcome == Outcome::Live).collect();
     env.report.headline(&format!("{} → {}   queries and migrations", env.config.project, env.name));
     let step = env.report.begin(Step::Sqlx);
-    let ended = tokio::select! {
-        ended = work(&schema, &lives, &step) => ended,
-        signal = interrupted() => {
-            return Err(Failure::Aborted(anyhow!("interrupted by {}; nothing is left half done", signal?)));
-        }
-    };
-    match ended {
+    let work = async { Ok(work(&schema, &lives, &step).await) };
+    match until_interrupted("nothing is left half done", work).await? {
         Ok((text, detail)) => {
             step.finish(&text);
             env.report.result(detail, "");

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use self::engine::Engine;
 use self::outcome::{Outcome, Reading};
+use super::interrupt::until_interrupted;
 use super::setup::{self, Also};
 use super::{Env, Failure, sqlx};
 use crate::config::{Config, Environment, Target};
@@ -59,22 +60,12 @@ pub async fn test(config: &Config, only: &[Suite], report: &Report) -> Result<()
         report.warn(&format!("{error:#}"));
         None
     });
-    let mut sum = Outcome::default();
-    for suite in suites {
-        report.note(&format!("{suite:?}: begins"));
-        let began = Instant::now();
-        let outcome = run(config, suite, report).await;
-        let outcome = outcome.unwrap_or_else(|error| Outcome::failed(&name(suite), [format!("{error:#}")]));
-        let (passed, failed, skipped) = (outcome.passed, outcome.failed.len(), outcome.skipped.len());
-        report.note(&format!(
-            "{suite:?}: {passed} passed, {failed} failed, {skipped} skipped in {}",
-            seconds(began.elapsed())
-        ));
-        sum.add(outcome);
-    }
+    let sum = Box::pin(all(config, &suites, report));
+    let sum = until_interrupted("what was started for the tests has ended", sum).await;
     if let Some(engine) = engine {
         engine.end().await?;
     }
+    let sum = sum?;
     for skipped in &sum.skipped {
         report.warn(&format!("skipped: {skipped}"));
     }
@@ -93,6 +84,24 @@ pub async fn test(config: &Config, only: &[Suite], report: &Report) -> Result<()
         return Err(anyhow!("{} tests were skipped, and CI=true allows none", sum.skipped.len()).into());
     }
     Ok(())
+}
+
+/// Runs suites one after another.
+async fn all(config: &Config, suites: &[Suite], report: &Report) -> Result<Outcome, Failure> {
+    let mut sum = Outcome::default();
+    for &suite in suites {
+        report.note(&format!("{suite:?}: begins"));
+        let began = Instant::now();
+        let outcome = run(config, suite, report).await;
+        let outcome = outcome.unwrap_or_else(|error| Outcome::failed(&name(suite), [format!("{error:#}")]));
+        let (passed, failed, skipped) = (outcome.passed, outcome.failed.len(), outcome.skipped.len());
+        report.note(&format!(
+            "{suite:?}: {passed} passed, {failed} failed, {skipped} skipped in {}",
+            seconds(began.elapsed())
+        ));
+        sum.add(outcome);
+    }
+    Ok(sum)
 }
 
 /// What the tests need on this machine, installed where that takes no decision. Where it does, the tests that need it are

@@ -20,7 +20,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use self::approval::Shelf;
 use super::Failure;
-use super::image::until_interrupted;
+use super::interrupt::until_interrupted;
 use crate::check::Check;
 use crate::config::{Config, Provider, Stack, StackProgram};
 use crate::report::Report;
@@ -219,13 +219,8 @@ impl<'a> Infra<'a> {
 
     /// Asks something of the program that changes nothing, until it is there or a signal comes.
     async fn ask<T>(&self, what: impl Future<Output = Result<T>>) -> Result<T, Failure> {
-        let mut answer = None;
-        until_interrupted(async {
-            answer = Some(what.await.map_err(|error| drive::explain(self, error))?);
-            Ok(())
-        })
-        .await?;
-        answer.context("it ended without an answer").map_err(Failure::Failed)
+        let what = async { what.await.map_err(|error| drive::explain(self, error)) };
+        until_interrupted("nothing was changed by asking", what).await
     }
 }
 

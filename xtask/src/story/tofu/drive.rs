@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 use super::{Infra, PASSPHRASE};
 use crate::story::Failure;
-use crate::story::run::interrupted;
+use crate::story::interrupt::interrupted;
 use crate::tool::cmd::Cmd;
 use crate::tool::tofu::diagnostic::{Diagnostic, Diagnostics, Severity, Trouble, trouble};
 use crate::tool::tofu::event::Event;
