@@ -142,7 +142,7 @@ impl Calls for Server {
         request: Request<read_data_source::Request>,
     ) -> Answer<read_data_source::Response> {
         let (peer, request) = (request.remote_addr(), request.get_ref());
-        let read = self.0.read_data(peer, &request.type_name, request.config.as_ref());
+        let read = self.0.read_data(peer, &request.type_name, request.config.as_ref()).await;
         let (state, diagnostics) = answer(&format!("{} cannot be read", request.type_name), read);
         Ok(Response::new(read_data_source::Response { state, diagnostics }))
     }

@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{Peer, Served, received};
 use crate::fill::fill;
+use crate::act::zone;
 use crate::policy;
 use crate::protocol::{Diagnostic, DynamicValue};
 use crate::rules::Answer;
@@ -19,10 +20,18 @@ impl Served {
     }
 
     /// The answer. Fails where several of what exists are meant.
-    pub(super) fn read_data(&self, peer: Peer, name: &str, config: Option<&DynamicValue>) -> Result<Value> {
+    pub(super) async fn read_data(&self, peer: Peer, name: &str, config: Option<&DynamicValue>) -> Result<Value> {
         let object = &self.data(name)?.object;
         let mut asked = received(config)?;
         let found = self.found(name, &asked)?;
+        let rules = self.rules.of(&format!("data.{name}"));
+        match (rules.answer, &self.machine.route53) {
+            (Some(Answer::Zone), Some(route53)) => {
+                let there = zone::asked(route53, &asked).await?;
+                asked.extend(there.into_iter().filter(|(field, _)| object.fields.contains_key(field)));
+            }
+            _ => {}
+        }
         for (field, of) in &object.fields {
             let set = asked.get(field).is_some_and(|value| !value.is_null() && *value != Value::List(Vec::new()));
             if !set && of.computed {
@@ -30,7 +39,6 @@ impl Served {
                 asked.insert(field.clone(), there.unwrap_or(Value::Unknown));
             }
         }
-        let rules = self.rules.of(&format!("data.{name}"));
         if let Some(Answer::PolicyDocument) = rules.answer {
             asked.extend(policy::written(&asked)?.map(|(field, text)| (field.to_owned(), text)));
         }

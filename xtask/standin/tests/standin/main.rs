@@ -2,15 +2,25 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
+#[path = "../../../tests/common/moto.rs"]
+mod moto;
+#[path = "../../../tests/common/registry.rs"]
+mod registry;
 #[path = "../../../tests/common/tofu.rs"]
 mod tofu;
+#[path = "../../../tests/common/versitygw.rs"]
+mod versitygw;
 
 mod all;
+mod bucket;
+mod common;
+mod container;
 mod data;
 mod drift;
 mod faults;
 mod life;
 mod plan;
+mod record;
 mod secrets;
 mod started;
 mod world;
