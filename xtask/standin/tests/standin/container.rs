@@ -45,10 +45,12 @@ variable "path" {
 }
 
 variable "command" {
+  type    = list(string)
   default = null
 }
 
 variable "tags" {
+  type    = list(string)
   default = []
 }
 
