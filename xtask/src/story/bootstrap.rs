@@ -149,3 +149,6 @@ fn context(failure: Failure, what: &str, command: &str) -> Failure {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests;

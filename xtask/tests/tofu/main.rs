@@ -14,9 +14,11 @@ mod tofu;
 mod versitygw;
 
 mod approval;
+mod bootstrap;
 mod guard;
 mod interrupt;
 mod lifecycle;
+mod proxy;
 mod secrets;
 mod site;
 mod trouble;
