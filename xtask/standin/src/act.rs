@@ -12,6 +12,7 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
 use self::bucket::Parts;
+use crate::fill::conformed;
 use crate::machine::Machine;
 use crate::schema::{Object, Provider};
 use crate::store::{Store, key};
@@ -57,7 +58,9 @@ impl Act {
     /// Makes a resource. Gives what it has become. Fails if there is one already.
     pub async fn create(&self, of: Resource<'_>, values: Map) -> Result<Map> {
         let key = key(of.object, &values);
-        if self.read(of, &key).await?.is_none() {
+        // A setting is written over what is there: it went with its bucket, even if its server never knew it.
+        let over = matches!(self, Self::BucketPart(_)) && of.machine.s3.is_some();
+        if over || self.read(of, &key).await?.is_none() {
             of.store.remove(of.name, &key)?;
         }
         // First, so that what a crash leaves behind is known.
@@ -83,14 +86,16 @@ impl Act {
     pub async fn read(&self, of: Resource<'_>, key: &str) -> Result<Option<Map>> {
         let Some(values) = of.store.get(of.name, key, of.object)? else { return Ok(None) };
         let machine = of.machine;
-        match (self, &machine.docker, &machine.s3, &machine.route53) {
-            (Self::Container, Some(docker), ..) => container::look(docker, of, values).await,
-            (Self::Bucket(parts), _, Some(s3), _) => bucket::look(s3, parts, false, values).await,
-            (Self::BucketPart(parts), _, Some(s3), _) => bucket::look(s3, parts, true, values).await,
-            (Self::Record, .., Some(route53)) => record::look(route53, values).await,
-            (Self::Zone, .., Some(route53)) => zone::look(route53, values).await,
-            _ => Ok(Some(values)),
-        }
+        let now = match (self, &machine.docker, &machine.s3, &machine.route53) {
+            (Self::Container, Some(docker), ..) => container::look(docker, of, values).await?,
+            (Self::Bucket(parts), _, Some(s3), _) => bucket::look(s3, parts, false, values).await?,
+            (Self::BucketPart(parts), _, Some(s3), _) => bucket::look(s3, parts, true, values).await?,
+            (Self::Record, .., Some(route53)) => record::look(route53, values).await?,
+            (Self::Zone, .., Some(route53)) => zone::look(route53, values).await?,
+            _ => Some(values),
+        };
+        // A server may know more than the schema.
+        Ok(now.map(|now| conformed(of.object, now)))
     }
 
     /// Ends a resource. That it is gone already is as good.

@@ -163,9 +163,8 @@ impl Served {
     fn upgrade(&self, name: &str, raw: &[u8]) -> Result<Value> {
         let (schema, ..) = self.resource(name)?;
         let json: serde_json::Value = serde_json::from_slice(raw).context("the stored state is no JSON")?;
-        let Value::Map(mut state) = json.into() else { return Ok(Value::Null) };
+        let Value::Map(state) = json.into() else { return Ok(Value::Null) };
         // An older schema had what this one lacks.
-        state.retain(|name, _| schema.object.fields.contains_key(name));
         Ok(Value::Map(conformed(&schema.object, state)))
     }
 

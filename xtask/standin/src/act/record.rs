@@ -41,7 +41,8 @@ pub async fn look(route53: &Client, mut values: Map) -> Result<Option<Map>> {
         let name = written.filter(|name| same(name)).unwrap_or_else(|| dotless(alias.dns_name()));
         json!([{ "name": name, "zone_id": alias.hosted_zone_id(), "evaluate_target_health": alias.evaluate_target_health() }])
     });
-    let now = [("ttl", json!(there.ttl())), ("records", records.collect()), ("alias", alias.unwrap_or_else(|| json!([])))];
+    let now =
+        [("ttl", json!(there.ttl())), ("records", records.collect()), ("alias", alias.unwrap_or_else(|| json!([])))];
     for (field, now) in now.map(|(field, now)| (field, Value::from(now))) {
         if normal(&now) != normal(values.get(field).unwrap_or(&Value::Null)) {
             values.insert(field.to_owned(), now);

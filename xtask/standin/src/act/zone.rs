@@ -64,7 +64,9 @@ pub async fn make(route53: &Client, before: Option<&Map>, mut values: Map) -> Re
     };
     let zone = get(route53, &id).await?.with_context(|| format!("the zone {name} is gone right after it was made"))?;
     let arn = Value::String(format!("arn:aws:route53:::hostedzone/{id}"));
-    values.extend([("id", id.as_str().into()), ("zone_id", id.as_str().into()), ("arn", arn)].map(|(k, v)| (k.to_owned(), v)));
+    values.extend(
+        [("id", id.as_str().into()), ("zone_id", id.as_str().into()), ("arn", arn)].map(|(k, v)| (k.to_owned(), v)),
+    );
     values.insert("primary_name_server".to_owned(), zone.servers.first().map_or("", |server| server).into());
     values.insert("name_servers".to_owned(), json!(zone.servers).into());
     Ok(values)
@@ -82,7 +84,9 @@ pub async fn look(route53: &Client, mut values: Map) -> Result<Option<Map>> {
 pub async fn end(route53: &Client, values: &Map) -> Result<()> {
     let id = values.get("zone_id").and_then(Value::text).unwrap_or_default();
     let said = || format!("remove the zone {id}");
-    if values.get("force_destroy") == Some(&Value::Bool(true)) && let Some(zone) = get(route53, &id).await? {
+    if values.get("force_destroy") == Some(&Value::Bool(true))
+        && let Some(zone) = get(route53, &id).await?
+    {
         let all = route53.list_resource_record_sets().hosted_zone_id(&id).send().await;
         for set in all.map_err(|error| refused(error).into_error()).with_context(said)?.resource_record_sets {
             let own = set.name().trim_end_matches('.') == zone.name && [RrType::Ns, RrType::Soa].contains(set.r#type());

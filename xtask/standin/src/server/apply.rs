@@ -23,8 +23,9 @@ impl Served {
     /// Does what a plan says.
     pub(super) async fn apply(&self, peer: Peer, request: &Request) -> Response {
         let done = self.done(peer, request).await;
-        let done = done
-            .unwrap_or_else(|error| unchanged(request, failed(&format!("{} cannot be applied", request.type_name), &error)));
+        let done = done.unwrap_or_else(|error| {
+            unchanged(request, failed(&format!("{} cannot be applied", request.type_name), &error))
+        });
         Response {
             new_state: done.state,
             diagnostics: Vec::from_iter(done.problem),
@@ -85,14 +86,7 @@ impl Served {
     }
 
     /// Makes or changes a resource; some values come out as they should not be, and others so behind its back.
-    async fn made(
-        &self,
-        act: &Act,
-        of: Resource<'_>,
-        during: Operation,
-        values: Map,
-        struck: &Struck,
-    ) -> Result<Map> {
+    async fn made(&self, act: &Act, of: Resource<'_>, during: Operation, values: Map, struck: &Struck) -> Result<Map> {
         let mut values = match during {
             Operation::Create => act.create(of, values).await?,
             _ => act.update(of, values).await?,

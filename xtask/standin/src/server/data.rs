@@ -3,8 +3,8 @@
 use anyhow::{Context as _, Result, bail};
 
 use super::{Peer, Served, received};
-use crate::fill::fill;
 use crate::act::zone;
+use crate::fill::fill;
 use crate::policy;
 use crate::protocol::{Diagnostic, DynamicValue};
 use crate::rules::Answer;

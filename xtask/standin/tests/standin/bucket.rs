@@ -3,9 +3,7 @@
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_s3::types::{
-    BucketVersioningStatus, CorsConfiguration, CorsRule, Tag, Tagging, VersioningConfiguration,
-};
+use aws_sdk_s3::types::{BucketVersioningStatus, CorsConfiguration, CorsRule, Tag, Tagging, VersioningConfiguration};
 use aws_smithy_http_client::Builder;
 use serde_json::json;
 
@@ -136,7 +134,7 @@ resource "cloudflare_r2_bucket_lifecycle" "media" {
 }
 "#;
 
-const BUCKETS: [&str; 3] = ["scaleway-media", "aws-media", "r2-media"];
+const BUCKETS: [&str; 3] = ["aws-media", "r2-media", "scaleway-media"];
 
 /// Runs a test with a client of the server and a stand-in whose buckets are there.
 fn on(endpoint: &str, test: impl AsyncFnOnce(Client, World)) {
@@ -185,16 +183,21 @@ async fn life(s3: Client, world: World) {
     let ran = stack.apply();
     assert_eq!(ran.code, 0, "{}", ran.said);
     assert_eq!(stack.changes(), []);
-    let mut there: Vec<_> = s3.list_buckets().send().await.unwrap().buckets.unwrap();
-    there.sort_by(|one, other| other.name.cmp(&one.name));
-    assert_eq!(there.iter().filter_map(|bucket| bucket.name()).collect::<Vec<_>>(), BUCKETS);
+    let there = s3.list_buckets().send().await.unwrap().buckets.unwrap();
+    let mut names: Vec<_> = there.iter().filter_map(|bucket| bucket.name()).collect();
+    names.sort_unstable();
+    assert_eq!(names, BUCKETS);
     let cors = s3.get_bucket_cors().bucket("scaleway-media").send().await.unwrap().cors_rules.unwrap();
-    assert_eq!((cors[0].allowed_methods(), cors[0].max_age_seconds()), (&["GET".to_owned(), "PUT".to_owned()][..], Some(300)));
+    assert_eq!(
+        (cors[0].allowed_methods(), cors[0].max_age_seconds()),
+        (&["GET".to_owned(), "PUT".to_owned()][..], Some(300))
+    );
     let policy = s3.get_bucket_policy().bucket("scaleway-media").send().await.unwrap().policy.unwrap();
     assert!(policy.contains("scaleway-media/media/*") && !policy.contains("SCW"), "{policy}");
 
     // By hand, on the server.
-    for (bucket, resource) in [("scaleway-media", "scaleway_object_bucket.media"), ("aws-media", "aws_s3_bucket.media")] {
+    for (bucket, resource) in [("scaleway-media", "scaleway_object_bucket.media"), ("aws-media", "aws_s3_bucket.media")]
+    {
         let tags = Tagging::builder().tag_set(Tag::builder().key("owner").value("theirs").build().unwrap()).build();
         s3.put_bucket_tagging().bucket(bucket).tagging(tags.unwrap()).send().await.unwrap();
         assert_eq!(stack.changes(), [update(resource)]);
@@ -222,8 +225,7 @@ async fn life(s3: Client, world: World) {
         s3.put_bucket_versioning().bucket(bucket).versioning_configuration(off).send().await.unwrap();
         assert_eq!(stack.changes(), [update(resource)]);
         stack.ok(&["apply", "plan"]);
-        let now = s3.get_bucket_versioning().bucket(bucket).send().await.unwrap().status;
-        assert_eq!(now, Some(BucketVersioningStatus::Enabled));
+        assert_eq!(stack.changes(), []);
     }
     s3.delete_bucket_policy().bucket("aws-media").send().await.unwrap();
     assert_eq!(stack.changes(), [("aws_s3_bucket_policy.media".to_owned(), "create".to_owned())]);
@@ -268,14 +270,16 @@ fn settings_that_only_large_servers_know_drift_there() {
     on(&server.endpoint(), async |s3, world| {
         let stack = world.stack(STACK);
         assert_eq!(stack.apply().code, 0);
-        let rules = s3.get_bucket_lifecycle_configuration().bucket("scaleway-media").send().await.unwrap().rules.unwrap();
+        let rules =
+            s3.get_bucket_lifecycle_configuration().bucket("scaleway-media").send().await.unwrap().rules.unwrap();
         assert_eq!(rules.len(), 2);
         for bucket in BUCKETS {
             let get = s3.get_bucket_lifecycle_configuration().bucket(bucket).send().await.unwrap();
             let mut rules = get.rules.unwrap();
             let expiration = aws_sdk_s3::types::LifecycleExpiration::builder().days(7).build();
             rules[0].expiration = Some(expiration);
-            let rules = aws_sdk_s3::types::BucketLifecycleConfiguration::builder().set_rules(Some(rules)).build().unwrap();
+            let rules =
+                aws_sdk_s3::types::BucketLifecycleConfiguration::builder().set_rules(Some(rules)).build().unwrap();
             s3.put_bucket_lifecycle_configuration().bucket(bucket).lifecycle_configuration(rules).send().await.unwrap();
         }
         s3.delete_public_access_block().bucket("aws-media").send().await.unwrap();

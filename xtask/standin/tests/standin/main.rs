@@ -8,6 +8,7 @@ mod moto;
 mod registry;
 #[path = "../../../tests/common/tofu.rs"]
 mod tofu;
+#[allow(dead_code, reason = "who shares this file does not use all of it")]
 #[path = "../../../tests/common/versitygw.rs"]
 mod versitygw;
 

@@ -126,9 +126,17 @@ impl World {
         said
     }
 
-    /// Waits until it ends by itself. Whoever waits lets go of its standard input.
+    /// Closes its standard input.
+    pub fn let_go(&mut self) {
+        self.process.stdin.take();
+    }
+
+    /// Waits until it ends by itself.
     pub fn ended(&mut self) -> Option<i32> {
-        self.process.wait().unwrap().code()
+        let stdin = self.process.stdin.take();
+        let ended = self.process.wait().unwrap().code();
+        drop(stdin);
+        ended
     }
 }
 

@@ -207,11 +207,13 @@ fn written(part: Part, rule: &Rule) -> Json {
 impl Rule {
     fn of_server(rule: &LifecycleRule) -> Self {
         let wide = |number: Option<i32>| i64::from(number.unwrap_or_default());
-        let date = |date: Option<&DateTime>| date.and_then(|date| date.fmt(DateTimeFormat::DateTime).ok()).unwrap_or_default();
+        let date =
+            |date: Option<&DateTime>| date.and_then(|date| date.fmt(DateTimeFormat::DateTime).ok()).unwrap_or_default();
         let (filter, end) = (rule.filter(), rule.expiration());
         let and = filter.and_then(LifecycleRuleFilter::and);
         let prefix = and.and_then(LifecycleRuleAndOperator::prefix).or_else(|| filter?.prefix());
-        let tags = and.map(LifecycleRuleAndOperator::tags).unwrap_or_default().iter().chain(filter.and_then(|it| it.tag()));
+        let tags =
+            and.map(LifecycleRuleAndOperator::tags).unwrap_or_default().iter().chain(filter.and_then(|it| it.tag()));
         let (larger, smaller) = (
             and.and_then(|it| it.object_size_greater_than()).or_else(|| filter?.object_size_greater_than()),
             and.and_then(|it| it.object_size_less_than()).or_else(|| filter?.object_size_less_than()),
@@ -263,21 +265,28 @@ impl Rule {
         let end = end.set_expired_object_delete_marker(self.marker.then_some(true)).build();
         let old = NoncurrentVersionExpiration::builder().set_noncurrent_days(days(self.old_days));
         let old = old.set_newer_noncurrent_versions(days(self.old_kept)).build();
-        let unfinished = AbortIncompleteMultipartUpload::builder().set_days_after_initiation(days(self.unfinished_days));
+        let unfinished =
+            AbortIncompleteMultipartUpload::builder().set_days_after_initiation(days(self.unfinished_days));
         let mut rule = LifecycleRule::builder()
             .set_id(Some(self.id.clone()).filter(|id| !id.is_empty()))
             .status(if self.enabled { ExpirationStatus::Enabled } else { ExpirationStatus::Disabled })
             .filter(filter.build())
             .set_expiration(Some(end).filter(|end| *end != LifecycleExpiration::builder().build()))
-            .set_noncurrent_version_expiration(Some(old).filter(|old| *old != NoncurrentVersionExpiration::builder().build()))
+            .set_noncurrent_version_expiration(
+                Some(old).filter(|old| *old != NoncurrentVersionExpiration::builder().build()),
+            )
             .set_abort_incomplete_multipart_upload((self.unfinished_days != 0).then(|| unfinished.build()));
         for (after, at, class) in &self.moves {
             let class = TransitionStorageClass::from(class.as_str());
-            rule = rule.transitions(Transition::builder().set_days(days(*after)).set_date(date(at)?).storage_class(class).build());
+            rule = rule.transitions(
+                Transition::builder().set_days(days(*after)).set_date(date(at)?).storage_class(class).build(),
+            );
         }
         for (after, kept, class) in &self.old_moves {
             let it = NoncurrentVersionTransition::builder().set_noncurrent_days(days(*after));
-            let it = it.set_newer_noncurrent_versions(days(*kept)).storage_class(TransitionStorageClass::from(class.as_str()));
+            let it = it
+                .set_newer_noncurrent_versions(days(*kept))
+                .storage_class(TransitionStorageClass::from(class.as_str()));
             rule = rule.noncurrent_version_transitions(it.build());
         }
         Ok(rule.build()?)

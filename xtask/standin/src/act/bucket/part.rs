@@ -47,7 +47,9 @@ impl Part {
             Self::Cors => cors::get(s3, bucket, false).await,
             Self::CorsAllowed => cors::get(s3, bucket, true).await,
             Self::Encryption => settings::encryption(s3, bucket).await,
-            Self::Lifecycle | Self::LifecycleFilter | Self::LifecycleConditions => lifecycle::get(self, s3, bucket).await,
+            Self::Lifecycle | Self::LifecycleFilter | Self::LifecycleConditions => {
+                lifecycle::get(self, s3, bucket).await
+            }
             Self::Policy => policy::get(s3, bucket).await,
             // Of what concerns nobody but Scaleway's principals there is nothing at the server.
             Self::PolicyScaleway => match policy::get(s3, bucket).await? {
@@ -67,7 +69,9 @@ impl Part {
             Self::Acl => settings::put_acl(s3, bucket, value).await,
             Self::Cors | Self::CorsAllowed => cors::put(s3, bucket, value).await,
             Self::Encryption => settings::put_encryption(s3, bucket, value).await,
-            Self::Lifecycle | Self::LifecycleFilter | Self::LifecycleConditions => lifecycle::put(self, s3, bucket, value).await,
+            Self::Lifecycle | Self::LifecycleFilter | Self::LifecycleConditions => {
+                lifecycle::put(self, s3, bucket, value).await
+            }
             Self::Policy => policy::put(s3, bucket, value).await,
             Self::PolicyScaleway => policy::put(s3, bucket, &policy::public(value)).await,
             Self::PublicAccess => settings::put_public_access(s3, bucket, value).await,

@@ -53,9 +53,12 @@ mod tests {
 
     #[test]
     fn only_what_everybody_may_is_written_for_other_servers() {
-        let own = json!({ "Effect": "Allow", "Principal": { "SCW": "application_id:1" }, "Action": "s3:*", "Resource": "b" });
+        let own =
+            json!({ "Effect": "Allow", "Principal": { "SCW": "application_id:1" }, "Action": "s3:*", "Resource": "b" });
         let all = json!({ "Effect": "Allow", "Principal": "*", "Action": ["s3:GetObject"], "Resource": ["b/media/*"] });
-        let policy = |statements: &[&Json]| Value::String(json!({ "Version": "2023-04-17", "Statement": statements }).to_string());
+        let policy = |statements: &[&Json]| {
+            Value::String(json!({ "Version": "2023-04-17", "Statement": statements }).to_string())
+        };
         assert!(public(&policy(&[&own])).is_null());
         let written: Json = serde_json::from_str(&public(&policy(&[&own, &all])).text().unwrap()).unwrap();
         assert_eq!(written["Statement"].as_array().unwrap().len(), 1);

@@ -14,10 +14,7 @@ use crate::value::Value;
 
 /// Whether old versions are kept, in a block with this field.
 pub async fn versioning(s3: &Client, bucket: &str, field: &str) -> Result<Answer<Value>> {
-    let there = answer(s3.get_bucket_versioning().bucket(bucket).send().await);
-    let there = there.with_context(|| format!("ask whether {bucket} keeps versions"))?;
-    Ok(there.map(|there| {
-        let status = there.status.map_or_else(|| "Disabled".to_owned(), |status| status.as_str().to_owned());
+    Ok(status(s3, bucket).await?.map(|status| {
         if field == "enabled" { json!([{ field: status == "Enabled" }]) } else { json!([{ field: status }]) }
     }))
 }
@@ -37,12 +34,28 @@ pub async fn put_versioning(s3: &Client, bucket: &str, value: &Value) -> Result<
 
 /// Keeps no more versions, if any were kept.
 pub async fn suspend(s3: &Client, bucket: &str) -> Result<()> {
-    match answer(s3.get_bucket_versioning().bucket(bucket).send().await)? {
-        Answer::Is(there) if there.status == Some(BucketVersioningStatus::Enabled) => {
-            put_status(s3, bucket, BucketVersioningStatus::Suspended).await
-        }
+    match status(s3, bucket).await? {
+        Answer::Is(status) if status == "Enabled" => put_status(s3, bucket, BucketVersioningStatus::Suspended).await,
         _ => Ok(()),
     }
+}
+
+/// `Enabled`, `Suspended`, or `Disabled` of what never was on.
+async fn status(s3: &Client, bucket: &str) -> Result<Answer<String>> {
+    let there = s3.get_bucket_versioning().bucket(bucket).send().await;
+    let whole = |status: Option<&str>| Answer::Is(status.unwrap_or("Disabled").to_owned());
+    let raw = there.as_ref().err().and_then(|error| error.raw_response());
+    if let Some(body) = raw.filter(|raw| raw.status().is_success()).and_then(|raw| raw.body().bytes()) {
+        // moto 5.2 gives the answer another name, and the SDK reads none of another name.
+        let text = String::from_utf8_lossy(body);
+        return Ok(whole(text.split("<Status>").nth(1).and_then(|rest| rest.split('<').next())));
+    }
+    Ok(match answer(there).with_context(|| format!("ask whether {bucket} keeps versions"))? {
+        Answer::Is(there) => whole(there.status().map(BucketVersioningStatus::as_str)),
+        Answer::Unset => Answer::Unset,
+        Answer::NoBucket => Answer::NoBucket,
+        Answer::Unknown => Answer::Unknown,
+    })
 }
 
 async fn put_status(s3: &Client, bucket: &str, status: BucketVersioningStatus) -> Result<()> {

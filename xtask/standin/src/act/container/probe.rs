@@ -73,7 +73,9 @@ impl Probe {
                 None => tcp(at).await,
             }
         };
-        timeout(self.timeout.max(OPEN * 2), answer).await.unwrap_or_else(|_| Err(format!("no answer in {:?}", self.timeout)))
+        timeout(self.timeout.max(OPEN * 2), answer)
+            .await
+            .unwrap_or_else(|_| Err(format!("no answer in {:?}", self.timeout)))
     }
 }
 
@@ -94,7 +96,9 @@ pub async fn wait(docker: &Docker, name: &str, wanted: &Wanted) -> Result<Result
                 let said = said(docker, name).await;
                 let port = wanted.port;
                 let (name, patience) = (probe.name, probe.patience.min(wanted.timeout));
-                return Ok(Err(format!("{name}: {what} at port {port} did not succeed within {patience:?}: {why}{said}")));
+                return Ok(Err(format!(
+                    "{name}: {what} at port {port} did not succeed within {patience:?}: {why}{said}"
+                )));
             }
             sleep_until(again).await;
         }
