@@ -25,12 +25,9 @@ impl Served {
         let mut asked = received(config)?;
         let found = self.found(name, &asked)?;
         let rules = self.rules.of(&format!("data.{name}"));
-        match (rules.answer, &self.machine.route53) {
-            (Some(Answer::Zone), Some(route53)) => {
-                let there = zone::asked(route53, &asked).await?;
-                asked.extend(there.into_iter().filter(|(field, _)| object.fields.contains_key(field)));
-            }
-            _ => {}
+        if let (Some(Answer::Zone), Some(route53)) = (rules.answer, &self.machine.route53) {
+            let there = zone::asked(route53, &asked).await?;
+            asked.extend(there.into_iter().filter(|(field, _)| object.fields.contains_key(field)));
         }
         for (field, of) in &object.fields {
             let set = asked.get(field).is_some_and(|value| !value.is_null() && *value != Value::List(Vec::new()));

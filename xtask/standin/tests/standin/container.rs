@@ -1,128 +1,20 @@
 //! A container that runs in this machine's Docker engine.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpStream;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::Path;
-use std::process::Command;
-use std::sync::OnceLock;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
+use serde_json::json;
 
+use super::engine::{IMAGE, container, containers, docker_says, get, open};
 use super::registry::{DockerRegistry, Login};
-use super::world::{Ran, World, skipped};
-
-/// An image that serves its version and what it was told.
-const IMAGE: &str = "standin-test-web";
-
-const START: &str = r#"#!/bin/sh
-mkdir -p /www
-cp /version /www/version
-printf %s "$SECRET" > /www/secret
-printf %s "$OPEN $SHARED $BOTH $PORT" > /www/open
-echo "this is version $(cat /version)"
-trap 'exit 0' TERM
-httpd -f -p "$PORT" -h /www &
-wait
-"#;
+use super::world::Ran;
 
 /// Quotes, a line's end and what a shell, OpenTofu or Docker might take for its own.
 const SECRET: &str = "it's \"so\"\\n\nand $HOME ${x} %{y} %s ü €";
 
-const STACK: &str = r#"
-variable "image" {
-  default = "standin-test-web:1"
-}
-
-variable "secret" {
-  default   = ""
-  sensitive = true
-}
-
-variable "path" {
-  default = "/version"
-}
-
-variable "command" {
-  type    = list(string)
-  default = null
-}
-
-variable "tags" {
-  type    = list(string)
-  default = []
-}
-
-resource "scaleway_container_namespace" "main" {
-  name                         = "media"
-  environment_variables        = { SHARED = "shared", BOTH = "the namespace's" }
-  secret_environment_variables = { SECRET = "the namespace's" }
-}
-
-resource "scaleway_container" "app" {
-  name                         = "app"
-  namespace_id                 = scaleway_container_namespace.main.id
-  image                        = var.image
-  command                      = var.command
-  tags                         = var.tags
-  port                         = 8765
-  cpu_limit                    = 250
-  memory_limit_bytes           = 67108864
-  environment_variables        = { OPEN = "open", BOTH = "its own" }
-  secret_environment_variables = { SECRET = var.secret }
-
-  startup_probe {
-    failure_threshold = 3
-    interval          = "1s"
-    timeout           = "1s"
-    http {
-      path = var.path
-    }
-  }
-  liveness_probe {
-    failure_threshold = 3
-    interval          = "1s"
-    timeout           = "1s"
-    tcp               = true
-  }
-}
-
-output "address" {
-  value = scaleway_container.app.public_endpoint
-}
-"#;
-
-/// A stand-in with the engine, and images to run.
-fn open(more: &[(&'static str, String)]) -> Option<World> {
-    if !docker(&["version"]).output().is_ok_and(|output| output.status.success()) {
-        skipped("no Docker engine answers; install one: cargo xtask setup --docker");
-        return None;
-    }
-    static MADE: OnceLock<()> = OnceLock::new();
-    MADE.get_or_init(|| ["1", "2"].into_iter().for_each(import));
-    World::with(&[&[("STANDIN_DOCKER", "1".to_owned())], more].concat())
-}
-
-/// The containers of a folder of state: their ids.
-pub fn containers(state: &Path) -> Vec<String> {
-    let Ok(state) = state.canonicalize() else { return Vec::new() };
-    let mark = &hex::encode(Sha256::digest(state.as_os_str().as_encoded_bytes()))[..12];
-    let filter = format!("label=standin.state={mark}");
-    docker_says(&["ps", "--all", "--quiet", "--filter", &filter]).lines().map(str::to_owned).collect()
-}
-
-/// Ends what a test has left.
-pub fn remove_all(state: &Path) {
-    containers(state).iter().for_each(|id| drop(docker(&["rm", "--force", id]).output()));
-}
-
-/// The only container of a stand-in, as the engine describes it.
-fn container(world: &World) -> Value {
-    let all = containers(&world.state());
-    let [only] = &all[..] else { panic!("{all:?}") };
-    serde_json::from_str::<Value>(&docker_says(&["inspect", only])).unwrap()[0].take()
-}
+const STACK: &str = include_str!("stacks/container.tf");
 
 #[test]
 fn a_container_runs_from_create_to_destroy() {
@@ -258,46 +150,23 @@ fn an_image_comes_from_this_machines_registry_by_its_digest() {
     docker_says(&["rmi", &format!("{name}@{digest}")]);
 }
 
-fn get(address: &str, path: &str) -> String {
-    let host = address.strip_prefix("http://").unwrap();
-    let mut stream = TcpStream::connect(host).unwrap();
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.contains(" 200 "), "{path}: {head}");
-    body.trim_end_matches(|c| path == "/version" && c == '\n').to_owned()
-}
-
-fn docker(args: &[&str]) -> Command {
-    let mut docker = Command::new("docker");
-    docker.args(args);
-    docker
-}
-
-#[track_caller]
-fn docker_says(args: &[&str]) -> String {
-    let ran = Ran::of(docker(args).output().unwrap());
-    assert_eq!(ran.code, 0, "{args:?}: {}", ran.said);
-    ran.out.trim().to_owned()
-}
-
-/// Makes a version of the image, of a static shell.
-fn import(version: &str) {
-    let folder = tempfile::tempdir().unwrap();
-    let at = |name: &str| folder.path().join(name);
-    fs_err::create_dir_all(at("bin")).unwrap();
-    fs_err::copy("/bin/busybox", at("bin/busybox")).expect("Debian's package busybox-static is installed");
-    for name in ["cat", "cp", "httpd", "mkdir", "sh"] {
-        symlink("busybox", at("bin").join(name)).unwrap();
-    }
-    fs_err::write(at("start"), START).unwrap();
-    fs_err::set_permissions(at("start"), std::fs::Permissions::from_mode(0o755)).unwrap();
-    fs_err::write(at("version"), version).unwrap();
-    let tar = at("image.tar");
-    let path = |path: &Path| path.to_str().unwrap().to_owned();
-    let packed =
-        Command::new("tar").args(["-C", &path(folder.path()), "-cf", &path(&tar), "bin", "start", "version"]).status();
-    assert!(packed.unwrap().success());
-    docker_says(&["import", "--change", "CMD [\"/start\"]", &path(&tar), &format!("{IMAGE}:{version}")]);
+#[test]
+fn who_no_longer_waits_for_a_container_leaves_none() {
+    let Some(world) = open(&[]) else { return };
+    let stack = world.stack(&STACK.replace("failure_threshold = 3", "failure_threshold = 600"));
+    let mut command = stack.command(&["apply", "-auto-approve", "-input=false", "-var=path=/nowhere"]);
+    let mut apply = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(apply.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("scaleway_container.app: Creating...")));
+    super::common::until("the container runs", || containers(&world.state()).len() == 1);
+    let begun = Instant::now();
+    let pid = rustix::process::Pid::from_raw(apply.id().try_into().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert!(lines.all(|line| line.is_ok()));
+    let ran = Ran::of(apply.wait_with_output().unwrap());
+    assert!(ran.code == 1 && ran.line().contains("OpenTofu was asked to stop"), "{}", ran.said);
+    assert!(begun.elapsed() < Duration::from_secs(60), "it did not wait for its ten minutes");
+    assert_eq!(containers(&world.state()), Vec::<String>::new());
+    assert_eq!(world.kept("scaleway_container"), []);
+    assert_eq!(stack.apply().code, 0);
 }

@@ -18,6 +18,7 @@ mod common;
 mod container;
 mod data;
 mod drift;
+mod engine;
 mod faults;
 mod life;
 mod plan;

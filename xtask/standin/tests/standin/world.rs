@@ -145,7 +145,7 @@ impl Drop for World {
         self.process.kill().ok();
         self.process.wait().ok();
         if self.machine.iter().any(|(name, _)| *name == "STANDIN_DOCKER") {
-            super::container::remove_all(&self.state());
+            super::engine::remove_all(&self.state());
         }
     }
 }
