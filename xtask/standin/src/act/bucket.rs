@@ -143,7 +143,7 @@ where
         code if code.starts_with("NoSuch") => Ok(Answer::Unset),
         // Access control lists are switched off: nothing else would be kept of one.
         "NotImplemented" | "AccessControlListNotSupported" => Ok(Answer::Unknown),
-        _ if status == Some(501) => Ok(Answer::Unknown),
+        "" if status == Some(501) => Ok(Answer::Unknown),
         "" => bail!("{}", DisplayErrorContext(error)),
         code => bail!("{code}: {}", error.message().unwrap_or("without a word")),
     }

@@ -124,3 +124,19 @@ fn plain(kind: &str, text: &str) -> String {
 fn text(values: &Map, field: &str) -> String {
     values.get(field).and_then(Value::text).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_in_its_zone_once() {
+        assert_eq!(within("www", "example.org."), "www.example.org");
+        assert_eq!(within("WWW.example.org.", "example.org"), "www.example.org");
+        assert_eq!(within("example.org", "example.org"), "example.org");
+        assert_eq!(within("", "example.org"), "example.org");
+        assert_eq!(within("notexample.org", "example.org"), "notexample.org.example.org");
+        assert_eq!(plain("TXT", &quoted("TXT", "a b")), "a b");
+        assert_eq!(plain("CNAME", &quoted("CNAME", "\"a\"")), "\"a\"");
+    }
+}

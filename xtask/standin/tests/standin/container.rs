@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpStream;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -48,7 +49,23 @@ fn a_container_runs_from_create_to_destroy() {
     let shown = stack.ok(&["show", "plan"]).said;
     assert!(shown.contains("0 to add, 1 to change, 0 to destroy"), "{shown}");
     assert!(!shown.contains("public_endpoint") && !shown.contains("domain_name"), "its address stays: {shown}");
-    stack.ok(&["apply", "plan"]);
+    // Whoever comes meanwhile is answered by the one or by the other.
+    let done = AtomicBool::new(false);
+    let asked = std::thread::scope(|scope| {
+        let visitor = scope.spawn(|| {
+            let mut asked = 0;
+            while !done.load(Ordering::SeqCst) {
+                assert!(["1", "2"].contains(&get(&address, "/version").as_str()));
+                asked += 1;
+            }
+            asked
+        });
+        let ran = stack.run(&["apply", "plan"]);
+        done.store(true, Ordering::SeqCst);
+        assert_eq!(ran.code, 0, "{}", ran.said);
+        visitor.join().unwrap()
+    });
+    assert!(asked > 10, "{asked}");
     assert_eq!(stack.ok(&["output", "-raw", "address"]).out, address);
     assert_eq!(get(&address, "/version"), "2");
     assert_ne!(container(&world)["Id"], first["Id"]);

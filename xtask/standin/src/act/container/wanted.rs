@@ -123,3 +123,31 @@ fn timeout(values: &Map, operation: &str) -> Result<Duration> {
     let text = set(operation).or_else(|| set("default")).unwrap_or_else(|| TIMEOUT.to_owned());
     super::probe::duration(&text).with_context(|| format!("timeouts.{operation} is {text:?}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_names_the_image_whatever_its_tag() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let named = |name: &str| image(name.to_owned(), Some(digest.clone()));
+        assert_eq!(named("127.0.0.1:5000/media/app:1"), format!("127.0.0.1:5000/media/app@{digest}"));
+        assert_eq!(named("127.0.0.1:5000/media/app"), format!("127.0.0.1:5000/media/app@{digest}"));
+        assert_eq!(named("app@sha256:b"), "app@sha256:b");
+        // Any text makes a new version; only a digest names one.
+        assert_eq!(image("app:1".to_owned(), Some("today".to_owned())), "app:1");
+    }
+
+    #[test]
+    fn an_operation_takes_as_long_as_a_stack_says() {
+        let of = |json: serde_json::Value| {
+            let Value::Map(values) = Value::from(json) else { unreachable!() };
+            timeout(&values, "update").map(|timeout| timeout.as_secs())
+        };
+        assert_eq!(of(serde_json::json!({})).unwrap(), 750);
+        assert_eq!(of(serde_json::json!({ "timeouts": { "update": "1m30s", "default": "1s" } })).unwrap(), 90);
+        assert_eq!(of(serde_json::json!({ "timeouts": { "create": "1m", "default": "5s" } })).unwrap(), 5);
+        assert!(of(serde_json::json!({ "timeouts": { "update": "soon" } })).is_err());
+    }
+}
