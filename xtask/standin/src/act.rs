@@ -10,6 +10,7 @@ pub mod zone;
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
+use tokio_util::sync::CancellationToken;
 
 use self::bucket::Parts;
 use crate::fill::conformed;
@@ -52,6 +53,18 @@ pub struct Resource<'a> {
     pub name: &'a str,
     /// Its type's fields.
     pub object: &'a Object,
+    /// Cancelled when nobody waits any more: what takes its time ends what it has begun, and fails.
+    pub stop: Option<&'a CancellationToken>,
+}
+
+impl Resource<'_> {
+    /// Waits until nobody waits any more.
+    pub async fn stopped(&self) {
+        match self.stop {
+            Some(stop) => stop.cancelled().await,
+            None => std::future::pending().await,
+        }
+    }
 }
 
 impl Act {

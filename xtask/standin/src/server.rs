@@ -91,7 +91,8 @@ impl Served {
 
     /// A resource of a type: what acts on it needs to know.
     fn at<'a>(&'a self, name: &'a str, schema: &'a Schema) -> Resource<'a> {
-        Resource { store: &self.store, machine: &self.machine, provider: &self.provider, name, object: &schema.object }
+        let (store, machine, provider) = (&self.store, &*self.machine, &self.provider);
+        Resource { store, machine, provider, name, object: &schema.object, stop: None }
     }
 
     /// What the stack says of the provider, and what the rules say where it says nothing.

@@ -35,7 +35,7 @@ pub async fn make(docker: &Docker, of: Resource<'_>, before: Option<&Map>, mut v
     if there.is_some_and(|there| runs(&there) && wanted.is_that_of(&there)) && !failed {
         return Ok(values);
     }
-    let came_up = start::start(docker, &name, &wanted, |to| of.machine.gateways.lead(&name, to)).await?;
+    let came_up = start::start(docker, of, &name, &wanted).await?;
     let (status, message) = came_up.map_or_else(|why| ("error", why), |()| ("ready", String::new()));
     values.extend([("status".to_owned(), status.into()), ("error_message".to_owned(), Value::String(message))]);
     Ok(values)

@@ -1,6 +1,7 @@
 //! What a plan says is done: a resource is made, changed or ended, and what shall go wrong does.
 
 use anyhow::Result;
+use tokio_util::sync::CancellationToken;
 
 use super::{Peer, Served, error, failed, legacy};
 use crate::act::{Act, Resource};
@@ -47,11 +48,10 @@ impl Served {
         if struck.die {
             die();
         }
-        let halted = |when: &str| {
-            let detail = format!("OpenTofu was asked to stop, and the provider gave up {when}");
-            Failure { summary: format!("{name}: stopped"), detail }
-        };
-        let stopped = (!self.waited(peer, &struck).await).then(|| halted("before anything was done"));
+        let stopped = (!self.waited(peer, &struck).await).then(|| Failure {
+            summary: format!("{name}: stopped"),
+            detail: "OpenTofu was asked to stop, and the provider gave up before anything was done".to_owned(),
+        });
         if let Some(failure) = stopped.or(struck.fail.take()) {
             return Ok(unchanged(request, said(failure)));
         }
@@ -62,16 +62,16 @@ impl Served {
             (Value::Map(planned), _) => {
                 let settings = self.settings(peer, &rules);
                 let values = fill(name, &schema.object, &rules, &settings, planned, &fresh()?);
-                tokio::select! {
-                    made = self.made(&act, resource, during, values.clone(), &struck) => Value::Map(made?),
+                let stop = CancellationToken::new();
+                let resource = Resource { stop: Some(&stop), ..resource };
+                let mut made = Box::pin(self.made(&act, resource, during, values, &struck));
+                Value::Map(tokio::select! {
+                    made = &mut made => made?,
                     () = self.asked_to_stop(peer) => {
-                        // Nobody would know of it: OpenTofu keeps the state from before.
-                        if during == Operation::Create {
-                            act.delete(resource, &values).await?;
-                        }
-                        return Ok(unchanged(request, said(halted("in the middle"))));
+                        stop.cancel();
+                        made.await?
                     }
-                }
+                })
             }
             (_, Value::Map(prior)) => {
                 act.delete(resource, &prior).await?;

@@ -1,6 +1,5 @@
 //! A container that runs in this machine's Docker engine.
 
-use std::io::{BufRead as _, BufReader};
 use std::net::TcpStream;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::common::until;
 use super::engine::{IMAGE, container, containers, docker_says, get, open};
 use super::registry::{DockerRegistry, Login};
 use super::world::Ran;
@@ -111,7 +111,8 @@ fn what_is_done_to_it_by_hand_is_seen() {
     stack.apply();
     let address = stack.ok(&["output", "-raw", "address"]).out;
     docker_says(&["kill", container(&world)["Id"].as_str().unwrap()]);
-    stack.ok(&["apply", "-refresh-only", "-auto-approve"]);
+    let ran = stack.ok(&["apply", "-refresh-only", "-auto-approve"]);
+    assert!(ran.line().contains("Warning: scaleway_container is in error"), "{}", ran.said);
     let app = stack.values("scaleway_container.app");
     assert_eq!(app["status"], "error");
     assert!(app["error_message"].as_str().unwrap().contains("exit code 137"), "{app}");
@@ -170,20 +171,28 @@ fn an_image_comes_from_this_machines_registry_by_its_digest() {
 #[test]
 fn who_no_longer_waits_for_a_container_leaves_none() {
     let Some(world) = open(&[]) else { return };
-    let stack = world.stack(&STACK.replace("failure_threshold = 3", "failure_threshold = 600"));
-    let mut command = stack.command(&["apply", "-auto-approve", "-input=false", "-var=path=/nowhere"]);
-    let mut apply = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(apply.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap().contains("scaleway_container.app: Creating...")));
-    super::common::until("the container runs", || containers(&world.state()).len() == 1);
-    let begun = Instant::now();
-    let pid = rustix::process::Pid::from_raw(apply.id().try_into().unwrap()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    assert!(lines.all(|line| line.is_ok()));
-    let ran = Ran::of(apply.wait_with_output().unwrap());
-    assert!(ran.code == 1 && ran.line().contains("OpenTofu was asked to stop"), "{}", ran.said);
-    assert!(begun.elapsed() < Duration::from_secs(60), "it did not wait for its ten minutes");
+    let patient = STACK.replace("failure_threshold = 3", "failure_threshold = 600");
+    let stack = world.stack(&patient);
+    // Asked to stop once there are so many containers.
+    let interrupted = |args: &[&str], count: usize| {
+        let mut command = stack.command(&[&["apply", "-auto-approve", "-input=false"], args].concat());
+        let apply = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        until("the container runs", || containers(&world.state()).len() == count);
+        let begun = Instant::now();
+        let pid = rustix::process::Pid::from_raw(apply.id().try_into().unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        let ran = Ran::of(apply.wait_with_output().unwrap());
+        assert!(ran.code == 1 && ran.line().contains("OpenTofu was asked to stop"), "{}", ran.said);
+        assert!(begun.elapsed() < Duration::from_secs(60), "it did not wait for its ten minutes");
+    };
+    interrupted(&["-var=path=/nowhere"], 1);
     assert_eq!(containers(&world.state()), Vec::<String>::new());
     assert_eq!(world.kept("scaleway_container"), []);
+
     assert_eq!(stack.apply().code, 0);
+    let id = container(&world)["Id"].clone();
+    interrupted(&["-var=path=/nowhere", "-var=image=standin-test-web:2"], 2);
+    assert_eq!(container(&world)["Id"], id);
+    assert_eq!(get(&stack.ok(&["output", "-raw", "address"]).out, "/version"), "1");
+    assert_eq!(stack.changes(), []);
 }

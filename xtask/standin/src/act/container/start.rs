@@ -1,8 +1,6 @@
 //! A version of a container is started beside the one that serves, and takes its place.
 
-use std::net::SocketAddr;
-
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use bollard::Docker;
 use bollard::errors::Error;
 use bollard::query_parameters::{
@@ -13,20 +11,23 @@ use futures_util::StreamExt as _;
 
 use super::wanted::Wanted;
 use super::{inspect, next, probe, published, remove};
+use crate::act::Resource;
 
 /// Seconds from being asked to end to being ended.
 const GRACE: i32 = 10;
 
+/// What is said to somebody who no longer waits.
+const STOPPED: &str = "OpenTofu was asked to stop, and the provider gave up waiting for the container";
+
 /// Starts a version, waits for its probes, leads people to it and ends the one before. The inner error is why it did not
 /// come up: then all is as before, or, where nothing was, what has failed stays to be looked at.
-pub async fn start(
-    docker: &Docker,
-    name: &str,
-    wanted: &Wanted,
-    lead: impl Fn(SocketAddr),
-) -> Result<Result<(), String>> {
-    if let Err(why) = pull(docker, &wanted.image).await? {
-        return Ok(Err(why));
+pub async fn start(docker: &Docker, of: Resource<'_>, name: &str, wanted: &Wanted) -> Result<Result<(), String>> {
+    let pulled = tokio::select! {
+        pulled = pull(docker, &wanted.image) => pulled?,
+        () = of.stopped() => bail!(STOPPED),
+    };
+    if pulled.is_err() {
+        return Ok(pulled);
     }
     let next = next(name);
     remove(docker, &next).await?;
@@ -35,14 +36,20 @@ pub async fn start(
         return refused(error).map(Err).context("make a container");
     }
     let came_up = match docker.start_container(&next, None).await {
-        Ok(()) => probe::wait(docker, &next, wanted).await?,
+        Ok(()) => tokio::select! {
+            came_up = probe::wait(docker, &next, wanted) => came_up?,
+            () = of.stopped() => {
+                remove(docker, &next).await?;
+                bail!(STOPPED)
+            }
+        },
         Err(error) => Err(refused(error).context("start a container")?),
     };
     let before = inspect(docker, name).await?.is_some();
     match &came_up {
         Ok(()) => {
             if let Some(there) = inspect(docker, &next).await? {
-                lead(published(&there)?);
+                of.machine.gateways.lead(name, published(&there)?);
             }
             let options = StopContainerOptionsBuilder::new().t(GRACE).build();
             // It may have ended already; it is removed in any case.
