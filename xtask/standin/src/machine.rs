@@ -48,7 +48,8 @@ fn set(name: &str) -> Option<String> {
 }
 
 async fn docker() -> Result<Docker> {
-    let said = "STANDIN_DOCKER is set, and no Docker engine answers where DOCKER_HOST says or at its usual socket";
+    let said = "STANDIN_DOCKER is set, and no Docker engine answers where DOCKER_HOST says or at its usual socket: \
+                start one (sudo systemctl start docker), or unset STANDIN_DOCKER";
     Docker::connect_with_defaults().context(said)?.negotiate_version().await.context(said)
 }
 
