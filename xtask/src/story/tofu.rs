@@ -165,12 +165,9 @@ impl<'a> Infra<'a> {
         for (name, value) in self.secrets.iter().filter(|(name, _)| *name != PASSPHRASE) {
             tofu = tofu.secret(name, value.clone());
         }
-        if self.stack.state.provider == Provider::Scaleway {
-            // Its object storage takes the same keys by the names of the S3 protocol.
-            for (from, to) in [("SCW_ACCESS_KEY", "AWS_ACCESS_KEY_ID"), ("SCW_SECRET_KEY", "AWS_SECRET_ACCESS_KEY")] {
-                if let (Some(value), None) = (self.secrets.get(from), self.secrets.get(to)) {
-                    tofu = tofu.secret(to, value.clone());
-                }
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+            if let Some(value) = self.storage_secret(name) {
+                tofu = tofu.secret(name, value.clone());
             }
         }
         for (name, value) in &self.stack.variables {
@@ -182,6 +179,16 @@ impl<'a> Infra<'a> {
             tofu = tofu.secret("TF_ENCRYPTION", backend::encryption(self.passphrase()?));
         }
         Ok(tofu)
+    }
+
+    /// What the storage of the state takes under this name, which is one of the S3 protocol. Scaleway's takes the keys of its
+    /// other services.
+    pub fn storage_secret(&self, name: &str) -> Option<&SecretString> {
+        self.secrets.get(name).or_else(|| match (self.stack.state.provider, name) {
+            (Provider::Scaleway, "AWS_ACCESS_KEY_ID") => self.secrets.get("SCW_ACCESS_KEY"),
+            (Provider::Scaleway, "AWS_SECRET_ACCESS_KEY") => self.secrets.get("SCW_SECRET_KEY"),
+            _ => None,
+        })
     }
 
     /// The program without any secret, with a data folder of that name.

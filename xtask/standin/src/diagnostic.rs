@@ -19,6 +19,11 @@ pub fn error(summary: &str, detail: impl Into<String>) -> Diagnostic {
     said(Severity::Error, summary, detail.into(), None)
 }
 
+/// Something of a whole resource that should be known.
+pub fn warning(summary: &str, detail: impl Into<String>) -> Diagnostic {
+    said(Severity::Warning, summary, detail.into(), None)
+}
+
 /// An error of the stand-in itself, with its causes.
 pub fn failed(what: &str, error: &anyhow::Error) -> Diagnostic {
     self::error(what, format!("{error:#}"))

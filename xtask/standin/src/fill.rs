@@ -56,8 +56,9 @@ pub fn fill(name: &str, object: &Object, rules: &TypeRules, settings: &Map, plan
     conformed(object, filler.values)
 }
 
-/// With every field of the schema, and null for those that are not there.
+/// With every field of the schema and no other, and null for those that are not there.
 pub fn conformed(object: &Object, mut values: Map) -> Map {
+    values.retain(|name, _| object.fields.contains_key(name));
     for (name, field) in &object.fields {
         let value = values.remove(name).unwrap_or(Value::Null);
         let value = match (&field.kind, value) {

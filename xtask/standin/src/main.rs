@@ -7,6 +7,8 @@ mod act;
 mod diagnostic;
 mod faults;
 mod fill;
+mod lifeline;
+mod machine;
 mod path;
 mod plan;
 mod plugin;
@@ -21,6 +23,7 @@ mod validate;
 mod value;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Result;
 use clap::Parser;
@@ -45,11 +48,16 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    lifeline::hold();
+    let machine = Arc::new(machine::Machine::of_environment(&arguments.state).await?);
     let serve = |schema: &PathBuf| {
         let rules = rules::Rules::read(&arguments.rules)?;
-        server::Server::new(schema::Provider::read(schema)?, rules, &arguments.state)
+        server::Server::new(schema::Provider::read(schema)?, rules, Arc::clone(&machine), &arguments.state)
     };
     let servers = arguments.schema.iter().map(serve).collect::<Result<Vec<_>>>()?;
+    for server in &servers {
+        server.look_around().await?;
+    }
     let (name, value) = plugin::COOKIE;
     if std::env::var(name).is_ok_and(|set| set == value) {
         plugin::started(servers).await

@@ -62,6 +62,8 @@ pub struct TypeRules {
 pub enum Answer {
     /// A policy's JSON, of blocks.
     PolicyDocument,
+    /// A DNS zone, of the server that has it, if there is one.
+    Zone,
 }
 
 /// What a text must be.
@@ -128,7 +130,7 @@ impl TypeRules {
         self.at_plan.extend(more.at_plan.iter().cloned());
         keep(&mut self.settings, &more.settings);
         keep(&mut self.attributes, &more.attributes);
-        self.act = self.act.or(more.act);
+        self.act = self.act.take().or_else(|| more.act.clone());
         self.answer = self.answer.or(more.answer);
     }
 

@@ -12,10 +12,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use anyhow::{Context as _, Result};
 use tokio::sync::broadcast;
 
-use crate::act::Resource;
+use crate::act::{Act, Resource};
 use crate::diagnostic::{error, error_at, failed};
 use crate::faults::Faults;
 use crate::fill::conformed;
+use crate::machine::Machine;
 use crate::path::walk;
 use crate::plan::Planner;
 use crate::protocol::{self as wire, Diagnostic, DynamicValue};
@@ -33,6 +34,7 @@ struct Served {
     provider: Provider,
     rules: Rules,
     store: Store,
+    machine: Arc<Machine>,
     faults: Faults,
     /// The provider's settings, by whose they are.
     settings: RwLock<HashMap<Peer, Map>>,
@@ -46,12 +48,13 @@ type Peer = Option<SocketAddr>;
 
 impl Server {
     /// Serves a provider on what is kept in a folder.
-    pub fn new(mut provider: Provider, rules: Rules, state: &Path) -> Result<Self> {
+    pub fn new(mut provider: Provider, rules: Rules, machine: Arc<Machine>, state: &Path) -> Result<Self> {
         provider.complete(&rules)?;
         Ok(Self(Arc::new(Served {
             provider,
             rules,
             store: Store::open(state)?,
+            machine,
             faults: Faults::in_folder(state),
             settings: RwLock::default(),
             stop: broadcast::Sender::new(64),
@@ -62,6 +65,20 @@ impl Server {
     pub fn source(&self) -> &str {
         &self.0.provider.source
     }
+
+    /// Looks at the containers that there are: what one before this has left is reached again.
+    pub async fn look_around(&self) -> Result<()> {
+        let served = &*self.0;
+        for (name, schema) in &served.provider.resources {
+            let act = served.rules.of(name).act.unwrap_or_default();
+            if matches!(act, Act::Container) && served.machine.docker.is_some() {
+                for values in served.store.all(name, &schema.object)? {
+                    act.read(served.at(name, schema), &key(&schema.object, &values)).await?;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Served {
@@ -70,6 +87,12 @@ impl Served {
         let schema = self.provider.resources.get(name);
         let schema = schema.with_context(|| format!("{name} is not in the schema of {}", self.provider.source))?;
         Ok((schema, self.rules.of(name)))
+    }
+
+    /// A resource of a type: what acts on it needs to know.
+    fn at<'a>(&'a self, name: &'a str, schema: &'a Schema) -> Resource<'a> {
+        let (store, machine, provider) = (&self.store, &*self.machine, &self.provider);
+        Resource { store, machine, provider, name, object: &schema.object, stop: None }
     }
 
     /// What the stack says of the provider, and what the rules say where it says nothing.
@@ -133,24 +156,23 @@ impl Served {
     async fn read(&self, name: &str, state: Option<&DynamicValue>) -> Result<Value> {
         let (schema, rules) = self.resource(name)?;
         let state = received(state)?;
-        let resource = Resource { store: &self.store, name, object: &schema.object };
-        let now = rules.act.unwrap_or_default().read(resource, &key(&schema.object, &state)).await?;
+        let key = key(&schema.object, &state);
+        let now = rules.act.unwrap_or_default().read(self.at(name, schema), &key).await?;
         Ok(now.map_or(Value::Null, Value::Map))
     }
 
     fn upgrade(&self, name: &str, raw: &[u8]) -> Result<Value> {
         let (schema, ..) = self.resource(name)?;
         let json: serde_json::Value = serde_json::from_slice(raw).context("the stored state is no JSON")?;
-        let Value::Map(mut state) = json.into() else { return Ok(Value::Null) };
+        let Value::Map(state) = json.into() else { return Ok(Value::Null) };
         // An older schema had what this one lacks.
-        state.retain(|name, _| schema.object.fields.contains_key(name));
         Ok(Value::Map(conformed(&schema.object, state)))
     }
 
     async fn import(&self, name: &str, id: &str) -> Result<Value> {
         let (schema, rules) = self.resource(name)?;
         let object = &schema.object;
-        let found = rules.act.unwrap_or_default().read(Resource { store: &self.store, name, object }, id).await?;
+        let found = rules.act.unwrap_or_default().read(self.at(name, schema), id).await?;
         let found = match found {
             Some(found) => found,
             None => {

@@ -6,15 +6,19 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[path = "../common/moto.rs"]
+mod moto;
 #[path = "../common/tofu.rs"]
 mod tofu;
 #[path = "../common/versitygw.rs"]
 mod versitygw;
 
 mod approval;
+mod bootstrap;
 mod guard;
 mod interrupt;
 mod lifecycle;
+mod proxy;
 mod secrets;
 mod site;
 mod trouble;

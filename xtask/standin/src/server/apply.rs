@@ -1,9 +1,10 @@
 //! What a plan says is done: a resource is made, changed or ended, and what shall go wrong does.
 
 use anyhow::Result;
+use tokio_util::sync::CancellationToken;
 
 use super::{Peer, Served, error, failed, legacy};
-use crate::act::Resource;
+use crate::act::{Act, Resource};
 use crate::faults::{Failure, Operation, Struck};
 use crate::fill::fill;
 use crate::protocol::apply_resource_change::{Request, Response};
@@ -22,10 +23,10 @@ struct Done {
 impl Served {
     /// Does what a plan says.
     pub(super) async fn apply(&self, peer: Peer, request: &Request) -> Response {
-        let unchanged = |problem| Done { state: request.prior_state.clone(), problem: Some(problem) };
         let done = self.done(peer, request).await;
-        let done =
-            done.unwrap_or_else(|error| unchanged(failed(&format!("{} cannot be applied", request.type_name), &error)));
+        let done = done.unwrap_or_else(|error| {
+            unchanged(request, failed(&format!("{} cannot be applied", request.type_name), &error))
+        });
         Response {
             new_state: done.state,
             diagnostics: Vec::from_iter(done.problem),
@@ -47,17 +48,35 @@ impl Served {
         if struck.die {
             die();
         }
-        let stopped = !self.waited(peer, &struck).await;
-        let halted = stopped.then(|| Failure {
+        let stopped = (!self.waited(peer, &struck).await).then(|| Failure {
             summary: format!("{name}: stopped"),
             detail: "OpenTofu was asked to stop, and the provider gave up before anything was done".to_owned(),
         });
-        if let Some(failure) = halted.or(struck.fail.take()) {
-            return Ok(Done { state: request.prior_state.clone(), problem: Some(said(failure)) });
+        if let Some(failure) = stopped.or(struck.fail.take()) {
+            return Ok(unchanged(request, said(failure)));
         }
+        let (schema, rules) = self.resource(name)?;
+        let act = rules.act.clone().unwrap_or_default();
+        let resource = self.at(name, schema);
         let state = match (planned, prior) {
-            (Value::Map(planned), _) => Value::Map(self.made(peer, name, during, planned, &struck).await?),
-            (_, Value::Map(prior)) => self.ended(name, &prior).await?,
+            (Value::Map(planned), _) => {
+                let settings = self.settings(peer, &rules);
+                let values = fill(name, &schema.object, &rules, &settings, planned, &fresh()?);
+                let stop = CancellationToken::new();
+                let resource = Resource { stop: Some(&stop), ..resource };
+                let mut made = Box::pin(self.made(&act, resource, during, values, &struck));
+                Value::Map(tokio::select! {
+                    made = &mut made => made?,
+                    () = self.asked_to_stop(peer) => {
+                        stop.cancel();
+                        made.await?
+                    }
+                })
+            }
+            (_, Value::Map(prior)) => {
+                act.delete(resource, &prior).await?;
+                Value::Null
+            }
             _ => Value::Null,
         };
         if struck.die_after {
@@ -66,42 +85,38 @@ impl Served {
         Ok(Done { state: Some(state.stated()), problem: struck.fail_after.map(said) })
     }
 
-    /// Makes or changes a resource, with some values as they should not be, and others so behind its back.
-    async fn made(&self, peer: Peer, name: &str, during: Operation, planned: Map, struck: &Struck) -> Result<Map> {
-        let (schema, rules) = self.resource(name)?;
-        let settings = self.settings(peer, &rules);
-        let resource = Resource { store: &self.store, name, object: &schema.object };
-        let mut values = fill(name, &schema.object, &rules, &settings, planned, &fresh()?);
-        let known = struck.set.iter().filter(|(field, _)| schema.object.fields.contains_key(*field));
-        values.extend(known.map(|(field, value)| (field.clone(), value.clone())));
-        let act = rules.act.unwrap_or_default();
-        let values = match during {
-            Operation::Create => act.create(resource, values).await?,
-            _ => act.update(resource, values).await?,
+    /// Makes or changes a resource; some values come out as they should not be, and others so behind its back.
+    async fn made(&self, act: &Act, of: Resource<'_>, during: Operation, values: Map, struck: &Struck) -> Result<Map> {
+        let mut values = match during {
+            Operation::Create => act.create(of, values).await?,
+            _ => act.update(of, values).await?,
         };
-        if !struck.drift.is_empty() {
+        let known = struck.set.iter().filter(|(field, _)| of.object.fields.contains_key(*field));
+        values.extend(known.map(|(field, value)| (field.clone(), value.clone())));
+        if !struck.set.is_empty() || !struck.drift.is_empty() {
             let drifted: Map = values.clone().into_iter().chain(struck.drift.clone()).collect();
-            self.store.replace(name, &key(&schema.object, &values), &drifted)?;
+            self.store.replace(of.name, &key(of.object, &values), &drifted)?;
         }
         Ok(values)
     }
 
-    async fn ended(&self, name: &str, prior: &Map) -> Result<Value> {
-        let (schema, rules) = self.resource(name)?;
-        let resource = Resource { store: &self.store, name, object: &schema.object };
-        rules.act.unwrap_or_default().delete(resource, prior).await?;
-        Ok(Value::Null)
-    }
-
     /// Takes its time. Whether nobody asked to stop meanwhile.
     async fn waited(&self, peer: Peer, struck: &Struck) -> bool {
-        let mut stops = self.stop.subscribe();
-        let asked = async { while stops.recv().await != Ok(peer) {} };
         tokio::select! {
             () = tokio::time::sleep(struck.wait) => true,
-            () = asked => false,
+            () = self.asked_to_stop(peer) => false,
         }
     }
+
+    async fn asked_to_stop(&self, peer: Peer) {
+        let mut stops = self.stop.subscribe();
+        while stops.recv().await != Ok(peer) {}
+    }
+}
+
+/// All is as it was before.
+fn unchanged(request: &Request, problem: Diagnostic) -> Done {
+    Done { state: request.prior_state.clone(), problem: Some(problem) }
 }
 
 fn said(failure: Failure) -> Diagnostic {

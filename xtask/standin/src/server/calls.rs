@@ -7,17 +7,17 @@ use anyhow::Result;
 use tonic::{Request, Response, Status};
 
 use super::{Server, answer, received};
-use crate::diagnostic::failed;
+use crate::diagnostic::{failed, warning};
 use crate::protocol::provider_server::Provider as Calls;
 use crate::protocol::{
-    ServerCapabilities, apply_resource_change, configure_provider, get_provider_schema, import_resource_state,
-    plan_resource_change, read_data_source, read_resource, stop_provider, upgrade_resource_state,
-    validate_data_resource_config, validate_provider_config, validate_resource_config,
+    Diagnostic, ServerCapabilities, apply_resource_change, configure_provider, get_provider_schema,
+    import_resource_state, plan_resource_change, read_data_source, read_resource, stop_provider,
+    upgrade_resource_state, validate_data_resource_config, validate_provider_config, validate_resource_config,
 };
 use crate::rules::TypeRules;
 use crate::schema::Schema;
 use crate::validate::validate;
-use crate::value::Map;
+use crate::value::{Map, Value};
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -101,7 +101,9 @@ impl Calls for Server {
     async fn read_resource(&self, request: Request<read_resource::Request>) -> Answer<read_resource::Response> {
         let request = request.get_ref();
         let read = self.0.read(&request.type_name, request.current_state.as_ref()).await;
-        let (new_state, diagnostics) = answer(&format!("{} cannot be read", request.type_name), read);
+        let broken = read.as_ref().ok().and_then(|now| broken(&request.type_name, now));
+        let (new_state, mut diagnostics) = answer(&format!("{} cannot be read", request.type_name), read);
+        diagnostics.extend(broken);
         Ok(Response::new(read_resource::Response { new_state, diagnostics }))
     }
 
@@ -142,7 +144,7 @@ impl Calls for Server {
         request: Request<read_data_source::Request>,
     ) -> Answer<read_data_source::Response> {
         let (peer, request) = (request.remote_addr(), request.get_ref());
-        let read = self.0.read_data(peer, &request.type_name, request.config.as_ref());
+        let read = self.0.read_data(peer, &request.type_name, request.config.as_ref()).await;
         let (state, diagnostics) = answer(&format!("{} cannot be read", request.type_name), read);
         Ok(Response::new(read_data_source::Response { state, diagnostics }))
     }
@@ -152,4 +154,10 @@ impl Calls for Server {
         self.0.stop.send(request.remote_addr()).ok();
         Ok(Response::new(stop_provider::Response::default()))
     }
+}
+
+/// What a read says of a resource that is there and does not work: no more than a warning, as at the real provider.
+fn broken(name: &str, now: &Value) -> Option<Diagnostic> {
+    let (status, why) = (now.map()?.get("status")?, now.map()?.get("error_message")?);
+    (*status == "error".into()).then(|| warning(&format!("{name} is in error"), why.text().unwrap_or_default()))
 }

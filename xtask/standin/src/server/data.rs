@@ -3,11 +3,13 @@
 use anyhow::{Context as _, Result, bail};
 
 use super::{Peer, Served, received};
+use crate::act::zone;
 use crate::fill::fill;
 use crate::policy;
 use crate::protocol::{Diagnostic, DynamicValue};
 use crate::rules::Answer;
 use crate::schema::{Object, Schema};
+use crate::store::key;
 use crate::template::last;
 use crate::validate::validate;
 use crate::value::{Map, Value};
@@ -19,10 +21,15 @@ impl Served {
     }
 
     /// The answer. Fails where several of what exists are meant.
-    pub(super) fn read_data(&self, peer: Peer, name: &str, config: Option<&DynamicValue>) -> Result<Value> {
+    pub(super) async fn read_data(&self, peer: Peer, name: &str, config: Option<&DynamicValue>) -> Result<Value> {
         let object = &self.data(name)?.object;
         let mut asked = received(config)?;
-        let found = self.found(name, &asked)?;
+        let found = self.found(name, &asked).await?;
+        let rules = self.rules.of(&format!("data.{name}"));
+        if let (Some(Answer::Zone), Some(route53)) = (rules.answer, &self.machine.route53) {
+            let there = zone::asked(route53, &asked).await?;
+            asked.extend(there.into_iter().filter(|(field, _)| object.fields.contains_key(field)));
+        }
         for (field, of) in &object.fields {
             let set = asked.get(field).is_some_and(|value| !value.is_null() && *value != Value::List(Vec::new()));
             if !set && of.computed {
@@ -30,7 +37,6 @@ impl Served {
                 asked.insert(field.clone(), there.unwrap_or(Value::Unknown));
             }
         }
-        let rules = self.rules.of(&format!("data.{name}"));
         if let Some(Answer::PolicyDocument) = rules.answer {
             asked.extend(policy::written(&asked)?.map(|(field, text)| (field.to_owned(), text)));
         }
@@ -45,13 +51,17 @@ impl Served {
         schema.with_context(|| format!("{name} is not in the schema of {}", self.provider.source))
     }
 
-    fn found(&self, name: &str, asked: &Map) -> Result<Option<Map>> {
+    async fn found(&self, name: &str, asked: &Map) -> Result<Option<Map>> {
         let Some(schema) = self.provider.resources.get(name) else { return Ok(None) };
         let mut fitting = self.store.all(name, &schema.object)?;
         fitting.retain(|values| fits(name, &schema.object, asked, values));
         match (fitting.pop(), fitting.len()) {
             (Some(_), more) if more > 0 => bail!("{} resources of this type fit what is asked for", more + 1),
-            (found, _) => Ok(found),
+            (Some(found), _) => {
+                let act = self.rules.of(name).act.unwrap_or_default();
+                act.read(self.at(name, schema), &key(&schema.object, &found)).await
+            }
+            (None, _) => Ok(None),
         }
     }
 }

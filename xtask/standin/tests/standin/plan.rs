@@ -157,6 +157,35 @@ resource "aws_route53_record" "check" {
 }
 
 #[test]
+fn ids_and_addresses_are_of_the_shape_that_the_real_ones_have() {
+    let Some(world) = World::new() else { return };
+    let stack = world.stack(
+        r#"
+resource "scaleway_iam_application" "a" {
+  name = "a"
+}
+
+resource "aws_iam_role" "plain" {
+  name               = "plain"
+  assume_role_policy = "{}"
+}
+
+resource "aws_iam_role" "below" {
+  name               = "below"
+  path               = "/media/"
+  assume_role_policy = "{}"
+}
+"#,
+    );
+    assert_eq!(stack.apply().code, 0);
+    assert_eq!(stack.changes(), []);
+    let id = stack.values("scaleway_iam_application.a")["id"].as_str().unwrap().to_owned();
+    assert!(id.len() == 36 && !id.contains('/'), "{id}");
+    assert_eq!(stack.values("aws_iam_role.plain")["arn"], "arn:aws:iam::123456789012:role/plain");
+    assert_eq!(stack.values("aws_iam_role.below")["arn"], "arn:aws:iam::123456789012:role/media/below");
+}
+
+#[test]
 fn each_block_of_a_provider_has_settings_of_its_own() {
     let Some(world) = World::new() else { return };
     let text = r#"
@@ -175,6 +204,11 @@ provider "aws" {
 resource "aws_sqs_queue" "near" {
   name = "near"
   tags = { stage = "test" }
+}
+
+resource "aws_sqs_queue" "far" {
+  provider = aws.edge
+  name     = "far"
 }
 
 resource "aws_acm_certificate" "far" {
@@ -196,6 +230,9 @@ resource "aws_route53_record" "check" {
     assert_eq!(stack.changes(), []);
     let near = stack.values("aws_sqs_queue.near");
     assert_eq!(near["arn"], "arn:aws:sqs:eu-west-1:123456789012:near");
+    assert_eq!(near["url"], "https://sqs.eu-west-1.amazonaws.com/123456789012/near");
+    let far = stack.values("aws_sqs_queue.far");
+    assert_eq!(far["url"], "https://sqs.us-east-1.amazonaws.com/123456789012/far");
     assert_eq!(near["tags_all"], json!({ "team": "media", "stage": "test" }));
     let far = stack.values("aws_acm_certificate.far");
     assert!(far["arn"].as_str().unwrap().starts_with("arn:aws:acm:us-east-1:"), "{far}");

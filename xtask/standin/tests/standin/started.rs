@@ -63,6 +63,14 @@ fn a_committed_lock_file_stays_as_it_is() {
 }
 
 #[test]
+fn it_ends_with_whoever_holds_its_standard_input() {
+    let Some(mut world) = World::new() else { return };
+    // As the parent's end would, whatever ends it.
+    world.let_go();
+    assert_eq!(world.ended(), Some(0));
+}
+
+#[test]
 fn a_dump_or_rules_that_cannot_be_read_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let rules = folder.path().join("rules.json");

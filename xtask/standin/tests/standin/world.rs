@@ -16,6 +16,8 @@ pub struct World {
     /// For `TF_REATTACH_PROVIDERS`.
     pub addresses: String,
     folder: TempDir,
+    /// What it has been given of this machine.
+    machine: Vec<(&'static str, String)>,
 }
 
 /// What a command came to.
@@ -31,18 +33,23 @@ pub struct Ran {
 impl World {
     /// With all providers, and nothing that exists. `None`, which is said, where this machine has no OpenTofu.
     pub fn new() -> Option<Self> {
+        Self::with(&[])
+    }
+
+    /// The same with servers of this machine, by the variables that name them.
+    pub fn with(machine: &[(&'static str, String)]) -> Option<Self> {
         can()?;
-        Some(Self::on(tempfile::tempdir().unwrap()))
+        Some(Self::on(tempfile::tempdir().unwrap(), machine.to_vec()))
     }
 
     /// Another process on what the one before has left.
     pub fn again(mut self) -> Self {
         self.end();
         let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
-        Self::on(folder)
+        Self::on(folder, std::mem::take(&mut self.machine))
     }
 
-    fn on(folder: TempDir) -> Self {
+    fn on(folder: TempDir, machine: Vec<(&'static str, String)>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_standin"));
         for provider in ["scaleway", "aws", "cloudflare", "supabase"] {
             command.arg("--schema").arg(data(&format!("{provider}.json")));
@@ -50,17 +57,24 @@ impl World {
         }
         command.arg("--rules").arg(data("scaleway.rules.json"));
         command.arg("--state").arg(folder.path().join("state"));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.envs(machine.iter().cloned());
+        // It ends with this process, however that ends.
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let mut stdout = BufReader::new(process.stdout.take().unwrap());
         let mut addresses = String::new();
         stdout.read_line(&mut addresses).unwrap();
+        if addresses.is_empty() {
+            let mut said = String::new();
+            process.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+            panic!("the stand-in ended: {said}");
+        }
         fs_err::write(
             folder.path().join("tofurc"),
             "provider_installation {\n  direct {\n    exclude = [\"*/*\"]\n  }\n}\n",
         )
         .unwrap();
-        Self { process, stdout, addresses, folder }
+        Self { process, stdout, addresses, folder, machine }
     }
 
     /// What it keeps of a type: file and content.
@@ -112,9 +126,17 @@ impl World {
         said
     }
 
+    /// Closes its standard input.
+    pub fn let_go(&mut self) {
+        self.process.stdin.take();
+    }
+
     /// Waits until it ends by itself.
     pub fn ended(&mut self) -> Option<i32> {
-        self.process.wait().unwrap().code()
+        let stdin = self.process.stdin.take();
+        let ended = self.process.wait().unwrap().code();
+        drop(stdin);
+        ended
     }
 }
 
@@ -122,6 +144,9 @@ impl Drop for World {
     fn drop(&mut self) {
         self.process.kill().ok();
         self.process.wait().ok();
+        if self.machine.iter().any(|(name, _)| *name == "STANDIN_DOCKER") {
+            super::engine::remove_all(&self.state());
+        }
     }
 }
 
@@ -226,8 +251,13 @@ impl Ran {
 
 /// Whether this machine has OpenTofu; says that the test is skipped if not.
 pub fn can() -> Option<()> {
-    let skip = |why| println!("SKIPPED {}: {why}", std::thread::current().name().unwrap_or_default());
-    tofu::program().map_err(skip).ok().map(drop)
+    tofu::program().map_err(|why| skipped(&why)).ok().map(drop)
+}
+
+/// Says that a test is skipped, and why; with `CI=true` that is a failure.
+pub fn skipped(why: &str) {
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
+    println!("SKIPPED {}: {why}", std::thread::current().name().unwrap_or_default());
 }
 
 /// OpenTofu in a folder, with nothing of the environment but what finds programs.

@@ -1,0 +1,119 @@
+//! Zones and records of a Route 53 server.
+
+use aws_sdk_route53::Client;
+use aws_sdk_route53::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType};
+use aws_smithy_http_client::Builder;
+use serde_json::json;
+
+use super::moto::Moto;
+use super::world::{World, skipped};
+
+const STACK: &str = r#"
+data "aws_route53_zone" "main" {
+  name = "example.org"
+}
+
+resource "aws_route53_record" "service" {
+  zone_id = data.aws_route53_zone.main.zone_id
+  name    = "media"
+  type    = "CNAME"
+  ttl     = 300
+  records = ["somewhere.example.net"]
+}
+
+resource "aws_route53_record" "said" {
+  zone_id = data.aws_route53_zone.main.zone_id
+  name    = "*.text.example.org"
+  type    = "TXT"
+  ttl     = 60
+  records = ["v=spf1 -all", "other"]
+}
+
+resource "aws_route53_record" "alias" {
+  zone_id = data.aws_route53_zone.main.zone_id
+  name    = "example.org"
+  type    = "A"
+  alias {
+    name                   = "D111111ABCDEF8.cloudfront.net"
+    zone_id                = "Z2FDTNDATAQYW2"
+    evaluate_target_health = false
+  }
+}
+
+resource "aws_route53_zone" "other" {
+  name    = "example.com"
+  comment = "ours"
+}
+
+resource "aws_route53_record" "other" {
+  zone_id = aws_route53_zone.other.zone_id
+  name    = "www.example.com"
+  type    = "A"
+  ttl     = 60
+  records = ["192.0.2.1", "192.0.2.2"]
+}
+"#;
+
+#[test]
+fn records_are_made_drift_and_end() {
+    let Ok(server) = Moto::start().map_err(|why| skipped(&why)) else { return };
+    let Some(world) = World::with(&[("STANDIN_ROUTE53_ENDPOINT", server.endpoint())]) else { return };
+    let config = aws_sdk_route53::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .endpoint_url(server.endpoint())
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .http_client(Builder::new().build_http());
+    let route53 = Client::from_conf(config.build());
+    tokio::runtime::Runtime::new().unwrap().block_on(life(route53, world));
+}
+
+async fn life(route53: Client, world: World) {
+    let stack = world.stack(STACK);
+    let ran = stack.run(&["plan"]);
+    assert!(ran.code == 1 && ran.line().contains("no Route 53 hosted zones match"), "{}", ran.said);
+
+    let zone = route53.create_hosted_zone().name("example.org").caller_reference("a").send().await.unwrap();
+    let zone = zone.hosted_zone.unwrap().id.rsplit('/').next().unwrap().to_owned();
+    let ran = stack.apply();
+    assert_eq!(ran.code, 0, "{}", ran.said);
+    assert_eq!(stack.changes(), []);
+    let record = stack.values("aws_route53_record.service");
+    assert_eq!((&record["zone_id"], &record["fqdn"]), (&json!(zone), &json!("media.example.org")));
+    let sets = route53.list_resource_record_sets().hosted_zone_id(&zone).send().await.unwrap().resource_record_sets;
+    let cname = sets.iter().find(|set| *set.r#type() == RrType::Cname).unwrap();
+    assert_eq!((cname.name(), cname.ttl()), ("media.example.org.", Some(300)));
+    assert_eq!(cname.resource_records()[0].value(), "somewhere.example.net");
+    let text = sets.iter().find(|set| *set.r#type() == RrType::Txt).unwrap();
+    assert!(text.resource_records().iter().any(|it| it.value() == "\"v=spf1 -all\""), "{text:?}");
+    let other = stack.values("aws_route53_zone.other")["zone_id"].as_str().unwrap().to_owned();
+    assert_eq!(route53.get_hosted_zone().id(&other).send().await.unwrap().hosted_zone.unwrap().name, "example.com.");
+
+    // By hand: another value, and gone.
+    let change = async |action: ChangeAction, set: ResourceRecordSet| {
+        let change = Change::builder().action(action).resource_record_set(set).build().unwrap();
+        let batch = ChangeBatch::builder().changes(change).build().unwrap();
+        route53.change_resource_record_sets().hosted_zone_id(&zone).change_batch(batch).send().await.unwrap();
+    };
+    let mut theirs = cname.clone();
+    theirs.resource_records = Some(vec![ResourceRecord::builder().value("theirs.example.net").build().unwrap()]);
+    change(ChangeAction::Upsert, theirs).await;
+    change(ChangeAction::Delete, text.clone()).await;
+    let of = |name: &str, action: &str| (format!("aws_route53_record.{name}"), action.to_owned());
+    assert_eq!(stack.changes(), [of("said", "create"), of("service", "update")]);
+    assert!(stack.ok(&["show", "plan"]).said.contains("theirs.example.net"));
+    stack.ok(&["apply", "plan"]);
+    assert_eq!(stack.changes(), []);
+
+    // One that is there is not taken over.
+    let twice = "resource \"aws_route53_record\" \"twice\" {\n  zone_id = data.aws_route53_zone.main.zone_id\n  name = \"media\"\n  type = \"CNAME\"\n  ttl = 1\n  records = [\"a\"]\n}\n";
+    let second = world.stack(&format!("data \"aws_route53_zone\" \"main\" {{\n  name = \"example.org\"\n}}\n{twice}"));
+    let ran = second.apply();
+    assert!(ran.code == 1 && ran.line().contains("already exists"), "{}", ran.said);
+
+    stack.ok(&["destroy", "-auto-approve", "-input=false"]);
+    let sets = route53.list_resource_record_sets().hosted_zone_id(&zone).send().await.unwrap().resource_record_sets;
+    assert!(sets.iter().all(|set| [RrType::Ns, RrType::Soa].contains(set.r#type())), "{sets:?}");
+    assert!(route53.get_hosted_zone().id(&other).send().await.is_err());
+}
