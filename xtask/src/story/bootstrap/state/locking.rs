@@ -90,9 +90,10 @@ impl StateBucket<'_> {
 /// Tries it: three requests one after another, with old versions four. Nothing of it is left.
 async fn prove(bucket: &Bucket, versions: bool, left: Vec<String>) -> Result<Proof> {
     let (first, second) = (format!("{PROBE}{}", chance()), format!("{PROBE}{}", chance()));
-    let (twice, freed) = tokio::join!(twice(bucket, first), async {
-        if versions { freed(bucket, second).await } else { (Ok(Proof::Locks), Vec::new()) }
-    });
+    let (twice, freed) = tokio::join!(
+        Box::pin(twice(bucket, first)),
+        Box::pin(async { if versions { freed(bucket, second).await } else { (Ok(Proof::Locks), Vec::new()) } }),
+    );
     let mut gone = [twice.1, freed.1].concat();
     gone.dedup();
     gone.extend(left.into_iter().map(|key| (key, None)));
