@@ -1,12 +1,13 @@
 //! The bucket of a state, from nothing to what it should be and back: on Amazon's services as moto plays them, which know
 //! every setting, and on a server of one's own, which knows few but looks at signatures.
 
+use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::common::{Project, Ran, Running, skipped};
+use crate::common::{Project, Ran, Running, TOOLKIT, skipped};
 use crate::moto::Moto;
 use crate::proxy::{Proxy, Seen, ask, round_trips};
 use crate::site::{Site, result, take_nothing_of_this_machine};
@@ -51,7 +52,9 @@ impl Ground {
     /// The answer, as programs get it.
     #[track_caller]
     fn result(&self, flags: &[&str], code: i32) -> Value {
-        result(Running::start(self.command(flags).arg("--json")).end().expect(code))
+        let ended = Running::start(self.command(flags).arg("--json")).end().expect(code);
+        assert!(!format!("{}{:?}", ended.stderr, ended.events).contains("sentinel"), "{ended:?}");
+        result(ended)
     }
 }
 
@@ -64,7 +67,6 @@ fn verdict<'a>(result: &'a Value, about: &str) -> &'a str {
 }
 
 fn keys(project: &Project, secret: &str) {
-    use std::io::Write as _;
     let mut file = std::fs::OpenOptions::new();
     let file = file.write(true).create(true).truncate(true).mode(0o600).open(project.root.join(".env.production"));
     let text = format!("AWS_ACCESS_KEY_ID={ACCESS_KEY}\nAWS_SECRET_ACCESS_KEY={secret}\n");
@@ -133,6 +135,31 @@ fn from_nothing_to_a_bucket_with_all_that_amazon_has() {
     ground.run(&[]).expect(0);
     assert_eq!(changes(&proxy.seen()), [""; 0]);
     assert!(!is("versions").contains("probe"));
+}
+
+#[test]
+fn whoever_sits_at_a_terminal_is_asked() {
+    let test = "whoever_sits_at_a_terminal_is_asked";
+    let Some(moto) = or_skip(test, Moto::start()) else { return };
+    let proxy = Proxy::start(&moto.endpoint(), unchanged);
+    let ground = Ground::on("aws", "us-east-1", &proxy.endpoint());
+    let at_a_terminal = |answer: &str| {
+        let mut script = Command::new("script");
+        script.args(["--quiet", "--return", "--command"]).current_dir(&ground.project.root);
+        script.arg(format!("{TOOLKIT} bootstrap state production")).arg("/dev/null");
+        take_nothing_of_this_machine(script.env_remove("CI").env_remove("GITHUB_ACTIONS"));
+        let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.as_mut().unwrap().write_all(answer.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (code, said) = at_a_terminal("n\n");
+    assert_eq!(code, Some(21), "{said}");
+    assert!(said.contains("Mend 1, then the 7 that wait? [y/N]"), "{said}");
+    assert_eq!(changes(&proxy.seen()), [""; 0]);
+    let (code, said) = at_a_terminal("y\n");
+    assert_eq!(code, Some(0), "{said}");
+    ground.run(&["--check"]).expect(0);
 }
 
 #[test]
