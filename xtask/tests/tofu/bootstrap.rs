@@ -354,6 +354,26 @@ fn requests_without_tls_are_refused_and_other_peoples_statements_stay() {
 }
 
 #[test]
+fn a_policy_that_shuts_this_key_out_is_taken_back() {
+    let test = "a_policy_that_shuts_this_key_out_is_taken_back";
+    // It does not read conditions, and refuses everybody then.
+    let Some(moto) = or_skip(test, Moto::start()) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = folder.path().join("certificate.pem");
+    let proxy = Proxy::secure(&moto.endpoint(), &certificate);
+    let ground = Ground::on("other", "us-east-1", &proxy.endpoint());
+    let ran = Ran::of(ground.command(&["--yes"]).env("SSL_CERT_FILE", &certificate)).expect(1);
+    ran.says(&["requests: add that to the policy", "it shut this key out too, so it was taken back"]);
+    assert_eq!(ask(&moto.endpoint(), "GET", "/states?policy", &[], "").0, 404);
+    let other = r#"{ "Version": "2012-10-17", "Statement": [{ "Sid": "Audit", "Effect": "Deny", "Principal": "*",
+        "Action": "s3:DeleteBucket", "Resource": "arn:aws:s3:::states" }] }"#;
+    assert_eq!(ask(&moto.endpoint(), "PUT", "/states?policy", &[], other).0, 204);
+    Ran::of(ground.command(&["--yes"]).env("SSL_CERT_FILE", &certificate)).expect(1);
+    let policy: Value = serde_json::from_str(&ask(&moto.endpoint(), "GET", "/states?policy", &[], "").1).unwrap();
+    assert_eq!(policy["Statement"].as_array().unwrap().len(), 1, "{policy}");
+}
+
+#[test]
 fn where_a_freed_lock_is_not_free_again_nothing_goes_on() {
     let test = "where_a_freed_lock_is_not_free_again_nothing_goes_on";
     let Some(server) = or_skip(test, Versitygw::start()) else { return };

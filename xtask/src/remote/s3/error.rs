@@ -61,7 +61,7 @@ pub enum Kind {
 }
 
 impl S3Error {
-    pub(super) fn of<E>(what: String, error: Sdk<E>) -> Self
+    pub fn of<E>(what: String, error: Sdk<E>) -> Self
     where
         E: std::error::Error + ProvideErrorMetadata + 'static,
     {

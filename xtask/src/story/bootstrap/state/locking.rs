@@ -1,6 +1,6 @@
 //! Whether the state can be locked, which is tried: OpenTofu's lock is an object that is written if it is not there yet
-//! (`use_lockfile`) and deleted afterwards. A service that does not read the condition lets everybody have the lock; one that
-//! keeps old versions and takes a deleted object for one that is there (versitygw 1.8.0) lets nobody have it a second time.
+//! (`use_lockfile`) and deleted afterwards. A service that does not read the condition lets everybody have the lock; one
+//! that keeps old versions and takes a deleted object for one that is there (versitygw 1.8.0) gives it once and never again.
 
 use jiff::Timestamp;
 
@@ -18,7 +18,7 @@ pub const OURS: &str = ".xtask/";
 /// Is there where old versions cannot be kept, because no lock would be freed any more.
 pub const WITHOUT_VERSIONS: &str = ".xtask/without-old-versions";
 
-/// What an object that is tried with begins with; a name of its own for each try follows, so that one which a try has left
+/// What an object that is tried with begins with; a name of its own for each try follows, so that what a try has left
 /// behind that was killed is in nobody's way.
 const PROBE: &str = ".xtask/probe-";
 
@@ -31,7 +31,8 @@ const CANNOT: &str = "xtask has tried: in a bucket that keeps old versions, this
 
 /// What a try has shown.
 #[derive(Debug, PartialEq)]
-enum Proof {
+pub enum Proof {
+    /// A state can be locked.
     Locks,
     /// Nothing is locked, because of this.
     Fails(String),
@@ -48,15 +49,16 @@ impl StateBucket<'_> {
         match prove(&self.bucket, matches!(found.versioning, Ok(true)), left).await {
             Ok(Proof::Locks) => Ok(Item::good("locking", should)),
             Ok(Proof::Fails(why)) => {
-                let next = "no state can be locked here, and two applies at once would destroy it: take another service, or another bucket";
+                let next = "no state can be locked here, and two applies at once would destroy it: take another service, \
+                    or another bucket";
                 Ok(Item::refused("locking", format!("not possible, as {why}"), should, next))
             }
             Err(error) => Err(self.explain(error)),
         }
     }
 
-    /// Has the bucket keep old versions. There is no way back from there, so it is tried on another bucket first whether locks
-    /// are freed then: of Amazon's it is known.
+    /// Has the bucket keep old versions. There is no way back from there, so it is tried on another bucket first whether
+    /// locks are freed then: of Amazon's it is known.
     pub(super) async fn keep_versions(&self) -> std::result::Result<(), Failure> {
         if self.provider() != Provider::Aws {
             let name = &self.infra.stack.state.bucket;
@@ -88,7 +90,7 @@ impl StateBucket<'_> {
 }
 
 /// Tries it: three requests one after another, with old versions four. Nothing of it is left.
-async fn prove(bucket: &Bucket, versions: bool, left: Vec<String>) -> Result<Proof> {
+pub async fn prove(bucket: &Bucket, versions: bool, left: Vec<String>) -> Result<Proof> {
     let (first, second) = (format!("{PROBE}{}", chance()), format!("{PROBE}{}", chance()));
     let (twice, freed) = tokio::join!(
         Box::pin(twice(bucket, first)),
