@@ -5,6 +5,7 @@
 #[path = "../../../tests/common/tofu.rs"]
 mod tofu;
 
+mod adopt;
 mod all;
 mod data;
 mod drift;
