@@ -71,6 +71,17 @@ variable "registry_namespace" {
   }
 }
 
+variable "registry_namespace_id" {
+  type        = string
+  description = "The namespace that is there already and is taken over, as <region>/<UUID>: what cargo xtask bootstrap registry says. Without it one is made."
+  default     = null
+
+  validation {
+    condition     = var.registry_namespace_id == null || can(regex("^${var.region}/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", var.registry_namespace_id))
+    error_message = "registry_namespace_id: <region>/<UUID> in the stack's region, as cargo xtask bootstrap registry says it."
+  }
+}
+
 variable "bucket" {
   type        = string
   description = "The bucket for media. No one else in the world may have it."

@@ -157,7 +157,8 @@ Refused (exit code 21) when a migration marked `-- irreversible` lies between.")
         subcommand,
         after_help = "Examples:
   cargo xtask bootstrap state production
-  cargo xtask bootstrap state production --check"
+  cargo xtask bootstrap registry production
+  cargo xtask bootstrap zone production --check"
     )]
     Bootstrap(Bootstrap),
 
@@ -418,6 +419,39 @@ service that does not refuse the second of two conditional writes, where no stat
     State {
         #[command(flatten)]
         stack: StackArg,
+        #[command(flatten)]
+        how: BootstrapArgs,
+    },
+    /// The DNS zone of the domain: find or make it, and compare its name servers with what its parent answers
+    #[command(after_help = "Examples:
+  cargo xtask bootstrap zone production
+  cargo xtask bootstrap zone production --check       exits with 10 when something differs, and changes nothing
+  cargo xtask bootstrap zone production --name example.org --yes
+
+Takes TF_VAR_dns_access_key_id and TF_VAR_dns_secret_access_key from the environment or .env.<ENV>, as the stacks do: the
+state bucket's credentials have other names. Which name servers the zone's parent sends to is asked of the parent itself;
+where only one DNS server may be asked, DNS_SERVER=ADDRESS[:PORT] names it. To set them at a registrar takes a person.
+AWS_ENDPOINT_URL_ROUTE_53 is another address of Route 53.")]
+    Zone {
+        #[command(flatten)]
+        environment: StackArg,
+        /// What a zone that is made is called; the domain without its first label if nothing is said
+        #[arg(long, value_name = "ZONE")]
+        name: Option<String>,
+        #[command(flatten)]
+        how: BootstrapArgs,
+    },
+    /// The image registry: whether it takes a push; at Scaleway also its namespace, made where it is missing
+    #[command(after_help = "Examples:
+  cargo xtask bootstrap registry production
+  cargo xtask bootstrap registry production --check   exits with 10 when something differs, and changes nothing
+
+The first image is pushed before the first `tofu apply`, so the namespace has to be there before the stack is. The stack
+takes it over by `registry_namespace_id`. Credentials: those of `image push`; at Scaleway the password is SCW_SECRET_KEY.
+Refused (exit code 21): a namespace that is somebody else's, or in another project.")]
+    Registry {
+        #[command(flatten)]
+        environment: StackArg,
         #[command(flatten)]
         how: BootstrapArgs,
     },

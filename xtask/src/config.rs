@@ -155,6 +155,8 @@ pub struct Local {
 pub struct Scaleway {
     /// The registry its image is pulled from, with the namespace: `rg.fr-par.scw.cloud/meemi`.
     pub registry: String,
+    /// The host name that people reach it by.
+    pub domain: Option<String>,
     /// What OpenTofu makes there; without it, only images go there.
     pub stack: Option<Box<Stack>>,
 }
@@ -184,6 +186,14 @@ impl Environment {
         match &self.target {
             Target::Local(_) => None,
             Target::Scaleway(target) => Some(&target.registry),
+        }
+    }
+
+    /// The host name that people reach it by, if it has one.
+    pub fn domain(&self) -> Option<&str> {
+        match &self.target {
+            Target::Local(_) => None,
+            Target::Scaleway(target) => target.domain.as_deref(),
         }
     }
 

@@ -158,6 +158,14 @@ async fn foundations(config: &Config, command: Bootstrap, audience: Audience, re
             let infra = Infra::find(config, &stack.environment, report)?;
             bootstrap::state::state(&infra, bootstrap::How { check, yes }, audience).await
         }
+        Bootstrap::Zone { environment, name, how: BootstrapArgs { check, yes } } => {
+            let how = bootstrap::How { check, yes };
+            bootstrap::zone::zone(config, &environment.environment, name.as_deref(), how, audience, report).await
+        }
+        Bootstrap::Registry { environment, how: BootstrapArgs { check, yes } } => {
+            let images = Images::find(config, &environment.environment, report)?;
+            bootstrap::registry::registry(&images, bootstrap::How { check, yes }, audience).await
+        }
     }
 }
 

@@ -6,6 +6,15 @@ mock_provider "aws" {
   alias = "dns"
 }
 
+run "registry_namespace_of_another_region" {
+  command         = plan
+  expect_failures = [var.registry_namespace_id]
+
+  variables {
+    registry_namespace_id = "nl-ams/0a000000-0000-4000-8000-000000000005"
+  }
+}
+
 run "image_by_tag" {
   command         = plan
   expect_failures = [var.image]

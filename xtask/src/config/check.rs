@@ -67,6 +67,23 @@ pub(super) fn is_variable(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
 }
 
+/// A host name (RFC 1123) that can be an alias of another: a zone's own name cannot be one, so it is below a zone, and a zone
+/// has two labels at least.
+pub(super) fn is_domain(text: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+    };
+    // What ends in a number is an address.
+    let last = text.rsplit('.').next().unwrap_or_default();
+    text.len() <= 253
+        && text.split('.').count() >= 3
+        && text.split('.').all(label)
+        && last.starts_with(|c: char| c.is_ascii_lowercase())
+}
+
 /// The name of a repository in a registry (OCI distribution specification 1.1, "Pulling manifests").
 pub(super) fn is_repository(text: &str) -> bool {
     let part = |part: &str| {

@@ -191,8 +191,11 @@ fn scaleway(table: &mut Table<'_>) -> Option<Target> {
     let registry = table.required("registry", REGISTRY, |field| {
         field.text("a registry and the namespace in it, without `https://` and tag", check::is_registry)
     });
+    let domain = table.optional("domain", "media.example.org", |field| {
+        field.text("a host name below a zone: three labels at least, in lower case", check::is_domain)
+    });
     let stack = stack(table);
-    Some(Target::Scaleway(Scaleway { registry: registry?, stack: stack?.map(Box::new) }))
+    Some(Target::Scaleway(Scaleway { registry: registry?, domain: domain?, stack: stack?.map(Box::new) }))
 }
 
 fn gate(table: &mut Table<'_>) -> Option<Gate> {

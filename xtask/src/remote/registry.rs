@@ -14,7 +14,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode, Url};
 
 use self::auth::{Access, Auth};
@@ -190,6 +190,21 @@ impl Repository {
             url = next;
         }
         Err(self.other("listing tags", format!("there are more than {PAGES} pages")))
+    }
+
+    /// Whether it lets whoever has the credentials write: begins to upload a layer, and takes that back.
+    pub async fn check_push(&self) -> Result<()> {
+        let answer = self.send(Ask::new(Method::POST, self.url("blobs/uploads/")?), Access::Push).await?;
+        if answer.status != StatusCode::ACCEPTED {
+            self.found(&answer, "a place for uploads")?;
+            return Err(self.not_a_registry(&answer));
+        }
+        let begun = answer.header(LOCATION.as_str()).and_then(|location| answer.url.join(location).ok());
+        // An upload that cannot be taken back is forgotten by the registry in time.
+        if let Some(begun) = begun.filter(|begun| http::same_server(begun, &self.0.base)) {
+            self.send(Ask::new(Method::DELETE, begun), Access::Push).await?;
+        }
+        Ok(())
     }
 
     /// Deletes a manifest, and with it every tag that names it.

@@ -1,8 +1,8 @@
 //! A bucket, by the S3 protocol, of whatever make the service is.
 
 pub mod error;
+mod settings;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
@@ -18,9 +18,7 @@ pub use aws_sdk_s3::types::{
     NoncurrentVersionExpiration, Owner, PublicAccessBlockConfiguration,
 };
 use aws_sdk_s3::types::{
-    AccessControlPolicy, BucketLifecycleConfiguration, BucketLocationConstraint, BucketVersioningStatus,
-    CreateBucketConfiguration, ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
-    ServerSideEncryptionRule, Tag, Tagging, TransitionDefaultMinimumObjectSize, VersioningConfiguration,
+    BucketLocationConstraint, CreateBucketConfiguration, Delete, ObjectIdentifier, TransitionDefaultMinimumObjectSize,
 };
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
@@ -28,7 +26,6 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{self as http_client, Connector};
 use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::Value;
 
 use self::error::{Kind, Result, S3Error};
 use super::registry::http::is_loopback;
@@ -111,6 +108,11 @@ impl Bucket {
         Self { client: Client::from_conf(config.build()), name: place.bucket.to_owned() }
     }
 
+    /// Another one of the same service, which need not exist either.
+    pub fn beside(&self, name: String) -> Self {
+        Self { client: self.client.clone(), name }
+    }
+
     /// Its region, if the service tells.
     pub async fn region(&self) -> Result<Option<String>> {
         let sent = self.client.head_bucket().bucket(&self.name).send().await;
@@ -159,131 +161,37 @@ impl Bucket {
         Ok(put.version_id().map(str::to_owned))
     }
 
-    /// Deletes an object, or one version of it, for good.
-    pub async fn delete(&self, key: &str, version: Option<&str>) -> Result<()> {
-        let call = self.client.delete_object().bucket(&self.name).key(key).set_version_id(version.map(str::to_owned));
-        call.send().await.map(drop).map_err(|error| self.error(&format!("delete {key} from"), error))
+    /// Deletes an object. In a bucket that keeps versions it is there still, below a mark: the mark's version is returned.
+    pub async fn delete(&self, key: &str) -> Result<Option<String>> {
+        let deleted = self.client.delete_object().bucket(&self.name).key(key).send().await;
+        let deleted = deleted.map_err(|error| self.error(&format!("delete {key} from"), error))?;
+        Ok(deleted.version_id().map(str::to_owned))
     }
 
-    /// Whether it keeps what is overwritten and deleted.
-    pub async fn versioning(&self) -> Result<bool> {
-        let read = self.client.get_bucket_versioning().bucket(&self.name).send().await;
-        let read = read.map_err(|error| self.error("read the versioning of", error))?;
-        Ok(read.status() == Some(&BucketVersioningStatus::Enabled))
-    }
-
-    /// Has it keep what is overwritten and deleted.
-    pub async fn put_versioning(&self) -> Result<()> {
-        let on = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
-        let call = self.client.put_bucket_versioning().bucket(&self.name).versioning_configuration(on);
-        call.send().await.map(drop).map_err(|error| self.error("turn on the versioning of", error))
-    }
-
-    /// What it refuses of what would open it to everybody.
-    pub async fn public_access(&self) -> Result<Option<PublicAccessBlockConfiguration>> {
-        let read = self.client.get_public_access_block().bucket(&self.name).send().await;
-        let read = read.map_err(|error| self.error("read the public access block of", error));
-        Ok(set(read)?.and_then(|read| read.public_access_block_configuration))
-    }
-
-    /// Sets that.
-    pub async fn put_public_access(&self, block: PublicAccessBlockConfiguration) -> Result<()> {
-        let call = self.client.put_public_access_block().bucket(&self.name).public_access_block_configuration(block);
-        call.send().await.map(drop).map_err(|error| self.error("set the public access block of", error))
-    }
-
-    /// Who may do what.
-    pub async fn acl(&self) -> Result<Acl> {
-        let read = self.client.get_bucket_acl().bucket(&self.name).send().await;
-        let read = read.map_err(|error| self.error("read the grants of", error))?;
-        Ok(Acl { owner: read.owner, grants: read.grants.unwrap_or_default() })
-    }
-
-    /// Sets that.
-    pub async fn put_acl(&self, acl: &Acl) -> Result<()> {
-        let policy = AccessControlPolicy::builder().set_owner(acl.owner.clone()).set_grants(Some(acl.grants.clone()));
-        let call = self.client.put_bucket_acl().bucket(&self.name).access_control_policy(policy.build());
-        call.send().await.map(drop).map_err(|error| self.error("set the grants of", error))
-    }
-
-    /// By what its objects are encrypted if they do not say it themselves: `AES256`, `aws:kms`.
-    pub async fn encryption(&self) -> Result<Option<String>> {
-        let read = self.client.get_bucket_encryption().bucket(&self.name).send().await;
-        let read = set(read.map_err(|error| self.error("read the encryption of", error)))?;
-        let rules = read.and_then(|read| read.server_side_encryption_configuration);
-        let mut rules = rules.into_iter().flat_map(|configuration| configuration.rules);
-        let algorithm = rules.find_map(|rule| rule.apply_server_side_encryption_by_default);
-        Ok(algorithm.map(|default| default.sse_algorithm.as_str().to_owned()))
-    }
-
-    /// Has its objects encrypted with keys of the service's own.
-    pub async fn put_encryption(&self) -> Result<()> {
-        let algorithm = ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::Aes256).build();
-        let rule =
-            |default| ServerSideEncryptionRule::builder().apply_server_side_encryption_by_default(default).build();
-        let configuration = algorithm
-            .and_then(|default| ServerSideEncryptionConfiguration::builder().rules(rule(default)).build())
-            .map_err(|error| self.unsaid("describe the encryption of", &error))?;
-        let call = self.client.put_bucket_encryption().bucket(&self.name);
-        let sent = call.server_side_encryption_configuration(configuration).send().await;
-        sent.map(drop).map_err(|error| self.error("turn on the encryption of", error))
-    }
-
-    /// Its policy.
-    pub async fn policy(&self) -> Result<Option<Value>> {
-        let read = self.client.get_bucket_policy().bucket(&self.name).send().await;
-        let read = set(read.map_err(|error| self.error("read the policy of", error)))?;
-        let text = read.and_then(|read| read.policy).filter(|text| !text.trim().is_empty());
-        let policy = text.map(|text| serde_json::from_str(&text)).transpose();
-        policy.map_err(|error| self.unsaid("understand the policy of", &error))
-    }
-
-    /// Sets it, or takes it away.
-    pub async fn put_policy(&self, policy: Option<&Value>) -> Result<()> {
-        let Some(policy) = policy else {
-            let sent = self.client.delete_bucket_policy().bucket(&self.name).send().await;
-            return sent.map(drop).map_err(|error| self.error("take away the policy of", error));
+    /// Deletes objects, or of those with a version that one alone and for good: a thousand at most, which are there or not.
+    pub async fn delete_all(&self, objects: &[(String, Option<String>)]) -> Result<()> {
+        let object = |(key, version): &(String, Option<String>)| {
+            ObjectIdentifier::builder().key(key).set_version_id(version.clone()).build()
         };
-        let call = self.client.put_bucket_policy().bucket(&self.name).policy(policy.to_string());
-        call.send().await.map(drop).map_err(|error| self.error("set the policy of", error))
+        let all: std::result::Result<Vec<ObjectIdentifier>, _> = objects.iter().map(object).collect();
+        let all = all.and_then(|all| Delete::builder().set_objects(Some(all)).quiet(true).build());
+        let all = all.map_err(|error| self.unsaid("name objects of", &error))?;
+        let deleted = self.client.delete_objects().bucket(&self.name).delete(all).send().await;
+        let deleted = deleted.map_err(|error| self.error("delete objects from", error))?;
+        match deleted.errors() {
+            [] => Ok(()),
+            [first, ..] => {
+                let (key, code) = (first.key().unwrap_or_default(), first.code().unwrap_or_default());
+                let said = format!("{} ({code})", first.message().unwrap_or_default());
+                Err(S3Error { what: format!("delete {key} from {}", self.name), kind: Kind::Other, said })
+            }
+        }
     }
 
-    /// What becomes of its objects after a while.
-    pub async fn lifecycle(&self) -> Result<Lifecycle> {
-        let read = self.client.get_bucket_lifecycle_configuration().bucket(&self.name).send().await;
-        let read = set(read.map_err(|error| self.error("read the lifecycle of", error)))?;
-        let lifecycle = read.map(|read| Lifecycle {
-            rules: read.rules.unwrap_or_default(),
-            smallest: read.transition_default_minimum_object_size,
-        });
-        Ok(lifecycle.unwrap_or_default())
-    }
-
-    /// Sets that.
-    pub async fn put_lifecycle(&self, lifecycle: &Lifecycle) -> Result<()> {
-        let rules = BucketLifecycleConfiguration::builder().set_rules(Some(lifecycle.rules.clone())).build();
-        let rules = rules.map_err(|error| self.unsaid("describe the lifecycle of", &error))?;
-        let call = self.client.put_bucket_lifecycle_configuration().bucket(&self.name).lifecycle_configuration(rules);
-        let sent = call.set_transition_default_minimum_object_size(lifecycle.smallest.clone()).send().await;
-        sent.map(drop).map_err(|error| self.error("set the lifecycle of", error))
-    }
-
-    /// Its tags.
-    pub async fn tags(&self) -> Result<BTreeMap<String, String>> {
-        let read = self.client.get_bucket_tagging().bucket(&self.name).send().await;
-        let read = set(read.map_err(|error| self.error("read the tags of", error)))?;
-        let tags = read.map(|read| read.tag_set).unwrap_or_default();
-        Ok(tags.into_iter().map(|tag| (tag.key, tag.value)).collect())
-    }
-
-    /// Sets all of them.
-    pub async fn put_tags(&self, tags: &BTreeMap<String, String>) -> Result<()> {
-        let tag = |(key, value)| Tag::builder().key(key).value(value).build();
-        let all: std::result::Result<Vec<Tag>, _> = tags.iter().map(tag).collect();
-        let tagging = all.and_then(|all| Tagging::builder().set_tag_set(Some(all)).build());
-        let tagging = tagging.map_err(|error| self.unsaid("describe the tags of", &error))?;
-        let call = self.client.put_bucket_tagging().bucket(&self.name).tagging(tagging);
-        call.send().await.map(drop).map_err(|error| self.error("set the tags of", error))
+    /// Removes the bucket, which must be empty.
+    pub async fn remove(&self) -> Result<()> {
+        let removed = self.client.delete_bucket().bucket(&self.name).send().await;
+        removed.map(drop).map_err(|error| self.error("remove", error))
     }
 
     fn error<E>(&self, what: &str, error: error::Sdk<E>) -> S3Error
@@ -295,14 +203,5 @@ impl Bucket {
 
     fn unsaid(&self, what: &str, error: &dyn std::error::Error) -> S3Error {
         S3Error { what: format!("{what} {}", self.name), kind: Kind::Other, said: error.to_string() }
-    }
-}
-
-/// What is set; nothing is, where the service says so by an error.
-fn set<T>(read: Result<T>) -> Result<Option<T>> {
-    match read {
-        Ok(read) => Ok(Some(read)),
-        Err(error) if error.kind == Kind::Unset => Ok(None),
-        Err(error) => Err(error),
     }
 }

@@ -1,14 +1,17 @@
-//! Scaleway's own API of its image registries, for what they refuse by the common one: deleting. It knows tags, not
-//! manifests (Scaleway's API reference, "Container Registry API", v1).
+//! Scaleway's own API of its image registries, for what they refuse by the common one: deleting, and making a namespace. It
+//! knows tags, not manifests (Scaleway's API reference, "Container Registry API", v1).
 
-use reqwest::header::{HeaderName, HeaderValue};
+mod namespace;
+
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+pub use self::namespace::Namespace;
 use super::registry::error::RegistryError;
-use super::registry::http::{Answer, Ask, Http, host, is_loopback};
+use super::registry::http::{Answer, Ask, Http, host, is_loopback, printable};
 
 /// Where Scaleway's API answers.
 pub const API: &str = "https://api.scaleway.com";
@@ -72,8 +75,8 @@ impl Registries {
 
     /// Every tag of an image in a namespace.
     pub async fn tags(&self, namespace: &str, image: &str) -> Result<Vec<Tag>> {
-        let namespaces: Vec<Named> = self.list("namespaces", &[("name", namespace)]).await?;
-        let namespace = self.named(namespaces, "namespace", namespace)?;
+        let missing = || self.missing("namespace", namespace);
+        let namespace = self.namespace(namespace).await?.ok_or_else(missing)?.id;
         let images: Vec<Named> = self.list("images", &[("namespace_id", &namespace), ("name", image)]).await?;
         let image = self.named(images, "image", image)?;
         self.list(&format!("images/{image}/tags"), &[]).await
@@ -81,7 +84,7 @@ impl Registries {
 
     /// Deletes a tag, and what it names if no other tag does.
     pub async fn delete(&self, tag: &Tag) -> Result<()> {
-        let answer = self.send(Method::DELETE, &format!("tags/{}", tag.id), &[]).await?;
+        let answer = self.send(Method::DELETE, &format!("tags/{}", tag.id), &[], None).await?;
         if answer.status.is_success() {
             return Ok(());
         }
@@ -94,7 +97,7 @@ impl Registries {
             let (page, size) = (page.to_string(), PAGE.to_string());
             let paging = [("page", page.as_str()), ("page_size", size.as_str()), ("order_by", "created_at_asc")];
             let query: Vec<(&str, &str)> = filter.iter().copied().chain(paging).collect();
-            let answer = self.send(Method::GET, path, &query).await?;
+            let answer = self.send(Method::GET, path, &query, None).await?;
             let what = format!("listing {path}");
             if !answer.status.is_success() {
                 return Err(self.failed(&answer, &what));
@@ -111,13 +114,23 @@ impl Registries {
         Err(self.other(&format!("listing {path}"), format!("there are more than {PAGES} pages")))
     }
 
-    async fn send(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Result<Answer> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&serde_json::Value>,
+    ) -> Result<Answer> {
         let mut url = self.base.join(path).map_err(|error| self.other("making an address", error.to_string()))?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
         let mut ask = Ask::new(method, url);
         ask.headers.push((HeaderName::from_static("x-auth-token"), self.key.clone()));
+        if let Some(body) = body {
+            ask.headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
+            ask.body = body.to_string().into_bytes();
+        }
         // The key is no authorization that a redirect would lose.
         ask.follow = false;
         self.http.send(ask).await
@@ -126,27 +139,44 @@ impl Registries {
     /// The one of exactly this name: the API's filter also finds others.
     fn named(&self, all: Vec<Named>, what: &str, name: &str) -> Result<String> {
         let found = all.into_iter().find(|one| one.name == name).map(|one| one.id);
-        let sound = |id: &String| id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-        found
-            .filter(sound)
-            .ok_or_else(|| RegistryError::NotFound { registry: host(&self.base), what: format!("{what} {name}") })
+        found.filter(|id| is_id(id)).ok_or_else(|| self.missing(what, name))
+    }
+
+    fn missing(&self, what: &str, name: &str) -> RegistryError {
+        RegistryError::NotFound { registry: host(&self.base), what: format!("{what} {name}") }
     }
 
     fn failed(&self, answer: &Answer, what: &str) -> RegistryError {
+        let words = words(answer);
         match answer.status.as_u16() {
-            401 | 403 => RegistryError::Unauthorized {
-                registry: host(&self.base),
-                what: what.to_owned(),
-                tried: "the registry's password, which at Scaleway is the API's secret key".to_owned(),
-                answer: answer.words(),
-            },
-            _ => self.other(what, format!("it answered {}", answer.words())),
+            401 | 403 => self.other(
+                what,
+                format!("it answered {words}: it does not know the key, or the key may not do that\n  look at SCW_SECRET_KEY"),
+            ),
+            _ => self.other(what, format!("it answered {words}")),
         }
     }
 
     fn other(&self, what: &str, why: String) -> RegistryError {
         RegistryError::Other { registry: host(&self.base), what: what.to_owned(), why }
     }
+}
+
+/// What the API says of a failed request, in one line.
+fn words(answer: &Answer) -> String {
+    #[derive(Deserialize)]
+    struct Said {
+        message: String,
+    }
+    match serde_json::from_slice::<Said>(&answer.body) {
+        Ok(said) => format!("{} ({})", answer.status, printable(&said.message)),
+        Err(_) => answer.words(),
+    }
+}
+
+/// What has been told is looked at before it is a part of an address.
+fn is_id(id: &str) -> bool {
+    !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! What an environment rests on and no stack can make for itself: looked at item by item, and mended with consent.
 
 pub mod item;
+pub mod registry;
 pub mod state;
+mod variable;
+pub mod zone;
 
 use std::collections::BTreeSet;
 

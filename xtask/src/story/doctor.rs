@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::image::{self, Images};
 use super::preflight::{checks, missing_packages};
-use super::{Env, Failure, tofu};
+use super::{Env, Failure, bootstrap, tofu};
 use crate::check::{Check, Verdict};
 use crate::config::{Config, Need, Target};
 use crate::report::Report;
@@ -25,8 +25,11 @@ pub async fn doctor(config: &Config, name: &str, report: &Report) -> Result<(), 
     if environment.stack().is_some() {
         all.extend(tofu::checks(config, name, report).await?);
     }
+    all.extend(bootstrap::zone::check(config, environment, report).await);
     if config.image.is_some() {
-        all.extend(image::check::checks(&Images::find(config, name, report)?).await);
+        let images = Images::find(config, name, report)?;
+        all.extend(image::check::checks(&images).await);
+        all.extend(bootstrap::registry::check(&images).await);
     }
     let paint = report.paint();
     let (mut rows, mut text) = (Vec::new(), String::new());

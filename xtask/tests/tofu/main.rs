@@ -6,6 +6,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[path = "../common/dns.rs"]
+mod dns;
+#[path = "../common/registry.rs"]
+mod docker_registry;
 #[path = "../common/moto.rs"]
 mod moto;
 #[path = "../common/tofu.rs"]
@@ -19,6 +23,8 @@ mod guard;
 mod interrupt;
 mod lifecycle;
 mod proxy;
+mod registry;
 mod secrets;
 mod site;
 mod trouble;
+mod zone;

@@ -33,6 +33,25 @@ fn a_place_for_images_needs_no_stack() {
 }
 
 #[test]
+fn a_domain_is_a_host_name_below_a_zone() {
+    let domain = |domain: &str| Config::parse(&with(&format!("    domain: {domain}\n")));
+    for good in ["media.example.org", "a.b.c.example.co.uk", "x-1.3com.xn--p1ai"] {
+        assert_eq!(domain(good).unwrap().environments["production"].domain(), Some(good));
+    }
+    assert_eq!(Config::parse(&with("")).unwrap().environments["production"].domain(), None);
+    let long = format!("{}.example.org", "a".repeat(64));
+    for bad in
+        ["Media.example.org", "https://media.example.org", "media.example.org.", "10.0.0.1", "-a.example.org", &long]
+    {
+        assert!(domain(bad).is_err(), "{bad}");
+    }
+    assert_snapshot!(refused(&with("    domain: example.org\n")), @r"
+    deploy.yaml:13:13: environments.production.domain: found the text `example.org`, expected a host name below a zone: three labels at least, in lower case
+      for example `domain: media.example.org`
+    ");
+}
+
+#[test]
 fn everything_can_be_said() {
     let stack = stack(
         "    stack: infra
@@ -101,7 +120,7 @@ fn what_cannot_be_is_refused_where_it_stands() {
     ");
     assert_snapshot!(refused(&with("    protect: [a]\n")), @r"
     deploy.yaml:13:5: environments.production.protect: unknown key
-      known keys: gate, keep_releases, registry, settings, stack, target
+      known keys: domain, gate, keep_releases, registry, settings, stack, target
     ");
     assert_snapshot!(refused(&with("    stack: infra\n")), @r"
     deploy.yaml:10:3: environments.production.state: missing

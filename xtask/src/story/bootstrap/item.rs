@@ -41,6 +41,11 @@ pub enum Verdict<M> {
         /// What stands in for it.
         instead: String,
     },
+    /// It could not be looked at, and nothing is claimed of it.
+    Unknown {
+        /// How a person may look.
+        next: String,
+    },
     /// It must not be touched, and nothing else is either.
     Refused {
         /// What to do, or to type.
@@ -94,6 +99,17 @@ impl<M> Item<M> {
         Self { about: about.into(), is: is.into(), should: should.into(), verdict }
     }
 
+    /// What could not be looked at; `is` says why, and `next` how a person may.
+    pub fn unknown(
+        about: impl Into<String>,
+        is: impl Into<String>,
+        should: impl Into<String>,
+        next: impl Into<String>,
+    ) -> Self {
+        let verdict = Verdict::Unknown { next: next.into() };
+        Self { about: about.into(), is: is.into(), should: should.into(), verdict }
+    }
+
     /// What must not be touched; reads as "`about` is `is`, and is not touched".
     pub fn refused(
         about: impl Into<String>,
@@ -114,6 +130,7 @@ impl<M> Item<M> {
             Verdict::ByHand { next } => (paint.yellow("!"), format!("{is}; should be {should}"), Some(next)),
             Verdict::Waits => (paint.yellow("·"), format!("{is}; will be {should}"), None),
             Verdict::Lacks { instead } => (paint.yellow("–"), is.clone(), Some(instead)),
+            Verdict::Unknown { next } => (paint.yellow("?"), is.clone(), Some(next)),
             Verdict::Refused { next } => (paint.red("✗"), format!("{is}; should be {should}"), Some(next)),
         };
         let indent = " ".repeat(width + 5);
@@ -132,6 +149,7 @@ impl<M> Item<M> {
             Verdict::ByHand { next } => ("by_hand", Some(next)),
             Verdict::Waits => ("waits", None),
             Verdict::Lacks { instead } => ("lacks", Some(instead)),
+            Verdict::Unknown { next } => ("unknown", Some(next)),
             Verdict::Refused { next } => ("refused", Some(next)),
         };
         json!({ "about": self.about, "is": self.is, "should": self.should, "verdict": verdict, "next": next })

@@ -1,5 +1,5 @@
-//! `bootstrap state`: the bucket of an environment's state. A state is secret, is all that is known of what a stack has
-//! made, and must have one writer at a time; so the bucket is closed, keeps what is overwritten, and is tried for locking.
+//! `bootstrap state`: the bucket of an environment's state. A state is secret, is all that is known of what a stack has made,
+//! and must have one writer at a time; so the bucket is closed, keeps what is overwritten, and is tried for locking.
 
 mod found;
 mod lifecycle;
@@ -16,7 +16,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
 use self::found::Found;
-use super::item::Item;
+use super::item::{Item, Verdict};
 use super::{Foundation, How, bootstrap};
 use crate::config::{Environment, Provider};
 use crate::remote::s3::error::{Kind, S3Error};
@@ -36,7 +36,7 @@ struct StateBucket<'a> {
 }
 
 /// What it takes to mend one item.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 enum Mend {
     Create,
     Versioning,
@@ -110,14 +110,13 @@ impl<'a> StateBucket<'a> {
     /// Sets a policy, and takes it back where it shuts out whoever has set it: not every service reads conditions.
     async fn put_policy(&self, before: Option<&Value>, after: &Value) -> Result<(), Failure> {
         self.bucket.put_policy(Some(after)).await.map_err(|error| self.explain(error))?;
-        match self.bucket.keys().await {
-            Err(error) if error.kind == Kind::Denied => {
-                let restored = self.bucket.put_policy(before).await;
-                restored.context("take back a policy that shuts this key out")?;
-                Err(anyhow!("it shut this key out too, so it was taken back: {error}").into())
-            }
-            _ => Ok(()),
+        let Err(error) = locking::prove(&self.bucket, false, Vec::new()).await else { return Ok(()) };
+        if error.kind != Kind::Denied {
+            return Err(self.explain(error));
         }
+        let restored = self.bucket.put_policy(before).await;
+        restored.context("take back a policy that shuts this key out")?;
+        Err(anyhow!("it shut this key out too, so it was taken back: {error}").into())
     }
 }
 
@@ -134,17 +133,23 @@ impl Foundation for StateBucket<'_> {
         format!("cargo xtask bootstrap state {}", self.infra.name)
     }
 
-    /// One round of questions side by side, and three for the proof, one after another.
+    /// One round of questions side by side, and three or four for the proof, one after another.
     async fn look(&self) -> Result<Vec<Item<Mend>>, Failure> {
         let found = Box::pin(Found::ask(&self.bucket, self.provider())).await;
         if let Some(error) = found.nobody_knows() {
             return Err(self.explain(error));
         }
-        let (mut items, is_there) = self.whose(&found)?;
-        if !is_there {
+        let bucket = self.whose(&found)?;
+        match bucket.verdict {
+            Verdict::Good => {}
+            Verdict::Differs { .. } => return Ok([bucket].into_iter().chain(self.waiting()).collect()),
+            _ => return Ok(vec![bucket]),
+        }
+        let mut items = vec![bucket, self.objects(&found)];
+        if items.iter().any(|item| item.verdict != Verdict::Good) {
             return Ok(items);
         }
-        items.push(self.locking(found.keys.as_deref().unwrap_or_default()).await?);
+        items.push(self.locking(&found).await?);
         items.extend(self.settings(found)?);
         Ok(items)
     }
@@ -163,7 +168,7 @@ impl Foundation for StateBucket<'_> {
                 }
                 made
             }
-            Mend::Versioning => self.bucket.put_versioning().await,
+            Mend::Versioning => return self.keep_versions().await,
             Mend::PublicAccess => self.bucket.put_public_access(settings::closed()).await,
             Mend::Grants(acl) => self.bucket.put_acl(acl).await,
             Mend::Encryption => self.bucket.put_encryption().await,

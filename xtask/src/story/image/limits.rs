@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn what_is_too_large_says_what_takes_the_space() {
-        let target = Scaleway { registry: "rg.fr-par.scw.cloud/a".to_owned(), stack: None };
+        let target = Scaleway { registry: "rg.fr-par.scw.cloud/a".to_owned(), domain: None, stack: None };
         let limits = Limits::of(&Target::Scaleway(target)).unwrap();
         let base = layer("ADD rootfs /", 50, 200);
         limits.check(&[base.clone(), layer("COPY a /", 200, 824)], "production").unwrap();

@@ -12,6 +12,7 @@ mod tofu;
 #[path = "../../../tests/common/versitygw.rs"]
 mod versitygw;
 
+mod adopt;
 mod all;
 mod bucket;
 mod common;

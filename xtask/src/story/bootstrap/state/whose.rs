@@ -20,82 +20,75 @@ const WAITING: [(&str, &str); 7] = [
     ("tags", "set"),
 ];
 
+/// What to do about a bucket that is not ours.
+const ANOTHER: &str = "write another `bucket` into `state` in deploy.yaml";
+const ITS_OWNER: &str = "or use a key of its owner, at Scaleway one whose preferred project is the bucket's";
+
 impl StateBucket<'_> {
-    /// What is to be said of the bucket as a whole, and whether more is to be said: not while it is missing or not ours.
-    pub(super) fn whose(&self, found: &Found) -> Result<(Vec<Item<Mend>>, bool), Failure> {
+    /// What is to be said of the bucket as a whole: good, to be made, or refused.
+    pub(super) fn whose(&self, found: &Found) -> Result<Item<Mend>, Failure> {
         let (name, region) = (&self.infra.stack.state.bucket, &self.infra.stack.state.region);
         let should = format!("ours, in {region}");
-        let refused = |is: String, next: &str| Ok((vec![Item::refused("bucket", is, should.clone(), next)], false));
+        let refused = |is: &str, next: &str| Ok(Item::refused("bucket", is, should.clone(), next));
         if let Some(other) = self.elsewhere(found) {
-            let next =
-                format!("write its region into `state` of {} in deploy.yaml, or another bucket", self.infra.name);
-            return refused(other, &next);
+            return refused(&other, &format!("write its region into `state` in deploy.yaml, or {ANOTHER}"));
         }
+        let not_ours = format!("{ANOTHER}, {ITS_OWNER}");
         match &found.region {
             Err(error) if error.kind == Kind::NoBucket => {
                 let make = format!("make {name} in {region}");
-                let mut items = vec![Item::differs("bucket", "not there", should, make, Mend::Create)];
-                items.extend(WAITING.map(|(about, will_be)| Item::waits(about, "comes with the bucket", will_be)));
-                return Ok((items, false));
+                return Ok(Item::differs("bucket", "not there", should, make, Mend::Create));
             }
             Err(error) if error.kind == Kind::Denied => {
-                let is = "somebody else's, or closed to this key".to_owned();
-                return refused(
-                    is,
-                    "write another `bucket` into `state` in deploy.yaml, or use a key that may do everything with it",
-                );
+                return refused("somebody else's, or closed to this key", &not_ours);
             }
             Err(error) => return Err(self.explain(error.clone())),
             Ok(_) => {}
         }
         match &found.own {
-            Ok(true) => {}
-            Ok(false) => {
-                return refused(
-                    "somebody else's, who lets this key in".to_owned(),
-                    "write another `bucket` into `state` in deploy.yaml, or use a key of its owner",
-                );
-            }
+            Ok(false) => refused("somebody else's, who lets this key in", &not_ours),
             // Names are each provider's own, but for these two: there a bucket of this name may be anybody's.
             Err(error) if matches!(self.provider(), Provider::Aws | Provider::Scaleway) => {
-                let is = format!("perhaps somebody else's ({error})");
-                return refused(is, "use a key that may list the buckets (s3:ListAllMyBuckets), which tells");
+                let next = "use a key that may list the buckets (s3:ListAllMyBuckets), which tells";
+                refused(&format!("perhaps somebody else's ({error})"), next)
             }
-            Err(_) => {}
+            Ok(true) | Err(_) => Ok(Item::good("bucket", should)),
         }
-        let mut items = vec![Item::good("bucket", should.clone())];
+    }
+
+    /// What waits for a bucket that is to be made.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = Item<Mend>> {
+        WAITING.into_iter().map(|(about, will_be)| Item::waits(about, "comes with the bucket", will_be))
+    }
+
+    /// What is in it: good, or refused.
+    pub(super) fn objects(&self, found: &Found) -> Item<Mend> {
         let keys = match &found.keys {
             Ok(keys) => keys,
             Err(error) => {
-                items.push(Item::refused(
+                return Item::refused(
                     "objects",
                     format!("not told ({error})"),
                     "states",
-                    "use a key that may list the bucket",
-                ));
-                return Ok((items, false));
+                    "use a key that may list them",
+                );
             }
         };
         let others: Vec<String> = keys.iter().filter(|key| !self.is_state(key)).map(|key| printable(key)).collect();
         if let [first, more @ ..] = &others[..] {
             let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
-            let is = format!("no states: {first}{more}");
-            items.push(Item::refused(
-                "objects",
-                is,
-                "states",
-                "states take a bucket of their own: write another `bucket` into `state` in deploy.yaml",
-            ));
-            return Ok((items, false));
+            let next = format!("states take a bucket of their own: {ANOTHER}");
+            return Item::refused("objects", format!("no states: {first}{more}"), "states", next);
         }
         let states = keys.iter().filter(|key| !key.starts_with(OURS) && !key.ends_with(".tflock")).count();
-        let is = match states {
-            0 => "no state yet".to_owned(),
-            1 => "one state".to_owned(),
-            more => format!("{more} states"),
-        };
-        items.push(Item::good("objects", is));
-        Ok((items, true))
+        Item::good(
+            "objects",
+            match states {
+                0 => "no state yet".to_owned(),
+                1 => "one state".to_owned(),
+                more => format!("{more} states"),
+            },
+        )
     }
 
     /// Where it is, if that is not where deploy.yaml says. R2 has one place for all.

@@ -1,0 +1,113 @@
+//! A registry of one's own, before the first push.
+
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::process::Command;
+
+use insta::assert_snapshot;
+
+use crate::common::{Project, Ran};
+use crate::docker_registry::standin::{Response, StandIn};
+use crate::docker_registry::{DockerRegistry, Login, PASSWORD, USER};
+
+fn project(registry: &str) -> Project {
+    Project::of("fixture", |project| {
+        let deploy = project.read("deploy.yaml");
+        let production = format!("  production:\n    target: scaleway\n    registry: {registry}/shop\n");
+        project.write("deploy.yaml", &format!("image: {{}}\n{deploy}{production}"));
+    })
+}
+
+fn command(project: &Project, password: &str) -> Command {
+    write_secrets(project, &format!("REGISTRY_USERNAME={USER}\nREGISTRY_PASSWORD={password}\n"));
+    project.command(&["bootstrap", "registry", "production", "--check"])
+}
+
+fn write_secrets(project: &Project, text: &str) {
+    use std::io::Write as _;
+    let mut file = std::fs::OpenOptions::new();
+    let mut file =
+        file.write(true).create(true).truncate(true).mode(0o600).open(project.root.join(".env.production")).unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+#[test]
+fn a_push_is_tried_and_nothing_is_left_of_it() {
+    let Some(registry) = DockerRegistry::start("a_push_is_tried_and_nothing_is_left_of_it", Login::Password) else {
+        return;
+    };
+    let project = project(&registry.address);
+    let good = Ran::of(&mut command(&project, PASSWORD)).expect(0);
+    assert_snapshot!(good.stdout.replace(&registry.address, "REGISTRY"), @r"
+    the registry of production: REGISTRY/shop
+
+      ✓ log-in REGISTRY lets us in
+      ✓ push   let in to REGISTRY/shop/fixture: begun and taken back
+    ");
+    let asked = registry.requests();
+    let begun = asked.iter().filter(|line| line.starts_with("POST /v2/shop/fixture/blobs/uploads/")).count();
+    let ended = asked.iter().filter(|line| line.starts_with("DELETE /v2/shop/fixture/blobs/uploads/")).count();
+    assert_eq!((begun, ended), (1, 1), "{asked:?}");
+
+    let wrong = Ran::of(&mut command(&project, "not~the~password")).expect(1);
+    assert!(!wrong.stderr.contains("not~the~password"), "{}", wrong.stderr);
+    wrong.says(&["refuses to log in", "REGISTRY_USERNAME and REGISTRY_PASSWORD"]);
+}
+
+#[test]
+fn who_may_only_pull_is_told() {
+    let registry = StandIn::start(|request| {
+        let allowed = request.method == "GET";
+        let denied = r#"{"errors":[{"code":"DENIED","message":"pull only"}]}"#;
+        Response::new(if allowed { 200 } else { 403 }).body("application/json", if allowed { "{}" } else { denied })
+    });
+    let project = project(&registry.address);
+    let refused = Ran::of(&mut command(&project, PASSWORD)).expect(10);
+    assert_snapshot!(refused.stdout.replace(&registry.address, "REGISTRY"), @r"
+    the registry of production: REGISTRY/shop
+
+      ✓ log-in REGISTRY lets us in
+      ! push   REGISTRY refuses to write to shop/fixture with REGISTRY_USERNAME and REGISTRY_PASSWORD: 403 Forbidden (DENIED: pull only); should be let in
+               → set REGISTRY_USERNAME and REGISTRY_PASSWORD (in the environment or in .env.<ENV>), or type: docker login REGISTRY
+
+      next: cargo xtask bootstrap registry production
+    ");
+}
+
+#[test]
+fn who_is_away_is_told() {
+    let project = project("127.0.0.1:1");
+    Ran::of(&mut command(&project, PASSWORD)).expect(1).says(&["127.0.0.1:1 cannot be reached"]);
+}
+
+#[test]
+fn at_scaleway_the_namespace_is_looked_for_first() {
+    let api = StandIn::start(|request| match request.header("x-auth-token") {
+        Some("sentinel-scaleway-key") => {
+            Response::new(200).body("application/json", r#"{"namespaces":[],"total_count":0}"#)
+        }
+        _ => Response::new(401).body("application/json", r#"{"message":"authentication is denied"}"#),
+    });
+    let project = project("rg.fr-par.scw.cloud");
+    let run = |args: &[&str]| {
+        let mut command = project.command(args);
+        command.env_remove("SCW_SECRET_KEY").env("SCW_API_URL", format!("http://{}", api.address));
+        // Nobody outside is asked in a test.
+        command.env("HTTPS_PROXY", "http://127.0.0.1:1").env("SCW_DEFAULT_PROJECT_ID", "project");
+        let ran = Ran::of(&mut command);
+        assert!(!ran.stdout.contains("sentinel") && !ran.stderr.contains("sentinel"), "{ran:?}");
+        ran
+    };
+    let check = ["bootstrap", "registry", "production", "--check"];
+    run(&check).expect(1).says(&["SCW_SECRET_KEY has no value", ".env.production"]);
+    write_secrets(&project, "SCW_SECRET_KEY=sentinel-scaleway-key\n");
+    let absent = run(&check).expect(10);
+    assert!(absent.stdout.contains("✗ namespace shop") && absent.stdout.contains("→ make it"), "{}", absent.stdout);
+    let doctor = run(&["doctor", "production"]);
+    assert!(doctor.stdout.contains("✓ scaleway    its API lets us in, in fr-par"), "{}", doctor.stdout);
+
+    write_secrets(&project, "SCW_SECRET_KEY=sentinel-another-key\n");
+    run(&check).expect(1).says(&["authentication is denied", "look at SCW_SECRET_KEY"]);
+    let doctor = run(&["doctor", "production"]);
+    assert!(doctor.stdout.contains("✗ scaleway"), "{}", doctor.stdout);
+    assert!(api.asked().iter().all(|request| request.method == "GET"));
+}
