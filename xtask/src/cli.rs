@@ -187,7 +187,10 @@ Neither needs a database of yours: both start a PostgreSQL and remove it again."
   cargo xtask setup
   cargo xtask setup --docker      also a Docker engine, from the distribution's packages
   cargo xtask setup --tests       also what `cargo xtask test` needs
-  cargo xtask setup --dry-run")]
+  cargo xtask setup --dry-run
+
+OpenTofu, where an environment has a stack: its official release into the toolkit's cache; where that cannot be reached,
+built from its Go module, which takes Go and minutes.")]
     Setup {
         /// Also a Docker engine, which images are built by
         #[arg(long)]

@@ -11,6 +11,7 @@ pub mod ready;
 pub mod summary;
 pub mod validate;
 
+use std::cell::OnceCell;
 use std::os::unix::fs::DirBuilderExt as _;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -82,6 +83,8 @@ pub struct Infra<'a> {
     /// `.deploy/<name>/tofu`: all of it can be thrown away but a state that could not be saved.
     folder: Utf8PathBuf,
     secrets: Secrets,
+    /// The program, once it has been looked for.
+    program: OnceCell<Utf8PathBuf>,
 }
 
 impl<'a> Infra<'a> {
@@ -108,7 +111,7 @@ impl<'a> Infra<'a> {
         let secrets = Secrets::gather(&path, names).context("gather the secrets that a stack takes")?;
         report.redactor().learn(&secrets);
         let folder = config.root.join(".deploy").join(name).join("tofu");
-        Ok(Self { config, name: &environment.name, stack, report: report.clone(), folder, secrets })
+        Ok(Self { config, name: &environment.name, stack, report: report.clone(), folder, secrets, program: OnceCell::new() })
     }
 
     /// The object that holds the state.
@@ -186,7 +189,9 @@ impl<'a> Infra<'a> {
 
     /// The program without any secret, with a data folder of that name.
     fn bare_tofu(&self, data: &str) -> Tofu {
-        let mut tofu = Tofu::new(self.stack.program, self.config.root.join(&self.stack.folder));
+        // Nobody looked for it: then it is whatever the `PATH` says.
+        let program = self.program.get().cloned().unwrap_or_else(|| tofu::name(self.stack.program).into());
+        let mut tofu = Tofu::new(program, self.config.root.join(&self.stack.folder));
         for name in PASSED_ON {
             if let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) {
                 tofu = tofu.env(name, value);
@@ -234,10 +239,15 @@ pub async fn checks(config: &Config, name: &str, report: &Report) -> Result<Vec<
     let infra = Infra::find(config, name, report)?;
     let program = infra.stack.program;
     let mend = match program {
-        StackProgram::Tofu => "install OpenTofu 1.10 or newer: https://opentofu.org/docs/intro/install",
+        StackProgram::Tofu => "cargo xtask setup; or install OpenTofu: https://opentofu.org/docs/intro/install",
         StackProgram::Terraform => "install Terraform 1.11 or newer, or write `program: tofu`",
     };
-    let mut checks = vec![Check::of(tofu::name(program), tofu::version(program).await, |version| version, mend)];
+    let mut checks = vec![Check::of(
+        tofu::name(program),
+        tofu::find(program).await,
+        |found| format!("{}, {}", found.version, found.program),
+        mend,
+    )];
     if infra.stack.state.encrypted {
         checks.push(match infra.passphrase() {
             Ok(_) => Check::good("passphrase", format!("{PASSPHRASE} has a value")),

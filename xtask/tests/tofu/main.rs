@@ -6,6 +6,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[path = "../common/go.rs"]
+mod go;
 #[path = "../common/tofu.rs"]
 mod tofu;
 #[path = "../common/versitygw.rs"]

@@ -5,6 +5,8 @@ mod engine;
 mod faults;
 mod scratch;
 
+#[path = "../../../tests/common/go.rs"]
+mod go;
 #[path = "../../../tests/common/buildkitd.rs"]
 mod buildkitd;
 #[path = "../../../tests/common/child.rs"]
