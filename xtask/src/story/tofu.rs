@@ -10,6 +10,7 @@ pub mod plan;
 pub mod ready;
 pub mod summary;
 pub mod validate;
+pub mod variables;
 
 use std::cell::OnceCell;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -111,7 +112,15 @@ impl<'a> Infra<'a> {
         let secrets = Secrets::gather(&path, names).context("gather the secrets that a stack takes")?;
         report.redactor().learn(&secrets);
         let folder = config.root.join(".deploy").join(name).join("tofu");
-        Ok(Self { config, name: &environment.name, stack, report: report.clone(), folder, secrets, program: OnceCell::new() })
+        Ok(Self {
+            config,
+            name: &environment.name,
+            stack,
+            report: report.clone(),
+            folder,
+            secrets,
+            program: OnceCell::new(),
+        })
     }
 
     /// The object that holds the state.

@@ -8,6 +8,8 @@ mod common;
 
 #[path = "../common/go.rs"]
 mod go;
+#[path = "../common/standin.rs"]
+mod standin;
 #[path = "../common/tofu.rs"]
 mod tofu;
 #[path = "../common/versitygw.rs"]
@@ -20,3 +22,4 @@ mod lifecycle;
 mod secrets;
 mod site;
 mod trouble;
+mod variables;

@@ -5,11 +5,11 @@ mod engine;
 mod faults;
 mod scratch;
 
-#[path = "../../../tests/common/go.rs"]
-mod go;
 #[path = "../../../tests/common/buildkitd.rs"]
 mod buildkitd;
 #[path = "../../../tests/common/child.rs"]
 mod child;
+#[path = "../../../tests/common/go.rs"]
+mod go;
 #[path = "../../../tests/common/engine.rs"]
 mod own_engine;

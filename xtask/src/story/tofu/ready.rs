@@ -47,7 +47,7 @@ pub async fn prepare(infra: &Infra<'_>, always: bool) -> Result<Option<String>, 
     // What it lacks is said before anything is changed.
     infra.tofu()?;
     let settings = backend::settings(&infra.stack.state, &infra.state_key());
-    let stamp = stamp(infra, &settings)?;
+    let stamp = stamp(infra)?;
     let (backend, written) = (infra.folder.join(BACKEND), infra.folder.join(STAMP));
     let last = fs_err::read_to_string(&written).unwrap_or_default();
     if let Some((last, program)) = last.split_once('\n')
@@ -146,7 +146,8 @@ fn has_backend(infra: &Infra<'_>) -> Result<()> {
 }
 
 /// What `init` depends on: where the state is, which programs there are, and all of the stack's files.
-fn stamp(infra: &Infra<'_>, settings: &str) -> Result<String> {
+pub fn stamp(infra: &Infra<'_>) -> Result<String> {
+    let settings = backend::settings(&infra.stack.state, &infra.state_key());
     let root = &infra.config.root;
     let mut text = format!("{settings}\n{}\n", tofu::name(infra.stack.program));
     // Another one at its place is another version.

@@ -21,6 +21,8 @@ pub enum Event {
         /// Which.
         hook: Hook,
     },
+    /// Somebody else has changed a resource.
+    ResourceDrift,
     /// Something begins to be done to a resource.
     ApplyStart {
         /// Which, and what.
