@@ -191,7 +191,7 @@ impl<'a> Infra<'a> {
             }
         }
         if self.stack.state.encrypted {
-            tofu = tofu.secret("TF_ENCRYPTION", backend::encryption(self.passphrase()?));
+            tofu = tofu.encrypted(self.passphrase()?.clone());
         }
         Ok(tofu)
     }

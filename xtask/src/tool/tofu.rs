@@ -19,6 +19,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio_util::io::SyncIoBridge;
 
+use self::backend::Use;
 use super::cmd::Cmd;
 use super::platform;
 use crate::config::StackProgram;
@@ -39,6 +40,7 @@ pub struct Tofu {
     stack: Utf8PathBuf,
     env: Vec<(String, OsString)>,
     secrets: Vec<(String, SecretString)>,
+    passphrase: Option<SecretString>,
 }
 
 impl Tofu {
@@ -46,7 +48,7 @@ impl Tofu {
     pub fn new(program: Utf8PathBuf, stack: Utf8PathBuf) -> Self {
         let quiet = [("TF_IN_AUTOMATION", "1"), ("TF_INPUT", "0"), ("CHECKPOINT_DISABLE", "1")];
         let env = quiet.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
-        Self { program, stack, env, secrets: Vec::new() }
+        Self { program, stack, env, secrets: Vec::new(), passphrase: None }
     }
 
     /// A variable of its environment.
@@ -59,6 +61,11 @@ impl Tofu {
     pub fn secret(mut self, name: impl Into<String>, value: SecretString) -> Self {
         self.secrets.push((name.into(), value));
         self
+    }
+
+    /// With what state and plans are encrypted.
+    pub fn encrypted(self, passphrase: SecretString) -> Self {
+        Self { passphrase: Some(passphrase), ..self }
     }
 
     /// Gets ready to work on the stack. What it says is a line of JSON each; see [`event::Event`].
@@ -92,7 +99,7 @@ impl Tofu {
     pub async fn state_in(&self, folder: &Utf8Path) -> Result<SecretString> {
         let there = Self { stack: folder.to_owned(), ..self.clone() };
         let there = there.env("TF_DATA_DIR", folder.join("data").as_str());
-        Ok(SecretString::from(there.cmd().args(["state", "pull"]).capture_whole().await?))
+        Ok(SecretString::from(there.cmd_that(Use::Reads).args(["state", "pull"]).capture_whole().await?))
     }
 
     /// Makes this the state. The program reads no encrypted file here (1.12: `internal/command/state_push.go`), not even
@@ -106,17 +113,17 @@ impl Tofu {
     /// What a plan says. The whole of it is never in memory: it holds every value of the stack, secret ones too, and for
     /// thousands of resources hundreds of megabytes.
     pub async fn show(&self, file: &Utf8Path) -> Result<plan::Plan> {
-        self.read(&self.cmd().args(["show", "-json", file.as_str()])).await.context("read the plan")
+        self.read(&["show", "-json", file.as_str()]).await.context("read the plan")
     }
 
     /// Which version of its state there is now.
     pub async fn state_version(&self) -> Result<StateVersion> {
-        self.read(&self.cmd().args(["state", "pull"])).await.context("read the state's version")
+        self.read(&["state", "pull"]).await.context("read the state's version")
     }
 
     /// The outputs of what was applied last.
     pub async fn outputs(&self) -> Result<std::collections::BTreeMap<String, Output>> {
-        self.read(&self.cmd().args(["output", "-json"])).await.context("read the stack's outputs")
+        self.read(&["output", "-json"]).await.context("read the stack's outputs")
     }
 
     /// Whether the stack's files are sound; [`Tofu::init`] without a backend goes before.
@@ -132,7 +139,14 @@ impl Tofu {
     }
 
     fn cmd(&self) -> Cmd {
+        self.cmd_that(Use::Writes)
+    }
+
+    fn cmd_that(&self, does: Use) -> Cmd {
         let mut cmd = Cmd::new(self.program.as_str()).dir(&self.stack).bare();
+        if let Some(passphrase) = &self.passphrase {
+            cmd = cmd.secret("TF_ENCRYPTION", &backend::encryption(passphrase, does));
+        }
         for (name, value) in &self.env {
             cmd = cmd.env(name, value);
         }
@@ -142,10 +156,10 @@ impl Tofu {
         cmd
     }
 
-    /// Reads an answer in JSON as it comes.
-    async fn read<T: DeserializeOwned + Send + 'static>(&self, cmd: &Cmd) -> Result<T> {
+    /// Reads an answer in JSON as it comes, from a command that changes nothing.
+    async fn read<T: DeserializeOwned + Send + 'static>(&self, args: &[&str]) -> Result<T> {
         use std::io::Read as _;
-        let bridge = SyncIoBridge::new(cmd.stream()?);
+        let bridge = SyncIoBridge::new(self.cmd_that(Use::Reads).args(args.iter().copied()).stream()?);
         let read = tokio::task::spawn_blocking(move || {
             let mut reader = std::io::BufReader::with_capacity(1 << 16, bridge);
             let read = serde_json::from_reader(&mut reader);

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
-use fs_err::os::unix::fs::OpenOptionsExt as _;
 use secrecy::SecretString;
 
 use super::scratch::{Scratch, free_port};
@@ -82,7 +81,9 @@ pub async fn summary(report: &Report) -> Result<Row> {
 
 async fn planned(scratch: &Scratch, what: String, size: &str, report: &Report) -> Result<Row> {
     let site = Site::open().await?;
-    let toolkit = scratch.toolkit().dir(&site.root).env("TF_VAR_size", size).args(["tofu", "plan", "production"]);
+    let toolkit = scratch.toolkit().dir(&site.root).args(["tofu", "plan", "production"]);
+    let toolkit = toolkit.env("TF_VAR_size", size).env("AWS_ACCESS_KEY_ID", "bench");
+    let toolkit = toolkit.secret("AWS_SECRET_ACCESS_KEY", &KEY.into()).secret("TF_STATE_PASSPHRASE", &site.passphrase);
     let expected = if size == "1" { (0, 0) } else { (PENDING, CHANGES) };
     let file = site.root.join("by-hand.tfplan");
     let alone = site.tofu.clone().env("TF_VAR_size", size).plan(&file, false);
@@ -106,6 +107,7 @@ async fn timed(command: &Cmd, code: i32) -> Result<Duration> {
 struct Site {
     root: Utf8PathBuf,
     tofu: Tofu,
+    passphrase: SecretString,
     _storage: Storage,
     _folder: tempfile::TempDir,
 }
@@ -118,7 +120,7 @@ impl Site {
         let root = root.join("project");
         let storage = Storage::start(&root.with_file_name("storage"))?;
         let passphrase = crate::secrets::generate()?;
-        write_project(&root, &storage.endpoint, &passphrase)?;
+        write_project(&root, &storage.endpoint)?;
         let git = |args: &[&str]| Cmd::new("git").args(args.iter().copied()).dir(&root);
         git(&["init", "--quiet"]).run().await?;
         git(&["add", "."]).run().await?;
@@ -141,16 +143,16 @@ impl Site {
             .env("TF_DATA_DIR", root.with_file_name("by-hand").as_str())
             .env("AWS_ACCESS_KEY_ID", "bench")
             .secret("AWS_SECRET_ACCESS_KEY", SecretString::from(KEY))
-            .secret("TF_ENCRYPTION", backend::encryption(&passphrase));
+            .encrypted(passphrase.clone());
         tofu.init(Some(&settings), false).run().await?;
         let (first, file) = (tofu.clone().env("TF_VAR_size", "1"), root.with_file_name("first.tfplan"));
         timed(&first.plan(&file, false), CHANGES).await?;
         first.apply(&file).run().await?;
-        Ok(Self { root, tofu, _storage: storage, _folder: folder })
+        Ok(Self { root, tofu, passphrase, _storage: storage, _folder: folder })
     }
 }
 
-fn write_project(root: &Utf8Path, endpoint: &str, passphrase: &SecretString) -> Result<()> {
+fn write_project(root: &Utf8Path, endpoint: &str) -> Result<()> {
     fs_err::create_dir_all(root.join("stack"))?;
     let deploy = format!(
         "project: bench\nservice: {{ package: app, settings: settings.json, readiness: /ready }}\nenvironments:\n  \
@@ -158,7 +160,7 @@ fn write_project(root: &Utf8Path, endpoint: &str, passphrase: &SecretString) -> 
          state: {{ bucket: states, region: {REGION}, provider: other, endpoint: '{endpoint}' }}\n"
     );
     fs_err::write(root.join("deploy.yaml"), deploy)?;
-    fs_err::write(root.join(".gitignore"), "/.deploy/\n/.env.*\n*.tfplan\n")?;
+    fs_err::write(root.join(".gitignore"), "/.deploy/\n*.tfplan\n")?;
     let (all, changing) = RESOURCES;
     let stack = format!(
         "terraform {{\n  backend \"s3\" {{}}\n}}\n\nvariable \"size\" {{\n  type = number\n}}\n\n\
@@ -167,11 +169,7 @@ fn write_project(root: &Utf8Path, endpoint: &str, passphrase: &SecretString) -> 
         all - changing
     );
     fs_err::write(root.join("stack/main.tf"), stack)?;
-    let mut secrets =
-        fs_err::OpenOptions::new().write(true).create_new(true).mode(0o600).open(root.join(".env.production"))?;
-    let passphrase = secrecy::ExposeSecret::expose_secret(passphrase);
-    let text = format!("AWS_ACCESS_KEY_ID=bench\nAWS_SECRET_ACCESS_KEY={KEY}\nTF_STATE_PASSPHRASE={passphrase}\n");
-    Ok(secrets.write_all(text.as_bytes())?)
+    Ok(())
 }
 
 /// An S3 server of this machine, in a folder of its own. It ends with this value.
