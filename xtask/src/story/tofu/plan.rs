@@ -65,16 +65,13 @@ pub async fn plan(infra: &Infra<'_>, how: &How) -> Result<(), Failure> {
         return Err(ended.failure(infra, "plan"));
     }
     let known = Known::of(infra, &handed_over)?;
-    let plan = if !changes && !drifted && known.is_so() {
-        // Asking the program again what it has planned takes it as long as planning did, and there is nothing in it.
-        Plan::of_nothing(read)
-    } else {
-        infra.ask(tofu.show(&file)).await?
-    };
+    // Asking the program again what it has planned takes it as long as planning did: not where there is nothing in it.
+    let shown = changes || drifted || !known.is_so();
+    let plan = if shown { infra.ask(tofu.show(&file)).await? } else { Plan::of_nothing(read) };
     let refusals = guard::refusals(&plan, &protected);
     let summary = Summary { environment: infra.name, plan: &plan, protected: &protected, refusals: &refusals };
     step.finish(&summary.counts());
-    let checked = check(infra, &plan, &handed_over);
+    let checked = if shown { check(infra, &plan, &handed_over) } else { Ok(()) };
     if checked.is_err() || !refusals.is_empty() || !changes {
         shelf.clear()?;
     }
