@@ -14,6 +14,7 @@ use crate::memory::store::replace_file;
 use crate::report::Step;
 use crate::story::Failure;
 use crate::tool::git;
+use crate::tool::tofu::StateVersion;
 use crate::tool::tofu::event::Event;
 use crate::tool::tofu::plan::Plan;
 
@@ -55,9 +56,7 @@ pub async fn plan(infra: &Infra<'_>, how: &How) -> Result<(), Failure> {
         Event::ResourceDrift => drifted = true,
         _ => {}
     });
-    // The program itself looks, before it applies, whether the state is still the one that it planned with.
-    let (ended, state) = tokio::join!(planning, tofu.state_version());
-    let ended = ended?;
+    let ended = planning.await?;
     let changes = ended.status.code() == Some(CHANGES) && ended.asked.is_none();
     if !changes && (!ended.status.success() || ended.asked.is_some()) {
         shelf.clear()?;
@@ -67,7 +66,12 @@ pub async fn plan(infra: &Infra<'_>, how: &How) -> Result<(), Failure> {
     let known = Known::of(infra, &handed_over)?;
     // Asking the program again what it has planned takes it as long as planning did: not where there is nothing in it.
     let shown = changes || drifted || !known.is_so();
-    let plan = if shown { infra.ask(tofu.show(&file)).await? } else { Plan::of_nothing(read) };
+    let (plan, state) = if shown {
+        // A state that has moved on meanwhile is noticed by the program itself, when it is to apply the plan.
+        infra.ask(async { tokio::try_join!(tofu.show(&file), tofu.state_version()) }).await?
+    } else {
+        (Plan::of_nothing(read), StateVersion::default())
+    };
     let refusals = guard::refusals(&plan, &protected);
     let summary = Summary { environment: infra.name, plan: &plan, protected: &protected, refusals: &refusals };
     step.finish(&summary.counts());
@@ -85,7 +89,6 @@ pub async fn plan(infra: &Infra<'_>, how: &How) -> Result<(), Failure> {
     let mut text = summary.text();
     let mut approval = None;
     if changes && refusals.is_empty() {
-        let state = state.map_err(|error| super::drive::explain(infra, error))?;
         let plan = sha256_file(&file)?;
         let environment = infra.name.to_owned();
         let record = Record { environment, version: source.version.clone(), plan, state, made: Timestamp::now() };
