@@ -152,6 +152,15 @@ Refused (exit code 21) when a migration marked `-- irreversible` lies between.")
     )]
     Tofu(Tofu),
 
+    /// What a stack takes and cannot make for itself: look at it item by item, and mend it
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  cargo xtask bootstrap state production
+  cargo xtask bootstrap state production --check"
+    )]
+    Bootstrap(Bootstrap),
+
     /// The service's compiled-in queries, and the migrations that they rest on
     #[command(
         subcommand,
@@ -395,6 +404,37 @@ Refused (exit code 21) when the plan is too old, or the commit, the state or the
         #[command(flatten)]
         stack: StackArg,
     },
+}
+
+/// `bootstrap …`
+#[derive(Subcommand, Debug)]
+pub enum Bootstrap {
+    /// The bucket of the state: make it, close it to others, keep its old versions, and try whether it can be locked
+    #[command(after_help = "Examples:
+  cargo xtask bootstrap state production
+  cargo xtask bootstrap state production --check      exits with 10 when something differs, and changes nothing
+  cargo xtask bootstrap state production --yes        does not ask
+
+Takes AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, at Scaleway SCW_ACCESS_KEY and SCW_SECRET_KEY, from the environment or
+.env.<ENV>. Refused (exit code 21): a bucket that is somebody else's, in another region, or holds what is no state, and a
+service that does not refuse the second of two conditional writes, where no state would be locked.")]
+    State {
+        #[command(flatten)]
+        stack: StackArg,
+        #[command(flatten)]
+        how: BootstrapArgs,
+    },
+}
+
+/// How a `bootstrap` command is asked for.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct BootstrapArgs {
+    /// Change nothing; tell what differs
+    #[arg(long, conflicts_with = "yes")]
+    pub check: bool,
+    /// Mend without being asked
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// The environment whose stack a command is about.

@@ -21,8 +21,8 @@ use rustix::fs::{FlockOperation, flock};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use self::approval::Shelf;
-use super::Failure;
 use super::image::until_interrupted;
+use super::{Failure, bootstrap};
 use crate::check::Check;
 use crate::config::{Config, Provider, Stack, StackProgram};
 use crate::report::Report;
@@ -177,12 +177,9 @@ impl<'a> Infra<'a> {
         for (name, value) in self.secrets.iter().filter(|(name, _)| *name != PASSPHRASE) {
             tofu = tofu.secret(name, value.clone());
         }
-        if self.stack.state.provider == Provider::Scaleway {
-            // Its object storage takes the same keys by the names of the S3 protocol.
-            for (from, to) in [("SCW_ACCESS_KEY", "AWS_ACCESS_KEY_ID"), ("SCW_SECRET_KEY", "AWS_SECRET_ACCESS_KEY")] {
-                if let (Some(value), None) = (self.secrets.get(from), self.secrets.get(to)) {
-                    tofu = tofu.secret(to, value.clone());
-                }
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+            if let Some(value) = self.storage_secret(name) {
+                tofu = tofu.secret(name, value.clone());
             }
         }
         for (name, value) in &self.stack.variables {
@@ -194,6 +191,16 @@ impl<'a> Infra<'a> {
             tofu = tofu.encrypted(self.passphrase()?.clone());
         }
         Ok(tofu)
+    }
+
+    /// What the storage of the state takes under this name, which is one of the S3 protocol. Scaleway's takes the keys of its
+    /// other services.
+    pub fn storage_secret(&self, name: &str) -> Option<&SecretString> {
+        self.secrets.get(name).or_else(|| match (self.stack.state.provider, name) {
+            (Provider::Scaleway, "AWS_ACCESS_KEY_ID") => self.secrets.get("SCW_ACCESS_KEY"),
+            (Provider::Scaleway, "AWS_SECRET_ACCESS_KEY") => self.secrets.get("SCW_SECRET_KEY"),
+            _ => None,
+        })
     }
 
     /// The program without any secret, with a data folder of that name.
@@ -260,13 +267,10 @@ pub async fn checks(config: &Config, name: &str, report: &Report) -> Result<Vec<
     if infra.stack.state.encrypted {
         checks.push(match infra.passphrase() {
             Ok(_) => Check::good("passphrase", format!("{PASSPHRASE} has a value")),
-            Err(failure) => {
-                let text = failure.into_error().to_string();
-                let (found, mend) = text.split_once("\n  ").unwrap_or((&text, ""));
-                Check::bad("passphrase", found, mend)
-            }
+            Err(failure) => bad("passphrase", failure),
         });
     }
+    checks.push(bootstrap::state::check(&infra).await);
     let lock_file = infra.stack.folder.join(ready::LOCK_FILE);
     let committed = crate::tool::git::show(&config.root, "HEAD", lock_file.as_str()).await;
     checks.push(match committed {
@@ -277,6 +281,13 @@ pub async fn checks(config: &Config, name: &str, report: &Report) -> Result<Vec<
         ),
     });
     Ok(checks)
+}
+
+/// A failure as a check: what it says to do stands on its last line.
+pub fn bad(name: &'static str, failure: Failure) -> Check {
+    let text = format!("{:#}", failure.into_error());
+    let (found, mend) = text.rsplit_once("\n  ").unwrap_or((&text, "see what it says"));
+    Check::bad(name, found, mend)
 }
 
 /// The path as it is typed in the project's root.

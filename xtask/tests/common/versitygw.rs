@@ -1,7 +1,7 @@
 //! An S3 server for tests that checks signatures and refuses second conditional writes. Nobody packages it.
 
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::go;
@@ -29,25 +29,40 @@ pub struct Versitygw {
     port: u16,
     process: Option<Child>,
     folder: tempfile::TempDir,
+    /// Its certificate and key, where it speaks TLS.
+    tls: Option<(PathBuf, PathBuf)>,
 }
 
 impl Versitygw {
     /// Starts one. Fails with what this machine lacks.
     pub fn start() -> Result<Self, String> {
+        Self::start_with(None)
+    }
+
+    /// Starts one that speaks TLS, by this certificate and this key.
+    pub fn secure(certificate: &Path, key: &Path) -> Result<Self, String> {
+        Self::start_with(Some((certificate.to_owned(), key.to_owned())))
+    }
+
+    fn start_with(tls: Option<(PathBuf, PathBuf)>) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let mut server = Self { program: go::program(&PROGRAM)?, port: free_port(), process: None, folder };
+        for name in ["buckets", "versions"] {
+            fs_err::create_dir(folder.path().join(name)).map_err(|error| error.to_string())?;
+        }
+        let mut server = Self { program: go::program(&PROGRAM)?, port: free_port(), process: None, folder, tls };
         server.go_on();
         Ok(server)
     }
 
     /// Its address.
     pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
     /// A bucket's folder, made where it is missing.
     pub fn bucket(&self, name: &str) -> PathBuf {
-        let folder = self.folder.path().join(name);
+        let folder = self.folder.path().join("buckets").join(name);
         fs_err::create_dir_all(&folder).unwrap();
         folder
     }
@@ -63,8 +78,15 @@ impl Versitygw {
     /// Starts it again, at the same address.
     pub fn go_on(&mut self) {
         let mut command = Command::new(&self.program);
-        command.args(["--quiet", "--region", REGION, "--port", &format!("127.0.0.1:{}", self.port), "posix"]);
-        command.arg(self.folder.path()).env("ROOT_ACCESS_KEY", ACCESS_KEY).env("ROOT_SECRET_KEY", SECRET_KEY);
+        command.args(["--quiet", "--region", REGION, "--port", &format!("127.0.0.1:{}", self.port)]);
+        if let Some((certificate, key)) = &self.tls {
+            command.arg("--cert").arg(certificate).arg("--key").arg(key);
+        }
+        command.args(["posix", "--versioning-dir"]).arg(self.folder.path().join("versions"));
+        command
+            .arg(self.folder.path().join("buckets"))
+            .env("ROOT_ACCESS_KEY", ACCESS_KEY)
+            .env("ROOT_SECRET_KEY", SECRET_KEY);
         let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         self.process = Some(process);
         until("the S3 server listens", || TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok());

@@ -97,7 +97,14 @@ fn what_the_stack_does_not_take_is_said() {
 fn doctor_tells_what_a_stack_lacks() {
     let Some(site) = Site::open("doctor_tells_what_a_stack_lacks") else { return };
     let good = Ran::of(&mut site.toolkit(&["doctor", "production"]));
-    assert!(good.stdout.contains("✓ tofu ") && good.stdout.contains("✓ passphrase"), "{}", good.stdout);
+    for line in ["✓ tofu ", "✓ passphrase", "✓ state       states lets us in"] {
+        assert!(good.stdout.contains(line), "it does not say {line:?}: {}", good.stdout);
+    }
+    let wrong = Ran::of(site.toolkit(&["doctor", "production"]).env("AWS_SECRET_ACCESS_KEY", "another")).expect(1);
+    assert!(wrong.stdout.contains("✗ state") && wrong.stdout.contains("look at AWS_ACCESS_KEY_ID"), "{}", wrong.stdout);
+    site.project.edit("deploy.yaml", "bucket: states", "bucket: no-states");
+    let none = Ran::of(&mut site.toolkit(&["doctor", "production"])).expect(1);
+    assert!(none.stdout.contains("→ cargo xtask bootstrap state production"), "{}", none.stdout);
     fs_err::remove_file(site.project.root.join(".env.production")).unwrap();
     let bad = Ran::of(&mut site.toolkit(&["doctor", "production"])).expect(1);
     assert!(

@@ -8,6 +8,8 @@ mod common;
 
 #[path = "../common/go.rs"]
 mod go;
+#[path = "../common/moto.rs"]
+mod moto;
 #[path = "../common/standin.rs"]
 mod standin;
 #[path = "../common/tofu.rs"]
@@ -16,9 +18,11 @@ mod tofu;
 mod versitygw;
 
 mod approval;
+mod bootstrap;
 mod guard;
 mod interrupt;
 mod lifecycle;
+mod proxy;
 mod secrets;
 mod site;
 mod trouble;

@@ -113,13 +113,7 @@ impl Site {
         let mut command = self.project.command(args);
         let path = std::env::var("PATH").unwrap();
         command.env("PATH", format!("{}:{path}", self.tofu.display()));
-        // What the machine of the test has of its own.
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy();
-            if ["TF_", "AWS_", "SCW_"].iter().any(|begin| name.starts_with(begin)) {
-                command.env_remove(&*name);
-            }
-        }
+        take_nothing_of_this_machine(&mut command);
         command
     }
 
@@ -186,6 +180,16 @@ impl Site {
             ),
         );
         self.project.commit("Something that takes its time");
+    }
+}
+
+/// Takes away what the machine of the test has of its own.
+pub fn take_nothing_of_this_machine(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if ["TF_", "AWS_", "SCW_"].iter().any(|begin| name.starts_with(begin)) {
+            command.env_remove(&*name);
+        }
     }
 }
 
