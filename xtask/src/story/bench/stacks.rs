@@ -59,8 +59,11 @@ pub async fn summary(report: &Report) -> Result<Row> {
         let plan: Plan = serde_json::from_reader(open()?)?;
         let (protected, refusals) = (["t.protected".to_owned()].into(), Vec::new());
         let summary = Summary { environment: "bench", plan: &plan, protected: &protected, refusals: &refusals };
-        let said = [summary.text(), summary.markdown(None), summary.detail().to_string()];
-        ensure!(said.iter().all(|said| said.contains("10000")) || plan.resources.all.len() == LARGE.0, "it lost some");
+        let said = [summary.text(), summary.markdown(None), summary.detail().to_string()].concat();
+        ensure!(
+            plan.resources.all.len() == LARGE.0 && said.contains(&LARGE.0.to_string()),
+            "it lost some of the changes"
+        );
         Ok(began.elapsed())
     };
     let theirs = async || {
@@ -69,8 +72,13 @@ pub async fn summary(report: &Report) -> Result<Row> {
         Ok(began.elapsed())
     };
     let turns = Turns::take(3, ours, theirs, said(report)).await?;
-    let mut goals = vec![Goal::Within(Duration::from_secs(1))];
     let mut notes = vec![format!("{} changes, {} MB of JSON", LARGE.0, bytes / 1_000_000)];
+    let mut goals = Vec::new();
+    if cfg!(debug_assertions) {
+        notes.push("the goal of 1 s is an optimised toolkit's: cargo run --release -p xtask -- bench".to_owned());
+    } else {
+        goals.push(Goal::Within(Duration::from_secs(1)));
+    }
     if let (Some(before), Some(peak)) = (before, peak_memory(false)) {
         goals.push(Goal::Memory { most: MEMORY, took: peak - before.min(peak) });
         notes.push(format!("memory at its peak: {} MB more than before", (peak - before.min(peak)) / 1_000_000));

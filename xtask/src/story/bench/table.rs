@@ -27,7 +27,12 @@ pub enum Goal {
     /// At most this many times as long as the reference.
     Times(f64),
     /// At most this much memory, in bytes, and how much it took.
-    Memory { most: u64, took: u64 },
+    Memory {
+        /// The goal.
+        most: u64,
+        /// What it took.
+        took: u64,
+    },
 }
 
 /// Prints the rows, each with its name on the command line: a table for people, an event each for programs.
