@@ -271,6 +271,7 @@ pub async fn checks(config: &Config, name: &str, report: &Report) -> Result<Vec<
         });
     }
     checks.push(bootstrap::state::check(&infra).await);
+    checks.extend(variables::check(&infra));
     let lock_file = infra.stack.folder.join(ready::LOCK_FILE);
     let committed = crate::tool::git::show(&config.root, "HEAD", lock_file.as_str()).await;
     checks.push(match committed {

@@ -72,6 +72,8 @@ fn open(test: &str, plain: &[(&str, &str)], secret: &[(&str, &str)]) -> Option<S
         .map(|(name, _)| setting(name, false))
         .chain(secret.iter().map(|(name, _)| setting(name, true)))
         .collect();
+    let required = json!({ "name": "REQUIRED", "help": "", "kind": "text", "default": null, "required": true, "secret": true, "supplied_by": "random" });
+    let settings: Vec<Value> = settings.into_iter().chain([required]).collect();
     site.project.write("settings.json", &json!({ "schema": 1, "settings": settings }).to_string());
     let values: Vec<String> = plain.iter().map(|(name, value)| format!("{name}: {}", json!(value))).collect();
     site.project.edit("deploy.yaml", "variables: { size: 3 }", &format!("settings: {{ {} }}", values.join(", ")));
@@ -111,6 +113,9 @@ fn settings_and_secrets_arrive_as_they_were() {
     }
     assert_eq!(given["settings"].as_object().unwrap().len(), plain.len());
     site.run(&["plan", "production"]).expect(0);
+    let doctor = Ran::of(&mut site.toolkit(&["doctor", "production"]));
+    let line = "! settings    18 settings and 18 secrets for the service; it does not start without REQUIRED:";
+    assert!(doctor.stdout.contains(line), "{}", doctor.stdout);
 
     // The file goes before the environment, which fills in what is not there.
     let file = site.project.read(".env.production");
@@ -133,6 +138,8 @@ fn what_would_not_arrive_is_refused_before_the_plan() {
     assert!(!ran.stderr.contains("FITS"), "{}", ran.stderr);
     ran.says(&["PORT is a name", "SCW_TOKEN is a name", "the value of LONG has 1008 bytes", "takes 1000", "COMPOSED"]);
     assert!(!site.folder().join("plan.tfplan").exists());
+    let doctor = Ran::of(&mut site.toolkit(&["doctor", "production"])).expect(1);
+    assert!(doctor.stdout.contains("✗ settings") && doctor.stdout.contains("LONG has 1008"), "{}", doctor.stdout);
 
     // What the service does not know, or what deploy.yaml must not have.
     site.project.edit("deploy.yaml", "settings: { PORT: \"80\"", "settings: { LONG: a, PROT: \"80\"");

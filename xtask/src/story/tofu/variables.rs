@@ -10,8 +10,9 @@ use anyhow::{Context as _, Result, anyhow};
 use icu_normalizer::ComposingNormalizerBorrowed;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::Infra;
-use crate::config::{SettingsTable, Target};
+use super::{Infra, bad};
+use crate::check::Check;
+use crate::config::{SettingsTable, SuppliedBy, Target};
 use crate::secrets::Secrets;
 use crate::story::Failure;
 use crate::story::image::inputs::Inputs;
@@ -22,43 +23,27 @@ use crate::tool::tofu::Tofu;
 /// Bytes that Scaleway's provider takes of a container's variable, plain or secret (v2.81.0). The platform would take more.
 const LONGEST: usize = 1000;
 
+/// Settings of the service, by name.
+type Values = BTreeMap<String, SecretString>;
+
+/// What the service gets.
+struct Handed {
+    plain: Values,
+    secret: Values,
+    /// Secret ones that are of the process's environment.
+    borrowed: Vec<String>,
+    /// Those that the service does not start without and that are not here: the stack may make them.
+    missing: Vec<String>,
+}
+
 /// Hands over what the stack needs of the release that is checked out, and says the names of the variables. Fails, with
 /// everything that is wrong, where a value would not arrive as it is: it says names and lengths, and no value.
 pub async fn hand_over(infra: &Infra<'_>, tofu: Tofu) -> Result<(Tofu, Vec<&'static str>), Failure> {
-    let environment = infra.config.environment(infra.name)?;
-    let Some(settings) = &environment.settings else { return Ok((tofu, Vec::new())) };
-    let table = SettingsTable::load(&infra.config.root, &infra.config.service.settings)?;
-    table.accept(environment)?;
-    let (own, borrowed) = own_values(infra, &table)?;
-    infra.report.redactor().learn(&own);
+    let Some(Handed { plain, secret, borrowed, .. }) = handed(infra)? else { return Ok((tofu, Vec::new())) };
     if !borrowed.is_empty() {
-        infra.report.note(&format!(
-            "secrets from the environment, not from .env.{}: {}",
-            infra.name,
-            borrowed.join(", ")
-        ));
+        let file = format!(".env.{}", infra.name);
+        infra.report.note(&format!("secrets from the environment, not from {file}: {}", borrowed.join(", ")));
     }
-    let (mut plain, mut secret) = (BTreeMap::new(), BTreeMap::new());
-    for setting in &table.settings {
-        let name = setting.name.as_str();
-        // What a person keeps in the file goes before what is committed, as for a local environment.
-        let value = own.get(name).map(|value| value.expose_secret()).or(settings.get(name).map(String::as_str));
-        if let Some(value) = value {
-            let into = if setting.secret { &mut secret } else { &mut plain };
-            into.insert(name, value);
-        }
-    }
-    let misfits: Vec<String> =
-        plain.iter().chain(&secret).filter_map(|(name, value)| misfit(&environment.target, name, value)).collect();
-    if !misfits.is_empty() {
-        let misfits = misfits.join("\n  ");
-        return Err(Failure::Refused(anyhow!("nothing was planned for {}: {misfits}", infra.name)));
-    }
-    for value in secret.values() {
-        // As it comes back when the program repeats what it was given.
-        infra.report.redactor().learn_value(&SecretString::from(text(value)));
-    }
-
     let by_hand =
         |name: &str| infra.stack.variables.contains_key(name) || infra.secrets.get(&format!("TF_VAR_{name}")).is_some();
     let (mut tofu, mut names) = (tofu, Vec::new());
@@ -85,6 +70,64 @@ pub async fn hand_over(infra: &Infra<'_>, tofu: Tofu) -> Result<(Tofu, Vec<&'sta
         names.push("image");
     }
     Ok((tofu, names))
+}
+
+/// The same for doctor, who hands nothing over; none where the stack runs no service.
+pub fn check(infra: &Infra<'_>) -> Option<Check> {
+    let handed = match handed(infra) {
+        Ok(handed) => handed?,
+        Err(failure) => return Some(bad("settings", failure)),
+    };
+    let found = format!("{} settings and {} secrets for the service", handed.plain.len(), handed.secret.len());
+    if handed.missing.is_empty() {
+        return Some(Check::good("settings", found));
+    }
+    let missing = handed.missing.join(", ");
+    Some(Check::doubtful(
+        "settings",
+        format!("{found}; it does not start without {missing}: does the stack make them?"),
+    ))
+}
+
+fn handed(infra: &Infra<'_>) -> Result<Option<Handed>, Failure> {
+    let environment = infra.config.environment(infra.name)?;
+    let Some(settings) = &environment.settings else { return Ok(None) };
+    let table = SettingsTable::load(&infra.config.root, &infra.config.service.settings)?;
+    table.accept(environment)?;
+    let (own, borrowed) = own_values(infra, &table)?;
+    let mut handed = Handed { plain: Values::new(), secret: Values::new(), borrowed, missing: Vec::new() };
+    for setting in &table.settings {
+        // What a person keeps in the file goes before what is committed, as for a local environment.
+        let committed = || settings.get(&setting.name).map(|value| SecretString::from(value.as_str()));
+        let by_platform =
+            matches!(setting.supplied_by, Some(SuppliedBy::Version | SuppliedBy::Host | SuppliedBy::Port));
+        match own.get(&setting.name).cloned().or_else(committed) {
+            Some(value) => {
+                let into = if setting.secret { &mut handed.secret } else { &mut handed.plain };
+                into.insert(setting.name.clone(), value);
+            }
+            None if setting.required && setting.default.is_none() && !by_platform => {
+                handed.missing.push(setting.name.clone());
+            }
+            None => {}
+        }
+    }
+    for value in handed.secret.values() {
+        infra.report.redactor().learn_value(value);
+        // As it comes back when the program repeats what it was given.
+        infra.report.redactor().learn_value(&SecretString::from(text(value.expose_secret())));
+    }
+    let all = handed.plain.iter().chain(&handed.secret);
+    let misfits: Vec<String> =
+        all.filter_map(|(name, value)| misfit(&environment.target, name, value.expose_secret())).collect();
+    if !misfits.is_empty() {
+        let (name, misfits) = (infra.name, misfits.join("\n  "));
+        let text = format!(
+            "the service cannot get its settings as they are:\n  {misfits}\n  mend them in .env.{name} or deploy.yaml"
+        );
+        return Err(Failure::Refused(anyhow!(text)));
+    }
+    Ok(Some(handed))
 }
 
 /// What a person has set: settings of the service in `.env.<environment>`, and secret ones from the process's environment
@@ -141,8 +184,9 @@ fn misfit(target: &Target, name: &str, value: &str) -> Option<String> {
 }
 
 /// A map of texts as an expression of HCL, which is how OpenTofu reads the value of such a variable.
-fn map(values: &BTreeMap<&str, &str>) -> String {
-    let pairs: Vec<String> = values.iter().map(|(name, value)| format!("{}:{}", text(name), text(value))).collect();
+fn map(values: &Values) -> String {
+    let pair = |(name, value): (&String, &SecretString)| format!("{}:{}", text(name), text(value.expose_secret()));
+    let pairs: Vec<String> = values.iter().map(pair).collect();
     format!("{{{}}}", pairs.join(","))
 }
 
@@ -177,7 +221,10 @@ mod tests {
             assert_eq!(serde_json::from_str::<String>(&written).unwrap(), value);
             assert!(!written.contains(['$', '%', '\n', '\t']), "{written}");
         }
-        assert_eq!(map(&BTreeMap::from([("B", "2"), ("A", "$")])), r#"{"A":"\u0024","B":"2"}"#);
+        assert_eq!(
+            map(&[("B", "2"), ("A", "$")].map(|(name, value)| (name.to_owned(), value.into())).into()),
+            r#"{"A":"\u0024","B":"2"}"#
+        );
     }
 
     #[test]
