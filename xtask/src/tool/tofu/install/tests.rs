@@ -138,7 +138,7 @@ async fn what_cannot_be_had_says_why() {
     };
     let why = absent(&at, "haiku", "x86_64").await;
     assert!(why.contains("nothing for haiku on x86_64"), "{why}");
-    assert!(matches!(fetch(&at, "plan9", "386").await, Err(_)), "its archive is listed and not there");
+    assert!(fetch(&at, "plan9", "386").await.is_err(), "its archive is listed and not there");
     let why = absent(&releases(None, whole), "linux", "x86_64").await;
     assert!(why.contains("SHA256SUMS") && why.contains("404"), "{why}");
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
