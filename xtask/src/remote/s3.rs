@@ -19,8 +19,9 @@ pub use aws_sdk_s3::types::{
 };
 use aws_sdk_s3::types::{
     AccessControlPolicy, BucketLifecycleConfiguration, BucketLocationConstraint, BucketVersioningStatus,
-    CreateBucketConfiguration, ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration,
-    ServerSideEncryptionRule, Tag, Tagging, TransitionDefaultMinimumObjectSize, VersioningConfiguration,
+    CreateBucketConfiguration, Delete, ObjectIdentifier, ServerSideEncryption, ServerSideEncryptionByDefault,
+    ServerSideEncryptionConfiguration, ServerSideEncryptionRule, Tag, Tagging, TransitionDefaultMinimumObjectSize,
+    VersioningConfiguration,
 };
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
@@ -111,6 +112,11 @@ impl Bucket {
         Self { client: Client::from_conf(config.build()), name: place.bucket.to_owned() }
     }
 
+    /// Another one of the same service, which need not exist either.
+    pub fn beside(&self, name: String) -> Self {
+        Self { client: self.client.clone(), name }
+    }
+
     /// Its region, if the service tells.
     pub async fn region(&self) -> Result<Option<String>> {
         let sent = self.client.head_bucket().bucket(&self.name).send().await;
@@ -159,10 +165,37 @@ impl Bucket {
         Ok(put.version_id().map(str::to_owned))
     }
 
-    /// Deletes an object, or one version of it, for good.
-    pub async fn delete(&self, key: &str, version: Option<&str>) -> Result<()> {
-        let call = self.client.delete_object().bucket(&self.name).key(key).set_version_id(version.map(str::to_owned));
-        call.send().await.map(drop).map_err(|error| self.error(&format!("delete {key} from"), error))
+    /// Deletes an object. In a bucket that keeps versions it is there still, below a mark, whose version is returned.
+    pub async fn delete(&self, key: &str) -> Result<Option<String>> {
+        let deleted = self.client.delete_object().bucket(&self.name).key(key).send().await;
+        let deleted = deleted.map_err(|error| self.error(&format!("delete {key} from"), error))?;
+        Ok(deleted.version_id().map(str::to_owned))
+    }
+
+    /// Deletes objects, or of those with a version that one alone and for good: a thousand at most, which are there or not.
+    pub async fn delete_all(&self, objects: &[(String, Option<String>)]) -> Result<()> {
+        let object = |(key, version): &(String, Option<String>)| {
+            ObjectIdentifier::builder().key(key).set_version_id(version.clone()).build()
+        };
+        let all: std::result::Result<Vec<ObjectIdentifier>, _> = objects.iter().map(object).collect();
+        let all = all.and_then(|all| Delete::builder().set_objects(Some(all)).quiet(true).build());
+        let all = all.map_err(|error| self.unsaid("name objects of", &error))?;
+        let deleted = self.client.delete_objects().bucket(&self.name).delete(all).send().await;
+        let deleted = deleted.map_err(|error| self.error("delete objects from", error))?;
+        match deleted.errors() {
+            [] => Ok(()),
+            [first, ..] => {
+                let (key, code) = (first.key().unwrap_or_default(), first.code().unwrap_or_default());
+                let said = format!("{} ({code})", first.message().unwrap_or_default());
+                Err(S3Error { what: format!("delete {key} from {}", self.name), kind: Kind::Other, said })
+            }
+        }
+    }
+
+    /// Removes the bucket, which must be empty.
+    pub async fn remove(&self) -> Result<()> {
+        let removed = self.client.delete_bucket().bucket(&self.name).send().await;
+        removed.map(drop).map_err(|error| self.error("remove", error))
     }
 
     /// Whether it keeps what is overwritten and deleted.

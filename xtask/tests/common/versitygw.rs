@@ -67,6 +67,20 @@ impl Versitygw {
         folder
     }
 
+    /// What it keeps of a bucket beside its objects, under this name; empty if there is nothing.
+    pub fn attribute(&self, bucket: &str, name: &str) -> String {
+        let mut value = vec![0; 65_536];
+        let length =
+            rustix::fs::getxattr(self.bucket(bucket), format!("user.{name}"), &mut value[..]).unwrap_or_default();
+        String::from_utf8(value[..length].to_vec()).unwrap()
+    }
+
+    /// Sets that by hand.
+    pub fn set_attribute(&self, bucket: &str, name: &str, value: &[u8]) {
+        let flags = rustix::fs::XattrFlags::empty();
+        rustix::fs::setxattr(self.bucket(bucket), format!("user.{name}"), value, flags).unwrap();
+    }
+
     /// Ends it; what it holds stays.
     pub fn pause(&mut self) {
         if let Some(mut process) = self.process.take() {

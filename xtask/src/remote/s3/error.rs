@@ -11,7 +11,7 @@ pub type Result<T> = std::result::Result<T, S3Error>;
 pub type Sdk<E> = SdkError<E, HttpResponse>;
 
 /// Codes that say that whoever asks is not known, or not as they say.
-const UNKNOWN: [&str; 8] = [
+const UNKNOWN: [&str; 7] = [
     "ExpiredToken",
     "InvalidAccessKeyId",
     "InvalidToken",
@@ -19,7 +19,6 @@ const UNKNOWN: [&str; 8] = [
     "SignatureDoesNotMatch",
     "TokenRefreshRequired",
     "Unauthorized",
-    "XAmzContentSHA256Mismatch",
 ];
 
 /// Why a call came to nothing.

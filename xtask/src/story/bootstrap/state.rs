@@ -155,7 +155,7 @@ impl Foundation for StateBucket<'_> {
         format!("cargo xtask bootstrap state {}", self.infra.name)
     }
 
-    /// One round of questions side by side, and three for the proof, one after another.
+    /// One round of questions side by side, and three or four for the proof, one after another.
     async fn look(&self) -> Result<Vec<Item<Mend>>, Failure> {
         let found = Box::pin(Found::ask(&self.bucket, self.provider())).await;
         if let Some(error) = found.nobody_knows() {
@@ -165,7 +165,7 @@ impl Foundation for StateBucket<'_> {
         if !is_there {
             return Ok(items);
         }
-        items.push(self.locking(found.keys.as_deref().unwrap_or_default()).await?);
+        items.push(self.locking(&found).await?);
         items.extend(self.settings(found)?);
         Ok(items)
     }
@@ -184,7 +184,7 @@ impl Foundation for StateBucket<'_> {
                 }
                 made
             }
-            Mend::Versioning => self.bucket.put_versioning().await,
+            Mend::Versioning => return self.keep_versions().await,
             Mend::PublicAccess => self.bucket.put_public_access(settings::closed()).await,
             Mend::Grants(acl) => self.bucket.put_acl(acl).await,
             Mend::Encryption => self.bucket.put_encryption().await,

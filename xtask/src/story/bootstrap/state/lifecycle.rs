@@ -87,7 +87,9 @@ mod tests {
     use super::*;
 
     fn with(rules: &[LifecycleRule]) -> Lifecycle {
-        Lifecycle { rules: rules.to_vec(), ..Lifecycle::default() }
+        let mut lifecycle = Lifecycle::default();
+        lifecycle.rules.extend_from_slice(rules);
+        lifecycle
     }
 
     #[test]

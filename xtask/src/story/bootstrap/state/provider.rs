@@ -1,5 +1,5 @@
-//! In what providers differ. What they lack is of their documentation: Scaleway's list of S3 operations (2024-08) and
-//! "Bucket policies overview" (2026), Cloudflare's "S3 API compatibility" of R2 (2026).
+//! In what providers differ. What they lack is of their documentation: Scaleway's list of S3 operations (2024-08) and its
+//! "Bucket policies", Cloudflare's "S3 API compatibility" of R2.
 
 use crate::config::Provider;
 

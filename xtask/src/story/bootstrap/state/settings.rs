@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::found::Found;
+use super::locking::WITHOUT_VERSIONS;
 use super::{Mend, StateBucket, lifecycle, policy};
 use crate::config::Provider;
 use crate::remote::s3::error::{Kind, Result, S3Error};
@@ -11,7 +12,7 @@ use crate::story::Failure;
 use crate::story::bootstrap::item::Item;
 
 /// What stands in for nothing.
-const KEEP_COPIES: &str = "nothing does: keep copies of the state, which is encrypted, somewhere else";
+const KEEP_COPIES: &str = "nothing does: keep copies of the state somewhere else";
 
 /// Whom grants let in that let in everybody ("Access control list (ACL) overview", S3 user guide).
 const EVERYBODY: [&str; 2] =
@@ -25,9 +26,16 @@ impl StateBucket<'_> {
             false => "nothing does: write `encryption: required` into `state` in deploy.yaml",
         };
         let versioning = found.versioning.as_ref().ok().copied();
+        let cannot = found.keys.iter().flatten().any(|key| key == WITHOUT_VERSIONS);
         Ok(vec![
             self.item("old versions", "kept", found.versioning, KEEP_COPIES, |on, should| match on {
                 true => Item::good("old versions", should),
+                false if cannot => Item::lacks(
+                    "old versions",
+                    "not kept, as this service does not free a lock where it keeps them: that was tried",
+                    should,
+                    KEEP_COPIES,
+                ),
                 false => Item::differs("old versions", "not kept", should, "keep old versions", Mend::Versioning),
             })?,
             self.public(found.public_access, found.acl)?,
@@ -72,7 +80,7 @@ impl StateBucket<'_> {
     ) -> std::result::Result<Item<Mend>, Failure> {
         match read {
             Ok(value) => Ok(item(value, should)),
-            Err(error) if self.is_lack(&error) => Ok(Item::lacks(about, error.said, should, instead)),
+            Err(error) if self.is_lack(&error) => Ok(Item::lacks(about, self.lack(error), should, instead)),
             Err(error) if error.kind == Kind::Denied => Ok(Item::by_hand(
                 about,
                 format!("not told ({error})"),
@@ -88,6 +96,11 @@ impl StateBucket<'_> {
         error.kind == Kind::Unsupported && self.provider() != Provider::Aws
     }
 
+    /// How that is said. Of servers of one's own nothing is known before they are asked.
+    fn lack(&self, error: S3Error) -> String {
+        if self.provider() == Provider::Other { format!("not known here: {}", error.said) } else { error.said }
+    }
+
     /// That nothing opens it to everybody; where there is no block against all of it, that no grant does.
     fn public(
         &self,
@@ -96,7 +109,7 @@ impl StateBucket<'_> {
     ) -> std::result::Result<Item<Mend>, Failure> {
         let (about, should) = ("public access", "blocked");
         let lack = match block {
-            Err(error) if self.is_lack(&error) => error.said,
+            Err(error) if self.is_lack(&error) => self.lack(error),
             block => {
                 return self.item(about, should, block, "", |block, should| match block {
                     Some(block) if block == closed() => Item::good(about, should),

@@ -42,7 +42,7 @@ impl StateBucket<'_> {
                 let is = "somebody else's, or closed to this key".to_owned();
                 return refused(
                     is,
-                    "write another `bucket` into `state` in deploy.yaml, or use a key that may do everything with it",
+                    "write another `bucket` into `state` in deploy.yaml, or use a key that may do everything with it (at Scaleway: one with its project as the preferred project)",
                 );
             }
             Err(error) => return Err(self.explain(error.clone())),
@@ -53,7 +53,7 @@ impl StateBucket<'_> {
             Ok(false) => {
                 return refused(
                     "somebody else's, who lets this key in".to_owned(),
-                    "write another `bucket` into `state` in deploy.yaml, or use a key of its owner",
+                    "write another `bucket` into `state` in deploy.yaml, or use a key of its owner (at Scaleway: one with the bucket's project as its preferred project)",
                 );
             }
             // Names are each provider's own, but for these two: there a bucket of this name may be anybody's.
