@@ -197,7 +197,10 @@ Neither needs a database of yours: both start a PostgreSQL and remove it again."
   cargo xtask setup
   cargo xtask setup --docker      also a Docker engine, from the distribution's packages
   cargo xtask setup --tests       also what `cargo xtask test` needs
-  cargo xtask setup --dry-run")]
+  cargo xtask setup --dry-run
+
+OpenTofu, where an environment has a stack: its release, into the toolkit's cache. Where that
+cannot be reached it is built from its Go module, which takes Go, and minutes.")]
     Setup {
         /// Also a Docker engine, which images are built by
         #[arg(long)]
@@ -344,7 +347,10 @@ credentials of providers and bucket (AWS_ACCESS_KEY_ID, SCW_SECRET_KEY, …), an
   cargo xtask tofu plan production --markdown \"$GITHUB_STEP_SUMMARY\"
   cargo xtask tofu plan production --destroy
 
-Refused (exit code 21) when it would delete, replace or forget what `protect` names in deploy.yaml.")]
+Refused (exit code 21) when it would delete, replace or forget what `protect` names in deploy.yaml.
+
+Where deploy.yaml gives the environment `settings`, the stack gets the variables settings, secrets,
+release and image of the commit that is checked out; TF_VAR_… and `variables` go before them.")]
     Plan {
         #[command(flatten)]
         stack: StackArg,

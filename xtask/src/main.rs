@@ -114,8 +114,7 @@ async fn dispatch(command: Command, audience: Audience, report: &Report) -> Resu
         Command::Render { check } => render::render(&config, check, report).await,
         Command::Doctor { environment } => doctor::doctor(&config, &environment.environment, report).await,
         Command::Setup { docker, tests, dry_run } => {
-            let environment = EnvironmentArg { environment: "local".to_owned() };
-            setup::setup(&find(&environment)?, Also { docker, tests }, dry_run).await
+            setup::setup(&config, Also { docker, tests, tofu: tests }, dry_run, report).await
         }
         Command::Test { only } => test::test(&config, &only, report).await,
         Command::Bench { only } => bench::bench(&config, &only, report).await,

@@ -1,14 +1,20 @@
-//! An S3 server for tests that checks signatures and refuses second conditional writes. Nobody packages it, so it is built
-//! from its Go module, once for this machine.
+//! An S3 server for tests that checks signatures and refuses second conditional writes. Nobody packages it.
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use super::go;
 use crate::common::project::free_port;
 use crate::common::until;
 
-const VERSION: &str = "v1.8.0";
+const PROGRAM: go::Program = go::Program {
+    name: "versitygw",
+    module: "github.com/versity/versitygw",
+    version: "v1.8.0",
+    package: "github.com/versity/versitygw/cmd/versitygw",
+    flags: "",
+};
 
 /// Whom it lets in.
 pub const ACCESS_KEY: &str = "AKTEST";
@@ -43,7 +49,7 @@ impl Versitygw {
         for name in ["buckets", "versions"] {
             fs_err::create_dir(folder.path().join(name)).map_err(|error| error.to_string())?;
         }
-        let mut server = Self { program: program()?, port: free_port(), process: None, folder, tls };
+        let mut server = Self { program: go::program(&PROGRAM)?, port: free_port(), process: None, folder, tls };
         server.go_on();
         Ok(server)
     }
@@ -105,27 +111,4 @@ impl Drop for Versitygw {
     fn drop(&mut self) {
         self.pause();
     }
-}
-
-/// The program, built if it is not there yet: two minutes.
-fn program() -> Result<PathBuf, String> {
-    let cache = Path::new("/var/cache/xtask");
-    let program = cache.join(format!("versitygw-{VERSION}"));
-    fs_err::create_dir_all(cache).map_err(|error| error.to_string())?;
-    // Tests run side by side, and one of them builds.
-    let lock = fs_err::File::create(cache.join("versitygw.lock")).map_err(|error| error.to_string())?;
-    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).map_err(|error| error.to_string())?;
-    if program.exists() {
-        return Ok(program);
-    }
-    let built = tempfile::tempdir_in(cache).map_err(|error| error.to_string())?;
-    let mut go = Command::new("go");
-    go.arg("install").arg(format!("github.com/versity/versitygw/cmd/versitygw@{VERSION}"));
-    let output = go.env("CGO_ENABLED", "0").env("GOBIN", built.path()).output();
-    let output = output.map_err(|error| format!("takes an S3 server, which is built with Go: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("go does not build versitygw: {}", String::from_utf8_lossy(&output.stderr)));
-    }
-    fs_err::rename(built.path().join("versitygw"), &program).map_err(|error| error.to_string())?;
-    Ok(program)
 }

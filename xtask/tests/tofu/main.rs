@@ -10,8 +10,12 @@ mod common;
 mod dns;
 #[path = "../common/registry.rs"]
 mod docker_registry;
+#[path = "../common/go.rs"]
+mod go;
 #[path = "../common/moto.rs"]
 mod moto;
+#[path = "../common/standin.rs"]
+mod standin;
 #[path = "../common/tofu.rs"]
 mod tofu;
 #[path = "../common/versitygw.rs"]
@@ -28,3 +32,4 @@ mod secrets;
 mod site;
 mod trouble;
 mod zone;
+mod variables;

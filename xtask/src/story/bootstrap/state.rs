@@ -18,16 +18,37 @@ use serde_json::Value;
 use self::found::Found;
 use super::item::{Item, Verdict};
 use super::{Foundation, How, bootstrap};
+use crate::check::Check;
 use crate::config::{Environment, Provider};
 use crate::remote::s3::error::{Kind, S3Error};
 use crate::remote::s3::{Acl, Bucket, Lifecycle, Place};
 use crate::report::Audience;
 use crate::story::Failure;
-use crate::story::tofu::Infra;
+use crate::story::tofu::{Infra, bad};
 
 /// Looks at the state's bucket, asks, and mends it.
 pub async fn state(infra: &Infra<'_>, how: How, audience: Audience) -> Result<(), Failure> {
     bootstrap(&StateBucket::open(infra)?, how, audience, &infra.report).await
+}
+
+/// Whether the bucket is there and lets this machine in, for doctor: its objects are listed, and nothing is changed.
+pub async fn check(infra: &Infra<'_>) -> Check {
+    let lent = ["AWS_PROFILE", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"];
+    let lent = lent.into_iter().find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+    let bucket = match (StateBucket::open(infra), lent) {
+        (Ok(bucket), _) => bucket,
+        (Err(_), Some(lent)) => {
+            return Check::doubtful("state", format!("{} was not tried: its key comes by {lent}", infra.state_place()));
+        }
+        (Err(failure), None) => return bad("state", failure),
+    };
+    match bucket.bucket.keys().await {
+        Ok(_) => Check::good("state", format!("{} lets us in", infra.stack.state.bucket)),
+        Err(error) if error.kind == Kind::NoBucket => {
+            Check::bad("state", error.to_string(), format!("cargo xtask bootstrap state {}", infra.name))
+        }
+        Err(error) => bad("state", bucket.explain(error)),
+    }
 }
 
 struct StateBucket<'a> {

@@ -6,6 +6,8 @@
 mod moto;
 #[path = "../../../tests/common/registry.rs"]
 mod registry;
+#[path = "../../../tests/common/go.rs"]
+mod go;
 #[path = "../../../tests/common/tofu.rs"]
 mod tofu;
 #[allow(dead_code, reason = "who shares this file does not use all of it")]
