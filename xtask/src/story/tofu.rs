@@ -254,7 +254,10 @@ pub async fn checks(config: &Config, name: &str, report: &Report) -> Result<Vec<
         Ok(Some(_)) => Check::good("providers", format!("pinned by {lock_file}")),
         _ => Check::doubtful(
             "providers",
-            format!("{lock_file} is not committed: what is newest is taken, if it takes any"),
+            format!(
+                "{lock_file} is not committed, and nothing says which builds of its providers are the right ones; \
+                 commit the one that this writes: cargo xtask tofu init {name}"
+            ),
         ),
     });
     Ok(checks)

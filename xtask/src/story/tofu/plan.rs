@@ -1,7 +1,7 @@
 //! `tofu plan`: what would change, read, guarded, shown, and kept so that just this can be applied.
 
 use anyhow::{Context as _, Result, anyhow};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use jiff::Timestamp;
 
@@ -13,6 +13,7 @@ use crate::hash::sha256_file;
 use crate::report::Step;
 use crate::story::Failure;
 use crate::tool::git;
+use crate::tool::tofu::Tofu;
 use crate::tool::tofu::event::Event;
 use crate::tool::tofu::plan::Plan;
 
@@ -56,21 +57,29 @@ pub async fn plan(infra: &Infra<'_>, how: &How) -> Result<(), Failure> {
     let (ended, state) = tokio::join!(planning, tofu.state_version());
     let ended = ended?;
     let changes = ended.status.code() == Some(CHANGES) && ended.asked.is_none();
-    if !changes && (!ended.status.success() || ended.asked.is_some()) {
-        shelf.clear()?;
-        step.fail("failed");
-        return Err(ended.failure(infra, "plan"));
-    }
-    let plan = infra.ask(tofu.show(&file)).await?;
+    let whole = changes || (ended.status.success() && ended.asked.is_none());
+    let failure = (!whole).then(|| ended.failure(infra, "plan"));
+    let (plan, failure) = match planned(infra, &tofu, &file, failure).await {
+        Ok(planned) => planned,
+        Err(failure) => {
+            shelf.clear()?;
+            step.fail("failed");
+            return Err(failure);
+        }
+    };
     let refusals = guard::refusals(&plan, &protected);
     let summary = Summary { environment: infra.name, plan: &plan, protected: &protected, refusals: &refusals };
-    step.finish(&summary.counts());
-    let checked = check(infra, &plan);
+    match failure {
+        None => step.finish(&summary.counts()),
+        Some(_) => step.fail("refused"),
+    }
+    let checked = if failure.is_none() { check(infra, &plan) } else { Ok(()) };
     if checked.is_err() || !refusals.is_empty() || !changes {
         shelf.clear()?;
     }
     checked?;
-    for entry in guard::idle(&plan, &protected) {
+    let idle = if failure.is_none() { guard::idle(&plan, &protected) } else { Vec::new() };
+    for entry in idle {
         infra.report.warn(&format!("`protect` names {entry}, and there is no such resource in the stack or its state"));
     }
 
@@ -103,10 +112,31 @@ pub async fn plan(infra: &Infra<'_>, how: &How) -> Result<(), Failure> {
         fs_err::write(path, infra.report.redactor().redact(&page).as_ref()).context("write the summary")?;
     }
     infra.report.result(detail, &text);
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
     if !refusals.is_empty() {
         return Err(guard::refused(infra.name, &refusals));
     }
     if changes { Err(Failure::Pending) } else { Ok(()) }
+}
+
+/// The plan. One that what the stack keeps has stopped is written all the same, unless all was to go (1.12), and says as
+/// far as it came why it would go: then that failure comes with it.
+async fn planned(
+    infra: &Infra<'_>,
+    tofu: &Tofu,
+    file: &Utf8Path,
+    failure: Option<Failure>,
+) -> Result<(Plan, Option<Failure>), Failure> {
+    match failure {
+        None => Ok((infra.ask(tofu.show(file)).await?, None)),
+        Some(refused @ Failure::Refused(_)) => match tofu.show(file).await {
+            Ok(plan) => Ok((plan, Some(refused))),
+            Err(_) => Err(refused),
+        },
+        Some(failure) => Err(failure),
+    }
 }
 
 /// What makes a plan unfit, though the program made it.
