@@ -6,6 +6,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[path = "../common/moto.rs"]
+mod moto;
 #[path = "../common/tofu.rs"]
 mod tofu;
 #[path = "../common/versitygw.rs"]
