@@ -107,6 +107,10 @@ impl<'a> Infra<'a> {
         let names = CREDENTIALS.into_iter().chain([PASSPHRASE]).chain(variables);
         let secrets = Secrets::gather(&path, names).context("gather the secrets that a stack takes")?;
         report.redactor().learn(&secrets);
+        // A map of secrets is one variable, and a provider says one of them.
+        for (_, value) in secrets.iter().filter(|(name, _)| name.starts_with("TF_VAR_")) {
+            tofu::hcl::texts(value.expose_secret()).iter().for_each(|text| report.redactor().learn_value(text));
+        }
         let folder = config.root.join(".deploy").join(name).join("tofu");
         Ok(Self { config, name: &environment.name, stack, report: report.clone(), folder, secrets })
     }

@@ -7,6 +7,7 @@
 pub mod backend;
 pub mod diagnostic;
 pub mod event;
+pub mod hcl;
 pub mod plan;
 pub mod state;
 

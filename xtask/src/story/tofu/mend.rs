@@ -49,7 +49,9 @@ pub fn keep_unsaved(infra: &Infra<'_>, said: Option<String>) -> Result<Option<St
         // It is encrypted, and the last of what was made.
         Err(error) => {
             fs_err::remove_dir(&folder).ok();
-            format!("the state could be saved nowhere ({error:#}): write the next line into {file}, and {recover}\n{state}")
+            format!(
+                "the state could be saved nowhere ({error:#}): write the next line into {file}, and {recover}\n{state}"
+            )
         }
     }))
 }
