@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use super::TOOLKIT;
+use crate::common::TOOLKIT;
 
 /// Ends with this value.
 pub struct Cloud {

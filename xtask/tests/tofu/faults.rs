@@ -71,7 +71,7 @@ fn a_provider_that_dies_leaves_a_state_that_is_whole() {
         site.fault(json!(fault));
         let approval = site.approval();
         let failed = site.run(&["apply", "production", "--approve", &approval]).expect(1);
-        failed.says(&["scaleway_container.app", "the provider's process", "cargo xtask tofu plan production"]);
+        failed.says(&["create scaleway_container.app failed", "Plugin did not respond", "cargo xtask tofu plan"]);
         assert!(!site.lock().exists());
         site.cloud.as_mut().unwrap().again();
         // What it had made before is known; what it was at is not, and may be there.

@@ -16,7 +16,9 @@ fn a_committed_lock_file_holds_and_stays_as_it_is() {
     assert!(!site.project.root.join("infra/.terraform.lock.hcl").exists());
 
     // `provider[<host>/scaleway/scaleway]`: which registry is the usual one is OpenTofu's to know.
-    let known = site.tofu(&["providers"]);
+    let alone = tempfile::tempdir().unwrap();
+    fs_err::write(alone.path().join("main.tf"), STACK.replace("  backend \"s3\" {}\n", "")).unwrap();
+    let known = site.tofu(alone.path(), &["providers"]);
     let address = known.split(['[', ']']).find(|part| part.ends_with("/scaleway/scaleway")).unwrap();
     let lock = |version: &str| {
         format!(

@@ -136,12 +136,10 @@ impl<S> Site<S> {
         command
     }
 
-    /// What the program itself says of the stack.
-    pub fn tofu(&self, args: &[&str]) -> String {
+    /// What the program itself says in a folder.
+    pub fn tofu(&self, folder: &Path, args: &[&str]) -> String {
         let mut command = Command::new(self.tofu.join("tofu"));
-        let ran =
-            Ran::of(command.args(args).current_dir(self.project.root.join("infra")).env("CHECKPOINT_DISABLE", "1"));
-        ran.expect(0).stdout
+        Ran::of(command.args(args).current_dir(folder).env("CHECKPOINT_DISABLE", "1")).expect(0).stdout
     }
 
     /// A command of the toolkit that finds the program.

@@ -1,9 +1,10 @@
 //! `tofu plan`: what would change, read, guarded, shown, and kept so that just this can be applied.
 
 use anyhow::{Context as _, Result, anyhow};
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::approval::Record;
 use super::drive::drive;
@@ -13,7 +14,6 @@ use crate::hash::sha256_file;
 use crate::report::Step;
 use crate::story::Failure;
 use crate::tool::git;
-use crate::tool::tofu::Tofu;
 use crate::tool::tofu::event::Event;
 use crate::tool::tofu::plan::Plan;
 
@@ -57,29 +57,31 @@ pub async fn plan(infra: &Infra<'_>, how: &How) -> Result<(), Failure> {
     let (ended, state) = tokio::join!(planning, tofu.state_version());
     let ended = ended?;
     let changes = ended.status.code() == Some(CHANGES) && ended.asked.is_none();
-    let whole = changes || (ended.status.success() && ended.asked.is_none());
-    let failure = (!whole).then(|| ended.failure(infra, "plan"));
-    let (plan, failure) = match planned(infra, &tofu, &file, failure).await {
-        Ok(planned) => planned,
-        Err(failure) => {
-            shelf.clear()?;
-            step.fail("failed");
-            return Err(failure);
+    if !changes && (!ended.status.success() || ended.asked.is_some()) {
+        step.fail("failed");
+        let failure = ended.failure(infra, "plan");
+        // What the stack keeps has stopped it. It is written all the same, unless all was to go (1.12), and says as far as it
+        // came what would take that away.
+        if matches!(failure, Failure::Refused(_))
+            && let Ok(plan) = tofu.show(&file).await
+        {
+            let refusals = guard::refusals(&plan, &protected);
+            let summary = Summary { environment: infra.name, plan: &plan, protected: &protected, refusals: &refusals };
+            tell(infra, how, &summary.markdown(None), summary.detail(), &summary.text())?;
         }
-    };
+        shelf.clear()?;
+        return Err(failure);
+    }
+    let plan = infra.ask(tofu.show(&file)).await?;
     let refusals = guard::refusals(&plan, &protected);
     let summary = Summary { environment: infra.name, plan: &plan, protected: &protected, refusals: &refusals };
-    match failure {
-        None => step.finish(&summary.counts()),
-        Some(_) => step.fail("refused"),
-    }
-    let checked = if failure.is_none() { check(infra, &plan) } else { Ok(()) };
+    step.finish(&summary.counts());
+    let checked = check(infra, &plan);
     if checked.is_err() || !refusals.is_empty() || !changes {
         shelf.clear()?;
     }
     checked?;
-    let idle = if failure.is_none() { guard::idle(&plan, &protected) } else { Vec::new() };
-    for entry in idle {
+    for entry in guard::idle(&plan, &protected) {
         infra.report.warn(&format!("`protect` names {entry}, and there is no such resource in the stack or its state"));
     }
 
@@ -107,36 +109,20 @@ pub async fn plan(infra: &Infra<'_>, how: &How) -> Result<(), Failure> {
             text.push_str(&format!("\n\nto look at only: it was made of {version}, and only a commit is applied"));
         }
     }
-    if let Some(path) = &how.markdown {
-        let page = summary.markdown(approval.as_deref());
-        fs_err::write(path, infra.report.redactor().redact(&page).as_ref()).context("write the summary")?;
-    }
-    infra.report.result(detail, &text);
-    if let Some(failure) = failure {
-        return Err(failure);
-    }
+    tell(infra, how, &summary.markdown(approval.as_deref()), detail, &text)?;
     if !refusals.is_empty() {
         return Err(guard::refused(infra.name, &refusals));
     }
     if changes { Err(Failure::Pending) } else { Ok(()) }
 }
 
-/// The plan. One that what the stack keeps has stopped is written all the same, unless all was to go (1.12), and says as
-/// far as it came why it would go: then that failure comes with it.
-async fn planned(
-    infra: &Infra<'_>,
-    tofu: &Tofu,
-    file: &Utf8Path,
-    failure: Option<Failure>,
-) -> Result<(Plan, Option<Failure>), Failure> {
-    match failure {
-        None => Ok((infra.ask(tofu.show(file)).await?, None)),
-        Some(refused @ Failure::Refused(_)) => match tofu.show(file).await {
-            Ok(plan) => Ok((plan, Some(refused))),
-            Err(_) => Err(refused),
-        },
-        Some(failure) => Err(failure),
+/// Says it, in all the ways that it was asked for.
+fn tell(infra: &Infra<'_>, how: &How, page: &str, detail: Value, text: &str) -> Result<()> {
+    if let Some(path) = &how.markdown {
+        fs_err::write(path, infra.report.redactor().redact(page).as_ref()).context("write the summary")?;
     }
+    infra.report.result(detail, text);
+    Ok(())
 }
 
 /// What makes a plan unfit, though the program made it.

@@ -88,11 +88,7 @@ pub struct Diagnostics {
 impl Diagnostics {
     /// In the order of the files: the program tells them as its threads find them.
     pub fn new(mut errors: Vec<Diagnostic>, stack: &Utf8Path) -> Self {
-        let place = |error: &Diagnostic| {
-            let range = error.range.as_ref()?;
-            Some((range.filename.clone(), range.start.line, range.start.column))
-        };
-        errors.sort_by_key(place);
+        errors.sort_by_key(Diagnostic::place);
         Self { errors, stack: stack.to_owned() }
     }
 
@@ -120,6 +116,12 @@ impl fmt::Display for Diagnostics {
 impl std::error::Error for Diagnostics {}
 
 impl Diagnostic {
+    /// File, line and column, where it has them: what tells the order of two.
+    pub fn place(&self) -> Option<(Utf8PathBuf, usize, usize)> {
+        let range = self.range.as_ref()?;
+        Some((range.filename.clone(), range.start.line, range.start.column))
+    }
+
     /// Place, summary and detail, for people.
     pub fn text(&self, stack: &Utf8Path) -> String {
         let mut text = String::new();
