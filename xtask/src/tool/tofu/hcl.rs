@@ -1,12 +1,11 @@
-//! Texts inside of an expression of HCL, or of JSON, which is nearly the same: how a variable is given that is a map.
+//! Texts inside of a map or list, in HCL or in JSON, which is nearly the same: how a variable is given that is one.
 
 use secrecy::SecretString;
 
-/// The texts that are values and not keys, as they are meant and as they are written. Of what is no such expression: none, or
-/// some part of it, for whoever masks them.
+/// The texts that are values and not keys, as they are meant and as they are written. None of what is neither map nor list.
 pub fn texts(expression: &str) -> Vec<SecretString> {
     let mut found = Vec::new();
-    let mut rest = expression;
+    let mut rest = if expression.trim_start().starts_with(['{', '[']) { expression } else { "" };
     while let Some((_, after)) = rest.split_once('"') {
         let Some(length) = length(after) else { break };
         let written = &after[..length];
@@ -76,10 +75,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_expression_has_what_it_has() {
-        for text in ["plain", "a \"b", "\"\\", "\"a\" ="] {
+    fn what_is_neither_map_nor_list_has_none() {
+        for text in ["plain", "say \"secret\" now", "{ \"b", "{\"\\", "{ \"a\" ="] {
             assert_eq!(all(text), Vec::<String>::new(), "{text}");
         }
-        assert_eq!(all(r#"say "it\u12""#), ["it", r"it\u12"]);
+        assert_eq!(all(r#"["it\uzzzz now""#), ["it now", r"it\uzzzz now"]);
     }
 }
