@@ -152,6 +152,15 @@ Refused (exit code 21) when a migration marked `-- irreversible` lies between.")
     )]
     Tofu(Tofu),
 
+    /// What a stack takes and cannot make for itself: look at it item by item, and mend it
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  cargo xtask bootstrap state production
+  cargo xtask bootstrap state production --check"
+    )]
+    Bootstrap(Bootstrap),
+
     /// The service's compiled-in queries, and the migrations that they rest on
     #[command(
         subcommand,
@@ -187,7 +196,10 @@ Neither needs a database of yours: both start a PostgreSQL and remove it again."
   cargo xtask setup
   cargo xtask setup --docker      also a Docker engine, from the distribution's packages
   cargo xtask setup --tests       also what `cargo xtask test` needs
-  cargo xtask setup --dry-run")]
+  cargo xtask setup --dry-run
+
+OpenTofu, where an environment has a stack: its release, into the toolkit's cache. Where that
+cannot be reached it is built from its Go module, which takes Go, and minutes.")]
     Setup {
         /// Also a Docker engine, which images are built by
         #[arg(long)]
@@ -334,7 +346,10 @@ credentials of providers and bucket (AWS_ACCESS_KEY_ID, SCW_SECRET_KEY, …), an
   cargo xtask tofu plan production --markdown \"$GITHUB_STEP_SUMMARY\"
   cargo xtask tofu plan production --destroy
 
-Refused (exit code 21) when it would delete, replace or forget what `protect` names in deploy.yaml.")]
+Refused (exit code 21) when it would delete, replace or forget what `protect` names in deploy.yaml.
+
+Where deploy.yaml gives the environment `settings`, the stack gets the variables settings, secrets,
+release and image of the commit that is checked out; TF_VAR_… and `variables` go before them.")]
     Plan {
         #[command(flatten)]
         stack: StackArg,
@@ -392,6 +407,37 @@ Refused (exit code 21) when the plan is too old, or the commit, the state or the
         #[command(flatten)]
         stack: StackArg,
     },
+}
+
+/// `bootstrap …`
+#[derive(Subcommand, Debug)]
+pub enum Bootstrap {
+    /// The bucket of the state: make it, close it to others, keep its old versions, and try whether it can be locked
+    #[command(after_help = "Examples:
+  cargo xtask bootstrap state production
+  cargo xtask bootstrap state production --check      exits with 10 when something differs, and changes nothing
+  cargo xtask bootstrap state production --yes        does not ask
+
+Takes AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, at Scaleway SCW_ACCESS_KEY and SCW_SECRET_KEY, from the environment or
+.env.<ENV>. Refused (exit code 21): a bucket that is somebody else's, in another region, or holds what is no state, and a
+service that does not refuse the second of two conditional writes, where no state would be locked.")]
+    State {
+        #[command(flatten)]
+        stack: StackArg,
+        #[command(flatten)]
+        how: BootstrapArgs,
+    },
+}
+
+/// How a `bootstrap` command is asked for.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct BootstrapArgs {
+    /// Change nothing; tell what differs
+    #[arg(long, conflicts_with = "yes")]
+    pub check: bool,
+    /// Mend without being asked
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// The environment whose stack a command is about.

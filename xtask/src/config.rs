@@ -121,8 +121,9 @@ pub struct Environment {
     pub name: String,
     /// What kind of place it is.
     pub target: Target,
-    /// Settings of the service, by the name of the environment variable; see [`SettingsTable::check`].
-    pub settings: BTreeMap<String, String>,
+    /// Settings of the service, by the name of the environment variable; see [`SettingsTable::check`]. None where nothing is
+    /// said of them: a stack gets the variables of a release only where something is.
+    pub settings: Option<BTreeMap<String, String>>,
     /// When a release counts as healthy.
     pub gate: Gate,
     /// How many releases are kept to go back to, the one that runs included; one at least.

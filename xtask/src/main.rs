@@ -22,7 +22,7 @@ use anyhow::{Context as _, Result};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::cli::{Cli, Command, EnvironmentArg, Image, Lock, Sqlx, StackArg, Tofu};
+use crate::cli::{Bootstrap, BootstrapArgs, Cli, Command, EnvironmentArg, Image, Lock, Sqlx, StackArg, Tofu};
 use crate::config::Config;
 use crate::report::{Audience, Report};
 use crate::secrets::Redactor;
@@ -30,7 +30,7 @@ use crate::story::deploy::{Deployed, How};
 use crate::story::image::{Images, build, inspect, list, pin, prune, push, until_interrupted};
 use crate::story::setup::Also;
 use crate::story::tofu::{self, Infra};
-use crate::story::{Env, Failure, bench, deploy, doctor, operate, rollback, setup, sqlx, test};
+use crate::story::{Env, Failure, bench, bootstrap, deploy, doctor, operate, rollback, setup, sqlx, test};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -102,13 +102,15 @@ async fn dispatch(command: Command, audience: Audience, report: &Report) -> Resu
         }
         Command::Image(command) => until_interrupted(Box::pin(images(&config, command, audience, report))).await,
         Command::Tofu(command) => Box::pin(stacks(&config, command, audience, report)).await,
+        Command::Bootstrap(command) => {
+            until_interrupted(Box::pin(foundations(&config, command, audience, report))).await
+        }
         Command::Sqlx(Sqlx::Prepare { environment }) => sqlx::prepare(&find(&environment)?).await,
         Command::Sqlx(Sqlx::Check { environment }) => sqlx::check(&find(&environment)?).await,
         Command::Render { check } => render::render(&config, check, report).await,
         Command::Doctor { environment } => doctor::doctor(&config, &environment.environment, report).await,
         Command::Setup { docker, tests, dry_run } => {
-            let environment = EnvironmentArg { environment: "local".to_owned() };
-            setup::setup(&find(&environment)?, Also { docker, tests }, dry_run).await
+            setup::setup(&config, Also { docker, tests, tofu: tests }, dry_run, report).await
         }
         Command::Test { only } => test::test(&config, &only, report).await,
         Command::Bench { only } => bench::bench(&config, &only, report).await,
@@ -142,6 +144,15 @@ async fn stacks(config: &Config, command: Tofu, audience: Audience, report: &Rep
         Tofu::Validate { stack } => tofu::validate::validate(&find(&stack)?).await,
         Tofu::Unlock { stack, id } => tofu::mend::unlock(&find(&stack)?, &id).await,
         Tofu::Recover { stack } => tofu::mend::recover(&find(&stack)?).await,
+    }
+}
+
+async fn foundations(config: &Config, command: Bootstrap, audience: Audience, report: &Report) -> Result<(), Failure> {
+    match command {
+        Bootstrap::State { stack, how: BootstrapArgs { check, yes } } => {
+            let infra = Infra::find(config, &stack.environment, report)?;
+            bootstrap::state::state(&infra, bootstrap::How { check, yes }, audience).await
+        }
     }
 }
 

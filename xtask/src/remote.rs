@@ -3,5 +3,6 @@
 pub mod buildkit;
 pub mod docker;
 pub mod registry;
+pub mod s3;
 pub mod scaleway;
 pub mod service;

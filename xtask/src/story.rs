@@ -1,6 +1,7 @@
 //! Decisions. Each story reads as a table of contents; places adapt, remotes and tools do.
 
 pub mod bench;
+pub mod bootstrap;
 pub mod confirm;
 pub mod deploy;
 pub mod doctor;

@@ -12,3 +12,4 @@ pub mod port;
 pub mod postgres;
 pub mod sqlx;
 pub mod tofu;
+pub mod turn;

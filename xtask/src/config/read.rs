@@ -166,7 +166,7 @@ fn environment(name: &str, field: &Field<'_>, document: &Arc<Document>) -> Optio
         Some(Environment {
             name: name.to_owned(),
             target: target?,
-            settings: settings?.unwrap_or_default(),
+            settings: settings?,
             gate: gate?.unwrap_or(GATE),
             keep_releases: keep_releases?.unwrap_or(KEEP_RELEASES),
             document: Arc::clone(document),

@@ -101,6 +101,12 @@ impl SettingsTable {
         self.settings.iter().find(|setting| setting.name == name)
     }
 
+    /// Fails with what [`SettingsTable::check`] finds.
+    pub fn accept(&self, environment: &Environment) -> Result<(), ConfigError> {
+        let problems = self.check(environment);
+        if problems.is_empty() { Ok(()) } else { Err(ConfigError::new(problems, 0)) }
+    }
+
     /// What is wrong with the settings that deploy.yaml gives an environment, in the order of that file: the first
     /// twenty problems.
     pub fn check(&self, environment: &Environment) -> Vec<Problem> {
@@ -112,7 +118,8 @@ impl SettingsTable {
             let key = format!("environments.{}.settings.{name}", environment.name);
             Some(document.problem(node, &key, message, hint))
         };
-        let mut problems: Vec<Problem> = environment.settings.iter().filter_map(problem).take(LISTED).collect();
+        let mut problems: Vec<Problem> =
+            environment.settings.iter().flatten().filter_map(problem).take(LISTED).collect();
         problems.sort_by_key(|problem| problem.at);
         problems
     }

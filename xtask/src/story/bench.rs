@@ -8,6 +8,7 @@ mod images;
 mod load;
 mod measure;
 mod scratch;
+mod stacks;
 mod table;
 mod turns;
 
@@ -42,6 +43,12 @@ pub enum Measurement {
     ImageContext,
     /// The longest that a client waits while one release takes over from another
     Switch,
+    /// `tofu plan` of a stack of 25 resources with changes, against OpenTofu's own
+    TofuPlan,
+    /// `tofu plan` of such a stack without changes
+    TofuNoOp,
+    /// A plan of 10,000 changes read and summarised
+    TofuSummary,
 }
 
 /// Measures the toolkit, or only some of it, on a clone of the commit that is checked out, and prints a table. The clone
@@ -86,9 +93,17 @@ async fn measure(chosen: &[Measurement], scratch: &Scratch, report: &Report) -> 
             Measurement::ImageNoOp => images::no_op(scratch, report).await,
             Measurement::ImageContext => images::context(report).await,
             Measurement::Switch => measure::switch(scratch, report).await,
+            Measurement::TofuPlan => stacks::plan(scratch, report).await,
+            Measurement::TofuNoOp => stacks::no_op(scratch, report).await,
+            Measurement::TofuSummary => stacks::summary(report).await,
         };
         let row = row.with_context(|| format!("measure {name}"))?;
         rows.push((name, row));
     }
     Ok(rows)
+}
+
+/// What to say of a measurement in which it matters how this program was compiled.
+fn built() -> &'static str {
+    if cfg!(debug_assertions) { " (debug build)" } else { "" }
 }

@@ -1,11 +1,16 @@
 //! Installs what is missing on this machine.
 
+use anyhow::{Context as _, Result, anyhow};
 use serde_json::json;
 
+use super::Failure;
 use super::preflight::missing_packages;
-use super::{Env, Failure};
+use super::run::interrupted;
+use crate::config::{Config, StackProgram};
+use crate::report::Report;
 use crate::tool::apt::Way;
 use crate::tool::platform;
+use crate::tool::tofu::{self, install};
 
 /// What a Docker engine takes, from Debian's packages.
 const DOCKER: [(&str, &str); 2] = [("/usr/sbin/dockerd", "docker.io"), ("/usr/sbin/iptables", "iptables")];
@@ -19,19 +24,22 @@ const TESTS: [(&str, &str); 5] = [
     ("/bin/busybox", "busybox-static"),
 ];
 
-/// What to install beside the programs that the build and the service's features need.
+/// What to install beside the programs that the build and the service's features need, and those that deploy.yaml's
+/// stacks need.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Also {
     /// A Docker engine.
     pub docker: bool,
     /// What the tests need, a Docker engine among it.
     pub tests: bool,
+    /// OpenTofu, whether a stack needs it or not.
+    pub tofu: bool,
 }
 
-/// Installs the programs that the build and the service's features need, and what else is asked for.
-pub async fn setup(env: &Env<'_>, also: Also, dry_run: bool) -> Result<(), Failure> {
-    let mut packages = missing_packages(env.config, |_| true);
-    if env.config.service.web.is_some() {
+/// Installs the programs that the build, the service's features and deploy.yaml's stacks need, and what else is asked for.
+pub async fn setup(config: &Config, also: Also, dry_run: bool, report: &Report) -> Result<(), Failure> {
+    let mut packages = missing_packages(config, |_| true);
+    if config.service.web.is_some() {
         packages.extend(
             [("node", "nodejs"), ("npm", "npm")]
                 .iter()
@@ -43,19 +51,51 @@ pub async fn setup(env: &Env<'_>, also: Also, dry_run: bool) -> Result<(), Failu
     let files = docker.chain(TESTS.iter().filter(|_| also.tests));
     packages.extend(files.filter(|(path, _)| !std::path::Path::new(path).exists()).map(|(_, package)| *package));
     packages.dedup();
-    if packages.is_empty() {
-        env.report.result(json!({ "missing": packages }), "nothing is missing");
+    let tofu = (also.tofu || takes_tofu(config)) && tofu::find(StackProgram::Tofu).await.is_err();
+    let tofu = tofu.then(|| format!("OpenTofu {}", install::VERSION));
+    let names: Vec<&str> = packages.iter().copied().chain(tofu.as_deref()).collect();
+    if names.is_empty() {
+        report.result(json!({ "missing": names }), "nothing is missing");
         return Ok(());
     }
-    let names = packages.join(" ");
-    let way = Way::find(&packages).await?;
     if dry_run {
-        env.report.result(json!({ "missing": packages }), &format!("missing: {names}"));
+        report.result(json!({ "missing": names }), &format!("missing: {}", names.join(", ")));
         return Ok(());
     }
-    env.report.note(&format!("installing {names}"));
-    // A way that only a person can go fails with the command to type.
-    way.install(&packages, |line| env.report.detail(line)).await?;
-    env.report.result(json!({ "installed": packages }), &format!("installed: {names}"));
+    // What one of them lacks does not hold up the other.
+    let installed = install_packages(&packages, report).await;
+    if tofu.is_some() {
+        install_tofu(report).await?;
+    }
+    installed?;
+    report.result(json!({ "installed": names }), &format!("installed: {}", names.join(", ")));
     Ok(())
+}
+
+async fn install_packages(packages: &[&str], report: &Report) -> Result<()> {
+    if packages.is_empty() {
+        return Ok(());
+    }
+    report.note(&format!("installing {}", packages.join(" ")));
+    // A way that only a person can go fails with the command to type.
+    Way::find(packages).await?.install(packages, |line| report.detail(line)).await
+}
+
+async fn install_tofu(report: &Report) -> Result<(), Failure> {
+    let cache = platform::cache_folder()?;
+    let installing = install::install(&cache, install::RELEASES, |line| report.detail(line));
+    let program = tokio::select! {
+        program = installing => program.context("install OpenTofu")?,
+        signal = interrupted() => {
+            return Err(Failure::Aborted(anyhow!("interrupted by {}; OpenTofu is not installed", signal?)));
+        }
+    };
+    report.note(&format!("OpenTofu {} is {program}", install::VERSION));
+    Ok(())
+}
+
+/// Whether a stack is OpenTofu's.
+fn takes_tofu(config: &Config) -> bool {
+    let mut stacks = config.environments.values().filter_map(|environment| environment.stack());
+    stacks.any(|stack| stack.program == StackProgram::Tofu)
 }

@@ -54,7 +54,7 @@ pub async fn test(config: &Config, only: &[Suite], report: &Report) -> Result<()
     let started = Instant::now();
     let chosen = |suite: &Suite| only.is_empty() || only.contains(suite);
     let suites: Vec<Suite> = Suite::value_variants().iter().copied().filter(chosen).collect();
-    prepare(config, report).await?;
+    prepare(config, &suites, report).await;
     let engine = Engine::start_if_none().await.unwrap_or_else(|error| {
         report.warn(&format!("{error:#}"));
         None
@@ -97,12 +97,12 @@ pub async fn test(config: &Config, only: &[Suite], report: &Report) -> Result<()
 
 /// What the tests need on this machine, installed where that takes no decision. Where it does, the tests that need it are
 /// skipped by name.
-async fn prepare(config: &Config, report: &Report) -> Result<(), Failure> {
-    let env = local(config, report)?;
-    if let Err(failure) = setup::setup(&env, Also { tests: true, ..Also::default() }, false).await {
+async fn prepare(config: &Config, suites: &[Suite], report: &Report) {
+    // It takes minutes to build, where it has to be.
+    let tofu = suites.iter().any(|suite| matches!(suite, Suite::StandIn | Suite::Tofu));
+    if let Err(failure) = setup::setup(config, Also { tests: true, tofu, ..Also::default() }, false, report).await {
         report.warn(&format!("{:#}", failure.into_error()));
     }
-    Ok(())
 }
 
 /// The environment of this machine.

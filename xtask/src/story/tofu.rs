@@ -10,7 +10,9 @@ pub mod plan;
 pub mod ready;
 pub mod summary;
 pub mod validate;
+pub mod variables;
 
+use std::cell::OnceCell;
 use std::os::unix::fs::DirBuilderExt as _;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -19,8 +21,8 @@ use rustix::fs::{FlockOperation, flock};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use self::approval::Shelf;
-use super::Failure;
 use super::image::until_interrupted;
+use super::{Failure, bootstrap};
 use crate::check::Check;
 use crate::config::{Config, Provider, Stack, StackProgram};
 use crate::report::Report;
@@ -82,6 +84,8 @@ pub struct Infra<'a> {
     /// `.deploy/<name>/tofu`: all of it can be thrown away but a state that could not be saved.
     folder: Utf8PathBuf,
     secrets: Secrets,
+    /// The program, once it has been looked for.
+    program: OnceCell<Utf8PathBuf>,
 }
 
 impl<'a> Infra<'a> {
@@ -112,7 +116,15 @@ impl<'a> Infra<'a> {
             tofu::hcl::texts(value.expose_secret()).iter().for_each(|text| report.redactor().learn_value(text));
         }
         let folder = config.root.join(".deploy").join(name).join("tofu");
-        Ok(Self { config, name: &environment.name, stack, report: report.clone(), folder, secrets })
+        Ok(Self {
+            config,
+            name: &environment.name,
+            stack,
+            report: report.clone(),
+            folder,
+            secrets,
+            program: OnceCell::new(),
+        })
     }
 
     /// The object that holds the state.
@@ -169,12 +181,9 @@ impl<'a> Infra<'a> {
         for (name, value) in self.secrets.iter().filter(|(name, _)| *name != PASSPHRASE) {
             tofu = tofu.secret(name, value.clone());
         }
-        if self.stack.state.provider == Provider::Scaleway {
-            // Its object storage takes the same keys by the names of the S3 protocol.
-            for (from, to) in [("SCW_ACCESS_KEY", "AWS_ACCESS_KEY_ID"), ("SCW_SECRET_KEY", "AWS_SECRET_ACCESS_KEY")] {
-                if let (Some(value), None) = (self.secrets.get(from), self.secrets.get(to)) {
-                    tofu = tofu.secret(to, value.clone());
-                }
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+            if let Some(value) = self.storage_secret(name) {
+                tofu = tofu.secret(name, value.clone());
             }
         }
         for (name, value) in &self.stack.variables {
@@ -183,14 +192,26 @@ impl<'a> Infra<'a> {
             }
         }
         if self.stack.state.encrypted {
-            tofu = tofu.secret("TF_ENCRYPTION", backend::encryption(self.passphrase()?));
+            tofu = tofu.encrypted(self.passphrase()?.clone());
         }
         Ok(tofu)
     }
 
+    /// What the storage of the state takes under this name, which is one of the S3 protocol. Scaleway's takes the keys of its
+    /// other services.
+    pub fn storage_secret(&self, name: &str) -> Option<&SecretString> {
+        self.secrets.get(name).or_else(|| match (self.stack.state.provider, name) {
+            (Provider::Scaleway, "AWS_ACCESS_KEY_ID") => self.secrets.get("SCW_ACCESS_KEY"),
+            (Provider::Scaleway, "AWS_SECRET_ACCESS_KEY") => self.secrets.get("SCW_SECRET_KEY"),
+            _ => None,
+        })
+    }
+
     /// The program without any secret, with a data folder of that name.
     fn bare_tofu(&self, data: &str) -> Tofu {
-        let mut tofu = Tofu::new(self.stack.program, self.config.root.join(&self.stack.folder));
+        // Nobody looked for it: then it is whatever the `PATH` says.
+        let program = self.program.get().cloned().unwrap_or_else(|| tofu::name(self.stack.program).into());
+        let mut tofu = Tofu::new(program, self.config.root.join(&self.stack.folder));
         for name in PASSED_ON {
             if let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) {
                 tofu = tofu.env(name, value);
@@ -238,20 +259,23 @@ pub async fn checks(config: &Config, name: &str, report: &Report) -> Result<Vec<
     let infra = Infra::find(config, name, report)?;
     let program = infra.stack.program;
     let mend = match program {
-        StackProgram::Tofu => "install OpenTofu 1.10 or newer: https://opentofu.org/docs/intro/install",
+        StackProgram::Tofu => "cargo xtask setup; or install OpenTofu: https://opentofu.org/docs/intro/install",
         StackProgram::Terraform => "install Terraform 1.11 or newer, or write `program: tofu`",
     };
-    let mut checks = vec![Check::of(tofu::name(program), tofu::version(program).await, |version| version, mend)];
+    let mut checks = vec![Check::of(
+        tofu::name(program),
+        tofu::find(program).await,
+        |found| format!("{}, {}", found.version, found.program),
+        mend,
+    )];
     if infra.stack.state.encrypted {
         checks.push(match infra.passphrase() {
             Ok(_) => Check::good("passphrase", format!("{PASSPHRASE} has a value")),
-            Err(failure) => {
-                let text = failure.into_error().to_string();
-                let (found, mend) = text.split_once("\n  ").unwrap_or((&text, ""));
-                Check::bad("passphrase", found, mend)
-            }
+            Err(failure) => bad("passphrase", failure),
         });
     }
+    checks.push(bootstrap::state::check(&infra).await);
+    checks.extend(variables::check(&infra));
     let lock_file = infra.stack.folder.join(ready::LOCK_FILE);
     let committed = crate::tool::git::show(&config.root, "HEAD", lock_file.as_str()).await;
     checks.push(match committed {
@@ -265,6 +289,13 @@ pub async fn checks(config: &Config, name: &str, report: &Report) -> Result<Vec<
         ),
     });
     Ok(checks)
+}
+
+/// A failure as a check: what it says to do stands on its last line.
+pub fn bad(name: &'static str, failure: Failure) -> Check {
+    let text = format!("{:#}", failure.into_error());
+    let (found, mend) = text.rsplit_once("\n  ").unwrap_or((&text, "see what it says"));
+    Check::bad(name, found, mend)
 }
 
 /// The path as it is typed in the project's root.

@@ -17,9 +17,13 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod throwaway;
-mod turn;
+
+use std::time::Duration;
 
 pub use embedded::EMBEDDED_VERSION;
 pub use installation::{Choice, Installation, locate, locate_or_fetch};
 pub use server::{Server, Wanted};
 pub use throwaway::Throwaway;
+
+/// How long to wait for one's turn: longer than another process may take to make and start a server, or to fetch one.
+const TURN: Duration = Duration::from_secs(180);

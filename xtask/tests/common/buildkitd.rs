@@ -1,12 +1,16 @@
-//! A `buildkitd` for tests. Debian has none, so it is built from its Go module, once for this machine.
-
-use std::path::{Path, PathBuf};
-use std::process::Command;
+//! A `buildkitd` for tests. Debian has none.
 
 use super::child::{Server, alone};
+use super::go;
 
 /// Later versions do not build from modules alone.
-const VERSION: &str = "v0.23.2";
+const PROGRAM: go::Program = go::Program {
+    name: "buildkitd",
+    module: "github.com/moby/buildkit",
+    version: "v0.23.2",
+    package: "github.com/moby/buildkit/cmd/buildkitd",
+    flags: "-X github.com/moby/buildkit/version.Version=v0.23.2",
+};
 
 /// A daemon with a state of its own. Takes root, Go (only the first time) and runc.
 pub struct Buildkitd {
@@ -20,7 +24,7 @@ impl Buildkitd {
         if !rustix::process::geteuid().is_root() {
             return Err("takes root: buildkitd mounts".to_owned());
         }
-        let program = program()?;
+        let program = go::program(&PROGRAM)?;
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         let mut command = alone(program, &[]);
         command.arg("--addr").arg(format!("unix://{}", folder.path().join("b.sock").display()));
@@ -35,38 +39,4 @@ impl Buildkitd {
     pub fn address(&self) -> String {
         format!("unix://{}", self.folder.path().join("b.sock").display())
     }
-}
-
-/// The program, built if it is not there yet: two minutes.
-fn program() -> Result<PathBuf, String> {
-    let cache = Path::new("/var/cache/xtask");
-    let program = cache.join(format!("buildkitd-{VERSION}"));
-    fs_err::create_dir_all(cache).map_err(|error| error.to_string())?;
-    // Tests run side by side, and one of them builds.
-    let lock = fs_err::File::create(cache.join("buildkitd.lock")).map_err(|error| error.to_string())?;
-    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).map_err(|error| error.to_string())?;
-    if program.exists() {
-        return Ok(program);
-    }
-    let module = tempfile::tempdir_in(cache).map_err(|error| error.to_string())?;
-    let text = format!(
-        "module tools\n\ngo 1.23.0\n\nrequire github.com/moby/buildkit {VERSION}\n\n\
-         tool github.com/moby/buildkit/cmd/buildkitd\n"
-    );
-    fs_err::write(module.path().join("go.mod"), text).map_err(|error| error.to_string())?;
-    let flags = format!("-s -w -X github.com/moby/buildkit/version.Version={VERSION}");
-    go(module.path(), &["mod", "tidy"])?;
-    go(
-        module.path(),
-        &["build", "-mod=mod", "-trimpath", "-ldflags", &flags, "-o", "it", "github.com/moby/buildkit/cmd/buildkitd"],
-    )?;
-    fs_err::rename(module.path().join("it"), &program).map_err(|error| error.to_string())?;
-    Ok(program)
-}
-
-fn go(folder: &Path, args: &[&str]) -> Result<(), String> {
-    let output = Command::new("go").args(args).env("CGO_ENABLED", "0").current_dir(folder).output();
-    let output = output.map_err(|error| format!("takes buildkitd, which is built with Go: {error}"))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    if output.status.success() { Ok(()) } else { Err(format!("go {args:?} does not build buildkitd: {said}")) }
 }

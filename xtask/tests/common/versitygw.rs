@@ -1,14 +1,20 @@
-//! An S3 server for tests that checks signatures and refuses second conditional writes. Nobody packages it, so it is built
-//! from its Go module, once for this machine.
+//! An S3 server for tests that checks signatures and refuses second conditional writes. Nobody packages it.
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use super::go;
 use crate::common::project::free_port;
 use crate::common::until;
 
-const VERSION: &str = "v1.8.0";
+const PROGRAM: go::Program = go::Program {
+    name: "versitygw",
+    module: "github.com/versity/versitygw",
+    version: "v1.8.0",
+    package: "github.com/versity/versitygw/cmd/versitygw",
+    flags: "",
+};
 
 /// Whom it lets in.
 pub const ACCESS_KEY: &str = "AKTEST";
@@ -23,27 +29,56 @@ pub struct Versitygw {
     port: u16,
     process: Option<Child>,
     folder: tempfile::TempDir,
+    /// Its certificate and key, where it speaks TLS.
+    tls: Option<(PathBuf, PathBuf)>,
 }
 
 impl Versitygw {
     /// Starts one. Fails with what this machine lacks.
     pub fn start() -> Result<Self, String> {
+        Self::start_with(None)
+    }
+
+    /// Starts one that speaks TLS, by this certificate and this key.
+    pub fn secure(certificate: &Path, key: &Path) -> Result<Self, String> {
+        Self::start_with(Some((certificate.to_owned(), key.to_owned())))
+    }
+
+    fn start_with(tls: Option<(PathBuf, PathBuf)>) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let mut server = Self { program: program()?, port: free_port(), process: None, folder };
+        for name in ["buckets", "versions"] {
+            fs_err::create_dir(folder.path().join(name)).map_err(|error| error.to_string())?;
+        }
+        let mut server = Self { program: go::program(&PROGRAM)?, port: free_port(), process: None, folder, tls };
         server.go_on();
         Ok(server)
     }
 
     /// Its address.
     pub fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
     /// A bucket's folder, made where it is missing.
     pub fn bucket(&self, name: &str) -> PathBuf {
-        let folder = self.folder.path().join(name);
+        let folder = self.folder.path().join("buckets").join(name);
         fs_err::create_dir_all(&folder).unwrap();
         folder
+    }
+
+    /// What it keeps of a bucket beside its objects, under this name; empty if there is nothing.
+    pub fn attribute(&self, bucket: &str, name: &str) -> String {
+        let mut value = vec![0; 65_536];
+        let length =
+            rustix::fs::getxattr(self.bucket(bucket), format!("user.{name}"), &mut value[..]).unwrap_or_default();
+        String::from_utf8(value[..length].to_vec()).unwrap()
+    }
+
+    /// Sets that by hand.
+    pub fn set_attribute(&self, bucket: &str, name: &str, value: &[u8]) {
+        let flags = rustix::fs::XattrFlags::empty();
+        rustix::fs::setxattr(self.bucket(bucket), format!("user.{name}"), value, flags).unwrap();
     }
 
     /// Ends it; what it holds stays.
@@ -57,8 +92,15 @@ impl Versitygw {
     /// Starts it again, at the same address.
     pub fn go_on(&mut self) {
         let mut command = Command::new(&self.program);
-        command.args(["--quiet", "--region", REGION, "--port", &format!("127.0.0.1:{}", self.port), "posix"]);
-        command.arg(self.folder.path()).env("ROOT_ACCESS_KEY", ACCESS_KEY).env("ROOT_SECRET_KEY", SECRET_KEY);
+        command.args(["--quiet", "--region", REGION, "--port", &format!("127.0.0.1:{}", self.port)]);
+        if let Some((certificate, key)) = &self.tls {
+            command.arg("--cert").arg(certificate).arg("--key").arg(key);
+        }
+        command.args(["posix", "--versioning-dir"]).arg(self.folder.path().join("versions"));
+        command
+            .arg(self.folder.path().join("buckets"))
+            .env("ROOT_ACCESS_KEY", ACCESS_KEY)
+            .env("ROOT_SECRET_KEY", SECRET_KEY);
         let process = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         self.process = Some(process);
         until("the S3 server listens", || TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok());
@@ -69,27 +111,4 @@ impl Drop for Versitygw {
     fn drop(&mut self) {
         self.pause();
     }
-}
-
-/// The program, built if it is not there yet: two minutes.
-fn program() -> Result<PathBuf, String> {
-    let cache = Path::new("/var/cache/xtask");
-    let program = cache.join(format!("versitygw-{VERSION}"));
-    fs_err::create_dir_all(cache).map_err(|error| error.to_string())?;
-    // Tests run side by side, and one of them builds.
-    let lock = fs_err::File::create(cache.join("versitygw.lock")).map_err(|error| error.to_string())?;
-    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).map_err(|error| error.to_string())?;
-    if program.exists() {
-        return Ok(program);
-    }
-    let built = tempfile::tempdir_in(cache).map_err(|error| error.to_string())?;
-    let mut go = Command::new("go");
-    go.arg("install").arg(format!("github.com/versity/versitygw/cmd/versitygw@{VERSION}"));
-    let output = go.env("CGO_ENABLED", "0").env("GOBIN", built.path()).output();
-    let output = output.map_err(|error| format!("takes an S3 server, which is built with Go: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("go does not build versitygw: {}", String::from_utf8_lossy(&output.stderr)));
-    }
-    fs_err::rename(built.path().join("versitygw"), &program).map_err(|error| error.to_string())?;
-    Ok(program)
 }

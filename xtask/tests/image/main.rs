@@ -14,6 +14,8 @@ mod child;
 mod client;
 #[path = "../common/engine.rs"]
 mod engine;
+#[path = "../common/go.rs"]
+mod go;
 #[path = "../common/registry.rs"]
 mod registry;
 

@@ -97,7 +97,14 @@ fn what_the_stack_does_not_take_is_said() {
 fn doctor_tells_what_a_stack_lacks() {
     let Some(site) = Site::open("doctor_tells_what_a_stack_lacks") else { return };
     let good = Ran::of(&mut site.toolkit(&["doctor", "production"]));
-    assert!(good.stdout.contains("✓ tofu ") && good.stdout.contains("✓ passphrase"), "{}", good.stdout);
+    for line in ["✓ tofu ", "✓ passphrase", "✓ state       states lets us in"] {
+        assert!(good.stdout.contains(line), "it does not say {line:?}: {}", good.stdout);
+    }
+    let wrong = Ran::of(site.toolkit(&["doctor", "production"]).env("AWS_SECRET_ACCESS_KEY", "another")).expect(1);
+    assert!(wrong.stdout.contains("✗ state") && wrong.stdout.contains("look at AWS_ACCESS_KEY_ID"), "{}", wrong.stdout);
+    site.project.edit("deploy.yaml", "bucket: states", "bucket: no-states");
+    let none = Ran::of(&mut site.toolkit(&["doctor", "production"])).expect(1);
+    assert!(none.stdout.contains("→ cargo xtask bootstrap state production"), "{}", none.stdout);
     fs_err::remove_file(site.project.root.join(".env.production")).unwrap();
     let bad = Ran::of(&mut site.toolkit(&["doctor", "production"])).expect(1);
     assert!(
@@ -105,4 +112,28 @@ fn doctor_tells_what_a_stack_lacks() {
         "{}",
         bad.stdout
     );
+}
+
+#[test]
+fn a_program_that_is_too_old_is_passed_over() {
+    let Some(site) = Site::open("a_program_that_is_too_old_is_passed_over") else { return };
+    let old = site.project.root.join(".deploy/old");
+    fs_err::create_dir_all(&old).unwrap();
+    let script = "#!/bin/sh\necho '{\"terraform_version\":\"1.9.4\"}'\n";
+    fs_err::write(old.join("tofu"), script).unwrap();
+    fs_err::set_permissions(old.join("tofu"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", old.display(), std::env::var("PATH").unwrap());
+    let doctor = Ran::of(site.toolkit(&["doctor", "production"]).env("PATH", &path));
+    let plan = |code| Ran::of(site.command(&["plan", "production"]).env("PATH", &path)).expect(code);
+    if crate::tofu::installed().unwrap().is_file() {
+        assert!(doctor.stdout.contains("✓ tofu        1.") && doctor.stdout.contains("/tofu-1."), "{}", doctor.stdout);
+        plan(10);
+        // One that comes later is noticed.
+        fs_err::remove_file(old.join("tofu")).unwrap();
+        plan(10).says(&["✓ ground "]);
+        assert!(!plan(10).stderr.contains("✓ ground "));
+    } else {
+        assert!(doctor.stdout.contains("is 1.9.4, and this takes 1.10 or newer"), "{}", doctor.stdout);
+        plan(1).says(&["to install it: cargo xtask setup"]);
+    }
 }

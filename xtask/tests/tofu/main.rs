@@ -8,14 +8,19 @@ mod common;
 
 #[path = "../common/cloud.rs"]
 mod cloud;
+#[path = "../common/go.rs"]
+mod go;
 #[path = "../common/moto.rs"]
 mod moto;
+#[path = "../common/standin.rs"]
+mod standin;
 #[path = "../common/tofu.rs"]
 mod tofu;
 #[path = "../common/versitygw.rs"]
 mod versitygw;
 
 mod approval;
+mod bootstrap;
 mod faults;
 mod full;
 mod guard;
@@ -23,6 +28,7 @@ mod interrupt;
 mod life;
 mod lifecycle;
 mod providers;
+mod proxy;
 mod secrets;
 mod sentinel;
 mod site;
@@ -30,4 +36,5 @@ mod small;
 mod stacks;
 mod storage;
 mod trouble;
+mod variables;
 mod wrong;

@@ -147,13 +147,7 @@ impl<S> Site<S> {
         let mut command = self.project.command(args);
         let path = std::env::var("PATH").unwrap();
         command.env("PATH", format!("{}:{path}", self.tofu.display()));
-        // What the machine of the test has of its own.
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy();
-            if ["TF_", "AWS_", "SCW_"].iter().any(|begin| name.starts_with(begin)) {
-                command.env_remove(&*name);
-            }
-        }
+        take_nothing_of_this_machine(&mut command);
         if let Some(cloud) = &self.cloud {
             command.env("TF_REATTACH_PROVIDERS", &cloud.addresses);
         }
@@ -213,6 +207,16 @@ impl<S> Site<S> {
             ),
         );
         self.project.commit("Something that takes its time");
+    }
+}
+
+/// Takes away what the machine of the test has of its own.
+pub fn take_nothing_of_this_machine(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if ["TF_", "AWS_", "SCW_"].iter().any(|begin| name.starts_with(begin)) {
+            command.env_remove(&*name);
+        }
     }
 }
 

@@ -47,7 +47,7 @@ fn a_lock_is_somebodys_and_can_be_broken() {
     until("it is under way", || site.project.root.join(".deploy/here").exists());
     // It is left behind when the program dies without a word.
     let tofu = machine::processes_below(&site.project.root).into_iter();
-    let tofu = tofu.filter(|process| process.command.starts_with("tofu apply")).map(|process| process.pid);
+    let tofu = tofu.filter(|process| process.command.contains("/tofu apply")).map(|process| process.pid);
     tofu.for_each(|pid| machine::signal(pid, Signal::KILL));
     site.project.write(".deploy/go", "");
     let ended = applying.end().expect(1);

@@ -28,7 +28,7 @@ fn what_is_left_out_has_a_default() {
     let Target::Local(place) = &local.target else { panic!("{:?}", local.target) };
     assert_eq!((place.port, place.host.to_string(), place.postgres), (3000, "127.0.0.1".to_owned(), Postgres::Auto));
     assert_eq!((local.name.as_str(), local.gate.timeout, local.keep_releases), ("local", Duration::from_secs(60), 5));
-    assert!(local.settings.is_empty());
+    assert!(local.settings.is_none());
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn settings_are_kept_as_they_are_written() {
     let yaml = SMALLEST.to_owned()
         + "    settings: { A: 1.10, B: 0x10, C: yes, D: 'true', E: True, F: 007, G: \"a\\nb\", H: \"\", I: 1e3, J: &x 12, K: *x }\n";
     let config = Config::parse(&yaml).unwrap();
-    let settings = &config.environment("local").unwrap().settings;
+    let settings = config.environment("local").unwrap().settings.as_ref().unwrap();
     let values: Vec<&str> = settings.values().map(String::as_str).collect();
     assert_eq!(values, ["1.10", "0x10", "yes", "true", "True", "007", "a\nb", "", "1e3", "12", "12"]);
 }

@@ -56,7 +56,7 @@ impl Local<'_> {
         if let Some(value) = own.get(&setting.name) {
             return Source::File(value.clone());
         }
-        if let Some(value) = self.environment.settings.get(&setting.name) {
+        if let Some(value) = self.environment.settings.as_ref().and_then(|settings| settings.get(&setting.name)) {
             return Source::Config(value.clone());
         }
         match &setting.supplied_by {

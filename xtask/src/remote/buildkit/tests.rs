@@ -9,5 +9,7 @@ mod scratch;
 mod buildkitd;
 #[path = "../../../tests/common/child.rs"]
 mod child;
+#[path = "../../../tests/common/go.rs"]
+mod go;
 #[path = "../../../tests/common/engine.rs"]
 mod own_engine;

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::by_hand;
 use super::deployed::{Deployed, breakdown};
 use super::load::{CLIENTS, Seen, load};
 use super::scratch::Scratch;
 use super::table::{Goal, Row, text};
 use super::turns::{Turns, median};
+use super::{built, by_hand};
 use crate::place::Live;
 use crate::report::{Report, Step};
 use crate::tool::cmd::Cmd;
@@ -179,10 +179,6 @@ fn own_cost(deploys: &[Deployed], starts: &[Duration], reference: Duration) -> S
 
 fn said(report: &Report) -> impl Fn(Duration, Duration) {
     |measured, reference| report.detail(&format!("{} against {}", text(measured), text(reference)))
-}
-
-fn built() -> &'static str {
-    if cfg!(debug_assertions) { " (debug build)" } else { "" }
 }
 
 /// A line of the shell's `times`, of which the last is its children's: `1m2.345s 0m6.789s`, user and system.

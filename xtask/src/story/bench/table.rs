@@ -26,6 +26,13 @@ pub enum Goal {
     Within(Duration),
     /// At most this many times as long as the reference.
     Times(f64),
+    /// At most this much memory, in bytes, and how much it took.
+    Memory {
+        /// The goal.
+        most: u64,
+        /// What it took.
+        took: u64,
+    },
 }
 
 /// Prints the rows, each with its name on the command line: a table for people, an event each for programs.
@@ -88,6 +95,7 @@ impl Goal {
         match self {
             Self::Within(most) => turns.measured.median() <= most,
             Self::Times(most) => turns.ratio() <= most,
+            Self::Memory { most, took } => took <= most,
         }
     }
 }
@@ -97,6 +105,7 @@ impl std::fmt::Display for Goal {
         match self {
             Self::Within(most) => write!(f, "≤ {}", text(*most)),
             Self::Times(most) => write!(f, "≤ {}", times(*most)),
+            Self::Memory { most, .. } => write!(f, "≤ {} MB", most / 1_000_000),
         }
     }
 }

@@ -123,7 +123,11 @@ impl Progress<'_> {
                 self.step.part(&format!("{} {} failed", hook.action, hook.resource.addr), Part::Without);
             }
             Event::ChangeSummary { changes } => self.counts = Some(*changes),
-            Event::RefreshStart { .. } | Event::Diagnostic { .. } | Event::Log { .. } | Event::Other => {}
+            Event::RefreshStart { .. }
+            | Event::ResourceDrift
+            | Event::Diagnostic { .. }
+            | Event::Log { .. }
+            | Event::Other => {}
         }
         // The one that takes longest is what is waited for.
         if let Some((address, began)) = self.running.iter().min_by_key(|(_, began)| **began) {

@@ -9,11 +9,13 @@ use serde_json::Value;
 use super::approval::Record;
 use super::drive::drive;
 use super::summary::Summary;
-use super::{Infra, guard, mend, ready};
+use super::{Infra, guard, mend, ready, variables};
 use crate::hash::sha256_file;
+use crate::memory::store::replace_file;
 use crate::report::Step;
 use crate::story::Failure;
 use crate::tool::git;
+use crate::tool::tofu::StateVersion;
 use crate::tool::tofu::event::Event;
 use crate::tool::tofu::plan::Plan;
 
@@ -39,23 +41,23 @@ pub async fn plan(infra: &Infra<'_>, how: &How) -> Result<(), Failure> {
     shelf.clear()?;
     let protected = guard::protected(&infra.config.root, infra.name, infra.stack).await?;
     let source = git::source(&infra.config.root).await?;
-    let tofu = infra.tofu()?;
+    let (tofu, handed_over) = variables::hand_over(infra, infra.tofu()?).await?;
     let file = shelf.plan();
     // Made before, so that it is never open to others, whatever the program thinks of it.
     fs_err::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file).context("make the plan's file")?;
 
     let step = infra.report.begin(Step::Plan);
-    let mut read = 0_usize;
+    let (mut read, mut drifted) = (Vec::new(), false);
     let command = tofu.plan(&file, how.destroy);
-    let planning = drive(infra, &command, |event| {
-        if let Event::RefreshStart { hook } = event {
-            read += 1;
-            step.progress(&format!("{read} read: {}", hook.resource.addr));
+    let planning = drive(infra, &command, |event| match event {
+        Event::RefreshStart { hook } => {
+            read.push(hook.resource.addr.clone());
+            step.progress(&format!("{} read: {}", read.len(), hook.resource.addr));
         }
+        Event::ResourceDrift => drifted = true,
+        _ => {}
     });
-    // The program itself looks, before it applies, whether the state is still the one that it planned with.
-    let (ended, state) = tokio::join!(planning, tofu.state_version());
-    let ended = ended?;
+    let ended = planning.await?;
     let changes = ended.status.code() == Some(CHANGES) && ended.asked.is_none();
     if !changes && (!ended.status.success() || ended.asked.is_some()) {
         step.fail("failed");
@@ -72,15 +74,24 @@ pub async fn plan(infra: &Infra<'_>, how: &How) -> Result<(), Failure> {
         shelf.clear()?;
         return Err(failure);
     }
-    let plan = infra.ask(tofu.show(&file)).await?;
+    let known = Known::of(infra, &handed_over)?;
+    // Asking the program again what it has planned takes it as long as planning did: not where there is nothing in it.
+    let shown = changes || drifted || !known.is_so();
+    let (plan, state) = if shown {
+        // A state that has moved on meanwhile is noticed by the program itself, when it is to apply the plan.
+        infra.ask(async { tokio::try_join!(tofu.show(&file), tofu.state_version()) }).await?
+    } else {
+        (Plan::of_nothing(read), StateVersion::default())
+    };
     let refusals = guard::refusals(&plan, &protected);
     let summary = Summary { environment: infra.name, plan: &plan, protected: &protected, refusals: &refusals };
     step.finish(&summary.counts());
-    let checked = check(infra, &plan);
+    let checked = if shown { check(infra, &plan, &handed_over) } else { Ok(()) };
     if checked.is_err() || !refusals.is_empty() || !changes {
         shelf.clear()?;
     }
     checked?;
+    known.keep()?;
     for entry in guard::idle(&plan, &protected) {
         infra.report.warn(&format!("`protect` names {entry}, and there is no such resource in the stack or its state"));
     }
@@ -89,7 +100,6 @@ pub async fn plan(infra: &Infra<'_>, how: &How) -> Result<(), Failure> {
     let mut text = summary.text();
     let mut approval = None;
     if changes && refusals.is_empty() {
-        let state = state.map_err(|error| super::drive::explain(infra, error))?;
         let plan = sha256_file(&file)?;
         let environment = infra.name.to_owned();
         let record = Record { environment, version: source.version.clone(), plan, state, made: Timestamp::now() };
@@ -126,13 +136,13 @@ fn tell(infra: &Infra<'_>, how: &How, page: &str, detail: Value, text: &str) -> 
 }
 
 /// What makes a plan unfit, though the program made it.
-fn check(infra: &Infra<'_>, plan: &Plan) -> Result<(), Failure> {
+fn check(infra: &Infra<'_>, plan: &Plan, handed_over: &[&str]) -> Result<(), Failure> {
     if plan.errored {
         return Err(anyhow!("the plan for {} is not whole", infra.name).into());
     }
     // The program passes over a variable that the stack does not have.
-    let unknown: Vec<&str> =
-        infra.stack.variables.keys().filter(|name| !plan.variables.contains(*name)).map(String::as_str).collect();
+    let given = infra.stack.variables.keys().map(String::as_str).chain(handed_over.iter().copied());
+    let unknown: Vec<&str> = given.filter(|name| !plan.variables.contains(*name)).collect();
     if unknown.is_empty() {
         return Ok(());
     }
@@ -144,4 +154,27 @@ fn check(infra: &Infra<'_>, plan: &Plan) -> Result<(), Failure> {
         infra.stack.folder,
         known.join(", ")
     )))
+}
+
+/// That the stack declares the variables that it is given. It is known for as long as neither they nor its files change.
+struct Known {
+    file: Utf8PathBuf,
+    what: String,
+}
+
+impl Known {
+    fn of(infra: &Infra<'_>, handed_over: &[&str]) -> Result<Self> {
+        let names: Vec<&str> =
+            infra.stack.variables.keys().map(String::as_str).chain(handed_over.iter().copied()).collect();
+        let what = format!("{}\n{}\n", ready::stamp(infra)?, names.join("\n"));
+        Ok(Self { file: infra.folder.join("declared"), what })
+    }
+
+    fn is_so(&self) -> bool {
+        fs_err::read_to_string(&self.file).is_ok_and(|known| known == self.what)
+    }
+
+    fn keep(&self) -> Result<()> {
+        if self.is_so() { Ok(()) } else { replace_file(&self.file, self.what.as_bytes()) }
+    }
 }

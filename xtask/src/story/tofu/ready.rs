@@ -1,18 +1,19 @@
 //! `tofu init`: the stack's files, its providers and the place of its state are known to the program. Other commands do it
 //! by themselves when something of it has changed.
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, Result, anyhow};
 use camino::Utf8PathBuf;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::drive::drive;
 use super::{Infra, shown};
+use crate::config::StackProgram;
 use crate::hash::{files_below, sha256, sha256_file};
 use crate::memory::store::replace_file;
 use crate::report::Step;
 use crate::story::Failure;
-use crate::tool::tofu::backend;
+use crate::tool::tofu::{Found, backend};
 use crate::tool::{git, tofu};
 
 /// The program's own settings, in the environment's folder.
@@ -43,16 +44,20 @@ pub async fn init(infra: &Infra<'_>) -> Result<(), Failure> {
 /// Gets ready if something has changed since that was done, or when it is asked for. Gives the program's version where it
 /// was asked. The environment's folder is entered already.
 pub async fn prepare(infra: &Infra<'_>, always: bool) -> Result<Option<String>, Failure> {
-    let program = infra.tofu()?;
+    // What it lacks is said before anything is changed.
+    infra.tofu()?;
     let settings = backend::settings(&infra.stack.state, &infra.state_key());
-    let stamp = stamp(infra, &settings)?;
+    let stamp = stamp(infra)?;
     let (backend, written) = (infra.folder.join(BACKEND), infra.folder.join(STAMP));
-    if !always && fs_err::read_to_string(&written).is_ok_and(|last| last == stamp) {
+    let last = fs_err::read_to_string(&written).unwrap_or_default();
+    if let Some((last, program)) = last.split_once('\n')
+        && last == stamp
+        && !always
+    {
+        infra.program.get_or_init(|| program.into());
         return Ok(None);
     }
-    let version = tofu::version(infra.stack.program).await;
-    let version =
-        version.with_context(|| format!("find the program; what to do: cargo xtask doctor {}", infra.name))?;
+    let Found { program, version } = find(infra).await?;
     if fs_err::read_to_string(&backend).is_ok_and(|before| before != settings) {
         infra.report.warn(&format!(
             "the state of {} was somewhere else when it was last used here; it is {} now, and nothing was moved there",
@@ -69,13 +74,13 @@ pub async fn prepare(infra: &Infra<'_>, always: bool) -> Result<Option<String>, 
     }
     let step = infra.report.begin(Step::Ground);
     let stands = lock_file_stands(infra).await?;
-    let ended = drive(infra, &program.init(Some(&backend), stands), |_| step.progress("init")).await;
+    let ended = drive(infra, &infra.tofu()?.init(Some(&backend), stands), |_| step.progress("init")).await;
     let ended = ended.and_then(|ended| ended.good(infra, "get the stack ready"));
     if let Err(failure) = ended.and_then(|()| Ok(has_backend(infra)?)) {
         step.fail("failed");
         return Err(failure);
     }
-    replace_file(&written, stamp.as_bytes())?;
+    replace_file(&written, format!("{stamp}\n{program}").as_bytes())?;
     let name = tofu::name(infra.stack.program);
     step.finish(&format!("{name} {version}, state in {}", infra.stack.state.bucket));
     let lock_file = infra.stack.folder.join(LOCK_FILE);
@@ -88,10 +93,22 @@ pub async fn prepare(infra: &Infra<'_>, always: bool) -> Result<Option<String>, 
 /// Gets ready to look at the stack's files alone: without a state, and without any secret.
 pub async fn prepare_without_state(infra: &Infra<'_>) -> Result<tofu::Tofu, Failure> {
     write_cli_config(infra)?;
+    find(infra).await?;
     let program = infra.bare_tofu("validate");
     let init = program.init(None, lock_file_stands(infra).await?);
     drive(infra, &init, |_| {}).await?.good(infra, "get the stack's files ready")?;
     Ok(program)
+}
+
+/// Finds the program, for all that is done from here on.
+async fn find(infra: &Infra<'_>) -> Result<Found, Failure> {
+    let program = infra.stack.program;
+    let found = tofu::find(program).await.with_context(|| match program {
+        StackProgram::Tofu => "find OpenTofu; to install it: cargo xtask setup".to_owned(),
+        StackProgram::Terraform => format!("find Terraform; what to do: cargo xtask doctor {}", infra.name),
+    })?;
+    infra.program.get_or_init(|| found.program.clone());
+    Ok(found)
 }
 
 fn write_cli_config(infra: &Infra<'_>) -> Result<(), Failure> {
@@ -106,7 +123,7 @@ async fn lock_file_stands(infra: &Infra<'_>) -> Result<bool, Failure> {
 }
 
 /// Without a backend in the stack, the program ignores where the state is to be, and keeps it in the stack's folder.
-fn has_backend(infra: &Infra<'_>) -> Result<(), anyhow::Error> {
+fn has_backend(infra: &Infra<'_>) -> Result<()> {
     #[derive(Deserialize)]
     struct Data {
         backend: Option<Backend>,
@@ -128,10 +145,16 @@ fn has_backend(infra: &Infra<'_>) -> Result<(), anyhow::Error> {
     ))
 }
 
-/// What `init` depends on: where the state is, which program it is, and all of the stack's files.
-fn stamp(infra: &Infra<'_>, settings: &str) -> Result<String, Failure> {
+/// What `init` depends on: where the state is, which programs there are, and all of the stack's files.
+pub fn stamp(infra: &Infra<'_>) -> Result<String> {
+    let settings = backend::settings(&infra.stack.state, &infra.state_key());
     let root = &infra.config.root;
     let mut text = format!("{settings}\n{}\n", tofu::name(infra.stack.program));
+    // Another one at its place is another version.
+    for path in tofu::candidates(infra.stack.program)? {
+        let meta = fs_err::metadata(&path)?;
+        text.push_str(&format!("{path} {} {:?}\n", meta.len(), meta.modified()?));
+    }
     let is_read = |path: &Utf8PathBuf| {
         let name = path.file_name().unwrap_or_default();
         name == LOCK_FILE || [".tf", ".tofu", ".tf.json", ".tofu.json"].iter().any(|end| name.ends_with(end))

@@ -10,8 +10,8 @@ use sha2::{Digest as _, Sha512};
 
 use super::installation::Installation;
 use super::place;
-use super::turn::turn;
 use crate::tool::platform::{self, User};
+use crate::tool::turn::turn;
 
 /// The one version that is fetched, so that every machine runs the same.
 pub const EMBEDDED_VERSION: &str = "17.6.0";
@@ -53,7 +53,7 @@ pub async fn fetch_embedded(cache: &Utf8Path, mut on_line: impl FnMut(&str)) -> 
     if let Some(there) = Installation::look(&home.join("bin"), true, user.as_ref()).await {
         return Ok(there);
     }
-    let _turn = turn(&home).await?;
+    let _turn = turn(&home, super::TURN).await?;
     if let Some(there) = Installation::look(&home.join("bin"), true, user.as_ref()).await {
         return Ok(there);
     }

@@ -14,8 +14,8 @@ use super::installation::{self, Installation};
 use super::lockfile;
 use super::place::Place;
 use super::settings::{Worth, postgresql_conf};
-use super::turn::turn;
 use crate::tool::cmd::Cmd;
+use crate::tool::turn::turn;
 
 /// How long a start or a stop may take. A start after a crash replays at most what
 /// `max_wal_size` allows, which takes seconds.
@@ -76,7 +76,7 @@ impl Server {
     }
 
     pub(super) async fn ensure_worth(installation: &Installation, wanted: Wanted<'_>, worth: Worth) -> Result<Self> {
-        let _turn = turn(wanted.folder).await?;
+        let _turn = turn(wanted.folder, super::TURN).await?;
         let place = Place::settle(wanted.folder, wanted.project).await?;
         if !has_data(&place.data())? {
             make_data(installation, &place, wanted, worth).await?;

@@ -21,6 +21,8 @@ pub enum Event {
         /// Which.
         hook: Hook,
     },
+    /// Somebody else has changed a resource.
+    ResourceDrift,
     /// Something begins to be done to a resource.
     ApplyStart {
         /// Which, and what.
@@ -97,6 +99,8 @@ mod tests {
         assert_eq!((hook.resource.addr.as_str(), hook.elapsed), ("t.a", Duration::from_secs(3)));
         let outputs = r#"{"outputs":{"a":{"sensitive":true,"value":"x"}},"type":"outputs"}"#;
         assert!(matches!(serde_json::from_str(outputs).unwrap(), Event::Other));
+        let drift = r#"{"change":{"resource":{"addr":"t.a"},"action":"update"},"type":"resource_drift"}"#;
+        assert!(matches!(serde_json::from_str(drift).unwrap(), Event::ResourceDrift));
         let errored =
             r#"{"hook":{"resource":{"addr":"t.a"},"action":"create","elapsed_seconds":0},"type":"apply_errored"}"#;
         assert!(matches!(serde_json::from_str(errored).unwrap(), Event::ApplyErrored { .. }));

@@ -27,6 +27,16 @@ pub struct Plan {
     pub errored: bool,
 }
 
+impl Plan {
+    /// A plan that changes nothing, by the addresses of what was read for it.
+    pub fn of_nothing(mut read: Vec<String>) -> Self {
+        read.sort();
+        // A remnant of an earlier replacement has the address of what replaced it.
+        read.dedup();
+        Self { resources: Changes { all: Vec::new(), unchanged: read }, ..Self::default() }
+    }
+}
+
 /// Changes of resources.
 #[derive(Debug, Default)]
 pub struct Changes {

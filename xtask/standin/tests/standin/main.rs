@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
+#[path = "../../../tests/common/go.rs"]
+mod go;
 #[path = "../../../tests/common/tofu.rs"]
 mod tofu;
 

@@ -6,12 +6,9 @@ use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 
-/// How long to wait: longer than another process may take to make and start a server, or to fetch one.
-const PATIENCE: Duration = Duration::from_secs(180);
-
-/// Waits, up to [`PATIENCE`], until nobody else works on this folder; `<folder>.lock` is locked until the result is
+/// Waits, as long as `patience`, until nobody else works on this folder; `<folder>.lock` is locked until the result is
 /// dropped. The kernel ends the turn of whoever is killed.
-pub(super) async fn turn(folder: &Utf8Path) -> Result<fs_err::File> {
+pub async fn turn(folder: &Utf8Path, patience: Duration) -> Result<fs_err::File> {
     if let Some(parent) = folder.parent() {
         fs_err::create_dir_all(parent)?;
     }
@@ -21,7 +18,7 @@ pub(super) async fn turn(folder: &Utf8Path) -> Result<fs_err::File> {
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(std::fs::TryLockError::WouldBlock) if begin.elapsed() < PATIENCE => {
+            Err(std::fs::TryLockError::WouldBlock) if begin.elapsed() < patience => {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             Err(error) => return Err(error).with_context(|| format!("lock {path}; another process holds it")),
