@@ -107,7 +107,8 @@ async fn dispatch(command: Command, audience: Audience, report: &Report) -> Resu
         }
         Command::Tofu(command) => Box::pin(stacks(&config, command, audience, report)).await,
         Command::Bootstrap(command) => {
-            until_interrupted(Box::pin(foundations(&config, command, audience, report))).await
+            let otherwise = "what was mended before stays; type it again to go on";
+            until_interrupted(otherwise, Box::pin(foundations(&config, command, audience, report))).await
         }
         Command::Sqlx(Sqlx::Prepare { environment }) => sqlx::prepare(&find(&environment)?).await,
         Command::Sqlx(Sqlx::Check { environment }) => sqlx::check(&find(&environment)?).await,

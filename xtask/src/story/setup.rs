@@ -1,11 +1,11 @@
 //! Installs what is missing on this machine.
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use serde_json::json;
 
 use super::Failure;
+use super::interrupt::until_interrupted;
 use super::preflight::missing_packages;
-use super::run::interrupted;
 use crate::config::{Config, StackProgram};
 use crate::report::Report;
 use crate::tool::apt::Way;
@@ -84,12 +84,8 @@ async fn install_packages(packages: &[&str], report: &Report) -> Result<()> {
 async fn install_tofu(report: &Report) -> Result<(), Failure> {
     let cache = platform::cache_folder()?;
     let installing = install::install(&cache, install::RELEASES, |line| report.detail(line));
-    let program = tokio::select! {
-        program = installing => program.context("install OpenTofu")?,
-        signal = interrupted() => {
-            return Err(Failure::Aborted(anyhow!("interrupted by {}; OpenTofu is not installed", signal?)));
-        }
-    };
+    let installing = async { Ok(installing.await.context("install OpenTofu")?) };
+    let program = until_interrupted("OpenTofu is not installed", installing).await?;
     report.note(&format!("OpenTofu {} is {program}", install::VERSION));
     Ok(())
 }

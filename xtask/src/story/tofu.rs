@@ -111,6 +111,10 @@ impl<'a> Infra<'a> {
         let names = CREDENTIALS.into_iter().chain([PASSPHRASE]).chain(variables);
         let secrets = Secrets::gather(&path, names).context("gather the secrets that a stack takes")?;
         report.redactor().learn(&secrets);
+        // A map of secrets is one variable, and a provider says one of them.
+        for (_, value) in secrets.iter().filter(|(name, _)| name.starts_with("TF_VAR_")) {
+            tofu::hcl::texts(value.expose_secret()).iter().for_each(|text| report.redactor().learn_value(text));
+        }
         let folder = config.root.join(".deploy").join(name).join("tofu");
         Ok(Self {
             config,
@@ -273,7 +277,10 @@ pub async fn checks(config: &Config, name: &str, report: &Report) -> Result<Vec<
         Ok(Some(_)) => Check::good("providers", format!("pinned by {lock_file}")),
         _ => Check::doubtful(
             "providers",
-            format!("{lock_file} is not committed: what is newest is taken, if it takes any"),
+            format!(
+                "{lock_file} is not committed, and nothing says which builds of its providers are the right ones; \
+                 commit the one that this writes: cargo xtask tofu init {name}"
+            ),
         ),
     });
     Ok(checks)

@@ -7,8 +7,10 @@
 pub mod backend;
 pub mod diagnostic;
 pub mod event;
+pub mod hcl;
 pub mod install;
 pub mod plan;
+pub mod state;
 
 use std::ffi::OsString;
 
@@ -114,6 +116,12 @@ impl Tofu {
     /// thousands of resources hundreds of megabytes.
     pub async fn show(&self, file: &Utf8Path) -> Result<plan::Plan> {
         self.read(&["show", "-json", file.as_str()]).await.context("read the plan")
+    }
+
+    /// What was made and does not work, by its own word.
+    pub async fn ailing(&self) -> Result<Vec<state::Ailing>> {
+        let state: state::State = self.read(&["show", "-json"]).await.context("read the state")?;
+        Ok(state.ailing())
     }
 
     /// Which version of its state there is now.

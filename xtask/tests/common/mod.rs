@@ -1,5 +1,6 @@
 //! What the tests of the built toolkit share: a project to deploy, the toolkit's process, what runs on this machine.
 
+pub mod disk;
 pub mod http;
 pub mod machine;
 pub mod project;

@@ -1,11 +1,13 @@
 //! A stack from nothing to nothing, with the real OpenTofu and a real S3 server for its state. The stacks of these tests
-//! take no provider but the one that is built in.
+//! take no provider but the one that is built in, or are this repository's own and take the stand-in.
 
 #![allow(dead_code, reason = "what is shared with other tests has more than is used here")]
 
 #[path = "../common/mod.rs"]
 mod common;
 
+#[path = "../common/cloud.rs"]
+mod cloud;
 #[path = "../common/dns.rs"]
 mod dns;
 #[path = "../common/registry.rs"]
@@ -23,13 +25,22 @@ mod versitygw;
 
 mod approval;
 mod bootstrap;
+mod faults;
+mod full;
 mod guard;
 mod interrupt;
+mod life;
 mod lifecycle;
+mod providers;
 mod proxy;
 mod registry;
 mod secrets;
+mod sentinel;
 mod site;
+mod small;
+mod stacks;
+mod storage;
 mod trouble;
-mod zone;
 mod variables;
+mod wrong;
+mod zone;

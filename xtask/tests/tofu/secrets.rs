@@ -73,7 +73,7 @@ fn environment_of(site: &Site, command: &str) -> Vec<String> {
     environment.split('\0').filter_map(|variable| Some(variable.split_once('=')?.0.to_owned())).collect()
 }
 
-fn files(folder: &Path, look: &mut dyn FnMut(&Path)) {
+pub fn files(folder: &Path, look: &mut dyn FnMut(&Path)) {
     for entry in fs_err::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() { files(&path, look) } else { look(&path) }

@@ -6,8 +6,10 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::cloud::Cloud;
 use crate::common::running::Ended;
 use crate::common::{Project, Ran, Running, skipped};
+use crate::storage::Storage;
 use crate::versitygw::{ACCESS_KEY, REGION, SECRET_KEY, Versitygw};
 
 /// What no output, argument or file may hold.
@@ -49,37 +51,51 @@ output "secret" {
 "#;
 
 /// A project whose environment `production` has a stack.
-pub struct Site {
+pub struct Site<S = Versitygw> {
     pub project: Project,
-    pub storage: Versitygw,
+    pub storage: S,
+    /// Where its providers make things, if the stack takes any.
+    pub cloud: Option<Cloud>,
     /// The folder with the program.
     tofu: PathBuf,
 }
 
-impl Site {
-    /// One with everything committed and nothing made yet. None where a test cannot run.
-    pub fn open(test: &str) -> Option<Self> {
+impl<S: Storage> Site<S> {
+    /// One with everything committed and nothing made yet. `write` gets the project before that, and what deploy.yaml says of
+    /// where the state is. None where a test cannot run.
+    pub fn with(test: &str, write: impl FnOnce(&Project, &str)) -> Option<Self> {
         let lacks = |why: &str| {
             assert!(std::env::var_os("CI").is_none(), "{why}");
             skipped(test, why);
         };
         let tofu = crate::tofu::program().map_err(|why| lacks(&why)).ok()?.parent()?.to_owned();
-        let storage = Versitygw::start().map_err(|why| lacks(&why)).ok()?;
-        storage.bucket("states");
+        let storage = S::start().map_err(|why| lacks(&why)).ok()?;
+        storage.make("states");
         let project = Project::of("fixture", |project| {
+            let endpoint = storage.endpoint();
+            project.write(".gitignore", "/.deploy/\n/target/\n.env.*\n/page.md\n");
+            write(
+                project,
+                &format!("state: {{ bucket: states, region: {REGION}, provider: other, endpoint: '{endpoint}' }}"),
+            );
+        });
+        Some(Self { project, storage, cloud: None, tofu })
+    }
+}
+
+impl Site {
+    /// One with a small stack.
+    pub fn open(test: &str) -> Option<Self> {
+        Self::with(test, |project, state| {
             let deploy = project.read("deploy.yaml");
             let production = format!(
                 "  production:\n    target: scaleway\n    registry: registry.example.com/shop\n    stack: infra\n    \
-                 state: {{ bucket: states, region: {REGION}, provider: other, endpoint: '{}' }}\n    \
-                 protect: [terraform_data.media]\n    variables: {{ size: 3 }}\n",
-                storage.endpoint()
+                 {state}\n    protect: [terraform_data.media]\n    variables: {{ size: 3 }}\n"
             );
             project.write("deploy.yaml", &format!("{deploy}{production}"));
             project.write("infra/main.tf", STACK);
-            project.write(".gitignore", "/.deploy/\n/target/\n.env.*\n/page.md\n");
             write_secrets(&project.root, PASSPHRASE);
-        });
-        Some(Self { project, storage, tofu })
+        })
     }
 
     /// One whose stack is made.
@@ -89,6 +105,18 @@ impl Site {
         Some(site)
     }
 
+    /// The object that holds the state.
+    pub fn state(&self) -> PathBuf {
+        self.storage.bucket("states").join("fixture/production.tfstate")
+    }
+
+    /// Its lock.
+    pub fn lock(&self) -> PathBuf {
+        self.state().with_extension("tfstate.tflock")
+    }
+}
+
+impl<S> Site<S> {
     /// Plans and applies what has changed.
     #[track_caller]
     pub fn change(&self) {
@@ -108,12 +136,21 @@ impl Site {
         command
     }
 
+    /// What the program itself says in a folder.
+    pub fn tofu(&self, folder: &Path, args: &[&str]) -> String {
+        let mut command = Command::new(self.tofu.join("tofu"));
+        Ran::of(command.args(args).current_dir(folder).env("CHECKPOINT_DISABLE", "1")).expect(0).stdout
+    }
+
     /// A command of the toolkit that finds the program.
     pub fn toolkit(&self, args: &[&str]) -> Command {
         let mut command = self.project.command(args);
         let path = std::env::var("PATH").unwrap();
         command.env("PATH", format!("{}:{path}", self.tofu.display()));
         take_nothing_of_this_machine(&mut command);
+        if let Some(cloud) = &self.cloud {
+            command.env("TF_REATTACH_PROVIDERS", &cloud.addresses);
+        }
         command
     }
 
@@ -142,16 +179,6 @@ impl Site {
     /// What is in the environment's folder for stacks.
     pub fn folder(&self) -> PathBuf {
         self.project.root.join(".deploy/production/tofu")
-    }
-
-    /// The object that holds the state.
-    pub fn state(&self) -> PathBuf {
-        self.storage.bucket("states").join("fixture/production.tfstate")
-    }
-
-    /// Its lock.
-    pub fn lock(&self) -> PathBuf {
-        self.state().with_extension("tfstate.tflock")
     }
 
     /// Types what a command says that found the state locked.
@@ -201,11 +228,15 @@ pub fn result(ended: Ended) -> Value {
 
 /// The environment's secrets, as a person keeps them.
 pub fn write_secrets(root: &Path, passphrase: &str) {
-    use std::io::Write as _;
     let secret = SENTINEL.replace('"', "\\\"");
+    write_env(root, passphrase, &format!("TF_VAR_secret=\"{secret}\"\n"));
+}
+
+/// The same with other variables.
+pub fn write_env(root: &Path, passphrase: &str, variables: &str) {
+    use std::io::Write as _;
     let text = format!(
-        "AWS_ACCESS_KEY_ID={ACCESS_KEY}\nAWS_SECRET_ACCESS_KEY={SECRET_KEY}\n\
-         TF_STATE_PASSPHRASE='{passphrase}'\nTF_VAR_secret=\"{secret}\"\n"
+        "AWS_ACCESS_KEY_ID={ACCESS_KEY}\nAWS_SECRET_ACCESS_KEY={SECRET_KEY}\nTF_STATE_PASSPHRASE='{passphrase}'\n{variables}"
     );
     let mut file = std::fs::OpenOptions::new();
     let file = file.write(true).create(true).truncate(true).mode(0o600).open(root.join(".env.production"));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use anyhow::{Result, anyhow};
+use anyhow::anyhow;
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -16,9 +16,7 @@ use crate::story::Failure;
 use crate::story::confirm::confirmed;
 use crate::tool::git;
 use crate::tool::tofu::event::{Counts, Event};
-
-/// Where the program leaves a state that it could not save, in the folder it runs in.
-const UNSAVED: &str = "errored.tfstate";
+use crate::tool::tofu::state::Ailing;
 
 /// Applies the plan that is kept, if everything that it was made of is still so and somebody has said yes to it.
 pub async fn apply(infra: &Infra<'_>, approve: Option<&str>, audience: Audience) -> Result<(), Failure> {
@@ -46,21 +44,30 @@ pub async fn apply(infra: &Infra<'_>, approve: Option<&str>, audience: Audience)
 
     let step = infra.report.begin(Step::Apply);
     let mut progress = Progress { step: &step, running: BTreeMap::new(), done: 0, counts: None };
-    let ended = drive(infra, &tofu.apply(&file), |event| progress.take(event)).await?;
+    let mut ended = drive(infra, &tofu.apply(&file), |event| progress.take(event)).await?;
     let Progress { running, done, counts, .. } = progress;
     if !ended.status.success() {
         step.fail(&format!("{done} done"));
         // What it had done is in the state now: the plan is of a state that is no more.
         shelf.clear()?;
-        let unsaved = keep_unsaved(infra)?;
+        let unsaved = mend::keep_unsaved(infra, ended.state.take())?;
         return Err(broken(infra, ended, running.into_keys().collect(), unsaved));
     }
     let Counts { add, change, remove } = counts.unwrap_or_default();
     let text = format!("{add} made, {change} changed, {remove} deleted");
     step.finish(&text);
     shelf.clear()?;
-    let detail =
-        json!({ "environment": infra.name, "made": add, "changed": change, "deleted": remove, "plan": record.plan });
+    let ailing = tofu.ailing().await.unwrap_or_else(|error| {
+        infra.report.warn(&format!("whether all of it works is not known: {error:#}"));
+        Vec::new()
+    });
+    for Ailing { address, message } in &ailing {
+        let message = message.as_deref().unwrap_or("it does not say why");
+        infra.report.warn(&format!("{address} is applied and its status is error: {message}"));
+    }
+    let detail = json!({
+        "environment": infra.name, "made": add, "changed": change, "deleted": remove, "plan": record.plan, "ailing": ailing,
+    });
     infra.report.result(detail, &format!("{text}; outputs: cargo xtask tofu output {}", infra.name));
     Ok(())
 }
@@ -116,7 +123,11 @@ impl Progress<'_> {
                 self.step.part(&format!("{} {} failed", hook.action, hook.resource.addr), Part::Without);
             }
             Event::ChangeSummary { changes } => self.counts = Some(*changes),
-            Event::RefreshStart { .. } | Event::ResourceDrift | Event::Diagnostic { .. } | Event::Other => {}
+            Event::RefreshStart { .. }
+            | Event::ResourceDrift
+            | Event::Diagnostic { .. }
+            | Event::Log { .. }
+            | Event::Other => {}
         }
         // The one that takes longest is what is waited for.
         if let Some((address, began)) = self.running.iter().min_by_key(|(_, began)| **began) {
@@ -129,29 +140,12 @@ impl Progress<'_> {
     }
 }
 
-/// Takes a state that could not be saved out of the stack's folder.
-fn keep_unsaved(infra: &Infra<'_>) -> Result<bool> {
-    let left = infra.config.root.join(&infra.stack.folder).join(UNSAVED);
-    if !left.exists() {
-        return Ok(false);
-    }
-    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    fs_err::set_permissions(&left, closed)?;
-    fs_err::create_dir_all(infra.unsaved_state())?;
-    fs_err::rename(&left, infra.unsaved_state().join("terraform.tfstate"))?;
-    Ok(true)
-}
-
 /// What went wrong, what it left, and what to type.
-fn broken(infra: &Infra<'_>, ended: Ended, running: Vec<String>, unsaved: bool) -> Failure {
+fn broken(infra: &Infra<'_>, ended: Ended, running: Vec<String>, unsaved: Option<String>) -> Failure {
     let (name, killed) = (infra.name, ended.killed);
     let failure = ended.failure(infra, "apply");
-    let next = if unsaved {
-        format!(
-            "the state could not be saved and is kept in {}; as soon as {} can be written, type: cargo xtask tofu recover {name}",
-            infra.unsaved_state(),
-            infra.state_place()
-        )
+    let next = if let Some(unsaved) = unsaved {
+        unsaved
     } else if killed {
         format!("under way were: {}", if running.is_empty() { "none".to_owned() } else { running.join(", ") })
     } else {

@@ -7,7 +7,7 @@ use std::process::ExitStatus;
 use anyhow::anyhow;
 use rustix::process::Signal;
 
-use super::{Infra, PASSPHRASE};
+use super::{Infra, PASSPHRASE, guard};
 use crate::story::Failure;
 use crate::story::interrupt::interrupted;
 use crate::tool::cmd::Cmd;
@@ -27,6 +27,8 @@ pub struct Ended {
     pub asked: Option<&'static str>,
     /// Whether it was killed.
     pub killed: bool,
+    /// A state that it could save nowhere.
+    pub state: Option<String>,
     command: String,
     tail: String,
 }
@@ -35,7 +37,7 @@ pub struct Ended {
 pub async fn drive(infra: &Infra<'_>, cmd: &Cmd, mut on_event: impl FnMut(&Event)) -> Result<Ended, Failure> {
     let mut running = cmd.follow()?;
     let (mut errors, mut tail) = (Vec::new(), VecDeque::new());
-    let (mut asked, mut killed) = (None, false);
+    let (mut asked, mut killed, mut state) = (None, false, None);
     let mut signals = Box::pin(interrupted());
     loop {
         let line = tokio::select! {
@@ -60,6 +62,7 @@ pub async fn drive(infra: &Infra<'_>, cmd: &Cmd, mut on_event: impl FnMut(&Event
         match serde_json::from_str::<Event>(&line) {
             Ok(Event::Diagnostic { diagnostic }) if diagnostic.severity == Severity::Error => errors.push(diagnostic),
             Ok(Event::Diagnostic { diagnostic }) => infra.report.warn(&diagnostic.text(&infra.stack.folder)),
+            Ok(Event::Log { state: Some(unsaved) }) => state = Some(unsaved.to_string()),
             Ok(event) => on_event(&event),
             // Lines without a type are for people who read along; others come from a program in trouble.
             Err(_) if line.starts_with('{') => {}
@@ -73,7 +76,7 @@ pub async fn drive(infra: &Infra<'_>, cmd: &Cmd, mut on_event: impl FnMut(&Event
     }
     let status = running.wait().await?;
     let tail = tail.into_iter().collect::<Vec<_>>().join("\n");
-    Ok(Ended { status, errors, asked, killed, command: cmd.to_string(), tail })
+    Ok(Ended { status, errors, asked, killed, state, command: cmd.to_string(), tail })
 }
 
 impl Ended {
@@ -146,6 +149,7 @@ fn failure_of(infra: &Infra<'_>, trouble: Trouble, error: anyhow::Error, what: &
                  look at .env.{name} and at the environment, which goes before it"
             ))
             .into(),
+        Trouble::Kept(addresses) => guard::kept(infra, &addresses),
         Trouble::Other => error.context(format!("{what}; its state is {place}")).into(),
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result, anyhow};
 use camino::Utf8Path;
 
+use super::Infra;
 use crate::config::{Config, FILE, Stack};
 use crate::story::Failure;
 use crate::tool::git;
@@ -67,6 +68,18 @@ pub fn refused(environment: &str, refusals: &[Refusal]) -> Failure {
     Failure::Refused(anyhow!(
         "the plan for {environment} touches what is protected, and cannot be applied:\n{}\n  \
          to lift the guard, take the line out of `protect` in {FILE}, commit that, and type: cargo xtask tofu plan {environment}",
+        lines.join("\n")
+    ))
+}
+
+/// What the stack itself keeps, by `prevent_destroy`, and how to let it go: both guards are lifted by a commit.
+pub fn kept(infra: &Infra<'_>, addresses: &[String]) -> Failure {
+    let (name, folder) = (infra.name, &infra.stack.folder);
+    let lines: Vec<String> = addresses.iter().map(|address| format!("  {address} has `prevent_destroy`")).collect();
+    Failure::Refused(anyhow!(
+        "the plan for {name} takes away what the stack keeps, and cannot be applied:\n{}\n  \
+         to let it go, take `prevent_destroy` out of {folder}, and its line out of `protect` in {FILE} if it has one, \
+         commit that, and type: cargo xtask tofu plan {name}",
         lines.join("\n")
     ))
 }

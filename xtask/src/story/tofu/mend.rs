@@ -1,10 +1,14 @@
 //! What is typed after something went wrong: a state that could not be saved, a lock that nobody holds any more.
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, Result, anyhow};
 use serde_json::json;
 
 use super::{Infra, ready};
+use crate::memory::store::replace_file;
 use crate::story::Failure;
+
+/// Where the program leaves a state that it could not save, in the folder it runs in.
+const UNSAVED: &str = "errored.tfstate";
 
 /// Fails where an earlier apply could not save its state: nothing goes on without it.
 pub fn nothing_unsaved(infra: &Infra<'_>) -> Result<(), Failure> {
@@ -17,6 +21,39 @@ pub fn nothing_unsaved(infra: &Infra<'_>) -> Result<(), Failure> {
         infra.name
     );
     Err(Failure::Refused(anyhow!(text)))
+}
+
+/// Keeps a state that could not be saved: what the program has left of it in the stack's folder, or what it has said, where
+/// it could not leave it there either. Where it is, and what to type; none where it was saved.
+pub fn keep_unsaved(infra: &Infra<'_>, said: Option<String>) -> Result<Option<String>> {
+    let left = infra.config.root.join(&infra.stack.folder).join(UNSAVED);
+    let (folder, place) = (infra.unsaved_state(), infra.state_place());
+    let recover = format!("as soon as {place} can be written, type: cargo xtask tofu recover {}", infra.name);
+    // A state that is not encrypted is masked by now, and is none.
+    let Some(state) = said.filter(|_| infra.stack.state.encrypted) else {
+        if !left.exists() {
+            return Ok(None);
+        }
+        let closed = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs_err::set_permissions(&left, closed)?;
+        fs_err::create_dir_all(&folder)?;
+        fs_err::rename(&left, folder.join("terraform.tfstate"))?;
+        return Ok(Some(format!("the state could not be saved and is kept in {folder}; {recover}")));
+    };
+    // The beginning of it, which makes room if nothing else.
+    fs_err::remove_file(&left).ok();
+    let file = folder.join("terraform.tfstate");
+    let kept = fs_err::create_dir_all(&folder).map_err(Into::into).and_then(|()| replace_file(&file, state.as_bytes()));
+    Ok(Some(match kept {
+        Ok(()) => format!("the state could not be saved and is kept in {folder}; {recover}"),
+        // It is encrypted, and the last of what was made.
+        Err(error) => {
+            fs_err::remove_dir(&folder).ok();
+            format!(
+                "the state could be saved nowhere ({error:#}): write the next line into {file}, and {recover}\n{state}"
+            )
+        }
+    }))
 }
 
 /// Puts the state in its place that an apply could not save.

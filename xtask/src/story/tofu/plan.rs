@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result, anyhow};
 use camino::Utf8PathBuf;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::approval::Record;
 use super::drive::drive;
@@ -59,9 +60,19 @@ pub async fn plan(infra: &Infra<'_>, how: &How) -> Result<(), Failure> {
     let ended = planning.await?;
     let changes = ended.status.code() == Some(CHANGES) && ended.asked.is_none();
     if !changes && (!ended.status.success() || ended.asked.is_some()) {
-        shelf.clear()?;
         step.fail("failed");
-        return Err(ended.failure(infra, "plan"));
+        let failure = ended.failure(infra, "plan");
+        // What the stack keeps has stopped it. It is written all the same, unless all was to go (1.12), and says as far as it
+        // came what would take that away.
+        if matches!(failure, Failure::Refused(_))
+            && let Ok(plan) = tofu.show(&file).await
+        {
+            let refusals = guard::refusals(&plan, &protected);
+            let summary = Summary { environment: infra.name, plan: &plan, protected: &protected, refusals: &refusals };
+            tell(infra, how, &summary.markdown(None), summary.detail(), &summary.text())?;
+        }
+        shelf.clear()?;
+        return Err(failure);
     }
     let known = Known::of(infra, &handed_over)?;
     // Asking the program again what it has planned takes it as long as planning did: not where there is nothing in it.
@@ -108,15 +119,20 @@ pub async fn plan(infra: &Infra<'_>, how: &How) -> Result<(), Failure> {
             text.push_str(&format!("\n\nto look at only: it was made of {version}, and only a commit is applied"));
         }
     }
-    if let Some(path) = &how.markdown {
-        let page = summary.markdown(approval.as_deref());
-        fs_err::write(path, infra.report.redactor().redact(&page).as_ref()).context("write the summary")?;
-    }
-    infra.report.result(detail, &text);
+    tell(infra, how, &summary.markdown(approval.as_deref()), detail, &text)?;
     if !refusals.is_empty() {
         return Err(guard::refused(infra.name, &refusals));
     }
     if changes { Err(Failure::Pending) } else { Ok(()) }
+}
+
+/// Says it, in all the ways that it was asked for.
+fn tell(infra: &Infra<'_>, how: &How, page: &str, detail: Value, text: &str) -> Result<()> {
+    if let Some(path) = &how.markdown {
+        fs_err::write(path, infra.report.redactor().redact(page).as_ref()).context("write the summary")?;
+    }
+    infra.report.result(detail, text);
+    Ok(())
 }
 
 /// What makes a plan unfit, though the program made it.

@@ -10,7 +10,8 @@ use crate::tool::tofu::diagnostic::{Diagnostic, Diagnostics, Severity};
 pub async fn validate(infra: &Infra<'_>) -> Result<(), Failure> {
     let _lock = infra.enter("validate")?;
     let tofu = ready::prepare_without_state(infra).await?;
-    let said = infra.ask(tofu.validate()).await?;
+    let mut said = infra.ask(tofu.validate()).await?;
+    said.sort_by_key(Diagnostic::place);
     let (errors, warnings): (Vec<Diagnostic>, Vec<Diagnostic>) =
         said.into_iter().partition(|diagnostic| diagnostic.severity == Severity::Error);
     for warning in &warnings {

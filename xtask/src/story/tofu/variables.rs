@@ -15,8 +15,9 @@ use crate::check::Check;
 use crate::config::{SettingsTable, SuppliedBy, Target};
 use crate::secrets::Secrets;
 use crate::story::Failure;
+use crate::story::image::Images;
 use crate::story::image::inputs::Inputs;
-use crate::story::image::{Images, until_interrupted};
+use crate::story::interrupt::until_interrupted;
 use crate::tool::git;
 use crate::tool::tofu::Tofu;
 
@@ -60,12 +61,7 @@ pub async fn hand_over(infra: &Infra<'_>, tofu: Tofu) -> Result<(Tofu, Vec<&'sta
         names.push("release");
     }
     if infra.config.image.is_some() && !by_hand("image") {
-        let mut image = String::new();
-        until_interrupted(async {
-            image = pushed(infra).await?;
-            Ok(())
-        })
-        .await?;
+        let image = until_interrupted("nothing was planned", pushed(infra)).await?;
         tofu = tofu.env("TF_VAR_image", image);
         names.push("image");
     }
@@ -229,7 +225,8 @@ mod tests {
 
     #[test]
     fn what_would_not_arrive_is_said_without_its_value() {
-        let scaleway = Target::Scaleway(Scaleway { registry: "registry.example.com/shop".to_owned(), stack: None });
+        let registry = "registry.example.com/shop".to_owned();
+        let scaleway = Target::Scaleway(Scaleway { registry, domain: None, stack: None });
         let misfit = |name: &str, value: &str| misfit(&scaleway, name, value);
         assert_eq!(misfit("KEY", &"x".repeat(1000)), None);
         // The provider counts bytes.

@@ -72,6 +72,8 @@ pub enum Trouble {
     Stale,
     /// State or plan were encrypted with another passphrase.
     Passphrase,
+    /// These resources would go, and the stack says of each that it must not: by `prevent_destroy`.
+    Kept(Vec<String>),
     /// What the errors say.
     Other,
 }
@@ -86,11 +88,7 @@ pub struct Diagnostics {
 impl Diagnostics {
     /// In the order of the files: the program tells them as its threads find them.
     pub fn new(mut errors: Vec<Diagnostic>, stack: &Utf8Path) -> Self {
-        let place = |error: &Diagnostic| {
-            let range = error.range.as_ref()?;
-            Some((range.filename.clone(), range.start.line, range.start.column))
-        };
-        errors.sort_by_key(place);
+        errors.sort_by_key(Diagnostic::place);
         Self { errors, stack: stack.to_owned() }
     }
 
@@ -118,6 +116,12 @@ impl fmt::Display for Diagnostics {
 impl std::error::Error for Diagnostics {}
 
 impl Diagnostic {
+    /// File, line and column, where it has them: what tells the order of two.
+    pub fn place(&self) -> Option<(Utf8PathBuf, usize, usize)> {
+        let range = self.range.as_ref()?;
+        Some((range.filename.clone(), range.start.line, range.start.column))
+    }
+
     /// Place, summary and detail, for people.
     pub fn text(&self, stack: &Utf8Path) -> String {
         let mut text = String::new();
@@ -150,7 +154,16 @@ pub fn trouble<'a>(texts: impl Iterator<Item = &'a str>) -> Trouble {
     if all.contains("decryption failed") {
         return Trouble::Passphrase;
     }
-    Trouble::Other
+    let kept: Vec<String> = all.lines().filter_map(kept).map(str::to_owned).collect();
+    if kept.is_empty() { Trouble::Other } else { Trouble::Kept(kept) }
+}
+
+/// The resource that a line says must not go (`internal/tofu/node_resource_abstract_instance.go`), in the words of
+/// OpenTofu 1.12 and in those of its older versions and of Terraform.
+fn kept(line: &str) -> Option<&str> {
+    let (about, _) = line.split_once(" set, but the plan calls for ")?;
+    let address = about.strip_suffix(" has prevent_destroy").or(about.strip_suffix(" has lifecycle.prevent_destroy"))?;
+    address.strip_prefix("Resource instance ").or(address.strip_prefix("Resource "))
 }
 
 fn lock(text: &str) -> Option<Lock> {
@@ -160,4 +173,18 @@ fn lock(text: &str) -> Option<Lock> {
         Some(line.trim().to_owned())
     };
     Some(Lock { id: field("ID:")?, who: field("Who:")?, operation: field("Operation:")?, created: field("Created:")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_stack_keeps_is_named() {
+        let new = "Resource instance b.media[\"a\"] has prevent_destroy set, but the plan calls for it to be destroyed.\n\nTo proceed, …";
+        let old = "Resource b.other has lifecycle.prevent_destroy set, but the plan calls for this resource to be destroyed. To avoid …";
+        let kept = Trouble::Kept(vec!["b.media[\"a\"]".to_owned(), "b.other".to_owned()]);
+        assert_eq!(trouble(["Resource instance cannot be destroyed", new, old].into_iter()), kept);
+        assert_eq!(trouble(["Resource instance b.c has prevent_destroy set to null."].into_iter()), Trouble::Other);
+    }
 }

@@ -43,6 +43,11 @@ pub enum Event {
         /// By kind.
         changes: Counts,
     },
+    /// For people; or a state that could be saved nowhere at all, as it would have been written.
+    Log {
+        /// The state.
+        state: Option<serde_json::Value>,
+    },
     /// Anything else: that something goes on, for one, every ten seconds.
     #[serde(other)]
     Other,

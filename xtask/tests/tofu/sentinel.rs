@@ -1,0 +1,113 @@
+//! A secret that is full of what shells, templates and JSON make something of reaches the cloud as it is, and nobody else.
+
+use std::cell::RefCell;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::common::{Ran, machine, until};
+use crate::secrets::files;
+use crate::site::{PASSPHRASE, Site, write_env};
+use crate::versitygw::Versitygw;
+
+/// What is in it is never to be seen.
+const SECRET: &str =
+    "sentinel-7c40 \"quoted\" it's $HOME ${not} %{expanded} $${twice} %% \\n \\ back ä 🦀\nsentinel, line two\n";
+
+/// As it is typed into a variable of OpenTofu that is a map: in HCL, whose texts are templates.
+fn as_hcl(secret: &str) -> String {
+    json!(secret).to_string().replace("${", "$${").replace("%{", "%%{")
+}
+
+#[test]
+fn a_secret_reaches_the_container_as_it_is_and_nobody_else() {
+    let test = "a_secret_reaches_the_container_as_it_is_and_nobody_else";
+    let Some(site) = crate::stacks::site::<Versitygw>(test, "scaleway") else { return };
+    let secrets = |value: &str| format!("{{ DATABASE_URL = \"postgres://a:b@db/a\", JWT_SECRET = {} }}", as_hcl(value));
+    let env = fs_err::read_to_string(site.project.root.join(".env.production")).unwrap();
+    let others: Vec<&str> = env.lines().filter(|line| !line.starts_with("TF_VAR_secrets")).collect();
+    let others = others.iter().skip(3).map(|line| format!("{line}\n")).collect::<String>();
+    let page = site.project.root.join("page.md");
+    let said = RefCell::new(String::new());
+    let keep = |ran: Ran, code| {
+        let ran = ran.expect(code);
+        said.borrow_mut().push_str(&(ran.stdout + &ran.stderr));
+    };
+
+    // From the file, where single quotes take it as it is.
+    write_env(&site.project.root, PASSPHRASE, &format!("{others}TF_VAR_secrets='{}'\n", secrets(SECRET)));
+    keep(site.run(&["plan", "production", "--markdown", page.to_str().unwrap()]), 10);
+    keep(site.run(&["plan", "production", "--json"]), 10);
+    // A provider that repeats what it was given.
+    let repeats = format!("cannot set JWT_SECRET to {SECRET}, in JSON {}", json!(SECRET));
+    site.cloud().faults(&json!([{ "type": "scaleway_container", "times": 1, "fault": { "fail": repeats } }]));
+    let approval = site.approval();
+    let applying = site.start(&["apply", "production", "--approve", &approval]);
+    let mut arguments = String::new();
+    until("it is applied", || {
+        arguments = machine::all_command_lines();
+        arguments.contains("plan.tfplan")
+    });
+    let failed = applying.end().expect(1);
+    assert!(failed.stderr.contains("cannot set JWT_SECRET to [redacted]"), "{}", failed.stderr);
+    said.borrow_mut().push_str(&format!("{}{:#?}", failed.stderr, failed.events));
+    let approval = site.approval();
+    keep(site.run(&["apply", "production", "--approve", &approval]), 0);
+    assert_eq!(secret_of(&site), SECRET);
+
+    // From the environment, which goes before it.
+    let another = format!("another {SECRET}");
+    let with = |args: &[&str]| Ran::of(site.command(args).env("TF_VAR_secrets", secrets(&another)));
+    let plan = with(&["plan", "production"]);
+    assert!(plan.stdout.contains("~ update   scaleway_container.service  secret_environment_variables\n"), "{plan:?}");
+    let approval = plan.stdout.trim().rsplit(' ').next().unwrap().to_owned();
+    keep(plan, 10);
+    keep(with(&["apply", "production", "--approve", &approval]), 0);
+    assert_eq!(secret_of(&site), another);
+    keep(with(&["plan", "production"]), 0);
+    keep(site.run(&["output", "production"]), 0);
+
+    let said = said.into_inner();
+    assert!(!said.contains("sentinel"), "{said}");
+    // Other tests' processes have a word of their own.
+    let arguments: Vec<&str> = arguments.lines().filter(|line| line.contains("sentinel-7c40")).collect();
+    assert_eq!(arguments, Vec::<&str>::new());
+    let mut looked_at = 0;
+    let is_kept = |path: &Path| {
+        // The repository's own text has the word.
+        path.ends_with(".env.production")
+            || path.components().any(|part| [".git", "tests"].iter().any(|it| part.as_os_str() == *it))
+    };
+    for folder in [&site.project.root, &site.storage.bucket("states")] {
+        files(folder, &mut |path| {
+            if !is_kept(path) {
+                looked_at += 1;
+                let text = String::from_utf8_lossy(&fs_err::read(path).unwrap()).into_owned();
+                assert!(!text.contains("sentinel"), "{}", path.display());
+            }
+        });
+    }
+    assert!(looked_at > 20, "{looked_at}");
+}
+
+/// What the container got.
+fn secret_of(site: &Site) -> String {
+    let (_, container) = site.cloud().only("scaleway_container");
+    let Value::String(secret) = &container["secret_environment_variables"]["JWT_SECRET"] else {
+        panic!("{container:#}")
+    };
+    secret.clone()
+}
+
+#[test]
+fn a_secret_that_is_too_long_is_refused_before_the_plan() {
+    let test = "a_secret_that_is_too_long_is_refused_before_the_plan";
+    let Some(site) = crate::stacks::site::<Versitygw>(test, "scaleway") else { return };
+    let long = format!("{{ JWT_SECRET = \"sentinel{}\" }}", "ä".repeat(500));
+    let refused = Ran::of(site.command(&["plan", "production"]).env("TF_VAR_secrets", long)).expect(1);
+    let refused = refused.says(&["infra/scaleway/variables_service.tf:", "JWT_SECRET longer than 1000 bytes"]);
+    assert!(!refused.stderr.contains("sentinel"), "{}", refused.stderr);
+    let nothing = "{ JWT_SECRET = \"short\", NO_SETTING = \"a\" }";
+    let refused = Ran::of(site.command(&["plan", "production"]).env("TF_VAR_secrets", nothing)).expect(1);
+    refused.says(&["NO_SETTING not secret in"]);
+}

@@ -1,0 +1,56 @@
+//! A small stack on the stand-in.
+
+use serde_json::{Value, json};
+
+use crate::cloud::Cloud;
+use crate::site::{PASSPHRASE, Site, write_env};
+
+/// A container and what it is in.
+pub const STACK: &str = r#"terraform {
+  backend "s3" {}
+
+  required_providers {
+    scaleway = {
+      source  = "scaleway/scaleway"
+      version = "2.81.0"
+    }
+  }
+}
+
+resource "scaleway_container_namespace" "main" {
+  name = "shop"
+}
+
+resource "scaleway_container" "app" {
+  name         = "app"
+  namespace_id = scaleway_container_namespace.main.id
+  image        = "app:1"
+}
+"#;
+
+/// A project with this stack and nothing made yet. None where a test cannot run.
+pub fn site(test: &str, stack: &str) -> Option<Site> {
+    let mut site = Site::with(test, |project, state| {
+        let deploy = project.read("deploy.yaml");
+        let production =
+            "  production:\n    target: scaleway\n    registry: registry.example.com/shop\n    stack: infra\n";
+        project.write("deploy.yaml", &format!("{deploy}{production}    {state}\n"));
+        project.write("infra/main.tf", stack);
+        write_env(&project.root, PASSPHRASE, "SCW_SECRET_KEY=sentinel-of-scaleway\n");
+    })?;
+    site.cloud = Some(Cloud::new());
+    Some(site)
+}
+
+impl Site {
+    /// Its cloud.
+    pub fn cloud(&self) -> &Cloud {
+        self.cloud.as_ref().expect("it has one")
+    }
+
+    /// This goes wrong, once, when the container is made.
+    pub fn fault(&self, fault: Value) {
+        let entry = json!({ "type": "scaleway_container", "during": "create", "times": 1, "fault": fault });
+        self.cloud().faults(&json!([entry]));
+    }
+}

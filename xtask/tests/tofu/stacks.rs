@@ -1,0 +1,110 @@
+//! This repository's stacks on the stand-in: their own tests, and projects that have one of them as its README says.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::cloud::Cloud;
+use crate::common::{Ran, skipped};
+use crate::site::{PASSPHRASE, Site, write_env};
+use crate::storage::Storage;
+
+/// What the release brings to the stack of Scaleway, and the credentials of the zone.
+const RELEASE: &str = r#"TF_VAR_image=rg.fr-par.scw.cloud/meemit/fixture@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
+TF_VAR_release=3f9c2d1a4b7e
+TF_VAR_settings='{ STORAGE_BACKEND = "s3" }'
+TF_VAR_secrets='{ DATABASE_URL = "postgres://a:sentinel@db.example.org/a" }'
+TF_VAR_dns_access_key_id=AKZONE
+TF_VAR_dns_secret_access_key=sentinel-zone-key
+SCW_ACCESS_KEY=SCWXXXXXXXXXXXXXXXXX
+SCW_SECRET_KEY=sentinel-of-scaleway
+"#;
+
+/// A project with the stack of this name and nothing made yet. None where a test cannot run.
+pub fn site<S: Storage>(test: &str, stack: &str) -> Option<Site<S>> {
+    let mut site = Site::with(test, |project, state| {
+        let deploy = project.read("deploy.yaml");
+        project.write("deploy.yaml", &format!("{deploy}{}", production(stack, state)));
+        copy(stack, &project.root);
+        let release = if stack == "scaleway" { RELEASE } else { "CLOUDFLARE_API_TOKEN=sentinel-of-cloudflare\n" };
+        write_env(&project.root, PASSPHRASE, release);
+    })?;
+    site.cloud = Some(Cloud::new());
+    Some(site)
+}
+
+/// What the stack's README says to write into deploy.yaml, with the state somewhere else.
+fn production(stack: &str, state: &str) -> String {
+    let readme = fs_err::read_to_string(repository().join("infra").join(stack).join("README.md")).unwrap();
+    let yaml = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("it has an example");
+    let own = yaml.lines().find(|line| line.starts_with("    state: ")).expect("it says where the state is");
+    let yaml = yaml.replace(own, &format!("    {state}"));
+    // Two of them are a part of an environment.
+    match yaml.strip_prefix("environments:\n") {
+        Some(whole) => whole.to_owned(),
+        None => format!("  production:\n    target: scaleway\n    registry: registry.example.com/shop\n{yaml}"),
+    }
+    // A key is longer than an example.
+    .replace("\\n…\\n", "\\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA\\n")
+}
+
+/// The stack's files, and what they read beside them.
+fn copy(stack: &str, to: &Path) {
+    let (from, to_stack) = (repository().join("infra").join(stack), to.join("infra").join(stack));
+    for folder in ["", "tests", "tests/fixtures"].map(|name| (from.join(name), to_stack.join(name))) {
+        let Ok(entries) = fs_err::read_dir(&folder.0) else { continue };
+        fs_err::create_dir_all(&folder.1).unwrap();
+        for entry in entries.map(|entry| entry.unwrap()).filter(|entry| entry.path().is_file()) {
+            fs_err::copy(entry.path(), folder.1.join(entry.file_name())).unwrap();
+        }
+    }
+    fs_err::create_dir_all(to.join("app")).unwrap();
+    fs_err::copy(repository().join("app/settings.json"), to.join("app/settings.json")).unwrap();
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+#[test]
+fn the_stack_of_scaleway_says_what_it_must_never_do() {
+    own_tests("the_stack_of_scaleway_says_what_it_must_never_do", "scaleway", 39);
+}
+
+#[test]
+fn the_stack_of_aws_says_what_it_must_never_do() {
+    own_tests("the_stack_of_aws_says_what_it_must_never_do", "aws", 31);
+}
+
+#[test]
+fn the_stack_of_r2_says_what_it_must_never_do() {
+    own_tests("the_stack_of_r2_says_what_it_must_never_do", "r2", 14);
+}
+
+/// Its files are formatted and sound, and its own tests, which are at least so many, pass.
+fn own_tests(test: &str, stack: &str, least: usize) {
+    let program = match crate::tofu::program() {
+        Ok(program) => program,
+        Err(why) => {
+            assert!(std::env::var_os("CI").is_none(), "{why}");
+            return skipped(test, &why);
+        }
+    };
+    let folder = tempfile::tempdir().unwrap();
+    copy(stack, folder.path());
+    let cloud = Cloud::new();
+    let run = |args: &[&str]| {
+        let mut command = Command::new(&program);
+        command.args(args).arg("-no-color").current_dir(folder.path().join("infra").join(stack));
+        command.env_clear().env("HOME", folder.path()).env("TF_REATTACH_PROVIDERS", &cloud.addresses);
+        command.env("CHECKPOINT_DISABLE", "1").stdin(Stdio::null());
+        let ran = Ran::of(&mut command);
+        assert_eq!(ran.code, Some(0), "tofu {}: {}{}", args.join(" "), ran.stdout, ran.stderr);
+        ran.stdout
+    };
+    run(&["fmt", "-check", "-recursive", "-diff"]);
+    run(&["init", "-backend=false"]);
+    run(&["validate"]);
+    let said = run(&["test"]);
+    let passed = said.lines().filter(|line| line.starts_with("  run ") && line.ends_with("... pass")).count();
+    assert!(passed >= least, "{passed} of its tests ran, and it had {least} once: {said}");
+}

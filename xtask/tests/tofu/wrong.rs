@@ -1,0 +1,80 @@
+//! Stacks that are wrong are refused before anything is planned, in the words of whoever knows it: OpenTofu, or the
+//! provider.
+
+use insta::assert_snapshot;
+
+use crate::small::{STACK, site};
+
+const WRONG: &str = r#"resource "scaleway_container" "unknown" {
+  namespace_id = "n"
+  image        = "a"
+  memroy_limit = 256
+}
+
+resource "scaleway_iam_policy" "missing_block" {
+  no_principal = true
+}
+
+resource "scaleway_container" "computed" {
+  namespace_id = "n"
+  image        = "a"
+  status       = "ready"
+}
+
+resource "scaleway_container" "exclusive" {
+  namespace_id       = "n"
+  image              = "a"
+  memory_limit       = 256
+  memory_limit_bytes = 268435456
+}
+
+resource "scaleway_container" "both_images" {
+  namespace_id   = "n"
+  image          = "a"
+  registry_image = "a"
+}
+
+resource "scaleway_container" "no_such_value" {
+  namespace_id = "n"
+  image        = "a"
+  privacy      = "secret"
+}
+
+resource "scaleway_container" "too_long" {
+  namespace_id          = "n"
+  image                 = "a"
+  environment_variables = { KEY = format("%01001d", 0) }
+}
+"#;
+
+#[test]
+fn everything_that_is_wrong_is_told_with_its_place() {
+    let Some(site) = site("everything_that_is_wrong_is_told_with_its_place", STACK) else { return };
+    site.project.write("infra/wrong.tf", WRONG);
+    let refused = site.run(&["validate", "production"]).expect(1);
+    assert_snapshot!(refused.stderr, @r#"
+      ! infra/wrong.tf:20:24: scaleway_container.exclusive: Argument is deprecated
+      "memory_limit" is deprecated: see the provider's documentation for what replaces it.
+      ! infra/wrong.tf:27:20: scaleway_container.both_images: Argument is deprecated
+      "registry_image" is deprecated: see the provider's documentation for what replaces it.
+    error: infra is not sound
+      because infra/wrong.tf:4:3: Unsupported argument
+        An argument named "memroy_limit" is not expected here. Did you mean "memory_limit"?
+      infra/wrong.tf:7:48: Insufficient rule blocks
+        At least 1 "rule" blocks are required.
+      infra/wrong.tf:14:18: scaleway_container.computed: Value for unconfigurable attribute
+        Can't configure a value for "status": its value will be decided automatically based on the result of applying this configuration.
+      infra/wrong.tf:20:24: scaleway_container.exclusive: Conflicting configuration arguments
+        "memory_limit": conflicts with memory_limit_bytes
+      infra/wrong.tf:21:24: scaleway_container.exclusive: Conflicting configuration arguments
+        "memory_limit_bytes": conflicts with memory_limit
+      infra/wrong.tf:26:20: scaleway_container.both_images: Invalid combination of arguments
+        "image": only one of `image,registry_image` can be specified, but `image,registry_image` were specified.
+      infra/wrong.tf:33:18: scaleway_container.no_such_value: Invalid value for "privacy"
+        expected privacy to be one of ["public", "private"], got secret
+      infra/wrong.tf:39:27: scaleway_container.too_long: Value of "environment_variables" is too long
+        environment_variables["KEY"] has 1001 bytes, and the provider allows 1000
+    "#);
+    site.project.write("infra/wrong.tf", "");
+    site.run(&["validate", "production"]).expect(0);
+}
