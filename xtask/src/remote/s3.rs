@@ -20,14 +20,11 @@ pub use aws_sdk_s3::types::{
 use aws_sdk_s3::types::{
     BucketLocationConstraint, CreateBucketConfiguration, Delete, ObjectIdentifier, TransitionDefaultMinimumObjectSize,
 };
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::{self as http_client, Connector};
 use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use self::error::{Kind, Result, S3Error};
+use super::aws::http_client;
 use super::registry::http::is_loopback;
 
 /// How long a connection may take.
@@ -84,16 +81,9 @@ impl Bucket {
         let credentials = Credentials::new(place.key, place.secret.expose_secret(), token, None, "environment");
         let is_here =
             place.endpoint.and_then(|endpoint| Url::parse(endpoint).ok()).is_some_and(|url| is_loopback(&url));
-        let proxy = if is_here { ProxyConfig::disabled() } else { ProxyConfig::from_env() };
-        let http = http_client::Builder::new().build_with_connector_fn(move |settings, components| {
-            let mut connector = Connector::builder().proxy_config(proxy.clone());
-            connector.set_connector_settings(settings.cloned());
-            connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
-            connector.tls_provider(Provider::Rustls(CryptoMode::Ring)).build()
-        });
         let mut config = Builder::new()
             .behavior_version(BehaviorVersion::latest())
-            .http_client(http)
+            .http_client(http_client(is_here))
             .region(Region::new(place.region.to_owned()))
             .credentials_provider(credentials)
             .retry_config(RetryConfig::standard())
