@@ -15,13 +15,15 @@ use crate::tool::tofu::{self, install};
 /// What a Docker engine takes, from Debian's packages.
 const DOCKER: [(&str, &str); 2] = [("/usr/sbin/dockerd", "docker.io"), ("/usr/sbin/iptables", "iptables")];
 
-/// What the tests take beside what the service needs: real photographs, a registry, and what base images are made of.
-const TESTS: [(&str, &str); 5] = [
+/// What the tests take beside what the service needs: real photographs, a registry, what base images are made of, and what
+/// installs Amazon's services as they are played.
+const TESTS: [(&str, &str); 6] = [
     ("/usr/share/backgrounds/mate", "mate-backgrounds"),
     ("/usr/share/backgrounds/gnome", "gnome-backgrounds"),
     ("/usr/bin/docker-registry", "docker-registry"),
     ("/usr/sbin/debootstrap", "debootstrap"),
     ("/bin/busybox", "busybox-static"),
+    ("/usr/bin/pip3", "python3-pip"),
 ];
 
 /// What to install beside the programs that the build and the service's features need, and those that deploy.yaml's
