@@ -13,6 +13,7 @@ use crate::common::TOOLKIT;
 pub struct Cloud {
     process: Child,
     folder: tempfile::TempDir,
+    real: Vec<(String, String)>,
     /// For `TF_REATTACH_PROVIDERS`.
     pub addresses: String,
 }
@@ -20,15 +21,21 @@ pub struct Cloud {
 impl Cloud {
     /// With all providers, and nothing that exists.
     pub fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// One that makes more than files of what these variables name.
+    pub fn with(real: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (process, addresses) = serve(folder.path());
-        Self { process, folder, addresses }
+        let real: Vec<_> = real.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let (process, addresses) = serve(folder.path(), &real);
+        Self { process, folder, real, addresses }
     }
 
     /// Another process, at another address, on what the one before has left.
     pub fn again(&mut self) {
         self.end();
-        (self.process, self.addresses) = serve(self.folder.path());
+        (self.process, self.addresses) = serve(self.folder.path(), &self.real);
     }
 
     /// What there is of a type: its file and what it holds.
@@ -75,13 +82,14 @@ impl Drop for Cloud {
 }
 
 /// A process on what the folder holds, and its addresses.
-fn serve(folder: &Path) -> (Child, String) {
+fn serve(folder: &Path, real: &[(String, String)]) -> (Child, String) {
     let mut command = Command::new(program());
     for provider in ["scaleway", "aws", "cloudflare"] {
         command.arg("--schema").arg(data(&format!("{provider}.json")));
         command.arg("--rules").arg(data(&format!("{provider}.standin.json")));
     }
     command.arg("--rules").arg(data("scaleway.rules.json")).arg("--state").arg(folder.join("cloud"));
+    command.envs(real.iter().map(|(name, value)| (name, value)));
     let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
     let mut addresses = String::new();
     BufReader::new(process.stdout.take().unwrap()).read_line(&mut addresses).unwrap();

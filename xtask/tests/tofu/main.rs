@@ -42,5 +42,6 @@ mod stacks;
 mod storage;
 mod trouble;
 mod variables;
+mod whole;
 mod wrong;
 mod zone;

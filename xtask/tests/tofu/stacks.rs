@@ -11,7 +11,6 @@ use crate::storage::Storage;
 /// What the release brings to the stack of Scaleway, and the credentials of the zone.
 const RELEASE: &str = r#"TF_VAR_image=rg.fr-par.scw.cloud/meemit/fixture@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 TF_VAR_release=3f9c2d1a4b7e
-TF_VAR_settings='{ STORAGE_BACKEND = "s3" }'
 TF_VAR_secrets='{ DATABASE_URL = "postgres://a:sentinel@db.example.org/a" }'
 TF_VAR_dns_access_key_id=AKZONE
 TF_VAR_dns_secret_access_key=sentinel-zone-key
@@ -22,7 +21,8 @@ SCW_SECRET_KEY=sentinel-of-scaleway
 /// A project with the stack of this name and nothing made yet. None where a test cannot run.
 pub fn site<S: Storage>(test: &str, stack: &str) -> Option<Site<S>> {
     let mut site = Site::with(test, |project, state| {
-        let deploy = project.read("deploy.yaml");
+        // The settings of this repository's service, which the stack reads too.
+        let deploy = project.read("deploy.yaml").replace("settings: settings.json", "settings: app/settings.json");
         project.write("deploy.yaml", &format!("{deploy}{}", production(stack, state)));
         copy(stack, &project.root);
         let release = if stack == "scaleway" { RELEASE } else { "CLOUDFLARE_API_TOKEN=sentinel-of-cloudflare\n" };
@@ -38,6 +38,8 @@ fn production(stack: &str, state: &str) -> String {
     let yaml = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("it has an example");
     let own = yaml.lines().find(|line| line.starts_with("    state: ")).expect("it says where the state is");
     let yaml = yaml.replace(own, &format!("    {state}"));
+    // There is no namespace before the stack.
+    let yaml: String = yaml.split_inclusive('\n').filter(|line| !line.contains("registry_namespace_id:")).collect();
     // Two of them are a part of an environment.
     match yaml.strip_prefix("environments:\n") {
         Some(whole) => whole.to_owned(),

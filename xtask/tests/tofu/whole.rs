@@ -1,0 +1,153 @@
+//! A release on its whole way by the toolkit's single steps: pushed, planned, approved, applied, and running, with the stack of
+//! Scaleway on the stand-in, which runs containers in this machine's Docker engine and has its buckets on a real S3 server.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::cloud::Cloud;
+use crate::common::{Ran, skipped};
+use crate::docker_registry::{DockerRegistry, Login};
+use crate::site::{PASSPHRASE, Site, write_env};
+use crate::versitygw::{ACCESS_KEY, REGION, SECRET_KEY, Versitygw};
+
+/// A secret of the service: quotes, a line's end, and what a shell, OpenTofu or Docker might take for its own.
+const SECRET: &str = "it's a \"sentinel\"\\n\n$HOME ${x} %{y} $${z} 100% ü 東京";
+
+/// The service: a shell that answers with what it was told.
+const DOCKERFILE: &str = "FROM scratch\nCOPY bin /bin\nCOPY start /start\nCMD [\"/start\"]\n";
+const START: &str = r#"#!/bin/busybox sh
+b=/bin/busybox
+$b mkdir -p /www/api/health
+echo fine > /www/api/health/readiness
+echo fine > /www/api/health/liveness
+$b printf %s "$JWT_SECRET" > /www/secret
+$b printf %s "$LOG_LEVEL $SERVICE_VERSION $PORT" > /www/plain
+trap 'exit 0' TERM
+$b httpd -f -p "$PORT" -h /www &
+wait
+"#;
+
+#[test]
+fn a_commit_is_pushed_planned_approved_applied_and_runs() {
+    let test = "a_commit_is_pushed_planned_approved_applied_and_runs";
+    let Some((site, registry, _rest)) = open(test) else { return };
+    let head = site.project.head();
+    // Nothing is planned of what cannot be pulled.
+    site.run(&["plan", "production"]).expect(21).says(&["cargo xtask image push production"]);
+    Ran::of(&mut site.toolkit(&["image", "push", "production"])).expect(0);
+
+    let plan = site.result(&["plan", "production"], 10);
+    assert_eq!((&plan["counts"], &plan["refused"]), (&json!({ "create": 13 }), &json!([])), "{plan:#}");
+    let applied = site.result(&["apply", "production", "--approve", plan["approval"].as_str().unwrap()], 0);
+    assert_eq!((&applied["made"], &applied["ailing"]), (&json!(13), &json!([])));
+    let outputs = site.result(&["output", "production"], 0)["outputs"].take();
+    assert_eq!(outputs["registry_endpoint"], format!("{}/meemit", registry.address));
+    let address = outputs["endpoint"].as_str().unwrap();
+    assert_eq!(get(address, "/secret"), SECRET);
+    let (level, rest) = get(address, "/plain").split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    assert_eq!((level.as_str(), rest.split(' ').next()), ("info", Some(head.as_str())));
+    assert!(site.storage.bucket("meemit-media").is_dir());
+    assert_eq!(site.result(&["plan", "production"], 0)["unchanged"], 13);
+
+    // The next commit takes its place, at the same address.
+    site.project.edit("start", "exit 0", "exit");
+    let next = site.project.commit("Another one");
+    Ran::of(&mut site.toolkit(&["image", "push", "production"])).expect(0);
+    let plan = site.result(&["plan", "production"], 10);
+    assert_eq!(plan["counts"], json!({ "update": 1 }), "{plan:#}");
+    site.run(&["apply", "production", "--approve", plan["approval"].as_str().unwrap()]).expect(0);
+    assert!(get(address, "/plain").contains(&next));
+
+    // One that does not come up is told, and the one before serves on.
+    site.project.edit("start", "echo fine > /www/api/health/readiness", "echo no database; exit 3");
+    site.project.commit("One that ends");
+    Ran::of(&mut site.toolkit(&["image", "push", "production"])).expect(0);
+    let approval = site.approval();
+    let ailing = site.result(&["apply", "production", "--approve", &approval], 0)["ailing"].take();
+    assert_eq!(ailing[0]["address"], "scaleway_container.service", "{ailing:#}");
+    assert!(get(address, "/plain").contains(&next));
+
+    // What was told to OpenTofu and to the engine was told to nobody else.
+    let shown = site.run(&["plan", "production"]);
+    assert!(!format!("{}{}", shown.stdout, shown.stderr).contains("sentinel"));
+}
+
+/// Ends what runs in the engine, and takes away the images, with this value.
+struct Rest {
+    images: String,
+}
+
+impl Drop for Rest {
+    fn drop(&mut self) {
+        let list = |args: &[&str]| Ran::of(&mut docker(args)).stdout;
+        for image in list(&["images", "--quiet", "--filter", &format!("reference={}", self.images)]).lines() {
+            for container in list(&["ps", "--all", "--quiet", "--filter", &format!("ancestor={image}")]).lines() {
+                drop(docker(&["rm", "--force", container]).output());
+            }
+            drop(docker(&["rmi", "--force", image]).output());
+        }
+    }
+}
+
+/// A project with the stack, its service as an image, and a place for all of it.
+fn open(test: &str) -> Option<(Site<Versitygw>, DockerRegistry, Rest)> {
+    if !docker(&["version"]).output().is_ok_and(|output| output.status.success()) {
+        assert!(std::env::var_os("CI").is_none(), "no Docker engine answers");
+        skipped(test, "no Docker engine answers; install one: cargo xtask setup --docker");
+        return None;
+    }
+    let registry = DockerRegistry::start(test, Login::Nobody)?;
+    let mut site = crate::stacks::site::<Versitygw>(test, "scaleway")?;
+    let cloud = [
+        ("STANDIN_DOCKER", "1"),
+        ("STANDIN_REGISTRY", &registry.address),
+        ("STANDIN_S3_ENDPOINT", &site.storage.endpoint()),
+        ("STANDIN_S3_ACCESS_KEY", ACCESS_KEY),
+        ("STANDIN_S3_SECRET_KEY", SECRET_KEY),
+        ("STANDIN_S3_REGION", REGION),
+    ];
+    site.cloud = Some(Cloud::with(&cloud));
+    let project = &site.project;
+    project.edit("deploy.yaml", "rg.fr-par.scw.cloud/meemit", &format!("{}/meemit", registry.address));
+    project.edit("deploy.yaml", "\nenvironments:", "\nimage: {}\n\nenvironments:");
+    let secret = SECRET.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    write_env(
+        &project.root,
+        PASSPHRASE,
+        &format!(
+            "JWT_SECRET=\"{secret}\"\nTF_VAR_dns_access_key_id=AKZONE\nTF_VAR_dns_secret_access_key=sentinel-zone-key\n"
+        ),
+    );
+    project.write("Dockerfile", DOCKERFILE);
+    project.write(".dockerignore", "*\n!bin\n!start\n");
+    project.write("start", START);
+    fs_err::create_dir_all(project.root.join("bin")).unwrap();
+    fs_err::copy("/bin/busybox", project.root.join("bin/busybox"))
+        .expect("Debian's package busybox-static is installed");
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs_err::set_permissions(project.root.join("start"), executable).unwrap();
+    project.commit("As an image");
+    let rest = Rest { images: format!("{}/meemit/*", registry.address) };
+    Some((site, registry, rest))
+}
+
+fn docker(args: &[&str]) -> Command {
+    let mut docker = Command::new("docker");
+    docker.args(args);
+    docker
+}
+
+/// What is answered there, which must be well.
+fn get(address: &str, path: &str) -> String {
+    let host = address.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains(" 200 "), "{path}: {head}");
+    body.to_owned()
+}
