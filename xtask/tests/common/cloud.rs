@@ -90,7 +90,8 @@ fn serve(folder: &Path, real: &[(String, String)]) -> (Child, String) {
     }
     command.arg("--rules").arg(data("scaleway.rules.json")).arg("--state").arg(folder.join("cloud"));
     command.envs(real.iter().map(|(name, value)| (name, value)));
-    let mut process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    // It ends when nobody holds the other end any more.
+    let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut addresses = String::new();
     BufReader::new(process.stdout.take().unwrap()).read_line(&mut addresses).unwrap();
     assert!(addresses.starts_with('{'), "the stand-in does not say where it is: {addresses:?}");

@@ -33,33 +33,16 @@ const FILES: (usize, usize) = (5000, 40_000);
 
 /// `image build` of a changed source line, against a build of such a change by a plain Dockerfile.
 pub async fn rebuild(scratch: &Scratch, report: &Report) -> Result<Row> {
-    let docker = client().await?;
     let plain = scratch.root().join("target.Dockerfile");
     fs_err::write(&plain, PLAIN)?;
-    let turns = Turns::take(
-        1,
-        async || build(scratch).await,
-        async || build_with(scratch, &docker, &plain).await,
-        said(report),
-    );
     let what = "`image build` of a changed source line, against another by a Dockerfile that copies all and compiles";
-    let goals = vec![Goal::Times(0.5)];
-    Ok(Row { what: what.to_owned(), turns: turns.await?, goals, notes: Vec::new() })
+    against(scratch, report, &plain, 1, what, 0.5).await
 }
 
 /// `image build` of a changed source line, against `docker build` of the same Dockerfile with another.
 pub async fn same_file(scratch: &Scratch, report: &Report) -> Result<Row> {
-    let docker = client().await?;
-    let dockerfile = scratch.root().join("Dockerfile");
-    let turns = Turns::take(
-        3,
-        async || build(scratch).await,
-        async || build_with(scratch, &docker, &dockerfile).await,
-        said(report),
-    );
     let what = "`image build` of a changed source line, against `docker build` of the same Dockerfile with another";
-    let goals = vec![Goal::Times(1.05)];
-    Ok(Row { what: what.to_owned(), turns: turns.await?, goals, notes: Vec::new() })
+    against(scratch, report, &scratch.root().join("Dockerfile"), 3, what, 1.05).await
 }
 
 /// `image build` of what is there, against the question whether it is by Docker's client.
@@ -119,6 +102,21 @@ pub async fn context(report: &Report) -> Result<Row> {
     let notes = vec![format!("{files} files of {bytes} bytes: {speed:.0} MB/s")];
     let what = "the context of a commit, filtered and read to its end, against `git archive`";
     Ok(Row { what: what.to_owned(), turns, goals: vec![Goal::Times(1.2)], notes })
+}
+
+/// The toolkit's builds against Docker's by this file, so many of each.
+async fn against(
+    scratch: &Scratch,
+    report: &Report,
+    dockerfile: &Utf8Path,
+    count: usize,
+    what: &str,
+    goal: f64,
+) -> Result<Row> {
+    let docker = client().await?;
+    let theirs = async || build_with(scratch, &docker, dockerfile).await;
+    let turns = Turns::take(count, async || build(scratch).await, theirs, said(report)).await?;
+    Ok(Row { what: what.to_owned(), turns, goals: vec![Goal::Times(goal)], notes: Vec::new() })
 }
 
 /// The toolkit's build of one more change.
