@@ -12,6 +12,7 @@ use super::summary::Summary;
 use super::{Infra, guard, mend, ready, variables};
 use crate::hash::sha256_file;
 use crate::memory::store::replace_file;
+use crate::release::Source;
 use crate::report::Step;
 use crate::story::Failure;
 use crate::tool::git;
@@ -100,23 +101,11 @@ pub async fn plan(infra: &Infra<'_>, how: &How) -> Result<(), Failure> {
     let mut text = summary.text();
     let mut approval = None;
     if changes && refusals.is_empty() {
-        let plan = sha256_file(&file)?;
-        let environment = infra.name.to_owned();
-        let record = Record { environment, version: source.version.clone(), plan, state, made: Timestamp::now() };
-        shelf.keep(&record)?;
-        let minutes = infra.stack.approval_lasts.as_secs() / 60;
-        if source.version == source.commit[..12] {
-            let digest = record.approval();
-            text.push_str(&format!(
-                "\n\napply it   cargo xtask tofu apply {name}     (within {minutes} minutes)\n\
-                 in CI      cargo xtask tofu apply {name} --approve {digest}",
-                name = infra.name,
-            ));
+        let offer;
+        (offer, approval) = keep(infra, &source, state)?;
+        text.push_str(&offer);
+        if let Some(digest) = &approval {
             detail["approval"] = digest.clone().into();
-            approval = Some(digest);
-        } else {
-            let version = &source.version;
-            text.push_str(&format!("\n\nto look at only: it was made of {version}, and only a commit is applied"));
         }
     }
     tell(infra, how, &summary.markdown(approval.as_deref()), detail, &text)?;
@@ -124,6 +113,24 @@ pub async fn plan(infra: &Infra<'_>, how: &How) -> Result<(), Failure> {
         return Err(guard::refused(infra.name, &refusals));
     }
     if changes { Err(Failure::Pending) } else { Ok(()) }
+}
+
+/// Keeps the plan that was written. Gives what to say of it, and what stands for it where it may be applied.
+fn keep(infra: &Infra<'_>, source: &Source, state: StateVersion) -> Result<(String, Option<String>)> {
+    let (shelf, name, version) = (infra.shelf(), infra.name, source.version.clone());
+    let plan = sha256_file(&shelf.plan())?;
+    let record = Record { environment: name.to_owned(), version, plan, state, made: Timestamp::now() };
+    shelf.keep(&record)?;
+    if record.version != source.commit[..12] {
+        let version = record.version;
+        return Ok((format!("\n\nto look at only: it was made of {version}, and only a commit is applied"), None));
+    }
+    let (minutes, digest) = (infra.stack.approval_lasts.as_secs() / 60, record.approval());
+    let offer = format!(
+        "\n\napply it   cargo xtask tofu apply {name}     (within {minutes} minutes)\n\
+         in CI      cargo xtask tofu apply {name} --approve {digest}"
+    );
+    Ok((offer, Some(digest)))
 }
 
 /// Says it, in all the ways that it was asked for.
