@@ -105,6 +105,10 @@ fn at_scaleway_the_namespace_is_looked_for_first() {
     let doctor = run(&["doctor", "production"]);
     assert!(doctor.stdout.contains("✓ scaleway    its API lets us in, in fr-par"), "{}", doctor.stdout);
 
+    // An environment without a registry has nothing to do with it.
+    let local = run(&["doctor", "local"]);
+    assert!(local.stdout.contains("✓ clock") && !local.stdout.contains("scaleway"), "{}", local.stdout);
+
     write_secrets(&project, "SCW_SECRET_KEY=sentinel-another-key\n");
     run(&check).expect(1).says(&["authentication is denied", "look at SCW_SECRET_KEY"]);
     let doctor = run(&["doctor", "production"]);

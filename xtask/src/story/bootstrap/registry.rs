@@ -33,6 +33,7 @@ pub async fn registry(images: &Images<'_>, how: How, audience: Audience) -> Resu
 
 /// Whether Scaleway's API lets us in, for an environment whose images are in its registry.
 pub async fn check(images: &Images<'_>) -> Option<Check> {
+    images.environment.registry()?;
     let asked = async {
         let Some(at) = Scaleway::find(images).await.map_err(Failure::into_error)? else { return Ok(None) };
         at.api.check().await?;
