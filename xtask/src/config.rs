@@ -215,6 +215,11 @@ impl Config {
         Ok(Self { root: root.to_owned(), ..config })
     }
 
+    /// The file that a person keeps an environment's secrets in.
+    pub fn env_file(&self, environment: &str) -> Utf8PathBuf {
+        self.root.join(format!(".env.{environment}"))
+    }
+
     /// Reads what a deploy.yaml held, in a commit for one; it has no root. Fails with everything that is wrong with it.
     pub fn parse(yaml: &str) -> Result<Self, ConfigError> {
         Self::read(TextFile::from_bytes(Utf8Path::new(FILE), yaml.into())?)

@@ -20,7 +20,7 @@ pub mod tofu;
 use anyhow::{Context as _, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::config::{Config, ConfigError, Target};
+use crate::config::{Config, ConfigError, Environment, Target};
 use crate::memory::lease::Holder;
 use crate::memory::store::Store;
 use crate::place::Place;
@@ -71,6 +71,14 @@ impl<'a> Env<'a> {
     pub fn root(&self) -> &Utf8Path {
         &self.config.root
     }
+}
+
+/// That an environment lacks what a command is about, and which ones have it.
+pub fn lacks(config: &Config, name: &str, what: &str, has: impl Fn(&Environment) -> bool) -> anyhow::Error {
+    let with = config.environments.values().filter(|environment| has(environment));
+    let with: Vec<&str> = with.map(|environment| environment.name.as_str()).collect();
+    let with = if with.is_empty() { "none in deploy.yaml".to_owned() } else { with.join(", ") };
+    anyhow!("{name} has no {what}; environments that have one: {with}")
 }
 
 /// The nearest folder, here or above, that has a deploy.yaml.

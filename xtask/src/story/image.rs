@@ -19,15 +19,17 @@ use camino::Utf8PathBuf;
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
-use super::Failure;
+use super::{Failure, lacks};
 use crate::config::{self, Config, Environment};
 use crate::remote::buildkit::{Auth, Builder};
 use crate::remote::docker::{self, ConnectError};
 use crate::remote::registry::Repository;
 use crate::remote::registry::credentials::{Credentials, Login, Sources};
 use crate::remote::registry::reference::{Host, Reference};
+use crate::remote::scaleway;
 use crate::report::{Ongoing, Report, Step};
 use crate::secrets::Secrets;
+use crate::tool::platform::variable;
 
 /// The tag of what builders take layers of earlier builds from.
 pub const CACHE_TAG: &str = "cache";
@@ -59,7 +61,7 @@ impl<'a> Images<'a> {
         let image = config.image.as_ref().ok_or_else(|| Failure::Usage(anyhow!(missing)))?;
         let known = ["REGISTRY_USERNAME", "REGISTRY_PASSWORD", "SCW_SECRET_KEY"];
         let names = known.into_iter().chain(image.secrets.iter().map(String::as_str));
-        let path = config.root.join(format!(".env.{name}"));
+        let path = config.env_file(name);
         let secrets = Secrets::gather(&path, names).context("gather the secrets that an image takes")?;
         report.redactor().learn(&secrets);
         let repository = OnceCell::new();
@@ -77,11 +79,8 @@ impl<'a> Images<'a> {
     /// The image's repository in the environment's registry; nothing is asked yet. Fails for an environment without one.
     pub async fn repository(&self) -> Result<&Repository, Failure> {
         if self.environment.registry().is_none() {
-            let with = self.config.environments.values().filter(|environment| environment.registry().is_some());
-            let with: Vec<&str> = with.map(|environment| environment.name.as_str()).collect();
-            let with = if with.is_empty() { "none in deploy.yaml".to_owned() } else { with.join(", ") };
             let name = &self.environment.name;
-            return Err(Failure::Usage(anyhow!("{name} has no registry; environments that have one: {with}")));
+            return Err(Failure::Usage(lacks(self.config, name, "registry", |other| other.registry().is_some())));
         }
         let made = self.repository.get_or_try_init(async || {
             let reference = self.name().parse::<Reference>().context("read the image's name")?;
@@ -105,6 +104,15 @@ impl<'a> Images<'a> {
             self.report.redactor().learn_value(secret);
         }
         Ok(credentials)
+    }
+
+    /// Scaleway's own API of the registries in this region, with the password of the environment's; none without one.
+    pub async fn scaleway(&self, region: &str) -> Result<Option<scaleway::Registries>, Failure> {
+        let credentials = self.credentials(self.repository().await?.host()).await?;
+        let Some(Login::Password { password, .. }) = credentials.login() else { return Ok(None) };
+        let api = variable("SCW_API_URL").unwrap_or_else(|| scaleway::API.to_owned());
+        let api = scaleway::Registries::new(&api, region, password).context("reach Scaleway's API")?;
+        Ok(Some(api))
     }
 
     /// Credentials for the registries that a build has to do with: the image's own and those of its bases.
@@ -197,9 +205,4 @@ pub fn for_docker(credentials: &Credentials) -> Option<docker::Credentials> {
         Login::IdentityToken(token) => (String::new(), token.clone()),
     };
     Some(docker::Credentials { user, password })
-}
-
-/// A variable of the environment that says where tools are; empty is unset.
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -22,7 +22,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use self::approval::Shelf;
 use super::interrupt::until_interrupted;
-use super::{Failure, bootstrap};
+use super::{Failure, bootstrap, lacks};
 use crate::check::Check;
 use crate::config::{Config, Provider, Stack, StackProgram};
 use crate::report::Report;
@@ -94,16 +94,13 @@ impl<'a> Infra<'a> {
     pub fn find(config: &'a Config, name: &str, report: &Report) -> Result<Self, Failure> {
         let environment = config.environment(name)?;
         let Some(stack) = environment.stack() else {
-            let with = config.environments.values().filter(|environment| environment.stack().is_some());
-            let with: Vec<&str> = with.map(|environment| environment.name.as_str()).collect();
-            let with = if with.is_empty() { "none in deploy.yaml".to_owned() } else { with.join(", ") };
-            return Err(Failure::Usage(anyhow!("{name} has no stack; environments that have one: {with}")));
+            return Err(Failure::Usage(lacks(config, name, "stack", |other| other.stack().is_some())));
         };
         if !config.root.join(&stack.folder).is_dir() {
             let folder = &stack.folder;
             return Err(Failure::Usage(anyhow!("the stack of {name}, {folder}, is no folder of this project")));
         }
-        let path = config.root.join(format!(".env.{name}"));
+        let path = config.env_file(name);
         let file = Secrets::read_file(&path).context("read the secrets that a stack takes")?;
         let here: Vec<String> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
         let variables = file.iter().map(|(name, _)| name).chain(here.iter().map(String::as_str));

@@ -3,6 +3,8 @@
 use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 
+use super::platform::variable;
+
 /// A process, told apart from a later one that got the same number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
@@ -36,8 +38,7 @@ impl Process {
 
 /// `user@machine`, for people.
 pub fn who() -> String {
-    let name = |variable| std::env::var(variable).ok().filter(|name| !name.is_empty());
-    let user = name("USER").or_else(|| name("LOGNAME"));
+    let user = variable("USER").or_else(|| variable("LOGNAME"));
     let user =
         user.or_else(|| user_name().ok()).unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()));
     format!("{user}@{}", host_name())

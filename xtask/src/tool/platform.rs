@@ -20,6 +20,11 @@ pub const SYSTEM_STATE: &str = if cfg!(target_os = "macos") { "/usr/local/var" }
 /// The folder under which root keeps what can be fetched again (Filesystem Hierarchy Standard 5.5).
 pub const SYSTEM_CACHE: &str = if cfg!(target_os = "macos") { "/Library/Caches" } else { "/var/cache" };
 
+/// A variable of the environment that says where things of this machine are; empty is unset.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
 /// A user of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {

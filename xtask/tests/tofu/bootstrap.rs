@@ -5,8 +5,6 @@ mod lacks;
 mod made;
 mod refused;
 
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::Command;
 
 use serde_json::Value;
@@ -14,6 +12,7 @@ use serde_json::Value;
 use crate::common::{Project, Ran, Running, skipped};
 use crate::moto::Moto;
 use crate::proxy::{Proxy, Seen, ask};
+use crate::site::write_env_file;
 use crate::site::{result, take_nothing_of_this_machine};
 use crate::versitygw::{ACCESS_KEY, SECRET_KEY, Versitygw};
 
@@ -71,10 +70,8 @@ fn verdict<'a>(result: &'a Value, about: &str) -> &'a str {
 }
 
 fn keys(project: &Project, secret: &str) {
-    let mut file = std::fs::OpenOptions::new();
-    let file = file.write(true).create(true).truncate(true).mode(0o600).open(project.root.join(".env.production"));
     let text = format!("AWS_ACCESS_KEY_ID={ACCESS_KEY}\nAWS_SECRET_ACCESS_KEY={secret}\n");
-    file.unwrap().write_all(text.as_bytes()).unwrap();
+    write_env_file(&project.root, &text);
 }
 
 fn or_skip<T>(test: &str, server: Result<T, String>) -> Option<T> {

@@ -1,6 +1,5 @@
 //! A registry of one's own, before the first push.
 
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::Command;
 
 use insta::assert_snapshot;
@@ -8,6 +7,7 @@ use insta::assert_snapshot;
 use crate::common::{Project, Ran};
 use crate::docker_registry::standin::{Response, StandIn};
 use crate::docker_registry::{DockerRegistry, Login, PASSWORD, USER};
+use crate::site::write_env_file;
 
 fn project(registry: &str) -> Project {
     Project::of("fixture", |project| {
@@ -18,16 +18,8 @@ fn project(registry: &str) -> Project {
 }
 
 fn command(project: &Project, password: &str) -> Command {
-    write_secrets(project, &format!("REGISTRY_USERNAME={USER}\nREGISTRY_PASSWORD={password}\n"));
+    write_env_file(&project.root, &format!("REGISTRY_USERNAME={USER}\nREGISTRY_PASSWORD={password}\n"));
     project.command(&["bootstrap", "registry", "production", "--check"])
-}
-
-fn write_secrets(project: &Project, text: &str) {
-    use std::io::Write as _;
-    let mut file = std::fs::OpenOptions::new();
-    let mut file =
-        file.write(true).create(true).truncate(true).mode(0o600).open(project.root.join(".env.production")).unwrap();
-    file.write_all(text.as_bytes()).unwrap();
 }
 
 #[test]
@@ -99,7 +91,7 @@ fn at_scaleway_the_namespace_is_looked_for_first() {
     };
     let check = ["bootstrap", "registry", "production", "--check"];
     run(&check).expect(1).says(&["SCW_SECRET_KEY has no value", ".env.production"]);
-    write_secrets(&project, "SCW_SECRET_KEY=sentinel-scaleway-key\n");
+    write_env_file(&project.root, "SCW_SECRET_KEY=sentinel-scaleway-key\n");
     let absent = run(&check).expect(10);
     assert!(absent.stdout.contains("✗ namespace shop") && absent.stdout.contains("→ make it"), "{}", absent.stdout);
     let doctor = run(&["doctor", "production"]);
@@ -109,7 +101,7 @@ fn at_scaleway_the_namespace_is_looked_for_first() {
     let local = run(&["doctor", "local"]);
     assert!(local.stdout.contains("✓ clock") && !local.stdout.contains("scaleway"), "{}", local.stdout);
 
-    write_secrets(&project, "SCW_SECRET_KEY=sentinel-another-key\n");
+    write_env_file(&project.root, "SCW_SECRET_KEY=sentinel-another-key\n");
     run(&check).expect(1).says(&["authentication is denied", "look at SCW_SECRET_KEY"]);
     let doctor = run(&["doctor", "production"]);
     assert!(doctor.stdout.contains("✗ scaleway"), "{}", doctor.stdout);

@@ -234,10 +234,15 @@ pub fn write_secrets(root: &Path, passphrase: &str) {
 
 /// The same with other variables.
 pub fn write_env(root: &Path, passphrase: &str, variables: &str) {
-    use std::io::Write as _;
     let text = format!(
         "AWS_ACCESS_KEY_ID={ACCESS_KEY}\nAWS_SECRET_ACCESS_KEY={SECRET_KEY}\nTF_STATE_PASSPHRASE='{passphrase}'\n{variables}"
     );
+    write_env_file(root, &text);
+}
+
+/// What a person keeps in that file, which nobody else may read.
+pub fn write_env_file(root: &Path, text: &str) {
+    use std::io::Write as _;
     let mut file = std::fs::OpenOptions::new();
     let file = file.write(true).create(true).truncate(true).mode(0o600).open(root.join(".env.production"));
     file.unwrap().write_all(text.as_bytes()).unwrap();

@@ -1,8 +1,6 @@
 //! A release on its whole way by the toolkit's single steps: pushed, planned, approved, applied, and running, with the stack of
 //! Scaleway on the stand-in, which runs containers in this machine's Docker engine and has its buckets on a real S3 server.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::process::Command;
 
 use serde_json::json;
@@ -10,6 +8,7 @@ use serde_json::json;
 use crate::cloud::Cloud;
 use crate::common::{Ran, skipped};
 use crate::docker_registry::{DockerRegistry, Login};
+use crate::proxy::ask;
 use crate::site::{PASSPHRASE, Site, write_env};
 use crate::versitygw::{ACCESS_KEY, REGION, SECRET_KEY, Versitygw};
 
@@ -142,12 +141,7 @@ fn docker(args: &[&str]) -> Command {
 
 /// What is answered there, which must be well.
 fn get(address: &str, path: &str) -> String {
-    let host = address.strip_prefix("http://").unwrap();
-    let mut stream = TcpStream::connect(host).unwrap();
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.contains(" 200 "), "{path}: {head}");
-    body.to_owned()
+    let (status, body) = ask(address, "GET", path, &[], "");
+    assert_eq!(status, 200, "{path}: {body}");
+    body
 }

@@ -43,7 +43,7 @@ impl Local<'_> {
 
     /// `.env.<environment>`, beside deploy.yaml.
     pub(super) fn own_file(&self) -> Utf8PathBuf {
-        self.config.root.join(format!(".env.{}", self.environment.name))
+        self.config.env_file(&self.environment.name)
     }
 
     /// Generated secrets of this environment.

@@ -9,9 +9,8 @@ use super::{Foundation, How, bootstrap, variable};
 use crate::check::Check;
 use crate::config::{Config, Environment};
 use crate::remote::registry::Repository;
-use crate::remote::registry::credentials::Login;
 use crate::remote::registry::error::RegistryError;
-use crate::remote::scaleway::{self, Namespace, Registries};
+use crate::remote::scaleway::{Namespace, Registries};
 use crate::report::Audience;
 use crate::secrets::Secrets;
 use crate::story::Failure;
@@ -188,18 +187,15 @@ impl Scaleway {
                 format!("{registry} names no namespace; at Scaleway it is a part of `registry`: {registry}/NAME");
             return Err(Failure::Usage(anyhow!(text)));
         };
-        let credentials = images.credentials(repository.host()).await?;
-        let Some(Login::Password { password, .. }) = credentials.login() else {
+        let Some(api) = images.scaleway(region).await? else {
             let file = format!(".env.{}", images.environment.name);
             return Err(anyhow!(
                 "SCW_SECRET_KEY has no value\n  put it into {file} (mode 0600) or into the environment"
             )
             .into());
         };
-        let api = std::env::var("SCW_API_URL").ok().filter(|api| !api.is_empty());
-        let api = Registries::new(api.as_deref().unwrap_or(scaleway::API), region, password);
         Ok(Some(Self {
-            api: api.context("reach Scaleway's API")?,
+            api,
             region: region.to_owned(),
             namespace: namespace.to_owned(),
             project: project(images.config, images.environment)?,
@@ -214,7 +210,7 @@ fn project(config: &Config, environment: &Environment) -> Result<Option<String>>
     if let Some(written) = written {
         return Ok(Some(written.clone()));
     }
-    let file = config.root.join(format!(".env.{}", environment.name));
+    let file = config.env_file(&environment.name);
     let given = Secrets::gather(&file, [name])?;
     Ok(given.get(name).map(|given| given.expose_secret().to_owned()))
 }

@@ -13,7 +13,7 @@ use crate::secrets::Secrets;
 pub fn item<M>(config: &Config, environment: &Environment, name: &'static str, value: &str) -> Result<Item<M>> {
     let Some(stack) = environment.stack() else { return Ok(Item::good(name, value)) };
     let outside = format!("TF_VAR_{name}");
-    let file = config.root.join(format!(".env.{}", environment.name));
+    let file = config.env_file(&environment.name);
     let given = Secrets::gather(&file, [outside.as_str()])?;
     let given = given.get(&outside).map(|given| (given.expose_secret().to_owned(), outside.as_str()));
     let written = stack.variables.get(name).map(|written| (written.clone(), "deploy.yaml"));

@@ -14,7 +14,8 @@ use crate::remote::dns::Dns;
 use crate::remote::route53::{Route53, Route53Error, Zone};
 use crate::report::{Audience, Report};
 use crate::secrets::Secrets;
-use crate::story::Failure;
+use crate::story::{Failure, lacks};
+use crate::tool::platform;
 
 /// Credentials for DNS alone, by the names that the stacks take them by: the state bucket's have the common ones.
 const KEY_ID: &str = "TF_VAR_dns_access_key_id";
@@ -36,13 +37,9 @@ pub async fn zone(
 ) -> Result<(), Failure> {
     let environment = config.environment(environment)?;
     let Some(domain) = environment.domain() else {
-        let with = config.environments.values().filter(|environment| environment.domain().is_some());
-        let with: Vec<&str> = with.map(|environment| environment.name.as_str()).collect();
-        let with = if with.is_empty() { "none in deploy.yaml".to_owned() } else { with.join(", ") };
+        let lacks = lacks(config, &environment.name, "domain", |other| other.domain().is_some());
         return Err(Failure::Usage(anyhow!(
-            "{} has no domain; environments that have one: {with}\n  \
-             one with `target: scaleway` takes it as: domain: media.example.org",
-            environment.name
+            "{lacks}\n  one with `target: scaleway` takes it as: domain: media.example.org"
         )));
     };
     let above: Vec<&str> = names(domain).skip(1).collect();
@@ -51,7 +48,7 @@ pub async fn zone(
         return Err(Failure::Usage(anyhow!(text)));
     }
     let route53 = reach(config, environment, report)?;
-    let server = std::env::var(DNS_SERVER).ok().filter(|server| !server.is_empty());
+    let server = platform::variable(DNS_SERVER);
     let wanted = name.or(above.first().copied()).context("a domain has three labels, so it is in a zone")?;
     let zone = DomainZone {
         config,
@@ -188,7 +185,7 @@ impl DomainZone<'_> {
 
 /// Route 53, as who has the environment's credentials for DNS.
 fn reach(config: &Config, environment: &Environment, report: &Report) -> Result<Route53, Failure> {
-    let path = config.root.join(format!(".env.{}", environment.name));
+    let path = config.env_file(&environment.name);
     let secrets = Secrets::gather(&path, [KEY_ID, SECRET_KEY]).context("gather the credentials for DNS")?;
     report.redactor().learn(&secrets);
     let secret = |name: &str| -> Result<&SecretString> {
@@ -197,7 +194,7 @@ fn reach(config: &Config, environment: &Environment, report: &Report) -> Result<
             format!("{name} has no value: DNS is changed with credentials of its own\n  put it into {file} (mode 0600) or into the environment")
         })
     };
-    let endpoint = std::env::var(ENDPOINT).ok().filter(|endpoint| !endpoint.is_empty());
+    let endpoint = platform::variable(ENDPOINT);
     Ok(Route53::new(endpoint.as_deref(), secret(KEY_ID)?, secret(SECRET_KEY)?).context("reach Route 53")?)
 }
 

@@ -7,10 +7,9 @@ use serde_json::{Value, json};
 
 use super::limits::human_bytes;
 use super::survey::{Held, Needed, needed, survey};
-use super::{CACHE_TAG, Images, list, variable};
+use super::{CACHE_TAG, Images, list};
 use crate::release::short_digest;
 use crate::remote::registry::Repository;
-use crate::remote::registry::credentials::Login;
 use crate::remote::registry::error::RegistryError;
 use crate::remote::scaleway;
 use crate::report::Audience;
@@ -167,13 +166,9 @@ async fn delete(images: &Images<'_>, repository: &Repository, plan: &Plan, delet
                 Ok(()) | Err(RegistryError::NotFound { .. }) => {}
                 Err(refusal @ RegistryError::DeletionRefused { .. }) => {
                     let Some(region) = repository.host().scaleway_region() else { return Err(refusal.into()) };
-                    let Some(Login::Password { password, .. }) =
-                        images.credentials(repository.host()).await?.login().cloned()
-                    else {
+                    let Some(api) = images.scaleway(region).await.map_err(Failure::into_error)? else {
                         return Err(refusal.into());
                     };
-                    let api = variable("SCW_API_URL").unwrap_or_else(|| scaleway::API.to_owned());
-                    let api = scaleway::Registries::new(&api, region, &password)?;
                     return delete_tags(&api, repository.name(), plan, deleted).await;
                 }
                 Err(error) => return Err(error.into()),

@@ -130,7 +130,7 @@ fn handed(infra: &Infra<'_>) -> Result<Option<Handed>, Failure> {
 /// where that file has none. The other way round, a DATABASE_URL that happens to be exported would redirect a release. The
 /// names of the latter, too.
 fn own_values(infra: &Infra<'_>, table: &SettingsTable) -> Result<(Secrets, Vec<String>)> {
-    let path = infra.config.root.join(format!(".env.{}", infra.name));
+    let path = infra.config.env_file(infra.name);
     let mut own = Secrets::read_file(&path).context("read the secrets of the service")?;
     let secret = table.settings.iter().filter(|setting| setting.secret).map(|setting| setting.name.as_str());
     let missing: Vec<&str> = secret.filter(|name| own.get(name).is_none()).collect();

@@ -1,13 +1,12 @@
 //! A project whose domain is in moto's Route 53, and a DNS server of the test's own.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::Command;
 
 use crate::common::{Project, Ran, skipped};
 use crate::dns::DnsServer;
 use crate::moto::Moto;
+use crate::proxy::ask;
+use crate::site::write_env_file;
 
 const KEY: &str = "sentinel-dns-secret";
 /// Those that moto gives to every zone.
@@ -37,7 +36,8 @@ impl Site {
             );
             project.write("deploy.yaml", &format!("{deploy}{production}"));
             project.write("infra/main.tf", "variable \"dns_zone_id\" {\n  type = string\n}\n");
-            write_secrets(project);
+            let secrets = format!("TF_VAR_dns_access_key_id=AKDNS\nTF_VAR_dns_secret_access_key={KEY}\n");
+            write_env_file(&project.root, &secrets);
         });
         Some(Self { project, moto, dns: DnsServer::start() })
     }
@@ -98,27 +98,12 @@ impl Site {
     }
 
     fn ask(&self, method: &str, path: &str, body: &str) -> String {
-        let endpoint = self.moto.endpoint();
-        let host = endpoint.strip_prefix("http://").unwrap().trim_end_matches('/');
-        let mut stream = TcpStream::connect(host).unwrap();
         // By this it knows which service is meant.
         let who =
             "AWS4-HMAC-SHA256 Credential=AK/20260101/us-east-1/route53/aws4_request, SignedHeaders=host, Signature=x";
-        let length = body.len();
-        let head = format!(
-            "{method} {path} HTTP/1.0\r\nHost: {host}\r\nAuthorization: {who}\r\nContent-Type: text/xml\r\nContent-Length: {length}\r\n\r\n"
-        );
-        stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.split(' ').nth(1).unwrap().starts_with('2'), "{answer}");
+        let headers = [("Authorization", who), ("Content-Type", "text/xml")];
+        let (status, answer) = ask(&self.moto.endpoint(), method, path, &headers, body);
+        assert!((200..300).contains(&status), "{status}: {answer}");
         answer
     }
-}
-
-fn write_secrets(project: &Project) {
-    let mut file = std::fs::OpenOptions::new();
-    let mut file =
-        file.write(true).create(true).truncate(true).mode(0o600).open(project.root.join(".env.production")).unwrap();
-    write!(file, "TF_VAR_dns_access_key_id=AKDNS\nTF_VAR_dns_secret_access_key={KEY}\n").unwrap();
 }
