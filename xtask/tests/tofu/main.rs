@@ -2,6 +2,8 @@
 //! take no provider but the one that is built in, or are this repository's own and take the stand-in.
 
 #![allow(dead_code, reason = "what is shared with other tests has more than is used here")]
+// Helpers of tests fail by panicking, as tests do.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -16,8 +18,6 @@ mod docker_registry;
 mod go;
 #[path = "../common/moto.rs"]
 mod moto;
-#[path = "../common/standin.rs"]
-mod standin;
 #[path = "../common/tofu.rs"]
 mod tofu;
 #[path = "../common/versitygw.rs"]

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde_json::{Value, json};
 
 use crate::common::Ran;
+use crate::docker_registry::standin::{Response, StandIn};
 use crate::site::Site;
-use crate::standin::{Response, StandIn};
 
 /// A stack that runs a service.
 const STACK: &str = r#"terraform {
