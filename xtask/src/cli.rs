@@ -229,7 +229,7 @@ cannot be reached it is built from its Go module, which takes Go, and minutes.")
     Test {
         /// Only this suite; may be repeated
         #[arg(long, value_name = "SUITE")]
-        only: Vec<crate::story::test::Suite>,
+        only: Vec<crate::commands::test::Suite>,
     },
 
     /// Measure the toolkit, as ratios against a reference that runs beside it
@@ -241,7 +241,7 @@ A goal that is missed is marked and is no failure: the exit code is 0 when every
     Bench {
         /// Only this measurement; may be repeated
         #[arg(long, value_name = "NAME")]
-        only: Vec<crate::story::bench::Measurement>,
+        only: Vec<crate::commands::bench::Measurement>,
     },
 
     /// Print the completions of a shell

@@ -1,20 +1,5 @@
 //! `cargo xtask`: takes a commit of this repository to a running, verified, reversible deployment.
 
-mod check;
-mod cli;
-mod config;
-mod hash;
-mod memory;
-mod place;
-mod release;
-mod remote;
-mod render;
-mod report;
-mod secrets;
-mod story;
-mod supervisor;
-mod tool;
-
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -22,16 +7,19 @@ use anyhow::{Context as _, Result};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
 
-use crate::cli::{Bootstrap, BootstrapArgs, Cli, Command, EnvironmentArg, Image, Lock, Sqlx, StackArg, Tofu};
-use crate::config::Config;
-use crate::report::{Audience, Report};
-use crate::secrets::Redactor;
-use crate::story::deploy::{Deployed, How};
-use crate::story::image::{Images, build, inspect, list, pin, prune, push};
-use crate::story::interrupt::until_interrupted;
-use crate::story::setup::Also;
-use crate::story::tofu::{self, Infra};
-use crate::story::{Env, Failure, bench, bootstrap, deploy, doctor, operate, rollback, setup, sqlx, test};
+use xtask::cli::{Bootstrap, BootstrapArgs, Cli, Command, EnvironmentArg, Image, Lock, Sqlx, StackArg, Tofu};
+use xtask::commands::setup::Also;
+use xtask::commands::{bench, doctor, operate, setup, test};
+use xtask::config::Config;
+use xtask::deploy::{self, Deployed, How, rollback};
+use xtask::env::Env;
+use xtask::failure::Failure;
+use xtask::image::{Images, build, inspect, list, pin, prune, push};
+use xtask::report::{Audience, Report};
+use xtask::secrets::Redactor;
+use xtask::signals::until_interrupted;
+use xtask::tofu::{self, Infra};
+use xtask::{bootstrap, env, render, sqlx, supervisor};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -76,7 +64,7 @@ fn run(command: Command, audience: Audience, report: &Report) -> Result<(), Fail
 }
 
 async fn dispatch(command: Command, audience: Audience, report: &Report) -> Result<(), Failure> {
-    let config = Config::load(&story::find_root().map_err(Failure::Usage)?)?;
+    let config = Config::load(&env::find_root().map_err(Failure::Usage)?)?;
     let find = |arg: &EnvironmentArg| Env::find(&config, &arg.environment, report);
     match command {
         Command::Deploy { environment, dry_run: true, .. } => deploy::dry_run(&find(&environment)?).await,

@@ -10,11 +10,11 @@ use serde_json::json;
 use similar::TextDiff;
 
 use crate::config::{Config, SettingsTable};
-use crate::memory::store::replace_file;
+use crate::failure::Failure;
 use crate::report::Report;
-use crate::story::Failure;
-use crate::tool::cargo::{self, Profile};
-use crate::tool::cmd::Cmd;
+use crate::state::store::replace_file;
+use crate::tools::cargo::{self, Profile};
+use crate::tools::cmd::Cmd;
 
 /// Rendered files, each from the template of its name in `templates/`.
 const RENDERED: [(&str, &str); 1] = [(".env.example", "env.example.j2")];

@@ -1,0 +1,224 @@
+//! One build, from the request to what was built.
+
+use std::collections::HashMap;
+use std::io::Cursor;
+use std::time::Duration;
+
+use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
+use bollard_buildkit_proto::moby::buildkit::v1::{
+    BytesMessage, CacheOptions, CacheOptionsEntry, Exporter, SolveRequest, SolveResponse, StatusRequest,
+};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use tokio_util::io::{ReaderStream, StreamReader};
+use tonic::Status;
+use tonic::transport::Channel;
+
+use super::receive::Receiver;
+use super::session::{METHODS, Session};
+use super::status::Steps;
+use super::{BuildError, Builder, Built, Cache, Event, Output, Request};
+use crate::clients::docker::socket::Stream;
+
+/// How long a builder may take to say what went wrong after it has let the session go, and to end its reports.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// Bytes on their way between the session and a `buildkitd`.
+const BUFFER: usize = 1 << 20;
+
+impl Builder {
+    /// Builds. When the future is dropped, the builder stops.
+    pub async fn build(
+        &self,
+        request: Request<'_>,
+        output: Output<'_>,
+        mut on: impl FnMut(Event<'_>),
+    ) -> Result<Built, BuildError> {
+        let registry_cache = match request.cache {
+            Some(Cache { write: true, .. }) => {
+                self.capabilities().await.map_err(|error| self.gone(format!("{error:#}")))?.registry_cache
+            }
+            _ => false,
+        };
+        let mut solve = describe(&request, registry_cache);
+        match self {
+            Self::Engine(_) => {
+                let (Output::Keep(name) | Output::Push(name)) = output;
+                // Engines of before 23.0 know only this one way to say it, and newer ones still do.
+                solve.exporter_deprecated = "moby".to_owned();
+                solve.exporter_attrs_deprecated = attributes(&[("name", name)]);
+            }
+            Self::Daemon(_) => solve.exporters = exporters(output),
+        }
+        let (receiver, measured) = Receiver::new();
+        let session = Session::new(request.context, request.secrets.clone(), request.auth.clone(), receiver);
+        let session = session.map_err(|error| BuildError::Other(format!("no random numbers: {error}")))?;
+        solve.session = session.id.clone();
+        solve.r#ref = session.id.clone();
+        solve.frontend_attrs.insert("context".to_owned(), session.context());
+
+        let control = self.control().await.map_err(|error| self.gone(error.to_string()))?;
+        let connection = self.attach(&session, control.clone()).await?;
+        let mut steps = Steps::default();
+        let answer = {
+            let mut running = std::pin::pin!(run(control, solve, &mut steps, &mut on));
+            tokio::select! {
+                answer = &mut running => Some(answer),
+                _ = session.serve(connection) => tokio::time::timeout(LAST_WORDS, running).await.ok(),
+            }
+        };
+        let answer = answer.ok_or_else(|| self.gone("it let the session go".to_owned()))?;
+        let answer = answer.map_err(|status| match session.context_error() {
+            Some(error) => BuildError::Context(error),
+            None => BuildError::of(&status, &steps, &self.describe()),
+        })?;
+
+        let said = |key: &str| answer.exporter_response.get(key).cloned();
+        match self {
+            Self::Engine(engine) => {
+                let (Output::Keep(name) | Output::Push(name)) = output;
+                let other = |error: anyhow::Error| BuildError::Other(format!("{error:#}"));
+                let image = engine.image(name).await.map_err(other)?;
+                let image =
+                    image.ok_or_else(|| BuildError::Other(format!("the engine has built {name} and lost it")))?;
+                Ok(Built { digest: image.id, layers: engine.layers(name).await.map_err(other)? })
+            }
+            Self::Daemon(_) => {
+                let digest = said("containerimage.digest");
+                let digest = digest.ok_or_else(|| BuildError::Other("the builder said no digest".to_owned()))?;
+                let measured = measured.await.map_err(|_| BuildError::Other("the builder sent no image".to_owned()))?;
+                let measured = measured.map_err(|error| BuildError::Other(format!("{error:#}")))?;
+                Ok(Built { digest, layers: measured.layers })
+            }
+        }
+    }
+
+    /// A connection on which the builder calls this process.
+    async fn attach(
+        &self,
+        session: &Session,
+        mut control: ControlClient<Channel>,
+    ) -> Result<Box<dyn Stream>, BuildError> {
+        match self {
+            Self::Engine(engine) => {
+                let mut headers = vec![("X-Docker-Expose-Session-Uuid", session.id.as_str())];
+                headers.extend(METHODS.iter().map(|method| ("X-Docker-Expose-Session-Grpc-Method", *method)));
+                engine.upgrade("/session", &headers).await.map_err(|error| self.gone(error.to_string()))
+            }
+            Self::Daemon(_) => {
+                let (sent, to_send) = tokio::io::simplex(BUFFER);
+                let bytes = ReaderStream::with_capacity(sent, BUFFER / 4);
+                let bytes = bytes.filter_map(async |chunk| Some(BytesMessage { data: chunk.ok()?.into() }));
+                let mut request = tonic::Request::new(bytes);
+                let metadata = request.metadata_mut();
+                let id = session.id.parse().map_err(|_| BuildError::Other("an id that is no text".to_owned()))?;
+                metadata.insert("x-docker-expose-session-uuid", id);
+                for method in METHODS {
+                    metadata.append(
+                        "x-docker-expose-session-grpc-method",
+                        tonic::metadata::MetadataValue::from_static(method),
+                    );
+                }
+                // The daemon answers no sooner than it has something to ask.
+                let answer = async move { control.session(request).await.map(tonic::Response::into_inner) };
+                let received = stream::once(answer).try_flatten().map(|chunk| match chunk {
+                    Ok(message) => Ok(Cursor::new(message.data)),
+                    Err(status) => Err(std::io::Error::other(status)),
+                });
+                Ok(Box::new(tokio::io::join(StreamReader::new(Box::pin(received)), to_send)))
+            }
+        }
+    }
+
+    fn gone(&self, message: String) -> BuildError {
+        BuildError::Gone { builder: self.describe(), message }
+    }
+}
+
+/// Starts the build and listens to it until it ends.
+async fn run(
+    mut control: ControlClient<Channel>,
+    request: SolveRequest,
+    steps: &mut Steps,
+    on: &mut impl FnMut(Event<'_>),
+) -> Result<SolveResponse, Status> {
+    let reference = request.r#ref.clone();
+    let mut listening = control.clone();
+    let mut solved = std::pin::pin!(control.solve(request));
+    let mut reports = std::pin::pin!(async move { listening.status(StatusRequest { r#ref: reference }).await });
+    let mut reports = tokio::select! {
+        // It begins to report once the build is known to it.
+        biased;
+        answer = &mut solved => return Ok(answer?.into_inner()),
+        reports = &mut reports => match reports {
+            Ok(reports) => reports.into_inner(),
+            // Then the build's own answer says more.
+            Err(_) => return Ok(solved.await?.into_inner()),
+        },
+    };
+    let answer = loop {
+        tokio::select! {
+            biased;
+            report = reports.next() => match report {
+                Some(Ok(report)) => steps.take(report, on),
+                Some(Err(_)) | None => break solved.await,
+            },
+            answer = &mut solved => {
+                let rest = async {
+                    while let Some(Ok(report)) = reports.next().await {
+                        steps.take(report, on);
+                    }
+                };
+                tokio::time::timeout(LAST_WORDS, rest).await.ok();
+                break answer;
+            }
+        }
+    };
+    Ok(answer?.into_inner())
+}
+
+/// What is asked of any builder.
+fn describe(request: &Request<'_>, registry_cache: bool) -> SolveRequest {
+    let mut attrs = attributes(&[("filename", request.dockerfile), ("platform", request.platform)]);
+    attrs.insert("build-arg:SOURCE_DATE_EPOCH".to_owned(), request.created.as_second().to_string());
+    attrs.extend(request.args.iter().map(|(key, value)| (format!("build-arg:{key}"), value.clone())));
+    attrs.extend(request.labels.iter().map(|(key, value)| (format!("label:{key}"), value.clone())));
+    if request.no_cache {
+        // Of all stages.
+        attrs.insert("no-cache".to_owned(), String::new());
+    }
+    let mut exports = Vec::new();
+    if let Some(cache) = request.cache {
+        attrs.insert("cache-from".to_owned(), cache.reference.to_owned());
+        if cache.write {
+            exports.push(match registry_cache {
+                true => CacheOptionsEntry {
+                    r#type: "registry".to_owned(),
+                    attrs: attributes(&[("ref", cache.reference), ("mode", "max")]),
+                },
+                false => CacheOptionsEntry { r#type: "inline".to_owned(), attrs: HashMap::new() },
+            });
+        }
+    }
+    SolveRequest {
+        frontend: "dockerfile.v0".to_owned(),
+        frontend_attrs: attrs,
+        cache: Some(CacheOptions { exports, ..CacheOptions::default() }),
+        ..SolveRequest::default()
+    }
+}
+
+/// Of a `buildkitd`: the image comes back to be measured, and is pushed if that is wanted.
+fn exporters(output: Output<'_>) -> Vec<Exporter> {
+    let same = [("oci-mediatypes", "true"), ("rewrite-timestamp", "true")];
+    let mut exporters = vec![Exporter { r#type: "oci".to_owned(), attrs: attributes(&same) }];
+    if let Output::Push(name) = output {
+        let mut attrs = attributes(&same);
+        attrs.extend(attributes(&[("name", name), ("push", "true")]));
+        exporters.push(Exporter { r#type: "image".to_owned(), attrs });
+    }
+    exporters
+}
+
+fn attributes(pairs: &[(&str, &str)]) -> HashMap<String, String> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}

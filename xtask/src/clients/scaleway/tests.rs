@@ -1,0 +1,192 @@
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+
+use super::*;
+use crate::clients::registry::testing::standin::{Request, Response, StandIn};
+
+/// The key that the stand-in takes.
+pub const KEY: &str = "sentinel-scaleway-key";
+
+/// The project of everything that is there from the start.
+pub const PROJECT: &str = "00000000-0000-0000-0000-000000000001";
+
+/// A stand-in for Scaleway's API that keeps namespaces and the tags of one image, `space/app`, and is asked for a region
+/// `fr-par`. Somebody else has a namespace `taken`.
+pub struct Api {
+    pub server: StandIn,
+    kept: Arc<Mutex<Kept>>,
+}
+
+struct Kept {
+    tags: Vec<Tag>,
+    namespaces: Vec<Namespace>,
+}
+
+impl Api {
+    pub fn start(tags: Vec<(&str, &str)>) -> Self {
+        let tag = |(number, (name, digest)): (usize, (&str, &str))| Tag {
+            id: format!("tag-{number}"),
+            name: name.to_owned(),
+            digest: digest.to_owned(),
+        };
+        let tags = tags.into_iter().enumerate().map(tag).collect();
+        let namespaces = vec![namespace("n-0", "space-of-another"), namespace("n-1", "space")];
+        let kept = Arc::new(Mutex::new(Kept { tags, namespaces }));
+        let answered = Arc::clone(&kept);
+        Self { server: StandIn::start(move |request| answer(&mut answered.lock().unwrap(), request)), kept }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.server.address)
+    }
+
+    /// Names of the tags that are there.
+    pub fn names(&self) -> Vec<String> {
+        self.kept.lock().unwrap().tags.iter().map(|tag| tag.name.clone()).collect()
+    }
+
+    /// The namespace of this name.
+    pub fn namespace(&self, name: &str) -> Option<Namespace> {
+        self.kept.lock().unwrap().namespaces.iter().find(|namespace| namespace.name == name).cloned()
+    }
+
+    /// Somebody changes that namespace by hand.
+    pub fn change(&self, name: &str, change: impl FnOnce(&mut Namespace)) {
+        let mut kept = self.kept.lock().unwrap();
+        change(kept.namespaces.iter_mut().find(|namespace| namespace.name == name).unwrap());
+    }
+
+    /// What was asked for that changes something.
+    pub fn changes(&self) -> Vec<String> {
+        let asked = self.server.asked().into_iter().filter(|request| request.method != "GET");
+        asked.map(|request| format!("{} {}", request.method, String::from_utf8_lossy(&request.body))).collect()
+    }
+}
+
+fn namespace(id: &str, name: &str) -> Namespace {
+    Namespace {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        is_public: false,
+        status: "ready".to_owned(),
+        project_id: PROJECT.to_owned(),
+    }
+}
+
+fn shown(namespace: &Namespace) -> serde_json::Value {
+    let Namespace { id, name, is_public, status, project_id } = namespace;
+    json!({"id": id, "name": name, "is_public": is_public, "status": status, "project_id": project_id, "region": "fr-par"})
+}
+
+fn answer(kept: &mut Kept, request: &Request) -> Response {
+    if request.header("x-auth-token") != Some(KEY) {
+        let said = r#"{"message":"authentication is denied","method":"api_key","reason":"not_found","type":"denied_authentication"}"#;
+        return Response::new(401).body("application/json", said);
+    }
+    let path = request.path.strip_prefix("/registry/v1/regions/fr-par/").unwrap();
+    let number = |name: &str| request.query(name).unwrap().parse::<usize>().unwrap();
+    let json = |body: serde_json::Value| Response::new(200).body("application/json", body.to_string());
+    let body = || serde_json::from_slice::<serde_json::Value>(&request.body).unwrap();
+    match (request.method.as_str(), path.split('?').next().unwrap()) {
+        ("GET", "namespaces") => {
+            let all: Vec<_> = kept.namespaces.iter().map(shown).collect();
+            json(json!({"total_count": all.len(), "namespaces": all}))
+        }
+        ("POST", "namespaces") => {
+            let body = body();
+            let name = body["name"].as_str().unwrap();
+            if name == "taken" || kept.namespaces.iter().any(|namespace| namespace.name == name) {
+                return Response::new(409)
+                    .body("application/json", r#"{"message":"Namespace already exists","type":"conflict"}"#);
+            }
+            let mut made = namespace(&format!("n-{}", kept.namespaces.len()), name);
+            made.project_id = body["project_id"].as_str().unwrap().to_owned();
+            made.is_public = body["is_public"].as_bool().unwrap();
+            kept.namespaces.push(made.clone());
+            json(shown(&made))
+        }
+        ("PATCH", path) => {
+            let id = path.strip_prefix("namespaces/").unwrap();
+            let Some(changed) = kept.namespaces.iter_mut().find(|namespace| namespace.id == id) else {
+                return Response::new(404);
+            };
+            changed.is_public = body()["is_public"].as_bool().unwrap();
+            json(shown(changed))
+        }
+        ("GET", "images") if request.query("namespace_id") == Some("n-1") => {
+            json(json!({"images": [{"id": "i-1", "name": "app"}], "total_count": 1}))
+        }
+        ("GET", "images/i-1/tags") => {
+            let (page, size) = (number("page"), number("page_size"));
+            let page: Vec<_> = kept
+                .tags
+                .iter()
+                .skip((page - 1) * size)
+                .take(size)
+                .map(|tag| json!({"id": tag.id, "name": tag.name, "digest": tag.digest, "status": "ready"}))
+                .collect();
+            json(json!({"tags": page, "total_count": kept.tags.len()}))
+        }
+        ("DELETE", path) => {
+            let id = path.strip_prefix("tags/").unwrap();
+            let before = kept.tags.len();
+            kept.tags.retain(|tag| tag.id != id);
+            if kept.tags.len() < before { json(json!({"id": id, "status": "deleting"})) } else { Response::new(404) }
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn registries(api: &Api, key: &str) -> Registries {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    Registries::new(&api.url(), "fr-par", &key.into()).unwrap()
+}
+
+#[tokio::test]
+async fn tags_are_listed_page_by_page_and_deleted_one_by_one() {
+    let names: Vec<String> = (0..250).map(|number| format!("t{number}")).collect();
+    let api = Api::start(names.iter().map(|name| (name.as_str(), "sha256:a")).collect());
+    let registries = registries(&api, KEY);
+    let tags = registries.tags("space", "app").await.unwrap();
+    assert_eq!(tags.len(), 250);
+    registries.delete(&tags[249]).await.unwrap();
+    assert_eq!(api.names(), names[..249]);
+    assert!(registries.delete(&tags[249]).await.unwrap_err().to_string().contains("t249"));
+}
+
+#[tokio::test]
+async fn what_is_not_there_and_a_wrong_key_are_told() {
+    let api = Api::start(Vec::new());
+    let error = registries(&api, KEY).tags("spac", "app").await.unwrap_err().to_string();
+    assert!(error.contains("namespace spac"), "{error}");
+    let error = registries(&api, KEY).tags("space", "ap").await.unwrap_err().to_string();
+    assert!(error.contains("image ap"), "{error}");
+    let error = registries(&api, "not-the-key").tags("space", "app").await.unwrap_err().to_string();
+    assert!(error.contains("401") && error.contains("authentication is denied"), "{error}");
+    assert!(error.contains("SCW_SECRET_KEY") && !error.contains("not-the-key"), "{error}");
+}
+
+#[tokio::test]
+async fn a_namespace_is_made_private_and_once() {
+    let api = Api::start(Vec::new());
+    let registries = registries(&api, KEY);
+    assert_eq!(registries.namespace("shop").await.unwrap(), None);
+    let made = registries.create_namespace("shop", PROJECT).await.unwrap().unwrap();
+    assert_eq!((made.is_public, made.project_id.as_str()), (false, PROJECT));
+    assert_eq!(registries.namespace("shop").await.unwrap(), Some(made));
+    assert_eq!(registries.create_namespace("taken", PROJECT).await.unwrap(), None);
+    api.change("shop", |namespace| namespace.is_public = true);
+    registries.close_namespace(&api.namespace("shop").unwrap()).await.unwrap();
+    assert!(!api.namespace("shop").unwrap().is_public);
+    assert!(super::Registries::new(&api.url(), "fr-par", &"not-the-key".into()).unwrap().check().await.is_err());
+    registries.check().await.unwrap();
+}
+
+#[test]
+fn the_key_is_not_sent_without_tls() {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    for api in ["http://api.example.org", "nonsense"] {
+        assert!(Registries::new(api, "fr-par", &KEY.into()).is_err(), "{api}");
+    }
+}

@@ -1,0 +1,132 @@
+//! Everything that can be known to go wrong, before anything changes. All problems are shown at once.
+
+use anyhow::{Result, anyhow};
+
+use crate::check::{Check, Verdict};
+use crate::config::{Config, Need};
+use crate::env::Env;
+use crate::failure::Failure;
+use crate::report::Step;
+use crate::tools::apt::{self, Way};
+use crate::tools::{git, platform};
+
+/// Checks everything, installs the programs that the build needs where that takes no decision, and fails with every
+/// problem there is.
+pub async fn preflight(env: &Env<'_>) -> Result<(), Failure> {
+    let step = env.report.begin(Step::Preflight);
+    let missing = missing_packages(env.config, |need| *need == Need::Build);
+    let mut checks = checks(env).await;
+    if !missing.is_empty() {
+        match Way::find(&missing).await? {
+            Way::Tell(command) => {
+                checks.push(Check::bad("programs", format!("missing: {}", missing.join(", ")), command))
+            }
+            way => {
+                env.report.note(&format!("installing what the build needs: {}", missing.join(", ")));
+                step.progress(&format!("apt-get install {}", missing.join(" ")));
+                way.install(&missing, |line| step.output(line)).await?;
+                checks.push(Check::good("programs", format!("installed {}", missing.join(", "))));
+            }
+        }
+    }
+    let (text, failure) = judge(env, &checks);
+    match failure {
+        None => {
+            step.finish(&text);
+            Ok(())
+        }
+        Some(error) => {
+            step.fail(&text);
+            Err(error.into())
+        }
+    }
+}
+
+/// The same checks, and what preflight would install. Changes nothing.
+pub async fn preview(env: &Env<'_>) -> Result<(), Failure> {
+    let step = env.report.begin(Step::Preflight);
+    let (text, failure) = judge(env, &checks(env).await);
+    let missing = missing_packages(env.config, |need| *need == Need::Build);
+    if failure.is_none() {
+        step.finish(&text)
+    } else {
+        step.fail(&text)
+    }
+    if !missing.is_empty() {
+        let how = match Way::find(&missing).await? {
+            Way::Tell(command) => format!("to be installed by you: {command}"),
+            Way::Direct | Way::Sudo => format!("packages that would be installed: {}", missing.join(", ")),
+        };
+        env.report.note(&how);
+    }
+    failure.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// Every check of this environment, none of which changes anything.
+pub async fn checks(env: &Env<'_>) -> Vec<Check> {
+    let (git, place) = tokio::join!(git_checks(env), env.place.checks());
+    let mut checks = vec![programs_for_features(env)];
+    checks.extend(git);
+    checks.extend(place);
+    checks
+}
+
+/// Packages with programs that are needed for this and that this machine lacks.
+pub fn missing_packages(config: &Config, wanted: impl Fn(&Need) -> bool) -> Vec<&str> {
+    let needed = config.service.programs.iter().filter(|program| wanted(&program.need));
+    let mut packages: Vec<&str> = needed
+        .filter(|program| platform::find_program(&program.name).is_none())
+        .map(|program| program.package.as_str())
+        .collect();
+    packages.dedup();
+    packages
+}
+
+async fn git_checks(env: &Env<'_>) -> Vec<Check> {
+    let ignored = Check::of(
+        "git",
+        git::ignores(env.root(), ".deploy/").await.and_then(|ignored| {
+            anyhow::ensure!(ignored, "git does not ignore .deploy/, so every deploy would change the tree it is of");
+            Ok(())
+        }),
+        |()| ".deploy/ is ignored".to_owned(),
+        "echo /.deploy/ >> .gitignore",
+    );
+    vec![ignored]
+}
+
+fn programs_for_features(env: &Env<'_>) -> Check {
+    let features = env.config.service.programs.iter().filter_map(|program| match &program.need {
+        Need::Feature(feature) => Some((program, feature)),
+        Need::Build => None,
+    });
+    let names: Vec<&str> = features.clone().map(|(program, _)| program.name.as_str()).collect();
+    let missing = apt::missing(&names);
+    if missing.is_empty() {
+        return Check::good("features", format!("{} programs found", names.len()));
+    }
+    let off: Vec<String> = features
+        .filter(|(program, _)| missing.contains(&program.name.as_str()))
+        .map(|(program, feature)| {
+            format!("{feature} is off without {} (Debian package {})", program.name, program.package)
+        })
+        .collect();
+    Check::doubtful("features", off.join("; "))
+}
+
+fn judge(env: &Env<'_>, checks: &[Check]) -> (String, Option<anyhow::Error>) {
+    let mut problems = Vec::new();
+    for check in checks {
+        match &check.verdict {
+            Verdict::Good => {}
+            Verdict::Doubtful => env.report.warn(&check.found),
+            Verdict::Bad { mend } => problems.push(format!("{}: {}\n    → {mend}", check.name, check.found)),
+        }
+    }
+    if problems.is_empty() {
+        return (format!("{} checks", checks.len()), None);
+    }
+    let count = if problems.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", problems.len()) };
+    let error = anyhow!("{count} to mend before anything is changed:\n  {}", problems.join("\n  "));
+    (count, Some(error))
+}

@@ -1,0 +1,27 @@
+//! The toolkit as a library: what its program, the tests and the benches share.
+
+#![allow(async_fn_in_trait, reason = "no other crate implements these traits")]
+
+pub mod bootstrap;
+pub mod check;
+pub mod cli;
+pub mod clients;
+pub mod commands;
+pub mod config;
+pub mod confirm;
+pub mod deploy;
+pub mod env;
+pub mod failure;
+pub mod hash;
+pub mod image;
+pub mod release;
+pub mod render;
+pub mod report;
+pub mod secrets;
+pub mod signals;
+pub mod sqlx;
+pub mod state;
+pub mod supervisor;
+pub mod targets;
+pub mod tofu;
+pub mod tools;

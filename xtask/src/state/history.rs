@@ -1,0 +1,232 @@
+//! The records: one immutable object for every deploy and rollback that ended, however it ended.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::store::Store;
+use crate::release::{Migration, Source};
+use crate::report::Step;
+
+const FOLDER: &str = "records/";
+const SCHEMA: u32 = 1;
+
+/// How a deploy ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It serves.
+    Live,
+    /// It failed before anything changed for users.
+    Failed,
+    /// It was not healthy, and the previous release serves.
+    Restored,
+    /// It was not healthy, and no other release serves.
+    NotRestored,
+    /// A person, a signal or the loss of the lease ended it.
+    Aborted,
+}
+
+impl Outcome {
+    /// For tables.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Failed => "failed",
+            Self::Restored => "restored",
+            Self::NotRestored => "not restored",
+            Self::Aborted => "aborted",
+        }
+    }
+}
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A commit was deployed.
+    Deploy,
+    /// An earlier release was brought back.
+    Rollback,
+}
+
+/// One step of the deploy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Which.
+    pub step: Step,
+    /// How long it took.
+    pub seconds: f64,
+    /// Whether an earlier run had done it.
+    pub reused: bool,
+}
+
+/// The immutable record of one deploy or rollback.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Raised when a field changes its meaning.
+    pub schema: u32,
+    /// Begins with the time, so that ids sort by it.
+    pub id: String,
+    /// What was asked for.
+    pub kind: Kind,
+    /// Where to.
+    pub environment: String,
+    /// What was deployed; none when it failed before that was known.
+    pub source: Option<Source>,
+    /// Names the bytes that serve: `sha256:<hex>` over the binary and the web files; none when none were made.
+    pub digest: Option<String>,
+    /// Hash of everything that went in besides the bytes: settings, secrets' fingerprints.
+    pub inputs: Option<String>,
+    /// What the plan said.
+    pub plan: Vec<String>,
+    /// The migrations of this release, oldest first; the last one is the head.
+    pub migrations: Vec<Migration>,
+    /// Values of the settings that are not secret.
+    pub settings: BTreeMap<String, String>,
+    /// Marks that tell a change of a secret, by name.
+    pub secrets: BTreeMap<String, String>,
+    /// `user@machine`.
+    pub who: String,
+    /// The toolkit's version.
+    pub toolkit: String,
+    /// The lease's token: grows with every holder.
+    pub token: u64,
+    /// The id of the record that served before.
+    pub previous: Option<String>,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended.
+    pub ended: Timestamp,
+    /// Its steps.
+    pub steps: Vec<Timing>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What went wrong; none when it is live.
+    pub error: Option<String>,
+}
+
+impl Record {
+    /// A record that begins now, of nothing yet.
+    pub fn begin(id: String, kind: Kind, environment: &str, token: u64) -> Self {
+        let now = Timestamp::now();
+        Self {
+            schema: SCHEMA,
+            id,
+            kind,
+            environment: environment.to_owned(),
+            source: None,
+            digest: None,
+            inputs: None,
+            plan: Vec::new(),
+            migrations: Vec::new(),
+            settings: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            who: crate::tools::host::who(),
+            toolkit: env!("CARGO_PKG_VERSION").to_owned(),
+            token,
+            previous: None,
+            started: now,
+            ended: now,
+            steps: Vec::new(),
+            outcome: Outcome::Failed,
+            error: None,
+        }
+    }
+
+    /// Says how it ended, and what went wrong.
+    pub fn end(&mut self, outcome: Outcome, error: Option<String>) {
+        (self.outcome, self.error) = (outcome, error);
+    }
+
+    /// The version that was deployed, or a dash.
+    pub fn version(&self) -> &str {
+        self.source.as_ref().map_or("-", |source| &source.version)
+    }
+}
+
+/// A new id: the time, for people and for order, and six random digits, for two in the same second.
+pub fn new_id() -> Result<String> {
+    let mut random = [0u8; 3];
+    getrandom::fill(&mut random).context("read random bytes from the operating system")?;
+    Ok(format!("{}-{}", Timestamp::now().strftime("%Y%m%dT%H%M%SZ"), hex::encode(random)))
+}
+
+/// Writes a record. A record that is there is never replaced, and a holder whose lease was taken over cannot write.
+pub fn append(store: &Store, record: &Record) -> Result<()> {
+    if let Some(newest) = read_all(store)?.last()
+        && newest.token > record.token
+    {
+        anyhow::bail!("{} was deployed by a later holder of the lease; this deploy's record is void", newest.id);
+    }
+    let mut bytes = serde_json::to_vec_pretty(record).context("write the record as JSON")?;
+    bytes.push(b'\n');
+    let key = format!("{FOLDER}{}.json", record.id);
+    anyhow::ensure!(store.put(&key, &bytes, None)?, "there is a record {key} already; records are never replaced");
+    Ok(())
+}
+
+/// Every record, oldest first: in the order of their holders of the lease, which no clock can turn round. One that cannot
+/// be read is an error that names it: history is not guessed.
+pub fn read_all(store: &Store) -> Result<Vec<Record>> {
+    let read = |key: &String| -> Result<Option<Record>> {
+        let Some(object) = store.get(key)? else { return Ok(None) };
+        let record: Record = serde_json::from_slice(&object.bytes)
+            .with_context(|| format!("read the record {key}: it is damaged, or of a newer toolkit"))?;
+        anyhow::ensure!(
+            record.schema == SCHEMA,
+            "the record {key} has schema {}; this toolkit knows {SCHEMA}",
+            record.schema
+        );
+        Ok(Some(record))
+    };
+    let records: Result<Vec<Record>> = store.list(FOLDER)?.iter().filter_map(|key| read(key).transpose()).collect();
+    let mut records = records?;
+    records.sort_by(|one, other| (one.token, one.ended, &one.id).cmp(&(other.token, other.ended, &other.id)));
+    Ok(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::store::scratch;
+
+    #[test]
+    fn a_record_is_read_back_and_never_replaced() {
+        let (_folder, store) = scratch();
+        let mut record = Record::begin(new_id().unwrap(), Kind::Deploy, "local", 1);
+        record.outcome = Outcome::Restored;
+        append(&store, &record).unwrap();
+        assert_eq!(read_all(&store).unwrap(), [record.clone()]);
+        record.outcome = Outcome::Live;
+        assert!(append(&store, &record).unwrap_err().to_string().contains("never replaced"));
+        assert_eq!(read_all(&store).unwrap()[0].outcome, Outcome::Restored);
+    }
+
+    #[test]
+    fn a_holder_that_was_taken_over_from_cannot_write() {
+        let (_folder, store) = scratch();
+        append(&store, &Record::begin("2".to_owned(), Kind::Deploy, "local", 5)).unwrap();
+        let late = append(&store, &Record::begin("3".to_owned(), Kind::Deploy, "local", 4));
+        assert!(late.unwrap_err().to_string().contains("void"));
+    }
+
+    #[test]
+    fn records_are_in_the_order_of_their_holders_also_within_a_second() {
+        let (_folder, store) = scratch();
+        for (id, token) in [("b", 1), ("c", 2), ("a", 3)] {
+            append(&store, &Record::begin(id.to_owned(), Kind::Deploy, "local", token)).unwrap();
+        }
+        let ids: Vec<String> = read_all(&store).unwrap().into_iter().map(|record| record.id).collect();
+        assert_eq!(ids, ["b", "c", "a"]);
+    }
+
+    #[test]
+    fn a_damaged_record_is_named() {
+        let (_folder, store) = scratch();
+        store.put("records/x.json", b"{", None).unwrap();
+        assert!(format!("{:#}", read_all(&store).unwrap_err()).contains("records/x.json"));
+    }
+}

@@ -1,0 +1,172 @@
+//! What must be so on this machine before a release comes up here.
+
+use anyhow::{Context as _, Result, bail};
+
+use super::Local;
+use super::ground::Source;
+use crate::check::Check;
+use crate::secrets::{SHORTEST_MASKED, Secrets};
+use crate::supervisor::client::connect;
+use crate::tools::{platform, port, postgres};
+
+/// Below this a build cannot end well.
+const NEEDED_BYTES: u64 = 512 << 20;
+
+/// Below this it is worth a word.
+const WANTED_BYTES: u64 = 3 << 30;
+
+impl Local<'_> {
+    /// Every check of this place. None changes anything.
+    pub async fn checks(&self) -> Vec<Check> {
+        let (port, database) = tokio::join!(self.check_port(), self.check_database());
+        let mut checks = self.check_settings();
+        checks.extend([self.check_folder(), self.check_disk(), self.check_migrations(), port, database]);
+        checks
+    }
+
+    fn check_settings(&self) -> Vec<Check> {
+        let mend = |what: &str| format!("see {}; {what}", self.config.service.settings);
+        let table = match self.table() {
+            Ok(table) => table,
+            Err(error) => return vec![Check::bad("settings", format!("{error:#}"), "cargo xtask render")],
+        };
+        let own = match self.own_values() {
+            Ok(own) => own,
+            Err(error) => return vec![Check::bad("secrets", format!("{error:#}"), mend("mend the file"))],
+        };
+        let mut checks = Vec::new();
+        for problem in table.check(self.environment) {
+            checks.push(Check::bad("settings", problem.to_string(), mend("mend deploy.yaml")));
+        }
+        for (name, value) in own.iter() {
+            if !table.settings.iter().any(|setting| setting.name == name) {
+                let found = format!("{} sets {name}, which the service does not know", self.own_file());
+                checks.push(Check::doubtful("settings", found));
+            } else if secrecy::ExposeSecret::expose_secret(value).len() < SHORTEST_MASKED {
+                checks.push(Check::doubtful("secrets", format!("{name} is too short to be masked in logs")));
+            }
+        }
+        for setting in &table.settings {
+            if matches!(self.source(setting, &own), Source::Nobody) {
+                let found = format!("{} is required and nobody sets it: {}", setting.name, setting.help);
+                let place = if setting.secret {
+                    format!("put {}=… into {}", setting.name, self.own_file())
+                } else {
+                    format!(
+                        "put {}: … under environments.{}.settings in deploy.yaml",
+                        setting.name, self.environment.name
+                    )
+                };
+                checks.push(Check::bad("settings", found, place));
+            }
+        }
+        checks.push(Check::of(
+            "secrets",
+            Secrets::read_file(&self.secrets_file()),
+            |_| "private".to_owned(),
+            "mend the file",
+        ));
+        checks.push(Check::good("settings", format!("{} declared", table.settings.len())));
+        checks
+    }
+
+    fn check_folder(&self) -> Check {
+        // The nearest folder that is there is the one in which the next is made.
+        let there = self.folder.ancestors().find(|folder| folder.exists()).unwrap_or(&self.config.root);
+        if !there.is_dir() {
+            return Check::bad("folder", format!("{there} is no folder"), format!("mv {there} {there}.away"));
+        }
+        let access =
+            rustix::fs::access(there.as_std_path(), rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
+        let writable = access.map_err(|error| anyhow::Error::from(error).context(format!("write in {there}")));
+        let mend = format!("make {there} a folder that you may write in: chown -R \"$(id -un)\" {there}");
+        Check::of("folder", writable, |()| format!("{} is writable", self.folder), &mend)
+    }
+
+    fn check_disk(&self) -> Check {
+        match platform::free_bytes(&self.folder) {
+            Ok(free) if free < NEEDED_BYTES => Check::bad(
+                "disk",
+                format!(
+                    "{} MB are free for {}; a build and a release need {}",
+                    free >> 20,
+                    self.folder,
+                    NEEDED_BYTES >> 20
+                ),
+                "make room, for example: cargo clean",
+            ),
+            Ok(free) if free < WANTED_BYTES => {
+                Check::doubtful("disk", format!("only {} MB of disk are free for {}", free >> 20, self.folder))
+            }
+            Ok(free) => Check::good("disk", format!("{} GB free", free >> 30)),
+            Err(error) => Check::bad("disk", format!("{error:#}"), "look at the disk: df -h"),
+        }
+    }
+
+    fn check_migrations(&self) -> Check {
+        let look = || -> Result<usize> {
+            let migrations = self.migrations()?;
+            let number = |name: &str| name.split_once('_').and_then(|(number, _)| number.parse::<u64>().ok());
+            let mut last = None;
+            for migration in &migrations {
+                let name = &migration.name;
+                let this = number(name).with_context(|| format!("{name} does not begin with a number and _"))?;
+                if last.is_some_and(|last| last >= this) {
+                    bail!("{name} has the number of another migration, or a smaller one that sorts behind it");
+                }
+                last = Some(this);
+            }
+            Ok(migrations.len())
+        };
+        Check::of("migrations", look(), |count| format!("{count} in order"), "rename it to the next free number")
+    }
+
+    async fn check_port(&self) -> Check {
+        match connect(&self.folder).await {
+            Ok(Some(connection)) if connection.about().listen == self.listen() => {
+                return Check::good("port", format!("{} is ours", self.target.port));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                return Check::bad("port", format!("{error:#}"), format!("cargo xtask stop {}", self.environment.name));
+            }
+        }
+        match std::net::TcpListener::bind(self.listen()) {
+            Ok(_) => Check::good("port", format!("{} is free", self.target.port)),
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                let holder = port::holder(self.target.port)
+                    .map_or_else(|| "another program".to_owned(), |holder| holder.to_string());
+                let mend = format!(
+                    "stop that, or set another `port` under environments.{} in deploy.yaml",
+                    self.environment.name
+                );
+                Check::bad("port", format!("port {} is taken by {holder}", self.target.port), mend)
+            }
+            Err(error) => {
+                let mend =
+                    format!("set another `port` or `host` under environments.{} in deploy.yaml", self.environment.name);
+                Check::bad("port", format!("{} cannot be listened on: {error}", self.listen()), mend)
+            }
+        }
+    }
+
+    async fn check_database(&self) -> Check {
+        let needs = self.table().and_then(|table| Ok(self.needs_postgres(&table, &self.own_values()?)));
+        if !needs.unwrap_or(true) {
+            return Check::good("database", "none to be provided");
+        }
+        match self.located_postgres().await {
+            Ok(Some(installation)) => Check::good("database", installation.to_string()),
+            Ok(None) if self.choice() == postgres::Choice::Found => Check::bad(
+                "database",
+                "no PostgreSQL on this machine, and deploy.yaml allows no other",
+                format!(
+                    "apt-get install postgresql, or set `postgres: auto` under environments.{} in deploy.yaml",
+                    self.environment.name
+                ),
+            ),
+            Ok(None) => Check::good("database", format!("PostgreSQL {} will be fetched", postgres::EMBEDDED_VERSION)),
+            Err(error) => Check::bad("database", format!("{error:#}"), "cargo xtask doctor"),
+        }
+    }
+}

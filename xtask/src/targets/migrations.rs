@@ -1,0 +1,101 @@
+//! The migrations of a version, against those that were released before.
+
+use crate::release::Migration;
+use crate::state::history::Record;
+
+/// What a version's migrations are to the releases before it.
+pub struct Compared<'m> {
+    /// Those that no release had: they will run, in this order.
+    pub pending: Vec<&'m Migration>,
+    /// Why they must not be released.
+    pub refusals: Vec<String>,
+}
+
+/// Compares a version's migrations with those of everything that was ever live, oldest first. Also with those of a release
+/// that was rolled back since: its migrations ran.
+pub fn compare<'m>(migrations: &'m [Migration], lives: &[Record]) -> Compared<'m> {
+    let released = released(lives);
+    let newest = released.last().map(|(record, migration)| (record, migration, number(&migration.name)));
+    let (mut pending, mut refusals) = (Vec::new(), Vec::new());
+    for migration in migrations {
+        let before = released.iter().find(|(_, released)| released.name == migration.name);
+        match (before, newest) {
+            (Some((record, before)), _) if before.sha256 != migration.sha256 => refusals.push(format!(
+                "migration {} is not as it was when {} was released with it; put the change into a new migration",
+                migration.name,
+                record.version()
+            )),
+            (Some(_), _) => {}
+            // An old database would get it after the newer one, a new database before it.
+            (None, Some((record, newest, last))) if number(&migration.name).is_some_and(|own| Some(own) <= last) => {
+                refusals.push(format!(
+                    "migration {} is new and comes before {}, with which {} was released; give it a number after that",
+                    migration.name,
+                    newest.name,
+                    record.version()
+                ));
+            }
+            (None, _) => pending.push(migration),
+        }
+    }
+    pending.sort_by_key(|migration| number(&migration.name));
+    Compared { pending, refusals }
+}
+
+/// Every migration that was ever released, with the newest record that has it, in the order in which they ran.
+pub fn released(lives: &[Record]) -> Vec<(&Record, &Migration)> {
+    let mut all: Vec<(&Record, &Migration)> = Vec::new();
+    for record in lives.iter().rev() {
+        for migration in &record.migrations {
+            if !all.iter().any(|(_, known)| known.name == migration.name) {
+                all.push((record, migration));
+            }
+        }
+    }
+    all.sort_by_key(|(_, migration)| (number(&migration.name), migration.name.as_str()));
+    all
+}
+
+/// The number of `0001_name.sql`, by which sqlx sorts; none for a name of another form, which sqlx passes over
+/// (sqlx-core 0.9, `src/migrate/source.rs`).
+pub fn number(name: &str) -> Option<i64> {
+    let (number, rest) = name.split_once('_')?;
+    if rest.ends_with(".sql") { number.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::history::Kind;
+
+    fn migration(name: &str, content: &str) -> Migration {
+        Migration { name: name.to_owned(), sha256: content.to_owned(), irreversible: false }
+    }
+
+    fn live(migrations: &[(&str, &str)]) -> Record {
+        let mut record = Record::begin("id".to_owned(), Kind::Deploy, "local", 1);
+        record.migrations = migrations.iter().map(|(name, content)| migration(name, content)).collect();
+        record
+    }
+
+    #[test]
+    fn what_no_release_had_is_pending_in_the_order_of_numbers() {
+        let lives = [live(&[("1_a.sql", "a"), ("2_b.sql", "b")]), live(&[("1_a.sql", "a")])];
+        let now = [migration("1_a.sql", "a"), migration("10_d.sql", "d"), migration("9_c.sql", "c")];
+        let compared = compare(&now, &lives);
+        let names: Vec<&str> = compared.pending.iter().map(|migration| migration.name.as_str()).collect();
+        assert_eq!(names, ["9_c.sql", "10_d.sql"]);
+        assert!(compared.refusals.is_empty(), "{:?}", compared.refusals);
+    }
+
+    #[test]
+    fn what_changed_or_comes_too_late_is_refused() {
+        let lives = [live(&[("0001_a.sql", "a"), ("0003_c.sql", "c")])];
+        let now = [migration("0001_a.sql", "A"), migration("0002_b.sql", "b"), migration("0003_x.sql", "x")];
+        let refusals = compare(&now, &lives).refusals;
+        assert_eq!(refusals.len(), 3, "{refusals:?}");
+        assert!(refusals[0].contains("0001_a.sql is not as it was"), "{refusals:?}");
+        assert!(refusals[1].contains("0002_b.sql is new and comes before 0003_c.sql"), "{refusals:?}");
+        assert!(refusals[2].contains("0003_x.sql is new and comes before 0003_c.sql"), "{refusals:?}");
+    }
+}

