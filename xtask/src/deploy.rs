@@ -43,7 +43,7 @@ pub async fn deploy(env: &Env<'_>, how: &How) -> Result<Deployed, Failure> {
     let head = announce(env).await?;
     preflight(env).await?; // Every problem at once, before anything changes.
     let message = how.message.clone().unwrap_or_else(|| format!("deploy {}", &head.commit[..12]));
-    let run = Run::begin(env, Kind::Deploy, message, how.resume)?; // Locked → 20
+    let run = Run::begin(env, Kind::Deploy, message, how.resume).await?; // Locked → 20
     run.to_its_end(steps(env, &run)).await
 }
 
@@ -102,15 +102,15 @@ async fn bring_up(
     ground: &Ground,
 ) -> Result<Release, Failure> {
     let version = &published.source.version;
-    run.holds_lease()?;
+    run.holds_lease().await?;
     let mut applied = run.live_step(Step::Apply, async |_| env.place.apply(id, published, ground).await).await?;
     run.live_step(Step::Gate, async |step| gate(env, &mut applied, version, step).await).await?;
-    run.holds_lease()?; // The last look before what users notice.
+    run.holds_lease().await?; // The last look before what users notice.
     let switched = run
         .live_step(Step::Switch, async |step| {
             let switched = env.place.switch(applied, step).await?;
             // It serves, whether or not that could be written down.
-            if let Err(error) = run.remember(Step::Switch, &(&published.digest, &ground.inputs), &run.id()) {
+            if let Err(error) = run.remember(Step::Switch, &(&published.digest, &ground.inputs), &run.id()).await {
                 env.report.warn(&format!("{error:#}"));
             }
             Ok(switched)
@@ -125,7 +125,7 @@ pub async fn dry_run(env: &Env<'_>) -> Result<(), Failure> {
     announce(env).await?;
     preflight::preview(env).await?;
     let source = git::source(env.root()).await?;
-    let records = history::read_all(&env.store)?;
+    let records = history::read_all(&env.store).await?;
     let live = records.iter().rfind(|record| record.outcome == Outcome::Live);
     let outlook = env.place.outlook(&source, live).await?;
     if let Some(schema) = Schema::cached(env)? {
@@ -173,7 +173,7 @@ async fn switched_before(
     published: &Published,
     ground: &Ground,
 ) -> Result<Option<Release>, Failure> {
-    let switched: Option<String> = run.recall(Step::Switch, &(&published.digest, &ground.inputs))?;
+    let switched: Option<String> = run.recall(Step::Switch, &(&published.digest, &ground.inputs)).await?;
     if switched != Some(run.id()) {
         return Ok(None);
     }

@@ -38,13 +38,13 @@ impl<'a> Env<'a> {
         };
         let folder = config.root.join(".deploy").join(name);
         let place = Place::new(config, environment, target, folder.clone());
-        let store = Store::Folder(folder.clone());
+        let store = Store::folder(folder.clone());
         Ok(Self { name: &environment.name, config, place, store, folder, report: report.clone() })
     }
 
     /// The version that a rollback would bring back.
-    pub fn undo(&self) -> Option<String> {
-        let records = crate::state::history::read_all(&self.store).ok()?;
+    pub async fn undo(&self) -> Option<String> {
+        let records = crate::state::history::read_all(&self.store).await.ok()?;
         let (_, target) = rollback::choose(&records, None).ok()?;
         // With few releases to keep, it may be gone already.
         self.place.published(target.version()).ok().map(|published| published.source.version)

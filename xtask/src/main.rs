@@ -71,21 +71,21 @@ async fn dispatch(command: Command, audience: Audience, report: &Report) -> Resu
         Command::Deploy { environment, dry_run: false, resume, message } => {
             let env = find(&environment)?;
             let deployed = deploy::deploy(&env, &How { resume, message }).await?;
-            summarize(&env, &deployed);
+            summarize(&env, &deployed).await;
             Ok(())
         }
         Command::Rollback { environment, to, dry_run } => {
             let env = find(&environment)?;
             if let Some(release) = rollback::rollback(&env, to.as_deref(), dry_run).await? {
-                summarize(&env, &Deployed::Live(release));
+                summarize(&env, &Deployed::Live(release)).await;
             }
             Ok(())
         }
         Command::Status { environment } => operate::status(&find(&environment)?).await,
-        Command::History { environment, lines } => operate::history(&find(&environment)?, lines),
+        Command::History { environment, lines } => operate::history(&find(&environment)?, lines).await,
         Command::Logs { environment, lines, follow } => operate::logs(&find(&environment)?, lines, follow).await,
         Command::Stop { environment } => operate::stop(&find(&environment)?).await,
-        Command::Lock(Lock::Status { environment }) => operate::lock_status(&find(&environment)?),
+        Command::Lock(Lock::Status { environment }) => operate::lock_status(&find(&environment)?).await,
         Command::Lock(Lock::Break { environment, yes }) => {
             operate::lock_break(&find(&environment)?, yes, audience).await
         }
@@ -157,7 +157,7 @@ async fn foundations(config: &Config, command: Bootstrap, audience: Audience, re
     }
 }
 
-fn summarize(env: &Env<'_>, deployed: &Deployed) {
+async fn summarize(env: &Env<'_>, deployed: &Deployed) {
     let (label, release) = match deployed {
         Deployed::Live(release) => ("live", release),
         Deployed::Unchanged(release) => ("unchanged", release),
@@ -167,7 +167,7 @@ fn summarize(env: &Env<'_>, deployed: &Deployed) {
         rows.push(("off", format!("{feature}: {why}")));
     }
     rows.extend(env.place.hints());
-    if let Some(version) = env.undo() {
+    if let Some(version) = env.undo().await {
         rows.push(("undo", format!("cargo xtask rollback {}     ({version} is kept)", env.name)));
     }
     env.report.summary(&rows);

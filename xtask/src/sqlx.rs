@@ -102,7 +102,7 @@ async fn in_a_step(
     work: impl AsyncFnOnce(&Schema<'_>, &[Record], &Ongoing) -> Result<(String, Value)>,
 ) -> Result<(), Failure> {
     let Some(schema) = Schema::find(env)? else { return Err(Failure::Usage(not_used(env))) };
-    let records = history::read_all(&env.store)?;
+    let records = history::read_all(&env.store).await?;
     let lives: Vec<Record> = records.into_iter().filter(|record| record.outcome == Outcome::Live).collect();
     env.report.headline(&format!("{} → {}   queries and migrations", env.config.project, env.name));
     let step = env.report.begin(Step::Sqlx);

@@ -21,15 +21,15 @@ use crate::state::lease;
 /// Shows what serves, since when, and how it is.
 pub async fn status(env: &Env<'_>) -> Result<(), Failure> {
     let (supervisor, live) = tokio::try_join!(env.place.status(), env.place.live())?;
-    let records = history::read_all(&env.store)?;
+    let records = history::read_all(&env.store).await?;
     let record = live.as_ref().and_then(|live| records.iter().rfind(|record| record.id == live.id));
     let answer = match &live {
         Some(live) => Some(live.service.ask().await),
         None => None,
     };
     let ready = live.as_ref().zip(answer.as_ref()).is_some_and(|(live, answer)| answer.is_ready_as(&live.version));
-    let holder = lease::status(&env.store)?;
-    let unfinished = if holder.is_none() { cut_short(env, &records)? } else { None };
+    let holder = lease::status(&env.store).await?;
+    let unfinished = if holder.is_none() { cut_short(env, &records).await? } else { None };
     let paint = env.report.paint();
 
     let mut text = String::new();
@@ -80,16 +80,16 @@ pub async fn status(env: &Env<'_>) -> Result<(), Failure> {
 }
 
 /// What was cut short and can be gone on with. One that was found unhealthy was not cut short.
-fn cut_short(env: &Env<'_>, records: &[Record]) -> Result<Option<Kind>> {
-    let journal = Journal::find(&env.folder.join("journal.jsonl"), env.name)?;
+async fn cut_short(env: &Env<'_>, records: &[Record]) -> Result<Option<Kind>> {
+    let journal = Journal::find(&env.store, env.name).await?;
     let Found::Unfinished(journal) = journal else { return Ok(None) };
     let ended = records.iter().find(|record| record.id == journal.deploy()).map(|record| record.outcome);
     Ok(matches!(ended, None | Some(Outcome::Aborted | Outcome::Failed)).then_some(journal.kind()))
 }
 
 /// Lists deploys and rollbacks, newest first.
-pub fn history(env: &Env<'_>, lines: usize) -> Result<(), Failure> {
-    let records = history::read_all(&env.store)?;
+pub async fn history(env: &Env<'_>, lines: usize) -> Result<(), Failure> {
+    let records = history::read_all(&env.store).await?;
     if records.is_empty() {
         env.report.note(&format!("nothing was deployed to {} yet; type: cargo xtask deploy {}", env.name, env.name));
     }
@@ -137,13 +137,13 @@ pub async fn logs(env: &Env<'_>, lines: usize, follow: bool) -> Result<(), Failu
 
 /// Stops the service and its database.
 pub async fn stop(env: &Env<'_>) -> Result<(), Failure> {
-    let lease = Run::lease(env, format!("stop {}", env.name))?; // Locked → 20
+    let lease = Run::lease(env, format!("stop {}", env.name)).await?; // Locked → 20
     // A browser that keeps its connection is waited for, too: ten silent seconds would look like a hang.
     if matches!(env.place.status().await, Ok(Some(_))) {
         env.report.note("stopping: what is under way is finished first, which can take seconds");
     }
     let stopped = env.place.stop().await;
-    lease.release()?;
+    lease.release().await?;
     let stopped = stopped?;
     let text =
         if stopped.is_empty() { "nothing was running".to_owned() } else { format!("stopped: {}", stopped.join(", ")) };
@@ -152,8 +152,8 @@ pub async fn stop(env: &Env<'_>) -> Result<(), Failure> {
 }
 
 /// Shows who deploys now.
-pub fn lock_status(env: &Env<'_>) -> Result<(), Failure> {
-    let holder = lease::status(&env.store)?;
+pub async fn lock_status(env: &Env<'_>) -> Result<(), Failure> {
+    let holder = lease::status(&env.store).await?;
     let text = match &holder {
         None => format!("{} is free", env.name),
         Some(holder) => format!(
@@ -167,7 +167,7 @@ pub fn lock_status(env: &Env<'_>) -> Result<(), Failure> {
 
 /// Takes the lease away from its holder.
 pub async fn lock_break(env: &Env<'_>, yes: bool, audience: Audience) -> Result<(), Failure> {
-    let Some(holder) = lease::status(&env.store)? else {
+    let Some(holder) = lease::status(&env.store).await? else {
         env.report.result(json!({ "broken": null }), &format!("{} is free; nothing to break", env.name));
         return Ok(());
     };
@@ -176,7 +176,7 @@ pub async fn lock_break(env: &Env<'_>, yes: bool, audience: Audience) -> Result<
     if !yes && (audience != Audience::Terminal || !confirmed(&question, "nothing was broken").await?) {
         return Err(Failure::Refused(anyhow!("not broken; type: cargo xtask lock break {} --yes", env.name)));
     }
-    let broken = lease::break_lease(&env.store)?;
+    let broken = lease::break_lease(&env.store).await?;
     env.report.result(json!({ "broken": broken }), &format!("the lease of {} was broken", holder.who));
     Ok(())
 }

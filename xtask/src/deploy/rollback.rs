@@ -13,7 +13,7 @@ use crate::targets::Plan;
 
 /// Brings the release before the one that serves back, or the newest one whose version begins with `to`.
 pub async fn rollback(env: &Env<'_>, to: Option<&str>, dry_run: bool) -> Result<Option<Release>, Failure> {
-    let records = history::read_all(&env.store)?;
+    let records = history::read_all(&env.store).await?;
     let (live, target) = choose(&records, to).map_err(Failure::Usage)?;
     let (from, back_to) = (live.version(), target.version());
     env.report.headline(&format!("{} → {}   {from} ⇢ {back_to}", env.config.project, env.name));
@@ -23,7 +23,7 @@ pub async fn rollback(env: &Env<'_>, to: Option<&str>, dry_run: bool) -> Result<
         env.report.note(&format!("{back_to} is kept and can serve again; nothing was changed"));
         return Ok(None);
     }
-    let run = Run::begin(env, Kind::Rollback, format!("rollback to {back_to}"), false)?; // Locked → 20
+    let run = Run::begin(env, Kind::Rollback, format!("rollback to {back_to}"), false).await?; // Locked → 20
     let steps = async {
         // What was chosen and refused above was looked at before the lease was had.
         if run.live().map(|now| &now.id) != Some(&live.id) {

@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result, anyhow};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::Mutex;
 
 use crate::env::Env;
 use crate::failure::Failure;
@@ -22,7 +23,7 @@ use crate::state::lease::{Holder, Lease, TakeError};
 pub struct Run<'a> {
     env: &'a Env<'a>,
     lease: Lease,
-    journal: RefCell<Journal>,
+    journal: Mutex<Journal>,
     record: RefCell<Record>,
     lives: Vec<Record>,
     superfluous: Cell<bool>,
@@ -30,22 +31,22 @@ pub struct Run<'a> {
 
 impl<'a> Run<'a> {
     /// Takes the lease and opens the journal: the one that was left behind when `resume`, otherwise a new one.
-    pub fn begin(env: &'a Env<'a>, kind: Kind, message: String, resume: bool) -> Result<Self, Failure> {
-        let lease = Self::lease(env, message)?;
-        let (journal, record, lives) = match Self::open(env, kind, resume, &lease) {
+    pub async fn begin(env: &'a Env<'a>, kind: Kind, message: String, resume: bool) -> Result<Self, Failure> {
+        let lease = Self::lease(env, message).await?;
+        let (journal, record, lives) = match Self::open(env, kind, resume, &lease).await {
             Ok(opened) => opened,
             Err(failure) => {
-                lease.release().context("give the lease back")?;
+                lease.release().await.context("give the lease back")?;
                 return Err(failure);
             }
         };
-        let (journal, record) = (RefCell::new(journal), RefCell::new(record));
+        let (journal, record) = (Mutex::new(journal), RefCell::new(record));
         Ok(Self { env, lease, journal, record, lives, superfluous: Cell::new(false) })
     }
 
     /// Takes the lease alone, for what is over in a moment and leaves no record.
-    pub fn lease(env: &Env<'_>, message: String) -> Result<Lease, Failure> {
-        let (lease, taken_over) = match Lease::take(&env.store, Holder::this_process(message)) {
+    pub async fn lease(env: &Env<'_>, message: String) -> Result<Lease, Failure> {
+        let (lease, taken_over) = match Lease::take(&env.store, Holder::this_process(message)).await {
             Ok(taken) => taken,
             Err(TakeError::Held(holder)) => return Err(Failure::Locked(holder, env.name.to_owned())),
             Err(TakeError::Broken(error)) => return Err(error.context("take the lease").into()),
@@ -56,20 +57,24 @@ impl<'a> Run<'a> {
         Ok(lease)
     }
 
-    fn open(env: &Env<'_>, kind: Kind, resume: bool, lease: &Lease) -> Result<(Journal, Record, Vec<Record>), Failure> {
-        let records = history::read_all(&env.store)?;
+    async fn open(
+        env: &Env<'_>,
+        kind: Kind,
+        resume: bool,
+        lease: &Lease,
+    ) -> Result<(Journal, Record, Vec<Record>), Failure> {
+        let records = history::read_all(&env.store).await?;
         let is_live = |record: &&Record| record.outcome == Outcome::Live;
         let lives: Vec<Record> = records.iter().filter(is_live).cloned().collect();
-        let path = env.folder.join("journal.jsonl");
         let has_record = |id: &str| records.iter().any(|record| record.id == id);
-        let begin = |id: String| -> Result<_> {
-            let journal = Journal::begin(path.clone(), env.name, kind, &id)?;
+        let begin = async |id: String| -> Result<_> {
+            let journal = Journal::begin(&env.store, env.name, kind, &id).await?;
             Ok((journal, Record::begin(id, kind, env.name, lease.token()), lives.clone()))
         };
-        match Journal::find(&path, env.name)? {
+        match Journal::find(&env.store, env.name).await? {
             Found::Unfinished(mut journal) if resume && journal.kind() == kind => {
                 if has_record(journal.deploy()) {
-                    journal.rename(history::new_id()?)?;
+                    journal.rename(history::new_id()?).await?;
                 }
                 let steps: Vec<String> = journal.steps().iter().map(ToString::to_string).collect();
                 let done = if steps.is_empty() { "nothing".to_owned() } else { steps.join(", ") };
@@ -79,21 +84,21 @@ impl<'a> Run<'a> {
             }
             Found::Unusable(why) if resume => {
                 env.report.warn(&format!("the journal of the earlier run cannot be used: {why}; beginning anew"));
-                Ok(begin(history::new_id()?)?)
+                Ok(begin(history::new_id()?).await?)
             }
             Found::Nothing if resume => {
                 env.report.note("there is nothing to go on with; beginning anew");
-                Ok(begin(history::new_id()?)?)
+                Ok(begin(history::new_id()?).await?)
             }
             Found::Unfinished(journal) if !has_record(journal.deploy()) => {
                 let mut killed = Record::begin(journal.deploy().to_owned(), journal.kind(), env.name, lease.token());
                 let last = journal.steps().last().map_or_else(|| "its start".to_owned(), |step| format!("step {step}"));
                 killed.end(Outcome::Aborted, Some(format!("it ended without a word after {last}")));
-                history::append(&env.store, &killed)?;
+                history::append(&env.store, &killed).await?;
                 env.report.note(&format!("an earlier run was cut short after {last}; beginning anew"));
-                Ok(begin(history::new_id()?)?)
+                Ok(begin(history::new_id()?).await?)
             }
-            Found::Nothing | Found::Unfinished(_) | Found::Unusable(_) => Ok(begin(history::new_id()?)?),
+            Found::Nothing | Found::Unfinished(_) | Found::Unusable(_) => Ok(begin(history::new_id()?).await?),
         }
     }
 
@@ -113,8 +118,8 @@ impl<'a> Run<'a> {
     }
 
     /// Looks whether the lease is still this run's: asked right before what others would notice.
-    pub fn holds_lease(&self) -> Result<(), Failure> {
-        self.lease.verify().map_err(Failure::Aborted)
+    pub async fn holds_lease(&self) -> Result<(), Failure> {
+        self.lease.verify().await.map_err(Failure::Aborted)
     }
 
     /// Puts something into the record.
@@ -135,7 +140,7 @@ impl<'a> Run<'a> {
         inputs: &impl Serialize,
         work: impl AsyncFnOnce(&Ongoing) -> Result<T>,
     ) -> Result<T, Failure> {
-        let recalled: Option<T> = self.journal.borrow().recall(step, inputs)?;
+        let recalled: Option<T> = self.journal.lock().await.recall(step, inputs)?;
         if let Some(result) = recalled.filter(StepResult::holds) {
             self.env.report.begin(step).reuse(&result.summary());
             return Ok(result);
@@ -144,7 +149,7 @@ impl<'a> Run<'a> {
         let ongoing = self.env.report.begin(step);
         match work(&ongoing).await {
             Ok(result) => {
-                self.journal.borrow_mut().remember(step, inputs, &result, started.elapsed().as_secs_f64())?;
+                self.journal.lock().await.remember(step, inputs, &result, started.elapsed().as_secs_f64()).await?;
                 ongoing.finish(&result.summary());
                 Ok(result)
             }
@@ -156,13 +161,13 @@ impl<'a> Run<'a> {
     }
 
     /// Remembers that a step was done with these inputs, where only the place can tell whether that still holds.
-    pub fn remember(&self, step: Step, inputs: &impl Serialize, output: &impl Serialize) -> Result<()> {
-        self.journal.borrow_mut().remember(step, inputs, output, 0.0)
+    pub async fn remember(&self, step: Step, inputs: &impl Serialize, output: &impl Serialize) -> Result<()> {
+        self.journal.lock().await.remember(step, inputs, output, 0.0).await
     }
 
     /// What was remembered of a step that was done with these inputs.
-    pub fn recall<T: DeserializeOwned>(&self, step: Step, inputs: &impl Serialize) -> Result<Option<T>> {
-        self.journal.borrow().recall(step, inputs)
+    pub async fn recall<T: DeserializeOwned>(&self, step: Step, inputs: &impl Serialize) -> Result<Option<T>> {
+        self.journal.lock().await.recall(step, inputs)
     }
 
     /// Does a step whose result lives only as long as this process.
@@ -190,8 +195,8 @@ impl<'a> Run<'a> {
             }
             lost = self.lease.lost() => Err(Failure::Aborted(lost)),
         };
-        let recorded = self.record(&ended);
-        let released = self.lease.release().context("give the lease back");
+        let recorded = self.record(&ended).await;
+        let released = self.lease.release().await.context("give the lease back");
         match ended {
             Ok(value) => recorded.and(released).map(|()| value).map_err(Failure::from),
             // What went wrong first is what people must hear of; the rest is said beside it.
@@ -219,11 +224,11 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn record<T>(&self, ended: &Result<T, Failure>) -> Result<()> {
+    async fn record<T>(&self, ended: &Result<T, Failure>) -> Result<()> {
         if self.superfluous.get() {
-            return self.journal.borrow().end();
+            return self.journal.lock().await.end().await;
         }
-        let mut record = self.record.borrow_mut();
+        let mut record = self.record.borrow().clone();
         record.previous = self.live().map(|live| live.id.clone());
         record.ended = Timestamp::now();
         record.steps = self.env.report.finished().into_iter().map(timing).collect();
@@ -237,7 +242,7 @@ impl<'a> Run<'a> {
         }
         record.error = record.error.take().map(|error| self.env.report.redactor().redact(&error).into_owned());
         let ongoing = self.env.report.begin(Step::Record);
-        let written = history::append(&self.env.store, &record);
+        let written = history::append(&self.env.store, &record).await;
         match &written {
             Ok(()) => ongoing.finish(&format!("{}, {}", record.id, record.outcome.words())),
             Err(_) => ongoing.fail("failed"),
@@ -245,10 +250,10 @@ impl<'a> Run<'a> {
         written?;
         // A rollback has no step whose result outlives it, so there is nothing to go on with.
         if record.outcome == Outcome::Live || record.kind == Kind::Rollback {
-            self.journal.borrow().end()?;
+            self.journal.lock().await.end().await?;
         }
         if record.outcome == Outcome::Live {
-            self.env.place.prune(&history::read_all(&self.env.store)?)?;
+            self.env.place.prune(&history::read_all(&self.env.store).await?)?;
         }
         Ok(())
     }

@@ -42,7 +42,7 @@ struct Plan {
 pub async fn prune(images: &Images<'_>, how: How, audience: Audience) -> Result<(), Failure> {
     let repository = images.repository().await?;
     let plan = make_plan(images, repository, how.keep).await?;
-    let unknown = needed(images)?.unknown;
+    let unknown = needed(images).await?.unknown;
     let name = &images.environment.name;
     if !unknown.is_empty() {
         images.report.warn(&format!(
@@ -81,7 +81,7 @@ pub async fn prune(images: &Images<'_>, how: How, audience: Audience) -> Result<
 
 async fn make_plan(images: &Images<'_>, repository: &Repository, keep: usize) -> Result<Plan> {
     // The records first: an image that is deployed in between is among the newest.
-    let needed = needed(images)?;
+    let needed = needed(images).await?;
     Ok(Plan::make(survey(repository).await?, &needed, keep))
 }
 
