@@ -18,6 +18,7 @@ pub mod release;
 pub mod render;
 pub mod report;
 pub mod secrets;
+pub mod settings;
 pub mod signals;
 pub mod sqlx;
 pub mod state;

@@ -3,6 +3,7 @@
 
 mod differences;
 mod forward;
+pub mod migrations;
 mod problem;
 mod rows;
 mod schema;
@@ -15,8 +16,8 @@ use self::problem::Problem;
 pub use self::problem::Problems;
 pub use self::schema::Schema;
 use crate::env::Env;
-use crate::failure::Failure;
-use crate::release::Summary;
+use crate::failure::{Failure, Located};
+use crate::report::Summary;
 use crate::report::{Ongoing, Step};
 use crate::signals::until_interrupted;
 use crate::state::history::{self, Outcome, Record};
@@ -93,7 +94,7 @@ fn judge(mut wrong: Vec<Problem>, stale: Vec<Problem>) -> Result<()> {
         (false, _) => "mend this, then type: cargo xtask sqlx prepare",
     };
     wrong.extend(stale);
-    Err(Problems { all: wrong, next: next.to_owned() }.into())
+    Err(Problems { all: wrong, next: next.to_owned() }.into_error())
 }
 
 /// Runs a command that is one step, ends it well on a signal, and answers.
@@ -115,7 +116,7 @@ async fn in_a_step(
         }
         Err(error) => {
             step.fail("failed");
-            if let Some(problems) = error.downcast_ref::<Problems>() {
+            if let Some(problems) = error.downcast_ref::<Located>().and_then(Located::error::<Problems>) {
                 env.report.result(json!({ "problems": problems.json() }), "");
             }
             Err(error.into())

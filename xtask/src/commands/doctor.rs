@@ -16,20 +16,21 @@ use crate::tools::{cargo, git, platform};
 use crate::{bootstrap, tofu};
 
 /// Shows every check of this machine and of the environment of this name. Fails when one of them must be mended.
-pub async fn doctor(config: &Config, name: &str, report: &Report) -> Result<(), Failure> {
-    let environment = config.environment(name)?;
+pub async fn doctor(env: &Env<'_>) -> Result<(), Failure> {
+    let Env { config, environment, report, .. } = env;
+    let name = env.name();
     let is_local = matches!(environment.target, Target::Local(_));
     let mut all = vec![clock(&config.root).await];
     all.extend(programs(config).await);
     if is_local {
-        all.extend(checks(&Env::find(config, name, report)?).await);
+        all.extend(checks(env).await);
     }
     if environment.stack().is_some() {
-        all.extend(tofu::checks(config, name, report).await?);
+        all.extend(tofu::checks(env).await?);
     }
-    all.extend(bootstrap::zone::check(config, environment, report).await);
+    all.extend(bootstrap::zone::check(env).await);
     if config.image.is_some() {
-        let images = Images::find(config, name, report)?;
+        let images = Images::find(env)?;
         all.extend(image::check::checks(&images).await);
         all.extend(bootstrap::registry::check(&images).await);
     }

@@ -9,8 +9,8 @@ use super::problem::{Problem, Problems};
 use crate::env::Env;
 use crate::release::Migration;
 use crate::report::Ongoing;
+use crate::sqlx::migrations::compare;
 use crate::state::history::Record;
-use crate::targets::migrations::compare;
 use crate::tools::postgres::Throwaway;
 use crate::tools::sqlx::cache::{Cache, FOLDER, Stamp};
 use crate::tools::sqlx::statements::statements;
@@ -91,7 +91,7 @@ impl<'a> Schema<'a> {
         let refuse = |all| Problems { all, next: "mend this, then type: cargo xtask sqlx prepare".to_owned() };
         let named = names(&self.relative, &self.migrations);
         if !named.is_empty() {
-            return Err(refuse(named).into());
+            return Err(refuse(named).into_error());
         }
         let pending = compare(&self.migrations, lives).pending;
         if pending.is_empty() || lives.is_empty() {
@@ -102,7 +102,7 @@ impl<'a> Schema<'a> {
         match forward(self.env, server.server(), &self.relative, &pending, lives).await? {
             Forward::Nothing => Ok(None),
             Forward::Runs(how) => Ok(Some(how)),
-            Forward::Refused(problem) => Err(refuse(vec![problem]).into()),
+            Forward::Refused(problem) => Err(refuse(vec![problem]).into_error()),
         }
     }
 

@@ -102,7 +102,7 @@ impl Ended {
         }
         let diagnostics = Diagnostics::new(self.errors, &infra.stack.folder);
         let trouble = diagnostics.trouble();
-        let failure = failure_of(infra, trouble, diagnostics.into(), &what);
+        let failure = failure_of(infra, trouble, diagnostics.into_error(), &what);
         match failure {
             Failure::Failed(error) if !self.tail.is_empty() => {
                 Failure::Failed(error.context(format!("it also said:\n{}", self.tail)))
@@ -134,7 +134,7 @@ fn failure_of(infra: &Infra<'_>, trouble: Trouble, error: anyhow::Error, what: &
     match trouble {
         Trouble::Locked(lock) => {
             let operation = lock.operation.strip_prefix("OperationType").unwrap_or(&lock.operation).to_lowercase();
-            Failure::Busy(anyhow!(
+            Failure::Locked(anyhow!(
                 "the state of {name}, {place}, is locked by {} since {}, for {operation}\n  \
                  wait for it, or, if it is certain that nobody works there: cargo xtask tofu unlock {name} --id {}",
                 lock.who,

@@ -60,6 +60,21 @@ pub async fn build(
     executable.with_context(|| format!("cargo built {package} and named no program {binary}"))
 }
 
+/// Where cargo puts a binary of the workspace.
+pub async fn program(root: &Utf8Path, binary: &str, profile: Profile) -> Result<Utf8PathBuf> {
+    #[derive(Deserialize)]
+    struct Metadata {
+        target_directory: Utf8PathBuf,
+    }
+    let metadata = cargo(root).args(["metadata", "--format-version", "1", "--no-deps"]).capture().await?;
+    let metadata: Metadata = serde_json::from_str(&metadata).context("read what cargo says of the workspace")?;
+    let folder = match profile {
+        Profile::Dev => "debug",
+        Profile::Release => "release",
+    };
+    Ok(metadata.target_directory.join(folder).join(binary))
+}
+
 /// cargo, free of what the cargo that started this toolkit put into the environment: build scripts that watch such
 /// variables would run again for nothing.
 pub fn cargo(root: &Utf8Path) -> Cmd {

@@ -46,7 +46,7 @@ pub async fn build(scratch: &Scratch) -> Result<Duration> {
 
 /// The settings that deploys give to the service.
 pub async fn ground(scratch: &Scratch, report: &Report) -> Result<Ground> {
-    let step = report.begin(Step::Ground);
+    let step = report.begin(Step::Provision);
     let ground = scratch.env()?.place.ground(report, &step).await?;
     step.finish(&ground.summary());
     Ok(ground)
