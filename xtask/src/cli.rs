@@ -10,6 +10,7 @@ use clap_complete::Shell;
 pub use self::bootstrap::{Bootstrap, BootstrapArgs};
 pub use self::image::Image;
 pub use self::tofu::{StackArg, Tofu};
+use crate::commands::checks::ChecksArgs;
 
 /// Takes a commit of this repository to a running, verified, reversible deployment.
 #[derive(Parser, Debug)]
@@ -222,27 +223,12 @@ cannot be reached it is built from its Go module, which takes Go, and minutes.")
     },
 
     /// Run everything that is tested
-    #[command(after_help = "Examples:
-  cargo xtask test
-  cargo xtask test --only format --only lint
-  CI=true cargo xtask test        what cannot run here is a failure, not a skip")]
-    Test {
-        /// Only this suite; may be repeated
-        #[arg(long, value_name = "SUITE")]
-        only: Vec<crate::commands::test::Suite>,
-    },
+    #[command(disable_help_flag = true, after_help = crate::commands::checks::TEST_EXAMPLES)]
+    Test(ChecksArgs),
 
     /// Measure the toolkit, as ratios against a reference that runs beside it
-    #[command(after_help = "Examples:
-  cargo xtask bench
-  cargo xtask bench --only help --only no-op
-
-A goal that is missed is marked and is no failure: the exit code is 0 when everything was measured.")]
-    Bench {
-        /// Only this measurement; may be repeated
-        #[arg(long, value_name = "NAME")]
-        only: Vec<crate::commands::bench::Measurement>,
-    },
+    #[command(disable_help_flag = true, after_help = crate::commands::checks::BENCH_EXAMPLES)]
+    Bench(ChecksArgs),
 
     /// Print the completions of a shell
     #[command(after_help = "Examples:

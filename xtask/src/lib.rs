@@ -14,6 +14,7 @@ pub mod env;
 pub mod failure;
 pub mod hash;
 pub mod image;
+pub mod program;
 pub mod release;
 pub mod render;
 pub mod report;

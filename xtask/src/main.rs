@@ -3,23 +3,21 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
 
 use xtask::cli::{Bootstrap, BootstrapArgs, Cli, Command, EnvironmentArg, Image, Lock, Sqlx, StackArg, Tofu};
 use xtask::commands::setup::Also;
-use xtask::commands::{bench, doctor, operate, setup, test};
+use xtask::commands::{checks, doctor, operate, setup};
 use xtask::config::Config;
 use xtask::deploy::{self, Deployed, How, rollback};
 use xtask::env::Env;
 use xtask::failure::Failure;
 use xtask::image::{Images, build, inspect, list, pin, prune, push};
 use xtask::report::{Audience, Report};
-use xtask::secrets::Redactor;
 use xtask::signals::until_interrupted;
 use xtask::tofu::{self, Infra};
-use xtask::{bootstrap, env, render, sqlx, supervisor};
+use xtask::{bootstrap, env, program, render, sqlx, supervisor};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -27,40 +25,24 @@ fn main() -> ExitCode {
         Err(error) if error.kind() == ErrorKind::DisplayVersion => return print_version(),
         Err(error) => error.exit(),
     };
-    let is_set = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty() && value != "false");
-    let audience = Audience::detect(cli.json, is_set("CI"), is_set("GITHUB_ACTIONS"));
-    let report = Report::new(audience, !is_set("NO_COLOR"), Redactor::default());
-    match run(cli.command, audience, &report) {
-        Ok(()) => ExitCode::SUCCESS,
-        // Said already, and no error.
-        Err(failure @ Failure::Pending) => ExitCode::from(failure.exit_code()),
-        Err(failure) => {
-            let code = failure.exit_code();
-            let place = failure.place();
-            report.error(
-                &failure.into_error(),
-                place.as_ref().map(|(file, line, column)| (file.as_str(), *line, *column)),
-            );
-            ExitCode::from(code)
-        }
-    }
+    let (audience, report) = program::report(cli.json);
+    program::exit(run(cli.command, cli.json, audience, &report), &report)
 }
 
-fn run(command: Command, audience: Audience, report: &Report) -> Result<(), Failure> {
+fn run(command: Command, json: bool, audience: Audience, report: &Report) -> Result<(), Failure> {
     match command {
-        // These two are processes of their own and know no deploy.yaml.
+        // These are processes of their own; the first two know no deploy.yaml.
         Command::Supervise(args) => return Ok(supervisor::supervise(args)?),
         Command::SuperviseExec(args) => match supervisor::exec(args)? {},
         Command::Completions { shell } => {
             print_completions(shell);
             return Ok(());
         }
+        Command::Test(args) => match checks::become_checks("test", args, json)? {},
+        Command::Bench(args) => match checks::become_checks("bench", args, json)? {},
         _ => {}
     }
-    // The only provider that is compiled in; it can be installed only once, and this is the one place that does.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
-    runtime.block_on(dispatch(command, audience, report))
+    program::block_on(dispatch(command, audience, report))
 }
 
 async fn dispatch(command: Command, audience: Audience, report: &Report) -> Result<(), Failure> {
@@ -105,9 +87,11 @@ async fn dispatch(command: Command, audience: Audience, report: &Report) -> Resu
         Command::Setup { docker, tests, dry_run } => {
             setup::setup(&config, Also { docker, tests, tofu: tests }, dry_run, report).await
         }
-        Command::Test { only } => test::test(&config, &only, report).await,
-        Command::Bench { only } => bench::bench(&config, &only, report).await,
-        Command::Supervise(_) | Command::SuperviseExec(_) | Command::Completions { .. } => Ok(()),
+        Command::Supervise(_)
+        | Command::SuperviseExec(_)
+        | Command::Completions { .. }
+        | Command::Test(_)
+        | Command::Bench(_) => Ok(()),
     }
 }
 

@@ -285,7 +285,7 @@ impl<'a> Local<'a> {
         if let Some(program) = self.program.get() {
             return Ok(program.clone());
         }
-        let program = cargo::program(self.env.root(), &self.env.config.service.binary, Profile::Release).await?;
+        let program = cargo::built_program(self.env.root(), &self.env.config.service.binary, Profile::Release).await?;
         Ok(self.program.get_or_init(|| program).clone())
     }
 

@@ -12,13 +12,13 @@ use secrecy::SecretString;
 use super::scratch::{Scratch, free_port};
 use super::table::{Goal, Row, text};
 use super::turns::Turns;
-use crate::config::{Provider, StackProgram, State};
-use crate::report::Report;
-use crate::tofu::summary::Summary;
-use crate::tools::cmd::Cmd;
-use crate::tools::platform;
-use crate::tools::tofu::plan::Plan;
-use crate::tools::tofu::{self, Tofu, backend};
+use xtask::config::{Provider, StackProgram, State};
+use xtask::report::Report;
+use xtask::tofu::summary::Summary;
+use xtask::tools::cmd::Cmd;
+use xtask::tools::platform;
+use xtask::tools::tofu::plan::Plan;
+use xtask::tools::tofu::{self, Tofu, backend};
 
 /// How many resources the stack has, and how many of them change.
 const RESOURCES: (usize, usize) = (25, 5);
@@ -127,7 +127,7 @@ impl Site {
             Utf8Path::from_path(folder.path()).context("the folder for temporary files is not named in UTF-8")?;
         let root = root.join("project");
         let storage = Storage::start(&root.with_file_name("storage"))?;
-        let passphrase = crate::secrets::generate()?;
+        let passphrase = xtask::secrets::generate()?;
         write_project(&root, &storage.endpoint)?;
         let git = |args: &[&str]| Cmd::new("git").args(args.iter().copied()).dir(&root);
         git(&["init", "--quiet"]).run().await?;

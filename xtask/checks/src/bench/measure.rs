@@ -11,9 +11,9 @@ use super::scratch::Scratch;
 use super::table::{Goal, Row, text};
 use super::turns::{Turns, median};
 use super::{built, by_hand};
-use crate::report::{Report, Step};
-use crate::targets::Live;
-use crate::tools::cmd::Cmd;
+use xtask::report::{Report, Step};
+use xtask::targets::Live;
+use xtask::tools::cmd::Cmd;
 
 /// A dependency of the toolkit, large and of the same kind as the rest: what its cold build is compared with.
 const COLD_REFERENCE: &str = "reqwest";

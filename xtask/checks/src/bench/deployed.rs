@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::table::text;
 use super::turns::median;
-use crate::report::{Report, Step};
-use crate::tools::cmd::Cmd;
+use xtask::report::{Report, Step};
+use xtask::tools::cmd::Cmd;
 
 /// On a long deploy, a word of how far it is this often.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
@@ -87,8 +87,8 @@ pub fn breakdown(deploys: &[Deployed]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::report::Audience;
-    use crate::secrets::Redactor;
+    use xtask::report::Audience;
+    use xtask::secrets::Redactor;
 
     use super::*;
 

@@ -5,19 +5,19 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 use serde_yaml::Value;
 
 use super::deployed::Deployed;
-use crate::config::{self, Config};
-use crate::env::Env;
-use crate::failure::Failure;
-use crate::report::Report;
-use crate::tools::cargo::cargo;
-use crate::tools::cmd::Cmd;
-use crate::tools::git;
+use xtask::config::{self, Config};
+use xtask::env::Env;
+use xtask::failure::Failure;
+use xtask::report::Report;
+use xtask::tools::cargo::cargo;
+use xtask::tools::cmd::Cmd;
+use xtask::tools::git;
 
 /// The environment that is deployed to.
 const ENVIRONMENT: &str = "local";
@@ -61,8 +61,7 @@ struct Target {
 impl Scratch {
     /// Clones the commit that is checked out. What is in no commit is not measured.
     pub async fn make(config: &Config, report: &Report) -> Result<Self> {
-        let toolkit = std::env::current_exe().context("find this program")?;
-        let toolkit = toolkit.to_str().context("the path of this program is not UTF-8")?.to_owned();
+        let toolkit = toolkit()?;
         let folder = config.root.join("target/bench");
         fs_err::create_dir_all(&folder)?;
         let turn = fs_err::File::create(folder.join(".lock"))?;
@@ -157,6 +156,13 @@ impl Scratch {
     fn next_change(&self) -> u64 {
         self.changes.replace(self.changes.get() + 1)
     }
+}
+
+/// The toolkit's program that is measured: cargo puts it beside this one, and `cargo xtask bench` has just built it.
+fn toolkit() -> Result<String> {
+    let program = std::env::current_exe().context("find this program")?.with_file_name("xtask");
+    ensure!(program.exists(), "there is no toolkit at {}\n  cargo build --package xtask", program.display());
+    Ok(program.to_str().context("the path of this program is not UTF-8")?.to_owned())
 }
 
 async fn commit(root: &Utf8Path, message: &str) -> Result<()> {

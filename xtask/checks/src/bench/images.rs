@@ -9,9 +9,9 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use super::scratch::Scratch;
 use super::table::{Goal, Row, text};
 use super::turns::Turns;
-use crate::report::Report;
-use crate::tools::cmd::Cmd;
-use crate::tools::{git, platform};
+use xtask::report::Report;
+use xtask::tools::cmd::Cmd;
+use xtask::tools::{git, platform};
 
 /// A Dockerfile as one writes it first: everything is compiled in one step after everything is copied.
 const PLAIN: &str = "ARG RUST_IMAGE
@@ -22,7 +22,7 @@ FROM tools AS build
 WORKDIR /build
 COPY . .
 RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \\
-    mkdir -p xtask/src xtask/standin/src && touch xtask/src/lib.rs xtask/standin/src/lib.rs && \\
+    for member in xtask xtask/checks xtask/standin; do mkdir -p $member/src && touch $member/src/lib.rs; done && \\
     SQLX_OFFLINE=true cargo build --release --package app
 FROM ${RUNTIME_IMAGE}
 COPY --from=build /build/target/release/app /usr/local/bin/app

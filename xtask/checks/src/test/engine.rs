@@ -10,7 +10,7 @@ use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
-use crate::tools::platform;
+use xtask::tools::platform;
 
 const SOCKET: &str = "/var/run/docker.sock";
 const PATIENCE: Duration = Duration::from_secs(60);

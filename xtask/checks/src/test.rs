@@ -11,17 +11,17 @@ use serde_json::json;
 
 use self::engine::Engine;
 use self::outcome::{Outcome, Reading};
-use super::setup::{self, Also};
-use crate::config::{Config, Environment, Target};
-use crate::env::Env;
-use crate::failure::Failure;
-use crate::render;
-use crate::report::{Report, seconds};
-use crate::signals::until_interrupted;
-use crate::sqlx;
-use crate::tools::cargo;
-use crate::tools::cmd::Cmd;
-use crate::tools::postgres::{Choice, Throwaway};
+use xtask::commands::setup::{self, Also};
+use xtask::config::{Config, Environment, Target};
+use xtask::env::Env;
+use xtask::failure::Failure;
+use xtask::render;
+use xtask::report::{Report, seconds};
+use xtask::signals::until_interrupted;
+use xtask::sqlx;
+use xtask::tools::cargo;
+use xtask::tools::cmd::Cmd;
+use xtask::tools::postgres::{Choice, Throwaway};
 
 /// Debian's place for backgrounds: real photographs of many sizes.
 const PICTURES: &str = "/usr/share/backgrounds";
@@ -150,7 +150,7 @@ async fn run(config: &Config, suite: Suite, report: &Report) -> Result<Outcome> 
             return Ok(ended(suite, sqlx::check(&env).await));
         }
         Suite::Service => of(&config.service.package).env("TEST_PICTURES_DIR", PICTURES),
-        Suite::Toolkit => of("xtask"),
+        Suite::Toolkit => tests().args(["--quiet", "--package", "xtask", "--package", "checks", "--", "--show-output"]),
         Suite::StandIn => of("standin"),
         Suite::Tofu => alone("tofu"),
         Suite::Image => alone("image"),

@@ -17,10 +17,10 @@ use clap::ValueEnum;
 
 use self::scratch::Scratch;
 use self::table::Row;
-use crate::config::Config;
-use crate::failure::Failure;
-use crate::report::Report;
-use crate::signals::until_interrupted;
+use xtask::config::Config;
+use xtask::failure::Failure;
+use xtask::report::Report;
+use xtask::signals::until_interrupted;
 
 /// What can be measured by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

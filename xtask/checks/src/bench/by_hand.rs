@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::scratch::{Scratch, free_port};
-use crate::clients::service::{Answer, Service};
-use crate::config::{SettingsTable, SuppliedBy};
-use crate::release::Summary as _;
-use crate::report::{Report, Step};
-use crate::targets::Ground;
-use crate::tools::cmd::Cmd;
-use crate::tools::npm;
+use xtask::clients::service::{Answer, Service};
+use xtask::config::{SettingsTable, SuppliedBy};
+use xtask::release::Summary as _;
+use xtask::report::{Report, Step};
+use xtask::targets::Ground;
+use xtask::tools::cmd::Cmd;
+use xtask::tools::npm;
 
 /// How long the service may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::turns::{Samples, Turns};
-use crate::report::Report;
+use xtask::report::Report;
 
 /// One measurement.
 pub struct Row {

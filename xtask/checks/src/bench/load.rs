@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use tokio::task::JoinSet;
 
-use crate::clients::service::{Answer, Service};
+use xtask::clients::service::{Answer, Service};
 
 /// How many clients ask at once.
 pub const CLIENTS: usize = 4;
