@@ -8,12 +8,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::clients::s3::{Bucket, Place};
-use crate::config::{Config, Environment, Provider, Stack};
+use crate::config::{Config, Environment, Local, Postgres, Provider, Stack, Target};
 use crate::failure::Failure;
 use crate::report::Report;
 use crate::secrets::{self, Secrets};
 use crate::signals::Stop;
 use crate::state::store::Store;
+use crate::tools::postgres::Choice;
 
 /// One environment of deploy.yaml.
 pub struct Env<'a> {
@@ -99,6 +100,15 @@ impl<'a> Env<'a> {
         names.filter_map(|name| read(name).transpose()).collect()
     }
 
+    /// Which PostgreSQL programs the environment may use.
+    pub fn postgres(&self) -> Choice {
+        match &self.environment.target {
+            Target::Local(Local { postgres: Postgres::Found, .. }) => Choice::Found,
+            Target::Local(Local { postgres: Postgres::Embedded, .. }) => Choice::Embedded,
+            Target::Local(_) | Target::Scaleway(_) => Choice::Auto,
+        }
+    }
+
     /// The environment's stack. Fails with the environments that have one.
     pub fn stack(&self) -> Result<&'a Stack, Failure> {
         let stack = self.environment.stack();
@@ -153,7 +163,7 @@ impl<'a> Env<'a> {
         if let Some(store) = self.store.get() {
             return Ok(store);
         }
-        let store = Store::Folder(self.folder());
+        let store = Store::folder(self.folder());
         Ok(self.store.get_or_init(|| store))
     }
 }

@@ -12,6 +12,7 @@ pub mod confirm;
 pub mod deploy;
 pub mod env;
 pub mod failure;
+pub mod fs;
 pub mod hash;
 pub mod image;
 pub mod program;

@@ -1,4 +1,4 @@
-//! How a program of the toolkit begins and ends: the report that it speaks through, its runtime, its exit code.
+//! How a program of the toolkit begins and ends: its report, its runtime, its exit code.
 
 use std::process::ExitCode;
 
@@ -9,10 +9,10 @@ use crate::report::{Audience, Report};
 use crate::secrets::Redactor;
 
 /// For events if they are asked for, otherwise for what `CI`, `GITHUB_ACTIONS`, `NO_COLOR` and standard error say.
-pub fn report(json: bool) -> (Audience, Report) {
+pub fn report(json: bool) -> Report {
     let is_set = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty() && value != "false");
     let audience = Audience::detect(json, is_set("CI"), is_set("GITHUB_ACTIONS"));
-    (audience, Report::new(audience, !is_set("NO_COLOR"), Redactor::default()))
+    Report::new(audience, !is_set("NO_COLOR"), Redactor::default())
 }
 
 /// Runs a command in a runtime of one thread.
@@ -27,11 +27,8 @@ pub fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<()
 pub fn exit(ended: Result<(), Failure>, report: &Report) -> ExitCode {
     let Err(failure) = ended else { return ExitCode::SUCCESS };
     let code = failure.exit_code();
-    // Said already, and no error.
     if !matches!(failure, Failure::Pending) {
-        let place = failure.place();
-        let place = place.as_ref().map(|(file, line, column)| (file.as_str(), *line, *column));
-        report.error(&failure.into_error(), place);
+        report.error(&failure.into_error());
     }
     ExitCode::from(code)
 }

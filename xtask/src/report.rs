@@ -145,6 +145,11 @@ impl Report {
         Self(Arc::new(Inner { audience, paint, redactor, bars, finished: Mutex::default(), began: Instant::now() }))
     }
 
+    /// How the user is told.
+    pub fn audience(&self) -> Audience {
+        self.0.audience
+    }
+
     /// The redactor that everything said here goes through.
     pub fn redactor(&self) -> &Redactor {
         &self.0.redactor

@@ -70,16 +70,6 @@ impl Stop {
     }
 }
 
-/// Waits for a signal. To be replaced by a [`Stop`].
-pub async fn interrupted() -> Result<&'static str> {
-    Ok(Stop::on_signals()?.requested().await)
-}
-
-/// To be replaced by [`Stop::cancels`].
-pub async fn until_interrupted<T>(left: &str, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    Stop::on_signals()?.cancels(left, work).await
-}
-
 impl StopSender {
     /// Requests a stop under this name, for example `Ctrl-C`.
     pub fn send(&self, name: &'static str) {

@@ -19,7 +19,6 @@ use crate::env::Env;
 use crate::failure::{Failure, Located};
 use crate::report::Summary;
 use crate::report::{Ongoing, Step};
-use crate::signals::until_interrupted;
 use crate::state::history::{self, Outcome, Record};
 use crate::tools::sqlx::cache::{Change, FOLDER, STAMP, Stamp};
 
@@ -103,12 +102,12 @@ async fn in_a_step(
     work: impl AsyncFnOnce(&Schema<'_>, &[Record], &Ongoing) -> Result<(String, Value)>,
 ) -> Result<(), Failure> {
     let Some(schema) = Schema::find(env)? else { return Err(Failure::Usage(not_used(env))) };
-    let records = history::read_all(&env.store)?;
+    let records = history::read_all(env.store()?).await?;
     let lives: Vec<Record> = records.into_iter().filter(|record| record.outcome == Outcome::Live).collect();
-    env.report.headline(&format!("{} → {}   queries and migrations", env.config.project, env.name));
+    env.report.headline(&format!("{} → {}   queries and migrations", env.config.project, env.name()));
     let step = env.report.begin(Step::Sqlx);
     let work = async { Ok(work(&schema, &lives, &step).await) };
-    match until_interrupted("nothing is left half done", work).await? {
+    match env.stop.cancels("nothing is left half done", work).await? {
         Ok((text, detail)) => {
             step.finish(&text);
             env.report.result(detail, "");

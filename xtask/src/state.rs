@@ -1,7 +1,8 @@
-//! What is remembered of deploys: the journal of the one under way, the records of all that ended, and who may deploy
-//! now.
+//! What is remembered of deploys, in one store of the environment: the journal of the one under way, the records of all
+//! that ended, the lease of the one that may deploy now, and the plan that was made to be applied.
 
 pub mod history;
 pub mod journal;
 pub mod lease;
+pub mod plan_store;
 pub mod store;

@@ -13,19 +13,18 @@ use crate::clients::scaleway::{Namespace, Registries};
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::image::Images;
-use crate::report::Audience;
 
 /// The stack's variable for the project that all of it belongs to, and Scaleway's own name for the same.
 const PROJECT: (&str, &str) = ("project_id", "SCW_DEFAULT_PROJECT_ID");
 
 /// Looks at the registry and mends what can be mended.
-pub async fn registry(images: &Images<'_>, how: How, audience: Audience) -> Result<(), Failure> {
+pub async fn registry(images: &Images<'_>, how: How) -> Result<(), Failure> {
     let registry = ImageRegistry {
         env: images.env,
         repository: images.repository().await?.clone(),
         scaleway: Scaleway::find(images).await?,
     };
-    Box::pin(bootstrap(&registry, how, audience, &images.report)).await
+    Box::pin(bootstrap(&registry, how, images.env)).await
 }
 
 /// Whether Scaleway's API lets us in, for an environment whose images are in its registry.

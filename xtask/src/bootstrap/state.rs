@@ -22,12 +22,11 @@ use crate::clients::s3::error::{Kind, S3Error};
 use crate::clients::s3::{Acl, Bucket, Lifecycle};
 use crate::config::{Environment, Provider};
 use crate::failure::Failure;
-use crate::report::Audience;
 use crate::tofu::{Infra, bad};
 
 /// Looks at the state's bucket, asks, and mends it.
-pub async fn state(infra: &Infra<'_>, how: How, audience: Audience) -> Result<(), Failure> {
-    bootstrap(&StateBucket::open(infra)?, how, audience, &infra.report).await
+pub async fn state(infra: &Infra<'_>, how: How) -> Result<(), Failure> {
+    bootstrap(&StateBucket::open(infra)?, how, infra.env).await
 }
 
 /// Whether the bucket is there and lets this machine in, for doctor: its objects are listed, and nothing is changed.

@@ -13,7 +13,6 @@ use crate::clients::dns::Dns;
 use crate::clients::route53::{Route53, Route53Error, Zone};
 use crate::env::{Env, lacks};
 use crate::failure::Failure;
-use crate::report::Audience;
 use crate::tools::platform;
 
 /// Credentials for DNS alone, by the names that the stacks take them by: the state bucket's have the common ones.
@@ -26,7 +25,7 @@ const DNS_SERVER: &str = "DNS_SERVER";
 
 /// Looks for the zone and mends what can be mended. `name` is what a zone that is made is called; the domain without its first
 /// label if nothing is said.
-pub async fn zone(env: &Env<'_>, name: Option<&str>, how: How, audience: Audience) -> Result<(), Failure> {
+pub async fn zone(env: &Env<'_>, name: Option<&str>, how: How) -> Result<(), Failure> {
     let Some(domain) = env.environment.domain() else {
         let lacks = lacks(env.config, env.name(), "domain", |other| other.domain().is_some());
         return Err(Failure::Usage(anyhow!(
@@ -42,7 +41,7 @@ pub async fn zone(env: &Env<'_>, name: Option<&str>, how: How, audience: Audienc
     let server = platform::variable(DNS_SERVER);
     let wanted = name.or(above.first().copied()).context("a domain has three labels, so it is in a zone")?;
     let zone = DomainZone { env, domain, wanted, named: name.is_some(), route53, dns: Dns::new(server.as_deref()) };
-    Box::pin(bootstrap(&zone, how, audience, &env.report)).await
+    Box::pin(bootstrap(&zone, how, env)).await
 }
 
 /// Whether Route 53 lets us in, for an environment with a domain.

@@ -203,7 +203,7 @@ impl<'a> Run<'a> {
     }
 
     async fn write_record<T>(&self, ended: &Result<T, Failure>) -> Result<()> {
-        let mut journal = self.journal.lock().await;
+        let journal = self.journal.lock().await;
         if self.unchanged.get() {
             return journal.end().await;
         }
@@ -281,7 +281,7 @@ async fn open(
             let done = if steps.is_empty() { "nothing".to_owned() } else { steps.join(", ") };
             env.report.note(&format!("resuming; done before: {done}"));
             let record = Record::begin(journal.deploy().to_owned(), kind, env.name(), lease.token());
-            return Ok((journal, record, history::live_records(records)));
+            return Ok((journal, record, history::live_records(&records)));
         }
         Found::Unusable(why) if resume => {
             env.report.warn(&format!("the journal of the earlier run cannot be used: {why}; starting over"));
@@ -303,7 +303,7 @@ async fn open(
     };
     let journal = Journal::begin(store, env.name(), kind, &id).await?;
     let record = Record::begin(id, kind, env.name(), lease.token());
-    Ok((journal, record, history::live_records(records)))
+    Ok((journal, record, history::live_records(&records)))
 }
 
 fn timing((step, duration, reused): (Step, std::time::Duration, bool)) -> Timing {

@@ -12,7 +12,7 @@ use crate::release::short_digest;
 /// Lists every image, one line and one event each.
 pub async fn list(images: &Images<'_>) -> Result<(), Failure> {
     let repository = images.repository().await?;
-    let (all, needed) = (survey(repository).await?, needed(images)?);
+    let (all, needed) = (survey(repository).await?, needed(images).await?);
     if all.is_empty() {
         let environment = &images.environment.name;
         images.report.note(&format!("{} holds nothing yet; type: cargo xtask image push {environment}", images.name()));

@@ -14,7 +14,6 @@ use crate::clients::scaleway;
 use crate::confirm::confirmed;
 use crate::failure::Failure;
 use crate::release::short_digest;
-use crate::report::Audience;
 
 /// How it is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -39,10 +38,10 @@ struct Plan {
 }
 
 /// Shows what goes, asks, and deletes it.
-pub async fn prune(images: &Images<'_>, how: How, audience: Audience) -> Result<(), Failure> {
+pub async fn prune(images: &Images<'_>, how: How) -> Result<(), Failure> {
     let repository = images.repository().await?;
     let plan = make_plan(images, repository, how.keep).await?;
-    let unknown = needed(images)?.unknown;
+    let unknown = needed(images).await?.unknown;
     let name = &images.environment.name;
     if !unknown.is_empty() {
         images.report.warn(&format!(
@@ -57,7 +56,7 @@ pub async fn prune(images: &Images<'_>, how: How, audience: Audience) -> Result<
     images.report.headline(&plan.text());
     if !how.yes {
         let question = format!("Delete these {}? They cannot be brought back.", plan.gone.len());
-        if audience != Audience::Terminal || !confirmed(&question, "nothing was deleted").await? {
+        if !confirmed(&images.report, &images.env.stop, &question, "nothing was deleted").await? {
             return Err(Failure::Refused(anyhow!("nothing was deleted; type: cargo xtask image prune {name} --yes")));
         }
         // Whoever thinks about the question may do so for an hour.
@@ -81,7 +80,7 @@ pub async fn prune(images: &Images<'_>, how: How, audience: Audience) -> Result<
 
 async fn make_plan(images: &Images<'_>, repository: &Repository, keep: usize) -> Result<Plan> {
     // The records first: an image that is deployed in between is among the newest.
-    let needed = needed(images)?;
+    let needed = needed(images).await?;
     Ok(Plan::make(survey(repository).await?, &needed, keep))
 }
 

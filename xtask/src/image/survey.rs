@@ -72,7 +72,7 @@ pub async fn survey(repository: &Repository) -> Result<Vec<Held>> {
 
 /// Which environments need which digests, and what for. Environments whose images are in other repositories do not count.
 /// Fails when the records of one that counts cannot be read.
-pub fn needed(images: &Images<'_>) -> Result<Needed> {
+pub async fn needed(images: &Images<'_>) -> Result<Needed> {
     let here: Reference = images.name().parse()?;
     let mut needed = Needed::default();
     for environment in images.config.environments.values() {
@@ -83,8 +83,8 @@ pub fn needed(images: &Images<'_>) -> Result<Needed> {
             continue;
         }
         let name = &environment.name;
-        let store = Store::Folder(images.config.root.join(".deploy").join(name));
-        let records = history::read_all(&store).with_context(|| {
+        let store = Store::folder(images.config.root.join(".deploy").join(name));
+        let records = history::read_all(&store).await.with_context(|| {
             format!("read what was deployed to {name}: without that, nobody knows which images it needs")
         })?;
         needed.add(name, &records, environment.keep_releases);

@@ -49,7 +49,7 @@ impl<'a> Schema<'a> {
     pub fn find(env: &'a Env<'a>) -> Result<Option<Self>> {
         let Some(relative) = env.config.service.migrations.clone() else { return Ok(None) };
         let Some(sqlx) = locked_version(env.root())? else { return Ok(None) };
-        let (migrations, folder) = (env.place.migrations()?, env.root().join(FOLDER));
+        let (migrations, folder) = (Migration::of(env.config)?, env.root().join(FOLDER));
         Ok(Some(Self { env, relative, migrations, sqlx, folder }))
     }
 
@@ -158,7 +158,7 @@ impl<'a> Schema<'a> {
 
     async fn start(&self, step: &Ongoing) -> Result<Throwaway> {
         step.progress("starting a throw-away PostgreSQL");
-        Throwaway::start(self.env.place.choice()).await.context("start a throw-away PostgreSQL")
+        Throwaway::start(self.env.postgres()).await.context("start a throw-away PostgreSQL")
     }
 
     /// Names new migrations that cannot be gone back over, and those that look as if they should say so.

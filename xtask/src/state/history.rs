@@ -3,15 +3,22 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::store::Store;
+use super::store::{Put, Store};
 use crate::release::{Migration, Source};
 use crate::report::Step;
 
 const FOLDER: &str = "records/";
 const SCHEMA: u32 = 1;
+
+/// Keys sort by the token as long as it has no more digits than this.
+const TOKEN_DIGITS: usize = 8;
+
+/// How many records are read at once.
+const SIDE_BY_SIDE: usize = 16;
 
 /// How a deploy ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,38 +161,79 @@ pub fn new_id() -> Result<String> {
     Ok(format!("{}-{}", Timestamp::now().strftime("%Y%m%dT%H%M%SZ"), hex::encode(random)))
 }
 
-/// Writes a record. A record that is there is never replaced, and a holder whose lease was taken over cannot write.
-pub fn append(store: &Store, record: &Record) -> Result<()> {
-    if let Some(newest) = read_all(store)?.last()
-        && newest.token > record.token
+/// Writes a record. A record that is there is never replaced, and a deploy whose lease was taken over cannot write once
+/// the next holder of the lease has written.
+pub async fn append(store: &Store, record: &Record) -> Result<()> {
+    let keys = store.list(FOLDER).await.context("list the records")?;
+    for key in &keys {
+        let name = Name::parse(key);
+        anyhow::ensure!(name.id != record.id, "there is a record {key} already; records are never replaced");
+    }
+    // The keys tell the tokens in their order. Only records of an early toolkit, whose keys tell none, are read.
+    let mut newest = keys.iter().filter_map(|key| Some((Name::parse(key).token?, key.clone()))).max();
+    for key in keys.iter().filter(|key| Name::parse(key).token.is_none()) {
+        newest = newest.max(Some((read(store, key).await?.token, key.clone())));
+    }
+    if let Some((token, key)) = newest
+        && token > record.token
     {
-        anyhow::bail!("{} was deployed by a later holder of the lease; this deploy's record is void", newest.id);
+        anyhow::bail!("{key} was written by a later holder of the lease; this deploy's record is void");
     }
     let mut bytes = serde_json::to_vec_pretty(record).context("write the record as JSON")?;
     bytes.push(b'\n');
-    let key = format!("{FOLDER}{}.json", record.id);
-    anyhow::ensure!(store.put(&key, &bytes, None)?, "there is a record {key} already; records are never replaced");
-    Ok(())
+    let key = format!("{FOLDER}{:0TOKEN_DIGITS$}-{}.json", record.token, record.id);
+    match store.put_if_absent(&key, &bytes).await.context("write the record")? {
+        Put::Written { .. } => Ok(()),
+        Put::Refused => anyhow::bail!("there is a record {key} already; records are never replaced"),
+    }
 }
 
-/// Every record, oldest first: in the order of their holders of the lease, which no clock can turn round. One that cannot
-/// be read is an error that names it: history is not guessed.
-pub fn read_all(store: &Store) -> Result<Vec<Record>> {
-    let read = |key: &String| -> Result<Option<Record>> {
-        let Some(object) = store.get(key)? else { return Ok(None) };
-        let record: Record = serde_json::from_slice(&object.bytes)
-            .with_context(|| format!("read the record {key}: it is damaged, or of a newer toolkit"))?;
-        anyhow::ensure!(
-            record.schema == SCHEMA,
-            "the record {key} has schema {}; this toolkit knows {SCHEMA}",
-            record.schema
-        );
-        Ok(Some(record))
-    };
-    let records: Result<Vec<Record>> = store.list(FOLDER)?.iter().filter_map(|key| read(key).transpose()).collect();
-    let mut records = records?;
+/// Every record, oldest first: in the order of the lease's tokens, which no clock can turn round. A record that cannot be
+/// read is an error that names it: an unreadable history is never taken for an empty one.
+pub async fn read_all(store: &Store) -> Result<Vec<Record>> {
+    let keys = store.list(FOLDER).await.context("list the records")?;
+    let reads = stream::iter(&keys).map(|key| read(store, key)).buffered(SIDE_BY_SIDE);
+    let mut records: Vec<Record> = reads.try_collect().await?;
     records.sort_by(|one, other| (one.token, one.ended, &one.id).cmp(&(other.token, other.ended, &other.id)));
     Ok(records)
+}
+
+/// The records of releases that went live, in the order of `records`.
+pub fn live_records(records: &[Record]) -> Vec<Record> {
+    records.iter().filter(|record| record.outcome == Outcome::Live).cloned().collect()
+}
+
+async fn read(store: &Store, key: &str) -> Result<Record> {
+    let object = store.get(key).await.with_context(|| format!("read the record {key}"))?;
+    let object = object.with_context(|| format!("the record {key} was deleted in this moment; try again"))?;
+    let record: Record = serde_json::from_slice(&object.bytes)
+        .with_context(|| format!("read the record {key}: it is damaged, or of a newer toolkit"))?;
+    anyhow::ensure!(
+        record.schema == SCHEMA,
+        "the record {key} has schema {}; this toolkit knows {SCHEMA}",
+        record.schema
+    );
+    Ok(record)
+}
+
+/// What a record's key says: `records/<token>-<id>.json`, or `records/<id>.json` as an early toolkit wrote it.
+struct Name<'a> {
+    token: Option<u64>,
+    id: &'a str,
+}
+
+impl<'a> Name<'a> {
+    fn parse(key: &'a str) -> Self {
+        let name = key.strip_prefix(FOLDER).unwrap_or(key);
+        let name = name.strip_suffix(".json").unwrap_or(name);
+        match name.split_once('-') {
+            // An id itself begins with a date and a `T`, which is no number.
+            Some((token, id)) if token.len() >= TOKEN_DIGITS && token.parse::<u64>().is_ok() => {
+                Self { token: token.parse().ok(), id }
+            }
+            _ => Self { token: None, id: name },
+        }
+    }
 }
 
 #[cfg(test)]
@@ -193,40 +241,53 @@ mod tests {
     use super::*;
     use crate::state::store::scratch;
 
-    #[test]
-    fn a_record_is_read_back_and_never_replaced() {
+    #[tokio::test]
+    async fn a_record_is_read_back_and_never_replaced() {
         let (_folder, store) = scratch();
         let mut record = Record::begin(new_id().unwrap(), Kind::Deploy, "local", 1);
         record.outcome = Outcome::Restored;
-        append(&store, &record).unwrap();
-        assert_eq!(read_all(&store).unwrap(), [record.clone()]);
+        append(&store, &record).await.unwrap();
+        assert_eq!(read_all(&store).await.unwrap(), [record.clone()]);
         record.outcome = Outcome::Live;
-        assert!(append(&store, &record).unwrap_err().to_string().contains("never replaced"));
-        assert_eq!(read_all(&store).unwrap()[0].outcome, Outcome::Restored);
+        assert!(append(&store, &record).await.unwrap_err().to_string().contains("never replaced"));
+        assert_eq!(read_all(&store).await.unwrap()[0].outcome, Outcome::Restored);
     }
 
-    #[test]
-    fn a_holder_that_was_taken_over_from_cannot_write() {
+    #[tokio::test]
+    async fn a_holder_that_was_taken_over_from_cannot_write() {
         let (_folder, store) = scratch();
-        append(&store, &Record::begin("2".to_owned(), Kind::Deploy, "local", 5)).unwrap();
-        let late = append(&store, &Record::begin("3".to_owned(), Kind::Deploy, "local", 4));
+        append(&store, &Record::begin("2".to_owned(), Kind::Deploy, "local", 5)).await.unwrap();
+        let late = append(&store, &Record::begin("3".to_owned(), Kind::Deploy, "local", 4)).await;
         assert!(late.unwrap_err().to_string().contains("void"));
     }
 
-    #[test]
-    fn records_are_in_the_order_of_their_holders_also_within_a_second() {
+    #[tokio::test]
+    async fn records_are_in_the_order_of_their_holders_also_within_a_second() {
         let (_folder, store) = scratch();
         for (id, token) in [("b", 1), ("c", 2), ("a", 3)] {
-            append(&store, &Record::begin(id.to_owned(), Kind::Deploy, "local", token)).unwrap();
+            append(&store, &Record::begin(id.to_owned(), Kind::Deploy, "local", token)).await.unwrap();
         }
-        let ids: Vec<String> = read_all(&store).unwrap().into_iter().map(|record| record.id).collect();
+        let ids: Vec<String> = read_all(&store).await.unwrap().into_iter().map(|record| record.id).collect();
         assert_eq!(ids, ["b", "c", "a"]);
     }
 
-    #[test]
-    fn a_damaged_record_is_named() {
+    #[tokio::test]
+    async fn a_damaged_record_is_named() {
         let (_folder, store) = scratch();
-        store.put("records/x.json", b"{", None).unwrap();
-        assert!(format!("{:#}", read_all(&store).unwrap_err()).contains("records/x.json"));
+        store.put_if_absent("records/x.json", b"{").await.unwrap();
+        assert!(format!("{:#}", read_all(&store).await.unwrap_err()).contains("records/x.json"));
+    }
+    #[tokio::test]
+    async fn records_of_an_early_toolkit_fence_too() {
+        let (_folder, store) = scratch();
+        let early = Record::begin("20261121T104423Z-1f2e3d".to_owned(), Kind::Deploy, "local", 5);
+        let bytes = serde_json::to_vec(&early).unwrap();
+        store.put_if_absent("records/20261121T104423Z-1f2e3d.json", &bytes).await.unwrap();
+        let late = append(&store, &Record::begin(new_id().unwrap(), Kind::Deploy, "local", 4)).await;
+        assert!(late.unwrap_err().to_string().contains("void"));
+        let again = append(&store, &Record { token: 6, ..early.clone() }).await;
+        assert!(again.unwrap_err().to_string().contains("never replaced"));
+        append(&store, &Record::begin(new_id().unwrap(), Kind::Deploy, "local", 6)).await.unwrap();
+        assert_eq!(read_all(&store).await.unwrap()[0], early);
     }
 }

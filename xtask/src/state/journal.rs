@@ -1,20 +1,22 @@
 //! The steps of the deploy under way, so that one that was killed can be resumed.
 //!
-//! A file of JSON lines: a header, then one entry for every finished step. An entry carries the hash of the step's
-//! inputs and a checksum of itself. Nothing is believed blindly: another schema, toolkit or environment voids the whole
-//! journal, a damaged entry voids itself and all that follow, and a step's result is looked at before it is used again.
-
-use std::io::Write as _;
+//! An object of JSON lines: a header, then one entry for every finished step. An entry carries the hash of the step's
+//! inputs and a checksum of itself. Another schema, toolkit or environment voids the whole journal, a damaged entry voids
+//! itself and all that follow, and a step's result is checked before it is used again. The object is only replaced by
+//! conditional writes, so a deploy that has lost its lease cannot write into the journal of the next one.
 
 use anyhow::{Context as _, Result};
-use camino::Utf8PathBuf;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::history::Kind;
+use super::store::{Put, Store};
 use crate::report::Step;
+
+/// The object's key.
+pub const KEY: &str = "journal.jsonl";
 
 const SCHEMA: u32 = 1;
 
@@ -41,11 +43,11 @@ struct Entry {
 
 /// The journal, open for the deploy under way.
 pub struct Journal {
-    path: Utf8PathBuf,
+    store: Store,
     header: Header,
     entries: Vec<Entry>,
-    /// Nothing is in the file but the header and these entries.
-    is_whole: bool,
+    /// Of the version that this process read or wrote last.
+    etag: String,
 }
 
 /// What was found of an earlier deploy.
@@ -60,12 +62,9 @@ pub enum Found {
 
 impl Journal {
     /// Looks for the journal of a deploy that did not end.
-    pub fn find(path: &Utf8PathBuf, environment: &str) -> Result<Found> {
-        let text = match fs_err::read(path) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
-            Err(error) => return Err(error.into()),
-        };
+    pub async fn find(store: &Store, environment: &str) -> Result<Found> {
+        let Some(object) = store.get(KEY).await.context("read the journal")? else { return Ok(Found::Nothing) };
+        let text = String::from_utf8_lossy(&object.bytes);
         let mut lines = text.split_inclusive('\n');
         let header: Option<Header> = lines.next().and_then(|line| serde_json::from_str(line).ok());
         let Some(header) = header else {
@@ -85,14 +84,21 @@ impl Journal {
             return Ok(Found::Unusable(reason));
         }
         let entries = lines.map_while(|line| line.strip_suffix('\n').and_then(Entry::parse)).collect();
-        Ok(Found::Unfinished(Self { path: path.clone(), header, entries, is_whole: false }))
+        Ok(Found::Unfinished(Self { store: store.clone(), header, entries, etag: object.etag }))
     }
 
     /// Begins a new journal in place of any other.
-    pub fn begin(path: Utf8PathBuf, environment: &str, kind: Kind, deploy: &str) -> Result<Self> {
+    pub async fn begin(store: &Store, environment: &str, kind: Kind, deploy: &str) -> Result<Self> {
         let header = Header::new(environment, kind, deploy);
-        super::store::replace_file(&path, &line(&header)?)?;
-        Ok(Self { path, header, entries: Vec::new(), is_whole: true })
+        let bytes = line(&header)?;
+        // As a rule there is none, and then this is one request.
+        let mut put = store.put_if_absent(KEY, &bytes).await;
+        if matches!(put, Ok(Put::Refused)) {
+            let other = store.get(KEY).await.context("read the journal of an earlier deploy")?;
+            put = store.put_over(KEY, &bytes, other.map(|object| object.etag).as_deref()).await;
+        }
+        let etag = written(put.context("begin the journal")?)?;
+        Ok(Self { store: store.clone(), header, entries: Vec::new(), etag })
     }
 
     /// Whether it is of a deploy or of a rollback.
@@ -118,8 +124,8 @@ impl Journal {
         Ok(entry.and_then(|entry| serde_json::from_value(entry.output.clone()).ok()))
     }
 
-    /// Remembers a finished step, on disk before this returns.
-    pub fn remember(
+    /// Remembers a finished step. It is stored, and in a folder on disk, before this returns.
+    pub async fn remember(
         &mut self,
         step: Step,
         inputs: &impl Serialize,
@@ -129,39 +135,44 @@ impl Journal {
         let output = serde_json::to_value(output).with_context(|| format!("write the result of {step} as JSON"))?;
         let inputs = hash(step, inputs)?;
         let sum = checksum(step, &inputs, &output);
-        let entry = Entry { step, inputs, output, seconds, sum };
-        if !self.is_whole {
-            // What follows the entries may be damage that was passed over.
-            self.entries.push(entry);
-            return self.rewrite();
+        self.entries.push(Entry { step, inputs, output, seconds, sum });
+        let stored = self.store_all().await;
+        if stored.is_err() {
+            self.entries.pop();
         }
-        let mut file = fs_err::OpenOptions::new().append(true).open(&self.path)?;
-        file.write_all(&line(&entry)?)
-            .and_then(|()| file.sync_data())
-            .with_context(|| format!("write {}", self.path))?;
-        self.entries.push(entry);
-        Ok(())
+        stored
     }
 
     /// Goes on under another deploy's id: the one it had has its record already.
-    pub fn rename(&mut self, deploy: String) -> Result<()> {
+    pub async fn rename(&mut self, deploy: String) -> Result<()> {
         self.header.deploy = deploy;
-        self.rewrite()
+        self.store_all().await
     }
 
-    /// Ends the journal: the deploy it is of has its record.
-    pub fn end(&self) -> Result<()> {
-        Ok(fs_err::remove_file(&self.path)?)
+    /// Ends the journal: the deploy it is of has its record. A journal that another deploy has begun since is left alone.
+    pub async fn end(&self) -> Result<()> {
+        let now = self.store.get(KEY).await.context("read the journal")?;
+        if now.is_some_and(|object| object.etag == self.etag) {
+            self.store.delete(KEY).await.context("end the journal")?;
+        }
+        Ok(())
     }
 
-    fn rewrite(&mut self) -> Result<()> {
+    async fn store_all(&mut self) -> Result<()> {
         let mut whole = line(&self.header)?;
         for entry in &self.entries {
             whole.extend(line(entry)?);
         }
-        super::store::replace_file(&self.path, &whole)?;
-        self.is_whole = true;
+        let put = self.store.put_if_unchanged(KEY, &whole, &self.etag).await.context("write the journal")?;
+        self.etag = written(put)?;
         Ok(())
+    }
+}
+
+fn written(put: Put) -> Result<String> {
+    match put {
+        Put::Written { etag } => Ok(etag),
+        Put::Refused => anyhow::bail!("another deploy has begun a journal meanwhile; this one has lost its lease"),
     }
 }
 
@@ -202,81 +213,97 @@ fn checksum(step: Step, inputs: &str, output: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::store::scratch;
 
-    fn journal() -> (tempfile::TempDir, Utf8PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = Utf8PathBuf::from_path_buf(folder.path().join("journal.jsonl")).unwrap();
-        let mut journal = Journal::begin(path.clone(), "local", Kind::Deploy, "d1").unwrap();
-        journal.remember(Step::Source, &"head", &"abc", 0.1).unwrap();
-        journal.remember(Step::Build, &"abc", &42, 9.5).unwrap();
-        (folder, path)
+    async fn journal() -> (tempfile::TempDir, Store, std::path::PathBuf) {
+        let (folder, store) = scratch();
+        let mut journal = Journal::begin(&store, "local", Kind::Deploy, "d1").await.unwrap();
+        journal.remember(Step::Source, &"head", &"abc", 0.1).await.unwrap();
+        journal.remember(Step::Build, &"abc", &42, 9.5).await.unwrap();
+        let path = folder.path().join(KEY);
+        (folder, store, path)
     }
 
-    fn unfinished(path: &Utf8PathBuf) -> Journal {
-        match Journal::find(path, "local").unwrap() {
+    async fn unfinished(store: &Store) -> Journal {
+        match Journal::find(store, "local").await.unwrap() {
             Found::Unfinished(journal) => journal,
             Found::Nothing => panic!("nothing was found"),
             Found::Unusable(why) => panic!("{why}"),
         }
     }
 
-    #[test]
-    fn a_finished_step_is_recalled_by_its_inputs_only() {
-        let (_folder, path) = journal();
-        let journal = unfinished(&path);
+    #[tokio::test]
+    async fn a_finished_step_is_recalled_by_its_inputs_only() {
+        let (_folder, store, _) = journal().await;
+        let journal = unfinished(&store).await;
         assert_eq!(journal.deploy(), "d1");
         assert_eq!(journal.recall::<u32>(Step::Build, &"abc").unwrap(), Some(42));
         assert_eq!(journal.recall::<u32>(Step::Build, &"other").unwrap(), None);
         assert_eq!(journal.recall::<String>(Step::Build, &"abc").unwrap(), None);
     }
 
-    #[test]
-    fn a_journal_that_is_cut_anywhere_keeps_only_whole_entries() {
-        let (_folder, path) = journal();
+    #[tokio::test]
+    async fn a_journal_that_is_cut_anywhere_keeps_only_whole_entries() {
+        let (_folder, store, path) = journal().await;
         let whole = fs_err::read(&path).unwrap();
         let lines: Vec<usize> =
             whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1).collect();
         for length in lines[0]..whole.len() {
             fs_err::write(&path, &whole[..length]).unwrap();
-            let steps = unfinished(&path).steps().len();
+            let steps = unfinished(&store).await.steps().len();
             assert_eq!(steps, usize::from(length >= lines[1]), "cut at {length}");
         }
         for length in 0..lines[0] - 1 {
             fs_err::write(&path, &whole[..length]).unwrap();
-            assert!(matches!(Journal::find(&path, "local").unwrap(), Found::Unusable(_)), "cut at {length}");
+            assert!(matches!(Journal::find(&store, "local").await.unwrap(), Found::Unusable(_)), "cut at {length}");
         }
     }
 
-    #[test]
-    fn a_damaged_entry_voids_itself_and_what_follows() {
-        let (_folder, path) = journal();
+    #[tokio::test]
+    async fn a_damaged_entry_voids_itself_and_what_follows() {
+        let (_folder, store, path) = journal().await;
         let text = fs_err::read_to_string(&path).unwrap();
         fs_err::write(&path, text.replace("\"abc\"", "\"abd\"")).unwrap();
-        let mut journal = unfinished(&path);
+        let mut journal = unfinished(&store).await;
         assert!(journal.steps().is_empty());
-        journal.remember(Step::Source, &"head", &"abc", 0.1).unwrap();
-        assert_eq!(unfinished(&path).steps(), [Step::Source]);
+        journal.remember(Step::Source, &"head", &"abc", 0.1).await.unwrap();
+        assert_eq!(unfinished(&store).await.steps(), [Step::Source]);
     }
 
-    #[test]
-    fn what_follows_a_damaged_entry_is_written_in_its_place() {
-        let (_folder, path) = journal();
+    #[tokio::test]
+    async fn what_follows_a_damaged_entry_is_written_in_its_place() {
+        let (_folder, store, path) = journal().await;
         let text = fs_err::read_to_string(&path).unwrap();
         fs_err::write(&path, &text[..text.len() - 20]).unwrap();
-        let mut journal = unfinished(&path);
+        let mut journal = unfinished(&store).await;
         assert_eq!(journal.steps(), [Step::Source]);
-        journal.remember(Step::Build, &"abc", &42, 9.5).unwrap();
-        journal.remember(Step::Publish, &42, &"there", 0.1).unwrap();
-        assert_eq!(unfinished(&path).steps(), [Step::Source, Step::Build, Step::Publish]);
+        journal.remember(Step::Build, &"abc", &42, 9.5).await.unwrap();
+        journal.remember(Step::Publish, &42, &"there", 0.1).await.unwrap();
+        assert_eq!(unfinished(&store).await.steps(), [Step::Source, Step::Build, Step::Publish]);
     }
 
-    #[test]
-    fn another_environment_or_toolkit_is_not_believed() {
-        let (_folder, path) = journal();
-        assert!(matches!(Journal::find(&path, "production").unwrap(), Found::Unusable(_)));
+    #[tokio::test]
+    async fn another_environment_or_toolkit_is_not_believed() {
+        let (_folder, store, path) = journal().await;
+        assert!(matches!(Journal::find(&store, "production").await.unwrap(), Found::Unusable(_)));
         let text = fs_err::read_to_string(&path).unwrap();
         fs_err::write(&path, text.replacen("\"schema\":1", "\"schema\":9", 1)).unwrap();
-        let Found::Unusable(why) = Journal::find(&path, "local").unwrap() else { panic!("it was believed") };
+        let Found::Unusable(why) = Journal::find(&store, "local").await.unwrap() else { panic!("it was believed") };
         assert!(why.contains("schema 9"), "{why}");
+    }
+    #[tokio::test]
+    async fn a_deploy_that_lost_its_lease_does_not_touch_the_next_ones_journal() {
+        let (_folder, store, path) = journal().await;
+        let mut lost = unfinished(&store).await;
+        let mut next = Journal::begin(&store, "local", Kind::Deploy, "d2").await.unwrap();
+        let refused = lost.remember(Step::Publish, &42, &"there", 0.1).await.unwrap_err();
+        assert!(refused.to_string().contains("lost its lease"), "{refused}");
+        assert_eq!(lost.steps(), [Step::Source, Step::Build]);
+        lost.end().await.unwrap();
+        assert_eq!(unfinished(&store).await.deploy(), "d2");
+        next.rename("d3".to_owned()).await.unwrap();
+        next.end().await.unwrap();
+        assert!(!path.exists());
+        next.end().await.unwrap();
     }
 }

@@ -1,24 +1,37 @@
 //! One deploy per environment at a time.
 //!
-//! The lease is one object that is only ever replaced by conditional writes. Its token grows with every holder, so a
-//! holder that lost the lease without noticing can be told from the one that has it (fencing). A holder renews it every
-//! third of its time to live; one that stops is taken over from when that time is up, or at once when it was a process of
-//! this machine that is gone.
+//! The lease is one object that is only replaced by conditional writes. Its token grows with every holder, so a holder
+//! that lost the lease without noticing can be told from the one that has it (fencing). A holder renews it every third of
+//! its time to live. Another deploy takes it over when that time is up without a renewal, or at once when the holder was a
+//! process of this machine that has ended.
+//!
+//! Clocks: in a bucket, the time since the last renewal is what the server says (its `Date` minus the object's
+//! `Last-Modified`), so no machine's clock matters; a server that does not say it makes a lease that only `lock break`
+//! ends. In a folder, `renewed` is compared with this machine's clock. A holder measures its own time to live by the
+//! clock of its process, which nobody sets, and gives up a sixth before it is over. A machine that was suspended may not
+//! have counted: [`Lease::verify`] asks the store, right before each change that users would notice.
 
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::store::Store;
+use super::store::{Put, Store, Versioned};
 use crate::tools::host;
 
-const KEY: &str = "lease.json";
+/// The object's key.
+pub const KEY: &str = "lease.json";
 
-/// A holder that has not renewed for this long is gone.
+/// A holder that has not renewed for this long is gone, if it did not set another time.
 pub const TTL: Duration = Duration::from_secs(60);
+
+/// How long asking whether the lease is still held may take.
+const VERIFY: Duration = Duration::from_secs(20);
+/// How long giving it back may take. One that is not given back ends by itself.
+const RELEASE: Duration = Duration::from_secs(10);
 
 /// Who holds the lease, for what and since when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,8 +46,11 @@ pub struct Holder {
     pub process: host::Process,
     /// When it was taken.
     pub since: Timestamp,
-    /// When it was last renewed.
+    /// When it was last renewed, by the holder's clock.
     pub renewed: Timestamp,
+    /// How long the holder may go without renewing.
+    #[serde(default = "default_ttl")]
+    pub ttl_ms: u64,
 }
 
 impl Holder {
@@ -42,30 +58,31 @@ impl Holder {
     pub fn this_process(message: String) -> Self {
         let now = Timestamp::now();
         let version = env!("CARGO_PKG_VERSION").to_owned();
-        Self { who: host::who(), message, version, process: host::Process::this(), since: now, renewed: now }
+        let process = host::Process::this();
+        Self { who: host::who(), message, version, process, since: now, renewed: now, ttl_ms: default_ttl() }
     }
 
-    fn is_gone(&self) -> bool {
-        self.process.is_known_dead() || Timestamp::now().duration_since(self.renewed) > ttl()
+    /// With another time to live than [`TTL`].
+    pub fn with_ttl(self, ttl: Duration) -> Self {
+        Self { ttl_ms: ttl.as_millis().try_into().unwrap_or(u64::MAX), ..self }
+    }
+
+    /// The time to live.
+    pub fn ttl(&self) -> Duration {
+        Duration::from_millis(self.ttl_ms)
     }
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Object {
-    token: u64,
-    holder: Option<Holder>,
-}
-
-/// Why the lease was not had.
+/// Why the lease was not taken.
 #[derive(Debug)]
 pub enum TakeError {
-    /// Somebody else has it.
+    /// Another deploy has it.
     Held(Box<Holder>),
     /// It could not be read or written.
     Broken(anyhow::Error),
 }
 
-/// The lease, held. [`Lease::release`] gives it back; a process that dies leaves it to its time to live.
+/// The lease, held. [`Lease::release`] gives it back. A process that ends without that leaves it to its time to live.
 pub struct Lease {
     store: Store,
     token: u64,
@@ -74,26 +91,24 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Takes the lease, or tells who has it. Returns also the holder that was taken over from, if there was one.
-    pub fn take(store: &Store, holder: Holder) -> Result<(Self, Option<Holder>), TakeError> {
-        let (object, etag) = read(store).map_err(TakeError::Broken)?;
-        if let Some(other) = &object.holder
-            && !other.is_gone()
-        {
+    /// Takes the lease, or tells who has it. Returns also the holder that it was taken over from, if there was one.
+    pub async fn take(store: &Store, holder: Holder) -> Result<(Self, Option<Holder>), TakeError> {
+        let found = read(store).await.map_err(TakeError::Broken)?;
+        if let Some(other) = found.holder(store) {
             return Err(TakeError::Held(Box::new(other.clone())));
         }
-        let token = object.token + 1;
+        let (begun, ttl, token) = (Instant::now(), holder.ttl(), found.object.token + 1);
         let mine = Object { token, holder: Some(holder) };
-        if !write(store, &mine, etag.as_deref()).map_err(TakeError::Broken)? {
-            // Somebody was faster; who that was is what the caller wants to know.
-            let (object, _) = read(store).map_err(TakeError::Broken)?;
-            let broken =
+        if !write(store, &mine, found.etag.as_deref()).await.map_err(TakeError::Broken)? {
+            // Another deploy was faster. The caller wants to know whose it is.
+            let other = read(store).await.map_err(TakeError::Broken)?.object.holder;
+            let again =
                 || TakeError::Broken(anyhow::anyhow!("the lease was taken and given back meanwhile; try again"));
-            return Err(object.holder.map_or_else(broken, |other| TakeError::Held(Box::new(other))));
+            return Err(other.map_or_else(again, |other| TakeError::Held(Box::new(other))));
         }
         let (tell, lost) = watch::channel(None);
-        let renewal = tokio::spawn(renew(store.clone(), token, tell));
-        Ok((Self { store: store.clone(), token, lost, renewal }, object.holder))
+        let renewal = tokio::spawn(renew(store.clone(), token, ttl, begun, tell));
+        Ok((Self { store: store.clone(), token, lost, renewal }, found.object.holder))
     }
 
     /// Grows with every holder of this environment's lease.
@@ -110,9 +125,10 @@ impl Lease {
         }
     }
 
-    /// Looks whether the lease is still held: to be asked right before what cannot be undone.
-    pub fn verify(&self) -> Result<()> {
-        let (object, _) = read(&self.store)?;
+    /// Asks the store whether the lease is still held: right before what cannot be undone.
+    pub async fn verify(&self) -> Result<()> {
+        let asked = timeout(VERIFY, read(&self.store)).await;
+        let object = asked.with_context(|| format!("the lease could not be read for {} s", VERIFY.as_secs()))??.object;
         anyhow::ensure!(
             object.token == self.token && object.holder.is_some(),
             "the lease is no longer held by this deploy"
@@ -121,124 +137,128 @@ impl Lease {
     }
 
     /// Gives the lease back.
-    pub fn release(&self) -> Result<()> {
+    pub async fn release(&self) -> Result<()> {
         self.renewal.abort();
-        let (object, etag) = read(&self.store)?;
-        if object.token == self.token {
-            write(&self.store, &Object { token: self.token, holder: None }, etag.as_deref())?;
-        }
-        Ok(())
+        let given = timeout(RELEASE, give_back(&self.store, self.token)).await;
+        given.with_context(|| format!("the store took more than {} s; the lease ends by itself", RELEASE.as_secs()))?
     }
 }
 
-/// Who holds the lease now: a holder that is gone is none.
-pub fn status(store: &Store) -> Result<Option<Holder>> {
-    Ok(read(store)?.0.holder.filter(|holder| !holder.is_gone()))
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.renewal.abort();
+    }
 }
 
-/// Takes the lease away from whoever holds it, and tells who that was. The next holder's token is greater, so the old
-/// one finds out at its next renewal or check and stops.
-pub fn break_lease(store: &Store) -> Result<Option<Holder>> {
-    let (object, etag) = read(store)?;
+/// Who holds the lease now. A holder that is gone is none.
+pub async fn status(store: &Store) -> Result<Option<Holder>> {
+    Ok(read(store).await?.holder(store).cloned())
+}
+
+/// Takes the lease away from its holder, and tells who that was. The next holder's token is greater, so the old one finds
+/// out at its next renewal or check and stops.
+pub async fn break_lease(store: &Store) -> Result<Option<Holder>> {
+    let Read { object, etag, .. } = read(store).await?;
     let broken = Object { token: object.token + 1, holder: None };
-    anyhow::ensure!(write(store, &broken, etag.as_deref())?, "the lease changed in this moment; look again and repeat");
+    let is_broken = write(store, &broken, etag.as_deref()).await?;
+    anyhow::ensure!(is_broken, "the lease changed in this moment; look again and repeat");
     Ok(object.holder)
 }
 
-async fn renew(store: Store, token: u64, tell: watch::Sender<Option<String>>) {
-    let mut last_success = Timestamp::now();
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Object {
+    token: u64,
+    holder: Option<Holder>,
+}
+
+struct Read {
+    object: Object,
+    etag: Option<String>,
+    age: Option<Duration>,
+}
+
+impl Read {
+    /// The holder, if it is not gone.
+    fn holder(&self, store: &Store) -> Option<&Holder> {
+        let holder = self.object.holder.as_ref()?;
+        let idle = if store.is_shared() {
+            self.age
+        } else {
+            Some(Timestamp::now().duration_since(holder.renewed).try_into().unwrap_or(Duration::ZERO))
+        };
+        let is_late = idle.is_some_and(|idle| idle >= holder.ttl());
+        (!is_late && !holder.process.is_known_dead()).then_some(holder)
+    }
+}
+
+async fn renew(store: Store, token: u64, ttl: Duration, taken: Instant, tell: watch::Sender<Option<String>>) {
+    let mut last = taken;
+    let mut pause = ttl / 3;
     loop {
-        tokio::time::sleep(TTL / 3).await;
-        match renew_once(&store, token) {
-            Ok(true) => last_success = Timestamp::now(),
-            Ok(false) => {
-                tell.send_replace(Some("the lease was broken or taken over by somebody else".to_owned()));
+        tokio::time::sleep(pause).await;
+        let begun = Instant::now();
+        let deadline = last + ttl * 5 / 6;
+        let reason = match timeout_at(deadline, renew_once(&store, token)).await {
+            Ok(Ok(true)) => {
+                (last, pause) = (begun, ttl / 3);
+                continue;
+            }
+            Ok(Ok(false)) => {
+                tell.send_replace(Some("the lease was broken or taken over by another deploy".to_owned()));
                 return;
             }
-            // A store that is away for a moment is no reason to stop, as long as nobody else can have taken over.
-            Err(error) if Timestamp::now().duration_since(last_success) >= ttl() => {
-                tell.send_replace(Some(format!("the lease could not be renewed for {} s: {error:#}", TTL.as_secs())));
-                return;
-            }
-            Err(_) => {}
+            Ok(Err(error)) => format!("{error:#}"),
+            Err(_) => "the store does not answer".to_owned(),
+        };
+        // A store that is away for a moment is no reason to stop as long as no other deploy can have taken over.
+        pause = ttl / 12;
+        if Instant::now() + pause >= deadline {
+            let seconds = last.elapsed().as_secs();
+            tell.send_replace(Some(format!("the lease could not be renewed for {seconds} s: {reason}")));
+            return;
         }
     }
 }
 
-fn renew_once(store: &Store, token: u64) -> Result<bool> {
-    let (mut object, etag) = read(store)?;
+async fn renew_once(store: &Store, token: u64) -> Result<bool> {
+    let Read { mut object, etag, .. } = read(store).await?;
     match &mut object.holder {
         Some(holder) if object.token == token => holder.renewed = Timestamp::now(),
         _ => return Ok(false),
     }
-    write(store, &object, etag.as_deref())
+    write(store, &object, etag.as_deref()).await
 }
 
-fn read(store: &Store) -> Result<(Object, Option<String>)> {
-    let Some(object) = store.get(KEY).context("read the lease")? else { return Ok((Object::default(), None)) };
-    let parsed =
-        serde_json::from_slice(&object.bytes).with_context(|| format!("the lease ({KEY}) is not what it should be"))?;
-    Ok((parsed, Some(object.etag)))
+async fn give_back(store: &Store, token: u64) -> Result<()> {
+    loop {
+        let Read { object, etag, .. } = read(store).await?;
+        if object.token != token || object.holder.is_none() {
+            return Ok(());
+        }
+        // Refused when the last renewal was still on its way; then the version to write over is another one.
+        if write(store, &Object { token, holder: None }, etag.as_deref()).await? {
+            return Ok(());
+        }
+    }
 }
 
-fn write(store: &Store, object: &Object, expected: Option<&str>) -> Result<bool> {
+async fn read(store: &Store) -> Result<Read> {
+    let Some(Versioned { bytes, etag, age }) = store.get(KEY).await.context("read the lease")? else {
+        return Ok(Read { object: Object::default(), etag: None, age: None });
+    };
+    let object = serde_json::from_slice(&bytes)
+        .with_context(|| format!("{KEY} in {} is damaged, or of a newer toolkit", store.location()))?;
+    Ok(Read { object, etag: Some(etag), age })
+}
+
+async fn write(store: &Store, object: &Object, read: Option<&str>) -> Result<bool> {
     let bytes = serde_json::to_vec_pretty(object).context("write the lease as JSON")?;
-    store.put(KEY, &bytes, expected).context("write the lease")
+    Ok(store.put_over(KEY, &bytes, read).await.context("write the lease")? != Put::Refused)
 }
 
-fn ttl() -> SignedDuration {
-    SignedDuration::from_secs(TTL.as_secs().cast_signed())
+fn default_ttl() -> u64 {
+    TTL.as_secs() * 1000
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::state::store::scratch;
-
-    fn elsewhere(renewed: Timestamp) -> Holder {
-        let mut holder = Holder::this_process("deploy abc".to_owned());
-        holder.process = host::Process { machine: "another machine".to_owned(), ..holder.process };
-        holder.renewed = renewed;
-        holder
-    }
-
-    #[tokio::test]
-    async fn a_second_holder_is_told_who_has_it() {
-        let (_folder, store) = scratch();
-        let (lease, _) = Lease::take(&store, Holder::this_process("deploy abc".to_owned())).unwrap();
-        let Err(TakeError::Held(holder)) = Lease::take(&store, Holder::this_process("deploy def".to_owned())) else {
-            panic!("the lease was had twice");
-        };
-        assert_eq!(holder.message, "deploy abc");
-        lease.release().unwrap();
-        let (again, from) = Lease::take(&store, Holder::this_process("deploy def".to_owned())).unwrap();
-        assert!(from.is_none());
-        assert_eq!(again.token(), 2);
-    }
-
-    #[tokio::test]
-    async fn a_holder_elsewhere_is_gone_only_when_its_time_is_up() {
-        let (_folder, store) = scratch();
-        let now = Timestamp::now();
-        write(&store, &Object { token: 7, holder: Some(elsewhere(now)) }, None).unwrap();
-        assert!(matches!(Lease::take(&store, elsewhere(now)), Err(TakeError::Held(_))));
-        let (_, etag) = read(&store).unwrap();
-        let expired = now - SignedDuration::from_secs(61);
-        write(&store, &Object { token: 7, holder: Some(elsewhere(expired)) }, etag.as_deref()).unwrap();
-        assert!(status(&store).unwrap().is_none());
-        let (lease, from) = Lease::take(&store, elsewhere(now)).unwrap();
-        assert_eq!((lease.token(), from.is_some()), (8, true));
-    }
-
-    #[tokio::test]
-    async fn a_broken_lease_is_noticed_and_not_given_back() {
-        let (_folder, store) = scratch();
-        let (lease, _) = Lease::take(&store, Holder::this_process("one".to_owned())).unwrap();
-        assert_eq!(break_lease(&store).unwrap().unwrap().message, "one");
-        assert!(lease.verify().is_err());
-        assert!(!renew_once(&store, lease.token()).unwrap());
-        let (second, _) = Lease::take(&store, Holder::this_process("two".to_owned())).unwrap();
-        lease.release().unwrap();
-        second.verify().unwrap();
-    }
-}
+mod tests;

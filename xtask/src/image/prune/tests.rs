@@ -96,15 +96,15 @@ impl Project {
         Self { config: Config::load(&root).unwrap(), _folder: folder }
     }
 
-    fn deployed(&self, digest: &str) {
-        let store = Store::Folder(self.config.root.join(".deploy/production"));
-        let previous = history::read_all(&store).unwrap().last().map(|record| record.id.clone());
+    async fn deployed(&self, digest: &str) {
+        let store = Store::folder(self.config.root.join(".deploy/production"));
+        let previous = history::read_all(&store).await.unwrap().last().map(|record| record.id.clone());
         let id = format!("{}-{digest}", Timestamp::now());
         let mut record = Record::begin(id, Kind::Deploy, "production", 1);
         record.digest = Some(digest.to_owned());
         record.previous = previous;
         record.end(Outcome::Live, None);
-        history::append(&store, &record).unwrap();
+        history::append(&store, &record).await.unwrap();
     }
 
     async fn prune(&self, how: How) -> Result<(), Failure> {
@@ -128,8 +128,8 @@ async fn a_real_registry_loses_what_nothing_needs() {
     ];
     registry.push(NAME, &image(6, &["six"]));
     registry.push_cache(NAME, "cache");
-    project.deployed(&digests[0]);
-    project.deployed(&digests[1]);
+    project.deployed(&digests[0]).await;
+    project.deployed(&digests[1]).await;
 
     // A dry run, and one that nobody is there to answer, change nothing.
     project.prune(How { dry_run: true, ..NO_QUESTION }).await.unwrap();
@@ -158,7 +158,7 @@ async fn a_real_registry_loses_what_nothing_needs() {
     }
 
     // With a deploy more, the first is neither run nor gone back to.
-    project.deployed(&digests[2]);
+    project.deployed(&digests[2]).await;
     project.prune(How { keep: 0, ..NO_QUESTION }).await.unwrap();
     assert_eq!(repository.tags().await.unwrap(), ["cache", "latest", "three", "two"]);
     project.prune(How { keep: 0, ..NO_QUESTION }).await.unwrap();

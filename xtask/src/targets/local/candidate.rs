@@ -1,7 +1,6 @@
 //! A release that was started and has not taken over.
 
 use crate::clients::service::Service;
-use crate::report::Summary;
 use crate::supervisor::client::Connection;
 
 /// A release that runs beside the one that serves, on a socket of its own. Dropped before the switch, it ends.

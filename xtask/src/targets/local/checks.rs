@@ -153,7 +153,7 @@ impl Local<'_> {
         }
         match self.located_postgres().await {
             Ok(Some(installation)) => Check::good("database", installation.to_string()),
-            Ok(None) if self.choice() == postgres::Choice::Found => Check::bad(
+            Ok(None) if self.env.postgres() == postgres::Choice::Found => Check::bad(
                 "database",
                 "no PostgreSQL on this machine, and deploy.yaml allows no other",
                 format!(

@@ -7,12 +7,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::Local;
-use crate::config::{Postgres, Setting, SettingsTable, SuppliedBy};
+use crate::config::{Setting, SettingsTable, SuppliedBy};
 use crate::release::Settings;
 use crate::report::Ongoing;
 use crate::secrets::{self, Secrets};
 use crate::settings::{self, Origin};
-use crate::tools::postgres::{self, Choice, Installation, Server, Wanted};
+use crate::tools::postgres::{self, Installation, Server, Wanted};
 
 /// The password of the private PostgreSQL, among the generated secrets.
 const POSTGRES_PASSWORD: &str = "POSTGRES_PASSWORD";
@@ -126,7 +126,7 @@ impl Local<'_> {
     async fn start_postgres(&self, password: &SecretString, step: &Ongoing) -> Result<Server> {
         let installation = match self.located_postgres().await? {
             Some(installation) => installation.clone(),
-            None => postgres::locate_or_fetch(self.choice(), |line| step.progress(line)).await?,
+            None => postgres::locate_or_fetch(self.env.postgres(), |line| step.progress(line)).await?,
         };
         step.progress("starting PostgreSQL");
         let folder = self.postgres_folder();
@@ -145,22 +145,13 @@ impl Local<'_> {
 
     /// PostgreSQL's programs that are on this machine already.
     pub(super) async fn located_postgres(&self) -> Result<Option<&Installation>> {
-        let located = self.postgres.get_or_try_init(|| postgres::locate(self.choice())).await?;
+        let located = self.postgres.get_or_try_init(|| postgres::locate(self.env.postgres())).await?;
         Ok(located.as_ref())
     }
 
     fn wanted<'w>(&'w self, folder: &'w Utf8Path, password: &'w SecretString) -> Wanted<'w> {
         let project = self.env.config.project.as_str();
         Wanted { folder, project, role: project, password }
-    }
-
-    /// Whose PostgreSQL programs deploy.yaml wants.
-    pub fn choice(&self) -> Choice {
-        match self.target.postgres {
-            Postgres::Auto => Choice::Auto,
-            Postgres::Found => Choice::Found,
-            Postgres::Embedded => Choice::Embedded,
-        }
     }
 
     /// Where the private PostgreSQL keeps its data.

@@ -1,0 +1,79 @@
+//! Files of this machine: replaced whole, looked for, locked, and read from their end.
+
+mod lock;
+mod tail;
+
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+
+use anyhow::{Context as _, Result};
+use camino::Utf8Path;
+
+pub use self::lock::{Lock, LockError};
+pub use self::tail::tail;
+
+/// Writes a file that only this user can read, whole or not at all: a reader, and a machine that loses power, finds the
+/// old content or the new. When this returns, the new content is on disk.
+pub fn replace_file(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
+    replace(path, bytes, 0o600)
+}
+
+/// The same for a file of the project: every user can read it.
+pub fn replace_source(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
+    replace(path, bytes, 0o644)
+}
+
+/// A file that is missing is `None`; every other error stays one.
+///
+/// ```
+/// # use xtask::fs::found;
+/// assert!(found(std::fs::File::open("/no/such/file")).unwrap().is_none());
+/// ```
+pub fn found<T>(result: std::io::Result<T>) -> std::io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn replace(path: &Utf8Path, bytes: &[u8], mode: u32) -> Result<()> {
+    let folder = match path.parent().with_context(|| format!("{path} is in no folder"))? {
+        here if here == "" => Utf8Path::new("."),
+        folder => folder,
+    };
+    let mut file = tempfile::Builder::new()
+        .prefix(".write-")
+        .permissions(std::fs::Permissions::from_mode(mode))
+        .tempfile_in(folder)
+        .with_context(|| format!("write a file in {folder}"))?;
+    if mode != 0o600 {
+        // The process's umask may have taken something off.
+        file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
+    }
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).with_context(|| format!("write {path}"))?;
+    file.persist(path).with_context(|| format!("put {path} in its place"))?;
+    // The new name is on disk only when the folder is.
+    fs_err::File::open(folder)?.sync_all()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_with_its_mode_and_leaves_nothing_beside() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(folder.path()).unwrap();
+        let mode = |name: &str| fs_err::metadata(root.join(name)).unwrap().permissions().mode() & 0o777;
+        for content in ["one", "two"] {
+            replace_file(&root.join("private"), content.as_bytes()).unwrap();
+            replace_source(&root.join("source"), content.as_bytes()).unwrap();
+            assert_eq!(fs_err::read_to_string(root.join("private")).unwrap(), content);
+        }
+        assert_eq!((mode("private"), mode("source")), (0o600, 0o644));
+        assert_eq!(root.read_dir_utf8().unwrap().count(), 2);
+        assert!(format!("{:#}", replace_file(&root.join("no/file"), b"").unwrap_err()).contains("no"));
+    }
+}
