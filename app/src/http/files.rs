@@ -10,6 +10,7 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tower::ServiceExt;
 use tower_http::services::ServeFile;
 
@@ -19,6 +20,9 @@ use crate::{
     state::AppState,
     storage::{Storage, StorageKey},
 };
+
+/// Bytes that RFC 5987 requires to be percent-encoded, and some more.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_').remove(b'~');
 
 /// `GET /api/files/uploads/{id}` and `GET /api/files/thumbs/{id}.webp`: the bytes, whole or by range.
 ///
@@ -72,13 +76,7 @@ fn disposition(name: &str) -> String {
         .chars()
         .map(|c| if c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%') || c == ' ' { c } else { '_' })
         .collect();
-    let exact: String = name
-        .bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'~' => char::from(byte).to_string(),
-            _ => format!("%{byte:02X}"),
-        })
-        .collect();
+    let exact = utf8_percent_encode(name, ENCODED);
     format!("inline; filename=\"{plain}\"; filename*=UTF-8''{exact}")
 }
 
