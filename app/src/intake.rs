@@ -12,9 +12,9 @@ use uuid::Uuid;
 
 use crate::{
     media::{self, MediaId, NewMedia},
-    storage::{Incoming, Storage, StorageKey},
-    thumbnail::{self, Gallery},
-    validate::{self, ImageKind, Refusal},
+    storage::{Staging, Storage, StorageKey},
+    thumbnail::{self, Thumbnail},
+    validate::{self, ImageKind, ValidationError},
 };
 
 /// Takes uploads in and removes media.
@@ -31,7 +31,7 @@ pub struct Received {
     /// Its id to be.
     pub id: MediaId,
     /// The mark and folder.
-    pub incoming: Incoming,
+    pub incoming: Staging,
     /// The file.
     pub file: PathBuf,
     /// Its size in bytes.
@@ -53,7 +53,7 @@ pub struct Received {
 pub enum Failure {
     /// The client's fault; nothing of it is kept.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Refused(#[from] ValidationError),
     /// The service's fault.
     #[error("could not take the upload in: {0:#}")]
     Broken(#[from] anyhow::Error),
@@ -89,25 +89,25 @@ impl Intake {
             if !media::exists(&self.db, id).await? {
                 return Ok(false);
             }
-            let mut incoming = self.storage.begin(id)?;
-            incoming.keep_mark();
+            let mut incoming = self.storage.stage(id)?;
+            incoming.persist();
             let removed = media::delete(&self.db, id).await?;
             self.storage.delete(id).await?;
-            incoming.finish();
+            incoming.remove();
             Ok(removed)
         })
         .await?
     }
 
     /// Decodes the file on a blocking thread, within the limit on concurrency.
-    async fn examine(&self, received: &Received) -> Result<(ImageKind, Gallery), Failure> {
+    async fn examine(&self, received: &Received) -> Result<(ImageKind, Thumbnail), Failure> {
         // The semaphore is never closed.
         let _permit = self.decoders.acquire().await.map_err(anyhow::Error::from)?;
         let (file, declared, max_pixels) = (received.file.clone(), received.declared_type.clone(), self.max_pixels);
         let examined = tokio::task::spawn_blocking(move || -> Result<_, Failure> {
             let bytes = fs_err::read(&file).map_err(anyhow::Error::from)?;
-            let header = validate::inspect(&bytes, declared.as_deref(), max_pixels)?;
-            Ok((header.kind, thumbnail::gallery(&bytes, header, max_pixels)?))
+            let header = validate::image_header(&bytes, declared.as_deref(), max_pixels)?;
+            Ok((header.kind, thumbnail::create(&bytes, header, max_pixels)?))
         });
         examined.await.map_err(|panic| Failure::Broken(panic.into()))?
     }
@@ -116,7 +116,7 @@ impl Intake {
         &self,
         received: Received,
         kind: ImageKind,
-        gallery: Gallery,
+        gallery: Thumbnail,
         thumbnail: PathBuf,
     ) -> Result<MediaId, Failure> {
         let Received { id, mut incoming, file, size, sha256, name, description, declared_type, uploader } = received;
@@ -127,12 +127,12 @@ impl Intake {
             declared_type,
             mime_type: kind.mime_type(),
             size: i64::try_from(size).map_err(anyhow::Error::from)?,
-            width: i32::try_from(gallery.width).map_err(anyhow::Error::from)?,
-            height: i32::try_from(gallery.height).map_err(anyhow::Error::from)?,
+            width: i32::try_from(gallery.original_width).map_err(anyhow::Error::from)?,
+            height: i32::try_from(gallery.original_height).map_err(anyhow::Error::from)?,
             sha256,
             uploader,
         };
-        incoming.keep_mark();
+        incoming.persist();
         let placed: anyhow::Result<()> = async {
             self.storage.put(StorageKey::Thumbnail(id), &thumbnail).await?;
             self.storage.put(StorageKey::Original(id), &file).await?;
@@ -143,12 +143,12 @@ impl Intake {
         if let Err(error) = placed {
             // The insert may have been committed although its answer was lost, so the row decides, not the error.
             match resolve(&self.db, &self.storage, id).await {
-                Ok(_) => incoming.finish(),
+                Ok(_) => incoming.remove(),
                 Err(error) => error!(%id, %error, "an unfinished upload stays until the next start"),
             }
             return Err(Failure::Broken(error));
         }
-        incoming.finish();
+        incoming.remove();
         Ok(id)
     }
 }
@@ -158,12 +158,12 @@ impl Intake {
 /// # Errors
 /// When the database or the storage fails.
 pub async fn sweep(db: &PgPool, storage: &Storage) -> anyhow::Result<()> {
-    for abandoned in storage.abandoned()? {
+    for abandoned in storage.orphaned_staging()? {
         let (mut kept, mut removed) = (0, 0);
         for id in &abandoned.media {
             if resolve(db, storage, *id).await? { kept += 1 } else { removed += 1 }
         }
-        abandoned.clear()?;
+        abandoned.remove()?;
         if kept + removed > 0 {
             info!(kept, removed, "finished what a stopped process left unfinished");
         }

@@ -10,7 +10,7 @@ use axum::{
 };
 use serde_json::json;
 
-use crate::{intake::Failure, password::Unavailable, validate::Refusal};
+use crate::{intake::Failure, password::Unavailable, validate::ValidationError};
 
 /// The answer to a request that failed. It becomes a body in `super::around`, which knows the request's id.
 #[derive(Clone, Debug)]
@@ -89,14 +89,17 @@ impl IntoResponse for ApiError {
     }
 }
 
-impl From<Refusal> for ApiError {
-    fn from(refusal: Refusal) -> Self {
+impl From<ValidationError> for ApiError {
+    fn from(refusal: ValidationError) -> Self {
         let status = match refusal {
-            Refusal::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Refusal::UnsupportedType { .. } | Refusal::TypeMismatch { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Refusal::MissingFile | Refusal::EmptyFile | Refusal::InvalidName | Refusal::InvalidDescription { .. } => {
-                StatusCode::BAD_REQUEST
+            ValidationError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            ValidationError::UnsupportedType { .. } | ValidationError::TypeMismatch { .. } => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
             }
+            ValidationError::MissingFile
+            | ValidationError::EmptyFile
+            | ValidationError::InvalidName
+            | ValidationError::InvalidDescription { .. } => StatusCode::BAD_REQUEST,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         };
         Self::new(status, refusal.code(), refusal.to_string())

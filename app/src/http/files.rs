@@ -34,7 +34,7 @@ pub async fn get(
     request: Request,
 ) -> Result<Response, ApiError> {
     let key: StorageKey = key.parse().map_err(|_| ApiError::not_found())?;
-    let served = media::served(&state.db, key.media()).await?.ok_or_else(ApiError::not_found)?;
+    let served = media::find_file_info(&state.db, key.media()).await?.ok_or_else(ApiError::not_found)?;
     let (mime_type, name, tag) = match key {
         StorageKey::Original(_) => (served.mime_type.as_str(), served.name.clone(), hex::encode(&served.sha256)),
         // Made from the original alone, so it changes when that does.

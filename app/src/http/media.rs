@@ -23,7 +23,7 @@ use crate::{
     media::{self, Media, MediaId, Status},
     state::AppState,
     storage::StorageKey,
-    validate::{self, Refusal},
+    validate::{self, ValidationError},
 };
 
 /// Media a page has when the request does not say.
@@ -76,7 +76,7 @@ pub struct Paging {
 /// `POST /api/media`: takes a picture in. Multipart: `file`, and optionally `name` and `description`.
 ///
 /// # Errors
-/// Each [`Refusal`] under its code, 400 `bad_multipart`, 408 `timeout`; nothing is kept of a refused upload.
+/// Each [`ValidationError`] under its code, 400 `bad_multipart`, 408 `timeout`; nothing is kept of a refused upload.
 pub async fn upload(
     State(state): State<AppState>,
     SignedIn(account): SignedIn,
@@ -95,7 +95,7 @@ pub async fn upload(
             _ => return Err(bad_multipart("the parts of the form are file, name and description")),
         }
     }
-    let file = file.ok_or(Refusal::MissingFile)?;
+    let file = file.ok_or(ValidationError::MissingFile)?;
     let name = name.or(file.name).unwrap_or_else(|| "untitled".into());
     let id = state
         .intake
@@ -107,7 +107,7 @@ pub async fn upload(
             ..file.received
         })
         .await?;
-    let media = media::get(&state.db, id).await?.ok_or_else(ApiError::not_found)?;
+    let media = media::find(&state.db, id).await?.ok_or_else(ApiError::not_found)?;
     Ok((StatusCode::CREATED, Json(media.into())))
 }
 
@@ -144,7 +144,7 @@ pub async fn get(
     SignedIn(_): SignedIn,
     Path(id): Path<String>,
 ) -> Result<Json<MediaView>, ApiError> {
-    let media = media::get(&state.db, id.parse().map_err(|_| ApiError::not_found())?).await?;
+    let media = media::find(&state.db, id.parse().map_err(|_| ApiError::not_found())?).await?;
     media.map(|media| Json(media.into())).ok_or_else(ApiError::not_found)
 }
 
@@ -174,14 +174,14 @@ async fn receive(state: &AppState, mut field: Field<'_>) -> Result<ReceivedFile,
     let name = field.file_name().filter(|name| !name.is_empty()).map(str::to_owned);
     let declared_type = field.content_type().map(str::to_owned);
     let id = MediaId::generate();
-    let incoming = state.storage.begin(id)?;
+    let incoming = state.storage.stage(id)?;
     let path = incoming.file("original");
     let mut file = fs_err::tokio::File::create(&path).await?;
     let (mut size, mut hash) = (0_u64, digest::Context::new(&digest::SHA256));
     while let Some(chunk) = field.chunk().await.map_err(|error| reading_failed(&error, limit))? {
         size += chunk.len() as u64;
         if size > limit {
-            return Err(Refusal::TooLarge { limit }.into());
+            return Err(ValidationError::TooLarge { limit }.into());
         }
         hash.update(&chunk);
         file.write_all(&chunk).await?;
@@ -214,7 +214,7 @@ async fn text(mut field: Field<'_>, limit: u64) -> Result<String, ApiError> {
 
 fn reading_failed(error: &MultipartError, limit: u64) -> ApiError {
     if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return Refusal::TooLarge { limit }.into();
+        return ValidationError::TooLarge { limit }.into();
     }
     let sources = std::iter::successors(error.source(), |&error| error.source());
     if sources.into_iter().any(|source| source.is::<TimeoutError>()) {
