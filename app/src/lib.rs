@@ -1,17 +1,15 @@
-//! The media service: people upload pictures, find them again, share them. `main.rs` is its command line.
+//! The media service: users upload pictures, find them again and share them. `main.rs` is its command line.
 
-mod account;
+mod auth;
 mod db;
 mod decode;
-pub mod health;
+pub mod healthcheck;
 mod http;
-mod intake;
+mod ingest;
 mod media;
-mod password;
+mod readiness;
 pub mod serve;
 pub mod settings;
-mod state;
 mod storage;
 mod thumbnail;
-mod token;
 mod validate;

@@ -33,7 +33,7 @@ async fn the_home_page_and_errors_have_the_documented_content() {
         (response.status(), &response.headers()["x-request-id"]),
         (StatusCode::NOT_FOUND, &"from-the-proxy.1".parse().unwrap())
     );
-    let error = json!({ "code": "not_found", "message": "there is nothing here", "request_id": "from-the-proxy.1" });
+    let error = json!({ "code": "not_found", "message": "not found", "request_id": "from-the-proxy.1" });
     assert_eq!(response.json::<Value>().await.unwrap(), json!({ "error": error }));
 
     let request = service.request(Method::PUT, "/api/media").header("x-request-id", "no good: \"{}\"");
@@ -115,9 +115,9 @@ async fn the_health_command_checks_the_running_service() {
     });
     let (code, error) = health("127.0.0.1", &address.port().to_string());
     assert!(answering.join().unwrap() > 0);
-    assert!(code == Some(1) && error.contains("answers \"HTTP/1.1 404 Not Found\""), "{error}");
+    assert!(code == Some(1) && error.contains("the response is \"HTTP/1.1 404 Not Found\""), "{error}");
 
     // No program listens on the port.
     let (code, error) = health("127.0.0.1", &address.port().to_string());
-    assert!(code == Some(1) && error.contains("asking the service at") && error.contains("refused"), "{error}");
+    assert!(code == Some(1) && error.contains("health check of") && error.contains("refused"), "{error}");
 }

@@ -41,7 +41,7 @@ async fn the_service_starts_with_unknown_migrations_but_not_with_edited_ones() {
     sqlx::query(edited).execute(&pool).await.unwrap();
     let refused = Setup::new(&database.url, folder.path()).command().arg("serve").output().unwrap();
     assert_eq!(refused.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("migrating the database"), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("cannot migrate the database"), "{refused:?}");
 }
 
 #[tokio::test]
@@ -50,7 +50,7 @@ async fn startup_waits_for_the_database_but_fails_at_once_if_it_rejects_the_conn
     let proxy = Proxy::new(&database.url, false).await;
     let mut process = Setup::new(&proxy.url, folder.path()).spawn();
     eventually("the log says that the service retries", async || {
-        process.log().iter().any(|line| line.contains("does not answer yet"))
+        process.log().iter().any(|line| line.contains("not reachable yet"))
     })
     .await;
     proxy.restore();
@@ -59,7 +59,7 @@ async fn startup_waits_for_the_database_but_fails_at_once_if_it_rejects_the_conn
     let nowhere = database.url.replace("/test_", "/no_such_database_");
     let refused = Setup::new(&nowhere, folder.path()).command().arg("serve").output().unwrap();
     assert_eq!(refused.status.code(), Some(1));
-    assert!(!String::from_utf8_lossy(&refused.stderr).contains("does not answer yet"), "{refused:?}");
+    assert!(!String::from_utf8_lossy(&refused.stderr).contains("not reachable yet"), "{refused:?}");
 }
 
 /// Sends the head and half of the body of an upload, and waits until the service has written some of it.
