@@ -1,8 +1,7 @@
 //! Log-in tokens: JWTs signed with HS256.
 //!
-//! The `jsonwebtoken` crate lets its user choose the cryptography. Of the two sets that it brings along one is a second
-//! TLS library and the other compiles five signature schemes; `ring`, which the database connection needs anyway, does
-//! the one that is used here.
+//! The crypto provider for `jsonwebtoken` is implemented here on `ring`, which the database connection already uses. The
+//! crate's own providers would add a second TLS library (`aws_lc_rs`) or five unused signature schemes (`rust_crypto`).
 
 use std::time::{Duration, SystemTime};
 
@@ -18,24 +17,20 @@ use signature::{Signer, Verifier};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// How long a token is valid.
 const LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// Who issues the tokens; those of another service with the same secret are not taken.
+/// The `iss` claim. Tokens of another service that shares the secret are rejected.
 const ISSUER: &str = "meemi";
 
-/// Issues and checks tokens with one secret.
-pub struct Tokens {
+/// Issues and verifies tokens with one secret.
+pub struct TokenSigner {
     signing: EncodingKey,
-    checking: DecodingKey,
+    verifying: DecodingKey,
     validation: Validation,
 }
 
-/// A token and when it ends.
-pub struct Issued {
-    /// The token; whoever has it is signed in.
+pub struct IssuedToken {
     pub token: SecretString,
-    /// When it stops being valid.
     pub expires_at: OffsetDateTime,
 }
 
@@ -47,42 +42,35 @@ struct Claims {
     exp: u64,
 }
 
-impl Tokens {
-    /// Issues and checks tokens with this secret.
+impl TokenSigner {
     pub fn new(secret: &SecretString) -> Self {
-        // Fails where it is installed already, and there is only this one.
+        // Fails only if it is already installed, which is fine: there is no other provider.
         PROVIDER.install_default().unwrap_or(());
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_issuer(&[ISSUER]);
         validation.set_required_spec_claims(&["exp", "iss", "sub"]);
         let secret = secret.expose_secret().as_bytes();
-        Self { signing: EncodingKey::from_secret(secret), checking: DecodingKey::from_secret(secret), validation }
+        Self { signing: EncodingKey::from_secret(secret), verifying: DecodingKey::from_secret(secret), validation }
     }
 
-    /// A token for an account, valid for 7 days.
-    ///
-    /// # Errors
-    /// When signing fails, which it does not with a secret of any length.
-    pub fn issue(&self, account: Uuid) -> Result<Issued> {
+    /// Issues a token for an account, valid for 7 days.
+    pub fn issue(&self, account: Uuid) -> Result<IssuedToken> {
         let now = SystemTime::now();
         let expires = now + LIFETIME;
-        let claims = Claims { iss: ISSUER.into(), sub: account, iat: seconds(now), exp: seconds(expires) };
+        let claims = Claims { iss: ISSUER.into(), sub: account, iat: unix_seconds(now), exp: unix_seconds(expires) };
         let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing)?;
         let expires_at = OffsetDateTime::from(expires).replace_nanosecond(0).map_err(|_| ErrorKind::InvalidToken)?;
-        Ok(Issued { token: token.into(), expires_at })
+        Ok(IssuedToken { token: token.into(), expires_at })
     }
 
-    /// The account that a token was issued to.
-    ///
-    /// # Errors
-    /// When it was altered, has ended, or was not issued here.
-    pub fn account(&self, token: &str) -> Result<Uuid> {
-        jsonwebtoken::decode::<Claims>(token, &self.checking, &self.validation).map(|token| token.claims.sub)
+    /// Returns the account id of a token. Fails if the token is altered, expired or from another issuer.
+    pub fn verify(&self, token: &str) -> Result<Uuid> {
+        jsonwebtoken::decode::<Claims>(token, &self.verifying, &self.validation).map(|token| token.claims.sub)
     }
 }
 
-/// Seconds since 1970; zero before.
-fn seconds(time: SystemTime) -> u64 {
+/// Unix time in seconds; 0 before 1970.
+fn unix_seconds(time: SystemTime) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
@@ -95,7 +83,7 @@ static PROVIDER: CryptoProvider = CryptoProvider {
         (Algorithm::HS256, AlgorithmFamily::Hmac) => Ok(Box::new(Hs256::new(key.try_get_as_bytes()?))),
         _ => Err(ErrorKind::InvalidAlgorithm.into()),
     },
-    // Only key sets use these, and there are none.
+    // Used only for JWK sets, which this service does not have.
     key_utils: KeyUtils::new_unimplemented(),
 };
 
@@ -137,22 +125,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_only_good_unaltered_and_with_its_own_secret() {
-        let tokens = Tokens::new(&"0123456789abcdef0123456789abcdef".into());
+    fn altered_unsigned_and_foreign_tokens_are_rejected() {
+        let tokens = TokenSigner::new(&"0123456789abcdef0123456789abcdef".into());
         let account = Uuid::from_u128(7);
         let token = tokens.issue(account).unwrap().token.expose_secret().to_owned();
-        assert_eq!(tokens.account(&token).unwrap(), account);
+        assert_eq!(tokens.verify(&token).unwrap(), account);
 
-        assert!(Tokens::new(&"another secret of more than 32 characters".into()).account(&token).is_err());
+        assert!(TokenSigner::new(&"another secret of more than 32 characters".into()).verify(&token).is_err());
         let (rest, signature) = token.rsplit_once('.').unwrap();
-        assert!(tokens.account(&format!("{rest}.{}", signature.replace(|_: char| true, "A"))).is_err());
+        assert!(tokens.verify(&format!("{rest}.{}", signature.replace(|_: char| true, "A"))).is_err());
         // {"alg":"none"}
         let unsigned = format!("eyJhbGciOiJub25lIn0.{}.", rest.split_once('.').unwrap().1);
-        assert!(tokens.account(&unsigned).is_err());
+        assert!(tokens.verify(&unsigned).is_err());
     }
 
     #[test]
-    fn the_signature_is_the_one_of_rfc_7515() {
+    fn the_signature_matches_the_example_of_rfc_7515() {
         // RFC 7515, appendix A.1: its key, its message, its signature.
         let key = EncodingKey::from_base64_secret(
             "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ+EstJQLr/T+1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow==",

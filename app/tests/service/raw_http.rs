@@ -1,4 +1,5 @@
-//! HTTP by hand, for what a client library hides: paths as they are, half-sent bodies, which connection is used.
+//! A minimal HTTP client, for what a client library does not allow: unnormalized paths, incomplete bodies, control of the
+//! connection.
 
 use std::io;
 
@@ -12,15 +13,15 @@ pub(crate) struct Connection {
 }
 
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
-    /// In lower case.
+    /// The status line and the headers, in lower case.
     pub(crate) head: String,
     pub(crate) body: String,
 }
 
-impl Answer {
-    pub(crate) fn is_last(&self) -> bool {
+impl Response {
+    pub(crate) fn closes_connection(&self) -> bool {
         self.head.contains("\r\nconnection: close")
     }
 }
@@ -34,13 +35,13 @@ impl Connection {
         self.stream.write_all(bytes).await
     }
 
-    pub(crate) async fn get(&mut self, path: &str) -> io::Result<Answer> {
+    pub(crate) async fn get(&mut self, path: &str) -> io::Result<Response> {
         self.send(format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes()).await?;
-        self.answer().await
+        self.response().await
     }
 
-    /// Reads one answer; one that breaks off is an error.
-    pub(crate) async fn answer(&mut self) -> io::Result<Answer> {
+    /// Reads one response. An incomplete one is an error.
+    pub(crate) async fn response(&mut self) -> io::Result<Response> {
         let mut bytes = Vec::new();
         let head = loop {
             if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -55,7 +56,7 @@ impl Connection {
             self.read_more(&mut bytes).await?;
         }
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
-        Ok(Answer { status, head, body: String::from_utf8_lossy(&bytes[start..]).into_owned() })
+        Ok(Response { status, head, body: String::from_utf8_lossy(&bytes[start..]).into_owned() })
     }
 
     async fn read_more(&mut self, bytes: &mut Vec<u8>) -> io::Result<()> {
@@ -66,7 +67,7 @@ impl Connection {
     }
 }
 
-/// An upload's head and body, for a connection of its own.
+/// The head and the body of an upload request.
 pub(crate) fn upload(token: &str, file: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let form = [
         b"--edge\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.jpg\"\r\n\r\n".as_slice(),
@@ -78,7 +79,7 @@ pub(crate) fn upload(token: &str, file: &[u8]) -> (Vec<u8>, Vec<u8>) {
     (head.into_bytes(), form)
 }
 
-/// An upload's head but for how its body's length is told.
+/// The head of an upload request, without the header for the length and without the final empty line.
 pub(crate) fn upload_head(token: &str) -> String {
     format!(
         "POST /api/media HTTP/1.1\r\nhost: test\r\nauthorization: Bearer {token}\r\n\
