@@ -25,6 +25,7 @@ ENV CARGO_INCREMENTAL=0 SQLX_OFFLINE=true
 COPY Cargo.toml Cargo.lock ./
 COPY app/Cargo.toml app/
 COPY xtask/Cargo.toml xtask/
+COPY xtask/checks/Cargo.toml xtask/checks/
 COPY xtask/standin/Cargo.toml xtask/standin/
 
 # An empty library stands for the sources of each member. What is compiled of ours is removed again: cargo compares times,
@@ -33,8 +34,8 @@ COPY xtask/standin/Cargo.toml xtask/standin/
 # A network that inspects TLS has its own certificate authority: the optional secret `ca` is a bundle that takes the place of
 # the image's for this one command, and ends in no layer.
 RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
-    mkdir app/src xtask/src xtask/standin/src \
- && touch app/src/lib.rs xtask/src/lib.rs xtask/standin/src/lib.rs \
+    mkdir app/src xtask/src xtask/checks/src xtask/standin/src \
+ && touch app/src/lib.rs xtask/src/lib.rs xtask/checks/src/lib.rs xtask/standin/src/lib.rs \
  && cargo build --locked --release --package app --lib \
  && cargo clean --locked --release --package app
 

@@ -1,14 +1,14 @@
-//! What cargo cannot know of this crate's build.
+//! Declares the build inputs that cargo does not detect.
 
 fn main() {
-    // A migration that is added must be compiled in, although no source file changes with it.
+    // The migrations are compiled in.
     println!("cargo::rerun-if-changed=migrations");
 
-    // What queries return is in there, and the macros do not tell cargo that they read it.
+    // The sqlx macros read the query cache without telling cargo.
     println!("cargo::rerun-if-changed=../.sqlx");
 
-    // Queries are checked against the committed .sqlx, also where DATABASE_URL is set for the service to run with, unless
-    // `cargo xtask sqlx` says otherwise.
+    // Checks queries against the committed .sqlx, even if DATABASE_URL is set. `cargo xtask sqlx` sets SQLX_OFFLINE=false to
+    // check them against a database.
     println!("cargo::rerun-if-env-changed=SQLX_OFFLINE");
     if std::env::var_os("SQLX_OFFLINE").is_none() {
         println!("cargo::rustc-env=SQLX_OFFLINE=true");

@@ -1,4 +1,4 @@
-//! The database: connecting to it at start-up and bringing its schema up to date.
+//! The database: connects at startup and runs the migrations.
 
 use std::time::Duration;
 
@@ -11,31 +11,29 @@ use sqlx::{
 use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
-/// How long start-up waits for a database that does not answer: one that starts beside the service is there by then.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long startup retries to connect: the database may start at the same time as the service.
+const STARTUP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a request waits for a connection before it fails.
+/// How long a request waits for a connection from the pool before it fails.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Small on purpose: hosted databases allow few connections, and during a deploy two releases share them.
+/// Hosted databases allow few connections, and during a deploy two releases share them.
 const MAX_CONNECTIONS: u32 = 8;
 
-/// Connects, trying again with a growing pause for up to 30 seconds.
-///
-/// # Errors
-/// When the database has not accepted a connection by then, or refuses the credentials.
+/// Connects to the database. Retries with exponential backoff for up to 30 seconds, but fails at once if the server
+/// rejects the credentials or the database name.
 pub async fn connect(options: PgConnectOptions) -> anyhow::Result<PgPool> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + STARTUP_TIMEOUT;
     let mut pause = Duration::from_millis(100);
     loop {
-        // Not by way of the pool, which tries again by itself and says nothing meanwhile.
+        // Without the pool, which would retry silently.
         let attempt = timeout(ACQUIRE_TIMEOUT, PgConnection::connect_with(&options)).await;
         match attempt.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
             Ok(_) => break,
-            Err(error) if is_final(&error) || Instant::now() + pause > deadline => {
-                return Err(error).context("connecting to the database of DATABASE_URL");
+            Err(error) if is_permanent(&error) || Instant::now() + pause > deadline => {
+                return Err(error).context("cannot connect to the database at DATABASE_URL");
             }
-            Err(error) => warn!(%error, retry_in_ms = pause.as_millis(), "the database does not answer yet"),
+            Err(error) => warn!(%error, retry_in_ms = pause.as_millis(), "database not reachable yet, retrying"),
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(3));
@@ -44,22 +42,19 @@ pub async fn connect(options: PgConnectOptions) -> anyhow::Result<PgPool> {
     Ok(pool.connect_lazy_with(options))
 }
 
-/// Applies the migrations that are missing. Instances that start at the same time wait for one another (sqlx holds an
-/// advisory lock meanwhile). Migrations that only a newer release knows are left alone, so that an older release
-/// still starts after a rollback.
-///
-/// # Errors
-/// When a migration fails or one that was applied has since been edited.
+/// Applies pending migrations, under sqlx's advisory lock, so that instances that start together take turns. Ignores
+/// applied migrations that this release does not have, so that an older release starts after a rollback. Fails if a
+/// migration fails or if an applied one was edited.
 pub async fn migrate(pool: &PgPool) -> anyhow::Result<()> {
     let mut migrator: Migrator = sqlx::migrate!();
     migrator.set_ignore_missing(true);
-    migrator.run(pool).await.context("migrating the database")?;
-    info!(head = migrator.iter().map(|migration| migration.version).max(), "the database schema is up to date");
+    migrator.run(pool).await.context("cannot migrate the database")?;
+    info!(head = migrator.iter().map(|migration| migration.version).max(), "database schema is up to date");
     Ok(())
 }
 
-/// Whether waiting cannot help: the server answered and refuses these credentials or has no such database.
-fn is_final(error: &sqlx::Error) -> bool {
+/// Whether a retry cannot help: the server rejects the credentials or has no such database.
+fn is_permanent(error: &sqlx::Error) -> bool {
     // SQLSTATE classes: 28 invalid authorization, 3D invalid catalog name.
     // https://www.postgresql.org/docs/current/errcodes-appendix.html
     let Some(code) = error.as_database_error().and_then(|error| error.code()) else { return false };

@@ -1,17 +1,15 @@
-//! The media service: people upload pictures, find them again, share them. `main.rs` is its command line.
+//! The media service: users upload pictures, find them again and share them. `main.rs` is its command line.
 
-pub mod account;
-pub mod db;
-pub mod decode;
-pub mod health;
-pub mod http;
-pub mod intake;
-pub mod media;
-pub mod password;
+mod auth;
+mod db;
+mod decode;
+pub mod healthcheck;
+mod http;
+mod ingest;
+mod media;
+mod readiness;
 pub mod serve;
 pub mod settings;
-pub mod state;
-pub mod storage;
-pub mod thumbnail;
-pub mod token;
-pub mod validate;
+mod storage;
+mod thumbnail;
+mod validate;

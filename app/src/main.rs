@@ -1,12 +1,13 @@
-//! The media service's command line.
+//! The command line of the media service.
 
 use std::process::ExitCode;
 
-use app::{health, serve, settings::Settings};
+use app::{healthcheck, serve, settings::Settings};
 use clap::{Parser, Subcommand};
 
-/// The media service: people upload pictures, find them again, share them. It is configured by environment variables
-/// alone; `app config schema` lists them.
+/// The media service: users upload pictures, find them again and share them
+///
+/// Environment variables configure it; `app config schema` lists them.
 #[derive(Parser)]
 struct Cli {
     #[command(subcommand)]
@@ -15,22 +16,22 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Migrate the database and answer requests until SIGTERM or SIGINT
+    /// Migrate the database, then serve requests until SIGTERM or SIGINT
     Serve,
-    /// Migrate the database and end
+    /// Migrate the database
     Migrate,
-    /// Ask the service that runs with the same environment whether it is alive, and exit with 1 when it is not
+    /// Check that the service at HOST and PORT is alive; exit with 1 if it is not
     Health,
-    /// The environment variables
+    /// Show or check the environment variables
     #[command(subcommand)]
     Config(Config),
 }
 
 #[derive(Subcommand)]
 enum Config {
-    /// Print the table of all variables as JSON
+    /// Print all variables as JSON
     Schema,
-    /// Check the present environment: print OK, or every problem and exit with 1
+    /// Check the current environment: print OK, or print all problems and exit with 1
     Check,
 }
 
@@ -49,7 +50,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve => serve::serve(Settings::from_env()?).await?,
         Command::Migrate => serve::migrate(Settings::from_env()?).await?,
-        Command::Health => health::ask(&Settings::from_env()?).await?,
+        Command::Health => healthcheck::run(&Settings::from_env()?).await?,
         Command::Config(Config::Schema) => println!("{}", serde_json::to_string_pretty(&Settings::schema())?),
         Command::Config(Config::Check) => Settings::from_env().map(|_| println!("OK"))?,
     }

@@ -1,4 +1,4 @@
-//! Media: their ids, their lifecycle and every query on their table.
+//! Media: ids, status, and the queries on the `media` table.
 
 use std::{fmt, str::FromStr};
 
@@ -7,89 +7,76 @@ use time::OffsetDateTime;
 use ulid::Ulid;
 use uuid::Uuid;
 
-/// A media id: a ULID in its canonical form, 26 upper-case characters, ordered by time of creation.
+/// A ULID in canonical form: 26 upper-case characters, sorted by creation time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MediaId(Ulid);
 
-/// Where a media is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Announced; its bytes are not there or not looked at yet.
+    /// The file is not uploaded or not validated yet.
     Pending,
-    /// Checked and served.
+    /// Validated; the file is served.
     Ready,
-    /// Refused; the row says why.
+    /// Rejected; the column `failure` has the reason.
     Failed,
 }
 
-/// One row, with the uploader's name.
+/// A row of `media`, with the uploader's name.
 #[derive(Clone, Debug)]
 pub struct Media {
-    /// Its id.
     pub id: MediaId,
-    /// Where it is in its life.
     pub status: Status,
-    /// What people call it.
     pub name: String,
-    /// What people say of it.
     pub description: String,
-    /// Its tags.
     pub tags: Vec<String>,
-    /// Its type by content, when that is known.
+    /// Detected from the content; `None` while pending.
     pub mime_type: Option<String>,
-    /// The original's size in bytes, when that is known.
+    /// Size of the original, in bytes; `None` while pending.
     pub size: Option<i64>,
-    /// Its width as displayed, in pixels.
+    /// In pixels, after EXIF rotation.
     pub width: Option<i32>,
-    /// Its height as displayed, in pixels.
+    /// In pixels, after EXIF rotation.
     pub height: Option<i32>,
-    /// The text that was read in it.
     pub ocr_text: Option<String>,
-    /// Who uploaded it.
+    /// User name.
     pub uploader: String,
-    /// When it was uploaded or announced.
     pub created_at: OffsetDateTime,
 }
 
-/// A checked upload on its way into the table.
+/// A validated upload, to insert.
 #[derive(Clone, Debug)]
 pub struct NewMedia {
-    /// Its id.
     pub id: MediaId,
-    /// Its name, checked.
     pub name: String,
-    /// Its description, checked.
     pub description: String,
-    /// The type that the client declared.
+    /// The content type that the client declared.
     pub declared_type: Option<String>,
-    /// The type by content.
+    /// Detected from the content.
     pub mime_type: &'static str,
-    /// The original's size in bytes.
+    /// Size of the original, in bytes.
     pub size: i64,
-    /// Its width as displayed, in pixels.
+    /// In pixels, after EXIF rotation.
     pub width: i32,
-    /// Its height as displayed, in pixels.
+    /// In pixels, after EXIF rotation.
     pub height: i32,
-    /// The original's SHA-256.
+    /// SHA-256 of the original.
     pub sha256: Vec<u8>,
-    /// The account that uploads it.
+    /// Account id.
     pub uploader: Uuid,
 }
 
-/// What serving a file needs to know of its row.
+/// What the response headers of a served file need.
 #[derive(Clone, Debug)]
-pub struct Served {
-    /// What people call it.
+pub struct FileInfo {
     pub name: String,
-    /// Its type by content.
+    /// Type of the original.
     pub mime_type: String,
-    /// The original's SHA-256.
+    /// SHA-256 of the original.
     pub sha256: Vec<u8>,
 }
 
 impl MediaId {
-    /// A new id of this moment.
     pub fn generate() -> Self {
         Self(Ulid::new())
     }
@@ -101,25 +88,20 @@ impl fmt::Display for MediaId {
     }
 }
 
-/// The text is not a ULID in canonical form.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("not a media id")]
-pub struct NotAnId;
+#[error("not a media id in canonical form")]
+pub struct InvalidMediaId;
 
 impl FromStr for MediaId {
-    type Err = NotAnId;
+    type Err = InvalidMediaId;
 
-    fn from_str(text: &str) -> Result<Self, NotAnId> {
-        let id = Ulid::from_string(text).map(Self).map_err(|_| NotAnId)?;
-        // The parser also takes lower case and look-alikes; one media must have one key.
-        if id.to_string() == text { Ok(id) } else { Err(NotAnId) }
+    fn from_str(text: &str) -> Result<Self, InvalidMediaId> {
+        let id = Ulid::from_string(text).map(Self).map_err(|_| InvalidMediaId)?;
+        // The parser also accepts lower case and look-alike characters, but each media must have exactly one key.
+        if id.to_string() == text { Ok(id) } else { Err(InvalidMediaId) }
     }
 }
 
-/// Enters a checked upload, ready to be served.
-///
-/// # Errors
-/// When the database does not answer, or its constraints disagree.
 pub async fn insert_ready(db: &PgPool, media: &NewMedia) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO media (id, status, name, description, declared_type, mime_type, size, width, height, sha256, uploader)
@@ -140,11 +122,8 @@ pub async fn insert_ready(db: &PgPool, media: &NewMedia) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// One media, wherever it is in its life.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn get(db: &PgPool, id: MediaId) -> sqlx::Result<Option<Media>> {
+/// Finds a media in any status.
+pub async fn find(db: &PgPool, id: MediaId) -> sqlx::Result<Option<Media>> {
     let row = sqlx::query_as!(
         Row,
         "SELECT media.id, status, name, description, tags, mime_type, size, width, height, ocr_text,
@@ -158,10 +137,7 @@ pub async fn get(db: &PgPool, id: MediaId) -> sqlx::Result<Option<Media>> {
     row.map(Media::try_from).transpose()
 }
 
-/// Up to `limit` media, the newest first, older than `before` when that is given.
-///
-/// # Errors
-/// When the database does not answer.
+/// Lists up to `limit` media, newest first, starting after `before`.
 pub async fn list(db: &PgPool, limit: i64, before: Option<MediaId>) -> sqlx::Result<Vec<Media>> {
     let rows = sqlx::query_as!(
         Row,
@@ -179,13 +155,10 @@ pub async fn list(db: &PgPool, limit: i64, before: Option<MediaId>) -> sqlx::Res
     rows.into_iter().map(Media::try_from).collect()
 }
 
-/// What serving its file needs, for ready media only.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn served(db: &PgPool, id: MediaId) -> sqlx::Result<Option<Served>> {
+/// Finds the file information of a ready media.
+pub async fn find_file_info(db: &PgPool, id: MediaId) -> sqlx::Result<Option<FileInfo>> {
     sqlx::query_as!(
-        Served,
+        FileInfo,
         r#"SELECT name, mime_type AS "mime_type!", sha256 AS "sha256!" FROM media WHERE id = $1 AND status = 'ready'"#,
         id.to_string()
     )
@@ -193,26 +166,19 @@ pub async fn served(db: &PgPool, id: MediaId) -> sqlx::Result<Option<Served>> {
     .await
 }
 
-/// Whether there is a row.
-///
-/// # Errors
-/// When the database does not answer.
 pub async fn exists(db: &PgPool, id: MediaId) -> sqlx::Result<bool> {
     sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM media WHERE id = $1) AS "exists!""#, id.to_string())
         .fetch_one(db)
         .await
 }
 
-/// Takes the row away; false when there was none.
-///
-/// # Errors
-/// When the database does not answer.
+/// Returns false if there is no such row.
 pub async fn delete(db: &PgPool, id: MediaId) -> sqlx::Result<bool> {
-    let done = sqlx::query!("DELETE FROM media WHERE id = $1", id.to_string()).execute(db).await?;
-    Ok(done.rows_affected() == 1)
+    let result = sqlx::query!("DELETE FROM media WHERE id = $1", id.to_string()).execute(db).await?;
+    Ok(result.rows_affected() == 1)
 }
 
-/// A row as the database gives it.
+/// A row with the column types of the database.
 struct Row {
     id: String,
     status: String,
@@ -231,7 +197,7 @@ struct Row {
 impl TryFrom<Row> for Media {
     type Error = sqlx::Error;
 
-    /// Fails only on what the table's constraints rule out.
+    /// Fails only on values that violate the table's constraints.
     fn try_from(row: Row) -> sqlx::Result<Self> {
         Ok(Self {
             id: row.id.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
@@ -260,7 +226,7 @@ mod tests {
     use super::MediaId;
 
     #[test]
-    fn only_the_canonical_form_is_an_id() {
+    fn only_the_canonical_form_parses_as_an_id() {
         let id = MediaId::generate().to_string();
         assert!(id.parse::<MediaId>().is_ok());
         assert!(id.to_lowercase().parse::<MediaId>().is_err());

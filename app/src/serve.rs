@@ -1,4 +1,4 @@
-//! The service's story, from the environment to the last answered request.
+//! Runs the service: startup, serving, graceful shutdown.
 
 use std::{io::IsTerminal, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -9,78 +9,80 @@ use tracing::{info, warn};
 use tracing_subscriber::{Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
+    auth::Authenticator,
     db,
     http::{
-        self,
-        auth::Gatekeeper,
+        self, AppState, MaxUploadBytes, Version,
         connections::{self, Draining},
-        health::Health,
     },
-    intake::{self, Intake},
+    ingest::{self, Ingest},
+    readiness::Readiness,
     settings::{LogFormat, Settings},
-    state::Shared,
     storage::Storage,
 };
 
-/// How long queries may still take once the last request has ended.
-const DATABASE_GRACE: Duration = Duration::from_secs(5);
+/// How long queries may take after the last request has ended.
+const DATABASE_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Runs the service until it is told to stop. Nothing is accepted before the schema is up to date and the storage is
-/// known to work.
+/// Runs the service until SIGTERM or SIGINT. It accepts requests only after the migrations are applied and the storage is
+/// open.
 ///
 /// # Errors
-/// When it cannot start.
+/// If the service cannot start.
 pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     start_logging(&settings);
     info!(version = settings.service_version, "starting");
-    let listener = listener(&settings)?;
-    let storage = Arc::new(Storage::open(&settings.storage).context("opening the storage")?);
+    let listener = listen(&settings)?;
+    let storage = Arc::new(Storage::open(&settings.storage).context("cannot open the storage")?);
     let db = db::connect(settings.database).await?;
     db::migrate(&db).await?;
-    intake::sweep(&db, &storage).await.context("finishing what stopped processes left")?;
+    ingest::recover(&db, &storage).await.context("cannot recover unfinished uploads")?;
 
     let draining = Draining::default();
-    let app = http::app(Arc::new(Shared {
-        intake: Arc::new(Intake::new(db.clone(), storage.clone(), settings.max_pixels)),
-        gatekeeper: Gatekeeper::new(&settings.jwt_secret, settings.bootstrap_token),
-        health: Health::default(),
+    // Decoding images and hashing passwords are CPU-bound.
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let authenticator = Authenticator::new(db.clone(), &settings.jwt_secret, settings.bootstrap_token, cpus);
+    let router = http::router(AppState {
+        ingest: Arc::new(Ingest::new(db.clone(), storage.clone(), settings.max_pixels, cpus)),
+        authenticator: Arc::new(authenticator),
+        readiness: Arc::new(Readiness::new(db.clone(), storage.clone())),
         draining: draining.clone(),
-        version: settings.service_version,
-        max_upload_bytes: settings.max_upload_bytes,
+        version: Version(settings.service_version.into()),
+        max_upload_bytes: MaxUploadBytes(settings.max_upload_bytes),
         storage,
         db: db.clone(),
-    }));
+    });
     info!(address = %listener.local_addr()?, "listening");
-    connections::run(listener, app, draining).await?;
-    // Lets what a cut-off request still writes be written, but does not wait for it for ever.
-    if tokio::time::timeout(DATABASE_GRACE, db.close()).await.is_err() {
-        warn!("a query is cut off: it takes too long");
+    connections::serve(listener, router, draining).await?;
+    // An aborted request may still have a query in progress.
+    if tokio::time::timeout(DATABASE_CLOSE_TIMEOUT, db.close()).await.is_err() {
+        warn!("shutdown timeout: aborting database queries in progress");
     }
     info!("stopped");
     Ok(())
 }
 
-/// Brings the database's schema up to date and ends.
+/// Runs the database migrations.
 ///
 /// # Errors
-/// When the database cannot be reached or a migration fails.
+/// If the database is unreachable or a migration fails.
 pub async fn migrate(settings: Settings) -> anyhow::Result<()> {
     start_logging(&settings);
     db::migrate(&db::connect(settings.database).await?).await
 }
 
-/// The socket that was handed over, or one of our own.
-fn listener(settings: &Settings) -> anyhow::Result<TcpListener> {
+/// Takes the socket that LISTEN_FDS passes, or binds `HOST` and `PORT`.
+fn listen(settings: &Settings) -> anyhow::Result<TcpListener> {
     let address = SocketAddr::new(settings.host, settings.port);
-    let socket = match ListenFd::from_env().take_tcp_listener(0).context("taking the socket of LISTEN_FDS")? {
+    let socket = match ListenFd::from_env().take_tcp_listener(0).context("cannot take the socket of LISTEN_FDS")? {
         Some(socket) => socket,
-        None => std::net::TcpListener::bind(address).with_context(|| format!("listening on {address}"))?,
+        None => std::net::TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?,
     };
     socket.set_nonblocking(true)?;
     Ok(TcpListener::from_std(socket)?)
 }
 
-/// Log lines go to standard error, which no program reads as a result.
+/// Logs to standard error.
 fn start_logging(settings: &Settings) {
     let lines =
         tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());

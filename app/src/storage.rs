@@ -1,86 +1,67 @@
-//! Where originals and thumbnails are kept.
+//! Stores originals and thumbnails.
 
 mod local;
 
 use std::{fmt, str::FromStr};
 
-pub use local::{Abandoned, Incoming, Local};
+pub use local::{LocalStorage, OrphanedStaging, Staging};
 
 use crate::{
-    media::{MediaId, NotAnId},
+    media::{InvalidMediaId, MediaId},
     settings::StorageSettings,
 };
 
-/// The places there are.
+/// A storage backend.
 pub enum Storage {
-    /// A folder of this machine.
-    Local(Local),
+    Local(LocalStorage),
 }
 
-/// The name of one stored object; there are no others.
+/// The key of a stored file. There are no other keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StorageKey {
     /// `uploads/{id}`: the original, byte for byte.
     Original(MediaId),
-    /// `thumbs/{id}.webp`: the gallery thumbnail.
+    /// `thumbs/{id}.webp`
     Thumbnail(MediaId),
 }
 
 impl Storage {
-    /// Opens the place that the settings name, and proves that it can be written to.
-    ///
-    /// # Errors
-    /// When it cannot.
+    /// Opens the configured backend. Fails if it is not writable.
     pub fn open(settings: &StorageSettings) -> std::io::Result<Self> {
         match settings {
-            StorageSettings::Local { upload_dir } => Local::open(upload_dir).map(Self::Local),
+            StorageSettings::Local { upload_dir } => LocalStorage::open(upload_dir).map(Self::Local),
         }
     }
 
-    /// Begins the change of one media's objects; see [`Incoming`].
-    ///
-    /// # Errors
-    /// When the local folder cannot be written to.
-    pub fn begin(&self, id: MediaId) -> std::io::Result<Incoming> {
+    /// Creates the staging folder for a change of one media; see [`Staging`].
+    pub fn stage(&self, id: MediaId) -> std::io::Result<Staging> {
         match self {
-            Self::Local(local) => local.begin(id),
+            Self::Local(local) => local.stage(id),
         }
     }
 
-    /// Moves a finished file to its key.
-    ///
-    /// # Errors
-    /// When it cannot be moved.
+    /// Moves a staged file to its key.
     pub async fn put(&self, key: StorageKey, file: &std::path::Path) -> std::io::Result<()> {
         match self {
             Self::Local(local) => local.put(key, file).await,
         }
     }
 
-    /// Removes a media's original and thumbnail; those that are not there count as removed.
-    ///
-    /// # Errors
-    /// When one is there and cannot be removed.
+    /// Deletes the original and the thumbnail of a media. Missing files are not an error.
     pub async fn delete(&self, id: MediaId) -> std::io::Result<()> {
         match self {
             Self::Local(local) => local.delete(id).await,
         }
     }
 
-    /// Changes that processes which no longer run left unfinished.
-    ///
-    /// # Errors
-    /// When the folder cannot be read.
-    pub fn abandoned(&self) -> std::io::Result<Vec<Abandoned>> {
+    /// The staging folders of processes that no longer run.
+    pub fn orphaned_staging(&self) -> std::io::Result<Vec<OrphanedStaging>> {
         match self {
-            Self::Local(local) => local.abandoned(),
+            Self::Local(local) => local.orphaned_staging(),
         }
     }
 
-    /// Whether the place is there, without writing to it.
-    ///
-    /// # Errors
-    /// When it is not.
+    /// Checks that the storage is available, without writing to it.
     pub async fn check(&self) -> std::io::Result<()> {
         match self {
             Self::Local(local) => local.check().await,
@@ -89,7 +70,6 @@ impl Storage {
 }
 
 impl StorageKey {
-    /// The media it belongs to.
     pub fn media(self) -> MediaId {
         match self {
             Self::Original(id) | Self::Thumbnail(id) => id,
@@ -107,14 +87,14 @@ impl fmt::Display for StorageKey {
 }
 
 impl FromStr for StorageKey {
-    type Err = NotAnId;
+    type Err = InvalidMediaId;
 
-    /// Only the exact form is a key, so no path from outside ever reaches the file system.
-    fn from_str(text: &str) -> Result<Self, NotAnId> {
+    /// Accepts only the exact form, so that a path from a request never reaches the file system.
+    fn from_str(text: &str) -> Result<Self, InvalidMediaId> {
         if let Some(id) = text.strip_prefix("uploads/") {
             return id.parse().map(Self::Original);
         }
-        let id = text.strip_prefix("thumbs/").and_then(|rest| rest.strip_suffix(".webp")).ok_or(NotAnId)?;
+        let id = text.strip_prefix("thumbs/").and_then(|rest| rest.strip_suffix(".webp")).ok_or(InvalidMediaId)?;
         id.parse().map(Self::Thumbnail)
     }
 }
@@ -124,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_reads_back_as_itself_and_nothing_else_is_one() {
+    fn keys_round_trip_and_other_paths_are_rejected() {
         let id = MediaId::generate();
         for key in [StorageKey::Original(id), StorageKey::Thumbnail(id)] {
             assert_eq!(key.to_string().parse::<StorageKey>().unwrap(), key);

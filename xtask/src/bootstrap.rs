@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 
 use self::item::{Item, Verdict};
 use crate::confirm::confirmed;
+use crate::env::Env;
 use crate::failure::Failure;
-use crate::report::{Audience, Report};
+use crate::report::Report;
 
 /// One thing that is looked at and mended: a bucket, a zone, a registry.
 pub trait Foundation {
@@ -47,12 +48,8 @@ pub struct How {
 /// Looks at it, asks, mends what differs, and looks again. Ends with [`Failure::Pending`] while something differs that was
 /// not to be mended or takes a person, and with [`Failure::Refused`] when something must not be touched, or nobody has said
 /// yes.
-pub async fn bootstrap<F: Foundation>(
-    foundation: &F,
-    how: How,
-    audience: Audience,
-    report: &Report,
-) -> Result<(), Failure> {
+pub async fn bootstrap<F: Foundation>(foundation: &F, how: How, env: &Env<'_>) -> Result<(), Failure> {
+    let report = &env.report;
     let (title, command) = (foundation.title(), foundation.command());
     let mut mended = BTreeSet::new();
     let mut items = foundation.look().await?;
@@ -60,7 +57,7 @@ pub async fn bootstrap<F: Foundation>(
         if mended.is_empty() {
             report.headline(&text(&title, &items, report));
             if !how.yes {
-                consent(foundation, &items, count, audience).await?;
+                consent(foundation, &items, count, env).await?;
             }
         }
         for item in items {
@@ -97,13 +94,13 @@ async fn consent<F: Foundation>(
     foundation: &F,
     items: &[Item<F::Mend>],
     count: usize,
-    audience: Audience,
+    env: &Env<'_>,
 ) -> Result<(), Failure> {
     let waiting = items.iter().filter(|item| matches!(item.verdict, Verdict::Waits)).count();
     let and_then = if waiting > 0 { format!(", then the {waiting} that wait") } else { String::new() };
     let question = format!("Mend {count}{and_then}?");
     let command = foundation.command();
-    if audience != Audience::Terminal || !confirmed(&question, "nothing was changed").await? {
+    if !confirmed(&env.report, &env.stop, &question, "nothing was changed").await? {
         return Err(Failure::Refused(anyhow!("nothing was changed; type: {command} --yes")));
     }
     let now = foundation.look().await?;

@@ -1,15 +1,33 @@
-//! Every command and flag. The doc comments are the help.
+//! The command line: every command, the exit codes, and where each command is run.
 
-mod bootstrap;
-mod image;
-mod tofu;
+use std::io::Write as _;
 
-use clap::{Args, Parser, Subcommand};
-use clap_complete::Shell;
+use clap::{CommandFactory as _, Parser, Subcommand};
 
-pub use self::bootstrap::{Bootstrap, BootstrapArgs};
-pub use self::image::Image;
-pub use self::tofu::{StackArg, Tofu};
+use crate::commands::Context;
+use crate::commands::bootstrap::Bootstrap;
+use crate::commands::checks::{self, ChecksArgs};
+use crate::commands::completions::CompletionsArgs;
+use crate::commands::deploy::DeployArgs;
+use crate::commands::doctor::DoctorArgs;
+use crate::commands::history::HistoryArgs;
+use crate::commands::image::Image;
+use crate::commands::lock::Lock;
+use crate::commands::logs::LogsArgs;
+use crate::commands::render::RenderArgs;
+use crate::commands::rollback::RollbackArgs;
+use crate::commands::setup::SetupArgs;
+use crate::commands::sqlx::Sqlx;
+use crate::commands::status::StatusArgs;
+use crate::commands::stop::StopArgs;
+use crate::commands::tofu::Tofu;
+use crate::config::Config;
+use crate::env;
+use crate::failure::Failure;
+use crate::program;
+use crate::report::Report;
+use crate::signals::Stop;
+use crate::supervisor;
 
 /// Takes a commit of this repository to a running, verified, reversible deployment.
 #[derive(Parser, Debug)]
@@ -21,21 +39,23 @@ pub use self::tofu::{StackArg, Tofu};
     subcommand_required = true,
     arg_required_else_help = true,
     after_help = "Examples:
-  cargo xtask deploy              build, start, verify, on this machine
-  cargo xtask status              what serves now
-  cargo xtask rollback            back to the release before
-  cargo xtask deploy --dry-run    what would happen
+  cargo xtask deploy              build, start and verify on this machine
+  cargo xtask status              show what serves
+  cargo xtask rollback            go back to the previous release
+  cargo xtask deploy --dry-run    show what would happen
 
 Exit codes:
-  0 done            1 failed               2 wrong usage or configuration
-  10 something newer is there, which a check was asked for; changes are pending
-  20 somebody else works on this environment
+  0  done
+  1  failed
+  2  wrong usage or configuration
+  10 changes are pending (`plan`, `--check`)
+  20 the environment is locked by another command
   21 refused by the guard, or not approved
-  30 unhealthy; the previous release serves
-  31 unhealthy, and nothing serves"
+  30 unhealthy; the previous release was restored
+  31 unhealthy; the previous release could not be restored"
 )]
 pub struct Cli {
-    /// Say everything as events, one JSON object a line, on standard output
+    /// Print events, one JSON object a line, on standard output
     #[arg(long, global = true)]
     pub json: bool,
 
@@ -47,91 +67,14 @@ pub struct Cli {
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Build the service, start it beside the one that serves, verify it, and let it take over
-    #[command(after_help = "Examples:
-  cargo xtask deploy
-  cargo xtask deploy local --dry-run
-  cargo xtask deploy local --resume     go on after a crash or Ctrl-C
+    Deploy(DeployArgs),
+    Rollback(RollbackArgs),
+    Status(StatusArgs),
+    History(HistoryArgs),
+    Logs(LogsArgs),
+    Stop(StopArgs),
 
-A tree with uncommitted changes deploys to `local` too, under a version that says so.")]
-    Deploy {
-        #[command(flatten)]
-        environment: EnvironmentArg,
-        /// Say what would happen and change nothing
-        #[arg(long, conflicts_with = "resume")]
-        dry_run: bool,
-        /// Go on with a deploy that was cut short; what it had finished is not done again
-        #[arg(long)]
-        resume: bool,
-        /// A note for whoever finds the environment locked meanwhile
-        #[arg(long, short)]
-        message: Option<String>,
-    },
-
-    /// Bring an earlier release back
-    #[command(after_help = "Examples:
-  cargo xtask rollback                     to the release before this one
-  cargo xtask rollback local --to 3f9c2d   to the newest release whose version begins so
-  cargo xtask history                      what there is to go back to
-
-Refused (exit code 21) when a migration marked `-- irreversible` lies between.")]
-    Rollback {
-        #[command(flatten)]
-        environment: EnvironmentArg,
-        /// Version to go back to, or its beginning
-        #[arg(long, value_name = "VERSION")]
-        to: Option<String>,
-        /// Say what would happen and change nothing
-        #[arg(long)]
-        dry_run: bool,
-    },
-
-    /// Show what serves, since when, and how it is
-    #[command(after_help = "Examples:
-  cargo xtask status
-  cargo xtask status local --json")]
-    Status {
-        #[command(flatten)]
-        environment: EnvironmentArg,
-    },
-
-    /// List every deploy and rollback, newest first
-    #[command(after_help = "Examples:
-  cargo xtask history
-  cargo xtask history local --json | head -1")]
-    History {
-        #[command(flatten)]
-        environment: EnvironmentArg,
-        /// At most this many
-        #[arg(long, short = 'n', default_value_t = 20, value_name = "COUNT")]
-        lines: usize,
-    },
-
-    /// Show the end of the service's log
-    #[command(after_help = "Examples:
-  cargo xtask logs
-  cargo xtask logs local -n 200 --follow")]
-    Logs {
-        #[command(flatten)]
-        environment: EnvironmentArg,
-        /// Lines to show
-        #[arg(long, short = 'n', default_value_t = 50, value_name = "COUNT")]
-        lines: usize,
-        /// Go on with new lines as they come, until Ctrl-C
-        #[arg(long, short)]
-        follow: bool,
-    },
-
-    /// Stop the service and its database; all data is kept
-    #[command(after_help = "Examples:
-  cargo xtask stop
-  cargo xtask deploy      starts it again")]
-    Stop {
-        #[command(flatten)]
-        environment: EnvironmentArg,
-    },
-
-    /// Who may deploy now
+    /// Show or break the lease that allows one deploy at a time
     #[command(
         subcommand,
         after_help = "Examples:
@@ -140,7 +83,7 @@ Refused (exit code 21) when a migration marked `-- irreversible` lies between.")
     )]
     Lock(Lock),
 
-    /// The service as an image: build it from a commit, put it into a registry, see and clear what is there
+    /// Build, push, list and prune the service's images
     #[command(
         subcommand,
         after_help = "Examples:
@@ -150,7 +93,7 @@ Refused (exit code 21) when a migration marked `-- irreversible` lies between.")
     )]
     Image(Image),
 
-    /// What the environment rests on, as its stack says: plan it, look at the plan, apply just that
+    /// Plan and apply the environment's OpenTofu stack
     #[command(
         subcommand,
         after_help = "Examples:
@@ -160,7 +103,7 @@ Refused (exit code 21) when a migration marked `-- irreversible` lies between.")
     )]
     Tofu(Tofu),
 
-    /// What a stack takes and cannot make for itself: look at it item by item, and mend it
+    /// Check and create a stack's prerequisites (state bucket, DNS zone, registry)
     #[command(
         subcommand,
         after_help = "Examples:
@@ -170,7 +113,7 @@ Refused (exit code 21) when a migration marked `-- irreversible` lies between.")
     )]
     Bootstrap(Bootstrap),
 
-    /// The service's compiled-in queries, and the migrations that they rest on
+    /// Check the service's compiled-in queries and its migrations
     #[command(
         subcommand,
         after_help = "Examples:
@@ -181,125 +124,87 @@ Neither needs a database of yours: both start a PostgreSQL and remove it again."
     )]
     Sqlx(Sqlx),
 
-    /// Write the files that come from the settings table and the templates
-    #[command(after_help = "Examples:
-  cargo xtask render
-  cargo xtask render --check      in CI: fails, with a diff, when a file is not up to date")]
-    Render {
-        /// Change nothing; fail with a diff when a file is not what it should be
-        #[arg(long)]
-        check: bool,
-    },
+    Render(RenderArgs),
+    Doctor(DoctorArgs),
+    Setup(SetupArgs),
 
-    /// Check this machine: programs, versions, disk, ports; say the next command to type
-    #[command(after_help = "Examples:
-  cargo xtask doctor
-  cargo xtask doctor local --json")]
-    Doctor {
-        #[command(flatten)]
-        environment: EnvironmentArg,
-    },
-
-    /// Install what is missing, where that takes no decision; otherwise say the commands
-    #[command(after_help = "Examples:
-  cargo xtask setup
-  cargo xtask setup --docker      also a Docker engine, from the distribution's packages
-  cargo xtask setup --tests       also what `cargo xtask test` needs
-  cargo xtask setup --dry-run
-
-OpenTofu, where an environment has a stack: its release, into the toolkit's cache. Where that
-cannot be reached it is built from its Go module, which takes Go, and minutes.")]
-    Setup {
-        /// Also a Docker engine, which images are built by
-        #[arg(long)]
-        docker: bool,
-        /// Also what the tests need
-        #[arg(long)]
-        tests: bool,
-        /// Say what would be installed and change nothing
-        #[arg(long)]
-        dry_run: bool,
-    },
-
-    /// Run everything that is tested
-    #[command(after_help = "Examples:
-  cargo xtask test
-  cargo xtask test --only format --only lint
-  CI=true cargo xtask test        what cannot run here is a failure, not a skip")]
-    Test {
-        /// Only this suite; may be repeated
-        #[arg(long, value_name = "SUITE")]
-        only: Vec<crate::commands::test::Suite>,
-    },
+    /// Run all tests
+    #[command(disable_help_flag = true, after_help = crate::commands::checks::TEST_EXAMPLES)]
+    Test(ChecksArgs),
 
     /// Measure the toolkit, as ratios against a reference that runs beside it
-    #[command(after_help = "Examples:
-  cargo xtask bench
-  cargo xtask bench --only help --only no-op
+    #[command(disable_help_flag = true, after_help = crate::commands::checks::BENCH_EXAMPLES)]
+    Bench(ChecksArgs),
 
-A goal that is missed is marked and is no failure: the exit code is 0 when everything was measured.")]
-    Bench {
-        /// Only this measurement; may be repeated
-        #[arg(long, value_name = "NAME")]
-        only: Vec<crate::commands::bench::Measurement>,
-    },
-
-    /// Print the completions of a shell
-    #[command(after_help = "Examples:
-  cargo xtask completions bash > ~/.local/share/bash-completion/completions/xtask")]
-    Completions {
-        /// Which shell
-        shell: Shell,
-    },
+    Completions(CompletionsArgs),
 
     /// The process that owns the local target's listening socket
     #[command(hide = true)]
-    Supervise(crate::supervisor::Supervise),
+    Supervise(supervisor::Supervise),
 
     /// Becomes a service's program, with its listening socket
     #[command(hide = true)]
-    SuperviseExec(crate::supervisor::SuperviseExec),
+    SuperviseExec(supervisor::SuperviseExec),
 }
 
-/// `lock …`
-#[derive(Subcommand, Debug)]
-pub enum Lock {
-    /// Show who deploys this environment now
-    Status {
-        #[command(flatten)]
-        environment: EnvironmentArg,
-    },
-    /// Take the lease away from its holder, who stops at its next step
-    Break {
-        #[command(flatten)]
-        environment: EnvironmentArg,
-        /// Do not ask
-        #[arg(long)]
-        yes: bool,
-    },
+impl Cli {
+    /// Runs the command.
+    pub fn run(self, report: &Report) -> Result<(), Failure> {
+        match self.command {
+            // These need no deploy.yaml.
+            Command::Supervise(args) => Ok(supervisor::supervise(args)?),
+            Command::SuperviseExec(args) => match supervisor::exec(args)? {},
+            Command::Completions(args) => {
+                // A reader that went away (`| head`) is no failure.
+                drop(std::io::stdout().write_all(&args.text(&Self::command())));
+                Ok(())
+            }
+            Command::Test(args) => match checks::become_checks("test", args, self.json)? {},
+            Command::Bench(args) => match checks::become_checks("bench", args, self.json)? {},
+            command => program::block_on(run(command, report)),
+        }
+    }
 }
 
-/// `sqlx …`
-#[derive(Subcommand, Debug)]
-pub enum Sqlx {
-    /// Migrate a throw-away PostgreSQL and write the query cache, .sqlx, anew
-    Prepare {
-        #[command(flatten)]
-        environment: EnvironmentArg,
-    },
-    /// Compare the query cache with a throw-away PostgreSQL, and try new migrations on what is released; change nothing
-    Check {
-        #[command(flatten)]
-        environment: EnvironmentArg,
-    },
+async fn run(command: Command, report: &Report) -> Result<(), Failure> {
+    let stop = &Stop::on_signals()?;
+    let config = &Config::load(&env::find_root().map_err(Failure::Usage)?)?;
+    let context = &Context { config, report, stop };
+    let left = match &command {
+        // These end in order by themselves when a stop is requested.
+        Command::Deploy(_) | Command::Rollback(_) | Command::Tofu(_) | Command::Logs(_) => {
+            return dispatch(command, context).await;
+        }
+        Command::Image(_) => "run the command again to continue; finished work is kept",
+        Command::Bootstrap(_) => "run the command again to continue; earlier fixes are kept",
+        _ => "nothing is left half done",
+    };
+    stop.cancels(left, Box::pin(dispatch(command, context))).await
 }
 
-/// The environment a command is about.
-#[derive(Args, Debug)]
-pub struct EnvironmentArg {
-    /// An environment of deploy.yaml
-    #[arg(default_value = "local", value_name = "ENV")]
-    pub environment: String,
+async fn dispatch(command: Command, context: &Context<'_>) -> Result<(), Failure> {
+    match command {
+        Command::Deploy(args) => Box::pin(args.run(context)).await,
+        Command::Rollback(args) => Box::pin(args.run(context)).await,
+        Command::Status(args) => args.run(context).await,
+        Command::History(args) => args.run(context).await,
+        Command::Logs(args) => args.run(context).await,
+        Command::Stop(args) => args.run(context).await,
+        Command::Lock(command) => command.run(context).await,
+        Command::Image(command) => Box::pin(command.run(context)).await,
+        Command::Tofu(command) => Box::pin(command.run(context)).await,
+        Command::Bootstrap(command) => Box::pin(command.run(context)).await,
+        Command::Sqlx(command) => Box::pin(command.run(context)).await,
+        Command::Render(args) => args.run(context).await,
+        Command::Doctor(args) => Box::pin(args.run(context)).await,
+        Command::Setup(args) => Box::pin(args.run(context)).await,
+        // `Cli::run` has run these.
+        Command::Test(_)
+        | Command::Bench(_)
+        | Command::Completions(_)
+        | Command::Supervise(_)
+        | Command::SuperviseExec(_) => Ok(()),
+    }
 }
 
 #[cfg(test)]

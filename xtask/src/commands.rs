@@ -1,7 +1,59 @@
-//! One command each: calls operations and prints their results.
+//! One command each: its arguments, the operations that it calls, and what it prints.
 
-pub mod bench;
+pub mod bootstrap;
+pub mod checks;
+pub mod completions;
+pub mod deploy;
 pub mod doctor;
-pub mod operate;
+pub mod history;
+pub mod image;
+pub mod lock;
+pub mod logs;
+pub mod render;
+pub mod rollback;
 pub mod setup;
-pub mod test;
+pub mod sqlx;
+pub mod status;
+pub mod stop;
+pub mod tofu;
+
+use clap::Args;
+
+use crate::config::Config;
+use crate::env::Env;
+use crate::failure::Failure;
+use crate::report::Report;
+use crate::signals::Stop;
+
+/// What every command works with.
+pub struct Context<'a> {
+    /// All of deploy.yaml.
+    pub config: &'a Config,
+    /// Where progress and results are shown.
+    pub report: &'a Report,
+    /// Requests to stop.
+    pub stop: &'a Stop,
+}
+
+/// The environment a command is about.
+#[derive(Args, Debug)]
+pub struct EnvironmentArg {
+    /// An environment of deploy.yaml
+    #[arg(default_value = "local", value_name = "ENV")]
+    pub environment: String,
+}
+
+/// The environment whose stack a command is about.
+#[derive(Args, Debug)]
+pub struct StackArg {
+    /// An environment of deploy.yaml that has a stack
+    #[arg(default_value = "production", value_name = "ENV")]
+    pub environment: String,
+}
+
+impl<'a> Context<'a> {
+    /// The environment with this name.
+    pub fn env(&self, name: &str) -> Result<Env<'a>, Failure> {
+        Env::find(self.config, name, self.report, self.stop)
+    }
+}

@@ -1,24 +1,29 @@
-//! A question to whoever sits at the terminal.
+//! A yes-or-no question to the user at the terminal.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use anyhow::Context as _;
 
 use crate::failure::Failure;
-use crate::signals::until_interrupted;
+use crate::report::{Audience, Report};
+use crate::signals::Stop;
 
-/// Whether somebody says yes. `otherwise` is what a signal meanwhile leaves: `nothing was deleted`.
-pub async fn confirmed(question: &str, otherwise: &str) -> Result<bool, Failure> {
+/// Whether the user says yes. Without a terminal nothing is asked, and the answer is no. `left` is what a request to stop
+/// leaves meanwhile: `nothing was deleted`.
+pub async fn confirmed(report: &Report, stop: &Stop, question: &str, left: &str) -> Result<bool, Failure> {
+    if report.audience() != Audience::Terminal || !std::io::stdin().is_terminal() {
+        return Ok(false);
+    }
     eprint!("{question} [y/N] ");
     std::io::stderr().flush().context("ask")?;
     let (send, answer) = tokio::sync::oneshot::channel();
-    // A thread that nobody waits for: one that reads a terminal cannot be ended, and read here it would hold up signals.
+    // On a thread of its own, which is never joined: reading a terminal cannot be cancelled.
     std::thread::spawn(move || {
         let mut line = String::new();
         let read = std::io::stdin().read_line(&mut line).map(|_| line);
         drop(send.send(read));
     });
     let answer = async { Ok(answer.await.context("wait for the answer")?.context("read the answer")?) };
-    let answer = until_interrupted(otherwise, answer).await?;
+    let answer = stop.cancels(left, answer).await?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }

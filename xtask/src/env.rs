@@ -1,58 +1,170 @@
-//! One environment of deploy.yaml, and what a command needs to work on it.
+//! One environment of deploy.yaml, gathered once per command: what every operation works on.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
+use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::config::{Config, Environment, Target};
-use crate::deploy::rollback;
+use crate::clients::s3::{Bucket, Place};
+use crate::config::{Config, Environment, Local, Postgres, Provider, Stack, Target};
 use crate::failure::Failure;
 use crate::report::Report;
+use crate::secrets::{self, Secrets};
+use crate::signals::Stop;
 use crate::state::store::Store;
-use crate::targets::Place;
+use crate::tools::postgres::Choice;
 
-/// One environment of this repository, and what a story needs to work on it.
+/// One environment of deploy.yaml.
 pub struct Env<'a> {
-    /// Its name in deploy.yaml.
-    pub name: &'a str,
     /// All of deploy.yaml.
     pub config: &'a Config,
-    /// Where it runs.
-    pub place: Place<'a>,
-    /// What is remembered of it.
-    pub store: Store,
-    /// `.deploy/<name>`.
-    pub folder: Utf8PathBuf,
-    /// Where things are said.
+    /// The environment's part of it.
+    pub environment: &'a Environment,
+    /// Where progress and results are shown.
     pub report: Report,
+    /// Requests to stop.
+    pub stop: Stop,
+    file: OnceCell<Secrets>,
+    store: OnceCell<Store>,
 }
 
 impl<'a> Env<'a> {
-    /// The environment of this name. Fails where this toolkit builds and pushes images only.
-    pub fn find(config: &'a Config, name: &str, report: &Report) -> Result<Self, Failure> {
+    /// The environment with this name. Nothing is read or asked yet.
+    pub fn find(config: &'a Config, name: &str, report: &Report, stop: &Stop) -> Result<Self, Failure> {
         let environment = config.environment(name)?;
-        let Target::Local(target) = &environment.target else {
-            return Err(Failure::Usage(anyhow!(
-                "{name} is not a place on this machine, and this command works on those only\n  \
-                 what there is for {name}: cargo xtask image push {name}"
-            )));
-        };
-        let folder = config.root.join(".deploy").join(name);
-        let place = Place::new(config, environment, target, folder.clone());
-        let store = Store::folder(folder.clone());
-        Ok(Self { name: &environment.name, config, place, store, folder, report: report.clone() })
+        let (report, stop) = (report.clone(), stop.clone());
+        Ok(Self { config, environment, report, stop, file: OnceCell::new(), store: OnceCell::new() })
     }
 
-    /// The version that a rollback would bring back.
-    pub async fn undo(&self) -> Option<String> {
-        let records = crate::state::history::read_all(&self.store).await.ok()?;
-        let (_, target) = rollback::choose(&records, None).ok()?;
-        // With few releases to keep, it may be gone already.
-        self.place.published(target.version()).ok().map(|published| published.source.version)
+    /// Another environment of the same deploy.yaml.
+    pub fn other(&self, environment: &'a Environment) -> Self {
+        let (report, stop) = (self.report.clone(), self.stop.clone());
+        Self { config: self.config, environment, report, stop, file: OnceCell::new(), store: OnceCell::new() }
     }
 
-    /// The repository's root.
-    pub fn root(&self) -> &Utf8Path {
+    /// The environment's name.
+    pub fn name(&self) -> &'a str {
+        &self.environment.name
+    }
+
+    /// The project's root.
+    pub fn root(&self) -> &'a Utf8Path {
         &self.config.root
+    }
+
+    /// `.deploy/<name>`: what this machine keeps of the environment.
+    pub fn folder(&self) -> Utf8PathBuf {
+        self.root().join(".deploy").join(self.name())
+    }
+
+    /// `.env.<name>`: the user's settings and secrets for the environment.
+    pub fn file(&self) -> Utf8PathBuf {
+        self.config.env_file(self.name())
+    }
+
+    /// What `.env.<name>` sets.
+    pub fn file_values(&self) -> Result<&Secrets> {
+        if let Some(file) = self.file.get() {
+            return Ok(file);
+        }
+        let file = Secrets::read_file(&self.file())?;
+        Ok(self.file.get_or_init(|| file))
+    }
+
+    /// The value of a variable: from `.env.<name>`, else from the process's environment. An empty value counts as none. The
+    /// file comes first, so that what a shell happens to export for another account does not redirect a deploy.
+    pub fn value(&self, name: &str) -> Result<Option<SecretString>> {
+        match self.file_values()?.get(name).filter(|value| !value.expose_secret().is_empty()) {
+            Some(value) => Ok(Some(value.clone())),
+            None => secrets::of_process(name),
+        }
+    }
+
+    /// The same of a secret: the report masks it from now on.
+    pub fn secret(&self, name: &str) -> Result<Option<SecretString>> {
+        let value = self.value(name)?;
+        if let Some(value) = &value {
+            self.report.redactor().learn_value(value);
+        }
+        Ok(value)
+    }
+
+    /// Every variable whose name begins with `prefix`, by the rule of [`Env::secret`].
+    pub fn secrets_with(&self, prefix: &str) -> Result<BTreeMap<String, SecretString>> {
+        let file = self.file_values()?.iter().map(|(name, _)| name.to_owned());
+        let process = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        let names = file.chain(process).filter(|name| name.starts_with(prefix));
+        let read = |name: String| Ok(self.secret(&name)?.map(|value| (name, value)));
+        names.filter_map(|name| read(name).transpose()).collect()
+    }
+
+    /// Which PostgreSQL programs the environment may use.
+    pub fn postgres(&self) -> Choice {
+        match &self.environment.target {
+            Target::Local(Local { postgres: Postgres::Found, .. }) => Choice::Found,
+            Target::Local(Local { postgres: Postgres::Embedded, .. }) => Choice::Embedded,
+            Target::Local(_) | Target::Scaleway(_) => Choice::Auto,
+        }
+    }
+
+    /// The environment's stack. Fails with the environments that have one.
+    pub fn stack(&self) -> Result<&'a Stack, Failure> {
+        let stack = self.environment.stack();
+        stack.ok_or_else(|| Failure::Usage(lacks(self.config, self.name(), "stack", |other| other.stack().is_some())))
+    }
+
+    /// The key for the bucket of the stack's state, by the names of the S3 protocol. Scaleway's buckets take the keys of its
+    /// other services.
+    pub fn state_key(&self, name: &str) -> Result<Option<SecretString>> {
+        let provider = self.environment.stack().map(|stack| stack.state.provider);
+        let other = match (provider, name) {
+            (Some(Provider::Scaleway), "AWS_ACCESS_KEY_ID") => Some("SCW_ACCESS_KEY"),
+            (Some(Provider::Scaleway), "AWS_SECRET_ACCESS_KEY") => Some("SCW_SECRET_KEY"),
+            _ => None,
+        };
+        match (self.secret(name)?, other) {
+            (None, Some(other)) => self.secret(other),
+            (own, _) => Ok(own),
+        }
+    }
+
+    /// The bucket of the stack's state. Nothing is asked yet.
+    pub fn state_bucket(&self) -> Result<Bucket, Failure> {
+        let state = &self.stack()?.state;
+        let secret = |name: &str| -> Result<SecretString, Failure> {
+            self.state_key(name)?.ok_or_else(|| {
+                let keys = match state.provider {
+                    Provider::Scaleway => "SCW_ACCESS_KEY and SCW_SECRET_KEY",
+                    Provider::Aws | Provider::R2 | Provider::Other => "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+                };
+                Failure::Refused(anyhow!(
+                    "the bucket {} needs an access key, and none is set\n  put {keys} into .env.{} (mode 0600) or into the environment",
+                    state.bucket,
+                    self.name()
+                ))
+            })
+        };
+        Ok(Bucket::new(&Place {
+            bucket: &state.bucket,
+            region: &state.region,
+            endpoint: state.endpoint.as_deref(),
+            amazon: state.provider == Provider::Aws,
+            key: secret("AWS_ACCESS_KEY_ID")?.expose_secret(),
+            secret: &secret("AWS_SECRET_ACCESS_KEY")?,
+            token: self.state_key("AWS_SESSION_TOKEN")?.as_ref(),
+        }))
+    }
+
+    /// Where leases, journals, records and plans are kept: beside the stack's state, so that every machine sees them, or in
+    /// `.deploy/<name>` where the environment has no stack.
+    pub fn store(&self) -> Result<&Store, Failure> {
+        if let Some(store) = self.store.get() {
+            return Ok(store);
+        }
+        let store = Store::folder(self.folder());
+        Ok(self.store.get_or_init(|| store))
     }
 }
 
@@ -66,12 +178,14 @@ pub fn lacks(config: &Config, name: &str, what: &str, has: impl Fn(&Environment)
 
 /// The nearest folder, here or above, that has a deploy.yaml.
 pub fn find_root() -> Result<Utf8PathBuf> {
-    let here = std::env::current_dir().context("find out which folder this is")?;
+    let here = std::env::current_dir().context("read the current folder")?;
     let here = Utf8PathBuf::from_path_buf(here)
-        .map_err(|path| anyhow::anyhow!("the path of this folder is not UTF-8: {}", path.display()))?;
+        .map_err(|path| anyhow!("the path of this folder is not UTF-8: {}", path.display()))?;
     let root = here.ancestors().find(|folder| folder.join("deploy.yaml").exists());
     let missing = || {
-        format!("there is no deploy.yaml in {here} nor in any folder above; type this inside a project that has one")
+        format!(
+            "there is no deploy.yaml in {here} nor in any folder above; run the command inside a project that has one"
+        )
     };
     Ok(root.with_context(missing)?.to_owned())
 }

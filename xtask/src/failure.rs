@@ -1,37 +1,43 @@
-//! Why a command did not do what it was asked.
+//! Why a command did not do what it was asked. Each variant has its exit code.
+
+use std::fmt;
 
 use anyhow::anyhow;
+use camino::Utf8PathBuf;
 
 use crate::config::ConfigError;
-use crate::sqlx;
-use crate::state::lease::Holder;
-use crate::tools::tofu::diagnostic::Diagnostics;
 
-/// Why a command did not do what it was asked; each way out has its exit code.
+/// Why a command did not do what it was asked. A failure keeps its variant, and so its exit code, through every step.
 #[derive(Debug)]
 pub enum Failure {
-    /// It failed.
+    /// 1: it failed.
     Failed(anyhow::Error),
-    /// It was asked in a way that cannot be: deploy.yaml, an unknown environment.
-    Usage(anyhow::Error),
-    /// deploy.yaml is not what it should be.
-    Config(ConfigError),
-    /// Something newer is there, which a check was asked for.
-    Newer(anyhow::Error),
-    /// Somebody else deploys the environment.
-    Locked(Box<Holder>, String),
-    /// Somebody else works on what its stack made, or on the state of that.
-    Busy(anyhow::Error),
-    /// Changes are pending, which was asked for and said.
-    Pending,
-    /// Refused by the guard, or not approved.
-    Refused(anyhow::Error),
-    /// Unhealthy; the previous release serves again.
-    Restored(anyhow::Error),
-    /// Unhealthy; nothing serves.
-    NotRestored(anyhow::Error),
-    /// Somebody ended it, or the lease was lost.
+    /// 1: a signal or the loss of the lease ended it.
     Aborted(anyhow::Error),
+    /// 2: wrong usage or configuration.
+    Usage(anyhow::Error),
+    /// 10: changes are pending. The command has printed them, so there is no error to print.
+    Pending,
+    /// 20: another command holds the environment's lease, or the lock of its stack's state.
+    Locked(anyhow::Error),
+    /// 21: refused by the guard, or not approved.
+    Refused(anyhow::Error),
+    /// 30: unhealthy; the previous release was restored.
+    Restored(anyhow::Error),
+    /// 31: unhealthy, and no release serves.
+    NotRestored(anyhow::Error),
+}
+
+/// A line of a file that causes an error. Displays as its error does.
+#[derive(Debug)]
+pub struct Located {
+    /// Relative to the project's root.
+    pub file: Utf8PathBuf,
+    /// From 1.
+    pub line: usize,
+    /// From 1.
+    pub column: usize,
+    error: Box<dyn std::error::Error + Send + Sync>,
 }
 
 impl Failure {
@@ -39,54 +45,70 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Failed(_) | Self::Aborted(_) => 1,
-            Self::Usage(_) | Self::Config(_) => 2,
-            Self::Newer(_) | Self::Pending => 10,
-            Self::Locked(..) | Self::Busy(_) => 20,
+            Self::Usage(_) => 2,
+            Self::Pending => 10,
+            Self::Locked(_) => 20,
             Self::Refused(_) => 21,
             Self::Restored(_) => 30,
             Self::NotRestored(_) => 31,
         }
     }
 
-    /// File, line and column of what is wrong, when that is known.
-    pub fn place(&self) -> Option<(String, usize, usize)> {
-        let error = match self {
-            Self::Config(error) => error,
-            Self::Failed(error) => {
-                let of_query = error.downcast_ref::<sqlx::Problems>().and_then(sqlx::Problems::place);
-                let of_stack = || error.downcast_ref::<Diagnostics>().and_then(Diagnostics::place);
-                return of_query.or_else(of_stack);
-            }
-            _ => return None,
-        };
-        let first = error.problems().first()?;
-        let at = first.at?;
-        Some((first.file.to_string(), at.line, at.column))
-    }
-
-    /// The error that people are shown.
+    /// The error that is shown.
     pub fn into_error(self) -> anyhow::Error {
         match self {
             Self::Failed(error)
+            | Self::Aborted(error)
             | Self::Usage(error)
-            | Self::Newer(error)
-            | Self::Busy(error)
+            | Self::Locked(error)
             | Self::Refused(error)
             | Self::Restored(error)
-            | Self::NotRestored(error)
-            | Self::Aborted(error) => error,
-            Self::Config(error) => error.into(),
+            | Self::NotRestored(error) => error,
             Self::Pending => anyhow!("changes are pending"),
-            Self::Locked(holder, environment) => anyhow::anyhow!(
-                "{environment} is locked: {who} is at \"{message}\" since {since} (toolkit {version}, process {pid})\n  \
-                 wait for it, or, if it is certain that nobody works there: cargo xtask lock break {environment}",
-                who = holder.who,
-                message = holder.message,
-                since = holder.since.strftime("%Y-%m-%d %H:%M:%SZ"),
-                version = holder.version,
-                pid = holder.process.pid,
-            ),
         }
+    }
+
+    /// The same failure with a changed error.
+    pub fn map(self, change: impl FnOnce(anyhow::Error) -> anyhow::Error) -> Self {
+        match self {
+            Self::Failed(error) => Self::Failed(change(error)),
+            Self::Aborted(error) => Self::Aborted(change(error)),
+            Self::Usage(error) => Self::Usage(change(error)),
+            Self::Pending => Self::Pending,
+            Self::Locked(error) => Self::Locked(change(error)),
+            Self::Refused(error) => Self::Refused(change(error)),
+            Self::Restored(error) => Self::Restored(change(error)),
+            Self::NotRestored(error) => Self::NotRestored(change(error)),
+        }
+    }
+}
+
+impl Located {
+    /// Attaches a place to an error.
+    pub fn new(
+        file: impl Into<Utf8PathBuf>,
+        line: usize,
+        column: usize,
+        error: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
+        Self { file: file.into(), line, column, error: Box::new(error) }
+    }
+
+    /// The error itself, if it has this type.
+    pub fn error<E: std::error::Error + 'static>(&self) -> Option<&E> {
+        self.error.downcast_ref()
+    }
+}
+
+impl fmt::Display for Located {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl std::error::Error for Located {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.error.source()
     }
 }
 
@@ -98,6 +120,10 @@ impl From<anyhow::Error> for Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::Config(error)
+        let first = error.problems().first().and_then(|problem| Some((problem.file.to_string(), problem.at?)));
+        Self::Usage(match first {
+            Some((file, at)) => Located::new(file, at.line, at.column, error).into(),
+            None => error.into(),
+        })
     }
 }

@@ -26,10 +26,9 @@ use crate::clients::registry::credentials::{Credentials, Login, Sources};
 use crate::clients::registry::reference::{Host, Reference};
 use crate::clients::scaleway;
 use crate::config::{self, Config, Environment};
-use crate::env::lacks;
+use crate::env::{Env, lacks};
 use crate::failure::Failure;
 use crate::report::{Ongoing, Report, Step};
-use crate::secrets::Secrets;
 use crate::tools::platform::variable;
 
 /// The tag of what builders take layers of earlier builds from.
@@ -38,35 +37,29 @@ pub const CACHE_TAG: &str = "cache";
 /// The id of the build secret with the certificates that programs in a build are to trust.
 const CA: &str = "ca";
 
-/// The image of one environment, and what a story needs to work on it.
+/// The image of one environment, and what an operation needs to work on it.
 pub struct Images<'a> {
+    /// The environment.
+    pub env: &'a Env<'a>,
     /// All of deploy.yaml.
     pub config: &'a Config,
-    /// The environment that it is for.
+    /// The environment's part of deploy.yaml.
     pub environment: &'a Environment,
-    /// What deploy.yaml says of the image.
+    /// The image's part of deploy.yaml.
     pub image: &'a config::Image,
-    /// Where things are said.
+    /// Where progress is shown.
     pub report: Report,
-    secrets: Secrets,
     /// Made once: it keeps its credentials and tokens.
     repository: OnceCell<Repository>,
 }
 
 impl<'a> Images<'a> {
-    /// The image of the environment of this name, with the secrets that building and pushing it take: from the process's
-    /// environment, else from `.env.<name>`.
-    pub fn find(config: &'a Config, name: &str, report: &Report) -> Result<Self, Failure> {
-        let environment = config.environment(name)?;
+    /// The image of an environment. Fails where deploy.yaml has none.
+    pub fn find(env: &'a Env<'a>) -> Result<Self, Failure> {
         let missing = "deploy.yaml has no `image`; for an image with all defaults add: image: {}";
-        let image = config.image.as_ref().ok_or_else(|| Failure::Usage(anyhow!(missing)))?;
-        let known = ["REGISTRY_USERNAME", "REGISTRY_PASSWORD", "SCW_SECRET_KEY"];
-        let names = known.into_iter().chain(image.secrets.iter().map(String::as_str));
-        let path = config.env_file(name);
-        let secrets = Secrets::gather(&path, names).context("gather the secrets that an image takes")?;
-        report.redactor().learn(&secrets);
-        let repository = OnceCell::new();
-        Ok(Self { config, environment, image, report: report.clone(), secrets, repository })
+        let image = env.config.image.as_ref().ok_or_else(|| Failure::Usage(anyhow!(missing)))?;
+        let (config, environment, report) = (env.config, env.environment, env.report.clone());
+        Ok(Self { env, config, environment, image, report, repository: OnceCell::new() })
     }
 
     /// The image's name without a tag, with the environment's registry if it has one: `rg.fr-par.scw.cloud/meemi/app`.
@@ -97,9 +90,9 @@ impl<'a> Images<'a> {
         let docker = docker.or_else(|| variable("HOME").map(|home| Utf8PathBuf::from(home).join(".docker")));
         let own = self.environment.registry().map(|registry| format!("{registry}/any").parse::<Reference>());
         let is_own = own.transpose().context("read the registry's name")?.is_some_and(|own| own.host() == host);
-        let secret = |name: &str| self.secrets.get(name).filter(|_| is_own).cloned();
-        let username = secret("REGISTRY_USERNAME").map(|name| secrecy::ExposeSecret::expose_secret(&name).to_owned());
-        let (password, scaleway_key) = (secret("REGISTRY_PASSWORD"), secret("SCW_SECRET_KEY"));
+        let secret = |name: &str| if is_own { self.env.secret(name) } else { Ok(None) };
+        let username = secret("REGISTRY_USERNAME")?.map(|name| secrecy::ExposeSecret::expose_secret(&name).to_owned());
+        let (password, scaleway_key) = (secret("REGISTRY_PASSWORD")?, secret("SCW_SECRET_KEY")?);
         let credentials = Credentials::find(host, &Sources { username, password, scaleway_key, docker }).await?;
         if let Some(secret) = credentials.secret() {
             self.report.redactor().learn_value(secret);
@@ -134,11 +127,11 @@ impl<'a> Images<'a> {
     pub fn build_secrets(&self) -> Result<BTreeMap<String, SecretString>> {
         let mut secrets = BTreeMap::new();
         for name in &self.image.secrets {
-            let value = self.secrets.get(name).with_context(|| {
+            let value = self.env.secret(name)?.with_context(|| {
                 let environment = &self.environment.name;
                 format!("the build takes the secret {name}, which has no value; put it into .env.{environment}")
             })?;
-            secrets.insert(name.clone(), value.clone());
+            secrets.insert(name.clone(), value);
         }
         if let Some(path) = variable("SSL_CERT_FILE") {
             let certificates = fs_err::read_to_string(path).context("read the certificates that a build trusts")?;

@@ -1,22 +1,16 @@
-//! What goes from step to step: each step takes the previous one's type, so the compiler keeps their order. All of it is
-//! data; the journal keeps it, and records hold parts of it.
+//! What goes from step to step. Each step takes the previous one's type, so the compiler keeps their order. All of it is
+//! data without paths: the journal keeps it, records hold parts of it, and another machine understands it.
 
-use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::hash::{sha256, sha256_file, sha256_folder};
-
-/// What a finished step says of itself.
-pub trait Summary {
-    /// One line for people.
-    fn summary(&self) -> String;
-}
-
-/// A step's result that the journal keeps.
-pub trait StepResult: Summary + Serialize + serde::de::DeserializeOwned {
-    /// Whether what the step made is still there, unchanged.
-    fn holds(&self) -> bool;
-}
+use crate::config::Config;
+use crate::hash::{files_below, sha256};
+use crate::report::Summary;
+use crate::secrets::Secrets;
 
 /// What is deployed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,29 +25,7 @@ pub struct Source {
     pub branch: Option<String>,
 }
 
-impl Source {
-    /// Whether the tree has changes that are in no commit.
-    pub fn is_dirty(&self) -> bool {
-        self.version.contains("-dirty-")
-    }
-}
-
-impl Summary for Source {
-    fn summary(&self) -> String {
-        let state = if self.is_dirty() { "with uncommitted changes" } else { "clean" };
-        let branch = self.branch.as_deref().map_or_else(|| "detached".to_owned(), |branch| format!("on {branch}"));
-        format!("{}, {state}, {branch}", self.version)
-    }
-}
-
-impl StepResult for Source {
-    fn holds(&self) -> bool {
-        // The tree is pinned anew by the inputs of the step, which are its state.
-        true
-    }
-}
-
-/// One migration of the service, as it stands in its folder.
+/// One migration of the service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Migration {
     /// The file's name.
@@ -69,100 +41,207 @@ pub struct Migration {
 pub struct Artifact {
     /// What it was built from.
     pub source: Source,
-    /// The service's program, in cargo's target folder.
-    pub binary: Utf8PathBuf,
-    /// SHA-256 of the program.
-    pub sha256: String,
-    /// The web UI's built files.
-    pub web: Option<Web>,
     /// The service's migrations, oldest first.
     pub migrations: Vec<Migration>,
+    /// The bytes.
+    pub form: ArtifactForm,
 }
 
-/// The web UI, built.
+/// The bytes of an [`Artifact`]. The target knows where they are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Web {
-    /// The folder.
-    pub folder: Utf8PathBuf,
-    /// SHA-256 over names and contents of all files.
-    pub sha256: String,
+#[serde(rename_all = "kebab-case")]
+pub enum ArtifactForm {
+    /// A program in cargo's target folder, and the web UI's files.
+    Binary {
+        /// SHA-256 of the program.
+        sha256: String,
+        /// Bytes of the program.
+        size: u64,
+        /// SHA-256 over names and contents of the web UI's files, if the service has one.
+        web: Option<String>,
+    },
+    /// An image in a builder or a registry.
+    Image {
+        /// Name and tag: `rg.fr-par.scw.cloud/meemi/app:inputs-<24 digits>`.
+        name: String,
+    },
 }
 
-impl Summary for Artifact {
-    fn summary(&self) -> String {
-        let size = fs_err::metadata(&self.binary).map_or(0, |data| data.len());
-        let web = if self.web.is_some() { ", web" } else { "" };
-        format!("{} {:.1} MB{web}", self.binary.file_name().unwrap_or_default(), size as f64 / 1e6)
-    }
-}
-
-impl StepResult for Artifact {
-    fn holds(&self) -> bool {
-        let same_web =
-            self.web.as_ref().is_none_or(|web| sha256_folder(&web.folder).is_ok_and(|sha| sha == web.sha256));
-        sha256_file(&self.binary).is_ok_and(|sha| sha == self.sha256) && same_web
-    }
-}
-
-/// An artifact where the place takes it from. From here on it is named by its digest.
+/// An artifact where the target takes it from. From here on it is named by its digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Published {
     /// What it was built from.
     pub source: Source,
-    /// The folder `bin/`, `web/` and `release.json` are in.
-    pub folder: Utf8PathBuf,
-    /// Name of the program in `bin/`.
-    pub program: String,
-    /// `sha256:<hex>` over the program and the web files.
+    /// `sha256:<hex>`: of a folder over the program and the web files, of an image its manifest's.
     pub digest: String,
     /// The service's migrations, oldest first.
     pub migrations: Vec<Migration>,
+    /// Where it is.
+    pub form: PublishedForm,
+}
+
+/// Where a [`Published`] artifact is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PublishedForm {
+    /// In the target's folder of releases.
+    Folder {
+        /// Name of the program in `bin/`.
+        program: String,
+    },
+    /// In a registry.
+    Image {
+        /// The name without a tag.
+        name: String,
+    },
+}
+
+/// A published artifact with the settings that it runs with: what a plan is made of, and what a record names. An older one is
+/// applied as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// The bytes.
+    pub published: Published,
+    /// Settings that are not secret, by the name of their variable.
+    pub settings: BTreeMap<String, String>,
+    /// Fingerprints of secret settings, by name: they tell a change and nothing more.
+    pub secrets: BTreeMap<String, String>,
+    /// Hash over settings and fingerprints.
+    pub inputs: String,
+}
+
+/// The values of the service's settings.
+#[derive(Clone, Default)]
+pub struct Settings {
+    /// Those that are not secret.
+    pub plain: BTreeMap<String, String>,
+    /// Those that are.
+    pub secrets: Secrets,
+    /// Fingerprints of the secret ones.
+    pub fingerprints: BTreeMap<String, String>,
+    /// What the target provided, for the step's line.
+    pub provided: Option<String>,
+}
+
+impl Source {
+    /// Whether the tree has changes that are in no commit.
+    pub fn is_dirty(&self) -> bool {
+        self.version.contains("-dirty-")
+    }
+}
+
+impl Migration {
+    /// The service's migrations as they are in the tree: the `.sql` files of their folder, in the order of their names.
+    pub fn of(config: &Config) -> anyhow::Result<Vec<Self>> {
+        let mut migrations = Vec::new();
+        let Some(folder) = &config.service.migrations else { return Ok(migrations) };
+        let folder = &config.root.join(folder);
+        for path in files_below(folder)? {
+            if path.extension() != Some("sql") {
+                continue;
+            }
+            let bytes = fs_err::read(&path)?;
+            let irreversible =
+                String::from_utf8_lossy(&bytes).lines().any(|line| line.trim().eq_ignore_ascii_case("-- irreversible"));
+            let name = path.file_name().context("a migration has no name")?.to_owned();
+            migrations.push(Self { name, sha256: sha256(&bytes), irreversible });
+        }
+        Ok(migrations)
+    }
 }
 
 impl Published {
-    /// The program.
-    pub fn binary(&self) -> Utf8PathBuf {
-        self.folder.join("bin").join(&self.program)
+    /// `name@sha256:…` of an image; none for a folder.
+    pub fn image(&self) -> Option<String> {
+        match &self.form {
+            PublishedForm::Folder { .. } => None,
+            PublishedForm::Image { name } => Some(format!("{name}@{}", self.digest)),
+        }
+    }
+}
+
+impl Release {
+    /// A published artifact with these settings.
+    pub fn new(published: Published, settings: &Settings) -> anyhow::Result<Self> {
+        let (plain, secrets) = (settings.plain.clone(), settings.fingerprints.clone());
+        Ok(Self { published, settings: plain, secrets, inputs: settings.inputs()? })
     }
 
-    /// The web UI's folder, if the release has one.
-    pub fn web(&self) -> Option<Utf8PathBuf> {
-        let web = self.folder.join("web");
-        web.is_dir().then_some(web)
+    /// Its version.
+    pub fn version(&self) -> &str {
+        &self.published.source.version
+    }
+}
+
+impl Settings {
+    /// Fingerprints the secrets. `scope` keeps equal secrets of two environments apart.
+    pub fn new(plain: BTreeMap<String, String>, secrets: Secrets, scope: &str, provided: Option<String>) -> Self {
+        let fingerprints = secrets.fingerprints(scope);
+        Self { plain, secrets, fingerprints, provided }
+    }
+
+    /// One hash over settings and fingerprints.
+    pub fn inputs(&self) -> anyhow::Result<String> {
+        let json = serde_json::to_string(&(&self.plain, &self.fingerprints)).context("hash the settings")?;
+        Ok(sha256(json.as_bytes()))
+    }
+
+    /// The same secrets with the plain settings of an earlier release.
+    pub fn with_plain(&self, plain: &BTreeMap<String, String>) -> Self {
+        Self { plain: plain.clone(), ..self.clone() }
+    }
+
+    /// Adds a value.
+    pub fn insert(&mut self, name: &str, value: SecretString, secret: bool) {
+        if secret {
+            self.secrets.insert(name, value);
+        } else {
+            self.plain.insert(name.to_owned(), value.expose_secret().to_owned());
+        }
+    }
+}
+
+impl Summary for Source {
+    fn summary(&self) -> String {
+        let state = if self.is_dirty() { "with uncommitted changes" } else { "clean" };
+        let branch = self.branch.as_deref().map_or_else(|| "detached".to_owned(), |branch| format!("on {branch}"));
+        format!("{}, {state}, {branch}", self.version)
+    }
+}
+
+impl Summary for Artifact {
+    fn summary(&self) -> String {
+        match &self.form {
+            ArtifactForm::Binary { size, web, .. } => {
+                let web = if web.is_some() { ", web" } else { "" };
+                format!("{:.1} MB{web}", *size as f64 / 1e6)
+            }
+            ArtifactForm::Image { name } => name.clone(),
+        }
     }
 }
 
 impl Summary for Published {
     fn summary(&self) -> String {
-        format!("{}, {} migrations", short_digest(&self.digest), self.migrations.len())
+        let migrations = match self.migrations.len() {
+            1 => "1 migration".to_owned(),
+            count => format!("{count} migrations"),
+        };
+        format!("{}, {migrations}", short_digest(&self.digest))
     }
 }
 
-impl StepResult for Published {
-    fn holds(&self) -> bool {
-        digest(&self.binary(), self.web().as_deref()).is_ok_and(|digest| digest == self.digest)
+impl Summary for Settings {
+    fn summary(&self) -> String {
+        let counts = format!("{} settings, {} secrets", self.plain.len(), self.fingerprints.len());
+        match &self.provided {
+            Some(provided) => match provided.split_once('\n') {
+                Some((first, rest)) => format!("{first}, {counts}\n{rest}"),
+                None => format!("{provided}, {counts}"),
+            },
+            None => counts,
+        }
     }
-}
-
-/// A release that serves.
-#[derive(Clone, Debug)]
-pub struct Release {
-    /// Its version.
-    pub version: String,
-    /// Where people reach it.
-    pub address: String,
-    /// What the service says of features that are off, by name.
-    pub features_off: Vec<(String, String)>,
-}
-
-/// The digest of a program and its web files: what `Published` and records are named by.
-pub fn digest(binary: &Utf8Path, web: Option<&Utf8Path>) -> anyhow::Result<String> {
-    let mut parts = sha256_file(binary)?;
-    if let Some(web) = web {
-        parts.push_str(&sha256_folder(web)?);
-        return Ok(format!("sha256:{}", sha256(parts.as_bytes())));
-    }
-    Ok(format!("sha256:{parts}"))
 }
 
 /// `sha256:` and the first twelve digits.

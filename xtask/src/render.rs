@@ -1,56 +1,56 @@
-//! Files that are written from data: the service's settings table, and what the templates make of it. `--check` writes
-//! nothing and shows what differs.
+//! Files that are written from data: the service's table of settings, and what the templates make of it.
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use camino::Utf8PathBuf;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment as Templates, UndefinedBehavior, context};
-use serde_json::json;
 use similar::TextDiff;
 
 use crate::config::{Config, SettingsTable};
-use crate::failure::Failure;
-use crate::report::Report;
-use crate::state::store::replace_file;
+use crate::fs::{found, replace_source};
 use crate::tools::cargo::{self, Profile};
 use crate::tools::cmd::Cmd;
 
 /// Rendered files, each from the template of its name in `templates/`.
 const RENDERED: [(&str, &str); 1] = [(".env.example", "env.example.j2")];
 
-/// Writes every rendered file, or with `check` fails with a diff when one is not what it should be.
-pub async fn render(config: &Config, check: bool, report: &Report) -> Result<(), Failure> {
-    let mut drifted = Vec::new();
+/// One rendered file.
+pub struct Rendered {
+    /// Relative to the project's root.
+    pub name: Utf8PathBuf,
+    /// What it should be.
+    pub content: String,
+    /// What it is; empty where it is missing.
+    pub there: String,
+}
+
+impl Rendered {
+    /// Whether the file is up to date.
+    pub fn is_fresh(&self) -> bool {
+        self.there == self.content
+    }
+
+    /// The unified diff from the file to what it should be.
+    pub fn diff(&self) -> String {
+        let names = (format!("{} (in the tree)", self.name), format!("{} (rendered)", self.name));
+        TextDiff::from_lines(&self.there, &self.content).unified_diff().header(&names.0, &names.1).to_string()
+    }
+
+    /// Writes the file.
+    pub fn write(&self, config: &Config) -> Result<()> {
+        replace_source(&config.root.join(&self.name), self.content.as_bytes())
+    }
+}
+
+/// Renders every file and compares it with the tree. Changes nothing.
+pub async fn render(config: &Config) -> Result<Vec<Rendered>> {
+    let mut rendered = Vec::new();
     for (name, content) in contents(config).await? {
-        let path = config.root.join(&name);
-        let there = match fs_err::read_to_string(&path) {
-            Ok(there) => there,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(anyhow::Error::from(error).into()),
-        };
-        if there == content {
-            continue;
-        }
-        if check {
-            let diff = TextDiff::from_lines(&there, &content);
-            let diff =
-                diff.unified_diff().header(&format!("{name} (in the tree)"), &format!("{name} (rendered)")).to_string();
-            report.result(json!({ "file": name, "diff": diff }), &diff);
-        } else {
-            replace_file(&path, content.as_bytes())?;
-            report.result(json!({ "file": name, "written": true }), &format!("wrote {name}"));
-        }
-        drifted.push(name);
+        let there = found(fs_err::read_to_string(config.root.join(&name)))?.unwrap_or_default();
+        rendered.push(Rendered { name, content, there });
     }
-    if check && !drifted.is_empty() {
-        let names: Vec<&str> = drifted.iter().map(|name| name.as_str()).collect();
-        return Err(anyhow!("not up to date: {}; type: cargo xtask render", names.join(", ")).into());
-    }
-    if drifted.is_empty() {
-        report.note("every rendered file is up to date");
-    }
-    Ok(())
+    Ok(rendered)
 }
 
 /// What each file should be, the settings table first: the others are made from it.

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 pub use self::event::State;
 pub use self::ongoing::{Ongoing, Part};
 pub use self::style::{Paint, seconds};
+use crate::failure::{Failure, Located};
 use crate::secrets::Redactor;
 
 /// The steps of the stories, in the order of a deploy. A step's name is its word in the output, in events, in the
@@ -34,8 +35,11 @@ pub enum Step {
     Build,
     /// Put the artifact where the place takes it from; from here on there is a digest.
     Publish,
-    /// What the service needs around it: database, settings, secrets.
-    Ground,
+    /// OpenTofu's working folder: backend and providers.
+    Init,
+    /// What the service needs at runtime: database, settings, secrets.
+    #[serde(alias = "ground")]
+    Provision,
     /// What would change.
     Plan,
     /// Bring the new release up beside the one that serves.
@@ -58,7 +62,8 @@ impl std::fmt::Display for Step {
             Self::Sqlx => "sqlx",
             Self::Build => "build",
             Self::Publish => "publish",
-            Self::Ground => "ground",
+            Self::Init => "init",
+            Self::Provision => "provision",
             Self::Plan => "plan",
             Self::Apply => "apply",
             Self::Gate => "gate",
@@ -66,6 +71,23 @@ impl std::fmt::Display for Step {
             Self::Restore => "restore",
             Self::Record => "record",
         })
+    }
+}
+
+/// The result of a step, as the step's line shows it.
+pub trait Summary {
+    /// One line, and more lines where there is more to say.
+    fn summary(&self) -> String;
+
+    /// Whether an earlier run did the work and its result still holds.
+    fn is_reused(&self) -> bool {
+        false
+    }
+}
+
+impl Summary for () {
+    fn summary(&self) -> String {
+        String::new()
     }
 }
 
@@ -123,6 +145,11 @@ impl Report {
         Self(Arc::new(Inner { audience, paint, redactor, bars, finished: Mutex::default(), began: Instant::now() }))
     }
 
+    /// How the user is told.
+    pub fn audience(&self) -> Audience {
+        self.0.audience
+    }
+
     /// The redactor that everything said here goes through.
     pub fn redactor(&self) -> &Redactor {
         &self.0.redactor
@@ -142,6 +169,29 @@ impl Report {
     /// Begins a step.
     pub fn begin(&self, step: Step) -> Ongoing {
         Ongoing::begin(self, step)
+    }
+
+    /// Runs a step and shows how it ended. The error itself is shown once, when the command ends.
+    pub async fn step<T: Summary>(
+        &self,
+        step: Step,
+        work: impl AsyncFnOnce(&Ongoing) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let ongoing = self.begin(step);
+        match work(&ongoing).await {
+            Ok(result) if result.is_reused() => {
+                ongoing.reuse(&result.summary());
+                Ok(result)
+            }
+            Ok(result) => {
+                ongoing.finish(&result.summary());
+                Ok(result)
+            }
+            Err(failure) => {
+                ongoing.fail(if matches!(failure, Failure::Aborted(_)) { "interrupted" } else { "failed" });
+                Err(failure)
+            }
+        }
     }
 
     /// Every step that ended well so far: how long it took, and whether an earlier run had done it.
@@ -174,8 +224,8 @@ impl Report {
         }
     }
 
-    /// What went wrong, with every cause, and where in a file when that is known.
-    pub fn error(&self, error: &anyhow::Error, place: Option<(&str, usize, usize)>) {
+    /// What went wrong, with every cause. GitHub shows it at the line that a [`Located`] error names.
+    pub fn error(&self, error: &anyhow::Error) {
         let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
         self.event(None, State::Error, json!({ "text": error.to_string(), "causes": causes }));
         let mut text = format!("{} {error}", self.0.paint.red("error:"));
@@ -185,8 +235,9 @@ impl Report {
         }
         let text = self.0.redactor.redact(&text).into_owned();
         if self.0.audience == Audience::GitHub {
-            let place = place.map(|(file, line, column)| format!(" file={file},line={line},col={column}"));
-            self.say(&format!("::error{}::{}", place.unwrap_or_default(), style::annotation(&format!("{error:#}"))));
+            let at = error.downcast_ref::<Located>();
+            let at = at.map(|Located { file, line, column, .. }| format!(" file={file},line={line},col={column}"));
+            self.say(&format!("::error{}::{}", at.unwrap_or_default(), style::annotation(&format!("{error:#}"))));
         }
         // Also with events: an error that only a program can read helps nobody at a terminal.
         self.write_error(&text);

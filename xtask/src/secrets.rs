@@ -59,24 +59,6 @@ impl Secrets {
         Ok(Self { values })
     }
 
-    /// The secrets of these names: from this process's environment, else from the file at `path`, as
-    /// [`Secrets::read_file`] reads it. A name that neither has is left out, and so is an empty value.
-    pub fn gather<'a>(path: &Utf8Path, names: impl IntoIterator<Item = &'a str>) -> Result<Self> {
-        let file = Self::read_file(path)?;
-        let mut gathered = Self::default();
-        for name in names {
-            let value = match std::env::var(name) {
-                Ok(value) => Some(SecretString::from(value)),
-                Err(std::env::VarError::NotPresent) => file.get(name).cloned(),
-                Err(std::env::VarError::NotUnicode(_)) => bail!("the value of {name} in the environment is not UTF-8"),
-            };
-            if let Some(value) = value.filter(|value| !value.expose_secret().is_empty()) {
-                gathered.insert(name, value);
-            }
-        }
-        Ok(gathered)
-    }
-
     /// Writes all of them to a file of mode 0600, whole or not at all.
     pub fn write_file(&self, path: &Utf8Path) -> Result<()> {
         let mut text =
@@ -118,6 +100,15 @@ impl Secrets {
                 (name.to_owned(), hex::encode(&digest[..4]))
             })
             .collect()
+    }
+}
+
+/// The value of a variable of this process; none where it is not set or empty.
+pub fn of_process(name: &str) -> Result<Option<SecretString>> {
+    match std::env::var(name) {
+        Ok(value) => Ok(Some(value).filter(|value| !value.is_empty()).map(SecretString::from)),
+        Err(std::env::VarError::NotPresent) => Ok(None),
+        Err(std::env::VarError::NotUnicode(_)) => bail!("the value of {name} in the environment is not UTF-8"),
     }
 }
 

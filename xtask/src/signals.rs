@@ -1,31 +1,95 @@
-//! Ctrl-C and its kin.
+//! Ctrl-C, SIGTERM and SIGHUP. One task of the process listens for them; everything else waits for a [`Stop`].
 
 use anyhow::{Context as _, Result, anyhow};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::failure::Failure;
 
-/// Runs a story until it ends by itself or a signal comes; dropped then, it ends what it had started. `otherwise` is what a
-/// signal leaves: `nothing is left half done`.
-pub async fn until_interrupted<T>(
-    otherwise: &str,
-    story: impl Future<Output = Result<T, Failure>>,
-) -> Result<T, Failure> {
-    tokio::select! {
-        ended = story => ended,
-        signal = interrupted() => Err(Failure::Aborted(anyhow!("interrupted by {}; {otherwise}", signal?))),
+/// Requests to stop, as they have come so far. A request is never missed: one that came earlier is seen at once.
+#[derive(Clone, Debug)]
+pub struct Stop(watch::Receiver<Vec<&'static str>>);
+
+/// Sends requests to stop. Without signals, as tests need it.
+#[derive(Debug)]
+pub struct StopSender(watch::Sender<Vec<&'static str>>);
+
+impl Stop {
+    /// Listens for signals from now on. The process no longer ends by them: every command has to wait for its `Stop`.
+    pub fn on_signals() -> Result<Self> {
+        let listen = |kind| signal(kind).context("listen for signals");
+        let (mut interrupt, mut terminate, mut hangup) =
+            (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
+        let (sender, stop) = Self::channel();
+        tokio::spawn(async move {
+            loop {
+                let name = tokio::select! {
+                    _ = interrupt.recv() => "Ctrl-C",
+                    _ = terminate.recv() => "SIGTERM",
+                    _ = hangup.recv() => "SIGHUP",
+                };
+                sender.send(name);
+            }
+        });
+        Ok(stop)
+    }
+
+    /// A `Stop` and what sends to it.
+    pub fn channel() -> (StopSender, Self) {
+        let (sender, receiver) = watch::channel(Vec::new());
+        (StopSender(sender), Self(receiver))
+    }
+
+    /// Waits for the first request and names it.
+    pub async fn requested(&self) -> &'static str {
+        self.nth(0).await
+    }
+
+    /// Waits for the second request: the user will not wait for an orderly end.
+    pub async fn repeated(&self) -> &'static str {
+        self.nth(1).await
+    }
+
+    /// Runs `work` until it ends or a request comes. `work` is dropped then, and ends the processes that it started.
+    /// `left` says what that leaves, for example `nothing was changed`.
+    pub async fn cancels<T>(&self, left: &str, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        tokio::select! {
+            ended = work => ended,
+            signal = self.requested() => Err(Failure::Aborted(anyhow!("interrupted by {signal}; {left}"))),
+        }
+    }
+
+    async fn nth(&self, index: usize) -> &'static str {
+        let mut requests = self.0.clone();
+        let name = requests.wait_for(|requests| requests.len() > index).await.ok().map(|requests| requests[index]);
+        match name {
+            Some(name) => name,
+            // The sender is gone, so no request will come.
+            None => std::future::pending().await,
+        }
     }
 }
 
-/// Waits for a signal that asks a program to end, and says which it was. From then on only those who wait notice one.
-pub async fn interrupted() -> Result<&'static str> {
-    let listen = |kind| signal(kind).context("listen for signals");
-    let (mut interrupt, mut terminate, mut hangup) =
-        (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
-    let which = tokio::select! {
-        _ = interrupt.recv() => "Ctrl-C",
-        _ = terminate.recv() => "SIGTERM",
-        _ = hangup.recv() => "SIGHUP",
-    };
-    Ok(which)
+impl StopSender {
+    /// Requests a stop under this name, for example `Ctrl-C`.
+    pub fn send(&self, name: &'static str) {
+        self.0.send_modify(|requests| requests.push(name));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_came_earlier_is_seen_at_once() {
+        let (sender, stop) = Stop::channel();
+        sender.send("SIGTERM");
+        assert_eq!(stop.requested().await, "SIGTERM");
+        let ended = stop.cancels("nothing was changed", std::future::pending::<Result<(), Failure>>()).await;
+        let Err(Failure::Aborted(error)) = ended else { panic!("{ended:?}") };
+        assert_eq!(error.to_string(), "interrupted by SIGTERM; nothing was changed");
+        sender.send("Ctrl-C");
+        assert_eq!(stop.repeated().await, "Ctrl-C");
+    }
 }

@@ -3,6 +3,7 @@
 
 mod differences;
 mod forward;
+pub mod migrations;
 mod problem;
 mod rows;
 mod schema;
@@ -15,10 +16,9 @@ use self::problem::Problem;
 pub use self::problem::Problems;
 pub use self::schema::Schema;
 use crate::env::Env;
-use crate::failure::Failure;
-use crate::release::Summary;
+use crate::failure::{Failure, Located};
+use crate::report::Summary;
 use crate::report::{Ongoing, Step};
-use crate::signals::until_interrupted;
 use crate::state::history::{self, Outcome, Record};
 use crate::tools::sqlx::cache::{Change, FOLDER, STAMP, Stamp};
 
@@ -93,7 +93,7 @@ fn judge(mut wrong: Vec<Problem>, stale: Vec<Problem>) -> Result<()> {
         (false, _) => "mend this, then type: cargo xtask sqlx prepare",
     };
     wrong.extend(stale);
-    Err(Problems { all: wrong, next: next.to_owned() }.into())
+    Err(Problems { all: wrong, next: next.to_owned() }.into_error())
 }
 
 /// Runs a command that is one step, ends it well on a signal, and answers.
@@ -102,12 +102,12 @@ async fn in_a_step(
     work: impl AsyncFnOnce(&Schema<'_>, &[Record], &Ongoing) -> Result<(String, Value)>,
 ) -> Result<(), Failure> {
     let Some(schema) = Schema::find(env)? else { return Err(Failure::Usage(not_used(env))) };
-    let records = history::read_all(&env.store).await?;
+    let records = history::read_all(env.store()?).await?;
     let lives: Vec<Record> = records.into_iter().filter(|record| record.outcome == Outcome::Live).collect();
-    env.report.headline(&format!("{} → {}   queries and migrations", env.config.project, env.name));
+    env.report.headline(&format!("{} → {}   queries and migrations", env.config.project, env.name()));
     let step = env.report.begin(Step::Sqlx);
     let work = async { Ok(work(&schema, &lives, &step).await) };
-    match until_interrupted("nothing is left half done", work).await? {
+    match env.stop.cancels("nothing is left half done", work).await? {
         Ok((text, detail)) => {
             step.finish(&text);
             env.report.result(detail, "");
@@ -115,7 +115,7 @@ async fn in_a_step(
         }
         Err(error) => {
             step.fail("failed");
-            if let Some(problems) = error.downcast_ref::<Problems>() {
+            if let Some(problems) = error.downcast_ref::<Located>().and_then(Located::error::<Problems>) {
                 env.report.result(json!({ "problems": problems.json() }), "");
             }
             Err(error.into())

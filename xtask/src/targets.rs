@@ -1,120 +1,229 @@
-//! One kind of place to deploy to: what it needs around a release, what would change there, how a release comes up beside
-//! the one that serves and takes over from it.
+//! Where a release runs. One verb, one match: what differs between the targets is below, and nothing else.
 
 pub mod local;
-pub mod migrations;
+pub mod stack;
 
-use std::collections::BTreeMap;
+use anyhow::Result;
 
-use anyhow::Context as _;
-
+pub use self::local::Local;
+pub use self::stack::Stack;
+use crate::check::Check;
 use crate::clients::service::{Answer, Readiness, Service};
-use crate::hash::sha256;
-use crate::release::{Published, Summary};
-use crate::secrets::Secrets;
+use crate::config;
+use crate::env::Env;
+use crate::failure::Failure;
+use crate::release::{Artifact, Published, Release, Settings, Source};
+use crate::report::{Ongoing, Summary};
+use crate::signals::Stop;
 use crate::state::history::Record;
+use crate::tofu::plan::Planned;
 
-pub use self::local::{Applied, Local as Place};
-
-/// What the service needs around it, there and running.
-pub struct Ground {
-    /// Settings that are not secret, by the name of their variable.
-    pub plain: BTreeMap<String, String>,
-    /// Settings that are.
-    pub secrets: Secrets,
-    /// Marks that tell a change of a secret, by name.
-    pub fingerprints: BTreeMap<String, String>,
-    /// Hash over all of the above.
-    pub inputs: String,
-    /// What there is to say of it.
-    pub said: String,
+/// Where an environment's release runs.
+pub enum Target<'a> {
+    /// A supervised process on this machine.
+    Local(Local<'a>),
+    /// What an OpenTofu stack makes.
+    Stack(Stack<'a>),
 }
 
-impl Ground {
-    /// The same, with the plain settings of an earlier release.
-    pub fn with_settings(&self, settings: &BTreeMap<String, String>) -> anyhow::Result<Self> {
-        let (plain, fingerprints) = (settings.clone(), self.fingerprints.clone());
-        let inputs = inputs(&plain, &fingerprints)?;
-        Ok(Self { plain, secrets: self.secrets.clone(), fingerprints, inputs, said: self.said.clone() })
-    }
+/// A release that was started and does not serve yet. Dropped before the switch, it ends.
+pub enum Candidate {
+    /// A process with a socket of its own.
+    Local(local::Candidate),
+    /// A container behind its platform's address.
+    Stack(stack::Candidate),
 }
 
-/// One hash over settings and the marks of secrets.
-pub fn inputs(plain: &BTreeMap<String, String>, fingerprints: &BTreeMap<String, String>) -> anyhow::Result<String> {
-    let json = serde_json::to_string(&(plain, fingerprints)).context("hash the settings")?;
-    Ok(sha256(json.as_bytes()))
-}
-
-impl Summary for Ground {
-    fn summary(&self) -> String {
-        self.said.clone()
-    }
-}
-
-/// What would change.
-pub struct Plan {
-    /// For people, a line each.
-    pub lines: Vec<String>,
-    /// Why it must not be done.
-    pub refusals: Vec<String>,
-}
-
-impl Plan {
-    /// Compares what is to serve with what was live before, oldest first: the last of these serves.
-    pub fn compare(published: &Published, ground: &Ground, lives: &[Record]) -> Self {
-        let mut plan = Self { lines: Vec::new(), refusals: Vec::new() };
-        let Some(live) = lives.last() else {
-            plan.lines.push(format!("first release: {}", published.source.version));
-            return plan;
-        };
-        plan.lines.push(format!("{} → {}", live.version(), published.source.version));
-        if live.digest.as_deref() == Some(&published.digest) {
-            plan.lines.push("the same program".to_owned());
-        }
-        let compared = migrations::compare(&published.migrations, lives);
-        for migration in compared.pending {
-            let mark = if migration.irreversible { ", irreversible" } else { "" };
-            plan.lines.push(format!("migration {}{mark}", migration.name));
-        }
-        plan.refusals.extend(compared.refusals);
-        let is_here = |name: &str| published.migrations.iter().any(|migration| migration.name == name);
-        for gone in live.migrations.iter().filter(|migration| !is_here(&migration.name)) {
-            if gone.irreversible {
-                plan.refusals.push(format!(
-                    "migration {} of {} cannot be undone, and {} does not have it; deploy a commit that has",
-                    gone.name,
-                    live.version(),
-                    published.source.version
-                ));
-            } else {
-                plan.lines.push(format!("migration {} is not in this version", gone.name));
-            }
-        }
-        plan.lines.extend(changed_names("setting", &live.settings, &ground.plain));
-        plan.lines.extend(changed_names("secret", &live.secrets, &ground.fingerprints));
-        plan
-    }
-}
-
-impl Summary for Plan {
-    fn summary(&self) -> String {
-        self.lines.join("\n")
-    }
-}
-
-/// A release that serves, as the place itself tells.
-pub struct Live {
+/// The release that serves.
+pub struct Serving {
     /// The id of the record that it was started by.
     pub id: String,
-    /// Its version.
+    /// The version.
     pub version: String,
     /// Where people reach it.
     pub address: String,
-    /// Where it is asked.
+    /// Where its readiness is asked for.
     pub service: Service,
 }
 
-impl Live {
+/// A release that has taken over.
+pub struct Switched {
+    /// Where people reach it.
+    pub address: String,
+    /// Its readiness there.
+    pub readiness: Readiness,
+}
+
+impl<'a> Target<'a> {
+    /// The target of an environment.
+    pub fn of(env: &'a Env<'a>) -> Self {
+        match &env.environment.target {
+            config::Target::Local(target) => Self::Local(Local::new(env, target)),
+            config::Target::Scaleway(_) => Self::Stack(Stack::new(env)),
+        }
+    }
+
+    /// Every check of the target. None changes anything.
+    pub async fn checks(&self) -> Result<Vec<Check>, Failure> {
+        match self {
+            Self::Local(local) => Ok(local.checks().await),
+            Self::Stack(stack) => stack.checks().await,
+        }
+    }
+
+    /// Database, settings and secrets: made where they are missing, started where they do not run.
+    pub async fn provision(&self, step: &Ongoing) -> Result<Settings, Failure> {
+        match self {
+            Self::Local(local) => Ok(local.provision(step).await?),
+            Self::Stack(stack) => stack.provision(),
+        }
+    }
+
+    /// The release that serves, if one does.
+    pub async fn serving(&self) -> Result<Option<Serving>, Failure> {
+        match self {
+            Self::Local(local) => Ok(local.serving().await?),
+            Self::Stack(stack) => Err(stack.unsupported("asking what serves")),
+        }
+    }
+
+    /// Builds the source.
+    pub async fn build(&self, source: &Source, step: &Ongoing) -> Result<Artifact, Failure> {
+        match self {
+            Self::Local(local) => Ok(local.build(source, step).await?),
+            Self::Stack(stack) => stack.build(source, step).await,
+        }
+    }
+
+    /// Whether the artifact is still there, unchanged.
+    pub async fn has_built(&self, artifact: &Artifact) -> bool {
+        match self {
+            Self::Local(local) => local.has_built(artifact).await,
+            Self::Stack(stack) => stack.has_built(artifact).await,
+        }
+    }
+
+    /// Puts an artifact where the target takes it from.
+    pub async fn publish(&self, artifact: &Artifact, step: &Ongoing) -> Result<Published, Failure> {
+        match self {
+            Self::Local(local) => Ok(local.publish(artifact).await?),
+            Self::Stack(stack) => stack.publish(artifact, step).await,
+        }
+    }
+
+    /// Whether what was published is still there, unchanged.
+    pub async fn has_published(&self, published: &Published) -> bool {
+        match self {
+            Self::Local(local) => local.has_published(published),
+            Self::Stack(stack) => stack.has_published(published).await,
+        }
+    }
+
+    /// What an earlier deploy published, if it is kept.
+    pub async fn published(&self, record: &Record) -> Result<Published, Failure> {
+        match self {
+            Self::Local(local) => Ok(local.published(record.version())?),
+            Self::Stack(stack) => Err(stack.unsupported("going back to an earlier release")),
+        }
+    }
+
+    /// What would change around the release; none where nothing but the release changes.
+    pub async fn plan(
+        &self,
+        release: &Release,
+        settings: &Settings,
+        step: &Ongoing,
+    ) -> Result<Option<Planned>, Failure> {
+        match self {
+            Self::Local(_) => Ok(None),
+            Self::Stack(stack) => Ok(Some(stack.plan(release, settings, step).await?)),
+        }
+    }
+
+    /// Brings the release up beside the one that serves. `id` is its record's. Ends in order when a stop is requested.
+    pub async fn apply(
+        &self,
+        id: String,
+        release: &Release,
+        settings: &Settings,
+        plan: Option<&Planned>,
+        step: &Ongoing,
+        stop: &Stop,
+    ) -> Result<Candidate, Failure> {
+        match (self, plan) {
+            (Self::Local(local), _) => {
+                let apply = async { Ok(local.apply(id, &release.published, settings).await?) };
+                Ok(Candidate::Local(stop.cancels("nothing was changed", apply).await?))
+            }
+            (Self::Stack(stack), Some(plan)) => Ok(Candidate::Stack(stack.apply(plan, step, stop).await?)),
+            (Self::Stack(stack), None) => Err(stack.unsupported("applying a release without a plan")),
+        }
+    }
+
+    /// Lets the release take over. The public address is asked before the old release is told to drain; until then
+    /// everything can be undone, and is, when this fails or a stop is requested.
+    pub async fn switch(&self, candidate: Candidate, step: &Ongoing, stop: &Stop) -> Result<Switched, Failure> {
+        match (self, candidate) {
+            (Self::Local(local), Candidate::Local(candidate)) => local.switch(candidate, step, stop).await,
+            (Self::Stack(stack), _) => Err(stack.unsupported("switching to a release")),
+            (Self::Local(_), Candidate::Stack(_)) => unreachable!("a target is given its own candidate"),
+        }
+    }
+
+    /// What a person wants to know of the target after a deploy: label and text.
+    pub fn hints(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Local(local) => local.hints(),
+            Self::Stack(_) => Vec::new(),
+        }
+    }
+
+    /// Removes the releases that nothing can go back to any more. `records` are all of the environment's.
+    pub fn prune(&self, records: &[Record]) -> Result<()> {
+        match self {
+            Self::Local(local) => local.prune(records),
+            // Its images are removed by `image prune`.
+            Self::Stack(_) => Ok(()),
+        }
+    }
+
+    /// The target of an environment that is on this machine. Fails for others.
+    pub fn local(&self, what: &str) -> Result<&Local<'a>, Failure> {
+        match self {
+            Self::Local(local) => Ok(local),
+            Self::Stack(stack) => Err(stack.unsupported(what)),
+        }
+    }
+}
+
+impl Candidate {
+    /// Where its readiness is asked for.
+    pub fn service(&self) -> Service {
+        match self {
+            Self::Local(candidate) => candidate.service.clone(),
+            Self::Stack(candidate) => candidate.service.clone(),
+        }
+    }
+
+    /// Resolves when it ends by itself, with why and the end of its log.
+    pub async fn exited(&mut self) -> String {
+        match self {
+            Self::Local(candidate) => candidate.exited().await,
+            // Its platform starts it again.
+            Self::Stack(_) => std::future::pending().await,
+        }
+    }
+
+    /// Ends it, and returns the end of its log.
+    pub async fn give_up(&mut self) -> String {
+        match self {
+            Self::Local(candidate) => candidate.give_up().await,
+            Self::Stack(candidate) => candidate.where_its_log_is(),
+        }
+    }
+}
+
+impl Serving {
     /// Its readiness, if it is ready in this version.
     pub async fn ready_as(&self, version: &str) -> Option<Readiness> {
         match self.service.ask().await {
@@ -124,29 +233,17 @@ impl Live {
     }
 }
 
-/// A release that has taken over.
-pub struct Switched {
-    /// Where people reach it.
-    pub address: String,
-    /// What it says of itself there.
-    pub readiness: Readiness,
+impl Summary for Candidate {
+    fn summary(&self) -> String {
+        match self {
+            Self::Local(candidate) => format!("process {}, not public yet", candidate.process),
+            Self::Stack(candidate) => candidate.summary.clone(),
+        }
+    }
 }
 
 impl Summary for Switched {
     fn summary(&self) -> String {
         format!("answers at {}", self.address)
     }
-}
-
-fn changed_names(what: &str, before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
-    let mut lines = Vec::new();
-    for (name, value) in after {
-        match before.get(name) {
-            None => lines.push(format!("{what} {name}: new")),
-            Some(old) if old != value => lines.push(format!("{what} {name}: changed")),
-            Some(_) => {}
-        }
-    }
-    lines.extend(before.keys().filter(|name| !after.contains_key(*name)).map(|name| format!("{what} {name}: gone")));
-    lines
 }

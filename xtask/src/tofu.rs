@@ -23,12 +23,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use self::approval::Shelf;
 use crate::bootstrap;
 use crate::check::Check;
-use crate::config::{Config, Provider, Stack, StackProgram};
-use crate::env::lacks;
+use crate::config::{Config, Stack, StackProgram};
+use crate::env::Env;
 use crate::failure::Failure;
 use crate::report::Report;
 use crate::secrets::Secrets;
-use crate::signals::until_interrupted;
 use crate::tools::tofu::{self, Tofu, backend};
 
 /// The variable that holds the passphrase of state and plans.
@@ -73,15 +72,17 @@ const PASSED_ON: [&str; 25] = [
     "TMPDIR",
 ];
 
-/// The stack of one environment, and what a story needs to work on it.
+/// The stack of one environment, and what an operation needs to work on it.
 pub struct Infra<'a> {
+    /// The environment.
+    pub env: &'a Env<'a>,
     /// All of deploy.yaml.
     pub config: &'a Config,
     /// The environment's name.
     pub name: &'a str,
-    /// What deploy.yaml says of the stack.
+    /// The environment's stack in deploy.yaml.
     pub stack: &'a Stack,
-    /// Where things are said.
+    /// Where progress is shown.
     pub report: Report,
     /// `.deploy/<name>/tofu`: all of it can be thrown away but a state that could not be saved.
     folder: Utf8PathBuf,
@@ -91,39 +92,27 @@ pub struct Infra<'a> {
 }
 
 impl<'a> Infra<'a> {
-    /// The stack of the environment of this name, with the secrets that it takes: from the process's environment, else from
-    /// `.env.<name>`. Fails where there is no stack.
-    pub fn find(config: &'a Config, name: &str, report: &Report) -> Result<Self, Failure> {
-        let environment = config.environment(name)?;
-        let Some(stack) = environment.stack() else {
-            return Err(Failure::Usage(lacks(config, name, "stack", |other| other.stack().is_some())));
-        };
+    /// The stack of an environment, with the secrets that OpenTofu needs. Fails where there is no stack.
+    pub fn find(env: &'a Env<'a>) -> Result<Self, Failure> {
+        let (config, stack) = (env.config, env.stack()?);
         if !config.root.join(&stack.folder).is_dir() {
             let folder = &stack.folder;
-            return Err(Failure::Usage(anyhow!("the stack of {name}, {folder}, is no folder of this project")));
+            let name = env.name();
+            return Err(Failure::Usage(anyhow!("the stack of {name}, {folder}, is not a folder of this project")));
         }
-        let path = config.env_file(name);
-        let file = Secrets::read_file(&path).context("read the secrets that a stack takes")?;
-        let here: Vec<String> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
-        let variables = file.iter().map(|(name, _)| name).chain(here.iter().map(String::as_str));
-        let variables = variables.filter(|name| name.starts_with("TF_VAR_"));
-        let names = CREDENTIALS.into_iter().chain([PASSPHRASE]).chain(variables);
-        let secrets = Secrets::gather(&path, names).context("gather the secrets that a stack takes")?;
-        report.redactor().learn(&secrets);
-        // A map of secrets is one variable, and a provider says one of them.
-        for (_, value) in secrets.iter().filter(|(name, _)| name.starts_with("TF_VAR_")) {
-            tofu::hcl::texts(value.expose_secret()).iter().for_each(|text| report.redactor().learn_value(text));
+        let mut secrets = Secrets::default();
+        for name in CREDENTIALS.into_iter().chain([PASSPHRASE]) {
+            if let Some(value) = env.secret(name)? {
+                secrets.insert(name, value);
+            }
         }
-        let folder = config.root.join(".deploy").join(name).join("tofu");
-        Ok(Self {
-            config,
-            name: &environment.name,
-            stack,
-            report: report.clone(),
-            folder,
-            secrets,
-            program: OnceCell::new(),
-        })
+        for (name, value) in env.secrets_with("TF_VAR_")? {
+            // A map of secrets is one variable, and a provider may print one of them.
+            tofu::hcl::texts(value.expose_secret()).iter().for_each(|text| env.report.redactor().learn_value(text));
+            secrets.insert(name, value);
+        }
+        let (report, folder) = (env.report.clone(), env.folder().join("tofu"));
+        Ok(Self { env, config, name: env.name(), stack, report, folder, secrets, program: OnceCell::new() })
     }
 
     /// The object that holds the state.
@@ -162,7 +151,7 @@ impl<'a> Infra<'a> {
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             let mut holder = String::new();
             lock.read_to_string(&mut holder).ok();
-            return Err(Failure::Busy(anyhow!(
+            return Err(Failure::Locked(anyhow!(
                 "{} is worked on in this checkout: {}\n  wait for it",
                 self.name,
                 holder.trim()
@@ -181,8 +170,8 @@ impl<'a> Infra<'a> {
             tofu = tofu.secret(name, value.clone());
         }
         for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
-            if let Some(value) = self.storage_secret(name) {
-                tofu = tofu.secret(name, value.clone());
+            if let Some(value) = self.env.state_key(name)? {
+                tofu = tofu.secret(name, value);
             }
         }
         for (name, value) in &self.stack.variables {
@@ -194,16 +183,6 @@ impl<'a> Infra<'a> {
             tofu = tofu.encrypted(self.passphrase()?.clone());
         }
         Ok(tofu)
-    }
-
-    /// What the storage of the state takes under this name, which is one of the S3 protocol. Scaleway's takes the keys of its
-    /// other services.
-    pub fn storage_secret(&self, name: &str) -> Option<&SecretString> {
-        self.secrets.get(name).or_else(|| match (self.stack.state.provider, name) {
-            (Provider::Scaleway, "AWS_ACCESS_KEY_ID") => self.secrets.get("SCW_ACCESS_KEY"),
-            (Provider::Scaleway, "AWS_SECRET_ACCESS_KEY") => self.secrets.get("SCW_SECRET_KEY"),
-            _ => None,
-        })
     }
 
     /// The program without any secret, with a data folder of that name.
@@ -244,13 +223,13 @@ impl<'a> Infra<'a> {
     /// Asks something of the program that changes nothing, until it is there or a signal comes.
     async fn ask<T>(&self, what: impl Future<Output = Result<T>>) -> Result<T, Failure> {
         let what = async { what.await.map_err(|error| drive::explain(self, error)) };
-        until_interrupted("nothing was changed by asking", what).await
+        self.env.stop.cancels("nothing was changed", what).await
     }
 }
 
 /// What doctor shows of an environment with a stack.
-pub async fn checks(config: &Config, name: &str, report: &Report) -> Result<Vec<Check>, Failure> {
-    let infra = Infra::find(config, name, report)?;
+pub async fn checks(env: &Env<'_>) -> Result<Vec<Check>, Failure> {
+    let (infra, config, name) = (Infra::find(env)?, env.config, env.name());
     let program = infra.stack.program;
     let mend = match program {
         StackProgram::Tofu => "cargo xtask setup; or install OpenTofu: https://opentofu.org/docs/intro/install",

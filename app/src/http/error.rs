@@ -1,4 +1,4 @@
-//! What a failed request is answered with: a status, a stable code for programs and a sentence for people.
+//! Error responses: a status, a stable code for programs, and a message for people.
 
 use axum::{
     Json,
@@ -10,64 +10,65 @@ use axum::{
 };
 use serde_json::json;
 
-use crate::{intake::Failure, password::Unavailable, validate::Refusal};
+use crate::{
+    auth::{AuthError, PasswordError},
+    ingest::IngestError,
+    validate::ValidationError,
+};
 
-/// The answer to a request that failed. It becomes a body in `super::around`, which knows the request's id.
+/// The middleware renders it as JSON, because the body contains the request id.
 #[derive(Clone, Debug)]
 pub struct ApiError {
-    /// The HTTP status.
     pub status: StatusCode,
-    /// The code that clients can rely on.
+    /// Clients rely on it, so it must not change.
     pub code: &'static str,
-    /// What happened, for people.
     pub message: String,
-    /// In how many seconds to try again.
+    /// The `Retry-After` header, in seconds.
     pub retry_after: Option<u64>,
 }
 
 impl ApiError {
-    /// An answer of this status, code and message.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), retry_after: None }
     }
 
-    /// 401: no token, or one that is not valid.
     pub fn unauthorized() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "sign in: a valid bearer token is needed")
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "a valid bearer token is required; log in to get one")
     }
 
-    /// 404
     pub fn not_found() -> Self {
-        Self::new(StatusCode::NOT_FOUND, "not_found", "there is nothing here")
+        Self::new(StatusCode::NOT_FOUND, "not_found", "not found")
     }
 
-    /// 400 with a code of its own.
     pub fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, message)
     }
 
-    /// 500. What happened is for the log alone.
+    /// Logs the error; the response does not contain it.
     pub fn internal(error: impl std::fmt::Display) -> Self {
         tracing::error!(error = format!("{error:#}"), "request failed");
-        let message = "something went wrong here; the log tells more under this request id";
+        let message = "internal error; the service log has the details under this request id";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
     }
 
-    /// The error that stands for a status which some layer answered without one.
-    pub fn of_status(status: StatusCode) -> Self {
+    /// The error for a response that axum or a layer made without an `ApiError`.
+    pub fn from_status(status: StatusCode) -> Self {
         let (code, message) = match status {
             StatusCode::NOT_FOUND => return Self::not_found(),
-            StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", "this address does not take this method"),
+            StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", "this path does not support this method"),
             StatusCode::REQUEST_TIMEOUT => ("timeout", "the request took too long"),
-            StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "the request is larger than allowed here"),
-            StatusCode::RANGE_NOT_SATISFIABLE => ("bad_range", "the file has no such range"),
-            status if status.is_server_error() => ("internal", "something went wrong here"),
-            _ => ("bad_request", "the request cannot be understood"),
+            StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "the request body is too large"),
+            StatusCode::RANGE_NOT_SATISFIABLE => ("bad_range", "the range is outside the file"),
+            status if status.is_server_error() => ("internal", "internal error"),
+            _ => ("bad_request", "the request is malformed"),
         };
         Self::new(status, code, message)
     }
 
-    /// The JSON answer.
+    fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+
     pub fn render(&self, request_id: &str) -> Response {
         let error = json!({ "code": self.code, "message": self.message, "request_id": request_id });
         let mut response = (self.status, Json(json!({ "error": error }))).into_response();
@@ -89,50 +90,60 @@ impl IntoResponse for ApiError {
     }
 }
 
-impl From<Refusal> for ApiError {
-    fn from(refusal: Refusal) -> Self {
-        let status = match refusal {
-            Refusal::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Refusal::UnsupportedType { .. } | Refusal::TypeMismatch { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Refusal::MissingFile | Refusal::EmptyFile | Refusal::InvalidName | Refusal::InvalidDescription { .. } => {
-                StatusCode::BAD_REQUEST
+impl From<ValidationError> for ApiError {
+    fn from(error: ValidationError) -> Self {
+        let status = match error {
+            ValidationError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            ValidationError::UnsupportedType { .. } | ValidationError::TypeMismatch { .. } => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
             }
+            ValidationError::MissingFile
+            | ValidationError::EmptyFile
+            | ValidationError::InvalidName
+            | ValidationError::InvalidDescription { .. } => StatusCode::BAD_REQUEST,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         };
-        Self::new(status, refusal.code(), refusal.to_string())
+        Self::new(status, error.code(), error.to_string())
     }
 }
 
-impl From<Failure> for ApiError {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Refused(refusal) => refusal.into(),
-            Failure::Broken(error) => error.into(),
+impl From<IngestError> for ApiError {
+    fn from(error: IngestError) -> Self {
+        match error {
+            IngestError::Invalid(error) => error.into(),
+            IngestError::Internal(error) => error.into(),
         }
     }
 }
 
-impl From<Unavailable> for ApiError {
-    fn from(unavailable: Unavailable) -> Self {
-        let (code, retry_after) = match &unavailable {
-            Unavailable::Broken(_) => return Self::internal(unavailable),
-            Unavailable::Busy => ("busy", 2),
-            Unavailable::Throttled { retry_after } => ("too_many_attempts", retry_after.as_secs() + 1),
-        };
-        let error = Self::new(StatusCode::TOO_MANY_REQUESTS, code, unavailable.to_string());
-        Self { retry_after: Some(retry_after), ..error }
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        let message = error.to_string();
+        match error {
+            AuthError::BootstrapClosed => Self::new(StatusCode::FORBIDDEN, "bootstrap_closed", message),
+            AuthError::BadBootstrapToken => Self::new(StatusCode::FORBIDDEN, "bad_bootstrap_token", message),
+            AuthError::InvalidUsername => Self::bad_request("invalid_username", message),
+            AuthError::WeakPassword => Self::bad_request("weak_password", message),
+            AuthError::BadCredentials => Self::new(StatusCode::UNAUTHORIZED, "bad_credentials", message),
+            AuthError::TooManyAttempts(error) => Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", message)
+                .retry_after(error.retry_after.as_secs() + 1),
+            AuthError::Password(PasswordError::Busy) => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "busy", message).retry_after(2)
+            }
+            AuthError::Password(PasswordError::Hashing(_)) | AuthError::Token(_) => Self::internal(message),
+            AuthError::Database(error) => error.into(),
+        }
     }
 }
 
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
-        let away = matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed);
+        let unreachable = matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed);
         let internal = Self::internal(error);
-        if !away {
+        if !unreachable {
             return internal;
         }
-        let error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the database does not answer");
-        Self { retry_after: Some(5), ..error }
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "the database is unreachable").retry_after(5)
     }
 }
 

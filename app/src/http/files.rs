@@ -1,4 +1,6 @@
-//! Stored files, for anybody who knows their address: ids cannot be guessed. Local storage only.
+//! `/api/files`: serves stored files without authentication; the random ids cannot be guessed. Local storage only.
+
+use std::sync::Arc;
 
 use axum::{
     extract::{Path, Request, State},
@@ -10,94 +12,90 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use sqlx::PgPool;
 use tower::ServiceExt;
 use tower_http::services::ServeFile;
 
 use super::error::ApiError;
 use crate::{
     media,
-    state::AppState,
     storage::{Storage, StorageKey},
 };
 
-/// `GET /api/files/uploads/{id}` and `GET /api/files/thumbs/{id}.webp`: the bytes, whole or by range.
-///
-/// # Errors
-/// 404 for every other path and for media that are not ready.
+/// Bytes that RFC 5987 requires to be percent-encoded, and some more.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_').remove(b'~');
+
+/// `GET /api/files/uploads/{id}` and `GET /api/files/thumbs/{id}.webp`: the whole file or a range. Errors: 404 for any other
+/// path and for media that is not ready.
 pub async fn get(
-    State(state): State<AppState>,
+    State(db): State<PgPool>,
+    State(storage): State<Arc<Storage>>,
     Path(key): Path<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let key: StorageKey = key.parse().map_err(|_| ApiError::not_found())?;
-    let served = media::served(&state.db, key.media()).await?.ok_or_else(ApiError::not_found)?;
+    let file = media::find_file_info(&db, key.media()).await?.ok_or_else(ApiError::not_found)?;
     let (mime_type, name, tag) = match key {
-        StorageKey::Original(_) => (served.mime_type.as_str(), served.name.clone(), hex::encode(&served.sha256)),
-        // Made from the original alone, so it changes when that does.
+        StorageKey::Original(_) => (file.mime_type.as_str(), file.name.clone(), hex::encode(&file.sha256)),
+        // The thumbnail depends only on the original.
         StorageKey::Thumbnail(_) => {
-            ("image/webp", format!("{}.webp", served.name), format!("{}-thumb", hex::encode(&served.sha256)))
+            ("image/webp", format!("{}.webp", file.name), format!("{}-thumb", hex::encode(&file.sha256)))
         }
     };
     let headers = headers(mime_type, &name, &format!("\"{tag}\""))?;
-    let mut response = if has_tag(request.headers(), &tag) {
+    let mut response = if matches_etag(request.headers(), &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let Storage::Local(local) = &*state.storage;
-        let file = ServeFile::new(local.path(key));
-        let response = file.oneshot(request).await.unwrap_or_else(|never| match never {});
+        let Storage::Local(local) = &*storage;
+        let response = ServeFile::new(local.path(key)).oneshot(request).await.unwrap_or_else(|never| match never {});
         response.map(axum::body::Body::new)
     };
     if !response.status().is_client_error() {
-        // In place of what was guessed from the path.
+        // Replaces the content type that `ServeFile` guesses from the path.
         response.headers_mut().extend(headers);
     }
     Ok(response)
 }
 
-/// Uploaded bytes are a stranger's: a browser shows them as what they were checked to be, and runs nothing in them.
+/// Uploads are untrusted, so the browser must not detect another type in them and must not run scripts.
 fn headers(mime_type: &str, name: &str, tag: &str) -> Result<HeaderMap, ApiError> {
     let value = |text: &str| HeaderValue::from_str(text).map_err(ApiError::internal);
     Ok(HeaderMap::from_iter([
         (CONTENT_TYPE, value(mime_type)?),
-        (CONTENT_DISPOSITION, value(&disposition(name))?),
+        (CONTENT_DISPOSITION, value(&content_disposition(name))?),
         (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox")),
         (CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable")),
         (ETAG, value(tag)?),
     ]))
 }
 
-/// RFC 6266: the name in ASCII for old clients, then exactly.
-fn disposition(name: &str) -> String {
-    let plain: String = name
+/// RFC 6266: an ASCII name for old clients, then the exact name.
+fn content_disposition(name: &str) -> String {
+    let ascii: String = name
         .chars()
         .map(|c| if c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%') || c == ' ' { c } else { '_' })
         .collect();
-    let exact: String = name
-        .bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'~' => char::from(byte).to_string(),
-            _ => format!("%{byte:02X}"),
-        })
-        .collect();
-    format!("inline; filename=\"{plain}\"; filename*=UTF-8''{exact}")
+    let exact = utf8_percent_encode(name, ENCODED);
+    format!("inline; filename=\"{ascii}\"; filename*=UTF-8''{exact}")
 }
 
-fn has_tag(headers: &HeaderMap, tag: &str) -> bool {
-    let Some(wanted) = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()) else { return false };
-    wanted
+fn matches_etag(headers: &HeaderMap, tag: &str) -> bool {
+    let Some(etags) = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()) else { return false };
+    etags
         .split(',')
-        .map(|one| one.trim().trim_start_matches("W/").trim_matches('"'))
-        .any(|one| one == tag || one == "*")
+        .map(|etag| etag.trim().trim_start_matches("W/").trim_matches('"'))
+        .any(|etag| etag == tag || etag == "*")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::disposition;
+    use super::content_disposition;
 
     #[test]
-    fn a_name_cannot_leave_its_quotes() {
+    fn quotes_in_a_name_are_escaped() {
         assert_eq!(
-            disposition("a\"; x=\"Ä.jpg"),
+            content_disposition("a\"; x=\"Ä.jpg"),
             "inline; filename=\"a_; x=__.jpg\"; filename*=UTF-8''a%22%3B%20x%3D%22%C3%84.jpg"
         );
     }

@@ -1,4 +1,4 @@
-//! The page at `/`: what runs here and where to go on.
+//! The page at `/`: the version, the health link and the first commands.
 
 use axum::{
     extract::State,
@@ -9,18 +9,18 @@ use axum::{
     response::{Html, IntoResponse},
 };
 
-use crate::state::AppState;
+use super::state::Version;
 
 /// `GET /`
-pub async fn page(State(state): State<AppState>, headers: HeaderMap) -> impl IntoResponse {
+pub async fn page(State(version): State<Version>, headers: HeaderMap) -> impl IntoResponse {
     let html = include_str!("home.html")
-        .replace("{{version}}", &escaped(&state.version))
+        .replace("{{version}}", &escape_html(&version.0))
         .replace("{{origin}}", &origin(&headers));
     let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'");
     ([(CONTENT_SECURITY_POLICY, policy)], Html(html))
 }
 
-/// The address under which the page was asked for, so that its commands can be copied as they are.
+/// The origin of the request URL, so that the commands on the page can be copied and run unchanged.
 fn origin(headers: &HeaderMap) -> String {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let is_host = |host: &&str| host.chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(c));
@@ -29,6 +29,6 @@ fn origin(headers: &HeaderMap) -> String {
     format!("{scheme}://{host}")
 }
 
-fn escaped(text: &str) -> String {
+fn escape_html(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

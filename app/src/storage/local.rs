@@ -1,17 +1,19 @@
-//! Media in a folder of this machine.
+//! Stores media in a local folder.
 //!
 //! ```text
 //! uploads/{id}                        originals
 //! thumbs/{id}.webp                    thumbnails
-//! incoming/door                       locked for moments, while one process looks at another's folder
-//! incoming/{process}/alive            locked as long as that process lives
-//! incoming/{process}/{id}/            a change of that media's objects under way, with its files
+//! incoming/door                       lock: held while a process creates or inspects a folder in incoming/
+//! incoming/{process}/alive            lock: held for as long as the process runs
+//! incoming/{process}/{id}/            staging folder: a change of this media is in progress, with its files
 //! ```
 //!
-//! A row and its files cannot change in one step, so each change is marked first: the folder `incoming/{process}/{id}` is
-//! there from before the first byte until after the row is in the table (or, for a removal, out of it). A process that
-//! dies leaves its marks, and its lock falls open, which is how the next start tells them from an upload under way in
-//! another instance. It then keeps the objects whose row exists and removes the others.
+//! A row and its files cannot change atomically. So each change first creates a staging folder, which exists from before
+//! the first byte is received until after the row is inserted (or, for a deletion, deleted). A process that crashes leaves
+//! its staging folders behind and releases its `alive` lock. The lock tells the next start which folders are orphaned and
+//! which belong to another running instance. For each orphaned folder, files with a row are kept, others are deleted.
+//!
+//! During a deploy, two releases use the folder at the same time, so all releases must agree on these names.
 
 use std::{
     fs::File,
@@ -25,35 +27,33 @@ use ulid::Ulid;
 use super::StorageKey;
 use crate::media::MediaId;
 
-/// A folder with media.
-pub struct Local {
+pub struct LocalStorage {
     root: PathBuf,
-    /// This process's own folder for what is under way.
+    /// `incoming/{process}` of this process.
     incoming: PathBuf,
-    /// Holds the lock that says that this process lives.
     _alive: File,
 }
 
-/// The mark of a change under way, and the folder for its files. Dropping it removes both.
-pub struct Incoming {
+/// The staging folder of a change in progress. Dropping it deletes the folder, unless it is persisted.
+pub struct Staging {
     folder: PathBuf,
-    keep: bool,
+    persistent: bool,
 }
 
-/// The marks of a process that no longer runs.
-pub struct Abandoned {
-    /// The media whose objects it was changing.
+/// The staging folders of a process that no longer runs.
+pub struct OrphanedStaging {
+    /// The media that the process was changing.
     pub media: Vec<MediaId>,
     folder: PathBuf,
     _alive: Option<File>,
 }
 
-impl Local {
+impl LocalStorage {
     pub(super) fn open(root: &Path) -> io::Result<Self> {
         for folder in ["uploads", "thumbs", "incoming"] {
             fs::create_dir_all(root.join(folder))?;
         }
-        let _door = lock_door(root)?;
+        let _lock = lock_incoming(root)?;
         let incoming = root.join("incoming").join(Ulid::new().to_string());
         fs::create_dir(&incoming)?;
         let alive = fs::File::create(incoming.join("alive"))?.into_file();
@@ -61,15 +61,15 @@ impl Local {
         Ok(Self { root: root.to_owned(), incoming, _alive: alive })
     }
 
-    pub(super) fn begin(&self, id: MediaId) -> io::Result<Incoming> {
+    pub(super) fn stage(&self, id: MediaId) -> io::Result<Staging> {
         let folder = self.incoming.join(id.to_string());
         fs::create_dir(&folder)?;
-        Ok(Incoming { folder, keep: false })
+        Ok(Staging { folder, persistent: false })
     }
 
     pub(super) async fn put(&self, key: StorageKey, file: &Path) -> io::Result<()> {
         let path = self.path(key);
-        // What was answered as stored must survive a power cut: the bytes, and their new name in the folder.
+        // Sync the file and the folder, so that the stored file survives a power failure.
         fs::tokio::File::open(file).await?.sync_all().await?;
         fs::tokio::rename(file, &path).await?;
         let folder = path.parent().unwrap_or(&self.root);
@@ -86,9 +86,9 @@ impl Local {
         Ok(())
     }
 
-    pub(super) fn abandoned(&self) -> io::Result<Vec<Abandoned>> {
-        let _door = lock_door(&self.root)?;
-        let mut abandoned = Vec::new();
+    pub(super) fn orphaned_staging(&self) -> io::Result<Vec<OrphanedStaging>> {
+        let _lock = lock_incoming(&self.root)?;
+        let mut orphaned = Vec::new();
         for entry in fs::read_dir(self.root.join("incoming"))? {
             let folder = entry?.path();
             if folder == self.incoming || !folder.is_dir() {
@@ -96,7 +96,7 @@ impl Local {
             }
             let alive = match fs::File::open(folder.join("alive")) {
                 Ok(file) => Some(file.into_file()),
-                // It died between making its folder and making its lock.
+                // The process crashed after it created its folder and before it created its lock.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => None,
                 Err(error) => return Err(error),
             };
@@ -106,9 +106,9 @@ impl Local {
             let names = fs::read_dir(&folder)?.map(|entry| entry.map(|entry| entry.file_name()));
             let names = names.collect::<io::Result<Vec<_>>>()?;
             let media = names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
-            abandoned.push(Abandoned { media, folder, _alive: alive });
+            orphaned.push(OrphanedStaging { media, folder, _alive: alive });
         }
-        Ok(abandoned)
+        Ok(orphaned)
     }
 
     pub(super) async fn check(&self) -> io::Result<()> {
@@ -120,53 +120,49 @@ impl Local {
         Ok(())
     }
 
-    /// The file of a key.
     pub fn path(&self, key: StorageKey) -> PathBuf {
         self.root.join(key.to_string())
     }
 }
 
-impl Incoming {
-    /// The path of one of its files.
+impl Staging {
+    /// The path of a file in the staging folder.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    /// From here on the mark stays until [`Incoming::finish`], even when the process ends in between: the objects have
-    /// begun to move, and whether they may stay depends on the row.
-    pub fn keep_mark(&mut self) {
-        self.keep = true;
+    /// Keeps the folder until [`Staging::remove`], even if the process crashes. Call this before moving the first file:
+    /// from then on, recovery must compare the files with the row.
+    pub fn persist(&mut self) {
+        self.persistent = true;
     }
 
-    /// The objects and the row agree: takes the mark away.
-    pub fn finish(mut self) {
-        self.keep = false;
+    /// Deletes the folder, once files and row are consistent.
+    pub fn remove(mut self) {
+        self.persistent = false;
     }
 }
 
-impl Drop for Incoming {
+impl Drop for Staging {
     fn drop(&mut self) {
-        if !self.keep
+        if !self.persistent
             && let Err(error) = fs::remove_dir_all(&self.folder)
         {
-            tracing::warn!(%error, "a temporary folder stays until the next start");
+            tracing::warn!(%error, "cannot delete a staging folder; the next start deletes it");
         }
     }
 }
 
-impl Abandoned {
-    /// Takes the marks and their files away.
-    ///
-    /// # Errors
-    /// When they cannot be removed.
-    pub fn clear(self) -> io::Result<()> {
+impl OrphanedStaging {
+    /// Deletes the folders with their files.
+    pub fn remove(self) -> io::Result<()> {
         fs::remove_dir_all(&self.folder)
     }
 }
 
-/// Held while a process's folder and lock come into being, or are looked at, so that neither is seen half made.
-fn lock_door(root: &Path) -> io::Result<File> {
-    let door = fs::File::create(root.join("incoming/door"))?.into_file();
-    door.lock()?;
-    Ok(door)
+/// Prevents that another process sees a folder whose `alive` lock does not exist yet.
+fn lock_incoming(root: &Path) -> io::Result<File> {
+    let lock = fs::File::create(root.join("incoming/door"))?.into_file();
+    lock.lock()?;
+    Ok(lock)
 }

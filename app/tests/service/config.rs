@@ -1,4 +1,4 @@
-//! `app config` and starting with a bad environment.
+//! `app config`, and startup with an invalid environment.
 
 use std::process::{Command, Output};
 
@@ -16,7 +16,7 @@ const GOOD: [(&str, &str); 4] = [
 ];
 
 #[test]
-fn check_prints_ok_or_every_problem() {
+fn config_check_prints_ok_or_all_problems() {
     let good = app(&["config", "check"], &GOOD);
     assert!(good.status.success());
     assert_eq!(String::from_utf8(good.stdout).unwrap(), "OK\n");
@@ -26,14 +26,14 @@ fn check_prints_ok_or_every_problem() {
         assert_eq!(bad.status.code(), Some(1));
         let text = String::from_utf8(bad.stderr).unwrap();
         for name in ["DATABASE_URL", "UPLOAD_DIR", "JWT_SECRET", "BOOTSTRAP_TOKEN", "PORT"] {
-            assert!(text.contains(&format!("\n  {name} ")), "{name} is missing in: {text}");
+            assert!(text.contains(&format!("\n  {name} ")), "{name} is not in: {text}");
         }
         assert!(!text.contains("sentinel"), "{text}");
     }
 }
 
 #[test]
-fn the_schema_is_complete_data() {
+fn config_schema_describes_every_setting() {
     let schema: Value = serde_json::from_slice(&app(&["config", "schema"], &[]).stdout).unwrap();
     assert_eq!(schema["schema"], 1);
     let settings = schema["settings"].as_array().unwrap();

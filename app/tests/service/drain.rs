@@ -1,4 +1,4 @@
-//! One release takes over from another behind the same socket.
+//! A release replaces another one on the same listening socket.
 
 use std::{
     sync::{
@@ -11,33 +11,33 @@ use std::{
 use tokio::task::JoinSet;
 
 use crate::{
-    raw::Connection,
-    support::{Database, PATIENCE, Setup, eventually},
+    raw_http::Connection,
+    support::{Database, Setup, TIMEOUT, eventually},
 };
 
 #[derive(Default, Debug)]
-struct Seen {
-    answers: usize,
+struct Counts {
+    responses: usize,
     from_old: usize,
-    last_on_connection: usize,
+    closed_connections: usize,
 }
 
-/// Sends one request after the other, on the same connection for as long as the service keeps it, until told to stop.
-async fn keep_asking(address: String, stop: Arc<AtomicBool>, pause: Duration) -> std::io::Result<Seen> {
-    let mut seen = Seen::default();
+/// Sends requests one after another until `stop` is set. Reuses the connection until the service closes it.
+async fn send_requests(address: String, stop: Arc<AtomicBool>, pause: Duration) -> std::io::Result<Counts> {
+    let mut counts = Counts::default();
     let mut connection = Connection::open(&address).await?;
     while !stop.load(Ordering::Relaxed) {
-        let answer = connection.get("/api/health/readiness").await?;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        seen.answers += 1;
-        seen.from_old += usize::from(answer.body.contains("\"version\":\"old\""));
-        if answer.is_last() {
-            seen.last_on_connection += 1;
+        let response = connection.get("/api/health/readiness").await?;
+        assert_eq!(response.status, 200, "{response:?}");
+        counts.responses += 1;
+        counts.from_old += usize::from(response.body.contains("\"version\":\"old\""));
+        if response.closes_connection() {
+            counts.closed_connections += 1;
             connection = Connection::open(&address).await?;
         }
         tokio::time::sleep(pause).await;
     }
-    Ok(seen)
+    Ok(counts)
 }
 
 #[tokio::test]
@@ -52,28 +52,28 @@ async fn no_request_fails_while_a_release_is_replaced() {
 
     let stop = Arc::new(AtomicBool::new(false));
     let mut clients = JoinSet::new();
-    // Some without a pause, some that leave their connection idle for longer than a naive stop would wait.
+    // Some clients send without a pause, others keep an idle connection for seconds.
     for pause in [0, 0, 0, 1, 10, 700, 1500, 3000].map(Duration::from_millis) {
-        clients.spawn(keep_asking(address.clone(), stop.clone(), pause));
+        clients.spawn(send_requests(address.clone(), stop.clone(), pause));
     }
     let version = async || {
-        let answer = Connection::open(&address).await.unwrap().get("/api/health/readiness").await.unwrap();
-        answer.body.contains("\"version\":\"new\"")
+        let response = Connection::open(&address).await.unwrap().get("/api/health/readiness").await.unwrap();
+        response.body.contains("\"version\":\"new\"")
     };
-    eventually("the old release has answered", async || !version().await).await;
+    eventually("the old release responds", async || !version().await).await;
     let new = start("new").await;
     assert_eq!(new.address, address);
-    eventually("the new release answers from the same queue", version).await;
+    eventually("the new release responds, too", version).await;
 
     old.signal("-TERM");
-    let status = tokio::time::timeout(PATIENCE, old.ended()).await.unwrap();
+    let status = tokio::time::timeout(TIMEOUT, old.ended()).await.unwrap();
     assert!(status.success(), "{:#?}", old.log());
     for _ in 0..20 {
-        assert!(version().await, "only the new one answers now");
+        assert!(version().await, "only the new release responds");
     }
     stop.store(true, Ordering::Relaxed);
-    let seen: Vec<Seen> = clients.join_all().await.into_iter().collect::<Result<_, _>>().unwrap();
-    let total = |count: fn(&Seen) -> usize| seen.iter().map(count).sum::<usize>();
-    assert!(total(|seen| seen.answers) > 500 && total(|seen| seen.from_old) > 20, "{seen:?}");
-    assert!(total(|seen| seen.last_on_connection) > 0, "the old release said goodbye on open connections: {seen:?}");
+    let counts: Vec<Counts> = clients.join_all().await.into_iter().collect::<Result<_, _>>().unwrap();
+    let total = |count: fn(&Counts) -> usize| counts.iter().map(count).sum::<usize>();
+    assert!(total(|counts| counts.responses) > 500 && total(|counts| counts.from_old) > 20, "{counts:?}");
+    assert!(total(|counts| counts.closed_connections) > 0, "the old release closed open connections: {counts:?}");
 }

@@ -1,11 +1,11 @@
-//! Stored files as browsers get them.
+//! Serving stored files.
 
 use reqwest::{Method, StatusCode};
 
-use crate::{pictures, raw::Connection, support::Service};
+use crate::{pictures, raw_http::Connection, support::Service};
 
 #[tokio::test]
-async fn a_file_comes_whole_in_part_or_not_again_and_runs_nothing() {
+async fn files_support_ranges_and_caching_and_cannot_run_scripts() {
     let service = Service::signed_in().await;
     let picture = pictures::jpeg(300, 200);
     let (_, media) = service.upload(&picture, "a \"quoted\" näme.html", "image/jpeg").await;
@@ -46,7 +46,7 @@ async fn a_file_comes_whole_in_part_or_not_again_and_runs_nothing() {
 }
 
 #[tokio::test]
-async fn no_path_leaves_the_two_folders_or_shows_what_is_not_ready() {
+async fn paths_outside_the_storage_and_media_that_is_not_ready_are_not_found() {
     let service = Service::signed_in().await;
     let (_, media) = service.upload(&pictures::png(8, 8), "a.png", "image/png").await;
     let id = media["id"].as_str().unwrap();
@@ -74,15 +74,19 @@ async fn no_path_leaves_the_two_folders_or_shows_what_is_not_ready() {
         format!("/api/files/incoming/{id}"),
         format!("/api/files/uploads/%ff{id}"),
     ] {
-        let answer = connection.get(&path).await.unwrap();
-        assert!(answer.status == 404 || (path.contains("%ff") && answer.status == 400), "{path}: {answer:?}");
-        assert!(answer.body.contains("\"error\""), "{path}: {answer:?}");
+        let response = connection.get(&path).await.unwrap();
+        assert!(response.status == 404 || (path.contains("%ff") && response.status == 400), "{path}: {response:?}");
+        assert!(response.body.contains("\"error\""), "{path}: {response:?}");
     }
 
     let found = connection.get(&format!("/api/files/uploads/{id}")).await.unwrap();
     assert_eq!(found.status, 200);
     sqlx::query("UPDATE media SET status = 'pending'").execute(&service.pool).await.unwrap();
     for key in [format!("uploads/{id}"), format!("thumbs/{id}.webp")] {
-        assert_eq!(connection.get(&format!("/api/files/{key}")).await.unwrap().status, 404, "{key} is not ready");
+        assert_eq!(
+            connection.get(&format!("/api/files/{key}")).await.unwrap().status,
+            404,
+            "{key} belongs to media that is not ready"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Liveness, readiness, the page, and what every answer has.
+//! Liveness, readiness, the home page, and the headers and errors of all responses.
 
 use std::{
     io::{Read, Write},
@@ -14,7 +14,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn the_page_and_every_answer_say_what_they_must() {
+async fn the_home_page_and_errors_have_the_documented_content() {
     let service = Service::start_with(|setup| setup.var("SERVICE_VERSION", "v1<b>")).await;
     let page = service.get("/").await;
     assert_eq!(page.headers()["x-content-type-options"], "nosniff");
@@ -28,35 +28,35 @@ async fn the_page_and_every_answer_say_what_they_must() {
     assert!(!html.contains("{{"), "{html}");
 
     let request = service.request(Method::GET, "/nowhere").header("x-request-id", "from-the-proxy.1");
-    let answer = request.send().await.unwrap();
+    let response = request.send().await.unwrap();
     assert_eq!(
-        (answer.status(), &answer.headers()["x-request-id"]),
+        (response.status(), &response.headers()["x-request-id"]),
         (StatusCode::NOT_FOUND, &"from-the-proxy.1".parse().unwrap())
     );
-    let error = json!({ "code": "not_found", "message": "there is nothing here", "request_id": "from-the-proxy.1" });
-    assert_eq!(answer.json::<Value>().await.unwrap(), json!({ "error": error }));
+    let error = json!({ "code": "not_found", "message": "not found", "request_id": "from-the-proxy.1" });
+    assert_eq!(response.json::<Value>().await.unwrap(), json!({ "error": error }));
 
     let request = service.request(Method::PUT, "/api/media").header("x-request-id", "no good: \"{}\"");
-    let answer = request.send().await.unwrap();
-    assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
-    assert_eq!(answer.headers()["x-request-id"].len(), 26, "an id that cannot stand in a log is replaced");
-    assert_eq!(answer.json::<Value>().await.unwrap()["error"]["code"], "method_not_allowed");
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(response.headers()["x-request-id"].len(), 26, "an id that is not safe to log is replaced");
+    assert_eq!(response.json::<Value>().await.unwrap()["error"]["code"], "method_not_allowed");
 
     let request = service.request(Method::POST, "/api/auth/login").header("content-type", "application/json");
-    let answer = request.body(vec![b' '; 100_000]).send().await.unwrap();
-    assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE);
-    assert_eq!(answer.json::<Value>().await.unwrap()["error"]["code"], "too_large");
+    let response = request.body(vec![b' '; 100_000]).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(response.json::<Value>().await.unwrap()["error"]["code"], "too_large");
 }
 
 #[tokio::test]
-async fn readiness_follows_the_database_and_liveness_does_not() {
+async fn readiness_depends_on_the_database_and_liveness_does_not() {
     let (database, folder) = (Database::create().await, tempfile::tempdir().unwrap());
     let proxy = Proxy::new(&database.url, true).await;
     let process = Setup::new(&proxy.url, folder.path()).start().await;
     let service = Service { process, folder, token: String::new(), pool: database.pool().await, database };
     let readiness = async || {
-        let answer = service.get("/api/health/readiness").await;
-        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+        let response = service.get("/api/health/readiness").await;
+        (response.status().as_u16(), response.json::<Value>().await.unwrap())
     };
 
     let ok = |name| json!({ "name": name, "status": "ok", "detail": null });
@@ -65,7 +65,7 @@ async fn readiness_follows_the_database_and_liveness_does_not() {
     assert_eq!(readiness().await, (200, ready.clone()));
 
     proxy.cut();
-    eventually("readiness is 503", async || readiness().await.0 == 503).await;
+    eventually("readiness responds with 503", async || readiness().await.0 == 503).await;
     let (_, unready) = readiness().await;
     assert_eq!((&unready["status"], &unready["checks"][0]["status"]), (&json!("unready"), &json!("failed")));
     assert_eq!(unready["checks"][1], ok("storage"));
@@ -73,12 +73,12 @@ async fn readiness_follows_the_database_and_liveness_does_not() {
     assert_eq!(alive.status(), StatusCode::OK);
     assert_eq!(alive.json::<Value>().await.unwrap(), json!({ "status": "alive" }));
 
-    proxy.mend();
-    eventually("readiness is 200 again", async || readiness().await == (200, ready.clone())).await;
+    proxy.restore();
+    eventually("readiness responds with 200 again", async || readiness().await == (200, ready.clone())).await;
 }
 
 #[tokio::test]
-async fn readiness_follows_the_storage() {
+async fn readiness_depends_on_the_storage() {
     let service = Service::start().await;
     let (uploads, away) = (service.folder.path().join("uploads"), service.folder.path().join("away"));
     fs_err::rename(&uploads, &away).unwrap();
@@ -86,13 +86,13 @@ async fn readiness_follows_the_storage() {
         let body: Value = service.get("/api/health/readiness").await.json().await.unwrap();
         body["checks"][1]["status"] == "failed"
     };
-    eventually("readiness tells that the storage is away", failed).await;
+    eventually("the storage check fails", failed).await;
     fs_err::rename(&away, &uploads).unwrap();
-    eventually("the storage is back", async || !failed().await).await;
+    eventually("the storage check succeeds again", async || !failed().await).await;
 }
 
 #[tokio::test]
-async fn the_health_command_asks_the_running_service() {
+async fn the_health_command_checks_the_running_service() {
     let service = Service::start().await;
     let port = service.process.address.rsplit_once(':').unwrap().1.to_owned();
     let health = |host: &str, port: &str| {
@@ -104,7 +104,7 @@ async fn the_health_command_asks_the_running_service() {
         assert_eq!(health(host, &port), (Some(0), String::new()), "{host}");
     }
 
-    // Another program answers there.
+    // Another program listens on the port.
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = other.local_addr().unwrap();
     let answering = std::thread::spawn(move || {
@@ -115,9 +115,9 @@ async fn the_health_command_asks_the_running_service() {
     });
     let (code, error) = health("127.0.0.1", &address.port().to_string());
     assert!(answering.join().unwrap() > 0);
-    assert!(code == Some(1) && error.contains(&format!("{address} answers \"HTTP/1.1 404 Not Found\"")), "{error}");
+    assert!(code == Some(1) && error.contains("the response is \"HTTP/1.1 404 Not Found\""), "{error}");
 
-    // Nobody is there any more.
+    // No program listens on the port.
     let (code, error) = health("127.0.0.1", &address.port().to_string());
-    assert!(code == Some(1) && error.contains("asking the service at") && error.contains("refused"), "{error}");
+    assert!(code == Some(1) && error.contains("health check of") && error.contains("refused"), "{error}");
 }

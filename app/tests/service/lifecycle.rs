@@ -1,4 +1,4 @@
-//! Starting, dying and starting again.
+//! Startup, crashes and recovery.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use reqwest::StatusCode;
 use crate::{
     pictures,
     proxy::Proxy,
-    raw::{self, Connection},
+    raw_http::{self, Connection},
     support::{Database, Service, Setup, eventually, files_below},
 };
 
 #[tokio::test]
-async fn instances_that_start_together_migrate_once() {
+async fn instances_that_start_together_apply_each_migration_once() {
     let (database, folder) = (Database::create().await, tempfile::tempdir().unwrap());
     let mut starting: Vec<_> = (0..4).map(|_| Setup::new(&database.url, folder.path()).spawn()).collect();
     for process in &mut starting {
@@ -28,7 +28,7 @@ async fn instances_that_start_together_migrate_once() {
 }
 
 #[tokio::test]
-async fn a_release_starts_on_a_newer_schema_but_not_on_an_edited_one() {
+async fn the_service_starts_with_unknown_migrations_but_not_with_edited_ones() {
     let (database, folder) = (Database::create().await, tempfile::tempdir().unwrap());
     drop(Setup::new(&database.url, folder.path()).start().await);
     let pool = database.pool().await;
@@ -41,27 +41,29 @@ async fn a_release_starts_on_a_newer_schema_but_not_on_an_edited_one() {
     sqlx::query(edited).execute(&pool).await.unwrap();
     let refused = Setup::new(&database.url, folder.path()).command().arg("serve").output().unwrap();
     assert_eq!(refused.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("migrating the database"), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("cannot migrate the database"), "{refused:?}");
 }
 
 #[tokio::test]
-async fn it_waits_for_a_database_that_starts_later_and_not_for_one_that_refuses() {
+async fn startup_waits_for_the_database_but_fails_at_once_if_it_rejects_the_connection() {
     let (database, folder) = (Database::create().await, tempfile::tempdir().unwrap());
     let proxy = Proxy::new(&database.url, false).await;
     let mut process = Setup::new(&proxy.url, folder.path()).spawn();
-    eventually("it says that it waits", async || process.log().iter().any(|line| line.contains("does not answer yet")))
-        .await;
-    proxy.mend();
+    eventually("the log says that the service retries", async || {
+        process.log().iter().any(|line| line.contains("not reachable yet"))
+    })
+    .await;
+    proxy.restore();
     process.listening().await;
 
     let nowhere = database.url.replace("/test_", "/no_such_database_");
     let refused = Setup::new(&nowhere, folder.path()).command().arg("serve").output().unwrap();
     assert_eq!(refused.status.code(), Some(1));
-    assert!(!String::from_utf8_lossy(&refused.stderr).contains("does not answer yet"), "{refused:?}");
+    assert!(!String::from_utf8_lossy(&refused.stderr).contains("not reachable yet"), "{refused:?}");
 }
 
-/// Sends the head and half of the body of an upload, and waits until the service has begun to write it.
-async fn half_an_upload(service: &Service, body: &[u8], head: &[u8]) -> Connection {
+/// Sends the head and half of the body of an upload, and waits until the service has written some of it.
+async fn send_half_an_upload(service: &Service, body: &[u8], head: &[u8]) -> Connection {
     let mut connection = Connection::open(&service.process.address).await.unwrap();
     connection.send(head).await.unwrap();
     connection.send(&body[..body.len() / 2]).await.unwrap();
@@ -71,23 +73,23 @@ async fn half_an_upload(service: &Service, body: &[u8], head: &[u8]) -> Connecti
             .iter()
             .any(|path| path.ends_with("original") && path.metadata().is_ok_and(|file| file.len() > 0))
     };
-    eventually("the upload is under way", started).await;
+    eventually("the upload is in progress", started).await;
     connection
 }
 
 #[tokio::test]
-async fn what_a_killed_process_leaves_is_removed_by_the_next_start() {
+async fn the_next_start_removes_the_leftovers_of_a_killed_process() {
     let mut service = Service::signed_in().await;
     let (status, media) = service.upload(&pictures::png(40, 30), "kept.png", "image/png").await;
     assert_eq!(status, StatusCode::CREATED);
     let kept = service.stored();
     assert_eq!(kept.len(), 2);
-    let (head, body) = raw::upload(&service.token, &pictures::jpeg(900, 600));
-    let _connection = half_an_upload(&service, &body, &head).await;
+    let (head, body) = raw_http::upload(&service.token, &pictures::jpeg(900, 600));
+    let _connection = send_half_an_upload(&service, &body, &head).await;
     service.process.signal("-KILL");
     service.process.ended().await;
 
-    // Two more that died later: one before its row, one after it.
+    // Two more crashed changes: one before the row was inserted, one after.
     let (root, before) = (service.folder.path(), "01ARZ3NDEKTSV4RRFFQ69G5FAV");
     let after = media["id"].as_str().unwrap();
     for id in [before, after] {
@@ -99,17 +101,17 @@ async fn what_a_killed_process_leaves_is_removed_by_the_next_start() {
     assert_ne!(service.stored(), kept);
 
     service.process = Setup::new(&service.database.url, root).start().await;
-    assert_eq!(service.stored(), kept, "what has a row is there, and nothing else");
-    assert_eq!(files_below(&root.join("incoming")).len(), 2, "the door and the living process's lock");
+    assert_eq!(service.stored(), kept, "only files with a row are kept");
+    assert_eq!(files_below(&root.join("incoming")).len(), 2, "the two lock files");
     assert_eq!(service.get(media["file_url"].as_str().unwrap()).await.status(), StatusCode::OK);
 }
 
 #[tokio::test]
-async fn a_start_leaves_the_uploads_of_a_living_instance_alone_and_a_stop_finishes_them() {
+async fn uploads_in_progress_survive_the_start_of_another_instance_and_finish_before_a_shutdown() {
     let mut service = Service::signed_in().await;
     let picture = pictures::jpeg(900, 600);
-    let (head, body) = raw::upload(&service.token, &picture);
-    let mut connection = half_an_upload(&service, &body, &head).await;
+    let (head, body) = raw_http::upload(&service.token, &picture);
+    let mut connection = send_half_an_upload(&service, &body, &head).await;
 
     let _other = Setup::new(&service.database.url, service.folder.path()).start().await;
     service.process.signal("-TERM");
@@ -117,19 +119,19 @@ async fn a_start_leaves_the_uploads_of_a_living_instance_alone_and_a_stop_finish
     eventually("the service is stopping", stopping).await;
 
     connection.send(&body[body.len() / 2..]).await.unwrap();
-    let answer = connection.answer().await.unwrap();
-    assert_eq!((answer.status, answer.is_last()), (201, true), "{answer:?}");
+    let response = connection.response().await.unwrap();
+    assert_eq!((response.status, response.closes_connection()), (201, true), "{response:?}");
     drop(connection);
     let status = tokio::time::timeout(Duration::from_secs(9), service.process.ended()).await;
-    assert!(status.expect("it does not wait when nothing is left to wait for").success());
+    assert!(status.expect("the shutdown does not wait once all requests have ended").success());
     assert_eq!((service.rows().await, service.stored().len()), (1, 2));
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_leaves_nothing() {
+async fn an_upload_whose_client_disconnects_leaves_nothing() {
     let service = Service::signed_in().await;
-    let (head, body) = raw::upload(&service.token, &pictures::jpeg(900, 600));
-    drop(half_an_upload(&service, &body, &head).await);
-    eventually("nothing is left", async || service.stored().is_empty()).await;
+    let (head, body) = raw_http::upload(&service.token, &pictures::jpeg(900, 600));
+    drop(send_half_an_upload(&service, &body, &head).await);
+    eventually("the staged file is deleted", async || service.stored().is_empty()).await;
     assert_eq!(service.rows().await, 0);
 }

@@ -1,6 +1,6 @@
-//! The built service, as a process, against a real PostgreSQL with a database for each test.
+//! Tests of the built binary, with a database for each test.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, also in what it shares with others")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking, also in shared helpers")]
 
 mod accounts;
 mod config;
@@ -11,7 +11,7 @@ mod lifecycle;
 mod media;
 mod pictures;
 mod proxy;
-mod raw;
+mod raw_http;
 mod real_pictures;
-mod refusals;
+mod rejected_uploads;
 mod support;

@@ -1,4 +1,4 @@
-//! Pictures that are taken in: their facts, their thumbnails, their pages, their end.
+//! Uploading, listing and deleting media.
 
 use std::collections::HashSet;
 
@@ -12,9 +12,12 @@ use crate::{
 };
 
 async fn thumbnail(service: &Service, media: &Value) -> DynamicImage {
-    let answer = service.get(media["thumbnail_url"].as_str().unwrap()).await;
-    assert_eq!((answer.status(), &answer.headers()["content-type"]), (StatusCode::OK, &"image/webp".parse().unwrap()));
-    let bytes = answer.bytes().await.unwrap();
+    let response = service.get(media["thumbnail_url"].as_str().unwrap()).await;
+    assert_eq!(
+        (response.status(), &response.headers()["content-type"]),
+        (StatusCode::OK, &"image/webp".parse().unwrap())
+    );
+    let bytes = response.bytes().await.unwrap();
     let metadata = [b"EXIF", b"XMP ", b"ICCP"].iter().any(|chunk| bytes.windows(4).any(|four| four == *chunk));
     assert!(!metadata, "metadata is stripped");
     image::load_from_memory_with_format(&bytes, ImageFormat::WebP).unwrap()
@@ -26,7 +29,7 @@ fn is_red(picture: &DynamicImage, x: u32, y: u32) -> bool {
 }
 
 #[tokio::test]
-async fn a_photograph_gets_its_facts_and_a_thumbnail_that_stands_upright() {
+async fn an_uploaded_photo_is_described_and_gets_an_upright_thumbnail() {
     let service = Service::signed_in().await;
     // Orientation 6: the stored upper left corner is displayed at the upper right.
     let photograph = pictures::oriented(&pictures::jpeg(2400, 1600), 6);
@@ -34,19 +37,19 @@ async fn a_photograph_gets_its_facts_and_a_thumbnail_that_stands_upright() {
     assert_eq!(status, StatusCode::CREATED, "{media}");
 
     let id = media["id"].as_str().unwrap();
-    let mut facts = media.clone();
-    facts["created_at"].take();
+    let mut described = media.clone();
+    described["created_at"].take();
     let expected = json!({
         "id": id, "name": "Loma ☀.jpg", "description": "", "type": "image", "status": "ready", "tags": [],
         "file_url": format!("/api/files/uploads/{id}"), "thumbnail_url": format!("/api/files/thumbs/{id}.webp"),
         "clipboard_url": null, "size": photograph.len(), "mime_type": "image/jpeg", "width": 1600, "height": 2400,
         "ocr_text": null, "uploader": "first", "created_at": null,
     });
-    assert_eq!(facts, expected);
+    assert_eq!(described, expected);
     assert_eq!(service.get(&format!("/api/media/{id}")).await.json::<Value>().await.unwrap(), media);
 
     let original = service.get(media["file_url"].as_str().unwrap()).await.bytes().await.unwrap();
-    assert!(original == photograph, "the original is kept byte for byte");
+    assert!(original == photograph, "the original is unchanged");
     let thumbnail = thumbnail(&service, &media).await;
     assert_eq!((thumbnail.width(), thumbnail.height()), (400, 600));
     assert!(is_red(&thumbnail, 390, 10) && is_red(&thumbnail, 210, 290), "the red corner is at the upper right");
@@ -54,7 +57,7 @@ async fn a_photograph_gets_its_facts_and_a_thumbnail_that_stands_upright() {
 }
 
 #[tokio::test]
-async fn every_kind_of_picture_is_taken_in_and_none_is_enlarged() {
+async fn all_image_types_are_accepted_and_never_enlarged() {
     let service = Service::signed_in().await;
     let photograph = DynamicImage::from(pictures::photograph(90, 60));
     let deep = photograph.to_rgba16().into();
@@ -71,7 +74,7 @@ async fn every_kind_of_picture_is_taken_in_and_none_is_enlarged() {
         ("image/gif", pictures::gif(90, 60, 12)),
     ];
     for (number, (mime_type, bytes)) in pictures.iter().enumerate() {
-        // Not knowing the type is no mistake.
+        // An unknown declared type is accepted.
         let declared = if number % 2 == 0 { mime_type } else { "application/octet-stream" };
         let (status, media) = service.upload(bytes, "a", declared).await;
         assert_eq!(status, StatusCode::CREATED, "{number} {mime_type}: {media}");
@@ -88,7 +91,7 @@ async fn every_kind_of_picture_is_taken_in_and_none_is_enlarged() {
 }
 
 #[tokio::test]
-async fn the_gallery_is_paged_newest_first_and_what_is_deleted_is_gone() {
+async fn media_is_paged_newest_first_and_deleted_media_is_gone() {
     let service = Service::signed_in().await;
     let mut ids = Vec::new();
     for number in 0..5 {
@@ -105,22 +108,22 @@ async fn the_gallery_is_paged_newest_first_and_what_is_deleted_is_gone() {
         );
         ids.insert(0, media["id"].as_str().unwrap().to_owned());
     }
-    // Within one millisecond ids are ordered by chance; the database's order is the gallery's.
+    // Ids of the same millisecond are in random order, and the service sorts by id.
     ids.sort_unstable_by(|one, other| other.cmp(one));
 
     let (mut seen, mut page) = (Vec::new(), "/api/media?limit=2".to_owned());
     loop {
-        let answer: Value = service.get(&page).await.json().await.unwrap();
-        seen.extend(answer["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()));
-        let Some(next) = answer["next"].as_str() else { break };
+        let response: Value = service.get(&page).await.json().await.unwrap();
+        seen.extend(response["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()));
+        let Some(next) = response["next"].as_str() else { break };
         page = format!("/api/media?limit=2&before={next}");
     }
     assert_eq!(seen, ids);
     assert_eq!(seen.iter().collect::<HashSet<_>>().len(), 5);
     for bad in ["limit=0", "limit=101", "limit=x", "before=x"] {
-        let answer = service.get(&format!("/api/media?{bad}")).await;
-        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{bad}");
-        assert_eq!(answer.json::<Value>().await.unwrap()["error"]["code"], "bad_paging");
+        let response = service.get(&format!("/api/media?{bad}")).await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{bad}");
+        assert_eq!(response.json::<Value>().await.unwrap()["error"]["code"], "bad_paging");
     }
 
     assert_eq!(service.stored().len(), 10);
@@ -132,6 +135,6 @@ async fn the_gallery_is_paged_newest_first_and_what_is_deleted_is_gone() {
             assert_eq!(service.get(&gone).await.status(), StatusCode::NOT_FOUND, "{gone}");
         }
     }
-    service.assert_nothing_is_kept("all is deleted").await;
+    service.assert_nothing_stored("all media deleted").await;
     assert!(!service.process.log().join("\n").contains(PASSWORD));
 }

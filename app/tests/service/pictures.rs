@@ -1,11 +1,11 @@
-//! Pictures made for the tests.
+//! Generates images for the tests.
 
 use std::io::Cursor;
 
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use turbojpeg::{Compressor, PixelFormat, Subsamp};
 
-/// A gradient with noise, as a photograph has, and a red upper left quarter that shows how the picture is turned.
+/// A gradient with noise, like a photo. The red upper left quarter shows the rotation.
 pub(crate) fn photograph(width: u32, height: u32) -> RgbImage {
     let mut noise = 12345_u32;
     RgbImage::from_fn(width, height, |x, y| {
@@ -42,13 +42,13 @@ pub(crate) fn gray_jpeg(width: u32, height: u32) -> Vec<u8> {
     compress(&gray, width, height, PixelFormat::GRAY, Subsamp::Gray, false)
 }
 
-/// Four inks, stored inverted as Adobe does.
+/// With four inks, stored inverted as Adobe does.
 pub(crate) fn cmyk_jpeg(width: u32, height: u32) -> Vec<u8> {
     let inks: Vec<u8> = photograph(width, height).pixels().flat_map(|Rgb([r, g, b])| [*r, *g, *b, 255]).collect();
     compress(&inks, width, height, PixelFormat::CMYK, Subsamp::None, false)
 }
 
-/// The JPEG with an EXIF orientation, 1 to 8.
+/// Adds an EXIF orientation, 1 to 8.
 pub(crate) fn oriented(jpeg: &[u8], orientation: u8) -> Vec<u8> {
     // TIFF, big-endian: one entry, tag 0x0112 (Orientation), type SHORT, count 1.
     let mut exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
@@ -57,7 +57,7 @@ pub(crate) fn oriented(jpeg: &[u8], orientation: u8) -> Vec<u8> {
     [&jpeg[..2], &[0xff, 0xe1], &length, &exif, &jpeg[2..]].concat()
 }
 
-/// The JPEG, but its header claims another size.
+/// A small JPEG whose header claims another size.
 pub(crate) fn jpeg_claiming(width: u16, height: u16) -> Vec<u8> {
     let mut jpeg = jpeg(64, 64);
     let frame = jpeg.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
@@ -72,7 +72,7 @@ pub(crate) fn png_claiming(width: u32, height: u32, depth: u8, color: u8) -> Vec
     png[16..20].copy_from_slice(&width.to_be_bytes());
     png[20..24].copy_from_slice(&height.to_be_bytes());
     png[24..26].copy_from_slice(&[depth, color]);
-    let sum = crc32(&png[12..29]).to_be_bytes();
+    let sum = crc32fast::hash(&png[12..29]).to_be_bytes();
     png[29..33].copy_from_slice(&sum);
     png
 }
@@ -106,11 +106,4 @@ fn compress(
     compressor.set_progressive(progressive).unwrap();
     let image = turbojpeg::Image { pixels, width, pitch: width * format.size(), height, format };
     compressor.compress_to_vec(image).unwrap()
-}
-
-/// PNG's check sum (PNG specification, annex D).
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0, |sum, &byte| {
-        (0..8).fold(sum ^ u32::from(byte), |sum, _| if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 })
-    })
 }

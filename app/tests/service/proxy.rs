@@ -1,4 +1,4 @@
-//! A way to the database that can be cut.
+//! A TCP proxy in front of the database, which can interrupt the connection.
 
 use std::{
     path::PathBuf,
@@ -25,7 +25,7 @@ impl Proxy {
         let options = PgConnectOptions::from_str(database_url).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        // As it stands, with the password; sqlx's options do not give that back.
+        // From the text, because sqlx's options do not return the password.
         let (_, address) = database_url.split_once("://").unwrap();
         let (user, _) = address.split_once('@').unwrap();
         let database = options.get_database().unwrap();
@@ -42,13 +42,13 @@ impl Proxy {
         proxy
     }
 
-    /// Breaks every connection and lets no new one through.
+    /// Aborts all connections and accepts no new ones.
     pub(crate) fn cut(&self) {
         self.open.store(false, Ordering::Relaxed);
         self.connections.lock().unwrap().abort_all();
     }
 
-    pub(crate) fn mend(&self) {
+    pub(crate) fn restore(&self) {
         self.open.store(true, Ordering::Relaxed);
     }
 }
@@ -60,7 +60,7 @@ async fn forward(mut client: TcpStream, server: PgConnectOptions) {
         Some(folder) => Box::new(UnixStream::connect(folder.join(format!(".s.PGSQL.{port}"))).await.unwrap()),
         None => Box::new(TcpStream::connect((host, port)).await.unwrap()),
     };
-    // It ends with an error when either side goes, which is what it is for.
+    // An error means that one side has disconnected.
     drop(copy_bidirectional(&mut client, &mut server).await);
 }
 

@@ -1,4 +1,4 @@
-//! Real pictures, where the machine has some.
+//! Uploads real pictures from a folder, if there is one.
 
 use std::{path::Path, sync::Arc};
 
@@ -9,13 +9,13 @@ use tokio::task::JoinSet;
 use crate::support::{Service, files_below};
 
 #[tokio::test]
-async fn every_real_picture_within_the_limits_is_taken_in() {
+async fn real_pictures_within_the_limits_are_accepted() {
     let Some(folder) = std::env::var_os("TEST_PICTURES_DIR").filter(|folder| Path::new(folder).is_dir()) else {
-        eprintln!("skipped: TEST_PICTURES_DIR names no folder; Debian's mate-backgrounds has pictures");
+        eprintln!("skipped: TEST_PICTURES_DIR is not a folder; the Debian package mate-backgrounds has pictures");
         return;
     };
     let service = Arc::new(Service::signed_in().await);
-    let (mut working, mut taken) = (JoinSet::new(), 0);
+    let (mut uploads, mut accepted) = (JoinSet::new(), 0);
     for path in files_below(Path::new(&folder)) {
         let mime_type = match path.extension().and_then(|extension| extension.to_str()) {
             Some("jpg" | "jpeg") => "image/jpeg",
@@ -24,16 +24,16 @@ async fn every_real_picture_within_the_limits_is_taken_in() {
             _ => continue,
         };
         let service = service.clone();
-        working.spawn(async move { take_in(&service, &path, mime_type).await });
+        uploads.spawn(async move { upload(&service, &path, mime_type).await });
     }
-    while let Some(done) = working.join_next().await {
-        taken += usize::from(done.unwrap());
+    while let Some(done) = uploads.join_next().await {
+        accepted += usize::from(done.unwrap());
     }
-    assert!(taken > 0, "there is no picture below TEST_PICTURES_DIR");
+    assert!(accepted > 0, "TEST_PICTURES_DIR contains no pictures");
 }
 
-/// False where the picture is larger than the limit.
-async fn take_in(service: &Service, path: &Path, mime_type: &str) -> bool {
+/// Returns false if the file exceeds the size limit.
+async fn upload(service: &Service, path: &Path, mime_type: &str) -> bool {
     let bytes = fs_err::read(path).unwrap();
     let (status, media) = service.upload(&bytes, "picture", mime_type).await;
     if bytes.len() > 10_485_760 {

@@ -1,4 +1,4 @@
-//! A database and a running service for a test.
+//! Starts a database and a service for a test.
 
 use std::{
     collections::HashMap,
@@ -19,10 +19,10 @@ pub(crate) const BOOTSTRAP_TOKEN: &str = "sentinel-bootstrap-token-0123456789abc
 pub(crate) const JWT_SECRET: &str = "sentinel-jwt-secret-0123456789abcdef0123";
 pub(crate) const PASSWORD: &str = "sentinel password of the tests";
 
-/// How long a test waits for what must happen: much longer than it takes, even on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a test waits for an expected event; generous, for busy machines.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A database that goes away with the test.
+/// A database that is dropped with this value.
 pub(crate) struct Database {
     pub(crate) url: String,
     server: PgConnectOptions,
@@ -50,7 +50,7 @@ impl Drop for Database {
     fn drop(&mut self) {
         let drop_it = sqlx::AssertSqlSafe(format!("DROP DATABASE {} WITH (FORCE)", self.name));
         let server = self.server.clone();
-        // A runtime of its own: the test's may be the one that is running this.
+        // A new runtime, because `drop` may run on a thread of the test's runtime.
         let dropping = std::thread::spawn(move || {
             tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
                 let mut connection = PgConnection::connect_with(&server).await?;
@@ -58,12 +58,12 @@ impl Drop for Database {
             })
         });
         if let Ok(Err(error)) = dropping.join() {
-            eprintln!("a test's database stays: {error}");
+            eprintln!("cannot drop a test database: {error}");
         }
     }
 }
 
-/// The environment of a service, before it starts.
+/// Builds the environment of a service.
 pub(crate) struct Setup {
     pub(crate) vars: HashMap<&'static str, String>,
     listener: Option<std::net::TcpListener>,
@@ -87,7 +87,7 @@ impl Setup {
         self
     }
 
-    /// Hands this listening socket over, as a supervisor does.
+    /// Passes a listening socket through LISTEN_FDS.
     pub(crate) fn listener(mut self, listener: &std::net::TcpListener) -> Self {
         self.listener = Some(listener.try_clone().unwrap());
         self
@@ -99,7 +99,7 @@ impl Setup {
         command
     }
 
-    /// Starts the service without waiting for it.
+    /// Starts the service without waiting until it listens.
     pub(crate) fn spawn(mut self) -> Process {
         use command_fds::{CommandFdExt, FdMapping};
         let mut command = self.command();
@@ -119,7 +119,7 @@ impl Setup {
     }
 }
 
-/// A running service; killed when it is dropped.
+/// A running service; killed on drop.
 pub(crate) struct Process {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
@@ -140,7 +140,7 @@ impl Process {
                 writer.lock().unwrap().push(line);
                 if event["message"] == "listening" {
                     let address = event["address"].as_str().unwrap().to_owned();
-                    // A test that waits for something else does not listen.
+                    // Fails if the test does not wait for the address.
                     sender.take().map(|sender| sender.send(address));
                 }
             }
@@ -148,10 +148,10 @@ impl Process {
         Self { child, log, ready: Some(ready), address: String::new() }
     }
 
-    /// Waits until it accepts connections.
+    /// Waits until the service accepts connections.
     pub(crate) async fn listening(&mut self) {
         let Some(ready) = self.ready.take() else { return };
-        let address = tokio::time::timeout(PATIENCE, ready).await.ok().and_then(Result::ok);
+        let address = tokio::time::timeout(TIMEOUT, ready).await.ok().and_then(Result::ok);
         self.address = address.unwrap_or_else(|| panic!("the service did not start: {:#?}", self.log()));
     }
 
@@ -164,14 +164,14 @@ impl Process {
         assert!(done.success());
     }
 
-    /// Waits until the process has ended.
+    /// Waits until the process exits.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(Instant::now() < deadline, "the service does not end: {:#?}", self.log());
+            assert!(Instant::now() < deadline, "the service does not exit: {:#?}", self.log());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
@@ -186,13 +186,13 @@ impl Drop for Process {
     }
 }
 
-/// A service with its database and folder, and requests to it.
+/// A running service with its database and upload folder, and a client for it.
 pub(crate) struct Service {
     pub(crate) process: Process,
     pub(crate) folder: tempfile::TempDir,
     pub(crate) token: String,
     pub(crate) pool: PgPool,
-    // Last: dropped after whoever uses it.
+    // The last field, so that it is dropped after the process and the pool that use it.
     pub(crate) database: Database,
 }
 
@@ -207,15 +207,15 @@ impl Service {
         Self { process, folder, token: String::new(), pool: database.pool().await, database }
     }
 
-    /// With the first account, signed in.
+    /// Starts a service, registers the first account and keeps its token.
     pub(crate) async fn signed_in() -> Self {
         Self::start().await.sign_in().await
     }
 
     pub(crate) async fn sign_in(mut self) -> Self {
-        let answer = self.register("first").await;
-        assert_eq!(answer.status(), StatusCode::CREATED);
-        let body: Value = answer.json().await.unwrap();
+        let response = self.register("first").await;
+        assert_eq!(response.status(), StatusCode::CREATED);
+        let body: Value = response.json().await.unwrap();
         self.token = body["token"].as_str().unwrap().to_owned();
         self
     }
@@ -240,22 +240,22 @@ impl Service {
     }
 
     pub(crate) async fn upload_form(&self, form: multipart::Form) -> (StatusCode, Value) {
-        let answer = self.request(Method::POST, "/api/media").multipart(form).send().await.unwrap();
-        (answer.status(), answer.json().await.unwrap())
+        let response = self.request(Method::POST, "/api/media").multipart(form).send().await.unwrap();
+        (response.status(), response.json().await.unwrap())
     }
 
-    /// Every stored object and every file of an upload under way.
+    /// All stored and staged files.
     pub(crate) fn stored(&self) -> Vec<PathBuf> {
-        let bookkeeping = |path: &PathBuf| path.ends_with("incoming/door") || path.ends_with("alive");
-        files_below(self.folder.path()).into_iter().filter(|path| !bookkeeping(path)).collect()
+        let is_lock = |path: &PathBuf| path.ends_with("incoming/door") || path.ends_with("alive");
+        files_below(self.folder.path()).into_iter().filter(|path| !is_lock(path)).collect()
     }
 
     pub(crate) async fn rows(&self) -> i64 {
         sqlx::query_scalar("SELECT count(*) FROM media").fetch_one(&self.pool).await.unwrap()
     }
 
-    /// Fails unless neither the disk nor the table holds anything of an upload.
-    pub(crate) async fn assert_nothing_is_kept(&self, case: &str) {
+    /// Asserts that the disk and the table contain nothing of an upload.
+    pub(crate) async fn assert_nothing_stored(&self, case: &str) {
         assert_eq!(self.stored(), Vec::<PathBuf>::new(), "{case}: on disk");
         assert_eq!(self.rows().await, 0, "{case}: in the table");
     }
@@ -263,16 +263,16 @@ impl Service {
 
 /// Waits until the condition holds.
 pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while !condition().await {
-        assert!(Instant::now() < deadline, "it never came that {what}");
+        assert!(Instant::now() < deadline, "timeout: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
 pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    // What goes away while it is being looked at is not there.
+    // Ignores files that are deleted in the meantime.
     for entry in fs_err::read_dir(folder).into_iter().flatten().flatten() {
         if entry.path().is_dir() { found.extend(files_below(&entry.path())) } else { found.push(entry.path()) }
     }
@@ -280,7 +280,7 @@ pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
 }
 
 pub(crate) static CLIENT: LazyLock<Client> = LazyLock::new(|| {
-    // The client insists on a provider although nothing here is encrypted.
+    // reqwest requires a TLS provider even for plain HTTP.
     rustls::crypto::ring::default_provider().install_default().unwrap();
     Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap()
 });

@@ -10,24 +10,21 @@ use crate::check::Check;
 use crate::clients::registry::Repository;
 use crate::clients::registry::error::RegistryError;
 use crate::clients::scaleway::{Namespace, Registries};
-use crate::config::{Config, Environment};
+use crate::env::Env;
 use crate::failure::Failure;
 use crate::image::Images;
-use crate::report::Audience;
-use crate::secrets::Secrets;
 
 /// The stack's variable for the project that all of it belongs to, and Scaleway's own name for the same.
 const PROJECT: (&str, &str) = ("project_id", "SCW_DEFAULT_PROJECT_ID");
 
 /// Looks at the registry and mends what can be mended.
-pub async fn registry(images: &Images<'_>, how: How, audience: Audience) -> Result<(), Failure> {
+pub async fn registry(images: &Images<'_>, how: How) -> Result<(), Failure> {
     let registry = ImageRegistry {
-        config: images.config,
-        environment: images.environment,
+        env: images.env,
         repository: images.repository().await?.clone(),
         scaleway: Scaleway::find(images).await?,
     };
-    Box::pin(bootstrap(&registry, how, audience, &images.report)).await
+    Box::pin(bootstrap(&registry, how, images.env)).await
 }
 
 /// Whether Scaleway's API lets us in, for an environment whose images are in its registry.
@@ -47,8 +44,7 @@ pub async fn check(images: &Images<'_>) -> Option<Check> {
 
 /// The registry of an environment.
 struct ImageRegistry<'a> {
-    config: &'a Config,
-    environment: &'a Environment,
+    env: &'a Env<'a>,
     repository: Repository,
     scaleway: Option<Scaleway>,
 }
@@ -74,12 +70,12 @@ impl Foundation for ImageRegistry<'_> {
     type Mend = Mend;
 
     fn title(&self) -> String {
-        let registry = self.environment.registry().unwrap_or_default();
-        format!("the registry of {}: {registry}", self.environment.name)
+        let registry = self.env.environment.registry().unwrap_or_default();
+        format!("the registry of {}: {registry}", self.env.environment.name)
     }
 
     fn command(&self) -> String {
-        format!("cargo xtask bootstrap registry {}", self.environment.name)
+        format!("cargo xtask bootstrap registry {}", self.env.environment.name)
     }
 
     async fn look(&self) -> Result<Vec<Item<Mend>>, Failure> {
@@ -112,7 +108,7 @@ impl Foundation for ImageRegistry<'_> {
         } else {
             Item::good("access", "only who has a key may pull")
         });
-        items.push(variable::item(self.config, self.environment, "registry_namespace_id", &id)?);
+        items.push(variable::item(self.env, "registry_namespace_id", &id)?);
         items.push(self.push().await?);
         Ok(items)
     }
@@ -198,21 +194,19 @@ impl Scaleway {
             api,
             region: region.to_owned(),
             namespace: namespace.to_owned(),
-            project: project(images.config, images.environment)?,
+            project: project(images.env)?,
         }))
     }
 }
 
 /// The project that the stack is told to be in, else the one that Scaleway's own programs take.
-fn project(config: &Config, environment: &Environment) -> Result<Option<String>> {
+fn project(env: &Env<'_>) -> Result<Option<String>> {
     let (variable, name) = PROJECT;
-    let written = environment.stack().and_then(|stack| stack.variables.get(variable));
+    let written = env.environment.stack().and_then(|stack| stack.variables.get(variable));
     if let Some(written) = written {
         return Ok(Some(written.clone()));
     }
-    let file = config.env_file(&environment.name);
-    let given = Secrets::gather(&file, [name])?;
-    Ok(given.get(name).map(|given| given.expose_secret().to_owned()))
+    Ok(env.value(name)?.map(|given| given.expose_secret().to_owned()))
 }
 
 #[cfg(test)]

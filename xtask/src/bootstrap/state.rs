@@ -12,7 +12,6 @@ mod whose;
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, anyhow};
-use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
 use self::found::Found;
@@ -20,15 +19,14 @@ use super::item::{Item, Verdict};
 use super::{Foundation, How, bootstrap};
 use crate::check::Check;
 use crate::clients::s3::error::{Kind, S3Error};
-use crate::clients::s3::{Acl, Bucket, Lifecycle, Place};
+use crate::clients::s3::{Acl, Bucket, Lifecycle};
 use crate::config::{Environment, Provider};
 use crate::failure::Failure;
-use crate::report::Audience;
 use crate::tofu::{Infra, bad};
 
 /// Looks at the state's bucket, asks, and mends it.
-pub async fn state(infra: &Infra<'_>, how: How, audience: Audience) -> Result<(), Failure> {
-    bootstrap(&StateBucket::open(infra)?, how, audience, &infra.report).await
+pub async fn state(infra: &Infra<'_>, how: How) -> Result<(), Failure> {
+    bootstrap(&StateBucket::open(infra)?, how, infra.env).await
 }
 
 /// Whether the bucket is there and lets this machine in, for doctor: its objects are listed, and nothing is changed.
@@ -71,26 +69,7 @@ enum Mend {
 
 impl<'a> StateBucket<'a> {
     fn open(infra: &'a Infra<'a>) -> Result<Self, Failure> {
-        let state = &infra.stack.state;
-        let secret = |name: &str| {
-            infra.storage_secret(name).ok_or_else(|| {
-                let (known, file) = (provider::keys(state.provider), format!(".env.{}", infra.name));
-                let text = format!(
-                    "{} takes a key, and there is none\n  put {known} into {file} (mode 0600) or into the environment",
-                    state.bucket
-                );
-                Failure::Refused(anyhow!(text))
-            })
-        };
-        let bucket = Bucket::new(&Place {
-            bucket: &state.bucket,
-            region: &state.region,
-            endpoint: state.endpoint.as_deref(),
-            amazon: state.provider == Provider::Aws,
-            key: secret("AWS_ACCESS_KEY_ID")?.expose_secret(),
-            secret: secret("AWS_SECRET_ACCESS_KEY")?,
-            token: infra.storage_secret("AWS_SESSION_TOKEN"),
-        });
+        let bucket = infra.env.state_bucket()?;
         Ok(Self { infra, bucket })
     }
 

@@ -5,17 +5,16 @@ use camino::Utf8Path;
 use secrecy::ExposeSecret as _;
 
 use super::item::Item;
-use crate::config::{Config, Environment};
-use crate::secrets::Secrets;
+use crate::env::Env;
 
 /// The item of a variable of the environment's stack that should have this value. A stack that does not declare it takes
 /// nothing; then the value is only said.
-pub fn item<M>(config: &Config, environment: &Environment, name: &'static str, value: &str) -> Result<Item<M>> {
+pub fn item<M>(env: &Env<'_>, name: &'static str, value: &str) -> Result<Item<M>> {
+    let (config, environment) = (env.config, env.environment);
     let Some(stack) = environment.stack() else { return Ok(Item::good(name, value)) };
     let outside = format!("TF_VAR_{name}");
-    let file = config.env_file(&environment.name);
-    let given = Secrets::gather(&file, [outside.as_str()])?;
-    let given = given.get(&outside).map(|given| (given.expose_secret().to_owned(), outside.as_str()));
+    let given = env.value(&outside)?;
+    let given = given.as_ref().map(|given| (given.expose_secret().to_owned(), outside.as_str()));
     let written = stack.variables.get(name).map(|written| (written.clone(), "deploy.yaml"));
     Ok(match given.or(written) {
         Some((given, _)) if given == value => Item::good(name, value),

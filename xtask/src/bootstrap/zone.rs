@@ -11,11 +11,8 @@ use super::{Foundation, How, bootstrap, variable};
 use crate::check::Check;
 use crate::clients::dns::Dns;
 use crate::clients::route53::{Route53, Route53Error, Zone};
-use crate::config::{Config, Environment};
-use crate::env::lacks;
+use crate::env::{Env, lacks};
 use crate::failure::Failure;
-use crate::report::{Audience, Report};
-use crate::secrets::Secrets;
 use crate::tools::platform;
 
 /// Credentials for DNS alone, by the names that the stacks take them by: the state bucket's have the common ones.
@@ -28,17 +25,9 @@ const DNS_SERVER: &str = "DNS_SERVER";
 
 /// Looks for the zone and mends what can be mended. `name` is what a zone that is made is called; the domain without its first
 /// label if nothing is said.
-pub async fn zone(
-    config: &Config,
-    environment: &str,
-    name: Option<&str>,
-    how: How,
-    audience: Audience,
-    report: &Report,
-) -> Result<(), Failure> {
-    let environment = config.environment(environment)?;
-    let Some(domain) = environment.domain() else {
-        let lacks = lacks(config, &environment.name, "domain", |other| other.domain().is_some());
+pub async fn zone(env: &Env<'_>, name: Option<&str>, how: How) -> Result<(), Failure> {
+    let Some(domain) = env.environment.domain() else {
+        let lacks = lacks(env.config, env.name(), "domain", |other| other.domain().is_some());
         return Err(Failure::Usage(anyhow!(
             "{lacks}\n  one with `target: scaleway` takes it as: domain: media.example.org"
         )));
@@ -48,26 +37,18 @@ pub async fn zone(
         let text = format!("{name:?} is no zone that {domain} could be in; it could be in: {}", above.join(", "));
         return Err(Failure::Usage(anyhow!(text)));
     }
-    let route53 = reach(config, environment, report)?;
+    let route53 = reach(env)?;
     let server = platform::variable(DNS_SERVER);
     let wanted = name.or(above.first().copied()).context("a domain has three labels, so it is in a zone")?;
-    let zone = DomainZone {
-        config,
-        environment,
-        domain,
-        wanted,
-        named: name.is_some(),
-        route53,
-        dns: Dns::new(server.as_deref()),
-    };
-    Box::pin(bootstrap(&zone, how, audience, report)).await
+    let zone = DomainZone { env, domain, wanted, named: name.is_some(), route53, dns: Dns::new(server.as_deref()) };
+    Box::pin(bootstrap(&zone, how, env)).await
 }
 
 /// Whether Route 53 lets us in, for an environment with a domain.
-pub async fn check(config: &Config, environment: &Environment, report: &Report) -> Option<Check> {
-    environment.domain()?;
+pub async fn check(env: &Env<'_>) -> Option<Check> {
+    env.environment.domain()?;
     let asked = async {
-        let route53 = reach(config, environment, report).map_err(Failure::into_error)?;
+        let route53 = reach(env).map_err(Failure::into_error)?;
         route53.check().await?;
         anyhow::Ok(format!("{} lets us in", route53.host()))
     };
@@ -76,8 +57,7 @@ pub async fn check(config: &Config, environment: &Environment, report: &Report) 
 
 /// The zone of a domain.
 struct DomainZone<'a> {
-    config: &'a Config,
-    environment: &'a Environment,
+    env: &'a Env<'a>,
     domain: &'a str,
     /// The name of the zone that is made where there is none.
     wanted: &'a str,
@@ -94,12 +74,12 @@ impl Foundation for DomainZone<'_> {
     type Mend = Make;
 
     fn title(&self) -> String {
-        format!("the zone of {} ({})", self.domain, self.environment.name)
+        format!("the zone of {} ({})", self.domain, self.env.name())
     }
 
     fn command(&self) -> String {
         let name = if self.named { format!(" --name {}", self.wanted) } else { String::new() };
-        format!("cargo xtask bootstrap zone {}{name}", self.environment.name)
+        format!("cargo xtask bootstrap zone {}{name}", self.env.name())
     }
 
     async fn look(&self) -> Result<Vec<Item<Make>>, Failure> {
@@ -138,8 +118,8 @@ impl Foundation for DomainZone<'_> {
         Ok(vec![
             Item::good(about, found.id.clone()),
             // The stack makes the record, so it has to mean the same.
-            variable::item(self.config, self.environment, "domain", self.domain)?,
-            variable::item(self.config, self.environment, "dns_zone_id", &found.id)?,
+            variable::item(self.env, "domain", self.domain)?,
+            variable::item(self.env, "dns_zone_id", &found.id)?,
             Item::good("name servers", servers.join("\n")),
             delegation::item(&found.name, &servers, delegation),
         ])
@@ -148,7 +128,7 @@ impl Foundation for DomainZone<'_> {
     async fn mend(&self, Make(name): &Make) -> Result<(), Failure> {
         // The same all day: whoever asks again, or beside this one, does not make a second zone of the name.
         let day = jiff::Timestamp::now().strftime("%Y-%m-%d");
-        let project = &self.config.project;
+        let project = &self.env.config.project;
         let reference = format!("xtask {project} {name} {day}");
         match self.route53.create(name, &reference, &format!("{project}: cargo xtask bootstrap zone")).await {
             // It is looked for again anyway.
@@ -185,18 +165,15 @@ impl DomainZone<'_> {
 }
 
 /// Route 53, as who has the environment's credentials for DNS.
-fn reach(config: &Config, environment: &Environment, report: &Report) -> Result<Route53, Failure> {
-    let path = config.env_file(&environment.name);
-    let secrets = Secrets::gather(&path, [KEY_ID, SECRET_KEY]).context("gather the credentials for DNS")?;
-    report.redactor().learn(&secrets);
-    let secret = |name: &str| -> Result<&SecretString> {
-        secrets.get(name).with_context(|| {
-            let file = format!(".env.{}", environment.name);
+fn reach(env: &Env<'_>) -> Result<Route53, Failure> {
+    let secret = |name: &str| -> Result<SecretString> {
+        env.secret(name)?.with_context(|| {
+            let file = format!(".env.{}", env.name());
             format!("{name} has no value: DNS is changed with credentials of its own\n  put it into {file} (mode 0600) or into the environment")
         })
     };
     let endpoint = platform::variable(ENDPOINT);
-    Ok(Route53::new(endpoint.as_deref(), secret(KEY_ID)?, secret(SECRET_KEY)?).context("reach Route 53")?)
+    Ok(Route53::new(endpoint.as_deref(), &secret(KEY_ID)?, &secret(SECRET_KEY)?).context("reach Route 53")?)
 }
 
 /// The domain, and the names above it that a zone can have.

@@ -2,34 +2,52 @@
 
 use anyhow::{Result, anyhow};
 use camino::Utf8Path;
+use clap::Args;
 use serde_json::json;
 
+use super::{Context, EnvironmentArg};
+
+use crate::bootstrap;
 use crate::check::{Check, Verdict};
-use crate::config::{Config, Need, Target};
+use crate::config::{self, Config, Need};
 use crate::deploy::preflight::{checks, missing_packages};
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::image::{self, Images};
-use crate::report::Report;
+use crate::targets::Target;
 use crate::tools::cmd::Cmd;
 use crate::tools::{cargo, git, platform};
-use crate::{bootstrap, tofu};
+
+/// Check this machine: programs, versions, disk, ports; print the next command to type
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask doctor
+  cargo xtask doctor local --json")]
+pub struct DoctorArgs {
+    #[command(flatten)]
+    environment: EnvironmentArg,
+}
+
+impl DoctorArgs {
+    /// Runs the command. Fails when a check fails.
+    pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
+        let env = context.env(&self.environment.environment)?;
+        doctor(&env).await
+    }
+}
 
 /// Shows every check of this machine and of the environment of this name. Fails when one of them must be mended.
-pub async fn doctor(config: &Config, name: &str, report: &Report) -> Result<(), Failure> {
-    let environment = config.environment(name)?;
-    let is_local = matches!(environment.target, Target::Local(_));
+pub async fn doctor(env: &Env<'_>) -> Result<(), Failure> {
+    let Env { config, environment, report, .. } = env;
+    let name = env.name();
+    let is_local = matches!(environment.target, config::Target::Local(_));
     let mut all = vec![clock(&config.root).await];
     all.extend(programs(config).await);
-    if is_local {
-        all.extend(checks(&Env::find(config, name, report)?).await);
-    }
-    if environment.stack().is_some() {
-        all.extend(tofu::checks(config, name, report).await?);
-    }
-    all.extend(bootstrap::zone::check(config, environment, report).await);
+    let target = Target::of(env);
+    all.extend(if is_local { checks(env, &target).await? } else { target.checks().await? });
+    all.extend(bootstrap::zone::check(env).await);
     if config.image.is_some() {
-        let images = Images::find(config, name, report)?;
+        let images = Images::find(env)?;
         all.extend(image::check::checks(&images).await);
         all.extend(bootstrap::registry::check(&images).await);
     }

@@ -1,13 +1,14 @@
 //! Installs what is missing on this machine.
 
 use anyhow::{Context as _, Result};
+use clap::Args;
 use serde_json::json;
 
+use super::Context;
 use crate::config::{Config, StackProgram};
 use crate::deploy::preflight::missing_packages;
 use crate::failure::Failure;
 use crate::report::Report;
-use crate::signals::until_interrupted;
 use crate::tools::apt::Way;
 use crate::tools::platform;
 use crate::tools::tofu::{self, install};
@@ -36,6 +37,36 @@ pub struct Also {
     pub tests: bool,
     /// OpenTofu, whether a stack needs it or not.
     pub tofu: bool,
+}
+
+/// Install missing programs where that takes no decision; otherwise print the commands
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask setup
+  cargo xtask setup --docker      also a Docker engine, from the distribution's packages
+  cargo xtask setup --tests       also what `cargo xtask test` needs
+  cargo xtask setup --dry-run
+
+Where an environment has a stack, OpenTofu's release goes into the toolkit's cache. Where the release cannot be reached,
+OpenTofu is built from its Go module, which needs Go and takes minutes.")]
+pub struct SetupArgs {
+    /// Also a Docker engine, which builds images
+    #[arg(long)]
+    docker: bool,
+    /// Also what the tests need
+    #[arg(long)]
+    tests: bool,
+    /// Show what would be installed and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl SetupArgs {
+    /// Runs the command.
+    pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
+        let also = Also { docker: self.docker, tests: self.tests, tofu: self.tests };
+        setup(context.config, also, self.dry_run, context.report).await
+    }
 }
 
 /// Installs the programs that the build, the service's features and deploy.yaml's stacks need, and what else is asked for.
@@ -83,11 +114,10 @@ async fn install_packages(packages: &[&str], report: &Report) -> Result<()> {
     Way::find(packages).await?.install(packages, |line| report.detail(line)).await
 }
 
-async fn install_tofu(report: &Report) -> Result<(), Failure> {
+async fn install_tofu(report: &Report) -> Result<()> {
     let cache = platform::cache_folder()?;
     let installing = install::install(&cache, install::RELEASES, |line| report.detail(line));
-    let installing = async { Ok(installing.await.context("install OpenTofu")?) };
-    let program = until_interrupted("OpenTofu is not installed", installing).await?;
+    let program = installing.await.context("install OpenTofu")?;
     report.note(&format!("OpenTofu {} is {program}", install::VERSION));
     Ok(())
 }

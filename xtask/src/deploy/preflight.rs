@@ -7,15 +7,16 @@ use crate::config::{Config, Need};
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::report::Step;
+use crate::targets::Target;
 use crate::tools::apt::{self, Way};
 use crate::tools::{git, platform};
 
 /// Checks everything, installs the programs that the build needs where that takes no decision, and fails with every
 /// problem there is.
-pub async fn preflight(env: &Env<'_>) -> Result<(), Failure> {
+pub async fn preflight(env: &Env<'_>, target: &Target<'_>) -> Result<(), Failure> {
     let step = env.report.begin(Step::Preflight);
     let missing = missing_packages(env.config, |need| *need == Need::Build);
-    let mut checks = checks(env).await;
+    let mut checks = checks(env, target).await?;
     if !missing.is_empty() {
         match Way::find(&missing).await? {
             Way::Tell(command) => {
@@ -43,9 +44,9 @@ pub async fn preflight(env: &Env<'_>) -> Result<(), Failure> {
 }
 
 /// The same checks, and what preflight would install. Changes nothing.
-pub async fn preview(env: &Env<'_>) -> Result<(), Failure> {
+pub async fn preview(env: &Env<'_>, target: &Target<'_>) -> Result<(), Failure> {
     let step = env.report.begin(Step::Preflight);
-    let (text, failure) = judge(env, &checks(env).await);
+    let (text, failure) = judge(env, &checks(env, target).await?);
     let missing = missing_packages(env.config, |need| *need == Need::Build);
     if failure.is_none() {
         step.finish(&text)
@@ -63,12 +64,12 @@ pub async fn preview(env: &Env<'_>) -> Result<(), Failure> {
 }
 
 /// Every check of this environment, none of which changes anything.
-pub async fn checks(env: &Env<'_>) -> Vec<Check> {
-    let (git, place) = tokio::join!(git_checks(env), env.place.checks());
+pub async fn checks(env: &Env<'_>, target: &Target<'_>) -> Result<Vec<Check>, Failure> {
+    let (git, of_target) = tokio::join!(git_checks(env), target.checks());
     let mut checks = vec![programs_for_features(env)];
     checks.extend(git);
-    checks.extend(place);
-    checks
+    checks.extend(of_target?);
+    Ok(checks)
 }
 
 /// Packages with programs that are needed for this and that this machine lacks.

@@ -1,47 +1,61 @@
-//! The story of a rollback: an earlier release serves again.
+//! A rollback: an earlier release serves again.
 
 use anyhow::{Result, anyhow};
 
+use super::changes::{Plan, crossed};
+use super::roll_out::{Live, record_release, roll_out};
 use super::run::Run;
-use super::{planned, take_over};
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::release::{Migration, Release};
+use crate::release::Release;
 use crate::report::Step;
 use crate::state::history::{self, Kind, Outcome, Record};
-use crate::targets::Plan;
+use crate::targets::Target;
 
-/// Brings the release before the one that serves back, or the newest one whose version begins with `to`.
-pub async fn rollback(env: &Env<'_>, to: Option<&str>, dry_run: bool) -> Result<Option<Release>, Failure> {
-    let records = history::read_all(&env.store).await?;
-    let (live, target) = choose(&records, to).map_err(Failure::Usage)?;
-    let (from, back_to) = (live.version(), target.version());
-    env.report.headline(&format!("{} → {}   {from} ⇢ {back_to}", env.config.project, env.name));
-    refuse_to_cross(live, target)?; // Refused → 21
-    let published = env.place.published(back_to)?;
+/// Brings back the release before the one that serves, or the newest one whose version begins with `to`. None after a dry run.
+pub async fn rollback(
+    env: &Env<'_>,
+    target: &Target<'_>,
+    to: Option<&str>,
+    dry_run: bool,
+) -> Result<Option<Live>, Failure> {
+    let records = history::read_all(env.store()?).await?;
+    let (live, earlier) = choose(&records, to).map_err(Failure::Usage)?;
+    let (from, back_to) = (live.version(), earlier.version());
+    env.report.headline(&format!("{} → {}   {from} ⇢ {back_to}", env.config.project, env.name()));
+    refuse_to_cross(live, earlier)?; // Refused → 21
+    let published = target.published(earlier).await?;
     if dry_run {
         env.report.note(&format!("{back_to} is kept and can serve again; nothing was changed"));
         return Ok(None);
     }
-    let run = Run::begin(env, Kind::Rollback, format!("rollback to {back_to}"), false).await?; // Locked → 20
+    let message = format!("rollback to {back_to}");
+    let run = Run::begin(env, target, Kind::Rollback, message, false).await?; // Locked → 20
     let steps = async {
-        // What was chosen and refused above was looked at before the lease was had.
+        // The choice was made before the lease was taken.
         if run.live().map(|now| &now.id) != Some(&live.id) {
-            return Err(anyhow!(
-                "somebody deployed to {} meanwhile; look again: cargo xtask history {}",
-                env.name,
-                env.name
-            )
-            .into());
+            let name = env.name();
+            return Err(
+                anyhow!("another deploy to {name} ended meanwhile; look again: cargo xtask history {name}").into()
+            );
         }
-        let ground = run.live_step(Step::Ground, async |step| env.place.ground(&env.report, step).await).await?;
-        // The settings it had belong to it: a wrong setting is as good a reason to go back as a wrong line.
-        let ground = ground.with_settings(&target.settings)?;
-        let plan = Plan { lines: vec![format!("{from} → {back_to}")], refusals: Vec::new() };
-        run.note(|record| planned(record, &published, &ground, &plan));
-        take_over(env, &run, &published, &ground).await
+        let settings = run.live_step(Step::Provision, async |step| target.provision(step).await).await?;
+        // An earlier release gets the settings that it had: a wrong setting is as good a reason to go back as a wrong line.
+        let settings = settings.with_plain(&earlier.settings);
+        let release = Release::new(published, &settings)?;
+        let plan = Plan::back(from, back_to);
+        run.note(|record| record_release(record, &release, &plan));
+        roll_out(&run, &release, &settings, &plan).await
     };
-    run.to_its_end(steps).await.map(Some)
+    Box::pin(run.finish(steps)).await.map(Some)
+}
+
+/// The version that a rollback would bring back, if there is one that is kept.
+pub async fn undo(env: &Env<'_>, target: &Target<'_>) -> Option<String> {
+    let records = history::read_all(env.store().ok()?).await.ok()?;
+    let (_, earlier) = choose(&records, None).ok()?;
+    // With few releases to keep, it may be gone already.
+    target.published(earlier).await.ok().map(|published| published.source.version)
 }
 
 /// The release that serves, and the one to go back to.
@@ -69,13 +83,6 @@ fn before<'r>(lives: &[&'r Record], live: &Record) -> Option<&'r Record> {
     lives[..deployed].iter().rev().find(earlier).copied()
 }
 
-/// Those of these migrations that cannot be undone and that the code of this record does not know.
-pub fn crossed<'m>(migrations: &'m [Migration], older: &Record) -> Vec<&'m str> {
-    let known = |name: &str| older.migrations.iter().any(|migration| migration.name == name);
-    let crossed = migrations.iter().filter(|migration| migration.irreversible && !known(&migration.name));
-    crossed.map(|migration| migration.name.as_str()).collect()
-}
-
 /// Older code must not run on a schema that it cannot know.
 fn refuse_to_cross(live: &Record, target: &Record) -> Result<(), Failure> {
     let crossed = crossed(&live.migrations, target);
@@ -84,7 +91,7 @@ fn refuse_to_cross(live: &Record, target: &Record) -> Result<(), Failure> {
     }
     Err(Failure::Refused(anyhow!(
         "refused: between {} and {} lies what cannot be undone: {}\n  \
-         go forward instead: mend it in a commit and type: cargo xtask deploy",
+         go forward instead: fix it in a commit and type: cargo xtask deploy",
         target.version(),
         live.version(),
         crossed.join(", ")

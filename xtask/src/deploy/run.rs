@@ -1,5 +1,5 @@
-//! One run of a story that changes an environment: its lease, its journal, its record. Whatever happens, it ends
-//! with all three in order.
+//! One run that changes an environment. It owns the lease, the journal, the record and cancellation: whatever happens, it
+//! ends with all of them in order.
 
 use std::cell::{Cell, RefCell};
 use std::time::Instant;
@@ -8,117 +8,76 @@ use anyhow::{Context as _, Result, anyhow};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::Mutex;
+use tokio::sync::watch;
 
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::release::{StepResult, Summary};
-use crate::report::{Ongoing, Step};
-use crate::signals::interrupted;
+use crate::report::{Ongoing, Step, Summary};
+use crate::signals::Stop;
 use crate::state::history::{self, Kind, Outcome, Record, Timing};
 use crate::state::journal::{Found, Journal};
 use crate::state::lease::{Holder, Lease, TakeError};
+use crate::state::store::Store;
+use crate::targets::Target;
 
-/// A run under way.
+/// A run under way. Its steps are either *cancellable* ([`Run::step`], [`Run::live_step`]): dropped when a stop is requested or the
+/// lease is lost, and the processes that they started end; or *critical* ([`Run::critical`]): awaited to their end.
 pub struct Run<'a> {
-    env: &'a Env<'a>,
+    /// The environment.
+    pub env: &'a Env<'a>,
+    /// Where the release runs.
+    pub target: &'a Target<'a>,
+    store: &'a Store,
     lease: Lease,
-    journal: Mutex<Journal>,
+    journal: tokio::sync::Mutex<Journal>,
     record: RefCell<Record>,
-    lives: Vec<Record>,
-    superfluous: Cell<bool>,
+    records: Vec<Record>,
+    /// The release that serves needs no change, so the run leaves no record.
+    unchanged: Cell<bool>,
+    /// Whether a critical step is under way.
+    critical: watch::Sender<bool>,
 }
 
 impl<'a> Run<'a> {
-    /// Takes the lease and opens the journal: the one that was left behind when `resume`, otherwise a new one.
-    pub async fn begin(env: &'a Env<'a>, kind: Kind, message: String, resume: bool) -> Result<Self, Failure> {
-        let lease = Self::lease(env, message).await?;
-        let (journal, record, lives) = match Self::open(env, kind, resume, &lease).await {
+    /// Takes the lease and opens the journal: with `resume` the one that an interrupted run left, otherwise a new one.
+    pub async fn begin(
+        env: &'a Env<'a>,
+        target: &'a Target<'a>,
+        kind: Kind,
+        message: String,
+        resume: bool,
+    ) -> Result<Self, Failure> {
+        let store = env.store()?;
+        let lease = take_lease(env, message).await?;
+        let (journal, record, records) = match open(env, store, kind, resume, &lease).await {
             Ok(opened) => opened,
             Err(failure) => {
-                lease.release().await.context("give the lease back")?;
+                lease.release().await.context("release the lease")?;
                 return Err(failure);
             }
         };
-        let (journal, record) = (Mutex::new(journal), RefCell::new(record));
-        Ok(Self { env, lease, journal, record, lives, superfluous: Cell::new(false) })
+        let (journal, record) = (tokio::sync::Mutex::new(journal), RefCell::new(record));
+        let (unchanged, critical) = (Cell::new(false), watch::Sender::new(false));
+        Ok(Self { env, target, store, lease, journal, record, records, unchanged, critical })
     }
 
-    /// Takes the lease alone, for what is over in a moment and leaves no record.
-    pub async fn lease(env: &Env<'_>, message: String) -> Result<Lease, Failure> {
-        let (lease, taken_over) = match Lease::take(&env.store, Holder::this_process(message)).await {
-            Ok(taken) => taken,
-            Err(TakeError::Held(holder)) => return Err(Failure::Locked(holder, env.name.to_owned())),
-            Err(TakeError::Broken(error)) => return Err(error.context("take the lease").into()),
-        };
-        if let Some(gone) = taken_over {
-            env.report.note(&format!("took the lease over from {}, who is gone (\"{}\")", gone.who, gone.message));
-        }
-        Ok(lease)
-    }
-
-    async fn open(
-        env: &Env<'_>,
-        kind: Kind,
-        resume: bool,
-        lease: &Lease,
-    ) -> Result<(Journal, Record, Vec<Record>), Failure> {
-        let records = history::read_all(&env.store).await?;
-        let is_live = |record: &&Record| record.outcome == Outcome::Live;
-        let lives: Vec<Record> = records.iter().filter(is_live).cloned().collect();
-        let has_record = |id: &str| records.iter().any(|record| record.id == id);
-        let begin = async |id: String| -> Result<_> {
-            let journal = Journal::begin(&env.store, env.name, kind, &id).await?;
-            Ok((journal, Record::begin(id, kind, env.name, lease.token()), lives.clone()))
-        };
-        match Journal::find(&env.store, env.name).await? {
-            Found::Unfinished(mut journal) if resume && journal.kind() == kind => {
-                if has_record(journal.deploy()) {
-                    journal.rename(history::new_id()?).await?;
-                }
-                let steps: Vec<String> = journal.steps().iter().map(ToString::to_string).collect();
-                let done = if steps.is_empty() { "nothing".to_owned() } else { steps.join(", ") };
-                env.report.note(&format!("going on; finished before: {done}"));
-                let record = Record::begin(journal.deploy().to_owned(), kind, env.name, lease.token());
-                Ok((journal, record, lives.clone()))
-            }
-            Found::Unusable(why) if resume => {
-                env.report.warn(&format!("the journal of the earlier run cannot be used: {why}; beginning anew"));
-                Ok(begin(history::new_id()?).await?)
-            }
-            Found::Nothing if resume => {
-                env.report.note("there is nothing to go on with; beginning anew");
-                Ok(begin(history::new_id()?).await?)
-            }
-            Found::Unfinished(journal) if !has_record(journal.deploy()) => {
-                let mut killed = Record::begin(journal.deploy().to_owned(), journal.kind(), env.name, lease.token());
-                let last = journal.steps().last().map_or_else(|| "its start".to_owned(), |step| format!("step {step}"));
-                killed.end(Outcome::Aborted, Some(format!("it ended without a word after {last}")));
-                history::append(&env.store, &killed).await?;
-                env.report.note(&format!("an earlier run was cut short after {last}; beginning anew"));
-                Ok(begin(history::new_id()?).await?)
-            }
-            Found::Nothing | Found::Unfinished(_) | Found::Unusable(_) => Ok(begin(history::new_id()?).await?),
-        }
-    }
-
-    /// The id of this run's record and of the instance that it starts.
+    /// The id of this run's record and of the release that it starts.
     pub fn id(&self) -> String {
         self.record.borrow().id.clone()
     }
 
     /// The record of the release that served when the run began.
     pub fn live(&self) -> Option<&Record> {
-        self.lives.last()
+        self.live_records().last()
     }
 
-    /// The records of all that was ever live, oldest first.
-    pub fn lives(&self) -> &[Record] {
-        &self.lives
+    /// The records of all releases that were ever live, oldest first.
+    pub fn live_records(&self) -> &[Record] {
+        &self.records
     }
 
-    /// Looks whether the lease is still this run's: asked right before what others would notice.
-    pub async fn holds_lease(&self) -> Result<(), Failure> {
+    /// Checks that the lease is still this run's. Called right before what users notice.
+    pub async fn verify_lease(&self) -> Result<(), Failure> {
         self.lease.verify().await.map_err(Failure::Aborted)
     }
 
@@ -127,86 +86,92 @@ impl<'a> Run<'a> {
         change(&mut self.record.borrow_mut());
     }
 
-    /// What was asked for serves already: nothing changes, and there is nothing to record.
-    pub fn is_superfluous(&self) {
-        self.superfluous.set(true);
+    /// The release that was asked for serves already, so there is nothing to record.
+    pub fn is_unchanged(&self) {
+        self.unchanged.set(true);
     }
 
-    /// Does a step whose result outlives this process, or takes that result from the journal: when the step was done with
-    /// these inputs and what it made is still there.
-    pub async fn step<T: StepResult>(
+    /// Runs a step whose result outlives this process, or takes the result from the journal: when an earlier run did the step
+    /// with these inputs and `holds` confirms that what it made is still there.
+    pub async fn step<T: Summary + Serialize + DeserializeOwned>(
         &self,
         step: Step,
         inputs: &impl Serialize,
-        work: impl AsyncFnOnce(&Ongoing) -> Result<T>,
+        holds: impl AsyncFnOnce(&T) -> bool,
+        work: impl AsyncFnOnce(&Ongoing) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let recalled: Option<T> = self.journal.lock().await.recall(step, inputs)?;
-        if let Some(result) = recalled.filter(StepResult::holds) {
+        let recalled: Option<T> = self.recall(step, inputs).await?;
+        if let Some(result) = recalled
+            && holds(&result).await
+        {
             self.env.report.begin(step).reuse(&result.summary());
             return Ok(result);
         }
         let started = Instant::now();
-        let ongoing = self.env.report.begin(step);
-        match work(&ongoing).await {
-            Ok(result) => {
-                self.journal.lock().await.remember(step, inputs, &result, started.elapsed().as_secs_f64()).await?;
-                ongoing.finish(&result.summary());
-                Ok(result)
-            }
-            Err(error) => {
-                ongoing.fail("failed");
-                Err(error.context(format!("{step} failed; once that is mended: {}", self.go_on())).into())
-            }
-        }
+        let result = self.live_step(step, work).await?;
+        let mut journal = self.journal.lock().await;
+        journal.remember(step, inputs, &result, started.elapsed().as_secs_f64()).await?;
+        Ok(result)
     }
 
-    /// Remembers that a step was done with these inputs, where only the place can tell whether that still holds.
+    /// Runs a step whose result lives only as long as this process.
+    pub async fn live_step<T: Summary>(
+        &self,
+        step: Step,
+        work: impl AsyncFnOnce(&Ongoing) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.env.report.step(step, work).await.map_err(|failure| match failure {
+            Failure::Failed(error) => {
+                Failure::Failed(error.context(format!("{step} failed; when that is fixed: {}", self.go_on())))
+            }
+            other => other,
+        })
+    }
+
+    /// Runs a step that must not be cut off. A request to stop, or the loss of the lease, ends the run only after the step. The
+    /// step itself is given the requests, and ends early where it can do so in order.
+    pub async fn critical<T: Summary>(
+        &self,
+        step: Step,
+        work: impl AsyncFnOnce(&Ongoing, &Stop) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.critical.send_replace(true);
+        let result = self.live_step(step, async |ongoing| work(ongoing, &self.env.stop).await).await;
+        self.critical.send_replace(false);
+        result
+    }
+
+    /// Writes to the journal that a step is done with these inputs, where only the target knows whether that still holds.
     pub async fn remember(&self, step: Step, inputs: &impl Serialize, output: &impl Serialize) -> Result<()> {
         self.journal.lock().await.remember(step, inputs, output, 0.0).await
     }
 
-    /// What was remembered of a step that was done with these inputs.
+    /// The journal's result of a step that was done with these inputs.
     pub async fn recall<T: DeserializeOwned>(&self, step: Step, inputs: &impl Serialize) -> Result<Option<T>> {
         self.journal.lock().await.recall(step, inputs)
     }
 
-    /// Does a step whose result lives only as long as this process.
-    pub async fn live_step<T: Summary>(&self, step: Step, work: impl AsyncFnOnce(&Ongoing) -> Result<T>) -> Result<T> {
-        let ongoing = self.env.report.begin(step);
-        match work(&ongoing).await {
-            Ok(result) => {
-                ongoing.finish(&result.summary());
-                Ok(result)
-            }
-            Err(error) => {
-                ongoing.fail("failed");
-                Err(error.context(format!("{step} failed; once that is mended: {}", self.go_on())))
-            }
-        }
-    }
-
-    /// Runs the story until it ends by itself, a signal comes or the lease is lost; then writes the record and gives the
-    /// lease back.
-    pub async fn to_its_end<T>(&self, story: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    /// Awaits the run's steps, until they end, a stop is requested or the lease is lost. Then writes the record and releases
+    /// the lease.
+    pub async fn finish<T>(&self, steps: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         let ended = tokio::select! {
-            ended = story => ended,
-            signal = interrupted() => {
-                Err(Failure::Aborted(anyhow!("interrupted by {}; nothing is left half done", signal?)))
-            }
-            lost = self.lease.lost() => Err(Failure::Aborted(lost)),
+            // The steps first: a critical one that ended because of the request knows more of it.
+            biased;
+            ended = steps => ended,
+            failure = self.cancelled() => Err(failure),
         };
-        let recorded = self.record(&ended).await;
-        let released = self.lease.release().await.context("give the lease back");
+        let recorded = self.write_record(&ended).await;
+        let released = self.lease.release().await.context("release the lease");
         match ended {
             Ok(value) => recorded.and(released).map(|()| value).map_err(Failure::from),
-            // What went wrong first is what people must hear of; the rest is said beside it.
+            // The first failure is the one to report; the rest is said beside it.
             Err(failure) => {
                 for also in [recorded, released].into_iter().filter_map(Result::err) {
                     self.env.report.warn(&format!("{also:#}"));
                 }
                 match failure {
                     Failure::Aborted(error) => {
-                        Err(Failure::Aborted(anyhow!("{error:#}\n  to go on, type: {}", self.go_on())))
+                        Err(Failure::Aborted(anyhow!("{error:#}\n  to continue, type: {}", self.go_on())))
                     }
                     other => Err(other),
                 }
@@ -214,9 +179,22 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The command that goes on where this run ended.
+    /// Resolves when the run has to end: never during a critical step.
+    async fn cancelled(&self) -> Failure {
+        let failure = tokio::select! {
+            signal = self.env.stop.requested() => {
+                Failure::Aborted(anyhow!("interrupted by {signal}; nothing is left half done"))
+            }
+            lost = self.lease.lost() => Failure::Aborted(lost),
+        };
+        // The sender lives as long as the run.
+        drop(self.critical.subscribe().wait_for(|critical| !critical).await);
+        failure
+    }
+
+    /// The command that continues where this run ended.
     fn go_on(&self) -> String {
-        let (record, environment) = (self.record.borrow(), self.env.name);
+        let (record, environment) = (self.record.borrow(), self.env.name());
         match (record.kind, &record.source) {
             (Kind::Deploy, _) => format!("cargo xtask deploy {environment} --resume"),
             (Kind::Rollback, Some(target)) => format!("cargo xtask rollback {environment} --to {}", target.version),
@@ -224,9 +202,10 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn record<T>(&self, ended: &Result<T, Failure>) -> Result<()> {
-        if self.superfluous.get() {
-            return self.journal.lock().await.end().await;
+    async fn write_record<T>(&self, ended: &Result<T, Failure>) -> Result<()> {
+        let journal = self.journal.lock().await;
+        if self.unchanged.get() {
+            return journal.end().await;
         }
         let mut record = self.record.borrow().clone();
         record.previous = self.live().map(|live| live.id.clone());
@@ -234,29 +213,97 @@ impl<'a> Run<'a> {
         record.steps = self.env.report.finished().into_iter().map(timing).collect();
         match ended {
             Err(Failure::Aborted(error)) => record.end(Outcome::Aborted, Some(format!("{error:#}"))),
-            Err(Failure::Failed(error) | Failure::Refused(error)) => {
-                record.end(Outcome::Failed, Some(format!("{error:#}")))
+            Err(Failure::Failed(error) | Failure::Refused(error) | Failure::Locked(error) | Failure::Usage(error)) => {
+                record.end(Outcome::Failed, Some(format!("{error:#}")));
             }
-            // The story itself has said how it ended.
-            _ => {}
+            // These have ended the record themselves.
+            Ok(_) | Err(Failure::Restored(_) | Failure::NotRestored(_) | Failure::Pending) => {}
         }
         record.error = record.error.take().map(|error| self.env.report.redactor().redact(&error).into_owned());
         let ongoing = self.env.report.begin(Step::Record);
-        let written = history::append(&self.env.store, &record).await;
+        let written = history::append(self.store, &record).await;
         match &written {
             Ok(()) => ongoing.finish(&format!("{}, {}", record.id, record.outcome.words())),
             Err(_) => ongoing.fail("failed"),
         }
         written?;
-        // A rollback has no step whose result outlives it, so there is nothing to go on with.
+        // A rollback has no step whose result outlives it, so there is nothing to continue.
         if record.outcome == Outcome::Live || record.kind == Kind::Rollback {
-            self.journal.lock().await.end().await?;
+            journal.end().await?;
         }
         if record.outcome == Outcome::Live {
-            self.env.place.prune(&history::read_all(&self.env.store).await?)?;
+            self.target.prune(&history::read_all(self.store).await?)?;
         }
         Ok(())
     }
+}
+
+/// Takes the environment's lease alone, for what is over in a moment and leaves no record.
+pub async fn take_lease(env: &Env<'_>, message: String) -> Result<Lease, Failure> {
+    let (lease, previous) = match Lease::take(env.store()?, Holder::this_process(message)).await {
+        Ok(taken) => taken,
+        Err(TakeError::Held(holder)) => return Err(locked(env.name(), &holder)),
+        Err(TakeError::Broken(error)) => return Err(error.context("take the lease").into()),
+    };
+    if let Some(gone) = previous {
+        env.report.note(&format!("took the lease over from {}, who is gone (\"{}\")", gone.who, gone.message));
+    }
+    Ok(lease)
+}
+
+fn locked(environment: &str, holder: &Holder) -> Failure {
+    Failure::Locked(anyhow!(
+        "{environment} is locked: {who} is running \"{message}\" since {since} (toolkit {version}, process {pid})\n  \
+         wait for it; if that process is certainly gone, type: cargo xtask lock break {environment}",
+        who = holder.who,
+        message = holder.message,
+        since = holder.since.strftime("%Y-%m-%d %H:%M:%SZ"),
+        version = holder.version,
+        pid = holder.process.pid,
+    ))
+}
+
+async fn open(
+    env: &Env<'_>,
+    store: &Store,
+    kind: Kind,
+    resume: bool,
+    lease: &Lease,
+) -> Result<(Journal, Record, Vec<Record>), Failure> {
+    let records = history::read_all(store).await?;
+    let has_record = |id: &str| records.iter().any(|record| record.id == id);
+    let id = match Journal::find(store, env.name()).await? {
+        Found::Unfinished(mut journal) if resume && journal.kind() == kind => {
+            if has_record(journal.deploy()) {
+                journal.rename(history::new_id()?).await?;
+            }
+            let steps: Vec<String> = journal.steps().iter().map(ToString::to_string).collect();
+            let done = if steps.is_empty() { "nothing".to_owned() } else { steps.join(", ") };
+            env.report.note(&format!("resuming; done before: {done}"));
+            let record = Record::begin(journal.deploy().to_owned(), kind, env.name(), lease.token());
+            return Ok((journal, record, history::live_records(&records)));
+        }
+        Found::Unusable(why) if resume => {
+            env.report.warn(&format!("the journal of the earlier run cannot be used: {why}; starting over"));
+            history::new_id()?
+        }
+        Found::Nothing if resume => {
+            env.report.note("there is nothing to resume; starting over");
+            history::new_id()?
+        }
+        Found::Unfinished(journal) if !has_record(journal.deploy()) => {
+            let mut killed = Record::begin(journal.deploy().to_owned(), journal.kind(), env.name(), lease.token());
+            let last = journal.steps().last().map_or_else(|| "its start".to_owned(), |step| format!("step {step}"));
+            killed.end(Outcome::Aborted, Some(format!("its process ended after {last}, without a record")));
+            history::append(store, &killed).await?;
+            env.report.note(&format!("an earlier run was cut short after {last}; starting over"));
+            history::new_id()?
+        }
+        Found::Nothing | Found::Unfinished(_) | Found::Unusable(_) => history::new_id()?,
+    };
+    let journal = Journal::begin(store, env.name(), kind, &id).await?;
+    let record = Record::begin(id, kind, env.name(), lease.token());
+    Ok((journal, record, history::live_records(&records)))
 }
 
 fn timing((step, duration, reused): (Step, std::time::Duration, bool)) -> Timing {

@@ -13,7 +13,8 @@ use crate::clients::buildkit::{self, Builder, Cache, Output, Request};
 use crate::clients::docker::{Engine, Layer};
 use crate::config::{SettingsTable, SuppliedBy};
 use crate::failure::Failure;
-use crate::release::{Summary as _, short_digest};
+use crate::release::short_digest;
+use crate::report::Summary as _;
 use crate::report::{Ongoing, Step};
 use crate::tools::git;
 

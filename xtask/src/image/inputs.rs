@@ -9,7 +9,8 @@ use super::Images;
 use super::pin::Lock;
 use crate::config::Target;
 use crate::hash::sha256;
-use crate::release::{Source, Summary};
+use crate::release::Source;
+use crate::report::Summary;
 use crate::tools::dockerignore::Ignore;
 use crate::tools::git;
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::json;
 
@@ -60,7 +60,7 @@ impl Lock {
 }
 
 /// Asks for every base image's digest and writes them, all or none. With `check` it writes nothing, and fails as
-/// [`Failure::Newer`] when a digest is missing or another one is there now.
+/// [`Failure::Pending`] when a digest is missing or another one is there now.
 pub async fn pin(images: &Images<'_>, check: bool) -> Result<(), Failure> {
     let root = &images.config.root;
     let old = Lock::read(root)?;
@@ -89,10 +89,13 @@ pub async fn pin(images: &Images<'_>, check: bool) -> Result<(), Failure> {
         lines.push(format!("written: {FILE}; commit it"));
     }
     let detail = json!({ "bases": new.digests, "changed": changed, "written": written });
+    if changed && check {
+        lines.push(format!("{FILE} is not up to date; type: cargo xtask image pin"));
+    }
     let nothing = "deploy.yaml names no base images (image: bases)".to_owned();
     images.report.result(detail, &if lines.is_empty() { nothing } else { lines.join("\n") });
     if changed && check {
-        return Err(Failure::Newer(anyhow!("{FILE} is not up to date; type: cargo xtask image pin")));
+        return Err(Failure::Pending);
     }
     Ok(())
 }
@@ -147,7 +150,8 @@ mod tests {
         fs_err::write(root.join("deploy.yaml"), yaml).unwrap();
         let config = Config::load(&root).unwrap();
         let report = Report::new(Audience::Plain, false, Redactor::default());
-        pin(&Images::find(&config, "local", &report)?, check).await?;
+        let (_, stop) = crate::signals::Stop::channel();
+        pin(&Images::find(&crate::env::Env::find(&config, "local", &report, &stop)?)?, check).await?;
         Ok(Lock::read(&root)?)
     }
 

@@ -14,7 +14,6 @@ use crate::clients::scaleway;
 use crate::confirm::confirmed;
 use crate::failure::Failure;
 use crate::release::short_digest;
-use crate::report::Audience;
 
 /// How it is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +38,7 @@ struct Plan {
 }
 
 /// Shows what goes, asks, and deletes it.
-pub async fn prune(images: &Images<'_>, how: How, audience: Audience) -> Result<(), Failure> {
+pub async fn prune(images: &Images<'_>, how: How) -> Result<(), Failure> {
     let repository = images.repository().await?;
     let plan = make_plan(images, repository, how.keep).await?;
     let unknown = needed(images).await?.unknown;
@@ -57,7 +56,7 @@ pub async fn prune(images: &Images<'_>, how: How, audience: Audience) -> Result<
     images.report.headline(&plan.text());
     if !how.yes {
         let question = format!("Delete these {}? They cannot be brought back.", plan.gone.len());
-        if audience != Audience::Terminal || !confirmed(&question, "nothing was deleted").await? {
+        if !confirmed(&images.report, &images.env.stop, &question, "nothing was deleted").await? {
             return Err(Failure::Refused(anyhow!("nothing was deleted; type: cargo xtask image prune {name} --yes")));
         }
         // Whoever thinks about the question may do so for an hour.

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::failure::Located;
+
 /// File, relative to the project's root, line and column, both from 1.
 pub type At = (String, usize, usize);
 
@@ -48,9 +50,12 @@ impl Problems {
         rows.collect()
     }
 
-    /// The first place there is.
-    pub fn place(&self) -> Option<At> {
-        self.all.iter().find_map(|problem| problem.at.clone())
+    /// The error, located at the first problem that has a place.
+    pub fn into_error(self) -> anyhow::Error {
+        match self.all.iter().find_map(|problem| problem.at.clone()) {
+            Some((file, line, column)) => Located::new(file, line, column, self).into(),
+            None => self.into(),
+        }
     }
 }
 

@@ -9,8 +9,8 @@ use super::problem::{Problem, Problems};
 use crate::env::Env;
 use crate::release::Migration;
 use crate::report::Ongoing;
+use crate::sqlx::migrations::compare;
 use crate::state::history::Record;
-use crate::targets::migrations::compare;
 use crate::tools::postgres::Throwaway;
 use crate::tools::sqlx::cache::{Cache, FOLDER, Stamp};
 use crate::tools::sqlx::statements::statements;
@@ -49,7 +49,7 @@ impl<'a> Schema<'a> {
     pub fn find(env: &'a Env<'a>) -> Result<Option<Self>> {
         let Some(relative) = env.config.service.migrations.clone() else { return Ok(None) };
         let Some(sqlx) = locked_version(env.root())? else { return Ok(None) };
-        let (migrations, folder) = (env.place.migrations()?, env.root().join(FOLDER));
+        let (migrations, folder) = (Migration::of(env.config)?, env.root().join(FOLDER));
         Ok(Some(Self { env, relative, migrations, sqlx, folder }))
     }
 
@@ -91,7 +91,7 @@ impl<'a> Schema<'a> {
         let refuse = |all| Problems { all, next: "mend this, then type: cargo xtask sqlx prepare".to_owned() };
         let named = names(&self.relative, &self.migrations);
         if !named.is_empty() {
-            return Err(refuse(named).into());
+            return Err(refuse(named).into_error());
         }
         let pending = compare(&self.migrations, lives).pending;
         if pending.is_empty() || lives.is_empty() {
@@ -102,7 +102,7 @@ impl<'a> Schema<'a> {
         match forward(self.env, server.server(), &self.relative, &pending, lives).await? {
             Forward::Nothing => Ok(None),
             Forward::Runs(how) => Ok(Some(how)),
-            Forward::Refused(problem) => Err(refuse(vec![problem]).into()),
+            Forward::Refused(problem) => Err(refuse(vec![problem]).into_error()),
         }
     }
 
@@ -158,7 +158,7 @@ impl<'a> Schema<'a> {
 
     async fn start(&self, step: &Ongoing) -> Result<Throwaway> {
         step.progress("starting a throw-away PostgreSQL");
-        Throwaway::start(self.env.place.choice()).await.context("start a throw-away PostgreSQL")
+        Throwaway::start(self.env.postgres()).await.context("start a throw-away PostgreSQL")
     }
 
     /// Names new migrations that cannot be gone back over, and those that look as if they should say so.

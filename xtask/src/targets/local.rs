@@ -1,60 +1,59 @@
-//! The local place: a supervised process on this machine, a private PostgreSQL, files on disk, all below
+//! The local target: a supervised process on this machine, a private PostgreSQL, files on disk, all below
 //! `.deploy/<environment>/`.
 
-mod applied;
+mod candidate;
 mod checks;
-mod ground;
+mod provision;
 mod releases;
 
+use std::cell::OnceCell as MemoOnce;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use camino::Utf8PathBuf;
 use secrecy::ExposeSecret as _;
 use tokio::sync::OnceCell;
 
-pub use self::applied::Applied;
-use self::applied::said;
-use super::{Ground, Live, Plan, Switched};
+pub use self::candidate::Candidate;
+use self::candidate::log_tail;
+use super::{Serving, Switched};
 use crate::clients::service::{Answer, Service};
-use crate::config::{self, Config, Environment, SuppliedBy};
-use crate::release::{Artifact, Migration, Published, Source};
-use crate::report::{Ongoing, Report};
+use crate::config::{self, SuppliedBy};
+use crate::env::Env;
+use crate::failure::Failure;
+use crate::hash::{sha256_file, sha256_folder};
+use crate::release::{Artifact, ArtifactForm, Migration, Published, PublishedForm, Settings, Source};
+use crate::report::Ongoing;
 use crate::secrets::Secrets;
+use crate::settings;
+use crate::signals::Stop;
 use crate::state::history::{Outcome, Record};
 use crate::supervisor::client::{Connection, connect};
 use crate::supervisor::{self, InstanceSpec, LaunchError, Role, Status, launch};
-use crate::tools::port;
+use crate::tools::cargo::{self, Profile};
 use crate::tools::postgres::Installation;
+use crate::tools::{git, npm, port};
 
 /// How long the deploy waits for the old version's last requests; it goes on draining without being watched.
 const WATCHED_DRAIN: Duration = Duration::from_secs(3);
 
-/// One environment on this machine.
+/// An environment on this machine.
 pub struct Local<'a> {
-    pub(super) config: &'a Config,
-    pub(super) environment: &'a Environment,
-    pub(super) target: &'a config::Local,
+    env: &'a Env<'a>,
+    target: &'a config::Local,
     /// `.deploy/<name>`.
-    pub(super) folder: Utf8PathBuf,
-    /// Looked for once: finding out asks each program for its version.
+    folder: Utf8PathBuf,
+    /// Looked for once: that asks each program for its version.
     postgres: OnceCell<Option<Installation>>,
+    /// The program that this process built.
+    program: MemoOnce<Utf8PathBuf>,
 }
 
 impl<'a> Local<'a> {
-    /// The place of this environment.
-    pub fn new(
-        config: &'a Config,
-        environment: &'a Environment,
-        target: &'a config::Local,
-        folder: Utf8PathBuf,
-    ) -> Self {
-        Self { config, environment, target, folder, postgres: OnceCell::new() }
-    }
-
-    /// How long a release may take to become ready.
-    pub fn gate_timeout(&self) -> Duration {
-        self.environment.gate.timeout
+    /// The target of an environment.
+    pub fn new(env: &'a Env<'a>, target: &'a config::Local) -> Self {
+        let folder = env.folder();
+        Self { env, target, folder, postgres: OnceCell::new(), program: MemoOnce::new() }
     }
 
     /// Where people reach the service.
@@ -67,32 +66,74 @@ impl<'a> Local<'a> {
         format!("http://{host}:{}", self.target.port)
     }
 
-    /// Database, settings and secrets: made where they are missing, started where they do not run.
-    pub async fn ground(&self, report: &Report, step: &Ongoing) -> Result<Ground> {
-        fs_err::create_dir_all(&self.folder)?;
-        self.make_ground(report, step).await
-    }
-
-    /// What a person wants to know of this place after a deploy: label and text.
+    /// What a person wants to know of this target after a deploy: label and text.
     pub fn hints(&self) -> Vec<(&'static str, String)> {
         let generated = Secrets::read_file(&self.secrets_file()).unwrap_or_default();
         let names: Vec<&str> = generated.iter().map(|(name, _)| name).collect();
         let file = self.secrets_file();
-        let file = file.strip_prefix(&self.config.root).unwrap_or(&file);
+        let file = file.strip_prefix(self.env.root()).unwrap_or(&file);
         if names.is_empty() { Vec::new() } else { vec![("secrets", format!("{} are in {file}", names.join(", ")))] }
     }
 
-    /// The service's migrations as they stand in the tree.
-    pub fn migrations(&self) -> Result<Vec<Migration>> {
-        match &self.config.service.migrations {
-            Some(folder) => releases::migrations(&self.config.root.join(folder)),
-            None => Ok(Vec::new()),
-        }
+    /// Compiles the tree as it stands. A tree that changes during the build fails the step: the version would not name what
+    /// was built.
+    pub async fn build(&self, source: &Source, step: &Ongoing) -> Result<Artifact> {
+        let service = &self.env.config.service;
+        let (root, binary) = (self.env.root(), service.binary.as_str());
+        let progress = |text: &str| step.progress(&format!("{binary}: {text}"));
+        let program =
+            cargo::build(root, &service.package, binary, Profile::Release, progress, |line| step.output(line));
+        let (program, web) = tokio::try_join!(program, async {
+            let Some(web) = &service.web else { return Ok(None) };
+            let folder = npm::build(&root.join(web), |line| step.output(line)).await?;
+            Ok(Some(sha256_folder(&folder)?))
+        })?;
+        let now = git::source(root).await?;
+        ensure!(
+            now.version == source.version,
+            "the tree changed while it was built: it was {} and is {}; what was built is neither\n  type: cargo xtask deploy {}",
+            source.version,
+            now.version,
+            self.env.name()
+        );
+        let form =
+            ArtifactForm::Binary { sha256: sha256_file(&program)?, size: fs_err::metadata(&program)?.len(), web };
+        self.program.get_or_init(|| program);
+        Ok(Artifact { source: source.clone(), migrations: Migration::of(self.env.config)?, form })
+    }
+
+    /// Whether the program and the web UI are still there, unchanged.
+    pub async fn has_built(&self, artifact: &Artifact) -> bool {
+        let ArtifactForm::Binary { sha256, web, .. } = &artifact.form else { return false };
+        let same_program = self.built_program().await.and_then(|program| sha256_file(&program));
+        let same_web = web.as_ref().is_none_or(|web| {
+            self.built_web().is_some_and(|folder| sha256_folder(&folder).is_ok_and(|sha| sha == *web))
+        });
+        same_program.is_ok_and(|sha| sha == *sha256) && same_web
     }
 
     /// Puts an artifact into the folder that it will run from.
-    pub fn publish(&self, artifact: &Artifact) -> Result<Published> {
-        releases::publish(&self.releases(), artifact)
+    pub async fn publish(&self, artifact: &Artifact) -> Result<Published> {
+        let program = self.built_program().await?;
+        let web = match &artifact.form {
+            ArtifactForm::Binary { web: Some(_), .. } => self.built_web(),
+            _ => None,
+        };
+        let files = releases::Files { program: &program, web: web.as_deref() };
+        let name = program.file_name().context("the built program has no name")?.to_owned();
+        let published = Published {
+            source: artifact.source.clone(),
+            digest: releases::digest(&files)?,
+            migrations: artifact.migrations.clone(),
+            form: PublishedForm::Folder { program: name },
+        };
+        releases::publish(&self.releases(), &published, &files)?;
+        Ok(published)
+    }
+
+    /// Whether the release's folder is there, unchanged.
+    pub fn has_published(&self, published: &Published) -> bool {
+        releases::has(&self.releases(), published)
     }
 
     /// A release that was published earlier and is kept.
@@ -101,25 +142,20 @@ impl<'a> Local<'a> {
             .with_context(|| format!("{version} is no longer kept; deploy its commit instead"))
     }
 
-    /// What would change.
-    pub fn plan(&self, published: &Published, ground: &Ground, lives: &[Record]) -> Plan {
-        Plan::compare(published, ground, lives)
-    }
-
-    /// What a deploy would do, told without doing any of it.
+    /// What a deploy would do, without doing any of it.
     pub async fn outlook(&self, source: &Source, live: Option<&Record>) -> Result<Vec<String>> {
         let mut lines = Vec::new();
-        let (table, own) = (self.table()?, self.own_values()?);
-        if self.needs_postgres(&table, &own) {
+        if self.needs_postgres(&settings::table(self.env)?)? {
             let running = match self.find_postgres().await? {
                 Some(server) => server.is_running().await,
                 None => false,
             };
-            lines.push(format!("database: a private PostgreSQL {}", if running { "runs" } else { "would be started" }));
+            let state = if running { "is running" } else { "would be started" };
+            lines.push(format!("database: a private PostgreSQL {state}"));
         }
-        let service = &self.config.service;
+        let service = &self.env.config.service;
         lines.push(format!("build: cargo build --release --package {} --bin {}", service.package, service.binary));
-        match self.live().await? {
+        match self.serving().await? {
             Some(serving) if serving.version == source.version => {
                 lines.push(format!("{} serves already at {}", serving.version, serving.address));
             }
@@ -130,7 +166,7 @@ impl<'a> Local<'a> {
         }
         let released =
             |name: &str| live.is_some_and(|live| live.migrations.iter().any(|migration| migration.name == name));
-        for migration in self.migrations()?.iter().filter(|migration| !released(&migration.name)) {
+        for migration in Migration::of(self.env.config)?.iter().filter(|migration| !released(&migration.name)) {
             let mark = if migration.irreversible { ", irreversible" } else { "" };
             lines.push(format!("migration: {}{mark}", migration.name));
         }
@@ -138,76 +174,38 @@ impl<'a> Local<'a> {
     }
 
     /// Starts a release beside the one that serves.
-    pub async fn apply(&self, id: String, published: &Published, ground: &Ground) -> Result<Applied> {
+    pub async fn apply(&self, id: String, published: &Published, settings: &Settings) -> Result<Candidate> {
         let mut connection = self.supervisor().await?;
-        let candidate = connection.candidate(&self.instance(id.clone(), published, ground)?).await?;
-        let service = Service::new(format!("http://{}{}", candidate.address, self.config.service.readiness))?;
+        let candidate = connection.candidate(&self.instance(id.clone(), published, settings)?).await?;
+        let service = Service::new(format!("http://{}{}", candidate.address, self.env.config.service.readiness))?;
         let version = published.source.version.clone();
-        Ok(Applied { service, connection, id, version, process: candidate.pid })
+        Ok(Candidate { service, connection, id, version, process: candidate.pid })
     }
 
     /// Lets the release take over. It is asked on the public address before the old one is told to drain; until then
-    /// everything can be undone, and is, when this fails.
-    pub async fn switch(&self, applied: Applied, step: &Ongoing) -> Result<Switched> {
-        let Applied { mut connection, id, version, .. } = applied;
-        connection.promote().await?;
-        let public = self.public_service()?;
-        let began = Instant::now();
-        let readiness = loop {
-            // Both versions take from one queue, so either may answer.
-            let answer = tokio::select! {
-                answer = public.ask() => answer,
-                exit = connection.exited() => {
-                    let exit = exit?;
-                    bail!("its process ended on the public address: {}\n{}", exit.ended, said(&exit.tail));
-                }
-            };
-            match answer {
-                Answer::Ready(readiness) if readiness.version == version => break readiness,
-                other if began.elapsed() >= self.gate_timeout() => {
-                    bail!(
-                        "{version} did not answer at {} within {:?}; last: {}",
-                        self.address(),
-                        self.gate_timeout(),
-                        other.describe()
-                    )
-                }
-                other => step.progress(&other.describe()),
-            }
-        };
+    /// everything can be undone, and is, when this fails or a stop is requested.
+    pub async fn switch(&self, candidate: Candidate, step: &Ongoing, stop: &Stop) -> Result<Switched, Failure> {
+        let Candidate { mut connection, id, version, .. } = candidate;
+        let asked = async { Ok(self.promote(&mut connection, &version, step).await?) };
+        let readiness = stop.cancels("the previous release serves as before", asked).await?;
         // From here on the new version is the one that is kept running.
         match tokio::time::timeout(WATCHED_DRAIN, connection.commit()).await {
             Ok(committed) => drop(committed?),
             Err(_) => {
-                let serving = self.serving().await?;
                 // By its id: the same version may be deployed again with other settings.
-                anyhow::ensure!(
-                    serving.as_ref().is_some_and(|serving| serving.id == id),
-                    "the supervisor did not let {version} take over"
-                );
+                if self.instance_that_serves().await?.is_none_or(|serving| serving.id != id) {
+                    return Err(anyhow!("the supervisor did not let {version} take over").into());
+                }
             }
         }
         Ok(Switched { address: self.address(), readiness })
     }
 
-    /// Whether the release of this record serves, ready. Fails when it does not.
-    pub async fn still_serves(&self, record: &Record) -> Result<Switched> {
-        let version = record.version();
-        let live = self.live().await?.filter(|live| live.id == record.id);
-        let live = live.with_context(|| format!("{version} does not run"))?;
-        let readiness = live.ready_as(version).await.with_context(|| format!("{version} runs and is not ready"))?;
-        Ok(Switched { address: live.address, readiness })
-    }
-
     /// The release that serves, if one does.
-    pub async fn live(&self) -> Result<Option<Live>> {
-        let Some(serving) = self.serving().await? else { return Ok(None) };
-        Ok(Some(Live {
-            id: serving.id,
-            version: serving.version,
-            address: self.address(),
-            service: self.public_service()?,
-        }))
+    pub async fn serving(&self) -> Result<Option<Serving>> {
+        let Some(instance) = self.instance_that_serves().await? else { return Ok(None) };
+        let service = self.public_service()?;
+        Ok(Some(Serving { id: instance.id, version: instance.version, address: self.address(), service }))
     }
 
     /// What the supervisor and its instances are doing; none when there is no supervisor.
@@ -223,7 +221,7 @@ impl<'a> Local<'a> {
         supervisor::service_log(&self.folder)
     }
 
-    /// Stops the service, then its database. Tells what was running. All data is kept.
+    /// Stops the service, then its database. Returns what was running. All data is kept.
     pub async fn stop(&self) -> Result<Vec<&'static str>> {
         let mut stopped = Vec::new();
         if let Some(connection) = connect(&self.folder).await? {
@@ -239,15 +237,61 @@ impl<'a> Local<'a> {
         Ok(stopped)
     }
 
-    /// Removes what is no longer to be gone back to: all but the newest releases that were live.
+    /// Removes all but the newest releases that were live.
     pub fn prune(&self, records: &[Record]) -> Result<()> {
         let mut keep: Vec<&str> = Vec::new();
         for record in records.iter().rev().filter(|record| record.outcome == Outcome::Live) {
-            if keep.len() < self.environment.keep_releases && !keep.contains(&record.version()) {
+            if keep.len() < self.env.environment.keep_releases && !keep.contains(&record.version()) {
                 keep.push(record.version());
             }
         }
         releases::prune(&self.releases(), &keep)
+    }
+
+    /// Starts the candidate on the public socket too, and waits until it answers there.
+    async fn promote(
+        &self,
+        connection: &mut Connection,
+        version: &str,
+        step: &Ongoing,
+    ) -> Result<crate::clients::service::Readiness> {
+        connection.promote().await?;
+        let (public, began, timeout) = (self.public_service()?, Instant::now(), self.env.environment.gate.timeout);
+        loop {
+            // Both versions take from one queue, so either may answer.
+            let answer = tokio::select! {
+                answer = public.ask() => answer,
+                exit = connection.exited() => {
+                    let exit = exit?;
+                    bail!("its process ended on the public address: {}\n{}", exit.ended, log_tail(&exit.tail));
+                }
+            };
+            match answer {
+                Answer::Ready(readiness) if readiness.version == version => return Ok(readiness),
+                other if began.elapsed() >= timeout => {
+                    bail!(
+                        "{version} did not answer at {} within {timeout:?}; last answer: {}",
+                        self.address(),
+                        other.describe()
+                    )
+                }
+                other => step.progress(&other.describe()),
+            }
+        }
+    }
+
+    /// The program in cargo's target folder.
+    async fn built_program(&self) -> Result<Utf8PathBuf> {
+        if let Some(program) = self.program.get() {
+            return Ok(program.clone());
+        }
+        let program = cargo::built_program(self.env.root(), &self.env.config.service.binary, Profile::Release).await?;
+        Ok(self.program.get_or_init(|| program).clone())
+    }
+
+    fn built_web(&self) -> Option<Utf8PathBuf> {
+        let web = self.env.config.service.web.as_ref()?;
+        Some(npm::built(&self.env.root().join(web)))
     }
 
     fn releases(&self) -> Utf8PathBuf {
@@ -257,14 +301,14 @@ impl<'a> Local<'a> {
     fn public_service(&self) -> Result<Service> {
         let host =
             if self.target.host.is_unspecified() { "127.0.0.1".to_owned() } else { self.target.host.to_string() };
-        Service::new(format!("http://{host}:{}{}", self.target.port, self.config.service.readiness))
+        Service::new(format!("http://{host}:{}{}", self.target.port, self.env.config.service.readiness))
     }
 
     fn listen(&self) -> std::net::SocketAddr {
         std::net::SocketAddr::new(self.target.host, self.target.port)
     }
 
-    async fn serving(&self) -> Result<Option<supervisor::InstanceStatus>> {
+    async fn instance_that_serves(&self) -> Result<Option<supervisor::InstanceStatus>> {
         let instances = self.status().await?.map(|status| status.instances).unwrap_or_default();
         Ok(instances.into_iter().find(|instance| matches!(instance.role, Role::Serving | Role::Restarting)))
     }
@@ -288,33 +332,31 @@ impl<'a> Local<'a> {
                 bail!(
                     "port {} was taken{holder} just now; type: cargo xtask doctor {}",
                     self.target.port,
-                    self.environment.name
+                    self.env.name()
                 )
             }
             Err(LaunchError::Other(error)) => Err(error),
         }
     }
 
-    fn instance(&self, id: String, published: &Published, ground: &Ground) -> Result<InstanceSpec> {
-        let mut env = ground.plain.clone();
-        for setting in self.table()?.settings {
+    fn instance(&self, id: String, published: &Published, settings: &Settings) -> Result<InstanceSpec> {
+        let dir = self.releases().join(&published.source.version);
+        let mut env = settings.plain.clone();
+        for setting in settings::table(self.env)?.settings {
             let value = match setting.supplied_by {
                 Some(SuppliedBy::Version) => published.source.version.clone(),
-                Some(SuppliedBy::WebFolder) => match published.web() {
-                    Some(web) => web.into_string(),
-                    None => continue,
-                },
+                Some(SuppliedBy::WebFolder) if dir.join("web").is_dir() => dir.join("web").into_string(),
                 _ => continue,
             };
             env.entry(setting.name).or_insert(value);
         }
-        let secrets = ground.secrets.iter().map(|(name, value)| (name.to_owned(), value.expose_secret().to_owned()));
+        let secrets = settings.secrets.iter().map(|(name, value)| (name.to_owned(), value.expose_secret().to_owned()));
         Ok(InstanceSpec {
             id,
             version: published.source.version.clone(),
-            program: published.binary(),
-            args: self.config.service.args.clone(),
-            dir: published.folder.clone(),
+            program: releases::program(&dir, published)?,
+            args: self.env.config.service.args.clone(),
+            dir,
             env,
             secrets: secrets.collect(),
             stop_timeout: InstanceSpec::STOP_TIMEOUT,

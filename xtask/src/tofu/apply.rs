@@ -13,13 +13,13 @@ use super::summary::Summary;
 use super::{Infra, guard, mend, ready};
 use crate::confirm::confirmed;
 use crate::failure::Failure;
-use crate::report::{Audience, Ongoing, Part, Step};
+use crate::report::{Ongoing, Part, Step};
 use crate::tools::git;
 use crate::tools::tofu::event::{Counts, Event};
 use crate::tools::tofu::state::Ailing;
 
 /// Applies the plan that is kept, if everything that it was made of is still so and somebody has said yes to it.
-pub async fn apply(infra: &Infra<'_>, approve: Option<&str>, audience: Audience) -> Result<(), Failure> {
+pub async fn apply(infra: &Infra<'_>, approve: Option<&str>) -> Result<(), Failure> {
     let _lock = infra.enter("apply")?;
     mend::nothing_unsaved(infra)?;
     ready::prepare(infra, false).await?;
@@ -38,7 +38,7 @@ pub async fn apply(infra: &Infra<'_>, approve: Option<&str>, audience: Audience)
     }
     let summary = Summary { environment: infra.name, plan: &plan, protected: &protected, refusals: &refusals };
     infra.report.headline(&format!("{}: {}\n\n{}", infra.name, summary.counts(), summary.text()));
-    approved(infra, &record, approve, audience).await?;
+    approved(infra, &record, approve).await?;
     // Whoever thinks about it may do so for long.
     record.fits(infra.stack, &git::source(&infra.config.root).await?, &file, Timestamp::now())?;
 
@@ -73,21 +73,15 @@ pub async fn apply(infra: &Infra<'_>, approve: Option<&str>, audience: Audience)
 }
 
 /// Somebody says yes to this plan.
-async fn approved(
-    infra: &Infra<'_>,
-    record: &Record,
-    approve: Option<&str>,
-    audience: Audience,
-) -> Result<(), Failure> {
+async fn approved(infra: &Infra<'_>, record: &Record, approve: Option<&str>) -> Result<(), Failure> {
     let name = infra.name;
     match approve {
         Some(given) if given == record.approval() => Ok(()),
         Some(_) => Err(again(name, "what was approved is another plan than the one that is kept")),
         None if !infra.stack.approval => Ok(()),
         None => {
-            use std::io::IsTerminal as _;
-            let asks = audience == Audience::Terminal && std::io::stdin().is_terminal();
-            if asks && confirmed(&format!("Apply this to {name}?"), "nothing was applied").await? {
+            let question = format!("Apply this to {name}?");
+            if confirmed(&infra.report, &infra.env.stop, &question, "nothing was applied").await? {
                 return Ok(());
             }
             Err(Failure::Refused(anyhow!(

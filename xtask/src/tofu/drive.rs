@@ -9,7 +9,6 @@ use rustix::process::Signal;
 
 use super::{Infra, PASSPHRASE, guard};
 use crate::failure::Failure;
-use crate::signals::interrupted;
 use crate::tools::cmd::Cmd;
 use crate::tools::tofu::diagnostic::{Diagnostic, Diagnostics, Severity, Trouble, trouble};
 use crate::tools::tofu::event::Event;
@@ -38,24 +37,22 @@ pub async fn drive(infra: &Infra<'_>, cmd: &Cmd, mut on_event: impl FnMut(&Event
     let mut running = cmd.follow()?;
     let (mut errors, mut tail) = (Vec::new(), VecDeque::new());
     let (mut asked, mut killed, mut state) = (None, false, None);
-    let mut signals = Box::pin(interrupted());
+    let stop = &infra.env.stop;
     loop {
         let line = tokio::select! {
             line = running.next() => match line? {
                 Some(line) => line,
                 None => break,
             },
-            signal = &mut signals, if !killed => {
-                let signal = signal?;
-                signals.set(interrupted());
-                if asked.is_none() {
-                    infra.report.warn(&format!("{signal}: asked it to stop, and waiting until it has; once more kills it"));
-                    running.signal_alone(Signal::INT);
-                    asked = Some(signal);
-                } else {
-                    running.signal(Signal::KILL);
-                    killed = true;
-                }
+            signal = stop.requested(), if asked.is_none() => {
+                running.signal_alone(Signal::INT);
+                infra.report.warn(&format!("{signal}: OpenTofu was asked to stop; waiting until it has. A second Ctrl-C kills it"));
+                asked = Some(signal);
+                continue;
+            }
+            _ = stop.repeated(), if !killed => {
+                running.signal(Signal::KILL);
+                killed = true;
                 continue;
             }
         };
@@ -102,7 +99,7 @@ impl Ended {
         }
         let diagnostics = Diagnostics::new(self.errors, &infra.stack.folder);
         let trouble = diagnostics.trouble();
-        let failure = failure_of(infra, trouble, diagnostics.into(), &what);
+        let failure = failure_of(infra, trouble, diagnostics.into_error(), &what);
         match failure {
             Failure::Failed(error) if !self.tail.is_empty() => {
                 Failure::Failed(error.context(format!("it also said:\n{}", self.tail)))
@@ -134,7 +131,7 @@ fn failure_of(infra: &Infra<'_>, trouble: Trouble, error: anyhow::Error, what: &
     match trouble {
         Trouble::Locked(lock) => {
             let operation = lock.operation.strip_prefix("OperationType").unwrap_or(&lock.operation).to_lowercase();
-            Failure::Busy(anyhow!(
+            Failure::Locked(anyhow!(
                 "the state of {name}, {place}, is locked by {} since {}, for {operation}\n  \
                  wait for it, or, if it is certain that nobody works there: cargo xtask tofu unlock {name} --id {}",
                 lock.who,

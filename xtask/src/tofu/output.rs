@@ -12,7 +12,7 @@ use crate::report::Audience;
 use crate::secrets::MASK;
 
 /// Shows all outputs, or the value of the one of this name, as it is, with nothing around it.
-pub async fn output(infra: &Infra<'_>, name: Option<&str>, audience: Audience) -> Result<(), Failure> {
+pub async fn output(infra: &Infra<'_>, name: Option<&str>) -> Result<(), Failure> {
     let _lock = infra.enter("output")?;
     ready::prepare(infra, false).await?;
     let tofu = infra.tofu()?;
@@ -42,7 +42,7 @@ pub async fn output(infra: &Infra<'_>, name: Option<&str>, audience: Audience) -
         infra.report.result(json!({ "name": name, "value": output.value }), &text(&output.value));
         return Ok(());
     }
-    if audience == Audience::Events {
+    if infra.report.audience() == Audience::Events {
         return Err(Failure::Refused(anyhow!(
             "{name} is sensitive, and events are kept; type it without --json: cargo xtask tofu output {} {name}",
             infra.name

@@ -23,6 +23,15 @@ use crate::tools::tofu::plan::Plan;
 /// The exit code of the program for a plan with changes in it.
 const CHANGES: i32 = 2;
 
+/// What a stack would change.
+pub struct Planned {}
+
+impl crate::report::Summary for Planned {
+    fn summary(&self) -> String {
+        String::new()
+    }
+}
+
 /// How it is asked for.
 #[derive(Clone, Debug)]
 pub struct How {

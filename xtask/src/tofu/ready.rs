@@ -72,7 +72,7 @@ pub async fn prepare(infra: &Infra<'_>, always: bool) -> Result<Option<String>, 
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(anyhow!(error).into()),
         _ => {}
     }
-    let step = infra.report.begin(Step::Ground);
+    let step = infra.report.begin(Step::Provision);
     let stands = lock_file_stands(infra).await?;
     let ended = drive(infra, &infra.tofu()?.init(Some(&backend), stands), |_| step.progress("init")).await;
     let ended = ended.and_then(|ended| ended.good(infra, "get the stack ready"));

@@ -19,7 +19,7 @@ pub async fn validate(infra: &Infra<'_>) -> Result<(), Failure> {
     }
     if !errors.is_empty() {
         let found = Diagnostics::new(errors, &infra.stack.folder);
-        return Err(anyhow::Error::from(found).context(format!("{} is not sound", infra.stack.folder)).into());
+        return Err(found.into_error().context(format!("{} is not sound", infra.stack.folder)).into());
     }
     let detail = json!({ "stack": infra.stack.folder, "valid": true, "warnings": warnings.len() });
     infra.report.result(detail, &format!("{} is sound", infra.stack.folder));

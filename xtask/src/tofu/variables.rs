@@ -17,7 +17,6 @@ use crate::failure::Failure;
 use crate::image::Images;
 use crate::image::inputs::Inputs;
 use crate::secrets::Secrets;
-use crate::signals::until_interrupted;
 use crate::tools::git;
 use crate::tools::tofu::Tofu;
 
@@ -61,7 +60,7 @@ pub async fn hand_over(infra: &Infra<'_>, tofu: Tofu) -> Result<(Tofu, Vec<&'sta
         names.push("release");
     }
     if infra.config.image.is_some() && !by_hand("image") {
-        let image = until_interrupted("nothing was planned", pushed(infra)).await?;
+        let image = infra.env.stop.cancels("nothing was planned", pushed(infra)).await?;
         tofu = tofu.env("TF_VAR_image", image);
         names.push("image");
     }
@@ -126,24 +125,25 @@ fn handed(infra: &Infra<'_>) -> Result<Option<Handed>, Failure> {
     Ok(Some(handed))
 }
 
-/// What a person has set: settings of the service in `.env.<environment>`, and secret ones from the process's environment
-/// where that file has none. The other way round, a DATABASE_URL that happens to be exported would redirect a release. The
-/// names of the latter, too.
+/// What the user has set: settings of the service in `.env.<environment>`, and secret ones also in the process's
+/// environment. Also the names of the latter.
 fn own_values(infra: &Infra<'_>, table: &SettingsTable) -> Result<(Secrets, Vec<String>)> {
-    let path = infra.config.env_file(infra.name);
-    let mut own = Secrets::read_file(&path).context("read the secrets of the service")?;
-    let secret = table.settings.iter().filter(|setting| setting.secret).map(|setting| setting.name.as_str());
-    let missing: Vec<&str> = secret.filter(|name| own.get(name).is_none()).collect();
-    let here = Secrets::gather(&path, missing).context("gather the secrets of the service")?;
-    for (name, value) in here.iter() {
-        own.insert(name, value.clone());
+    let mut own = infra.env.file_values()?.clone();
+    let mut borrowed = Vec::new();
+    for setting in table.settings.iter().filter(|setting| setting.secret) {
+        if own.get(&setting.name).is_none()
+            && let Some(value) = infra.env.secret(&setting.name)?
+        {
+            own.insert(&setting.name, value);
+            borrowed.push(setting.name.clone());
+        }
     }
-    Ok((own, here.iter().map(|(name, _)| name.to_owned()).collect()))
+    Ok((own, borrowed))
 }
 
 /// The image of the commit that is checked out, by its digest, as the registry has it.
 async fn pushed(infra: &Infra<'_>) -> Result<String, Failure> {
-    let images = Images::find(infra.config, infra.name, &infra.report)?;
+    let images = Images::find(infra.env)?;
     let inputs = Inputs::gather(&images).await?;
     let (name, tag) = (images.name(), inputs.tag());
     let digest = images.repository().await?.digest_of(&tag).await;

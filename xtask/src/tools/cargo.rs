@@ -60,16 +60,39 @@ pub async fn build(
     executable.with_context(|| format!("cargo built {package} and named no program {binary}"))
 }
 
-/// cargo, free of what the cargo that started this toolkit put into the environment: build scripts that watch such
-/// variables would run again for nothing.
+/// Where cargo puts a binary of the workspace.
+pub async fn built_program(root: &Utf8Path, binary: &str, profile: Profile) -> Result<Utf8PathBuf> {
+    #[derive(Deserialize)]
+    struct Metadata {
+        target_directory: Utf8PathBuf,
+    }
+    let metadata = cargo(root).args(["metadata", "--format-version", "1", "--no-deps"]).capture().await?;
+    let metadata: Metadata = serde_json::from_str(&metadata).context("read what cargo says of the workspace")?;
+    let folder = match profile {
+        Profile::Dev => "debug",
+        Profile::Release => "release",
+    };
+    Ok(metadata.target_directory.join(folder).join(binary))
+}
+
+/// cargo, free of what the cargo that started this toolkit put into the environment.
 pub fn cargo(root: &Utf8Path) -> Cmd {
-    let program = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let inherited = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).filter(|name| {
+    Cmd::new(program()).dir(root).without_env(inherited())
+}
+
+/// The cargo that started this toolkit, else the one on the `PATH`.
+pub fn program() -> String {
+    std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
+}
+
+/// Variables that cargo sets for the program that it runs. Build scripts that watch them would run again for nothing, so
+/// no other cargo inherits them.
+pub fn inherited() -> Vec<String> {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let of_cargo = names.filter(|name| {
         name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_BIN_")
     });
-    Cmd::new(program)
-        .dir(root)
-        .without_env(inherited.chain(["CARGO_CRATE_NAME".to_owned(), "CARGO_PRIMARY_PACKAGE".to_owned()]))
+    of_cargo.chain(["CARGO_CRATE_NAME".to_owned(), "CARGO_PRIMARY_PACKAGE".to_owned()]).collect()
 }
 
 /// How far cargo is, if that is what the line tells: `212 of 240 crates`.

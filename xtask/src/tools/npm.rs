@@ -24,9 +24,14 @@ pub async fn build(folder: &Utf8Path, mut on_line: impl FnMut(&str)) -> Result<U
         }
     }
     npm(folder, &["run", "build"]).run_lines(&mut on_line).await.context("build the web UI")?;
-    let dist = folder.join("dist");
+    let dist = built(folder);
     ensure!(dist.is_dir(), "`npm run build` in {folder} succeeded and left no folder dist");
     Ok(dist)
+}
+
+/// The folder that the script `build` writes.
+pub fn built(folder: &Utf8Path) -> Utf8PathBuf {
+    folder.join("dist")
 }
 
 fn npm(folder: &Utf8Path, args: &[&str]) -> Cmd {

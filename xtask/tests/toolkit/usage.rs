@@ -69,3 +69,30 @@ fn settings_json_that_cannot_be_read_is_a_problem_of_preflight() {
     project.edit("settings.json", "\"kind\": \"port\"", "\"kind\": \"harbour\"");
     project.run(&["deploy"]).expect(1).says(&["settings.json:", "harbour"]);
 }
+
+#[test]
+fn a_project_without_the_crate_of_the_checks_is_told_what_tests_it() {
+    let project = Project::new();
+    for command in ["test", "bench"] {
+        project.run(&[command, "--only", "lint"]).expect(2).says(&["has no xtask/checks/Cargo.toml", "cargo test"]);
+    }
+}
+
+#[test]
+fn test_and_bench_hand_every_argument_and_the_exit_code_on() {
+    let project = Project::new();
+    fs_err::create_dir_all(project.root.join("xtask/checks")).unwrap();
+    fs_err::write(project.root.join("xtask/checks/Cargo.toml"), "").unwrap();
+    let cargo = project.root.join("cargo.sh");
+    fs_err::write(&cargo, "#!/bin/sh\npwd\nprintf '%s|' \"$@\"\nexit 7\n").unwrap();
+    fs_err::set_permissions(&cargo, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    for (args, handed) in [
+        (&["test", "--only", "lint"][..], "test|--only|lint|"),
+        (&["bench", "--help"], "bench|--help|"),
+        (&["--json", "test", "--only", "lint"], "test|--json|--only|lint|"),
+    ] {
+        let ran = Ran::of(project.command(args).env("CARGO", &cargo)).expect(7);
+        let expected = format!("{}\nrun|--quiet|--package|checks|--|{handed}", project.root.display());
+        assert_eq!(ran.stdout, expected);
+    }
+}

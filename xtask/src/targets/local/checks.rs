@@ -3,9 +3,10 @@
 use anyhow::{Context as _, Result, bail};
 
 use super::Local;
-use super::ground::Source;
 use crate::check::Check;
+use crate::release::Migration;
 use crate::secrets::{SHORTEST_MASKED, Secrets};
+use crate::settings::{self, Origin};
 use crate::supervisor::client::connect;
 use crate::tools::{platform, port, postgres};
 
@@ -25,37 +26,34 @@ impl Local<'_> {
     }
 
     fn check_settings(&self) -> Vec<Check> {
-        let mend = |what: &str| format!("see {}; {what}", self.config.service.settings);
-        let table = match self.table() {
+        let mend = |what: &str| format!("see {}; {what}", self.env.config.service.settings);
+        let table = match settings::table(self.env) {
             Ok(table) => table,
-            Err(error) => return vec![Check::bad("settings", format!("{error:#}"), "cargo xtask render")],
+            Err(error) => return vec![Check::bad("settings", format!("{error}"), "cargo xtask render")],
         };
-        let own = match self.own_values() {
+        let own = match self.env.file_values() {
             Ok(own) => own,
             Err(error) => return vec![Check::bad("secrets", format!("{error:#}"), mend("mend the file"))],
         };
         let mut checks = Vec::new();
-        for problem in table.check(self.environment) {
+        for problem in table.check(self.env.environment) {
             checks.push(Check::bad("settings", problem.to_string(), mend("mend deploy.yaml")));
         }
         for (name, value) in own.iter() {
             if !table.settings.iter().any(|setting| setting.name == name) {
-                let found = format!("{} sets {name}, which the service does not know", self.own_file());
+                let found = format!("{} sets {name}, which the service does not know", self.env.file());
                 checks.push(Check::doubtful("settings", found));
             } else if secrecy::ExposeSecret::expose_secret(value).len() < SHORTEST_MASKED {
                 checks.push(Check::doubtful("secrets", format!("{name} is too short to be masked in logs")));
             }
         }
         for setting in &table.settings {
-            if matches!(self.source(setting, &own), Source::Nobody) {
+            if matches!(settings::origin(self.env, setting), Ok(Origin::Missing)) {
                 let found = format!("{} is required and nobody sets it: {}", setting.name, setting.help);
                 let place = if setting.secret {
-                    format!("put {}=… into {}", setting.name, self.own_file())
+                    format!("put {}=… into {}", setting.name, self.env.file())
                 } else {
-                    format!(
-                        "put {}: … under environments.{}.settings in deploy.yaml",
-                        setting.name, self.environment.name
-                    )
+                    format!("put {}: … under environments.{}.settings in deploy.yaml", setting.name, self.env.name())
                 };
                 checks.push(Check::bad("settings", found, place));
             }
@@ -72,7 +70,7 @@ impl Local<'_> {
 
     fn check_folder(&self) -> Check {
         // The nearest folder that is there is the one in which the next is made.
-        let there = self.folder.ancestors().find(|folder| folder.exists()).unwrap_or(&self.config.root);
+        let there = self.folder.ancestors().find(|folder| folder.exists()).unwrap_or(self.env.root());
         if !there.is_dir() {
             return Check::bad("folder", format!("{there} is no folder"), format!("mv {there} {there}.away"));
         }
@@ -105,7 +103,7 @@ impl Local<'_> {
 
     fn check_migrations(&self) -> Check {
         let look = || -> Result<usize> {
-            let migrations = self.migrations()?;
+            let migrations = Migration::of(self.env.config)?;
             let number = |name: &str| name.split_once('_').and_then(|(number, _)| number.parse::<u64>().ok());
             let mut last = None;
             for migration in &migrations {
@@ -128,7 +126,7 @@ impl Local<'_> {
             }
             Ok(_) => {}
             Err(error) => {
-                return Check::bad("port", format!("{error:#}"), format!("cargo xtask stop {}", self.environment.name));
+                return Check::bad("port", format!("{error:#}"), format!("cargo xtask stop {}", self.env.name()));
             }
         }
         match std::net::TcpListener::bind(self.listen()) {
@@ -136,33 +134,31 @@ impl Local<'_> {
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
                 let holder = port::holder(self.target.port)
                     .map_or_else(|| "another program".to_owned(), |holder| holder.to_string());
-                let mend = format!(
-                    "stop that, or set another `port` under environments.{} in deploy.yaml",
-                    self.environment.name
-                );
+                let mend =
+                    format!("stop that, or set another `port` under environments.{} in deploy.yaml", self.env.name());
                 Check::bad("port", format!("port {} is taken by {holder}", self.target.port), mend)
             }
             Err(error) => {
                 let mend =
-                    format!("set another `port` or `host` under environments.{} in deploy.yaml", self.environment.name);
+                    format!("set another `port` or `host` under environments.{} in deploy.yaml", self.env.name());
                 Check::bad("port", format!("{} cannot be listened on: {error}", self.listen()), mend)
             }
         }
     }
 
     async fn check_database(&self) -> Check {
-        let needs = self.table().and_then(|table| Ok(self.needs_postgres(&table, &self.own_values()?)));
-        if !needs.unwrap_or(true) {
+        let table = settings::table(self.env).map_err(anyhow::Error::from);
+        if !table.and_then(|table| self.needs_postgres(&table)).unwrap_or(true) {
             return Check::good("database", "none to be provided");
         }
         match self.located_postgres().await {
             Ok(Some(installation)) => Check::good("database", installation.to_string()),
-            Ok(None) if self.choice() == postgres::Choice::Found => Check::bad(
+            Ok(None) if self.env.postgres() == postgres::Choice::Found => Check::bad(
                 "database",
                 "no PostgreSQL on this machine, and deploy.yaml allows no other",
                 format!(
                     "apt-get install postgresql, or set `postgres: auto` under environments.{} in deploy.yaml",
-                    self.environment.name
+                    self.env.name()
                 ),
             ),
             Ok(None) => Check::good("database", format!("PostgreSQL {} will be fetched", postgres::EMBEDDED_VERSION)),

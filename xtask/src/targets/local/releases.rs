@@ -3,18 +3,22 @@
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::hash::{files_below, sha256};
-use crate::release::{Artifact, Migration, Published, StepResult as _, digest};
+use crate::hash::{files_below, sha256, sha256_file, sha256_folder};
+use crate::release::{Published, PublishedForm};
 
-/// Puts an artifact into its folder: whole or not at all.
-pub(super) fn publish(releases: &Utf8Path, artifact: &Artifact) -> Result<Published> {
-    let folder = releases.join(&artifact.source.version);
-    let program = artifact.binary.file_name().context("the built program has no name")?.to_owned();
-    let digest = digest(&artifact.binary, artifact.web.as_ref().map(|web| web.folder.as_path()))?;
-    let (source, migrations) = (artifact.source.clone(), artifact.migrations.clone());
-    let published = Published { source, folder: folder.clone(), program, digest, migrations };
-    if published.holds() && read(&folder)? == published {
-        return Ok(published);
+/// Files to publish.
+pub(super) struct Files<'a> {
+    /// The program.
+    pub program: &'a Utf8Path,
+    /// The web UI's folder.
+    pub web: Option<&'a Utf8Path>,
+}
+
+/// Puts files into the release's folder: all of them or none.
+pub(super) fn publish(releases: &Utf8Path, published: &Published, files: &Files<'_>) -> Result<()> {
+    let folder = releases.join(&published.source.version);
+    if has(releases, published) && read(&folder)? == *published {
+        return Ok(());
     }
     fs_err::create_dir_all(releases)?;
     let temporary = tempfile::Builder::new()
@@ -23,34 +27,58 @@ pub(super) fn publish(releases: &Utf8Path, artifact: &Artifact) -> Result<Publis
         .with_context(|| format!("make a folder in {releases}"))?;
     let new = Utf8Path::from_path(temporary.path()).context("the temporary folder's path is not UTF-8")?;
     fs_err::create_dir(new.join("bin"))?;
-    fs_err::copy(&artifact.binary, new.join("bin").join(&published.program))?;
-    if let Some(web) = &artifact.web {
-        copy_folder(&web.folder, &new.join("web"))?;
+    fs_err::copy(files.program, program(new, published)?)?;
+    if let Some(web) = files.web {
+        copy_folder(web, &new.join("web"))?;
     }
     fs_err::write(
         new.join("release.json"),
-        serde_json::to_vec_pretty(&published).context("describe the release as JSON")?,
+        serde_json::to_vec_pretty(published).context("describe the release as JSON")?,
     )?;
     make_readable(new)?;
     if folder.exists() {
-        // The same version with other bytes: another compiler, for one. A process that runs from the old folder keeps its
-        // files until it ends.
+        // The same version with other bytes, of another compiler for example. A process that runs from the old folder keeps
+        // its files until it ends.
         let old = tempfile::Builder::new().prefix(".replaced-").tempdir_in(releases).context("make a folder")?;
         fs_err::rename(&folder, old.path().join("old"))?;
     }
     fs_err::rename(new, &folder)?;
     // Renamed away, so there is nothing left to remove.
     drop(temporary.keep());
-    Ok(published)
+    Ok(())
+}
+
+/// Whether the release's folder is there with the bytes that its digest names.
+pub(super) fn has(releases: &Utf8Path, published: &Published) -> bool {
+    let folder = releases.join(&published.source.version);
+    let web = folder.join("web");
+    let digest = program(&folder, published)
+        .and_then(|program| digest(&Files { program: &program, web: web.is_dir().then_some(&web) }));
+    digest.is_ok_and(|digest| digest == published.digest)
 }
 
 /// The release of a folder, as it was published.
 pub(super) fn read(folder: &Utf8Path) -> Result<Published> {
     let path = folder.join("release.json");
-    let bytes = fs_err::read(&path)?;
-    let published: Published = serde_json::from_slice(&bytes).with_context(|| format!("read {path}"))?;
-    // The folder may have moved with the whole checkout since.
-    Ok(Published { folder: folder.to_owned(), ..published })
+    serde_json::from_slice(&fs_err::read(&path)?).with_context(|| format!("read {path}"))
+}
+
+/// The program in a release's folder.
+pub(super) fn program(folder: &Utf8Path, published: &Published) -> Result<Utf8PathBuf> {
+    match &published.form {
+        PublishedForm::Folder { program } => Ok(folder.join("bin").join(program)),
+        PublishedForm::Image { name } => anyhow::bail!("{name} is an image, and this target runs programs"),
+    }
+}
+
+/// The digest of a program and its web files: what a release in a folder is named by.
+pub(super) fn digest(files: &Files<'_>) -> Result<String> {
+    let mut parts = sha256_file(files.program)?;
+    if let Some(web) = files.web {
+        parts.push_str(&sha256_folder(web)?);
+        return Ok(format!("sha256:{}", sha256(parts.as_bytes())));
+    }
+    Ok(format!("sha256:{parts}"))
 }
 
 /// Removes the releases that are not to be kept, and what a crash left behind.
@@ -65,22 +93,6 @@ pub(super) fn prune(releases: &Utf8Path, keep: &[&str]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The migrations of a folder, in the order of their names: `.sql` files.
-pub(super) fn migrations(folder: &Utf8Path) -> Result<Vec<Migration>> {
-    let mut migrations = Vec::new();
-    for path in files_below(folder)? {
-        if path.extension() != Some("sql") {
-            continue;
-        }
-        let bytes = fs_err::read(&path)?;
-        let irreversible =
-            String::from_utf8_lossy(&bytes).lines().any(|line| line.trim().eq_ignore_ascii_case("-- irreversible"));
-        let name = path.file_name().context("a migration has no name")?.to_owned();
-        migrations.push(Migration { name, sha256: sha256(&bytes), irreversible });
-    }
-    Ok(migrations)
 }
 
 fn copy_folder(from: &Utf8Path, to: &Utf8Path) -> Result<()> {

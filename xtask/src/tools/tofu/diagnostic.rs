@@ -5,6 +5,8 @@ use std::fmt;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 
+use crate::failure::Located;
+
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Diagnostic {
@@ -92,10 +94,13 @@ impl Diagnostics {
         Self { errors, stack: stack.to_owned() }
     }
 
-    /// File, line and column of the first that has them.
-    pub fn place(&self) -> Option<(String, usize, usize)> {
-        let range = self.errors.iter().find_map(|error| error.range.as_ref())?;
-        Some((self.stack.join(&range.filename).into_string(), range.start.line, range.start.column))
+    /// The error, located at the first diagnostic that has a place.
+    pub fn into_error(self) -> anyhow::Error {
+        let first = self.errors.iter().find_map(|error| error.range.as_ref());
+        match first.map(|range| (self.stack.join(&range.filename), range.start.line, range.start.column)) {
+            Some((file, line, column)) => Located::new(file, line, column, self).into(),
+            None => self.into(),
+        }
     }
 
     /// What kind of trouble it is.

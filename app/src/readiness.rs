@@ -1,0 +1,79 @@
+//! Readiness checks: whether the database and the storage work.
+
+use std::{
+    fmt::Display,
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+use sqlx::PgPool;
+use tokio::sync::Mutex;
+
+use crate::storage::Storage;
+
+/// How long a result is reused, so that frequent probes cost little.
+const CACHE_TTL: Duration = Duration::from_secs(1);
+
+/// A check that takes longer fails.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Runs the checks and caches their results.
+pub struct Readiness {
+    db: PgPool,
+    storage: Arc<Storage>,
+    /// Locked while the checks run, so that concurrent probes share one run.
+    last: Mutex<Option<(Instant, Vec<Check>)>>,
+}
+
+/// The result of one check, as the readiness endpoint shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    name: &'static str,
+    /// `ok` or `failed`.
+    status: &'static str,
+    /// Why the check failed. The endpoint is public, so this contains no addresses and no paths.
+    detail: Option<String>,
+}
+
+impl Check {
+    pub fn is_ok(&self) -> bool {
+        self.status == "ok"
+    }
+}
+
+impl Readiness {
+    pub fn new(db: PgPool, storage: Arc<Storage>) -> Self {
+        Self { db, storage, last: Mutex::default() }
+    }
+
+    pub async fn check(&self) -> Vec<Check> {
+        let mut last = self.last.lock().await;
+        if let Some((when, checks)) = &*last
+            && when.elapsed() < CACHE_TTL
+        {
+            return checks.clone();
+        }
+        let database = async { sqlx::query("SELECT 1").execute(&self.db).await.map(drop) };
+        let (database, storage) = tokio::join!(run("database", database), run("storage", self.storage.check()));
+        let checks = vec![database, storage];
+        *last = Some((Instant::now(), checks.clone()));
+        checks
+    }
+}
+
+async fn run<E: Display>(name: &'static str, check: impl Future<Output = Result<(), E>>) -> Check {
+    let detail = match tokio::time::timeout(TIMEOUT, check).await {
+        Ok(Ok(())) => return Check { name, status: "ok", detail: None },
+        Ok(Err(error)) => {
+            tracing::warn!(name, %error, "readiness check failed");
+            "failed with an error; see the service log".to_owned()
+        }
+        Err(_) => {
+            tracing::warn!(name, "readiness check timed out");
+            format!("no response within {} s", TIMEOUT.as_secs())
+        }
+    };
+    Check { name, status: "failed", detail: Some(detail) }
+}

@@ -1,0 +1,49 @@
+use super::Settings;
+
+fn vars(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+#[test]
+fn all_problems_are_reported_together_without_secrets() {
+    let problems = Settings::from_vars(vars(&[
+        ("DATABASE_URL", "mysql://root:hunter2@db/x"),
+        ("PORT", "70000"),
+        ("JWT_SECRET", "short-secret"),
+        ("LOG_FORMAT", "xml"),
+        ("MAX_PIXELS", "0"),
+        ("UPLOAD_DIR", ""),
+    ]))
+    .err()
+    .unwrap();
+    let names: Vec<_> = problems.0.iter().map(|problem| problem.name).collect();
+    assert_eq!(
+        names,
+        ["DATABASE_URL", "PORT", "UPLOAD_DIR", "JWT_SECRET", "BOOTSTRAP_TOKEN", "MAX_PIXELS", "LOG_FORMAT"]
+    );
+    let text = problems.to_string();
+    assert!(text.starts_with("7 problems in the environment:\n  DATABASE_URL is invalid"), "{text}");
+    assert!(text.contains("PORT is invalid: \"70000\"; expected a port from 0 to 65535"), "{text}");
+    assert!(text.contains("BOOTSTRAP_TOKEN is not set"), "{text}");
+    assert!(!text.contains("hunter2") && !text.contains("short-secret"), "{text}");
+}
+
+#[test]
+fn unset_variables_get_their_defaults() {
+    let settings = Settings::from_vars(vars(&[
+        ("DATABASE_URL", "postgres://u:hunter2@localhost/db?host=/run/x"),
+        ("UPLOAD_DIR", "/data"),
+        ("JWT_SECRET", &"j".repeat(32)),
+        ("BOOTSTRAP_TOKEN", &"b".repeat(32)),
+    ]))
+    .unwrap();
+    assert_eq!((settings.port, settings.service_version.as_str()), (3000, "unversioned"));
+    assert_eq!((settings.max_upload_bytes, settings.max_pixels), (10_485_760, 40_000_000));
+}
+
+#[test]
+fn settings_json_is_up_to_date() {
+    let declared = serde_json::to_string_pretty(&Settings::schema()).unwrap() + "\n";
+    let committed = fs_err::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/settings.json")).unwrap();
+    assert!(committed == declared, "settings.json is stale: cargo run -p app -- config schema > app/settings.json");
+}

@@ -1,0 +1,203 @@
+//! The measurements.
+
+use std::cell::{Cell, RefCell};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::deployed::{Deployed, breakdown};
+use super::load::{CLIENTS, Seen, load};
+use super::scratch::Scratch;
+use super::table::{Goal, Row, text};
+use super::turns::{Turns, median};
+use super::{built, by_hand};
+use xtask::report::{Report, Step};
+use xtask::targets::Live;
+use xtask::tools::cmd::Cmd;
+
+/// A dependency of the toolkit, large and of the same kind as the rest: what its cold build is compared with.
+const COLD_REFERENCE: &str = "reqwest";
+
+/// The toolkit's help, against another program that prints a line.
+pub async fn help(scratch: &Scratch) -> Result<Row> {
+    let (help, git) = (scratch.toolkit().arg("--help"), Cmd::new("git").arg("--version"));
+    let turns = Turns::take(20, async || timed(&help).await, async || timed(&git).await, |_, _| {}).await?;
+    let what = format!("`--help` of the toolkit{}, against `git --version`", built());
+    Ok(Row { what, turns, goals: vec![Goal::Within(Duration::from_millis(10))], notes: Vec::new() })
+}
+
+/// A deploy of what serves already, against the least that tells that it does.
+pub async fn no_op(scratch: &Scratch, report: &Report) -> Result<Row> {
+    let service = live(scratch, report).await?.service;
+    let deploys = RefCell::new(Vec::new());
+    let deploy = async || {
+        let deployed = scratch.deploy().await?;
+        ensure!(deployed.unchanged, "a deploy of what serves already did something");
+        let wall = deployed.wall;
+        deploys.borrow_mut().push(deployed);
+        Ok(wall)
+    };
+    let turns = Turns::take(9, deploy, async || by_hand::look(scratch, &service).await, said(report)).await?;
+    let what = "a deploy with nothing to do, against `git rev-parse` + `cargo metadata` + a question to the service";
+    let goals = vec![Goal::Within(Duration::from_secs(1)), Goal::Times(3.0)];
+    Ok(Row { what: what.to_owned(), turns, goals, notes: vec![breakdown(&deploys.borrow()[1..])] })
+}
+
+/// A deploy of a changed line of source, against cargo's build of such a change and a start of what it built.
+pub async fn change(scratch: &Scratch, report: &Report) -> Result<Row> {
+    drop(live(scratch, report).await?);
+    let ground = by_hand::ground(scratch, report).await?;
+    let (deploys, starts) = (RefCell::new(Vec::new()), RefCell::new(Vec::new()));
+    let deploy = async || {
+        scratch.change_source().await?;
+        let deployed = scratch.deploy().await?;
+        let wall = deployed.wall;
+        deploys.borrow_mut().push(deployed);
+        Ok(wall)
+    };
+    let by_hand = async || {
+        scratch.change_source().await?;
+        let built = by_hand::build(scratch).await?;
+        let started = by_hand::start(scratch, &ground).await?;
+        starts.borrow_mut().push(started);
+        Ok(built + started)
+    };
+    let turns = Turns::take(3, deploy, by_hand, said(report)).await?;
+    let what = "a deploy of a changed source line, against `cargo build --release` of another and the service's start";
+    let own = own_cost(&deploys.borrow()[1..], &starts.borrow()[1..], turns.reference.median());
+    let notes = vec![breakdown(&deploys.borrow()[1..]), own];
+    Ok(Row { what: what.to_owned(), turns, goals: vec![Goal::Times(1.03)], notes })
+}
+
+/// The toolkit's first build, against that of one of its dependencies. Once: it takes minutes.
+pub async fn cold_build(scratch: &Scratch, report: &Report) -> Result<Row> {
+    scratch.cargo().args(["fetch", "--locked"]).run().await?;
+    let toolkit = Compiled::cold(scratch, "xtask", report).await?;
+    let reference = Compiled::cold(scratch, COLD_REFERENCE, report).await?;
+    let what = format!("the first debug build of the toolkit, downloads aside, against {COLD_REFERENCE}'s");
+    let notes = vec![format!("{}; {COLD_REFERENCE}: {}", toolkit.summary(), reference.summary())];
+    Ok(Row { what, turns: Turns::once(toolkit.wall, reference.wall), goals: Vec::new(), notes })
+}
+
+/// The longest that a client waits for an answer while a release takes over, against one of a service left in peace.
+pub async fn switch(scratch: &Scratch, report: &Report) -> Result<Row> {
+    let service = live(scratch, report).await?.service;
+    let (lasted, all, peace) =
+        (Cell::new(Duration::ZERO), RefCell::new(Seen::default()), RefCell::new(Seen::default()));
+    let switch = async || {
+        scratch.change_version()?;
+        let (deployed, seen) = load(&service, scratch.deploy()).await?;
+        lasted.set(deployed.wall);
+        all.borrow_mut().add(&seen);
+        Ok(seen.gap)
+    };
+    let in_peace = async || {
+        let rest = async {
+            tokio::time::sleep(lasted.get()).await;
+            Ok(())
+        };
+        let ((), seen) = load(&service, rest).await?;
+        peace.borrow_mut().add(&seen);
+        Ok(seen.gap)
+    };
+    let turns = Turns::take(5, switch, in_peace, said(report)).await?;
+    let what = format!(
+        "the longest wait of {CLIENTS} clients for an answer while one release takes over from another, against as long a \
+         time without a deploy"
+    );
+    let notes =
+        vec![format!("questions without a good answer: {} in deploys, {} without", all.borrow(), peace.borrow())];
+    Ok(Row { what, turns, goals: Vec::new(), notes })
+}
+
+/// A cold build.
+struct Compiled {
+    wall: Duration,
+    processor: Duration,
+    crates: u32,
+}
+
+impl Compiled {
+    async fn cold(scratch: &Scratch, package: &str, report: &Report) -> Result<Self> {
+        let target = scratch.empty_target()?;
+        // Only a shell tells the processor time of the processes that it started.
+        let script = r#""${CARGO:-cargo}" build --offline --package "$1" && times"#;
+        let build = Cmd::new("sh").args(["-c", script, "sh", package]).dir(scratch.root());
+        let (mut crates, mut processor) = (0, None);
+        let began = Instant::now();
+        build
+            .env("CARGO_TARGET_DIR", target.as_os_str())
+            .env("CARGO_TERM_COLOR", "never")
+            .run_lines(|line| {
+                processor = processor_time(line).or(processor);
+                if line.trim_start().starts_with("Compiling ") {
+                    crates += 1;
+                    if crates % 50 == 0 {
+                        report.detail(&format!("{package}: {crates} crates begun"));
+                    }
+                }
+            })
+            .await?;
+        let wall = began.elapsed();
+        scratch.empty_target()?;
+        let processor = processor.context("the shell's `times` did not tell the processor time")?;
+        Ok(Self { wall, processor, crates })
+    }
+
+    fn summary(&self) -> String {
+        let each = self.processor.checked_div(self.crates).unwrap_or_default();
+        let (wall, processor) = (text(self.wall), text(self.processor));
+        format!("{} crates in {wall}, {processor} of processor time, {} a crate", self.crates, text(each))
+    }
+}
+
+/// The release that serves in the clone. The first time, everything is compiled for it.
+async fn live(scratch: &Scratch, report: &Report) -> Result<Live> {
+    report.detail("deploying the commit; the first time, that compiles all of the service");
+    scratch.deploy().await?;
+    scratch.env()?.place.live().await?.context("nothing serves after a deploy")
+}
+
+async fn timed(command: &Cmd) -> Result<Duration> {
+    let began = Instant::now();
+    command.capture().await?;
+    Ok(began.elapsed())
+}
+
+/// What the toolkit adds, free of the noise of two builds: what a deploy takes beside its build, less a start by hand.
+fn own_cost(deploys: &[Deployed], starts: &[Duration], reference: Duration) -> String {
+    let beside = median(deploys.iter().map(|deploy| deploy.without(&[Step::Build]).as_secs_f64()).collect());
+    let start = median(starts.iter().map(Duration::as_secs_f64).collect());
+    let share = (beside - start) / reference.as_secs_f64() * 100.0;
+    let duration = |seconds| text(Duration::from_secs_f64(seconds));
+    format!(
+        "beside its build a deploy takes {}, a start by hand {}: {share:+.1} % of the reference",
+        duration(beside),
+        duration(start)
+    )
+}
+
+fn said(report: &Report) -> impl Fn(Duration, Duration) {
+    |measured, reference| report.detail(&format!("{} against {}", text(measured), text(reference)))
+}
+
+/// A line of the shell's `times`, of which the last is its children's: `1m2.345s 0m6.789s`, user and system.
+fn processor_time(line: &str) -> Option<Duration> {
+    let parts = line.split_whitespace().map(|part| {
+        let (minutes, seconds) = part.strip_suffix('s')?.split_once('m')?;
+        Some(minutes.parse::<f64>().ok()? * 60.0 + seconds.parse::<f64>().ok()?)
+    });
+    let seconds: Option<Vec<f64>> = parts.collect();
+    seconds.filter(|seconds| seconds.len() == 2).map(|seconds| Duration::from_secs_f64(seconds.iter().sum()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shells_times_are_read() {
+        assert_eq!(processor_time("1m2.5s 0m7.25s"), Some(Duration::from_millis(69_750)));
+        assert_eq!(processor_time("    Finished `dev` profile"), None);
+    }
+}

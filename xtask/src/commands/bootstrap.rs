@@ -1,0 +1,102 @@
+//! `bootstrap`: what a stack needs and cannot create.
+
+use clap::{Args, Subcommand};
+
+use super::{Context, StackArg};
+use crate::bootstrap;
+use crate::failure::Failure;
+use crate::image::Images;
+use crate::tofu::Infra;
+
+/// `bootstrap …`
+#[derive(Subcommand, Debug)]
+pub enum Bootstrap {
+    State(StateArgs),
+    Zone(ZoneArgs),
+    Registry(RegistryArgs),
+}
+
+/// Create, harden and check the bucket of the stack's state, and prove that the state can be locked there
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask bootstrap state production
+  cargo xtask bootstrap state production --check      exits with 10 when something differs, and changes nothing
+  cargo xtask bootstrap state production --yes        does not ask
+
+Needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, at Scaleway SCW_ACCESS_KEY and SCW_SECRET_KEY, from .env.<ENV> or the
+environment. Refused (exit code 21): a bucket of another account, in another region, or with objects that are no state, and
+a service that accepts the second of two conditional writes, because a state could not be locked there.")]
+pub struct StateArgs {
+    #[command(flatten)]
+    stack: StackArg,
+    #[command(flatten)]
+    how: FixArgs,
+}
+
+/// Find or create the DNS zone of the domain, and compare its name servers with its parent's answer
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask bootstrap zone production
+  cargo xtask bootstrap zone production --check       exits with 10 when something differs, and changes nothing
+  cargo xtask bootstrap zone production --name example.org --yes
+
+Needs TF_VAR_dns_access_key_id and TF_VAR_dns_secret_access_key from .env.<ENV> or the environment, as the stacks do: the
+state bucket has credentials of its own. The servers of the parent zone are asked which name servers it delegates to; where
+the network allows one DNS server only, set DNS_SERVER=ADDRESS[:PORT]. The registrar's settings have to be made by hand.
+AWS_ENDPOINT_URL_ROUTE_53 sets another address of Route 53.")]
+pub struct ZoneArgs {
+    #[command(flatten)]
+    environment: StackArg,
+    /// Name of the zone to create; by default the domain without its first label
+    #[arg(long, value_name = "ZONE")]
+    name: Option<String>,
+    #[command(flatten)]
+    how: FixArgs,
+}
+
+/// Check that the image registry accepts a push; at Scaleway also create its namespace
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask bootstrap registry production
+  cargo xtask bootstrap registry production --check   exits with 10 when something differs, and changes nothing
+
+The first image is pushed before the first `tofu apply`, so the namespace has to exist before the stack does. The stack
+imports it by `registry_namespace_id`. Credentials: those of `image push`; at Scaleway the password is SCW_SECRET_KEY.
+Refused (exit code 21): a namespace of another account, or in another project.")]
+pub struct RegistryArgs {
+    #[command(flatten)]
+    environment: StackArg,
+    #[command(flatten)]
+    how: FixArgs,
+}
+
+/// Whether a `bootstrap` command checks, asks, or fixes.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct FixArgs {
+    /// Change nothing; show what differs
+    #[arg(long, conflicts_with = "yes")]
+    check: bool,
+    /// Fix without asking
+    #[arg(long)]
+    yes: bool,
+}
+
+impl Bootstrap {
+    /// Runs the command.
+    pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
+        match self {
+            Self::State(StateArgs { stack, how: FixArgs { check, yes } }) => {
+                let env = context.env(&stack.environment)?;
+                bootstrap::state::state(&Infra::find(&env)?, bootstrap::How { check, yes }).await
+            }
+            Self::Zone(ZoneArgs { environment, name, how: FixArgs { check, yes } }) => {
+                let env = context.env(&environment.environment)?;
+                bootstrap::zone::zone(&env, name.as_deref(), bootstrap::How { check, yes }).await
+            }
+            Self::Registry(RegistryArgs { environment, how: FixArgs { check, yes } }) => {
+                let env = context.env(&environment.environment)?;
+                bootstrap::registry::registry(&Images::find(&env)?, bootstrap::How { check, yes }).await
+            }
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! `completions`
+
+use clap::Args;
+use clap_complete::Shell;
+
+/// Print shell completions
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask completions bash > ~/.local/share/bash-completion/completions/xtask")]
+pub struct CompletionsArgs {
+    /// Which shell
+    shell: Shell,
+}
+
+impl CompletionsArgs {
+    /// The completions of a command line. Hidden commands are left out, which the generator would offer too.
+    pub fn text(&self, all: &clap::Command) -> Vec<u8> {
+        let shown = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+        let mut shown = clap::Command::new("xtask").args(all.get_arguments().cloned()).subcommands(shown);
+        let mut text = Vec::new();
+        clap_complete::generate(self.shell, &mut shown, "xtask", &mut text);
+        text
+    }
+}

@@ -1,0 +1,67 @@
+//! `deploy`
+
+use clap::Args;
+
+use super::{Context, EnvironmentArg};
+use crate::deploy::rollback::undo;
+use crate::deploy::{self, Deployed, Live};
+use crate::env::Env;
+use crate::failure::Failure;
+use crate::targets::Target;
+
+/// Build the service, start it beside the running release, verify it, and switch to it
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask deploy
+  cargo xtask deploy local --dry-run
+  cargo xtask deploy local --resume     continue after a crash or Ctrl-C
+
+A tree with uncommitted changes deploys to `local` too, under a version that says so.")]
+pub struct DeployArgs {
+    #[command(flatten)]
+    environment: EnvironmentArg,
+    /// Show what would happen and change nothing
+    #[arg(long, conflicts_with = "resume")]
+    dry_run: bool,
+    /// Continue an interrupted deploy; finished steps are not repeated
+    #[arg(long)]
+    resume: bool,
+    /// A note for others who find the environment locked
+    #[arg(long, short)]
+    message: Option<String>,
+}
+
+impl DeployArgs {
+    /// Runs the command.
+    pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
+        let env = context.env(&self.environment.environment)?;
+        let target = Target::of(&env);
+        if self.dry_run {
+            for line in deploy::outlook(&env, &target).await? {
+                env.report.note(&line);
+            }
+            env.report.note("nothing was changed");
+            return Ok(());
+        }
+        let deployed = deploy::deploy(&env, &target, self.resume, self.message.as_deref()).await?;
+        let (label, live) = match &deployed {
+            Deployed::Live(live) => ("live", live),
+            Deployed::Unchanged(live) => ("unchanged", live),
+        };
+        summarize(&env, &target, label, live).await;
+        Ok(())
+    }
+}
+
+/// The last lines of a deploy or rollback: what serves where, what is off, where the secrets are, how to undo it.
+pub async fn summarize(env: &Env<'_>, target: &Target<'_>, label: &str, live: &Live) {
+    let mut rows = vec![(label, format!("{}   {}   {}", live.address, live.version, env.report.elapsed()))];
+    for (feature, why) in &live.features_off {
+        rows.push(("off", format!("{feature}: {why}")));
+    }
+    rows.extend(target.hints());
+    if let Some(version) = undo(env, target).await {
+        rows.push(("undo", format!("cargo xtask rollback {}     ({version} is kept)", env.name())));
+    }
+    env.report.summary(&rows);
+}

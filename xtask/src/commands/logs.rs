@@ -1,0 +1,76 @@
+//! `logs`
+
+use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow};
+use camino::Utf8Path;
+use clap::Args;
+use serde_json::json;
+
+use super::{Context, EnvironmentArg};
+use crate::failure::Failure;
+use crate::fs::tail;
+use crate::targets::Target;
+
+/// Show the end of the service's log
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask logs
+  cargo xtask logs local -n 200 --follow")]
+pub struct LogsArgs {
+    #[command(flatten)]
+    environment: EnvironmentArg,
+    /// Lines to show
+    #[arg(long, short = 'n', default_value_t = 50, value_name = "COUNT")]
+    lines: usize,
+    /// Go on with new lines as they come, until Ctrl-C
+    #[arg(long, short)]
+    follow: bool,
+}
+
+impl LogsArgs {
+    /// Runs the command.
+    pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
+        let env = &context.env(&self.environment.environment)?;
+        let (target, lines, follow) = (Target::of(env), self.lines, self.follow);
+        let path = target.local("logs")?.log();
+        if !path.exists() {
+            return Err(anyhow!("there is no log yet at {path}; type: cargo xtask deploy {}", env.name()).into());
+        }
+        for line in tail(&path, lines).with_context(|| format!("read {path}"))? {
+            env.report.result(json!({ "line": line }), &line);
+        }
+        if !follow {
+            return Ok(());
+        }
+        let mut file = open(&path)?;
+        file.seek(SeekFrom::End(0)).context("go to the log's end")?;
+        let mut line = String::new();
+        loop {
+            match file.read_line(&mut line).with_context(|| format!("read {path}"))? {
+                0 => {
+                    // A poll: log files tell nobody that they grew. A file that is shorter than what was read is a new one.
+                    let length = fs_err::metadata(&path).map_or(0, |data| data.len());
+                    if file.stream_position().context("tell the place in the log")? > length {
+                        file = open(&path)?;
+                    }
+                    tokio::select! {
+                        () = tokio::time::sleep(Duration::from_millis(200)) => {}
+                        // The way to leave `--follow`.
+                        _ = context.stop.requested() => return Ok(()),
+                    }
+                }
+                _ if !line.ends_with('\n') => {}
+                _ => {
+                    env.report.result(json!({ "line": line.trim_end() }), line.trim_end());
+                    line.clear();
+                }
+            }
+        }
+    }
+}
+
+fn open(path: &Utf8Path) -> Result<BufReader<fs_err::File>> {
+    Ok(BufReader::new(fs_err::File::open(path)?))
+}

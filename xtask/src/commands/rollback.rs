@@ -1,0 +1,40 @@
+//! `rollback`
+
+use clap::Args;
+
+use super::deploy::summarize;
+use super::{Context, EnvironmentArg};
+use crate::deploy::rollback;
+use crate::failure::Failure;
+use crate::targets::Target;
+
+/// Bring an earlier release back
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask rollback                     to the release before this one
+  cargo xtask rollback local --to 3f9c2d   to the newest release whose version begins with 3f9c2d
+  cargo xtask history                      the releases there are
+
+Refused (exit code 21) when a migration marked `-- irreversible` lies between.")]
+pub struct RollbackArgs {
+    #[command(flatten)]
+    environment: EnvironmentArg,
+    /// Version to go back to, or its beginning
+    #[arg(long, value_name = "VERSION")]
+    to: Option<String>,
+    /// Show what would happen and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl RollbackArgs {
+    /// Runs the command.
+    pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
+        let env = context.env(&self.environment.environment)?;
+        let target = Target::of(&env);
+        if let Some(live) = rollback::rollback(&env, &target, self.to.as_deref(), self.dry_run).await? {
+            summarize(&env, &target, "live", &live).await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,102 @@
+//! `status`
+
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::{Context, EnvironmentArg};
+use crate::clients::service::Answer;
+use crate::env::Env;
+use crate::failure::Failure;
+use crate::report::seconds;
+use crate::state::history::{self, Kind, Outcome, Record};
+use crate::state::journal::{Found, Journal};
+use crate::state::lease;
+use crate::targets::Target;
+
+/// Show what serves, since when, and its health
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask status
+  cargo xtask status local --json")]
+pub struct StatusArgs {
+    #[command(flatten)]
+    environment: EnvironmentArg,
+}
+
+impl StatusArgs {
+    /// Runs the command.
+    pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
+        let env = &context.env(&self.environment.environment)?;
+        let (target, name, store) = (Target::of(env), env.name(), env.store()?);
+        let local = target.local("status")?;
+        let (supervisor, live) = tokio::try_join!(local.status(), local.serving())?;
+        let records = history::read_all(store).await?;
+        let record = live.as_ref().and_then(|live| records.iter().rfind(|record| record.id == live.id));
+        let answer = match &live {
+            Some(live) => Some(live.service.ask().await),
+            None => None,
+        };
+        let ready = live.as_ref().zip(answer.as_ref()).is_some_and(|(live, answer)| answer.is_ready_as(&live.version));
+        let holder = lease::status(store).await?;
+        let unfinished = if holder.is_none() { cut_short(env, &records).await? } else { None };
+        let paint = env.report.paint();
+
+        let mut text = String::new();
+        let mut row = |label: &str, value: &str| text.push_str(&format!("  {label:<9} {value}\n"));
+        match (&live, &answer) {
+            (Some(live), Some(answer)) => {
+                let health = if ready { paint.green("ready") } else { paint.red(&answer.describe()) };
+                row("serves", &format!("{}   {}   {health}", live.version, live.address));
+                if !ready {
+                    row("fix", &format!("cargo xtask deploy {}     (starts again what is down)", name));
+                }
+            }
+            _ => row("serves", &format!("nothing; type: cargo xtask deploy {}", name)),
+        }
+        if let Some(record) = record {
+            let subject = record.source.as_ref().map(|source| source.subject.as_str()).unwrap_or_default();
+            row("deployed", &format!("{} by {}   {subject}", record.ended.strftime("%Y-%m-%d %H:%M:%SZ"), record.who));
+        }
+        for instance in supervisor.iter().flat_map(|status| &status.instances) {
+            let pid = instance.pid.map_or_else(|| "no process".to_owned(), |pid| format!("process {pid}"));
+            let restarts =
+                if instance.restarts == 0 { String::new() } else { format!(", restarted {} times", instance.restarts) };
+            let role = format!("{:?}", instance.role).to_lowercase();
+            let up = Timestamp::now().duration_since(instance.since).unsigned_abs();
+            row("process", &format!("{} {role}, {pid}, for {}{restarts}", instance.version, seconds(up)));
+        }
+        if let Some(holder) = &holder {
+            row(
+                "locked",
+                &format!("by {} since {}: {}", holder.who, holder.since.strftime("%H:%M:%SZ"), holder.message),
+            );
+        }
+        match unfinished {
+            Some(Kind::Deploy) => row("cut short", &format!("a deploy; type: cargo xtask deploy {} --resume", name)),
+            Some(Kind::Rollback) => row("cut short", &format!("a rollback; type: cargo xtask rollback {}", name)),
+            None => {}
+        }
+        let detail = json!({
+            "environment": name,
+            "version": live.as_ref().map(|live| &live.version),
+            "address": live.as_ref().map(|live| &live.address),
+            "ready": ready,
+            "health": answer.as_ref().map(Answer::describe),
+            "record": record,
+            "supervisor": supervisor,
+            "locked_by": holder,
+            "unfinished": unfinished.is_some(),
+        });
+        env.report.result(detail, text.trim_end());
+        Ok(())
+    }
+}
+
+/// The interrupted run that can be continued. A run that found its release unhealthy was not interrupted.
+async fn cut_short(env: &Env<'_>, records: &[Record]) -> Result<Option<Kind>, Failure> {
+    let journal = Journal::find(env.store()?, env.name()).await?;
+    let Found::Unfinished(journal) = journal else { return Ok(None) };
+    let ended = records.iter().find(|record| record.id == journal.deploy()).map(|record| record.outcome);
+    Ok(matches!(ended, None | Some(Outcome::Aborted | Outcome::Failed)).then_some(journal.kind()))
+}

@@ -1,0 +1,139 @@
+//! `tofu`: an environment's OpenTofu stack.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Subcommand};
+
+use super::{Context, StackArg};
+use crate::failure::Failure;
+use crate::tofu::{self, Infra};
+
+/// `tofu …`
+#[derive(Subcommand, Debug)]
+pub enum Tofu {
+    Init(InitArgs),
+    Plan(PlanArgs),
+    Apply(ApplyArgs),
+    Output(OutputArgs),
+    Validate(ValidateArgs),
+    Unlock(UnlockArgs),
+    Recover(RecoverArgs),
+}
+
+/// Initialize the stack's backend and providers; other commands do it when something has changed
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask tofu init production
+
+The passphrase TF_STATE_PASSPHRASE encrypts state and plans. It comes from .env.<ENV> or the environment, and so do the
+credentials of providers and bucket (AWS_ACCESS_KEY_ID, SCW_SECRET_KEY, …) and secret variables of the stack (TF_VAR_…).")]
+pub struct InitArgs {
+    #[command(flatten)]
+    stack: StackArg,
+}
+
+/// Show what would change, and keep the plan to be applied; exits with 10 when something would change
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask tofu plan production
+  cargo xtask tofu plan production --markdown \"$GITHUB_STEP_SUMMARY\"
+  cargo xtask tofu plan production --destroy
+
+Refused (exit code 21) when it would delete, replace or forget what `protect` names in deploy.yaml.
+
+Where deploy.yaml gives the environment `settings`, the stack gets the variables settings, secrets,
+release and image of the checked-out commit. `variables` and TF_VAR_… override these.")]
+pub struct PlanArgs {
+    #[command(flatten)]
+    stack: StackArg,
+    /// Plan to delete everything that the stack has made
+    #[arg(long)]
+    destroy: bool,
+    /// Write the summary to this file too, as Markdown
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<Utf8PathBuf>,
+}
+
+/// Apply the kept plan, after approval
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask tofu apply production
+  cargo xtask tofu apply production --approve 3f9c2d1a4b7e5f60718293a4b5c6d7e8      as `tofu plan` printed it
+
+Refused (exit code 21) when the plan is too old, or when the commit, the state or the plan file differs from what was planned.")]
+pub struct ApplyArgs {
+    #[command(flatten)]
+    stack: StackArg,
+    /// Approve the plan with this digest without being asked
+    #[arg(long, value_name = "DIGEST")]
+    approve: Option<String>,
+}
+
+/// Show the stack's outputs; a sensitive value only by its name
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask tofu output production
+  cargo xtask tofu output production address")]
+pub struct OutputArgs {
+    #[command(flatten)]
+    stack: StackArg,
+    /// Print only the value of this output
+    name: Option<String>,
+}
+
+/// Check the stack's files; needs no credentials
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask tofu validate production")]
+pub struct ValidateArgs {
+    #[command(flatten)]
+    stack: StackArg,
+}
+
+/// Remove a lock that an interrupted command left on the state
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask tofu unlock production --id 5e6c1d0a-9b3f-4a57-8e0b-0a4f2d1c7b11      the id that the refused command printed")]
+pub struct UnlockArgs {
+    #[command(flatten)]
+    stack: StackArg,
+    /// The lock's id
+    #[arg(long)]
+    id: String,
+}
+
+/// Push the state that an apply could not save to its bucket
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask tofu recover production")]
+pub struct RecoverArgs {
+    #[command(flatten)]
+    stack: StackArg,
+}
+
+impl Tofu {
+    /// Runs the command.
+    pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
+        let stack = match &self {
+            Self::Init(args) => &args.stack,
+            Self::Plan(args) => &args.stack,
+            Self::Apply(args) => &args.stack,
+            Self::Output(args) => &args.stack,
+            Self::Validate(args) => &args.stack,
+            Self::Unlock(args) => &args.stack,
+            Self::Recover(args) => &args.stack,
+        };
+        let env = context.env(&stack.environment)?;
+        let infra = Infra::find(&env)?;
+        match self {
+            Self::Init(_) => tofu::ready::init(&infra).await,
+            Self::Plan(args) => {
+                tofu::plan::plan(&infra, &tofu::plan::How { destroy: args.destroy, markdown: args.markdown }).await
+            }
+            Self::Apply(args) => tofu::apply::apply(&infra, args.approve.as_deref()).await,
+            Self::Output(args) => tofu::output::output(&infra, args.name.as_deref()).await,
+            Self::Validate(_) => tofu::validate::validate(&infra).await,
+            Self::Unlock(args) => tofu::mend::unlock(&infra, &args.id).await,
+            Self::Recover(_) => tofu::mend::recover(&infra).await,
+        }
+    }
+}

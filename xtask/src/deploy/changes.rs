@@ -1,0 +1,100 @@
+//! What a release changes, compared with what is live. The same for every target.
+
+use std::collections::BTreeMap;
+
+use anyhow::anyhow;
+
+use crate::failure::Failure;
+use crate::release::{Migration, Release};
+use crate::report::Summary;
+use crate::sqlx::migrations;
+use crate::state::history::Record;
+use crate::tofu::plan::Planned;
+
+/// What a release changes.
+pub struct Plan {
+    /// For people, a line each.
+    pub lines: Vec<String>,
+    /// Why it must not be done.
+    pub refusals: Vec<String>,
+    /// What the target's stack changes; none for a target without one.
+    pub stack: Option<Planned>,
+}
+
+impl Plan {
+    /// Compares a release with what was live before, oldest first: the last of these serves.
+    pub fn compare(release: &Release, lives: &[Record], stack: Option<Planned>) -> Self {
+        let mut plan = Self { lines: Vec::new(), refusals: Vec::new(), stack };
+        let Some(live) = lives.last() else {
+            plan.lines.push(format!("first release: {}", release.version()));
+            return plan;
+        };
+        plan.lines.push(format!("{} → {}", live.version(), release.version()));
+        if live.digest.as_deref() == Some(&release.published.digest) {
+            plan.lines.push("the same program".to_owned());
+        }
+        let new = &release.published.migrations;
+        let compared = migrations::compare(new, lives);
+        for migration in compared.pending {
+            let mark = if migration.irreversible { ", irreversible" } else { "" };
+            plan.lines.push(format!("migration {}{mark}", migration.name));
+        }
+        plan.refusals.extend(compared.refusals);
+        let is_here = |name: &str| new.iter().any(|migration| migration.name == name);
+        for gone in live.migrations.iter().filter(|migration| !is_here(&migration.name)) {
+            if gone.irreversible {
+                plan.refusals.push(format!(
+                    "migration {} of {} cannot be undone, and {} does not have it; deploy a commit that has it",
+                    gone.name,
+                    live.version(),
+                    release.version()
+                ));
+            } else {
+                plan.lines.push(format!("migration {} is not in this version", gone.name));
+            }
+        }
+        plan.lines.extend(changed_names("setting", &live.settings, &release.settings));
+        plan.lines.extend(changed_names("secret", &live.secrets, &release.secrets));
+        plan
+    }
+
+    /// A rollback from one version to another.
+    pub fn back(from: &str, to: &str) -> Self {
+        Self { lines: vec![format!("{from} → {to}")], refusals: Vec::new(), stack: None }
+    }
+
+    /// Fails where the plan must not be done.
+    pub fn guard(&self) -> Result<(), Failure> {
+        if self.refusals.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::Refused(anyhow!("refused:\n  {}", self.refusals.join("\n  "))))
+    }
+}
+
+impl Summary for Plan {
+    fn summary(&self) -> String {
+        let stack = self.stack.iter().map(Summary::summary);
+        self.lines.iter().cloned().chain(stack).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// The irreversible ones of these migrations that the code of an older record does not know.
+pub fn crossed<'m>(migrations: &'m [Migration], older: &Record) -> Vec<&'m str> {
+    let known = |name: &str| older.migrations.iter().any(|migration| migration.name == name);
+    let crossed = migrations.iter().filter(|migration| migration.irreversible && !known(&migration.name));
+    crossed.map(|migration| migration.name.as_str()).collect()
+}
+
+fn changed_names(what: &str, before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (name, value) in after {
+        match before.get(name) {
+            None => lines.push(format!("{what} {name}: new")),
+            Some(old) if old != value => lines.push(format!("{what} {name}: changed")),
+            Some(_) => {}
+        }
+    }
+    lines.extend(before.keys().filter(|name| !after.contains_key(*name)).map(|name| format!("{what} {name}: gone")));
+    lines
+}

@@ -1,0 +1,159 @@
+//! From a release to one that serves. Whatever goes wrong on the way, the previous release serves afterwards, or the failure
+//! says that it does not. A deploy and a rollback end in it.
+
+use anyhow::anyhow;
+
+use super::changes::{Plan, crossed};
+use super::gate::gate;
+use super::run::Run;
+use crate::failure::Failure;
+use crate::release::{Release, Settings};
+use crate::report::Step;
+use crate::state::history::{Outcome, Record};
+use crate::targets::{Switched, Target};
+
+/// A release that serves, and was verified.
+#[derive(Clone, Debug)]
+pub struct Live {
+    /// The version.
+    pub version: String,
+    /// Where people reach it.
+    pub address: String,
+    /// Features that the service says are off, by name, with the reason.
+    pub features_off: Vec<(String, String)>,
+}
+
+/// Starts the release, verifies it and lets it take over; restores the previous one where that fails.
+pub async fn roll_out(run: &Run<'_>, release: &Release, settings: &Settings, plan: &Plan) -> Result<Live, Failure> {
+    let done = match switched_earlier(run, release).await? {
+        Some(live) => Ok(live),
+        None => start_and_switch(run, run.id(), release, settings, plan).await,
+    };
+    match done {
+        Ok(live) => {
+            run.note(|record| record.end(Outcome::Live, None));
+            Ok(live)
+        }
+        Err(Failure::Failed(error)) => Err(restore(run, release, settings, error).await),
+        Err(other) => Err(other),
+    }
+}
+
+/// Copies what is known of a release into its record.
+pub fn record_release(record: &mut Record, release: &Release, plan: &Plan) {
+    record.source = Some(release.published.source.clone());
+    record.digest = Some(release.published.digest.clone());
+    record.migrations.clone_from(&release.published.migrations);
+    record.plan.clone_from(&plan.lines);
+    record.settings.clone_from(&release.settings);
+    record.secrets.clone_from(&release.secrets);
+    record.inputs = Some(release.inputs.clone());
+}
+
+/// The release with this id, if it serves and is ready in this version.
+pub async fn is_serving(target: &Target<'_>, id: &str, version: &str) -> Result<Option<Live>, Failure> {
+    let Some(serving) = target.serving().await?.filter(|serving| serving.id == id) else { return Ok(None) };
+    let Some(readiness) = serving.ready_as(version).await else { return Ok(None) };
+    let features_off = readiness.features_off();
+    Ok(Some(Live { version: version.to_owned(), address: serving.address, features_off }))
+}
+
+/// The release, if an interrupted run switched but did not write its record.
+async fn switched_earlier(run: &Run<'_>, release: &Release) -> Result<Option<Live>, Failure> {
+    // With other settings it is not what is asked for now.
+    let switched: Option<String> = run.recall(Step::Switch, &(&release.published.digest, &release.inputs)).await?;
+    if switched != Some(run.id()) {
+        return Ok(None);
+    }
+    let live = is_serving(run.target, &run.id(), release.version()).await?;
+    if let Some(live) = &live {
+        run.env.report.begin(Step::Switch).reuse(&format!("{} answers at {}", live.version, live.address));
+    }
+    Ok(live)
+}
+
+/// Starts a release beside the one that serves, lets it say itself that it is ready, and lets it take over. `id` is its
+/// record's.
+async fn start_and_switch(
+    run: &Run<'_>,
+    id: String,
+    release: &Release,
+    settings: &Settings,
+    plan: &Plan,
+) -> Result<Live, Failure> {
+    let (target, version) = (run.target, release.version());
+    let timeout = run.env.environment.gate.timeout;
+    run.verify_lease().await?;
+    let candidate = run.critical(Step::Apply, async |step, stop| {
+        target.apply(id, release, settings, plan.stack.as_ref(), step, stop).await
+    });
+    let mut candidate = candidate.await?;
+    run.live_step(Step::Gate, async |step| gate(&mut candidate, version, timeout, step).await).await?;
+    run.verify_lease().await?; // The last look before what users notice.
+    let switched = run.critical(Step::Switch, async |step, stop| {
+        let switched = target.switch(candidate, step, stop).await?;
+        // It serves, whether or not that could be written to the journal.
+        let inputs = (&release.published.digest, &release.inputs);
+        if let Err(error) = run.remember(Step::Switch, &inputs, &run.id()).await {
+            run.env.report.warn(&format!("{error:#}"));
+        }
+        Ok(switched)
+    });
+    let switched = switched.await?;
+    let features_off = switched.readiness.features_off();
+    Ok(Live { version: version.to_owned(), address: switched.address, features_off })
+}
+
+/// Makes sure that the previous release serves: as it did all along, or started again.
+async fn restore(run: &Run<'_>, release: &Release, settings: &Settings, error: anyhow::Error) -> Failure {
+    let text = format!("{error:#}");
+    let Some(previous) = run.live() else {
+        run.note(|record| record.end(Outcome::NotRestored, Some(text)));
+        return Failure::NotRestored(
+            error.context("the release is not healthy, and there is no previous one to go back to"),
+        );
+    };
+    let version = previous.version();
+    let restored = match run.live_step(Step::Restore, async |_| still_serves(run.target, previous).await).await {
+        Ok(_) => Ok(()),
+        Err(_) => start_again(run, previous, settings).await,
+    };
+    match restored {
+        Ok(()) => {
+            // The service migrates when it starts, so an unhealthy release may have done it all the same.
+            let crossed = crossed(&release.published.migrations, previous);
+            if !crossed.is_empty() {
+                run.env.report.warn(&format!(
+                    "{} cannot be undone and may have been applied; {version} does not know it: deploy a fixed release soon",
+                    crossed.join(", ")
+                ));
+            }
+            run.note(|record| record.end(Outcome::Restored, Some(text)));
+            Failure::Restored(error.context(format!("the release is not healthy; {version} serves as before")))
+        }
+        Err(not) => {
+            let not = not.into_error();
+            run.note(|record| record.end(Outcome::NotRestored, Some(format!("{text}; restoring failed: {not:#}"))));
+            let both = format!("the release is not healthy, and {version} could not be restored: {not:#}");
+            Failure::NotRestored(error.context(both))
+        }
+    }
+}
+
+/// Fails when the release of a record does not serve, ready.
+async fn still_serves(target: &Target<'_>, record: &Record) -> Result<Switched, Failure> {
+    let version = record.version();
+    let serving = target.serving().await?.filter(|serving| serving.id == record.id);
+    let serving = serving.ok_or_else(|| anyhow!("{version} does not run"))?;
+    let readiness = serving.ready_as(version).await;
+    let readiness = readiness.ok_or_else(|| anyhow!("{version} runs and is not ready"))?;
+    Ok(Switched { address: serving.address, readiness })
+}
+
+async fn start_again(run: &Run<'_>, previous: &Record, settings: &Settings) -> Result<(), Failure> {
+    let published = run.target.published(previous).await?;
+    let settings = settings.with_plain(&previous.settings);
+    let release = Release::new(published, &settings)?;
+    let plan = Plan::back(previous.version(), release.version());
+    Box::pin(start_and_switch(run, previous.id.clone(), &release, &settings, &plan)).await.map(drop)
+}

@@ -1,0 +1,40 @@
+//! A release that was started and has not taken over.
+
+use crate::clients::service::Service;
+use crate::supervisor::client::Connection;
+
+/// A release that runs beside the one that serves, on a socket of its own. Dropped before the switch, it ends.
+pub struct Candidate {
+    /// Where its readiness is asked for.
+    pub service: Service,
+    pub(super) connection: Connection,
+    pub(super) id: String,
+    pub(super) version: String,
+    pub(in crate::targets) process: u32,
+}
+
+impl Candidate {
+    /// Resolves when its process ends by itself, with why and the tail of its log.
+    pub async fn exited(&mut self) -> String {
+        match self.connection.exited().await {
+            Ok(exit) => format!("its process ended: {}\n{}", exit.ended, log_tail(&exit.tail)),
+            Err(error) => format!("{error:#}"),
+        }
+    }
+
+    /// Ends it, and returns the end of its log.
+    pub async fn give_up(&mut self) -> String {
+        match self.connection.discard().await {
+            Ok(Some(exit)) => log_tail(&exit.tail),
+            Ok(None) => log_tail(&[]),
+            Err(error) => format!("{error:#}"),
+        }
+    }
+}
+
+pub(super) fn log_tail(lines: &[String]) -> String {
+    match lines {
+        [] => "it wrote nothing to its log".to_owned(),
+        lines => format!("the end of its log:\n  {}", lines.join("\n  ")),
+    }
+}

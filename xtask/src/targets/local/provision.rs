@@ -1,0 +1,172 @@
+//! What the service needs at runtime on this machine: settings, secrets, database.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result, bail};
+use camino::{Utf8Path, Utf8PathBuf};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::Local;
+use crate::config::{Setting, SettingsTable, SuppliedBy};
+use crate::release::Settings;
+use crate::report::Ongoing;
+use crate::secrets::{self, Secrets};
+use crate::settings::{self, Origin};
+use crate::tools::postgres::{self, Installation, Server, Wanted};
+
+/// The password of the private PostgreSQL, among the generated secrets.
+const POSTGRES_PASSWORD: &str = "POSTGRES_PASSWORD";
+
+impl Local<'_> {
+    /// Generated secrets of this environment.
+    pub fn secrets_file(&self) -> Utf8PathBuf {
+        self.folder.join("secrets.env")
+    }
+
+    /// Whether the service needs a database that this target has to provide.
+    pub(super) fn needs_postgres(&self, table: &SettingsTable) -> Result<bool> {
+        self.supplies(table, |by| *by == SuppliedBy::Postgres).map(|settings| !settings.is_empty())
+    }
+
+    /// Makes what is missing, starts what does not run.
+    pub async fn provision(&self, step: &Ongoing) -> Result<Settings> {
+        fs_err::create_dir_all(&self.folder)?;
+        let table = settings::table(self.env)?;
+        let redactor = self.env.report.redactor();
+        redactor.learn(self.env.file_values()?);
+        let generated = self.generate_missing(&table)?;
+        redactor.learn(&generated);
+        let database = if self.needs_postgres(&table)? {
+            let password = generated.get(POSTGRES_PASSWORD).context("the database has no password")?;
+            Some(self.start_postgres(password, step).await?)
+        } else {
+            None
+        };
+        let url = database.as_ref().map(|server| server.url(&self.database_name()));
+        if let Some(url) = &url {
+            redactor.learn_value(url);
+        }
+        let (mut plain, mut secrets) = (BTreeMap::new(), Secrets::default());
+        for setting in &table.settings {
+            let Some(value) = self.value(setting, url.as_ref(), &generated)? else { continue };
+            if setting.secret {
+                secrets.insert(&setting.name, value);
+            } else {
+                plain.insert(setting.name.clone(), value.expose_secret().to_owned());
+            }
+        }
+        let scope = format!("{}/{}", self.env.config.project, self.env.name());
+        let provided = database.as_ref().map(|server| {
+            let version = format!("PostgreSQL {}", server.installation().version);
+            match &server.place().link {
+                None => version,
+                Some(_) => {
+                    let home = &server.place().home;
+                    format!("{version}\nPostgreSQL's user may not enter {}; its data is in {home}", self.folder)
+                }
+            }
+        });
+        Ok(Settings::new(plain, secrets, &scope, provided))
+    }
+
+    /// The value of a setting, if the target sets it.
+    fn value(
+        &self,
+        setting: &Setting,
+        url: Option<&SecretString>,
+        generated: &Secrets,
+    ) -> Result<Option<SecretString>> {
+        let name = setting.name.as_str();
+        Ok(Some(match settings::origin(self.env, setting)? {
+            Origin::File(value) | Origin::Process(value) => value,
+            Origin::Config(value) => SecretString::from(value),
+            Origin::Target(SuppliedBy::Postgres) => url.cloned().context("no database was started")?,
+            Origin::Target(SuppliedBy::Random) => {
+                generated.get(name).cloned().with_context(|| format!("{name} was not generated"))?
+            }
+            Origin::Target(SuppliedBy::Host) => SecretString::from(self.target.host.to_string()),
+            Origin::Target(SuppliedBy::Port) => SecretString::from(self.target.port.to_string()),
+            Origin::Target(SuppliedBy::DataFolder(folder)) => {
+                SecretString::from(self.data_folder(&folder)?.into_string())
+            }
+            // These two differ from release to release and are set when one is started.
+            Origin::Target(SuppliedBy::Version | SuppliedBy::WebFolder) | Origin::Default => return Ok(None),
+            Origin::Missing => bail!("{name} is required and has no value; put it into {}", self.env.file()),
+        }))
+    }
+
+    /// The generated secrets of the environment, with those that were missing.
+    fn generate_missing(&self, table: &SettingsTable) -> Result<Secrets> {
+        let mut generated = Secrets::read_file(&self.secrets_file())?;
+        let mut names = self.supplies(table, |by| *by == SuppliedBy::Random)?;
+        if self.needs_postgres(table)? {
+            names.push(POSTGRES_PASSWORD);
+        }
+        names.retain(|name| generated.get(name).is_none());
+        for name in &names {
+            generated.insert(*name, secrets::generate()?);
+        }
+        if !names.is_empty() {
+            generated.write_file(&self.secrets_file())?;
+        }
+        Ok(generated)
+    }
+
+    /// The settings that this target supplies, and that `wanted` picks.
+    fn supplies<'t>(&self, table: &'t SettingsTable, wanted: impl Fn(&SuppliedBy) -> bool) -> Result<Vec<&'t str>> {
+        let mut names = Vec::new();
+        for setting in &table.settings {
+            if matches!(settings::origin(self.env, setting)?, Origin::Target(by) if wanted(&by)) {
+                names.push(setting.name.as_str());
+            }
+        }
+        Ok(names)
+    }
+
+    async fn start_postgres(&self, password: &SecretString, step: &Ongoing) -> Result<Server> {
+        let installation = match self.located_postgres().await? {
+            Some(installation) => installation.clone(),
+            None => postgres::locate_or_fetch(self.env.postgres(), |line| step.progress(line)).await?,
+        };
+        step.progress("starting PostgreSQL");
+        let folder = self.postgres_folder();
+        let server = Server::ensure(&installation, self.wanted(&folder, password)).await?;
+        server.create_database(&self.database_name()).await?;
+        Ok(server)
+    }
+
+    /// The private PostgreSQL as it is now, if it was ever made.
+    pub(super) async fn find_postgres(&self) -> Result<Option<Server>> {
+        let generated = Secrets::read_file(&self.secrets_file())?;
+        let Some(password) = generated.get(POSTGRES_PASSWORD) else { return Ok(None) };
+        let Some(installation) = self.located_postgres().await? else { return Ok(None) };
+        Server::find(installation, self.wanted(&self.postgres_folder(), password)).await
+    }
+
+    /// PostgreSQL's programs that are on this machine already.
+    pub(super) async fn located_postgres(&self) -> Result<Option<&Installation>> {
+        let located = self.postgres.get_or_try_init(|| postgres::locate(self.env.postgres())).await?;
+        Ok(located.as_ref())
+    }
+
+    fn wanted<'w>(&'w self, folder: &'w Utf8Path, password: &'w SecretString) -> Wanted<'w> {
+        let project = self.env.config.project.as_str();
+        Wanted { folder, project, role: project, password }
+    }
+
+    /// Where the private PostgreSQL keeps its data.
+    pub(super) fn postgres_folder(&self) -> Utf8PathBuf {
+        self.folder.join("postgres")
+    }
+
+    /// Underscores for what a database's name needs quoting for.
+    fn database_name(&self) -> String {
+        self.env.config.project.replace('-', "_")
+    }
+
+    fn data_folder(&self, name: &str) -> Result<Utf8PathBuf> {
+        let folder = self.folder.join("data").join(name);
+        fs_err::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+}
