@@ -11,7 +11,7 @@ use testkit::{Project, machine, until};
 const STEPS: [(&str, bool); 10] = [
     ("preflight", false),
     ("source", true),
-    ("ground", false),
+    ("provision", false),
     ("build", true),
     ("publish", true),
     ("plan", false),
@@ -112,7 +112,7 @@ fn a_plain_deploy_works_at_once_and_records_the_killed_one_as_aborted() {
         in_order(&project, &version);
         let killed = &project.records()[1];
         assert_eq!(killed["outcome"], "aborted", "{step}: {killed:#}");
-        assert!(killed["error"].as_str().unwrap().contains("ended without a word"), "{killed:#}");
+        assert!(killed["error"].as_str().unwrap().contains("without a record"), "{killed:#}");
     }
 }
 
@@ -138,7 +138,7 @@ fn a_rollback_is_killed_and_the_next_command_works() {
     project.ok(&["deploy"]);
     let second = project.commit("Second");
     project.ok(&["deploy"]);
-    for step in ["ground", "apply", "gate"] {
+    for step in ["provision", "apply", "gate"] {
         let mut rollback = project.start(&["rollback"]);
         rollback.must(step, "finished");
         rollback.kill();
