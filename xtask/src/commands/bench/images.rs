@@ -22,7 +22,7 @@ FROM tools AS build
 WORKDIR /build
 COPY . .
 RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \\
-    mkdir -p xtask/src xtask/standin/src && touch xtask/src/lib.rs xtask/standin/src/lib.rs && \\
+    for crate in xtask xtask/devservers xtask/standin xtask/testkit; do mkdir -p $crate/src && touch $crate/src/lib.rs; done && \\
     SQLX_OFFLINE=true cargo build --release --package app
 FROM ${RUNTIME_IMAGE}
 COPY --from=build /build/target/release/app /usr/local/bin/app
