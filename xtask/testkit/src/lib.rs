@@ -6,7 +6,7 @@
 
 pub mod client;
 pub mod disk;
-pub mod http;
+pub mod load;
 pub mod machine;
 pub mod project;
 pub mod running;
