@@ -17,10 +17,9 @@ use clap::ValueEnum;
 
 use self::scratch::Scratch;
 use self::table::Row;
-use xtask::config::Config;
+use xtask::commands::Context;
 use xtask::failure::Failure;
 use xtask::report::Report;
-use xtask::signals::until_interrupted;
 
 /// What can be measured by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -53,12 +52,13 @@ pub enum Measurement {
 
 /// Measures the toolkit, or only some of it, on a clone of the commit that is checked out, and prints a table. The clone
 /// and what runs in it are gone afterwards; what was compiled is kept for the next time.
-pub async fn bench(config: &Config, only: &[Measurement], report: &Report) -> Result<(), Failure> {
+pub async fn bench(context: &Context<'_>, only: &[Measurement]) -> Result<(), Failure> {
+    let Context { config, report, stop } = *context;
     let chosen = |measurement: &Measurement| only.is_empty() || only.contains(measurement);
     let chosen: Vec<Measurement> = Measurement::value_variants().iter().copied().filter(chosen).collect();
-    let scratch = Scratch::make(config, report).await?;
+    let scratch = Scratch::make(config, report, stop).await?;
     let measured = measure(&chosen, &scratch, report);
-    let measured = until_interrupted("what was measured on is removed", measured).await;
+    let measured = stop.cancels("the clone that was measured is removed", measured).await;
     let removed = scratch.remove().await.context("remove what was measured on");
     match (measured, removed) {
         (Ok(rows), removed) => {

@@ -11,13 +11,13 @@ use serde_json::json;
 
 use self::engine::Engine;
 use self::outcome::{Outcome, Reading};
+use xtask::commands::Context;
 use xtask::commands::setup::{self, Also};
 use xtask::config::{Config, Environment, Target};
 use xtask::env::Env;
 use xtask::failure::Failure;
-use xtask::render;
+use xtask::render::{self, Rendered};
 use xtask::report::{Report, seconds};
-use xtask::signals::until_interrupted;
 use xtask::sqlx;
 use xtask::tools::cargo;
 use xtask::tools::cmd::Cmd;
@@ -53,7 +53,8 @@ pub enum Suite {
 
 /// Runs the suites, or only some, and closes with their sum. What this machine cannot run is skipped by name; with
 /// `CI=true` that is a failure.
-pub async fn test(config: &Config, only: &[Suite], report: &Report) -> Result<(), Failure> {
+pub async fn test(context: &Context<'_>, only: &[Suite]) -> Result<(), Failure> {
+    let Context { config, report, stop } = *context;
     let started = Instant::now();
     let chosen = |suite: &Suite| only.is_empty() || only.contains(suite);
     let suites: Vec<Suite> = Suite::value_variants().iter().copied().filter(chosen).collect();
@@ -62,8 +63,7 @@ pub async fn test(config: &Config, only: &[Suite], report: &Report) -> Result<()
         report.warn(&format!("{error:#}"));
         None
     });
-    let sum = Box::pin(all(config, &suites, report));
-    let sum = until_interrupted("what was started for the tests has ended", sum).await;
+    let sum = stop.cancels("what was started for the tests has ended", Box::pin(all(context, &suites))).await;
     if let Some(engine) = engine {
         engine.end().await?;
     }
@@ -73,7 +73,7 @@ pub async fn test(config: &Config, only: &[Suite], report: &Report) -> Result<()
     }
     // Once more, and all together: a long run has said them far above.
     for failed in &sum.failed {
-        report.error(&anyhow!(failed.said()).context(format!("{} failed", failed.name)), None);
+        report.error(&anyhow!(failed.said()).context(format!("{} failed", failed.name)));
     }
     let failed: Vec<&str> = sum.failed.iter().map(|failed| failed.name.as_str()).collect();
     let text = format!("{} passed, {} failed, {} skipped", sum.passed, failed.len(), sum.skipped.len());
@@ -89,12 +89,13 @@ pub async fn test(config: &Config, only: &[Suite], report: &Report) -> Result<()
 }
 
 /// Runs suites one after another.
-async fn all(config: &Config, suites: &[Suite], report: &Report) -> Result<Outcome, Failure> {
+async fn all(context: &Context<'_>, suites: &[Suite]) -> Result<Outcome, Failure> {
+    let report = context.report;
     let mut sum = Outcome::default();
     for &suite in suites {
         report.note(&format!("{suite:?}: begins"));
         let began = Instant::now();
-        let outcome = run(config, suite, report).await;
+        let outcome = run(context, suite).await;
         let outcome = outcome.unwrap_or_else(|error| Outcome::failed(&name(suite), [format!("{error:#}")]));
         let (passed, failed, skipped) = (outcome.passed, outcome.failed.len(), outcome.skipped.len());
         report.note(&format!(
@@ -117,14 +118,15 @@ async fn prepare(config: &Config, suites: &[Suite], report: &Report) {
 }
 
 /// The environment of this machine.
-fn local<'a>(config: &'a Config, report: &Report) -> Result<Env<'a>, Failure> {
+fn local<'a>(context: &Context<'a>) -> Result<Env<'a>, Failure> {
     let is_local = |environment: &&Environment| matches!(environment.target, Target::Local(_));
-    let local = config.environments.values().find(is_local);
+    let local = context.config.environments.values().find(is_local);
     let name = &local.context("deploy.yaml has no environment with `target: local`, where tests run")?.name;
-    Env::find(config, name, report)
+    context.env(name)
 }
 
-async fn run(config: &Config, suite: Suite, report: &Report) -> Result<Outcome> {
+async fn run(context: &Context<'_>, suite: Suite) -> Result<Outcome> {
+    let Context { config, report, .. } = *context;
     // A panic tells its place without; with it every error would take its time to walk the stack.
     let cargo = || cargo::cargo(&config.root).env("CARGO_TERM_COLOR", "never").env("RUST_BACKTRACE", "0");
     let tests = || cargo().args(["test", "--no-fail-fast"]);
@@ -144,9 +146,9 @@ async fn run(config: &Config, suite: Suite, report: &Report) -> Result<Outcome> 
             lint.add(as_one(suite, &clippy(&left_out), report).await);
             return Ok(lint);
         }
-        Suite::Render => return Ok(ended(suite, render::render(config, true, report).await)),
+        Suite::Render => return Ok(rendered(suite, &render::render(config).await?)),
         Suite::Queries => {
-            let env = local(config, report).map_err(Failure::into_error)?;
+            let env = local(context).map_err(Failure::into_error)?;
             return Ok(ended(suite, sqlx::check(&env).await));
         }
         Suite::Service => of(&config.service.package).env("TEST_PICTURES_DIR", PICTURES),
@@ -170,6 +172,12 @@ fn ended(suite: Suite, result: Result<(), Failure>) -> Outcome {
         Ok(()) => Outcome::passed(),
         Err(failure) => Outcome::failed(&name(suite), [format!("{:#}", failure.into_error())]),
     }
+}
+
+/// Rendered files, which have to be up to date.
+fn rendered(suite: Suite, files: &[Rendered]) -> Outcome {
+    let stale: Vec<String> = files.iter().filter(|file| !file.is_fresh()).map(Rendered::diff).collect();
+    if stale.is_empty() { Outcome::passed() } else { Outcome::failed(&name(suite), stale) }
 }
 
 /// A program that passes or fails as a whole.

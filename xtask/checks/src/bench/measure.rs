@@ -11,8 +11,9 @@ use super::scratch::Scratch;
 use super::table::{Goal, Row, text};
 use super::turns::{Turns, median};
 use super::{built, by_hand};
+use xtask::failure::Failure;
 use xtask::report::{Report, Step};
-use xtask::targets::Live;
+use xtask::targets::{Serving, Target};
 use xtask::tools::cmd::Cmd;
 
 /// A dependency of the toolkit, large and of the same kind as the rest: what its cold build is compared with.
@@ -46,7 +47,7 @@ pub async fn no_op(scratch: &Scratch, report: &Report) -> Result<Row> {
 /// A deploy of a changed line of source, against cargo's build of such a change and a start of what it built.
 pub async fn change(scratch: &Scratch, report: &Report) -> Result<Row> {
     drop(live(scratch, report).await?);
-    let ground = by_hand::ground(scratch, report).await?;
+    let settings = by_hand::settings(scratch, report).await?;
     let (deploys, starts) = (RefCell::new(Vec::new()), RefCell::new(Vec::new()));
     let deploy = async || {
         scratch.change_source().await?;
@@ -58,7 +59,7 @@ pub async fn change(scratch: &Scratch, report: &Report) -> Result<Row> {
     let by_hand = async || {
         scratch.change_source().await?;
         let built = by_hand::build(scratch).await?;
-        let started = by_hand::start(scratch, &ground).await?;
+        let started = by_hand::start(scratch, &settings).await?;
         starts.borrow_mut().push(started);
         Ok(built + started)
     };
@@ -152,10 +153,12 @@ impl Compiled {
 }
 
 /// The release that serves in the clone. The first time, everything is compiled for it.
-async fn live(scratch: &Scratch, report: &Report) -> Result<Live> {
+async fn live(scratch: &Scratch, report: &Report) -> Result<Serving> {
     report.detail("deploying the commit; the first time, that compiles all of the service");
     scratch.deploy().await?;
-    scratch.env()?.place.live().await?.context("nothing serves after a deploy")
+    let env = scratch.env()?;
+    let serving = Target::of(&env).serving().await.map_err(Failure::into_error)?;
+    serving.context("nothing serves after a deploy")
 }
 
 async fn timed(command: &Cmd) -> Result<Duration> {
