@@ -11,6 +11,7 @@ use super::scratch::Scratch;
 use super::table::{Goal, Row, text};
 use super::turns::{Turns, median};
 use super::{built, by_hand};
+use crate::processor;
 use xtask::failure::Failure;
 use xtask::report::{Report, Step};
 use xtask::targets::{Serving, Target};
@@ -121,27 +122,22 @@ struct Compiled {
 impl Compiled {
     async fn cold(scratch: &Scratch, package: &str, report: &Report) -> Result<Self> {
         let target = scratch.empty_target()?;
-        // Only a shell tells the processor time of the processes that it started.
-        let script = r#""${CARGO:-cargo}" build --offline --package "$1" && times"#;
-        let build = Cmd::new("sh").args(["-c", script, "sh", package]).dir(scratch.root());
-        let (mut crates, mut processor) = (0, None);
+        let build = scratch.cargo().args(["build", "--offline", "--package", package]);
+        let build = build.env("CARGO_TARGET_DIR", target.as_os_str()).env("CARGO_TERM_COLOR", "never");
+        let mut crates = 0;
         let began = Instant::now();
-        build
-            .env("CARGO_TARGET_DIR", target.as_os_str())
-            .env("CARGO_TERM_COLOR", "never")
-            .run_lines(|line| {
-                processor = processor_time(line).or(processor);
-                if line.trim_start().starts_with("Compiling ") {
-                    crates += 1;
-                    if crates % 50 == 0 {
-                        report.detail(&format!("{package}: {crates} crates begun"));
-                    }
+        let (ended, processor) = processor::run(build, |line| {
+            if line.trim_start().starts_with("Compiling ") {
+                crates += 1;
+                if crates % 50 == 0 {
+                    report.detail(&format!("{package}: {crates} crates begun"));
                 }
-            })
-            .await?;
+            }
+        })
+        .await;
+        ended?;
         let wall = began.elapsed();
         scratch.empty_target()?;
-        let processor = processor.context("the shell's `times` did not tell the processor time")?;
         Ok(Self { wall, processor, crates })
     }
 
@@ -182,25 +178,4 @@ fn own_cost(deploys: &[Deployed], starts: &[Duration], reference: Duration) -> S
 
 fn said(report: &Report) -> impl Fn(Duration, Duration) {
     |measured, reference| report.detail(&format!("{} against {}", text(measured), text(reference)))
-}
-
-/// A line of the shell's `times`, of which the last is its children's: `1m2.345s 0m6.789s`, user and system.
-fn processor_time(line: &str) -> Option<Duration> {
-    let parts = line.split_whitespace().map(|part| {
-        let (minutes, seconds) = part.strip_suffix('s')?.split_once('m')?;
-        Some(minutes.parse::<f64>().ok()? * 60.0 + seconds.parse::<f64>().ok()?)
-    });
-    let seconds: Option<Vec<f64>> = parts.collect();
-    seconds.filter(|seconds| seconds.len() == 2).map(|seconds| Duration::from_secs_f64(seconds.iter().sum()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_shells_times_are_read() {
-        assert_eq!(processor_time("1m2.5s 0m7.25s"), Some(Duration::from_millis(69_750)));
-        assert_eq!(processor_time("    Finished `dev` profile"), None);
-    }
 }
