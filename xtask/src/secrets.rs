@@ -13,9 +13,10 @@ use std::sync::{Arc, RwLock};
 
 use anyhow::{Context as _, Result, bail};
 use camino::Utf8Path;
-use fs_err::os::unix::fs::OpenOptionsExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
+
+use crate::fs::{found, replace_file};
 
 /// What stands where a secret was.
 pub const MASK: &str = "[redacted]";
@@ -33,12 +34,11 @@ impl Secrets {
     /// Reads a file of `NAME=value` lines. A file that others can read is refused, and so is a line that is neither
     /// blank, a comment nor an assignment. A file that is not there has no secrets.
     pub fn read_file(path: &Utf8Path) -> Result<Self> {
-        let text = match fs_err::read_to_string(path) {
-            Ok(text) => text,
-            // A file where its folder should be is somebody else's to complain of.
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-                return Ok(Self::default());
-            }
+        let text = match found(fs_err::read_to_string(path)) {
+            Ok(Some(text)) => text,
+            Ok(None) => return Ok(Self::default()),
+            // A file where its folder should be is reported by what needs the folder.
+            Err(error) if error.kind() == ErrorKind::NotADirectory => return Ok(Self::default()),
             Err(error) => return Err(error.into()),
         };
         let mode = fs_err::metadata(path)?.permissions().mode();
@@ -67,14 +67,7 @@ impl Secrets {
             let value = value.expose_secret();
             writeln!(text, "{name}={}", quote(value)).expect("writing to a String cannot fail");
         }
-        let temporary = path.with_extension("tmp");
-        let mut file = fs_err::OpenOptions::new();
-        file.write(true).create(true).truncate(true).mode(0o600);
-        let mut file = file.open(&temporary)?;
-        std::io::Write::write_all(&mut file, text.as_bytes()).with_context(|| format!("write {temporary}"))?;
-        file.sync_all()?;
-        fs_err::rename(&temporary, path)?;
-        Ok(())
+        replace_file(path, text.as_bytes())
     }
 
     /// The value under this name.

@@ -19,7 +19,6 @@ mod instance;
 mod keeper;
 mod launch;
 mod leftovers;
-mod lock;
 mod log;
 mod output;
 mod platform;

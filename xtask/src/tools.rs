@@ -4,7 +4,6 @@ pub mod apt;
 pub mod cargo;
 pub mod cmd;
 pub mod dockerignore;
-pub mod exclusive;
 pub mod git;
 pub mod host;
 pub mod npm;

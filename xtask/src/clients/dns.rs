@@ -151,7 +151,4 @@ fn plain(name: &Name) -> String {
 }
 
 #[cfg(test)]
-#[path = "../../tests/common/dns.rs"]
-pub mod testing;
-#[cfg(test)]
 mod tests;

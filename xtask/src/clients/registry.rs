@@ -7,9 +7,6 @@ pub mod http;
 pub mod manifest;
 pub mod reference;
 #[cfg(test)]
-#[path = "../../tests/common/registry.rs"]
-pub mod testing;
-#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! A bucket, by the S3 protocol, of whatever make the service is.
 
 pub mod error;
+pub mod objects;
 mod settings;
 
 use std::time::Duration;
@@ -51,9 +52,18 @@ pub struct Place<'a> {
 }
 
 /// A bucket, whether it exists or not. Every call is one request, but for those that fail for a passing reason.
+#[derive(Clone)]
 pub struct Bucket {
     client: Client,
     name: String,
+    endpoint: Option<String>,
+}
+
+/// Without the client, which has credentials.
+impl std::fmt::Debug for Bucket {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Bucket({})", self.location())
+    }
 }
 
 /// What becomes of objects after a while.
@@ -95,12 +105,19 @@ impl Bucket {
                 .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
         }
         config.set_endpoint_url(place.endpoint.map(str::to_owned));
-        Self { client: Client::from_conf(config.build()), name: place.bucket.to_owned() }
+        let endpoint = place.endpoint.map(str::to_owned);
+        Self { client: Client::from_conf(config.build()), name: place.bucket.to_owned(), endpoint }
     }
 
     /// Another one of the same service, which need not exist either.
     pub fn beside(&self, name: String) -> Self {
-        Self { client: self.client.clone(), name }
+        Self { name, ..self.clone() }
+    }
+
+    /// Its name and where it is, for people.
+    pub fn location(&self) -> String {
+        let at = self.endpoint.as_ref().map(|endpoint| format!(" at {endpoint}")).unwrap_or_default();
+        format!("the bucket {}{at}", self.name)
     }
 
     /// Its region, if the service tells.

@@ -128,11 +128,11 @@ fn path(root: &Utf8Path) -> Utf8PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clients::registry::testing::standin::{Response, StandIn};
-    use crate::clients::registry::testing::{DockerRegistry, Image, Login, digest_of};
     use crate::config::Config;
     use crate::report::{Audience, Report};
     use crate::secrets::Redactor;
+    use devservers::http::{HttpServer, Response};
+    use devservers::registry::{DockerRegistry, Image, Login, digest_of};
 
     fn image<'a>(tags: &'a [&'a str], created: &'a str) -> Image<'a> {
         Image { tags, created, version: "1", layer: 100 }
@@ -157,7 +157,7 @@ mod tests {
 
     #[tokio::test]
     async fn digests_come_from_the_registry_and_a_newer_one_is_noticed() {
-        let Some(registry) = DockerRegistry::start("image pin", Login::Nobody) else { return };
+        let Some(registry) = testkit::or_skip("image pin", DockerRegistry::start(Login::Open)) else { return };
         let folder = tempfile::tempdir().unwrap();
         let (a, _) = registry.push_index("base/a", &["1"], &[image(&[], "2026-01-01T00:00:00Z")]);
         let b = registry.push("base/b", &image(&["1"], "2026-01-01T00:00:00Z"));
@@ -184,14 +184,16 @@ mod tests {
 
     #[tokio::test]
     async fn when_one_registry_fails_nothing_is_written() {
-        let Some(registry) = DockerRegistry::start("image pin, one missing", Login::Nobody) else { return };
+        let Some(registry) = testkit::or_skip("image pin, one missing", DockerRegistry::start(Login::Open)) else {
+            return;
+        };
         let folder = tempfile::tempdir().unwrap();
         registry.push("base/a", &image(&["1"], "2026-01-01T00:00:00Z"));
         let error = format!("{:#}", pinned(&folder, &registry.address, false).await.unwrap_err().into_error());
         assert!(error.contains("base/b:1") && error.contains("as it was"), "{error}");
         assert!(!folder.path().join(FILE).exists());
 
-        let lie = StandIn::start(|_| {
+        let lie = HttpServer::start(|_| {
             let response = Response::new(200).body("application/vnd.oci.image.index.v1+json", "{}");
             response.header("Docker-Content-Digest", &digest_of(b"invented"))
         });
@@ -201,7 +203,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_base_of_another_platform_is_refused() {
-        let Some(registry) = DockerRegistry::start("image pin, platform", Login::Nobody) else { return };
+        let Some(registry) = testkit::or_skip("image pin, platform", DockerRegistry::start(Login::Open)) else {
+            return;
+        };
         let folder = tempfile::tempdir().unwrap();
         registry.push_cache("base/a", "1");
         let error = format!("{:#}", pinned(&folder, &registry.address, false).await.unwrap_err().into_error());

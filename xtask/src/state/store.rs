@@ -3,6 +3,7 @@
 //! A folder serves the processes of one machine. A bucket serves several machines: a deploy that was planned or cut short
 //! on one of them can be applied or resumed on another.
 
+mod bucket;
 mod error;
 mod folder;
 
@@ -10,8 +11,11 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 
+pub use self::bucket::Objects;
 pub use self::error::{ErrorKind, StoreError};
 pub use self::folder::Folder;
+use crate::clients::s3::Bucket;
+use crate::clients::s3::objects::Condition;
 pub use crate::fs::replace_file;
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -21,6 +25,8 @@ type Result<T> = std::result::Result<T, StoreError>;
 pub enum Store {
     /// A folder on this machine.
     Folder(Folder),
+    /// A bucket, shared by several machines.
+    Bucket(Objects),
 }
 
 /// One version of an object.
@@ -49,10 +55,16 @@ impl Store {
         Self::Folder(Folder::new(path))
     }
 
+    /// The objects whose keys begin with `<prefix>/`. Nothing is asked of the server yet.
+    pub fn bucket(bucket: Bucket, prefix: String) -> Self {
+        Self::Bucket(Objects::new(bucket, &prefix))
+    }
+
     /// The object, or none.
     pub async fn get(&self, key: &str) -> Result<Option<Versioned>> {
         match self {
             Self::Folder(folder) => folder.get(key),
+            Self::Bucket(objects) => objects.get(key).await,
         }
     }
 
@@ -60,6 +72,7 @@ impl Store {
     pub async fn list(&self, prefix: &str) -> Result<Vec<String>> {
         match self {
             Self::Folder(folder) => folder.list(prefix),
+            Self::Bucket(objects) => objects.list(prefix).await,
         }
     }
 
@@ -67,6 +80,7 @@ impl Store {
     pub async fn put_if_absent(&self, key: &str, bytes: &[u8]) -> Result<Put> {
         match self {
             Self::Folder(folder) => folder.put(key, bytes, None).await,
+            Self::Bucket(objects) => objects.put(key, bytes, Condition::Absent).await,
         }
     }
 
@@ -74,6 +88,7 @@ impl Store {
     pub async fn put_if_unchanged(&self, key: &str, bytes: &[u8], etag: &str) -> Result<Put> {
         match self {
             Self::Folder(folder) => folder.put(key, bytes, Some(etag)).await,
+            Self::Bucket(objects) => objects.put(key, bytes, Condition::Unchanged(etag)).await,
         }
     }
 
@@ -89,6 +104,7 @@ impl Store {
     pub async fn delete(&self, key: &str) -> Result<()> {
         match self {
             Self::Folder(folder) => folder.delete(key),
+            Self::Bucket(objects) => objects.delete(key).await,
         }
     }
 
@@ -96,6 +112,7 @@ impl Store {
     pub fn location(&self) -> String {
         match self {
             Self::Folder(folder) => folder.location(),
+            Self::Bucket(objects) => objects.location(),
         }
     }
 
@@ -103,6 +120,7 @@ impl Store {
     pub fn is_shared(&self) -> bool {
         match self {
             Self::Folder(_) => false,
+            Self::Bucket(_) => true,
         }
     }
 }

@@ -15,6 +15,7 @@ use super::deploy::Deploy;
 use super::folder::{find_socket_folder, socket_folder};
 use super::protocol::{Answer, Ask, Message, Request, decode, encode};
 use super::shared::{Presence, Shared};
+use crate::fs::found;
 
 /// How long a client may leave an answer unread. One that was suspended must not hold up the end of the supervisor.
 const WRITE_PATIENCE: Duration = Duration::from_secs(5);
@@ -36,10 +37,7 @@ pub(super) fn find_socket_path(state_dir: &Utf8Path) -> Result<Option<Utf8PathBu
 
 /// Opens the control socket. Takes the supervisor's lock: what lies there is then nobody's.
 pub(super) fn bind(path: &Utf8Path) -> Result<UnixListener> {
-    match fs_err::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-        _ => {}
-    }
+    found(fs_err::remove_file(path))?;
     let listener = UnixListener::bind(path).with_context(|| format!("open the control socket {path}"))?;
     fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
     Ok(listener)

@@ -7,6 +7,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::getuid;
 use sha2::{Digest as _, Sha256};
 
+use crate::fs::found;
+
 /// The longest folder that leaves room for a socket's name: the path of a socket has at most 103 bytes on macOS and 107 on
 /// Linux, and `/.s.PGSQL.65535` is the longest name in use.
 const LONGEST: usize = 103 - "/.s.PGSQL.65535".len();
@@ -26,10 +28,10 @@ pub fn socket_folder(state_dir: &Utf8Path) -> Result<Utf8PathBuf> {
 /// The same folder if it is there. Makes nothing: who only looks leaves no trace.
 pub(super) fn find_socket_folder(state_dir: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
     let folder = place(state_dir)?;
-    match fs_err::symlink_metadata(&folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        _ => check(&folder).map(|_| Some(folder)),
+    if found(fs_err::symlink_metadata(&folder))?.is_none() {
+        return Ok(None);
     }
+    check(&folder).map(|_| Some(folder))
 }
 
 fn place(state_dir: &Utf8Path) -> Result<Utf8PathBuf> {

@@ -13,7 +13,8 @@ use tokio::time::{Instant, sleep};
 
 use super::client::{Connection, connect};
 use super::protocol::{Started, decode};
-use super::{lock, supervisor_log};
+use super::supervisor_log;
+use crate::fs::Lock;
 
 /// How long to wait for another launch of the same supervisor.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -49,9 +50,8 @@ pub async fn launch(
     fs_err::create_dir_all(state_dir).context("make the state folder")?;
     let state_dir = &state_dir.canonicalize_utf8().with_context(|| format!("find the folder {state_dir}"))?;
     // One launch at a time, or the second would find the first's supervisor neither absent nor answering yet.
-    let _turn = lock::take(&state_dir.join("launch.lock"), PATIENCE)
-        .await?
-        .with_context(|| format!("another launch of the supervisor of {state_dir} does not end"))?;
+    let turn = Lock::take(&state_dir.join("launch.lock"), "launches the supervisor", PATIENCE).await;
+    let _turn = turn.with_context(|| format!("wait for another launch of the supervisor of {state_dir}"))?;
     if let Some(connection) = connect(state_dir).await? {
         return Ok(connection);
     }

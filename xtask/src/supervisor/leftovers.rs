@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::time::{Instant, sleep};
 
 use super::platform::birth_mark;
+use crate::fs::{found, replace_file};
 
 /// How long leftovers may drain. Nobody serves meanwhile, so it is short.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,12 +27,9 @@ impl Leftovers {
     /// Ends what a former supervisor of this folder left running, and starts a new account. Takes the supervisor's lock.
     pub(super) async fn end(state_dir: &Utf8Path) -> Result<Self> {
         let path = state_dir.join("children.json");
-        let children: BTreeMap<u32, String> = match fs_err::read(&path) {
-            // Cut short by a crash of the machine, it speaks of processes that are gone.
-            Ok(text) => serde_json::from_slice(&text).unwrap_or_default(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
-            Err(error) => return Err(error.into()),
-        };
+        let text = found(fs_err::read(&path))?.unwrap_or_default();
+        // One that cannot be read was damaged when the machine crashed, and its processes ended then.
+        let children: BTreeMap<u32, String> = serde_json::from_slice(&text).unwrap_or_default();
         let mut left = Self { path, children };
         left.children.retain(|pid, mark| is_alive(*pid, mark));
         left.signal(Signal::TERM);
@@ -74,10 +72,7 @@ impl Leftovers {
 
     fn write(&self) -> Result<()> {
         let text = serde_json::to_vec(&self.children).context("write the account of children as JSON")?;
-        let temporary = self.path.with_extension("json.tmp");
-        fs_err::write(&temporary, text)?;
-        fs_err::rename(&temporary, &self.path)?;
-        Ok(())
+        replace_file(&self.path, &text)
     }
 }
 

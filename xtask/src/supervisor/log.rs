@@ -5,6 +5,8 @@ use std::io::Write as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 
+use crate::fs::found;
+
 /// Rotated before it grows beyond this many bytes.
 const MAX_SIZE: u64 = 10 << 20;
 
@@ -70,10 +72,7 @@ impl RotatedLog {
 
     fn rotate(&self) -> std::io::Result<()> {
         for number in (0..KEEP).rev() {
-            match fs_err::rename(self.numbered(number), self.numbered(number + 1)) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+            found(fs_err::rename(self.numbered(number), self.numbered(number + 1)))?;
         }
         Ok(())
     }

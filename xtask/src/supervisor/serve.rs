@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use camino::Utf8PathBuf;
 use rustix::process::setsid;
 use tokio::net::{TcpSocket, UnixListener};
@@ -16,11 +16,11 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 
 use super::leftovers::Leftovers;
-use super::lock::{self, Lock};
 use super::log::RotatedLog;
 use super::protocol::{About, Started, encode};
 use super::shared::{Board, Flag, Shared};
 use super::{control, service_log, supervisor_log};
+use crate::fs::Lock;
 use crate::secrets::Redactor;
 
 /// Connections that may wait while nobody accepts: between a crash and the next start, say.
@@ -77,9 +77,8 @@ struct House {
 async fn start(args: Supervise) -> Result<House> {
     let Supervise { state_dir, listen, toolkit } = args;
     let state_dir = state_dir.canonicalize_utf8().with_context(|| format!("find the folder {state_dir}"))?;
-    let Some(lock) = lock::take(&state_dir.join("supervisor.lock"), LOCK_PATIENCE).await? else {
-        bail!("another supervisor of {state_dir} is running");
-    };
+    let lock = Lock::take(&state_dir.join("supervisor.lock"), "supervises", LOCK_PATIENCE).await;
+    let lock = lock.with_context(|| format!("be the one supervisor of {state_dir}"))?;
     fs_err::create_dir_all(state_dir.join("logs"))?;
     let leftovers = Leftovers::end(&state_dir).await?;
     let listener = bind(listen)?;

@@ -8,6 +8,7 @@ mod context;
 
 pub use self::context::Context;
 use super::cmd::Cmd;
+use crate::fs::found;
 use crate::hash::add_file;
 use crate::release::Source;
 
@@ -56,17 +57,16 @@ pub async fn changes(root: &Utf8Path) -> Result<Option<String>> {
         let path = entry.get(3..).with_context(|| format!("git status said {entry:?}"))?;
         hasher.update(path.as_bytes());
         hasher.update([0]);
-        match fs_err::symlink_metadata(root.join(path)) {
-            Ok(data) if data.is_symlink() => {
+        match found(fs_err::symlink_metadata(root.join(path)))? {
+            Some(data) if data.is_symlink() => {
                 hasher.update(fs_err::read_link(root.join(path))?.as_os_str().as_encoded_bytes())
             }
-            Ok(data) if data.is_file() => {
+            Some(data) if data.is_file() => {
                 hasher.update([u8::from(is_executable(&data))]);
                 add_file(&mut hasher, &root.join(path))?;
             }
-            Ok(_) => hasher.update(b"folder"),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => hasher.update(b"gone"),
-            Err(error) => return Err(error.into()),
+            Some(_) => hasher.update(b"folder"),
+            None => hasher.update(b"gone"),
         }
         hasher.update([0]);
     }

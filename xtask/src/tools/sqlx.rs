@@ -19,10 +19,14 @@ use serde::Deserialize;
 use self::cache::Cache;
 use super::cargo::{self, cargo};
 use super::cmd::Cmd;
+use crate::fs::{Lock, LockError, found};
 use crate::report::Ongoing;
 
 /// How often the sources are compiled when somebody else compiles in the same folder.
 const ATTEMPTS: usize = 3;
+
+/// How long another process may compile: all dependencies of a service, at worst.
+const TURN: Duration = Duration::from_secs(3600);
 
 /// How the folders begin that the macros write into.
 const ANSWERS: &str = "answers-";
@@ -153,11 +157,7 @@ impl Workspace {
 
 /// The version of sqlx that Cargo.lock names; none when the workspace does not use it.
 pub fn locked_version(root: &Utf8Path) -> Result<Option<String>> {
-    let lock = match fs_err::read_to_string(root.join("Cargo.lock")) {
-        Ok(lock) => lock,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
+    let Some(lock) = found(fs_err::read_to_string(root.join("Cargo.lock")))? else { return Ok(None) };
     let after = lock.lines().skip_while(|line| *line != r#"name = "sqlx""#).nth(1);
     let version = after.and_then(|line| line.strip_prefix("version = "));
     Ok(version.map(|version| version.trim_matches('"').to_owned()))
@@ -215,19 +215,13 @@ fn remove_leftovers(target: &Utf8Path) -> Result<()> {
     Ok(())
 }
 
-/// Waits until nobody else compiles in this folder; the lock ends with its process.
-async fn turn(target: &Utf8Path, step: &Ongoing) -> Result<fs_err::File> {
+/// Waits until no other process compiles in this folder.
+async fn turn(target: &Utf8Path, step: &Ongoing) -> Result<Lock> {
     fs_err::create_dir_all(target)?;
     let path = target.join(".xtask-lock");
-    let file = fs_err::OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(std::fs::TryLockError::WouldBlock) => {
-                step.progress("waiting for another process that compiles the queries");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            Err(error) => return Err(error).with_context(|| format!("lock {path}")),
-        }
+    let doing = "compiles the queries";
+    if let Err(LockError::Held { holder, .. }) = &Lock::try_take(&path, doing) {
+        step.progress(&format!("waiting for {holder}"));
     }
+    Ok(Lock::take(&path, doing, TURN).await?)
 }

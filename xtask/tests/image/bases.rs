@@ -3,8 +3,8 @@
 
 use std::process::{Command, Stdio};
 
-use crate::common::Ran;
 use crate::shop::{docker, docker_says};
+use testkit::Ran;
 
 /// What the official Rust image has beside Debian and Rust, as far as the service's build needs it.
 const COMPILERS: &str = "ca-certificates dpkg-dev g++ gcc libc6-dev make pkg-config xz-utils";

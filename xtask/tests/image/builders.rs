@@ -1,15 +1,15 @@
 //! Other builders than the machine's engine: a buildkitd, and engines that are full or die.
 
-use crate::buildkitd::Buildkitd;
-use crate::common::{Ran, Running, skipped, until};
-use crate::engine::OwnEngine;
 use crate::shop::{Shop, import_base, runs};
+use devservers::Buildkitd;
+use devservers::OwnEngine;
+use testkit::{Ran, Running, or_skip, until};
 
 #[test]
 fn a_buildkitd_builds_the_same_twice_and_pushes_it() {
     let test = "a_buildkitd_builds_the_same_twice_and_pushes_it";
     let Some(shop) = Shop::open(test) else { return };
-    let Some(daemon) = own(test, Buildkitd::start()) else { return };
+    let Some(daemon) = or_skip(test, Buildkitd::start()) else { return };
     let run = |daemon: &Buildkitd, args: &[&str]| {
         let mut command = shop.command(args);
         Ran::of(command.arg("--json").env("BUILDKIT_HOST", daemon.address()).env("DOCKER_HOST", "unix:///nowhere"))
@@ -28,7 +28,7 @@ fn a_buildkitd_builds_the_same_twice_and_pushes_it() {
 
     // A builder that has nothing finds every layer in the registry.
     drop(daemon);
-    let Some(cold) = own(test, Buildkitd::start()) else { return };
+    let Some(cold) = or_skip(test, Buildkitd::start()) else { return };
     shop.project.edit("src/main.rs", "//! A service", &format!("//! {}", shop.registry.address));
     shop.project.commit("Source");
     let mut command = shop.command(&["image", "build", "production"]);
@@ -41,7 +41,7 @@ fn a_buildkitd_builds_the_same_twice_and_pushes_it() {
 fn an_engine_that_is_killed_in_mid_build_is_named_and_the_next_run_goes_on() {
     let test = "an_engine_that_is_killed_in_mid_build_is_named_and_the_next_run_goes_on";
     let Some(shop) = Shop::unpinned(test) else { return };
-    let Some(mut engine) = own(test, OwnEngine::start(None)) else { return };
+    let Some(mut engine) = or_skip(test, OwnEngine::start(None)) else { return };
     let address = engine.address();
     let nap = 300_000 + std::process::id();
     shop.project.edit("Dockerfile", "RUN echo \"compiling the service\"", &format!("RUN sleep {nap}"));
@@ -71,7 +71,7 @@ fn an_engine_that_is_killed_in_mid_build_is_named_and_the_next_run_goes_on() {
 fn a_full_disk_is_told_to_be_the_engines() {
     let test = "a_full_disk_is_told_to_be_the_engines";
     let Some(shop) = Shop::unpinned(test) else { return };
-    let Some(engine) = own(test, OwnEngine::start(Some(48))) else { return };
+    let Some(engine) = or_skip(test, OwnEngine::start(Some(48))) else { return };
     let address = engine.address();
     shop.project.edit(
         "Dockerfile",
@@ -89,8 +89,4 @@ fn local_base(shop: &Shop, engine: &str) {
     import_base(&["--host", engine], "tiny:1");
     let base = format!("{}/base/tiny:1", shop.registry.address);
     shop.project.edit("deploy.yaml", &base, "tiny:1");
-}
-
-fn own<T>(test: &str, started: Result<T, String>) -> Option<T> {
-    started.map_err(|why| skipped(test, &why)).ok()
 }

@@ -1,7 +1,7 @@
 //! `image build`: what is built, when nothing is, and what is said.
 
-use crate::common::Ran;
 use crate::shop::{Shop, docker_says};
+use testkit::Ran;
 
 #[test]
 fn equal_inputs_are_built_once_and_a_changed_source_compiles_no_dependency() {

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use rustix::process::Signal;
 
-use crate::common::{Ran, Running, until};
-use crate::registry::PASSWORD;
 use crate::shop::{Shop, runs};
+use devservers::registry::PASSWORD;
+use testkit::{Ran, Running, until};
 
 #[test]
 fn a_registry_that_is_away_or_lets_nobody_in_is_named() {

@@ -2,13 +2,14 @@
 
 use std::process::Command;
 
-use crate::buildkitd::Buildkitd;
-use crate::engine::OwnEngine;
+use devservers::{Buildkitd, OwnEngine};
+use testkit::or_skip;
 
 #[test]
 fn an_engine_of_ones_own_leaves_the_machines_network_alone_and_nothing_behind() {
+    let test = "an_engine_of_ones_own_leaves_the_machines_network_alone_and_nothing_behind";
     let before = links();
-    let Some(mut engine) = own(OwnEngine::start(Some(64))) else { return };
+    let Some(mut engine) = or_skip(test, OwnEngine::start(Some(64))) else { return };
     let address = engine.address();
     assert!(docker(&address, "{{.ServerVersion}}").status.success());
     engine.kill();
@@ -21,7 +22,9 @@ fn an_engine_of_ones_own_leaves_the_machines_network_alone_and_nothing_behind() 
 
 #[test]
 fn a_buildkitd_is_made_once_and_leaves_nothing_behind() {
-    let Some(daemon) = own(Buildkitd::start()) else { return };
+    let Some(daemon) = or_skip("a_buildkitd_is_made_once_and_leaves_nothing_behind", Buildkitd::start()) else {
+        return;
+    };
     let socket = daemon.address().trim_start_matches("unix://").to_owned();
     assert!(std::os::unix::net::UnixStream::connect(&socket).is_ok());
     drop(daemon);
@@ -45,9 +48,4 @@ fn links() -> Vec<String> {
 
 fn docker(address: &str, format: &str) -> std::process::Output {
     Command::new("docker").args(["--host", address, "info", "--format", format]).output().unwrap()
-}
-
-/// Says that this machine cannot run a test. Whoever runs the tests counts these lines.
-fn own<T>(started: Result<T, String>) -> Option<T> {
-    started.map_err(|why| eprintln!("SKIPPED {}: {why}", std::thread::current().name().unwrap_or("a test"))).ok()
 }

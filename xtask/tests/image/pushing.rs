@@ -1,7 +1,7 @@
 //! `image push`: one digest that both sides agree on.
 
-use crate::common::{until, until_some};
 use crate::shop::Shop;
+use testkit::{until, until_some};
 
 #[test]
 fn what_is_pushed_has_one_digest_and_is_pushed_once() {

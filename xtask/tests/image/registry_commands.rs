@@ -5,9 +5,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::common::{Project, Ran, machine};
-use crate::registry::tokens::Tokens;
-use crate::registry::{DockerRegistry, Image, Login, PASSWORD, USER};
+use devservers::registry::Tokens;
+use devservers::registry::{DockerRegistry, Image, Login, PASSWORD, USER};
+use testkit::{Project, Ran, machine};
 
 const NAME: &str = "shop/fixture/app";
 
@@ -19,8 +19,8 @@ struct Shelf {
 
 impl Shelf {
     fn new(test: &str, login: Login) -> Option<Self> {
-        let registry = DockerRegistry::start(test, login)?;
-        let project = Project::new();
+        let registry = testkit::or_skip(test, DockerRegistry::start(login))?;
+        let project = Project::fixture();
         let deploy = project.read("deploy.yaml");
         let address = &registry.address;
         let deploy = format!(
@@ -114,7 +114,7 @@ fn what_is_there_is_listed_shown_and_pruned() {
 
 #[test]
 fn base_images_are_pinned_and_a_newer_one_is_noticed() {
-    let Some(shelf) = Shelf::new("base_images_are_pinned_and_a_newer_one_is_noticed", Login::Nobody) else { return };
+    let Some(shelf) = Shelf::new("base_images_are_pinned_and_a_newer_one_is_noticed", Login::Open) else { return };
     let base = |created: &str| shelf.registry.push("base", &Image { tags: &["1"], created, version: "1", layer: 10 });
     let pin = ["image", "pin", "production"];
     let check = ["image", "pin", "production", "--check"];

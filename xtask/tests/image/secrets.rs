@@ -1,7 +1,7 @@
 //! A build's secrets reach the step that takes them and nothing else.
 
-use crate::common::{Ran, Running, machine, until};
 use crate::shop::{Shop, docker, docker_says, runs};
+use testkit::{Ran, Running, machine, until};
 
 const SENTINEL: &str = "sentinel-2f7c9b41-build-secret";
 

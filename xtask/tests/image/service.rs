@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::bases;
-use crate::client::Client;
-use crate::common::project::free_port;
-use crate::common::{Ran, TOOLKIT, until};
-use crate::registry::{DockerRegistry, Login, PASSWORD, USER};
 use crate::shop::{docker, docker_says, engine_answers, push};
+use devservers::port;
+use devservers::registry::{DockerRegistry, Login, PASSWORD, USER};
+use testkit::client::Client;
+use testkit::{Ran, toolkit, until};
 
 const TOKEN: &str = "a-bootstrap-token-of-32-characters";
 
@@ -27,17 +27,17 @@ const GRACE: u64 = 40;
 fn the_services_image_is_pushed_and_runs_as_production_runs_it() {
     let test = "the_services_image_is_pushed_and_runs_as_production_runs_it";
     let Ok(database) = std::env::var("TEST_DATABASE_URL") else {
-        return crate::common::skipped(test, "TEST_DATABASE_URL is not set; cargo xtask test --only image sets it");
+        return testkit::skipped(test, "TEST_DATABASE_URL is not set; cargo xtask test --only image sets it");
     };
     if !engine_answers(test) {
         return;
     }
-    let Some(registry) = DockerRegistry::start(test, Login::Password) else { return };
+    let Some(registry) = testkit::or_skip(test, DockerRegistry::start(Login::Password)) else { return };
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("clone");
     prepare(&root, &registry);
     let toolkit = |args: &[&str]| {
-        let mut command = Command::new(TOOLKIT);
+        let mut command = Command::new(toolkit());
         command.args(args).current_dir(&root).stdin(Stdio::null()).stderr(Stdio::inherit());
         command.env("REGISTRY_USERNAME", USER).env("REGISTRY_PASSWORD", PASSWORD).env_remove("CI");
         Ran::of(&mut command).expect(0).stdout.trim().to_owned()
@@ -124,7 +124,7 @@ struct Container {
 
 impl Container {
     fn start(image: &str, database: &str) -> Self {
-        let port = free_port();
+        let port = port::free();
         let mut run = docker(&["run", "--detach", "--network", "host", "--read-only", "--tmpfs", "/tmp"]);
         run.args(["--volume", "/data/uploads", "--memory", "1g"]);
         run.args(["--cap-drop", "ALL", "--security-opt", "no-new-privileges"]);

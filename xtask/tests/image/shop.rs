@@ -5,9 +5,9 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-use crate::common::running::Ended;
-use crate::common::{Project, Ran, machine, skipped};
-use crate::registry::{DockerRegistry, Login, PASSWORD, USER};
+use devservers::registry::{DockerRegistry, Login, PASSWORD, USER};
+use testkit::Ended;
+use testkit::{Project, Ran, machine, skipped};
 
 /// A base image of two megabytes: a shell with what goes with it.
 const BASE: &str = "xtask-test-base:1";
@@ -59,8 +59,8 @@ impl Shop {
         if !engine_answers(test) {
             return None;
         }
-        let registry = DockerRegistry::start(test, Login::Password)?;
-        let project = Project::new();
+        let registry = testkit::or_skip(test, DockerRegistry::start(Login::Password))?;
+        let project = Project::fixture();
         let base = format!("{}/base/tiny:1", registry.address);
         let deploy = project.read("deploy.yaml");
         let deploy = format!(
@@ -98,7 +98,7 @@ impl Shop {
 
     /// Runs it with `--json`: its events.
     pub fn events(&self, args: &[&str]) -> Ended {
-        crate::common::Running::start(self.command(args).arg("--json")).end()
+        testkit::Running::start(self.command(args).arg("--json")).end()
     }
 
     /// The answer of a command that must succeed.
@@ -137,7 +137,6 @@ impl Drop for Shop {
 pub fn engine_answers(test: &str) -> bool {
     let answers = docker(&["version"]).output().is_ok_and(|output| output.status.success());
     if !answers {
-        assert!(std::env::var_os("CI").is_none(), "no Docker engine answers");
         skipped(test, "no Docker engine answers; install one: cargo xtask setup --docker");
     }
     answers

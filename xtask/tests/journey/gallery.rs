@@ -5,8 +5,8 @@ use std::io::Cursor;
 use image::ImageFormat;
 use serde_json::{Value, json};
 
-use crate::http::Client;
 use crate::site::Site;
+use testkit::client::Client;
 
 const USERNAME: &str = "ada";
 pub const PASSWORD: &str = "correct-horse-battery-journey-sentinel";

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 
 use crate::gallery::Picture;
-use crate::http::{Answer, Client};
 use crate::site::Site;
+use testkit::client::{Answer, Client};
 
 /// The pauses of each client between two requests: compilers work beside them, and an upload is work for many.
 const PAUSE: Duration = Duration::from_millis(40);

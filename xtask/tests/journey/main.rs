@@ -9,7 +9,6 @@
 
 mod checkout;
 mod gallery;
-mod http;
 mod load;
 mod operations;
 mod person;

@@ -4,11 +4,12 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 
 use crate::gallery::Visitor;
-use crate::http::Client;
 use crate::load::Load;
-use crate::processes::{self, is_alive, kill, until};
+use crate::processes::{self, is_alive, kill};
 use crate::readme;
 use crate::site::Site;
+use testkit::client::Client;
+use testkit::until;
 
 const HEALTH: &str = "app/src/http/health.rs";
 /// Compiled in a moment, whatever becomes of it.

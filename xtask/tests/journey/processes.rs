@@ -3,13 +3,8 @@
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
-
-/// How long anything may take that no event tells of.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Every process whose command line, program or folder is below one of these folders, with its command line.
 pub fn below(folders: &[PathBuf]) -> BTreeMap<i32, String> {
@@ -48,16 +43,6 @@ pub fn kill(pid: i32) {
         // One that has just ended is what was wanted.
         kill_process(process, Signal::KILL).ok();
     }
-}
-
-/// Looks until it is so; for what no event tells of.
-pub fn until(what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
-    let began = Instant::now();
-    while !is_so() {
-        assert!(began.elapsed() < PATIENCE, "waited in vain until {what}");
-        thread::sleep(Duration::from_millis(10));
-    }
-    began.elapsed()
 }
 
 /// The first line of PostgreSQL's file: its postmaster's number.

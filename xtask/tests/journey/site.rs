@@ -150,7 +150,7 @@ impl Drop for Site {
         for (pid, _) in left {
             processes::kill(pid);
         }
-        processes::until("the scenario's processes have ended", || self.processes().is_empty());
+        testkit::until("the scenario's processes have ended", || self.processes().is_empty());
         if let Some(parent) = self.state().canonicalize().ok().filter(|state| !postgres.starts_with(state)) {
             self.note(&format!("{} was kept for {}", postgres.display(), parent.display()));
             fs_err::remove_dir_all(&postgres).ok();

@@ -5,9 +5,11 @@ use std::net::TcpListener;
 use rustix::process::Signal;
 use tokio::time::{Duration, timeout};
 
-use crate::site::{Site, deploy, get, has_ended, kill, until, version, version_that};
-use crate::supervisor::client::connect;
-use crate::supervisor::{LaunchError, Role};
+use testkit::until_async;
+
+use crate::site::{Site, deploy, get, has_ended, kill, version, version_that};
+use xtask::supervisor::client::connect;
+use xtask::supervisor::{LaunchError, Role};
 
 #[tokio::test]
 async fn a_crashed_service_is_started_again_and_who_waits_in_the_queue_is_served() {
@@ -17,7 +19,7 @@ async fn a_crashed_service_is_started_again_and_who_waits_in_the_queue_is_served
     let before = connection.status().await.unwrap().instances.remove(0);
 
     kill(before.pid.unwrap(), Signal::KILL).unwrap();
-    until("it is gone", async || has_ended(before.pid.unwrap())).await;
+    until_async("it is gone", async || has_ended(before.pid.unwrap())).await;
     assert_eq!(get(connection.about().listen, "/").await.unwrap(), "one");
 
     let after = connection.status().await.unwrap().instances.remove(0);
@@ -36,7 +38,7 @@ async fn the_old_version_is_started_again_during_a_deploy() {
     connection.candidate(&version_that("two", "unready")).await.unwrap();
     let old = connection.status().await.unwrap().instances.remove(0);
     kill(old.pid.unwrap(), Signal::KILL).unwrap();
-    until("it is gone", async || has_ended(old.pid.unwrap())).await;
+    until_async("it is gone", async || has_ended(old.pid.unwrap())).await;
     assert_eq!(get(connection.about().listen, "/").await.unwrap(), "one");
     connection.discard().await.unwrap();
     assert_eq!(connection.status().await.unwrap().instances[0].restarts, 1);
@@ -86,7 +88,7 @@ async fn a_port_in_use_is_told_apart() {
     }
     drop(taken);
     // A child that another test is just starting may hold the socket for a moment more.
-    until("the port is free", async || site.launch_on(address).await.is_ok()).await;
+    until_async("the port is free", async || site.launch_on(address).await.is_ok()).await;
 }
 
 #[tokio::test]
@@ -112,7 +114,7 @@ async fn stop_ends_everything_and_frees_the_port() {
     assert!(connect(&site.state_dir).await.unwrap().is_none());
     // At once, though the old process may still be on its way out.
     site.launch_on(about.listen).await.unwrap();
-    until("the old supervisor is gone", async || has_ended(about.pid)).await;
+    until_async("the old supervisor is gone", async || has_ended(about.pid)).await;
 }
 
 #[tokio::test]
@@ -125,7 +127,7 @@ async fn sigterm_ends_everything_too() {
     kill(supervisor, Signal::TERM).unwrap();
     assert!(connection.exited().await.is_err());
     assert!(has_ended(serving));
-    until("the supervisor is gone", async || has_ended(supervisor)).await;
+    until_async("the supervisor is gone", async || has_ended(supervisor)).await;
 }
 
 #[tokio::test]
@@ -135,5 +137,5 @@ async fn a_supervisor_with_nothing_to_do_leaves() {
     let supervisor = connection.about().pid;
     connection.candidate(&version_that("one", "exit")).await.unwrap();
     drop(connection);
-    until("the supervisor is gone", async || has_ended(supervisor)).await;
+    until_async("the supervisor is gone", async || has_ended(supervisor)).await;
 }

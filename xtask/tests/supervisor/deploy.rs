@@ -6,8 +6,10 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::fixture;
-use crate::site::{Site, deploy, get, has_ended, until, version, version_that};
-use crate::supervisor::{Role, Status, supervisor_log};
+use testkit::until_async;
+
+use crate::site::{Site, deploy, get, has_ended, version, version_that};
+use xtask::supervisor::{Role, Status, supervisor_log};
 
 #[tokio::test]
 async fn the_first_deploy_has_no_old_version_and_the_next_one_tells_how_the_old_one_ended() {
@@ -84,7 +86,7 @@ async fn a_dropped_connection_discards() {
     let mut connection = site.connect().await;
     let candidate = connection.candidate(&version("two")).await.unwrap();
     drop(connection);
-    until("only the old one is left", async || watching.status().await.unwrap() == before).await;
+    until_async("only the old one is left", async || watching.status().await.unwrap() == before).await;
     assert!(has_ended(candidate.pid));
     // The next deploy need not wait until it has been cleared up after.
     deploy(&mut site.connect().await, &version("three")).await;
@@ -111,7 +113,7 @@ async fn a_killed_deploy_command_discards() {
     assert_eq!(roles(&during), [("one", Role::Serving), ("two", Role::Promoted)]);
     command.kill().await.unwrap();
 
-    until("only the old one is left", async || watching.status().await.unwrap() == before).await;
+    until_async("only the old one is left", async || watching.status().await.unwrap() == before).await;
     assert_eq!(get(watching.about().listen, "/").await.unwrap(), "one");
 }
 

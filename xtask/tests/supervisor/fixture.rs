@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use crate::supervisor::{InstanceSpec, client};
+use xtask::supervisor::{InstanceSpec, client};
 
 /// Longer than a client pauses between two requests of one connection.
 const GRACE: Duration = Duration::from_secs(1);

@@ -5,8 +5,8 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::UnixStream;
 
 use crate::site::{Site, deploy, get, kill, version, version_that};
-use crate::supervisor::folder::socket_folder;
-use crate::supervisor::service_log;
+use xtask::supervisor::folder::socket_folder;
+use xtask::supervisor::service_log;
 
 const SENTINEL: &str = "sentinel-4f1d\"with quotes";
 
@@ -124,7 +124,7 @@ async fn a_supervisor_of_another_protocol_is_named() {
         let (mut stream, _) = listener.accept().unwrap();
         stream.write_all(b"{\"protocol\":2,\"body\":\"news\"}\n").unwrap();
     });
-    let error = crate::supervisor::client::connect(&site.state_dir).await.err().unwrap();
+    let error = xtask::supervisor::client::connect(&site.state_dir).await.err().unwrap();
     let text = format!("{error:#}");
     assert!(text.contains("protocol 2") && text.contains("kill"), "{text}");
     answer.join().unwrap();
@@ -136,5 +136,5 @@ async fn nothing_listens_where_a_killed_supervisor_was() {
     let mut connection = site.launch().await;
     kill(connection.about().pid, Signal::KILL).unwrap();
     assert!(connection.exited().await.is_err());
-    assert!(crate::supervisor::client::connect(&site.state_dir).await.unwrap().is_none());
+    assert!(xtask::supervisor::client::connect(&site.state_dir).await.unwrap().is_none());
 }

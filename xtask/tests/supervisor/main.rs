@@ -10,15 +10,3 @@ mod fixture;
 mod limits;
 mod load;
 mod site;
-
-/// The toolkit is a binary without a library, so its client side is compiled into this test.
-#[path = "../../src"]
-#[allow(dead_code, unused_imports, unreachable_pub)]
-mod toolkit {
-    pub mod secrets;
-    pub mod supervisor;
-}
-
-// Where the supervisor's modules expect it.
-use toolkit::secrets;
-use toolkit::supervisor;

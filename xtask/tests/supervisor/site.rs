@@ -2,25 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use testkit::until_async;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep};
 
 use crate::fixture;
-use crate::supervisor::client::{Connection, connect};
-use crate::supervisor::{InstanceSpec, LaunchError, launch, service_log};
-
-/// The built toolkit.
-pub const TOOLKIT: &str = env!("CARGO_BIN_EXE_xtask");
-
-/// How long anything may take that no event tells of.
-const PATIENCE: Duration = Duration::from_secs(30);
+use xtask::supervisor::client::{Connection, connect};
+use xtask::supervisor::{InstanceSpec, LaunchError, launch, service_log};
 
 /// A state folder, whose supervisor is killed at the end of the test.
 pub struct Site {
@@ -45,7 +38,7 @@ impl Site {
     }
 
     pub async fn launch_on(&self, listen: SocketAddr) -> Result<Connection, LaunchError> {
-        let connection = launch(&self.state_dir, listen, TOOLKIT.into(), "1.2.3").await?;
+        let connection = launch(&self.state_dir, listen, toolkit(), "1.2.3").await?;
         fs_err::write(self.state_dir.join("test.pid"), connection.about().pid.to_string()).unwrap();
         Ok(connection)
     }
@@ -96,9 +89,16 @@ pub async fn deploy(connection: &mut Connection, spec: &InstanceSpec) {
     let candidate = connection.candidate(spec).await.unwrap();
     assert_eq!(get(candidate.address, "/").await.unwrap(), spec.version);
     connection.promote().await.unwrap();
-    until("the new version answers in public", async || get(public, "/").await.is_ok_and(|body| body == spec.version))
-        .await;
+    until_async("the new version answers in public", async || {
+        get(public, "/").await.is_ok_and(|body| body == spec.version)
+    })
+    .await;
     connection.commit().await.unwrap();
+}
+
+/// The built toolkit.
+fn toolkit() -> &'static Utf8Path {
+    Utf8Path::from_path(testkit::toolkit()).expect("its path is UTF-8")
 }
 
 /// One request on a connection of its own.
@@ -128,15 +128,6 @@ pub async fn request(stream: &mut BufReader<TcpStream>, path: &str) -> Result<(S
         bail!("{status}");
     }
     Ok((String::from_utf8(body)?, reusable))
-}
-
-/// Looks until it is so; for what no event tells of.
-pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so().await {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        sleep(Duration::from_millis(10)).await;
-    }
 }
 
 pub fn kill(pid: u32, signal: Signal) -> rustix::io::Result<()> {

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::common::Ran;
 use crate::site::Site;
+use testkit::Ran;
 
 /// It is not applied, for this reason, and a new plan is asked for.
 #[track_caller]

@@ -9,12 +9,13 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::common::{Project, Ran, Running, skipped};
-use crate::moto::Moto;
-use crate::proxy::{Proxy, Seen, ask};
 use crate::site::write_env_file;
 use crate::site::{result, take_nothing_of_this_machine};
-use crate::versitygw::{ACCESS_KEY, SECRET_KEY, Versitygw};
+use devservers::Moto;
+use devservers::http::ask;
+use devservers::proxy::{Proxy, Seen};
+use devservers::versitygw::{ACCESS_KEY, SECRET_KEY, Versitygw};
+use testkit::{Project, Ran, Running, or_skip};
 
 /// The items of a bucket that is as it should be, in their order.
 const ABOUT: [&str; 9] =
@@ -72,15 +73,6 @@ fn verdict<'a>(result: &'a Value, about: &str) -> &'a str {
 fn keys(project: &Project, secret: &str) {
     let text = format!("AWS_ACCESS_KEY_ID={ACCESS_KEY}\nAWS_SECRET_ACCESS_KEY={secret}\n");
     write_env_file(&project.root, &text);
-}
-
-fn or_skip<T>(test: &str, server: Result<T, String>) -> Option<T> {
-    server
-        .map_err(|why| {
-            assert!(std::env::var_os("CI").is_none(), "{why}");
-            skipped(test, &why);
-        })
-        .ok()
 }
 
 /// Requests that change something, but for those of the proof.

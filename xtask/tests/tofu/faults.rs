@@ -3,9 +3,9 @@
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::common::until;
 use crate::site::Site;
 use crate::small::{STACK, site};
+use testkit::until;
 
 /// The only change that a plan has: address, action, reason.
 #[track_caller]
@@ -73,7 +73,7 @@ fn a_provider_that_dies_leaves_a_state_that_is_whole() {
         let failed = site.run(&["apply", "production", "--approve", &approval]).expect(1);
         failed.says(&["create scaleway_container.app failed", "Plugin did not respond", "cargo xtask tofu plan"]);
         assert!(!site.lock().exists());
-        site.cloud.as_mut().unwrap().again();
+        site.cloud.as_mut().unwrap().restart();
         // What it had made before is known; what it was at is not, and may be there.
         container_is(&site, "create", Value::Null);
         assert_eq!(site.cloud().kept("scaleway_container_namespace").len(), 1);

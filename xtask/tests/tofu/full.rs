@@ -4,10 +4,10 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::common::disk::Disk;
-use crate::common::{Running, skipped, until};
 use crate::site::Site;
 use crate::small::{STACK, site};
+use testkit::disk::Disk;
+use testkit::{Running, skipped, until};
 
 const TAKES_ROOT: &str = "it takes root, to mount a small file system";
 

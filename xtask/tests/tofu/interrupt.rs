@@ -2,9 +2,9 @@
 
 use rustix::process::Signal;
 
-use crate::common::machine::{all_command_lines, lives, processes_below, signal, signal_group};
-use crate::common::{Running, until};
 use crate::site::Site;
+use testkit::machine::{all_command_lines, lives, processes_below, signal, signal_group};
+use testkit::{Running, until};
 
 /// An apply that waits for a file, under way.
 fn under_way(site: &Site, command: &str) -> Running {

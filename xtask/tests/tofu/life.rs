@@ -3,10 +3,10 @@
 
 use serde_json::{Value, json};
 
-use crate::moto::Moto;
 use crate::site::Site;
 use crate::storage::Storage;
-use crate::versitygw::Versitygw;
+use devservers::Versitygw;
+use devservers::moto::Turn;
 
 /// What is particular of a stack.
 struct Life {
@@ -47,7 +47,7 @@ fn scaleway_with_its_state_in_versitygw() {
 
 #[test]
 fn scaleway_with_its_state_in_moto() {
-    live::<Moto>("scaleway_with_its_state_in_moto", &scaleway());
+    live::<Turn>("scaleway_with_its_state_in_moto", &scaleway());
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::common::Ran;
 use crate::site::{Site, result};
+use testkit::Ran;
 
 #[test]
 fn a_stack_is_made_changed_and_deleted() {
@@ -125,7 +125,7 @@ fn a_program_that_is_too_old_is_passed_over() {
     let path = format!("{}:{}", old.display(), std::env::var("PATH").unwrap());
     let doctor = Ran::of(site.toolkit(&["doctor", "production"]).env("PATH", &path));
     let plan = |code| Ran::of(site.command(&["plan", "production"]).env("PATH", &path)).expect(code);
-    if crate::tofu::installed().unwrap().is_file() {
+    if devservers::tofu::installed().unwrap().is_file() {
         assert!(doctor.stdout.contains("✓ tofu        1.") && doctor.stdout.contains("/tofu-1."), "{}", doctor.stdout);
         plan(10);
         // One that comes later is noticed.

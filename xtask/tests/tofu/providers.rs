@@ -6,7 +6,7 @@ use crate::small::{STACK, site};
 fn a_committed_lock_file_holds_and_stays_as_it_is() {
     let Some(site) = site("a_committed_lock_file_holds_and_stays_as_it_is", STACK) else { return };
     let doctor = |told: &str| {
-        let ran = crate::common::Ran::of(&mut site.toolkit(&["doctor", "production"]));
+        let ran = testkit::Ran::of(&mut site.toolkit(&["doctor", "production"]));
         assert!(ran.stdout.contains(told), "{told}: {}", ran.stdout);
     };
     doctor("! providers   infra/.terraform.lock.hcl is not committed");

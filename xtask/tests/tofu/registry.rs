@@ -4,10 +4,10 @@ use std::process::Command;
 
 use insta::assert_snapshot;
 
-use crate::common::{Project, Ran};
-use crate::docker_registry::standin::{Response, StandIn};
-use crate::docker_registry::{DockerRegistry, Login, PASSWORD, USER};
 use crate::site::write_env_file;
+use devservers::http::{HttpServer, Response};
+use devservers::registry::{DockerRegistry, Login, PASSWORD, USER};
+use testkit::{Project, Ran};
 
 fn project(registry: &str) -> Project {
     Project::of("fixture", |project| {
@@ -24,7 +24,9 @@ fn command(project: &Project, password: &str) -> Command {
 
 #[test]
 fn a_push_is_tried_and_nothing_is_left_of_it() {
-    let Some(registry) = DockerRegistry::start("a_push_is_tried_and_nothing_is_left_of_it", Login::Password) else {
+    let Some(registry) =
+        testkit::or_skip("a_push_is_tried_and_nothing_is_left_of_it", DockerRegistry::start(Login::Password))
+    else {
         return;
     };
     let project = project(&registry.address);
@@ -47,7 +49,7 @@ fn a_push_is_tried_and_nothing_is_left_of_it() {
 
 #[test]
 fn who_may_only_pull_is_told() {
-    let registry = StandIn::start(|request| {
+    let registry = HttpServer::start(|request| {
         let allowed = request.method == "GET";
         let denied = r#"{"errors":[{"code":"DENIED","message":"pull only"}]}"#;
         Response::new(if allowed { 200 } else { 403 }).body("application/json", if allowed { "{}" } else { denied })
@@ -73,7 +75,7 @@ fn who_is_away_is_told() {
 
 #[test]
 fn at_scaleway_the_namespace_is_looked_for_first() {
-    let api = StandIn::start(|request| match request.header("x-auth-token") {
+    let api = HttpServer::start(|request| match request.header("x-auth-token") {
         Some("sentinel-scaleway-key") => {
             Response::new(200).body("application/json", r#"{"namespaces":[],"total_count":0}"#)
         }

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::common::{Ran, machine, until};
 use crate::site::{SENTINEL, Site};
+use testkit::{Ran, machine, until};
 
 #[test]
 fn a_secret_is_in_no_output_argument_or_file() {

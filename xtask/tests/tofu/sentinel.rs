@@ -5,10 +5,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::common::{Ran, machine, until};
 use crate::secrets::files;
 use crate::site::{PASSPHRASE, Site, write_env};
-use crate::versitygw::Versitygw;
+use devservers::Versitygw;
+use testkit::{Ran, machine, until};
 
 /// What is in it is never to be seen.
 const SECRET: &str =

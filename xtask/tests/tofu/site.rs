@@ -3,14 +3,15 @@
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
-use crate::cloud::Cloud;
-use crate::common::running::Ended;
-use crate::common::{Project, Ran, Running, skipped};
 use crate::storage::Storage;
-use crate::versitygw::{ACCESS_KEY, REGION, SECRET_KEY, Versitygw};
+use devservers::Cloud;
+use devservers::versitygw::{ACCESS_KEY, REGION, SECRET_KEY, Versitygw};
+use testkit::Ended;
+use testkit::{Project, Ran, Running, or_skip};
 
 /// What no output, argument or file may hold.
 pub const SENTINEL: &str = "sentinel \"secret\" ${x} %{y} $(z) ä";
@@ -64,12 +65,8 @@ impl<S: Storage> Site<S> {
     /// One with everything committed and nothing made yet. `write` gets the project before that, and what deploy.yaml says of
     /// where the state is. None where a test cannot run.
     pub fn with(test: &str, write: impl FnOnce(&Project, &str)) -> Option<Self> {
-        let lacks = |why: &str| {
-            assert!(std::env::var_os("CI").is_none(), "{why}");
-            skipped(test, why);
-        };
-        let tofu = crate::tofu::program().map_err(|why| lacks(&why)).ok()?.parent()?.to_owned();
-        let storage = S::start().map_err(|why| lacks(&why)).ok()?;
+        let tofu = or_skip(test, devservers::tofu::program())?.parent()?.to_owned();
+        let storage = or_skip(test, S::start())?;
         storage.make("states");
         let project = Project::of("fixture", |project| {
             let endpoint = storage.endpoint();
@@ -149,7 +146,7 @@ impl<S> Site<S> {
         command.env("PATH", format!("{}:{path}", self.tofu.display()));
         take_nothing_of_this_machine(&mut command);
         if let Some(cloud) = &self.cloud {
-            command.env("TF_REATTACH_PROVIDERS", &cloud.addresses);
+            command.env("TF_REATTACH_PROVIDERS", cloud.addresses());
         }
         command
     }
@@ -208,6 +205,16 @@ impl<S> Site<S> {
         );
         self.project.commit("Something that takes its time");
     }
+}
+
+/// A stand-in with all providers and no resources; `machine` names the servers of this machine that it may use.
+pub fn cloud(machine: &[(&str, &str)]) -> Cloud {
+    // cargo does not build it for the tests of another package.
+    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
+        let target = testkit::toolkit().parent().and_then(Path::parent).expect("the toolkit is in a target folder");
+        devservers::standin::build(target).unwrap()
+    });
+    Cloud::start(&PROGRAM, machine).unwrap()
 }
 
 /// Takes away what the machine of the test has of its own.

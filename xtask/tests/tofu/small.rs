@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::cloud::Cloud;
-use crate::site::{PASSPHRASE, Site, write_env};
+use crate::site::{PASSPHRASE, Site, cloud, write_env};
+use devservers::Cloud;
 
 /// A container and what it is in.
 pub const STACK: &str = r#"terraform {
@@ -38,7 +38,7 @@ pub fn site(test: &str, stack: &str) -> Option<Site> {
         project.write("infra/main.tf", stack);
         write_env(&project.root, PASSPHRASE, "SCW_SECRET_KEY=sentinel-of-scaleway\n");
     })?;
-    site.cloud = Some(Cloud::new());
+    site.cloud = Some(cloud(&[]));
     Some(site)
 }
 

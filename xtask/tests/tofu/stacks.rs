@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::cloud::Cloud;
-use crate::common::{Ran, skipped};
-use crate::site::{PASSPHRASE, Site, write_env};
+use crate::site::{PASSPHRASE, Site, cloud, write_env};
 use crate::storage::Storage;
+use testkit::{Ran, or_skip};
 
 /// What the release brings to the stack of Scaleway, and the credentials of the zone.
 const RELEASE: &str = r#"TF_VAR_image=rg.fr-par.scw.cloud/meemit/fixture@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
@@ -28,7 +27,7 @@ pub fn site<S: Storage>(test: &str, stack: &str) -> Option<Site<S>> {
         let release = if stack == "scaleway" { RELEASE } else { "CLOUDFLARE_API_TOKEN=sentinel-of-cloudflare\n" };
         write_env(&project.root, PASSPHRASE, release);
     })?;
-    site.cloud = Some(Cloud::new());
+    site.cloud = Some(cloud(&[]));
     Some(site)
 }
 
@@ -84,20 +83,14 @@ fn the_stack_of_r2_says_what_it_must_never_do() {
 
 /// Its files are formatted and sound, and its own tests, which are at least so many, pass.
 fn own_tests(test: &str, stack: &str, least: usize) {
-    let program = match crate::tofu::program() {
-        Ok(program) => program,
-        Err(why) => {
-            assert!(std::env::var_os("CI").is_none(), "{why}");
-            return skipped(test, &why);
-        }
-    };
+    let Some(program) = or_skip(test, devservers::tofu::program()) else { return };
     let folder = tempfile::tempdir().unwrap();
     copy(stack, folder.path());
-    let cloud = Cloud::new();
+    let cloud = cloud(&[]);
     let run = |args: &[&str]| {
         let mut command = Command::new(&program);
         command.args(args).arg("-no-color").current_dir(folder.path().join("infra").join(stack));
-        command.env_clear().env("HOME", folder.path()).env("TF_REATTACH_PROVIDERS", &cloud.addresses);
+        command.env_clear().env("HOME", folder.path()).env("TF_REATTACH_PROVIDERS", cloud.addresses());
         command.env("CHECKPOINT_DISABLE", "1").stdin(Stdio::null());
         let ran = Ran::of(&mut command);
         assert_eq!(ran.code, Some(0), "tofu {}: {}{}", args.join(" "), ran.stdout, ran.stderr);

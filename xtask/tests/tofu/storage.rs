@@ -1,13 +1,13 @@
 //! S3 servers of different make, for states.
 
-use crate::moto::Moto;
-use crate::proxy::ask;
-use crate::versitygw::{REGION, Versitygw};
+use devservers::http::ask;
+use devservers::moto::{Moto, Turn};
+use devservers::versitygw::{REGION, Versitygw};
 
-/// A server of a test's own.
+/// A server that a test has to itself.
 pub trait Storage: Sized {
     /// Starts one. Fails with what this machine lacks.
-    fn start() -> Result<Self, String>;
+    fn start() -> anyhow::Result<Self>;
     /// Its address.
     fn endpoint(&self) -> String;
     /// Makes a bucket.
@@ -15,7 +15,7 @@ pub trait Storage: Sized {
 }
 
 impl Storage for Versitygw {
-    fn start() -> Result<Self, String> {
+    fn start() -> anyhow::Result<Self> {
         Self::start()
     }
 
@@ -28,13 +28,13 @@ impl Storage for Versitygw {
     }
 }
 
-impl Storage for Moto {
-    fn start() -> Result<Self, String> {
-        Self::start()
+impl Storage for Turn {
+    fn start() -> anyhow::Result<Self> {
+        Moto::turn()
     }
 
     fn endpoint(&self) -> String {
-        self.endpoint()
+        Moto::endpoint(self)
     }
 
     fn make(&self, bucket: &str) {
@@ -42,8 +42,8 @@ impl Storage for Moto {
         let whose = format!(
             "AWS4-HMAC-SHA256 Credential=AKTEST/20260101/{REGION}/s3/aws4_request, SignedHeaders=host, Signature=0"
         );
-        let (status, said) =
-            ask(&self.endpoint(), "PUT", &format!("/{bucket}"), &[("Authorization", whose.as_str())], "");
-        assert_eq!(status, 200, "{said}");
+        let authorization = [("Authorization", whose.as_str())];
+        let answer = ask(&Moto::endpoint(self), "PUT", &format!("/{bucket}"), &authorization, "").unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
     }
 }

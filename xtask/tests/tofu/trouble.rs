@@ -3,8 +3,8 @@
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::common::{Ran, machine, until};
 use crate::site::{Site, write_secrets};
+use testkit::{Ran, machine, until};
 
 #[test]
 fn a_passphrase_that_is_wrong_short_or_missing_is_named() {

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::common::Ran;
-use crate::docker_registry::standin::{Response, StandIn};
 use crate::site::Site;
+use devservers::http::{HttpServer, Response};
+use testkit::Ran;
 
 /// A stack that runs a service.
 const STACK: &str = r#"terraform {
@@ -162,7 +162,7 @@ fn the_image_is_the_one_of_the_commit_by_its_digest() {
     let digest = format!("sha256:{}", "5".repeat(64));
     let (there, answered) = (Arc::new(AtomicBool::new(false)), digest.clone());
     let pushed = Arc::clone(&there);
-    let registry = StandIn::start(move |request| match pushed.load(Ordering::SeqCst) && request.method == "HEAD" {
+    let registry = HttpServer::start(move |request| match pushed.load(Ordering::SeqCst) && request.method == "HEAD" {
         true => Response::new(200)
             .header("docker-content-digest", &answered)
             .body("application/vnd.oci.image.manifest.v1+json", "{}"),

@@ -5,12 +5,11 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::cloud::Cloud;
-use crate::common::{Ran, skipped};
-use crate::docker_registry::{DockerRegistry, Login};
-use crate::proxy::ask;
-use crate::site::{PASSPHRASE, Site, write_env};
-use crate::versitygw::{ACCESS_KEY, REGION, SECRET_KEY, Versitygw};
+use crate::site::{PASSPHRASE, Site, cloud, write_env};
+use devservers::http::ask;
+use devservers::registry::{DockerRegistry, Login};
+use devservers::versitygw::{ACCESS_KEY, REGION, SECRET_KEY, Versitygw};
+use testkit::{Ran, skipped};
 
 /// A secret of the service: quotes, a line's end, and what a shell, OpenTofu or Docker might take for its own.
 const SECRET: &str = "it's a \"sentinel\"\\n\n$HOME ${x} %{y} $${z} 100% ü 東京";
@@ -94,13 +93,12 @@ impl Drop for Rest {
 /// A project with the stack, its service as an image, and a place for all of it.
 fn open(test: &str) -> Option<(Site<Versitygw>, DockerRegistry, Rest)> {
     if !docker(&["version"]).output().is_ok_and(|output| output.status.success()) {
-        assert!(std::env::var_os("CI").is_none(), "no Docker engine answers");
         skipped(test, "no Docker engine answers; install one: cargo xtask setup --docker");
         return None;
     }
-    let registry = DockerRegistry::start(test, Login::Nobody)?;
+    let registry = testkit::or_skip(test, DockerRegistry::start(Login::Open))?;
     let mut site = crate::stacks::site::<Versitygw>(test, "scaleway")?;
-    let cloud = [
+    let machine = [
         ("STANDIN_DOCKER", "1"),
         ("STANDIN_REGISTRY", &registry.address),
         ("STANDIN_S3_ENDPOINT", &site.storage.endpoint()),
@@ -108,7 +106,7 @@ fn open(test: &str) -> Option<(Site<Versitygw>, DockerRegistry, Rest)> {
         ("STANDIN_S3_SECRET_KEY", SECRET_KEY),
         ("STANDIN_S3_REGION", REGION),
     ];
-    site.cloud = Some(Cloud::with(&cloud));
+    site.cloud = Some(cloud(&machine));
     let project = &site.project;
     project.edit("deploy.yaml", "rg.fr-par.scw.cloud/meemit", &format!("{}/meemit", registry.address));
     project.edit("deploy.yaml", "\nenvironments:", "\nimage: {}\n\nenvironments:");
@@ -141,7 +139,7 @@ fn docker(args: &[&str]) -> Command {
 
 /// What is answered there, which must be well.
 fn get(address: &str, path: &str) -> String {
-    let (status, body) = ask(address, "GET", path, &[], "");
-    assert_eq!(status, 200, "{path}: {body}");
-    body
+    let answer = ask(address, "GET", path, &[], "").unwrap();
+    assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+    answer.text()
 }

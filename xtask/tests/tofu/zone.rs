@@ -6,8 +6,8 @@ use insta::assert_snapshot;
 use serde_json::Value;
 
 use self::site::{SERVERS, Site};
-use crate::common::Ran;
-use crate::dns::Says;
+use devservers::dns::Says;
+use testkit::Ran;
 
 #[test]
 fn a_zone_is_made_on_request_and_once() {
@@ -107,6 +107,7 @@ fn two_zones_of_one_name_are_refused() {
     assert_eq!(site.zones().len(), 2);
 
     // Nor can a domain be its own zone.
+    drop(site);
     let own = Site::open("two_zones_of_one_name_are_refused", "size: 3").unwrap();
     own.make("media.shop.example.org", false);
     own.run(&["--yes"]).expect(21).says(&["zone media.shop.example.org", "there can be no CNAME"]);
@@ -190,10 +191,10 @@ fn what_cannot_be_asked_is_told() {
     let plain = Ran::of(plain.env("AWS_ENDPOINT_URL_ROUTE_53", "http://route53.example.org")).expect(1);
     plain.says(&["https only"]);
 
-    let wrong = crate::docker_registry::standin::StandIn::start(|_| {
+    let wrong = devservers::http::HttpServer::start(|_| {
         let body = "<ErrorResponse><Error><Type>Sender</Type><Code>InvalidClientTokenId</Code>\
                     <Message>The security token included in the request is invalid.</Message></Error></ErrorResponse>";
-        crate::docker_registry::standin::Response::new(403).body("text/xml", body)
+        devservers::http::Response::new(403).body("text/xml", body)
     });
     let mut refused = site.command(&["--check"]);
     let refused = Ran::of(refused.env("AWS_ENDPOINT_URL_ROUTE_53", format!("http://{}", wrong.address))).expect(1);

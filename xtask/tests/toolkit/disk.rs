@@ -1,11 +1,11 @@
 //! A disk that is full, or fills while a deploy is under way.
 
-use crate::common::disk::Disk;
-use crate::common::{Project, machine, skipped};
+use testkit::disk::Disk;
+use testkit::{Project, machine, skipped};
 
 #[test]
 fn a_full_disk_is_told_before_anything_changes() {
-    let project = Project::new();
+    let project = Project::fixture();
     let Some(disk) = Disk::mount(&project.root.join(".deploy"), 64) else {
         return skipped("a_full_disk_is_told_before_anything_changes", "it takes root, to mount a small file system");
     };
@@ -25,7 +25,7 @@ fn a_disk_that_is_full_to_the_last_byte_leaves_what_serves_and_the_next_deploy_w
 
 /// Fills the disk down to this many bytes while the build waits.
 fn fills(left: u64) {
-    let project = Project::new();
+    let project = Project::fixture();
     let Some(disk) = Disk::mount(&project.root.join(".deploy"), 800) else {
         return skipped(
             &format!("a disk that fills up to {left} bytes"),
@@ -38,7 +38,7 @@ fn fills(left: u64) {
     let version = project.commit("Second");
     let mut deploy = project.start(&["deploy"]);
     deploy.must("build", "started");
-    crate::common::until("the build waits", || project.root.join("target/waits").exists());
+    testkit::until("the build waits", || project.root.join("target/waits").exists());
     disk.fill(left);
     project.write("target/go", "");
     let ended = deploy.end().expect(1);

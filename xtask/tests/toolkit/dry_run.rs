@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use rustix::process::Signal;
 
-use crate::common::{Project, machine, until};
+use testkit::{Project, machine, until};
 
 type Entry = (String, SystemTime, Vec<u8>);
 
@@ -47,7 +47,7 @@ fn changes_nothing(project: &Project, args: &[&str], code: i32, says: &[&str]) {
 
 #[test]
 fn of_what_was_never_deployed() {
-    let project = Project::new();
+    let project = Project::fixture();
     changes_nothing(
         &project,
         &["deploy", "--dry-run"],
@@ -65,7 +65,7 @@ fn of_what_was_never_deployed() {
 
 #[test]
 fn of_what_serves() {
-    let project = Project::new();
+    let project = Project::fixture();
     let first = project.head();
     project.ok(&["deploy"]);
     let second = project.commit("Second");
@@ -80,7 +80,7 @@ fn of_what_serves() {
 
 #[test]
 fn of_a_deploy_that_was_cut_short() {
-    let project = Project::new();
+    let project = Project::fixture();
     crate::lifecycle::waiting_build(&project);
     project.commit("A build that waits");
     let mut deploy = project.start(&["deploy"]);

@@ -1,10 +1,10 @@
 //! A release that does not say itself that it is ready never serves, and what served before goes on.
 
-use crate::common::{Project, until};
+use testkit::{Project, until};
 
 /// Deploys a version that behaves like this over one that serves.
 fn fails_over_a_good_one(behaviour: &str, says: &[&str]) {
-    let project = Project::new();
+    let project = Project::fixture();
     let good = project.head();
     project.ok(&["deploy"]);
     let services = project.services();
@@ -45,7 +45,7 @@ fn one_that_never_answers_is_not_let_through() {
 
 #[test]
 fn a_first_release_that_is_not_ready_leaves_nothing_running() {
-    let project = Project::new();
+    let project = Project::fixture();
     project.gate(1);
     project.commit_behaviour("unready");
     project.run(&["deploy"]).expect(31).says(&["the moon is down", "no previous one"]);
@@ -63,7 +63,7 @@ fn a_first_release_that_is_not_ready_leaves_nothing_running() {
 
 #[test]
 fn a_failed_release_is_nothing_to_roll_back_to() {
-    let project = Project::new();
+    let project = Project::fixture();
     let good = project.head();
     project.ok(&["deploy"]);
     project.commit_behaviour("exits");

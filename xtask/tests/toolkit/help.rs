@@ -2,11 +2,11 @@
 
 use std::process::Command;
 
-use crate::common::{Project, TOOLKIT};
+use testkit::{Project, toolkit};
 
 /// What a command says, without a terminal: the lines are as wide as they are written.
 fn said(args: &[&str]) -> String {
-    let output = Command::new(TOOLKIT).args(args).env("COLUMNS", "100").output().unwrap();
+    let output = Command::new(toolkit()).args(args).env("COLUMNS", "100").output().unwrap();
     assert!(output.status.success(), "{args:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
@@ -36,7 +36,7 @@ fn the_help_of_every_command_is_as_it_was() {
 
 #[test]
 fn the_version_names_the_commit() {
-    let project = Project::new();
+    let project = Project::fixture();
     let version = project.ok(&["--version"]).stdout;
     assert_eq!(version, format!("xtask {} ({})\n", env!("CARGO_PKG_VERSION"), project.head()));
 }

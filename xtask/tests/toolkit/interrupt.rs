@@ -2,8 +2,8 @@
 
 use rustix::process::Signal;
 
-use crate::common::machine::{lives, signal_group};
-use crate::common::{Project, Running, until};
+use testkit::machine::{lives, signal_group};
+use testkit::{Project, Running, until};
 
 /// Who is sent the signal.
 #[derive(Clone, Copy)]
@@ -31,7 +31,7 @@ fn ended_in_order(project: &Project, deploy: Running, processes: usize) {
 }
 
 fn in_the_build(to: To, signal: Signal) {
-    let project = Project::new();
+    let project = Project::fixture();
     project.ok(&["deploy"]);
     let first = project.head();
     crate::lifecycle::waiting_build(&project);
@@ -52,7 +52,7 @@ fn in_the_build(to: To, signal: Signal) {
 }
 
 fn in_the_gate(to: To, signal: Signal) {
-    let project = Project::new();
+    let project = Project::fixture();
     project.ok(&["deploy"]);
     let first = project.head();
     let version = project.commit_behaviour("waits");
@@ -105,7 +105,7 @@ fn a_terminal_that_is_closed_at_the_gate() {
 
 #[test]
 fn a_first_deploy_that_is_interrupted_leaves_nothing_that_serves() {
-    let project = Project::new();
+    let project = Project::fixture();
     project.commit_behaviour("waits");
     let mut deploy = project.start(&["deploy"]);
     deploy.must("gate", "started");
@@ -117,7 +117,7 @@ fn a_first_deploy_that_is_interrupted_leaves_nothing_that_serves() {
 
 #[test]
 fn a_rollback_that_is_interrupted_says_how_to_go_on() {
-    let project = Project::new();
+    let project = Project::fixture();
     let first = project.commit_behaviour("waits");
     fs_err::create_dir_all(project.deployed("data/data")).unwrap();
     fs_err::write(project.deployed("data/data/go"), "").unwrap();

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use crate::common::running::Ended;
-use crate::common::{Project, machine, until};
+use testkit::Ended;
+use testkit::{Project, machine, until};
 
 /// The steps of a deploy in their order, and whether their result outlives the process.
 const STEPS: [(&str, bool); 10] = [
@@ -45,7 +45,7 @@ fn in_order(project: &Project, version: &str) {
 
 /// Kills a deploy of a new version at each of these moments, and goes on with `--resume`.
 fn killed_and_resumed(state: &str, steps: &[(&str, bool)]) {
-    let project = Project::new();
+    let project = Project::fixture();
     project.ok(&["deploy"]);
     for (step, _) in steps {
         let version = project.commit(&format!("Killed when {step} has {state}"));
@@ -90,7 +90,7 @@ fn in_each_late_step_a_deploy_is_resumed() {
 #[test]
 fn a_first_deploy_is_resumed_after_every_step() {
     for (step, _) in STEPS {
-        let project = Project::new();
+        let project = Project::fixture();
         let mut deploy = project.start(&["deploy"]);
         deploy.must(step, "finished");
         deploy.kill();
@@ -101,7 +101,7 @@ fn a_first_deploy_is_resumed_after_every_step() {
 
 #[test]
 fn a_plain_deploy_works_at_once_and_records_the_killed_one_as_aborted() {
-    let project = Project::new();
+    let project = Project::fixture();
     project.ok(&["deploy"]);
     for step in ["source", "build", "publish", "apply", "gate"] {
         let version = project.commit(step);
@@ -118,7 +118,7 @@ fn a_plain_deploy_works_at_once_and_records_the_killed_one_as_aborted() {
 
 #[test]
 fn a_build_that_is_killed_leaves_no_compiler_and_no_half_release() {
-    let project = Project::new();
+    let project = Project::fixture();
     crate::lifecycle::waiting_build(&project);
     let version = project.commit("A build that waits");
     let mut deploy = project.start(&["deploy"]);
@@ -133,7 +133,7 @@ fn a_build_that_is_killed_leaves_no_compiler_and_no_half_release() {
 
 #[test]
 fn a_rollback_is_killed_and_the_next_command_works() {
-    let project = Project::new();
+    let project = Project::fixture();
     let first = project.head();
     project.ok(&["deploy"]);
     let second = project.commit("Second");
@@ -154,7 +154,7 @@ fn a_rollback_is_killed_and_the_next_command_works() {
 
 #[test]
 fn a_setting_that_changed_after_the_switch_is_not_taken_for_deployed() {
-    let project = Project::new();
+    let project = Project::fixture();
     let mut deploy = project.start(&["deploy"]);
     deploy.must("switch", "finished");
     deploy.kill();
@@ -167,7 +167,7 @@ fn a_setting_that_changed_after_the_switch_is_not_taken_for_deployed() {
 
 #[test]
 fn a_result_that_is_no_longer_there_is_made_again() {
-    let project = Project::new();
+    let project = Project::fixture();
     let version = project.head();
     let mut deploy = project.start(&["deploy"]);
     deploy.must("plan", "finished");
@@ -180,7 +180,7 @@ fn a_result_that_is_no_longer_there_is_made_again() {
 
 #[test]
 fn what_changed_since_is_done_again() {
-    let project = Project::new();
+    let project = Project::fixture();
     let mut deploy = project.start(&["deploy"]);
     deploy.must("publish", "finished");
     deploy.kill();
@@ -198,7 +198,7 @@ fn a_journal_that_cannot_be_trusted_is_not_used_and_that_is_said() {
         ("toolkit 0.0.0", |text| text.replacen(env!("CARGO_PKG_VERSION"), "0.0.0", 1)),
         ("for elsewhere", |text| text.replacen("\"environment\":\"local\"", "\"environment\":\"elsewhere\"", 1)),
     ];
-    let project = Project::new();
+    let project = Project::fixture();
     for (says, damage) in cases {
         let version = project.commit(says);
         let mut deploy = project.start(&["deploy"]);
@@ -215,7 +215,7 @@ fn a_journal_that_cannot_be_trusted_is_not_used_and_that_is_said() {
 
 #[test]
 fn an_entry_that_was_cut_does_not_spoil_those_that_are_written_later() {
-    let project = Project::new();
+    let project = Project::fixture();
     let version = project.head();
     let mut deploy = project.start(&["deploy"]);
     deploy.must("publish", "finished");
@@ -235,7 +235,7 @@ fn an_entry_that_was_cut_does_not_spoil_those_that_are_written_later() {
 
 #[test]
 fn status_says_that_a_deploy_was_cut_short_and_what_to_type() {
-    let project = Project::new();
+    let project = Project::fixture();
     let mut deploy = project.start(&["deploy"]);
     deploy.must("build", "finished");
     let pid = deploy.pid();

@@ -1,10 +1,10 @@
 //! A service from its first deploy to its stop, by nothing but its own deploy.yaml.
 
-use crate::common::{Project, TOOLKIT, until};
+use testkit::{Project, toolkit, until};
 
 #[test]
 fn a_service_is_deployed_changed_rolled_back_stopped_and_deployed_again() {
-    let project = Project::new();
+    let project = Project::fixture();
     let first = project.head();
     assert!(project.ok(&["history"]).stderr.contains("cargo xtask deploy"));
     assert_eq!(project.ok(&["stop"]).stdout, "nothing was running\n");
@@ -58,7 +58,7 @@ fn a_service_is_deployed_changed_rolled_back_stopped_and_deployed_again() {
 
 #[test]
 fn what_serves_already_is_not_deployed_again_and_leaves_no_record() {
-    let project = Project::new();
+    let project = Project::fixture();
     project.ok(&["deploy"]);
     let (records, services) = (project.records(), project.services());
     project.ok(&["deploy"]).says(&["unchanged"]);
@@ -70,7 +70,7 @@ fn what_serves_already_is_not_deployed_again_and_leaves_no_record() {
 
 #[test]
 fn another_setting_of_the_same_commit_is_a_deploy() {
-    let project = Project::new();
+    let project = Project::fixture();
     project.ok(&["deploy"]);
     assert_eq!(project.get("/greeting").as_deref(), Some("hello"));
     set_own(&project, "GREETING='good morning'\n");
@@ -84,7 +84,7 @@ fn another_setting_of_the_same_commit_is_a_deploy() {
 
 #[test]
 fn the_order_of_records_is_the_order_of_deploys() {
-    let project = Project::new();
+    let project = Project::fixture();
     let mut versions = Vec::new();
     // Several in each second.
     for number in 0..8 {
@@ -98,7 +98,7 @@ fn the_order_of_records_is_the_order_of_deploys() {
 
 #[test]
 fn a_changed_tree_deploys_under_a_version_that_says_so() {
-    let project = Project::new();
+    let project = Project::fixture();
     let head = project.head();
     project.write("notes.txt", "one");
     project.ok(&["deploy"]).says(&["with uncommitted changes"]);
@@ -115,7 +115,7 @@ fn a_changed_tree_deploys_under_a_version_that_says_so() {
 
 #[test]
 fn a_tree_that_changes_while_it_is_built_fails_the_build() {
-    let project = Project::new();
+    let project = Project::fixture();
     project.ok(&["deploy"]);
     let first = project.head();
     waiting_build(&project);
@@ -135,7 +135,7 @@ fn a_tree_that_changes_while_it_is_built_fails_the_build() {
 
 #[test]
 fn a_build_that_fails_shows_what_the_compiler_says() {
-    let project = Project::new();
+    let project = Project::fixture();
     project.write("src/main.rs", "fn main() { let number: u8 = \"text\"; }");
     project.run(&["deploy"]).expect(1).says(&["build failed", "mismatched types", "src/main.rs:1"]);
     assert_eq!(project.records()[0]["outcome"], "failed");
@@ -145,7 +145,7 @@ fn a_build_that_fails_shows_what_the_compiler_says() {
 
 #[test]
 fn the_commands_work_from_a_folder_below_the_root() {
-    let project = Project::new();
+    let project = Project::fixture();
     let mut command = project.command(&["deploy"]);
     command.current_dir(project.root.join("src"));
     assert!(command.output().unwrap().status.success());
@@ -156,7 +156,7 @@ fn the_commands_work_from_a_folder_below_the_root() {
 fn version_and_help_need_no_project() {
     let folder = tempfile::tempdir().unwrap();
     for args in [&["--version"][..], &["deploy", "--help"], &["completions", "bash"]] {
-        let output = std::process::Command::new(TOOLKIT).args(args).current_dir(&folder).output().unwrap();
+        let output = std::process::Command::new(toolkit()).args(args).current_dir(&folder).output().unwrap();
         assert!(output.status.success() && !output.stdout.is_empty(), "{args:?}: {output:?}");
     }
 }

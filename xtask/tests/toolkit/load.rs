@@ -1,11 +1,11 @@
 //! Clients that never stop asking see every version, and no failure.
 
-use crate::common::http::Load;
-use crate::common::{Project, until};
+use testkit::http::Load;
+use testkit::{Project, until};
 
 #[test]
 fn no_request_fails_over_deploys_a_rollback_and_a_failed_deploy() {
-    let project = Project::new();
+    let project = Project::fixture();
     project.ok(&["deploy"]);
     let load = Load::start(project.port, 4);
     let more = |load: &Load| {

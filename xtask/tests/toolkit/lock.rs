@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::common::{Project, Running, until};
+use testkit::{Project, Running, until};
 
 /// A deploy that waits in its gate until [`go`].
 fn waiting_deploy(project: &Project) -> Running {
@@ -19,7 +19,7 @@ fn go(project: &Project) {
 
 #[test]
 fn the_second_of_two_deploys_is_told_who_is_at_it_since_when_and_what_to_do() {
-    let project = Project::new();
+    let project = Project::fixture();
     let deploy = waiting_deploy(&project);
     let pid = deploy.pid().to_string();
     let year = Timestamp::now().strftime("since 20%y-").to_string();
@@ -37,7 +37,7 @@ fn the_second_of_two_deploys_is_told_who_is_at_it_since_when_and_what_to_do() {
 
 #[test]
 fn of_many_deploys_at_once_one_works_and_the_others_are_told() {
-    let project = Project::new();
+    let project = Project::fixture();
     let deploys: Vec<Running> = (0..4).map(|_| project.start(&["deploy"])).collect();
     let codes: Vec<i32> = deploys.into_iter().map(|deploy| deploy.end().code.unwrap()).collect();
     // One that came when another was through found it all done.
@@ -48,7 +48,7 @@ fn of_many_deploys_at_once_one_works_and_the_others_are_told() {
 
 #[test]
 fn a_deploy_whose_lease_is_broken_stops_before_anybody_notices_it() {
-    let project = Project::new();
+    let project = Project::fixture();
     let first = project.head();
     project.ok(&["deploy"]);
     let deploy = waiting_deploy(&project);
@@ -68,7 +68,7 @@ fn a_deploy_whose_lease_is_broken_stops_before_anybody_notices_it() {
 
 #[test]
 fn a_deploy_that_was_overtaken_writes_no_record_over_the_newer_one() {
-    let project = Project::new();
+    let project = Project::fixture();
     let deploy = waiting_deploy(&project);
     project.ok(&["lock", "break", "--yes"]);
     let newer = project.commit_behaviour("ready");
@@ -94,7 +94,7 @@ fn elsewhere(project: &Project, seconds: i64) {
 
 #[test]
 fn a_lease_of_another_machine_holds_until_its_time_is_up() {
-    let project = Project::new();
+    let project = Project::fixture();
     elsewhere(&project, 30);
     project.run(&["deploy"]).expect(20).says(&["somebody@elsewhere", "deploy of theirs"]);
     assert!(project.ok(&["lock", "status"]).stdout.contains("somebody@elsewhere"));
@@ -106,7 +106,7 @@ fn a_lease_of_another_machine_holds_until_its_time_is_up() {
 
 #[test]
 fn a_lease_that_cannot_be_read_is_an_error_that_names_it() {
-    let project = Project::new();
+    let project = Project::fixture();
     elsewhere(&project, 0);
     fs_err::write(project.deployed("lease.json"), "{").unwrap();
     project.run(&["deploy"]).expect(1).says(&["lease.json"]);

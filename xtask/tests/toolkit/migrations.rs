@@ -1,10 +1,10 @@
 //! Migrations: what is irreversible is not gone back over, and what was released does not change.
 
-use crate::common::Project;
+use testkit::Project;
 
 #[test]
 fn a_rollback_over_an_irreversible_migration_is_refused_and_names_it() {
-    let project = Project::new();
+    let project = Project::fixture();
     let first = project.head();
     project.ok(&["deploy"]);
     project.write("migrations/0002_drop.sql", "-- irreversible\nDROP TABLE notes;\n");
@@ -28,7 +28,7 @@ fn a_rollback_over_an_irreversible_migration_is_refused_and_names_it() {
 
 #[test]
 fn a_migration_that_changed_after_its_release_is_refused() {
-    let project = Project::new();
+    let project = Project::fixture();
     let first = project.head();
     project.ok(&["deploy"]);
     project.write("migrations/0001_notes.sql", "CREATE TABLE notes (id bigint, text text);\n");
@@ -45,7 +45,7 @@ fn a_migration_that_changed_after_its_release_is_refused() {
 
 #[test]
 fn a_new_migration_that_comes_before_a_released_one_is_refused() {
-    let project = Project::new();
+    let project = Project::fixture();
     project.write("migrations/0003_text.sql", "ALTER TABLE notes ADD COLUMN text text;\n");
     let first = project.commit("Third");
     project.ok(&["deploy"]);
@@ -61,7 +61,7 @@ fn a_new_migration_that_comes_before_a_released_one_is_refused() {
 
 #[test]
 fn a_deploy_of_an_older_commit_does_not_cross_an_irreversible_migration_either() {
-    let project = Project::new();
+    let project = Project::fixture();
     let first = project.head();
     project.ok(&["deploy"]);
     project.write("migrations/0002_text.sql", "ALTER TABLE notes ADD COLUMN text text;\n");
@@ -77,7 +77,7 @@ fn a_deploy_of_an_older_commit_does_not_cross_an_irreversible_migration_either()
     project.ok(&["deploy"]).says(&["unchanged"]);
 
     // One that can be undone is no hindrance.
-    let other = Project::new();
+    let other = Project::fixture();
     other.write("migrations/0002_text.sql", "ALTER TABLE notes ADD COLUMN text text;\n");
     other.commit("Add");
     other.ok(&["deploy"]);

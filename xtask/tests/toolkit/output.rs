@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::common::{Project, Ran, skipped};
 use crate::schema;
+use testkit::{Project, Ran, skipped};
 
 /// The events of a command, each of which is what the schema says.
 fn events(project: &Project, args: &[&str], code: i32) -> Vec<Value> {
@@ -26,7 +26,7 @@ fn events(project: &Project, args: &[&str], code: i32) -> Vec<Value> {
 
 #[test]
 fn every_event_of_every_command_is_what_the_schema_says() {
-    let project = Project::new();
+    let project = Project::fixture();
     events(&project, &["logs"], 1);
     events(&project, &["history"], 0);
     events(&project, &["deploy", "--dry-run"], 0);
@@ -61,7 +61,7 @@ fn every_event_of_every_command_is_what_the_schema_says() {
 
 #[test]
 fn people_read_standard_error_and_results_are_on_standard_output() {
-    let project = Project::new();
+    let project = Project::fixture();
     let ran = project.ok(&["deploy"]);
     assert_eq!(ran.stdout, "");
     assert!(!ran.stderr.contains(['\x1b', '\r']), "{:?}", ran.stderr);
@@ -89,7 +89,7 @@ fn groups_are_closed(text: &str) -> usize {
 
 #[test]
 fn on_github_every_step_is_a_group_and_an_error_is_an_annotation() {
-    let project = Project::new();
+    let project = Project::fixture();
     let github = |args: &[&str]| Ran::of(project.command(args).env("GITHUB_ACTIONS", "true").env("CI", "true"));
     let ran = github(&["deploy"]).expect(0).says(&["::group::build", "Compiling fixture"]);
     assert_eq!(groups_are_closed(&ran.stderr), 10);
@@ -110,7 +110,7 @@ fn on_github_every_step_is_a_group_and_an_error_is_an_annotation() {
 
 #[test]
 fn on_github_a_mistake_in_deploy_yaml_is_annotated_where_it_is() {
-    let project = Project::new();
+    let project = Project::fixture();
     project.edit("deploy.yaml", "project: fixture", "project: fixture\nprojekt: x");
     let ran = Ran::of(project.command(&["status"]).env("GITHUB_ACTIONS", "true")).expect(2);
     let annotation = ran.stderr.lines().find(|line| line.starts_with("::error")).unwrap();
@@ -141,7 +141,7 @@ fn in_a_terminal(project: &Project, args: &[&str], no_color: bool) -> Option<Str
 
 #[test]
 fn a_terminal_shows_live_lines_and_ends_with_the_summary() {
-    let project = Project::new();
+    let project = Project::fixture();
     let Some(shown) = in_a_terminal(&project, &["deploy"], false) else {
         return skipped("a_terminal_shows_live_lines_and_ends_with_the_summary", "there is no script");
     };
@@ -157,7 +157,7 @@ fn a_terminal_shows_live_lines_and_ends_with_the_summary() {
 
 #[test]
 fn a_reader_that_goes_away_ends_nothing_and_nothing_panics() {
-    let project = Project::new();
+    let project = Project::fixture();
     for args in [
         &["deploy", "--json"][..],
         &["status"],
@@ -180,7 +180,7 @@ fn a_reader_that_goes_away_ends_nothing_and_nothing_panics() {
 
 #[test]
 fn a_closed_standard_error_does_not_stop_a_deploy() {
-    let project = Project::new();
+    let project = Project::fixture();
     let mut child = project.command(&["deploy"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stderr.take());
     assert!(child.wait().unwrap().success());

@@ -4,11 +4,11 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::common::{Project, machine, skipped};
+use testkit::{Project, machine, skipped};
 
 #[test]
 fn a_port_that_somebody_else_has_is_named_with_its_holder() {
-    let project = Project::new();
+    let project = Project::fixture();
     let listener = TcpListener::bind(("127.0.0.1", project.port)).unwrap();
     let holder = format!("(process {})", std::process::id());
     let taken = format!("port {} is taken by", project.port);
@@ -21,7 +21,7 @@ fn a_port_that_somebody_else_has_is_named_with_its_holder() {
 
 #[test]
 fn two_problems_are_both_listed_and_nothing_is_changed() {
-    let project = Project::new();
+    let project = Project::fixture();
     let _listener = TcpListener::bind(("127.0.0.1", project.port)).unwrap();
     project.write(".gitignore", "/target/\n");
     project.write("migrations/first.sql", "");
@@ -34,19 +34,19 @@ fn two_problems_are_both_listed_and_nothing_is_changed() {
 
 #[test]
 fn a_port_that_was_ours_is_moved_by_deploy_yaml() {
-    let project = Project::new();
+    let project = Project::fixture();
     project.ok(&["deploy"]);
-    let moved = crate::common::project::free_port();
+    let moved = devservers::port::free();
     project.edit("deploy.yaml", &format!("port: {}", project.port), &format!("port: {moved}"));
     let version = project.commit("Another port");
     project.ok(&["deploy"]).says(&[&format!("http://localhost:{moved}")]);
-    assert_eq!(crate::common::http::get(moved, "/version").unwrap(), (200, version));
-    assert!(crate::common::http::get(project.port, "/version").is_err());
+    assert_eq!(testkit::http::get(moved, "/version").unwrap(), (200, version));
+    assert!(testkit::http::get(project.port, "/version").is_err());
 }
 
 #[test]
 fn a_deploy_folder_that_is_a_file_is_told() {
-    let project = Project::new();
+    let project = Project::fixture();
     project.write(".deploy", "");
     project.run(&["deploy"]).expect(1).says(&["1 problem", "folder:", ".deploy is no folder", "→ mv "]);
     assert_eq!(project.read(".deploy"), "");
@@ -54,14 +54,14 @@ fn a_deploy_folder_that_is_a_file_is_told() {
 
 #[test]
 fn a_project_without_a_commit_says_what_to_type() {
-    let project = Project::new();
+    let project = Project::fixture();
     fs_err::remove_dir_all(project.root.join(".git")).unwrap();
     project.run(&["deploy"]).expect(1).says(&["git init"]);
 }
 
 #[test]
 fn a_required_setting_that_nobody_sets_is_named_with_where_to_put_it() {
-    let project = Project::new();
+    let project = Project::fixture();
     let token = "\"name\": \"API_TOKEN\",\n      \"help\": \"A secret that the operator sets\",\n      \"kind\": \"text\",\n      \"values\": [],\n      \"default\": null,\n      \"required\": ";
     project.edit("settings.json", &format!("{token}false"), &format!("{token}true"));
     project.run(&["deploy"]).expect(1).says(&[
@@ -85,7 +85,7 @@ fn as_ordinary_user(project: &mut Project) {
 
 #[test]
 fn a_folder_that_may_not_be_written_is_told_with_the_command_to_type() {
-    let mut project = Project::new();
+    let mut project = Project::fixture();
     if !machine::is_root() {
         fs_err::set_permissions(&project.root, std::fs::Permissions::from_mode(0o555)).unwrap();
         project.run(&["deploy"]).expect(1).says(&["folder:", "→", "chown"]);
@@ -104,7 +104,7 @@ fn a_folder_that_may_not_be_written_is_told_with_the_command_to_type() {
             .arg(plain.get_program())
             .args(plain.get_args());
         command.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?)))).current_dir(&project.root);
-        crate::common::Ran::of(command.env("HOME", &project.root))
+        testkit::Ran::of(command.env("HOME", &project.root))
     };
     as_nobody(&["deploy"]).expect(1).says(&["folder:", ".deploy", "→", "chown"]);
     assert_eq!(fs_err::read_dir(project.root.join(".deploy")).unwrap().count(), 0);

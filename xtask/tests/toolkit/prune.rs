@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::common::Project;
+use testkit::Project;
 
 /// The versions whose folders are there.
 fn kept(project: &Project) -> BTreeSet<String> {
@@ -12,7 +12,7 @@ fn kept(project: &Project) -> BTreeSet<String> {
 
 #[test]
 fn as_many_releases_are_kept_as_deploy_yaml_says() {
-    let project = Project::new();
+    let project = Project::fixture();
     project.edit("deploy.yaml", "target: local", "target: local\n    keep_releases: 3");
     let mut versions = Vec::new();
     for number in 0..5 {
@@ -41,7 +41,7 @@ fn as_many_releases_are_kept_as_deploy_yaml_says() {
 
 #[test]
 fn one_release_is_enough_and_leaves_nothing_to_go_back_to() {
-    let project = Project::new();
+    let project = Project::fixture();
     project.edit("deploy.yaml", "target: local", "target: local\n    keep_releases: 1");
     project.commit("One is kept");
     project.ok(&["deploy"]);
@@ -53,7 +53,7 @@ fn one_release_is_enough_and_leaves_nothing_to_go_back_to() {
 
 #[test]
 fn what_a_killed_publish_left_is_cleared_up() {
-    let project = Project::new();
+    let project = Project::fixture();
     project.ok(&["deploy"]);
     fs_err::create_dir(project.deployed("releases/.publish-x")).unwrap();
     fs_err::write(project.deployed("releases/.publish-x/half"), "").unwrap();

@@ -1,10 +1,10 @@
 //! Rendered files follow the settings table.
 
-use crate::common::Project;
+use testkit::Project;
 
 #[test]
 fn drift_is_shown_as_a_diff_and_rendering_ends_it() {
-    let project = Project::new();
+    let project = Project::fixture();
     let ran =
         project.run(&["render", "--check"]).expect(1).says(&["not up to date: .env.example", "cargo xtask render"]);
     assert!(ran.stdout.contains("+# What /greeting says"), "{}", ran.stdout);
@@ -24,7 +24,7 @@ fn drift_is_shown_as_a_diff_and_rendering_ends_it() {
 
 #[test]
 fn a_template_that_names_what_is_not_there_is_an_error_with_its_place() {
-    let project = Project::new();
+    let project = Project::fixture();
     project.write("templates/env.example.j2", "one\n{{ sttings }}\n");
     project.run(&["render"]).expect(1).says(&["env.example.j2", "undefined"]);
 }

@@ -4,8 +4,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::common::{Project, machine, until};
 use crate::lifecycle::set_own;
+use testkit::{Project, machine, until};
 
 /// Every form in which the two secrets of `.env.local` must not be seen.
 const PARTS: [&str; 5] =
@@ -39,7 +39,7 @@ fn clean_folder(project: &Project, folder: &Path) {
 
 #[test]
 fn a_secret_is_nowhere_but_where_it_belongs() {
-    let project = Project::new();
+    let project = Project::fixture();
     set_own(&project, OWN);
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -60,7 +60,7 @@ fn a_secret_is_nowhere_but_where_it_belongs() {
         .enumerate()
         {
             project.commit(&number.to_string());
-            let ran = crate::common::Ran::of(project.command(args).env(variable.0, variable.1)).expect(0);
+            let ran = testkit::Ran::of(project.command(args).env(variable.0, variable.1)).expect(0);
             clean(&project, "the output", &(ran.stdout + &ran.stderr));
         }
         done.store(true, Ordering::SeqCst);
@@ -89,13 +89,13 @@ fn a_secret_is_nowhere_but_where_it_belongs() {
 
 #[test]
 fn a_service_that_tells_its_secrets_and_fails_is_shown_without_them() {
-    let project = Project::new();
+    let project = Project::fixture();
     set_own(&project, OWN);
     project.ok(&["deploy"]);
     project.gate(1);
     for mode in [("CI", "true"), ("GITHUB_ACTIONS", "true")] {
         project.commit_behaviour("tells-secrets");
-        let ran = crate::common::Ran::of(project.command(&["deploy"]).env(mode.0, mode.1)).expect(30);
+        let ran = testkit::Ran::of(project.command(&["deploy"]).env(mode.0, mode.1)).expect(30);
         assert!(ran.stderr.contains("API_TOKEN is [redacted]"), "{}", ran.stderr);
         assert!(ran.stderr.contains("SIGNING_KEY as Rust shows it"), "{}", ran.stderr);
         clean(&project, "the output", &(ran.stdout + &ran.stderr));
@@ -113,7 +113,7 @@ fn a_service_that_tells_its_secrets_and_fails_is_shown_without_them() {
 
 #[test]
 fn a_secret_in_deploy_yaml_is_refused_without_repeating_it() {
-    let project = Project::new();
+    let project = Project::fixture();
     project.edit("deploy.yaml", "target: local", "target: local\n    settings: { API_TOKEN: s3nt1nel-in-yaml }");
     let ran = project.run(&["deploy"]).expect(1).says(&["API_TOKEN", "must not stand in deploy.yaml", ".env.local"]);
     clean(&project, "the output", &ran.stderr);
@@ -121,7 +121,7 @@ fn a_secret_in_deploy_yaml_is_refused_without_repeating_it() {
 
 #[test]
 fn a_file_of_secrets_that_others_can_read_is_refused_with_the_command_to_type() {
-    let project = Project::new();
+    let project = Project::fixture();
     set_own(&project, OWN);
     let file = project.root.join(".env.local");
     fs_err::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
@@ -134,7 +134,7 @@ fn a_file_of_secrets_that_others_can_read_is_refused_with_the_command_to_type() 
 
 #[test]
 fn a_line_that_is_no_assignment_is_named_by_its_number_only() {
-    let project = Project::new();
+    let project = Project::fixture();
     set_own(&project, "# mine\nAPI_TOKEN=fine-and-long\ns3nt1nel without a name\n");
     let ran = project.run(&["deploy"]).expect(1).says(&[".env.local:3"]);
     clean(&project, "the output", &ran.stderr);

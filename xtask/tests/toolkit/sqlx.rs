@@ -11,8 +11,8 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::common::{Project, Ran, Running, machine, until};
 use crate::schema;
+use testkit::{Project, Ran, Running, machine, until};
 
 const LIB: &str = "src/lib.rs";
 const WIDTH: &str = "migrations/0002_width.sql";
@@ -323,7 +323,7 @@ fn what_made_up_rows_cannot_know_is_said_and_refuses_nothing() {
 
 #[test]
 fn a_service_without_sqlx_is_told_so() {
-    let project = Project::new();
+    let project = Project::fixture();
     project.run(&["sqlx", "check"]).expect(2).says(&["Cargo.lock has no sqlx"]);
     project.edit("deploy.yaml", "  migrations: migrations\n", "");
     project.run(&["sqlx", "prepare"]).expect(2).says(&["deploy.yaml names no migrations of fixture"]);

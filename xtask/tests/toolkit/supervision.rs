@@ -2,11 +2,11 @@
 
 use rustix::process::Signal;
 
-use crate::common::{Project, machine, until, until_some};
+use testkit::{Project, machine, until, until_some};
 
 #[test]
 fn a_service_that_is_killed_comes_back_and_status_counts_it() {
-    let project = Project::new();
+    let project = Project::fixture();
     let version = project.head();
     project.ok(&["deploy"]);
     let pid: u32 = project.get("/pid").unwrap().parse().unwrap();
@@ -21,7 +21,7 @@ fn a_service_that_is_killed_comes_back_and_status_counts_it() {
 
 #[test]
 fn a_service_that_crashes_leaves_its_last_words_in_the_log() {
-    let project = Project::new();
+    let project = Project::fixture();
     project.ok(&["deploy"]);
     drop(project.get("/crash"));
     // Clients wait in the queue meanwhile, so the next question is answered.
@@ -33,7 +33,7 @@ fn a_service_that_crashes_leaves_its_last_words_in_the_log() {
 
 #[test]
 fn without_its_supervisor_nothing_serves_and_a_deploy_brings_it_back() {
-    let project = Project::new();
+    let project = Project::fixture();
     let version = project.head();
     project.ok(&["deploy"]);
     machine::signal(project.supervisor(), Signal::KILL);
@@ -48,7 +48,7 @@ fn without_its_supervisor_nothing_serves_and_a_deploy_brings_it_back() {
 
 #[test]
 fn a_deploy_during_a_crash_takes_over_all_the_same() {
-    let project = Project::new();
+    let project = Project::fixture();
     project.ok(&["deploy"]);
     let version = project.commit("Second");
     machine::signal(project.get("/pid").unwrap().parse().unwrap(), Signal::KILL);
@@ -59,7 +59,7 @@ fn a_deploy_during_a_crash_takes_over_all_the_same() {
 
 #[test]
 fn the_logs_are_followed_over_a_deploy() {
-    let project = Project::new();
+    let project = Project::fixture();
     project.ok(&["deploy"]);
     let mut logs = project.command(&["logs", "--follow"]);
     let mut logs = logs.stdout(std::process::Stdio::piped()).spawn().unwrap();

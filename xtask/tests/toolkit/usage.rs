@@ -1,6 +1,6 @@
 //! Wrong usage and wrong configuration: exit code 2, and where it is wrong.
 
-use crate::common::{Project, Ran, TOOLKIT};
+use testkit::{Project, Ran, toolkit};
 
 #[test]
 fn a_mistake_in_deploy_yaml_is_named_by_file_line_column_and_key() {
@@ -12,7 +12,7 @@ fn a_mistake_in_deploy_yaml_is_named_by_file_line_column_and_key() {
         ("project: fixture", "project: [", "deploy.yaml:", "not YAML"),
     ];
     for (from, to, place, says) in cases {
-        let project = Project::new();
+        let project = Project::fixture();
         let port = format!("port: {}", project.port);
         project.edit("deploy.yaml", &port, "port: 3999");
         project.edit("deploy.yaml", from, to);
@@ -26,7 +26,7 @@ fn a_mistake_in_deploy_yaml_is_named_by_file_line_column_and_key() {
 
 #[test]
 fn an_unknown_environment_is_told_with_those_there_are() {
-    let project = Project::new();
+    let project = Project::fixture();
     for args in [
         &["deploy", "locla"][..],
         &["rollback", "locla"],
@@ -40,7 +40,7 @@ fn an_unknown_environment_is_told_with_those_there_are() {
 
 #[test]
 fn a_setting_that_the_service_does_not_know_is_told_with_its_place() {
-    let project = Project::new();
+    let project = Project::fixture();
     project.edit("deploy.yaml", "target: local", "target: local\n    settings: { GREETINGS: hi }");
     project.run(&["deploy"]).expect(1).says(&["deploy.yaml:13:17", "did you mean `GREETING`"]);
 }
@@ -49,14 +49,14 @@ fn a_setting_that_the_service_does_not_know_is_told_with_its_place() {
 fn a_folder_without_a_deploy_yaml_is_told() {
     let folder = tempfile::tempdir().unwrap();
     for args in [&["deploy"][..], &["status"], &["render", "--check"]] {
-        let mut command = std::process::Command::new(TOOLKIT);
+        let mut command = std::process::Command::new(toolkit());
         Ran::of(command.args(args).current_dir(&folder)).expect(2).says(&["there is no deploy.yaml", "error: "]);
     }
 }
 
 #[test]
 fn wrong_arguments_are_told() {
-    let project = Project::new();
+    let project = Project::fixture();
     for args in [&["depoly"][..], &["deploy", "--resume", "--dry-run"], &["history", "-n", "many"], &["lock"], &[]] {
         project.run(args).expect(2);
     }
@@ -65,7 +65,7 @@ fn wrong_arguments_are_told() {
 
 #[test]
 fn settings_json_that_cannot_be_read_is_a_problem_of_preflight() {
-    let project = Project::new();
+    let project = Project::fixture();
     project.edit("settings.json", "\"kind\": \"port\"", "\"kind\": \"harbour\"");
     project.run(&["deploy"]).expect(1).says(&["settings.json:", "harbour"]);
 }

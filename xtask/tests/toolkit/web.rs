@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::common::Project;
+use testkit::Project;
 
 const BUILD: &str = r"const fs = require('fs');
 fs.mkdirSync('dist/assets', { recursive: true });
@@ -16,7 +16,7 @@ fn its_files_are_published_and_are_part_of_the_digest() {
         eprintln!("SKIPPED its_files_are_published_and_are_part_of_the_digest: takes npm");
         return;
     }
-    let project = Project::new();
+    let project = Project::fixture();
     project.edit("deploy.yaml", "  readiness: /ready", "  web: web\n  readiness: /ready");
     project
         .write("web/package.json", r#"{ "name": "web", "version": "1.0.0", "scripts": { "build": "node build.js" } }"#);

@@ -2,8 +2,8 @@ use std::net::Ipv4Addr;
 
 use hickory_resolver::proto::rr::RecordType;
 
-use super::testing::{DnsServer, Says};
 use super::*;
+use devservers::dns::{DnsServer, Says};
 
 fn servers(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()

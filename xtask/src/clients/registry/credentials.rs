@@ -15,6 +15,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::reference::Host;
+use crate::fs::found;
 use crate::tools::cmd::Cmd;
 
 /// A helper program may have to unlock a key ring; one that waits for a person nobody sees hangs.
@@ -127,11 +128,7 @@ struct HelperAnswer {
 }
 
 async fn from_docker(host: &Host, path: &Utf8Path) -> Result<Credentials> {
-    let bytes = match fs_err::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Credentials::anonymous()),
-        Err(error) => return Err(error.into()),
-    };
+    let Some(bytes) = found(fs_err::read(path))? else { return Ok(Credentials::anonymous()) };
     // The error's own text could repeat what stands in the file.
     let config: DockerConfig = serde_json::from_slice(&bytes).map_err(|error| {
         anyhow::anyhow!(

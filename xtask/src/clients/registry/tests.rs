@@ -2,10 +2,10 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::credentials::Sources;
-use super::testing::standin::{Response, StandIn};
-use super::testing::tokens::Tokens;
-use super::testing::{DockerRegistry, Image, Login, PASSWORD, USER, digest_of};
 use super::*;
+use devservers::http::{HttpServer, Response};
+use devservers::registry::Tokens;
+use devservers::registry::{DockerRegistry, Image, Login, PASSWORD, USER, digest_of};
 
 const NAME: &str = "group/service";
 
@@ -31,7 +31,9 @@ fn image<'a>(tags: &'a [&'a str], created: &'a str) -> Image<'a> {
 
 #[tokio::test]
 async fn an_image_is_found_read_tagged_and_deleted() {
-    let Some(registry) = DockerRegistry::start("registry round trip", Login::Password) else { return };
+    let Some(registry) = testkit::or_skip("registry round trip", DockerRegistry::start(Login::Password)) else {
+        return;
+    };
     let repository = open(&registry.address, Some(PASSWORD)).await;
     repository.check().await.unwrap();
     assert_eq!(repository.digest_of("one").await.unwrap(), None);
@@ -59,7 +61,7 @@ async fn an_image_is_found_read_tagged_and_deleted() {
 
 #[tokio::test]
 async fn an_index_has_the_image_of_a_platform() {
-    let Some(registry) = DockerRegistry::start("registry index", Login::Nobody) else { return };
+    let Some(registry) = testkit::or_skip("registry index", DockerRegistry::start(Login::Open)) else { return };
     let images = [image(&[], "2026-01-01T00:00:00Z"), image(&[], "2026-01-02T00:00:00Z")];
     let (digest, children) = registry.push_index(NAME, &["one"], &images);
     registry.push_cache(NAME, "cache");
@@ -75,7 +77,9 @@ async fn an_index_has_the_image_of_a_platform() {
 
 #[tokio::test]
 async fn a_wrong_password_is_told_with_its_source() {
-    let Some(registry) = DockerRegistry::start("registry wrong password", Login::Password) else { return };
+    let Some(registry) = testkit::or_skip("registry wrong password", DockerRegistry::start(Login::Password)) else {
+        return;
+    };
     for (password, source) in [(Some("not-the-password"), "REGISTRY_PASSWORD"), (None, "no credentials")] {
         let repository = open(&registry.address, password).await;
         for outcome in [repository.check().await, repository.digest_of("one").await.map(drop)] {
@@ -92,7 +96,10 @@ async fn a_wrong_password_is_told_with_its_source() {
 
 #[tokio::test]
 async fn a_registry_that_does_not_delete_is_told() {
-    let Some(registry) = DockerRegistry::start_with("registry without deletion", Login::Nobody, false) else { return };
+    let Some(registry) = testkit::or_skip("registry without deletion", DockerRegistry::start_with(Login::Open, false))
+    else {
+        return;
+    };
     let digest = registry.push(NAME, &image(&["one"], "2026-01-01T00:00:00Z"));
     let repository = open(&registry.address, None).await;
     let error = repository.delete(&digest).await.unwrap_err();
@@ -104,7 +111,9 @@ async fn a_registry_that_does_not_delete_is_told() {
 async fn a_token_is_asked_for_once_and_again_when_it_has_ended() {
     // The first is already past its end, with more than the minute that registries forgive, and says nothing of it.
     let tokens = Tokens::start(vec![(-300, 3600), (600, 3600)]);
-    let Some(registry) = DockerRegistry::start("registry with tokens", Login::Token(tokens)) else { return };
+    let Some(registry) = testkit::or_skip("registry with tokens", DockerRegistry::start(Login::Token(tokens))) else {
+        return;
+    };
     let digest = registry.push(NAME, &image(&["one"], "2026-01-01T00:00:00Z"));
     let Login::Token(tokens) = &registry.login else { unreachable!() };
     let repository = open(&registry.address, Some(PASSWORD)).await;
@@ -123,14 +132,14 @@ async fn a_token_is_asked_for_once_and_again_when_it_has_ended() {
 #[tokio::test]
 async fn a_token_that_ends_in_the_middle_of_work_is_replaced_and_one_that_allows_too_little_is_not() {
     let given = Mutex::new(0);
-    let tokens = StandIn::start(move |_| {
+    let tokens = HttpServer::start(move |_| {
         let mut given = given.lock().unwrap();
         *given += 1;
         Response::new(200).body("application/json", format!(r#"{{"token":"t{given}","expires_in":3600}}"#))
     });
     let (realm, good) = (format!("http://{}/", tokens.address), Arc::new(Mutex::new("t1")));
     let accepted = Arc::clone(&good);
-    let server = StandIn::start(move |request| {
+    let server = HttpServer::start(move |request| {
         let good = *accepted.lock().unwrap();
         let error = if good == "none" { "insufficient_scope" } else { "invalid_token" };
         let challenge = format!("Bearer realm=\"{realm}\",service=\"s\",error=\"{error}\"");
@@ -155,9 +164,9 @@ async fn a_token_that_ends_in_the_middle_of_work_is_replaced_and_one_that_allows
 
 #[tokio::test]
 async fn a_registry_that_does_not_understand_a_password_is_asked_how_to_log_in() {
-    let tokens = StandIn::start(|_| Response::new(200).body("application/json", r#"{"access_token":"t"}"#));
+    let tokens = HttpServer::start(|_| Response::new(200).body("application/json", r#"{"access_token":"t"}"#));
     let challenge = format!("Basic realm=\"x\", Bearer realm=\"http://{}/\",service=\"s\"", tokens.address);
-    let server = StandIn::start(move |request| match request.header("authorization") {
+    let server = HttpServer::start(move |request| match request.header("authorization") {
         Some("Bearer t") => Response::new(200).body("application/json", r#"{"tags":["a"]}"#),
         Some(_) => Response::new(403),
         None => Response::new(401).header("WWW-Authenticate", &challenge),
@@ -172,7 +181,10 @@ async fn a_registry_that_does_not_understand_a_password_is_asked_how_to_log_in()
 #[tokio::test]
 async fn tokens_that_live_for_seconds_are_not_kept() {
     let tokens = Tokens::start(vec![(5, 5)]);
-    let Some(registry) = DockerRegistry::start("registry with short tokens", Login::Token(tokens)) else { return };
+    let Some(registry) = testkit::or_skip("registry with short tokens", DockerRegistry::start(Login::Token(tokens)))
+    else {
+        return;
+    };
     registry.push(NAME, &image(&["one"], "2026-01-01T00:00:00Z"));
     let Login::Token(tokens) = &registry.login else { unreachable!() };
     let repository = open(&registry.address, Some(PASSWORD)).await;
@@ -184,9 +196,8 @@ async fn tokens_that_live_for_seconds_are_not_kept() {
 
 #[tokio::test]
 async fn an_identity_token_is_exchanged_and_a_wrong_password_is_told() {
-    let Some(registry) =
-        DockerRegistry::start("registry with identity tokens", Login::Token(Tokens::start(vec![(600, 600)])))
-    else {
+    let login = Login::Token(Tokens::start(vec![(600, 600)]));
+    let Some(registry) = testkit::or_skip("registry with identity tokens", DockerRegistry::start(login)) else {
         return;
     };
     let digest = registry.push(NAME, &image(&["one"], "2026-01-01T00:00:00Z"));
@@ -208,7 +219,7 @@ async fn an_identity_token_is_exchanged_and_a_wrong_password_is_told() {
 async fn with_a_password_the_question_is_one_request() {
     let digest = digest_of(b"x");
     let answered = digest.clone();
-    let server = StandIn::start(move |_| {
+    let server = HttpServer::start(move |_| {
         let index = "application/vnd.oci.image.index.v1+json";
         Response::new(200).header("content-type", index).header("Docker-Content-Digest", &answered)
     });
@@ -226,7 +237,7 @@ async fn with_a_password_the_question_is_one_request() {
 
 #[tokio::test]
 async fn tags_are_read_page_by_page_and_not_from_elsewhere() {
-    let server = StandIn::start(|request| {
+    let server = HttpServer::start(|request| {
         let page = request.query("last").unwrap_or("0").parse::<u32>().unwrap();
         let body = format!(r#"{{"name":"{NAME}","tags":["t{page}"]}}"#);
         let response = Response::new(200).body("application/json", body);
@@ -235,10 +246,10 @@ async fn tags_are_read_page_by_page_and_not_from_elsewhere() {
     });
     assert_eq!(open(&server.address, None).await.tags().await.unwrap(), ["t0", "t1", "t2"]);
 
-    let elsewhere = StandIn::start(|_| Response::new(200).body("application/json", "{}"));
+    let elsewhere = HttpServer::start(|_| Response::new(200).body("application/json", "{}"));
     let link = format!("<http://{}/v2/>; rel=\"next\"", elsewhere.address);
     let server =
-        StandIn::start(move |_| Response::new(200).body("application/json", r#"{"tags":[]}"#).header("Link", &link));
+        HttpServer::start(move |_| Response::new(200).body("application/json", r#"{"tags":[]}"#).header("Link", &link));
     let error = open(&server.address, Some(PASSWORD)).await.tags().await.unwrap_err().to_string();
     assert!(error.contains("next page"), "{error}");
     assert!(elsewhere.asked().is_empty());
@@ -246,10 +257,10 @@ async fn tags_are_read_page_by_page_and_not_from_elsewhere() {
 
 #[tokio::test]
 async fn what_is_no_registry_is_told() {
-    let html = StandIn::start(|_| Response::new(200).body("text/html; charset=utf-8", "<html>Sign in</html>"));
-    let not_found = StandIn::start(|_| Response::new(404).body("text/html", "<html>nothing here</html>"));
-    let endless = StandIn::start(|_| Response::new(200).body("application/json", vec![b' '; 65536]).endless());
-    let no_challenge = StandIn::start(|_| Response::new(401));
+    let html = HttpServer::start(|_| Response::new(200).body("text/html; charset=utf-8", "<html>Sign in</html>"));
+    let not_found = HttpServer::start(|_| Response::new(404).body("text/html", "<html>nothing here</html>"));
+    let endless = HttpServer::start(|_| Response::new(200).body("application/json", vec![b' '; 65536]).endless());
+    let no_challenge = HttpServer::start(|_| Response::new(401));
     for server in [html, not_found, endless, no_challenge] {
         let repository = open(&server.address, Some(PASSWORD)).await;
         let outcomes = [
@@ -279,7 +290,7 @@ async fn nobody_there_is_told() {
 async fn passing_trouble_is_waited_out_and_lasting_trouble_is_not() {
     let server = |statuses: Vec<u16>| {
         let statuses = Mutex::new(statuses);
-        StandIn::start(move |_| {
+        HttpServer::start(move |_| {
             let mut statuses = statuses.lock().unwrap();
             let status = if statuses.len() > 1 { statuses.remove(0) } else { statuses[0] };
             Response::new(status).header("Retry-After", "0").body("application/json", r#"{"tags":["a"]}"#)
@@ -299,13 +310,13 @@ async fn passing_trouble_is_waited_out_and_lasting_trouble_is_not() {
 #[tokio::test]
 async fn credentials_do_not_follow_a_redirect_to_another_host() {
     let bytes = br#"{"schemaVersion":2,"manifests":[]}"#;
-    let storage = StandIn::start(move |request| match request.path.as_str() {
+    let storage = HttpServer::start(move |request| match request.path.as_str() {
         "/challenge" => Response::new(401).header("WWW-Authenticate", "Basic realm=\"give\""),
         _ => Response::new(200).body("application/vnd.oci.image.index.v1+json", bytes),
     });
     let to = |path: &str| format!("http://{}{path}", storage.address);
     let (blob, challenge) = (to("/blob"), to("/challenge"));
-    let server = StandIn::start(move |request| {
+    let server = HttpServer::start(move |request| {
         let location = if request.path.ends_with("/one") { &blob } else { &challenge };
         Response::new(307).header("Location", location)
     });
@@ -326,17 +337,17 @@ async fn a_token_server_without_tls_gets_nothing() {
         ["http://tokens.example.org/", "ftp://tokens.example.org/", "nonsense", "https://me@tokens.example.org/"]
     {
         let challenge = format!("Bearer realm=\"{realm}\",service=\"s\",scope=\"repository:x:pull\"");
-        let server = StandIn::start(move |_| Response::new(401).header("WWW-Authenticate", &challenge));
+        let server = HttpServer::start(move |_| Response::new(401).header("WWW-Authenticate", &challenge));
         let error = open(&server.address, Some(PASSWORD)).await.digest_of("one").await.unwrap_err().to_string();
         assert!(error.contains("token server"), "{error}");
         assert_eq!(server.asked().len(), 1);
     }
     // Nor does one that sends it on.
-    let elsewhere = StandIn::start(|_| Response::new(200).body("application/json", r#"{"token":"t"}"#));
+    let elsewhere = HttpServer::start(|_| Response::new(200).body("application/json", r#"{"token":"t"}"#));
     let location = format!("http://{}/", elsewhere.address);
-    let tokens = StandIn::start(move |_| Response::new(307).header("Location", &location));
+    let tokens = HttpServer::start(move |_| Response::new(307).header("Location", &location));
     let challenge = format!("Bearer realm=\"http://{}/\"", tokens.address);
-    let server = StandIn::start(move |_| Response::new(401).header("WWW-Authenticate", &challenge));
+    let server = HttpServer::start(move |_| Response::new(401).header("WWW-Authenticate", &challenge));
     assert!(open(&server.address, Some(PASSWORD)).await.digest_of("one").await.is_err());
     assert!(elsewhere.asked().is_empty());
 }
@@ -344,7 +355,7 @@ async fn a_token_server_without_tls_gets_nothing() {
 #[tokio::test]
 async fn bytes_that_are_not_those_of_the_digest_are_refused() {
     let bytes = br#"{"schemaVersion":2,"manifests":[]}"#;
-    let server = StandIn::start(move |_| {
+    let server = HttpServer::start(move |_| {
         let response = Response::new(200).body("application/vnd.oci.image.index.v1+json", bytes);
         response.header("Docker-Content-Digest", &digest_of(b"other"))
     });
@@ -358,7 +369,7 @@ async fn bytes_that_are_not_those_of_the_digest_are_refused() {
 #[tokio::test]
 async fn what_a_registry_says_cannot_move_the_terminals_cursor() {
     let body = "{\"errors\":[{\"code\":\"BAD\",\"message\":\"a\\u001b[2Jb\"}]}";
-    let server = StandIn::start(move |_| Response::new(400).body("application/json", body));
+    let server = HttpServer::start(move |_| Response::new(400).body("application/json", body));
     let error = open(&server.address, None).await.tags().await.unwrap_err().to_string();
     assert!(error.contains("BAD") && !error.contains('\u{1b}'), "{error:?}");
 }
@@ -367,7 +378,7 @@ async fn what_a_registry_says_cannot_move_the_terminals_cursor() {
 async fn what_a_registry_says_is_no_part_of_an_address_unseen() {
     for tag in ["../../../other", "a/b", "a?x", "\u{e4}\u{e4}", "", "a\\u001b"] {
         let body = format!("{{\"tags\":[\"{tag}\"]}}");
-        let server = StandIn::start(move |_| Response::new(200).body("application/json", body.clone()));
+        let server = HttpServer::start(move |_| Response::new(200).body("application/json", body.clone()));
         let repository = open(&server.address, None).await;
         assert!(repository.tags().await.is_err(), "{tag}");
         assert!(repository.manifest(tag).await.is_err() && repository.delete(tag).await.is_err(), "{tag}");

@@ -2,11 +2,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::clients::registry::testing::standin::{Request, Response, StandIn};
+use devservers::http::{HttpServer, Request, Response};
 
 const KEY: &str = "sentinel-dns-key";
 
-fn route53(server: &StandIn) -> Route53 {
+fn route53(server: &HttpServer) -> Route53 {
     drop(rustls::crypto::ring::default_provider().install_default());
     Route53::new(Some(&format!("http://{}", server.address)), &"AKDNS".into(), &KEY.into()).unwrap()
 }
@@ -49,7 +49,7 @@ fn page(zones: &[(String, &str)], next: Option<(&str, &str)>) -> Response {
 
 #[tokio::test]
 async fn zones_of_a_name_are_read_page_by_page_until_another_name_comes() {
-    let server = StandIn::start(|request: &Request| match request.query("hostedzoneid") {
+    let server = HttpServer::start(|request: &Request| match request.query("hostedzoneid") {
         None => {
             let zones: Vec<_> = (0..100).map(|number| (format!("Z{number}"), "example.org.")).collect();
             page(&zones, Some(("example.org.", "Z100")))
@@ -71,7 +71,7 @@ async fn zones_of_a_name_are_read_page_by_page_until_another_name_comes() {
 #[tokio::test]
 async fn being_put_off_is_waited_for() {
     let times = AtomicUsize::new(0);
-    let server = StandIn::start(move |_| match times.fetch_add(1, Ordering::SeqCst) {
+    let server = HttpServer::start(move |_| match times.fetch_add(1, Ordering::SeqCst) {
         0 => refused(400, "Throttling"),
         1 => refused(400, "PriorRequestNotComplete"),
         2 => refused(503, "ServiceUnavailable"),
@@ -84,7 +84,7 @@ async fn being_put_off_is_waited_for() {
 #[tokio::test]
 async fn a_zone_that_the_same_request_has_made_is_told_apart() {
     let made = Mutex::new(Vec::new());
-    let server = StandIn::start(move |request: &Request| {
+    let server = HttpServer::start(move |request: &Request| {
         let body = String::from_utf8(request.body.clone()).unwrap();
         let mut made = made.lock().unwrap();
         if made.contains(&body) {
@@ -109,7 +109,7 @@ async fn a_zone_that_the_same_request_has_made_is_told_apart() {
 
 #[tokio::test]
 async fn whoever_is_not_let_in_is_told_why_and_no_secret_is() {
-    let server = StandIn::start(|_| refused(403, "SignatureDoesNotMatch"));
+    let server = HttpServer::start(|_| refused(403, "SignatureDoesNotMatch"));
     let error = route53(&server).check().await.unwrap_err();
     assert!(matches!(error, Route53Error::Refused { .. }), "{error}");
     let error = error.to_string();

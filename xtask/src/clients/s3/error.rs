@@ -21,6 +21,16 @@ const UNKNOWN: [&str; 7] = [
     "Unauthorized",
 ];
 
+/// Codes that ask to try again: too much at once, two writers at once, or a fault of the service itself.
+const BUSY: [&str; 6] = [
+    "ConditionalRequestConflict",
+    "InternalError",
+    "RequestTimeout",
+    "ServiceUnavailable",
+    "SlowDown",
+    "TooManyRequests",
+];
+
 /// Why a call came to nothing.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{what}: {said}")]
@@ -56,11 +66,20 @@ pub enum Kind {
     Own,
     /// There was no answer.
     Away,
+    /// The service asks to try again later.
+    Busy,
+    /// The object is larger than it may be.
+    TooLarge,
     /// All else.
     Other,
 }
 
 impl S3Error {
+    /// Whether the same call may succeed in a moment. Whether it has happened already is not known.
+    pub fn is_passing(&self) -> bool {
+        matches!(self.kind, Kind::Away | Kind::Busy)
+    }
+
     pub fn of<E>(what: String, error: Sdk<E>) -> Self
     where
         E: std::error::Error + ProvideErrorMetadata + 'static,
@@ -102,6 +121,8 @@ fn kind(status: u16, code: Option<&str>, region: Option<String>) -> Kind {
         (_, "BucketAlreadyExists") => Kind::Taken,
         (_, "BucketAlreadyOwnedByYou") => Kind::Own,
         (_, "NotImplemented") | (405 | 501, _) => Kind::Unsupported,
+        (_, code) if BUSY.contains(&code) => Kind::Busy,
+        (429 | 500..=599, _) => Kind::Busy,
         (412, _) => Kind::Condition,
         (401, _) => Kind::Unknown,
         (403, _) => Kind::Denied,

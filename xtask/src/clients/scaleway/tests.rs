@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 
 use super::*;
-use crate::clients::registry::testing::standin::{Request, Response, StandIn};
+use devservers::http::{HttpServer, Request, Response};
 
 /// The key that the stand-in takes.
 pub const KEY: &str = "sentinel-scaleway-key";
@@ -14,7 +14,7 @@ pub const PROJECT: &str = "00000000-0000-0000-0000-000000000001";
 /// A stand-in for Scaleway's API that keeps namespaces and the tags of one image, `space/app`, and is asked for a region
 /// `fr-par`. Somebody else has a namespace `taken`.
 pub struct Api {
-    pub server: StandIn,
+    pub server: HttpServer,
     kept: Arc<Mutex<Kept>>,
 }
 
@@ -34,7 +34,7 @@ impl Api {
         let namespaces = vec![namespace("n-0", "space-of-another"), namespace("n-1", "space")];
         let kept = Arc::new(Mutex::new(Kept { tags, namespaces }));
         let answered = Arc::clone(&kept);
-        Self { server: StandIn::start(move |request| answer(&mut answered.lock().unwrap(), request)), kept }
+        Self { server: HttpServer::start(move |request| answer(&mut answered.lock().unwrap(), request)), kept }
     }
 
     pub fn url(&self) -> String {

@@ -4,7 +4,6 @@ use camino::Utf8PathBuf;
 use jiff::Timestamp;
 
 use super::*;
-use crate::clients::registry::testing::{DockerRegistry, Image, Login as Wants, PASSWORD, USER, digest_of};
 use crate::clients::scaleway::tests::{Api, KEY};
 use crate::config::Config;
 use crate::image::survey::About;
@@ -12,6 +11,7 @@ use crate::report::Report;
 use crate::secrets::Redactor;
 use crate::state::history::{self, Kind, Outcome, Record};
 use crate::state::store::Store;
+use devservers::registry::{DockerRegistry, Image, Login as Wants, PASSWORD, USER, digest_of};
 
 const NAME: &str = "space/app";
 const NO_QUESTION: How = How { keep: 1, dry_run: false, yes: true };
@@ -115,7 +115,7 @@ impl Project {
 
 #[tokio::test]
 async fn a_real_registry_loses_what_nothing_needs() {
-    let Some(registry) = DockerRegistry::start("image prune", Wants::Password) else { return };
+    let Some(registry) = testkit::or_skip("image prune", DockerRegistry::start(Wants::Password)) else { return };
     let project = Project::new(&registry.address);
     let days = ["01", "02", "03", "04", "05", "06"];
     let created = days.map(|day| format!("2026-01-{day}T00:00:00Z"));
@@ -166,7 +166,10 @@ async fn a_real_registry_loses_what_nothing_needs() {
 
 #[tokio::test]
 async fn records_that_cannot_be_read_stop_it() {
-    let Some(registry) = DockerRegistry::start("image prune, damaged records", Wants::Password) else { return };
+    let Some(registry) = testkit::or_skip("image prune, damaged records", DockerRegistry::start(Wants::Password))
+    else {
+        return;
+    };
     let project = Project::new(&registry.address);
     registry.push(NAME, &Image { tags: &["one"], created: "2026-01-01T00:00:00Z", version: "1", layer: 10 });
     fs_err::create_dir_all(project.config.root.join(".deploy/production/records")).unwrap();
@@ -178,7 +181,10 @@ async fn records_that_cannot_be_read_stop_it() {
 
 #[tokio::test]
 async fn a_registry_that_does_not_delete_says_so() {
-    let Some(registry) = DockerRegistry::start_with("image prune, refused", Wants::Password, false) else { return };
+    let Some(registry) = testkit::or_skip("image prune, refused", DockerRegistry::start_with(Wants::Password, false))
+    else {
+        return;
+    };
     let project = Project::new(&registry.address);
     registry.push(NAME, &Image { tags: &["one"], created: "2026-01-01T00:00:00Z", version: "1", layer: 10 });
     let error = format!("{:#}", project.prune(How { keep: 0, ..NO_QUESTION }).await.unwrap_err().into_error());

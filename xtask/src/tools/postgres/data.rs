@@ -12,6 +12,7 @@ use super::installation::Installation;
 use super::place::Place;
 use super::server::Wanted;
 use super::settings::Worth;
+use crate::fs::found;
 use crate::tools::platform;
 
 /// The major version that made a data folder.
@@ -23,12 +24,7 @@ pub(super) fn major_of_data(data: &Utf8Path) -> Result<u32> {
 
 /// A data folder gets its name when it is whole; an empty one is somebody's preparation.
 pub(super) fn has_data(data: &Utf8Path) -> Result<bool> {
-    let mut entries = match fs_err::read_dir(data) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error.into()),
-    };
-    Ok(entries.next().is_some())
+    Ok(found(fs_err::read_dir(data))?.is_some_and(|mut entries| entries.next().is_some()))
 }
 
 /// Makes the data in a folder beside its place and renames it to there, so that whoever is killed in the middle leaves
@@ -75,10 +71,9 @@ pub(super) async fn make_data(
 async fn remove_under_orphan(folder: &Utf8Path) -> Result<()> {
     let begin = Instant::now();
     loop {
-        match fs_err::remove_dir_all(folder) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        match found(fs_err::remove_dir_all(folder)) {
             Err(_) if begin.elapsed() < Duration::from_secs(10) => tokio::time::sleep(Duration::from_millis(50)).await,
-            removed => return Ok(removed?),
+            removed => return Ok(removed.map(drop)?),
         }
     }
 }

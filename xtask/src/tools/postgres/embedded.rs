@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha512};
 
 use super::installation::Installation;
 use super::place;
-use crate::tools::exclusive::turn;
+use crate::fs::Lock;
 use crate::tools::platform::{self, User};
 
 /// The one version that is fetched, so that every machine runs the same.
@@ -53,7 +53,7 @@ pub async fn fetch_embedded(cache: &Utf8Path, mut on_line: impl FnMut(&str)) -> 
     if let Some(there) = Installation::look(&home.join("bin"), true, user.as_ref()).await {
         return Ok(there);
     }
-    let _turn = turn(&home, super::TURN).await?;
+    let _turn = Lock::beside(&home, "fetches PostgreSQL", super::TURN).await?;
     if let Some(there) = Installation::look(&home.join("bin"), true, user.as_ref()).await {
         return Ok(there);
     }

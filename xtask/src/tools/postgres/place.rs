@@ -12,6 +12,7 @@ use fs_err::os::unix::fs::{chown, symlink};
 use rustix::process::geteuid;
 use sha2::{Digest as _, Sha256};
 
+use crate::fs::found;
 use crate::tools::cmd::Cmd;
 use crate::tools::platform::{self, User};
 
@@ -148,9 +149,5 @@ fn short_hash(path: &Utf8Path) -> String {
 }
 
 fn owner_of(path: &Utf8Path) -> Result<Option<(u32, u32)>> {
-    match fs_err::metadata(path) {
-        Ok(meta) => Ok(Some((meta.uid(), meta.gid()))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    Ok(found(fs_err::metadata(path))?.map(|meta| (meta.uid(), meta.gid())))
 }

@@ -14,8 +14,8 @@ use super::installation::{self, Installation};
 use super::lockfile;
 use super::place::Place;
 use super::settings::{Worth, postgresql_conf};
+use crate::fs::{Lock, tail};
 use crate::tools::cmd::Cmd;
-use crate::tools::exclusive::turn;
 
 /// How long a start or a stop may take. A start after a crash replays at most what
 /// `max_wal_size` allows, which takes seconds.
@@ -76,7 +76,7 @@ impl Server {
     }
 
     pub(super) async fn ensure_worth(installation: &Installation, wanted: Wanted<'_>, worth: Worth) -> Result<Self> {
-        let _turn = turn(wanted.folder, super::TURN).await?;
+        let _turn = Lock::beside(wanted.folder, "starts the database", super::TURN).await?;
         let place = Place::settle(wanted.folder, wanted.project).await?;
         if !has_data(&place.data())? {
             make_data(installation, &place, wanted, worth).await?;
@@ -177,10 +177,7 @@ impl Server {
             })
             .collect();
         files.sort();
-        let bytes = files.last().and_then(|(_, file)| fs_err::read(file).ok()).unwrap_or_default();
-        let text = String::from_utf8_lossy(&bytes);
-        let all: Vec<&str> = text.lines().collect();
-        all[all.len().saturating_sub(lines)..].join("\n")
+        files.last().and_then(|(_, file)| tail(file, lines).ok()).unwrap_or_default().join("\n")
     }
 
     /// With the programs of the data's own version.

@@ -6,8 +6,9 @@ mod scratch;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use scratch::{Scratch, installed, postmaster, until};
+use scratch::{Scratch, installed, postmaster};
 use secrecy::{ExposeSecret as _, SecretString};
+use testkit::until;
 
 use super::*;
 use crate::tools::platform;

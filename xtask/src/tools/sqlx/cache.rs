@@ -8,9 +8,9 @@ use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::fs::{found, replace_source};
 use crate::hash::sha256;
 use crate::release::Migration;
-use crate::state::store::replace_file;
 
 /// Its name, in the project's root.
 pub const FOLDER: &str = ".sqlx";
@@ -54,11 +54,8 @@ pub struct Change {
 impl Cache {
     /// What is in a folder; none when there is no folder.
     pub fn read(folder: &Utf8Path) -> Result<Option<Self>> {
-        let entries = match folder.read_dir_utf8() {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(|| format!("list {folder}")),
-        };
+        let entries = found(folder.read_dir_utf8()).with_context(|| format!("list {folder}"))?;
+        let Some(entries) = entries else { return Ok(None) };
         let mut cache = Self::default();
         for file in entries {
             let file = file?;
@@ -93,8 +90,7 @@ impl Cache {
                 Some(_) => change.changed += 1,
                 None => change.new += 1,
             }
-            replace_file(&folder.join(name), &entry.bytes)?;
-            make_readable(&folder.join(name))?;
+            replace_source(&folder.join(name), &entry.bytes)?;
         }
         for name in old.0.keys().filter(|name| !self.0.contains_key(*name)) {
             fs_err::remove_file(folder.join(name))?;
@@ -103,8 +99,7 @@ impl Cache {
         if Stamp::read(folder)?.as_ref() != Some(stamp) {
             let mut bytes = serde_json::to_vec_pretty(stamp).context("write the stamp as JSON")?;
             bytes.push(b'\n');
-            replace_file(&folder.join(STAMP), &bytes)?;
-            make_readable(&folder.join(STAMP))?;
+            replace_source(&folder.join(STAMP), &bytes)?;
         }
         Ok(change)
     }
@@ -113,11 +108,8 @@ impl Cache {
 impl Stamp {
     /// The stamp of a folder, if it has one that can be read: any other fits nothing.
     pub fn read(folder: &Utf8Path) -> Result<Option<Self>> {
-        match fs_err::read(folder.join(STAMP)) {
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        let bytes = found(fs_err::read(folder.join(STAMP)))?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
     /// What is not as in `now`; nothing when it fits.
@@ -143,10 +135,4 @@ impl Entry {
             Err(_) => Self { query: String::new(), describe: Value::Null, bytes },
         }
     }
-}
-
-/// A replaced file is its writer's alone; these are sources, as readable as any other.
-fn make_readable(path: &Utf8Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    Ok(fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o644))?)
 }

@@ -15,8 +15,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use sha2::{Digest as _, Sha256};
 
+use crate::fs::Lock;
 use crate::tools::cmd::Cmd;
-use crate::tools::exclusive::turn;
 use crate::tools::platform;
 
 /// The version that is installed, so that every machine runs the same. The tests read the same file.
@@ -61,7 +61,8 @@ pub fn place(cache: &Utf8Path) -> Utf8PathBuf {
 pub async fn install(cache: &Utf8Path, releases: &str, mut on_line: impl FnMut(&str)) -> Result<Utf8PathBuf> {
     let program = place(cache);
     let folder = program.with_file_name("");
-    let _turn = turn(Utf8Path::new(folder.as_str().trim_end_matches('/')), TURN).await?;
+    let beside = Utf8Path::new(folder.as_str().trim_end_matches('/'));
+    let _turn = Lock::beside(beside, "installs OpenTofu", TURN).await?;
     if platform::is_executable(&program) {
         return Ok(program);
     }

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::world::{World, data};
+use super::world::World;
+use devservers::standin::schema;
 
 #[test]
 fn every_type_is_made_once_and_planned_empty() {
@@ -67,5 +68,5 @@ fn plausible(name: &str, of: &Value) -> Value {
 }
 
 fn read(name: &str) -> Value {
-    serde_json::from_slice(&fs_err::read(data(name)).unwrap()).unwrap()
+    serde_json::from_slice(&fs_err::read(schema(name)).unwrap()).unwrap()
 }

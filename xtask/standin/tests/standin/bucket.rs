@@ -7,9 +7,9 @@ use aws_sdk_s3::types::{BucketVersioningStatus, CorsConfiguration, CorsRule, Tag
 use aws_smithy_http_client::Builder;
 use serde_json::json;
 
-use super::moto::Moto;
-use super::versitygw::{ACCESS_KEY, REGION, SECRET_KEY, Versitygw};
-use super::world::{World, skipped};
+use super::world::{World, need};
+use devservers::moto::{Moto, Turn};
+use devservers::versitygw::{ACCESS_KEY, REGION, SECRET_KEY, Versitygw};
 
 const STACK: &str = include_str!("stacks/buckets.tf");
 
@@ -36,11 +36,11 @@ fn on(endpoint: &str, test: impl AsyncFnOnce(Client, World)) {
 }
 
 fn versitygw() -> Option<Versitygw> {
-    Versitygw::start().map_err(|why| skipped(&why)).ok()
+    need(Versitygw::start())
 }
 
-fn moto() -> Option<Moto> {
-    Moto::start().map_err(|why| skipped(&why)).ok()
+fn moto() -> Option<Turn> {
+    need(Moto::turn())
 }
 
 #[test]

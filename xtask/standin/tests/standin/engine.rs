@@ -1,7 +1,5 @@
 //! This machine's Docker engine, an image to run in it, and what of a test is there.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
@@ -10,7 +8,7 @@ use std::sync::OnceLock;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::world::{Ran, World, skipped};
+use super::world::{Ran, World};
 
 /// An image that serves its version and what it was told.
 pub const IMAGE: &str = "standin-test-web";
@@ -29,7 +27,7 @@ wait
 /// A stand-in with the engine, and images to run.
 pub fn open(more: &[(&'static str, String)]) -> Option<World> {
     if !docker(&["version"]).output().is_ok_and(|output| output.status.success()) {
-        skipped("no Docker engine answers; install one: cargo xtask setup --docker");
+        testkit::skipped(&testkit::test_name(), "no Docker engine answers; install one: cargo xtask setup --docker");
         return None;
     }
     static MADE: OnceLock<()> = OnceLock::new();
@@ -59,14 +57,9 @@ pub fn container(world: &World) -> Value {
 
 /// What is answered there, which must be well.
 pub fn get(address: &str, path: &str) -> String {
-    let host = address.strip_prefix("http://").unwrap();
-    let mut stream = TcpStream::connect(host).unwrap();
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.contains(" 200 "), "{path}: {head}");
-    body.trim_end_matches(|c| path == "/version" && c == '\n').to_owned()
+    let answer = devservers::http::ask(address, "GET", path, &[], "").unwrap();
+    assert_eq!(answer.status, 200, "{path}: {}", answer.head);
+    answer.text().trim_end_matches(|c| path == "/version" && c == '\n').to_owned()
 }
 
 /// Its client.

@@ -2,22 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
-#[path = "../../../tests/common/go.rs"]
-mod go;
-#[path = "../../../tests/common/moto.rs"]
-mod moto;
-#[path = "../../../tests/common/registry.rs"]
-mod registry;
-#[path = "../../../tests/common/tofu.rs"]
-mod tofu;
-#[allow(dead_code, reason = "who shares this file does not use all of it")]
-#[path = "../../../tests/common/versitygw.rs"]
-mod versitygw;
-
 mod adopt;
 mod all;
 mod bucket;
-mod common;
 mod container;
 mod data;
 mod drift;

@@ -6,8 +6,8 @@ use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch, ResourceRecord, 
 use aws_smithy_http_client::Builder;
 use serde_json::json;
 
-use super::moto::Moto;
-use super::world::{World, skipped};
+use super::world::{World, need};
+use devservers::Moto;
 
 const STACK: &str = r#"
 data "aws_route53_zone" "main" {
@@ -57,7 +57,7 @@ resource "aws_route53_record" "other" {
 
 #[test]
 fn records_are_made_drift_and_end() {
-    let Ok(server) = Moto::start().map_err(|why| skipped(&why)) else { return };
+    let Some(server) = need(Moto::turn()) else { return };
     let Some(world) = World::with(&[("STANDIN_ROUTE53_ENDPOINT", server.endpoint())]) else { return };
     let config = aws_sdk_route53::Config::builder()
         .behavior_version(BehaviorVersion::latest())

@@ -3,7 +3,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::life::SERVICE;
-use super::world::{Ran, World, alone, can, data};
+use super::world::{Ran, World, alone, can};
+use devservers::standin::schema;
 
 #[test]
 fn opentofu_starts_it_from_a_mirror() {
@@ -29,8 +30,8 @@ fn opentofu_starts_it_from_a_mirror() {
     let run = |args: &[&str]| {
         let mut command = alone(&stack, args);
         command.env("TF_CLI_CONFIG_FILE", folder.path().join("tofurc"));
-        command.env("STANDIN_SCHEMA", data("scaleway.json")).env("STANDIN_STATE", folder.path().join("state"));
-        let rules = [data("scaleway.rules.json"), data("scaleway.standin.json")];
+        command.env("STANDIN_SCHEMA", schema("scaleway.json")).env("STANDIN_STATE", folder.path().join("state"));
+        let rules = [schema("scaleway.rules.json"), schema("scaleway.standin.json")];
         command.env("STANDIN_RULES", rules.map(|file| file.display().to_string()).join(","));
         let ran = Ran::of(command.output().unwrap());
         assert_eq!(ran.code, 0, "{args:?}: {}", ran.said);
@@ -80,8 +81,8 @@ fn a_dump_or_rules_that_cannot_be_read_are_named() {
         command.arg("--schema").arg(schema).arg("--rules").arg(rules).arg("--state").arg(folder.path());
         Ran::of(command.output().unwrap())
     };
-    let ran = run(&data("scaleway.json"), &rules);
+    let ran = run(&schema("scaleway.json"), &rules);
     assert!(ran.code == 1 && ran.said.contains("rules.json") && ran.said.contains("force_nwe"), "{}", ran.said);
-    let ran = run(&rules, &data("scaleway.rules.json"));
+    let ran = run(&rules, &schema("scaleway.rules.json"));
     assert!(ran.code == 1 && ran.said.contains("is no dump of `tofu providers schema -json`"), "{}", ran.said);
 }

@@ -1,23 +1,18 @@
 //! A stand-in of a test's own, and stacks that a real OpenTofu runs on it.
 
-use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
+use devservers::{Cloud, tofu};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::tofu;
-
-/// Ends with the test.
+/// A stand-in, which ends when this value is dropped.
 pub struct World {
-    process: Child,
-    stdout: BufReader<ChildStdout>,
-    /// For `TF_REATTACH_PROVIDERS`.
-    pub addresses: String,
+    cloud: Cloud,
     folder: TempDir,
-    /// What it has been given of this machine.
-    machine: Vec<(&'static str, String)>,
+    /// Whether it runs containers in this machine's Docker engine.
+    has_engine: bool,
 }
 
 /// What a command came to.
@@ -39,59 +34,39 @@ impl World {
     /// The same with servers of this machine, by the variables that name them.
     pub fn with(machine: &[(&'static str, String)]) -> Option<Self> {
         can()?;
-        Some(Self::on(tempfile::tempdir().unwrap(), machine.to_vec()))
+        Some(Self::on(tempfile::tempdir().unwrap(), machine))
     }
 
-    /// Another process on what the one before has left.
+    /// The same resources after the stand-in has been killed and started again.
     pub fn again(mut self) -> Self {
-        self.end();
-        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
-        Self::on(folder, std::mem::take(&mut self.machine))
+        self.cloud.restart();
+        self
     }
 
-    fn on(folder: TempDir, machine: Vec<(&'static str, String)>) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_standin"));
-        for provider in ["scaleway", "aws", "cloudflare", "supabase"] {
-            command.arg("--schema").arg(data(&format!("{provider}.json")));
-            command.arg("--rules").arg(data(&format!("{provider}.standin.json")));
-        }
-        command.arg("--rules").arg(data("scaleway.rules.json"));
-        command.arg("--state").arg(folder.path().join("state"));
-        command.envs(machine.iter().cloned());
-        // It ends with this process, however that ends.
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = command.spawn().unwrap();
-        let mut stdout = BufReader::new(process.stdout.take().unwrap());
-        let mut addresses = String::new();
-        stdout.read_line(&mut addresses).unwrap();
-        if addresses.is_empty() {
-            let mut said = String::new();
-            process.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-            panic!("the stand-in ended: {said}");
-        }
+    fn on(folder: TempDir, machine: &[(&str, String)]) -> Self {
+        let variables: Vec<(&str, &str)> = machine.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let cloud = Cloud::start(Path::new(env!("CARGO_BIN_EXE_standin")), &variables).unwrap();
         fs_err::write(
             folder.path().join("tofurc"),
             "provider_installation {\n  direct {\n    exclude = [\"*/*\"]\n  }\n}\n",
         )
         .unwrap();
-        Self { process, stdout, addresses, folder, machine }
+        Self { cloud, folder, has_engine: machine.iter().any(|(name, _)| *name == "STANDIN_DOCKER") }
     }
 
-    /// What it keeps of a type: file and content.
+    /// The resources of a type: the file and the values of each.
     pub fn kept(&self, name: &str) -> Vec<(PathBuf, Value)> {
-        let Ok(entries) = fs_err::read_dir(self.state().join(name)) else { return Vec::new() };
-        let files = entries.map(|entry| entry.unwrap().path());
-        files.map(|file| (file.clone(), serde_json::from_slice(&fs_err::read(&file).unwrap()).unwrap())).collect()
+        self.cloud.kept(name)
     }
 
-    /// Asks for things to go wrong.
+    /// Makes calls fail, as `faults.json` describes it.
     pub fn faults(&self, entries: &Value) {
-        fs_err::write(self.state().join("faults.json"), entries.to_string()).unwrap();
+        self.cloud.faults(entries);
     }
 
-    /// The folder of what exists.
+    /// The folder of the resources.
     pub fn state(&self) -> PathBuf {
-        self.folder.path().join("state")
+        self.cloud.folder()
     }
 
     /// A new stack with this text, initialised.
@@ -114,37 +89,27 @@ impl World {
         Stack { world: self, folder }
     }
 
-    /// Ends it. All that it has said.
+    /// Kills it: all that it has written.
     pub fn end(&mut self) -> String {
-        self.process.kill().ok();
-        self.process.wait().unwrap();
-        let mut said = String::new();
-        self.stdout.read_to_string(&mut said).unwrap();
-        if let Some(mut stderr) = self.process.stderr.take() {
-            stderr.read_to_string(&mut said).unwrap();
-        }
-        said
+        self.cloud.server().kill();
+        self.cloud.server().lines().join("\n")
     }
 
     /// Closes its standard input.
     pub fn let_go(&mut self) {
-        self.process.stdin.take();
+        self.cloud.server().close_input();
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until it ends by itself: its exit code.
     pub fn ended(&mut self) -> Option<i32> {
-        let stdin = self.process.stdin.take();
-        let ended = self.process.wait().unwrap().code();
-        drop(stdin);
-        ended
+        self.cloud.server().wait().unwrap().code()
     }
 }
 
 impl Drop for World {
     fn drop(&mut self) {
-        self.process.kill().ok();
-        self.process.wait().ok();
-        if self.machine.iter().any(|(name, _)| *name == "STANDIN_DOCKER") {
+        self.cloud.server().kill();
+        if self.has_engine {
             super::engine::remove_all(&self.state());
         }
     }
@@ -193,7 +158,7 @@ impl Stack<'_> {
     /// OpenTofu in it, not yet started.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = alone(self.path(), args);
-        command.env("TF_REATTACH_PROVIDERS", &self.world.addresses);
+        command.env("TF_REATTACH_PROVIDERS", self.world.cloud.addresses());
         command.env("TF_CLI_CONFIG_FILE", self.world.folder.path().join("tofurc"));
         command
     }
@@ -249,15 +214,14 @@ impl Ran {
     }
 }
 
-/// Whether this machine has OpenTofu; says that the test is skipped if not.
+/// Whether this machine has OpenTofu; if not, says that the test is skipped.
 pub fn can() -> Option<()> {
-    tofu::program().map_err(|why| skipped(&why)).ok().map(drop)
+    need(tofu::program()).map(drop)
 }
 
-/// Says that a test is skipped, and why; with `CI=true` that is a failure.
-pub fn skipped(why: &str) {
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{why}");
-    println!("SKIPPED {}: {why}", std::thread::current().name().unwrap_or_default());
+/// What the test that runs needs, or `None` and a line that says that it is skipped.
+pub fn need<T>(needed: anyhow::Result<T>) -> Option<T> {
+    testkit::or_skip(&testkit::test_name(), needed)
 }
 
 /// OpenTofu in a folder, with nothing of the environment but what finds programs.
@@ -267,9 +231,4 @@ pub fn alone(folder: &Path, args: &[&str]) -> Command {
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", folder);
     command.env("TF_IN_AUTOMATION", "1").env("CHECKPOINT_DISABLE", "1").stdin(Stdio::null());
     command
-}
-
-/// A file of the project's schemas.
-pub fn data(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas").join(name)
 }

@@ -18,12 +18,12 @@ fn what_a_server_of_ones_own_lacks_is_said() {
 #[test]
 fn what_providers_are_known_to_lack_is_said() {
     for (provider, region) in [("scaleway", "fr-par"), ("r2", "auto")] {
-        let Some(moto) = or_skip("what_providers_are_known_to_lack_is_said", Moto::start()) else { return };
+        let Some(moto) = or_skip("what_providers_are_known_to_lack_is_said", Moto::turn()) else { return };
         let proxy = Proxy::start(&moto.endpoint(), unchanged);
         let ground = Ground::on(provider, region, &proxy.endpoint());
         if provider == "r2" {
             // moto has no region of that name to make a bucket in.
-            assert_eq!(ask(&moto.endpoint(), "PUT", "/states", &[], "").0, 200);
+            assert_eq!(ask(&moto.endpoint(), "PUT", "/states", &[], "").unwrap().status, 200);
         }
         ground.run(&["--yes"]).expect(0);
         proxy.seen();
@@ -45,7 +45,7 @@ fn requests_without_tls_are_refused_and_other_peoples_statements_stay() {
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     fs_err::write(&certificate, made.cert.pem()).unwrap();
     fs_err::write(&key, made.signing_key.serialize_pem()).unwrap();
-    let Some(server) = or_skip(test, Versitygw::secure(&certificate, &key)) else { return };
+    let Some(server) = or_skip(test, Versitygw::start_secure(&certificate, &key)) else { return };
     let ground = Ground::on("other", "us-east-1", &server.endpoint());
     let run =
         |flags: &[&str], code: i32| Ran::of(ground.command(flags).env("SSL_CERT_FILE", &certificate)).expect(code);
@@ -73,18 +73,19 @@ fn requests_without_tls_are_refused_and_other_peoples_statements_stay() {
 fn a_policy_that_shuts_this_key_out_is_taken_back() {
     let test = "a_policy_that_shuts_this_key_out_is_taken_back";
     // It does not read conditions, and refuses everybody then.
-    let Some(moto) = or_skip(test, Moto::start()) else { return };
+    let Some(moto) = or_skip(test, Moto::turn()) else { return };
     let folder = tempfile::tempdir().unwrap();
     let certificate = folder.path().join("certificate.pem");
-    let proxy = Proxy::secure(&moto.endpoint(), &certificate);
+    let proxy = Proxy::start_secure(&moto.endpoint(), &certificate);
     let ground = Ground::on("other", "us-east-1", &proxy.endpoint());
     let ran = Ran::of(ground.command(&["--yes"]).env("SSL_CERT_FILE", &certificate)).expect(1);
     ran.says(&["requests: add that to the policy", "it shut this key out too, so it was taken back"]);
-    assert_eq!(ask(&moto.endpoint(), "GET", "/states?policy", &[], "").0, 404);
+    assert_eq!(ask(&moto.endpoint(), "GET", "/states?policy", &[], "").unwrap().status, 404);
     let other = r#"{ "Version": "2012-10-17", "Statement": [{ "Sid": "Audit", "Effect": "Deny", "Principal": "*",
         "Action": "s3:DeleteBucket", "Resource": "arn:aws:s3:::states" }] }"#;
-    assert_eq!(ask(&moto.endpoint(), "PUT", "/states?policy", &[], other).0, 200);
+    assert_eq!(ask(&moto.endpoint(), "PUT", "/states?policy", &[], other).unwrap().status, 200);
     Ran::of(ground.command(&["--yes"]).env("SSL_CERT_FILE", &certificate)).expect(1);
-    let policy: Value = serde_json::from_str(&ask(&moto.endpoint(), "GET", "/states?policy", &[], "").1).unwrap();
+    let policy: Value =
+        serde_json::from_str(&ask(&moto.endpoint(), "GET", "/states?policy", &[], "").unwrap().text()).unwrap();
     assert_eq!(policy["Statement"].as_array().unwrap().len(), 1, "{policy}");
 }

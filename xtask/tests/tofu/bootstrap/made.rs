@@ -4,13 +4,13 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use super::*;
-use crate::common::TOOLKIT;
-use crate::proxy::round_trips;
 use crate::site::Site;
+use devservers::proxy::round_trips;
+use testkit::toolkit;
 
 #[test]
 fn from_nothing_to_a_bucket_with_all_that_amazon_has() {
-    let Some(moto) = or_skip("from_nothing_to_a_bucket_with_all_that_amazon_has", Moto::start()) else { return };
+    let Some(moto) = or_skip("from_nothing_to_a_bucket_with_all_that_amazon_has", Moto::turn()) else { return };
     let proxy = Proxy::start(&moto.endpoint(), unchanged);
     let ground = Ground::on("aws", "eu-west-1", &proxy.endpoint());
 
@@ -18,7 +18,7 @@ fn from_nothing_to_a_bucket_with_all_that_amazon_has() {
     assert_eq!((verdict(&check, "bucket"), verdict(&check, "locking")), ("differs", "waits"));
     ground.run(&[]).expect(21).says(&["nothing was changed", "cargo xtask bootstrap state production --yes"]);
     assert_eq!(changes(&proxy.seen()), [""; 0]);
-    assert_eq!(ask(&moto.endpoint(), "GET", "/states?versioning", &[], "").0, 404);
+    assert_eq!(ask(&moto.endpoint(), "GET", "/states?versioning", &[], "").unwrap().status, 404);
 
     let made = ground.result(&["--yes"], 0);
     assert_eq!(made["good"], true);
@@ -31,7 +31,7 @@ fn from_nothing_to_a_bucket_with_all_that_amazon_has() {
         // It is asked without TLS here, where nobody would get in.
         assert_eq!(verdict(&made, about), if about == "requests" { "lacks" } else { "good" }, "{about}");
     }
-    let is = |query: &str| ask(&moto.endpoint(), "GET", &format!("/states?{query}"), &[], "").1;
+    let is = |query: &str| ask(&moto.endpoint(), "GET", &format!("/states?{query}"), &[], "").unwrap().text();
     assert!(is("versioning").contains("<Status>Enabled</Status>"));
     assert_eq!(is("publicAccessBlock").matches("true").count(), 4);
     assert!(is("encryption").contains("AES256"));
@@ -55,13 +55,13 @@ fn from_nothing_to_a_bucket_with_all_that_amazon_has() {
 #[test]
 fn whoever_sits_at_a_terminal_is_asked() {
     let test = "whoever_sits_at_a_terminal_is_asked";
-    let Some(moto) = or_skip(test, Moto::start()) else { return };
+    let Some(moto) = or_skip(test, Moto::turn()) else { return };
     let proxy = Proxy::start(&moto.endpoint(), unchanged);
     let ground = Ground::on("aws", "us-east-1", &proxy.endpoint());
     let at_a_terminal = |answer: &str| {
         let mut script = Command::new("script");
         script.args(["--quiet", "--return", "--command"]).current_dir(&ground.project.root);
-        script.arg(format!("{TOOLKIT} bootstrap state production")).arg("/dev/null");
+        script.arg(format!("{} bootstrap state production", toolkit().display())).arg("/dev/null");
         take_nothing_of_this_machine(script.env_remove("CI").env_remove("GITHUB_ACTIONS"));
         let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         child.stdin.as_mut().unwrap().write_all(answer.as_bytes()).unwrap();
@@ -79,7 +79,7 @@ fn whoever_sits_at_a_terminal_is_asked() {
 
 #[test]
 fn a_look_takes_five_round_trips_at_most() {
-    let Some(moto) = or_skip("a_look_takes_five_round_trips_at_most", Moto::start()) else { return };
+    let Some(moto) = or_skip("a_look_takes_five_round_trips_at_most", Moto::turn()) else { return };
     let proxy = Proxy::start(&moto.endpoint(), unchanged);
     let ground = Ground::on("aws", "us-east-1", &proxy.endpoint());
     ground.run(&["--yes"]).expect(0);
@@ -93,14 +93,14 @@ fn a_look_takes_five_round_trips_at_most() {
 #[test]
 fn what_was_changed_by_hand_is_seen_and_mended_and_other_peoples_rules_stay() {
     let test = "what_was_changed_by_hand_is_seen_and_mended_and_other_peoples_rules_stay";
-    let Some(moto) = or_skip(test, Moto::start()) else { return };
+    let Some(moto) = or_skip(test, Moto::turn()) else { return };
     let proxy = Proxy::start(&moto.endpoint(), unchanged);
     let ground = Ground::on("aws", "us-east-1", &proxy.endpoint());
     ground.run(&["--yes"]).expect(0);
     let by_hand = |method: &str, query: &str, body: &str| {
-        let (status, answer) = ask(&moto.endpoint(), method, &format!("/states?{query}"), &[], body);
-        assert!(status < 300, "{query}: {status} {answer}");
-        answer
+        let answer = ask(&moto.endpoint(), method, &format!("/states?{query}"), &[], body).unwrap();
+        assert!(answer.status < 300, "{query}: {} {}", answer.status, answer.text());
+        answer.text()
     };
     by_hand("PUT", "versioning", "<VersioningConfiguration><Status>Suspended</Status></VersioningConfiguration>");
     by_hand("DELETE", "publicAccessBlock", "");

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_bucket_of_somebody_else_elsewhere_or_for_something_else_is_not_touched() {
     let test = "a_bucket_of_somebody_else_elsewhere_or_for_something_else_is_not_touched";
-    let Some(moto) = or_skip(test, Moto::start()) else { return };
+    let Some(moto) = or_skip(test, Moto::turn()) else { return };
     let proxy = Proxy::start(&moto.endpoint(), unchanged);
     let ground = |region: &str, bucket: &str| {
         let ground = Ground::on("aws", region, &proxy.endpoint());
@@ -13,8 +13,8 @@ fn a_bucket_of_somebody_else_elsewhere_or_for_something_else_is_not_touched() {
         ground
     };
     let make = |bucket: &str, headers: &[(&str, &str)], body: &str| {
-        let (status, answer) = ask(&moto.endpoint(), "PUT", &format!("/{bucket}"), headers, body);
-        assert_eq!(status, 200, "{answer}");
+        let answer = ask(&moto.endpoint(), "PUT", &format!("/{bucket}"), headers, body).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
     };
     make("others", &[("x-moto-account-id", "222222222222")], "");
     make(
@@ -41,7 +41,7 @@ fn a_bucket_of_somebody_else_elsewhere_or_for_something_else_is_not_touched() {
 
 #[test]
 fn where_conditional_writes_are_not_heeded_nothing_goes_on() {
-    let Some(moto) = or_skip("where_conditional_writes_are_not_heeded_nothing_goes_on", Moto::start()) else { return };
+    let Some(moto) = or_skip("where_conditional_writes_are_not_heeded_nothing_goes_on", Moto::turn()) else { return };
     let proxy = Proxy::start(&moto.endpoint(), |header| !header.starts_with("if-none-match"));
     let ground = Ground::on("other", "us-east-1", &proxy.endpoint());
     let ran = ground.run(&["--yes"]).expect(21);
@@ -49,24 +49,24 @@ fn where_conditional_writes_are_not_heeded_nothing_goes_on() {
     let seen = proxy.seen();
     // The bucket is there, and nothing else was done to it.
     assert_eq!(changes(&seen), ["PUT /states/"]);
-    assert!(!ask(&moto.endpoint(), "GET", "/states?versions", &[], "").1.contains("probe"));
+    assert!(!ask(&moto.endpoint(), "GET", "/states?versions", &[], "").unwrap().text().contains("probe"));
     ground.run(&["--check"]).expect(21);
-    assert!(!ask(&moto.endpoint(), "GET", "/states?versions", &[], "").1.contains("probe"));
+    assert!(!ask(&moto.endpoint(), "GET", "/states?versions", &[], "").unwrap().text().contains("probe"));
 }
 
 #[test]
 fn a_proof_that_was_left_behind_is_in_nobodys_way() {
-    let Some(moto) = or_skip("a_proof_that_was_left_behind_is_in_nobodys_way", Moto::start()) else { return };
+    let Some(moto) = or_skip("a_proof_that_was_left_behind_is_in_nobodys_way", Moto::turn()) else { return };
     let proxy = Proxy::start(&moto.endpoint(), unchanged);
     let ground = Ground::on("aws", "us-east-1", &proxy.endpoint());
     ground.run(&["--yes"]).expect(0);
     let now = jiff::Timestamp::now().as_millisecond();
     let (old, young) = (format!(".xtask/probe-{}-0a", now - 7_200_000), format!(".xtask/probe-{now}-0b"));
     for key in [&old, &young] {
-        assert_eq!(ask(&moto.endpoint(), "PUT", &format!("/states/{key}"), &[], "").0, 200);
+        assert_eq!(ask(&moto.endpoint(), "PUT", &format!("/states/{key}"), &[], "").unwrap().status, 200);
     }
     ground.run(&["--check"]).expect(0);
-    let listed = ask(&moto.endpoint(), "GET", "/states?list-type=2", &[], "").1;
+    let listed = ask(&moto.endpoint(), "GET", "/states?list-type=2", &[], "").unwrap().text();
     // The young one may be of somebody who is at it.
     assert!(!listed.contains(&old) && listed.contains(&young), "{listed}");
 }

@@ -2,11 +2,11 @@
 
 use std::process::Command;
 
-use crate::common::{Project, Ran, skipped};
-use crate::dns::DnsServer;
-use crate::moto::Moto;
-use crate::proxy::ask;
 use crate::site::write_env_file;
+use devservers::dns::DnsServer;
+use devservers::http::ask;
+use devservers::moto::{Moto, Turn};
+use testkit::{Project, Ran, or_skip};
 
 const KEY: &str = "sentinel-dns-secret";
 /// Those that moto gives to every zone.
@@ -16,17 +16,13 @@ pub const SERVERS: [&str; 4] =
 /// A project whose environment `production` is reached by `media.shop.example.org`.
 pub struct Site {
     pub project: Project,
-    pub moto: Moto,
+    pub moto: Turn,
     pub dns: DnsServer,
 }
 
 impl Site {
     pub fn open(test: &str, variables: &str) -> Option<Self> {
-        let lacks = |why: &str| {
-            assert!(std::env::var_os("CI").is_none(), "{why}");
-            skipped(test, why);
-        };
-        let moto = Moto::start().map_err(|why| lacks(&why)).ok()?;
+        let moto = or_skip(test, Moto::turn())?;
         let project = Project::of("fixture", |project| {
             let deploy = project.read("deploy.yaml");
             let production = format!(
@@ -102,8 +98,8 @@ impl Site {
         let who =
             "AWS4-HMAC-SHA256 Credential=AK/20260101/us-east-1/route53/aws4_request, SignedHeaders=host, Signature=x";
         let headers = [("Authorization", who), ("Content-Type", "text/xml")];
-        let (status, answer) = ask(&self.moto.endpoint(), method, path, &headers, body);
-        assert!((200..300).contains(&status), "{status}: {answer}");
-        answer
+        let answer = ask(&self.moto.endpoint(), method, path, &headers, body).unwrap();
+        assert!((200..300).contains(&answer.status), "{}: {}", answer.status, answer.text());
+        answer.text()
     }
 }

@@ -1,9 +1,10 @@
 //! By a `buildkitd`.
 
 use super::super::*;
-use super::buildkitd::Buildkitd;
-use super::scratch::{Scratch, Seen, build, own, test, unique};
-use crate::clients::registry::testing::{DockerRegistry, Login, PASSWORD, USER};
+use super::scratch::{Scratch, Seen, build, unique};
+use devservers::Buildkitd;
+use devservers::registry::{DockerRegistry, Login, PASSWORD, USER};
+use testkit::{or_skip, test_name};
 
 async fn connect(daemon: &Buildkitd) -> Builder {
     Builder::connect(Some(&daemon.address()), None).await.unwrap()
@@ -11,7 +12,7 @@ async fn connect(daemon: &Buildkitd) -> Builder {
 
 #[tokio::test]
 async fn the_same_built_twice_has_the_same_digest() {
-    let Some(daemon) = own(Buildkitd::start()) else { return };
+    let Some(daemon) = or_skip(&test_name(), Buildkitd::start()) else { return };
     let builder = connect(&daemon).await;
     let capabilities = builder.capabilities().await.unwrap();
     assert!(capabilities.registry_cache && capabilities.name.starts_with("buildkitd v"), "{capabilities:?}");
@@ -36,8 +37,8 @@ async fn the_same_built_twice_has_the_same_digest() {
 
 #[tokio::test]
 async fn it_pushes_with_a_password_and_says_the_digest_of_the_registry() {
-    let Some(daemon) = own(Buildkitd::start()) else { return };
-    let Some(registry) = DockerRegistry::start(&test(), Login::Password) else { return };
+    let Some(daemon) = or_skip(&test_name(), Buildkitd::start()) else { return };
+    let Some(registry) = or_skip(&test_name(), DockerRegistry::start(Login::Password)) else { return };
     let builder = connect(&daemon).await;
     let mut scratch = Scratch::new("RUN echo one > /one");
     let name = format!("{}/team/it:one", registry.address);
@@ -57,7 +58,7 @@ async fn it_pushes_with_a_password_and_says_the_digest_of_the_registry() {
 
 #[tokio::test]
 async fn an_empty_daemon_takes_every_layer_from_the_registry() {
-    let Some(registry) = DockerRegistry::start(&test(), Login::Nobody) else { return };
+    let Some(registry) = or_skip(&test_name(), DockerRegistry::start(Login::Open)) else { return };
     let mut scratch = Scratch::new(&format!(
         "FROM base AS early\nRUN echo {} > /early\nFROM base\nCOPY --from=early /early /late",
         unique()
@@ -65,7 +66,7 @@ async fn an_empty_daemon_takes_every_layer_from_the_registry() {
     scratch.cache = Some((format!("{}/team/cache:layers", registry.address), true));
     let mut digests = Vec::new();
     for round in ["fills", "uses"] {
-        let Some(daemon) = own(Buildkitd::start()) else { return };
+        let Some(daemon) = or_skip(&test_name(), Buildkitd::start()) else { return };
         let (built, seen) = build(&connect(&daemon).await, &scratch, Output::Keep("example:one")).await;
         digests.push(built.unwrap().digest);
         // A layer of a stage that is in no image: only `mode=max` has it.
@@ -78,7 +79,7 @@ async fn an_empty_daemon_takes_every_layer_from_the_registry() {
 
 #[tokio::test]
 async fn thousands_of_files_stream() {
-    let Some(daemon) = own(Buildkitd::start()) else { return };
+    let Some(daemon) = or_skip(&test_name(), Buildkitd::start()) else { return };
     let builder = connect(&daemon).await;
     stream_files(&builder, "buildkitd").await;
     if let Some(engine) = super::scratch::engine().await {

@@ -3,10 +3,11 @@
 use secrecy::SecretString;
 
 use super::super::*;
-use super::own_engine::OwnEngine;
-use super::scratch::{Engine, Name, Scratch, Seen, build, engine, own, test, unique};
+use super::scratch::{Engine, Name, Scratch, Seen, build, engine, unique};
 use crate::clients::docker::PushError;
-use crate::clients::registry::testing::{DockerRegistry, Login, PASSWORD, USER};
+use devservers::OwnEngine;
+use devservers::registry::{DockerRegistry, Login, PASSWORD, USER};
+use testkit::{or_skip, test_name};
 
 #[tokio::test]
 async fn steps_are_told_as_they_happen_and_cached_ones_are_marked() {
@@ -62,7 +63,7 @@ async fn a_secret_reaches_its_step_and_nothing_else() {
 #[tokio::test]
 async fn compressed_sizes_are_those_of_a_push() {
     let Some(engine) = engine().await else { return };
-    let Some(registry) = DockerRegistry::start(&test(), Login::Nobody) else { return };
+    let Some(registry) = or_skip(&test_name(), DockerRegistry::start(Login::Open)) else { return };
     let name = Name::new(&engine, &format!("{}/", registry.address));
     let scratch = Scratch::new(&format!("RUN echo {} > /one", unique()));
     let (built, _) = build(&Builder::Engine(engine.clone()), &scratch, Output::Keep(&name.name)).await;
@@ -85,7 +86,7 @@ async fn compressed_sizes_are_those_of_a_push() {
 #[tokio::test]
 async fn a_closed_registry_takes_a_push_with_the_right_password_only() {
     let Some(engine) = engine().await else { return };
-    let Some(registry) = DockerRegistry::start(&test(), Login::Password) else { return };
+    let Some(registry) = or_skip(&test_name(), DockerRegistry::start(Login::Password)) else { return };
     let name = Name::new(&engine, &format!("{}/", registry.address));
     let scratch = Scratch::new(&format!("RUN echo {} > /one", unique()));
     build(&Builder::Engine(engine.clone()), &scratch, Output::Keep(&name.name)).await.0.unwrap();
@@ -110,8 +111,8 @@ async fn a_closed_registry_takes_a_push_with_the_right_password_only() {
 
 #[tokio::test]
 async fn an_engine_that_knows_nothing_takes_layers_from_the_image_that_was_pushed() {
-    let Some(first) = own(OwnEngine::start(None)) else { return };
-    let Some(registry) = DockerRegistry::beside(&test(), first.pid()) else { return };
+    let Some(first) = or_skip(&test_name(), OwnEngine::start(None)) else { return };
+    let Some(registry) = or_skip(&test_name(), DockerRegistry::start_beside(first.pid())) else { return };
     let name = format!("{}/team/it:one", registry.address);
     let mut scratch = Scratch::new("RUN echo one > /one && date +%N > /when");
     scratch.cache = Some((name.clone(), true));

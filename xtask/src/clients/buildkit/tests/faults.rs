@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use super::super::*;
-use super::buildkitd::Buildkitd;
-use super::own_engine::OwnEngine;
-use super::scratch::{Scratch, Seen, build, engine, own, unique};
+use super::scratch::{Scratch, Seen, build, engine, unique};
 use crate::clients::docker::ConnectError;
+use devservers::Buildkitd;
+use devservers::OwnEngine;
+use testkit::machine::all_command_lines;
+use testkit::{or_skip, test_name, until_async};
 
 #[tokio::test]
 async fn a_failing_step_shows_its_instruction_its_last_lines_and_its_exit_code() {
@@ -60,28 +62,28 @@ async fn a_context_that_breaks_off_is_told_as_that() {
 #[tokio::test]
 async fn a_build_that_is_dropped_ends_in_the_builder_too() {
     for builder in both().await {
-        // Nobody else on this machine sleeps for so long.
+        // No other process of this machine sleeps for so long.
         let mut random = [0; 3];
         getrandom::fill(&mut random).unwrap();
         let seconds = 1_000_000 + u32::from_le_bytes([random[0], random[1], random[2], 0]);
         let sleep = format!("sleep {seconds}");
         let scratch = Scratch::new(&format!("RUN {sleep}"));
-        let runs = || processes().contains(&sleep);
+        let runs = || all_command_lines().contains(&sleep);
         let request = scratch.request();
         {
             let mut building = std::pin::pin!(builder.0.build(request, Output::Keep("xtask-test-dropped:one"), |_| {}));
             tokio::select! {
                 built = &mut building => panic!("{built:?}"),
-                () = until(runs) => {}
+                () = until_async("the step runs", async || runs()) => {}
             }
         }
-        until(|| !runs()).await;
+        until_async("the step has ended", async || !runs()).await;
     }
 }
 
 #[tokio::test]
 async fn a_full_disk_is_the_engines() {
-    let Some(own) = own(OwnEngine::start(Some(48))) else { return };
+    let Some(own) = or_skip(&test_name(), OwnEngine::start(Some(48))) else { return };
     let builder = Builder::connect(None, Some(&own.address())).await.unwrap();
     let mut noise = vec![0; 60 << 20];
     getrandom::fill(&mut noise).unwrap();
@@ -94,7 +96,7 @@ async fn a_full_disk_is_the_engines() {
 
 #[tokio::test]
 async fn an_engine_that_is_killed_in_the_middle_has_gone() {
-    let Some(mut own) = own(OwnEngine::start(None)) else { return };
+    let Some(mut own) = or_skip(&test_name(), OwnEngine::start(None)) else { return };
     let address = own.address();
     let builder = Builder::connect(None, Some(&address)).await.unwrap();
     let scratch = Scratch::new("RUN echo begun; sleep 100000");
@@ -139,22 +141,8 @@ async fn what_is_no_engine_is_told_from_what_is_none() {
 async fn both() -> Vec<(Builder, Option<Buildkitd>)> {
     let mut builders = Vec::new();
     builders.extend(engine().await.map(|engine| (Builder::Engine(engine), None)));
-    if let Some(daemon) = own(Buildkitd::start()) {
+    if let Some(daemon) = or_skip(&test_name(), Buildkitd::start()) {
         builders.push((Builder::connect(Some(&daemon.address()), None).await.unwrap(), Some(daemon)));
     }
     builders
-}
-
-fn processes() -> String {
-    let entries = fs_err::read_dir("/proc").unwrap();
-    let read = |entry: std::io::Result<fs_err::DirEntry>| fs_err::read(entry.ok()?.path().join("cmdline")).ok();
-    entries.filter_map(read).map(|line| String::from_utf8_lossy(&line).replace('\0', " ") + "\n").collect()
-}
-
-async fn until(is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "waited in vain");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }

@@ -133,27 +133,15 @@ pub fn unique() -> String {
     hex::encode(bytes)
 }
 
-/// The machine's engine, or a loud reason why a test does not run.
+/// The machine's engine. `None`, which is said, if none answers.
 pub async fn engine() -> Option<Engine> {
     match Engine::connect(std::env::var("DOCKER_HOST").ok().as_deref()).await {
         Ok(engine) => Some(engine),
-        Err(error) => skipped(&format!("takes a Docker engine: {error}")),
+        Err(error) => {
+            testkit::skipped(&testkit::test_name(), &format!("no Docker engine answers: {error}"));
+            None
+        }
     }
-}
-
-/// Something of a test's own, or a loud reason why the test does not run.
-pub fn own<T>(started: Result<T, String>) -> Option<T> {
-    started.map_or_else(|why| skipped(&why), Some)
-}
-
-fn skipped<T>(why: &str) -> Option<T> {
-    eprintln!("SKIPPED {}: {why}", test());
-    None
-}
-
-/// The name of the test that runs.
-pub fn test() -> String {
-    std::thread::current().name().unwrap_or("a test").to_owned()
 }
 
 /// An image's name in the engine, which goes with the test.

@@ -3,8 +3,9 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::scratch::{PASSWORD, Scratch, installed, is_gone, postmaster, until};
+use super::scratch::{PASSWORD, Scratch, installed, is_gone, postmaster};
 use super::*;
+use testkit::until;
 
 /// The folder that a test run as a child of another works in.
 const CHILD_FOLDER: &str = "XTASK_TEST_FOLDER";

@@ -2,9 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use testkit::until;
 
 use super::*;
 use crate::tools::postgres::installation::Installation;
@@ -74,13 +74,5 @@ pub(super) async fn installed(choice: Choice) -> Option<Installation> {
             None
         }
         Err(error) => panic!("{error:#}"),
-    }
-}
-
-pub(super) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < Duration::from_secs(60), "{what}: not within a minute");
-        std::thread::sleep(Duration::from_millis(5));
     }
 }

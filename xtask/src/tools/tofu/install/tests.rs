@@ -1,7 +1,7 @@
 use std::io::Write as _;
 
 use super::*;
-use crate::clients::registry::testing::standin::{Response, StandIn};
+use devservers::http::{HttpServer, Response};
 
 /// A program that says its version, as OpenTofu does.
 const PROGRAM: &str = "#!/bin/sh\necho '{ \"terraform_version\": \"VERSION\" }'\n";
@@ -28,7 +28,7 @@ fn list(digest_of: &[u8]) -> String {
 /// A host of releases with this list and this archive; nothing else is there.
 fn releases(list: Option<String>, archive: Vec<u8>) -> String {
     drop(rustls::crypto::ring::default_provider().install_default());
-    let server = StandIn::start(move |request| {
+    let server = HttpServer::start(move |request| {
         let at = format!("/v{VERSION}/");
         match (request.path.strip_prefix(&at), &list) {
             (Some(path), Some(list)) if path == format!("tofu_{VERSION}_SHA256SUMS") => {
@@ -120,7 +120,7 @@ async fn what_is_not_what_the_release_says_is_refused() {
 async fn an_archive_that_is_missing_is_no_reason_to_build() {
     let (cache, listed) = (Cache::new(), list(b"x"));
     drop(rustls::crypto::ring::default_provider().install_default());
-    let server = StandIn::start(move |request| match request.path.ends_with("SHA256SUMS") {
+    let server = HttpServer::start(move |request| match request.path.ends_with("SHA256SUMS") {
         true => Response::new(200).body("text/plain", listed.clone()),
         false => Response::new(404),
     });

@@ -56,7 +56,7 @@ impl Client {
 
     /// Uploads a file as a form does.
     pub fn post_file(&mut self, path: &str, name: &str, mime: &str, bytes: &[u8]) -> Result<Answer> {
-        const BOUNDARY: &str = "----journey-7MA4YWxkTrZu0gW";
+        const BOUNDARY: &str = "----testkit-7MA4YWxkTrZu0gW";
         let mut body = format!(
             "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
              Content-Type: {mime}\r\n\r\n"

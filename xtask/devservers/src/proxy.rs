@@ -1,4 +1,4 @@
-//! Stands between the toolkit and a server: sees every request, and may change it.
+//! A proxy between a client and an HTTP server: it records every request, and may leave headers out.
 
 use std::io::{BufRead as _, BufReader, Read, Result, Write};
 use std::net::{TcpListener, TcpStream};
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// How long each request takes on its way: what is asked side by side overlaps then, whatever this machine does meanwhile.
-const WAY: Duration = Duration::from_millis(150);
+/// The delay of each request, so that requests that a client sends at the same time overlap even on a busy machine.
+const DELAY: Duration = Duration::from_millis(150);
 
-/// A proxy at a port of its own, for as long as the test runs.
+/// A proxy on a free port of this machine, which lives as long as this process.
 pub struct Proxy {
     scheme: &'static str,
     port: u16,
@@ -29,13 +29,14 @@ pub struct Seen {
 }
 
 impl Proxy {
-    /// One before the server at this address. `change` gets each header line and says whether the server does.
-    pub fn start(endpoint: &str, change: fn(&str) -> bool) -> Self {
-        Self::serve("http", endpoint, move |client, upstream, seen| pass(client, upstream, change, seen))
+    /// Starts one before the server at this address. `keep` says for each header line, in lower case, whether it is passed
+    /// on.
+    pub fn start(endpoint: &str, keep: fn(&str) -> bool) -> Self {
+        Self::serve("http", endpoint, move |client, upstream, seen| pass(client, upstream, keep, seen))
     }
 
-    /// One that speaks TLS, with a certificate that it puts into this file.
-    pub fn secure(endpoint: &str, certificate: &Path) -> Self {
+    /// Starts one that speaks TLS with clients, by a certificate that it writes to this file.
+    pub fn start_secure(endpoint: &str, certificate: &Path) -> Self {
         let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
         fs_err::write(certificate, made.cert.pem()).unwrap();
         let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
@@ -61,7 +62,7 @@ impl Proxy {
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 let (upstream, kept, pass) = (upstream.clone(), Arc::clone(&kept), Arc::clone(&pass));
-                // One that is cut short is a client that went away.
+                // An error is a client that closed its connection.
                 std::thread::spawn(move || pass(client, &upstream, &kept).ok());
             }
         });
@@ -73,13 +74,13 @@ impl Proxy {
         format!("{}://127.0.0.1:{}", self.scheme, self.port)
     }
 
-    /// What was asked since this was asked the last time.
+    /// The requests since the last call.
     pub fn seen(&self) -> Vec<Seen> {
         std::mem::take(&mut *self.seen.lock().unwrap())
     }
 }
 
-/// How many of these had to wait for one another: the longest row of which each began after the one before had ended.
+/// How many of these requests followed one another: the longest chain in which each began after the one before had ended.
 pub fn round_trips(seen: &[Seen]) -> usize {
     let mut seen: Vec<&Seen> = seen.iter().collect();
     seen.sort_by_key(|one| one.ended);
@@ -91,23 +92,8 @@ pub fn round_trips(seen: &[Seen]) -> usize {
     rows.into_iter().max().unwrap_or_default()
 }
 
-/// Asks a server by hand. It is not told who asks.
-pub fn ask(endpoint: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(endpoint.strip_prefix("http://").unwrap()).unwrap();
-    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let length = body.len();
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n"
-    );
-    stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
-}
-
-/// One request of a connection; the next one takes another.
-fn pass(client: impl Read + Write, upstream: &str, change: fn(&str) -> bool, seen: &Mutex<Vec<Seen>>) -> Result<()> {
+/// Passes the first request of a connection on; the answer closes the connection.
+fn pass(client: impl Read + Write, upstream: &str, keep: fn(&str) -> bool, seen: &Mutex<Vec<Seen>>) -> Result<()> {
     let mut client = BufReader::new(client);
     let mut line = String::new();
     client.read_line(&mut line)?;
@@ -124,13 +110,13 @@ fn pass(client: impl Read + Write, upstream: &str, change: fn(&str) -> bool, see
             "connection" => continue,
             _ => {}
         }
-        if change(&header.to_ascii_lowercase()) {
+        if keep(&header.to_ascii_lowercase()) {
             head.push_str(&header);
         }
     }
     let mut body = vec![0; length];
     client.read_exact(&mut body)?;
-    std::thread::sleep(WAY);
+    std::thread::sleep(DELAY);
     let mut server = TcpStream::connect(upstream)?;
     server.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes())?;
     server.write_all(&body)?;
@@ -143,7 +129,7 @@ fn pass(client: impl Read + Write, upstream: &str, change: fn(&str) -> bool, see
     client.get_mut().flush()
 }
 
-/// moto 5.2.5 calls one answer otherwise than Amazon, and clients that look at that do not take it. As long as before.
+/// moto 5.2.5 gives one answer another name than Amazon, which some clients do not accept. Keeps the length.
 fn as_amazon_says(answer: Vec<u8>) -> Vec<u8> {
     match String::from_utf8(answer) {
         Ok(text) => text.replace("GetBucketVersioningResponse", "VersioningConfiguration    ").into_bytes(),

@@ -4,14 +4,14 @@ use std::path::Path;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-/// A process that has to do with a folder.
+/// A process of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
     pub pid: u32,
     pub command: String,
 }
 
-/// Every process whose program, arguments or working folder are below this folder; zombies are none. Known on Linux only.
+/// Every process whose program, arguments or working folder are below this folder; zombies are left out. On other systems than Linux there is none.
 pub fn processes_below(folder: &Path) -> Vec<Process> {
     let folder = folder.to_str().unwrap();
     let Ok(entries) = fs_err::read_dir("/proc") else { return Vec::new() };
@@ -26,7 +26,7 @@ pub fn processes_below(folder: &Path) -> Vec<Process> {
     pids.filter_map(look).collect()
 }
 
-/// The command line and the environment of nobody: what everybody on this machine can read of all processes.
+/// The command lines of all processes, which every user of this machine can read.
 pub fn all_command_lines() -> String {
     let Ok(entries) = fs_err::read_dir("/proc") else { return String::new() };
     let read = |entry: fs_err::DirEntry| fs_err::read(entry.path().join("cmdline")).ok();
@@ -34,23 +34,23 @@ pub fn all_command_lines() -> String {
     lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " ") + "\n").collect()
 }
 
-/// Whether there is a process of this number that has not ended.
+/// Whether a process of this number runs and is no zombie.
 pub fn lives(pid: u32) -> bool {
     let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with(['Z', 'X']))
 }
 
-/// A signal to one process. One that has ended needs none.
+/// Sends a signal to a process; nothing happens if it has ended.
 pub fn signal(pid: u32, signal: Signal) {
     kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal).ok();
 }
 
-/// A signal to a process group, as a terminal sends it.
+/// Sends a signal to a process group, as a terminal does.
 pub fn signal_group(pid: u32, signal: Signal) {
     kill_process_group(Pid::from_raw(pid.cast_signed()).unwrap(), signal).ok();
 }
 
-/// Whether this process may do everything.
+/// Whether this process is root.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }

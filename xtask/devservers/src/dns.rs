@@ -1,6 +1,4 @@
-//! A DNS server whose answers a test decides, on a port of its own of this machine. Also the toolkit's unit tests use it.
-
-#![allow(dead_code, reason = "who shares this file does not use all of it")]
+//! A DNS server whose answers a test decides.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -10,23 +8,24 @@ use hickory_resolver::proto::op::{Message, ResponseCode};
 use hickory_resolver::proto::rr::rdata::{A, NS};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 
-/// What is said of a name.
+/// What the server answers about a name.
 #[derive(Clone, Debug)]
 pub enum Says {
-    /// It is on these name servers, and this server is one of them.
+    /// The name is a zone on these name servers, and this server is one of them.
     Answer(Vec<String>),
-    /// These name servers know; this one does not.
+    /// These name servers know the zone; this one only refers to them.
     Referral(Vec<String>),
-    /// A host of this address.
+    /// The name is a host with this address.
     Address(Ipv4Addr),
-    /// Nothing of use.
+    /// The server fails.
     Failure,
 }
 
-/// What was asked: a name without the dot at its end, its type, and whether somebody else may be asked for it.
+/// A question: the name without the dot at its end, the record type, and whether the client desires recursion.
 pub type Asked = (String, RecordType, bool);
 
-/// A server, for as long as the test's process lives. What nothing is said of, is not there.
+/// A server on a free UDP port of this machine, which lives as long as this process. It answers that a name does not exist
+/// unless [`DnsServer::says`] was called for it.
 pub struct DnsServer {
     pub address: SocketAddr,
     says: Arc<Mutex<BTreeMap<String, Says>>>,
@@ -34,6 +33,7 @@ pub struct DnsServer {
 }
 
 impl DnsServer {
+    /// Starts one that knows no name.
     pub fn start() -> Self {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = socket.local_addr().unwrap();
@@ -49,12 +49,12 @@ impl DnsServer {
         server
     }
 
-    /// From now on it says this of a name.
+    /// Sets what it answers about a name.
     pub fn says(&self, name: &str, says: Says) {
         self.says.lock().unwrap().insert(name.to_owned(), says);
     }
 
-    /// Every question so far.
+    /// All questions so far.
     pub fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }

@@ -1,13 +1,13 @@
-//! A small disk, to be filled.
+//! A small file system that a test can fill.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A file system of a size, gone at the end of the test.
+/// A file system in memory. It is unmounted when this value is dropped.
 pub struct Disk(pub PathBuf);
 
 impl Disk {
-    /// In place of this folder, empty. None where it takes rights that the test does not have.
+    /// Mounts one, empty, over this folder. `None` if the test may not mount.
     pub fn mount(folder: &Path, megabytes: u32) -> Option<Self> {
         fs_err::create_dir_all(folder).unwrap();
         let size = format!("size={megabytes}m");
@@ -15,7 +15,7 @@ impl Disk {
         mounted.is_ok_and(|output| output.status.success()).then_some(Self(folder.to_owned()))
     }
 
-    /// Leaves so many bytes.
+    /// Fills it until so many bytes are left.
     pub fn fill(&self, left: u64) {
         let disk = rustix::fs::statvfs(&self.0).unwrap();
         let free = disk.f_bavail * disk.f_frsize;
@@ -23,7 +23,7 @@ impl Disk {
         rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, free - left).unwrap();
     }
 
-    /// All of it is free again.
+    /// Frees what [`Disk::fill`] took.
     pub fn make_room(&self) {
         fs_err::remove_file(self.0.join("filler")).unwrap();
     }

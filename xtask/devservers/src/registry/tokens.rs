@@ -1,4 +1,4 @@
-//! A server of tokens for a registry, with a key of its own, whose tokens live as long as a test wants.
+//! A token server for a registry, with a key of its own. A test decides how long its tokens are valid.
 
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,19 +10,21 @@ use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use serde_json::{Value, json};
 
-use super::standin::{Request, Response, StandIn};
 use super::{PASSWORD, USER};
+use crate::http::{HttpServer, Request, Response};
 
+/// The name that the registry has in its tokens.
 pub const SERVICE: &str = "test-registry";
+/// The name that the token server has in them.
 pub const ISSUER: &str = "test-tokens";
 
-/// The lives of the tokens that are given: for each, what it says of itself, and what the token server says of it
-/// (`expires_in`), in seconds. The last one is given for ever.
+/// How many seconds each token is valid: by its own `exp`, and by the answer's `expires_in`. The last pair is used for all
+/// further tokens.
 pub type Lives = Vec<(i64, u64)>;
 
-/// The server.
+/// A token server.
 pub struct Tokens {
-    server: StandIn,
+    server: HttpServer,
     key: Arc<Key>,
 }
 
@@ -33,7 +35,7 @@ struct Key {
 }
 
 impl Tokens {
-    /// A server that gives tokens to [`USER`] with [`PASSWORD`], or with the identity token `sentinel-identity`.
+    /// Starts one that gives tokens to [`USER`] with [`PASSWORD`], or with the identity token `sentinel-identity`.
     pub fn start(lives: Lives) -> Self {
         let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
         let certificate = CertificateParams::new(vec!["tokens.test".to_owned()]).unwrap().self_signed(&pair).unwrap();
@@ -41,7 +43,7 @@ impl Tokens {
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pair.serialize_der(), &random).unwrap();
         let key = Arc::new(Key { pair: key, certificate: certificate.der().to_vec(), pem: certificate.pem() });
         let (signer, lives) = (Arc::clone(&key), Mutex::new(lives));
-        let server = StandIn::start(move |request| {
+        let server = HttpServer::start(move |request| {
             let scope = scope_of(request);
             if !is_known(request) {
                 let body = json!({"errors": [{"code": "UNAUTHORIZED", "message": "wrong password"}]});
@@ -62,17 +64,17 @@ impl Tokens {
         format!("http://{}/token", self.server.address)
     }
 
-    /// What its tokens are signed by, as PEM.
+    /// The certificate of the key that signs its tokens, as PEM.
     pub fn certificate(&self) -> &str {
         &self.key.pem
     }
 
-    /// A token for a scope that lives for so many seconds.
+    /// A token for a scope, valid for so many seconds.
     pub fn mint(&self, scope: &str, life: i64) -> String {
         self.key.mint(scope, life)
     }
 
-    /// Every request for a token so far.
+    /// All requests for a token so far.
     pub fn asked(&self) -> Vec<Request> {
         self.server.asked()
     }

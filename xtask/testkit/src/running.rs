@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use super::{PATIENCE, machine};
+use crate::{PATIENCE, machine};
 
 /// A command that was started with `--json`. Dropped, it is killed.
 pub struct Running {
@@ -69,7 +69,7 @@ impl Running {
         machine::signal(self.pid(), signal);
     }
 
-    /// Kills it as nothing can prevent, and waits for its end.
+    /// Kills it (SIGKILL) and waits for its end: its events.
     pub fn kill(mut self) -> Vec<Value> {
         self.signal(Signal::KILL);
         self.child.wait().unwrap();

@@ -1,10 +1,10 @@
-//! A server whose answers a test decides, one request per connection.
+//! HTTP without a library: a server whose answers a test decides, and a client that sends one request.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Result, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// What was asked.
+/// A request that the server got.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub method: String,
@@ -15,7 +15,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// A header's value, whatever its name's case.
+    /// A header's value. Upper and lower case are the same in its name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
@@ -27,7 +27,7 @@ impl Request {
     }
 }
 
-/// What is answered.
+/// An answer of the server.
 #[derive(Clone, Debug)]
 pub struct Response {
     status: u16,
@@ -37,35 +37,87 @@ pub struct Response {
 }
 
 impl Response {
+    /// One with this status code and nothing else.
     pub fn new(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Vec::new(), endless: false }
     }
 
+    /// With one more header.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
+    /// With a body.
     pub fn body(mut self, media_type: &str, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self.header("content-type", media_type)
     }
 
-    /// The body again and again, until nobody reads it.
+    /// Sends the body again and again until the client closes the connection.
     pub fn endless(mut self) -> Self {
         self.endless = true;
         self
     }
 }
 
-/// A server on a free port of this machine, for as long as the test's process lives.
-pub struct StandIn {
+/// An answer that a server gave to [`ask`].
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    /// The status line and the headers, a line each.
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// A header's value, by its name as the server writes it.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+}
+
+/// Sends one request on a connection of its own and reads the answer to its end. The address may begin with `http://`.
+pub fn ask(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: impl AsRef<[u8]>,
+) -> Result<Answer> {
+    let body = body.as_ref();
+    let host = address.strip_prefix("http://").unwrap_or(address);
+    let mut stream = TcpStream::connect(host)?;
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let length = body.len();
+    // HTTP/1.0: the server sends no chunks, and the connection's end is the body's.
+    let head = format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\nContent-Length: {length}\r\n{headers}\r\n");
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(body)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap_or(answer.len());
+    let head = String::from_utf8_lossy(&answer[..end]).replace('\r', "");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let status =
+        status.ok_or_else(|| std::io::Error::other(format!("{method} {path}: the answer began with {head:?}")))?;
+    Ok(Answer { status, head, body: answer.get(end + 4..).unwrap_or_default().to_vec() })
+}
+
+/// A server on a free port of this machine, which lives as long as this process. It takes one request per connection.
+pub struct HttpServer {
     /// `127.0.0.1:<port>`.
     pub address: String,
     asked: Arc<Mutex<Vec<Request>>>,
 }
 
-impl StandIn {
+impl HttpServer {
+    /// Starts one that answers each request by this function.
     pub fn start(answer: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -81,7 +133,7 @@ impl StandIn {
         Self { address, asked }
     }
 
-    /// Every request so far.
+    /// All requests so far.
     pub fn asked(&self) -> Vec<Request> {
         self.asked.lock().unwrap().clone()
     }
@@ -91,7 +143,7 @@ fn serve(
     stream: &TcpStream,
     seen: &Mutex<Vec<Request>>,
     answer: &(dyn Fn(&Request) -> Response + Send + Sync),
-) -> std::io::Result<()> {
+) -> Result<()> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line)?;

@@ -1,4 +1,4 @@
-//! Questions to a service, and clients that never stop asking.
+//! Requests to a service, and clients that send one after another.
 
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Result, Write as _};
 use std::net::TcpStream;
@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// One question on a connection of its own: the status code and the body.
+/// Sends a GET request on a connection of its own: the status code and the body.
 pub fn get(port: u16, path: &str) -> Result<(u16, String)> {
     let mut stream = open(port)?;
     let (status, body, _) = ask(&mut stream, path, "close")?;
@@ -20,7 +20,7 @@ fn open(port: u16) -> Result<BufReader<TcpStream>> {
     Ok(BufReader::new(stream))
 }
 
-/// One question on this connection: the status code, the body, and whether the connection may be used again.
+/// Sends a GET request on this connection: the status code, the body, and whether the connection can be used again.
 fn ask(stream: &mut BufReader<TcpStream>, path: &str, connection: &str) -> Result<(u16, String, bool)> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: {connection}\r\n\r\n");
     stream.get_mut().write_all(request.as_bytes())?;
@@ -44,7 +44,7 @@ fn ask(stream: &mut BufReader<TcpStream>, path: &str, connection: &str) -> Resul
     Ok((status, String::from_utf8_lossy(&body).into_owned(), reusable))
 }
 
-/// Clients that ask without a pause until they are dropped or counted.
+/// Clients that send requests until this value is dropped or ended.
 pub struct Load {
     stop: Arc<AtomicBool>,
     asked: Arc<AtomicUsize>,
@@ -52,7 +52,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// So many clients that keep their connection, and as many that open one for every question.
+    /// Starts so many clients that keep their connection, and as many that open one for each request.
     pub fn start(port: u16, each: usize) -> Self {
         let (stop, asked) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let client = |keeps: bool| {
@@ -63,12 +63,12 @@ impl Load {
         Self { stop, asked, clients }
     }
 
-    /// How many questions were answered well so far.
+    /// The number of requests that were answered with 200 so far.
     pub fn answered(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
 
-    /// Ends it: everything that went wrong.
+    /// Ends the clients: everything that failed.
     pub fn end(mut self) -> Vec<String> {
         self.stop.store(true, Ordering::SeqCst);
         self.clients.drain(..).flat_map(|client| client.join().unwrap()).collect()

@@ -1,17 +1,15 @@
-//! A project of a test: a copy of the fixture, in a git repository of its own, on a port of its own.
+//! A project to deploy: a copy of the fixture, in a git repository of its own, on a port of its own.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::machine::{self, Process};
-use super::running::Running;
-use super::{TOOLKIT, http};
+use crate::machine::{self, Process};
+use crate::running::Running;
+use crate::{http, toolkit};
 
 /// Variables of this process that would change what the toolkit or cargo does.
 const NOT_INHERITED: [&str; 9] = [
@@ -26,7 +24,7 @@ const NOT_INHERITED: [&str; 9] = [
     "COLUMNS",
 ];
 
-/// A project that can be deployed. Dropped, it is stopped, and what runs of it is killed.
+/// A project that can be deployed. When this value is dropped, it is stopped and its processes are killed.
 pub struct Project {
     /// Its root.
     pub root: PathBuf,
@@ -37,7 +35,7 @@ pub struct Project {
     _folder: TempDir,
 }
 
-/// How a command ended, and what it said.
+/// How a command ended, and its output.
 #[derive(Debug)]
 pub struct Ran {
     pub code: Option<i32>,
@@ -47,16 +45,16 @@ pub struct Ran {
 
 impl Project {
     /// The fixture, committed, in a folder of its own.
-    pub fn new() -> Self {
+    pub fn fixture() -> Self {
         Self::of("fixture", |_| {})
     }
 
-    /// The project of this folder of the tests, committed after `change`, in a folder of its own.
+    /// The project in this folder of `xtask/tests`, committed after `change`, in a folder of its own.
     pub fn of(name: &str, change: impl FnOnce(&Self)) -> Self {
         let folder = tempfile::Builder::new().prefix("xtask-test-").tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap().join("project");
-        let project = Self { root, port: free_port(), toolkit: TOOLKIT.into(), _folder: folder };
-        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name), &project.root);
+        let project = Self { root, port: devservers::port::free(), toolkit: toolkit().to_owned(), _folder: folder };
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests").join(name), &project.root);
         project.edit("deploy.yaml", "port: 3999", &format!("port: {}", project.port));
         change(&project);
         project.git(&["init", "--quiet", "--initial-branch", "main"]);
@@ -162,7 +160,7 @@ impl Project {
         (status == 200).then_some(body)
     }
 
-    /// The version that serves, if one does.
+    /// The version that serves, if any.
     pub fn serves(&self) -> Option<String> {
         self.get("/version")
     }
@@ -191,7 +189,7 @@ impl Project {
 
 impl Drop for Project {
     fn drop(&mut self) {
-        // It may be what a test has broken, so it need not succeed.
+        // This may fail: a test may have broken what it needs.
         drop(self.command(&["stop"]).stdout(Stdio::null()).stderr(Stdio::null()).status());
         for process in self.processes() {
             machine::signal(process.pid, Signal::KILL);
@@ -214,7 +212,7 @@ impl Ran {
         self
     }
 
-    /// It said all of this to people.
+    /// Its standard error has all of these texts.
     #[track_caller]
     pub fn says(self, texts: &[&str]) -> Self {
         for text in texts {
@@ -229,18 +227,6 @@ fn inherit_little(command: &mut Command) {
         command.env_remove(name);
     }
     command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
-}
-
-/// A port that nobody listens on, below those that the system gives to clients.
-pub fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 10_000 + u16::try_from(std::process::id() % 200).unwrap() * 100;
-    loop {
-        let port = first + NEXT.fetch_add(1, Ordering::SeqCst) % 2000;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
-    }
 }
 
 /// The fixture's files, without what was built there by hand.

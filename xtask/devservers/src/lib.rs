@@ -1,0 +1,38 @@
+//! The servers that the tests and benches of this repository run against: how each is installed, started and ended.
+//!
+//! A server that is a program of its own is a [`Server`]: it has started when its constructor returns, and it ends with
+//! the value. An error says what was tried and what this machine lacks. `install` and `program` functions download or
+//! build a program once for this machine; several processes may call them at the same time.
+//!
+//! PostgreSQL is missing here: the toolkit runs one itself (`xtask::tools::postgres::Throwaway`).
+
+// A server that a test has started itself fails the test by panicking.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod buildkitd;
+pub mod dns;
+pub mod engine;
+pub mod http;
+pub mod moto;
+pub mod port;
+pub mod proxy;
+pub mod registry;
+pub mod standin;
+pub mod tofu;
+pub mod versitygw;
+
+mod cache;
+mod go;
+mod path;
+mod server;
+
+pub use self::buildkitd::Buildkitd;
+pub use self::dns::DnsServer;
+pub use self::engine::{MachineEngine, OwnEngine};
+pub use self::http::HttpServer;
+pub use self::moto::Moto;
+pub use self::proxy::Proxy;
+pub use self::registry::DockerRegistry;
+pub use self::server::{Ready, Server};
+pub use self::standin::Cloud;
+pub use self::versitygw::Versitygw;

@@ -1,0 +1,85 @@
+//! moto: S3 with all of its settings, Route 53, SQS and IAM, as Amazon's services answer. It does not check signatures.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+
+use crate::server::{Ready, Server};
+use crate::{cache, http, path};
+
+const VERSION: &str = "5.2.5";
+
+/// It ends with its standard input, so with this process, however that ends.
+const PROGRAM: &str = "import os, sys, threading
+from moto.server import main
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+main(['--host', '127.0.0.1', '--port', '0'])";
+
+/// A server that keeps everything in memory. It ends when this value is dropped.
+pub struct Moto(Server);
+
+/// The use of a server that all tests of a program share, by one test at a time.
+pub struct Turn {
+    moto: &'static Moto,
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// Installs moto's Python package if this machine does not have it yet: its folder, for `PYTHONPATH`.
+pub fn install() -> Result<PathBuf> {
+    cache::once(&format!("moto-{VERSION}"), |folder| {
+        let packages = folder.join("packages");
+        let mut pip = Command::new(python()?);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]);
+        pip.arg("--target").arg(&packages).arg(format!("moto[server]=={VERSION}"));
+        let output = pip.output().context("run pip")?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            output.status.success(),
+            "install moto {VERSION} (if pip is missing: apt-get install python3-pip): {said}"
+        );
+        Ok(packages)
+    })
+}
+
+impl Moto {
+    /// Starts one that holds nothing yet. Needs Python, and the first time pip.
+    pub fn start() -> Result<Self> {
+        let mut command = Command::new(python()?);
+        command.args(["-c", PROGRAM]).env("PYTHONPATH", install()?).env("PYTHONUNBUFFERED", "1");
+        let address = |line: &str| Some(line.split_once("Running on ")?.1.trim().to_owned());
+        Ok(Self(Server::start(command, Ready::Line(address))?))
+    }
+
+    /// Waits until no other test of this program uses the shared server, and empties it. The first call starts it. A test
+    /// that takes a second turn before it has dropped the first one waits forever.
+    pub fn turn() -> Result<Turn> {
+        static TURN: Mutex<()> = Mutex::new(());
+        static SHARED: OnceLock<Result<Moto, String>> = OnceLock::new();
+        // A test that failed has left nothing that the next one sees.
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = SHARED.get_or_init(|| Self::start().map_err(|error| format!("{error:#}")));
+        let moto = shared.as_ref().map_err(|error| anyhow!("{error}"))?;
+        let answer = http::ask(&moto.endpoint(), "POST", "/moto-api/reset", &[], b"").context("empty moto")?;
+        ensure!(answer.status == 200, "empty moto: {}", answer.text());
+        Ok(Turn { moto, _turn: turn })
+    }
+
+    /// The address of all its services: `http://127.0.0.1:<port>`.
+    pub fn endpoint(&self) -> String {
+        self.0.said()
+    }
+}
+
+impl std::ops::Deref for Turn {
+    type Target = Moto;
+
+    fn deref(&self) -> &Moto {
+        self.moto
+    }
+}
+
+fn python() -> Result<PathBuf> {
+    path::need("moto", "python3", "apt-get install python3 python3-pip")
+}

@@ -1,0 +1,34 @@
+//! What the tests of the toolkit share: a project to deploy, the toolkit's process, clients of a service, processes of this
+//! machine, waiting, and skipping what a machine cannot run.
+
+// A helper fails the test that calls it by panicking.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod client;
+pub mod disk;
+pub mod http;
+pub mod machine;
+pub mod project;
+pub mod running;
+pub mod skip;
+pub mod wait;
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+pub use self::project::{Project, Ran};
+pub use self::running::{Ended, Running};
+pub use self::skip::{or_skip, skipped, test_name};
+pub use self::wait::{PATIENCE, until, until_async, until_some};
+
+/// The toolkit's program. cargo builds it for the toolkit's integration tests, and runs them with a variable that names it.
+pub fn toolkit() -> &'static Path {
+    static TOOLKIT: OnceLock<PathBuf> = OnceLock::new();
+    TOOLKIT.get_or_init(|| {
+        let named = std::env::var_os("CARGO_BIN_EXE_xtask").map(PathBuf::from);
+        // Without cargo, as in a debugger: in the folder above the test program's own.
+        let beside = || Some(std::env::current_exe().ok()?.parent()?.parent()?.join("xtask"));
+        let toolkit = named.or_else(beside).filter(|program| program.is_file());
+        toolkit.expect("the toolkit is built: cargo build --package xtask")
+    })
+}
