@@ -2,6 +2,7 @@
 
 mod bench;
 mod cli;
+mod processor;
 mod test;
 
 use std::process::ExitCode;
@@ -23,11 +24,16 @@ fn main() -> ExitCode {
 }
 
 async fn run(command: Command, report: &Report) -> Result<(), Failure> {
+    // It listens for no signal, and so ends by one.
+    if let Command::Install(args) = command {
+        return args.run();
+    }
     let stop = &Stop::on_signals()?;
     let config = &Config::load(&env::find_root().map_err(Failure::Usage)?)?;
     let context = &Context { config, report, stop };
     match command {
-        Command::Test { only } => test::test(context, &only).await,
-        Command::Bench { only } => bench::bench(context, &only).await,
+        Command::Test(args) => args.run(context).await,
+        Command::Bench(args) => args.run(context).await,
+        Command::Install(_) => Ok(()),
     }
 }

@@ -11,7 +11,8 @@ const SCRIPT: &str = r#""$@"; code=$?; times; exit "$code""#;
 /// Runs a program to its end: how that was, and the processor time that it took.
 pub async fn run(command: Cmd, mut on_line: impl FnMut(&str)) -> (Result<()>, Duration) {
     let mut took = Duration::ZERO;
-    let ended = command.by("sh", &["-c", SCRIPT, "sh"]).run_lines_if(|line| match times(line) {
+    let command = command.by("sh", &["-c", SCRIPT, "sh"]);
+    let ended = command.run_lines_if(|line| match times(line) {
         // The last line is that of the shell's children.
         Some(time) => {
             took = time;

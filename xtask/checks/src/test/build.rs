@@ -65,14 +65,13 @@ pub fn cargo(config: &Config) -> Cmd {
 /// Compiles the test programs of these suites, all at once, and says the processor time that it took.
 pub async fn build(config: &Config, suites: &[Suite], mut on_line: impl FnMut(&str)) -> (Result<Built>, Duration) {
     let mut built = Built::default();
-    let (ended, processor) = processor::run(cargo(config).args(arguments(suites)), |line| {
-        match serde_json::from_str::<Artifact>(line) {
+    let (ended, processor) =
+        processor::run(cargo(config).args(arguments(suites)), |line| match serde_json::from_str::<Artifact>(line) {
             Ok(artifact) => built.take(artifact),
             Err(_) if line.starts_with('{') => {}
             Err(_) => on_line(line),
-        }
-    })
-    .await;
+        })
+        .await;
     (ended.map(|()| built), processor)
 }
 
@@ -141,7 +140,14 @@ mod tests {
     #[test]
     fn all_tests_are_named_and_some_only_when_they_are_asked_for() {
         assert!(arguments(&Suite::chosen(&[])).ends_with(&["--lib", "--bins", "--test", "*"]));
-        assert!(arguments(&[Suite::Toolkit, Suite::Tofu]).ends_with(&["--test", "toolkit", "--test", "supervisor", "--test", "tofu"]));
+        assert!(arguments(&[Suite::Toolkit, Suite::Tofu]).ends_with(&[
+            "--test",
+            "toolkit",
+            "--test",
+            "supervisor",
+            "--test",
+            "tofu"
+        ]));
         assert!(!arguments(&[Suite::Journey]).contains(&"--lib"));
     }
 }

@@ -49,6 +49,16 @@ impl Suite {
         }
     }
 
+    /// Whether its tests are programs that are compiled first.
+    pub fn has_programs(self) -> bool {
+        !self.integration_tests().is_empty()
+    }
+
+    /// Whether its tests take a PostgreSQL that is started for them.
+    pub fn takes_database(self) -> bool {
+        matches!(self, Self::Service | Self::Image)
+    }
+
     /// Whether it has unit tests.
     pub fn has_units(self) -> bool {
         matches!(self, Self::Service | Self::Toolkit | Self::StandIn)
