@@ -2,7 +2,6 @@
 //! side by side what can be, and counts.
 
 mod build;
-mod engine;
 mod install;
 mod job;
 mod leftovers;
@@ -15,17 +14,18 @@ mod timings;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
+use devservers::MachineEngine;
 use futures_util::future::join_all;
 use serde_json::json;
 use xtask::commands::Context;
 use xtask::commands::checks::TEST_EXAMPLES;
 use xtask::failure::Failure;
+use xtask::tools::cmd::Cmd;
 use xtask::tools::postgres::{Choice, Throwaway};
 
 pub use self::install::InstallArgs;
 
 use self::build::Built;
-use self::engine::Engine;
 use self::job::{Job, Work};
 use self::leftovers::Folder;
 use self::machine::Machine;
@@ -91,15 +91,11 @@ impl Run<'_> {
             install::for_the_tests(self.context, &self.suites, self.progress),
             self.jobs(plan::before_the_build(config, &self.suites), &machine)
         );
-        let engine = Engine::start_if_none().await.unwrap_or_else(|error| {
+        let _engine = MachineEngine::start_if_none().unwrap_or_else(|error| {
             report.warn(&format!("{error:#}"));
             None
         });
-        let result = self.after_the_build(built, &machine).await;
-        if let Some(engine) = engine {
-            engine.end().await?;
-        }
-        result
+        self.after_the_build(built, &machine).await
     }
 
     async fn build(&self) -> Built {
@@ -116,8 +112,15 @@ impl Run<'_> {
             database = Some(Throwaway::start(Choice::Auto).await.context("start a PostgreSQL for the tests")?);
         }
         let url = database.as_ref().map(|database| database.server().url("postgres"));
-        let setting = plan::Setting { folder: self.folder, thorough: self.args.thorough, database: url.as_ref() };
-        self.jobs(plan::after_the_build(self.context.config, &self.suites, &built, &setting), machine).await;
+        let config = self.context.config;
+        let commit = Cmd::new("git").args(["rev-parse", "HEAD"]).dir(&config.root).capture().await?;
+        let setting = plan::Setting {
+            folder: self.folder,
+            thorough: self.args.thorough,
+            seed: commit.chars().take(12).collect(),
+            database: url.as_ref(),
+        };
+        self.jobs(plan::after_the_build(config, &self.suites, &built, &setting), machine).await;
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! One compile of all test programs.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -32,8 +33,8 @@ pub struct Program {
 pub struct Built {
     /// The test programs.
     pub programs: Vec<Program>,
-    /// The stand-in provider, which tests of other crates start.
-    pub standin: Option<Utf8PathBuf>,
+    /// The binaries without tests, by their names.
+    pub binaries: BTreeMap<String, Utf8PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -100,8 +101,8 @@ impl Built {
                 executable,
                 folder: folder.to_owned(),
             });
-        } else if artifact.target.name == "standin" {
-            self.standin = Some(executable);
+        } else {
+            self.binaries.insert(artifact.target.name, executable);
         }
     }
 }
@@ -130,7 +131,7 @@ mod tests {
         for line in [said("bin", "standin", true), said("test", "faults", true), said("bin", "standin", false)] {
             built.take(serde_json::from_str(&line).unwrap());
         }
-        assert_eq!(built.standin.as_deref(), Some("/t/standin".into()));
+        assert_eq!(built.binaries["standin"], "/t/standin");
         let programs: Vec<_> = built.programs.iter().map(|it| (&*it.package, &*it.target, it.is_unit)).collect();
         assert_eq!(programs, [("standin", "standin", true), ("standin", "faults", false)]);
         assert_eq!(built.programs[0].folder, "/p/xtask/standin");

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use camino::{Utf8Path, Utf8PathBuf};
 use xtask::commands::Context;
 use xtask::config::{Environment, Target};
 use xtask::failure::Failure;
@@ -36,8 +37,8 @@ pub enum Work {
     Tests(Cmd, usize),
     /// Something that tests need. Those that do not get it say so.
     Install(Cmd),
-    /// Compares the rendered files with what they should be.
-    Render,
+    /// Compares the rendered files with what they should be, as this program of the service says.
+    Render(Option<Utf8PathBuf>),
     /// Compares the query cache with what a database says.
     Queries,
 }
@@ -95,8 +96,8 @@ impl Job {
                     context.report.warn(&format!("{}: {error:#}", done.name));
                 }
             }
-            Work::Render => {
-                let rendered = is_rendered(context).await;
+            Work::Render(program) => {
+                let rendered = is_rendered(context, program.as_deref()).await;
                 done.pass(rendered);
             }
             Work::Queries => {
@@ -145,8 +146,8 @@ impl Done {
     }
 }
 
-async fn is_rendered(context: &Context<'_>) -> Result<()> {
-    let files = render(context.config).await?;
+async fn is_rendered(context: &Context<'_>, program: Option<&Utf8Path>) -> Result<()> {
+    let files = render(context.config, program).await?;
     let stale: Vec<String> = files.iter().filter(|file| !file.is_fresh()).map(Rendered::diff).collect();
     anyhow::ensure!(stale.is_empty(), "not up to date; type: cargo xtask render\n{}", stale.join("\n"));
     Ok(())

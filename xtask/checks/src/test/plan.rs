@@ -18,8 +18,13 @@ const PICTURES: &str = "/usr/share/backgrounds";
 
 /// What the test programs are run with.
 pub struct Setting<'a> {
+    /// For temporary files.
     pub folder: &'a Folder,
+    /// All cases, where otherwise a sample is tested.
     pub thorough: bool,
+    /// What chooses the samples.
+    pub seed: String,
+    /// The PostgreSQL server of those that take one.
     pub database: Option<&'a SecretString>,
 }
 
@@ -30,12 +35,9 @@ pub fn places() -> usize {
 
 /// The jobs that take nothing that is compiled for the tests.
 pub fn before_the_build(config: &Config, suites: &[Suite]) -> Vec<Job> {
-    let work = |suite: &Suite| match suite {
-        Suite::Format => Some(Work::Whole(vec![cargo(config).args(["fmt", "--all", "--check"])])),
-        Suite::Render => Some(Work::Render),
-        _ => None,
-    };
-    suites.iter().filter_map(|suite| Some(Job::new(&suite.to_string(), work(suite)?))).collect()
+    let format = cargo(config).args(["fmt", "--all", "--check"]);
+    let format = Job::new(&Suite::Format.to_string(), Work::Whole(vec![format]));
+    if suites.contains(&Suite::Format) { vec![format] } else { Vec::new() }
 }
 
 /// All others. Those that wait most and take longest begin; what computes on all processors fills the gaps that they leave
@@ -54,6 +56,10 @@ pub fn after_the_build(config: &Config, suites: &[Suite], built: &Built, setting
     }
     if suites.contains(&Suite::Lint) {
         jobs.push(Job::new(&Suite::Lint.to_string(), Work::Whole(lints(config))).taking(target));
+    }
+    if suites.contains(&Suite::Render) {
+        let program = built.binaries.get(&config.service.binary).cloned();
+        jobs.push(Job::new(&Suite::Render.to_string(), Work::Render(program)).taking(target));
     }
     if suites.contains(&Suite::Queries) {
         jobs.push(Job::new(&Suite::Queries.to_string(), Work::Queries));
@@ -74,12 +80,13 @@ fn tests(suite: Suite, program: &Program, built: &Built, setting: &Setting<'_>) 
         // A panic tells its place without; with it every error would take its time to walk the stack.
         .env("RUST_BACKTRACE", "0")
         .env("TMPDIR", setting.folder.path().as_os_str())
+        .env("TEST_SEED", &setting.seed)
         .env("TEST_PICTURES_DIR", PICTURES);
     if setting.thorough {
         command = command.env("TEST_THOROUGH", "1");
     }
-    if let Some(standin) = &built.standin {
-        command = command.env("TEST_STANDIN", standin.as_os_str());
+    for (name, program) in &built.binaries {
+        command = command.env(format!("CARGO_BIN_EXE_{name}"), program.as_os_str());
     }
     if let Some(url) = setting.database.filter(|_| suite.takes_database()) {
         command = command.secret("TEST_DATABASE_URL", url);
