@@ -163,7 +163,10 @@ impl<'a> Env<'a> {
         if let Some(store) = self.store.get() {
             return Ok(store);
         }
-        let store = Store::folder(self.folder());
+        let store = match self.environment.stack() {
+            None => Store::folder(self.folder()),
+            Some(_) => Store::bucket(self.state_bucket()?, format!("{}/{}", self.config.project, self.name())),
+        };
         Ok(self.store.get_or_init(|| store))
     }
 }
