@@ -17,7 +17,7 @@ pub const ENVIRONMENT: &str = "production";
 /// A folder, or a bucket of a server that runs as long as this value lives.
 pub enum Place {
     Folder(tempfile::TempDir),
-    Versitygw(Versitygw),
+    Versitygw(Box<Versitygw>),
     Moto(Turn),
 }
 
@@ -30,7 +30,7 @@ impl Place {
     pub fn versitygw(test: &str) -> Option<Self> {
         let server = or_skip(test, Versitygw::start())?;
         server.bucket(BUCKET);
-        Some(Self::Versitygw(server))
+        Some(Self::Versitygw(Box::new(server)))
     }
 
     /// None, and said so, where this machine cannot run it.
