@@ -94,6 +94,14 @@ impl Store {
         }
     }
 
+    /// Adds to the end of `old`, which is the version with this ETag. A bucket gets the whole object anew.
+    pub async fn extend(&self, key: &str, old: &[u8], added: &[u8], etag: &str) -> Result<Put> {
+        match self {
+            Self::Folder(folder) => folder.extend(key, added, etag).await,
+            Self::Bucket(_) => self.put_if_unchanged(key, &[old, added].concat(), etag).await,
+        }
+    }
+
     /// Writes over the version that was read, or writes the first one when nothing was there.
     pub async fn put_over(&self, key: &str, bytes: &[u8], read: Option<&str>) -> Result<Put> {
         match read {
