@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::{Context, StackArg};
 use crate::bootstrap;
 use crate::failure::Failure;
-use crate::image::Images;
+use crate::image::ServiceImage;
 use crate::tofu::Infra;
 
 /// `bootstrap …`
@@ -95,7 +95,7 @@ impl Bootstrap {
             }
             Self::Registry(RegistryArgs { environment, how: FixArgs { check, yes } }) => {
                 let env = context.env(&environment.environment)?;
-                bootstrap::registry::registry(&Images::find(&env)?, bootstrap::How { check, yes }).await
+                bootstrap::registry::registry(&ServiceImage::find(&env)?, bootstrap::How { check, yes }).await
             }
         }
     }

@@ -14,7 +14,7 @@ use super::{Infra, bad};
 use crate::check::Check;
 use crate::config::{SettingsTable, SuppliedBy, Target};
 use crate::failure::Failure;
-use crate::image::Images;
+use crate::image::ServiceImage;
 use crate::image::inputs::Inputs;
 use crate::secrets::Secrets;
 use crate::tools::git;
@@ -143,8 +143,8 @@ fn own_values(infra: &Infra<'_>, table: &SettingsTable) -> Result<(Secrets, Vec<
 
 /// The image of the commit that is checked out, by its digest, as the registry has it.
 async fn pushed(infra: &Infra<'_>) -> Result<String, Failure> {
-    let images = Images::find(infra.env)?;
-    let inputs = Inputs::gather(&images).await?;
+    let images = ServiceImage::find(infra.env)?;
+    let inputs = Inputs::of(&images, &git::source(infra.env.root()).await?).await?;
     let (name, tag) = (images.name(), inputs.tag());
     let digest = images.repository().await?.digest_of(&tag).await;
     let digest = digest.with_context(|| format!("ask for the image {name}:{tag}"))?;
