@@ -247,7 +247,7 @@ pub async fn checks(env: &Env<'_>) -> Result<Vec<Check>, Failure> {
             Err(failure) => bad("passphrase", failure),
         });
     }
-    checks.push(bootstrap::state::check(&infra).await);
+    checks.push(bootstrap::state::check(env).await);
     checks.extend(variables::check(&infra));
     let lock_file = infra.stack.folder.join(ready::LOCK_FILE);
     let committed = crate::tools::git::show(&config.root, "HEAD", lock_file.as_str()).await;

@@ -11,12 +11,12 @@ use serde_json::json;
 
 use self::engine::Engine;
 use self::outcome::{Outcome, Reading};
-use xtask::commands::setup::{self, Also};
 use xtask::config::{Config, Environment, Target};
 use xtask::env::Env;
 use xtask::failure::Failure;
 use xtask::render;
 use xtask::report::{Report, seconds};
+use xtask::setup::{Extras, Missing};
 use xtask::signals::until_interrupted;
 use xtask::sqlx;
 use xtask::tools::cargo;
@@ -111,8 +111,12 @@ async fn all(config: &Config, suites: &[Suite], report: &Report) -> Result<Outco
 async fn prepare(config: &Config, suites: &[Suite], report: &Report) {
     // It takes minutes to build, where it has to be.
     let tofu = suites.iter().any(|suite| matches!(suite, Suite::StandIn | Suite::Tofu));
-    if let Err(failure) = setup::setup(config, Also { tests: true, tofu, ..Also::default() }, false, report).await {
-        report.warn(&format!("{:#}", failure.into_error()));
+    let missing = Missing::find(config, Extras { tests: true, tofu, ..Extras::default() }).await;
+    if !missing.names().is_empty() {
+        report.note(&format!("installing {}", missing.names().join(", ")));
+    }
+    if let Err(error) = missing.install(|line| report.detail(line)).await {
+        report.warn(&format!("{error:#}"));
     }
 }
 
