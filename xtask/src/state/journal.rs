@@ -126,7 +126,8 @@ impl Journal {
         Ok(entry.and_then(|entry| serde_json::from_value(entry.output.clone()).ok()))
     }
 
-    /// Remembers a finished step. It is stored, and in a folder on disk, before this returns.
+    /// Remembers a finished step. It is stored, and in a folder on disk, before this returns. Where an earlier journal was
+    /// damaged, the first step is on disk a moment later.
     pub async fn remember(
         &mut self,
         step: Step,
