@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::time::{Instant, sleep};
 
 use super::platform::birth_mark;
-use crate::fs::{found, replace_file};
+use crate::fs::{found, replace_file_soon};
 
 /// How long leftovers may drain. Nobody serves meanwhile, so it is short.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -72,7 +72,7 @@ impl Leftovers {
 
     fn write(&self) -> Result<()> {
         let text = serde_json::to_vec(&self.children).context("write the account of children as JSON")?;
-        replace_file(&self.path, &text)
+        replace_file_soon(&self.path, &text)
     }
 }
 
