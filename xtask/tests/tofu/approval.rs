@@ -71,6 +71,7 @@ fn a_state_that_has_changed_needs_a_new_plan() {
     refused(&site, &approval, "the approval is for another plan");
     site.run(&["apply", "production", "--approve", &other]).expect(0);
     refused(&site, &other, "there is no plan");
+    fs_err::create_dir_all(plan.parent().unwrap()).unwrap();
     fs_err::write(plan, old_plan).unwrap();
     fs_err::write(record, old_record).unwrap();
     refused(&site, &approval, "the plan was made from another state");

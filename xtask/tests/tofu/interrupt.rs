@@ -45,9 +45,12 @@ fn ctrl_c_twice_kills_and_says_what_it_may_leave() {
         !lives(applying.pid())
     });
     let ended = applying.end().expect(1);
-    for said in
-        ["was killed", "operations in progress: terraform_data.slow", "the state may still be locked", "tofu plan production"]
-    {
+    for said in [
+        "was killed",
+        "operations in progress: terraform_data.slow",
+        "the state may still be locked",
+        "tofu plan production",
+    ] {
         assert!(ended.stderr.contains(said), "{said}: {}", ended.stderr);
     }
     until("nothing of it runs", || !all_command_lines().contains(&*site.project.root.join("infra").to_string_lossy()));

@@ -163,7 +163,11 @@ fn drifted<S>(site: &Site<S>, life: &Life) {
     values[*attribute] = value.clone();
     fs_err::write(file, values.to_string()).unwrap();
     let ran = site.run(&["plan", "production"]).expect(10);
-    assert!(ran.stdout.contains(&format!("! {address} was changed outside of OpenTofu: {attribute}\n")), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains(&format!("! {address} was changed outside of OpenTofu: {attribute}\n")),
+        "{}",
+        ran.stdout
+    );
     let plan = site.result(&["plan", "production"], 10);
     let named = |list: &str| plan[list].as_array().unwrap().iter().map(|it| it["address"].clone()).collect::<Vec<_>>();
     assert_eq!((named("changes"), named("drift")), (vec![json!(address)], vec![json!(address)]), "{plan:#}");

@@ -76,9 +76,10 @@ fn of_two_applies_at_once_one_is_refused() {
     first.must("apply", "started");
     until("it holds the lock", || site.lock().exists());
     // In the same checkout, and in another one.
-    site.run(&["apply", "production", "--approve", &approval])
-        .expect(20)
-        .says(&["another command is using production in this checkout: process", "(cargo xtask tofu apply production)"]);
+    site.run(&["apply", "production", "--approve", &approval]).expect(20).says(&[
+        "another command is using production in this checkout: process",
+        "(cargo xtask tofu apply production)",
+    ]);
     Ran::of(&mut site.command_in(&other, &["plan", "production"])).expect(20).says(&["is locked by", "tofu unlock"]);
     site.project.write(".deploy/go", "");
     first.end().expect(0);

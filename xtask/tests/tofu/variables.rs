@@ -136,7 +136,13 @@ fn what_would_not_arrive_is_refused_before_the_plan() {
     let ran = site.run(&["plan", "production"]).expect(21);
     assert!(!(ran.stdout.clone() + &ran.stderr).contains("sentinel"), "{}", ran.stderr);
     assert!(!ran.stderr.contains("FITS"), "{}", ran.stderr);
-    ran.says(&["PORT is reserved", "SCW_TOKEN is reserved", "the value of LONG has 1008 bytes", "accepts 1000", "COMPOSED"]);
+    ran.says(&[
+        "PORT is reserved",
+        "SCW_TOKEN is reserved",
+        "the value of LONG has 1008 bytes",
+        "accepts 1000",
+        "COMPOSED",
+    ]);
     assert!(!site.folder().join("plan.tfplan").exists());
     let doctor = Ran::of(&mut site.toolkit(&["doctor", "production"])).expect(1);
     assert!(doctor.stdout.contains("✗ settings") && doctor.stdout.contains("LONG has 1008"), "{}", doctor.stdout);
