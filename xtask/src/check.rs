@@ -1,5 +1,7 @@
 //! A check of something that must be so before anything changes: what preflight collects and doctor shows.
 
+use crate::failure::Failure;
+
 /// What a check found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -47,6 +49,13 @@ impl Check {
             Ok(value) => Self::good(name, found(value)),
             Err(error) => Self::bad(name, format!("{error:#}"), mend),
         }
+    }
+
+    /// Bad, with the last line of the failure as its fix.
+    pub fn failed(name: &'static str, failure: Failure) -> Self {
+        let text = format!("{:#}", failure.into_error());
+        let (found, fix) = text.rsplit_once("\n  ").unwrap_or((&text, "see the error"));
+        Self::bad(name, found, fix)
     }
 
     /// Whether nothing may go on.

@@ -69,8 +69,9 @@ async fn steps(run: &Run<'_>) -> Result<Deployed, Failure> {
     let publish = async |step: &_| target.publish(&artifact, step).await;
     let published = run.step(Step::Publish, &artifact, holds, publish).await?;
     let release = Release::new(published, &settings)?;
-    let plan = run.live_step(Step::Plan, async |step| {
-        let stack = target.plan(&release, &settings, step).await?;
+    // Critical: a stack's plan holds the lock of its state.
+    let plan = run.critical(Step::Plan, async |step, stop| {
+        let stack = target.plan(&release, &settings, step, stop).await?;
         Ok(Plan::compare(&release, run.live_records(), stack))
     });
     let plan = plan.await?;

@@ -115,6 +115,19 @@ impl<'a> Env<'a> {
         stack.ok_or_else(|| Failure::Usage(lacks(self.config, self.name(), "stack", |other| other.stack().is_some())))
     }
 
+    /// The object that holds the stack's state.
+    pub fn state_object(&self) -> Result<String, Failure> {
+        let key = self.stack()?.state.key.clone();
+        Ok(key.unwrap_or_else(|| format!("{}.tfstate", self.store_prefix())))
+    }
+
+    /// Where the stack's state is, for people: `bucket/object at https://endpoint`.
+    pub fn state_location(&self) -> Result<String, Failure> {
+        let state = &self.stack()?.state;
+        let at = state.endpoint.as_ref().map(|endpoint| format!(" at {endpoint}")).unwrap_or_default();
+        Ok(format!("{}/{}{at}", state.bucket, self.state_object()?))
+    }
+
     /// The key for the bucket of the stack's state, by the names of the S3 protocol. Scaleway's buckets take the keys of its
     /// other services.
     pub fn state_key(&self, name: &str) -> Result<Option<SecretString>> {
@@ -165,9 +178,14 @@ impl<'a> Env<'a> {
         }
         let store = match self.environment.stack() {
             None => Store::folder(self.folder()),
-            Some(_) => Store::bucket(self.state_bucket()?, format!("{}/{}", self.config.project, self.name())),
+            Some(_) => Store::bucket(self.state_bucket()?, self.store_prefix()),
         };
         Ok(self.store.get_or_init(|| store))
+    }
+
+    /// What the keys of the store's objects begin with in the bucket: `<project>/<environment>`, without a `/` at the end.
+    pub fn store_prefix(&self) -> String {
+        format!("{}/{}", self.config.project, self.name())
     }
 }
 

@@ -20,38 +20,49 @@ use super::{Foundation, How, bootstrap};
 use crate::check::Check;
 use crate::clients::s3::error::{Kind, S3Error};
 use crate::clients::s3::{Acl, Bucket, Lifecycle};
-use crate::config::{Environment, Provider};
+use crate::config::{Config, Environment, Provider, Stack};
+use crate::env::Env;
 use crate::failure::Failure;
-use crate::tofu::{Infra, bad};
+use crate::report::Report;
 
 /// Looks at the state's bucket, asks, and mends it.
-pub async fn state(infra: &Infra<'_>, how: How) -> Result<(), Failure> {
-    bootstrap(&StateBucket::open(infra)?, how, infra.env).await
+pub async fn state(env: &Env<'_>, how: How) -> Result<(), Failure> {
+    bootstrap(&StateBucket::open(env)?, how, env).await
 }
 
 /// Whether the bucket is there and lets this machine in, for doctor: its objects are listed, and nothing is changed.
-pub async fn check(infra: &Infra<'_>) -> Check {
+pub async fn check(env: &Env<'_>) -> Check {
     let lent = ["AWS_PROFILE", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"];
     let lent = lent.into_iter().find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
-    let bucket = match (StateBucket::open(infra), lent) {
+    let bucket = match (StateBucket::open(env), lent) {
         (Ok(bucket), _) => bucket,
         (Err(_), Some(lent)) => {
-            return Check::doubtful("state", format!("{} was not tried: its key comes by {lent}", infra.state_place()));
+            return Check::doubtful(
+                "state",
+                format!("{} was not tried: its key comes by {lent}", env.state_location().unwrap_or_default()),
+            );
         }
-        (Err(failure), None) => return bad("state", failure),
+        (Err(failure), None) => return Check::failed("state", failure),
     };
     match bucket.bucket.keys().await {
-        Ok(_) => Check::good("state", format!("{} lets us in", infra.stack.state.bucket)),
+        Ok(_) => Check::good("state", format!("{} lets us in", bucket.infra.stack.state.bucket)),
         Err(error) if error.kind == Kind::NoBucket => {
-            Check::bad("state", error.to_string(), format!("cargo xtask bootstrap state {}", infra.name))
+            Check::bad("state", error.to_string(), format!("cargo xtask bootstrap state {}", env.name()))
         }
-        Err(error) => bad("state", bucket.explain(error)),
+        Err(error) => Check::failed("state", bucket.explain(error)),
     }
 }
 
 struct StateBucket<'a> {
-    infra: &'a Infra<'a>,
+    infra: Infra<'a>,
     bucket: Bucket,
+}
+
+struct Infra<'a> {
+    config: &'a Config,
+    name: &'a str,
+    stack: &'a Stack,
+    report: Report,
 }
 
 /// What it takes to mend one item.
@@ -68,9 +79,9 @@ enum Mend {
 }
 
 impl<'a> StateBucket<'a> {
-    fn open(infra: &'a Infra<'a>) -> Result<Self, Failure> {
-        let bucket = infra.env.state_bucket()?;
-        Ok(Self { infra, bucket })
+    fn open(env: &'a Env<'a>) -> Result<Self, Failure> {
+        let infra = Infra { config: env.config, name: env.name(), stack: env.stack()?, report: env.report.clone() };
+        Ok(Self { infra, bucket: env.state_bucket()? })
     }
 
     fn provider(&self) -> Provider {

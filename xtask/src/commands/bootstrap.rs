@@ -6,7 +6,6 @@ use super::{Context, StackArg};
 use crate::bootstrap;
 use crate::failure::Failure;
 use crate::image::ServiceImage;
-use crate::tofu::Infra;
 
 /// `bootstrap …`
 #[derive(Subcommand, Debug)]
@@ -87,7 +86,7 @@ impl Bootstrap {
         match self {
             Self::State(StateArgs { stack, how: FixArgs { check, yes } }) => {
                 let env = context.env(&stack.environment)?;
-                bootstrap::state::state(&Infra::find(&env)?, bootstrap::How { check, yes }).await
+                bootstrap::state::state(&env, bootstrap::How { check, yes }).await
             }
             Self::Zone(ZoneArgs { environment, name, how: FixArgs { check, yes } }) => {
                 let env = context.env(&environment.environment)?;
