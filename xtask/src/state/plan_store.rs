@@ -17,9 +17,9 @@ use crate::hash::sha256;
 use crate::tools::tofu::StateVersion;
 
 /// The record's key.
-const RECORD: &str = "plan.json";
+pub(super) const RECORD: &str = "plan.json";
 /// The plan files, each named by its SHA-256.
-const FILES: &str = "plans/";
+pub(super) const FILES: &str = "plans/";
 
 /// A plan that was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

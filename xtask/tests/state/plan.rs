@@ -66,6 +66,6 @@ pub async fn a_plan_that_was_exchanged_is_not_fetched(place: &Place) {
     let etag = place.store().get(&key).await.unwrap().unwrap().etag;
     place.store().put_if_unchanged(&key, encrypted("bmV3").as_bytes(), &etag).await.unwrap();
     let to = folder.join("fetched.tfplan");
-    let error = plans.fetch(&record, &to).await.unwrap_err().to_string();
+    let error = plans.fetch(&record, &to).await.unwrap_err().into_error().to_string();
     assert!(error.contains("not the one that was planned") && !to.exists(), "{error}");
 }

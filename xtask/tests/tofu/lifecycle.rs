@@ -97,11 +97,11 @@ fn what_the_stack_does_not_take_is_said() {
 fn doctor_tells_what_a_stack_lacks() {
     let Some(site) = Site::open("doctor_tells_what_a_stack_lacks") else { return };
     let good = Ran::of(&mut site.toolkit(&["doctor", "production"]));
-    for line in ["✓ tofu ", "✓ passphrase", "✓ state       states lets us in"] {
+    for line in ["✓ tofu ", "✓ passphrase", "✓ state       states accepts the key"] {
         assert!(good.stdout.contains(line), "it does not say {line:?}: {}", good.stdout);
     }
     let wrong = Ran::of(site.toolkit(&["doctor", "production"]).env("AWS_SECRET_ACCESS_KEY", "another")).expect(1);
-    assert!(wrong.stdout.contains("✗ state") && wrong.stdout.contains("look at AWS_ACCESS_KEY_ID"), "{}", wrong.stdout);
+    assert!(wrong.stdout.contains("✗ state") && wrong.stdout.contains("check AWS_ACCESS_KEY_ID"), "{}", wrong.stdout);
     site.project.edit("deploy.yaml", "bucket: states", "bucket: no-states");
     let none = Ran::of(&mut site.toolkit(&["doctor", "production"])).expect(1);
     assert!(none.stdout.contains("→ cargo xtask bootstrap state production"), "{}", none.stdout);
