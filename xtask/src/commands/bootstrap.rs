@@ -15,11 +15,8 @@ use crate::bootstrap::{Outcome, Prerequisite, fixable, is_unchanged, judge};
 use crate::confirm::confirmed;
 use crate::failure::Failure;
 use crate::image::ServiceImage;
-<<<<<<< HEAD
-=======
 use crate::report::Report;
 use crate::signals::Stop;
->>>>>>> main
 
 /// `bootstrap …`
 #[derive(Subcommand, Debug)]
