@@ -26,7 +26,9 @@ COPY Cargo.toml Cargo.lock ./
 COPY app/Cargo.toml app/
 COPY xtask/Cargo.toml xtask/
 COPY xtask/checks/Cargo.toml xtask/checks/
+COPY xtask/devservers/Cargo.toml xtask/devservers/
 COPY xtask/standin/Cargo.toml xtask/standin/
+COPY xtask/testkit/Cargo.toml xtask/testkit/
 
 # An empty library stands for the sources of each member. What is compiled of ours is removed again: cargo compares times,
 # and the sources that come next are older than this layer.
@@ -34,8 +36,9 @@ COPY xtask/standin/Cargo.toml xtask/standin/
 # A network that inspects TLS has its own certificate authority: the optional secret `ca` is a bundle that takes the place of
 # the image's for this one command, and ends in no layer.
 RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
-    mkdir app/src xtask/src xtask/checks/src xtask/standin/src \
- && touch app/src/lib.rs xtask/src/lib.rs xtask/checks/src/lib.rs xtask/standin/src/lib.rs \
+    for member in app xtask xtask/checks xtask/devservers xtask/standin xtask/testkit; do \
+        mkdir $member/src && touch $member/src/lib.rs; \
+    done \
  && cargo build --locked --release --package app --lib \
  && cargo clean --locked --release --package app
 

@@ -8,7 +8,7 @@ use crate::config::{self, Config, Need};
 use crate::deploy::preflight;
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::image::{self, Images};
+use crate::image::{self, ServiceImage};
 use crate::setup::missing_packages;
 use crate::targets::Target;
 use crate::tools::cmd::Cmd;
@@ -25,7 +25,7 @@ pub async fn checks(env: &Env<'_>) -> Result<Vec<Check>, Failure> {
     };
     let of_image = async {
         match &env.config.image {
-            Some(_) => Ok(image::check::checks(&Images::find(env)?).await),
+            Some(_) => Ok(image::check::checks(&ServiceImage::find(env)?).await),
             None => Ok(Vec::new()),
         }
     };
@@ -72,7 +72,7 @@ async fn user() -> Check {
 /// A clock behind the newest commit is wrong, and leases, tokens and records would be too.
 async fn clock(root: &Utf8Path) -> Check {
     let now = jiff::Timestamp::now();
-    match git::commit_time(root).await {
+    match git::commit_time(root, "HEAD").await {
         Ok(commit) if commit > now + jiff::SignedDuration::from_hours(1) => Check::bad(
             "clock",
             format!("it is {now} here, but the newest commit is from {commit}"),

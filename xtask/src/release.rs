@@ -119,7 +119,7 @@ pub struct Settings {
     pub secrets: Secrets,
     /// Fingerprints of the secret ones.
     pub fingerprints: BTreeMap<String, String>,
-    /// What the target provided, for the step's line.
+    /// What the target provided, for the step's line. Its first line comes before the counts, and may be empty.
     pub provided: Option<String>,
 }
 
@@ -236,6 +236,7 @@ impl Summary for Settings {
         let counts = format!("{} settings, {} secrets", self.plain.len(), self.fingerprints.len());
         match &self.provided {
             Some(provided) => match provided.split_once('\n') {
+                Some(("", rest)) => format!("{counts}\n{rest}"),
                 Some((first, rest)) => format!("{first}, {counts}\n{rest}"),
                 None => format!("{provided}, {counts}"),
             },

@@ -1,7 +1,7 @@
 //! Files that are written from data: the service's table of settings, and what the templates make of it.
 
 use anyhow::{Context as _, Result};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment as Templates, UndefinedBehavior, context};
@@ -43,10 +43,11 @@ impl Rendered {
     }
 }
 
-/// Renders every file and compares it with the tree. Changes nothing.
-pub async fn render(config: &Config) -> Result<Vec<Rendered>> {
+/// Renders every file and compares it with the tree. Changes nothing. The service's program says its settings: this one, or
+/// one that is compiled now.
+pub async fn render(config: &Config, program: Option<&Utf8Path>) -> Result<Vec<Rendered>> {
     let mut rendered = Vec::new();
-    for (name, content) in contents(config).await? {
+    for (name, content) in contents(config, program).await? {
         let there = found(fs_err::read_to_string(config.root.join(&name)))?.unwrap_or_default();
         rendered.push(Rendered { name, content, there });
     }
@@ -54,13 +55,16 @@ pub async fn render(config: &Config) -> Result<Vec<Rendered>> {
 }
 
 /// What each file should be, the settings table first: the others are made from it.
-async fn contents(config: &Config) -> Result<Vec<(Utf8PathBuf, String)>> {
+async fn contents(config: &Config, program: Option<&Utf8Path>) -> Result<Vec<(Utf8PathBuf, String)>> {
     let service = &config.service;
     let mut contents = Vec::new();
     let table = match &service.schema {
         Some(args) => {
-            let program =
-                cargo::build(&config.root, &service.package, &service.binary, Profile::Dev, |_| {}, |_| {}).await?;
+            let (root, package, binary) = (&config.root, &service.package, &service.binary);
+            let program = match program {
+                Some(program) => program.to_owned(),
+                None => cargo::build(root, package, binary, Profile::Dev, |_| {}, |_| {}).await?,
+            };
             let said = Cmd::new(program).args(args.iter().map(String::as_str)).capture().await;
             let said = said.context("ask the service for its settings")? + "\n";
             let table = SettingsTable::parse(&said, &service.settings)?;

@@ -127,16 +127,18 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// What would change around the release; none where nothing but the release changes.
+    /// What would change around the release; none where nothing but the release changes. Ends in order when a stop is
+    /// requested.
     pub async fn plan(
         &self,
         release: &Release,
         settings: &Settings,
         step: &Ongoing,
+        stop: &Stop,
     ) -> Result<Option<Planned>, Failure> {
         match self {
             Self::Local(_) => Ok(None),
-            Self::Stack(stack) => Ok(Some(stack.plan(release, settings, step).await?)),
+            Self::Stack(stack) => Ok(Some(stack.plan(release, settings, step, stop).await?)),
         }
     }
 

@@ -13,14 +13,14 @@ mod table;
 mod turns;
 
 use anyhow::Context as _;
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 
 use self::scratch::Scratch;
 use self::table::Row;
-use xtask::config::Config;
+use xtask::commands::Context;
+use xtask::commands::checks::BENCH_EXAMPLES;
 use xtask::failure::Failure;
 use xtask::report::Report;
-use xtask::signals::until_interrupted;
 
 /// What can be measured by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -51,25 +51,38 @@ pub enum Measurement {
     TofuSummary,
 }
 
-/// Measures the toolkit, or only some of it, on a clone of the commit that is checked out, and prints a table. The clone
-/// and what runs in it are gone afterwards; what was compiled is kept for the next time.
-pub async fn bench(config: &Config, only: &[Measurement], report: &Report) -> Result<(), Failure> {
-    let chosen = |measurement: &Measurement| only.is_empty() || only.contains(measurement);
-    let chosen: Vec<Measurement> = Measurement::value_variants().iter().copied().filter(chosen).collect();
-    let scratch = Scratch::make(config, report).await?;
-    let measured = measure(&chosen, &scratch, report);
-    let measured = until_interrupted("what was measured on is removed", measured).await;
-    let removed = scratch.remove().await.context("remove what was measured on");
-    match (measured, removed) {
-        (Ok(rows), removed) => {
-            table::print(&rows, report);
-            Ok(removed?)
-        }
-        (Err(failure), removed) => {
-            if let Err(also) = removed {
-                report.warn(&format!("{also:#}"));
+/// Measure the toolkit, as ratios against a reference that runs beside it
+#[derive(Args, Debug)]
+#[command(after_help = BENCH_EXAMPLES)]
+pub struct BenchArgs {
+    /// Only this measurement; may be repeated
+    #[arg(long, value_name = "NAME")]
+    only: Vec<Measurement>,
+}
+
+impl BenchArgs {
+    /// Runs the command on a clone of the commit that is checked out, and prints a table. The clone and what runs in it are
+    /// gone afterwards; what was compiled is kept for the next time.
+    pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
+        let Context { config, report, stop } = *context;
+        let only = &self.only;
+        let chosen = |measurement: &Measurement| only.is_empty() || only.contains(measurement);
+        let chosen: Vec<Measurement> = Measurement::value_variants().iter().copied().filter(chosen).collect();
+        let scratch = Scratch::make(config, report, stop).await?;
+        let measured = measure(&chosen, &scratch, report);
+        let measured = stop.cancels("the clone that was measured is removed", measured).await;
+        let removed = scratch.remove().await.context("remove what was measured on");
+        match (measured, removed) {
+            (Ok(rows), removed) => {
+                table::print(&rows, report);
+                Ok(removed?)
             }
-            Err(failure)
+            (Err(failure), removed) => {
+                if let Err(also) = removed {
+                    report.warn(&format!("{also:#}"));
+                }
+                Err(failure)
+            }
         }
     }
 }

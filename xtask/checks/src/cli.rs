@@ -1,10 +1,9 @@
 //! The two commands and their flags. People type them through the toolkit, so that is what the help shows.
 
 use clap::{Parser, Subcommand};
-use xtask::commands::checks::{BENCH_EXAMPLES, TEST_EXAMPLES};
 
-use crate::bench::Measurement;
-use crate::test::Suite;
+use crate::bench::BenchArgs;
+use crate::test::{InstallArgs, TestArgs};
 
 /// Tests and measures everything in this repository.
 #[derive(Parser, Debug)]
@@ -21,26 +20,18 @@ pub struct Cli {
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Run everything that is tested
-    #[command(after_help = TEST_EXAMPLES)]
-    Test {
-        /// Only this suite; may be repeated
-        #[arg(long, value_name = "SUITE")]
-        only: Vec<Suite>,
-    },
+    Test(TestArgs),
+    Bench(BenchArgs),
 
-    /// Measure the toolkit, as ratios against a reference that runs beside it
-    #[command(after_help = BENCH_EXAMPLES)]
-    Bench {
-        /// Only this measurement; may be repeated
-        #[arg(long, value_name = "NAME")]
-        only: Vec<Measurement>,
-    },
+    /// What `test` starts for itself
+    #[command(hide = true)]
+    Install(InstallArgs),
 }
 
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
+    use xtask::commands::checks::{BENCH_EXAMPLES, TEST_EXAMPLES};
 
     use super::*;
 

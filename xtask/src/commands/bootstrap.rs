@@ -14,7 +14,7 @@ use crate::bootstrap::zone::DomainZone;
 use crate::bootstrap::{Outcome, Prerequisite, fixable, is_unchanged, judge};
 use crate::confirm::confirmed;
 use crate::failure::Failure;
-use crate::image::Images;
+use crate::image::ServiceImage;
 use crate::report::Report;
 use crate::signals::Stop;
 
@@ -105,8 +105,13 @@ impl Bootstrap {
             }
             Self::Registry(RegistryArgs { stack, fix }) => {
                 let env = context.env(&stack.environment)?;
-                Box::pin(ensure(&ImageRegistry::find(&Images::find(&env)?).await?, fix, context.report, context.stop))
-                    .await
+                Box::pin(ensure(
+                    &ImageRegistry::find(&ServiceImage::find(&env)?).await?,
+                    fix,
+                    context.report,
+                    context.stop,
+                ))
+                .await
             }
         }
     }

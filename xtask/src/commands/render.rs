@@ -23,7 +23,7 @@ impl RenderArgs {
     /// Runs the command.
     pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
         let Context { config, report, .. } = context;
-        let files = render(config).await?;
+        let files = render(config, None).await?;
         let stale: Vec<&Rendered> = files.iter().filter(|file| !file.is_fresh()).collect();
         for file in &stale {
             let name = &file.name;

@@ -65,6 +65,7 @@ impl Plan {
 
     /// Fails where the plan must not be done.
     pub fn guard(&self) -> Result<(), Failure> {
+        self.stack.as_ref().map_or(Ok(()), Planned::guard)?;
         if self.refusals.is_empty() {
             return Ok(());
         }

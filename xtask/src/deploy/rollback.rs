@@ -101,7 +101,7 @@ fn refuse_to_cross(live: &Record, target: &Record) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::release::Source;
+    use crate::release::{Migration, Source};
 
     fn record(id: &str, kind: Kind, version: &str, outcome: Outcome) -> Record {
         let mut record = Record::begin(id.to_owned(), kind, "local", 1);

@@ -108,10 +108,14 @@ impl<'a> Run<'a> {
             return Ok(result);
         }
         let started = Instant::now();
-        let result = self.live_step(step, work).await?;
-        let mut journal = self.journal.lock().await;
-        journal.remember(step, inputs, &result, started.elapsed().as_secs_f64()).await?;
-        Ok(result)
+        self.live_step(step, async |ongoing| {
+            let result = work(ongoing).await?;
+            // Before the step is shown as done: an interrupted run continues after it.
+            let mut journal = self.journal.lock().await;
+            journal.remember(step, inputs, &result, started.elapsed().as_secs_f64()).await?;
+            Ok(result)
+        })
+        .await
     }
 
     /// Runs a step whose result lives only as long as this process.

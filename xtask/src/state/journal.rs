@@ -2,8 +2,8 @@
 //!
 //! An object of JSON lines: a header, then one entry for every finished step. An entry carries the hash of the step's
 //! inputs and a checksum of itself. Another schema, toolkit or environment voids the whole journal, a damaged entry voids
-//! itself and all that follow, and a step's result is checked before it is used again. The object is only replaced by
-//! conditional writes, so a deploy that has lost its lease cannot write into the journal of the next one.
+//! itself and all that follow, and a step's result is checked before it is used again. The object is only written on the
+//! condition that it is the version that this deploy wrote last, so a deploy that has lost its lease cannot write into the journal of the next one.
 
 use anyhow::{Context as _, Result};
 use serde::de::DeserializeOwned;
@@ -46,6 +46,8 @@ pub struct Journal {
     store: Store,
     header: Header,
     entries: Vec<Entry>,
+    /// Whether nothing is in the object but the header and these entries.
+    is_whole: bool,
     /// Of the version that this process read or wrote last.
     etag: String,
 }
@@ -84,7 +86,7 @@ impl Journal {
             return Ok(Found::Unusable(reason));
         }
         let entries = lines.map_while(|line| line.strip_suffix('\n').and_then(Entry::parse)).collect();
-        Ok(Found::Unfinished(Self { store: store.clone(), header, entries, etag: object.etag }))
+        Ok(Found::Unfinished(Self { store: store.clone(), header, entries, is_whole: false, etag: object.etag }))
     }
 
     /// Begins a new journal in place of any other.
@@ -98,7 +100,7 @@ impl Journal {
             put = store.put_over(KEY, &bytes, other.map(|object| object.etag).as_deref()).await;
         }
         let etag = written(put.context("begin the journal")?)?;
-        Ok(Self { store: store.clone(), header, entries: Vec::new(), etag })
+        Ok(Self { store: store.clone(), header, entries: Vec::new(), is_whole: true, etag })
     }
 
     /// Whether it is of a deploy or of a rollback.
@@ -135,18 +137,27 @@ impl Journal {
         let output = serde_json::to_value(output).with_context(|| format!("write the result of {step} as JSON"))?;
         let inputs = hash(step, inputs)?;
         let sum = checksum(step, &inputs, &output);
-        self.entries.push(Entry { step, inputs, output, seconds, sum });
-        let stored = self.store_all().await;
-        if stored.is_err() {
-            self.entries.pop();
-        }
-        stored
+        let entry = Entry { step, inputs, output, seconds, sum };
+        let (old, added) = (self.lines()?, line(&entry)?);
+        let put = if self.is_whole {
+            self.store.extend(KEY, &old, &added, &self.etag).await
+        } else {
+            // What follows the entries may be damage that was passed over.
+            self.store.put_if_unchanged(KEY, &[old, added].concat(), &self.etag).await
+        };
+        self.etag = written(put.context("write the journal")?)?;
+        self.is_whole = true;
+        self.entries.push(entry);
+        Ok(())
     }
 
     /// Goes on under another deploy's id: the one it had has its record already.
     pub async fn rename(&mut self, deploy: String) -> Result<()> {
         self.header.deploy = deploy;
-        self.store_all().await
+        let put = self.store.put_if_unchanged(KEY, &self.lines()?, &self.etag).await;
+        self.etag = written(put.context("write the journal")?)?;
+        self.is_whole = true;
+        Ok(())
     }
 
     /// Ends the journal: the deploy it is of has its record. A journal that another deploy has begun since is left alone.
@@ -158,14 +169,12 @@ impl Journal {
         Ok(())
     }
 
-    async fn store_all(&mut self) -> Result<()> {
-        let mut whole = line(&self.header)?;
+    fn lines(&self) -> Result<Vec<u8>> {
+        let mut lines = line(&self.header)?;
         for entry in &self.entries {
-            whole.extend(line(entry)?);
+            lines.extend(line(entry)?);
         }
-        let put = self.store.put_if_unchanged(KEY, &whole, &self.etag).await.context("write the journal")?;
-        self.etag = written(put)?;
-        Ok(())
+        Ok(lines)
     }
 }
 

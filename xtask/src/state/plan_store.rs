@@ -4,13 +4,14 @@
 //! A plan holds every value of the stack, secrets among them. OpenTofu encrypts it. A plan that is not encrypted never
 //! goes into a bucket: [`PlanFile`] looks at the file itself, and [`PlanStore::keep`] refuses.
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use camino::Utf8Path;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::store::{Put, Store};
+use crate::failure::Failure;
 use crate::fs::replace_file;
 use crate::hash::sha256;
 use crate::tools::tofu::StateVersion;
@@ -116,22 +117,39 @@ impl PlanStore {
         record.map(Some).with_context(damaged)
     }
 
-    /// Writes the kept plan file to `to`, where only this user can read it. Fails if what is kept is another file than the
-    /// record says.
-    pub async fn fetch(&self, record: &PlanRecord, to: &Utf8Path) -> Result<()> {
+    /// Writes the kept plan file to `to`, where only this user can read it. Refused if the plan was replaced or applied
+    /// meanwhile, or if the stored file is not the one that the record names.
+    pub async fn fetch(&self, record: &PlanRecord, to: &Utf8Path) -> Result<(), Failure> {
         let object = self.store.get(&key(record)?).await.context("fetch the kept plan")?;
-        let gone = || format!("the plan file of {} is no longer in {}", record.environment, self.store.location());
-        let bytes = object.with_context(gone)?.bytes;
-        let is_it = sha256(&bytes) == record.plan;
-        ensure!(is_it, "the plan file in {} is not the one that was planned", self.store.location());
+        let bytes = object.ok_or_else(|| self.refused(record, "the plan is no longer"))?.bytes;
+        if sha256(&bytes) != record.plan {
+            return Err(self.refused(record, "another plan file than the one that was planned is"));
+        }
         // Through a new file of mode 0600, opened with O_EXCL: never through a file or link that another user made.
-        replace_file(to, &bytes)
+        Ok(replace_file(to, &bytes)?)
+    }
+
+    /// The same, and deletes plan and record: a plan is applied once, by one machine.
+    pub async fn take(&self, record: &PlanRecord, to: &Utf8Path) -> Result<(), Failure> {
+        self.fetch(record, to).await?;
+        match self.find().await? {
+            Some(kept) if kept == *record => Ok(self.clear().await?),
+            _ => Err(self.refused(record, "the plan is no longer")),
+        }
     }
 
     /// Deletes the plan and its record.
     pub async fn clear(&self) -> Result<()> {
         self.store.delete(RECORD).await.context("delete the kept plan")?;
         self.remove_files(|_| true).await
+    }
+
+    fn refused(&self, record: &PlanRecord, why: &str) -> Failure {
+        Failure::Refused(anyhow!(
+            "nothing was applied: {why} in {}\n  make a new plan: cargo xtask tofu plan {}",
+            self.store.location(),
+            record.environment
+        ))
     }
 
     async fn remove_files(&self, is_old: impl Fn(&str) -> bool) -> Result<()> {

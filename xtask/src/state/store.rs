@@ -49,6 +49,7 @@ pub enum Put {
     Refused,
 }
 
+// A request to a server is a large future. In a box, it does not make those of all callers large.
 impl Store {
     /// Makes nothing on disk: the first write makes the folder.
     pub fn folder(path: Utf8PathBuf) -> Self {
@@ -61,10 +62,11 @@ impl Store {
     }
 
     /// The object, or none.
+    /// None if there is no such object.
     pub async fn get(&self, key: &str) -> Result<Option<Versioned>> {
         match self {
             Self::Folder(folder) => folder.get(key),
-            Self::Bucket(objects) => objects.get(key).await,
+            Self::Bucket(objects) => Box::pin(objects.get(key)).await,
         }
     }
 
@@ -72,7 +74,7 @@ impl Store {
     pub async fn list(&self, prefix: &str) -> Result<Vec<String>> {
         match self {
             Self::Folder(folder) => folder.list(prefix),
-            Self::Bucket(objects) => objects.list(prefix).await,
+            Self::Bucket(objects) => Box::pin(objects.list(prefix)).await,
         }
     }
 
@@ -80,7 +82,7 @@ impl Store {
     pub async fn put_if_absent(&self, key: &str, bytes: &[u8]) -> Result<Put> {
         match self {
             Self::Folder(folder) => folder.put(key, bytes, None).await,
-            Self::Bucket(objects) => objects.put(key, bytes, Condition::Absent).await,
+            Self::Bucket(objects) => Box::pin(objects.put(key, bytes, Condition::Absent)).await,
         }
     }
 
@@ -88,7 +90,15 @@ impl Store {
     pub async fn put_if_unchanged(&self, key: &str, bytes: &[u8], etag: &str) -> Result<Put> {
         match self {
             Self::Folder(folder) => folder.put(key, bytes, Some(etag)).await,
-            Self::Bucket(objects) => objects.put(key, bytes, Condition::Unchanged(etag)).await,
+            Self::Bucket(objects) => Box::pin(objects.put(key, bytes, Condition::Unchanged(etag))).await,
+        }
+    }
+
+    /// Adds to the end of `old`, which is the version with this ETag. A bucket gets the whole object anew.
+    pub async fn extend(&self, key: &str, old: &[u8], added: &[u8], etag: &str) -> Result<Put> {
+        match self {
+            Self::Folder(folder) => folder.extend(key, added, etag).await,
+            Self::Bucket(_) => self.put_if_unchanged(key, &[old, added].concat(), etag).await,
         }
     }
 
@@ -104,7 +114,7 @@ impl Store {
     pub async fn delete(&self, key: &str) -> Result<()> {
         match self {
             Self::Folder(folder) => folder.delete(key),
-            Self::Bucket(objects) => objects.delete(key).await,
+            Self::Bucket(objects) => Box::pin(objects.delete(key)).await,
         }
     }
 

@@ -1,23 +1,32 @@
-//! What an OpenTofu stack makes: a container that runs the service's image.
+//! An OpenTofu stack: a container that runs the service's image, and what belongs to it.
 
-use anyhow::anyhow;
+mod checks;
+mod image;
+mod settings;
+
+use anyhow::{Context as _, anyhow};
 
 use crate::check::Check;
 use crate::clients::service::Service;
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::release::{Artifact, Published, Release, Settings, Source};
-use crate::report::Ongoing;
+use crate::report::{Ongoing, Summary as _};
 use crate::signals::Stop;
-use crate::tofu;
 use crate::tofu::plan::Planned;
+use crate::tofu::variables::ReleaseVariables;
+use crate::tofu::{self, Workspace};
+use crate::tools::git;
+
+/// The output in which a stack returns the address of its container.
+const ENDPOINT: &str = "endpoint";
 
 /// An environment whose release runs on a stack.
 pub struct Stack<'a> {
     env: &'a Env<'a>,
 }
 
-/// A release that a stack has.
+/// A release that was applied to a stack.
 pub struct Candidate {
     /// Where its readiness is asked for.
     pub service: Service,
@@ -31,56 +40,89 @@ impl<'a> Stack<'a> {
         Self { env }
     }
 
-    /// Every check of stack, image, registry and zone. None changes anything.
+    /// Every check of the stack. None changes anything.
     pub async fn checks(&self) -> Result<Vec<Check>, Failure> {
-        if self.env.environment.stack().is_none() {
-            return Ok(Vec::new());
-        }
-        tofu::checks(self.env).await
+        checks::checks(self.env).await
     }
 
-    /// The values of the service's settings. The stack provides the rest.
+    /// The service's settings. The stack may add more.
     pub fn provision(&self) -> Result<Settings, Failure> {
-        Err(self.unsupported("resolving settings"))
+        Ok(settings::resolve(self.env)?.settings)
     }
 
-    /// Builds the commit's image, unless it exists already.
-    pub async fn build(&self, source: &Source, _: &Ongoing) -> Result<Artifact, Failure> {
-        let _ = source;
-        Err(self.unsupported("building"))
+    /// Builds the commit's image, unless the registry or the Docker engine has it.
+    pub async fn build(&self, source: &Source, step: &Ongoing) -> Result<Artifact, Failure> {
+        image::build(self.env, source, step).await
     }
 
-    /// Whether the image is still there.
-    pub async fn has_built(&self, _: &Artifact) -> bool {
-        false
+    /// Whether the registry or the Docker engine still has the image.
+    pub async fn has_built(&self, artifact: &Artifact) -> bool {
+        image::has_built(self.env, artifact).await
     }
 
-    /// Pushes the image.
-    pub async fn publish(&self, _: &Artifact, _: &Ongoing) -> Result<Published, Failure> {
-        Err(self.unsupported("publishing"))
+    /// Pushes the image, unless the registry has it.
+    pub async fn publish(&self, artifact: &Artifact, step: &Ongoing) -> Result<Published, Failure> {
+        image::publish(self.env, artifact, step).await
     }
 
     /// Whether the registry still has the image.
-    pub async fn has_published(&self, _: &Published) -> bool {
-        false
+    pub async fn has_published(&self, published: &Published) -> bool {
+        image::has_published(self.env, published).await
     }
 
-    /// What the stack would change.
-    pub async fn plan(&self, _: &Release, _: &Settings, _: &Ongoing) -> Result<Planned, Failure> {
-        Err(self.unsupported("planning"))
+    /// The image of a commit by its digest, as the registry has it. Refused if it was not pushed.
+    pub async fn pushed_image(&self, source: &Source) -> Result<String, Failure> {
+        image::pushed(self.env, source).await
     }
 
-    /// Applies a plan.
-    pub async fn apply(&self, _: &Planned, _: &Ongoing, _: &Stop) -> Result<Candidate, Failure> {
-        Err(self.unsupported("applying"))
+    /// Plans the release's stack.
+    pub async fn plan(
+        &self,
+        release: &Release,
+        settings: &Settings,
+        step: &Ongoing,
+        stop: &Stop,
+    ) -> Result<Planned, Failure> {
+        let workspace = self.enter().await?;
+        tofu::init_if_changed(&workspace, step, stop).await?;
+        let takes_release = self.env.environment.settings.is_some();
+        let variables = takes_release.then(|| ReleaseVariables::of(release, settings));
+        tofu::plan::make(&workspace, variables.as_ref(), false, step, stop).await
     }
 
-    /// What this target cannot do.
+    /// Applies a plan. A request to stop interrupts OpenTofu, which then saves the state.
+    pub async fn apply(&self, planned: &Planned, step: &Ongoing, stop: &Stop) -> Result<Candidate, Failure> {
+        let workspace = self.enter().await?;
+        tofu::init_if_changed(&workspace, step, stop).await?;
+        let applied = tofu::apply::perform(&workspace, planned, &workspace.source, step, stop).await?;
+        for resource in &applied.errored {
+            self.env.report.warn(&resource.to_string());
+        }
+        Ok(Candidate { service: self.service(&workspace, stop).await?, summary: applied.summary() })
+    }
+
+    /// The failure of an operation that only works with `target: local`.
     pub fn unsupported(&self, what: &str) -> Failure {
         let name = self.env.name();
         Failure::Usage(anyhow!(
             "{what} works with `target: local` only, and {name} runs on a stack\n  commands for {name}: cargo xtask image push {name}, cargo xtask tofu plan {name}"
         ))
+    }
+
+    async fn enter(&self) -> Result<Workspace<'a>, Failure> {
+        let source = git::source(self.env.root()).await?;
+        Workspace::enter(self.env, source, &format!("deploy {}", self.env.name())).await
+    }
+
+    /// The container's readiness, at the address that is an output of the stack.
+    async fn service(&self, workspace: &Workspace<'_>, stop: &Stop) -> Result<Service, Failure> {
+        let outputs = tofu::outputs(workspace, stop).await?;
+        let endpoint = outputs.get(ENDPOINT).and_then(|output| output.value.as_str());
+        let missing =
+            || format!("the stack {} has no output `{ENDPOINT}` with its container's address", workspace.stack.folder);
+        let endpoint = endpoint.with_context(missing)?.trim_end_matches('/');
+        let endpoint = if endpoint.contains("://") { endpoint.to_owned() } else { format!("https://{endpoint}") };
+        Ok(Service::new(format!("{endpoint}{}", self.env.config.service.readiness))?)
     }
 }
 

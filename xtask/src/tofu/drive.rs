@@ -1,5 +1,5 @@
-//! Runs OpenTofu and listens to it. Ctrl-C once asks it to stop, and waits: it ends what it is at and saves the state.
-//! Twice, and it is killed.
+//! Runs OpenTofu and reads its events. The first request to stop interrupts OpenTofu, which then finishes the operations
+//! that have begun and saves the state. The second request kills it.
 
 use std::collections::VecDeque;
 use std::process::ExitStatus;
@@ -7,47 +7,53 @@ use std::process::ExitStatus;
 use anyhow::anyhow;
 use rustix::process::Signal;
 
-use super::{Infra, PASSPHRASE, guard};
+use super::{PASSPHRASE, Workspace, approval, guard};
 use crate::failure::Failure;
+use crate::signals::Stop;
 use crate::tools::cmd::Cmd;
-use crate::tools::tofu::diagnostic::{Diagnostic, Diagnostics, Severity, Trouble, trouble};
+use crate::tools::tofu::diagnostic::{Cause, Diagnostic, Diagnostics, Severity, cause};
 use crate::tools::tofu::event::Event;
 
-/// Lines that are no events and are repeated in an error: what a program says that dies.
+/// Lines that are not events and are repeated in an error: what a crashing program prints.
 const TAIL: usize = 25;
 
-/// How a run ended.
+/// How a run of OpenTofu ended.
 pub struct Ended {
-    /// Its status.
+    /// Its exit status.
     pub status: ExitStatus,
-    /// What was wrong.
+    /// Its error diagnostics.
     pub errors: Vec<Diagnostic>,
-    /// The signal that asked it to stop, if one came.
-    pub asked: Option<&'static str>,
-    /// Whether it was killed.
+    /// The request that interrupted it.
+    pub interrupted: Option<&'static str>,
+    /// Whether a second request killed it.
     pub killed: bool,
-    /// A state that it could save nowhere.
-    pub state: Option<String>,
+    /// The state, if OpenTofu could write it neither to its backend nor to a file.
+    pub unsaved_state: Option<String>,
     command: String,
     tail: String,
 }
 
-/// Runs it to its end, hands out what it tells, and warns of what it warns of.
-pub async fn drive(infra: &Infra<'_>, cmd: &Cmd, mut on_event: impl FnMut(&Event)) -> Result<Ended, Failure> {
+/// Runs OpenTofu to its end. Its warnings are reported, its other events go to `on_event`.
+pub async fn drive(
+    workspace: &Workspace<'_>,
+    cmd: &Cmd,
+    stop: &Stop,
+    mut on_event: impl FnMut(&Event),
+) -> Result<Ended, Failure> {
+    let report = &workspace.env.report;
     let mut running = cmd.follow()?;
     let (mut errors, mut tail) = (Vec::new(), VecDeque::new());
-    let (mut asked, mut killed, mut state) = (None, false, None);
-    let stop = &infra.env.stop;
+    let (mut interrupted, mut killed, mut unsaved_state) = (None, false, None);
     loop {
         let line = tokio::select! {
             line = running.next() => match line? {
                 Some(line) => line,
                 None => break,
             },
-            signal = stop.requested(), if asked.is_none() => {
+            signal = stop.requested(), if interrupted.is_none() => {
                 running.signal_alone(Signal::INT);
-                infra.report.warn(&format!("{signal}: OpenTofu was asked to stop; waiting until it has. A second Ctrl-C kills it"));
-                asked = Some(signal);
+                report.warn(&format!("{signal}: interrupting OpenTofu and waiting until it has stopped; press Ctrl-C again to kill it"));
+                interrupted = Some(signal);
                 continue;
             }
             _ = stop.repeated(), if !killed => {
@@ -58,10 +64,10 @@ pub async fn drive(infra: &Infra<'_>, cmd: &Cmd, mut on_event: impl FnMut(&Event
         };
         match serde_json::from_str::<Event>(&line) {
             Ok(Event::Diagnostic { diagnostic }) if diagnostic.severity == Severity::Error => errors.push(diagnostic),
-            Ok(Event::Diagnostic { diagnostic }) => infra.report.warn(&diagnostic.text(&infra.stack.folder)),
-            Ok(Event::Log { state: Some(unsaved) }) => state = Some(unsaved.to_string()),
+            Ok(Event::Diagnostic { diagnostic }) => report.warn(&diagnostic.text(&workspace.stack.folder)),
+            Ok(Event::Log { state: Some(state) }) => unsaved_state = Some(state.to_string()),
             Ok(event) => on_event(&event),
-            // Lines without a type are for people who read along; others come from a program in trouble.
+            // An event without a type is text for people; a line that is no JSON comes from a program that crashes.
             Err(_) if line.starts_with('{') => {}
             Err(_) => {
                 tail.push_back(line);
@@ -73,86 +79,98 @@ pub async fn drive(infra: &Infra<'_>, cmd: &Cmd, mut on_event: impl FnMut(&Event
     }
     let status = running.wait().await?;
     let tail = tail.into_iter().collect::<Vec<_>>().join("\n");
-    Ok(Ended { status, errors, asked, killed, state, command: cmd.to_string(), tail })
+    Ok(Ended { status, errors, interrupted, killed, unsaved_state, command: cmd.to_string(), tail })
 }
 
 impl Ended {
-    /// It succeeded; fails with all that was wrong, when it did not.
-    pub fn good(self, infra: &Infra<'_>, what: &str) -> Result<(), Failure> {
+    /// Fails with all its errors if the run did not succeed. `what` was attempted: `init`, `plan`, `apply`.
+    pub fn success(self, workspace: &Workspace<'_>, what: &str) -> Result<(), Failure> {
         if self.status.success() {
             return Ok(());
         }
-        Err(self.failure(infra, what))
+        Err(self.failure(workspace, what))
     }
 
-    /// What was wrong with `what`, which could not be done.
-    pub fn failure(self, infra: &Infra<'_>, what: &str) -> Failure {
-        if let Some(signal) = self.asked {
+    /// The resources with `prevent_destroy` at which it stopped.
+    pub fn prevented_destroys(&self, workspace: &Workspace<'_>) -> Vec<String> {
+        match Diagnostics::new(self.errors.clone(), &workspace.stack.folder).cause() {
+            Cause::PreventedDestroys(addresses) => addresses,
+            _ => Vec::new(),
+        }
+    }
+
+    /// The failure of a run that did not succeed.
+    pub fn failure(self, workspace: &Workspace<'_>, what: &str) -> Failure {
+        if let Some(signal) = self.interrupted {
             let how = if self.killed { "was killed" } else { "has stopped" };
-            let left = if self.killed { format!("\n  {}", left_behind(infra)) } else { String::new() };
+            let left = if self.killed { format!("\n  {}", after_kill(workspace.name())) } else { String::new() };
             return Failure::Aborted(anyhow!("interrupted by {signal}: `{}` {how}{left}", self.command));
         }
-        let what = format!("{what} for {}, in {}", infra.name, infra.stack.folder);
+        let what = format!("{what} for {}, in {}", workspace.name(), workspace.stack.folder);
         if self.errors.is_empty() {
-            let said = if self.tail.is_empty() { "nothing".to_owned() } else { format!("\n{}", self.tail) };
-            return anyhow!("`{}` failed: {}; it said: {said}", self.command, self.status).context(what).into();
+            let output =
+                if self.tail.is_empty() { "without output".to_owned() } else { format!("output:\n{}", self.tail) };
+            return anyhow!("`{}` failed: {}; {output}", self.command, self.status).context(what).into();
         }
-        let diagnostics = Diagnostics::new(self.errors, &infra.stack.folder);
-        let trouble = diagnostics.trouble();
-        let failure = failure_of(infra, trouble, diagnostics.into_error(), &what);
-        match failure {
+        let diagnostics = Diagnostics::new(self.errors, &workspace.stack.folder);
+        let cause = diagnostics.cause();
+        match failure(workspace, cause, diagnostics.into_error(), &what) {
             Failure::Failed(error) if !self.tail.is_empty() => {
-                Failure::Failed(error.context(format!("it also said:\n{}", self.tail)))
+                Failure::Failed(error.context(format!("OpenTofu also printed:\n{}", self.tail)))
             }
             failure => failure,
         }
     }
 }
 
-/// An error of a command that says what is wrong in words for people.
-pub fn explain(infra: &Infra<'_>, error: anyhow::Error) -> Failure {
-    // What is between the boxes' borders, on one line: it is wrapped to a width.
-    let plain = strip(&format!("{error:#}"));
-    let trouble = trouble(std::iter::once(plain.as_str()));
-    failure_of(infra, trouble, anyhow!(plain), &format!("ask for the state of {}", infra.name))
+/// The failure of a command that reports its errors in text for people.
+pub fn explain(workspace: &Workspace<'_>, error: anyhow::Error) -> Failure {
+    let plain = without_decoration(&format!("{error:#}"));
+    let cause = cause(std::iter::once(plain.as_str()));
+    failure(workspace, cause, anyhow!(plain), &format!("read the state of {}", workspace.name()))
 }
 
-/// What may be left of a run that was killed, and what to type.
-pub fn left_behind(infra: &Infra<'_>) -> String {
-    format!(
-        "what was under way may be half done and missing from the state, and the state's lock may be left behind\n  \
-         look at it: cargo xtask tofu plan {}; where the state is locked, that says how to break the lock",
-        infra.name
-    )
-}
-
-fn failure_of(infra: &Infra<'_>, trouble: Trouble, error: anyhow::Error, what: &str) -> Failure {
-    let (name, place) = (infra.name, infra.state_place());
-    match trouble {
-        Trouble::Locked(lock) => {
+fn failure(workspace: &Workspace<'_>, cause: Cause, error: anyhow::Error, what: &str) -> Failure {
+    let name = workspace.name();
+    let location = match workspace.env.state_location() {
+        Ok(location) => location,
+        Err(failure) => return failure,
+    };
+    match cause {
+        Cause::Locked(lock) => {
             let operation = lock.operation.strip_prefix("OperationType").unwrap_or(&lock.operation).to_lowercase();
             Failure::Locked(anyhow!(
-                "the state of {name}, {place}, is locked by {} since {}, for {operation}\n  \
-                 wait for it, or, if it is certain that nobody works there: cargo xtask tofu unlock {name} --id {}",
+                "the state of {name}, {location}, is locked by {} since {}, for {operation}\n  \
+                 wait until that has finished; if that process is certainly gone, type: cargo xtask tofu unlock {name} --id {}",
                 lock.who,
                 lock.created,
                 lock.id
             ))
         }
-        Trouble::Stale => super::approval::again(name, "the state has changed since it was planned"),
-        Trouble::Passphrase => error
+        Cause::Stale => approval::refused(name, "the state has changed since the plan was made"),
+        Cause::Passphrase => error
             .context(format!(
-                "{PASSPHRASE} is not the passphrase that the state of {name}, {place}, or its plan was encrypted with\n  \
-                 look at .env.{name} and at the environment, which goes before it"
+                "{PASSPHRASE} is not the passphrase with which the state of {name}, {location}, or its plan was encrypted\n  \
+                 check .env.{name}, and the environment, which is used where that file does not set it"
             ))
             .into(),
-        Trouble::Kept(addresses) => guard::kept(infra, &addresses),
-        Trouble::Other => error.context(format!("{what}; its state is {place}")).into(),
+        Cause::PreventedDestroys(addresses) => {
+            Failure::Refused(guard::prevented_destroys(name, &workspace.stack.folder, &addresses))
+        }
+        Cause::Other => error.context(format!("{what}; its state is {location}")).into(),
     }
 }
 
+/// What a killed run may leave, and what to type.
+fn after_kill(name: &str) -> String {
+    format!(
+        "operations that were in progress may be incomplete and missing from the state, and the state may still be locked\n  \
+         check it: cargo xtask tofu plan {name}; if the state is locked, that prints the command that unlocks it"
+    )
+}
+
 /// Text without colours and borders.
-fn strip(text: &str) -> String {
+fn without_decoration(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut characters = text.chars();
     while let Some(c) = characters.next() {

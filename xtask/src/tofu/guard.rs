@@ -1,13 +1,13 @@
-//! What must not be lost is not lost, whatever the flags: no plan that would is kept or applied. The guard is lifted by a
-//! commit that takes the line out of deploy.yaml, and by nothing else.
+//! Protects the resources that `protect` in deploy.yaml names: a plan that would delete, replace or forget one is neither
+//! kept nor applied, whatever the flags. Only a commit that removes the entry lifts the protection.
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Error, anyhow};
 use camino::Utf8Path;
 
-use super::Infra;
-use crate::config::{Config, FILE, Stack};
+use super::Workspace;
+use crate::config::{Config, FILE};
 use crate::failure::Failure;
 use crate::tools::git;
 use crate::tools::tofu::plan::{Action, Change, Plan};
@@ -17,71 +17,72 @@ use crate::tools::tofu::plan::{Action, Change, Plan};
 pub struct Refusal {
     /// The resource.
     pub address: String,
-    /// What would be done to it.
+    /// What would happen to it: `deleted`.
     pub what: &'static str,
-    /// What deploy.yaml says that protects it.
+    /// The entry of `protect` that covers it.
     pub entry: String,
 }
 
-/// What is protected: what the commit that is checked out says, and what the file says. A line that is only deleted in the
-/// file still holds; one that is only added in it holds too.
-pub async fn protected(root: &Utf8Path, environment: &str, stack: &Stack) -> Result<BTreeSet<String>, Failure> {
-    let committed = git::show(root, "HEAD", FILE).await.with_context(|| format!("read {FILE} of the last commit"))?;
+/// The entries of `protect`, both of the checked-out commit and of the file: an entry that was deleted or added without a
+/// commit is in force, too.
+pub async fn protected(workspace: &Workspace<'_>) -> Result<BTreeSet<String>, Failure> {
+    let (name, commit) = (workspace.name(), workspace.source.commit.as_str());
+    let committed = git::show(workspace.env.root(), commit, FILE).await;
+    let committed = committed.with_context(|| format!("read {FILE} of the checked-out commit"))?;
     let refused = |why: &str| {
         Failure::Refused(anyhow!(
-            "{FILE} of the last commit {why}, and what it protects in {environment} is read from there\n  commit {FILE}"
+            "`protect` for {name} is read from {FILE} of the checked-out commit, which {why}\n  commit {FILE}"
         ))
     };
-    let committed = committed.ok_or_else(|| refused("is not there"))?;
-    let committed = Config::parse(&committed).map_err(|_| refused("cannot be read"))?;
-    let committed = committed.environments.get(environment).and_then(|environment| environment.stack());
-    let committed = committed.ok_or_else(|| refused("has no such stack"))?;
-    Ok(committed.protect.iter().chain(&stack.protect).cloned().collect())
+    let committed = committed.ok_or_else(|| refused("does not have that file"))?;
+    let committed = Config::parse(&committed).map_err(|_| refused("has errors"))?;
+    let committed = committed.environments.get(name).and_then(|environment| environment.stack());
+    let committed = committed.ok_or_else(|| refused("has no stack for it"))?;
+    Ok(committed.protect.iter().chain(&workspace.stack.protect).cloned().collect())
 }
 
-/// Everything in a plan that is refused.
+/// Every change of a plan that is refused.
 pub fn refusals(plan: &Plan, protected: &BTreeSet<String>) -> Vec<Refusal> {
     plan.resources.all.iter().filter_map(|change| refusal(change, protected)).collect()
 }
 
-/// Entries that protect nothing that the plan knows of: slips of the pen, probably.
-pub fn idle<'a>(plan: &Plan, protected: &'a BTreeSet<String>) -> Vec<&'a str> {
+/// Entries that cover no resource of the plan, probably because of a typing error.
+pub fn unused_protect_entries(plan: &Plan, protected: &BTreeSet<String>) -> Vec<String> {
     let changed = plan.resources.all.iter().flat_map(|change| {
         [Some(&change.address), change.previous_address.as_ref()].into_iter().flatten().map(String::as_str)
     });
     let known: Vec<&str> = changed.chain(plan.resources.unchanged.iter().map(String::as_str)).collect();
-    let idle = |entry: &&String| !known.iter().any(|address| covers(entry, address));
-    protected.iter().filter(idle).map(String::as_str).collect()
+    let is_unused = |entry: &&String| !known.iter().any(|address| covers(entry, address));
+    protected.iter().filter(is_unused).cloned().collect()
 }
 
-/// The entry that protects the resource of this address.
+/// The entry that protects the resource with this address.
 pub fn entry<'a>(address: &str, protected: &'a BTreeSet<String>) -> Option<&'a str> {
     protected.iter().map(String::as_str).find(|entry| covers(entry, address))
 }
 
-/// The refusals, for people, and how to lift the guard.
-pub fn refused(environment: &str, refusals: &[Refusal]) -> Failure {
+/// The error of a plan with refusals, and how to lift the protection.
+pub fn refused(environment: &str, refusals: &[Refusal]) -> Error {
     let lines: Vec<String> = refusals
         .iter()
         .map(|Refusal { address, what, entry }| format!("  {address} would be {what}; `protect` names {entry}"))
         .collect();
-    Failure::Refused(anyhow!(
-        "the plan for {environment} touches what is protected, and cannot be applied:\n{}\n  \
-         to lift the guard, take the line out of `protect` in {FILE}, commit that, and type: cargo xtask tofu plan {environment}",
+    anyhow!(
+        "the plan for {environment} affects protected resources and cannot be applied:\n{}\n  \
+         to lift the protection, remove the entry from `protect` in {FILE}, commit that, and type: cargo xtask tofu plan {environment}",
         lines.join("\n")
-    ))
+    )
 }
 
-/// What the stack itself keeps, by `prevent_destroy`, and how to let it go: both guards are lifted by a commit.
-pub fn kept(infra: &Infra<'_>, addresses: &[String]) -> Failure {
-    let (name, folder) = (infra.name, &infra.stack.folder);
+/// The error of a plan that would destroy what the stack itself protects by `prevent_destroy`, and how to lift that.
+pub fn prevented_destroys(environment: &str, stack: &Utf8Path, addresses: &[String]) -> Error {
     let lines: Vec<String> = addresses.iter().map(|address| format!("  {address} has `prevent_destroy`")).collect();
-    Failure::Refused(anyhow!(
-        "the plan for {name} takes away what the stack keeps, and cannot be applied:\n{}\n  \
-         to let it go, take `prevent_destroy` out of {folder}, and its line out of `protect` in {FILE} if it has one, \
-         commit that, and type: cargo xtask tofu plan {name}",
+    anyhow!(
+        "the plan for {environment} would destroy protected resources and cannot be applied:\n{}\n  \
+         to lift the protection, remove `prevent_destroy` from {stack}, and the entry from `protect` in {FILE} if there is one, \
+         commit that, and type: cargo xtask tofu plan {environment}",
         lines.join("\n")
-    ))
+    )
 }
 
 fn refusal(change: &Change, protected: &BTreeSet<String>) -> Option<Refusal> {
@@ -89,19 +90,18 @@ fn refusal(change: &Change, protected: &BTreeSet<String>) -> Option<Refusal> {
     let before = entry(previous.unwrap_or(&change.address), protected);
     let now = entry(&change.address, protected);
     let what = match change.action {
-        Action::Delete if change.deposed => "deleted, as a remnant of an earlier replacement",
+        Action::Delete if change.deposed => "deleted: a deposed object of an earlier replacement",
         Action::Delete => "deleted",
-        Action::Replace => "deleted and made anew",
+        Action::Replace => "replaced",
         Action::Forget => "forgotten",
-        // At its new address it would be without protection.
-        _ if before.is_some() && now.is_none() => "moved to an address that is not protected",
+        _ if before.is_some() && now.is_none() => "moved to an unprotected address",
         Action::Update | Action::Create | Action::Move | Action::Read | Action::Nothing => return None,
     };
     let entry = before.or(now)?.to_owned();
     Some(Refusal { address: previous.unwrap_or(&change.address).clone(), what, entry })
 }
 
-/// Whether an entry means this address: as it is, as something inside of it, by its type, and each of them also without
+/// Whether an entry covers this address: it is the address itself, a module that contains it, or its type, with or without
 /// the keys of `count` and `for_each`.
 fn covers(entry: &str, address: &str) -> bool {
     let plain = without_keys(address);
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_means_an_address_a_type_or_a_module() {
+    fn an_entry_covers_an_address_a_type_or_a_module() {
         for (entry, address) in [
             ("b.media", "b.media"),
             ("b.media", "b.media[0]"),
@@ -194,10 +194,7 @@ mod tests {
     fn nothing_leaves_its_protection_by_a_new_address() {
         let previous_address = Some("b.media".to_owned());
         let moved = |to: &str, action| Change { previous_address: previous_address.clone(), ..change(to, action) };
-        assert_eq!(
-            refused(&moved("b.new", Action::Move), "b.media"),
-            Some("moved to an address that is not protected")
-        );
+        assert_eq!(refused(&moved("b.new", Action::Move), "b.media"), Some("moved to an unprotected address"));
         assert!(refused(&moved("b.new", Action::Update), "b.media").is_some());
         assert!(refused(&moved("b.new", Action::Delete), "b.media").is_some());
         assert_eq!(refused(&moved("b.media[0]", Action::Move), "b.media"), None);

@@ -1,65 +1,118 @@
-//! `tofu plan`: what would change, read, guarded, shown, and kept so that just this can be applied.
+//! `tofu plan`: finds out what would change, checks it against `protect`, and keeps the plan so that exactly it can be
+//! applied.
+
+use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, anyhow};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use jiff::Timestamp;
-use serde_json::Value;
 
-use super::approval::Record;
 use super::drive::drive;
-use super::summary::Summary;
-use super::{Infra, guard, mend, ready, variables};
+use super::guard::{self, Refusal};
+use super::summary::PlanSummary;
+use super::variables::{DeclaredVariables, ReleaseVariables};
+use super::{Workspace, approval, recover};
 use crate::failure::Failure;
-use crate::hash::sha256_file;
-use crate::release::Source;
-use crate::report::Step;
-use crate::state::store::replace_file;
-use crate::tools::git;
+use crate::fs::found;
+use crate::report::{Ongoing, Summary};
+use crate::signals::Stop;
+use crate::state::plan_store::{PlanFile, PlanRecord};
 use crate::tools::tofu::StateVersion;
 use crate::tools::tofu::event::Event;
 use crate::tools::tofu::plan::Plan;
 
-/// The exit code of the program for a plan with changes in it.
+/// OpenTofu's exit code for a plan with changes.
 const CHANGES: i32 = 2;
 
-/// What a stack would change.
-pub struct Planned {}
+/// A plan that was made.
+#[derive(Debug)]
+pub struct Planned {
+    /// The environment.
+    pub environment: String,
+    /// What would change.
+    pub plan: Plan,
+    /// Whether anything would change, outputs included.
+    pub has_changes: bool,
+    /// The entries of `protect`.
+    pub protected: BTreeSet<String>,
+    /// Changes that `protect` refuses.
+    pub refusals: Vec<Refusal>,
+    /// Resources with `prevent_destroy` that the plan would destroy. OpenTofu stopped at them, so there may be more changes.
+    pub prevented_destroys: Vec<String>,
+    /// The record of the kept plan. None if nothing would change, or if the plan is refused.
+    pub kept: Option<PlanRecord>,
+    /// The stack's folder, relative to the project's root.
+    stack: Utf8PathBuf,
+}
 
-impl crate::report::Summary for Planned {
-    fn summary(&self) -> String {
-        String::new()
+impl Planned {
+    /// Fails if the plan must not be applied.
+    pub fn guard(&self) -> Result<(), Failure> {
+        let error = if !self.prevented_destroys.is_empty() {
+            guard::prevented_destroys(&self.environment, &self.stack, &self.prevented_destroys)
+        } else if !self.refusals.is_empty() {
+            guard::refused(&self.environment, &self.refusals)
+        } else {
+            return Ok(());
+        };
+        Err(Failure::Refused(error))
+    }
+
+    /// The kept plan, if it can be applied: one of a tree with uncommitted changes is for information only.
+    pub fn applicable(&self) -> Option<&PlanRecord> {
+        self.kept.as_ref().filter(|record| !record.version.contains("-dirty-"))
+    }
+
+    /// The plan for people and programs.
+    pub fn details(&self) -> PlanSummary<'_> {
+        let Self { environment, plan, protected, refusals, .. } = self;
+        PlanSummary { environment, plan, protected, refusals }
+    }
+
+    /// Entries of `protect` that cover no resource.
+    pub fn unused_protect_entries(&self) -> Vec<String> {
+        guard::unused_protect_entries(&self.plan, &self.protected)
+    }
+
+    fn new(workspace: &Workspace<'_>, plan: Plan, protected: BTreeSet<String>) -> Self {
+        let (environment, stack) = (workspace.name().to_owned(), workspace.stack.folder.clone());
+        let refusals = guard::refusals(&plan, &protected);
+        let (prevented_destroys, kept) = (Vec::new(), None);
+        Self { environment, plan, has_changes: true, protected, refusals, prevented_destroys, kept, stack }
     }
 }
 
-/// How it is asked for.
-#[derive(Clone, Debug)]
-pub struct How {
-    /// A plan to delete everything.
-    pub destroy: bool,
-    /// A file for the summary as a part of a page.
-    pub markdown: Option<Utf8PathBuf>,
+impl Summary for Planned {
+    fn summary(&self) -> String {
+        self.details().counts()
+    }
 }
 
-/// Makes a plan and shows it. Fails with [`Failure::Pending`] where it would change something, and is refused where that
-/// is protected.
-pub async fn plan(infra: &Infra<'_>, how: &How) -> Result<(), Failure> {
-    let _lock = infra.enter("plan")?;
-    mend::nothing_unsaved(infra)?;
-    ready::prepare(infra, false).await?;
-    let shelf = infra.shelf();
-    shelf.clear()?;
-    let protected = guard::protected(&infra.config.root, infra.name, infra.stack).await?;
-    let source = git::source(&infra.config.root).await?;
-    let (tofu, handed_over) = variables::hand_over(infra, infra.tofu()?).await?;
-    let file = shelf.plan();
-    // Made before, so that it is never open to others, whatever the program thinks of it.
-    fs_err::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file).context("make the plan's file")?;
-
-    let step = infra.report.begin(Step::Plan);
+/// Makes a plan for a release, or for the stack alone, and keeps it in place of an earlier one. `destroy` plans to delete
+/// everything. The working folder is initialized.
+pub async fn make(
+    workspace: &Workspace<'_>,
+    release: Option<&ReleaseVariables<'_>>,
+    destroy: bool,
+    step: &Ongoing,
+    stop: &Stop,
+) -> Result<Planned, Failure> {
+    recover::refuse_unsaved_state(workspace)?;
+    if let Some(release) = release {
+        check_commit(workspace, release)?;
+    }
+    let store = workspace.plan_store()?;
+    let protected = guard::protected(workspace).await?;
+    let mut tofu = workspace.tofu()?;
+    let mut names = Vec::new();
+    if let Some(release) = release {
+        (tofu, names) = release.add_to(workspace, tofu)?;
+    }
+    let file = PlanPath::create(workspace)?;
     let (mut read, mut drifted) = (Vec::new(), false);
-    let command = tofu.plan(&file, how.destroy);
-    let planning = drive(infra, &command, |event| match event {
+    let command = tofu.plan(&file.0, destroy);
+    let planning = drive(workspace, &command, stop, |event| match event {
         Event::RefreshStart { hook } => {
             read.push(hook.resource.addr.clone());
             step.progress(&format!("{} read: {}", read.len(), hook.resource.addr));
@@ -68,129 +121,112 @@ pub async fn plan(infra: &Infra<'_>, how: &How) -> Result<(), Failure> {
         _ => {}
     });
     let ended = planning.await?;
-    let changes = ended.status.code() == Some(CHANGES) && ended.asked.is_none();
-    if !changes && (!ended.status.success() || ended.asked.is_some()) {
-        step.fail("failed");
-        let failure = ended.failure(infra, "plan");
-        // What the stack keeps has stopped it. It is written all the same, unless all was to go (1.12), and says as far as it
-        // came what would take that away.
-        if matches!(failure, Failure::Refused(_))
-            && let Ok(plan) = tofu.show(&file).await
+    let has_changes = ended.status.code() == Some(CHANGES) && ended.interrupted.is_none();
+    if !has_changes && (!ended.status.success() || ended.interrupted.is_some()) {
+        let prevented_destroys = ended.prevented_destroys(workspace);
+        let failure = ended.failure(workspace, "plan");
+        // OpenTofu has written an incomplete plan, unless everything was to be destroyed (1.12): it shows what causes that.
+        if !prevented_destroys.is_empty()
+            && let Ok(plan) = tofu.show(&file.0).await
         {
-            let refusals = guard::refusals(&plan, &protected);
-            let summary = Summary { environment: infra.name, plan: &plan, protected: &protected, refusals: &refusals };
-            tell(infra, how, &summary.markdown(None), summary.detail(), &summary.text())?;
+            store.clear().await?;
+            return Ok(Planned { prevented_destroys, ..Planned::new(workspace, plan, protected) });
         }
-        shelf.clear()?;
         return Err(failure);
     }
-    let known = Known::of(infra, &handed_over)?;
-    // Asking the program again what it has planned takes it as long as planning did: not where there is nothing in it.
-    let shown = changes || drifted || !known.is_so();
-    let (plan, state) = if shown {
-        // A state that has moved on meanwhile is noticed by the program itself, when it is to apply the plan.
-        infra.ask(async { tokio::try_join!(tofu.show(&file), tofu.state_version()) }).await?
+    let declared = DeclaredVariables::of(workspace, &names)?;
+    // `show` takes as long as the plan itself, so it is skipped if it would show nothing new.
+    let is_read = has_changes || drifted || !declared.are_known()?;
+    let (plan, state) = if is_read {
+        // If the state changes between the two, OpenTofu refuses to apply the plan.
+        let query = async { tokio::try_join!(tofu.show(&file.0), tofu.state_version()) };
+        workspace.query(stop, query).await?
     } else {
-        (Plan::of_nothing(read), StateVersion::default())
+        (Plan::without_changes(read), StateVersion::default())
     };
-    let refusals = guard::refusals(&plan, &protected);
-    let summary = Summary { environment: infra.name, plan: &plan, protected: &protected, refusals: &refusals };
-    step.finish(&summary.counts());
-    let checked = if shown { check(infra, &plan, &handed_over) } else { Ok(()) };
-    if checked.is_err() || !refusals.is_empty() || !changes {
-        shelf.clear()?;
-    }
-    checked?;
-    known.keep()?;
-    for entry in guard::idle(&plan, &protected) {
-        infra.report.warn(&format!("`protect` names {entry}, and there is no such resource in the stack or its state"));
-    }
-
-    let mut detail = summary.detail();
-    let mut text = summary.text();
-    let mut approval = None;
-    if changes && refusals.is_empty() {
-        let offer;
-        (offer, approval) = keep(infra, &source, state)?;
-        text.push_str(&offer);
-        if let Some(digest) = &approval {
-            detail["approval"] = digest.clone().into();
-        }
-    }
-    tell(infra, how, &summary.markdown(approval.as_deref()), detail, &text)?;
-    if !refusals.is_empty() {
-        return Err(guard::refused(infra.name, &refusals));
-    }
-    if changes { Err(Failure::Pending) } else { Ok(()) }
-}
-
-/// Keeps the plan that was written. Gives what to say of it, and what stands for it where it may be applied.
-fn keep(infra: &Infra<'_>, source: &Source, state: StateVersion) -> Result<(String, Option<String>)> {
-    let (shelf, name, version) = (infra.shelf(), infra.name, source.version.clone());
-    let plan = sha256_file(&shelf.plan())?;
-    let record = Record { environment: name.to_owned(), version, plan, state, made: Timestamp::now() };
-    shelf.keep(&record)?;
-    if record.version != source.commit[..12] {
-        let version = record.version;
-        return Ok((format!("\n\nto look at only: it was made of {version}, and only a commit is applied"), None));
-    }
-    let (minutes, digest) = (infra.stack.approval_lasts.as_secs() / 60, record.approval());
-    let offer = format!(
-        "\n\napply it   cargo xtask tofu apply {name}     (within {minutes} minutes)\n\
-         in CI      cargo xtask tofu apply {name} --approve {digest}"
-    );
-    Ok((offer, Some(digest)))
-}
-
-/// Says it, in all the ways that it was asked for.
-fn tell(infra: &Infra<'_>, how: &How, page: &str, detail: Value, text: &str) -> Result<()> {
-    if let Some(path) = &how.markdown {
-        fs_err::write(path, infra.report.redactor().redact(page).as_ref()).context("write the summary")?;
-    }
-    infra.report.result(detail, text);
-    Ok(())
-}
-
-/// What makes a plan unfit, though the program made it.
-fn check(infra: &Infra<'_>, plan: &Plan, handed_over: &[&str]) -> Result<(), Failure> {
     if plan.errored {
-        return Err(anyhow!("the plan for {} is not whole", infra.name).into());
+        return Err(anyhow!("the plan for {} is incomplete", workspace.name()).into());
     }
-    // The program passes over a variable that the stack does not have.
-    let given = infra.stack.variables.keys().map(String::as_str).chain(handed_over.iter().copied());
-    let unknown: Vec<&str> = given.filter(|name| !plan.variables.contains(*name)).collect();
-    if unknown.is_empty() {
+    if is_read {
+        declared.check(workspace, &plan)?;
+        declared.remember()?;
+    }
+    let mut planned = Planned { has_changes, ..Planned::new(workspace, plan, protected) };
+    if has_changes && planned.refusals.is_empty() {
+        let content = PlanFile::read(&file.0)?;
+        let record = PlanRecord {
+            environment: workspace.name().to_owned(),
+            version: workspace.source.version.clone(),
+            plan: content.sha256(),
+            state,
+            made: Timestamp::now(),
+            destroy,
+        };
+        store.keep(&record, &content).await?;
+        planned.kept = Some(record);
+    } else {
+        store.clear().await?;
+    }
+    Ok(planned)
+}
+
+/// Reads the kept plan. Refused if there is none, or if it must not be applied to what is checked out and to the state. The
+/// working folder is initialized.
+pub async fn kept(workspace: &Workspace<'_>, stop: &Stop) -> Result<Planned, Failure> {
+    recover::refuse_unsaved_state(workspace)?;
+    let store = workspace.plan_store()?;
+    let record = store.find().await?;
+    let record = record.ok_or_else(|| approval::refused(workspace.name(), "there is no plan"))?;
+    approval::check(&record, workspace.stack, &workspace.source, Timestamp::now())?;
+    let protected = guard::protected(workspace).await?;
+    let (tofu, file) = (workspace.tofu()?, PlanPath::new(workspace)?);
+    store.fetch(&record, &file.0).await?;
+    let query = async { tokio::try_join!(tofu.show(&file.0), tofu.state_version()) };
+    let (plan, state) = workspace.query(stop, query).await?;
+    approval::check_state(&record, &state)?;
+    Ok(Planned { kept: Some(record), ..Planned::new(workspace, plan, protected) })
+}
+
+/// The plan file in the working folder. It is deleted when this is dropped: what is kept is in the store.
+pub(super) struct PlanPath(Utf8PathBuf);
+
+impl PlanPath {
+    /// The path; there is no file.
+    pub fn new(workspace: &Workspace<'_>) -> Result<Self> {
+        let path = workspace.folder().join("plan.tfplan");
+        found(fs_err::remove_file(&path))?;
+        Ok(Self(path))
+    }
+
+    /// With an empty file that only this user can read. OpenTofu writes into it.
+    fn create(workspace: &Workspace<'_>) -> Result<Self> {
+        let path = Self::new(workspace)?;
+        let mut options = fs_err::OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600).open(&path.0).context("create the plan file")?;
+        Ok(path)
+    }
+
+    pub fn as_path(&self) -> &Utf8Path {
+        &self.0
+    }
+}
+
+impl Drop for PlanPath {
+    fn drop(&mut self) {
+        // The next plan deletes what stays, and the folder is this user's alone.
+        fs_err::remove_file(&self.0).ok();
+    }
+}
+
+/// Fails if the stack's files are not those of the release's commit.
+fn check_commit(workspace: &Workspace<'_>, release: &ReleaseVariables<'_>) -> Result<(), Failure> {
+    let (wanted, checked_out) = (&release.source.commit, &workspace.source.commit);
+    if wanted == checked_out {
         return Ok(());
     }
-    let known: Vec<&str> = plan.variables.iter().map(String::as_str).collect();
-    Err(Failure::Usage(anyhow!(
-        "deploy.yaml gives {} the variables {}, which the stack {} does not declare\n  it declares: {}",
-        infra.name,
-        unknown.join(", "),
-        infra.stack.folder,
-        known.join(", ")
+    Err(Failure::Refused(anyhow!(
+        "the release {} is planned with the stack's files of its own commit, and {} is checked out\n  type: git checkout {wanted}",
+        release.source.version,
+        &checked_out[..12]
     )))
-}
-
-/// That the stack declares the variables that it is given. It is known for as long as neither they nor its files change.
-struct Known {
-    file: Utf8PathBuf,
-    what: String,
-}
-
-impl Known {
-    fn of(infra: &Infra<'_>, handed_over: &[&str]) -> Result<Self> {
-        let names: Vec<&str> =
-            infra.stack.variables.keys().map(String::as_str).chain(handed_over.iter().copied()).collect();
-        let what = format!("{}\n{}\n", ready::stamp(infra)?, names.join("\n"));
-        Ok(Self { file: infra.folder.join("declared"), what })
-    }
-
-    fn is_so(&self) -> bool {
-        fs_err::read_to_string(&self.file).is_ok_and(|known| known == self.what)
-    }
-
-    fn keep(&self) -> Result<()> {
-        if self.is_so() { Ok(()) } else { replace_file(&self.file, self.what.as_bytes()) }
-    }
 }

@@ -1,4 +1,4 @@
-//! A plan that people read in ten seconds, and the same for programs and for a pull request. Addresses and names only.
+//! A plan as short text, as Markdown for a pull request, and as JSON. Addresses and names only, no values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,26 +7,26 @@ use serde_json::{Value, json};
 use super::guard::{Refusal, entry};
 use crate::tools::tofu::plan::{Action, Change, Plan};
 
-/// Changes that are listed; of more, those that take something away come first and the rest is counted.
+/// How many changes are listed; the rest is counted. The most dangerous come first.
 const LISTED: usize = 40;
 
-/// Names of attributes that are listed for one change.
+/// How many names of attributes are listed for one change.
 const NAMES: usize = 4;
 
-/// What there is to say of a plan.
-pub struct Summary<'a> {
+/// A plan, to be shown.
+pub struct PlanSummary<'a> {
     /// The environment.
     pub environment: &'a str,
-    /// What would be done.
+    /// The plan.
     pub plan: &'a Plan,
-    /// What is protected.
+    /// The entries of `protect`.
     pub protected: &'a BTreeSet<String>,
-    /// What the guard refuses.
+    /// Changes that `protect` refuses.
     pub refusals: &'a [Refusal],
 }
 
-impl Summary<'_> {
-    /// `2 to create, 1 to replace; 5 stay as they are`.
+impl PlanSummary<'_> {
+    /// `2 to create, 1 to replace; 5 unchanged`.
     pub fn counts(&self) -> String {
         let counts = counts(&self.plan.resources.all);
         let mut parts: Vec<String> =
@@ -39,12 +39,11 @@ impl Summary<'_> {
         }
         match self.plan.resources.unchanged.len() {
             0 => parts.join(", "),
-            1 => format!("{}; 1 stays as it is", parts.join(", ")),
-            more => format!("{}; {more} stay as they are", parts.join(", ")),
+            unchanged => format!("{}; {unchanged} unchanged", parts.join(", ")),
         }
     }
 
-    /// One line for each change, the gravest first.
+    /// One line for each change, the most dangerous first.
     pub fn text(&self) -> String {
         let mut lines = Vec::new();
         let mut all: Vec<&Change> = self.plan.resources.all.iter().collect();
@@ -79,7 +78,7 @@ impl Summary<'_> {
         lines.join("\n")
     }
 
-    /// The same as a part of a page.
+    /// The same as Markdown. `approval` is the digest that approves the plan.
     pub fn markdown(&self, approval: Option<&str>) -> String {
         let text = self.text();
         // A key of `for_each` may have backticks in it; the fence is longer than any run of them.
@@ -90,7 +89,7 @@ impl Summary<'_> {
             page.push_str(&format!("\n{fence}text\n{text}\n{fence}\n"));
         }
         if !self.refusals.is_empty() {
-            page.push_str("\n**Refused by the guard**: it touches what is protected.\n");
+            page.push_str("\n**Refused**: the plan affects protected resources.\n");
         } else if let Some(approval) = approval {
             page.push_str(&format!(
                 "\nApprove with `cargo xtask tofu apply {} --approve {approval}`\n",
@@ -100,8 +99,8 @@ impl Summary<'_> {
         page
     }
 
-    /// The same for programs, every change of it.
-    pub fn detail(&self) -> Value {
+    /// Every change, as JSON.
+    pub fn json(&self) -> Value {
         let counts: BTreeMap<&str, usize> =
             counts(&self.plan.resources.all).into_iter().map(|(action, count)| (verb(action), count)).collect();
         let outputs: BTreeMap<&String, Action> = self
@@ -127,7 +126,7 @@ impl Summary<'_> {
         })
     }
 
-    /// Why, and what of it.
+    /// The reason of a change, and the names of its attributes.
     fn about(&self, change: &Change) -> String {
         let mut about = Vec::new();
         if self.refusals.iter().any(|refusal| refusal.address == before(change)) {
@@ -144,36 +143,36 @@ impl Summary<'_> {
             about.push(some_of(&change.attributes, NAMES));
         }
         if change.deposed {
-            about.push("a remnant of an earlier replacement".to_owned());
+            about.push("deposed object of an earlier replacement".to_owned());
         }
         if let Some(previous) = &change.previous_address {
             about.push(format!("was {previous}"));
         }
         if change.imported {
-            about.push("exists and is taken over".to_owned());
+            about.push("imported".to_owned());
         }
         about.join("; ")
     }
 
-    /// What others have done.
+    /// Changes that were made outside of OpenTofu.
     fn drift(&self) -> Vec<String> {
         let drifted: Vec<&Change> = self.plan.drift.all.iter().filter(|change| change.action != Action::Move).collect();
         let line = |change: &&Change| match change.action {
-            Action::Delete => format!("! {} was deleted by somebody else", change.address),
+            Action::Delete => format!("! {} was deleted outside of OpenTofu", change.address),
             _ => {
                 let names = some_of(&change.attributes, NAMES);
-                format!("! {} was changed by somebody else: {names}", change.address)
+                format!("! {} was changed outside of OpenTofu: {names}", change.address)
             }
         };
         let mut lines: Vec<String> = drifted.iter().take(LISTED).map(line).collect();
         if drifted.len() > LISTED {
-            lines.push(format!("! and {} more were changed or deleted by somebody else", drifted.len() - LISTED));
+            lines.push(format!("! and {} more were changed or deleted outside of OpenTofu", drifted.len() - LISTED));
         }
         lines
     }
 }
 
-/// Where the resource is now.
+/// The address of the resource in the state.
 fn before(change: &Change) -> &str {
     change.previous_address.as_ref().unwrap_or(&change.address)
 }
@@ -193,7 +192,7 @@ fn some_of(names: &[String], most: usize) -> String {
     }
 }
 
-/// One letter for what is done.
+/// The sign of an operation.
 fn sign(action: Action) -> char {
     match action {
         Action::Delete => '-',
@@ -220,19 +219,19 @@ fn verb(action: Action) -> &'static str {
     }
 }
 
-/// OpenTofu's reason in words; none where the words would say what the sign says.
+/// OpenTofu's reason in words; none if the operation says the same.
 fn reason(reason: &str) -> Option<String> {
     Some(match reason {
         "replace_because_cannot_update" => "cannot be changed in place".to_owned(),
-        "replace_because_tainted" => "an earlier apply left it half done".to_owned(),
-        "replace_by_request" => "asked for".to_owned(),
-        "replace_by_triggers" => "because of what it is replaced with".to_owned(),
-        "delete_because_no_resource_config" => "is not in the stack any more".to_owned(),
-        "delete_because_no_module" => "its module is not in the stack any more".to_owned(),
-        "delete_because_count_index" => "beyond its count".to_owned(),
-        "delete_because_each_key" => "its key is not in for_each any more".to_owned(),
-        "delete_because_enabled_false" => "is not enabled any more".to_owned(),
-        "delete_because_wrong_repetition" => "has count or for_each now, or no more".to_owned(),
+        "replace_because_tainted" => "tainted: an earlier apply failed halfway".to_owned(),
+        "replace_by_request" => "requested".to_owned(),
+        "replace_by_triggers" => "by replace_triggered_by".to_owned(),
+        "delete_because_no_resource_config" => "no longer in the stack".to_owned(),
+        "delete_because_no_module" => "its module is no longer in the stack".to_owned(),
+        "delete_because_count_index" => "its index is beyond count".to_owned(),
+        "delete_because_each_key" => "its key is no longer in for_each".to_owned(),
+        "delete_because_enabled_false" => "no longer enabled".to_owned(),
+        "delete_because_wrong_repetition" => "count or for_each was added or removed".to_owned(),
         "read_because_config_unknown" | "read_because_dependency_pending" | "read_because_check_nested" => return None,
         other => other.replace('_', " "),
     })

@@ -1,27 +1,24 @@
-//! `tofu validate`: whether the stack's files are sound. Takes neither a state nor any secret.
+//! `tofu validate`: errors and warnings in the stack's files. Needs neither state nor secrets.
 
-use serde_json::json;
-
-use super::{Infra, ready};
+use super::{Workspace, init};
 use crate::failure::Failure;
-use crate::tools::tofu::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::signals::Stop;
+use crate::tools::tofu::diagnostic::{Diagnostic, Severity};
 
-/// Looks at the stack's files. Fails with everything that is wrong with them.
-pub async fn validate(infra: &Infra<'_>) -> Result<(), Failure> {
-    let _lock = infra.enter("validate")?;
-    let tofu = ready::prepare_without_state(infra).await?;
-    let mut said = infra.ask(tofu.validate()).await?;
-    said.sort_by_key(Diagnostic::place);
-    let (errors, warnings): (Vec<Diagnostic>, Vec<Diagnostic>) =
-        said.into_iter().partition(|diagnostic| diagnostic.severity == Severity::Error);
-    for warning in &warnings {
-        infra.report.warn(&warning.text(&infra.stack.folder));
-    }
-    if !errors.is_empty() {
-        let found = Diagnostics::new(errors, &infra.stack.folder);
-        return Err(found.into_error().context(format!("{} is not sound", infra.stack.folder)).into());
-    }
-    let detail = json!({ "stack": infra.stack.folder, "valid": true, "warnings": warnings.len() });
-    infra.report.result(detail, &format!("{} is sound", infra.stack.folder));
-    Ok(())
+/// What OpenTofu found in the stack's files, in the order of the files.
+#[derive(Clone, Debug, Default)]
+pub struct Validation {
+    /// Errors.
+    pub errors: Vec<Diagnostic>,
+    /// Warnings.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Validates the stack's files.
+pub async fn validate(workspace: &Workspace<'_>, stop: &Stop) -> Result<Validation, Failure> {
+    let tofu = init::init_without_backend(workspace, stop).await?;
+    let mut found = workspace.query(stop, tofu.validate()).await?;
+    found.sort_by_key(Diagnostic::place);
+    let (errors, warnings) = found.into_iter().partition(|diagnostic| diagnostic.severity == Severity::Error);
+    Ok(Validation { errors, warnings })
 }

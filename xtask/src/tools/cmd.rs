@@ -64,6 +64,14 @@ impl Cmd {
         self
     }
 
+    /// The same, run by another program, whose arguments go before it.
+    pub fn by(mut self, program: &str, args: &[&str]) -> Self {
+        let own = std::mem::replace(&mut self.program, program.to_owned());
+        let before = args.iter().map(|arg| (*arg).to_owned()).chain([own]);
+        self.args.splice(0..0, before);
+        self
+    }
+
     /// The folder it runs in.
     pub fn dir(mut self, dir: impl Into<Utf8PathBuf>) -> Self {
         self.dir = Some(dir.into());

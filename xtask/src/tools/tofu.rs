@@ -1,8 +1,7 @@
-//! OpenTofu, or Terraform: one stack of files, with a state in a bucket. Calls and typed answers; what is decided by them
-//! is decided elsewhere.
+//! OpenTofu or Terraform, run on a stack whose state is in a bucket.
 //!
-//! The program gets an environment made for it: what is not handed over here, it does not have. That holds back the
-//! variables that change what a command does (`TF_CLI_ARGS`, `TF_WORKSPACE`) or what it logs (`TF_LOG`).
+//! The program does not inherit this process's environment, only what is passed here. Otherwise the user's variables could
+//! change what a command does (`TF_CLI_ARGS`, `TF_WORKSPACE`) or log secrets (`TF_LOG`).
 
 pub mod backend;
 pub mod diagnostic;
@@ -26,16 +25,16 @@ use super::cmd::Cmd;
 use super::platform;
 use crate::config::StackProgram;
 
-/// What states have in the clear: which of a state's versions it is.
+/// The version of a state. It is not encrypted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
 pub struct StateVersion {
-    /// The same for as long as a state lives; empty where there is none yet.
+    /// Stays the same for the lifetime of a state; empty if there is none yet.
     pub lineage: String,
-    /// Grows with each change.
+    /// Increases with each change.
     pub serial: u64,
 }
 
-/// A stack, and the program that reads it.
+/// The program, with its environment and a stack.
 #[derive(Clone)]
 pub struct Tofu {
     program: Utf8PathBuf,
@@ -46,114 +45,115 @@ pub struct Tofu {
 }
 
 impl Tofu {
-    /// The stack in this folder, and the program at this path.
+    /// Runs the program at this path on the stack in this folder.
     pub fn new(program: Utf8PathBuf, stack: Utf8PathBuf) -> Self {
         let quiet = [("TF_IN_AUTOMATION", "1"), ("TF_INPUT", "0"), ("CHECKPOINT_DISABLE", "1")];
         let env = quiet.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
         Self { program, stack, env, secrets: Vec::new(), passphrase: None }
     }
 
-    /// A variable of its environment.
+    /// Adds an environment variable.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<OsString>) -> Self {
         self.env.push((name.into(), value.into()));
         self
     }
 
-    /// A secret variable of its environment.
+    /// Adds an environment variable that is secret.
     pub fn secret(mut self, name: impl Into<String>, value: SecretString) -> Self {
         self.secrets.push((name.into(), value));
         self
     }
 
-    /// With what state and plans are encrypted.
+    /// Encrypts state and plans with this passphrase.
     pub fn encrypted(self, passphrase: SecretString) -> Self {
         Self { passphrase: Some(passphrase), ..self }
     }
 
-    /// Gets ready to work on the stack. What it says is a line of JSON each; see [`event::Event`].
-    pub fn init(&self, backend: Option<&Utf8Path>, lock_file_stands: bool) -> Cmd {
+    /// `init`, with the backend settings in this file or without a backend. `lock_file`: only accept the providers that the
+    /// dependency lock file names. Prints events, see [`event::Event`].
+    pub fn init(&self, backend: Option<&Utf8Path>, lock_file: bool) -> Cmd {
         let cmd = self.cmd().args(["init", "-input=false", "-json"]);
         let cmd = match backend {
             Some(file) => cmd.arg("-reconfigure").arg(format!("-backend-config={file}")),
             None => cmd.arg("-backend=false"),
         };
-        if lock_file_stands { cmd.arg("-lockfile=readonly") } else { cmd }
+        if lock_file { cmd.arg("-lockfile=readonly") } else { cmd }
     }
 
-    /// Finds out what would change and writes it to a file. Its exit code is 0 for nothing, 2 for something, else 1.
+    /// `plan`, into this file. Exits with 0 when nothing would change, with 2 when something would.
     pub fn plan(&self, file: &Utf8Path, destroy: bool) -> Cmd {
         let out = format!("-out={file}");
         let cmd = self.cmd().args(["plan", "-input=false", "-json", "-detailed-exitcode", &out]);
         if destroy { cmd.arg("-destroy") } else { cmd }
     }
 
-    /// Does what such a file says.
+    /// `apply` of a plan file.
     pub fn apply(&self, file: &Utf8Path) -> Cmd {
         self.cmd().args(["apply", "-input=false", "-json", file.as_str()])
     }
 
-    /// Takes the state's lock away from its holder.
+    /// Removes the state's lock.
     pub async fn unlock(&self, id: &str) -> Result<()> {
         self.cmd().args(["force-unlock", "-force", "--", id]).run().await
     }
 
-    /// The state that is in this folder as `terraform.tfstate`, as it was before it was encrypted.
+    /// Decrypts the state in this folder's `terraform.tfstate`.
     pub async fn state_in(&self, folder: &Utf8Path) -> Result<SecretString> {
         let there = Self { stack: folder.to_owned(), ..self.clone() };
         let there = there.env("TF_DATA_DIR", folder.join("data").as_str());
-        Ok(SecretString::from(there.cmd_that(Use::Reads).args(["state", "pull"]).capture_whole().await?))
+        Ok(SecretString::from(there.cmd_for(Use::Reads).args(["state", "pull"]).capture_whole().await?))
     }
 
-    /// Makes this the state. The program reads no encrypted file here (1.12: `internal/command/state_push.go`), not even
-    /// the one that it writes itself when it cannot save a state.
+    /// Replaces the state with this decrypted one. OpenTofu does not accept an encrypted file here, not even the one that it
+    /// writes when it cannot save a state (1.12: `internal/command/state_push.go`).
     pub async fn push(&self, state: &SecretString) -> Result<()> {
         let cmd = self.cmd().args(["state", "push", "-"]).input(state.expose_secret());
         let (status, _, stderr) = cmd.output().await?;
-        if status.success() { Ok(()) } else { bail!("`{cmd}` failed: {status}. It said:\n{stderr}") }
+        if status.success() { Ok(()) } else { bail!("`{cmd}` failed: {status}. Its output:\n{stderr}") }
     }
 
-    /// What a plan says. The whole of it is never in memory: it holds every value of the stack, secret ones too, and for
-    /// thousands of resources hundreds of megabytes.
+    /// Reads a plan file as a stream: as JSON it has every value of the stack, secrets among them, and with thousands of
+    /// resources hundreds of megabytes.
     pub async fn show(&self, file: &Utf8Path) -> Result<plan::Plan> {
         self.read(&["show", "-json", file.as_str()]).await.context("read the plan")
     }
 
-    /// What was made and does not work, by its own word.
-    pub async fn ailing(&self) -> Result<Vec<state::Ailing>> {
+    /// The resources whose status is `error`.
+    pub async fn errored_resources(&self) -> Result<Vec<state::ErroredResource>> {
         let state: state::State = self.read(&["show", "-json"]).await.context("read the state")?;
-        Ok(state.ailing())
+        Ok(state.errored_resources())
     }
 
-    /// Which version of its state there is now.
+    /// The state's current version.
     pub async fn state_version(&self) -> Result<StateVersion> {
         self.read(&["state", "pull"]).await.context("read the state's version")
     }
 
-    /// The outputs of what was applied last.
+    /// The outputs of the last apply.
     pub async fn outputs(&self) -> Result<std::collections::BTreeMap<String, Output>> {
         self.read(&["output", "-json"]).await.context("read the stack's outputs")
     }
 
-    /// Whether the stack's files are sound; [`Tofu::init`] without a backend goes before.
+    /// Errors and warnings in the stack's files. Needs an [`Tofu::init`], without a backend.
     pub async fn validate(&self) -> Result<Vec<diagnostic::Diagnostic>> {
         #[derive(Deserialize)]
         struct Answer {
             diagnostics: Vec<diagnostic::Diagnostic>,
         }
         let (_, stdout, stderr) = self.cmd().args(["validate", "-json"]).output().await?;
-        let answer: Answer =
-            serde_json::from_str(&stdout).with_context(|| format!("read what `validate` says: {stdout}{stderr}"))?;
+        let answer: Answer = serde_json::from_str(&stdout)
+            .with_context(|| format!("read the answer of `validate`: {stdout}{stderr}"))?;
         Ok(answer.diagnostics)
     }
 
     fn cmd(&self) -> Cmd {
-        self.cmd_that(Use::Writes)
+        self.cmd_for(Use::Writes)
     }
 
-    fn cmd_that(&self, does: Use) -> Cmd {
+    fn cmd_for(&self, state: Use) -> Cmd {
         let mut cmd = Cmd::new(self.program.as_str()).dir(&self.stack).bare();
         if let Some(passphrase) = &self.passphrase {
-            cmd = cmd.secret("TF_ENCRYPTION", &backend::encryption(passphrase, does));
+            cmd = cmd.secret("TF_ENCRYPTION", &backend::encryption(passphrase, state));
         }
         for (name, value) in &self.env {
             cmd = cmd.env(name, value);
@@ -164,32 +164,32 @@ impl Tofu {
         cmd
     }
 
-    /// Reads an answer in JSON as it comes, from a command that changes nothing.
+    /// Reads the JSON that a command prints, as a stream. The command only reads the state.
     async fn read<T: DeserializeOwned + Send + 'static>(&self, args: &[&str]) -> Result<T> {
         use std::io::Read as _;
-        let bridge = SyncIoBridge::new(self.cmd_that(Use::Reads).args(args.iter().copied()).stream()?);
+        let bridge = SyncIoBridge::new(self.cmd_for(Use::Reads).args(args.iter().copied()).stream()?);
         let read = tokio::task::spawn_blocking(move || {
             let mut reader = std::io::BufReader::with_capacity(1 << 16, bridge);
             let read = serde_json::from_reader(&mut reader);
-            // To its end: a program that fails says so there, and is the better reason for an answer that breaks off.
+            // To the end: the error of a failed program is reported there, and explains incomplete JSON.
             let mut rest = Vec::new();
             reader.read_to_end(&mut rest)?;
             Ok(read?)
         });
-        read.await.context("wait for what reads the answer")?
+        read.await.context("wait for the thread that reads the answer")?
     }
 }
 
 /// An output of a stack.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Output {
-    /// Whether its value is not to be shown.
+    /// Whether its value is secret.
     pub sensitive: bool,
     /// Its value.
     pub value: serde_json::Value,
 }
 
-/// The program's name, as it is typed.
+/// The program's name.
 pub fn name(program: StackProgram) -> &'static str {
     match program {
         StackProgram::Tofu => "tofu",
@@ -197,44 +197,43 @@ pub fn name(program: StackProgram) -> &'static str {
     }
 }
 
-/// A program that is good enough.
+/// A program that is recent enough.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Where it is.
+    /// Its path.
     pub program: Utf8PathBuf,
     /// Its version.
     pub version: String,
 }
 
-/// Finds the program: the one on the `PATH`, else the one in the toolkit's cache. Fails where there is none, or none that is
-/// new enough: the state's lock in its bucket came with 1.10 (Terraform: 1.11). It is asked for its version, which takes a
-/// tenth of a second.
+/// Finds the program: on the `PATH`, else in the toolkit's cache. Fails if there is none that can lock a state in its bucket,
+/// as OpenTofu 1.10 and Terraform 1.11 can. Running it for its version takes 0.1 s.
 pub async fn find(program: StackProgram) -> Result<Found> {
     let (name, oldest) = match program {
         StackProgram::Tofu => ("tofu", (1, 10)),
         StackProgram::Terraform => ("terraform", (1, 11)),
     };
-    let mut unfit = Vec::new();
+    let mut rejected = Vec::new();
     for candidate in candidates(program)? {
         match version_of(&candidate).await {
             Ok(version) if numbers(&version) >= oldest => return Ok(Found { program: candidate, version }),
             Ok(version) => {
-                unfit.push(format!("{candidate} is {version}, and this takes {}.{} or newer", oldest.0, oldest.1))
+                rejected.push(format!("{candidate} is {version}; required is {}.{} or newer", oldest.0, oldest.1))
             }
-            Err(error) => unfit.push(format!("{error:#}")),
+            Err(error) => rejected.push(format!("{error:#}")),
         }
     }
-    if unfit.is_empty() {
+    if rejected.is_empty() {
         bail!("there is no {name} on the PATH");
     }
-    bail!(unfit.join("; "))
+    bail!(rejected.join("; "))
 }
 
-/// The programs of this name that are on this machine, the one to take first.
+/// Programs of this name on this machine, in the order in which they are tried.
 pub fn candidates(program: StackProgram) -> Result<Vec<Utf8PathBuf>> {
     let mut candidates: Vec<Utf8PathBuf> = platform::find_program(name(program)).into_iter().collect();
     if program == StackProgram::Tofu {
-        // Root's is for everybody.
+        // What root installed is for every user.
         for cache in [platform::cache_folder()?, Utf8Path::new(platform::SYSTEM_CACHE).join("xtask")] {
             candidates.push(install::place(&cache));
         }
@@ -244,16 +243,16 @@ pub fn candidates(program: StackProgram) -> Result<Vec<Utf8PathBuf>> {
     Ok(candidates)
 }
 
-/// The version that a program says it is: `1.12.6`, `1.12.6-dev`.
+/// A program's version: `1.12.6`, `1.12.6-dev`.
 async fn version_of(program: &Utf8Path) -> Result<String> {
     #[derive(Deserialize)]
     struct Answer {
         terraform_version: String,
     }
-    // A configuration file that is named and missing makes it say so on the same stream.
+    // Without TF_CLI_CONFIG_FILE: the complaint about a missing file would be on the same stream.
     let cmd = Cmd::new(program.as_str()).bare().env("CHECKPOINT_DISABLE", "1").args(["version", "-json"]);
-    let said = cmd.capture().await?;
-    let answer: Answer = serde_json::from_str(&said).with_context(|| format!("read what `{cmd}` says"))?;
+    let output = cmd.capture().await?;
+    let answer: Answer = serde_json::from_str(&output).with_context(|| format!("read the answer of `{cmd}`"))?;
     Ok(answer.terraform_version)
 }
 

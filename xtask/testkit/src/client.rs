@@ -24,6 +24,11 @@ pub struct Answer {
     headers: Vec<(String, String)>,
 }
 
+/// Sends a GET request on a connection of its own.
+pub fn get(port: u16, path: &str) -> Result<Answer> {
+    Client::one_connection_each(port).get(path)
+}
+
 impl Client {
     /// A client whose requests share a connection.
     pub fn new(port: u16) -> Self {

@@ -6,10 +6,11 @@
 
 pub mod client;
 pub mod disk;
-pub mod http;
+pub mod load;
 pub mod machine;
 pub mod project;
 pub mod running;
+pub mod sample;
 pub mod skip;
 pub mod wait;
 
@@ -18,6 +19,7 @@ use std::sync::OnceLock;
 
 pub use self::project::{Project, Ran};
 pub use self::running::{Ended, Running};
+pub use self::sample::sample;
 pub use self::skip::{or_skip, skipped, test_name};
 pub use self::wait::{PATIENCE, until, until_async, until_some};
 

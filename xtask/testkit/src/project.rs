@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::machine::{self, Process};
 use crate::running::Running;
-use crate::{http, toolkit};
+use crate::{client, toolkit};
 
 /// Variables of this process that would change what the toolkit or cargo does.
 const NOT_INHERITED: [&str; 9] = [
@@ -156,8 +156,8 @@ impl Project {
 
     /// What the service answers with 200.
     pub fn get(&self, path: &str) -> Option<String> {
-        let (status, body) = http::get(self.port, path).ok()?;
-        (status == 200).then_some(body)
+        let answer = client::get(self.port, path).ok()?;
+        (answer.status == 200).then(|| answer.text())
     }
 
     /// The version that serves, if any.

@@ -1,6 +1,6 @@
 //! Clients that never stop asking see every version, and no failure.
 
-use testkit::http::Load;
+use testkit::load::Load;
 use testkit::{Project, until};
 
 #[test]

@@ -40,8 +40,8 @@ fn a_port_that_was_ours_is_moved_by_deploy_yaml() {
     project.edit("deploy.yaml", &format!("port: {}", project.port), &format!("port: {moved}"));
     let version = project.commit("Another port");
     project.ok(&["deploy"]).says(&[&format!("http://localhost:{moved}")]);
-    assert_eq!(testkit::http::get(moved, "/version").unwrap(), (200, version));
-    assert!(testkit::http::get(project.port, "/version").is_err());
+    assert_eq!(testkit::client::get(moved, "/version").unwrap().expect(200).text(), version);
+    assert!(testkit::client::get(project.port, "/version").is_err());
 }
 
 #[test]

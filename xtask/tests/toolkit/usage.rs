@@ -72,7 +72,7 @@ fn settings_json_that_cannot_be_read_is_a_problem_of_preflight() {
 
 #[test]
 fn a_project_without_the_crate_of_the_checks_is_told_what_tests_it() {
-    let project = Project::new();
+    let project = Project::fixture();
     for command in ["test", "bench"] {
         project.run(&[command, "--only", "lint"]).expect(2).says(&["has no xtask/checks/Cargo.toml", "cargo test"]);
     }
@@ -80,7 +80,7 @@ fn a_project_without_the_crate_of_the_checks_is_told_what_tests_it() {
 
 #[test]
 fn test_and_bench_hand_every_argument_and_the_exit_code_on() {
-    let project = Project::new();
+    let project = Project::fixture();
     fs_err::create_dir_all(project.root.join("xtask/checks")).unwrap();
     fs_err::write(project.root.join("xtask/checks/Cargo.toml"), "").unwrap();
     let cargo = project.root.join("cargo.sh");

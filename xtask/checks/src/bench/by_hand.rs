@@ -7,9 +7,10 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use super::scratch::{Scratch, free_port};
 use xtask::clients::service::{Answer, Service};
 use xtask::config::{SettingsTable, SuppliedBy};
-use xtask::release::Summary as _;
+use xtask::failure::Failure;
+use xtask::release::Settings;
 use xtask::report::{Report, Step};
-use xtask::targets::Ground;
+use xtask::targets::Target;
 use xtask::tools::cmd::Cmd;
 use xtask::tools::npm;
 
@@ -45,19 +46,19 @@ pub async fn build(scratch: &Scratch) -> Result<Duration> {
 }
 
 /// The settings that deploys give to the service.
-pub async fn ground(scratch: &Scratch, report: &Report) -> Result<Ground> {
-    let step = report.begin(Step::Provision);
-    let ground = scratch.env()?.place.ground(report, &step).await?;
-    step.finish(&ground.summary());
-    Ok(ground)
+pub async fn settings(scratch: &Scratch, report: &Report) -> Result<Settings> {
+    let env = scratch.env()?;
+    let target = Target::of(&env);
+    let provisioned = report.step(Step::Provision, async |step| target.provision(step).await).await;
+    provisioned.map_err(Failure::into_error)
 }
 
 /// Starts the program that was built, beside the one that was deployed, until it is ready; then ends it.
-pub async fn start(scratch: &Scratch, ground: &Ground) -> Result<Duration> {
+pub async fn start(scratch: &Scratch, settings: &Settings) -> Result<Duration> {
     let (service, port) = (&scratch.config.service, free_port()?);
     let table = SettingsTable::load(scratch.root(), &service.settings)?;
     let mut program = Cmd::new(scratch.program()).args(&service.args).dir(scratch.root());
-    for (name, value) in &ground.plain {
+    for (name, value) in &settings.plain {
         let value = match table.get(name).and_then(|setting| setting.supplied_by.as_ref()) {
             Some(SuppliedBy::Host) => "127.0.0.1".to_owned(),
             Some(SuppliedBy::Port) => port.to_string(),
@@ -65,7 +66,7 @@ pub async fn start(scratch: &Scratch, ground: &Ground) -> Result<Duration> {
         };
         program = program.env(name, value);
     }
-    for (name, value) in ground.secrets.iter() {
+    for (name, value) in settings.secrets.iter() {
         program = program.secret(name, value);
     }
     let asked = Service::new(format!("http://127.0.0.1:{port}{}", service.readiness))?;

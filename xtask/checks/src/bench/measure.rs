@@ -11,8 +11,10 @@ use super::scratch::Scratch;
 use super::table::{Goal, Row, text};
 use super::turns::{Turns, median};
 use super::{built, by_hand};
+use crate::processor;
+use xtask::failure::Failure;
 use xtask::report::{Report, Step};
-use xtask::targets::Live;
+use xtask::targets::{Serving, Target};
 use xtask::tools::cmd::Cmd;
 
 /// A dependency of the toolkit, large and of the same kind as the rest: what its cold build is compared with.
@@ -46,7 +48,7 @@ pub async fn no_op(scratch: &Scratch, report: &Report) -> Result<Row> {
 /// A deploy of a changed line of source, against cargo's build of such a change and a start of what it built.
 pub async fn change(scratch: &Scratch, report: &Report) -> Result<Row> {
     drop(live(scratch, report).await?);
-    let ground = by_hand::ground(scratch, report).await?;
+    let settings = by_hand::settings(scratch, report).await?;
     let (deploys, starts) = (RefCell::new(Vec::new()), RefCell::new(Vec::new()));
     let deploy = async || {
         scratch.change_source().await?;
@@ -58,7 +60,7 @@ pub async fn change(scratch: &Scratch, report: &Report) -> Result<Row> {
     let by_hand = async || {
         scratch.change_source().await?;
         let built = by_hand::build(scratch).await?;
-        let started = by_hand::start(scratch, &ground).await?;
+        let started = by_hand::start(scratch, &settings).await?;
         starts.borrow_mut().push(started);
         Ok(built + started)
     };
@@ -120,27 +122,22 @@ struct Compiled {
 impl Compiled {
     async fn cold(scratch: &Scratch, package: &str, report: &Report) -> Result<Self> {
         let target = scratch.empty_target()?;
-        // Only a shell tells the processor time of the processes that it started.
-        let script = r#""${CARGO:-cargo}" build --offline --package "$1" && times"#;
-        let build = Cmd::new("sh").args(["-c", script, "sh", package]).dir(scratch.root());
-        let (mut crates, mut processor) = (0, None);
+        let build = scratch.cargo().args(["build", "--offline", "--package", package]);
+        let build = build.env("CARGO_TARGET_DIR", target.as_os_str()).env("CARGO_TERM_COLOR", "never");
+        let mut crates = 0;
         let began = Instant::now();
-        build
-            .env("CARGO_TARGET_DIR", target.as_os_str())
-            .env("CARGO_TERM_COLOR", "never")
-            .run_lines(|line| {
-                processor = processor_time(line).or(processor);
-                if line.trim_start().starts_with("Compiling ") {
-                    crates += 1;
-                    if crates % 50 == 0 {
-                        report.detail(&format!("{package}: {crates} crates begun"));
-                    }
+        let (ended, processor) = processor::run(build, |line| {
+            if line.trim_start().starts_with("Compiling ") {
+                crates += 1;
+                if crates % 50 == 0 {
+                    report.detail(&format!("{package}: {crates} crates begun"));
                 }
-            })
-            .await?;
+            }
+        })
+        .await;
+        ended?;
         let wall = began.elapsed();
         scratch.empty_target()?;
-        let processor = processor.context("the shell's `times` did not tell the processor time")?;
         Ok(Self { wall, processor, crates })
     }
 
@@ -152,10 +149,12 @@ impl Compiled {
 }
 
 /// The release that serves in the clone. The first time, everything is compiled for it.
-async fn live(scratch: &Scratch, report: &Report) -> Result<Live> {
+async fn live(scratch: &Scratch, report: &Report) -> Result<Serving> {
     report.detail("deploying the commit; the first time, that compiles all of the service");
     scratch.deploy().await?;
-    scratch.env()?.place.live().await?.context("nothing serves after a deploy")
+    let env = scratch.env()?;
+    let serving = Target::of(&env).serving().await.map_err(Failure::into_error)?;
+    serving.context("nothing serves after a deploy")
 }
 
 async fn timed(command: &Cmd) -> Result<Duration> {
@@ -179,25 +178,4 @@ fn own_cost(deploys: &[Deployed], starts: &[Duration], reference: Duration) -> S
 
 fn said(report: &Report) -> impl Fn(Duration, Duration) {
     |measured, reference| report.detail(&format!("{} against {}", text(measured), text(reference)))
-}
-
-/// A line of the shell's `times`, of which the last is its children's: `1m2.345s 0m6.789s`, user and system.
-fn processor_time(line: &str) -> Option<Duration> {
-    let parts = line.split_whitespace().map(|part| {
-        let (minutes, seconds) = part.strip_suffix('s')?.split_once('m')?;
-        Some(minutes.parse::<f64>().ok()? * 60.0 + seconds.parse::<f64>().ok()?)
-    });
-    let seconds: Option<Vec<f64>> = parts.collect();
-    seconds.filter(|seconds| seconds.len() == 2).map(|seconds| Duration::from_secs_f64(seconds.iter().sum()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_shells_times_are_read() {
-        assert_eq!(processor_time("1m2.5s 0m7.25s"), Some(Duration::from_millis(69_750)));
-        assert_eq!(processor_time("    Finished `dev` profile"), None);
-    }
 }

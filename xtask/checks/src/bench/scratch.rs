@@ -15,6 +15,7 @@ use xtask::config::{self, Config};
 use xtask::env::Env;
 use xtask::failure::Failure;
 use xtask::report::Report;
+use xtask::signals::Stop;
 use xtask::tools::cargo::cargo;
 use xtask::tools::cmd::Cmd;
 use xtask::tools::git;
@@ -37,6 +38,7 @@ pub struct Scratch {
     source: Utf8PathBuf,
     changes: Cell<u64>,
     report: Report,
+    stop: Stop,
     /// Held: two at a time would measure each other, in one clone.
     _turn: fs_err::File,
 }
@@ -60,7 +62,7 @@ struct Target {
 
 impl Scratch {
     /// Clones the commit that is checked out. What is in no commit is not measured.
-    pub async fn make(config: &Config, report: &Report) -> Result<Self> {
+    pub async fn make(config: &Config, report: &Report, stop: &Stop) -> Result<Self> {
         let toolkit = toolkit()?;
         let folder = config.root.join("target/bench");
         fs_err::create_dir_all(&folder)?;
@@ -68,7 +70,9 @@ impl Scratch {
         turn.try_lock().with_context(|| format!("lock {folder}; another `cargo xtask bench` measures there"))?;
         let root = folder.join("clone");
         if root.exists() {
-            stop(&toolkit, &root).await.with_context(|| format!("stop what an earlier run left in {root}"))?;
+            stop_environment(&toolkit, &root)
+                .await
+                .with_context(|| format!("stop what an earlier run left in {root}"))?;
             fs_err::remove_dir_all(&root)?;
         }
         if git::changes(&config.root).await?.is_some() {
@@ -81,7 +85,16 @@ impl Scratch {
         commit(&root, "Move to a port of its own").await?;
         let config = Config::load(&root)?;
         let source = source(&config).await?;
-        Ok(Self { config, folder, toolkit, source, changes: Cell::new(0), report: report.clone(), _turn: turn })
+        Ok(Self {
+            config,
+            folder,
+            toolkit,
+            source,
+            changes: Cell::new(0),
+            report: report.clone(),
+            stop: stop.clone(),
+            _turn: turn,
+        })
     }
 
     /// The clone.
@@ -100,7 +113,7 @@ impl Scratch {
 
     /// The environment that is deployed to.
     pub fn env(&self) -> Result<Env<'_>> {
-        Env::find(&self.config, ENVIRONMENT, &self.report).map_err(Failure::into_error)
+        Env::find(&self.config, ENVIRONMENT, &self.report, &self.stop).map_err(Failure::into_error)
     }
 
     /// This toolkit, on the clone.
@@ -144,7 +157,7 @@ impl Scratch {
 
     /// Stops what runs, and removes all but what was compiled for the next time.
     pub async fn remove(self) -> Result<()> {
-        stop(&self.toolkit, self.root()).await?;
+        stop_environment(&self.toolkit, self.root()).await?;
         self.empty_target()?;
         until_patience_ends(async || Ok(fs_err::remove_dir_all(self.root())?)).await
     }
@@ -177,7 +190,7 @@ pub fn free_port() -> Result<u16> {
 }
 
 /// Stops the environment of a clone.
-async fn stop(toolkit: &str, root: &Utf8Path) -> Result<()> {
+async fn stop_environment(toolkit: &str, root: &Utf8Path) -> Result<()> {
     let stop = Cmd::new(toolkit).args(["stop", ENVIRONMENT]).dir(root);
     until_patience_ends(async || stop.run().await).await
 }

@@ -43,10 +43,11 @@ async fn a_kept_plan_is_fetched_as_it_was_and_only_this_user_can_read_it() {
     plans.fetch(&record, &to).await.unwrap();
     assert_eq!(fs_err::read_to_string(&to).unwrap(), ENCRYPTED);
     assert_eq!(fs_err::metadata(&to).unwrap().permissions().mode() & 0o777, 0o600);
-    assert!(format!("{:#}", plans.fetch(&old, &to).await.unwrap_err()).contains("no longer"));
-    plans.clear().await.unwrap();
+    let Err(Failure::Refused(error)) = plans.fetch(&old, &to).await else { panic!("it was replaced") };
+    assert!(error.to_string().contains("no longer"), "{error}");
+    plans.take(&record, &to).await.unwrap();
     assert_eq!(plans.find().await.unwrap(), None);
-    assert!(plans.fetch(&record, &to).await.is_err());
+    assert!(matches!(plans.take(&record, &to).await, Err(Failure::Refused(_))));
     plans.clear().await.unwrap();
 }
 
@@ -59,8 +60,8 @@ async fn another_file_than_the_records_is_neither_kept_nor_fetched() {
     plans.keep(&record, &file).await.unwrap();
     fs_err::write(path.join(key(&record).unwrap()), "PK").unwrap();
     let to = path.join("plan.tfplan");
-    let error = plans.fetch(&record, &to).await.unwrap_err().to_string();
-    assert!(error.contains("not the one that was planned") && !to.exists(), "{error}");
+    let Err(Failure::Refused(error)) = plans.fetch(&record, &to).await else { panic!("it is another file") };
+    assert!(error.to_string().contains("another plan file") && !to.exists(), "{error}");
     assert!(key(&PlanRecord { plan: "../../secrets".to_owned(), ..record }).is_err());
 }
 

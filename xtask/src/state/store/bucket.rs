@@ -25,7 +25,7 @@ impl Objects {
     pub(super) fn location(&self) -> String {
         match self.prefix.as_str() {
             "" => self.bucket.location(),
-            prefix => format!("{prefix} of {}", self.bucket.location()),
+            prefix => format!("{} of {}", prefix.trim_end_matches('/'), self.bucket.location()),
         }
     }
 

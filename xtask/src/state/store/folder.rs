@@ -1,5 +1,6 @@
 //! A store in a folder of this machine. Writers exclude each other by a lock on `<folder>/.lock`.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
@@ -43,21 +44,43 @@ impl Folder {
         let path = self.file("write", key)?;
         let parent = path.parent().unwrap_or(&self.path);
         fs_err::create_dir_all(parent).map_err(|error| self.error("write", key, &error))?;
-        let lock = Lock::take(&self.path.join(".lock"), "writes an object of this folder", PATIENCE).await;
-        let _lock = lock.map_err(|error| self.failure(ErrorKind::Other, "write", key, error.to_string()))?;
+        let _lock = self.lock(key).await?;
         if self.get(key)?.map(|object| object.etag).as_deref() != expected {
             return Ok(Put::Refused);
         }
         replace_file(&path, bytes).map_err(|error| {
             let kind = error.downcast_ref().map_or(ErrorKind::Other, kind);
-            self.failure(kind, "write", key, format!("{error:#}"))
+            self.failure(kind, "write", key, error.root_cause().to_string())
         })?;
         Ok(Put::Written { etag: sha256(bytes) })
+    }
+
+    /// Writes `added` at the end of the version with this ETag, in place: that takes no new space but its own, and a process
+    /// that is killed leaves a part of it at worst.
+    pub(super) async fn extend(&self, key: &str, added: &[u8], expected: &str) -> Result<Put> {
+        let path = self.file("write", key)?;
+        let _lock = self.lock(key).await?;
+        let Some(old) = self.get(key)?.filter(|old| old.etag == expected) else { return Ok(Put::Refused) };
+        let extend = || -> std::io::Result<()> {
+            let mut file = fs_err::OpenOptions::new().append(true).open(&path)?;
+            let written = file.write_all(added).and_then(|()| file.sync_data());
+            if written.is_err() {
+                file.set_len(old.bytes.len() as u64)?;
+            }
+            written
+        };
+        extend().map_err(|error| self.error("write", key, &error))?;
+        Ok(Put::Written { etag: sha256(&[&old.bytes, added].concat()) })
     }
 
     pub(super) fn delete(&self, key: &str) -> Result<()> {
         let path = self.file("delete", key)?;
         found(fs_err::remove_file(path)).map(drop).map_err(|error| self.error("delete", key, &error))
+    }
+
+    async fn lock(&self, key: &str) -> Result<Lock> {
+        let lock = Lock::take(&self.path.join(".lock"), "writes an object of this folder", PATIENCE).await;
+        lock.map_err(|error| self.failure(ErrorKind::Other, "write", key, error.to_string()))
     }
 
     /// Files whose names begin with a dot are no objects: the lock, and content that is being written.
@@ -89,7 +112,12 @@ impl Folder {
     }
 
     fn error(&self, tried: &'static str, key: &str, error: &std::io::Error) -> StoreError {
-        self.failure(kind(error), tried, key, error.to_string())
+        // The place is told already; what is left is the system's reason.
+        let mut reason: &dyn std::error::Error = error;
+        while let Some(source) = reason.source() {
+            reason = source;
+        }
+        self.failure(kind(error), tried, key, reason.to_string())
     }
 
     fn failure(&self, kind: ErrorKind, tried: &'static str, key: &str, reason: String) -> StoreError {
@@ -129,6 +157,19 @@ mod tests {
         store.put_if_unchanged("a/lease", b"other", &state.etag).await.unwrap();
         assert_eq!(wins(Some(&state.etag)).await, 0);
         assert_eq!(store.list("a/").await.unwrap(), ["a/lease"]);
+    }
+
+    #[tokio::test]
+    async fn what_is_added_takes_the_version_that_it_expects() {
+        let (_folder, store) = scratch();
+        assert_eq!(store.extend("journal.jsonl", b"a\n", b"b\n", "none").await.unwrap(), Put::Refused);
+        let Put::Written { etag } = store.put_if_absent("journal.jsonl", b"a\n").await.unwrap() else { panic!() };
+        let Put::Written { etag: longer } = store.extend("journal.jsonl", b"a\n", b"b\n", &etag).await.unwrap() else {
+            panic!("the version is the one that was written")
+        };
+        assert_eq!(store.extend("journal.jsonl", b"a\n", b"c\n", &etag).await.unwrap(), Put::Refused);
+        let now = store.get("journal.jsonl").await.unwrap().unwrap();
+        assert_eq!((now.bytes.as_slice(), now.etag), (&b"a\nb\n"[..], longer));
     }
 
     #[tokio::test]

@@ -15,52 +15,52 @@ const PLAN: &str = r#"{"resource_changes":[
   "resource_drift":[{"address":"scaleway_container.app","type":"scaleway_container","change":{"actions":["update"],"before":{"min_scale":1},"after":{"min_scale":0}}}],
   "output_changes":{"address":{"actions":["update"],"before":"sentinel-b","after":"sentinel-c"},"same":{"actions":["no-op"]}}}"#;
 
-fn with<T>(json: &str, protect: &[&str], look: impl FnOnce(Summary<'_>) -> T) -> T {
+fn with<T>(json: &str, protect: &[&str], look: impl FnOnce(PlanSummary<'_>) -> T) -> T {
     let plan: Plan = serde_json::from_str(json).unwrap();
     let protected = protect.iter().map(|&entry| entry.to_owned()).collect();
     let refusals = guard::refusals(&plan, &protected);
-    look(Summary { environment: "production", plan: &plan, protected: &protected, refusals: &refusals })
+    look(PlanSummary { environment: "production", plan: &plan, protected: &protected, refusals: &refusals })
 }
 
 #[test]
-fn people_see_the_gravest_first() {
+fn the_most_dangerous_changes_come_first() {
     let (counts, text) = with(PLAN, &["scaleway_object_bucket"], |summary| (summary.counts(), summary.text()));
-    assert_snapshot!(counts, @"1 to delete, 1 to replace, 1 to update, 1 to create, 1 to move; 1 stays as it is");
+    assert_snapshot!(counts, @"1 to delete, 1 to replace, 1 to update, 1 to create, 1 to move; 1 unchanged");
     assert_snapshot!(text, @r#"
     ± replace  scaleway_object_bucket.media        PROTECTED: refused; because of region
-    - delete   terraform_data.note["```"]          its key is not in for_each any more
+    - delete   terraform_data.note["```"]          its key is no longer in for_each
     ~ update   scaleway_container.app              status, tag
     + create   scaleway_registry_namespace.images
     → move     terraform_data.new                  was terraform_data.old
-    ! scaleway_container.app was changed by somebody else: min_scale
+    ! scaleway_container.app was changed outside of OpenTofu: min_scale
     outputs  ~ address
     "#);
 }
 
 #[test]
-fn a_page_says_the_same() {
+fn markdown_says_the_same() {
     assert_snapshot!(with(PLAN, &["scaleway_container"], |summary| summary.markdown(Some("0123"))), @r#"
-    ### production: 1 to delete, 1 to replace, 1 to update, 1 to create, 1 to move; 1 stays as it is
+    ### production: 1 to delete, 1 to replace, 1 to update, 1 to create, 1 to move; 1 unchanged
 
     ````text
-    - delete   terraform_data.note["```"]          its key is not in for_each any more
+    - delete   terraform_data.note["```"]          its key is no longer in for_each
     ± replace  scaleway_object_bucket.media        because of region
     ~ update   scaleway_container.app              protected; status, tag
     + create   scaleway_registry_namespace.images
     → move     terraform_data.new                  was terraform_data.old
-    ! scaleway_container.app was changed by somebody else: min_scale
+    ! scaleway_container.app was changed outside of OpenTofu: min_scale
     outputs  ~ address
     ````
 
     Approve with `cargo xtask tofu apply production --approve 0123`
     "#);
     let refused = with(PLAN, &["scaleway_object_bucket.media"], |summary| summary.markdown(Some("0123")));
-    assert!(refused.contains("Refused by the guard") && !refused.contains("--approve"), "{refused}");
+    assert!(refused.contains("**Refused**") && !refused.contains("--approve"), "{refused}");
 }
 
 #[test]
-fn programs_get_everything_but_values() {
-    let detail = with(PLAN, &["scaleway_object_bucket.media"], |summary| summary.detail());
+fn json_has_everything_but_values() {
+    let detail = with(PLAN, &["scaleway_object_bucket.media"], |summary| summary.json());
     assert_eq!(detail["counts"], json!({ "delete": 1, "replace": 1, "update": 1, "create": 1, "move": 1 }));
     assert_eq!(detail["refused"][0]["address"], "scaleway_object_bucket.media");
     assert_eq!(detail["changes"][0]["attributes"], json!(["status", "tag"]));
@@ -68,7 +68,7 @@ fn programs_get_everything_but_values() {
 }
 
 #[test]
-fn of_very_many_the_rest_is_counted() {
+fn changes_beyond_the_limit_are_counted() {
     let change = |n| format!(r#"{{"address":"t.a[{n}]","type":"t","change":{{"actions":["create"]}}}}"#);
     let mut changes: Vec<String> = (0..10_000).map(change).collect();
     changes.push(r#"{"address":"t.gone","type":"t","change":{"actions":["delete"]}}"#.to_owned());

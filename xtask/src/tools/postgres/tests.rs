@@ -70,7 +70,7 @@ async fn an_ordinary_user_has_servers_too() {
         ["a_found_server_keeps_its_data", "an_embedded_server_keeps_its_data", "a_throwaway_is_gone_when_dropped"];
     crate::tools::cmd::Cmd::new(program)
         .args(["--exact", "--nocapture"])
-        .args(tests.map(|test| format!("tool::postgres::tests::{test}")))
+        .args(tests.map(|test| format!("tools::postgres::tests::{test}")))
         .dir(&home)
         .env("HOME", home.as_str())
         .env("TMPDIR", home.as_str())

@@ -1,4 +1,4 @@
-//! What OpenTofu is told of where its state is, and how it is encrypted.
+//! Settings of OpenTofu's backend, and of the encryption of states and plans.
 
 use std::fmt::Write as _;
 
@@ -10,18 +10,18 @@ use crate::config::{Provider, State};
 /// OpenTofu's shortest passphrase, in bytes (`internal/encryption/keyprovider/pbkdf2`).
 pub const SHORTEST_PASSPHRASE: usize = 16;
 
-/// Rounds of the derivation of a key: what OWASP's "Password Storage Cheat Sheet" asks of PBKDF2 with HMAC-SHA-512 (2025;
-/// before, 210,000), which is what OpenTofu derives keys by. OpenTofu's own default, 600,000, is that sheet's figure for
-/// SHA-256; it takes 200,000 at least. It would triple the work of whoever guesses a passphrase, and the time of every
-/// command, which derives four keys or more. The passphrase that people are told to make (`openssl rand -hex 32`) has 256
-/// random bits, and needs no rounds. What was encrypted says itself with how many.
+/// Iterations of the key derivation, PBKDF2 with HMAC-SHA-512: what OWASP's "Password Storage Cheat Sheet" recommends (2025;
+/// earlier, 210,000). OpenTofu's default of 600,000 is that sheet's figure for SHA-256; its minimum is 200,000. The default
+/// would triple the cost of guessing a passphrase, and the time of every command, which derives four keys or more. The
+/// passphrase that users are told to generate (`openssl rand -hex 32`) has 256 random bits and cannot be guessed. Encrypted
+/// data contains its number of iterations.
 const ITERATIONS: u32 = 220_000;
 
-/// The fewest rounds that OpenTofu takes.
+/// OpenTofu's minimum.
 const FEWEST_ITERATIONS: u32 = 200_000;
 
-/// The settings of the `s3` backend, as `-backend-config` reads them: no secret is among them. The names of what is left
-/// out for each provider are of OpenTofu's documentation of that backend.
+/// The settings of the `s3` backend, in the format of `-backend-config`. None is secret. OpenTofu's documentation of that
+/// backend lists what to skip for services other than Amazon's.
 pub fn settings(state: &State, key: &str) -> String {
     let State { bucket, region, .. } = state;
     let mut text = format!("bucket = \"{bucket}\"\nkey = \"{key}\"\nregion = \"{region}\"\nuse_lockfile = true\n");
@@ -52,24 +52,24 @@ pub fn settings(state: &State, key: &str) -> String {
     text
 }
 
-/// What a command does with state and plans.
+/// How a command uses state and plans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Use {
-    /// It may write them.
+    /// It may write.
     Writes,
-    /// It reads them and nothing else.
+    /// It only reads.
     Reads,
 }
 
-/// The value of `TF_ENCRYPTION` with which state and plans are encrypted by this passphrase, and nothing else is read. One
-/// line, so that a redactor that knows it masks no ordinary line. The names in it are in every state that was written:
-/// they must never change.
+/// The value of `TF_ENCRYPTION` that encrypts state and plans with this passphrase and refuses unencrypted ones. It is one
+/// line, because the redactor masks each line of a secret. Every encrypted state contains the names in it: they must never
+/// change.
 pub fn encryption(passphrase: &SecretString, to: Use) -> SecretString {
-    // JSON's strings are templates to HCL.
+    // HCL reads JSON's strings as templates.
     let passphrase = passphrase.expose_secret().replace("${", "$${").replace("%{", "%%{");
     let target = json!({ "method": "method.aes_gcm.state", "enforced": true });
-    // With each key to read by, OpenTofu derives one to write by, and one more for states and for plans. Where nothing is
-    // written, these may be cheap: what they are read by is derived as it says itself.
+    // OpenTofu derives keys for writing even if it only reads. Those can be cheap: keys for reading are derived with the
+    // number of iterations that is in the encrypted data.
     let (iterations, hash) = match to {
         Use::Writes => (ITERATIONS, "sha512"),
         Use::Reads => (FEWEST_ITERATIONS, "sha256"),

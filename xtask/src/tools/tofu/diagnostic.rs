@@ -1,4 +1,4 @@
-//! What OpenTofu says of what is wrong: with file, line and detail, or of a kind that somebody decides on.
+//! OpenTofu's diagnostics: errors and warnings with file, line and detail, and the causes that decide an exit code.
 
 use std::fmt;
 
@@ -7,37 +7,37 @@ use serde::Deserialize;
 
 use crate::failure::Located;
 
-/// One thing that is wrong.
+/// One error or warning.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Diagnostic {
-    /// How bad it is.
+    /// Error or warning.
     pub severity: Severity,
-    /// What, in a line.
+    /// One line.
     pub summary: String,
-    /// More of it.
+    /// The explanation, if there is one.
     #[serde(default)]
     pub detail: String,
-    /// The resource that it is about.
+    /// The resource that it concerns.
     pub address: Option<String>,
     /// Where in the stack's files.
     pub range: Option<Range>,
 }
 
-/// How bad it is.
+/// Error or warning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// It ends here.
+    /// OpenTofu stops.
     Error,
-    /// It goes on.
+    /// OpenTofu continues.
     #[serde(other)]
     Warning,
 }
 
-/// A place in a file.
+/// A range in a file.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Range {
-    /// The file, as seen from the stack's folder.
+    /// Relative to the stack's folder.
     pub filename: Utf8PathBuf,
     /// Where it begins.
     pub start: Position,
@@ -52,49 +52,50 @@ pub struct Position {
     pub column: usize,
 }
 
-/// Who holds a state's lock.
+/// The lock of a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lock {
-    /// What takes it away.
+    /// What `force-unlock` needs.
     pub id: String,
     /// `user@machine`.
     pub who: String,
-    /// What the holder does, in OpenTofu's words: `OperationTypeApply`.
+    /// OpenTofu's name of the operation that holds it: `OperationTypeApply`.
     pub operation: String,
-    /// Since when, in OpenTofu's words.
+    /// The time, as OpenTofu prints it.
     pub created: String,
 }
 
-/// What is wrong, as far as somebody decides on it.
+/// The causes of errors that are handled in different ways.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// Somebody else works on the state.
+pub enum Cause {
+    /// Another process holds the state's lock.
     Locked(Lock),
-    /// The state is not the one that the plan was made of.
+    /// The state has changed since the plan was made.
     Stale,
     /// State or plan were encrypted with another passphrase.
     Passphrase,
-    /// These resources would go, and the stack says of each that it must not: by `prevent_destroy`.
-    Kept(Vec<String>),
-    /// What the errors say.
+    /// The plan would destroy these resources, which have `prevent_destroy`.
+    PreventedDestroys(Vec<String>),
+    /// Any other.
     Other,
 }
 
-/// Everything that was wrong with a run, with the stack's folder as it is seen from the project's root.
+/// All errors of a run.
 #[derive(Debug)]
 pub struct Diagnostics {
     errors: Vec<Diagnostic>,
+    /// The stack's folder, relative to the project's root.
     stack: Utf8PathBuf,
 }
 
 impl Diagnostics {
-    /// In the order of the files: the program tells them as its threads find them.
+    /// Sorts them by file and line: OpenTofu reports them in the order in which its threads find them.
     pub fn new(mut errors: Vec<Diagnostic>, stack: &Utf8Path) -> Self {
         errors.sort_by_key(Diagnostic::place);
         Self { errors, stack: stack.to_owned() }
     }
 
-    /// The error, located at the first diagnostic that has a place.
+    /// The error, located at the first diagnostic that has a file and line.
     pub fn into_error(self) -> anyhow::Error {
         let first = self.errors.iter().find_map(|error| error.range.as_ref());
         match first.map(|range| (self.stack.join(&range.filename), range.start.line, range.start.column)) {
@@ -103,9 +104,9 @@ impl Diagnostics {
         }
     }
 
-    /// What kind of trouble it is.
-    pub fn trouble(&self) -> Trouble {
-        trouble(self.errors.iter().flat_map(|error| [error.summary.as_str(), error.detail.as_str()]))
+    /// What caused them.
+    pub fn cause(&self) -> Cause {
+        cause(self.errors.iter().flat_map(|error| [error.summary.as_str(), error.detail.as_str()]))
     }
 }
 
@@ -121,13 +122,13 @@ impl fmt::Display for Diagnostics {
 impl std::error::Error for Diagnostics {}
 
 impl Diagnostic {
-    /// File, line and column, where it has them: what tells the order of two.
+    /// File, line and column, for sorting.
     pub fn place(&self) -> Option<(Utf8PathBuf, usize, usize)> {
         let range = self.range.as_ref()?;
         Some((range.filename.clone(), range.start.line, range.start.column))
     }
 
-    /// Place, summary and detail, for people.
+    /// File and line, summary and detail, for people.
     pub fn text(&self, stack: &Utf8Path) -> String {
         let mut text = String::new();
         if let Some(Range { filename, start }) = &self.range {
@@ -144,28 +145,28 @@ impl Diagnostic {
     }
 }
 
-/// What kind of trouble these texts tell of. The words are OpenTofu's own (`internal/command/clistate`,
-/// `internal/backend/local`, `internal/encryption`); Terraform's are the same where it has them.
-pub fn trouble<'a>(texts: impl Iterator<Item = &'a str>) -> Trouble {
+/// The cause of errors with these texts. The phrases are OpenTofu's (`internal/command/clistate`, `internal/backend/local`,
+/// `internal/encryption`); Terraform uses the same ones.
+pub fn cause<'a>(texts: impl Iterator<Item = &'a str>) -> Cause {
     let all = texts.collect::<Vec<_>>().join("\n");
     if all.contains("Error acquiring the state lock")
         && let Some(lock) = lock(&all)
     {
-        return Trouble::Locked(lock);
+        return Cause::Locked(lock);
     }
     if all.contains("Saved plan is stale") || all.contains("Saved plan does not match the given state") {
-        return Trouble::Stale;
+        return Cause::Stale;
     }
     if all.contains("decryption failed") {
-        return Trouble::Passphrase;
+        return Cause::Passphrase;
     }
-    let kept: Vec<String> = all.lines().filter_map(kept).map(str::to_owned).collect();
-    if kept.is_empty() { Trouble::Other } else { Trouble::Kept(kept) }
+    let prevented: Vec<String> = all.lines().filter_map(prevented_destroy).map(str::to_owned).collect();
+    if prevented.is_empty() { Cause::Other } else { Cause::PreventedDestroys(prevented) }
 }
 
-/// The resource that a line says must not go (`internal/tofu/node_resource_abstract_instance.go`), in the words of
-/// OpenTofu 1.12 and in those of its older versions and of Terraform.
-fn kept(line: &str) -> Option<&str> {
+/// The resource with `prevent_destroy` that a line names (`internal/tofu/node_resource_abstract_instance.go`), by the phrases
+/// of OpenTofu 1.12, and of older versions and Terraform.
+fn prevented_destroy(line: &str) -> Option<&str> {
     let (about, _) = line.split_once(" set, but the plan calls for ")?;
     let address = about.strip_suffix(" has prevent_destroy").or(about.strip_suffix(" has lifecycle.prevent_destroy"))?;
     address.strip_prefix("Resource instance ").or(address.strip_prefix("Resource "))
@@ -185,11 +186,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_stack_keeps_is_named() {
+    fn resources_with_prevent_destroy_are_named() {
         let new = "Resource instance b.media[\"a\"] has prevent_destroy set, but the plan calls for it to be destroyed.\n\nTo proceed, …";
         let old = "Resource b.other has lifecycle.prevent_destroy set, but the plan calls for this resource to be destroyed. To avoid …";
-        let kept = Trouble::Kept(vec!["b.media[\"a\"]".to_owned(), "b.other".to_owned()]);
-        assert_eq!(trouble(["Resource instance cannot be destroyed", new, old].into_iter()), kept);
-        assert_eq!(trouble(["Resource instance b.c has prevent_destroy set to null."].into_iter()), Trouble::Other);
+        let prevented = Cause::PreventedDestroys(vec!["b.media[\"a\"]".to_owned(), "b.other".to_owned()]);
+        assert_eq!(cause(["Resource instance cannot be destroyed", new, old].into_iter()), prevented);
+        assert_eq!(cause(["Resource instance b.c has prevent_destroy set to null."].into_iter()), Cause::Other);
     }
 }

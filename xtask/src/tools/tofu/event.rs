@@ -1,5 +1,5 @@
-//! The lines that OpenTofu says with `-json` (`internal/command/views/json`). Values are not read: an output that is
-//! sensitive is among them in the clear.
+//! The lines that OpenTofu prints with `-json` (`internal/command/views/json`). Values are not read: sensitive outputs are
+//! among them in plain text.
 
 use std::time::Duration;
 
@@ -7,53 +7,53 @@ use serde::{Deserialize, Deserializer};
 
 use super::diagnostic::Diagnostic;
 
-/// What a line tells.
+/// One line.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Event {
-    /// Something is wrong.
+    /// An error or a warning.
     Diagnostic {
-        /// What.
+        /// The error or warning.
         diagnostic: Diagnostic,
     },
-    /// A resource is read, to see what it is like now.
+    /// OpenTofu reads a resource from its provider.
     RefreshStart {
-        /// Which.
+        /// Which resource.
         hook: Hook,
     },
-    /// Somebody else has changed a resource.
+    /// A resource was changed outside of OpenTofu.
     ResourceDrift,
-    /// Something begins to be done to a resource.
+    /// An operation on a resource begins.
     ApplyStart {
-        /// Which, and what.
+        /// The operation.
         hook: Hook,
     },
-    /// It is done.
+    /// An operation on a resource succeeded.
     ApplyComplete {
-        /// Which, what, and how long it took.
+        /// The operation.
         hook: Hook,
     },
-    /// It failed.
+    /// An operation on a resource failed.
     ApplyErrored {
-        /// Which, what, and how long it took.
+        /// The operation.
         hook: Hook,
     },
-    /// How much was planned or done.
+    /// How many resources were planned or applied.
     ChangeSummary {
-        /// By kind.
+        /// By kind of operation.
         changes: Counts,
     },
-    /// For people; or a state that could be saved nowhere at all, as it would have been written.
+    /// Text for people. With a state, if that could be saved neither to its backend nor to a file.
     Log {
-        /// The state.
+        /// The state, as it would have been written.
         state: Option<serde_json::Value>,
     },
-    /// Anything else: that something goes on, for one, every ten seconds.
+    /// Anything else, for example that an operation is still running.
     #[serde(other)]
     Other,
 }
 
-/// What is done to a resource.
+/// An operation on a resource.
 #[derive(Debug, Deserialize)]
 pub struct Hook {
     /// The resource.
@@ -73,12 +73,12 @@ pub struct Resource {
     pub addr: String,
 }
 
-/// How many resources.
+/// Numbers of resources.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Counts {
-    /// Made.
+    /// Created.
     pub add: usize,
-    /// Changed in place.
+    /// Updated in place.
     pub change: usize,
     /// Deleted.
     pub remove: usize,
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_read_whatever_else_they_have() {
+    fn lines_are_read_with_unknown_fields_in_them() {
         let line = r#"{"@level":"info","@message":"a","hook":{"resource":{"addr":"t.a","module":""},"action":"create","elapsed_seconds":3},"type":"apply_complete"}"#;
         let Event::ApplyComplete { hook } = serde_json::from_str(line).unwrap() else { panic!("{line}") };
         assert_eq!((hook.resource.addr.as_str(), hook.elapsed), ("t.a", Duration::from_secs(3)));

@@ -1,5 +1,5 @@
-//! What a plan would do, read from `show -json` (`internal/command/jsonplan`): addresses, actions, names. No value is kept,
-//! for a value that is not marked as sensitive can hold a secret all the same.
+//! A plan, read from `show -json` (`internal/command/jsonplan`): addresses, actions and names. Values are dropped, because
+//! one that is not marked as sensitive may still contain a secret.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,13 +7,13 @@ use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
 
-/// What a plan would do.
+/// A plan.
 #[derive(Debug, Default, Deserialize)]
 pub struct Plan {
-    /// What would be done to resources, and how many are left alone.
+    /// Changes of resources, and the resources that do not change.
     #[serde(default, rename = "resource_changes", deserialize_with = "changes")]
     pub resources: Changes,
-    /// What somebody else has done to them since they were last applied.
+    /// Changes that were made outside of OpenTofu since the last apply.
     #[serde(default, rename = "resource_drift", deserialize_with = "changes")]
     pub drift: Changes,
     /// Outputs, by name.
@@ -22,16 +22,16 @@ pub struct Plan {
     /// The names of the variables that the stack declares.
     #[serde(default, deserialize_with = "keys")]
     pub variables: BTreeSet<String>,
-    /// Whether finding out came to an end before its time.
+    /// Whether planning ended with an error, so that the plan is incomplete.
     #[serde(default)]
     pub errored: bool,
 }
 
 impl Plan {
-    /// A plan that changes nothing, by the addresses of what was read for it.
-    pub fn of_nothing(mut read: Vec<String>) -> Self {
+    /// A plan without changes, from the addresses of the resources that were read for it.
+    pub fn without_changes(mut read: Vec<String>) -> Self {
         read.sort();
-        // A remnant of an earlier replacement has the address of what replaced it.
+        // A deposed object has the address of the object that replaced it.
         read.dedup();
         Self { resources: Changes { all: Vec::new(), unchanged: read }, ..Self::default() }
     }
@@ -42,71 +42,71 @@ impl Plan {
 pub struct Changes {
     /// Every one, in OpenTofu's order.
     pub all: Vec<Change>,
-    /// The addresses of resources that stay as they are.
+    /// The addresses of resources that do not change.
     pub unchanged: Vec<String>,
 }
 
-/// What would be done to one resource.
+/// The change of one resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// Its address.
     pub address: String,
-    /// The address that it had before, where it is another.
+    /// The address that it had before, if that is different.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub previous_address: Option<String>,
     /// Its type.
     #[serde(rename = "type")]
     pub kind: String,
-    /// What is done.
+    /// The operation.
     pub action: Action,
-    /// Why, in OpenTofu's words: `replace_because_tainted`.
+    /// OpenTofu's reason: `replace_because_tainted`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The attributes that make it a replacement; names only.
+    /// The names of the attributes that force a replacement.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub because_of: Vec<String>,
-    /// The attributes that change; names only, and of an update only.
+    /// The names of the attributes that an update changes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attributes: Vec<String>,
-    /// Whether it is a remnant of an earlier replacement that failed, not the resource itself.
+    /// Whether it is a deposed object: left by a replacement that failed halfway.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub deposed: bool,
-    /// Whether it exists, and is taken over.
+    /// Whether an existing resource is imported.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub imported: bool,
 }
 
-/// What is done to a resource, the gravest first.
+/// An operation on a resource, the most dangerous first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// It goes.
+    /// It is deleted.
     Delete,
-    /// It goes and is made anew.
+    /// It is deleted and created again.
     Replace,
-    /// It stays where it is, and nobody knows of it any more.
+    /// It is removed from the state and continues to exist.
     Forget,
     /// It is changed in place.
     Update,
-    /// It is made.
+    /// It is created.
     Create,
-    /// It gets another address, or is taken over, as it is.
+    /// Its address in the state changes, or it is imported unchanged.
     Move,
-    /// It is asked for what it has.
+    /// A data source is read.
     Read,
-    /// Nothing.
+    /// No operation.
     #[serde(rename = "no-op")]
     Nothing,
 }
 
-/// What happens to an output.
+/// The change of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Output {
-    /// What is done.
+    /// The operation.
     pub action: Action,
 }
 
-/// A change as it is written. The values are looked at and dropped.
+/// A change as OpenTofu writes it. Its values are compared and dropped.
 #[derive(Deserialize)]
 struct Written {
     address: String,
@@ -140,7 +140,7 @@ impl Written {
         let attributes = if action == Action::Update { change.attributes() } else { Vec::new() };
         let mut because_of = Vec::new();
         for path in &change.replace_paths {
-            // The attribute is enough: what comes below can be a key of a map, and that is a value.
+            // Only the attribute: the rest of the path may contain the key of a map, which is a value.
             if let Some(serde_json::Value::String(name)) = path.first()
                 && !because_of.contains(name)
             {
@@ -163,7 +163,7 @@ impl Written {
 }
 
 impl WrittenChange {
-    /// The names of the attributes that differ, or whose new value is not known yet.
+    /// The names of the attributes whose values differ or are not known yet.
     fn attributes(&self) -> Vec<String> {
         type Object<'a> = BTreeMap<String, &'a RawValue>;
         fn object(value: Option<&RawValue>) -> Object<'_> {
@@ -182,11 +182,11 @@ impl WrittenChange {
     }
 }
 
-/// One word for the list of actions. Fails at a word that is not known: what it does is not known either.
+/// The operation for OpenTofu's list of actions. Fails on an unknown action, because its effect is unknown.
 fn action(written: &[String]) -> Result<Action, String> {
     let known = ["no-op", "create", "read", "update", "delete", "forget"];
     if let Some(unknown) = written.iter().find(|action| !known.contains(&action.as_str())) {
-        return Err(format!("the plan has an action that is not known here: {unknown}"));
+        return Err(format!("the plan has an action that this version of the toolkit does not know: {unknown}"));
     }
     let has = |action: &str| written.iter().any(|word| word == action);
     Ok(match (has("create"), has("delete")) {
@@ -200,7 +200,7 @@ fn action(written: &[String]) -> Result<Action, String> {
     })
 }
 
-/// Reads changes one by one: only what is kept of them takes memory.
+/// Reads changes one by one, so that the values that are dropped never take memory at the same time.
 fn changes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Changes, D::Error> {
     struct Each;
     impl<'de> Visitor<'de> for Each {
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_change_the_names_are_kept_and_no_value() {
+    fn names_are_kept_and_values_are_dropped() {
         let plan = read(
             r#"{"address":"t.a","mode":"managed","type":"t","name":"a","change":{"actions":["update"],"before":{"same":{"x":1},"input":"sentinel-1","list":[1]},
                "after":{"same":{"x":1},"input":"sentinel-2","list":[1,2]},"after_unknown":{"output":true,"list":[false,false]}}},
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_that_only_moves_or_is_taken_over_is_a_change() {
+    fn a_resource_that_only_moves_or_is_imported_is_a_change() {
         let plan = read(
             r#"{"address":"t.new","previous_address":"t.old","type":"t","change":{"actions":["no-op"]}},
                {"address":"t.same","previous_address":"t.same","type":"t","change":{"actions":["no-op"]}},

@@ -1,19 +1,19 @@
-//! What a state says of its resources, read from `show -json` (`internal/command/jsonstate`).
+//! The resources of a state, read from `show -json` (`internal/command/jsonstate`).
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A resource that was made and does not work: its provider says so in the attribute `status`. Scaleway's provider warns of
-/// it when it reads the resource, and lets the apply succeed (v2.81.0, its issue 3838).
+/// A resource that exists and whose attribute `status` is `error`. Scaleway's provider only warns of it when it reads the
+/// resource, and lets the apply succeed (v2.81.0, its issue 3838).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Ailing {
+pub struct ErroredResource {
     /// Its address.
     pub address: String,
-    /// What the provider says of it.
+    /// The provider's reason.
     pub message: Option<String>,
 }
 
-/// A whole state. The values are looked at and dropped: secret ones are among them.
+/// A whole state. Values are read and dropped: some of them are secret.
 #[derive(Debug, Deserialize)]
 pub struct State {
     values: Option<Values>,
@@ -40,27 +40,34 @@ struct Resource {
     values: Attributes,
 }
 
-/// Types of resources differ in what these are, if they have them.
+/// Not every type of resource has these, and their types differ.
 #[derive(Debug, Default, Deserialize)]
 struct Attributes {
     status: Option<Value>,
     error_message: Option<Value>,
 }
 
+impl std::fmt::Display for ErroredResource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let message = self.message.as_deref().unwrap_or("the provider gives no reason");
+        write!(f, "{} was applied, and its status is error: {message}", self.address)
+    }
+}
+
 impl State {
-    /// The resources that do not work.
-    pub fn ailing(self) -> Vec<Ailing> {
-        self.values.map(|values| values.root_module.ailing()).unwrap_or_default()
+    /// The resources whose status is `error`.
+    pub fn errored_resources(self) -> Vec<ErroredResource> {
+        self.values.map(|values| values.root_module.errored_resources()).unwrap_or_default()
     }
 }
 
 impl Module {
-    fn ailing(self) -> Vec<Ailing> {
+    fn errored_resources(self) -> Vec<ErroredResource> {
         let text = |value: Option<Value>| value?.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-        let is_ailing = |of: &Resource| of.values.status.as_ref().is_some_and(|status| status == "error");
-        let own = self.resources.into_iter().filter(is_ailing);
-        let own = own.map(|of| Ailing { address: of.address, message: text(of.values.error_message) });
-        own.chain(self.child_modules.into_iter().flat_map(Self::ailing)).collect()
+        let has_error = |of: &Resource| of.values.status.as_ref().is_some_and(|status| status == "error");
+        let own = self.resources.into_iter().filter(has_error);
+        let own = own.map(|of| ErroredResource { address: of.address, message: text(of.values.error_message) });
+        own.chain(self.child_modules.into_iter().flat_map(Self::errored_resources)).collect()
     }
 }
 
@@ -69,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_work_is_found_wherever_it_is() {
+    fn errored_resources_are_found_in_every_module() {
         let state = r#"{"format_version":"1.0","values":{"root_module":{"resources":[
             {"address":"c.good","values":{"status":"ready","error_message":"once","secret":"s"}},
             {"address":"c.bad","values":{"status":"error","error_message":"no such image"}},
@@ -77,9 +84,12 @@ mod tests {
             "child_modules":[{"address":"module.a","resources":[{"address":"module.a.c.bad","values":{"status":"error","error_message":""}}]}]}}}"#;
         let state: State = serde_json::from_str(state).unwrap();
         let message = Some("no such image".to_owned());
-        let bad = Ailing { address: "c.bad".to_owned(), message };
-        assert_eq!(state.ailing(), [bad, Ailing { address: "module.a.c.bad".to_owned(), message: None }]);
+        let bad = ErroredResource { address: "c.bad".to_owned(), message };
+        assert_eq!(
+            state.errored_resources(),
+            [bad, ErroredResource { address: "module.a.c.bad".to_owned(), message: None }]
+        );
         let none: State = serde_json::from_str(r#"{"format_version":"1.0"}"#).unwrap();
-        assert_eq!(none.ailing(), []);
+        assert_eq!(none.errored_resources(), []);
     }
 }

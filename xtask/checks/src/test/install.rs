@@ -1,0 +1,84 @@
+//! What the tests need on this machine, installed where that takes no decision. Where it does, tests that need it are
+//! skipped by name.
+
+use clap::{Args, ValueEnum};
+use xtask::commands::Context;
+use xtask::failure::Failure;
+use xtask::setup::{Extras, Missing};
+use xtask::tools::cmd::Cmd;
+
+use super::job::{Job, Work};
+use super::progress::Progress;
+use super::suite::Suite;
+
+/// A server that no distribution packages: it is built or fetched once for a machine, in a process of its own, which ends
+/// with the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Server {
+    Buildkitd,
+    Moto,
+    Versitygw,
+}
+
+/// Install a server for tests
+#[derive(Args, Debug)]
+pub struct InstallArgs {
+    server: Server,
+}
+
+impl InstallArgs {
+    /// Runs the command.
+    pub fn run(self) -> Result<(), Failure> {
+        match self.server {
+            Server::Buildkitd => devservers::buildkitd::install()?,
+            Server::Moto => devservers::moto::install()?,
+            Server::Versitygw => devservers::versitygw::install()?,
+        };
+        Ok(())
+    }
+}
+
+/// What the service is compiled with.
+pub async fn for_the_compiler(context: &Context<'_>) {
+    set_up(context, Extras::default()).await;
+}
+
+/// What the tests of these suites need: packages and OpenTofu, then servers.
+pub async fn for_the_tests(context: &Context<'_>, suites: &[Suite], progress: &Progress) {
+    let any = |of: &[Suite]| suites.iter().any(|suite| of.contains(suite));
+    if !suites.iter().any(|suite| suite.has_programs()) {
+        return;
+    }
+    let stacks = any(&[Suite::StandIn, Suite::Tofu]);
+    set_up(context, Extras { tests: true, tofu: stacks, ..Extras::default() }).await;
+    let servers = [
+        (Server::Moto, any(&[Suite::StandIn, Suite::Tofu, Suite::Toolkit])),
+        (Server::Versitygw, any(&[Suite::StandIn, Suite::Tofu, Suite::Toolkit])),
+        (Server::Buildkitd, any(&[Suite::Image, Suite::Toolkit])),
+    ];
+    // One after another: the compiler runs beside them.
+    for (server, _) in servers.iter().filter(|(_, needed)| *needed) {
+        let Some(job) = install(*server) else { continue };
+        progress.begins(&job.name);
+        progress.ends(job.run(context).await.0);
+    }
+}
+
+fn install(server: Server) -> Option<Job> {
+    let program = std::env::current_exe().ok()?.to_str()?.to_owned();
+    let name = server.to_possible_value()?.get_name().to_owned();
+    let command = Cmd::new(program).args(["install", &name]);
+    Some(Job::new(&format!("install {name}"), Work::Install(command)))
+}
+
+async fn set_up(context: &Context<'_>, extras: Extras) {
+    let (report, missing) = (context.report, Missing::find(context.config, extras).await);
+    let names = missing.names();
+    if names.is_empty() {
+        return;
+    }
+    report.note(&format!("installing {}", names.join(", ")));
+    if let Err(error) = missing.install(|line| report.detail(line)).await {
+        report.warn(&format!("{error:#}"));
+    }
+}

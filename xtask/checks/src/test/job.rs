@@ -1,0 +1,172 @@
+//! One job of a run: what it runs, and what that came to.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use camino::{Utf8Path, Utf8PathBuf};
+use xtask::commands::Context;
+use xtask::config::{Environment, Target};
+use xtask::failure::Failure;
+use xtask::render::{Rendered, render};
+use xtask::sqlx;
+use xtask::tools::cmd::Cmd;
+
+use super::build::{self, Built};
+use super::machine::Takes;
+use super::outcome::{Outcome, Reading};
+use super::suite::Suite;
+use super::timings::Watch;
+use crate::processor;
+
+/// A job.
+pub struct Job {
+    /// What people know it by.
+    pub name: String,
+    /// What it takes of the machine.
+    pub takes: Takes,
+    work: Work,
+}
+
+/// What a job runs.
+pub enum Work {
+    /// Compiles the test programs of these suites.
+    Build(Vec<Suite>),
+    /// Programs that pass or fail as a whole, one after another.
+    Whole(Vec<Cmd>),
+    /// A program of tests, and how many of them it runs at a time.
+    Tests(Cmd, usize),
+    /// Something that tests need. Those that do not get it say so.
+    Install(Cmd),
+    /// Compares the rendered files with what they should be, as this program of the service says.
+    Render(Option<Utf8PathBuf>),
+    /// Compares the query cache with what a database says.
+    Queries,
+}
+
+/// A job that has ended.
+pub struct Done {
+    /// What people know it by.
+    pub name: String,
+    /// What it came to.
+    pub outcome: Outcome,
+    /// What it said, without the words of tests that passed.
+    pub lines: Vec<String>,
+    /// How long it took.
+    pub wall: Duration,
+    /// The processor time of its processes; that of servers which outlive them is not in it.
+    pub processor: Duration,
+    /// How long each of its tests took.
+    pub tests: Vec<(String, Duration)>,
+}
+
+impl Job {
+    /// One that takes nothing but a place among those that run.
+    pub fn new(name: &str, work: Work) -> Self {
+        Self { name: name.to_owned(), takes: Takes::default(), work }
+    }
+
+    /// The same, which takes more.
+    pub fn taking(self, takes: Takes) -> Self {
+        Self { takes, ..self }
+    }
+
+    /// Runs it to its end. A build has a result of its own.
+    pub async fn run(self, context: &Context<'_>) -> (Done, Option<Built>) {
+        let began = Instant::now();
+        let mut done = Done {
+            name: self.name,
+            outcome: Outcome::default(),
+            lines: Vec::new(),
+            wall: Duration::ZERO,
+            processor: Duration::ZERO,
+            tests: Vec::new(),
+        };
+        let mut built = None;
+        match self.work {
+            Work::Build(suites) => built = done.build(context, &suites).await,
+            Work::Whole(commands) => {
+                for command in commands {
+                    let ended = done.follow(command).await;
+                    done.pass(ended);
+                }
+            }
+            Work::Tests(command, threads) => done.test(command, threads).await,
+            Work::Install(command) => {
+                if let Err(error) = done.follow(command).await {
+                    context.report.warn(&format!("{}: {error:#}", done.name));
+                }
+            }
+            Work::Render(program) => {
+                let rendered = is_rendered(context, program.as_deref()).await;
+                done.pass(rendered);
+            }
+            Work::Queries => {
+                let checked = Box::pin(check_queries(context)).await;
+                done.pass(checked);
+            }
+        }
+        done.wall = began.elapsed();
+        (done, built)
+    }
+}
+
+impl Done {
+    async fn build(&mut self, context: &Context<'_>, suites: &[Suite]) -> Option<Built> {
+        let (built, processor) = build::build(context.config, suites, |line| self.lines.push(line.to_owned())).await;
+        self.processor = processor;
+        built.map_err(|error| self.outcome.add(Outcome::failed(&self.name, lines(&error)))).ok()
+    }
+
+    async fn test(&mut self, command: Cmd, threads: usize) {
+        let (mut reading, mut watch) = (Reading::default(), Watch::start(threads));
+        let (ended, processor) = processor::run(command, |line| {
+            watch.line(line);
+            if reading.line(line) {
+                self.lines.push(line.to_owned());
+            }
+        })
+        .await;
+        self.processor = processor;
+        self.tests = watch.tests();
+        self.outcome = reading.end(&self.name, ended.is_ok());
+    }
+
+    async fn follow(&mut self, command: Cmd) -> Result<()> {
+        let (ended, processor) = processor::run(command, |line| self.lines.push(line.to_owned())).await;
+        self.processor += processor;
+        ended
+    }
+
+    /// Something that passes or fails as a whole.
+    fn pass(&mut self, ended: Result<()>) {
+        self.outcome.add(match ended {
+            Ok(()) => Outcome::passed(),
+            Err(error) => Outcome::failed(&self.name, lines(&error)),
+        });
+    }
+}
+
+async fn is_rendered(context: &Context<'_>, program: Option<&Utf8Path>) -> Result<()> {
+    let files = render(context.config, program).await?;
+    let stale: Vec<String> = files.iter().filter(|file| !file.is_fresh()).map(Rendered::diff).collect();
+    anyhow::ensure!(stale.is_empty(), "not up to date; type: cargo xtask render\n{}", stale.join("\n"));
+    Ok(())
+}
+
+/// In the environment of this machine.
+async fn check_queries(context: &Context<'_>) -> Result<()> {
+    let is_local = |environment: &&Environment| matches!(environment.target, Target::Local(_));
+    let local = context.config.environments.values().find(is_local);
+    let name = &local.context("deploy.yaml has no environment with `target: local`, where tests run")?.name;
+    let env = context.env(name).map_err(Failure::into_error)?;
+    let schema = Schema::find(&env)?.context("the service has no migrations, or does not use sqlx")?;
+    let live = history::live_records(&history::read_all(env.store().map_err(Failure::into_error)?).await?);
+    let checked = context.report.step(Step::Sqlx, async |step| Ok(sqlx::check(&schema, &live, step).await?));
+    let checked = checked.await.map_err(Failure::into_error)?;
+    context.report.notices(&checked.notices);
+    Ok(())
+}
+
+fn lines(error: &anyhow::Error) -> Vec<String> {
+    format!("{error:#}").lines().map(str::to_owned).collect()
+}

@@ -1,0 +1,115 @@
+//! The jobs of a run: what each suite runs, and what that takes.
+
+use std::cmp::Reverse;
+use std::num::NonZero;
+
+use secrecy::SecretString;
+use xtask::config::Config;
+use xtask::tools::cmd::Cmd;
+
+use super::build::{Built, Program, cargo};
+use super::job::{Job, Work};
+use super::leftovers::Folder;
+use super::machine::Takes;
+use super::suite::Suite;
+
+/// Debian's place for backgrounds: real photographs of many sizes.
+const PICTURES: &str = "/usr/share/backgrounds";
+
+/// What the test programs are run with.
+pub struct Setting<'a> {
+    /// For temporary files.
+    pub folder: &'a Folder,
+    /// All cases, where otherwise a sample is tested.
+    pub thorough: bool,
+    /// What chooses the samples.
+    pub seed: String,
+    /// The PostgreSQL server of those that take one.
+    pub database: Option<&'a SecretString>,
+}
+
+/// How many jobs run at a time: one more than there are processors, as most of them wait at times.
+pub fn places() -> usize {
+    processors() + 1
+}
+
+/// The jobs that take nothing that is compiled for the tests.
+pub fn before_the_build(config: &Config, suites: &[Suite]) -> Vec<Job> {
+    let format = cargo(config).args(["fmt", "--all", "--check"]);
+    let format = Job::new(&Suite::Format.to_string(), Work::Whole(vec![format]));
+    if suites.contains(&Suite::Format) { vec![format] } else { Vec::new() }
+}
+
+/// All others. Those that wait most and take longest begin; what computes on all processors fills the gaps that they leave
+/// at the end.
+pub fn after_the_build(config: &Config, suites: &[Suite], built: &Built, setting: &Setting<'_>) -> Vec<Job> {
+    let programs = built.programs.iter().map(|program| (Suite::of(program, &config.service.package), program));
+    let mut programs: Vec<_> = programs.filter(|(suite, _)| suites.contains(suite)).collect();
+    programs.sort_by_key(|(suite, program)| (Reverse(*suite), program.is_unit));
+    let mut jobs: Vec<Job> =
+        programs.into_iter().map(|(suite, program)| tests(suite, program, built, setting)).collect();
+    let target = Takes { target: true, ..Takes::default() };
+    if suites.contains(&Suite::Toolkit) {
+        let examples = cargo(config).args(["test", "--workspace", "--doc", "--", "--show-output"]);
+        let threads = processors();
+        jobs.push(Job::new("toolkit: examples in the documentation", Work::Tests(examples, threads)).taking(target));
+    }
+    if suites.contains(&Suite::Lint) {
+        jobs.push(Job::new(&Suite::Lint.to_string(), Work::Whole(lints(config))).taking(target));
+    }
+    if suites.contains(&Suite::Render) {
+        let program = built.binaries.get(&config.service.binary).cloned();
+        jobs.push(Job::new(&Suite::Render.to_string(), Work::Render(program)).taking(target));
+    }
+    if suites.contains(&Suite::Queries) {
+        jobs.push(Job::new(&Suite::Queries.to_string(), Work::Queries));
+    }
+    jobs
+}
+
+fn tests(suite: Suite, program: &Program, built: &Built, setting: &Setting<'_>) -> Job {
+    let (takes, threads) = suite.takes(program);
+    let threads = threads.unwrap_or_else(processors);
+    let mut command = Cmd::new(program.executable.as_str())
+        .args(["--show-output".to_owned(), format!("--test-threads={threads}")])
+        .dir(&program.folder)
+        .without_env(xtask::tools::cargo::inherited())
+        .env("CARGO", xtask::tools::cargo::program())
+        .env("CARGO_MANIFEST_DIR", program.folder.as_os_str())
+        .env("CARGO_TERM_COLOR", "never")
+        // A panic tells its place without; with it every error would take its time to walk the stack.
+        .env("RUST_BACKTRACE", "0")
+        .env("TMPDIR", setting.folder.path().as_os_str())
+        .env("TEST_SEED", &setting.seed)
+        .env("TEST_PICTURES_DIR", PICTURES);
+    if setting.thorough {
+        command = command.env("TEST_THOROUGH", "1");
+    }
+    for (name, program) in &built.binaries {
+        command = command.env(format!("CARGO_BIN_EXE_{name}"), program.as_os_str());
+    }
+    if let Some(url) = setting.database.filter(|_| suite.takes_database()) {
+        command = command.secret("TEST_DATABASE_URL", url);
+    }
+    let kind = if program.is_unit { "units of " } else { "" };
+    let name = if suite.to_string() == program.target {
+        suite.to_string()
+    } else {
+        format!("{suite}: {kind}{}", program.target)
+    };
+    Job::new(&name, Work::Tests(command, threads)).taking(takes)
+}
+
+/// What is compiled for one is shared with the other. All targets are without those that `cargo test` leaves out, even
+/// where they are named beside it.
+fn lints(config: &Config) -> Vec<Cmd> {
+    let left_out = ["--package", "xtask", "--test", "image", "--test", "journey", "--test", "tofu"];
+    let clippy = |what: &[&str]| {
+        cargo(config).arg("clippy").args(what.iter().copied()).args(["--quiet", "--", "--deny", "warnings"])
+    };
+    vec![clippy(&["--workspace", "--all-targets"]), clippy(&left_out)]
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}

@@ -1,0 +1,95 @@
+//! What can be run by itself.
+
+use clap::ValueEnum;
+
+use super::build::Program;
+use super::machine::Takes;
+
+/// What can be run by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Suite {
+    /// rustfmt
+    Format,
+    /// clippy, without warnings
+    Lint,
+    /// Rendered files are up to date
+    Render,
+    /// The query cache is fresh
+    Queries,
+    /// The service, against a real PostgreSQL
+    Service,
+    /// The toolkit's modules and its built binary
+    Toolkit,
+    /// The stand-in provider, with a real OpenTofu
+    StandIn,
+    /// Stacks from nothing to nothing, with a real OpenTofu and a real S3 server
+    Tofu,
+    /// The service's image, with a real engine and real registries
+    Image,
+    /// A fresh clone from the first deploy to the rollback, with real processes and load
+    Journey,
+}
+
+impl Suite {
+    /// The suites that were asked for; without any, all.
+    pub fn chosen(only: &[Self]) -> Vec<Self> {
+        let all = Self::value_variants().iter().copied();
+        all.filter(|suite| only.is_empty() || only.contains(suite)).collect()
+    }
+
+    /// The suite that a test program belongs to.
+    pub fn of(program: &Program, service: &str) -> Self {
+        match (program.package.as_str(), program.target.as_str()) {
+            (package, _) if package == service => Self::Service,
+            ("standin", _) => Self::StandIn,
+            ("xtask", "tofu") => Self::Tofu,
+            ("xtask", "image") => Self::Image,
+            ("xtask", "journey") => Self::Journey,
+            _ => Self::Toolkit,
+        }
+    }
+
+    /// Whether its tests are programs that are compiled first.
+    pub fn has_programs(self) -> bool {
+        !self.integration_tests().is_empty()
+    }
+
+    /// Whether its tests take a PostgreSQL that is started for them.
+    pub fn takes_database(self) -> bool {
+        matches!(self, Self::Service | Self::Image)
+    }
+
+    /// Whether it has unit tests.
+    pub fn has_units(self) -> bool {
+        matches!(self, Self::Service | Self::Toolkit | Self::StandIn)
+    }
+
+    /// Its integration tests, as cargo names them.
+    pub fn integration_tests(self) -> &'static [&'static str] {
+        match self {
+            Self::Format | Self::Lint | Self::Render | Self::Queries => &[],
+            Self::Service => &["service"],
+            Self::Toolkit => &["toolkit", "supervisor"],
+            Self::StandIn => &["standin"],
+            Self::Tofu => &["tofu"],
+            Self::Image => &["image"],
+            Self::Journey => &["journey"],
+        }
+    }
+
+    /// What its test programs take of the machine, and how many of their tests run at a time; by default, one for each
+    /// processor.
+    pub fn takes(self, program: &Program) -> (Takes, Option<usize>) {
+        // Some unit tests of the toolkit ask the machine's engine too.
+        let of_toolkit = program.package == "xtask" && program.is_unit;
+        let engine = matches!(self, Self::Image | Self::StandIn) || of_toolkit;
+        let threads = matches!(self, Self::Image | Self::Tofu | Self::Journey).then_some(1);
+        (Takes { engine, ..Takes::default() }, threads)
+    }
+}
+
+impl std::fmt::Display for Suite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.to_possible_value().map(|value| value.get_name().to_owned()).as_deref().unwrap_or_default())
+    }
+}

@@ -1,0 +1,81 @@
+//! `tofu apply`
+
+use anyhow::anyhow;
+use clap::Args;
+use serde_json::json;
+
+use super::super::{Context, StackArg};
+use super::{enter, initialize};
+use crate::confirm::confirmed;
+use crate::failure::Failure;
+use crate::report::{Step, Summary as _};
+use crate::state::plan_store::PlanRecord;
+use crate::tofu::{Workspace, apply, approval, plan};
+use crate::tools::git;
+
+/// Apply the kept plan, after approval
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask tofu apply production
+  cargo xtask tofu apply production --approve 3f9c2d1a4b7e5f60718293a4b5c6d7e8      as `tofu plan` printed it
+
+Refused (exit code 21) when the plan is too old, or when the commit, the state or the plan file differs from what was planned.")]
+pub struct ApplyArgs {
+    #[command(flatten)]
+    stack: StackArg,
+    /// Approve the plan with this digest without being asked
+    #[arg(long, value_name = "DIGEST")]
+    approve: Option<String>,
+}
+
+impl ApplyArgs {
+    /// Runs the command.
+    pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
+        let env = context.env(&self.stack.environment)?;
+        let workspace = enter(&env, "apply").await?;
+        initialize(&workspace).await?;
+        let planned = plan::kept(&workspace, &env.stop).await?;
+        planned.guard()?;
+        let details = planned.details();
+        env.report.headline(&format!("{}: {}\n\n{}", env.name(), details.counts(), details.text()));
+        if let Some(record) = &planned.kept {
+            approve(&workspace, record, self.approve.as_deref()).await?;
+        }
+        // The user may have taken an hour to answer.
+        let source = git::source(env.root()).await?;
+        let perform = async |step: &_| apply::perform(&workspace, &planned, &source, step, &env.stop).await;
+        let applied = env.report.step(Step::Apply, perform).await?;
+        for resource in &applied.errored {
+            env.report.warn(&resource.to_string());
+        }
+        let detail = json!({
+            "environment": env.name(),
+            "created": applied.counts.add,
+            "changed": applied.counts.change,
+            "deleted": applied.counts.remove,
+            "plan": planned.kept.as_ref().map(|record| &record.plan),
+            "errored": applied.errored,
+        });
+        let text = format!("{}; outputs: cargo xtask tofu output {}", applied.summary(), env.name());
+        env.report.result(detail, &text);
+        Ok(())
+    }
+}
+
+/// Fails unless the plan is approved: by its digest, by the user's answer, or because deploy.yaml requires no approval.
+async fn approve(workspace: &Workspace<'_>, record: &PlanRecord, given: Option<&str>) -> Result<(), Failure> {
+    let (env, name) = (workspace.env, workspace.name());
+    match given {
+        Some(given) if given == record.approval() => return Ok(()),
+        Some(_) => return Err(approval::refused(name, "the approval is for another plan than the one that is kept")),
+        None if !workspace.stack.approval => return Ok(()),
+        None => {}
+    }
+    if confirmed(&env.report, &env.stop, &format!("Apply this to {name}?"), "nothing was applied").await? {
+        return Ok(());
+    }
+    Err(Failure::Refused(anyhow!(
+        "nothing was applied: the plan is not approved; to approve it, type: cargo xtask tofu apply {name} --approve {}",
+        record.approval()
+    )))
+}

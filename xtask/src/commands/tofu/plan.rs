@@ -1,0 +1,98 @@
+//! `tofu plan`
+
+use anyhow::Context as _;
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::Args;
+
+use super::super::{Context, StackArg};
+use super::{enter, initialize};
+use crate::env::Env;
+use crate::failure::Failure;
+use crate::report::Step;
+use crate::targets::Stack;
+use crate::tofu::Workspace;
+use crate::tofu::plan::{self, Planned};
+use crate::tofu::variables::{ReleaseVariables, is_overridden};
+
+/// Show what would change, and keep the plan to be applied; exits with 10 when something would change
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask tofu plan production
+  cargo xtask tofu plan production --markdown \"$GITHUB_STEP_SUMMARY\"
+  cargo xtask tofu plan production --destroy
+
+Refused (exit code 21) when it would delete, replace or forget what `protect` names in deploy.yaml.
+
+The plan is kept beside the state, encrypted, so it can be applied on another machine that has the same commit checked out.
+
+Where deploy.yaml gives the environment `settings`, the stack gets the variables settings, secrets,
+release and image of the checked-out commit. `variables` and TF_VAR_… override these.")]
+pub struct PlanArgs {
+    #[command(flatten)]
+    stack: StackArg,
+    /// Plan to delete everything that the stack has made
+    #[arg(long)]
+    destroy: bool,
+    /// Write the summary to this file too, as Markdown
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<Utf8PathBuf>,
+}
+
+impl PlanArgs {
+    /// Runs the command.
+    pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
+        let env = context.env(&self.stack.environment)?;
+        let workspace = enter(&env, "plan").await?;
+        initialize(&workspace).await?;
+        let planned = make(&workspace, self.destroy).await?;
+        for entry in planned.unused_protect_entries() {
+            env.report
+                .warn(&format!("`protect` names {entry}, and neither the stack nor its state has such a resource"));
+        }
+        show(&env, &planned, self.markdown.as_deref())?;
+        planned.guard()?;
+        if planned.has_changes { Err(Failure::Pending) } else { Ok(()) }
+    }
+}
+
+/// Plans the stack with the release of the checked-out commit, if deploy.yaml has `settings` for the environment.
+async fn make(workspace: &Workspace<'_>, destroy: bool) -> Result<Planned, Failure> {
+    let (env, source) = (workspace.env, &workspace.source);
+    let stack = Stack::new(env);
+    let mut settings = None;
+    if env.environment.settings.is_some() {
+        settings = Some(env.report.step(Step::Provision, async |_| stack.provision()).await?);
+    }
+    let mut release = settings.as_ref().map(|settings| ReleaseVariables { source, image: None, settings });
+    if let Some(release) = &mut release
+        && env.config.image.is_some()
+        && !is_overridden(env, "image")?
+    {
+        release.image = Some(env.stop.cancels("nothing was planned", stack.pushed_image(source)).await?);
+    }
+    let plan = async |step: &_| plan::make(workspace, release.as_ref(), destroy, step, &env.stop).await;
+    env.report.step(Step::Plan, plan).await
+}
+
+fn show(env: &Env<'_>, planned: &Planned, markdown: Option<&Utf8Path>) -> Result<(), Failure> {
+    let details = planned.details();
+    let (mut json, mut text) = (details.json(), details.text());
+    let approval = planned.applicable().map(|record| record.approval());
+    if let Some(digest) = &approval {
+        let (name, minutes) = (env.name(), env.stack()?.approval_lasts.as_secs() / 60);
+        text.push_str(&format!(
+            "\n\nto apply   cargo xtask tofu apply {name}     (within {minutes} minutes)\n\
+             in CI      cargo xtask tofu apply {name} --approve {digest}"
+        ));
+        json["approval"] = digest.clone().into();
+    } else if let Some(record) = &planned.kept {
+        let version = &record.version;
+        text.push_str(&format!("\n\nfor information only: the tree is {version}, and only a commit can be applied"));
+    }
+    if let Some(path) = markdown {
+        let page = details.markdown(approval.as_deref());
+        fs_err::write(path, env.report.redactor().redact(&page).as_ref()).context("write the summary")?;
+    }
+    env.report.result(json, &text);
+    Ok(())
+}
