@@ -8,7 +8,9 @@ use xtask::commands::Context;
 use xtask::config::{Environment, Target};
 use xtask::failure::Failure;
 use xtask::render::{Rendered, render};
-use xtask::sqlx;
+use xtask::report::Step;
+use xtask::sqlx::{self, Schema};
+use xtask::state::history;
 use xtask::tools::cmd::Cmd;
 
 use super::build::{self, Built};
