@@ -86,10 +86,10 @@ pub fn is_unchanged<F>(before: &[Item<F>], now: &[Item<F>]) -> bool {
 
 /// Doctor's checks of the zone and the registry. That of the state's bucket is among the stack's checks.
 pub async fn checks(env: &Env<'_>) -> Result<Vec<Check>, Failure> {
-    let images = env.config.image.as_ref().map(|_| ServiceImage::find(env)).transpose()?;
+    let image = env.config.image.as_ref().map(|_| ServiceImage::find(env)).transpose()?;
     let registry = async {
-        match &images {
-            Some(images) => registry::check(images).await,
+        match &image {
+            Some(image) => registry::check(image).await,
             None => None,
         }
     };

@@ -42,10 +42,10 @@ pub enum Fix {
 }
 
 /// Doctor's check: whether Scaleway's API accepts the key. None for another registry.
-pub async fn check(images: &ServiceImage<'_>) -> Option<Check> {
-    images.env.environment.registry()?;
+pub async fn check(image: &ServiceImage<'_>) -> Option<Check> {
+    image.env.environment.registry()?;
     let asked = async {
-        let Some(at) = Scaleway::find(images).await.map_err(Failure::into_error)? else { return Ok(None) };
+        let Some(at) = Scaleway::find(image).await.map_err(Failure::into_error)? else { return Ok(None) };
         at.api.check().await?;
         anyhow::Ok(Some(format!("the API accepts the key, in {}", at.region)))
     };
@@ -58,9 +58,9 @@ pub async fn check(images: &ServiceImage<'_>) -> Option<Check> {
 
 impl<'a> ImageRegistry<'a> {
     /// The registry of an image. Fails where the environment has none. Nothing is asked of the registry yet.
-    pub async fn find(images: &ServiceImage<'a>) -> Result<Self, Failure> {
-        let (repository, scaleway) = (images.repository().await?.clone(), Scaleway::find(images).await?);
-        Ok(Self { env: images.env, repository, scaleway })
+    pub async fn find(image: &ServiceImage<'a>) -> Result<Self, Failure> {
+        let (repository, scaleway) = (image.repository().await?.clone(), Scaleway::find(image).await?);
+        Ok(Self { env: image.env, repository, scaleway })
     }
 
     /// The items when the namespace does not exist.
@@ -171,24 +171,24 @@ impl Prerequisite for ImageRegistry<'_> {
 
 impl Scaleway {
     /// The namespace of the environment's registry; none for a registry that is not Scaleway's. Nothing is asked yet.
-    async fn find(images: &ServiceImage<'_>) -> Result<Option<Self>, Failure> {
-        let repository = images.repository().await?;
+    async fn find(image: &ServiceImage<'_>) -> Result<Option<Self>, Failure> {
+        let repository = image.repository().await?;
         let Some(region) = repository.host().scaleway_region() else { return Ok(None) };
         let Some((namespace, _)) = repository.name().split_once('/') else {
-            let registry = images.env.environment.registry().unwrap_or_default();
+            let registry = image.env.environment.registry().unwrap_or_default();
             return Err(Failure::Usage(anyhow!(
                 "{registry} names no namespace; at Scaleway, write `registry: {registry}/NAMESPACE` in deploy.yaml"
             )));
         };
-        let Some(api) = images.scaleway(region).await? else {
-            let file = format!(".env.{}", images.env.name());
+        let Some(api) = image.scaleway(region).await? else {
+            let file = format!(".env.{}", image.env.name());
             return Err(anyhow!(
                 "SCW_SECRET_KEY has no value\n  put it into {file} (mode 0600) or into the environment"
             )
             .into());
         };
         let (region, namespace) = (region.to_owned(), namespace.to_owned());
-        Ok(Some(Self { api, region, namespace, project: project(images.env)? }))
+        Ok(Some(Self { api, region, namespace, project: project(image.env)? }))
     }
 }
 

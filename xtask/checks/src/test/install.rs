@@ -72,11 +72,13 @@ fn install(server: Server) -> Option<Job> {
 }
 
 async fn set_up(context: &Context<'_>, extras: Extras) {
-    let missing = Missing::find(context.config, extras).await;
-    if !missing.names().is_empty() {
-        context.report.note(&format!("installing {}", missing.names().join(", ")));
+    let (report, missing) = (context.report, Missing::find(context.config, extras).await);
+    let names = missing.names();
+    if names.is_empty() {
+        return;
     }
-    if let Err(error) = missing.install(|line| context.report.detail(line)).await {
-        context.report.warn(&format!("{error:#}"));
+    report.note(&format!("installing {}", names.join(", ")));
+    if let Err(error) = missing.install(|line| report.detail(line)).await {
+        report.warn(&format!("{error:#}"));
     }
 }
