@@ -39,16 +39,15 @@ pub async fn deploy(
     message: Option<&str>,
 ) -> Result<Deployed, Failure> {
     target.local("deploying")?;
-    let head = headline(env).await?;
+    let source = headline(env).await?;
     env.stop.cancels("nothing was changed", preflight(env, target)).await?; // Every problem at once.
-    let message = message.map_or_else(|| format!("deploy {}", &head.commit[..12]), str::to_owned);
+    let message = message.map_or_else(|| format!("deploy {}", &source.commit[..12]), str::to_owned);
     let run = Run::begin(env, target, Kind::Deploy, message, resume).await?; // Locked → 20
-    Box::pin(run.finish(steps(&run))).await
+    Box::pin(run.finish(steps(&run, source))).await
 }
 
-async fn steps(run: &Run<'_>) -> Result<Deployed, Failure> {
+async fn steps(run: &Run<'_>, source: Source) -> Result<Deployed, Failure> {
     let (env, target) = (run.env, run.target);
-    let source = git::source(env.root()).await?;
     let source = run.step(Step::Source, &source.clone(), async |_: &_| true, async |_| Ok(source)).await?;
     run.note(|record| record.source = Some(source.clone()));
     if source.branch.as_ref() != Some(&env.config.source.main_branch) {
@@ -83,9 +82,8 @@ async fn steps(run: &Run<'_>) -> Result<Deployed, Failure> {
 /// What a deploy would do. Changes nothing.
 pub async fn outlook(env: &Env<'_>, target: &Target<'_>) -> Result<Vec<String>, Failure> {
     let local = target.local("deploying")?;
-    headline(env).await?;
+    let source = headline(env).await?;
     preflight::preview(env, target).await?;
-    let source = git::source(env.root()).await?;
     let records = history::read_all(env.store()?).await?;
     let live = records.iter().rfind(|record| record.outcome == Outcome::Live);
     let mut lines = Vec::new();
@@ -96,11 +94,12 @@ pub async fn outlook(env: &Env<'_>, target: &Target<'_>) -> Result<Vec<String>, 
     Ok(lines)
 }
 
-/// Shows what goes where.
-async fn headline(env: &Env<'_>) -> Result<git::Head, Failure> {
-    let head = git::head(env.root()).await?;
-    env.report.headline(&format!("{} → {}   {}  {}", env.config.project, env.name(), &head.commit[..12], head.subject));
-    Ok(head)
+/// Shows what goes where. The build checks that the tree is still this source when it ends.
+async fn headline(env: &Env<'_>) -> Result<Source, Failure> {
+    let source = git::source(env.root()).await?;
+    let (project, name, commit) = (&env.config.project, env.name(), &source.commit[..12]);
+    env.report.headline(&format!("{project} → {name}   {commit}  {}", source.subject));
+    Ok(source)
 }
 
 /// The release that serves, if it is what was asked for: the same version with the same settings and secrets, and ready.

@@ -12,13 +12,13 @@ use crate::clients::registry::error::RegistryError;
 use crate::clients::scaleway::{Namespace, Registries};
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::image::Images;
+use crate::image::ServiceImage;
 
 /// The stack's variable for the project that all of it belongs to, and Scaleway's own name for the same.
 const PROJECT: (&str, &str) = ("project_id", "SCW_DEFAULT_PROJECT_ID");
 
 /// Looks at the registry and mends what can be mended.
-pub async fn registry(images: &Images<'_>, how: How) -> Result<(), Failure> {
+pub async fn registry(images: &ServiceImage<'_>, how: How) -> Result<(), Failure> {
     let registry = ImageRegistry {
         env: images.env,
         repository: images.repository().await?.clone(),
@@ -28,8 +28,8 @@ pub async fn registry(images: &Images<'_>, how: How) -> Result<(), Failure> {
 }
 
 /// Whether Scaleway's API lets us in, for an environment whose images are in its registry.
-pub async fn check(images: &Images<'_>) -> Option<Check> {
-    images.environment.registry()?;
+pub async fn check(images: &ServiceImage<'_>) -> Option<Check> {
+    images.env.environment.registry()?;
     let asked = async {
         let Some(at) = Scaleway::find(images).await.map_err(Failure::into_error)? else { return Ok(None) };
         at.api.check().await?;
@@ -174,17 +174,17 @@ impl ImageRegistry<'_> {
 
 impl Scaleway {
     /// The namespace of the environment's registry; none where that is not Scaleway's. Asks nothing of it.
-    async fn find(images: &Images<'_>) -> Result<Option<Self>, Failure> {
+    async fn find(images: &ServiceImage<'_>) -> Result<Option<Self>, Failure> {
         let repository = images.repository().await?;
         let Some(region) = repository.host().scaleway_region() else { return Ok(None) };
         let Some((namespace, _)) = repository.name().split_once('/') else {
-            let registry = images.environment.registry().unwrap_or_default();
+            let registry = images.env.environment.registry().unwrap_or_default();
             let text =
                 format!("{registry} names no namespace; at Scaleway it is a part of `registry`: {registry}/NAME");
             return Err(Failure::Usage(anyhow!(text)));
         };
         let Some(api) = images.scaleway(region).await? else {
-            let file = format!(".env.{}", images.environment.name);
+            let file = format!(".env.{}", images.env.name());
             return Err(anyhow!(
                 "SCW_SECRET_KEY has no value\n  put it into {file} (mode 0600) or into the environment"
             )

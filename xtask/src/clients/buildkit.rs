@@ -1,7 +1,7 @@
-//! Builds images with BuildKit, over gRPC: with the one inside a Docker engine, or with a `buildkitd`.
+//! Builds images with BuildKit over gRPC: the one inside a Docker engine, or a `buildkitd`.
 //!
-//! The builder asks for everything it needs through a session that this process serves: the context, secrets, credentials.
-//! So nothing of that is written anywhere, and a build whose future is dropped ends in the builder too.
+//! This process serves a session, through which the builder reads context, secrets and credentials. None of them is written
+//! to disk, and BuildKit cancels a build when its session ends: dropping the future of a build is enough.
 
 mod connect;
 mod error;
@@ -24,86 +24,86 @@ pub use self::connect::Builder;
 pub use self::error::BuildError;
 use super::docker::{Credentials, Layer};
 
-/// A tar as it comes, for example the output of `git archive`; never held in memory.
+/// A tar archive as a stream, for example the output of `git archive`.
 pub type ContextStream = Pin<Box<dyn AsyncRead + Send>>;
 
 /// Credentials by the registry's host: `registry.example:5000`, or `docker.io`.
 pub type Auth = BTreeMap<String, Credentials>;
 
-/// What is built.
+/// One build.
 pub struct Request<'a> {
-    /// The files. `.dockerignore` is not looked at.
+    /// The files. `.dockerignore` has been applied already.
     pub context: ContextStream,
     /// The Dockerfile's path in the context.
     pub dockerfile: &'a str,
-    /// Build arguments. Never secret: they are in the image's history.
+    /// Build arguments. They are in the image's history, so none is secret.
     pub args: &'a BTreeMap<String, String>,
-    /// Labels of the image.
     pub labels: &'a BTreeMap<String, String>,
     /// Secrets by their id in `RUN --mount=type=secret,id=…`. Changing one does not invalidate the layer cache.
     pub secrets: &'a BTreeMap<String, SecretString>,
-    /// Such as `linux/amd64`.
+    /// For example `linux/amd64`.
     pub platform: &'a str,
-    /// Where layers of earlier builds are.
+    /// The layer cache in a registry.
     pub cache: Option<Cache<'a>>,
-    /// The image's own time (`SOURCE_DATE_EPOCH`). A `buildkitd` gives it to every file that is newer.
+    /// SOURCE_DATE_EPOCH: the image's creation time. A `buildkitd` also sets it on every newer file.
     pub created: Timestamp,
-    /// For private bases, the layer cache and the push.
+    /// For private base images, the layer cache and the push.
     pub auth: &'a Auth,
-    /// Runs every step anew.
+    /// Runs every step again.
     pub no_cache: bool,
 }
 
 /// The layer cache in a registry.
 #[derive(Clone, Copy)]
 pub struct Cache<'a> {
-    /// Where layers are taken from. One that is not there yet is no error.
+    /// The image that layers are taken from. A missing one is not an error.
     pub reference: &'a str,
-    /// Whether all layers are written back to it. Takes [`Capabilities::registry_cache`]; without that the layers' cache
-    /// records are put into the image itself, and the reference has to be that of an image that was pushed.
+    /// Whether the build updates the cache. With [`Capabilities::registry_cache`] it writes all layers to `reference`. Without
+    /// it the cache records are in the image itself (an inline cache), and `reference` has to name a pushed image.
     pub write: bool,
 }
 
-/// What becomes of the image.
+/// Where the image goes.
 #[derive(Clone, Copy)]
 pub enum Output<'a> {
-    /// An engine keeps it under this name; a `buildkitd` only measures it.
+    /// An engine stores it under this name; of a `buildkitd` it is only measured.
     Keep(&'a str),
-    /// A `buildkitd` pushes it under this name (`registry/name:tag`). An engine keeps it: pushing is another call there.
+    /// A `buildkitd` pushes it under this name (`registry/name:tag`). An engine stores it: `Engine::push` pushes it.
     Push(&'a str),
 }
 
-/// What was built.
+/// The result of a build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Built {
-    /// In an engine the image's id; from a `buildkitd` the digest of the manifest, as a registry names it.
+    /// In an engine the image's id; of a `buildkitd` the digest of the manifest.
     pub digest: String,
-    /// The base's layers first. Compressed sizes are known from a `buildkitd`, see [`super::docker::Engine::compressed_layers`].
+    /// The base image's layers first. Only a `buildkitd` reports compressed sizes; see
+    /// [`super::docker::Engine::compressed_layers`].
     pub layers: Vec<Layer>,
 }
 
-/// A step of the build. The same step has the same number in all its events.
+/// A step of the build. All events of a step have the same number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// Its number in this build, from 0.
     pub number: usize,
-    /// Such as `[deps 3/5] RUN cargo build`, or `[internal] load metadata for …`.
+    /// For example `[deps 3/5] RUN cargo build`, or `[internal] load metadata for …`.
     pub name: String,
 }
 
-/// What a builder tells while it works.
+/// Progress of a build.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Event<'a> {
     /// A step begins.
     Started(&'a Step),
-    /// A step's result is known from an earlier build.
+    /// The layer cache has the step's result.
     Cached(&'a Step),
-    /// A step has ended well, in this time.
+    /// A step succeeded, in this time.
     Done(&'a Step, Duration),
-    /// A step failed. That need not be the end: a layer cache that is not there fails too.
+    /// A step failed. The build continues if the step is optional: for example, the import of a missing layer cache.
     Failed(&'a Step, &'a str),
-    /// A line of what a step says.
+    /// A line of a step's output.
     Log(&'a Step, &'a str),
-    /// A part of a step, such as a layer that is pulled: how much of it is done, and of how much if that is known.
+    /// A part of a step, such as the pull of a layer: its name, bytes done, and bytes in total if that is known.
     Progress(&'a Step, &'a str, u64, Option<u64>),
 }

@@ -1,4 +1,4 @@
-//! A Docker engine: its images, and what it says of itself. Building is `buildkit`'s.
+//! A Docker engine: its version, its state and its images. `buildkit` builds with it.
 
 mod archive;
 mod push;
@@ -15,15 +15,15 @@ use tokio_util::io::StreamReader;
 
 pub use self::archive::{Compress, Layer, Measured, measure};
 pub use self::push::PushError;
-use self::socket::{Address, NoAddress, Stream};
+use self::socket::{Address, InvalidAddress, Stream};
 
-/// Where an engine listens when nothing else is said.
+/// The address of the engine when DOCKER_HOST is not set.
 pub const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 
-/// The oldest API that is known to do all that is asked here: that of engine 20.10.
-const OLDEST_API: (usize, usize) = (1, 41);
+/// The oldest API version that has every call made here: that of engine 20.10.
+const MIN_API_VERSION: (usize, usize) = (1, 41);
 
-/// Seconds until an answer has to begin.
+/// Seconds until a response has to begin.
 const TIMEOUT: u64 = 120;
 
 /// An engine that answers and has BuildKit.
@@ -34,81 +34,71 @@ pub struct Engine {
     version: String,
 }
 
-/// Why there is no engine to work with.
+/// Why no usable engine or buildkitd was found.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The address cannot be one.
+    /// DOCKER_HOST or BUILDKIT_HOST has an invalid address.
     #[error(transparent)]
-    Address(#[from] NoAddress),
-    /// Nobody listens there.
+    Address(#[from] InvalidAddress),
+    /// The connection failed.
     #[error(
-        "nothing answers at {address}\n  \
-         start it (sudo systemctl start docker), or say where it is: DOCKER_HOST for an engine, BUILDKIT_HOST for a buildkitd"
+        "cannot connect to {address}\n  \
+         start Docker (sudo systemctl start docker), or set its address: DOCKER_HOST for an engine, BUILDKIT_HOST for a buildkitd"
     )]
-    Absent {
-        /// Where it was looked for.
+    Unreachable {
         address: Address,
         #[source]
         source: io::Error,
     },
-    /// The socket is there and this user may not use it.
-    #[error("this user may not use {address}\n  type: sudo usermod --append --groups docker $USER, and log in again")]
-    Denied {
-        /// The socket.
-        address: Address,
-        #[source]
-        source: io::Error,
-    },
-    /// It answers, and cannot build with BuildKit.
+    /// The socket exists, and its permissions exclude this user.
     #[error(
-        "what answers at {address} has no BuildKit: {found}\n  \
-         Docker has it from 20.10 on; or name a buildkitd: export BUILDKIT_HOST=tcp://host:port"
+        "permission denied: this user cannot open {address}\n  type: sudo usermod --append --groups docker $USER, and log in again"
+    )]
+    Denied {
+        address: Address,
+        #[source]
+        source: io::Error,
+    },
+    /// The program that listens does not offer BuildKit.
+    #[error(
+        "the program at {address} does not offer BuildKit: {response}\n  \
+         Docker contains BuildKit since 20.10; or set the address of a buildkitd: export BUILDKIT_HOST=tcp://host:port"
     )]
     NoBuildKit {
-        /// Where it answered.
         address: Address,
-        /// What it said.
-        found: String,
+        /// Its response to the request for an upgrade.
+        response: String,
     },
-    /// It answers, and is older than what is needed.
+    /// The engine's API is older than [`MIN_API_VERSION`].
     #[error(
-        "the engine at {address} is too old: its API is {found}, and {needed} is needed: upgrade it to Docker 20.10 or newer"
+        "the engine at {address} is too old: its API version is {found}, and {required} is required; upgrade to Docker 20.10 or newer"
     )]
-    TooOld {
-        /// Where it answered.
-        address: Address,
-        /// The API's version.
-        found: String,
-        /// The oldest that will do.
-        needed: String,
-    },
-    /// It answers something that is not understood.
-    #[error("what answers at {address} is not understood")]
-    Strange {
-        /// Where it answered.
+    TooOld { address: Address, found: String, required: String },
+    /// The response is not that of a Docker engine or a buildkitd.
+    #[error("the program at {address} did not respond as a Docker engine or buildkitd does")]
+    Protocol {
         address: Address,
         #[source]
         source: anyhow::Error,
     },
 }
 
-/// What opens a registry.
+/// Credentials for a registry.
 #[derive(Clone)]
 pub struct Credentials {
-    /// The user's name.
+    /// Empty with a token.
     pub user: String,
-    /// The password or token.
+    /// Or token.
     pub password: SecretString,
 }
 
 /// An image in the engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
-    /// `sha256:…` of its configuration, or of its manifest where the engine keeps images in containerd.
+    /// `sha256:…` of its configuration, or of its manifest where the engine uses containerd's image store.
     pub id: String,
-    /// `registry/name@sha256:…`, for every registry it was pushed to or pulled from.
+    /// `registry/name@sha256:…`, for every registry that it was pushed to or pulled from.
     pub digests: Vec<String>,
-    /// Its labels.
     pub labels: std::collections::BTreeMap<String, String>,
     /// Bytes on the engine's disk.
     pub size: u64,
@@ -118,63 +108,67 @@ impl Engine {
     /// The engine at this address (`DOCKER_HOST`), or at [`DEFAULT_HOST`].
     pub async fn connect(host: Option<&str>) -> Result<Self, ConnectError> {
         let address: Address = host.unwrap_or(DEFAULT_HOST).parse()?;
-        // bollard says of every failure only that its client failed.
+        // bollard's own errors do not tell why a connection failed.
         drop(address.open().await.map_err(|source| ConnectError::of(&address, source))?);
-        let strange =
-            |error: bollard::errors::Error| ConnectError::Strange { address: address.clone(), source: error.into() };
+        let protocol =
+            |error: bollard::errors::Error| ConnectError::Protocol { address: address.clone(), source: error.into() };
         let api = match &address {
             Address::Unix(path) => {
                 bollard::Docker::connect_with_unix(path.as_str(), TIMEOUT, bollard::API_DEFAULT_VERSION)
             }
             Address::Tcp(host) => bollard::Docker::connect_with_http(host, TIMEOUT, bollard::API_DEFAULT_VERSION),
         };
-        let api = api.map_err(strange)?.with_request_modifier(push::mend_credentials);
-        let api = api.negotiate_version().await.map_err(strange)?;
+        let api = api.map_err(protocol)?.with_request_modifier(push::fix_auth_header);
+        let api = api.negotiate_version().await.map_err(protocol)?;
         let found = api.client_version();
-        if (found.major_version, found.minor_version) < OLDEST_API {
-            let (major, minor) = OLDEST_API;
-            return Err(ConnectError::TooOld { address, found: found.to_string(), needed: format!("{major}.{minor}") });
+        if (found.major_version, found.minor_version) < MIN_API_VERSION {
+            let (major, minor) = MIN_API_VERSION;
+            return Err(ConnectError::TooOld {
+                address,
+                found: found.to_string(),
+                required: format!("{major}.{minor}"),
+            });
         }
-        let version = api.version().await.map_err(strange)?;
+        let version = api.version().await.map_err(protocol)?;
         let engine = Self { api, version: version.version.unwrap_or_default(), address };
         engine.upgrade("/grpc", &[]).await.map_err(|source| ConnectError::of(&engine.address, source))?;
         Ok(engine)
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> &Address {
         &self.address
     }
 
-    /// Its version, such as `20.10.24+dfsg1`.
+    /// For example `20.10.24+dfsg1`.
     pub fn version(&self) -> &str {
         &self.version
     }
 
-    /// All that it says of itself.
+    /// The engine's state: `docker info`.
     pub async fn info(&self) -> Result<SystemInfo> {
-        self.api.info().await.with_context(|| format!("ask the engine at {} about itself", self.address))
+        self.api.info().await.with_context(|| format!("read the state of the engine at {}", self.address))
     }
 
     /// The image of this name or id, if the engine has it.
     pub async fn image(&self, name: &str) -> Result<Option<Image>> {
         let found = match self.api.inspect_image(name).await {
             Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => return Ok(None),
-            found => found.with_context(|| format!("ask the engine about the image {name}"))?,
+            found => found.with_context(|| format!("look for the image {name} in the engine"))?,
         };
         Ok(Some(Image {
-            id: found.id.context("the engine gives no id of an image")?,
+            id: found.id.context("the engine reports no id of the image")?,
             digests: found.repo_digests.unwrap_or_default(),
             labels: found.config.and_then(|config| config.labels).unwrap_or_default().into_iter().collect(),
             size: found.size.unwrap_or_default().unsigned_abs(),
         }))
     }
 
-    /// What every layer holds, the base's first: its instruction and its size on disk.
+    /// Instruction and size on disk of every layer, the base image's first.
     pub async fn layers(&self, name: &str) -> Result<Vec<Layer>> {
         let history = self.api.image_history(name).await;
-        let history = history.with_context(|| format!("ask the engine how the image {name} was built"))?;
-        // Newest first, and instructions that only say something make no layer.
+        let history = history.with_context(|| format!("read the history of the image {name}"))?;
+        // The history is newest first. Instructions that change no file make no layer.
         Ok(history
             .into_iter()
             .rev()
@@ -183,15 +177,15 @@ impl Engine {
             .collect())
     }
 
-    /// The same with compressed sizes, as a push would make them, within a hundredth. The engine hands out the whole image
-    /// for it, which is only counted: seconds for each 100 MB.
+    /// The same with compressed sizes, within 1 % of those of a push. Exports the whole image from the engine and compresses it
+    /// without writing it anywhere: some seconds for each 100 MB.
     pub async fn compressed_layers(&self, name: &str) -> Result<Vec<Layer>> {
         let tar = StreamReader::new(Box::pin(self.api.export_image(name).map_err(io::Error::other)));
         let measured = measure(tar, Compress::Yes).await;
         Ok(measured.with_context(|| format!("measure the image {name}"))?.layers)
     }
 
-    /// Takes a name from an image; the image itself goes with its last name. A name that is not there is no error.
+    /// Untags an image; the engine deletes the image with its last name. A missing name is not an error.
     pub async fn remove(&self, name: &str) -> Result<()> {
         let options = RemoveImageOptionsBuilder::new().build();
         match self.api.remove_image(name, Some(options), None).await {
@@ -200,25 +194,25 @@ impl Engine {
         }
     }
 
-    /// A connection that speaks gRPC, by one of the two ways the engine has for that.
+    /// A gRPC connection, by an HTTP upgrade of `/grpc` or `/session`.
     pub(super) async fn upgrade(&self, path: &str, headers: &[(&str, &str)]) -> io::Result<Box<dyn Stream>> {
         self.address.upgrade(path, headers).await
     }
 }
 
 impl ConnectError {
-    /// What a failure to connect means.
+    /// The variant for an I/O error.
     pub(super) fn of(address: &Address, source: io::Error) -> Self {
         let address = address.clone();
         match source.kind() {
             io::ErrorKind::PermissionDenied => Self::Denied { address, source },
-            io::ErrorKind::Unsupported => Self::NoBuildKit { address, found: source.to_string() },
-            _ => Self::Absent { address, source },
+            io::ErrorKind::Unsupported => Self::NoBuildKit { address, response: source.to_string() },
+            _ => Self::Unreachable { address, source },
         }
     }
 }
 
-/// A name without its tag, and the tag; a port is none.
+/// Splits a name before its tag; a port is not a tag.
 fn split_tag(name: &str) -> (&str, &str) {
     match name.rsplit_once(':') {
         Some((repository, tag)) if !tag.contains('/') => (repository, tag),

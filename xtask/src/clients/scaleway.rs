@@ -1,5 +1,5 @@
-//! Scaleway's own API of its image registries, for what they refuse by the common one: deleting, and making a namespace. It
-//! knows tags, not manifests (Scaleway's API reference, "Container Registry API", v1).
+//! Scaleway's own API for its image registries (Scaleway's API reference, "Container Registry API", v1). It deletes tags and creates
+//! namespaces, which these registries refuse by the OCI distribution API. It has tags, not manifests.
 
 mod namespace;
 
@@ -11,15 +11,15 @@ use serde::de::DeserializeOwned;
 
 pub use self::namespace::Namespace;
 use super::registry::error::RegistryError;
-use super::registry::http::{Answer, Ask, Http, host, is_loopback, printable};
+use super::registry::http::{Http, Request, Response, host, is_loopback, printable};
 
-/// Where Scaleway's API answers.
+/// The URL of Scaleway's API.
 pub const API: &str = "https://api.scaleway.com";
 
-/// What the API gives at most of a list at a time.
-const PAGE: usize = 100;
-/// Pages that are read.
-const PAGES: usize = 1000;
+/// Entries per page; the API's maximum.
+const PAGE_SIZE: usize = 100;
+/// The most pages of a list.
+const MAX_PAGES: usize = 1000;
 
 type Result<T> = std::result::Result<T, RegistryError>;
 
@@ -33,15 +33,14 @@ pub struct Registries {
 /// A tag of an image.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Tag {
-    /// What it is deleted by.
+    /// A UUID.
     pub id: String,
-    /// Its name.
     pub name: String,
-    /// The digest that it names.
+    /// Of the manifest that it names.
     pub digest: String,
 }
 
-/// A page of a list, which the API calls by what is in it.
+/// A page of a list. The name of its field depends on the kind of its entries.
 #[derive(Deserialize)]
 struct Page<T> {
     #[serde(alias = "namespaces", alias = "images", alias = "tags")]
@@ -55,7 +54,7 @@ struct Named {
 }
 
 impl Registries {
-    /// Those of a region, by the API at this address: [`API`], or one of this machine in tests. The key is sent there only.
+    /// The registries of a region. `api` is [`API`], or an address of this machine in tests.
     pub fn new(api: &str, region: &str, key: &SecretString) -> Result<Self> {
         let other = |why: &str| RegistryError::Other {
             registry: "Scaleway's API".to_owned(),
@@ -63,12 +62,12 @@ impl Registries {
             why: why.to_owned(),
         };
         let base = Url::parse(api).and_then(|api| api.join(&format!("/registry/v1/regions/{region}/")));
-        let base = base.map_err(|_| other("it is no address"))?;
+        let base = base.map_err(|_| other("it is not a URL"))?;
         if base.scheme() != "https" && !is_loopback(&base) {
-            return Err(other("the key goes over https only"));
+            return Err(other("the key requires https"));
         }
         let mut key =
-            HeaderValue::try_from(key.expose_secret()).map_err(|_| other("the key is none: it has line breaks"))?;
+            HeaderValue::try_from(key.expose_secret()).map_err(|_| other("the key is not valid in a header"))?;
         key.set_sensitive(true);
         Ok(Self { http: Http::new(is_loopback(&base))?, base, key })
     }
@@ -82,36 +81,36 @@ impl Registries {
         self.list(&format!("images/{image}/tags"), &[]).await
     }
 
-    /// Deletes a tag, and what it names if no other tag does.
+    /// Deletes a tag, and its manifest if that has no other tag.
     pub async fn delete(&self, tag: &Tag) -> Result<()> {
-        let answer = self.send(Method::DELETE, &format!("tags/{}", tag.id), &[], None).await?;
-        if answer.status.is_success() {
+        let response = self.send(Method::DELETE, &format!("tags/{}", tag.id), &[], None).await?;
+        if response.status.is_success() {
             return Ok(());
         }
-        Err(self.failed(&answer, &format!("deleting the tag {}", tag.name)))
+        Err(self.failed(&response, &format!("deleting the tag {}", tag.name)))
     }
 
     async fn list<T: DeserializeOwned>(&self, path: &str, filter: &[(&str, &str)]) -> Result<Vec<T>> {
         let mut all = Vec::new();
-        for page in 1..=PAGES {
-            let (page, size) = (page.to_string(), PAGE.to_string());
+        for page in 1..=MAX_PAGES {
+            let (page, size) = (page.to_string(), PAGE_SIZE.to_string());
             let paging = [("page", page.as_str()), ("page_size", size.as_str()), ("order_by", "created_at_asc")];
             let query: Vec<(&str, &str)> = filter.iter().copied().chain(paging).collect();
-            let answer = self.send(Method::GET, path, &query, None).await?;
+            let response = self.send(Method::GET, path, &query, None).await?;
             let what = format!("listing {path}");
-            if !answer.status.is_success() {
-                return Err(self.failed(&answer, &what));
+            if !response.status.is_success() {
+                return Err(self.failed(&response, &what));
             }
-            let read = serde_json::from_slice::<Page<T>>(&answer.body);
+            let read = serde_json::from_slice::<Page<T>>(&response.body);
             let items =
-                read.map_err(|error| self.other(&what, format!("its answer is not understood: {error}")))?.items;
-            let last = items.len() < PAGE;
+                read.map_err(|error| self.other(&what, format!("the response is not understood: {error}")))?.items;
+            let last = items.len() < PAGE_SIZE;
             all.extend(items);
             if last {
                 return Ok(all);
             }
         }
-        Err(self.other(&format!("listing {path}"), format!("there are more than {PAGES} pages")))
+        Err(self.other(&format!("listing {path}"), format!("there are more than {MAX_PAGES} pages")))
     }
 
     async fn send(
@@ -120,23 +119,23 @@ impl Registries {
         path: &str,
         query: &[(&str, &str)],
         body: Option<&serde_json::Value>,
-    ) -> Result<Answer> {
-        let mut url = self.base.join(path).map_err(|error| self.other("making an address", error.to_string()))?;
+    ) -> Result<Response> {
+        let mut url = self.base.join(path).map_err(|error| self.other("building a URL", error.to_string()))?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let mut ask = Ask::new(method, url);
-        ask.headers.push((HeaderName::from_static("x-auth-token"), self.key.clone()));
+        let mut request = Request::new(method, url);
+        request.headers.push((HeaderName::from_static("x-auth-token"), self.key.clone()));
         if let Some(body) = body {
-            ask.headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
-            ask.body = body.to_string().into_bytes();
+            request.headers.push((CONTENT_TYPE, HeaderValue::from_static("application/json")));
+            request.body = body.to_string().into_bytes();
         }
-        // The key is no authorization that a redirect would lose.
-        ask.follow = false;
-        self.http.send(ask).await
+        // A redirect to another host would not remove the key's header.
+        request.follow_redirects = false;
+        self.http.send(request).await
     }
 
-    /// The one of exactly this name: the API's filter also finds others.
+    /// The entry with exactly this name: the API's filter also matches parts of names.
     fn named(&self, all: Vec<Named>, what: &str, name: &str) -> Result<String> {
         let found = all.into_iter().find(|one| one.name == name).map(|one| one.id);
         found.filter(|id| is_id(id)).ok_or_else(|| self.missing(what, name))
@@ -146,14 +145,14 @@ impl Registries {
         RegistryError::NotFound { registry: host(&self.base), what: format!("{what} {name}") }
     }
 
-    fn failed(&self, answer: &Answer, what: &str) -> RegistryError {
-        let words = words(answer);
-        match answer.status.as_u16() {
+    fn failed(&self, response: &Response, what: &str) -> RegistryError {
+        let text = error_text(response);
+        match response.status.as_u16() {
             401 | 403 => self.other(
                 what,
-                format!("it answered {words}: it does not know the key, or the key may not do that\n  look at SCW_SECRET_KEY"),
+                format!("the response was {text}: the key is unknown or lacks the permission\n  check SCW_SECRET_KEY"),
             ),
-            _ => self.other(what, format!("it answered {words}")),
+            _ => self.other(what, format!("the response was {text}")),
         }
     }
 
@@ -162,19 +161,19 @@ impl Registries {
     }
 }
 
-/// What the API says of a failed request, in one line.
-fn words(answer: &Answer) -> String {
+/// Status and error message of a failed request, on one line.
+fn error_text(response: &Response) -> String {
     #[derive(Deserialize)]
-    struct Said {
+    struct Message {
         message: String,
     }
-    match serde_json::from_slice::<Said>(&answer.body) {
-        Ok(said) => format!("{} ({})", answer.status, printable(&said.message)),
-        Err(_) => answer.words(),
+    match serde_json::from_slice::<Message>(&response.body) {
+        Ok(error) => format!("{} ({})", response.status, printable(&error.message)),
+        Err(_) => response.error_text(),
     }
 }
 
-/// What has been told is looked at before it is a part of an address.
+/// Whether a text from the API may become part of a URL.
 fn is_id(id: &str) -> bool {
     !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
 }

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::{Context, StackArg};
 use crate::bootstrap;
 use crate::failure::Failure;
-use crate::image::Images;
+use crate::image::ServiceImage;
 
 /// `bootstrap …`
 #[derive(Subcommand, Debug)]
@@ -94,7 +94,7 @@ impl Bootstrap {
             }
             Self::Registry(RegistryArgs { environment, how: FixArgs { check, yes } }) => {
                 let env = context.env(&environment.environment)?;
-                bootstrap::registry::registry(&Images::find(&env)?, bootstrap::How { check, yes }).await
+                bootstrap::registry::registry(&ServiceImage::find(&env)?, bootstrap::How { check, yes }).await
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::config::{self, Config, Need};
 use crate::deploy::preflight::{checks, missing_packages};
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::image::{self, Images};
+use crate::image::{self, ServiceImage};
 use crate::targets::Target;
 use crate::tools::cmd::Cmd;
 use crate::tools::{cargo, git, platform};
@@ -47,7 +47,7 @@ pub async fn doctor(env: &Env<'_>) -> Result<(), Failure> {
     all.extend(if is_local { checks(env, &target).await? } else { target.checks().await? });
     all.extend(bootstrap::zone::check(env).await);
     if config.image.is_some() {
-        let images = Images::find(env)?;
+        let images = ServiceImage::find(env)?;
         all.extend(image::check::checks(&images).await);
         all.extend(bootstrap::registry::check(&images).await);
     }
@@ -112,7 +112,7 @@ async fn user() -> Check {
 /// A clock that is behind the newest commit is wrong, and so would be leases, tokens and records.
 async fn clock(root: &Utf8Path) -> Check {
     let now = jiff::Timestamp::now();
-    match git::commit_time(root).await {
+    match git::commit_time(root, "HEAD").await {
         Ok(commit) if commit > now + jiff::SignedDuration::from_hours(1) => Check::bad(
             "clock",
             format!("it is {now} here, and the newest commit is of {commit}"),

@@ -1,190 +1,166 @@
-//! `image build`: the image of the checked-out commit, unless it is there already.
+//! Building the image, unless the registry or the Docker engine has one with the same inputs.
 
-use std::collections::BTreeMap;
+use anyhow::{Context as _, Result};
 
-use anyhow::{Context as _, Result, anyhow};
-use serde_json::json;
-
+use super::ServiceImage;
+use super::builder::{self, Build};
 use super::inputs::Inputs;
-use super::limits::{Limits, human_bytes, table, totals};
-use super::progress::{Counts, Progress};
-use super::{CACHE_TAG, Images, Said, mend};
-use crate::clients::buildkit::{self, Builder, Cache, Output, Request};
+use super::limits::Limits;
+use super::progress::Counts;
+use super::size::{human_bytes, table, totals};
+use crate::clients::buildkit::{Builder, Output};
 use crate::clients::docker::{Engine, Layer};
-use crate::config::{SettingsTable, SuppliedBy};
 use crate::failure::Failure;
 use crate::release::short_digest;
-use crate::report::Summary as _;
-use crate::report::{Ongoing, Step};
-use crate::tools::git;
+use crate::report::{Ongoing, Summary};
 
-/// An image that is there.
-pub struct Built {
-    /// What it was made of.
-    pub inputs: Inputs,
-    /// Its name by its inputs.
+/// An image that exists.
+pub struct Image {
+    /// With its tag: `rg.fr-par.scw.cloud/meemi/app:inputs-<24 digits>`.
     pub name: String,
     /// Where it is.
-    pub at: At,
+    pub location: Location,
+    summary: String,
+    reused: bool,
 }
 
 /// Where an image is.
-pub enum At {
-    /// In the registry, by its digest.
-    Registry(String),
-    /// In a Docker engine, by its id.
-    Engine(Engine, String),
-    /// In a buildkitd, which can push it, by the digest that it will have.
-    Daemon(Builder, String),
+pub enum Location {
+    /// In the environment's registry.
+    Registry {
+        /// Of its manifest.
+        digest: String,
+    },
+    /// In a Docker engine.
+    Engine {
+        /// Which.
+        engine: Engine,
+        /// `sha256:…`
+        id: String,
+    },
+    /// In the cache of a buildkitd, which can push it.
+    Buildkitd {
+        /// Which.
+        builder: Builder,
+        /// The digest that it will have in a registry.
+        digest: String,
+    },
 }
 
-/// Builds the image, unless the registry or the engine holds one of the same inputs, and says where it is.
-pub async fn build(images: &Images<'_>, no_cache: bool) -> Result<(), Failure> {
-    let built = find_or_build(images, no_cache).await?;
-    let (place, id) = match &built.at {
-        At::Registry(digest) => ("registry", digest),
-        At::Engine(_, id) => ("engine", id),
-        At::Daemon(_, digest) => ("buildkitd", digest),
-    };
-    let commit = &built.inputs.source.commit;
-    let detail = json!({ "image": built.name, "in": place, "id": id, "commit": commit });
-    images.report.result(detail, &built.name);
-    Ok(())
-}
-
-/// The image of what is checked out. That it is there already takes one request to find out.
-pub(super) async fn find_or_build(images: &Images<'_>, no_cache: bool) -> Result<Built, Failure> {
-    let gather = async |_: &Ongoing| {
-        let inputs = Inputs::gather(images).await?;
-        let said = inputs.summary();
-        Ok((inputs, Said::Done(said)))
-    };
-    let inputs = images.step(Step::Source, gather).await?;
-    let name = format!("{}:{}", images.name(), inputs.tag());
-    let at = images.step(Step::Build, async |step| {
-        if !no_cache && let Some(at) = in_registry(images, &inputs, &name).await? {
-            return Ok(at);
-        }
-        let builder = images.builder().await.map_err(|error| {
-            let mend = mend(&error);
-            anyhow!(error).context(format!("reach a builder; to mend it: {mend}"))
-        })?;
-        if !no_cache && let Some(at) = in_engine(&builder, &name).await? {
-            return Ok(at);
-        }
-        make(images, &inputs, &name, builder, no_cache, step).await
-    });
-    let at = at.await?;
-    Ok(Built { inputs, name, at })
-}
-
-/// Has the builder build it.
-pub(super) async fn solve(
-    images: &Images<'_>,
+/// The image with these inputs; builds it if neither the registry nor the Docker engine has it, or with `no_cache`.
+pub async fn find_or_build(
+    image: &ServiceImage<'_>,
     inputs: &Inputs,
-    builder: &Builder,
-    output: Output<'_>,
     no_cache: bool,
     step: &Ongoing,
-) -> Result<(buildkit::Built, Counts)> {
-    let cache = images.environment.registry().map(|_| format!("{}:{CACHE_TAG}", images.name()));
-    // An engine writes its records into the image itself; a cache of its own in the registry comes with the push.
-    let write = matches!(builder, Builder::Engine(_)) || matches!(output, Output::Push(_));
-    let mut args = inputs.args.clone();
-    let settings = SettingsTable::load(&images.config.root, &images.config.service.settings)?;
-    // A Dockerfile that does not ask for it gets an image that does not say its version by itself.
-    if let Some(version) = settings.settings.iter().find(|setting| setting.supplied_by == Some(SuppliedBy::Version)) {
-        args.insert(version.name.clone(), inputs.source.commit[..12].to_owned());
+) -> Result<Image, Failure> {
+    if !no_cache && let Some(found) = find_in_registry(image, inputs).await? {
+        return Ok(found);
     }
-    let (labels, auth) = tokio::try_join!(labels(images, inputs), images.auth())?;
-    let secrets = images.build_secrets()?;
-    let request = Request {
-        context: Box::pin(inputs.context.archive()?),
-        dockerfile: images.image.dockerfile.as_str(),
-        args: &args,
-        labels: &labels,
-        secrets: &secrets,
-        platform: &images.image.platform,
-        cache: cache.as_deref().map(|reference| Cache { reference, write }),
-        created: inputs.created,
-        auth: &auth,
-        no_cache,
-    };
-    let mut progress = Progress::new(step);
-    let built = builder.build(request, output, |event| progress.take(event)).await?;
-    Ok((built, progress.counts()))
+    let builder = builder::require().await?;
+    if !no_cache && let Some(found) = find_in_engine(image, inputs, &builder).await? {
+        return Ok(found);
+    }
+    let build = Build { image, inputs, builder: &builder, no_cache };
+    Ok(build_within_limits(&build, step).await?)
 }
 
-async fn in_registry(images: &Images<'_>, inputs: &Inputs, name: &str) -> Result<Option<(At, Said)>> {
-    if images.environment.registry().is_none() {
+/// The image with these inputs, if the registry or the Docker engine has it.
+pub async fn find(image: &ServiceImage<'_>, inputs: &Inputs) -> Result<Option<Image>, Failure> {
+    if let Some(found) = find_in_registry(image, inputs).await? {
+        return Ok(Some(found));
+    }
+    Ok(find_in_engine(image, inputs, &builder::require().await?).await?)
+}
+
+impl Location {
+    /// `registry`, `engine` or `buildkitd`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Registry { .. } => "registry",
+            Self::Engine { .. } => "engine",
+            Self::Buildkitd { .. } => "buildkitd",
+        }
+    }
+
+    /// The image's digest; in an engine its id.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Registry { digest } | Self::Buildkitd { digest, .. } => digest,
+            Self::Engine { id, .. } => id,
+        }
+    }
+}
+
+impl Summary for Image {
+    fn summary(&self) -> String {
+        self.summary.clone()
+    }
+
+    fn is_reused(&self) -> bool {
+        self.reused
+    }
+}
+
+/// The image's name with the tag of its inputs.
+fn tagged_name(image: &ServiceImage<'_>, inputs: &Inputs) -> String {
+    format!("{}:{}", image.name(), inputs.tag())
+}
+
+async fn find_in_registry(image: &ServiceImage<'_>, inputs: &Inputs) -> Result<Option<Image>, Failure> {
+    if image.env.environment.registry().is_none() {
         return Ok(None);
     }
-    let repository = images.repository().await.map_err(Failure::into_error)?;
-    let digest = repository.digest_of(&inputs.tag()).await.with_context(|| format!("ask whether {name} is there"))?;
-    Ok(digest.map(|digest| {
-        let said = format!("{} is in the registry", short_digest(&digest));
-        (At::Registry(digest), Said::Reused(said))
-    }))
+    let name = tagged_name(image, inputs);
+    let digest = image.repository().await?.digest_of(&inputs.tag()).await;
+    let Some(digest) = digest.with_context(|| format!("look for {name} in the registry"))? else { return Ok(None) };
+    let summary = format!("{} is in the registry", short_digest(&digest));
+    Ok(Some(Image { name, location: Location::Registry { digest }, summary, reused: true }))
 }
 
-async fn in_engine(builder: &Builder, name: &str) -> Result<Option<(At, Said)>> {
+async fn find_in_engine(image: &ServiceImage<'_>, inputs: &Inputs, builder: &Builder) -> Result<Option<Image>> {
     let Builder::Engine(engine) = builder else { return Ok(None) };
-    Ok(engine.image(name).await?.map(|image| {
-        let said = format!("{} is in the Docker engine", short_digest(&image.id));
-        (At::Engine(engine.clone(), image.id), Said::Reused(said))
-    }))
+    let name = tagged_name(image, inputs);
+    let Some(found) = engine.image(&name).await? else { return Ok(None) };
+    let summary = format!("{} is in the Docker engine", short_digest(&found.id));
+    let location = Location::Engine { engine: engine.clone(), id: found.id };
+    Ok(Some(Image { name, location, summary, reused: true }))
 }
 
-/// Builds it and sees that it is not too large. One that is does not stay in an engine, or a later push would find it.
-async fn make(
-    images: &Images<'_>,
-    inputs: &Inputs,
-    name: &str,
-    builder: Builder,
-    no_cache: bool,
-    step: &Ongoing,
-) -> Result<(At, Said)> {
-    let (built, counts) = solve(images, inputs, &builder, Output::Keep(name), no_cache, step).await?;
-    let limits = Limits::of(&images.environment.target);
+/// Builds the image and compares it with the target's limits. An image that is too large is removed from the engine, so that
+/// a later push does not find it.
+async fn build_within_limits(build: &Build<'_>, step: &Ongoing) -> Result<Image> {
+    let env = build.image.env;
+    let name = tagged_name(build.image, build.inputs);
+    let (built, counts) = build.run(Output::Keep(&name), step).await?;
+    let limits = Limits::of(&env.environment.target);
     let mut layers = built.layers;
-    if let (Builder::Engine(engine), Some(limits)) = (&builder, limits)
+    if let (Builder::Engine(engine), Some(limits)) = (build.builder, limits)
         && limits.need_compressed(&layers)
     {
-        step.progress("counting what a registry will keep");
-        layers = engine.compressed_layers(name).await?;
+        step.progress("measuring the compressed layers");
+        layers = engine.compressed_layers(&name).await?;
     }
     if let Some(limits) = limits
-        && let Err(too_large) = limits.check(&layers, &images.environment.name)
+        && let Err(too_large) = limits.check(&layers, env.name())
     {
-        if let Builder::Engine(engine) = &builder {
-            engine.remove(name).await?;
+        if let Builder::Engine(engine) = build.builder {
+            engine.remove(&name).await?;
         }
         return Err(too_large);
     }
-    let at = match builder {
-        Builder::Engine(engine) => At::Engine(engine, built.digest.clone()),
-        Builder::Daemon(_) => At::Daemon(builder, built.digest.clone()),
+    let summary = describe(&built.digest, counts, &layers);
+    let location = match build.builder {
+        Builder::Engine(engine) => Location::Engine { engine: engine.clone(), id: built.digest },
+        Builder::Daemon(_) => Location::Buildkitd { builder: build.builder.clone(), digest: built.digest },
     };
-    Ok((at, Said::Done(summary(&built.digest, counts, &layers))))
+    Ok(Image { name, location, summary, reused: false })
 }
 
-fn summary(digest: &str, counts: Counts, layers: &[Layer]) -> String {
+fn describe(digest: &str, counts: Counts, layers: &[Layer]) -> String {
     let (compressed, unpacked) = totals(layers);
     let compressed = compressed.map_or_else(String::new, |size| format!(", {} compressed", human_bytes(size)));
-    let (size, cached, steps) = (human_bytes(unpacked), counts.cached, counts.cached + counts.ran);
+    let (unpacked, cached, steps) = (human_bytes(unpacked), counts.cached, counts.cached + counts.ran);
     let digest = short_digest(digest);
-    format!("{digest}, {cached} of {steps} steps cached\n{size} unpacked{compressed}\n{}", table(layers))
-}
-
-/// What the image says of itself (OCI image specification 1.1, "Annotations").
-async fn labels(images: &Images<'_>, inputs: &Inputs) -> Result<BTreeMap<String, String>> {
-    let commit = &inputs.source.commit;
-    let labels = [
-        ("source", git::origin(&images.config.root).await?),
-        ("revision", Some(commit.clone())),
-        ("created", Some(inputs.created.to_string())),
-        ("version", Some(commit[..12].to_owned())),
-    ];
-    let known = labels.into_iter().filter_map(|(name, value)| Some((name, value?)));
-    Ok(known.map(|(name, value)| (format!("org.opencontainers.image.{name}"), value)).collect())
+    format!("{digest}, {cached} of {steps} steps cached\n{unpacked} unpacked{compressed}\n{}", table(layers))
 }

@@ -1,64 +1,65 @@
-//! Whether this machine can build the image, and the registry takes it.
+//! Whether this machine can build the image, and the registry accepts its credentials.
 
 use std::fmt::Display;
 
-use super::{Images, mend};
+use super::{ServiceImage, builder};
 use crate::check::Check;
 use crate::clients::buildkit::Builder;
 use crate::config::Target;
 use crate::tools::platform;
 
-/// An image, its layers and a build's own files take this much at least.
-const NEEDED: u64 = 5 << 30;
+/// The least free space: an image, its layers and the temporary files of a build.
+const MIN_FREE_BYTES: u64 = 5 << 30;
 
-/// Every check of builder and registry, none of which changes anything. What a local deploy does not need is never bad.
-pub async fn checks(images: &Images<'_>) -> Vec<Check> {
-    let (mut checks, registry) = tokio::join!(builder(images), registry(images));
+/// Every check of builder and registry. None changes anything. A local environment needs neither, so there a failure is a
+/// doubt only.
+pub async fn checks(image: &ServiceImage<'_>) -> Vec<Check> {
+    let (mut checks, registry) = tokio::join!(check_builder(image), check_registry(image));
     checks.extend(registry);
     checks
 }
 
-async fn builder(images: &Images<'_>) -> Vec<Check> {
-    let unusable = |error: &dyn Display, mend: &str| match images.environment.target {
-        Target::Local(_) => Check::doubtful("builder", format!("{error}; only images need one: {mend}")),
-        Target::Scaleway(_) => Check::bad("builder", error.to_string(), mend),
+async fn check_builder(image: &ServiceImage<'_>) -> Vec<Check> {
+    let unusable = |error: &dyn Display, remedy: &str| match image.env.environment.target {
+        Target::Local(_) => Check::doubtful("builder", format!("{error}; only `image` commands need it: {remedy}")),
+        Target::Scaleway(_) => Check::bad("builder", error.to_string(), remedy),
     };
-    let builder = match images.builder().await {
+    let builder = match builder::connect().await {
         Ok(builder) => builder,
-        Err(error) => return vec![unusable(&error, mend(&error))],
+        Err(error) => return vec![unusable(&error, builder::remedy(&error))],
     };
     let mut checks = match builder.capabilities().await {
-        Ok(can) => {
-            let cache = if can.registry_cache { "in the registry" } else { "inside the image" };
-            vec![Check::good("builder", format!("{}, keeps its layer cache {cache}", can.name))]
+        Ok(capabilities) => {
+            let cache = if capabilities.registry_cache { "the registry" } else { "the image itself" };
+            vec![Check::good("builder", format!("{}, layer cache in {cache}", capabilities.name))]
         }
-        Err(error) => vec![unusable(&format!("{error:#}"), "see what it says: docker info")],
+        Err(error) => vec![unusable(&format!("{error:#}"), "see the engine's state: docker info")],
     };
-    checks.extend(disk(&builder).await);
+    checks.extend(check_disk(&builder).await);
     checks
 }
 
-/// Room for images, where the engine's folder is on this machine.
-async fn disk(builder: &Builder) -> Option<Check> {
+/// Free space, where the engine's folder is on this machine.
+async fn check_disk(builder: &Builder) -> Option<Check> {
     let Builder::Engine(engine) = builder else { return None };
     let folder = engine.info().await.ok()?.docker_root_dir?;
     let free = platform::free_bytes(folder.as_str().into()).ok()?;
     let found = format!("{} GB free for images in {folder}", free / 1_000_000_000);
-    Some(match free < NEEDED {
-        true => Check::bad("images", found, "docker builder prune; see what takes the space: docker system df"),
+    Some(match free < MIN_FREE_BYTES {
+        true => Check::bad("images", found, "docker builder prune; to see what takes the space: docker system df"),
         false => Check::good("images", found),
     })
 }
 
-async fn registry(images: &Images<'_>) -> Option<Check> {
-    let registry = images.environment.registry()?;
-    let mend = "look at REGISTRY_USERNAME and REGISTRY_PASSWORD, or: docker login";
-    let repository = match images.repository().await {
+async fn check_registry(image: &ServiceImage<'_>) -> Option<Check> {
+    let registry = image.env.environment.registry()?;
+    let remedy = "check REGISTRY_USERNAME and REGISTRY_PASSWORD, or type: docker login";
+    let repository = match image.repository().await {
         Ok(repository) => repository,
-        Err(failure) => return Some(Check::bad("registry", format!("{:#}", failure.into_error()), mend)),
+        Err(failure) => return Some(Check::bad("registry", format!("{:#}", failure.into_error()), remedy)),
     };
     Some(match repository.check().await {
-        Ok(()) => Check::good("registry", format!("{registry} lets us in")),
-        Err(error) => Check::bad("registry", error.to_string(), mend),
+        Ok(()) => Check::good("registry", format!("{registry} accepts the credentials")),
+        Err(error) => Check::bad("registry", error.to_string(), remedy),
     })
 }

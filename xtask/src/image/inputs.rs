@@ -1,111 +1,119 @@
-//! What an image is made of. Equal inputs need no second build.
+//! The inputs of an image. An image with the same inputs is not built twice.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
 
-use super::Images;
-use super::pin::Lock;
+use super::ServiceImage;
+use super::lock_file::LockFile;
 use crate::config::Target;
 use crate::hash::sha256;
 use crate::release::Source;
 use crate::report::Summary;
-use crate::tools::dockerignore::Ignore;
+use crate::tools::dockerignore::Dockerignore;
 use crate::tools::git;
 
-/// Raised whenever the toolkit builds another image from the same inputs.
-const RECIPE: u32 = 1;
+/// Raised when the toolkit builds another image from the same inputs.
+const RECIPE_VERSION: u32 = 1;
 
-/// What an image is made of.
+/// The inputs of an image.
 pub struct Inputs {
-    /// The commit that it is built from.
+    /// The commit it is built from.
     pub source: Source,
     /// When that commit was made.
     pub created: Timestamp,
-    /// The commit's files, without those that `.dockerignore` leaves out.
+    /// The commit's files without those that `.dockerignore` excludes.
     pub context: git::Context,
-    /// The base images by their build arguments, by digest where `image.lock` has it.
-    pub args: BTreeMap<String, String>,
-    /// A hash over files, Dockerfile, arguments and platform: 24 hexadecimal digits.
-    pub id: String,
+    /// Base images by their build arguments, with the digests of the commit's `image.lock`.
+    pub bases: BTreeMap<String, String>,
+    /// A hash over context, Dockerfile, base images and platform: 24 hexadecimal digits.
+    pub hash: String,
+    /// Differences between the image and the working tree, and base images without a digest.
+    pub warnings: Vec<String>,
 }
 
 impl Inputs {
-    /// The inputs of what is checked out. Fails, but for a local environment, when the tree is not as in its commit, or
-    /// a base image has no digest in `image.lock`.
-    pub async fn gather(images: &Images<'_>) -> Result<Self> {
-        let root = &images.config.root;
-        let source = git::source(root).await?;
-        let is_local = matches!(images.environment.target, Target::Local(_));
+    /// The inputs of a source. For every target but `local` it fails when the working tree has uncommitted changes, or a
+    /// base image has no digest in `image.lock`; `local` gets a warning.
+    pub async fn of(image: &ServiceImage<'_>, source: &Source) -> Result<Self> {
+        let is_local = matches!(image.env.environment.target, Target::Local(_));
+        let mut warnings = Vec::new();
         if source.is_dirty() && !is_local {
             bail!(
-                "the tree has changes that are in no commit, and an image for {} is built from a commit\n  \
-                 look at them: git status; then commit them, or put them aside: git stash --include-untracked",
-                images.environment.name
+                "the working tree has uncommitted changes, and an image for {} is built from a commit\n  \
+                 see them: git status; then commit them, or stash them: git stash --include-untracked",
+                image.env.name()
             );
         }
         if source.is_dirty() {
-            images.report.note("the tree has changes that are in no commit; the image is built without them");
+            warnings.push("the working tree has uncommitted changes; the image is built without them".to_owned());
         }
-        let args = bases(images, is_local)?;
-        let context = context(images, &source.commit).await?;
-        let created = git::commit_time(root).await?;
-        let what = (RECIPE, context.id(), &images.image.dockerfile, &images.image.platform, &args);
-        let id = sha256(serde_json::to_string(&what).context("hash the inputs of the image")?.as_bytes());
-        Ok(Self { id: id[..24].to_owned(), source, created, context, args })
+        let root = image.env.root();
+        let lock = LockFile::of_commit(root, &source.commit).await?;
+        let (bases, unpinned) = pin_bases(image, &lock);
+        if !unpinned.is_empty() {
+            let unpinned = unpinned.join(", ");
+            if !is_local {
+                bail!(
+                    "image.lock has no digest of {unpinned}, so the base image could change between two builds\n  \
+                     type: cargo xtask image pin {}, then commit image.lock",
+                    image.env.name()
+                );
+            }
+            warnings.push(format!("image.lock has no digest of {unpinned}; to pin it: cargo xtask image pin"));
+        }
+        let context = context(image, &source.commit).await?;
+        let created = git::commit_time(root, &source.commit).await?;
+        let inputs = (RECIPE_VERSION, context.id(), &image.spec.dockerfile, &image.spec.platform, &bases);
+        let hash = sha256(serde_json::to_string(&inputs).context("hash the inputs of the image")?.as_bytes());
+        Ok(Self { source: source.clone(), created, context, bases, hash: hash[..24].to_owned(), warnings })
     }
 
-    /// The tag that says what an image was built from: whoever finds it need not build.
+    /// The tag by which a registry or engine is searched for an image with these inputs.
     pub fn tag(&self) -> String {
-        format!("inputs-{}", self.id)
+        format!("inputs-{}", self.hash)
+    }
+
+    /// The version that the image carries: the commit's first twelve digits.
+    pub fn version(&self) -> &str {
+        &self.source.commit[..12]
     }
 }
 
 impl Summary for Inputs {
     fn summary(&self) -> String {
-        format!("{}, inputs {}", &self.source.commit[..12], &self.id[..12])
+        let first = format!("{}, inputs {}", self.version(), &self.hash[..12]);
+        std::iter::once(&first).chain(&self.warnings).cloned().collect::<Vec<_>>().join("\n")
     }
 }
 
-/// The base images as the build gets them.
-fn bases(images: &Images<'_>, may_be_unpinned: bool) -> Result<BTreeMap<String, String>> {
-    let lock = Lock::read(&images.config.root)?;
-    let (mut args, mut unpinned) = (BTreeMap::new(), Vec::new());
-    for (arg, reference) in &images.image.bases {
-        let pinned = lock.resolve(reference);
+/// The base images by their build arguments, with digests where there are any; and those without.
+fn pin_bases<'a>(image: &ServiceImage<'a>, lock: &LockFile) -> (BTreeMap<String, String>, Vec<&'a str>) {
+    let (mut bases, mut unpinned) = (BTreeMap::new(), Vec::new());
+    for (arg, base) in &image.spec.bases {
+        let pinned = lock.pinned(base);
         if pinned.is_none() {
-            unpinned.push(reference.as_str());
+            unpinned.push(base.as_str());
         }
-        args.insert(arg.clone(), pinned.unwrap_or_else(|| reference.clone()));
+        bases.insert(arg.clone(), pinned.unwrap_or_else(|| base.clone()));
     }
-    if unpinned.is_empty() {
-        return Ok(args);
-    }
-    let unpinned = unpinned.join(", ");
-    if !may_be_unpinned {
-        bail!(
-            "image.lock has no digest of {unpinned}, so nobody could tell later what the image was built on\n  \
-             type: cargo xtask image pin"
-        );
-    }
-    images.report.note(&format!("built on whatever {unpinned} is now; to pin it: cargo xtask image pin"));
-    Ok(args)
+    (bases, unpinned)
 }
 
-/// The commit's files that the builder is given.
-async fn context(images: &Images<'_>, commit: &str) -> Result<git::Context> {
-    let (root, dockerfile) = (&images.config.root, &images.image.dockerfile);
+/// The build context: the commit's files without those that `.dockerignore` excludes.
+async fn context(image: &ServiceImage<'_>, commit: &str) -> Result<git::Context> {
+    let (root, dockerfile) = (image.env.root(), &image.spec.dockerfile);
     let commit_12 = &commit[..12];
     if git::show(root, commit, dockerfile.as_str()).await?.is_none() {
         bail!("{dockerfile} is not in commit {commit_12}; type: git add {dockerfile} && git commit");
     }
-    // A file of the Dockerfile's own comes before the common one, as with Docker.
+    // As with Docker, `<Dockerfile>.dockerignore` replaces `.dockerignore`.
     let own = format!("{dockerfile}.dockerignore");
     for name in [own.as_str(), ".dockerignore"] {
-        if let Some(rules) = git::show(root, commit, name).await? {
-            let ignore = Ignore::parse(&rules).with_context(|| format!("read {name} of commit {commit_12}"))?;
-            return git::Context::of(root, commit, |path| path == dockerfile.as_str() || !ignore.ignores(path)).await;
+        if let Some(text) = git::show(root, commit, name).await? {
+            let ignore = Dockerignore::parse(&text).with_context(|| format!("read {name} of commit {commit_12}"))?;
+            return git::Context::of(root, commit, |path| path == dockerfile.as_str() || !ignore.excludes(path)).await;
         }
     }
     git::Context::of(root, commit, |_| true).await

@@ -1,133 +1,98 @@
-//! `image inspect`: what one image in the registry is made of.
+//! One image of the repository: its configuration, and the size of each layer.
 
 use anyhow::{Context as _, Result, anyhow};
-use serde_json::{Value, json};
 
-use super::Images;
-use super::limits::human_bytes;
-use super::list::printable;
+use super::ServiceImage;
 use crate::clients::registry::Repository;
-use crate::clients::registry::manifest::{Content, ImageConfig, Manifest, Parts};
+use crate::clients::registry::manifest::{Content, ImageConfig, ImageManifest, Manifest};
 use crate::clients::registry::reference::{Reference, is_digest};
 use crate::failure::Failure;
-use crate::tools::git;
 
-/// Characters of an instruction that a line shows.
-const INSTRUCTION: usize = 90;
-
-/// Shows the image that a tag, a digest or a whole name says; that of the checked-out commit if nothing is said.
-pub async fn inspect(images: &Images<'_>, wanted: Option<&str>) -> Result<(), Failure> {
-    let repository = images.repository().await?;
-    let name: Reference = images.name().parse().context("read the image's name")?;
-    let wanted = match wanted {
-        Some(wanted) => within(&name, wanted)?,
-        None => git::source(&images.config.root).await?.commit,
-    };
-    let environment = &images.environment.name;
-    let hint = || format!("read {wanted}; what there is: cargo xtask image list {environment}");
-    let manifest = repository.manifest(&wanted).await.with_context(hint)?;
-    let image = of_platform(repository, &manifest, &images.image.platform).await?;
-    let Content::Image(parts) = &image.content else {
-        return Err(anyhow!("{wanted} is an index of indices, which no builder makes").into());
-    };
-    if !parts.is_image() {
-        return Err(anyhow!("{wanted} is no image: its configuration is {:?}", parts.config.media_type).into());
-    }
-    let config = repository.config(parts).await.context("read the image's configuration")?;
-    let layers = layers(parts, &config);
-    let text = describe(&format!("{}@{}", name.name(), manifest.digest), parts, &config, &layers);
-    images.report.result(detail(&manifest, parts, &config, &layers), &text);
-    Ok(())
+/// One image.
+#[derive(Clone, Debug)]
+pub struct Inspected {
+    /// `name@sha256:…`
+    pub name: String,
+    /// Of the manifest or index that was named.
+    pub digest: String,
+    /// Compressed bytes of configuration and layers.
+    pub size: u64,
+    /// Its configuration.
+    pub config: ImageConfig,
+    /// The lowest first.
+    pub layers: Vec<LayerSize>,
 }
 
-/// A tag or digest of the repository; a whole name has to be of this one.
-fn within(name: &Reference, wanted: &str) -> Result<String, Failure> {
+/// One layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LayerSize {
+    /// Compressed.
+    pub bytes: u64,
+    /// The instruction of the Dockerfile, on one line; empty where it is unknown.
+    pub instruction: String,
+}
+
+/// Reads the image that a tag, a digest or a whole name of this repository names.
+pub async fn inspect(image: &ServiceImage<'_>, wanted: &str) -> Result<Inspected, Failure> {
+    let repository = image.repository().await?;
+    let name: Reference = image.name().parse().context("read the image's name")?;
+    let wanted = tag_or_digest(&name, wanted)?;
+    let hint = || format!("read {wanted}; to list the images: cargo xtask image list {}", image.env.name());
+    let manifest = repository.manifest(&wanted).await.with_context(hint)?;
+    let of_platform = for_platform(repository, &manifest, &image.spec.platform).await?;
+    let Content::Image(parts) = &of_platform.content else {
+        return Err(anyhow!("{wanted} is an index that names another index, which is not supported").into());
+    };
+    if !parts.is_image() {
+        return Err(anyhow!("{wanted} is not an image: its configuration is {:?}", parts.config.media_type).into());
+    }
+    let config = repository.config(parts).await.context("read the image's configuration")?;
+    Ok(Inspected {
+        name: format!("{}@{}", name.name(), manifest.digest),
+        digest: manifest.digest,
+        size: parts.size(),
+        layers: layers(parts, &config),
+        config,
+    })
+}
+
+/// The tag or digest in `wanted`. Fails for a name of another repository.
+fn tag_or_digest(name: &Reference, wanted: &str) -> Result<String, Failure> {
     if is_digest(wanted) {
         return Ok(wanted.to_owned());
     }
     let whole = if wanted.contains(['/', ':', '@']) { wanted.parse() } else { name.with(wanted) };
     let whole: Reference = whole.map_err(|error| Failure::Usage(error.into()))?;
     if whole.name() != name.name() {
-        let why = format!("{wanted} is not in {}, whose images this shows; name a tag or a digest of it", name.name());
-        return Err(Failure::Usage(anyhow!(why)));
+        let error = anyhow!("{wanted} is not in the repository {}; give a tag or digest of it", name.name());
+        return Err(Failure::Usage(error));
     }
-    Ok(whole.wanted().to_owned())
+    Ok(whole.tag_or_digest().to_owned())
 }
 
-async fn of_platform(repository: &Repository, manifest: &Manifest, platform: &str) -> Result<Manifest> {
+/// The manifest itself, or the one that an index has for the platform.
+async fn for_platform(repository: &Repository, manifest: &Manifest, platform: &str) -> Result<Manifest> {
     if let Content::Image(_) = manifest.content {
         return Ok(manifest.clone());
     }
-    let found =
-        manifest.for_platform(platform).with_context(|| format!("{} has no image for {platform}", manifest.digest))?;
-    Ok(repository.manifest(&found.digest).await?)
+    let child = manifest.for_platform(platform);
+    let child = child.with_context(|| format!("{} has no image for {platform}", manifest.digest))?;
+    Ok(repository.manifest(&child.digest).await?)
 }
 
-/// Bytes and instruction of each layer, the lowest first.
-fn layers(parts: &Parts, config: &ImageConfig) -> Vec<(u64, String)> {
-    let mut made = config.history.iter().filter(|instruction| !instruction.empty_layer);
-    let instruction = |layer: u64| (layer, made.next().map(|made| words(&made.created_by)).unwrap_or_default());
-    parts.layers.iter().map(|layer| layer.size).map(instruction).collect()
+fn layers(manifest: &ImageManifest, config: &ImageConfig) -> Vec<LayerSize> {
+    let mut instructions = config.history.iter().filter(|entry| !entry.empty_layer);
+    let layer = |bytes: u64| LayerSize {
+        bytes,
+        instruction: instructions.next().map(|entry| instruction(&entry.created_by)).unwrap_or_default(),
+    };
+    manifest.layers.iter().map(|layer| layer.size).map(layer).collect()
 }
 
-/// An instruction as it stood in the Dockerfile, on one line.
-fn words(created_by: &str) -> String {
+/// An instruction as in the Dockerfile, on one line.
+fn instruction(created_by: &str) -> String {
     let text = created_by.trim_end_matches("# buildkit").trim_start_matches("/bin/sh -c #(nop)");
     text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn describe(name: &str, parts: &Parts, config: &ImageConfig, layers: &[(u64, String)]) -> String {
-    let mut text = String::new();
-    let mut row = |label: &str, value: &str| {
-        if !value.is_empty() {
-            text.push_str(&format!("  {label:<10}  {}\n", printable(value)));
-        }
-    };
-    let runs = &config.config;
-    let user = if runs.user.is_empty() { "root" } else { &runs.user };
-    let command = runs.entrypoint.iter().chain(&runs.cmd).flatten().cloned().collect::<Vec<_>>();
-    row("image", name);
-    row("platform", &config.platform());
-    row("created", &config.created.map(|created| created.to_string()).unwrap_or_default());
-    row("size", &format!("{} compressed", human_bytes(parts.size())));
-    row("user", user);
-    row("runs", &command.join(" "));
-    row("folder", &runs.working_dir);
-    row("ports", &runs.exposed_ports.iter().flat_map(|ports| ports.keys().cloned()).collect::<Vec<_>>().join(", "));
-    row("health", &runs.healthcheck.as_ref().map(|check| check.test.join(" ")).unwrap_or_default());
-    for (index, value) in runs.env.iter().flatten().enumerate() {
-        row(if index == 0 { "env" } else { "" }, value);
-    }
-    for (index, (name, value)) in runs.labels.iter().flatten().enumerate() {
-        row(if index == 0 { "labels" } else { "" }, &format!("{name}={value}"));
-    }
-    for (index, (bytes, instruction)) in layers.iter().enumerate() {
-        let shown: String = instruction.chars().take(INSTRUCTION).collect();
-        let cut = if shown.len() < instruction.len() { " …" } else { "" };
-        row(if index == 0 { "layers" } else { "" }, &format!("{:>10}  {shown}{cut}", human_bytes(*bytes)));
-    }
-    text.trim_end().to_owned()
-}
-
-fn detail(manifest: &Manifest, parts: &Parts, config: &ImageConfig, layers: &[(u64, String)]) -> Value {
-    let runs = &config.config;
-    let layers: Vec<Value> =
-        layers.iter().map(|(bytes, instruction)| json!({ "bytes": bytes, "instruction": instruction })).collect();
-    json!({
-        "digest": manifest.digest,
-        "platform": config.platform(),
-        "created": config.created,
-        "bytes": parts.size(),
-        "user": runs.user,
-        "entrypoint": runs.entrypoint,
-        "cmd": runs.cmd,
-        "working_dir": runs.working_dir,
-        "ports": runs.exposed_ports.as_ref().map(|ports| ports.keys().collect::<Vec<_>>()),
-        "healthcheck": runs.healthcheck,
-        "env": runs.env,
-        "labels": runs.labels,
-        "layers": layers,
-    })
 }
 
 #[cfg(test)]
@@ -135,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_named_has_to_be_of_this_repository() {
+    fn only_names_of_this_repository_are_accepted() {
         let name: Reference = "localhost:5000/group/app".parse().unwrap();
         let digest = format!("sha256:{}", "0".repeat(64));
         let by_digest = format!("localhost:5000/group/app@{digest}");
@@ -149,23 +114,24 @@ mod tests {
             (&by_both, &digest),
         ];
         for (wanted, expected) in cases {
-            assert_eq!(within(&name, wanted).unwrap(), expected);
+            assert_eq!(tag_or_digest(&name, wanted).unwrap(), expected);
         }
         for wrong in ["rust:1", "localhost:5000/group/other:x", "a b", "", "sha256:12", "../x"] {
-            let error = within(&name, wrong).expect_err(wrong);
+            let error = tag_or_digest(&name, wrong).expect_err(wrong);
             assert_eq!(error.exit_code(), 2, "{wrong}");
         }
     }
 
     #[test]
-    fn layers_have_the_instructions_that_made_them() {
-        let parts = r#"{"config":{"digest":"c","size":1},"layers":[{"digest":"a","size":10},{"digest":"b","size":20},{"digest":"x","size":5}]}"#;
-        let parts: Parts = serde_json::from_str(parts).unwrap();
+    fn layers_have_their_instructions() {
+        let manifest = r#"{"config":{"digest":"c","size":1},"layers":[{"digest":"a","size":10},{"digest":"b","size":20},{"digest":"x","size":5}]}"#;
+        let manifest: ImageManifest = serde_json::from_str(manifest).unwrap();
         let config = r#"{"history":[{"created_by":"/bin/sh -c #(nop)  ADD file in /"},{"created_by":"ENV A=b","empty_layer":true},
                         {"created_by":"RUN /bin/sh -c a \\\n  && b # buildkit"}]}"#;
         let config: ImageConfig = serde_json::from_str(config).unwrap();
-        let expected =
-            [(10, "ADD file in /".to_owned()), (20, "RUN /bin/sh -c a \\ && b".to_owned()), (5, String::new())];
-        assert_eq!(layers(&parts, &config), expected);
+        let expected = [(10, "ADD file in /"), (20, "RUN /bin/sh -c a \\ && b"), (5, "")];
+        let found = layers(&manifest, &config);
+        let found: Vec<(u64, &str)> = found.iter().map(|layer| (layer.bytes, layer.instruction.as_str())).collect();
+        assert_eq!(found, expected);
     }
 }

@@ -1,96 +1,130 @@
-//! `image push`: the image of the checked-out commit is in the registry, under a digest that both sides agree on.
+//! Pushing the image: afterwards it is in the registry, under a digest that the pushing side and the registry agree on.
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use serde_json::json;
 
-use super::build::{At, Built, find_or_build, solve};
-use super::limits::human_bytes;
-use super::{CACHE_TAG, Images, Said, for_docker};
+use super::build::{Image, Location};
+use super::builder::{Build, docker_credentials};
+use super::inputs::Inputs;
+use super::size::human_bytes;
+use super::{CACHE_TAG, ServiceImage};
 use crate::clients::buildkit::{Builder, Output};
 use crate::clients::docker::{Engine, PushError};
 use crate::clients::registry::Repository;
 use crate::failure::Failure;
 use crate::release::short_digest;
-use crate::report::{Ongoing, Step};
+use crate::report::{Ongoing, Summary};
 
-/// Puts the image into the registry, unless it is there, gives it the commit's tags and says its digest: from here on
-/// nobody speaks of a tag.
-pub async fn push(images: &Images<'_>) -> Result<(), Failure> {
-    let repository = images.repository().await?;
-    let built = find_or_build(images, false).await?;
-    let (digest, tags) =
-        images.step(Step::Publish, async |step| publish(images, repository, &built, step).await).await?;
-    let image = format!("{}@{digest}", images.name());
-    let detail = json!({ "image": image, "digest": digest, "tags": tags, "commit": built.inputs.source.commit });
-    images.report.result(detail, &image);
-    Ok(())
+/// An image in the registry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pushed {
+    /// Without a tag: `rg.fr-par.scw.cloud/meemi/app`.
+    pub name: String,
+    /// `sha256:<hex>`.
+    pub digest: String,
+    /// The first is the tag of its inputs.
+    pub tags: Vec<String>,
+    /// Whether the registry had it already.
+    pub reused: bool,
 }
 
-async fn publish(
-    images: &Images<'_>,
-    repository: &Repository,
-    built: &Built,
+/// Pushes the image, unless the registry has it, and tags it: with the commit, on the main branch `latest`, and `cache` where
+/// the next build takes its layers from this image.
+pub async fn publish(
+    image: &ServiceImage<'_>,
+    inputs: &Inputs,
+    built: &Image,
     step: &Ongoing,
-) -> Result<((String, Vec<String>), Said)> {
-    let (sent, own_cache) = match &built.at {
-        At::Registry(digest) => (digest.clone(), true),
-        At::Engine(engine, _) => {
-            let own_cache = Builder::Engine(engine.clone()).capabilities().await?.registry_cache;
-            (send(images, repository, engine, &built.name, step).await?, own_cache)
+) -> Result<Pushed, Failure> {
+    let repository = image.repository().await?;
+    let (digest, registry_cache) = match &built.location {
+        Location::Registry { digest } => (digest.clone(), true),
+        Location::Engine { engine, .. } => {
+            let capabilities = Builder::Engine(engine.clone()).capabilities().await?;
+            (push_from_engine(image, engine, &built.name, step).await?, capabilities.registry_cache)
         }
-        At::Daemon(builder, digest) => {
-            let (pushed, _) = solve(images, &built.inputs, builder, Output::Push(&built.name), false, step).await?;
+        Location::Buildkitd { builder, digest } => {
+            let build = Build { image, inputs, builder, no_cache: false };
+            let (pushed, _) = build.run(Output::Push(&built.name), step).await?;
             if pushed.digest != *digest {
-                bail!("what was pushed is {}, and what was built is {digest}; type it again", pushed.digest);
+                let error = anyhow!("the buildkitd built {digest} and pushed {}; run the command again", pushed.digest);
+                return Err(error.into());
             }
             (pushed.digest, true)
         }
     };
-    let tag = built.inputs.tag();
-    let there = repository.digest_of(&tag).await.context("ask the registry for the digest of what was pushed")?;
-    let there = there.with_context(|| format!("the registry does not have {} right after the push", built.name))?;
-    if there != sent {
-        bail!("the registry has {there} as {}, and {sent} was pushed; somebody else pushed the same", built.name);
-    }
-    let source = &built.inputs.source;
-    let on_main = source.branch.as_ref() == Some(&images.config.source.main_branch);
-    let latest = on_main.then_some("latest");
-    // Where the builder cannot write a cache of its own, the next build takes its layers from this image.
-    let cache = (!own_cache).then_some(CACHE_TAG);
-    let mut given = vec![tag];
-    let manifest = repository.manifest(&there).await.context("read what was pushed")?;
-    for tag in [Some(source.commit.as_str()), latest, cache].into_iter().flatten() {
-        if repository.digest_of(tag).await?.as_ref() != Some(&there) {
-            repository.tag(&manifest, tag).await.with_context(|| format!("give the image the tag {tag}"))?;
+    verify(repository, &inputs.tag(), &digest, built).await?;
+    let on_main = inputs.source.branch.as_ref() == Some(&image.env.config.source.main_branch);
+    // A builder that cannot write a cache to the registry takes the layers of the image itself.
+    let more =
+        [Some(inputs.source.commit.as_str()), on_main.then_some("latest"), (!registry_cache).then_some(CACHE_TAG)];
+    let mut tags = vec![inputs.tag()];
+    let manifest = repository.manifest(&digest).await.context("read the manifest of the pushed image")?;
+    for tag in more.into_iter().flatten() {
+        if repository.digest_of(tag).await.context("read the image's tags")?.as_ref() != Some(&digest) {
+            repository.tag(&manifest, tag).await.with_context(|| format!("tag the image with {tag}"))?;
         }
-        given.push(tag.to_owned());
+        tags.push(tag.to_owned());
     }
-    let said = format!("{}, tagged {}", short_digest(&there), given[1..].join(", "));
-    let said = if matches!(built.at, At::Registry(_)) { Said::Reused(said) } else { Said::Done(said) };
-    Ok(((there, given), said))
+    let reused = matches!(built.location, Location::Registry { .. });
+    Ok(Pushed { name: image.name(), digest, tags, reused })
 }
 
-/// Has the engine push it. When the way to the registry breaks, the engine itself tries again, five times within a minute,
-/// and does not send again what has arrived.
-async fn send(
-    images: &Images<'_>,
-    repository: &Repository,
+/// Whether the registry still has the image with this digest.
+pub async fn is_published(image: &ServiceImage<'_>, digest: &str) -> Result<bool, Failure> {
+    let found = image.repository().await?.digest_of(digest).await;
+    let found = found.with_context(|| format!("look for {}@{digest} in the registry", image.name()))?;
+    Ok(found.is_some())
+}
+
+impl Pushed {
+    /// `name@sha256:…`
+    pub fn reference(&self) -> String {
+        format!("{}@{}", self.name, self.digest)
+    }
+}
+
+impl Summary for Pushed {
+    fn summary(&self) -> String {
+        format!("{}, tagged {}", short_digest(&self.digest), self.tags[1..].join(", "))
+    }
+
+    fn is_reused(&self) -> bool {
+        self.reused
+    }
+}
+
+/// Compares the registry's digest of the tag with the digest that was pushed.
+async fn verify(repository: &Repository, tag: &str, pushed: &str, built: &Image) -> Result<()> {
+    let name = &built.name;
+    let found = repository.digest_of(tag).await.with_context(|| format!("read the digest of {name}"))?;
+    let found = found.with_context(|| format!("the registry does not have {name} right after the push"))?;
+    if found != pushed {
+        bail!(
+            "{name} was pushed as {pushed}, and the registry has {found}: another push replaced it; run the command again"
+        );
+    }
+    Ok(())
+}
+
+/// Lets the engine push. The engine retries a broken connection five times within a minute, and does not send layers again
+/// that have arrived.
+async fn push_from_engine(
+    image: &ServiceImage<'_>,
     engine: &Engine,
     name: &str,
     step: &Ongoing,
-) -> Result<String> {
-    let credentials = images.credentials(repository.host()).await?;
-    let login = for_docker(&credentials);
-    let sent = engine.push(name, login.as_ref(), |done, of| {
-        step.progress(&format!("{} of {} of a layer", human_bytes(done), human_bytes(of)));
+) -> Result<String, Failure> {
+    let credentials = image.credentials(image.repository().await?.host()).await?;
+    let login = docker_credentials(&credentials);
+    let pushed = engine.push(name, login.as_ref(), |done, total| {
+        step.progress(&format!("{} of {} of a layer", human_bytes(done), human_bytes(total)));
     });
-    let (again, environment) = ("type it again: what has arrived is kept", &images.environment.name);
-    sent.await.map_err(|error| {
-        let mend = match &error {
+    pushed.await.map_err(|error| {
+        let hint = match &error {
             PushError::Unauthorized { .. } => format!("the credentials are from {}", credentials.source()),
-            PushError::Network { .. } => again.to_owned(),
-            PushError::Other { .. } => "see what the registry says: cargo xtask doctor".to_owned(),
+            PushError::Network { .. } => "run the command again: layers that have arrived are kept".to_owned(),
+            PushError::Other { .. } => format!("check the registry: cargo xtask doctor {}", image.env.name()),
         };
-        anyhow!(error).context(format!("push the image for {environment}; {mend}"))
+        anyhow!(error).context(format!("push the image for {}; {hint}", image.env.name())).into()
     })
 }

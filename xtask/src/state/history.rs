@@ -131,7 +131,7 @@ impl Record {
             migrations: Vec::new(),
             settings: BTreeMap::new(),
             secrets: BTreeMap::new(),
-            who: crate::tools::host::who(),
+            who: crate::tools::host::who().to_owned(),
             toolkit: env!("CARGO_PKG_VERSION").to_owned(),
             token,
             previous: None,

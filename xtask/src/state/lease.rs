@@ -59,7 +59,7 @@ impl Holder {
         let now = Timestamp::now();
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let process = host::Process::this();
-        Self { who: host::who(), message, version, process, since: now, renewed: now, ttl_ms: default_ttl() }
+        Self { who: host::who().to_owned(), message, version, process, since: now, renewed: now, ttl_ms: default_ttl() }
     }
 
     /// With another time to live than [`TTL`].

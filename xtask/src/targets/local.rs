@@ -37,6 +37,9 @@ use crate::tools::{git, npm, port};
 /// How long the deploy waits for the old version's last requests; it goes on draining without being watched.
 const WATCHED_DRAIN: Duration = Duration::from_secs(3);
 
+/// Between two questions on the public address.
+const PAUSE: Duration = Duration::from_millis(5);
+
 /// An environment on this machine.
 pub struct Local<'a> {
     env: &'a Env<'a>,
@@ -277,6 +280,8 @@ impl<'a> Local<'a> {
                 }
                 other => step.progress(&other.describe()),
             }
+            // An answer of the old version comes at once; asking without a pause would take its processor.
+            tokio::time::sleep(PAUSE).await;
         }
     }
 

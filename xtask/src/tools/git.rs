@@ -73,9 +73,9 @@ pub async fn changes(root: &Utf8Path) -> Result<Option<String>> {
     Ok(Some(hex::encode(&hasher.finalize()[..4])))
 }
 
-/// When the checked-out commit was made.
-pub async fn commit_time(root: &Utf8Path) -> Result<jiff::Timestamp> {
-    let seconds = git(root, &["log", "-1", "--format=%ct"]).capture().await?;
+/// When a commit was made: `HEAD`, or its digits.
+pub async fn commit_time(root: &Utf8Path, commit: &str) -> Result<jiff::Timestamp> {
+    let seconds = git(root, &["log", "-1", "--format=%ct", commit]).capture().await?;
     let seconds = seconds.parse().with_context(|| format!("git log said {seconds:?}"))?;
     jiff::Timestamp::from_second(seconds).context("read the commit's time")
 }

@@ -1,5 +1,7 @@
 //! This machine and its processes: who works here, and whether a process that was seen before still lives.
 
+use std::sync::OnceLock;
+
 use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +39,12 @@ impl Process {
 }
 
 /// `user@machine`, for people.
-pub fn who() -> String {
+pub fn who() -> &'static str {
+    static WHO: OnceLock<String> = OnceLock::new();
+    WHO.get_or_init(find_who)
+}
+
+fn find_who() -> String {
     let user = variable("USER").or_else(|| variable("LOGNAME"));
     let user =
         user.or_else(|| user_name().ok()).unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()));

@@ -56,8 +56,8 @@ fn an_engine_that_is_killed_in_mid_build_is_named_and_the_next_run_goes_on() {
     until("the step runs", || runs(&format!("sleep {nap}")));
     engine.kill();
     let killed = building.end().expect(1);
-    assert!(killed.texts("error").contains("went away"), "{:#?}", killed.events);
-    Ran::of(&mut build(false)).expect(1).says(&["nothing answers", "systemctl start docker"]);
+    assert!(killed.texts("error").contains("lost the connection"), "{:#?}", killed.events);
+    Ran::of(&mut build(false)).expect(1).says(&["cannot connect to", "systemctl start docker"]);
 
     engine.restart();
     shop.project.edit("Dockerfile", &format!("RUN sleep {nap}"), "RUN true");
@@ -68,8 +68,8 @@ fn an_engine_that_is_killed_in_mid_build_is_named_and_the_next_run_goes_on() {
 }
 
 #[test]
-fn a_full_disk_is_told_to_be_the_engines() {
-    let test = "a_full_disk_is_told_to_be_the_engines";
+fn a_full_disk_of_the_engine_is_named() {
+    let test = "a_full_disk_of_the_engine_is_named";
     let Some(shop) = Shop::unpinned(test) else { return };
     let Some(engine) = or_skip(test, OwnEngine::start(Some(48))) else { return };
     let address = engine.address();

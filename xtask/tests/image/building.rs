@@ -61,7 +61,7 @@ fn only_what_is_committed_and_pinned_is_built_for_others() {
     unpinned.says(&["image.lock has no digest of", "cargo xtask image pin"]);
     shop.run(&["image", "pin", "production"]).expect(0);
     let dirty = shop.run(&["image", "build", "production"]).expect(1);
-    dirty.says(&["changes that are in no commit", "git status"]);
+    dirty.says(&["uncommitted changes", "git status"]);
     // On this machine both is allowed, and said.
     shop.project.git(&["stash", "--quiet", "--include-untracked"]);
     shop.project.write("src/main.rs", "uncommitted");
@@ -105,7 +105,7 @@ fn an_image_above_the_targets_limit_is_refused_with_what_takes_the_space() {
     shop.project.commit("A large image");
     let refused = shop.run(&["image", "build", "production"]).expect(1);
     let refused =
-        refused.says(&["too large for production", "250.0 MiB is the limit", "made by", "RUN", "dd if=/dev/urandom"]);
+        refused.says(&["too large for production", "limit 250.0 MiB", "instruction", "RUN", "dd if=/dev/urandom"]);
     assert!(refused.stdout.is_empty(), "{}", refused.stdout);
     // It is not there to be found by a push.
     shop.run(&["image", "push", "production"]).expect(1).says(&["too large for production"]);

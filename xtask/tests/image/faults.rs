@@ -45,7 +45,11 @@ fn a_machine_without_an_engine_is_told_how_to_get_one() {
 fn doctor_tells_what_an_image_lacks_and_what_to_type() {
     let Some(shop) = Shop::open("doctor_tells_what_an_image_lacks_and_what_to_type") else { return };
     let good = shop.run(&["doctor", "production"]).expect(0);
-    assert!(good.stdout.contains("lets us in") && good.stdout.contains("image push production"), "{}", good.stdout);
+    assert!(
+        good.stdout.contains("accepts the credentials") && good.stdout.contains("image push production"),
+        "{}",
+        good.stdout
+    );
 
     // A socket that this user may not use, one of something else, and a registry that is a web site.
     let socket = shop.project.root.join("docker.sock");
@@ -64,7 +68,7 @@ fn doctor_tells_what_an_image_lacks_and_what_to_type() {
         let git = [("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", "safe.directory"), ("GIT_CONFIG_VALUE_0", "*")];
         let denied = Ran::of(doctor.env("DOCKER_HOST", &host).envs(git)).expect(1);
         assert!(
-            denied.stdout.contains("may not use") && denied.stdout.contains("--groups docker"),
+            denied.stdout.contains("permission denied") && denied.stdout.contains("--groups docker"),
             "{}",
             denied.stdout
         );
@@ -83,7 +87,7 @@ fn doctor_tells_what_an_image_lacks_and_what_to_type() {
     shop.project.edit("deploy.yaml", &registry, &format!("registry: {address}/shop"));
     let odd = shop.run(&["doctor", "production"]).expect(1);
     assert!(
-        odd.stdout.contains(&address.to_string()) && odd.stdout.contains("does not answer as an image registry"),
+        odd.stdout.contains(&address.to_string()) && odd.stdout.contains("does not respond as an image registry"),
         "{}",
         odd.stdout
     );
@@ -101,7 +105,7 @@ fn an_interrupted_build_ends_in_the_engine_too() {
     until("the step runs", || runs(&sleeps));
     building.signal(Signal::INT);
     let ended = building.end().expect(1);
-    assert!(ended.texts("error").contains("type it again to go on"), "{:#?}", ended.events);
+    assert!(ended.texts("error").contains("run the command again"), "{:#?}", ended.events);
     until("the step has ended in the engine", || !runs(&sleeps));
 
     shop.project.edit("Dockerfile", &format!("RUN sleep {nap}"), "RUN true");
@@ -128,7 +132,7 @@ fn a_push_that_is_cut_half_way_is_tried_again_and_never_half_there() {
     // Never more than two megabytes: none of the engine's tries succeeds.
     way.cut_after(2_000_000, usize::MAX);
     let cut = shop.run(&["image", "push", "production"]).expect(1);
-    let cut = cut.says(&["type it again", &way.address]);
+    let cut = cut.says(&["run the command again", &way.address]);
     assert!(!cut.stderr.contains(PASSWORD));
     assert_eq!(shop.digest(&shop.commit()), None);
     assert_eq!(shop.digest("latest"), None);

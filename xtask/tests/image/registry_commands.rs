@@ -100,8 +100,14 @@ fn what_is_there_is_listed_shown_and_pruned() {
     shelf.run(&["image", "inspect", "production", "rust:1"]).expect(2).says(&["rust:1"]);
 
     let prune = ["image", "prune", "production", "--keep", "1"];
-    let dry = shelf.run(&[&prune[..], &["--dry-run"]].concat()).expect(0).stdout;
-    assert!(dry.contains("2 stay, 1 go"), "{dry}");
+    let dry =
+        shelf.run(&[&prune[..], &["--dry-run"]].concat()).expect(0).says(&["no live release of production"]).stdout;
+    assert!(dry.contains("2 to keep, 1 to delete"), "{dry}");
+    // Without a deploy record nothing is deleted, also with `--yes`.
+    let unknown = shelf.run(&[&prune[..], &["--yes"]].concat()).expect(21);
+    unknown.says(&["no live release of production", "--never-deployed production", "nothing was deleted"]);
+    shelf.run(&[&prune[..], &["--never-deployed", "nowhere"]].concat()).expect(2).says(&["nowhere"]);
+    let prune = [&prune[..], &["--never-deployed", "production"]].concat();
     shelf.run(&prune).expect(21).says(&["--yes", "nothing was deleted"]);
     assert!(shelf.has("old"));
     let real = shelf.run(&[&prune[..], &["--yes"]].concat()).expect(0);
@@ -118,12 +124,12 @@ fn base_images_are_pinned_and_a_newer_one_is_noticed() {
     let base = |created: &str| shelf.registry.push("base", &Image { tags: &["1"], created, version: "1", layer: 10 });
     let pin = ["image", "pin", "production"];
     let check = ["image", "pin", "production", "--check"];
-    shelf.run(&pin).expect(1).says(&["base:1", "image.lock is as it was"]);
+    shelf.run(&pin).expect(1).says(&["base:1", "image.lock was not changed"]);
     let digest = base("2026-01-01T00:00:00Z");
     shelf.run(&check).expect(10).says(&["cargo xtask image pin"]);
     answers(&shelf.run(&pin).expect(0), &["commit it"]);
     let written = shelf.project.read("image.lock");
-    assert!(written.contains(&format!("\"{}/base:1\": {digest}\n", shelf.registry.address)), "{written}");
+    assert!(written.contains(&format!("{}/base:1: {digest}\n", shelf.registry.address)), "{written}");
     shelf.run(&check).expect(0);
     base("2026-01-02T00:00:00Z");
     answers(&shelf.run(&check).expect(10), &["newer"]);
@@ -167,7 +173,7 @@ fn a_registry_whose_tokens_have_ended_is_asked_again() {
     };
     shelf.fill(&[(&["one"], "01"), (&["two"], "02")]);
     answers(&shelf.run(&["image", "list", "production"]).expect(0), &["one", "two"]);
-    let prune = ["image", "prune", "production", "--keep", "1", "--yes"];
+    let prune = ["image", "prune", "production", "--keep", "1", "--never-deployed", "production", "--yes"];
     answers(&shelf.run(&prune).expect(0), &["deleted 1"]);
     assert!(!shelf.has("one") && shelf.has("two"));
     let said = machine::all_command_lines();

@@ -1,4 +1,4 @@
-//! Reaching a builder, and what it can do.
+//! Connecting to a builder, and its capabilities.
 
 use anyhow::{Context as _, Result};
 use bollard_buildkit_proto::moby::buildkit::v1::InfoRequest;
@@ -9,19 +9,19 @@ use tonic::transport::{Channel, Endpoint};
 use crate::clients::docker::socket::Address;
 use crate::clients::docker::{ConnectError, Engine};
 
-/// The largest message of BuildKit's own clients and daemons (`defaults.DefaultMaxRecvMsgSize` of containerd).
-pub(super) const LARGEST_MESSAGE: usize = 16 << 20;
+/// The maximum message size of BuildKit's own clients and daemons (`defaults.DefaultMaxRecvMsgSize` of containerd).
+pub(super) const MAX_MESSAGE: usize = 16 << 20;
 
-/// Who builds.
+/// BuildKit, in one of its two forms.
 #[derive(Clone)]
 pub enum Builder {
     /// The BuildKit inside a Docker engine.
     Engine(Engine),
-    /// A BuildKit of its own.
+    /// A separate `buildkitd`.
     Daemon(Daemon),
 }
 
-/// A `buildkitd` that answers.
+/// A `buildkitd` that responded.
 #[derive(Clone)]
 pub struct Daemon {
     pub(super) channel: Channel,
@@ -29,18 +29,18 @@ pub struct Daemon {
     version: String,
 }
 
-/// What a builder is and can.
+/// Name and capabilities of a builder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capabilities {
     /// `Docker 20.10.24` or `buildkitd v0.23.2`.
     pub name: String,
-    /// Whether it can write all layers to a cache in a registry (`mode=max`).
+    /// Whether it can export all layers to a cache in a registry (`mode=max`).
     pub registry_cache: bool,
 }
 
 impl Builder {
-    /// The `buildkitd` at `daemon` (`BUILDKIT_HOST`) if there is such an address, else the engine at `engine`
-    /// (`DOCKER_HOST`) or at its usual place.
+    /// The `buildkitd` at `daemon` (BUILDKIT_HOST) if that is set, else the engine at `engine` (DOCKER_HOST) or at its default
+    /// address.
     pub async fn connect(daemon: Option<&str>, engine: Option<&str>) -> Result<Self, ConnectError> {
         match daemon {
             Some(address) => Ok(Self::Daemon(Daemon::connect(address).await?)),
@@ -48,14 +48,14 @@ impl Builder {
         }
     }
 
-    /// What it is and can.
+    /// Its name and capabilities.
     pub async fn capabilities(&self) -> Result<Capabilities> {
         match self {
             Self::Engine(engine) => {
                 let info = engine.info().await?;
-                // How the engine itself tells that images are in containerd, whose BuildKit has all exporters.
+                // The engine reports this when it uses containerd's image store; only then its BuildKit has all exporters.
                 let mut status = info.driver_status.into_iter().flatten().flatten();
-                let containerd = status.any(|word| word == "io.containerd.snapshotter.v1");
+                let containerd = status.any(|value| value == "io.containerd.snapshotter.v1");
                 let name = format!("Docker {}", engine.version());
                 Ok(Capabilities { name, registry_cache: containerd })
             }
@@ -73,7 +73,7 @@ impl Builder {
         }
     }
 
-    /// A connection for calls.
+    /// A gRPC client.
     pub(super) async fn control(&self) -> Result<ControlClient<Channel>, tonic::transport::Error> {
         let channel = match self {
             Self::Engine(engine) => {
@@ -86,7 +86,7 @@ impl Builder {
             }
             Self::Daemon(daemon) => daemon.channel.clone(),
         };
-        Ok(ControlClient::new(channel).max_decoding_message_size(LARGEST_MESSAGE))
+        Ok(ControlClient::new(channel).max_decoding_message_size(MAX_MESSAGE))
     }
 }
 
@@ -94,21 +94,21 @@ impl Daemon {
     async fn connect(address: &str) -> Result<Self, ConnectError> {
         let address: Address = address.parse()?;
         drop(address.open().await.map_err(|source| ConnectError::of(&address, source))?);
-        let strange = |source: anyhow::Error| ConnectError::Strange { address: address.clone(), source };
+        let protocol = |source: anyhow::Error| ConnectError::Protocol { address: address.clone(), source };
         let target = address.clone();
         let open = tower::service_fn(move |_| {
             let target = target.clone();
             async move { target.open().await.map(TokioIo::new) }
         });
-        let channel = endpoint().connect_with_connector(open).await.map_err(|error| strange(error.into()))?;
+        let channel = endpoint().connect_with_connector(open).await.map_err(|error| protocol(error.into()))?;
         let info = ControlClient::new(channel.clone()).info(InfoRequest {}).await;
-        let info = info.context("ask it for its version").map_err(strange)?.into_inner();
+        let info = info.context("read its version").map_err(protocol)?.into_inner();
         let version = info.buildkit_version.map(|version| version.version).unwrap_or_default();
         Ok(Self { channel, address, version })
     }
 }
 
-/// The address is never used: connections are made by other means.
+/// tonic requires an address; the connector ignores it.
 fn endpoint() -> Endpoint {
     Endpoint::from_static("http://builder")
 }

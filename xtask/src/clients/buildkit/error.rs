@@ -1,4 +1,4 @@
-//! Why a build did not give an image.
+//! Why a build failed.
 
 use std::io;
 
@@ -6,65 +6,57 @@ use tonic::{Code, Status};
 
 use super::status::Steps;
 
-/// Why a build did not give an image.
+/// Why a build failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// A step failed.
-    #[error("{step} failed{}{}", exit(.exit_code, .message), said(.tail))]
+    #[error("{step} failed{}{}", cause(.exit_code, .message), output(.tail))]
     Step {
         /// Its name, with its instruction.
         step: String,
-        /// The last lines it said.
+        /// The last lines of its output.
         tail: Vec<String>,
-        /// The exit code, if it ran a program to its end.
+        /// The exit code of its program; none where the step failed otherwise.
         exit_code: Option<i32>,
-        /// What the builder said of it.
+        /// The builder's error.
         message: String,
     },
     /// The builder's disk is full.
     #[error(
-        "the disk of {builder} is full, which is not this checkout's: {message}\n  \
-         see what takes the space: docker system df (buildctl du); and let go of what can be made anew: \
-         docker builder prune (buildctl prune)"
+        "the disk of {builder} is full: {message}\n  \
+         to see what takes the space: docker system df (buildctl du); to delete build caches: docker builder prune \
+         (buildctl prune)"
     )]
-    DiskFull {
-        /// Which builder.
-        builder: String,
-        /// What it said.
-        message: String,
-    },
-    /// The builder ended, or the way to it broke.
+    DiskFull { builder: String, message: String },
+    /// The builder ended, or the connection to it broke.
     #[error(
-        "{builder} went away during the build: {message}\n  see whether it runs (docker version), then type it again"
+        "lost the connection to {builder} during the build: {message}\n  check whether it runs (docker version), then run the command again"
     )]
-    Gone {
-        /// Which builder.
-        builder: String,
-        /// What broke.
-        message: String,
-    },
-    /// Somebody ended the build in the builder.
-    #[error("the build was ended: {0}")]
-    Interrupted(String),
-    /// The context could not be read to its end.
-    #[error("the files to build from could not be read to their end")]
+    Gone { builder: String, message: String },
+    /// Another client cancelled the build.
+    #[error("the build was cancelled: {0}")]
+    Cancelled(String),
+    /// Reading the context failed.
+    #[error("cannot read the build context")]
     Context(#[source] io::Error),
-    /// A registry gives nothing for these credentials.
-    #[error("a registry refuses what was asked with these credentials, or without any: {0}")]
+    /// A registry refused the credentials, or requires some.
+    #[error(
+        "a registry refused the builder's request: {0}\n  check REGISTRY_USERNAME and REGISTRY_PASSWORD, or type: docker login"
+    )]
     Unauthorized(String),
-    /// Anything else, such as a mistake in the Dockerfile.
-    #[error("the builder could not do it: {0}")]
+    /// Any other error, such as a syntax error in the Dockerfile.
+    #[error("the build failed: {0}")]
     Other(String),
 }
 
 impl BuildError {
-    /// What the builder's answer means.
+    /// The variant for the builder's status.
     pub(super) fn of(status: &Status, steps: &Steps, builder: &str) -> Self {
         let message = status.message().to_owned();
         let has = |words: &[&str]| words.iter().any(|word| message.contains(word));
         let failed = steps.failed(&message);
         let tail = failed.as_ref().map(|(_, tail)| tail.join("\n")).unwrap_or_default();
-        // Programs in a step write it with a capital.
+        // Programs in a step capitalize it.
         if has(&[NO_SPACE]) || tail.to_lowercase().contains(NO_SPACE) {
             return Self::DiskFull { builder: builder.to_owned(), message };
         }
@@ -73,12 +65,12 @@ impl BuildError {
         }
         match (status.code(), failed) {
             (Code::Unavailable, _) => Self::Gone { builder: builder.to_owned(), message },
-            // What tonic makes of a connection that ends in the middle of an answer.
+            // tonic's status for a connection that ends in the middle of a response.
             (Code::Unknown | Code::Internal | Code::Cancelled, None) if has(BROKEN) || is_transport(status) => {
                 Self::Gone { builder: builder.to_owned(), message }
             }
-            (Code::Cancelled, _) => Self::Interrupted(message),
-            (_, None) if has(&["context canceled"]) => Self::Interrupted(message),
+            (Code::Cancelled, _) => Self::Cancelled(message),
+            (_, None) if has(&["context canceled"]) => Self::Cancelled(message),
             (_, Some((step, tail))) => Self::Step { step, tail, exit_code: exit_code(&message), message },
             (_, None) => Self::Other(message),
         }
@@ -87,7 +79,7 @@ impl BuildError {
 
 const NO_SPACE: &str = "no space left on device";
 
-/// What registries' clients in the builder say (containerd's resolver).
+/// Messages of the builder's registry client (containerd's resolver).
 const UNAUTHORIZED: &[&str] =
     &["401 Unauthorized", "403 Forbidden", "authorization failed", "insufficient_scope", "no basic auth credentials"];
 
@@ -105,19 +97,19 @@ fn is_transport(status: &Status) -> bool {
     false
 }
 
-/// `… exit code: 3`, from old builders and new ones.
+/// Of a message that ends with `exit code: 3`.
 fn exit_code(message: &str) -> Option<i32> {
     let (_, rest) = message.rsplit_once("exit code: ")?;
     rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-fn exit(code: &Option<i32>, message: &str) -> String {
+fn cause(code: &Option<i32>, message: &str) -> String {
     match code {
         Some(code) => format!(" with exit code {code}"),
         None => format!(": {message}"),
     }
 }
 
-fn said(tail: &[String]) -> String {
-    if tail.is_empty() { ", and it said nothing".to_owned() } else { format!(". It said:\n{}", tail.join("\n")) }
+fn output(tail: &[String]) -> String {
+    if tail.is_empty() { ", without output".to_owned() } else { format!(". Its last output:\n{}", tail.join("\n")) }
 }

@@ -1,4 +1,4 @@
-//! The image that a `buildkitd` sends back, of which only the size matters.
+//! Receives the image that a `buildkitd` sends back, and measures it.
 
 use std::io;
 use std::sync::Mutex;
@@ -13,11 +13,11 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::clients::docker::{Compress, Measured, measure};
 
-/// Takes one image and measures it.
+/// Receives one image.
 pub(super) struct Receiver(Mutex<Option<oneshot::Sender<Result<Measured>>>>);
 
 impl Receiver {
-    /// The receiver, and what it will have found.
+    /// The receiver, and where its measurement arrives.
     pub fn new() -> (Self, oneshot::Receiver<Result<Measured>>) {
         let (sender, measured) = oneshot::channel();
         (Self(Mutex::new(Some(sender))), measured)
@@ -33,15 +33,15 @@ impl FileSend for Receiver {
         request: Request<Streaming<BytesMessage>>,
     ) -> Result<Response<Self::DiffCopyStream>, Status> {
         let sender = self.0.lock().ok().and_then(|mut sender| sender.take());
-        let sender = sender.ok_or_else(|| Status::failed_precondition("one image is taken"))?;
+        let sender = sender.ok_or_else(|| Status::failed_precondition("this session receives one image"))?;
         let chunks = request.into_inner().map(|chunk| match chunk {
             Ok(message) => Ok(io::Cursor::new(message.data)),
             Err(status) => Err(io::Error::other(status)),
         });
-        // The answer has to begin before all of it is here.
+        // The response has to begin before the whole image has arrived.
         let end = stream::once(async move {
             let measured = measure(StreamReader::new(chunks), Compress::No).await;
-            // Nobody waits for it any more when the build was dropped.
+            // The other end is gone when the build was dropped.
             sender.send(measured).ok();
         });
         Ok(Response::new(end.filter_map(async |()| None).boxed()))

@@ -1,4 +1,4 @@
-//! What this process serves to the builder while it builds: the context, secrets, credentials, and a place for the result.
+//! The session that this process serves to the builder: context, secrets, credentials, and a receiver for the image.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,10 +28,10 @@ use super::receive::Receiver;
 use super::{ContextStream, connect};
 use crate::clients::docker::socket::Stream;
 
-/// Bytes of the context in one message.
+/// Bytes of the context per message.
 const CHUNK: usize = 256 << 10;
 
-/// What is served, as `/service/Method`: builders ask only for what is announced.
+/// The methods that the session serves. A builder calls only methods that the client announced.
 pub(super) const METHODS: &[&str] = &[
     "/grpc.health.v1.Health/Check",
     "/moby.buildkit.secrets.v1.Secrets/GetSecret",
@@ -42,14 +42,14 @@ pub(super) const METHODS: &[&str] = &[
 
 /// The session of one build.
 pub(super) struct Session {
-    /// Nobody can guess it.
+    /// Random, so that other clients of the builder cannot use the session.
     pub id: String,
     services: Routes,
     failed: Arc<Mutex<Option<io::Error>>>,
 }
 
 impl Session {
-    /// A session that serves these once.
+    /// A session for one build.
     pub fn new(
         context: ContextStream,
         secrets: std::collections::BTreeMap<String, SecretString>,
@@ -62,27 +62,27 @@ impl Session {
         let failed = Arc::default();
         let context =
             Context { path: format!("/{id}"), stream: Mutex::new(Some(context)), failed: Arc::clone(&failed) };
-        let services = Routes::new(HealthServer::new(Alive))
-            .add_service(UploadServer::new(context).max_encoding_message_size(connect::LARGEST_MESSAGE))
-            .add_service(SecretsServer::new(Safe(secrets)))
-            .add_service(AuthServer::new(Keys(auth)))
-            .add_service(FileSendServer::new(receiver).max_decoding_message_size(connect::LARGEST_MESSAGE));
+        let services = Routes::new(HealthServer::new(AlwaysServing))
+            .add_service(UploadServer::new(context).max_encoding_message_size(connect::MAX_MESSAGE))
+            .add_service(SecretsServer::new(SecretStore(secrets)))
+            .add_service(AuthServer::new(CredentialStore(auth)))
+            .add_service(FileSendServer::new(receiver).max_decoding_message_size(connect::MAX_MESSAGE));
         Ok(Self { id, services, failed })
     }
 
-    /// Where the builder finds the context.
+    /// The URL under which the builder reads the context.
     pub fn context(&self) -> String {
         format!("http://buildkit-session/{}", self.id)
     }
 
-    /// Serves until the builder ends the connection or the future is dropped.
+    /// Serves until the builder closes the connection or the future is dropped.
     pub fn serve(&self, connection: Box<dyn Stream>) -> impl Future<Output = hyper::Result<()>> + use<> {
         let service = TowerToHyperService::new(self.services.clone().prepare());
         let http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
         http.serve_connection(TokioIo::new(connection), service)
     }
 
-    /// What went wrong with the context, if anything did.
+    /// The error of reading the context, if there was one.
     pub fn context_error(&self) -> Option<io::Error> {
         lock(&self.failed).take()
     }
@@ -100,19 +100,19 @@ impl Upload for Context {
 
     async fn pull(&self, request: Request<Streaming<BytesMessage>>) -> Result<Response<Self::PullStream>, Status> {
         if request.metadata().get("urlpath").is_none_or(|path| path != self.path.as_str()) {
-            return Err(Status::not_found("there is one context in this session, under its name"));
+            return Err(Status::not_found("the session has one context, under its own path"));
         }
         let stream = lock(&self.stream).take();
-        let stream = stream.ok_or_else(|| Status::failed_precondition("the context can be read once"))?;
+        let stream = stream.ok_or_else(|| Status::failed_precondition("the context can be read only once"))?;
         let failed = Arc::clone(&self.failed);
-        // In large messages: a pipe gives a few kilobytes at a time.
+        // Gathers large messages: a pipe returns a few kilobytes per read.
         let chunks = stream::try_unfold(stream, async |mut stream| {
             let mut data = Vec::with_capacity(CHUNK);
             (&mut stream).take(CHUNK as u64).read_to_end(&mut data).await?;
             Ok((!data.is_empty()).then_some((BytesMessage { data }, stream)))
         });
         let chunks = chunks.map_err(move |error: io::Error| {
-            let status = Status::aborted(format!("the context cannot be read: {error}"));
+            let status = Status::aborted(format!("cannot read the context: {error}"));
             *lock(&failed) = Some(error);
             status
         });
@@ -120,25 +120,25 @@ impl Upload for Context {
     }
 }
 
-struct Safe(std::collections::BTreeMap<String, SecretString>);
+struct SecretStore(std::collections::BTreeMap<String, SecretString>);
 
 #[tonic::async_trait]
-impl Secrets for Safe {
+impl Secrets for SecretStore {
     async fn get_secret(&self, request: Request<GetSecretRequest>) -> Result<Response<GetSecretResponse>, Status> {
         let id = &request.get_ref().id;
-        // A mount that is not `required` is left out then.
-        let secret = self.0.get(id).ok_or_else(|| Status::not_found(format!("there is no secret {id}")))?;
+        // BuildKit then skips the mount, unless it is `required`.
+        let secret = self.0.get(id).ok_or_else(|| Status::not_found(format!("the session has no secret {id}")))?;
         Ok(Response::new(GetSecretResponse { data: secret.expose_secret().as_bytes().to_vec() }))
     }
 }
 
-struct Keys(super::Auth);
+struct CredentialStore(super::Auth);
 
 #[tonic::async_trait]
-impl Auth for Keys {
+impl Auth for CredentialStore {
     async fn credentials(&self, request: Request<CredentialsRequest>) -> Result<Response<CredentialsResponse>, Status> {
         let host = match request.get_ref().host.as_str() {
-            // Names of one registry, which people know as docker.io.
+            // Other names of docker.io.
             "registry-1.docker.io" | "https://index.docker.io/v1/" => "docker.io",
             host => host,
         };
@@ -150,42 +150,42 @@ impl Auth for Keys {
         }))
     }
 
-    // Of a session that cannot do this, the builder asks for credentials and fetches tokens itself.
+    // A builder falls back to `credentials`, and fetches tokens itself.
     async fn fetch_token(&self, _: Request<FetchTokenRequest>) -> Result<Response<FetchTokenResponse>, Status> {
-        Err(Status::unimplemented("the builder fetches tokens"))
+        Err(Status::unimplemented("the builder fetches tokens itself"))
     }
 
     async fn get_token_authority(
         &self,
         _: Request<GetTokenAuthorityRequest>,
     ) -> Result<Response<GetTokenAuthorityResponse>, Status> {
-        Err(Status::unavailable("the builder fetches tokens"))
+        Err(Status::unavailable("the builder fetches tokens itself"))
     }
 
     async fn verify_token_authority(
         &self,
         _: Request<VerifyTokenAuthorityRequest>,
     ) -> Result<Response<VerifyTokenAuthorityResponse>, Status> {
-        Err(Status::unavailable("the builder fetches tokens"))
+        Err(Status::unavailable("the builder fetches tokens itself"))
     }
 }
 
-struct Alive;
+struct AlwaysServing;
 
 #[tonic::async_trait]
-impl Health for Alive {
+impl Health for AlwaysServing {
     async fn check(&self, _: Request<HealthCheckRequest>) -> Result<Response<HealthCheckResponse>, Status> {
         Ok(Response::new(HealthCheckResponse { status: ServingStatus::Serving.into() }))
     }
 
     async fn list(&self, _: Request<HealthListRequest>) -> Result<Response<HealthListResponse>, Status> {
-        Err(Status::unimplemented("builders only check"))
+        Err(Status::unimplemented("only Check is served"))
     }
 
     type WatchStream = BoxStream<'static, Result<HealthCheckResponse, Status>>;
 
     async fn watch(&self, _: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
-        Err(Status::unimplemented("builders only check"))
+        Err(Status::unimplemented("only Check is served"))
     }
 }
 

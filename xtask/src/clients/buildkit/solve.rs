@@ -1,4 +1,4 @@
-//! One build, from the request to what was built.
+//! One build: BuildKit's call `Solve`, its status updates, and the session beside it.
 
 use std::collections::HashMap;
 use std::io::Cursor;
@@ -19,19 +19,19 @@ use super::status::Steps;
 use super::{BuildError, Builder, Built, Cache, Event, Output, Request};
 use crate::clients::docker::socket::Stream;
 
-/// How long a builder may take to say what went wrong after it has let the session go, and to end its reports.
-const LAST_WORDS: Duration = Duration::from_secs(3);
+/// How long a builder may take to send its response after the session ended, and the last status updates after its response.
+const FINAL_RESPONSE: Duration = Duration::from_secs(3);
 
-/// Bytes on their way between the session and a `buildkitd`.
+/// Bytes buffered between the session and a `buildkitd`.
 const BUFFER: usize = 1 << 20;
 
 impl Builder {
-    /// Builds. When the future is dropped, the builder stops.
+    /// Runs a build. Dropping the future cancels it.
     pub async fn build(
         &self,
         request: Request<'_>,
         output: Output<'_>,
-        mut on: impl FnMut(Event<'_>),
+        mut on_event: impl FnMut(Event<'_>),
     ) -> Result<Built, BuildError> {
         let registry_cache = match request.cache {
             Some(Cache { write: true, .. }) => {
@@ -39,11 +39,11 @@ impl Builder {
             }
             _ => false,
         };
-        let mut solve = describe(&request, registry_cache);
+        let mut solve = solve_request(&request, registry_cache);
         match self {
             Self::Engine(_) => {
                 let (Output::Keep(name) | Output::Push(name)) = output;
-                // Engines of before 23.0 know only this one way to say it, and newer ones still do.
+                // Engines before 23.0 know only these deprecated fields, and newer ones still accept them.
                 solve.exporter_deprecated = "moby".to_owned();
                 solve.exporter_attrs_deprecated = attributes(&[("name", name)]);
             }
@@ -51,7 +51,7 @@ impl Builder {
         }
         let (receiver, measured) = Receiver::new();
         let session = Session::new(request.context, request.secrets.clone(), request.auth.clone(), receiver);
-        let session = session.map_err(|error| BuildError::Other(format!("no random numbers: {error}")))?;
+        let session = session.map_err(|error| BuildError::Other(format!("cannot read random bytes: {error}")))?;
         solve.session = session.id.clone();
         solve.r#ref = session.id.clone();
         solve.frontend_attrs.insert("context".to_owned(), session.context());
@@ -60,31 +60,30 @@ impl Builder {
         let connection = self.attach(&session, control.clone()).await?;
         let mut steps = Steps::default();
         let answer = {
-            let mut running = std::pin::pin!(run(control, solve, &mut steps, &mut on));
+            let mut running = std::pin::pin!(run(control, solve, &mut steps, &mut on_event));
             tokio::select! {
                 answer = &mut running => Some(answer),
-                _ = session.serve(connection) => tokio::time::timeout(LAST_WORDS, running).await.ok(),
+                _ = session.serve(connection) => tokio::time::timeout(FINAL_RESPONSE, running).await.ok(),
             }
         };
-        let answer = answer.ok_or_else(|| self.gone("it let the session go".to_owned()))?;
+        let answer = answer.ok_or_else(|| self.gone("it closed the session".to_owned()))?;
         let answer = answer.map_err(|status| match session.context_error() {
             Some(error) => BuildError::Context(error),
             None => BuildError::of(&status, &steps, &self.describe()),
         })?;
 
-        let said = |key: &str| answer.exporter_response.get(key).cloned();
         match self {
             Self::Engine(engine) => {
                 let (Output::Keep(name) | Output::Push(name)) = output;
                 let other = |error: anyhow::Error| BuildError::Other(format!("{error:#}"));
                 let image = engine.image(name).await.map_err(other)?;
                 let image =
-                    image.ok_or_else(|| BuildError::Other(format!("the engine has built {name} and lost it")))?;
+                    image.ok_or_else(|| BuildError::Other(format!("the engine built {name} and does not have it")))?;
                 Ok(Built { digest: image.id, layers: engine.layers(name).await.map_err(other)? })
             }
             Self::Daemon(_) => {
-                let digest = said("containerimage.digest");
-                let digest = digest.ok_or_else(|| BuildError::Other("the builder said no digest".to_owned()))?;
+                let digest = answer.exporter_response.get("containerimage.digest").cloned();
+                let digest = digest.ok_or_else(|| BuildError::Other("the builder reported no digest".to_owned()))?;
                 let measured = measured.await.map_err(|_| BuildError::Other("the builder sent no image".to_owned()))?;
                 let measured = measured.map_err(|error| BuildError::Other(format!("{error:#}")))?;
                 Ok(Built { digest, layers: measured.layers })
@@ -92,7 +91,7 @@ impl Builder {
         }
     }
 
-    /// A connection on which the builder calls this process.
+    /// The connection on which the builder calls this process.
     async fn attach(
         &self,
         session: &Session,
@@ -110,7 +109,10 @@ impl Builder {
                 let bytes = bytes.filter_map(async |chunk| Some(BytesMessage { data: chunk.ok()?.into() }));
                 let mut request = tonic::Request::new(bytes);
                 let metadata = request.metadata_mut();
-                let id = session.id.parse().map_err(|_| BuildError::Other("an id that is no text".to_owned()))?;
+                let id = session
+                    .id
+                    .parse()
+                    .map_err(|_| BuildError::Other("the session id is not valid metadata".to_owned()))?;
                 metadata.insert("x-docker-expose-session-uuid", id);
                 for method in METHODS {
                     metadata.append(
@@ -118,7 +120,7 @@ impl Builder {
                         tonic::metadata::MetadataValue::from_static(method),
                     );
                 }
-                // The daemon answers no sooner than it has something to ask.
+                // The daemon responds when it makes its first call.
                 let answer = async move { control.session(request).await.map(tonic::Response::into_inner) };
                 let received = stream::once(answer).try_flatten().map(|chunk| match chunk {
                     Ok(message) => Ok(Cursor::new(message.data)),
@@ -134,24 +136,24 @@ impl Builder {
     }
 }
 
-/// Starts the build and listens to it until it ends.
+/// Starts the build, and reads its status updates until it ends.
 async fn run(
     mut control: ControlClient<Channel>,
     request: SolveRequest,
     steps: &mut Steps,
-    on: &mut impl FnMut(Event<'_>),
+    on_event: &mut impl FnMut(Event<'_>),
 ) -> Result<SolveResponse, Status> {
     let reference = request.r#ref.clone();
     let mut listening = control.clone();
     let mut solved = std::pin::pin!(control.solve(request));
     let mut reports = std::pin::pin!(async move { listening.status(StatusRequest { r#ref: reference }).await });
     let mut reports = tokio::select! {
-        // It begins to report once the build is known to it.
+        // The status updates begin when the build has been registered.
         biased;
         answer = &mut solved => return Ok(answer?.into_inner()),
         reports = &mut reports => match reports {
             Ok(reports) => reports.into_inner(),
-            // Then the build's own answer says more.
+            // The response to `Solve` has the reason.
             Err(_) => return Ok(solved.await?.into_inner()),
         },
     };
@@ -159,16 +161,16 @@ async fn run(
         tokio::select! {
             biased;
             report = reports.next() => match report {
-                Some(Ok(report)) => steps.take(report, on),
+                Some(Ok(report)) => steps.update(report, on_event),
                 Some(Err(_)) | None => break solved.await,
             },
             answer = &mut solved => {
                 let rest = async {
                     while let Some(Ok(report)) = reports.next().await {
-                        steps.take(report, on);
+                        steps.update(report, on_event);
                     }
                 };
-                tokio::time::timeout(LAST_WORDS, rest).await.ok();
+                tokio::time::timeout(FINAL_RESPONSE, rest).await.ok();
                 break answer;
             }
         }
@@ -176,14 +178,14 @@ async fn run(
     Ok(answer?.into_inner())
 }
 
-/// What is asked of any builder.
-fn describe(request: &Request<'_>, registry_cache: bool) -> SolveRequest {
+/// The request, without the fields that differ between an engine and a buildkitd.
+fn solve_request(request: &Request<'_>, registry_cache: bool) -> SolveRequest {
     let mut attrs = attributes(&[("filename", request.dockerfile), ("platform", request.platform)]);
     attrs.insert("build-arg:SOURCE_DATE_EPOCH".to_owned(), request.created.as_second().to_string());
     attrs.extend(request.args.iter().map(|(key, value)| (format!("build-arg:{key}"), value.clone())));
     attrs.extend(request.labels.iter().map(|(key, value)| (format!("label:{key}"), value.clone())));
     if request.no_cache {
-        // Of all stages.
+        // Empty: for all stages.
         attrs.insert("no-cache".to_owned(), String::new());
     }
     let mut exports = Vec::new();
@@ -207,12 +209,12 @@ fn describe(request: &Request<'_>, registry_cache: bool) -> SolveRequest {
     }
 }
 
-/// Of a `buildkitd`: the image comes back to be measured, and is pushed if that is wanted.
+/// For a `buildkitd`: sends the image back to be measured, and pushes it if requested.
 fn exporters(output: Output<'_>) -> Vec<Exporter> {
-    let same = [("oci-mediatypes", "true"), ("rewrite-timestamp", "true")];
-    let mut exporters = vec![Exporter { r#type: "oci".to_owned(), attrs: attributes(&same) }];
+    let common = [("oci-mediatypes", "true"), ("rewrite-timestamp", "true")];
+    let mut exporters = vec![Exporter { r#type: "oci".to_owned(), attrs: attributes(&common) }];
     if let Output::Push(name) = output {
-        let mut attrs = attributes(&same);
+        let mut attrs = attributes(&common);
         attrs.extend(attributes(&[("name", name), ("push", "true")]));
         exporters.push(Exporter { r#type: "image".to_owned(), attrs });
     }

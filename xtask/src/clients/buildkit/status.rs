@@ -1,4 +1,4 @@
-//! From the builder's reports on its graph to events, and what is remembered of a step in case it fails.
+//! Turns the builder's status updates into events, and keeps the last lines of each step for an error.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -8,60 +8,60 @@ use bollard_buildkit_proto::moby::buildkit::v1::{StatusResponse, Vertex, VertexL
 
 use super::{Event, Step};
 
-/// Lines of a failed step's output that its error repeats.
+/// Lines of a failed step's output in its error.
 const TAIL: usize = 25;
 
-/// Every step of a build that was heard of.
+/// The steps of a build that the status updates named.
 #[derive(Default)]
 pub(super) struct Steps {
-    known: HashMap<String, Known>,
+    by_digest: HashMap<String, StepState>,
 }
 
-struct Known {
+struct StepState {
     step: Step,
     started: Option<Timestamp>,
     completed: Option<Timestamp>,
     error: String,
     tail: VecDeque<String>,
-    /// By stream: the beginning of a line whose end is still to come.
+    /// By stream: the incomplete last line.
     pending: HashMap<i64, Vec<u8>>,
 }
 
 impl Steps {
-    /// Takes a report and says what is new in it.
-    pub fn take(&mut self, report: StatusResponse, on: &mut impl FnMut(Event<'_>)) {
+    /// Applies a status update, and reports its events.
+    pub fn update(&mut self, report: StatusResponse, on_event: &mut impl FnMut(Event<'_>)) {
         for vertex in &report.vertexes {
-            let number = self.known.len();
-            self.known.entry(vertex.digest.clone()).or_insert_with(|| Known::new(number, vertex));
+            let number = self.by_digest.len();
+            self.by_digest.entry(vertex.digest.clone()).or_insert_with(|| StepState::new(number, vertex));
         }
         for log in &report.logs {
-            if let Some(known) = self.known.get_mut(&log.vertex) {
-                known.log(log, on);
+            if let Some(state) = self.by_digest.get_mut(&log.vertex) {
+                state.log(log, on_event);
             }
         }
         for status in &report.statuses {
-            if let Some(known) = self.known.get(&status.vertex) {
-                known.progress(status, on);
+            if let Some(state) = self.by_digest.get(&status.vertex) {
+                state.progress(status, on_event);
             }
         }
         for vertex in report.vertexes {
-            if let Some(known) = self.known.get_mut(&vertex.digest) {
-                known.update(vertex, on);
+            if let Some(state) = self.by_digest.get_mut(&vertex.digest) {
+                state.update(vertex, on_event);
             }
         }
     }
 
-    /// The step that `message`, the build's error, is about, with the last lines of its output.
+    /// The step that failed with `message`, the build's error, and the last lines of its output.
     pub fn failed(&self, message: &str) -> Option<(String, Vec<String>)> {
-        let failed = self.known.values().filter(|known| !known.error.is_empty());
-        // Steps beside it are cancelled, and one error contains the other when it was passed on.
-        let mut failed: Vec<_> = failed.filter(|known| message.contains(&known.error)).collect();
-        failed.sort_by_key(|known| (known.error.contains("context canceled"), known.step.number));
-        failed.first().map(|known| (known.step.name.clone(), known.tail.iter().cloned().collect()))
+        let failed = self.by_digest.values().filter(|state| !state.error.is_empty());
+        // Concurrent steps are cancelled, and a step that depends on a failed one has an error that contains the first.
+        let mut failed: Vec<_> = failed.filter(|state| message.contains(&state.error)).collect();
+        failed.sort_by_key(|state| (state.error.contains("context canceled"), state.step.number));
+        failed.first().map(|state| (state.step.name.clone(), state.tail.iter().cloned().collect()))
     }
 }
 
-impl Known {
+impl StepState {
     fn new(number: usize, vertex: &Vertex) -> Self {
         let name = vertex.name.split_whitespace().collect::<Vec<_>>().join(" ");
         Self {
@@ -74,14 +74,14 @@ impl Known {
         }
     }
 
-    /// A step can begin and end more than once: first it is looked whether its inputs are known, then it runs.
-    fn update(&mut self, vertex: Vertex, on: &mut impl FnMut(Event<'_>)) {
+    /// A step can begin and end twice: BuildKit first checks whether the step's inputs are known, then runs it.
+    fn update(&mut self, vertex: Vertex, on_event: &mut impl FnMut(Event<'_>)) {
         if let Some(started) = vertex.started
             && self.started != Some(started)
         {
             self.started = Some(started);
             if !vertex.cached {
-                on(Event::Started(&self.step));
+                on_event(Event::Started(&self.step));
             }
         }
         let Some(completed) = vertex.completed else { return };
@@ -89,45 +89,48 @@ impl Known {
             return;
         }
         for (_, rest) in std::mem::take(&mut self.pending) {
-            self.line(&rest, on);
+            self.line(&rest, on_event);
         }
         if !vertex.error.is_empty() {
             self.error = vertex.error;
-            on(Event::Failed(&self.step, &self.error));
+            on_event(Event::Failed(&self.step, &self.error));
         } else if vertex.cached {
-            on(Event::Cached(&self.step));
+            on_event(Event::Cached(&self.step));
         } else {
-            on(Event::Done(&self.step, self.started.map(|started| between(started, completed)).unwrap_or_default()));
+            on_event(Event::Done(
+                &self.step,
+                self.started.map(|started| between(started, completed)).unwrap_or_default(),
+            ));
         }
     }
 
-    fn log(&mut self, log: &VertexLog, on: &mut impl FnMut(Event<'_>)) {
+    fn log(&mut self, log: &VertexLog, on_event: &mut impl FnMut(Event<'_>)) {
         let mut text = self.pending.remove(&log.stream).unwrap_or_default();
         text.extend_from_slice(&log.msg);
         let mut lines = text.split(|byte| matches!(byte, b'\n' | b'\r'));
         let rest = lines.next_back().unwrap_or_default().to_vec();
         for line in lines {
-            self.line(line, on);
+            self.line(line, on_event);
         }
         self.pending.insert(log.stream, rest);
     }
 
-    fn line(&mut self, line: &[u8], on: &mut impl FnMut(Event<'_>)) {
+    fn line(&mut self, line: &[u8], on_event: &mut impl FnMut(Event<'_>)) {
         if line.is_empty() {
             return;
         }
         let line = String::from_utf8_lossy(line).into_owned();
-        on(Event::Log(&self.step, &line));
+        on_event(Event::Log(&self.step, &line));
         self.tail.push_back(line);
         if self.tail.len() > TAIL {
             self.tail.pop_front();
         }
     }
 
-    fn progress(&self, status: &VertexStatus, on: &mut impl FnMut(Event<'_>)) {
+    fn progress(&self, status: &VertexStatus, on_event: &mut impl FnMut(Event<'_>)) {
         let name = if status.name.is_empty() { &status.id } else { &status.name };
         let total = u64::try_from(status.total).ok().filter(|total| *total > 0);
-        on(Event::Progress(&self.step, name, status.current.unsigned_abs(), total));
+        on_event(Event::Progress(&self.step, name, status.current.unsigned_abs(), total));
     }
 }
 

@@ -1,4 +1,4 @@
-//! What an image's archive weighs: of `docker save`, and of an OCI exporter. Read as it comes, never held.
+//! Measures the layers in an image's archive, from `docker save` or BuildKit's OCI exporter, as a stream.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -11,45 +11,44 @@ use serde::Deserialize;
 use tokio::io::AsyncRead;
 use tokio_util::io::SyncIoBridge;
 
-/// Descriptions of images are far smaller; anything longer is a layer.
-const LONGEST_DESCRIPTION: u64 = 4 << 20;
+/// The most bytes of a JSON file in the archive; a larger file is a layer.
+const MAX_JSON: u64 = 4 << 20;
 
 /// A layer of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layer {
-    /// The instruction of the Dockerfile that made it, as the builder writes it down.
+    /// The instruction of the Dockerfile, as the builder recorded it.
     pub instruction: String,
-    /// Bytes of its files' archive.
+    /// Bytes of its tar archive.
     pub unpacked: u64,
-    /// Bytes of that archive in a registry, if it was counted.
+    /// Bytes of its compressed archive; none where that was not measured.
     pub compressed: Option<u64>,
 }
 
-/// An image as its archive says.
+/// The layers and labels of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Measured {
-    /// The base's layers first.
+    /// The base image's layers first.
     pub layers: Vec<Layer>,
-    /// Its labels.
     pub labels: std::collections::BTreeMap<String, String>,
 }
 
-/// Whether a layer that comes uncompressed is compressed to see what becomes of it.
+/// Whether uncompressed layers are compressed to measure their size in a registry.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Compress {
     Yes,
     No,
 }
 
-/// Measures an archive to its end.
+/// Reads an archive to its end.
 pub async fn measure(tar: impl AsyncRead + Send + Unpin + 'static, compress: Compress) -> Result<Measured> {
     let tar = SyncIoBridge::new(tar);
     let measured = tokio::task::spawn_blocking(move || read(tar, compress)).await;
-    measured.context("the measuring thread ended early")?
+    measured.context("the thread that measures the image panicked")?
 }
 
 #[derive(Clone, Copy)]
-struct Weight {
+struct Size {
     unpacked: u64,
     compressed: Option<u64>,
 }
@@ -100,7 +99,7 @@ struct History {
 }
 
 fn read(tar: impl Read, compress: Compress) -> Result<Measured> {
-    let mut weights = HashMap::new();
+    let mut sizes = HashMap::new();
     let mut texts = HashMap::new();
     let mut links = HashMap::new();
     let mut archive = tar::Archive::new(tar);
@@ -117,44 +116,46 @@ fn read(tar: impl Read, compress: Compress) -> Result<Measured> {
         let read = fill(&mut entry, &mut start)?;
         let mut content = start[..read].chain(&mut entry);
         match start {
-            [b'{' | b'[', _] if size < LONGEST_DESCRIPTION => {
+            [b'{' | b'[', _] if size < MAX_JSON => {
                 let mut text = Vec::new();
                 content.read_to_end(&mut text)?;
                 texts.insert(path, text);
             }
             [0x1f, 0x8b] => {
                 let unpacked = io::copy(&mut MultiGzDecoder::new(&mut content), &mut io::sink())?;
-                weights.insert(path, Weight { unpacked, compressed: Some(size) });
+                sizes.insert(path, Size { unpacked, compressed: Some(size) });
             }
             _ => {
                 let compressed = match compress {
                     Compress::Yes => Some(compressed(&mut content)?),
                     Compress::No => None,
                 };
-                weights.insert(path, Weight { unpacked: size, compressed });
+                sizes.insert(path, Size { unpacked: size, compressed });
             }
         }
-        // Without this, what was not read would be skipped, and with a broken connection silently so.
+        // Reads the rest, so that a broken connection is an error: the tar crate would skip the rest silently.
         io::copy(&mut entry, &mut io::sink())?;
     }
     let text = |path: &str| texts.get(path).with_context(|| format!("the image's archive has no {path}"));
     let (config, layers) = if let Some(saved) = texts.get("manifest.json") {
-        let saved: Vec<Saved> = serde_json::from_slice(saved).context("manifest.json of the image's archive")?;
+        let saved: Vec<Saved> = serde_json::from_slice(saved).context("parse manifest.json of the image's archive")?;
         let saved = saved.into_iter().next().context("manifest.json of the image's archive is empty")?;
         (saved.config, saved.layers)
     } else {
-        let index: Index = serde_json::from_slice(text("index.json")?).context("index.json of the image's archive")?;
+        let index: Index =
+            serde_json::from_slice(text("index.json")?).context("parse index.json of the image's archive")?;
         let first = index.manifests.first().context("index.json of the image's archive is empty")?;
-        let manifest: Manifest = serde_json::from_slice(text(&blob(&first.digest))?).context("the image's manifest")?;
+        let manifest: Manifest =
+            serde_json::from_slice(text(&blob(&first.digest))?).context("parse the image's manifest")?;
         (blob(&manifest.config.digest), manifest.layers.iter().map(|layer| blob(&layer.digest)).collect())
     };
-    let config: Config = serde_json::from_slice(text(&config)?).context("the image's configuration")?;
-    let made = config.history.into_iter().filter(|made| !made.empty_layer).map(|made| made.created_by);
-    let layers = layers.into_iter().zip(made.chain(std::iter::repeat(String::new())));
+    let config: Config = serde_json::from_slice(text(&config)?).context("parse the image's configuration")?;
+    let instructions = config.history.into_iter().filter(|entry| !entry.empty_layer).map(|entry| entry.created_by);
+    let layers = layers.into_iter().zip(instructions.chain(std::iter::repeat(String::new())));
     let layers = layers.map(|(path, instruction)| {
-        let weight = weights.get(links.get(&path).unwrap_or(&path));
-        let weight = weight.with_context(|| format!("the image's archive has no layer {path}"))?;
-        Ok(Layer { instruction, unpacked: weight.unpacked, compressed: weight.compressed })
+        let size = sizes.get(links.get(&path).unwrap_or(&path));
+        let size = size.with_context(|| format!("the image's archive has no layer {path}"))?;
+        Ok(Layer { instruction, unpacked: size.unpacked, compressed: size.compressed })
     });
     Ok(Measured { layers: layers.collect::<Result<_>>()?, labels: config.config.labels.unwrap_or_default() })
 }
@@ -174,7 +175,7 @@ fn fill(from: &mut impl Read, into: &mut [u8]) -> io::Result<usize> {
     Ok(filled)
 }
 
-/// Bytes that this becomes with the level that a push uses.
+/// The size after compression at the level of a push.
 fn compressed(content: &mut impl Read) -> io::Result<u64> {
     struct Count(u64);
     impl Write for Count {

@@ -8,43 +8,40 @@ use secrecy::ExposeSecret as _;
 
 use super::{Credentials, Engine, split_tag};
 
-/// Why a push did not arrive.
+/// Why a push failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
-    /// The registry wants other credentials, or none may write there.
-    #[error("the registry refuses to let {name} be written: {said}")]
+    /// The registry refused the credentials.
+    #[error("the registry refused the push of {name}: {message}")]
     Unauthorized {
-        /// What was pushed.
         name: String,
-        /// What the registry or the engine said.
-        said: String,
+        /// Of the registry or the engine.
+        message: String,
     },
-    /// The registry could not be reached, or the connection broke: another try may succeed.
-    #[error("the way to the registry of {name} is broken: {said}")]
+    /// The registry could not be reached, or the connection broke: a retry can succeed.
+    #[error("the connection to the registry of {name} broke: {message}")]
     Network {
-        /// What was pushed.
         name: String,
-        /// What the registry or the engine said.
-        said: String,
+        /// Of the registry or the engine.
+        message: String,
     },
-    /// Anything else.
-    #[error("push {name}: {said}")]
+    /// Any other error.
+    #[error("push {name}: {message}")]
     Other {
-        /// What was pushed.
         name: String,
-        /// What the registry or the engine said.
-        said: String,
+        /// Of the registry or the engine.
+        message: String,
     },
 }
 
 impl Engine {
-    /// Pushes the image of this name (`registry/name:tag`) and returns the digest that the registry gave it. Says how many
-    /// bytes of how many of some layer are there; layers go side by side.
+    /// Pushes `registry/name:tag`, and returns the digest that the registry reported. `on_progress` gets the bytes sent and
+    /// the total of one layer; layers are pushed concurrently.
     pub async fn push(
         &self,
         name: &str,
         credentials: Option<&Credentials>,
-        mut on: impl FnMut(u64, u64),
+        mut on_progress: impl FnMut(u64, u64),
     ) -> Result<String, PushError> {
         let (repository, tag) = split_tag(name);
         let credentials = credentials.map(|credentials| DockerCredentials {
@@ -53,22 +50,22 @@ impl Engine {
             ..DockerCredentials::default()
         });
         let options = PushImageOptionsBuilder::new().tag(tag).build();
-        let mut said = Box::pin(self.api.push_image(repository, Some(options), credentials));
+        let mut updates = Box::pin(self.api.push_image(repository, Some(options), credentials));
         let mut digest = None;
-        while let Some(info) = said.next().await {
+        while let Some(info) = updates.next().await {
             let info = info.map_err(|error| PushError::of(name, error))?;
             if let Some(progress) = info.progress_detail
                 && let (Some(current), Some(total)) = (progress.current, progress.total)
             {
-                on(current.unsigned_abs(), total.unsigned_abs());
+                on_progress(current.unsigned_abs(), total.unsigned_abs());
             }
-            // `<tag>: digest: sha256:… size: …`: the one place where it is said.
+            // `<tag>: digest: sha256:… size: …` is the only message with the digest.
             let words = info.status.as_deref().and_then(|status| status.split_once(": digest: "));
             digest = words.and_then(|(_, rest)| rest.split(' ').next()).map(str::to_owned).or(digest);
         }
         digest.ok_or_else(|| PushError::Other {
             name: name.to_owned(),
-            said: "the engine ended the push without saying the digest".to_owned(),
+            message: "the engine ended the push without reporting a digest".to_owned(),
         })
     }
 }
@@ -76,25 +73,31 @@ impl Engine {
 impl PushError {
     fn of(name: &str, error: Error) -> Self {
         let name = name.to_owned();
-        let (said, broken) = match error {
+        let (message, broken) = match error {
             Error::DockerStreamError { error } => (error, false),
             Error::DockerResponseServerError { message, .. } => (message, false),
-            // Between here and the engine.
+            // The connection to the engine.
             other => (other.to_string(), true),
         };
-        let lower = said.to_lowercase();
-        let says = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-        if says(&["unauthorized", "denied", "no basic auth credentials", "authentication required", "403 forbidden"]) {
-            Self::Unauthorized { name, said }
-        } else if broken || says(NETWORK) {
-            Self::Network { name, said }
+        let lower = message.to_lowercase();
+        let contains = |texts: &[&str]| texts.iter().any(|text| lower.contains(text));
+        if contains(&[
+            "unauthorized",
+            "denied",
+            "no basic auth credentials",
+            "authentication required",
+            "403 forbidden",
+        ]) {
+            Self::Unauthorized { name, message }
+        } else if broken || contains(NETWORK) {
+            Self::Network { name, message }
         } else {
-            Self::Other { name, said }
+            Self::Other { name, message }
         }
     }
 }
 
-/// What Go's network library and registries say when a connection cannot be made or breaks, or when a later try may do.
+/// Messages of Go's network library and of registries for failures that a retry can overcome.
 const NETWORK: &[&str] = &[
     "connection refused",
     "connection reset",
@@ -112,14 +115,14 @@ const NETWORK: &[&str] = &[
     "toomanyrequests",
 ];
 
-/// The engine reads this header as base64 for URLs, and bollard writes the other alphabet: a password with `~` or `?`
-/// in it would count as none.
-pub(super) fn mend_credentials(mut request: bollard::BollardRequest) -> bollard::BollardRequest {
+/// Rewrites bollard's standard base64 to the URL-safe alphabet that the engine decodes. Without this, the engine ignores a
+/// password with `~` or `?` in it.
+pub(super) fn fix_auth_header(mut request: bollard::BollardRequest) -> bollard::BollardRequest {
     if let Some(value) = request.headers_mut().get_mut("X-Registry-Auth")
         && let Ok(text) = value.to_str()
-        && let Ok(mended) = text.replace('+', "-").replace('/', "_").parse()
+        && let Ok(url_safe) = text.replace('+', "-").replace('/', "_").parse()
     {
-        *value = mended;
+        *value = url_safe;
     }
     request
 }

@@ -1,4 +1,4 @@
-//! Where a daemon listens, and a connection to it.
+//! The address of a daemon, and connections to it.
 
 use std::io;
 use std::str::FromStr;
@@ -7,10 +7,10 @@ use camino::Utf8PathBuf;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 
-/// The head of an answer is a few lines; more than this is no answer of a daemon.
-const LONGEST_HEAD: usize = 16 * 1024;
+/// The most bytes of a response's head.
+const MAX_HEAD: usize = 16 * 1024;
 
-/// Where a daemon listens.
+/// The address of a daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// A socket file.
@@ -23,19 +23,19 @@ pub enum Address {
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// An address of a kind that is not known here.
+/// An address that is neither a socket nor a host.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is neither unix:///path/of/a.sock nor tcp://host:port")]
-pub struct NoAddress(String);
+pub struct InvalidAddress(String);
 
 impl FromStr for Address {
-    type Err = NoAddress;
+    type Err = InvalidAddress;
 
-    fn from_str(text: &str) -> Result<Self, NoAddress> {
+    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
         match text.split_once("://") {
             Some(("unix", path)) if path.starts_with('/') => Ok(Self::Unix(path.into())),
             Some(("tcp" | "http", host)) if host.contains(':') => Ok(Self::Tcp(host.trim_end_matches('/').to_owned())),
-            _ => Err(NoAddress(text.to_owned())),
+            _ => Err(InvalidAddress(text.to_owned())),
         }
     }
 }
@@ -62,8 +62,8 @@ impl Address {
         })
     }
 
-    /// A new connection that speaks HTTP/2 without encryption after the daemon's `101` to a `POST` of this path. Any other
-    /// answer is an error of the kind [`io::ErrorKind::Unsupported`], with the answer's first line.
+    /// A new connection that is upgraded to unencrypted HTTP/2: by a `POST` of this path, which the daemon answers with `101`.
+    /// Any other response is an error of the kind [`io::ErrorKind::Unsupported`] with the response's first line.
     pub async fn upgrade(&self, path: &str, headers: &[(&str, &str)]) -> io::Result<Box<dyn Stream>> {
         let mut stream = self.open().await?;
         let mut request = format!("POST {path} HTTP/1.1\r\nHost: docker\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n");
@@ -73,10 +73,12 @@ impl Address {
         request.push_str("Content-Length: 0\r\n\r\n");
         stream.write_all(request.as_bytes()).await?;
         let mut head = Vec::new();
-        // Byte by byte: what comes after the head is for whoever speaks HTTP/2.
+        // Byte by byte, because the bytes after the head belong to HTTP/2.
         while !head.ends_with(b"\r\n\r\n") {
-            if head.len() > LONGEST_HEAD {
-                return Err(io::Error::other(format!("the answer to POST {path} does not end")));
+            if head.len() > MAX_HEAD {
+                return Err(io::Error::other(format!(
+                    "the head of the response to POST {path} is larger than {MAX_HEAD} bytes"
+                )));
             }
             head.push(stream.read_u8().await?);
         }
@@ -84,7 +86,9 @@ impl Address {
         let first = head.lines().next().unwrap_or_default();
         match first.split(' ').nth(1) {
             Some("101") => Ok(stream),
-            _ => Err(io::Error::new(io::ErrorKind::Unsupported, format!("POST {path} was answered with \"{first}\""))),
+            _ => {
+                Err(io::Error::new(io::ErrorKind::Unsupported, format!("the response to POST {path} was \"{first}\"")))
+            }
         }
     }
 }

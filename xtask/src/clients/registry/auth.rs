@@ -1,5 +1,5 @@
-//! How a request shows who asks: a password with each, or a token that a server of the registry's choice gives for a
-//! while (distribution project, "Token Authentication Specification").
+//! Authentication: a password with each request, or a token from the registry's token server (distribution project, "Token
+//! Authentication Specification").
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -12,17 +12,17 @@ use tokio::sync::Mutex;
 
 use super::credentials::{Credentials, Login};
 use super::error::RegistryError;
-use super::http::{Answer, Ask, Http, host, is_loopback, printable, same_server};
+use super::http::{Http, Request, Response, host, is_loopback, printable, same_server};
 
-/// What the specification says of a token that does not tell how long it lives.
-const DEFAULT_LIFE: u64 = 60;
-/// A token is not used in its last seconds: it would end on the way.
+/// The lifetime of a token without `expires_in`, by the specification.
+const DEFAULT_LIFETIME: u64 = 60;
+/// A token is renewed this long before it expires.
 const MARGIN: Duration = Duration::from_secs(10);
 
-/// What a request does with a repository: what its token must allow.
+/// What a request does with a repository, and so the access that its token needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Access {
-    /// Nothing in particular.
+    /// Only logs in.
     Ping,
     /// Reads.
     Pull,
@@ -32,106 +32,110 @@ pub enum Access {
     Delete,
 }
 
-/// Who asks one repository, and the tokens they have for it.
+/// The credentials for one repository, and the tokens that they gave.
 pub struct Auth {
     credentials: Credentials,
     repository: String,
-    known: Mutex<Known>,
+    tokens: Mutex<Tokens>,
 }
 
 #[derive(Default)]
-struct Known {
-    /// The registry takes tokens: a password sent to it helps nothing.
-    bearer: bool,
-    tokens: HashMap<Access, Token>,
+struct Tokens {
+    /// Whether the registry accepts only tokens, and no password.
+    required: bool,
+    by_access: HashMap<Access, Token>,
 }
 
 struct Token {
     challenge: Challenge,
     header: HeaderValue,
-    until: Instant,
+    expires: Instant,
 }
 
-/// What the registry wants a token to say, and who gives it.
+/// The registry's challenge: which token server, and which scope.
 #[derive(Clone)]
 struct Challenge {
     realm: Url,
     service: Option<String>,
     scope: Option<String>,
-    /// What was sent has ended, or was never good; a token that is good and allows too little is another thing.
+    /// Whether the token has expired or is invalid, as opposed to valid with insufficient scope.
     invalid_token: bool,
 }
 
 #[derive(Deserialize)]
-struct TokenAnswer {
+struct TokenResponse {
     token: Option<String>,
     access_token: Option<String>,
     expires_in: Option<u64>,
 }
 
 impl Auth {
-    /// For requests about this repository.
+    /// For requests to this repository.
     pub fn new(credentials: Credentials, repository: String) -> Self {
-        Self { credentials, repository, known: Mutex::default() }
+        Self { credentials, repository, tokens: Mutex::default() }
     }
 
-    /// Sends a request as whoever has credentials here. With a password, the first request carries it: with basic
-    /// authentication, that one is the only one.
-    pub async fn send(&self, http: &Http, ask: Ask, access: Access) -> Result<Answer, RegistryError> {
-        let registry = ask.url.clone();
+    /// Sends a request with credentials. The first request carries the password already, so that basic authentication takes one
+    /// request only.
+    pub async fn send(&self, http: &Http, request: Request, access: Access) -> Result<Response, RegistryError> {
+        let registry = request.url.clone();
         let first = self.header(http, &registry, access).await?;
-        let answer = http.send(Ask { authorization: first.clone(), ..ask.clone() }).await?;
-        // Of a registry that takes tokens only, some answer a password by 400 or 403 and tell no challenge.
-        let misunderstood = matches!(answer.status.as_u16(), 400 | 403) && self.is_guess(first.as_ref()).await;
-        let asked = if misunderstood { http.send(ask.clone()).await? } else { answer };
-        if asked.status != 401 {
-            return self.unless_denied(asked, &registry, access);
+        let response = http.send(Request { authorization: first.clone(), ..request.clone() }).await?;
+        // Some registries that accept only tokens reject a password with 400 or 403 and send no challenge.
+        let rejected = matches!(response.status.as_u16(), 400 | 403) && self.is_untested_password(first.as_ref()).await;
+        let response = if rejected { http.send(request.clone()).await? } else { response };
+        if response.status != 401 {
+            return self.unless_denied(response, &registry, access);
         }
-        // Whoever a redirect led to may not say where credentials go.
-        if !same_server(&asked.url, &registry) {
-            return Err(self.refused(&registry, access, format!("{} in its name: {}", host(&asked.url), asked.status)));
+        // A server behind a redirect must not choose the token server.
+        if !same_server(&response.url, &registry) {
+            return Err(self.refused(
+                &registry,
+                access,
+                format!("redirected to {}: {}", host(&response.url), response.status),
+            ));
         }
-        let header = match challenge(&asked, &registry)? {
-            Some(Asked::Bearer(challenge)) => self.renew(http, &registry, challenge, access, first.as_ref()).await?,
-            Some(Asked::Basic) => return Err(self.refused(&registry, access, asked.words())),
+        let header = match challenge(&response, &registry)? {
+            Some(Scheme::Bearer(challenge)) => self.renew(http, &registry, challenge, access, first.as_ref()).await?,
+            Some(Scheme::Basic) => return Err(self.refused(&registry, access, response.error_text())),
             None => {
-                let why = "it answers 401 and does not say how to log in".to_owned();
+                let why = "the response was 401 without a challenge".to_owned();
                 return Err(RegistryError::NotARegistry { registry: host(&registry), why });
             }
         };
-        let answer = http.send(Ask { authorization: Some(header.clone()), ..ask.clone() }).await?;
-        // Of two servers' clocks one may be behind, and a cache may give what has ended.
-        let answer = match challenge(&answer, &registry)? {
-            Some(Asked::Bearer(challenge)) if answer.status == 401 && challenge.invalid_token => {
+        let response = http.send(Request { authorization: Some(header.clone()), ..request.clone() }).await?;
+        // The token server's clock can differ, or its cache can return an expired token.
+        let response = match challenge(&response, &registry)? {
+            Some(Scheme::Bearer(challenge)) if response.status == 401 && challenge.invalid_token => {
                 let header = self.renew(http, &registry, challenge, access, Some(&header)).await?;
-                http.send(Ask { authorization: Some(header), ..ask }).await?
+                http.send(Request { authorization: Some(header), ..request }).await?
             }
-            _ => answer,
+            _ => response,
         };
-        self.unless_denied(answer, &registry, access)
+        self.unless_denied(response, &registry, access)
     }
 
-    /// The header of a request before the registry was asked anything: a token that lives, or the password.
+    /// The header of the first request: a valid token, or the password.
     async fn header(&self, http: &Http, registry: &Url, access: Access) -> Result<Option<HeaderValue>, RegistryError> {
-        let mut known = self.known.lock().await;
-        if let Some(token) = known.tokens.get(&access) {
-            if token.until > Instant::now() {
+        let mut tokens = self.tokens.lock().await;
+        if let Some(token) = tokens.by_access.get(&access) {
+            if token.expires > Instant::now() {
                 return Ok(Some(token.header.clone()));
             }
             let challenge = token.challenge.clone();
-            return self.exchange(http, registry, challenge, access, &mut known).await.map(Some);
+            return self.exchange(http, registry, challenge, access, &mut tokens).await.map(Some);
         }
         match self.credentials.login() {
-            Some(Login::Password { username, password }) if !known.bearer => Ok(Some(basic(username, password))),
+            Some(Login::Password { username, password }) if !tokens.required => Ok(Some(basic(username, password))),
             _ => Ok(None),
         }
     }
 
-    async fn is_guess(&self, sent: Option<&HeaderValue>) -> bool {
-        sent.is_some_and(|header| header.as_bytes().starts_with(b"Basic ")) && !self.known.lock().await.bearer
+    async fn is_untested_password(&self, sent: Option<&HeaderValue>) -> bool {
+        sent.is_some_and(|header| header.as_bytes().starts_with(b"Basic ")) && !self.tokens.lock().await.required
     }
 
-    /// A new token in the place of the one that was sent, unless a request beside this one brought it already.
+    /// Replaces the token that was sent, unless a concurrent request has replaced it already.
     async fn renew(
         &self,
         http: &Http,
@@ -140,10 +144,10 @@ impl Auth {
         access: Access,
         sent: Option<&HeaderValue>,
     ) -> Result<HeaderValue, RegistryError> {
-        let mut known = self.known.lock().await;
-        match known.tokens.get(&access) {
-            Some(token) if Some(&token.header) != sent && token.until > Instant::now() => Ok(token.header.clone()),
-            _ => self.exchange(http, registry, challenge, access, &mut known).await,
+        let mut tokens = self.tokens.lock().await;
+        match tokens.by_access.get(&access) {
+            Some(token) if Some(&token.header) != sent && token.expires > Instant::now() => Ok(token.header.clone()),
+            _ => self.exchange(http, registry, challenge, access, &mut tokens).await,
         }
     }
 
@@ -153,33 +157,35 @@ impl Auth {
         registry: &Url,
         challenge: Challenge,
         access: Access,
-        known: &mut Known,
+        tokens: &mut Tokens,
     ) -> Result<HeaderValue, RegistryError> {
-        known.bearer = true;
-        let answer = http.send(self.token_request(&challenge, access)).await?;
-        if answer.status.is_client_error() {
-            let why = format!("its token server {} answered {}", host(&challenge.realm), answer.words());
+        tokens.required = true;
+        let response = http.send(self.token_request(&challenge, access)).await?;
+        if response.status.is_client_error() {
+            let why =
+                format!("the response of its token server {} was {}", host(&challenge.realm), response.error_text());
             return Err(self.refused(registry, access, why));
         }
         let broken = |why: &str| RegistryError::NotARegistry {
             registry: host(&challenge.realm),
-            why: format!("asked for a token, it answered {} {why}", answer.status),
+            why: format!("the response to a token request was {} {why}", response.status),
         };
-        if !answer.status.is_success() {
-            return Err(broken("and gave none"));
+        if !response.status.is_success() {
+            return Err(broken("without a token"));
         }
-        // serde's words could repeat a part of a token.
-        let given: TokenAnswer = serde_json::from_slice(&answer.body).map_err(|_| broken("and no token in JSON"))?;
-        let token = given.token.or(given.access_token).ok_or_else(|| broken("and no token"))?;
-        let header = secret_header(format!("Bearer {token}")).map_err(|_| broken("and a token that is none"))?;
-        // A day is long enough; more would be past what a clock can tell.
-        let life = Duration::from_secs(given.expires_in.unwrap_or(DEFAULT_LIFE).min(86_400));
-        let until = Instant::now() + life.saturating_sub(MARGIN);
-        known.tokens.insert(access, Token { challenge, header: header.clone(), until });
+        // serde's error could contain a part of the token.
+        let given: TokenResponse =
+            serde_json::from_slice(&response.body).map_err(|_| broken("without a token in JSON"))?;
+        let token = given.token.or(given.access_token).ok_or_else(|| broken("without a token"))?;
+        let header = secret_header(format!("Bearer {token}")).map_err(|_| broken("with an invalid token"))?;
+        // Capped at a day, because Instant can overflow.
+        let lifetime = Duration::from_secs(given.expires_in.unwrap_or(DEFAULT_LIFETIME).min(86_400));
+        let expires = Instant::now() + lifetime.saturating_sub(MARGIN);
+        tokens.by_access.insert(access, Token { challenge, header: header.clone(), expires });
         Ok(header)
     }
 
-    fn token_request(&self, challenge: &Challenge, access: Access) -> Ask {
+    fn token_request(&self, challenge: &Challenge, access: Access) -> Request {
         let scope = challenge.scope.clone().or_else(|| {
             let actions = match access {
                 Access::Ping => return None,
@@ -191,9 +197,9 @@ impl Auth {
         });
         let fields = [("service", challenge.service.as_deref()), ("scope", scope.as_deref())];
         let mut url = challenge.realm.clone();
-        let mut ask = match self.credentials.login() {
+        let mut request = match self.credentials.login() {
             Some(Login::IdentityToken(token)) => {
-                // The form's encoding is that of a query.
+                // A form is encoded like a query.
                 let mut form = url.clone();
                 form.set_query(None);
                 let refresh =
@@ -201,51 +207,51 @@ impl Auth {
                 form.query_pairs_mut()
                     .extend_pairs(refresh)
                     .extend_pairs(fields.iter().filter_map(|(name, value)| Some((name, (*value)?))));
-                let mut ask = Ask::new(Method::POST, url);
-                ask.headers.push((CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")));
-                ask.body = form.query().unwrap_or_default().as_bytes().to_vec();
-                ask
+                let mut request = Request::new(Method::POST, url);
+                request.headers.push((CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")));
+                request.body = form.query().unwrap_or_default().as_bytes().to_vec();
+                request
             }
             login => {
                 url.query_pairs_mut().extend_pairs(fields.iter().filter_map(|(name, value)| Some((name, (*value)?))));
-                let mut ask = Ask::new(Method::GET, url);
+                let mut request = Request::new(Method::GET, url);
                 if let Some(Login::Password { username, password }) = login {
-                    ask.authorization = Some(basic(username, password));
+                    request.authorization = Some(basic(username, password));
                 }
-                ask
+                request
             }
         };
-        ask.follow = false;
-        ask
+        request.follow_redirects = false;
+        request
     }
 
-    fn unless_denied(&self, answer: Answer, registry: &Url, access: Access) -> Result<Answer, RegistryError> {
-        match answer.status.as_u16() {
-            401 | 403 => Err(self.refused(registry, access, answer.words())),
-            _ => Ok(answer),
+    fn unless_denied(&self, response: Response, registry: &Url, access: Access) -> Result<Response, RegistryError> {
+        match response.status.as_u16() {
+            401 | 403 => Err(self.refused(registry, access, response.error_text())),
+            _ => Ok(response),
         }
     }
 
-    fn refused(&self, registry: &Url, access: Access, answer: String) -> RegistryError {
+    fn refused(&self, registry: &Url, access: Access, response: String) -> RegistryError {
         let what = match access {
             Access::Ping => "to log in".to_owned(),
             Access::Pull => format!("to show {}", self.repository),
             Access::Push => format!("to write to {}", self.repository),
             Access::Delete => format!("to delete from {}", self.repository),
         };
-        let tried = self.credentials.source().to_owned();
-        RegistryError::Unauthorized { registry: host(registry), what, tried, answer }
+        let credentials = self.credentials.source().to_owned();
+        RegistryError::Unauthorized { registry: host(registry), what, credentials, response }
     }
 }
 
-enum Asked {
+enum Scheme {
     Basic,
     Bearer(Challenge),
 }
 
-/// How the registry wants to be told who asks: a token goes first, since a password may be for its server alone.
-fn challenge(answer: &Answer, registry: &Url) -> Result<Option<Asked>, RegistryError> {
-    let headers = answer.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
+/// The registry's challenge. A token takes precedence, because the password may be for the token server only.
+fn challenge(response: &Response, registry: &Url) -> Result<Option<Scheme>, RegistryError> {
+    let headers = response.headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
     let mut basic = false;
     for challenge in headers.filter_map(|header| http_auth::parse_challenges(header).ok()).flatten() {
         basic |= challenge.scheme.eq_ignore_ascii_case("basic");
@@ -259,31 +265,31 @@ fn challenge(answer: &Answer, registry: &Url) -> Result<Option<Asked>, RegistryE
         let realm = parameter("realm").unwrap_or_default();
         let bad = |why: &str| RegistryError::NotARegistry {
             registry: host(registry),
-            why: format!("it names {:?} as its token server, {why}", printable(&realm)),
+            why: format!("its token server {:?} {why}", printable(&realm)),
         };
-        let url = Url::parse(&realm).map_err(|_| bad("which is no address"))?;
+        let url = Url::parse(&realm).map_err(|_| bad("is not a URL"))?;
         let local = is_loopback(&url) && is_loopback(registry);
         if !(url.scheme() == "https" || url.scheme() == "http" && local) || !url.username().is_empty() {
-            return Err(bad("and credentials go over https only"));
+            return Err(bad("does not use https, which credentials require"));
         }
-        return Ok(Some(Asked::Bearer(Challenge {
+        return Ok(Some(Scheme::Bearer(Challenge {
             realm: url,
             service: parameter("service"),
             scope: parameter("scope"),
             invalid_token: parameter("error").as_deref() == Some("invalid_token"),
         })));
     }
-    Ok(basic.then_some(Asked::Basic))
+    Ok(basic.then_some(Scheme::Basic))
 }
 
 fn basic(username: &str, password: &SecretString) -> HeaderValue {
     use base64::Engine as _;
     let pair = format!("{username}:{}", password.expose_secret());
     let encoded = base64::engine::general_purpose::STANDARD.encode(pair);
-    secret_header(format!("Basic {encoded}")).expect("base64 has no character that a header may not have")
+    secret_header(format!("Basic {encoded}")).expect("base64 is a valid header value")
 }
 
-/// A value that no debugging output shows.
+/// A header that Debug does not show.
 fn secret_header(text: String) -> Result<HeaderValue, reqwest::header::InvalidHeaderValue> {
     let mut value = HeaderValue::try_from(text)?;
     value.set_sensitive(true);

@@ -1,7 +1,7 @@
-//! Who this machine is at a registry: what the caller hands in, else what Docker's configuration says, else nobody.
+//! Credentials for a registry: those of the caller, else those of Docker's configuration, else none.
 //!
-//! Docker's configuration is `config.json` in a folder: `credHelpers` and `credsStore` name helper programs, `auths` holds
-//! credentials itself (docs.docker.com, "docker login").
+//! Docker's configuration is `config.json`: `credHelpers` and `credsStore` name helper programs, `auths` contains credentials
+//! (docs.docker.com, "docker login").
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,62 +18,62 @@ use super::reference::Host;
 use crate::fs::found;
 use crate::tools::cmd::Cmd;
 
-/// A helper program may have to unlock a key ring; one that waits for a person nobody sees hangs.
-const HELPER_TAKES: Duration = Duration::from_secs(20);
+/// The time limit of a helper program, which can wait for a password in a window that the user does not see.
+const HELPER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Where credentials may come from. What is handed in belongs to one registry: never look for another's with it.
+/// Where credentials come from. Username, password and key belong to one registry: never search another's with them.
 #[derive(Clone, Default)]
 pub struct Sources {
-    /// `REGISTRY_USERNAME`; Scaleway's registries take `nologin` if there is none.
+    /// REGISTRY_USERNAME; for Scaleway's registries it defaults to `nologin`.
     pub username: Option<String>,
-    /// `REGISTRY_PASSWORD`.
+    /// REGISTRY_PASSWORD.
     pub password: Option<SecretString>,
-    /// `SCW_SECRET_KEY`: the password at Scaleway's registries.
+    /// SCW_SECRET_KEY: the password for Scaleway's registries.
     pub scaleway_key: Option<SecretString>,
-    /// The folder that Docker's `config.json` is in.
+    /// The folder of Docker's `config.json`.
     pub docker: Option<Utf8PathBuf>,
 }
 
-/// Who to be at a registry.
+/// The credentials for a registry, and where they came from.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     login: Option<Login>,
     source: String,
 }
 
-/// What a registry knows somebody by.
+/// A way to log in.
 #[derive(Clone, Debug)]
 pub enum Login {
-    /// A user's name and password.
     Password {
-        /// Who.
         username: String,
-        /// With what.
         password: SecretString,
     },
-    /// A token for which the registry's token server gives others.
+    /// A refresh token for the registry's token server.
     IdentityToken(SecretString),
 }
 
 impl Credentials {
-    /// Nobody.
+    /// No credentials.
     pub fn anonymous() -> Self {
         Self { login: None, source: "no credentials".to_owned() }
     }
 
-    /// Those for this registry. Having none is no error; having half of them, or a helper program that fails, is.
+    /// The credentials for this registry, if there are any. Fails where username or password is missing, or a helper program
+    /// fails.
     pub async fn find(host: &Host, sources: &Sources) -> Result<Self> {
-        let known = |username: &str, password: &SecretString, source: &str| Self {
+        let with_password = |username: &str, password: &SecretString, source: &str| Self {
             login: Some(Login::Password { username: username.to_owned(), password: password.clone() }),
             source: source.to_owned(),
         };
         let scaleway = host.scaleway_region().is_some();
         match (&sources.username, &sources.password, &sources.scaleway_key) {
             (Some(username), Some(password), _) => {
-                return Ok(known(username, password, "REGISTRY_USERNAME and REGISTRY_PASSWORD"));
+                return Ok(with_password(username, password, "REGISTRY_USERNAME and REGISTRY_PASSWORD"));
             }
-            (None, Some(password), _) if scaleway => return Ok(known("nologin", password, "REGISTRY_PASSWORD")),
-            (None, None, Some(key)) if scaleway => return Ok(known("nologin", key, "SCW_SECRET_KEY")),
+            (None, Some(password), _) if scaleway => {
+                return Ok(with_password("nologin", password, "REGISTRY_PASSWORD"));
+            }
+            (None, None, Some(key)) if scaleway => return Ok(with_password("nologin", key, "SCW_SECRET_KEY")),
             (Some(_), None, _) => bail!("REGISTRY_USERNAME is set and REGISTRY_PASSWORD is not; set both or none"),
             (None, Some(_), _) => bail!("REGISTRY_PASSWORD is set and REGISTRY_USERNAME is not; set both or none"),
             (None, None, _) => {}
@@ -84,17 +84,17 @@ impl Credentials {
         }
     }
 
-    /// Who; none is nobody.
+    /// None without credentials.
     pub fn login(&self) -> Option<&Login> {
         self.login.as_ref()
     }
 
-    /// Where they came from, for people.
+    /// Where they came from: names of variables, or a file.
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// What must not be said.
+    /// The password or token.
     pub fn secret(&self) -> Option<&SecretString> {
         match self.login.as_ref()? {
             Login::Password { password, .. } => Some(password),
@@ -122,17 +122,17 @@ struct Entry {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct HelperAnswer {
+struct HelperOutput {
     username: String,
     secret: String,
 }
 
 async fn from_docker(host: &Host, path: &Utf8Path) -> Result<Credentials> {
     let Some(bytes) = found(fs_err::read(path))? else { return Ok(Credentials::anonymous()) };
-    // The error's own text could repeat what stands in the file.
+    // serde's error could contain a part of the file.
     let config: DockerConfig = serde_json::from_slice(&bytes).map_err(|error| {
         anyhow::anyhow!(
-            "{path}:{}:{}: not the configuration of Docker; mend it, or type: docker logout",
+            "{path}:{}:{}: not a valid Docker configuration; fix it, or type: docker logout",
             error.line(),
             error.column()
         )
@@ -141,7 +141,8 @@ async fn from_docker(host: &Host, path: &Utf8Path) -> Result<Credentials> {
     let helper = config.cred_helpers.get(key).or(Some(&config.creds_store)).filter(|name| !name.is_empty());
     if let Some(helper) = helper {
         let program = format!("docker-credential-{helper}");
-        let login = ask_helper(&program, key, HELPER_TAKES).await.with_context(|| format!("{path} names {program}"))?;
+        let login =
+            run_helper(&program, key, HELPER_TIMEOUT).await.with_context(|| format!("{path} names {program}"))?;
         if login.is_some() {
             return Ok(Credentials { login, source: format!("{program} ({path})") });
         }
@@ -157,29 +158,29 @@ async fn from_docker(host: &Host, path: &Utf8Path) -> Result<Credentials> {
     })
 }
 
-/// Asks a helper program, which gets the registry's key on its standard input. None: it knows nobody there.
-async fn ask_helper(program: &str, key: &str, limit: Duration) -> Result<Option<Login>> {
+/// Runs `<program> get` with the registry's key on its standard input. None: it has no credentials for the registry.
+async fn run_helper(program: &str, key: &str, limit: Duration) -> Result<Option<Login>> {
     let cmd = Cmd::new(program).arg("get").input(key);
-    let answer = tokio::time::timeout(limit, cmd.output()).await;
-    let (status, stdout, stderr) = answer.map_err(|_| {
-        anyhow::anyhow!("`{cmd}` for {key} gave no answer in {} s and was ended", limit.as_secs_f32())
+    let output = tokio::time::timeout(limit, cmd.output()).await;
+    let (status, stdout, stderr) = output.map_err(|_| {
+        anyhow::anyhow!("`{cmd}` for {key} did not finish within {} s and was killed", limit.as_secs_f32())
     })??;
     if !status.success() {
-        // Helpers say this, and all else, on standard output (docker/docker-credential-helpers).
+        // Helpers print errors on standard output, too (docker/docker-credential-helpers).
         if stdout.contains("credentials not found") {
             return Ok(None);
         }
-        let said = format!("{} {}", stdout.trim(), stderr.trim());
-        bail!("`{cmd}` for {key} failed: {status}: {}", said.trim());
+        let output = format!("{} {}", stdout.trim(), stderr.trim());
+        bail!("`{cmd}` for {key} failed: {status}: {}", output.trim());
     }
-    // Neither the answer nor serde's words about it are repeated: the secret stands in it.
-    let Ok(answer) = serde_json::from_str::<HelperAnswer>(&stdout) else {
-        bail!("`{cmd}` for {key} did not answer as a credential helper does");
+    // The error contains neither the output nor serde's error: both can contain the secret.
+    let Ok(output) = serde_json::from_str::<HelperOutput>(&stdout) else {
+        bail!("`{cmd}` for {key} did not print credentials in JSON");
     };
-    let secret = SecretString::from(answer.secret);
-    Ok(Some(match answer.username.as_str() {
+    let secret = SecretString::from(output.secret);
+    Ok(Some(match output.username.as_str() {
         "<token>" => Login::IdentityToken(secret),
-        _ => Login::Password { username: answer.username, password: secret },
+        _ => Login::Password { username: output.username, password: secret },
     }))
 }
 
@@ -191,7 +192,7 @@ fn login_of(entry: &Entry) -> Result<Option<Login>> {
         Some(Login::Password { username: username.to_owned(), password: SecretString::from(password) })
     };
     if entry.auth.is_empty() {
-        // Where a helper keeps the password, an empty entry stands.
+        // The entry is empty where a helper program has the password.
         return Ok(if entry.username.is_empty() { None } else { password(&entry.username, &entry.password) });
     }
     let engine = GeneralPurpose::new(
@@ -201,11 +202,11 @@ fn login_of(entry: &Entry) -> Result<Option<Login>> {
     let decoded = engine.decode(&entry.auth).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let decoded = decoded.context("`auth` is not base64 of user:password")?;
     let (username, secret) = decoded.split_once(':').context("`auth` is not base64 of user:password")?;
-    // Some versions of Docker end the password with zero bytes.
+    // Some versions of Docker append zero bytes to the password.
     Ok(password(username, secret.trim_end_matches('\0')))
 }
 
-/// Keys are hosts, with or without a scheme and a path.
+/// The host of a key in `auths`, which can have a scheme and a path.
 fn host_of_key(key: &str) -> &str {
     let key = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
     key.split('/').next().unwrap_or(key)

@@ -1,68 +1,53 @@
-//! What can go wrong with a registry, told apart where a caller decides.
+//! Errors of a registry.
 
-/// Why a registry did not do what it was asked.
+/// Why a request to a registry failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
-    /// It wants to know who asks, or does not let them.
+    /// It requires credentials, or refuses those that were sent.
     #[error(
-        "{registry} refuses {what} with {tried}: {answer}\n  \
-         set REGISTRY_USERNAME and REGISTRY_PASSWORD (in the environment or in .env.<ENV>), or type: docker login {registry}"
+        "{registry} refuses {what} with {credentials}: {response}\n  \
+         set REGISTRY_USERNAME and REGISTRY_PASSWORD (in .env.<ENV> or in the environment), or type: docker login {registry}"
     )]
     Unauthorized {
-        /// The registry's host.
         registry: String,
-        /// What was asked for.
+        /// The request, as in `to log in`.
         what: String,
-        /// Where the credentials came from, never what they are.
-        tried: String,
-        /// What it answered.
-        answer: String,
+        /// Where the credentials came from.
+        credentials: String,
+        /// Status and message.
+        response: String,
     },
-    /// There is no such thing in it.
+    /// It has no such tag, manifest or blob.
     #[error("{registry} has no {what}")]
-    NotFound {
-        /// The registry's host.
-        registry: String,
-        /// What was asked for.
-        what: String,
-    },
-    /// It does not delete.
+    NotFound { registry: String, what: String },
+    /// It does not allow deletion.
     #[error(
-        "{registry} refuses to delete: {answer}\n  \
-         a registry of your own deletes with `storage.delete.enabled: true` in its configuration"
+        "{registry} refuses to delete: {response}\n  \
+         in a registry of your own, allow it in the configuration: storage.delete.enabled: true"
     )]
     DeletionRefused {
-        /// The registry's host.
         registry: String,
-        /// What it answered.
-        answer: String,
+        /// Status and message.
+        response: String,
     },
-    /// No answer.
+    /// The connection failed, or there was no response in time.
     #[error("{registry} cannot be reached: {why}\n  check its name and the network, then type the command again")]
     Unreachable {
-        /// The host that was asked: the registry's, or that of its tokens.
+        /// The host: the registry's, or its token server's.
         registry: String,
-        /// Why.
         why: String,
     },
-    /// Something answers that is no registry.
+    /// The response is not that of a registry.
     #[error(
-        "{registry} does not answer as an image registry: {why}\n  check the `registry` in deploy.yaml, and what proxy stands between"
+        "{registry} does not respond as an image registry: {why}\n  check `registry` in deploy.yaml, and the proxy if there is one"
     )]
-    NotARegistry {
-        /// The host that was asked.
-        registry: String,
-        /// What it answered.
-        why: String,
-    },
-    /// All else: it says so itself.
+    NotARegistry { registry: String, why: String },
+    /// Any other error.
     #[error("{registry}: {what} failed: {why}")]
     Other {
-        /// The registry's host.
         registry: String,
-        /// What was asked for.
+        /// The request, as in `listing tags`.
         what: String,
-        /// Why.
         why: String,
     },
 }

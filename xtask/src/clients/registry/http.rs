@@ -1,4 +1,5 @@
-//! Requests to a registry and to its token server: retried, bounded, and never with credentials where they do not belong.
+//! HTTP requests to a registry and its token server: with retries and size limits. Credentials never follow a redirect to another
+//! host.
 
 use std::time::Duration;
 
@@ -7,55 +8,61 @@ use reqwest::{Method, StatusCode, Url};
 
 use super::error::RegistryError;
 
-/// A registry that does not accept a connection by then is not there.
-const CONNECT_TAKES: Duration = Duration::from_secs(5);
-/// A request and its answer; none of them is large.
-const ONE_REQUEST: Duration = Duration::from_secs(30);
+/// The time limit of a connection attempt.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The time limit of a request with its response; none of them is large.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Waits before the second, third and fourth attempt.
-const PAUSES: [Duration; 3] = [Duration::from_millis(200), Duration::from_millis(600), Duration::from_millis(1800)];
-/// However long a server asks to be left alone.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// Registries send to their storage by one redirect.
-const REDIRECTS: usize = 5;
+const RETRY_DELAYS: [Duration; 3] =
+    [Duration::from_millis(200), Duration::from_millis(600), Duration::from_millis(1800)];
+/// The longest Retry-After that is respected.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(10);
+/// Registries redirect once, to their storage.
+const MAX_REDIRECTS: usize = 5;
 
 /// A client for one registry.
 pub struct Http {
     client: reqwest::Client,
 }
 
-/// One request.
 #[derive(Clone)]
-pub struct Ask {
+pub struct Request {
     pub method: Method,
     pub url: Url,
     pub headers: Vec<(HeaderName, HeaderValue)>,
     pub authorization: Option<HeaderValue>,
     pub body: Vec<u8>,
-    /// How many bytes an answer may have.
-    pub longest: usize,
-    /// Whether a redirect is followed; only reading requests may be.
-    pub follow: bool,
+    /// Limit of the response's body.
+    pub max_bytes: usize,
+    /// Whether redirects are followed: only those of reading requests.
+    pub follow_redirects: bool,
 }
 
-/// What came back.
-pub struct Answer {
+pub struct Response {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
-    /// Who answered, behind all redirects.
+    /// After all redirects.
     pub url: Url,
 }
 
-impl Ask {
-    /// A request with nothing but its method and address, of which a small answer is expected.
+impl Request {
+    /// A request without headers and body.
     pub fn new(method: Method, url: Url) -> Self {
-        let follow = method == Method::GET || method == Method::HEAD;
-        Self { method, url, headers: Vec::new(), authorization: None, body: Vec::new(), longest: 1 << 20, follow }
+        let follow_redirects = method == Method::GET || method == Method::HEAD;
+        Self {
+            method,
+            url,
+            headers: Vec::new(),
+            authorization: None,
+            body: Vec::new(),
+            max_bytes: 1 << 20,
+            follow_redirects,
+        }
     }
 }
 
-impl Answer {
-    /// A header as text.
+impl Response {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -65,8 +72,8 @@ impl Answer {
         self.header("content-type").unwrap_or_default().split(';').next().unwrap_or_default().trim()
     }
 
-    /// What a failed request says, in one line: the registry's own words, or the status.
-    pub fn words(&self) -> String {
+    /// Status and error messages of a failed request, on one line.
+    pub fn error_text(&self) -> String {
         #[derive(serde::Deserialize)]
         struct Errors {
             errors: Vec<Error>,
@@ -78,129 +85,132 @@ impl Answer {
             message: String,
         }
         let errors = serde_json::from_slice::<Errors>(&self.body).map(|all| all.errors).unwrap_or_default();
-        let said: Vec<String> =
+        let messages: Vec<String> =
             errors.iter().map(|error| printable(&format!("{}: {}", error.code, error.message))).collect();
-        if said.is_empty() { self.status.to_string() } else { format!("{} ({})", self.status, said.join("; ")) }
+        if messages.is_empty() { self.status.to_string() } else { format!("{} ({})", self.status, messages.join("; ")) }
     }
 }
 
 impl Http {
-    /// A client for a registry on this machine or elsewhere. A proxy of the environment is used for the latter only.
+    /// The environment's proxy is not used for a registry on this machine.
     pub fn new(local: bool) -> Result<Self, RegistryError> {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("xtask/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TAKES)
-            .timeout(ONE_REQUEST);
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(REQUEST_TIMEOUT);
         if local {
             builder = builder.no_proxy();
         }
         let client = builder.build().map_err(|error| RegistryError::Other {
             registry: "registry".to_owned(),
-            what: "setting up the client".to_owned(),
+            what: "setting up the HTTP client".to_owned(),
             why: causes(&error),
         })?;
         Ok(Self { client })
     }
 
-    /// Asks until there is an answer that repeating would not change, a few times at most. Follows redirects; a request's
-    /// authorization ends where another host begins.
-    pub async fn send(&self, ask: Ask) -> Result<Answer, RegistryError> {
-        let mut ask = ask;
-        for _ in 0..=REDIRECTS {
-            let answer = self.insist(&ask).await?;
-            let Some(next) = answer.status.is_redirection().then(|| answer.header(LOCATION.as_str())).flatten() else {
-                return Ok(answer);
+    /// Sends a request, with retries and redirects. A redirect to another host loses the request's authorization.
+    pub async fn send(&self, request: Request) -> Result<Response, RegistryError> {
+        let mut request = request;
+        for _ in 0..=MAX_REDIRECTS {
+            let response = self.send_with_retries(&request).await?;
+            let Some(next) = response.status.is_redirection().then(|| response.header(LOCATION.as_str())).flatten()
+            else {
+                return Ok(response);
             };
-            let refused = |why: String| RegistryError::NotARegistry { registry: host(&ask.url), why };
-            if !ask.follow {
-                return Err(refused(format!("it sends a {} elsewhere ({})", ask.method, answer.status)));
+            let refused = |why: String| RegistryError::NotARegistry { registry: host(&request.url), why };
+            if !request.follow_redirects {
+                return Err(refused(format!("it redirects a {} elsewhere ({})", request.method, response.status)));
             }
-            let next = ask.url.join(next).map_err(|_| refused("it redirects to what is no address".to_owned()))?;
-            if !may_follow(&ask.url, &next) {
-                return Err(refused(format!("it redirects to {}, which is less safe", printable(&origin(&next)))));
+            let next = request.url.join(next).map_err(|_| refused("it redirects to an invalid URL".to_owned()))?;
+            if !may_follow(&request.url, &next) {
+                return Err(refused(format!("it redirects to {}, which is less secure", printable(&origin(&next)))));
             }
-            if next.origin() != ask.url.origin() {
-                ask.authorization = None;
+            if next.origin() != request.url.origin() {
+                request.authorization = None;
             }
-            ask.url = next;
+            request.url = next;
         }
-        Err(RegistryError::NotARegistry { registry: host(&ask.url), why: "it redirects without an end".to_owned() })
+        Err(RegistryError::NotARegistry {
+            registry: host(&request.url),
+            why: format!("it redirects more than {MAX_REDIRECTS} times"),
+        })
     }
 
-    async fn insist(&self, ask: &Ask) -> Result<Answer, RegistryError> {
-        let mut pauses = PAUSES.into_iter();
+    async fn send_with_retries(&self, request: &Request) -> Result<Response, RegistryError> {
+        let mut delays = RETRY_DELAYS.into_iter();
         loop {
-            let outcome = self.once(ask).await;
-            let passing = match &outcome {
-                Ok(answer) => answer.status == StatusCode::TOO_MANY_REQUESTS || answer.status.is_server_error(),
-                Err(Trouble::Connection(_)) => true,
-                Err(Trouble::Final(_)) => false,
+            let outcome = self.send_once(request).await;
+            let is_transient = match &outcome {
+                Ok(response) => response.status == StatusCode::TOO_MANY_REQUESTS || response.status.is_server_error(),
+                Err(SendError::Connection(_)) => true,
+                Err(SendError::Final(_)) => false,
             };
-            match pauses.next().filter(|_| passing) {
-                Some(pause) => {
-                    tokio::time::sleep(outcome.as_ref().map_or(pause, |answer| asked_pause(answer, pause))).await
+            match delays.next().filter(|_| is_transient) {
+                Some(delay) => {
+                    tokio::time::sleep(outcome.as_ref().map_or(delay, |response| retry_after(response, delay))).await
                 }
-                None => return outcome.map_err(|trouble| trouble.into_error(&ask.url)),
+                None => return outcome.map_err(|error| error.into_error(&request.url)),
             }
         }
     }
 
-    async fn once(&self, ask: &Ask) -> Result<Answer, Trouble> {
-        let mut request = self.client.request(ask.method.clone(), ask.url.clone()).body(ask.body.clone());
-        for (name, value) in &ask.headers {
-            request = request.header(name, value);
+    async fn send_once(&self, request: &Request) -> Result<Response, SendError> {
+        let mut builder = self.client.request(request.method.clone(), request.url.clone()).body(request.body.clone());
+        for (name, value) in &request.headers {
+            builder = builder.header(name, value);
         }
-        if let Some(authorization) = &ask.authorization {
-            request = request.header(AUTHORIZATION, authorization);
+        if let Some(authorization) = &request.authorization {
+            builder = builder.header(AUTHORIZATION, authorization);
         }
-        let mut response = request.send().await.map_err(Trouble::of)?;
+        let mut response = builder.send().await.map_err(SendError::of)?;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(Trouble::of)? {
-            if body.len() + chunk.len() > ask.longest {
-                let why = format!("its answer has more than {} KiB", ask.longest / 1024);
-                return Err(Trouble::Final(RegistryError::NotARegistry { registry: host(&ask.url), why }));
+        while let Some(chunk) = response.chunk().await.map_err(SendError::of)? {
+            if body.len() + chunk.len() > request.max_bytes {
+                let why = format!("its response has more than {} KiB", request.max_bytes / 1024);
+                return Err(SendError::Final(RegistryError::NotARegistry { registry: host(&request.url), why }));
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status, headers, body, url: ask.url.clone() })
+        Ok(Response { status, headers, body, url: request.url.clone() })
     }
 }
 
-/// Whether two addresses are of the same server.
+/// Whether two URLs have the same scheme, host and port.
 pub fn same_server(one: &Url, other: &Url) -> bool {
     one.origin() == other.origin()
 }
 
-/// Host and port of an address, for people.
+/// Host and port of a URL.
 pub fn host(url: &Url) -> String {
     let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
     printable(&format!("{}{port}", url.host_str().unwrap_or("?")))
 }
 
-/// Whether an address is of this machine.
+/// Whether a URL's host is this machine.
 pub fn is_loopback(url: &Url) -> bool {
     matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
 }
 
-/// What a server says, fit for a terminal: its start, without control characters.
+/// The start of a server's message, without control characters.
 pub fn printable(text: &str) -> String {
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect();
     text.trim().trim_end_matches(':').to_owned()
 }
 
-enum Trouble {
+enum SendError {
     Connection(String),
     Final(RegistryError),
 }
 
-impl Trouble {
+impl SendError {
     fn of(error: reqwest::Error) -> Self {
-        // A request that took all its time is not asked again: four times as long would look like a hang.
+        // No retry: four time-outs in a row would look like a hang.
         if error.is_timeout() && !error.is_connect() {
             let registry = error.url().map(host).unwrap_or_default();
-            let why = format!("no whole answer in {} s", ONE_REQUEST.as_secs());
+            let why = format!("no complete response within {} s", REQUEST_TIMEOUT.as_secs());
             return Self::Final(RegistryError::Unreachable { registry, why });
         }
         Self::Connection(causes(&error.without_url()))
@@ -214,7 +224,7 @@ impl Trouble {
     }
 }
 
-/// Only TLS is as safe as TLS, and this machine is not for others to point at.
+/// From TLS only to TLS, and to this machine only from this machine.
 fn may_follow(from: &Url, to: &Url) -> bool {
     to.scheme() == "https" || (to.scheme() == "http" && from.scheme() == "http" && is_loopback(from) && is_loopback(to))
 }
@@ -223,9 +233,9 @@ fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-fn asked_pause(answer: &Answer, pause: Duration) -> Duration {
-    let seconds = answer.header(RETRY_AFTER.as_str()).and_then(|text| text.trim().parse().ok());
-    seconds.map_or(pause, |seconds| Duration::from_secs(seconds).min(LONGEST_PAUSE))
+fn retry_after(response: &Response, default: Duration) -> Duration {
+    let seconds = response.header(RETRY_AFTER.as_str()).and_then(|text| text.trim().parse().ok());
+    seconds.map_or(default, |seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
 }
 
 fn causes(error: &dyn std::error::Error) -> String {

@@ -1,14 +1,14 @@
-//! Names of images, as people and Dockerfiles write them: `[host[:port]/]repository[:tag][@digest]`.
+//! Image names, as in a Dockerfile: `[host[:port]/]repository[:tag][@digest]`.
 //!
-//! The grammar is that of the distribution project, in which what stands before the first `/` is a host only if it has a
-//! dot or a port, or is `localhost`; without one it is Docker's own registry.
+//! The grammar is the distribution project's. The part before the first `/` is a host if it has a dot or a port, or is
+//! `localhost`; otherwise the registry is Docker Hub.
 
 use std::str::FromStr;
 
-/// Docker's own registry, as names call it; it answers at another host.
-const DOCKER: &str = "docker.io";
+/// Docker Hub in image names; its API has another host.
+const DOCKER_HUB: &str = "docker.io";
 
-/// A repository in a registry, and what it is asked for.
+/// A repository in a registry, with a tag or digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
     host: Host,
@@ -17,13 +17,13 @@ pub struct Reference {
     digest: Option<String>,
 }
 
-/// A registry's host, with its port if one was written.
+/// A registry's host, with its port if the name has one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Host(String);
 
-/// Why a text is no name of an image.
+/// Why a text is not an image name.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not the name of an image: {why}; it looks like registry.example.org/group/name:tag")]
+#[error("{text:?} is not an image name: {why}; an image name looks like registry.example.org/group/name:tag")]
 pub struct BadReference {
     text: String,
     why: String,
@@ -35,66 +35,66 @@ impl Reference {
         &self.host
     }
 
-    /// The repository in the registry; of Docker's own images with `library/`.
+    /// The repository's name in the registry; on Docker Hub with `library/`.
     pub fn repository(&self) -> &str {
         &self.repository
     }
 
-    /// The tag, if one was written.
+    /// The tag, if the name has one.
     pub fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
     }
 
-    /// The digest, if one was written: `sha256:` and 64 hexadecimal digits.
+    /// The digest, if the name has one: `sha256:` and 64 hexadecimal digits.
     pub fn digest(&self) -> Option<&str> {
         self.digest.as_deref()
     }
 
-    /// What a registry is asked for: the digest, else the tag, else `latest`.
-    pub fn wanted(&self) -> &str {
+    /// The digest, else the tag, else `latest`.
+    pub fn tag_or_digest(&self) -> &str {
         self.digest().or(self.tag()).unwrap_or("latest")
     }
 
-    /// Host and repository, as Docker writes them: without what it supplies itself.
+    /// Host and repository; on Docker Hub without host and `library/`.
     pub fn name(&self) -> String {
-        if self.host.0 == DOCKER {
+        if self.host.0 == DOCKER_HUB {
             return self.repository.strip_prefix("library/").unwrap_or(&self.repository).to_owned();
         }
         format!("{}/{}", self.host, self.repository)
     }
 
-    /// The same repository, asked for this tag or digest.
-    pub fn with(&self, wanted: &str) -> Result<Self, BadReference> {
-        let separator = if wanted.contains(':') { '@' } else { ':' };
-        format!("{}{separator}{wanted}", self.name()).parse()
+    /// The same repository with this tag or digest.
+    pub fn with(&self, tag_or_digest: &str) -> Result<Self, BadReference> {
+        let separator = if tag_or_digest.contains(':') { '@' } else { ':' };
+        format!("{}{separator}{tag_or_digest}", self.name()).parse()
     }
 
-    /// `name:tag@digest`: the bytes that are meant, and for people what they were chosen by.
+    /// `name:tag@digest`. The digest decides; the tag is information.
     pub fn pinned(&self, digest: &str) -> Result<Self, BadReference> {
         format!("{}:{}@{digest}", self.name(), self.tag().unwrap_or("latest")).parse()
     }
 }
 
 impl Host {
-    /// Where its API answers: a URL without a path. Plain HTTP is spoken with this machine only.
+    /// The URL of its API, without a path: https, and http for this machine only.
     pub fn url(&self) -> String {
         let scheme = if self.is_loopback() { "http" } else { "https" };
-        let host = if self.0 == DOCKER { "registry-1.docker.io" } else { &self.0 };
+        let host = if self.0 == DOCKER_HUB { "registry-1.docker.io" } else { &self.0 };
         format!("{scheme}://{host}")
     }
 
-    /// Its key in Docker's configuration and for Docker's helper programs.
+    /// Its key in Docker's configuration and for helper programs.
     pub fn docker_key(&self) -> &str {
-        if self.0 == DOCKER { "https://index.docker.io/v1/" } else { &self.0 }
+        if self.0 == DOCKER_HUB { "https://index.docker.io/v1/" } else { &self.0 }
     }
 
-    /// The region, if it is a registry of Scaleway's: `rg.<region>.scw.cloud`.
+    /// The region of a Scaleway registry: `rg.<region>.scw.cloud`.
     pub fn scaleway_region(&self) -> Option<&str> {
         let region = self.0.strip_prefix("rg.")?.strip_suffix(".scw.cloud")?;
         (!region.contains('.')).then_some(region)
     }
 
-    /// Whether it is this machine.
+    /// Whether the host is this machine.
     pub fn is_loopback(&self) -> bool {
         let name = self.0.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(self.0.as_str(), |(name, _)| name);
         matches!(name, "localhost" | "127.0.0.1" | "[::1]")
@@ -128,14 +128,14 @@ impl std::fmt::Display for Host {
     }
 }
 
-/// Whether a text is `sha256:` and 64 lower-case hexadecimal digits. There are other algorithms in the specification; no
-/// registry names images by them.
+/// Whether a text is `sha256:` and 64 lower-case hexadecimal digits. The specification has other algorithms, which registries
+/// do not use for manifests.
 pub fn is_digest(text: &str) -> bool {
     let digit = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
     text.strip_prefix("sha256:").is_some_and(|hex| hex.len() == 64 && hex.chars().all(digit))
 }
 
-/// Whether a text may be a tag.
+/// Whether a text is a valid tag.
 pub fn is_tag(tag: &str) -> bool {
     let character = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     (1..=128).contains(&tag.len()) && !tag.starts_with(['.', '-']) && tag.chars().all(character)
@@ -143,7 +143,7 @@ pub fn is_tag(tag: &str) -> bool {
 
 fn parse(text: &str) -> Result<Reference, String> {
     if text.contains("://") {
-        return Err("it begins with a scheme; leave that away".to_owned());
+        return Err("it begins with a scheme; remove the scheme".to_owned());
     }
     let (rest, digest) = text.split_once('@').map_or((text, None), |(rest, digest)| (rest, Some(digest)));
     if let Some(digest) = digest.filter(|digest| !is_digest(digest)) {
@@ -151,26 +151,26 @@ fn parse(text: &str) -> Result<Reference, String> {
     }
     let (host, path) = match rest.split_once('/') {
         Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => (host, path),
-        _ => (DOCKER, rest),
+        _ => (DOCKER_HUB, rest),
     };
     let (repository, tag) = path.split_once(':').map_or((path, None), |(path, tag)| (path, Some(tag)));
     if let Some(tag) = tag.filter(|tag| !is_tag(tag)) {
         return Err(format!("{tag:?} is not a tag (up to 128 letters, digits, `_`, `.` and `-`)"));
     }
     if !is_host(host) {
-        return Err(format!("{host:?} is not a host"));
+        return Err(format!("{host:?} is not a valid host"));
     }
-    // All three are names of Docker's own.
-    let host = if matches!(host, "index.docker.io" | "registry-1.docker.io") { DOCKER } else { host };
+    // Other names of Docker Hub.
+    let host = if matches!(host, "index.docker.io" | "registry-1.docker.io") { DOCKER_HUB } else { host };
     if let Some(part) = repository.split('/').find(|part| !is_part(part)) {
         return Err(format!(
-            "{part:?} is not a part of a repository's name (lower-case letters, digits, between them `.`, `_`, `-`)"
+            "{part:?} is not valid in a repository's name (lower-case letters and digits, separated by `.`, `_` or `-`)"
         ));
     }
     if repository.len() > 255 {
         return Err("the repository's name has more than 255 characters".to_owned());
     }
-    let official = host == DOCKER && !repository.contains('/');
+    let official = host == DOCKER_HUB && !repository.contains('/');
     Ok(Reference {
         host: Host(host.to_owned()),
         repository: if official { format!("library/{repository}") } else { repository.to_owned() },
@@ -198,12 +198,12 @@ fn is_port(port: &str) -> bool {
     port.chars().all(|c| c.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
-/// Between letters and digits: one `.`, one or two `_`, or any number of `-`.
+/// Letters and digits, separated by one `.`, one or two `_`, or any number of `-`.
 fn is_part(part: &str) -> bool {
     let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let separators = part.split(alphanumeric).filter(|between| !between.is_empty());
-    let sound = |between: &str| matches!(between, "." | "_" | "__") || between.chars().all(|c| c == '-');
-    part.starts_with(alphanumeric) && part.ends_with(alphanumeric) && separators.into_iter().all(sound)
+    let is_valid = |between: &str| matches!(between, "." | "_" | "__") || between.chars().all(|c| c == '-');
+    part.starts_with(alphanumeric) && part.ends_with(alphanumeric) && separators.into_iter().all(is_valid)
 }
 
 #[cfg(test)]
@@ -235,20 +235,20 @@ mod tests {
             ),
             (&pinned, "https://registry-1.docker.io", "library/rust", DIGEST, &pinned),
         ];
-        for (text, url, repository, wanted, display) in cases {
+        for (text, url, repository, tag_or_digest, display) in cases {
             let reference: Reference = text.parse().unwrap();
             assert_eq!(reference.host().url(), url, "{text}");
             assert_eq!(reference.repository(), repository, "{text}");
-            assert_eq!(reference.wanted(), wanted, "{text}");
+            assert_eq!(reference.tag_or_digest(), tag_or_digest, "{text}");
             assert_eq!(reference.to_string(), display, "{text}");
             assert_eq!(reference.to_string().parse::<Reference>().unwrap(), reference, "{text}");
         }
     }
 
     #[test]
-    fn what_is_no_name_is_refused_with_the_reason() {
+    fn invalid_names_are_refused_with_the_reason() {
         let cases = [
-            ("", "part of a repository"),
+            ("", "repository's name"),
             ("https://a.example.org/b", "scheme"),
             ("Rust:1", "\"Rust\""),
             ("a//b", "\"\""),
@@ -262,7 +262,7 @@ mod tests {
             ("a.example.org:0/b", "host"),
             ("a.example.org:99999/b", "host"),
             ("-a.example.org/b", "host"),
-            ("a.example.org/b?x=y", "part of a repository"),
+            ("a.example.org/b?x=y", "repository's name"),
             ("user:secret@a.example.org/b", "digest"),
             ("a.example.org\r\nX: y/b", "host"),
         ];
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_told_apart() {
+    fn hosts_have_their_keys_and_regions() {
         let host = |text: &str| text.parse::<Reference>().unwrap().host().clone();
         assert_eq!(host("rust").docker_key(), "https://index.docker.io/v1/");
         assert_eq!(host("ghcr.io/a").docker_key(), "ghcr.io");

@@ -76,7 +76,7 @@ async fn an_index_has_the_image_of_a_platform() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_told_with_its_source() {
+async fn a_wrong_password_is_an_error_with_its_source() {
     let Some(registry) = testkit::or_skip("registry wrong password", DockerRegistry::start(Login::Password)) else {
         return;
     };
@@ -95,7 +95,7 @@ async fn a_wrong_password_is_told_with_its_source() {
 }
 
 #[tokio::test]
-async fn a_registry_that_does_not_delete_is_told() {
+async fn a_registry_that_refuses_to_delete_is_an_error() {
     let Some(registry) = testkit::or_skip("registry without deletion", DockerRegistry::start_with(Login::Open, false))
     else {
         return;
@@ -163,7 +163,7 @@ async fn a_token_that_ends_in_the_middle_of_work_is_replaced_and_one_that_allows
 }
 
 #[tokio::test]
-async fn a_registry_that_does_not_understand_a_password_is_asked_how_to_log_in() {
+async fn a_registry_that_rejects_a_password_is_asked_for_its_challenge() {
     let tokens = HttpServer::start(|_| Response::new(200).body("application/json", r#"{"access_token":"t"}"#));
     let challenge = format!("Basic realm=\"x\", Bearer realm=\"http://{}/\",service=\"s\"", tokens.address);
     let server = HttpServer::start(move |request| match request.header("authorization") {
@@ -195,7 +195,7 @@ async fn tokens_that_live_for_seconds_are_not_kept() {
 }
 
 #[tokio::test]
-async fn an_identity_token_is_exchanged_and_a_wrong_password_is_told() {
+async fn an_identity_token_is_exchanged_and_a_wrong_password_is_an_error() {
     let login = Login::Token(Tokens::start(vec![(600, 600)]));
     let Some(registry) = testkit::or_skip("registry with identity tokens", DockerRegistry::start(login)) else {
         return;
@@ -216,7 +216,7 @@ async fn an_identity_token_is_exchanged_and_a_wrong_password_is_told() {
 }
 
 #[tokio::test]
-async fn with_a_password_the_question_is_one_request() {
+async fn with_a_password_a_lookup_is_one_request() {
     let digest = digest_of(b"x");
     let answered = digest.clone();
     let server = HttpServer::start(move |_| {
@@ -256,7 +256,7 @@ async fn tags_are_read_page_by_page_and_not_from_elsewhere() {
 }
 
 #[tokio::test]
-async fn what_is_no_registry_is_told() {
+async fn a_server_that_is_not_a_registry_is_an_error() {
     let html = HttpServer::start(|_| Response::new(200).body("text/html; charset=utf-8", "<html>Sign in</html>"));
     let not_found = HttpServer::start(|_| Response::new(404).body("text/html", "<html>nothing here</html>"));
     let endless = HttpServer::start(|_| Response::new(200).body("application/json", vec![b' '; 65536]).endless());
@@ -271,7 +271,7 @@ async fn what_is_no_registry_is_told() {
         ];
         for (number, outcome) in outcomes.into_iter().enumerate() {
             let error = outcome.expect_err(&number.to_string());
-            let other = number == 3 && error.to_string().contains("no manifest");
+            let other = number == 3 && error.to_string().contains("not a manifest");
             assert!(matches!(error, RegistryError::NotARegistry { .. }) || other, "{number}: {error:?}");
             assert!(error.to_string().contains(&server.address), "{error}");
         }
@@ -279,7 +279,7 @@ async fn what_is_no_registry_is_told() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_told() {
+async fn a_registry_that_is_not_running_is_an_error() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let error = open(&free, None).await.digest_of("one").await.unwrap_err();
     assert!(matches!(error, RegistryError::Unreachable { .. }), "{error:?}");
@@ -287,7 +287,7 @@ async fn nobody_there_is_told() {
 }
 
 #[tokio::test]
-async fn passing_trouble_is_waited_out_and_lasting_trouble_is_not() {
+async fn transient_errors_are_retried_and_permanent_ones_are_not() {
     let server = |statuses: Vec<u16>| {
         let statuses = Mutex::new(statuses);
         HttpServer::start(move |_| {
@@ -353,21 +353,21 @@ async fn a_token_server_without_tls_gets_nothing() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_not_those_of_the_digest_are_refused() {
+async fn content_that_does_not_match_its_digest_is_refused() {
     let bytes = br#"{"schemaVersion":2,"manifests":[]}"#;
     let server = HttpServer::start(move |_| {
         let response = Response::new(200).body("application/vnd.oci.image.index.v1+json", bytes);
         response.header("Docker-Content-Digest", &digest_of(b"other"))
     });
     let repository = open(&server.address, None).await;
-    for wanted in ["one".to_owned(), digest_of(b"another")] {
-        let error = repository.manifest(&wanted).await.unwrap_err().to_string();
-        assert!(error.contains("promised"), "{error}");
+    for reference in ["one".to_owned(), digest_of(b"another")] {
+        let error = repository.manifest(&reference).await.unwrap_err().to_string();
+        assert!(error.contains("announced"), "{error}");
     }
 }
 
 #[tokio::test]
-async fn what_a_registry_says_cannot_move_the_terminals_cursor() {
+async fn control_characters_of_a_registry_do_not_reach_the_terminal() {
     let body = "{\"errors\":[{\"code\":\"BAD\",\"message\":\"a\\u001b[2Jb\"}]}";
     let server = HttpServer::start(move |_| Response::new(400).body("application/json", body));
     let error = open(&server.address, None).await.tags().await.unwrap_err().to_string();
@@ -375,7 +375,7 @@ async fn what_a_registry_says_cannot_move_the_terminals_cursor() {
 }
 
 #[tokio::test]
-async fn what_a_registry_says_is_no_part_of_an_address_unseen() {
+async fn text_of_a_registry_is_validated_before_it_is_part_of_a_url() {
     for tag in ["../../../other", "a/b", "a?x", "\u{e4}\u{e4}", "", "a\\u001b"] {
         let body = format!("{{\"tags\":[\"{tag}\"]}}");
         let server = HttpServer::start(move |_| Response::new(200).body("application/json", body.clone()));

@@ -1,20 +1,18 @@
-//! Namespaces: each is a registry of its own, with a name that nobody else in the region may have.
+//! Namespaces. Each is a registry of its own; its name is unique in the region, across all accounts.
 
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Registries, Result, is_id, words};
+use super::{Registries, Result, error_text, is_id};
 use crate::clients::registry::http::printable;
 
-/// A namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Namespace {
-    /// What it is asked for by: a UUID.
+    /// A UUID.
     pub id: String,
-    /// Its name.
     pub name: String,
-    /// Whether everyone may pull from it.
+    /// Whether a pull needs no credentials.
     #[serde(default)]
     pub is_public: bool,
     /// `ready`, `deleting`, `error`, `locked` or `unknown`.
@@ -26,49 +24,49 @@ pub struct Namespace {
 }
 
 impl Registries {
-    /// The namespace of this name, among those that the key may see.
+    /// The namespace with this name, if the key has access to it.
     pub async fn namespace(&self, name: &str) -> Result<Option<Namespace>> {
         let all: Vec<Namespace> = self.list("namespaces", &[("name", name)]).await?;
-        // The filter also finds others.
+        // The filter also matches parts of names.
         Ok(all.into_iter().find(|namespace| namespace.name == name && is_id(&namespace.id)))
     }
 
-    /// Makes a private one in a project. None where the name is taken.
+    /// Creates a private namespace in a project. None where the name is taken.
     pub async fn create_namespace(&self, name: &str, project: &str) -> Result<Option<Namespace>> {
         let body = json!({ "name": name, "project_id": project, "is_public": false });
-        let what = format!("making the namespace {name}");
-        let answer = self.send(Method::POST, "namespaces", &[], Some(&body)).await?;
-        // The API's reference names no status for it; the provider's users were told in these words
-        // (scaleway/terraform-provider-scaleway, pull request 860).
-        let taken = answer.status == StatusCode::CONFLICT
-            || answer.status.is_client_error() && words(&answer).to_lowercase().contains("already exist");
+        let what = format!("creating the namespace {name}");
+        let response = self.send(Method::POST, "namespaces", &[], Some(&body)).await?;
+        // The API reference does not document the response for a taken name; this message is from
+        // scaleway/terraform-provider-scaleway, pull request 860.
+        let taken = response.status == StatusCode::CONFLICT
+            || response.status.is_client_error() && error_text(&response).to_lowercase().contains("already exist");
         if taken {
             return Ok(None);
         }
-        if !answer.status.is_success() {
-            return Err(self.failed(&answer, &what));
+        if !response.status.is_success() {
+            return Err(self.failed(&response, &what));
         }
-        let made = serde_json::from_slice(&answer.body);
-        made.map(Some).map_err(|error| self.other(&what, format!("its answer is not understood: {error}")))
+        let made = serde_json::from_slice(&response.body);
+        made.map(Some).map_err(|error| self.other(&what, format!("the response is not understood: {error}")))
     }
 
-    /// Lets nobody pull who has no key.
+    /// Makes a namespace private.
     pub async fn close_namespace(&self, namespace: &Namespace) -> Result<()> {
         let path = format!("namespaces/{}", namespace.id);
-        let answer = self.send(Method::PATCH, &path, &[], Some(&json!({ "is_public": false }))).await?;
-        if answer.status.is_success() {
+        let response = self.send(Method::PATCH, &path, &[], Some(&json!({ "is_public": false }))).await?;
+        if response.status.is_success() {
             return Ok(());
         }
-        Err(self.failed(&answer, &format!("closing the namespace {}", printable(&namespace.name))))
+        Err(self.failed(&response, &format!("making the namespace {} private", printable(&namespace.name))))
     }
 
-    /// Whether it lets whoever has this key list namespaces: one request, which changes nothing.
+    /// Checks that the key can list namespaces.
     pub async fn check(&self) -> Result<()> {
-        let answer = self.send(Method::GET, "namespaces", &[("page_size", "1")], None).await?;
-        let read = serde_json::from_slice::<Value>(&answer.body);
-        if answer.status.is_success() && read.is_ok_and(|read| read["namespaces"].is_array()) {
+        let response = self.send(Method::GET, "namespaces", &[("page_size", "1")], None).await?;
+        let read = serde_json::from_slice::<Value>(&response.body);
+        if response.status.is_success() && read.is_ok_and(|read| read["namespaces"].is_array()) {
             return Ok(());
         }
-        Err(self.failed(&answer, "listing namespaces"))
+        Err(self.failed(&response, "listing namespaces"))
     }
 }

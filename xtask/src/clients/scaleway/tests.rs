@@ -5,14 +5,14 @@ use serde_json::json;
 use super::*;
 use devservers::http::{HttpServer, Request, Response};
 
-/// The key that the stand-in takes.
+/// The key that the stand-in accepts.
 pub const KEY: &str = "sentinel-scaleway-key";
 
-/// The project of everything that is there from the start.
+/// The project of the namespaces that exist at the start.
 pub const PROJECT: &str = "00000000-0000-0000-0000-000000000001";
 
-/// A stand-in for Scaleway's API that keeps namespaces and the tags of one image, `space/app`, and is asked for a region
-/// `fr-par`. Somebody else has a namespace `taken`.
+/// A stand-in for Scaleway's API in the region `fr-par`. It has namespaces and the tags of one image, `space/app`. Another
+/// account has the namespace `taken`.
 pub struct Api {
     pub server: HttpServer,
     kept: Arc<Mutex<Kept>>,
@@ -41,23 +41,23 @@ impl Api {
         format!("http://{}", self.server.address)
     }
 
-    /// Names of the tags that are there.
+    /// The names of all tags.
     pub fn names(&self) -> Vec<String> {
         self.kept.lock().unwrap().tags.iter().map(|tag| tag.name.clone()).collect()
     }
 
-    /// The namespace of this name.
+    /// The namespace with this name.
     pub fn namespace(&self, name: &str) -> Option<Namespace> {
         self.kept.lock().unwrap().namespaces.iter().find(|namespace| namespace.name == name).cloned()
     }
 
-    /// Somebody changes that namespace by hand.
+    /// Changes a namespace, as a user does in the console.
     pub fn change(&self, name: &str, change: impl FnOnce(&mut Namespace)) {
         let mut kept = self.kept.lock().unwrap();
         change(kept.namespaces.iter_mut().find(|namespace| namespace.name == name).unwrap());
     }
 
-    /// What was asked for that changes something.
+    /// The requests that changed something.
     pub fn changes(&self) -> Vec<String> {
         let asked = self.server.asked().into_iter().filter(|request| request.method != "GET");
         asked.map(|request| format!("{} {}", request.method, String::from_utf8_lossy(&request.body))).collect()
@@ -156,7 +156,7 @@ async fn tags_are_listed_page_by_page_and_deleted_one_by_one() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_and_a_wrong_key_are_told() {
+async fn missing_images_and_a_wrong_key_are_errors() {
     let api = Api::start(Vec::new());
     let error = registries(&api, KEY).tags("spac", "app").await.unwrap_err().to_string();
     assert!(error.contains("namespace spac"), "{error}");
@@ -168,7 +168,7 @@ async fn what_is_not_there_and_a_wrong_key_are_told() {
 }
 
 #[tokio::test]
-async fn a_namespace_is_made_private_and_once() {
+async fn a_namespace_is_created_private_and_once() {
     let api = Api::start(Vec::new());
     let registries = registries(&api, KEY);
     assert_eq!(registries.namespace("shop").await.unwrap(), None);

@@ -28,7 +28,7 @@ async fn a_failing_step_shows_its_instruction_its_last_lines_and_its_exit_code()
         );
         assert!(Seen::has(&seen.failed, "RUN i=0"), "{seen:?}");
         let text = failed.unwrap_err().to_string();
-        assert!(text.contains("failed with exit code 3. It said:\n"), "{text}");
+        assert!(text.contains("failed with exit code 3. Its last output:\n"), "{text}");
     }
 }
 
@@ -111,7 +111,7 @@ async fn an_engine_that_is_killed_in_the_middle_has_gone() {
     assert!(matches!(failed, Err(BuildError::Gone { .. })), "{failed:?}");
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
     let gone = Builder::connect(None, Some(&address)).await;
-    assert!(matches!(gone, Err(ConnectError::Absent { .. })));
+    assert!(matches!(gone, Err(ConnectError::Unreachable { .. })));
 }
 
 #[tokio::test]
@@ -119,7 +119,7 @@ async fn what_is_no_engine_is_told_from_what_is_none() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| format!("unix://{}", folder.path().join(name).display());
     let absent = Builder::connect(None, Some(&at("nothing.sock"))).await.err().unwrap();
-    assert!(matches!(absent, ConnectError::Absent { .. }), "{absent:?}");
+    assert!(matches!(absent, ConnectError::Unreachable { .. }), "{absent:?}");
     let wrong = Builder::connect(Some("ssh://there"), None).await.err().unwrap();
     assert!(matches!(wrong, ConnectError::Address(_)), "{wrong:?}");
     let listener = tokio::net::UnixListener::bind(folder.path().join("odd.sock")).unwrap();
@@ -134,7 +134,7 @@ async fn what_is_no_engine_is_told_from_what_is_none() {
         odd = Builder::connect(None, Some(&address)) => odd.err().unwrap(),
         () = answer => unreachable!(),
     };
-    assert!(matches!(odd, ConnectError::Strange { .. }), "{odd:?}");
+    assert!(matches!(odd, ConnectError::Protocol { .. }), "{odd:?}");
 }
 
 /// Both kinds of builder, as far as this machine has them.

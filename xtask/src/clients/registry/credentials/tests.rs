@@ -103,27 +103,27 @@ async fn a_helper_that_is_missing_is_named() {
 async fn a_helper_is_asked_on_its_standard_input() {
     let (_folder, program) =
         helper(r#"read -r key; echo "{\"ServerURL\":\"$key\",\"Username\":\"$key\",\"Secret\":\"s\"}""#);
-    let login = ask_helper(&program, "ghcr.io", HELPER_TAKES).await.unwrap().unwrap();
+    let login = run_helper(&program, "ghcr.io", HELPER_TIMEOUT).await.unwrap().unwrap();
     assert!(matches!(login, Login::Password { username, .. } if username == "ghcr.io"));
     let (_folder, program) = helper(r#"echo '{"ServerURL":"x","Username":"<token>","Secret":"s"}'"#);
-    assert!(matches!(ask_helper(&program, "x", HELPER_TAKES).await.unwrap(), Some(Login::IdentityToken(_))));
+    assert!(matches!(run_helper(&program, "x", HELPER_TIMEOUT).await.unwrap(), Some(Login::IdentityToken(_))));
     let (_folder, program) = helper("echo credentials not found in native keychain; exit 1");
-    assert!(ask_helper(&program, "x", HELPER_TAKES).await.unwrap().is_none());
+    assert!(run_helper(&program, "x", HELPER_TIMEOUT).await.unwrap().is_none());
 }
 
 #[tokio::test]
 async fn a_helper_that_fails_or_hangs_or_babbles_is_named() {
     let (_folder, program) = helper("echo the key ring is locked; exit 3");
-    let error = ask_helper(&program, "x", HELPER_TAKES).await.unwrap_err().to_string();
+    let error = run_helper(&program, "x", HELPER_TIMEOUT).await.unwrap_err().to_string();
     assert!(error.contains("docker-credential-test get") && error.contains("key ring is locked"), "{error}");
 
     let (_folder, program) = helper("echo sentinel");
-    let error = ask_helper(&program, "x", HELPER_TAKES).await.unwrap_err().to_string();
+    let error = run_helper(&program, "x", HELPER_TIMEOUT).await.unwrap_err().to_string();
     assert!(error.contains("docker-credential-test get") && !error.contains("sentinel"), "{error}");
 
     let (_folder, program) = helper("sleep 60 & wait");
     let began = Instant::now();
-    let error = ask_helper(&program, "x", Duration::from_millis(300)).await.unwrap_err().to_string();
-    assert!(error.contains("docker-credential-test get") && error.contains("no answer"), "{error}");
+    let error = run_helper(&program, "x", Duration::from_millis(300)).await.unwrap_err().to_string();
+    assert!(error.contains("docker-credential-test get") && error.contains("did not finish"), "{error}");
     assert!(began.elapsed() < Duration::from_secs(30));
 }

@@ -122,7 +122,9 @@ async fn child_throws_away() {
 
 /// One of the two tests above in a process of its own.
 fn child(test: &str, folder: &Utf8Path) -> Child {
-    let name = format!("tools::postgres::tests::faults::{test}");
+    // The name of a test leaves its crate out.
+    let (_, module) = module_path!().split_once("::").unwrap();
+    let name = format!("{module}::{test}");
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", &name]).env(CHILD_FOLDER, folder).stdout(Stdio::null());
     command.spawn().unwrap()

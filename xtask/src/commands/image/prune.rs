@@ -1,0 +1,101 @@
+//! `image prune`
+
+use anyhow::anyhow;
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::list::{detail, line};
+use crate::commands::{Context, EnvironmentArg};
+use crate::confirm::confirmed;
+use crate::failure::Failure;
+use crate::image::ServiceImage;
+use crate::image::prune::{Options, Plan, delete, make_plan};
+use crate::image::size::human_bytes;
+
+/// Delete images that no environment runs and no rollback needs
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask image prune production --dry-run
+  cargo xtask image prune production --keep 10 --yes
+
+Reads the deploy records of every environment that shares the repository. Nothing is deleted when the records of one of them
+cannot be read, or show no live release (exit code 21).")]
+pub struct PruneArgs {
+    #[command(flatten)]
+    environment: EnvironmentArg,
+    /// Number of newest images to keep beside those that are in use
+    #[arg(long, default_value_t = 5, value_name = "COUNT")]
+    keep: usize,
+    /// ENV was never deployed, so none of its images is in use
+    #[arg(long, value_name = "ENV")]
+    never_deployed: Vec<String>,
+    /// Show what would be deleted and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+impl PruneArgs {
+    /// Runs the command.
+    pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
+        let env = context.env(&self.environment.environment)?;
+        let image = ServiceImage::find(&env)?;
+        let options = Options { keep: self.keep, never_deployed: &self.never_deployed };
+        let plan = make_plan(&image, options).await?;
+        if self.dry_run {
+            if !plan.unknown.is_empty() {
+                env.report.warn(&plan.warning());
+            }
+            env.report.result(result(&plan, &[]), &text(&plan));
+            return Ok(());
+        }
+        plan.guard()?;
+        if plan.delete.is_empty() {
+            env.report.result(result(&plan, &[]), &text(&plan));
+            return Ok(());
+        }
+        env.report.headline(&text(&plan));
+        if !self.yes {
+            let name = env.name();
+            let question = format!("Delete {} images? They cannot be restored.", plan.delete.len());
+            if !confirmed(&env.report, &env.stop, &question, "nothing was deleted").await? {
+                let error = anyhow!("nothing was deleted; to delete, type: cargo xtask image prune {name} --yes");
+                return Err(Failure::Refused(error));
+            }
+            if make_plan(&image, options).await? != plan {
+                return Err(Failure::Refused(anyhow!(
+                    "nothing was deleted: the registry or the records changed while you were deciding\n  \
+                     to see the new plan, type: cargo xtask image prune {name}"
+                )));
+            }
+        }
+        let deleted = delete(&image, &plan).await?;
+        let (count, freed) = (deleted.len(), human_bytes(plan.freed));
+        let text = format!("deleted {count}; the registry's next garbage collection frees {freed}");
+        env.report.result(result(&plan, &deleted), &text);
+        Ok(())
+    }
+}
+
+fn text(plan: &Plan) -> String {
+    let keep = plan.keep.iter().map(|(image, reason)| format!("  keep    {}", line(image, reason)));
+    let delete = plan.delete.iter().map(|(image, _)| format!("  delete  {}", line(image, "")));
+    let (kept, deleted, freed) = (plan.keep.len(), plan.delete.len(), human_bytes(plan.freed));
+    let last = format!("{kept} to keep, {deleted} to delete, which frees {freed}");
+    keep.chain(delete).chain([last]).collect::<Vec<_>>().join("\n")
+}
+
+fn result(plan: &Plan, deleted: &[String]) -> Value {
+    let kept: Vec<Value> =
+        plan.keep.iter().map(|(image, reason)| detail(image, Some(std::slice::from_ref(reason)))).collect();
+    let delete: Vec<Value> = plan.delete.iter().map(|(image, _)| detail(image, Some(&[]))).collect();
+    json!({
+        "kept": kept,
+        "delete": delete,
+        "deleted": deleted,
+        "freed_bytes": plan.freed,
+        "without_live_release": plan.unknown,
+    })
+}
