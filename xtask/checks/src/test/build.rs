@@ -68,9 +68,15 @@ pub async fn build(config: &Config, suites: &[Suite], mut on_line: impl FnMut(&s
     let mut built = Built::default();
     let (ended, processor) =
         processor::run(cargo(config).args(arguments(suites)), |line| match serde_json::from_str::<Artifact>(line) {
-            Ok(artifact) => built.take(artifact),
-            Err(_) if line.starts_with('{') => {}
-            Err(_) => on_line(line),
+            Ok(artifact) => {
+                built.take(artifact);
+                false
+            }
+            Err(_) if line.starts_with('{') => false,
+            Err(_) => {
+                on_line(line);
+                true
+            }
         })
         .await;
     (ended.map(|()| built), processor)
