@@ -1,4 +1,4 @@
-//! A check of something that must be so before anything changes: what preflight collects and doctor shows.
+//! Checks that preflight and doctor make. None of them changes anything.
 
 use crate::failure::Failure;
 
@@ -7,47 +7,47 @@ use crate::failure::Failure;
 pub enum Verdict {
     /// As it should be.
     Good,
-    /// It will do.
+    /// A deploy works, but something is missing or could not be checked.
     Doubtful,
-    /// It must be mended first: this is how.
+    /// A deploy would fail.
     Bad {
-        /// What to do, or the command to type.
-        mend: String,
+        /// The command to type, or what to do.
+        fix: String,
     },
 }
 
 /// One check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// What was looked at: one or two words.
+    /// One or two words.
     pub name: &'static str,
     /// What was found.
     pub found: String,
-    /// What to think of it.
+    /// The result.
     pub verdict: Verdict,
 }
 
 impl Check {
-    /// As it should be.
+    /// A check that passed.
     pub fn good(name: &'static str, found: impl Into<String>) -> Self {
         Self { name, found: found.into(), verdict: Verdict::Good }
     }
 
-    /// It will do.
+    /// A check that only warns.
     pub fn doubtful(name: &'static str, found: impl Into<String>) -> Self {
         Self { name, found: found.into(), verdict: Verdict::Doubtful }
     }
 
-    /// It must be mended first.
-    pub fn bad(name: &'static str, found: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { name, found: found.into(), verdict: Verdict::Bad { mend: mend.into() } }
+    /// A check that failed, and its fix.
+    pub fn bad(name: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { name, found: found.into(), verdict: Verdict::Bad { fix: fix.into() } }
     }
 
-    /// Good, or bad with the error's whole text.
-    pub fn of<T>(name: &'static str, result: anyhow::Result<T>, found: impl FnOnce(T) -> String, mend: &str) -> Self {
+    /// Good, or bad with the whole text of the error.
+    pub fn of<T>(name: &'static str, result: anyhow::Result<T>, found: impl FnOnce(T) -> String, fix: &str) -> Self {
         match result {
             Ok(value) => Self::good(name, found(value)),
-            Err(error) => Self::bad(name, format!("{error:#}"), mend),
+            Err(error) => Self::bad(name, format!("{error:#}"), fix),
         }
     }
 
@@ -58,7 +58,7 @@ impl Check {
         Self::bad(name, found, fix)
     }
 
-    /// Whether nothing may go on.
+    /// Whether a deploy would fail.
     pub fn is_bad(&self) -> bool {
         matches!(self.verdict, Verdict::Bad { .. })
     }

@@ -17,7 +17,7 @@ use crate::env::Env;
 use crate::failure::Failure;
 use crate::release::{Release, Settings, Source};
 use crate::report::Step;
-use crate::sqlx::{self, Schema};
+use crate::sqlx::{self, Problems, Schema};
 use crate::state::history::{self, Kind, Outcome};
 use crate::targets::Target;
 use crate::tools::git;
@@ -54,7 +54,7 @@ async fn steps(run: &Run<'_>, source: Source) -> Result<Deployed, Failure> {
         env.report.note(&format!("this is not {}, the branch that releases come from", env.config.source.main_branch));
     }
     if let Some(schema) = Schema::cached(env)? {
-        run.live_step(Step::Sqlx, async |step| Ok(sqlx::fresh(env, &schema, run.live_records(), step).await?)).await?;
+        check_queries(run, &schema).await?;
     }
     let settings = run.live_step(Step::Provision, async |step| target.provision(step).await).await?;
     if let Some(live) = unchanged(run, &source, &settings).await? {
@@ -77,6 +77,20 @@ async fn steps(run: &Run<'_>, source: Source) -> Result<Deployed, Failure> {
     run.note(|record| record_release(record, &release, &plan));
     plan.guard()?; // Refused → 21
     roll_out(run, &release, &settings, &plan).await.map(Deployed::Live) // Restored → 30, not restored → 31
+}
+
+/// Checks the service's queries and migrations, and shows what else that found.
+async fn check_queries(run: &Run<'_>, schema: &Schema<'_>) -> Result<(), Failure> {
+    let checked = async |step: &_| Ok(sqlx::fresh(schema, run.live_records(), step).await?);
+    let checked = run.live_step(Step::Sqlx, checked).await;
+    match &checked {
+        Ok(checked) => run.env.report.notices(&checked.notices),
+        Err(Failure::Failed(error)) => {
+            run.env.report.notices(Problems::of(error).map(|problems| problems.notices.as_slice()).unwrap_or_default());
+        }
+        Err(_) => {}
+    }
+    checked.map(drop)
 }
 
 /// What a deploy would do. Changes nothing.

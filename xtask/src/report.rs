@@ -91,6 +91,15 @@ impl Summary for () {
     }
 }
 
+/// What an operation found out beside its result, for its caller to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// Worth knowing.
+    Note(String),
+    /// May become a problem.
+    Warning(String),
+}
+
 /// How a person is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
@@ -221,6 +230,16 @@ impl Report {
         match self.0.audience {
             Audience::GitHub => self.say(&format!("::warning::{}", style::annotation(text))),
             _ => self.say(&format!("  {} {text}", self.0.paint.yellow("!"))),
+        }
+    }
+
+    /// Shows notices in their order.
+    pub fn notices(&self, notices: &[Notice]) {
+        for notice in notices {
+            match notice {
+                Notice::Note(text) => self.note(text),
+                Notice::Warning(text) => self.warn(text),
+            }
         }
     }
 

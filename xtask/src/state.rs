@@ -6,3 +6,9 @@ pub mod journal;
 pub mod lease;
 pub mod plan_store;
 pub mod store;
+
+/// Whether the toolkit writes an object with this key. The key is relative to the store's prefix.
+pub fn is_own_key(key: &str) -> bool {
+    [lease::KEY, journal::KEY, plan_store::RECORD].contains(&key)
+        || [history::FOLDER, plan_store::FILES].iter().any(|folder| key.starts_with(folder))
+}

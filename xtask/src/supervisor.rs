@@ -1,12 +1,12 @@
-//! The supervisor of the local target: a small process in its own session that outlives the deploy command.
+//! The supervisor of the local target: a small process in its own session. It outlives the deploy command.
 //!
 //! It owns the service's public listening socket and hands it to each version by socket activation: the old and the new
-//! version accept from one queue, so no connection is lost when the old one stops. What crashes is started again, and
+//! version accept from one queue, so no connection is lost when the old one stops. An instance that crashes is restarted, and
 //! clients wait in the queue meanwhile.
 //!
-//! A deploy is tied to one control connection: `candidate` (the new version on a private socket, for the caller to
-//! probe), `promote` (the new version on the public socket, beside the old one), `commit` (the old one drains).
-//! `discard`, or the end of the connection before `commit`, ends the new version and leaves the old one as it was.
+//! A deploy uses one control connection: `candidate` (starts the new version on a private socket, for the caller to probe),
+//! `promote` (starts it on the public socket, beside the old one), `commit` (the old one drains). `discard`, or the end of the
+//! connection before `commit`, stops the new version; the old one runs on.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -16,10 +16,10 @@ mod deploy;
 mod exec;
 pub mod folder;
 mod instance;
-mod keeper;
 mod launch;
 mod leftovers;
 mod log;
+mod monitor;
 mod output;
 mod platform;
 mod protocol;
@@ -31,7 +31,7 @@ pub use launch::{LaunchError, launch};
 pub use protocol::{InstanceSpec, InstanceStatus, Role, Status};
 pub use serve::{Supervise, supervise};
 
-/// The log of the service: what every instance wrote to its standard output and error. Rotated to `.1` … `.5`.
+/// The log of the service: the standard output and error of every instance. Rotated to `.1` … `.5`.
 pub fn service_log(state_dir: &Utf8Path) -> Utf8PathBuf {
     state_dir.join("logs/service.log")
 }

@@ -1,127 +1,122 @@
-//! One thing that is looked at: what is, what should be, and what is to be done about it.
+//! One inspected item: what is, what should be, and the next step.
 
 use serde_json::{Value, json};
 
 use crate::report::Paint;
 
-/// One thing that is looked at. `M` is what it takes to mend it.
+/// One inspected item. `F` is what fixing it takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item<M> {
-    /// What it is about: one or two words, of which no other item has the same.
+pub struct Item<F> {
+    /// One or two words, unique among the items.
     pub about: String,
-    /// What is there.
+    /// The actual state.
     pub is: String,
-    /// What should be there; the same where it is good.
+    /// The expected state.
     pub should: String,
-    /// What to think of it.
-    pub verdict: Verdict<M>,
+    /// How they compare.
+    pub verdict: Verdict<F>,
 }
 
-/// What to think of it.
+/// How the actual and the expected state compare.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict<M> {
-    /// As it should be.
+pub enum Verdict<F> {
+    /// They are the same.
     Good,
-    /// It differs, and is mended with consent.
+    /// They differ, and xtask can fix it.
     Differs {
-        /// What is done, as an order: `turn it on`.
+        /// What the fix does, in the imperative: `turn it on`.
         how: String,
-        /// What it takes.
-        mend: M,
+        /// What the fix takes.
+        fix: F,
     },
-    /// It differs, and takes a person.
+    /// They differ, and the user has to fix it.
     ByHand {
         /// What to do.
         next: String,
     },
-    /// It cannot be looked at before something else is mended.
+    /// It can be inspected only after another item is fixed.
     Waits,
-    /// The provider has no such thing.
+    /// The provider does not support it.
     Lacks {
-        /// What stands in for it.
+        /// What replaces it.
         instead: String,
     },
-    /// It could not be looked at, and nothing is claimed of it.
+    /// It could not be inspected. That is no reason to fail.
     Unknown {
-        /// How a person may look.
+        /// How the user can inspect it.
         next: String,
     },
-    /// It must not be touched, and nothing else is either.
+    /// xtask must not change it, nor any other item.
     Refused {
         /// What to do, or to type.
         next: String,
     },
 }
 
-impl<M> Item<M> {
+impl<F> Item<F> {
     /// As it should be.
     pub fn good(about: impl Into<String>, is: impl Into<String>) -> Self {
         let is = is.into();
         Self { about: about.into(), should: is.clone(), is, verdict: Verdict::Good }
     }
 
-    /// Not as it should be; `how` says what is done about it.
+    /// Different, with a fix. `how` says what the fix does, in the imperative.
     pub fn differs(
         about: impl Into<String>,
         is: impl Into<String>,
         should: impl Into<String>,
         how: impl Into<String>,
-        mend: M,
+        fix: F,
     ) -> Self {
-        let verdict = Verdict::Differs { how: how.into(), mend };
-        Self { about: about.into(), is: is.into(), should: should.into(), verdict }
+        Self::new(about, is, should, Verdict::Differs { how: how.into(), fix })
     }
 
-    /// Not as it should be, and `next` is for a person to do.
+    /// Different, and the user has to do what `next` says.
     pub fn by_hand(
         about: impl Into<String>,
         is: impl Into<String>,
         should: impl Into<String>,
         next: impl Into<String>,
     ) -> Self {
-        let verdict = Verdict::ByHand { next: next.into() };
-        Self { about: about.into(), is: is.into(), should: should.into(), verdict }
+        Self::new(about, is, should, Verdict::ByHand { next: next.into() })
     }
 
-    /// To be looked at when something else is mended; `is` says what it waits for.
+    /// Inspected after another item is fixed; `is` says which.
     pub fn waits(about: impl Into<String>, is: impl Into<String>, should: impl Into<String>) -> Self {
-        Self { about: about.into(), is: is.into(), should: should.into(), verdict: Verdict::Waits }
+        Self::new(about, is, should, Verdict::Waits)
     }
 
-    /// Nothing that this provider has; `instead` says what stands in for it.
+    /// Not supported by the provider; `instead` says what replaces it.
     pub fn lacks(
         about: impl Into<String>,
         is: impl Into<String>,
         should: impl Into<String>,
         instead: impl Into<String>,
     ) -> Self {
-        let verdict = Verdict::Lacks { instead: instead.into() };
-        Self { about: about.into(), is: is.into(), should: should.into(), verdict }
+        Self::new(about, is, should, Verdict::Lacks { instead: instead.into() })
     }
 
-    /// What could not be looked at; `is` says why, and `next` how a person may.
+    /// Not inspected; `is` says why, and `next` how the user can.
     pub fn unknown(
         about: impl Into<String>,
         is: impl Into<String>,
         should: impl Into<String>,
         next: impl Into<String>,
     ) -> Self {
-        let verdict = Verdict::Unknown { next: next.into() };
-        Self { about: about.into(), is: is.into(), should: should.into(), verdict }
+        Self::new(about, is, should, Verdict::Unknown { next: next.into() })
     }
 
-    /// What must not be touched; reads as "`about` is `is`, and is not touched".
+    /// Not to be changed. The error reads "`about`: `is`; xtask does not touch it".
     pub fn refused(
         about: impl Into<String>,
         is: impl Into<String>,
         should: impl Into<String>,
         next: impl Into<String>,
     ) -> Self {
-        let verdict = Verdict::Refused { next: next.into() };
-        Self { about: about.into(), is: is.into(), should: should.into(), verdict }
+        Self::new(about, is, should, Verdict::Refused { next: next.into() })
     }
 
-    /// For people: a line, and one more of what is to be done. `width` is what the longest `about` takes.
+    /// For people: one line, and one more with the next step. `width` is the length of the longest `about`.
     pub fn text(&self, width: usize, paint: Paint) -> String {
         let Self { about, is, should, .. } = self;
         let (mark, found, next) = match &self.verdict {
@@ -153,5 +148,9 @@ impl<M> Item<M> {
             Verdict::Refused { next } => ("refused", Some(next)),
         };
         json!({ "about": self.about, "is": self.is, "should": self.should, "verdict": verdict, "next": next })
+    }
+
+    fn new(about: impl Into<String>, is: impl Into<String>, should: impl Into<String>, verdict: Verdict<F>) -> Self {
+        Self { about: about.into(), is: is.into(), should: should.into(), verdict }
     }
 }

@@ -1,73 +1,45 @@
-//! `bootstrap state`: the bucket of an environment's state. A state is secret, is all that is known of what a stack has made,
-//! and must have one writer at a time; so the bucket is closed, keeps what is overwritten, and is tried for locking.
+//! The bucket of an environment's state. A state holds secrets, is the only record of what a stack has created, and needs
+//! one writer at a time. So the bucket must be private, keep old versions, and support OpenTofu's locks.
 
-mod found;
+mod answers;
 mod lifecycle;
 mod locking;
+mod ownership;
 mod policy;
 mod provider;
 mod settings;
-mod whose;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, anyhow};
 use serde_json::Value;
 
-use self::found::Found;
+use self::answers::Answers;
+use super::Prerequisite;
 use super::item::{Item, Verdict};
-use super::{Foundation, How, bootstrap};
 use crate::check::Check;
 use crate::clients::s3::error::{Kind, S3Error};
 use crate::clients::s3::{Acl, Bucket, Lifecycle};
-use crate::config::{Config, Environment, Provider, Stack};
+use crate::config::{Environment, State};
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::report::Report;
+use crate::tools::platform;
 
-/// Looks at the state's bucket, asks, and mends it.
-pub async fn state(env: &Env<'_>, how: How) -> Result<(), Failure> {
-    bootstrap(&StateBucket::open(env)?, how, env).await
-}
+/// Variables that give OpenTofu temporary credentials. The toolkit does not read them.
+const TEMPORARY: [&str; 3] = ["AWS_PROFILE", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"];
 
-/// Whether the bucket is there and lets this machine in, for doctor: its objects are listed, and nothing is changed.
-pub async fn check(env: &Env<'_>) -> Check {
-    let lent = ["AWS_PROFILE", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"];
-    let lent = lent.into_iter().find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
-    let bucket = match (StateBucket::open(env), lent) {
-        (Ok(bucket), _) => bucket,
-        (Err(_), Some(lent)) => {
-            return Check::doubtful(
-                "state",
-                format!("{} was not tried: its key comes by {lent}", env.state_location().unwrap_or_default()),
-            );
-        }
-        (Err(failure), None) => return Check::failed("state", failure),
-    };
-    match bucket.bucket.keys().await {
-        Ok(_) => Check::good("state", format!("{} lets us in", bucket.infra.stack.state.bucket)),
-        Err(error) if error.kind == Kind::NoBucket => {
-            Check::bad("state", error.to_string(), format!("cargo xtask bootstrap state {}", env.name()))
-        }
-        Err(error) => Check::failed("state", bucket.explain(error)),
-    }
-}
-
-struct StateBucket<'a> {
-    infra: Infra<'a>,
+/// The bucket of an environment's state. It need not exist.
+pub struct StateBucket<'a> {
+    env: &'a Env<'a>,
+    state: &'a State,
     bucket: Bucket,
 }
 
-struct Infra<'a> {
-    config: &'a Config,
-    name: &'a str,
-    stack: &'a Stack,
-    report: Report,
-}
-
-/// What it takes to mend one item.
+/// What fixing an item takes.
 #[derive(Clone, Debug, PartialEq)]
-enum Mend {
+pub enum Fix {
     Create,
     Versioning,
     PublicAccess,
@@ -78,114 +50,121 @@ enum Mend {
     Tags(BTreeMap<String, String>),
 }
 
-impl<'a> StateBucket<'a> {
-    fn open(env: &'a Env<'a>) -> Result<Self, Failure> {
-        let infra = Infra { config: env.config, name: env.name(), stack: env.stack()?, report: env.report.clone() };
-        Ok(Self { infra, bucket: env.state_bucket()? })
+/// Doctor's check: whether the bucket exists and this machine's key can list it.
+pub async fn check(env: &Env<'_>) -> Check {
+    let temporary = TEMPORARY.into_iter().find(|name| platform::variable(name).is_some());
+    let bucket = match (StateBucket::open(env), temporary) {
+        (Ok(bucket), _) => bucket,
+        (Err(_), Some(variable)) => {
+            let bucket = env.state_location().unwrap_or_default();
+            return Check::doubtful("state", format!("{bucket} was not checked: OpenTofu gets its key by {variable}"));
+        }
+        (Err(failure), None) => return Check::failed("state", failure),
+    };
+    match bucket.bucket.keys().await {
+        Ok(_) => Check::good("state", format!("{} accepts the key", bucket.state.bucket)),
+        Err(error) if error.kind == Kind::NoBucket => Check::bad("state", error.to_string(), bucket.command()),
+        Err(error) => Check::failed("state", bucket.explain(error)),
     }
+}
 
-    fn provider(&self) -> Provider {
-        self.infra.stack.state.provider
+impl<'a> StateBucket<'a> {
+    /// The bucket of the environment's state. Fails where there is no stack or no key. Nothing is asked yet.
+    pub fn open(env: &'a Env<'a>) -> Result<Self, Failure> {
+        Ok(Self { env, state: &env.stack()?.state, bucket: env.state_bucket()? })
     }
 
     /// The environments whose states are in this bucket.
     fn environments(&self) -> impl Iterator<Item = &'a Environment> {
-        let state = &self.infra.stack.state;
         let here = |environment: &&Environment| {
             let other = environment.stack().map(|stack| &stack.state);
-            other.is_some_and(|other| other.bucket == state.bucket && other.endpoint == state.endpoint)
+            other.is_some_and(|other| other.bucket == self.state.bucket && other.endpoint == self.state.endpoint)
         };
-        self.infra.config.environments.values().filter(here)
+        self.env.config.environments.values().filter(here)
     }
 
-    /// What is of no use to know where the bucket cannot be reached, with what to look at.
+    /// The failure, with the next step when the service was not reached or does not accept the key.
     fn explain(&self, error: S3Error) -> Failure {
-        let state = &self.infra.stack.state;
         let next = match error.kind {
             Kind::Unknown => {
-                let keys = provider::keys(state.provider);
-                format!(
-                    "look at {keys}, in the environment or in .env.{}, and at this machine's clock",
-                    self.infra.name
-                )
+                let (keys, name) = (provider::keys(self.state.provider), self.env.name());
+                format!("check {keys}, in the environment or in .env.{name}, and this machine's clock")
             }
-            Kind::Away => match &state.endpoint {
-                Some(endpoint) => format!("look at the network, and at `endpoint: {endpoint}` in deploy.yaml"),
-                None => "look at the network, and at the `region` of `state` in deploy.yaml".to_owned(),
+            Kind::Away => match &self.state.endpoint {
+                Some(endpoint) => format!("check the network, and `endpoint: {endpoint}` in deploy.yaml"),
+                None => "check the network, and the `region` of `state` in deploy.yaml".to_owned(),
             },
             _ => return Failure::Failed(error.into()),
         };
         Failure::Failed(anyhow!("{error}\n  {next}"))
     }
 
-    /// Sets a policy, and takes it back where it shuts out whoever has set it: not every service reads conditions.
+    async fn create(&self) -> Result<(), Failure> {
+        let made = self.bucket.create(provider::constraint(self.state.provider, &self.state.region)).await;
+        made.map_err(|error| match error.kind {
+            Kind::Taken => Failure::Refused(anyhow!(
+                "{error}\n  another account has a bucket of this name: use another `bucket` in `state` in deploy.yaml"
+            )),
+            _ => self.explain(error),
+        })
+    }
+
+    /// Sets a policy. Some services ignore conditions, and then refuse every request: the old policy is restored there.
     async fn put_policy(&self, before: Option<&Value>, after: &Value) -> Result<(), Failure> {
         self.bucket.put_policy(Some(after)).await.map_err(|error| self.explain(error))?;
-        let Err(error) = locking::prove(&self.bucket, false, Vec::new()).await else { return Ok(()) };
+        let Err(error) = locking::probe(&self.bucket, false, Vec::new()).await else { return Ok(()) };
         if error.kind != Kind::Denied {
             return Err(self.explain(error));
         }
         let restored = self.bucket.put_policy(before).await;
-        restored.context("take back a policy that shuts this key out")?;
-        Err(anyhow!("it shut this key out too, so it was taken back: {error}").into())
+        restored.context("restore the policy that was there before: the new one locks this key out")?;
+        Err(anyhow!("the policy locked this key out, so the old policy was restored: {error}").into())
     }
 }
 
-impl Foundation for StateBucket<'_> {
-    type Mend = Mend;
+impl Prerequisite for StateBucket<'_> {
+    type Fix = Fix;
 
     fn title(&self) -> String {
-        let state = &self.infra.stack.state;
-        let at = state.endpoint.as_ref().map(|endpoint| format!(" at {endpoint}")).unwrap_or_default();
-        format!("the bucket of the state of {}: {}{at}", self.infra.name, state.bucket)
+        let at = self.state.endpoint.as_ref().map(|endpoint| format!(" at {endpoint}")).unwrap_or_default();
+        format!("state bucket of {}: {}{at}", self.env.name(), self.state.bucket)
     }
 
     fn command(&self) -> String {
-        format!("cargo xtask bootstrap state {}", self.infra.name)
+        format!("cargo xtask bootstrap state {}", self.env.name())
     }
 
-    /// One round of questions side by side, and three or four for the proof, one after another.
-    async fn look(&self) -> Result<Vec<Item<Mend>>, Failure> {
-        let found = Box::pin(Found::ask(&self.bucket, self.provider())).await;
-        if let Some(error) = found.nobody_knows() {
+    /// Takes one round trip for all settings, and three or four for the locks.
+    async fn inspect(&self) -> Result<Vec<Item<Fix>>, Failure> {
+        let answers = Box::pin(Answers::ask(&self.bucket, self.state.provider)).await;
+        if let Some(error) = answers.no_answer() {
             return Err(self.explain(error));
         }
-        let bucket = self.whose(&found)?;
+        let bucket = self.ownership(&answers)?;
         match bucket.verdict {
             Verdict::Good => {}
             Verdict::Differs { .. } => return Ok([bucket].into_iter().chain(self.waiting()).collect()),
             _ => return Ok(vec![bucket]),
         }
-        let mut items = vec![bucket, self.objects(&found)];
+        let mut items = vec![bucket, self.objects(&answers)];
         if items.iter().any(|item| item.verdict != Verdict::Good) {
             return Ok(items);
         }
-        items.push(self.locking(&found).await?);
-        items.extend(self.settings(found)?);
+        items.push(self.locking(&answers).await?);
+        items.extend(self.settings(answers)?);
         Ok(items)
     }
 
-    async fn mend(&self, mend: &Mend) -> Result<(), Failure> {
-        let done = match mend {
-            Mend::Create => {
-                let constraint = provider::constraint(self.provider(), &self.infra.stack.state.region);
-                let made = self.bucket.create(constraint).await;
-                if let Err(error) = &made
-                    && error.kind == Kind::Taken
-                {
-                    let text =
-                        format!("{error}\n  it is somebody else's: write another `bucket` into `state` in deploy.yaml");
-                    return Err(Failure::Refused(anyhow!(text)));
-                }
-                made
-            }
-            Mend::Versioning => return self.keep_versions().await,
-            Mend::PublicAccess => self.bucket.put_public_access(settings::closed()).await,
-            Mend::Grants(acl) => self.bucket.put_acl(acl).await,
-            Mend::Encryption => self.bucket.put_encryption().await,
-            Mend::Policy { before, after } => return self.put_policy(before.as_ref(), after).await,
-            Mend::Lifecycle(lifecycle) => self.bucket.put_lifecycle(lifecycle).await,
-            Mend::Tags(tags) => self.bucket.put_tags(tags).await,
+    async fn fix(&self, fix: &Fix) -> Result<(), Failure> {
+        let done = match fix {
+            Fix::Create => return self.create().await,
+            Fix::Versioning => return self.enable_versioning().await,
+            Fix::Policy { before, after } => return self.put_policy(before.as_ref(), after).await,
+            Fix::PublicAccess => self.bucket.put_public_access(settings::blocked()).await,
+            Fix::Grants(acl) => self.bucket.put_acl(acl).await,
+            Fix::Encryption => self.bucket.put_encryption().await,
+            Fix::Lifecycle(lifecycle) => self.bucket.put_lifecycle(lifecycle).await,
+            Fix::Tags(tags) => self.bucket.put_tags(tags).await,
         };
         done.map_err(|error| self.explain(error))
     }

@@ -3,13 +3,14 @@
 use anyhow::{Result, anyhow};
 
 use crate::check::{Check, Verdict};
-use crate::config::{Config, Need};
+use crate::config::Need;
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::report::Step;
+use crate::setup::missing_packages;
 use crate::targets::Target;
 use crate::tools::apt::{self, Way};
-use crate::tools::{git, platform};
+use crate::tools::git;
 
 /// Checks everything, installs the programs that the build needs where that takes no decision, and fails with every
 /// problem there is.
@@ -72,17 +73,6 @@ pub async fn checks(env: &Env<'_>, target: &Target<'_>) -> Result<Vec<Check>, Fa
     Ok(checks)
 }
 
-/// Packages with programs that are needed for this and that this machine lacks.
-pub fn missing_packages(config: &Config, wanted: impl Fn(&Need) -> bool) -> Vec<&str> {
-    let needed = config.service.programs.iter().filter(|program| wanted(&program.need));
-    let mut packages: Vec<&str> = needed
-        .filter(|program| platform::find_program(&program.name).is_none())
-        .map(|program| program.package.as_str())
-        .collect();
-    packages.dedup();
-    packages
-}
-
 async fn git_checks(env: &Env<'_>) -> Vec<Check> {
     let ignored = Check::of(
         "git",
@@ -121,13 +111,13 @@ fn judge(env: &Env<'_>, checks: &[Check]) -> (String, Option<anyhow::Error>) {
         match &check.verdict {
             Verdict::Good => {}
             Verdict::Doubtful => env.report.warn(&check.found),
-            Verdict::Bad { mend } => problems.push(format!("{}: {}\n    → {mend}", check.name, check.found)),
+            Verdict::Bad { fix } => problems.push(format!("{}: {}\n    → {fix}", check.name, check.found)),
         }
     }
     if problems.is_empty() {
         return (format!("{} checks", checks.len()), None);
     }
     let count = if problems.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", problems.len()) };
-    let error = anyhow!("{count} to mend before anything is changed:\n  {}", problems.join("\n  "));
+    let error = anyhow!("{count} to fix before anything is changed:\n  {}", problems.join("\n  "));
     (count, Some(error))
 }

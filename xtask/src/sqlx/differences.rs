@@ -1,4 +1,4 @@
-//! Where the committed query cache is not what the database says now, query by query.
+//! The differences between the committed query cache and the database's answers, query by query.
 
 use anyhow::Result;
 use camino::Utf8Path;
@@ -8,26 +8,26 @@ use super::problem::{At, Problem};
 use crate::hash::files_below;
 use crate::tools::sqlx::cache::{Cache, Entry, FOLDER};
 
-/// The sources of a package, in which queries are looked for.
+/// The sources of a package, in which queries are found.
 pub struct Sources(Vec<Source>);
 
 struct Source {
     /// Relative to the project's root.
     file: String,
     text: String,
-    /// The text [`bare`], and the place of each of its bytes.
-    bare: String,
-    places: Vec<usize>,
+    /// The text, [`compact`], and the offset of each of its bytes in the text.
+    compact: String,
+    offsets: Vec<usize>,
 }
 
-/// Every query that the committed cache lacks, has otherwise, or has for nothing. When the sources do not compile, what is
-/// superfluous cannot be told: the queries behind the mistake were not asked.
+/// Every query that the committed cache lacks, describes differently, or has although no source has it. If the sources do
+/// not compile, queries after the error were not described, so none counts as removed.
 pub fn differences(committed: &Cache, fresh: &Cache, sources: &Sources, compiles: bool) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (name, now) in &fresh.0 {
         let what = match committed.0.get(name) {
             Some(before) if before == now => continue,
-            Some(before) => format!("the database says something else of this query: {}", difference(before, now)),
+            Some(before) => format!("the database describes this query differently: {}", difference(before, now)),
             None => "this query is not in the cache".to_owned(),
         };
         let text = format!("{what}: {}", start(&now.query));
@@ -36,7 +36,7 @@ pub fn differences(committed: &Cache, fresh: &Cache, sources: &Sources, compiles
     }
     let gone = committed.0.iter().filter(|(name, _)| compiles && !fresh.0.contains_key(*name));
     problems.extend(gone.map(|(name, entry)| {
-        let text = format!("no source has this query any more: {}", start(&entry.query));
+        let text = format!("this query is in no source: {}", start(&entry.query));
         Problem::at(&format!("{FOLDER}/{name}"), 1, 1, text)
     }));
     problems.sort_by(|one, other| one.at.cmp(&other.at));
@@ -44,7 +44,7 @@ pub fn differences(committed: &Cache, fresh: &Cache, sources: &Sources, compiles
 }
 
 impl Sources {
-    /// Reads the Rust and SQL files of a package; `target` is no source.
+    /// Reads the Rust and SQL files of a package.
     pub fn read(root: &Utf8Path, package: &Utf8Path) -> Result<Self> {
         let mut sources = Vec::new();
         for folder in ["src", "tests", "benches", "examples", "queries", "sql"].map(|name| package.join(name)) {
@@ -64,46 +64,46 @@ impl Sources {
     }
 
     fn find(&self, query: &str) -> Option<At> {
-        let (wanted, _) = bare(query);
+        let (wanted, _) = compact(query);
         self.0.iter().find_map(|source| source.find(&wanted))
     }
 }
 
 impl Source {
     fn new(file: String, text: String) -> Self {
-        let (bare, places) = bare(&text);
-        Self { file, text, bare, places }
+        let (compact, offsets) = compact(&text);
+        Self { file, text, compact, offsets }
     }
 
     fn find(&self, wanted: &str) -> Option<At> {
         let found = if self.file.ends_with(".sql") {
-            (self.bare == wanted).then_some(0)?
+            (self.compact == wanted).then_some(0)?
         } else {
-            // In its quotes: the beginning of a longer query is another query.
-            self.bare.find(&format!("\"{wanted}\""))? + 1
+            // With the quotes, so that the beginning of a longer query does not match.
+            self.compact.find(&format!("\"{wanted}\""))? + 1
         };
-        let before = &self.text[..*self.places.get(found)?];
+        let before = &self.text[..*self.offsets.get(found)?];
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         Some((self.file.clone(), line, column))
     }
 }
 
-/// A text without its layout and without what Rust puts between the pieces of one: backslashes, and `"+"`.
-fn bare(text: &str) -> (String, Vec<usize>) {
-    let (mut bare, mut places) = (String::new(), Vec::new());
+/// A text without white space, backslashes, and the `"+"` between the parts of a Rust literal.
+fn compact(text: &str) -> (String, Vec<usize>) {
+    let (mut compact, mut offsets) = (String::new(), Vec::new());
     for (at, c) in text.char_indices().filter(|(_, c)| !c.is_whitespace() && *c != '\\') {
-        bare.push(c);
-        places.extend(std::iter::repeat_n(at, c.len_utf8()));
-        if bare.ends_with("\"+\"") {
-            bare.truncate(bare.len() - 3);
-            places.truncate(bare.len());
+        compact.push(c);
+        offsets.extend(std::iter::repeat_n(at, c.len_utf8()));
+        if compact.ends_with("\"+\"") {
+            compact.truncate(compact.len() - 3);
+            offsets.truncate(compact.len());
         }
     }
-    (bare, places)
+    (compact, offsets)
 }
 
-/// What differs, for people: columns and parameters by their types.
+/// The differences in columns and parameters.
 fn difference(before: &Entry, now: &Entry) -> String {
     if before.query.is_empty() {
         return "its file is damaged".to_owned();
@@ -125,14 +125,10 @@ fn difference(before: &Entry, now: &Entry) -> String {
         let name = |side: Option<&String>| side.map_or("none", String::as_str).to_owned();
         parts.push(format!("parameter ${}: {} → {}", at + 1, name(old.get(at)), name(new.get(at))));
     }
-    if parts.is_empty() {
-        "where its columns come from, or how its file is written".to_owned()
-    } else {
-        parts.join(", ")
-    }
+    if parts.is_empty() { "the origin of its columns, or the layout of its file".to_owned() } else { parts.join(", ") }
 }
 
-/// Names, with type and whether it may be NULL.
+/// The columns: name, and type with nullability.
 fn columns(describe: &Value) -> Vec<(String, String)> {
     let columns = describe["columns"].as_array().map(Vec::as_slice).unwrap_or_default();
     let column = |(at, column): (usize, &Value)| {
@@ -151,13 +147,13 @@ fn parameters(describe: &Value) -> Vec<String> {
     parameters.iter().map(|one| text(one).to_uppercase()).collect()
 }
 
-/// A type's name; those that the schema makes itself are objects.
+/// The name of a type. A type that the schema defines is an object.
 fn text(value: &Value) -> String {
     let custom = value["Custom"]["name"].as_str();
     value.as_str().or(custom).map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// A query on one line, cut where it gets long.
+/// The first 80 characters of a query, on one line.
 fn start(query: &str) -> String {
     let line = query.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(80) {
@@ -171,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_query_is_found_however_it_is_written() {
+    fn a_query_is_found_in_every_layout() {
         let text = "fn a() {\n    query!(\n        \"SELECT a \\\n         FROM \\\"b\\\"\", x)\n}\n\
                     fn b() { query!(\"SELECT a FROM b\" + \" WHERE c\") }\nfn c() { query!(r#\"SELECT a\n FROM b\"#) }\n";
         let sources = Sources(vec![Source::new("src/lib.rs".to_owned(), text.to_owned())]);

@@ -1,35 +1,35 @@
-//! The migrations of a version, against those that were released before.
+//! A version's migrations, compared with those of earlier releases.
 
 use crate::release::Migration;
 use crate::state::history::Record;
 
-/// What a version's migrations are to the releases before it.
+/// A version's migrations, compared with those of earlier releases.
 pub struct Compared<'m> {
-    /// Those that no release had: they will run, in this order.
+    /// Those that no release had, in the order in which they will run.
     pub pending: Vec<&'m Migration>,
-    /// Why they must not be released.
+    /// Why the version must not be released.
     pub refusals: Vec<String>,
 }
 
-/// Compares a version's migrations with those of everything that was ever live, oldest first. Also with those of a release
-/// that was rolled back since: its migrations ran.
-pub fn compare<'m>(migrations: &'m [Migration], lives: &[Record]) -> Compared<'m> {
-    let released = released(lives);
+/// Compares a version's migrations with those of every release that went live, oldest first. A release that was rolled back
+/// counts too: its migrations ran.
+pub fn compare<'m>(migrations: &'m [Migration], live: &[Record]) -> Compared<'m> {
+    let released = released(live);
     let newest = released.last().map(|(record, migration)| (record, migration, number(&migration.name)));
     let (mut pending, mut refusals) = (Vec::new(), Vec::new());
     for migration in migrations {
         let before = released.iter().find(|(_, released)| released.name == migration.name);
         match (before, newest) {
             (Some((record, before)), _) if before.sha256 != migration.sha256 => refusals.push(format!(
-                "migration {} is not as it was when {} was released with it; put the change into a new migration",
+                "migration {} has changed since it was released with {}; put the change into a new migration",
                 migration.name,
                 record.version()
             )),
             (Some(_), _) => {}
-            // An old database would get it after the newer one, a new database before it.
+            // An existing database would run it after the newer one, a new database before it.
             (None, Some((record, newest, last))) if number(&migration.name).is_some_and(|own| Some(own) <= last) => {
                 refusals.push(format!(
-                    "migration {} is new and comes before {}, with which {} was released; give it a number after that",
+                    "migration {} is new, but its number comes before {}, which was released with {}; give it a higher number",
                     migration.name,
                     newest.name,
                     record.version()
@@ -42,10 +42,10 @@ pub fn compare<'m>(migrations: &'m [Migration], lives: &[Record]) -> Compared<'m
     Compared { pending, refusals }
 }
 
-/// Every migration that was ever released, with the newest record that has it, in the order in which they ran.
-pub fn released(lives: &[Record]) -> Vec<(&Record, &Migration)> {
+/// Every released migration with the newest record that has it, in the order in which they ran.
+pub fn released(live: &[Record]) -> Vec<(&Record, &Migration)> {
     let mut all: Vec<(&Record, &Migration)> = Vec::new();
-    for record in lives.iter().rev() {
+    for record in live.iter().rev() {
         for migration in &record.migrations {
             if !all.iter().any(|(_, known)| known.name == migration.name) {
                 all.push((record, migration));
@@ -56,8 +56,8 @@ pub fn released(lives: &[Record]) -> Vec<(&Record, &Migration)> {
     all
 }
 
-/// The number of `0001_name.sql`, by which sqlx sorts; none for a name of another form, which sqlx passes over
-/// (sqlx-core 0.9, `src/migrate/source.rs`).
+/// The number of `0001_name.sql`, by which sqlx sorts. None for another form of name, which sqlx ignores (sqlx-core 0.9,
+/// `src/migrate/source.rs`).
 pub fn number(name: &str) -> Option<i64> {
     let (number, rest) = name.split_once('_')?;
     if rest.ends_with(".sql") { number.parse().ok() } else { None }
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_release_had_is_pending_in_the_order_of_numbers() {
+    fn new_migrations_are_pending_in_the_order_of_their_numbers() {
         let lives = [live(&[("1_a.sql", "a"), ("2_b.sql", "b")]), live(&[("1_a.sql", "a")])];
         let now = [migration("1_a.sql", "a"), migration("10_d.sql", "d"), migration("9_c.sql", "c")];
         let compared = compare(&now, &lives);
@@ -89,13 +89,13 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_or_comes_too_late_is_refused() {
+    fn a_changed_or_late_migration_is_refused() {
         let lives = [live(&[("0001_a.sql", "a"), ("0003_c.sql", "c")])];
         let now = [migration("0001_a.sql", "A"), migration("0002_b.sql", "b"), migration("0003_x.sql", "x")];
         let refusals = compare(&now, &lives).refusals;
         assert_eq!(refusals.len(), 3, "{refusals:?}");
-        assert!(refusals[0].contains("0001_a.sql is not as it was"), "{refusals:?}");
-        assert!(refusals[1].contains("0002_b.sql is new and comes before 0003_c.sql"), "{refusals:?}");
-        assert!(refusals[2].contains("0003_x.sql is new and comes before 0003_c.sql"), "{refusals:?}");
+        assert!(refusals[0].contains("0001_a.sql has changed"), "{refusals:?}");
+        assert!(refusals[1].contains("0002_b.sql is new, but its number comes before 0003_c.sql"), "{refusals:?}");
+        assert!(refusals[2].contains("0003_x.sql is new, but its number comes before 0003_c.sql"), "{refusals:?}");
     }
 }

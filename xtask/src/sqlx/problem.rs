@@ -1,56 +1,51 @@
-//! What is wrong with queries or migrations, each with its place.
-
-use serde_json::{Value, json};
+//! Problems of queries and migrations, each with its location.
 
 use crate::failure::Located;
+use crate::report::Notice;
 
 /// File, relative to the project's root, line and column, both from 1.
 pub type At = (String, usize, usize);
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where, if it is anywhere.
+    /// Its location, if it has one.
     pub at: Option<At>,
-    /// What, in a few words.
+    /// What is wrong.
     pub text: String,
 }
 
-/// All that is wrong, and what to type next.
+/// All problems, and the next step.
 #[derive(Debug)]
 pub struct Problems {
-    /// One at least.
+    /// At least one.
     pub all: Vec<Problem>,
-    /// What to do.
-    pub next: String,
+    /// The command to type, or what to do.
+    pub next: &'static str,
+    /// What else the checks found, to be shown before the error.
+    pub notices: Vec<Notice>,
 }
 
 impl Problem {
-    /// One in a file.
+    /// A problem with a location.
     pub fn at(file: &str, line: usize, column: usize, text: impl Into<String>) -> Self {
         Self { at: Some((file.to_owned(), line, column)), text: text.into() }
     }
 
-    /// One without a place.
+    /// A problem without a location.
     pub fn new(text: impl Into<String>) -> Self {
         Self { at: None, text: text.into() }
     }
 }
 
 impl Problems {
-    /// For programs.
-    pub fn json(&self) -> Value {
-        let rows = self.all.iter().map(|problem| {
-            let (file, line, column) = problem
-                .at
-                .clone()
-                .map_or((None, None, None), |(file, line, column)| (Some(file), Some(line), Some(column)));
-            json!({ "file": file, "line": line, "column": column, "text": problem.text })
-        });
-        rows.collect()
+    /// The problems that caused an error, if problems did.
+    pub fn of(error: &anyhow::Error) -> Option<&Self> {
+        let located = error.downcast_ref::<Located>().and_then(Located::error::<Self>);
+        located.or_else(|| error.downcast_ref())
     }
 
-    /// The error, located at the first problem that has a place.
+    /// The error, located at the first problem that has a location.
     pub fn into_error(self) -> anyhow::Error {
         match self.all.iter().find_map(|problem| problem.at.clone()) {
             Some((file, line, column)) => Located::new(file, line, column, self).into(),
@@ -59,7 +54,7 @@ impl Problems {
     }
 }
 
-/// `file:line:column: what`.
+/// `file:line:column: text`.
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if let Some((file, line, column)) = &self.at {

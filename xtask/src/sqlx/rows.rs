@@ -1,7 +1,7 @@
-//! Rows for every table, so that a migration meets data before it meets users' data.
+//! Generated rows for every table, so that a new migration runs on data before it runs on users' data.
 //!
-//! A value depends on its type and the row's number alone, so what refers to another table finds its row there. Where the
-//! schema has rules (CHECK), the values that they name are tried too, until a row keeps all of them.
+//! A value depends only on its type and the number of its row, so a foreign key finds its row in the other table. Values that
+//! CHECK constraints name are tried too, until a row satisfies all of them.
 
 use std::collections::BTreeMap;
 
@@ -11,28 +11,28 @@ use tokio_postgres::error::SqlState;
 
 use super::values::{Candidates, literals};
 
-/// Rows that every table gets. The last has NULL wherever the schema allows it.
+/// Rows of each table. The last one has NULL wherever the schema allows it.
 pub const ROWS: usize = 3;
 
-/// How often a row is tried with other values before its table is given up.
+/// Attempts to insert a row before its table stays empty.
 const TRIES: usize = 300;
 
-/// What was filled.
+/// The result of [`fill`].
 #[derive(Debug, Default)]
 pub struct Filled {
     /// Tables with rows.
     pub tables: usize,
-    /// Tables that are still empty, and why.
+    /// Empty tables, and why.
     pub empty: Vec<(String, String)>,
 }
 
 struct Table {
     oid: u32,
-    /// Quoted, with its schema where that is needed.
+    /// Quoted, with its schema if necessary.
     name: String,
     columns: Vec<Column>,
     checks: Vec<Check>,
-    /// By column: the table and the column that it refers to.
+    /// Foreign keys: by column, the table and column that it refers to.
     references: BTreeMap<i16, (u32, String, String)>,
 }
 
@@ -48,13 +48,12 @@ struct Check {
     columns: Vec<i16>,
 }
 
-/// Puts rows into every table of a database. Triggers do not run meanwhile: what they would do belongs to the service's
-/// own rows.
+/// Puts rows into every table of a database. Triggers do not run.
 pub async fn fill(client: &Client) -> Result<Filled> {
     let tables = tables(client).await.context("read the schema")?;
     client.batch_execute("SET session_replication_role = replica").await?;
     let mut filled = Filled::default();
-    for table in in_order(&tables) {
+    for table in by_dependency(&tables) {
         let mut why = None;
         for row in 1..=ROWS {
             if let Err(refused) = insert(client, table, row).await? {
@@ -67,7 +66,7 @@ pub async fn fill(client: &Client) -> Result<Filled> {
             (false, why) => filled.empty.push((table.name.clone(), why.unwrap_or_default())),
         }
     }
-    // A migration that adds rows takes the numbers after these.
+    // Rows that a migration adds get higher numbers.
     let user = "schemaname NOT IN ('pg_catalog', 'information_schema')";
     let beyond = "SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, 1000)";
     client.batch_execute(&format!("{beyond} FROM pg_sequences WHERE {user} AND max_value > 1000")).await?;
@@ -75,7 +74,7 @@ pub async fn fill(client: &Client) -> Result<Filled> {
     Ok(filled)
 }
 
-/// Tries one row until it keeps every rule; the answer is why it cannot be had.
+/// Tries values until a row satisfies every constraint. The inner error says why none does.
 async fn insert(client: &Client, table: &Table, row: usize) -> Result<Result<(), String>> {
     let mut choices: BTreeMap<i16, usize> = BTreeMap::new();
     let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
@@ -84,7 +83,7 @@ async fn insert(client: &Client, table: &Table, row: usize) -> Result<Result<(),
             let choice = choices.get(&column.number).copied().unwrap_or_default();
             let own = column.candidates.get(row, choice);
             match table.references.get(&column.number) {
-                // The same row of the other table for every column that refers to it; its first where it has fewer.
+                // The row of the other table with the same number; the first one if it has fewer.
                 Some((_, other, theirs)) if own != "NULL" => {
                     let nth = |offset: usize| {
                         format!("(SELECT o.{theirs} FROM {other} o ORDER BY o.ctid OFFSET {offset} LIMIT 1)")
@@ -105,7 +104,7 @@ async fn insert(client: &Client, table: &Table, row: usize) -> Result<Result<(),
             ),
         };
         let Err(error) = client.batch_execute(&insert).await else { return Ok(Ok(())) };
-        let Some(refused) = error.as_db_error() else { return Err(error).context("put rows into the tables") };
+        let Some(refused) = error.as_db_error() else { return Err(error).context("insert rows into the tables") };
         let check = table.checks.iter().find(|check| Some(check.name.as_str()) == refused.constraint());
         let (Some(check), &SqlState::CHECK_VIOLATION) = (check, refused.code()) else {
             return Ok(Err(refused.message().to_owned()));
@@ -114,10 +113,10 @@ async fn insert(client: &Client, table: &Table, row: usize) -> Result<Result<(),
             return Ok(Err(refused.message().to_owned()));
         }
     }
-    Ok(Err(format!("no row of {TRIES} keeps its rules")))
+    Ok(Err(format!("none of {TRIES} rows satisfies its constraints")))
 }
 
-/// The next choice of values for the columns of a rule, as an odometer counts; false when all were tried.
+/// Advances to the next combination of values for the columns of a constraint. False when all were tried.
 fn advance(table: &Table, check: &Check, choices: &mut BTreeMap<i16, usize>) -> bool {
     for column in table.columns.iter().filter(|column| check.columns.contains(&column.number)) {
         let choice = choices.entry(column.number).or_default();
@@ -130,13 +129,14 @@ fn advance(table: &Table, check: &Check, choices: &mut BTreeMap<i16, usize>) -> 
     false
 }
 
-/// Those that others refer to first. Where they go in a circle, values find each other by their numbers.
-fn in_order(tables: &[Table]) -> Vec<&Table> {
+/// Tables that others refer to come first. In a circle of references the order does not matter, since values follow from row
+/// numbers.
+fn by_dependency(tables: &[Table]) -> Vec<&Table> {
     let mut rest: Vec<&Table> = tables.iter().collect();
     let mut ordered: Vec<&Table> = Vec::new();
     while !rest.is_empty() {
-        let is_there = |oid: u32, own: u32| oid == own || ordered.iter().any(|table| table.oid == oid);
-        let is_ready = |table: &&Table| table.references.values().all(|(other, _, _)| is_there(*other, table.oid));
+        let is_ordered = |oid: u32, own: u32| oid == own || ordered.iter().any(|table| table.oid == oid);
+        let is_ready = |table: &&Table| table.references.values().all(|(other, _, _)| is_ordered(*other, table.oid));
         let next = rest.iter().position(is_ready).unwrap_or_default();
         ordered.push(rest.remove(next));
     }
@@ -187,7 +187,7 @@ async fn tables(client: &Client) -> Result<Vec<Table>> {
     Ok(tables)
 }
 
-/// What each column refers to, itself in the other table too: a column may be in several; the first counts.
+/// The foreign keys of a table. A column in several counts for the first.
 async fn references(client: &Client, table: u32) -> Result<BTreeMap<i16, (u32, String, String)>> {
     let rows = client
         .query(
@@ -237,7 +237,7 @@ mod tests {
     use crate::tools::postgres::{Choice, Throwaway};
 
     #[tokio::test]
-    async fn tables_of_every_kind_get_rows_that_keep_their_rules() {
+    async fn every_kind_of_table_gets_rows_that_satisfy_its_constraints() {
         drop(rustls::crypto::ring::default_provider().install_default());
         let server = Throwaway::start(Choice::Auto).await.unwrap();
         let client = server.server().client("postgres").await.unwrap();
@@ -266,7 +266,7 @@ mod tests {
                     CHECK ("is it" <> 'ready' OR (mime IS NOT NULL AND size IS NOT NULL AND sha IS NOT NULL))
                 );
                 CREATE TABLE line (
-                    -- Made before what it refers to.
+                    -- Created before the table that it refers to.
                     "order" text NOT NULL, number int NOT NULL, PRIMARY KEY ("order", number),
                     percent int NOT NULL CHECK (percent BETWEEN 90 AND 100)
                 );
@@ -291,7 +291,7 @@ mod tests {
         let empty: Vec<&str> = filled.empty.iter().map(|(table, _)| table.as_str()).collect();
         assert_eq!(empty, ["impossible"], "{filled:?}");
         assert_eq!(filled.tables, 11);
-        // What refers to something finds it, and the next row of its own takes a number that is free.
+        // Foreign keys find their rows, and the next row gets a free number.
         let ask = async |sql: &str| client.query_one(sql, &[]).await.unwrap().get::<_, i64>(0);
         assert_eq!(ask(r#"SELECT count(*) FROM "the shop"."Order" o JOIN seeded s ON s.id = o.seeded"#).await, 3);
         assert_eq!(ask(r#"SELECT count(*) FROM line l JOIN "the shop"."Order" o ON o.id = l."order""#).await, 3);

@@ -1,22 +1,22 @@
-//! The service's queries and migrations, as they stand in the tree, and what a throw-away database says of them.
+//! The service's queries and migrations as they are in the tree, and a temporary database's answers about them.
 
 use anyhow::{Context as _, Result};
 use camino::Utf8PathBuf;
 
 use super::differences::{Sources, differences};
-use super::forward::{Forward, forward, migrate, names, scripts};
-use super::problem::{Problem, Problems};
+use super::forward::{Forward, Outcome, forward, misnamed, run_all, scripts};
+use super::migrations::compare;
+use super::problem::Problem;
 use crate::env::Env;
 use crate::release::Migration;
-use crate::report::Ongoing;
-use crate::sqlx::migrations::compare;
+use crate::report::{Notice, Ongoing};
 use crate::state::history::Record;
 use crate::tools::postgres::Throwaway;
 use crate::tools::sqlx::cache::{Cache, FOLDER, Stamp};
 use crate::tools::sqlx::statements::statements;
 use crate::tools::sqlx::{Workspace, locked_version};
 
-/// The database that has all migrations.
+/// The database with all migrations.
 const DATABASE: &str = "queries";
 
 /// The service's queries and migrations.
@@ -31,21 +31,34 @@ pub struct Schema<'a> {
     pub folder: Utf8PathBuf,
 }
 
-/// What a database said.
+/// A database's answers.
 #[derive(Default)]
-pub struct Looked {
-    /// The queries' answers.
-    pub fresh: Cache,
+pub struct Inspection {
+    /// The queries, as the database describes them.
+    pub cache: Cache,
     /// How the migrations ran.
-    pub ran: String,
-    /// What is wrong with the migrations and with the sources.
+    pub migrations: String,
+    /// The problems of migrations and sources.
     pub problems: Vec<Problem>,
-    /// Whether the sources compile; as long as a migration is wrong nobody has tried.
+    /// What the user should know.
+    pub notices: Vec<Notice>,
+    /// Whether the sources compile; none if they were not compiled because of the migrations' problems.
     compiles: Option<bool>,
 }
 
+/// The result of running the migrations that no release had.
+#[derive(Default)]
+pub struct NewMigrations {
+    /// How they ran; none if none is new.
+    pub ran: Option<String>,
+    /// Their problems.
+    pub problems: Vec<Problem>,
+    /// What the user should know.
+    pub notices: Vec<Notice>,
+}
+
 impl<'a> Schema<'a> {
-    /// None for a service that has no migrations or does not use sqlx.
+    /// None for a service without migrations or without sqlx.
     pub fn find(env: &'a Env<'a>) -> Result<Option<Self>> {
         let Some(relative) = env.config.service.migrations.clone() else { return Ok(None) };
         let Some(sqlx) = locked_version(env.root())? else { return Ok(None) };
@@ -53,131 +66,135 @@ impl<'a> Schema<'a> {
         Ok(Some(Self { env, relative, migrations, sqlx, folder }))
     }
 
-    /// The same, where a cache is kept: what a deploy looks at.
+    /// The same for a deploy: none without a query cache, too.
     pub fn cached(env: &'a Env<'a>) -> Result<Option<Self>> {
         Ok(Self::find(env)?.filter(|schema| schema.folder.is_dir()))
     }
 
-    /// What a deploy would do about it.
+    /// What a deploy would do, for `--dry-run`.
     pub fn outlook(&self) -> Result<String> {
-        let (cache, misfit) = self.fits()?;
-        Ok(match misfit {
+        let (cache, stale) = self.committed()?;
+        Ok(match stale {
             None => format!("queries: {} fresh", cache.0.len()),
-            Some(why) => format!("queries: would be asked of a database, as {why}"),
+            Some(why) => format!("queries: would be checked with a temporary database, because {why}"),
         })
     }
 
-    /// The committed cache, and why its stamp does not fit, if it does not.
-    pub fn fits(&self) -> Result<(Cache, Option<String>)> {
+    /// The committed cache, and why its stamp is stale, if it is.
+    pub fn committed(&self) -> Result<(Cache, Option<String>)> {
         let cache = Cache::read(&self.folder)?.unwrap_or_default();
-        let misfit = match Stamp::read(&self.folder)? {
-            None => Some(format!("{FOLDER} has no stamp that can be read")),
+        let stale = match Stamp::read(&self.folder)? {
+            None => Some(format!("{FOLDER} has no readable stamp")),
             Some(stamp) => match stamp.differences(&self.stamp(&cache)).as_slice() {
                 [] => None,
                 parts => Some(format!("{FOLDER} was prepared before a change of {}", parts.join(" and of "))),
             },
         };
-        Ok((cache, misfit))
+        Ok((cache, stale))
     }
 
-    /// The stamp of a cache that is made now.
+    /// The stamp that belongs to a cache now.
     pub fn stamp(&self, cache: &Cache) -> Stamp {
         cache.stamp(&self.migrations, &self.sqlx)
     }
 
-    /// What needs no database but for migrations that no release had: their names, and whether these run on what is
-    /// released. The answer is how they ran, if they had to.
-    pub async fn look_at_new(&self, lives: &[Record], step: &Ongoing) -> Result<Option<String>> {
-        let refuse = |all| Problems { all, next: "mend this, then type: cargo xtask sqlx prepare".to_owned() };
-        let named = names(&self.relative, &self.migrations);
-        if !named.is_empty() {
-            return Err(refuse(named).into_error());
+    /// Checks the migrations' names, and runs those that no release had on the schema of the last release. Starts a database
+    /// only if there are any.
+    pub async fn run_new_migrations(&self, live: &[Record], step: &Ongoing) -> Result<NewMigrations> {
+        let mut new =
+            NewMigrations { problems: misnamed(&self.relative, &self.migrations), ..NewMigrations::default() };
+        let pending = compare(&self.migrations, live).pending;
+        if !new.problems.is_empty() || pending.is_empty() || live.is_empty() {
+            return Ok(new);
         }
-        let pending = compare(&self.migrations, lives).pending;
-        if pending.is_empty() || lives.is_empty() {
-            return Ok(None);
-        }
-        self.say_new(&pending)?;
+        new.notices = self.notices(&pending)?;
         let server = self.start(step).await?;
-        match forward(self.env, server.server(), &self.relative, &pending, lives).await? {
-            Forward::Nothing => Ok(None),
-            Forward::Runs(how) => Ok(Some(how)),
-            Forward::Refused(problem) => Err(refuse(vec![problem]).into_error()),
+        let Forward { outcome, notices } = forward(self.env, server.server(), &self.relative, &pending, live).await?;
+        new.notices.extend(notices);
+        match outcome {
+            Outcome::Skipped => {}
+            Outcome::Ran(how) => new.ran = Some(how),
+            Outcome::Failed(problem) => new.problems.push(problem),
         }
+        Ok(new)
     }
 
-    /// Asks a throw-away database whether the migrations run, and what it says of each query.
-    pub async fn look(&self, lives: &[Record], step: &Ongoing) -> Result<Looked> {
-        let (env, compared) = (self.env, compare(&self.migrations, lives));
-        let count = self.migrations.len();
-        let ran = if count == 1 { "1 migration".to_owned() } else { format!("{count} migrations") };
-        let mut looked = Looked { ran, ..Looked::default() };
-        looked.problems = names(&self.relative, &self.migrations);
-        looked.problems.extend(compared.refusals.iter().map(Problem::new));
-        if !looked.problems.is_empty() {
-            return Ok(looked);
+    /// Runs the migrations in a temporary database, and asks it to describe each query.
+    pub async fn inspect(&self, live: &[Record], step: &Ongoing) -> Result<Inspection> {
+        let (env, compared) = (self.env, compare(&self.migrations, live));
+        let migrations = match self.migrations.len() {
+            1 => "1 migration".to_owned(),
+            count => format!("{count} migrations"),
+        };
+        let mut found = Inspection { migrations, ..Inspection::default() };
+        found.problems = misnamed(&self.relative, &self.migrations);
+        found.problems.extend(compared.refusals.iter().map(Problem::new));
+        if !found.problems.is_empty() {
+            return Ok(found);
         }
-        self.say_new(&compared.pending)?;
+        found.notices = self.notices(&compared.pending)?;
         let server = self.start(step).await?;
-        step.progress("migrating");
+        step.progress("running the migrations");
         server.server().create_database(DATABASE).await?;
         let client = server.server().client(DATABASE).await?;
         let all = scripts(env, &self.relative, &self.migrations)?;
-        looked.problems.extend(migrate(&client, &all).await?);
-        if !looked.problems.is_empty() {
-            return Ok(looked);
+        found.problems.extend(run_all(&client, &all).await?);
+        if !found.problems.is_empty() {
+            return Ok(found);
         }
-        match forward(env, server.server(), &self.relative, &compared.pending, lives).await? {
-            Forward::Nothing => {}
-            Forward::Runs(how) => looked.ran.push_str(&format!("; {how}")),
-            Forward::Refused(problem) => looked.problems.push(problem),
+        let Forward { outcome, notices } =
+            forward(env, server.server(), &self.relative, &compared.pending, live).await?;
+        found.notices.extend(notices);
+        match outcome {
+            Outcome::Skipped => {}
+            Outcome::Ran(how) => found.migrations.push_str(&format!("; {how}")),
+            Outcome::Failed(problem) => found.problems.push(problem),
         }
         step.progress("compiling the queries");
         let (root, package) = (env.root(), env.config.service.package.as_str());
         let url = server.server().url(DATABASE);
-        let (fresh, mistakes) = Workspace::find(root).await?.describe(root, package, &url, step).await?;
-        looked.fresh = fresh;
-        looked.compiles = Some(mistakes.is_empty());
-        looked
-            .problems
-            .extend(mistakes.into_iter().map(|mistake| Problem { at: Some(mistake.at), text: mistake.text }));
-        Ok(looked)
+        let (cache, errors) = Workspace::find(root).await?.describe(root, package, &url, step).await?;
+        found.cache = cache;
+        found.compiles = Some(errors.is_empty());
+        found.problems.extend(errors.into_iter().map(|error| Problem { at: Some(error.at), text: error.text }));
+        Ok(found)
     }
 
-    /// Where the committed cache is not what the database said.
-    pub async fn differences(&self, looked: &Looked) -> Result<Vec<Problem>> {
-        let Some(compiles) = looked.compiles else { return Ok(Vec::new()) };
+    /// Where the committed cache differs from the database's answers.
+    pub async fn differences(&self, found: &Inspection) -> Result<Vec<Problem>> {
+        let Some(compiles) = found.compiles else { return Ok(Vec::new()) };
         let committed = Cache::read(&self.folder)?.unwrap_or_default();
-        if committed == looked.fresh {
+        if committed == found.cache {
             return Ok(Vec::new());
         }
         let workspace = Workspace::find(self.env.root()).await?;
         let sources = Sources::read(self.env.root(), workspace.folder(&self.env.config.service.package)?)?;
-        Ok(differences(&committed, &looked.fresh, &sources, compiles))
+        Ok(differences(&committed, &found.cache, &sources, compiles))
     }
 
     async fn start(&self, step: &Ongoing) -> Result<Throwaway> {
-        step.progress("starting a throw-away PostgreSQL");
-        Throwaway::start(self.env.postgres()).await.context("start a throw-away PostgreSQL")
+        step.progress("starting a temporary PostgreSQL");
+        Throwaway::start(self.env.postgres()).await.context("start a temporary PostgreSQL")
     }
 
-    /// Names new migrations that cannot be gone back over, and those that look as if they should say so.
-    fn say_new(&self, pending: &[&Migration]) -> Result<()> {
+    /// The new migrations that are irreversible, and those that look it but are not marked.
+    fn notices(&self, pending: &[&Migration]) -> Result<Vec<Notice>> {
+        let mut notices = Vec::new();
         for migration in pending {
             if migration.irreversible {
-                self.env.report.note(&format!("{} is irreversible: no rollback goes back over it", migration.name));
+                notices.push(Notice::Note(format!("{} is irreversible: no rollback crosses it", migration.name)));
                 continue;
             }
             let file = self.relative.join(&migration.name);
             for statement in statements(&fs_err::read_to_string(self.env.root().join(&file))?) {
                 if let Some(what) = statement.destroys() {
                     let line = statement.line;
-                    self.env.report.warn(&format!(
-                        "{file}:{line}: {what}; if older code cannot run on what it leaves, mark it: -- irreversible"
-                    ));
+                    notices.push(Notice::Warning(format!(
+                        "{file}:{line}: {what}; if older code cannot run on the new schema, mark the migration: -- irreversible"
+                    )));
                 }
             }
         }
-        Ok(())
+        Ok(notices)
     }
 }

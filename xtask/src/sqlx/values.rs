@@ -1,22 +1,22 @@
-//! Values for a column: one for each row by its type, and what the schema's rules name.
+//! Candidate values for a column: one for each row by its type, and those that CHECK constraints name.
 
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
-/// Longer repetitions are asked for by no rule that a made-up value could keep.
+/// The longest generated text. A constraint that needs a longer one is not satisfied.
 const LONGEST: usize = 10_000;
 
-/// A type, without the domains around it.
+/// A type without its domains.
 pub struct Base {
     /// `pg_type.typname`.
     pub name: String,
     /// `pg_type.typcategory`: `A` array, `N` number, `R` range, `S` text.
     pub category: String,
-    /// Of an enumeration.
+    /// The labels of an enumeration.
     pub labels: Vec<String>,
 }
 
-/// All that is tried for a column, the likeliest first.
+/// The values to try for a column, the likeliest first.
 pub struct Candidates {
     type_name: String,
     nullable: bool,
@@ -24,14 +24,14 @@ pub struct Candidates {
 }
 
 impl Candidates {
-    /// Those of a column of this type. `named` is what its rules name; true is of a rule about this column alone.
+    /// The candidates of a column. `named` are the literals of its constraints; true marks a constraint on this column alone.
     pub fn new(type_name: String, nullable: bool, base: &Base, named: &[(bool, String)]) -> Self {
         let mut make: Vec<Box<dyn Fn(usize) -> String>> = Vec::new();
         let own = |alone: bool| named.iter().filter(move |(is_alone, _)| *is_alone == alone).map(|(_, text)| text);
         let words: Vec<String> = own(true).filter(|text| text.parse::<f64>().is_err()).cloned().collect();
         let is_text = base.category == "S";
         if is_text && !words.is_empty() {
-            // Each row begins with another one.
+            // Each row begins with a different one.
             for at in 0..words.len() {
                 let words = words.clone();
                 make.push(Box::new(move |row| words[(row - 1 + at) % words.len()].clone()));
@@ -75,12 +75,12 @@ impl Candidates {
         Self { type_name, nullable, make }
     }
 
-    /// How many there are.
+    /// The number of candidates.
     pub fn count(&self) -> usize {
         self.make.len() + usize::from(self.nullable)
     }
 
-    /// The SQL of one of them. The last row begins with NULL, where that may be; for the others it is the second.
+    /// The SQL of a candidate. NULL, if allowed, is the first candidate of the last row and the second of the others.
     pub fn get(&self, row: usize, choice: usize) -> String {
         let null = usize::from(row != super::rows::ROWS);
         let choice = match (self.nullable, choice) {
@@ -93,7 +93,7 @@ impl Candidates {
     }
 }
 
-/// The texts and the numbers of a rule as PostgreSQL writes it, in their order.
+/// The texts and numbers in a constraint's definition, in their order.
 pub fn literals(definition: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut rest = definition;
@@ -128,7 +128,7 @@ pub fn literals(definition: &str) -> Vec<String> {
     found
 }
 
-/// A value of a type, another one for each row. What has no form here gets an empty text, which PostgreSQL may refuse.
+/// A different value of a type for each row. An unknown type gets an empty text, which PostgreSQL may refuse.
 fn generic(name: &str, category: &str, row: usize) -> String {
     match (name, category) {
         (_, "A") => "{}".to_owned(),
@@ -151,14 +151,14 @@ fn generic(name: &str, category: &str, row: usize) -> String {
     }
 }
 
-/// A rule's text as a pattern, if it looks like one.
+/// A literal as a regular expression, if it looks like one.
 fn pattern_of(text: &str) -> Option<Hir> {
     let is_one = text.contains(['^', '[', '$', '*', '+']);
     let parsed = is_one.then(|| ParserBuilder::new().unicode(false).utf8(false).build().parse(text).ok());
     parsed.flatten()
 }
 
-/// A short text that a pattern matches, another one for each row where it leaves the choice.
+/// A short text that matches a pattern, different for each row if possible.
 fn matching(pattern: &Hir, row: usize) -> String {
     match pattern.kind() {
         HirKind::Empty | HirKind::Look(_) => String::new(),
@@ -171,7 +171,7 @@ fn matching(pattern: &Hir, row: usize) -> String {
                 Class::Unicode(all) => all.ranges().iter().flat_map(|r| (r.start()..=r.end()).take(64)).collect(),
             };
             let mut shown: Vec<char> = characters.iter().copied().filter(|c| c.is_ascii_graphic()).collect();
-            // `.` begins with what is awkward in text; letters and digits first.
+            // Letters and digits first: the class of `.` begins with punctuation.
             shown.sort_by_key(|c| !c.is_ascii_alphanumeric());
             let at = (row - 1) % shown.len().max(1);
             shown.get(at).map(char::to_string).unwrap_or_default()
@@ -191,13 +191,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rule_names_its_texts_and_numbers() {
+    fn a_constraint_names_its_texts_and_numbers() {
         let rule = "CHECK (((state)::text = ANY (ARRAY['o''pen'::text, 'paid'::text])) AND (int4_2 > 12))";
         assert_eq!(literals(rule), ["o'pen", "paid", "12"]);
     }
 
     #[test]
-    fn a_pattern_is_matched() {
+    fn a_generated_text_matches_its_pattern() {
         for (pattern, text) in
             [("^[A-Z]{3}-[0-9]+$", "BBB-1"), ("^(a|b)?c.*$", "bc1"), ("^[0-7][0-9A-HJKMNP-TV-Z]{4}$", "11111")]
         {

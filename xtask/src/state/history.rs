@@ -11,7 +11,7 @@ use super::store::{Put, Store};
 use crate::release::{Migration, Source};
 use crate::report::Step;
 
-const FOLDER: &str = "records/";
+pub(super) const FOLDER: &str = "records/";
 const SCHEMA: u32 = 1;
 
 /// Keys sort by the token as long as it has no more digits than this.

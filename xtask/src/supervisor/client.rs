@@ -13,10 +13,10 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use super::control::find_socket_path;
 use super::protocol::{About, Answer, Ask, Candidate, Exit, InstanceSpec, Message, Request, Status, decode, encode};
 
-/// How long the supervisor may take to say who it is.
-const HELLO_PATIENCE: Duration = Duration::from_secs(5);
+/// How long the supervisor may take to send its greeting.
+const HELLO_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A connection to a running supervisor. What it started and did not commit ends with it.
+/// A connection to a running supervisor. An instance that it started and did not commit ends with it.
 pub struct Connection {
     about: About,
     lines: Lines<BufReader<OwnedReadHalf>>,
@@ -42,26 +42,26 @@ pub async fn connect(state_dir: &Utf8Path) -> Result<Option<Connection>> {
     let pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
     let (read, write) = stream.into_split();
     let mut lines = BufReader::new(read).lines();
-    let hello = match tokio::time::timeout(HELLO_PATIENCE, lines.next_line()).await {
+    let hello = match tokio::time::timeout(HELLO_TIMEOUT, lines.next_line()).await {
         Ok(Ok(Some(line))) => line,
-        // It was just ending.
+        // The supervisor is ending.
         Ok(_) => return Ok(None),
-        Err(_) => bail!("the supervisor at {path} accepts connections and says nothing"),
+        Err(_) => bail!("the supervisor at {path} accepts connections but does not answer"),
     };
     let stop = || pid.map_or_else(String::new, |pid| format!("; stop it, then deploy again: kill {pid}"));
     match decode(&hello).with_context(|| format!("talk to the supervisor at {path}{}", stop()))? {
         Message::Hello(about) => Ok(Some(Connection { about, lines, write, number: 0, exits: VecDeque::new() })),
-        other => bail!("the supervisor at {path} began with something else than its greeting: {other:?}"),
+        other => bail!("the supervisor at {path} sent something else before its greeting: {other:?}"),
     }
 }
 
 impl Connection {
-    /// Who answers.
+    /// The supervisor.
     pub fn about(&self) -> &About {
         &self.about
     }
 
-    /// What runs.
+    /// The supervisor and its instances.
     pub async fn status(&mut self) -> Result<Status> {
         match self.ask(Ask::Status).await? {
             Answer::Status(status) => Ok(status),
@@ -69,11 +69,11 @@ impl Connection {
         }
     }
 
-    /// Starts a version on a private socket, to be probed there. One deploy at a time.
+    /// Starts a version on a private socket, where the caller probes it. Fails while another deploy is under way.
     pub async fn candidate(&mut self, spec: &InstanceSpec) -> Result<Candidate> {
         match self.ask(Ask::Candidate(spec.clone())).await? {
             Answer::Candidate(candidate) => {
-                // What ended before belongs to a former candidate.
+                // Earlier exits are those of an earlier candidate.
                 self.exits.clear();
                 Ok(candidate)
             }
@@ -81,7 +81,7 @@ impl Connection {
         }
     }
 
-    /// Ends the candidate and starts its version on the public socket, beside the old one. Answers its process.
+    /// Stops the candidate and starts its version on the public socket, beside the old one. Returns its process number.
     pub async fn promote(&mut self) -> Result<u32> {
         match self.ask(Ask::Promote).await? {
             Answer::Promoted(pid) => Ok(pid),
@@ -89,8 +89,8 @@ impl Connection {
         }
     }
 
-    /// Makes the promoted version the one that is kept running; from then on nothing undoes it. Waits until the old one,
-    /// if there was one, has drained, and tells how it ended.
+    /// Makes the promoted version the serving one. Cannot be undone. Waits until the old one, if there was one, has drained, and
+    /// returns how it ended.
     pub async fn commit(&mut self) -> Result<Option<Exit>> {
         match self.ask(Ask::Commit).await? {
             Answer::Committed(old) => Ok(old),
@@ -98,8 +98,7 @@ impl Connection {
         }
     }
 
-    /// Ends the candidate or the promoted instance, waits for that, and tells how it ended and what it
-    /// said last. The old one stays as it is.
+    /// Stops the candidate or the promoted instance, and returns how it ended and its last output. The old one runs on.
     pub async fn discard(&mut self) -> Result<Option<Exit>> {
         match self.ask(Ask::Discard).await? {
             Answer::Discarded(exit) => Ok(exit),
@@ -107,7 +106,7 @@ impl Connection {
         }
     }
 
-    /// Lets everything drain, then ends the supervisor. Afterwards the address is free.
+    /// Stops every instance and then the supervisor. Afterwards the address is free.
     pub async fn stop(mut self) -> Result<()> {
         match self.ask(Ask::Stop).await? {
             Answer::Stopped => Ok(()),
@@ -115,14 +114,14 @@ impl Connection {
         }
     }
 
-    /// Resolves when the candidate or the promoted instance of this connection ends by itself, which ends the deploy; fails
-    /// when the supervisor ends. May be dropped and asked again, so it can stand in a `select!` beside a probe.
+    /// Resolves when the candidate or the promoted instance of this connection ends by itself, which ends the deploy. Fails when
+    /// the supervisor ends. Cancel-safe: it can run in a `select!` beside a probe.
     pub async fn exited(&mut self) -> Result<Exit> {
         loop {
             if let Some(exit) = self.exits.pop_front() {
                 return Ok(exit);
             }
-            // An answer here belongs to a request that was dropped before it came.
+            // An answer here is that of a request whose future was dropped.
             self.next_reply().await?;
         }
     }
@@ -140,7 +139,7 @@ impl Connection {
         }
     }
 
-    /// Reads one message: an answer is returned, an exit is kept for who asks for it.
+    /// Reads one message. Returns an answer; keeps an exit for [`Connection::exited`].
     async fn next_reply(&mut self) -> Result<Option<(u64, Result<Answer, String>)>> {
         let line = self.lines.next_line().await.context("listen to the supervisor")?;
         let line = line.with_context(|| format!("the supervisor, process {}, ended", self.about.pid))?;
@@ -154,5 +153,5 @@ impl Connection {
 }
 
 fn unexpected(answer: &Answer) -> anyhow::Error {
-    anyhow!("the supervisor answered another question: {answer:?}")
+    anyhow!("the supervisor sent an unexpected answer: {answer:?}")
 }

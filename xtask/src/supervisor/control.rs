@@ -1,4 +1,4 @@
-//! The control socket's server: who may connect, and what each request does.
+//! The server of the control socket: access control and requests.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::rc::Rc;
@@ -14,28 +14,28 @@ use tokio::net::{UnixListener, UnixStream};
 use super::deploy::Deploy;
 use super::folder::{find_socket_folder, socket_folder};
 use super::protocol::{Answer, Ask, Message, Request, decode, encode};
-use super::shared::{Presence, Shared};
+use super::shared::{ConnectionGuard, Shared};
 use crate::fs::found;
 
-/// How long a client may leave an answer unread. One that was suspended must not hold up the end of the supervisor.
-const WRITE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a client may leave an answer unread. A suspended client must not delay the end of the supervisor.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A pause after a failed accept: out of descriptors, say, it would fail again at once.
+/// The pause after a failed accept. Without file descriptors, for example, the next one would fail at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 const SOCKET: &str = "control.sock";
 
-/// The path of the control socket, in its folder, which is made if it is missing.
+/// The path of the control socket. Creates its folder.
 pub(super) fn socket_path(state_dir: &Utf8Path) -> Result<Utf8PathBuf> {
     Ok(socket_folder(state_dir)?.join(SOCKET))
 }
 
-/// The path of the control socket; none where there is no folder for it.
+/// The path of the control socket; none if its folder does not exist.
 pub(super) fn find_socket_path(state_dir: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
     Ok(find_socket_folder(state_dir)?.map(|folder| folder.join(SOCKET)))
 }
 
-/// Opens the control socket. Takes the supervisor's lock: what lies there is then nobody's.
+/// Opens the control socket and replaces a leftover one. The caller holds the supervisor's lock.
 pub(super) fn bind(path: &Utf8Path) -> Result<UnixListener> {
     found(fs_err::remove_file(path))?;
     let listener = UnixListener::bind(path).with_context(|| format!("open the control socket {path}"))?;
@@ -43,14 +43,14 @@ pub(super) fn bind(path: &Utf8Path) -> Result<UnixListener> {
     Ok(listener)
 }
 
-/// Accepts connections, each served by a task of its own, until it is dropped.
+/// Accepts connections until it is dropped. Each is served by its own task.
 pub(super) async fn accept(shared: Rc<Shared>, listener: UnixListener) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (presence, shared) = (Presence::new(&shared), Rc::clone(&shared));
+                let (presence, shared) = (ConnectionGuard::new(&shared), Rc::clone(&shared));
                 tokio::task::spawn_local(async move {
-                    if let Err(error) = converse(&shared, stream).await {
+                    if let Err(error) = serve(&shared, stream).await {
                         shared.log(format_args!("control connection: {error:#}"));
                     }
                     drop(presence);
@@ -64,14 +64,14 @@ pub(super) async fn accept(shared: Rc<Shared>, listener: UnixListener) {
     }
 }
 
-async fn converse(shared: &Rc<Shared>, stream: UnixStream) -> Result<()> {
+async fn serve(shared: &Rc<Shared>, stream: UnixStream) -> Result<()> {
     let (peer, user) = (stream.peer_cred().context("ask who connected")?.uid(), getuid().as_raw());
     if peer != user && peer != 0 {
         bail!("refused user {peer}");
     }
     let mut deploy = Deploy::new(shared);
     let result = answer_all(shared, &mut deploy, stream).await;
-    // However the conversation ended: what was not committed is not wanted.
+    // A version that was not committed ends with its connection.
     deploy.discard().await;
     result
 }
@@ -113,6 +113,6 @@ async fn answer(shared: &Shared, deploy: &mut Deploy, ask: Ask) -> Result<Answer
 
 async fn send(write: &mut OwnedWriteHalf, message: &Message) -> Result<()> {
     let line = encode(message)?;
-    let written = tokio::time::timeout(WRITE_PATIENCE, write.write_all(line.as_bytes())).await;
+    let written = tokio::time::timeout(WRITE_TIMEOUT, write.write_all(line.as_bytes())).await;
     written.context("the client does not read its answers")?.context("answer the client")
 }

@@ -1,5 +1,5 @@
-//! The step between the supervisor and the service: `LISTEN_PID` must be the service's own process number, which only
-//! that process knows.
+//! The process between the supervisor and the service. It sets `LISTEN_PID` to its own process number, which the service
+//! keeps.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -13,7 +13,7 @@ use super::platform;
 /// Arguments of the hidden command that becomes the service.
 #[derive(Debug, clap::Args)]
 pub struct SuperviseExec {
-    /// The supervisor's process: when it ends, the service ends.
+    /// The supervisor's process number. The service ends with it.
     #[arg(long)]
     pub parent: u32,
     /// The program and its arguments.
@@ -21,7 +21,7 @@ pub struct SuperviseExec {
     pub command: Vec<OsString>,
 }
 
-/// Becomes the service: the same process, with `LISTEN_PID` set to it. Returns only if that fails.
+/// Replaces this process with the service. Returns only if that fails.
 pub fn exec(args: SuperviseExec) -> Result<Infallible> {
     platform::end_with_parent(args.parent)?;
     let (program, rest) = args.command.split_first().context("no program to run")?;

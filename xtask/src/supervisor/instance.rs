@@ -21,16 +21,16 @@ use super::output::{Ring, Sink, follow};
 use super::protocol::{Ended, Exit, InstanceSpec};
 use super::shared::Shared;
 
-/// Variables a child takes over from the supervisor.
+/// Variables that a child inherits from the supervisor.
 const INHERITED: [&str; 4] = ["PATH", "HOME", "TMPDIR", "LANG"];
 
 /// The first descriptor of socket activation.
 const LISTEN_FD: i32 = 3;
 
-/// How long the output of a process that ended is still read.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long to read the output of a process after its end.
+const OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A process of the service. One that is dropped before it ended is stopped.
+/// A process of the service. Dropping it stops the process.
 pub(super) struct Instance {
     pub(super) spec: Arc<InstanceSpec>,
     pub(super) pid: u32,
@@ -40,7 +40,7 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// Starts it with this socket to listen on.
+    /// Starts a process that listens on this socket.
     pub(super) fn start(shared: &Rc<Shared>, spec: Arc<InstanceSpec>, listener: TcpListener) -> Result<Self> {
         if shared.stopping.is_raised() {
             bail!("the supervisor is stopping");
@@ -53,7 +53,7 @@ impl Instance {
             .with_context(|| format!("start {} of {} in {}", spec.program, spec.version, spec.dir))?;
         let pid = child.id().context("the process ended while it was started")?;
         if let Err(error) = shared.leftovers.borrow_mut().add(pid) {
-            shared.log(format_args!("cannot note the process {pid} down: {error:#}"));
+            shared.log(format_args!("cannot record the process {pid}: {error:#}"));
         }
         shared.log(format_args!("{} {}: started as process {pid}", spec.id, spec.version));
 
@@ -69,34 +69,34 @@ impl Instance {
 
         let (stop, stop_asked) = mpsc::unbounded_channel();
         let (exited, exit) = watch::channel(None);
-        let (shared, attended) = (Rc::clone(shared), Arc::clone(&spec));
+        let (shared, own_spec) = (Rc::clone(shared), Arc::clone(&spec));
         tokio::task::spawn_local(async move {
-            let ended = attend(child, pid, stop_asked, attended.stop_timeout, output).await;
+            let ended = wait(child, pid, stop_asked, own_spec.stop_timeout, output).await;
             if let Err(error) = shared.leftovers.borrow_mut().remove(pid) {
-                shared.log(format_args!("cannot note the end of process {pid} down: {error:#}"));
+                shared.log(format_args!("cannot record the end of the process {pid}: {error:#}"));
             }
-            shared.log(format_args!("{} {}: process {pid} ended: {ended}", attended.id, attended.version));
-            exited.send_replace(Some(exit_of(&attended, pid, ended, &sink.ring)));
+            shared.log(format_args!("{} {}: process {pid} ended: {ended}", own_spec.id, own_spec.version));
+            exited.send_replace(Some(exit_of(&own_spec, pid, ended, &sink.ring)));
         });
         Ok(Self { spec, pid, started: Instant::now(), stop, exit })
     }
 
-    /// Resolves when it ended. May be dropped and asked again.
+    /// Resolves when it has ended. Cancel-safe.
     pub(super) async fn exited(&self) -> Exit {
         let exit = self.exit.clone().wait_for(Option::is_some).await.ok().and_then(|exit| exit.clone());
         let unknown = || Ended { at: Timestamp::now(), code: None, signal: None, overdue: false };
         exit.unwrap_or_else(|| exit_of(&self.spec, self.pid, unknown(), &Ring::default()))
     }
 
-    /// Whether it ended.
+    /// Whether it has ended.
     pub(super) fn has_exited(&self) -> bool {
         self.exit.borrow().is_some()
     }
 
-    /// SIGTERM, and SIGKILL after this long.
-    pub(super) async fn stop(&self, patience: Duration) -> Exit {
+    /// Sends SIGTERM, and SIGKILL after `timeout`.
+    pub(super) async fn stop(&self, timeout: Duration) -> Exit {
         // Fails only when it has ended.
-        self.stop.send(patience).ok();
+        self.stop.send(timeout).ok();
         self.exited().await
     }
 }
@@ -109,7 +109,7 @@ fn command(shared: &Shared, spec: &InstanceSpec, listener: TcpListener) -> Resul
     command.envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
     command.envs(&spec.env).envs(&spec.secrets).env("LISTEN_FDS", "1");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // A group of its own: what the service starts can be ended with it.
+    // Its own process group, so that processes it starts can be killed with it.
     command.process_group(0);
     command.fd_mappings(vec![FdMapping { parent_fd: listener.into(), child_fd: LISTEN_FD }])?;
     let mut command = Command::from(command);
@@ -117,8 +117,8 @@ fn command(shared: &Shared, spec: &InstanceSpec, listener: TcpListener) -> Resul
     Ok(command)
 }
 
-/// Waits for the end of a process, and brings it about when asked to or when nobody is left to ask.
-async fn attend(
+/// Waits for the end of a process. Stops it on request, or when its [`Instance`] is dropped.
+async fn wait(
     mut child: Child,
     pid: u32,
     mut stop: mpsc::UnboundedReceiver<Duration>,
@@ -129,10 +129,10 @@ async fn attend(
     let mut overdue = false;
     let status = tokio::select! {
         status = child.wait() => status,
-        patience = stop.recv() => {
-            // Not yet waited for, so the number is still this process's own. One that just ended needs no signal.
+        asked = stop.recv() => {
+            // The number is still this process's: its status has not been read yet. If it has just ended, the signal fails.
             group.and_then(|process| kill_process(process, Signal::TERM).ok());
-            match timeout(patience.unwrap_or(stop_timeout), child.wait()).await {
+            match timeout(asked.unwrap_or(stop_timeout), child.wait()).await {
                 Ok(status) => status,
                 Err(_) => {
                     overdue = true;
@@ -142,9 +142,9 @@ async fn attend(
             }
         }
     };
-    // What it started and did not end: as a rule there is none.
+    // Kills processes that it left in its group.
     group.and_then(|group| kill_process_group(group, Signal::KILL).ok());
-    timeout(LAST_WORDS, async { while output.join_next().await.is_some() {} }).await.ok();
+    timeout(OUTPUT_TIMEOUT, async { while output.join_next().await.is_some() {} }).await.ok();
     let status: Option<ExitStatus> = status.ok();
     Ended {
         at: Timestamp::now(),

@@ -1,4 +1,4 @@
-//! Starting a supervisor that outlives whoever starts it.
+//! Starts a supervisor that outlives the command.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -17,10 +17,10 @@ use super::supervisor_log;
 use crate::fs::Lock;
 
 /// How long to wait for another launch of the same supervisor.
-const PATIENCE: Duration = Duration::from_secs(60);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long the fresh copy of the toolkit may be held open by a child that is just being started.
-const BUSY: Duration = Duration::from_secs(5);
+/// How long another starting child may keep the fresh copy of the toolkit open.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a supervisor could not be launched.
 #[derive(Debug, thiserror::Error)]
@@ -36,22 +36,22 @@ pub enum LaunchError {
     Other(#[from] anyhow::Error),
 }
 
-/// Starts the supervisor of this state folder, listening on `listen`, and connects to it. One that another launch started
-/// meanwhile is as good; look at [`Connection::about`] for the address it has.
+/// Starts the supervisor of this state folder on the address `listen`, and connects to it. If another launch has started it
+/// meanwhile, connects to that one, whose address may differ: see [`Connection::about`].
 ///
-/// `program` is the toolkit's binary. It is copied to `bin/xtask` of the state folder, so that a rebuild or `cargo clean`
-/// cannot pull it away. `toolkit` is the version that the supervisor reports.
+/// `program` is the toolkit's binary. It is copied to `bin/xtask` in the state folder, because a rebuild or `cargo clean` removes
+/// the original. `toolkit` is the version that the supervisor reports.
 pub async fn launch(
     state_dir: &Utf8Path,
     listen: SocketAddr,
     program: &Utf8Path,
     toolkit: &str,
 ) -> Result<Connection, LaunchError> {
-    fs_err::create_dir_all(state_dir).context("make the state folder")?;
+    fs_err::create_dir_all(state_dir).context("create the state folder")?;
     let state_dir = &state_dir.canonicalize_utf8().with_context(|| format!("find the folder {state_dir}"))?;
-    // One launch at a time, or the second would find the first's supervisor neither absent nor answering yet.
-    let turn = Lock::take(&state_dir.join("launch.lock"), "launches the supervisor", PATIENCE).await;
-    let _turn = turn.with_context(|| format!("wait for another launch of the supervisor of {state_dir}"))?;
+    // One launch at a time: the second would find that the supervisor of the first exists but does not answer yet.
+    let lock = Lock::take(&state_dir.join("launch.lock"), "launches the supervisor", LOCK_TIMEOUT).await;
+    let _lock = lock.with_context(|| format!("wait for another launch of the supervisor of {state_dir}"))?;
     if let Some(connection) = connect(state_dir).await? {
         return Ok(connection);
     }
@@ -63,10 +63,10 @@ pub async fn launch(
     }
     let connection = connect(state_dir).await?;
     let log = supervisor_log(state_dir);
-    Ok(connection.with_context(|| format!("the supervisor ended right after its start; {log} may say why"))?)
+    Ok(connection.with_context(|| format!("the supervisor ended right after its start; see {log}"))?)
 }
 
-/// The copy is put in place whole: a supervisor that runs from the former one keeps that.
+/// Replaces the copy by a rename, so that a running supervisor keeps the old one.
 async fn copy(program: &Utf8Path, state_dir: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
     let folder = state_dir.join("bin");
     fs_err::tokio::create_dir_all(&folder).await?;
@@ -76,26 +76,26 @@ async fn copy(program: &Utf8Path, state_dir: &Utf8Path) -> anyhow::Result<Utf8Pa
     Ok(copy)
 }
 
-/// Starts it and waits for what it says of its start, or for its end.
+/// Starts it and reads its start message.
 async fn start(state_dir: &Utf8Path, listen: SocketAddr, program: &Utf8Path, toolkit: &str) -> anyhow::Result<Started> {
     let log = supervisor_log(state_dir);
     fs_err::create_dir_all(state_dir.join("logs"))?;
     let stderr = fs_err::OpenOptions::new().append(true).create(true).open(&log)?;
     let mut command = Command::new(program);
     command.arg("supervise").arg(state_dir).args(["--listen", &listen.to_string(), "--toolkit", toolkit]);
-    // Its session is its own, and so is its folder: it holds nothing of the caller's.
+    // The state folder, so that the supervisor does not keep the caller's folder in use.
     command.current_dir(state_dir);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::from(stderr.into_file()));
     let mut child = spawn_fresh(&mut command).await.with_context(|| format!("start the supervisor {program}"))?;
     let stdout = child.stdout.take().context("the supervisor has no standard output")?;
-    let line = BufReader::new(stdout).lines().next_line().await.context("listen to the supervisor's start")?;
-    decode(&line.with_context(|| format!("the supervisor ended at its start; {log} may say why"))?)
+    let line = BufReader::new(stdout).lines().next_line().await.context("read the supervisor's start message")?;
+    decode(&line.with_context(|| format!("the supervisor ended during its start; see {log}"))?)
 }
 
-/// Starts a program that was just written. A child that another task starts at that moment holds the file open for
-/// writing until its own `exec`, so that the kernel refuses to run it; no event tells when that is over.
+/// Starts a program that was just written. A child that another task forked meanwhile holds the file open for writing until
+/// its `exec`, and the kernel refuses to run such a file. No event signals the end of that, so this tries again.
 async fn spawn_fresh(command: &mut Command) -> std::io::Result<Child> {
-    let deadline = Instant::now() + BUSY;
+    let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {
         match command.spawn() {
             Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && Instant::now() < deadline => {

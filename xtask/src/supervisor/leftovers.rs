@@ -1,4 +1,4 @@
-//! Children of a supervisor that was killed. They hold the public socket, so the next one ends them before it binds.
+//! Children of a supervisor that was killed. They hold the public socket, so the next supervisor stops them before it binds.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,52 +8,53 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::time::{Instant, sleep};
 
-use super::platform::birth_mark;
-use crate::fs::{found, replace_file};
+use super::platform::identity;
+use crate::fs::{found, replace_file_soon};
 
-/// How long leftovers may drain. Nobody serves meanwhile, so it is short.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long leftovers may drain. It is short, because the service is down meanwhile.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often they are looked at. They are nobody's children here, so the kernel tells nobody of their end.
-const LOOK: Duration = Duration::from_millis(20);
+/// How often to check whether they have ended. They are not this process's children, so the kernel reports no exit.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The file that names the children that run, by process number and birth mark.
+/// The file of running children: process number and identity.
 pub(super) struct Leftovers {
     path: Utf8PathBuf,
     children: BTreeMap<u32, String>,
 }
 
 impl Leftovers {
-    /// Ends what a former supervisor of this folder left running, and starts a new account. Takes the supervisor's lock.
-    pub(super) async fn end(state_dir: &Utf8Path) -> Result<Self> {
+    /// Stops the children that an earlier supervisor of this folder left, and begins a new file. The caller holds the
+    /// supervisor's lock.
+    pub(super) async fn stop(state_dir: &Utf8Path) -> Result<Self> {
         let path = state_dir.join("children.json");
         let text = found(fs_err::read(&path))?.unwrap_or_default();
-        // One that cannot be read was damaged when the machine crashed, and its processes ended then.
+        // A damaged file is from a crash of the machine, which ended the processes, too.
         let children: BTreeMap<u32, String> = serde_json::from_slice(&text).unwrap_or_default();
         let mut left = Self { path, children };
-        left.children.retain(|pid, mark| is_alive(*pid, mark));
+        left.children.retain(|pid, identity| is_alive(*pid, identity));
         left.signal(Signal::TERM);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + STOP_TIMEOUT;
         while !left.children.is_empty() {
             if Instant::now() > deadline {
                 left.signal(Signal::KILL);
             }
-            sleep(LOOK).await;
-            left.children.retain(|pid, mark| is_alive(*pid, mark));
+            sleep(POLL_INTERVAL).await;
+            left.children.retain(|pid, identity| is_alive(*pid, identity));
         }
         left.write()?;
         Ok(left)
     }
 
-    /// One more child.
+    /// Adds a child.
     pub(super) fn add(&mut self, pid: u32) -> Result<()> {
-        if let Some(mark) = birth_mark(pid) {
-            self.children.insert(pid, mark);
+        if let Some(identity) = identity(pid) {
+            self.children.insert(pid, identity);
         }
         self.write()
     }
 
-    /// A child ended.
+    /// Removes a child that has ended.
     pub(super) fn remove(&mut self, pid: u32) -> Result<()> {
         self.children.remove(&pid);
         self.write()
@@ -61,7 +62,7 @@ impl Leftovers {
 
     fn signal(&self, signal: Signal) {
         for pid in self.children.keys().filter_map(|pid| Pid::from_raw(pid.cast_signed())) {
-            // One that ended in between is what is wanted.
+            // Fails if the process has ended meanwhile.
             if signal == Signal::KILL {
                 kill_process_group(pid, signal).ok()
             } else {
@@ -71,11 +72,11 @@ impl Leftovers {
     }
 
     fn write(&self) -> Result<()> {
-        let text = serde_json::to_vec(&self.children).context("write the account of children as JSON")?;
-        replace_file(&self.path, &text)
+        let text = serde_json::to_vec(&self.children).context("write the list of children as JSON")?;
+        replace_file_soon(&self.path, &text)
     }
 }
 
-fn is_alive(pid: u32, mark: &str) -> bool {
-    birth_mark(pid).is_some_and(|actual| actual == mark)
+fn is_alive(pid: u32, expected: &str) -> bool {
+    identity(pid).is_some_and(|actual| actual == expected)
 }

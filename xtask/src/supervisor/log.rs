@@ -1,4 +1,4 @@
-//! A log file that is rotated by size, and that never gets in the way of what it logs.
+//! A log file that is rotated by size. Logging never fails its caller.
 
 use std::io::Write as _;
 
@@ -7,13 +7,13 @@ use fs_err::os::unix::fs::OpenOptionsExt as _;
 
 use crate::fs::found;
 
-/// Rotated before it grows beyond this many bytes.
+/// The file is rotated before it exceeds this many bytes.
 const MAX_SIZE: u64 = 10 << 20;
 
-/// Rotated files that are kept, `.1` being the newest.
+/// Rotated files to keep. `.1` is the newest.
 const KEEP: u32 = 5;
 
-/// A log file. Writing never fails: what could not be written after one attempt is lost, and counted.
+/// A log file. A write that fails is counted, and its lines are lost.
 pub(super) struct RotatedLog {
     path: Utf8PathBuf,
     max_size: u64,
@@ -36,7 +36,7 @@ impl RotatedLog {
     pub(super) fn write(&mut self, lines: &[u8]) {
         if !lines.is_empty() && self.try_write(lines).is_err() {
             self.lost += 1;
-            // The next write opens the file anew: by then the disk may have room, or the folder be back.
+            // The next write opens the file again. By then the disk may have room, or the folder may exist.
             self.open = None;
         }
     }

@@ -1,4 +1,4 @@
-//! What the children say: cut into lines, masked, appended to the service's log, and the last lines kept.
+//! The output of the children, by lines: redacted, appended to the service's log, and the last lines kept in memory.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -10,22 +10,22 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use super::log::RotatedLog;
 use crate::secrets::Redactor;
 
-/// Lines an [`Exit`](super::Exit) repeats.
+/// Lines that an [`Exit`](super::Exit) repeats.
 const TAIL: usize = 30;
 
 /// Lines kept of each instance.
 const RING: usize = 200;
 
-/// Bytes kept of each of these.
+/// Bytes kept of each of these lines.
 const RING_LINE: usize = 4 << 10;
 
-/// Where a line is cut.
+/// The length at which a line is cut.
 const MAX_LINE: usize = 64 << 10;
 
-/// What is read of a line beyond that before the rest is skipped: a secret that the cut would split is masked first.
-const BEYOND: usize = 16 << 10;
+/// How much of a longer line is read: a secret across the cut is redacted before the line is cut.
+const LOOKAHEAD: usize = 16 << 10;
 
-/// Bytes taken from a child before others get their turn.
+/// Bytes read from a child before other tasks run.
 const CHUNK: usize = 64 << 10;
 
 /// The last lines of one instance.
@@ -35,7 +35,7 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    /// The last of the last.
+    /// The lines for an [`Exit`](super::Exit).
     pub(super) fn tail(&self) -> Vec<String> {
         let lines = self.lines.borrow();
         lines.iter().skip(lines.len().saturating_sub(TAIL)).cloned().collect()
@@ -50,7 +50,7 @@ impl Ring {
     }
 }
 
-/// Where the lines of one instance go.
+/// The destinations of an instance's lines.
 #[derive(Clone)]
 pub(super) struct Sink {
     pub(super) ring: Ring,
@@ -58,7 +58,7 @@ pub(super) struct Sink {
     pub(super) redactor: Redactor,
 }
 
-/// Follows one stream to its end. Holds one chunk and one line at most; a child that writes faster than it is read waits.
+/// Reads a stream to its end. Keeps at most one chunk and one line in memory; a child that writes faster has to wait.
 pub(super) async fn follow(mut stream: impl AsyncRead + Unpin, sink: Sink) {
     let mut chunk = vec![0; CHUNK];
     let mut lines = LineCutter::default();
@@ -71,7 +71,7 @@ pub(super) async fn follow(mut stream: impl AsyncRead + Unpin, sink: Sink) {
         lines.feed(&chunk[..length], |line| sink.take(line, &mut ready));
         sink.log.borrow_mut().write(&ready);
         ready.clear();
-        // A stream that is always readable would keep the one thread to itself.
+        // A stream that is always readable would block the other tasks of this thread.
         tokio::task::yield_now().await;
     }
     lines.finish(|line| sink.take(line, &mut ready));
@@ -81,10 +81,10 @@ pub(super) async fn follow(mut stream: impl AsyncRead + Unpin, sink: Sink) {
 impl Sink {
     fn take(&self, line: &[u8], ready: &mut Vec<u8>) {
         let text = String::from_utf8_lossy(line);
-        let masked: Cow<'_, str> = self.redactor.redact(&text);
-        let masked = cut(&masked, MAX_LINE);
-        self.ring.push(masked);
-        ready.extend_from_slice(masked.as_bytes());
+        let redacted: Cow<'_, str> = self.redactor.redact(&text);
+        let line = cut(&redacted, MAX_LINE);
+        self.ring.push(line);
+        ready.extend_from_slice(line.as_bytes());
         ready.push(b'\n');
     }
 }
@@ -113,7 +113,7 @@ impl LineCutter {
     }
 
     fn keep(&mut self, bytes: &[u8]) {
-        let room = (MAX_LINE + BEYOND).saturating_sub(self.pending.len());
+        let room = (MAX_LINE + LOOKAHEAD).saturating_sub(self.pending.len());
         self.pending.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 }
@@ -129,7 +129,7 @@ mod tests {
     use secrecy::SecretString;
 
     #[tokio::test]
-    async fn lines_are_cut_masked_and_kept() {
+    async fn lines_are_cut_redacted_and_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(folder.path()).unwrap().join("service.log");
         let redactor = Redactor::default();

@@ -1,15 +1,14 @@
-//! What differs between Linux and macOS.
+//! The differences between Linux and macOS.
 
 use anyhow::{Result, bail};
 use rustix::process::{Pid, getppid};
 
-/// Asks the kernel for SIGTERM when the parent ends, where it can do that. Fails when `parent` has already ended.
-///
-/// Elsewhere the next supervisor ends what this one left, see `leftovers`.
+/// On Linux, asks the kernel to send SIGTERM when the parent ends. Elsewhere the next supervisor stops the process: see
+/// `leftovers`. Fails if `parent` has ended already.
 pub(super) fn end_with_parent(parent: u32) -> Result<()> {
     #[cfg(target_os = "linux")]
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
-    // After the request, or a parent that ended in between would go unnoticed.
+    // Checked after the request: the parent may have ended before it.
     let actual = getppid().map_or(0, Pid::as_raw_pid);
     if actual.cast_unsigned() != parent {
         bail!("the supervisor {parent} ended before this process could start");
@@ -17,9 +16,9 @@ pub(super) fn end_with_parent(parent: u32) -> Result<()> {
     Ok(())
 }
 
-/// What tells this process from a later one of the same number: when it started. None when it has ended.
+/// Distinguishes a process from later ones with the same number, by its start time. None if it has ended.
 #[cfg(target_os = "linux")]
-pub(super) fn birth_mark(pid: u32) -> Option<String> {
+pub(super) fn identity(pid: u32) -> Option<String> {
     let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The second field, the program's name in parentheses, may itself hold spaces and parentheses.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
@@ -27,13 +26,13 @@ pub(super) fn birth_mark(pid: u32) -> Option<String> {
     // Field 22, in clock ticks since the machine's start; the state is field 3.
     let started = fields.nth(18)?;
     let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
-    // A zombie has ended, whether or not somebody fetches its status.
+    // A zombie has ended; only its status was not read yet.
     (!matches!(state, "Z" | "X")).then(|| format!("{} {started}", boot.trim()))
 }
 
-/// What tells this process from a later one of the same number: when it started. None when it has ended.
+/// Distinguishes a process from later ones with the same number, by its start time. None if it has ended.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn birth_mark(pid: u32) -> Option<String> {
+pub(super) fn identity(pid: u32) -> Option<String> {
     let output = std::process::Command::new("/bin/ps")
         .args(["-o", "state=", "-o", "lstart=", "-p", &pid.to_string()])
         .env("LC_ALL", "C")
@@ -49,12 +48,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_live_process_keeps_its_mark_and_an_ended_one_has_none() {
-        let own = birth_mark(std::process::id());
+    fn a_live_process_keeps_its_identity_and_an_ended_one_has_none() {
+        let own = identity(std::process::id());
         assert!(own.is_some());
-        assert_eq!(own, birth_mark(std::process::id()));
+        assert_eq!(own, identity(std::process::id()));
         let mut child = std::process::Command::new("true").spawn().unwrap();
         child.wait().unwrap();
-        assert_eq!(birth_mark(child.id()), None);
+        assert_eq!(identity(child.id()), None);
     }
 }

@@ -1,4 +1,4 @@
-//! What goes over the control socket: JSON lines, each with the protocol's number.
+//! The messages of the control socket: JSON lines with the protocol's version.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,33 +11,33 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// The protocol's number. A supervisor outlives toolkit versions, so a change of any message raises it.
+/// The protocol's version. A supervisor outlives toolkit versions, so every change of a message increments it.
 pub const PROTOCOL: u32 = 1;
 
-/// One version of the service, and how it is started. The child's environment is made of `env`, `secrets`, the
-/// `LISTEN_` variables and the supervisor's `PATH`, `HOME`, `TMPDIR` and `LANG`, and of nothing else.
+/// How to start one version of the service. The child's environment is `env`, `secrets`, the `LISTEN_` variables, and the
+/// supervisor's `PATH`, `HOME`, `TMPDIR` and `LANG`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstanceSpec {
-    /// Tells this deploy's instance from others of the same version.
+    /// Distinguishes this deploy's instance from others of the same version.
     pub id: String,
-    /// The version it should report.
+    /// The version that it should report.
     pub version: String,
     /// The program's absolute path.
     pub program: Utf8PathBuf,
     /// Its arguments. Never secret.
     pub args: Vec<String>,
-    /// The folder it runs in.
+    /// Its working directory.
     pub dir: Utf8PathBuf,
     /// Plain variables of its environment.
     pub env: BTreeMap<String, String>,
-    /// Secret variables of its environment. Masked in its logs; never written to disk; left out of `Debug`.
+    /// Secret variables of its environment. Redacted in its logs, never written to disk, and omitted in `Debug`.
     pub secrets: BTreeMap<String, String>,
-    /// How long it may drain after SIGTERM before it is killed; [`InstanceSpec::STOP_TIMEOUT`] unless there is a reason.
+    /// How long it may drain after SIGTERM before it is killed; [`InstanceSpec::STOP_TIMEOUT`] by default.
     pub stop_timeout: Duration,
 }
 
 impl InstanceSpec {
-    /// The usual time to drain.
+    /// The default of `stop_timeout`.
     pub const STOP_TIMEOUT: Duration = Duration::from_secs(40);
 }
 
@@ -56,23 +56,23 @@ impl fmt::Debug for InstanceSpec {
     }
 }
 
-/// Who answers on the control socket.
+/// The supervisor that answers on the control socket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
-    /// The supervisor's process.
+    /// Its process number.
     pub pid: u32,
     /// The version of the toolkit that started it.
     pub toolkit: String,
-    /// The public address. Differs from the wanted one after the configured port changed: stop it, then launch anew.
+    /// The public address. If deploy.yaml now has another port, stop this supervisor and launch a new one.
     pub listen: SocketAddr,
 }
 
-/// A candidate that was started.
+/// A started candidate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
     /// Its private address, on the loopback interface.
     pub address: SocketAddr,
-    /// Its process.
+    /// Its process number.
     pub pid: u32,
 }
 
@@ -85,37 +85,37 @@ pub struct Ended {
     pub code: Option<i32>,
     /// The signal that ended it.
     pub signal: Option<i32>,
-    /// It did not end within its stop time-out and was killed.
+    /// It did not end within its stop timeout and was killed.
     pub overdue: bool,
 }
 
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.overdue, self.code, self.signal) {
-            (true, ..) => f.write_str("killed, as it did not stop in time"),
+            (true, ..) => f.write_str("killed because it did not stop in time"),
             (_, Some(code), _) => write!(f, "exit code {code}"),
             (_, _, Some(signal)) => write!(f, "signal {signal}"),
-            _ => f.write_str("ended in an unknown way"),
+            _ => f.write_str("unknown exit status"),
         }
     }
 }
 
-/// An instance that ended, and the last it said.
+/// An instance that has ended, and its last output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exit {
-    /// The instance.
+    /// The instance's id.
     pub id: String,
     /// Its version.
     pub version: String,
-    /// Its process.
+    /// Its process number.
     pub pid: u32,
     /// How it ended.
     pub ended: Ended,
-    /// The last lines of its output, at most 30, secrets masked.
+    /// The last lines of its output, at most 30, with secrets redacted.
     pub tail: Vec<String>,
 }
 
-/// What an instance is there for.
+/// The role of an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -123,47 +123,47 @@ pub enum Role {
     Candidate,
     /// On the public socket, not yet committed.
     Promoted,
-    /// The committed one.
+    /// Committed.
     Serving,
-    /// The committed one, between a crash and its next start.
+    /// Committed; crashed, and not restarted yet.
     Restarting,
-    /// Told to stop, finishing what it began.
+    /// Told to stop; it finishes its requests.
     Draining,
 }
 
 /// One instance in [`Status`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstanceStatus {
-    /// The instance.
+    /// The instance's id.
     pub id: String,
     /// Its version.
     pub version: String,
-    /// Its process; none while it waits to be started again.
+    /// Its process number; none while it waits for its restart.
     pub pid: Option<u32>,
-    /// What it is there for.
+    /// Its role.
     pub role: Role,
-    /// When its process started, or ended while there is none.
+    /// When its process started; without a process, when the last one ended.
     pub since: Timestamp,
-    /// How often it was started again after a crash.
+    /// Restarts after a crash.
     pub restarts: u32,
-    /// How it last crashed.
+    /// Its last crash.
     pub last_exit: Option<Ended>,
 }
 
-/// What the supervisor and its instances are doing.
+/// The supervisor and its instances.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// The supervisor.
     pub supervisor: About,
-    /// Its protocol.
+    /// Its protocol version.
     pub protocol: u32,
-    /// Its instances, the oldest first.
+    /// Its instances, oldest first.
     pub instances: Vec<InstanceStatus>,
-    /// Writes to the logs that failed, on a full disk say, and were given up.
+    /// Failed writes to the logs, for example on a full disk.
     pub lost_log_writes: u64,
 }
 
-/// What a client asks.
+/// A client's command.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Ask {
@@ -175,14 +175,14 @@ pub(super) enum Ask {
     Stop,
 }
 
-/// A request and the number its reply carries.
+/// A request. Its reply has the same number.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Request {
     pub(super) number: u64,
     pub(super) ask: Ask,
 }
 
-/// What an [`Ask`] of the same name is answered with.
+/// The result of the [`Ask`] of the same name.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Answer {
@@ -194,11 +194,11 @@ pub(super) enum Answer {
     Stopped,
 }
 
-/// What the supervisor says.
+/// A message from the supervisor.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Message {
-    /// First of all, unasked.
+    /// The greeting: the first message of a connection.
     Hello(About),
     Reply {
         number: u64,
@@ -208,7 +208,7 @@ pub(super) enum Message {
     Exited(Exit),
 }
 
-/// What the supervisor says once on its standard output, to who launched it.
+/// The start message, which the supervisor writes to its standard output.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Started {
@@ -217,19 +217,19 @@ pub(super) enum Started {
     Failed(String),
 }
 
-/// One line, with its line break.
+/// A message as a line, with its line break.
 pub(super) fn encode<T: Serialize>(body: &T) -> Result<String> {
     let mut line = serde_json::to_string(&Line { protocol: PROTOCOL, body }).context("write a message as JSON")?;
     line.push('\n');
     Ok(line)
 }
 
-/// The body of a line. The protocol's number is looked at before anything else is understood.
+/// The message in a line. The protocol's version is checked before the message is parsed.
 pub(super) fn decode<T: DeserializeOwned>(line: &str) -> Result<T> {
-    // Neither error repeats the line: it may carry secrets.
+    // No error repeats the line: it may contain secrets.
     let Numbered { protocol } = serde_json::from_str(line).context("read a message of the control socket")?;
     if protocol != PROTOCOL {
-        bail!("the other side speaks protocol {protocol} and this toolkit {PROTOCOL}");
+        bail!("the other side uses protocol {protocol}, this toolkit uses {PROTOCOL}");
     }
     let Line { body, .. } = serde_json::from_str(line).context("read a message of the control socket")?;
     Ok(body)
@@ -251,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_foreign_protocol_is_named_before_its_body_is_read() {
+    fn another_protocol_is_reported_before_the_message_is_parsed() {
         let error = decode::<Request>(r#"{"protocol":7,"body":{"what":"ever"}}"#).unwrap_err().to_string();
         assert!(error.contains("protocol 7"), "{error}");
     }

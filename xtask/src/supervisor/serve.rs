@@ -1,4 +1,4 @@
-//! The supervisor's own life: start, wait for a reason to stop, stop.
+//! The supervisor process: it starts, waits for a reason to stop, and stops.
 
 use std::cell::{Cell, RefCell};
 use std::io::Write as _;
@@ -18,21 +18,21 @@ use tokio::time::timeout;
 use super::leftovers::Leftovers;
 use super::log::RotatedLog;
 use super::protocol::{About, Started, encode};
-use super::shared::{Board, Flag, Shared};
+use super::shared::{Flag, Shared, Table};
 use super::{control, service_log, supervisor_log};
 use crate::fs::Lock;
 use crate::secrets::Redactor;
 
-/// Connections that may wait while nobody accepts: between a crash and the next start, say.
+/// Connections that may wait while no instance accepts, for example between a crash and the restart.
 const BACKLOG: u32 = 1024;
 
-/// How long to wait for the lock: a supervisor that was just killed holds it for a moment.
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait for the lock: a supervisor that was just killed still holds it for a moment.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long clients may take to read the last answer.
-const FAREWELL: Duration = Duration::from_secs(1);
+const LAST_ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Arguments of the hidden command that is the supervisor.
+/// Arguments of the hidden command that runs the supervisor.
 #[derive(Debug, clap::Args)]
 pub struct Supervise {
     /// The folder for its sockets, locks and logs.
@@ -45,17 +45,18 @@ pub struct Supervise {
     pub toolkit: String,
 }
 
-/// Runs the supervisor until it is told to stop, or has nothing to do. Says on standard output how its start went.
+/// Runs the supervisor until a client or a signal stops it, or it has nothing to supervise. Writes its start message to
+/// standard output.
 pub fn supervise(args: Supervise) -> Result<()> {
-    // Fails for who leads a process group already, started by hand from a shell: it then stays in that session.
+    // Fails for the leader of a process group, as when it is started from a shell. It then stays in the shell's session.
     setsid().ok();
-    // One thread: on Linux children end with the thread that started them.
+    // One thread: on Linux, the parent-death signal is sent when the thread that started the child ends.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tokio::task::LocalSet::new().block_on(&runtime, async {
         match Box::pin(start(args)).await {
-            Ok(house) => {
+            Ok(supervisor) => {
                 report(&Started::Ready);
-                Box::pin(house.live()).await
+                Box::pin(supervisor.run()).await
             }
             Err(error) => {
                 let in_use = error.downcast_ref::<std::io::Error>().is_some_and(is_address_in_use);
@@ -66,21 +67,21 @@ pub fn supervise(args: Supervise) -> Result<()> {
     })
 }
 
-/// All that a running supervisor holds.
-struct House {
+/// A running supervisor.
+struct Supervisor {
     shared: Rc<Shared>,
     control: UnixListener,
     control_path: Utf8PathBuf,
     lock: Lock,
 }
 
-async fn start(args: Supervise) -> Result<House> {
+async fn start(args: Supervise) -> Result<Supervisor> {
     let Supervise { state_dir, listen, toolkit } = args;
     let state_dir = state_dir.canonicalize_utf8().with_context(|| format!("find the folder {state_dir}"))?;
-    let lock = Lock::take(&state_dir.join("supervisor.lock"), "supervises", LOCK_PATIENCE).await;
-    let lock = lock.with_context(|| format!("be the one supervisor of {state_dir}"))?;
+    let lock = Lock::take(&state_dir.join("supervisor.lock"), "supervises", LOCK_TIMEOUT).await;
+    let lock = lock.with_context(|| format!("lock {state_dir}, which has another supervisor"))?;
     fs_err::create_dir_all(state_dir.join("logs"))?;
-    let leftovers = Leftovers::end(&state_dir).await?;
+    let leftovers = Leftovers::stop(&state_dir).await?;
     let listener = bind(listen)?;
     let control_path = control::socket_path(&state_dir)?;
     let control = control::bind(&control_path)?;
@@ -94,26 +95,26 @@ async fn start(args: Supervise) -> Result<House> {
         own_log: RefCell::new(RotatedLog::new(&supervisor_log(&state_dir))),
         leftovers: RefCell::new(leftovers),
         serving: RefCell::new(None),
-        turn: Arc::new(Mutex::new(())),
+        deploy_lock: Arc::new(Mutex::new(())),
         deploying: Cell::new(false),
         stopping: Flag::default(),
         released: Flag::default(),
         listener: RefCell::new(Some(listener)),
-        board: watch::Sender::new(Board::default()),
+        table: watch::Sender::new(Table::default()),
     });
-    Ok(House { shared, control, control_path, lock })
+    Ok(Supervisor { shared, control, control_path, lock })
 }
 
-impl House {
-    async fn live(self) -> Result<()> {
-        let House { shared, control, control_path, lock } = self;
+impl Supervisor {
+    async fn run(self) -> Result<()> {
+        let Supervisor { shared, control, control_path, lock } = self;
         let About { pid, toolkit, listen } = &shared.about;
         shared.log(format_args!("supervisor {pid} of toolkit {toolkit} listens on {listen}"));
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let accepting = tokio::task::spawn_local(control::accept(Rc::clone(&shared), control));
 
         let reason = tokio::select! {
-            () = shared.stopping.raised() => "a client asked for it",
+            () = shared.stopping.raised() => "a client requested it",
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
             () = shared.idle() => "there is nothing to supervise",
@@ -121,19 +122,19 @@ impl House {
         shared.log(format_args!("stopping: {reason}"));
         shared.stopping.raise();
         let serving = shared.serving.take();
-        if let Some(keeper) = serving {
-            keeper.end().await;
+        if let Some(monitor) = serving {
+            monitor.stop().await;
         }
-        shared.empty().await;
+        shared.no_instances().await;
 
-        // In this order: who hears that it has stopped may launch the next one at once.
+        // In this order: a client that is told of the end may launch the next supervisor at once.
         shared.log(format_args!("stopped"));
         accepting.abort();
         fs_err::remove_file(&control_path).ok();
         drop(shared.listener.take());
         drop(lock);
         shared.released.raise();
-        timeout(FAREWELL, shared.alone()).await.ok();
+        timeout(LAST_ANSWER_TIMEOUT, shared.disconnected()).await.ok();
         Ok(())
     }
 }
@@ -141,11 +142,11 @@ impl House {
 fn bind(listen: SocketAddr) -> Result<TcpListener> {
     let bind = || {
         let socket = if listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // Connections of the last supervisor that linger in TIME_WAIT must not hold the port.
+        // Connections of an earlier supervisor in TIME_WAIT must not block the port.
         socket.set_reuseaddr(true)?;
         socket.bind(listen)?;
         let listener = socket.listen(BACKLOG)?.into_std()?;
-        // The mode is shared by all who hold the socket, and activated services expect it to be blocking.
+        // All processes that hold the socket share its mode, and services expect a blocking one.
         listener.set_nonblocking(false)?;
         Ok::<_, std::io::Error>(listener)
     };
@@ -158,7 +159,7 @@ fn is_address_in_use(error: &std::io::Error) -> bool {
 
 fn report(started: &Started) {
     if let Ok(line) = encode(started) {
-        // Who launched it may be gone; the supervisor then ends when nobody else comes.
+        // The launching command may have ended. The supervisor then ends when no other client connects.
         std::io::stdout().write_all(line.as_bytes()).ok();
     }
 }

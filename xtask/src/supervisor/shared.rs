@@ -1,4 +1,4 @@
-//! What the supervisor's tasks share. They all run on one thread, so cells are enough.
+//! The state that the supervisor's tasks share. They run on one thread, so cells are enough.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -13,54 +13,54 @@ use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use tokio::sync::{Mutex, watch};
 
-use super::keeper::Keeper;
 use super::leftovers::Leftovers;
 use super::log::RotatedLog;
+use super::monitor::Monitor;
 use super::protocol::{About, Ended, InstanceSpec, InstanceStatus, PROTOCOL, Role, Status};
 use crate::secrets::Redactor;
 
-/// How long a supervisor with nothing to supervise and nobody connected stays.
-const IDLE: Duration = Duration::from_secs(10);
+/// How long a supervisor runs without an instance and without a connection.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the tasks share.
+/// The shared state.
 pub(super) struct Shared {
     pub(super) about: About,
-    /// The toolkit's binary, that children start through.
+    /// The toolkit's binary, which starts the children.
     pub(super) program: Utf8PathBuf,
     pub(super) redactor: Redactor,
     pub(super) service_log: Rc<RefCell<RotatedLog>>,
     pub(super) own_log: RefCell<RotatedLog>,
     pub(super) leftovers: RefCell<Leftovers>,
     /// The committed instance.
-    pub(super) serving: RefCell<Option<Keeper>>,
-    /// Whoever deploys holds it until what it started has ended or is committed.
-    pub(super) turn: Arc<Mutex<()>>,
-    /// Somebody deploys, and is not just clearing up.
+    pub(super) serving: RefCell<Option<Monitor>>,
+    /// Held by a deploy until its version is committed or has ended.
+    pub(super) deploy_lock: Arc<Mutex<()>>,
+    /// Whether a deploy is under way. False while it cleans up.
     pub(super) deploying: Cell<bool>,
     pub(super) stopping: Flag,
-    /// Everything ended; socket, address and lock are free.
+    /// Every instance has ended, and socket, address and lock are free.
     pub(super) released: Flag,
     /// The public socket, until it is released.
     pub(super) listener: RefCell<Option<TcpListener>>,
-    pub(super) board: watch::Sender<Board>,
+    pub(super) table: watch::Sender<Table>,
 }
 
-/// Who is there.
+/// The connections and instances.
 #[derive(Default)]
-pub(super) struct Board {
+pub(super) struct Table {
     connections: usize,
     last_key: u64,
     instances: BTreeMap<u64, InstanceStatus>,
 }
 
 impl Shared {
-    /// A line in the supervisor's own log.
+    /// Writes a line to the supervisor's own log.
     pub(super) fn log(&self, message: fmt::Arguments<'_>) {
         let line = format!("{} {message}\n", Timestamp::now());
         self.own_log.borrow_mut().write(self.redactor.redact(&line).as_bytes());
     }
 
-    /// One more handle of the public socket.
+    /// A duplicate of the public socket.
     pub(super) fn public_listener(&self) -> Result<TcpListener> {
         let listener = self.listener.borrow();
         let listener = listener.as_ref().context("the supervisor is stopping")?;
@@ -71,36 +71,36 @@ impl Shared {
         Status {
             supervisor: self.about.clone(),
             protocol: PROTOCOL,
-            instances: self.board.borrow().instances.values().cloned().collect(),
+            instances: self.table.borrow().instances.values().cloned().collect(),
             lost_log_writes: self.service_log.borrow().lost() + self.own_log.borrow().lost(),
         }
     }
 
     /// Resolves when there is no instance.
-    pub(super) async fn empty(&self) {
-        // An error would mean that the sender is gone, and `self` owns it.
-        self.board.subscribe().wait_for(|board| board.instances.is_empty()).await.ok();
+    pub(super) async fn no_instances(&self) {
+        // Cannot fail: `self` owns the sender.
+        self.table.subscribe().wait_for(|table| table.instances.is_empty()).await.ok();
     }
 
-    /// Resolves when nobody is connected.
-    pub(super) async fn alone(&self) {
-        self.board.subscribe().wait_for(|board| board.connections == 0).await.ok();
+    /// Resolves when there is no connection.
+    pub(super) async fn disconnected(&self) {
+        self.table.subscribe().wait_for(|table| table.connections == 0).await.ok();
     }
 
-    /// Resolves when there has been nothing to do for a while: a first deploy that failed leaves no supervisor behind.
+    /// Resolves when the supervisor has had nothing to do for a while, so that a failed first deploy leaves no supervisor.
     pub(super) async fn idle(&self) {
-        let is_idle = |board: &Board| board.connections == 0 && board.instances.is_empty();
-        let mut board = self.board.subscribe();
+        let is_idle = |table: &Table| table.connections == 0 && table.instances.is_empty();
+        let mut table = self.table.subscribe();
         loop {
-            board.wait_for(is_idle).await.ok();
-            if tokio::time::timeout(IDLE, board.wait_for(|board| !is_idle(board))).await.is_err() {
+            table.wait_for(is_idle).await.ok();
+            if tokio::time::timeout(IDLE_TIMEOUT, table.wait_for(|table| !is_idle(table))).await.is_err() {
                 return;
             }
         }
     }
 }
 
-/// Raised once, for all to see.
+/// A flag that is raised once.
 #[derive(Default)]
 pub(super) struct Flag(watch::Sender<bool>);
 
@@ -118,29 +118,29 @@ impl Flag {
     }
 }
 
-/// A connection on the board, as long as this lives.
-pub(super) struct Presence(Rc<Shared>);
+/// Counts a connection while it lives.
+pub(super) struct ConnectionGuard(Rc<Shared>);
 
-impl Presence {
+impl ConnectionGuard {
     pub(super) fn new(shared: &Rc<Shared>) -> Self {
-        shared.board.send_modify(|board| board.connections += 1);
+        shared.table.send_modify(|table| table.connections += 1);
         Self(Rc::clone(shared))
     }
 }
 
-impl Drop for Presence {
+impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        self.0.board.send_modify(|board| board.connections -= 1);
+        self.0.table.send_modify(|table| table.connections -= 1);
     }
 }
 
-/// An instance on the board, as long as this lives.
-pub(super) struct Seat {
+/// An instance's entry in the table. Dropping it removes the entry.
+pub(super) struct Entry {
     shared: Rc<Shared>,
     key: u64,
 }
 
-impl Seat {
+impl Entry {
     pub(super) fn new(shared: &Rc<Shared>, spec: &InstanceSpec, role: Role, pid: u32) -> Self {
         let status = InstanceStatus {
             id: spec.id.clone(),
@@ -152,10 +152,10 @@ impl Seat {
             last_exit: None,
         };
         let mut key = 0;
-        shared.board.send_modify(|board| {
-            board.last_key += 1;
-            key = board.last_key;
-            board.instances.insert(key, status);
+        shared.table.send_modify(|table| {
+            table.last_key += 1;
+            key = table.last_key;
+            table.instances.insert(key, status);
         });
         Self { shared: Rc::clone(shared), key }
     }
@@ -164,7 +164,7 @@ impl Seat {
         self.change(|status| status.role = role);
     }
 
-    /// It crashed and waits to be started again.
+    /// The instance crashed and waits for its restart.
     pub(super) fn crashed(&self, ended: &Ended) {
         self.change(|status| {
             status.pid = None;
@@ -174,7 +174,7 @@ impl Seat {
         });
     }
 
-    /// It was started again.
+    /// The instance was restarted.
     pub(super) fn restarted(&self, pid: u32) {
         self.change(|status| {
             status.pid = Some(pid);
@@ -185,18 +185,18 @@ impl Seat {
     }
 
     fn change(&self, change: impl FnOnce(&mut InstanceStatus)) {
-        self.shared.board.send_modify(|board| {
-            if let Some(status) = board.instances.get_mut(&self.key) {
+        self.shared.table.send_modify(|table| {
+            if let Some(status) = table.instances.get_mut(&self.key) {
                 change(status);
             }
         });
     }
 }
 
-impl Drop for Seat {
+impl Drop for Entry {
     fn drop(&mut self) {
-        self.shared.board.send_modify(|board| {
-            board.instances.remove(&self.key);
+        self.shared.table.send_modify(|table| {
+            table.instances.remove(&self.key);
         });
     }
 }

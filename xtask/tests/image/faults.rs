@@ -28,7 +28,7 @@ fn a_registry_that_is_away_or_lets_nobody_in_is_named() {
     shop.project.edit("deploy.yaml", &registry, &format!("registry: {free}/shop"));
     shop.project.commit("A registry that is away");
     shop.run(&["image", "push", "production"]).expect(1).says(&[&free.to_string(), "refused"]);
-    shop.run(&["doctor", "production"]).expect(1).says(&["must be mended"]);
+    shop.run(&["doctor", "production"]).expect(1).says(&["must be fixed"]);
 }
 
 #[test]

@@ -130,7 +130,7 @@ async fn a_version_that_does_not_drain_in_time_is_killed() {
     let old = connection.commit().await.unwrap().unwrap();
     assert!(old.ended.overdue, "{old:?}");
     let log = fs_err::read_to_string(supervisor_log(&site.state_dir)).unwrap();
-    assert!(log.contains("killed, as it did not stop in time"), "{log}");
+    assert!(log.contains("killed because it did not stop in time"), "{log}");
 }
 
 fn roles(status: &Status) -> Vec<(&str, Role)> {

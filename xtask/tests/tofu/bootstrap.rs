@@ -1,5 +1,5 @@
-//! The bucket of a state, from nothing to what it should be and back: on Amazon's services as moto plays them, which know
-//! every setting, and on a server of one's own, which knows few but looks at signatures.
+//! The bucket of a state: created, hardened and checked. On moto, which has every setting of Amazon's, and on versitygw,
+//! which has few but verifies signatures.
 
 mod lacks;
 mod made;
@@ -17,16 +17,16 @@ use devservers::proxy::{Proxy, Seen};
 use devservers::versitygw::{ACCESS_KEY, SECRET_KEY, Versitygw};
 use testkit::{Project, Ran, Running, or_skip};
 
-/// The items of a bucket that is as it should be, in their order.
+/// The items of an existing bucket, in their order.
 const ABOUT: [&str; 9] =
     ["bucket", "objects", "locking", "old versions", "public access", "encryption", "requests", "lifecycle", "tags"];
 
-/// A project whose environment `production` has its state in the bucket `states`, which need not be there.
-struct Ground {
+/// A project whose environment `production` has its state in the bucket `states`. The bucket need not exist.
+struct Fixture {
     project: Project,
 }
 
-impl Ground {
+impl Fixture {
     fn on(provider: &str, region: &str, endpoint: &str) -> Self {
         let project = Project::of("fixture", |project| {
             let deploy = project.read("deploy.yaml");
@@ -53,7 +53,7 @@ impl Ground {
         ran
     }
 
-    /// The answer, as programs get it.
+    /// The result event.
     #[track_caller]
     fn result(&self, flags: &[&str], code: i32) -> Value {
         let ended = Running::start(self.command(flags).arg("--json")).end().expect(code);
@@ -62,7 +62,7 @@ impl Ground {
     }
 }
 
-/// What is found of an item.
+/// The verdict on an item.
 #[track_caller]
 fn verdict<'a>(result: &'a Value, about: &str) -> &'a str {
     let items = result["items"].as_array().unwrap();
@@ -75,11 +75,11 @@ fn keys(project: &Project, secret: &str) {
     write_env_file(&project.root, &text);
 }
 
-/// Requests that change something, but for those of the proof.
+/// Requests that change something, without those of the lock probe.
 fn changes(seen: &[Seen]) -> Vec<&str> {
     let lines = seen.iter().map(|seen| seen.line.as_str());
-    let is_proof = |line: &str| line.contains(".xtask/probe-") || line.contains("?delete");
-    lines.filter(|line| !line.starts_with("GET ") && !line.starts_with("HEAD ") && !is_proof(line)).collect()
+    let is_probe = |line: &str| line.contains(".xtask/probe-") || line.contains("?delete");
+    lines.filter(|line| !line.starts_with("GET ") && !line.starts_with("HEAD ") && !is_probe(line)).collect()
 }
 
 fn unchanged(_: &str) -> bool {

@@ -98,14 +98,14 @@ fn a_variable_that_the_stack_does_not_declare_is_refused() {
 fn doctor_tells_what_a_stack_lacks() {
     let Some(site) = Site::open("doctor_tells_what_a_stack_lacks") else { return };
     let good = Ran::of(&mut site.toolkit(&["doctor", "production"]));
-    for line in ["✓ tofu ", "✓ passphrase", "✓ state       states lets us in"] {
+    for line in ["✓ tofu ", "✓ passphrase", "✓ state       states accepts the key"] {
         assert!(good.stdout.contains(line), "it does not say {line:?}: {}", good.stdout);
     }
     let file = site.project.read(".env.production");
     site.project.write(".env.production", &file.replace(SECRET_KEY, "another"));
     let wrong = Ran::of(&mut site.toolkit(&["doctor", "production"])).expect(1);
     site.project.write(".env.production", &file);
-    assert!(wrong.stdout.contains("✗ state") && wrong.stdout.contains("look at AWS_ACCESS_KEY_ID"), "{}", wrong.stdout);
+    assert!(wrong.stdout.contains("✗ state") && wrong.stdout.contains("check AWS_ACCESS_KEY_ID"), "{}", wrong.stdout);
     site.project.edit("deploy.yaml", "bucket: states", "bucket: no-states");
     let none = Ran::of(&mut site.toolkit(&["doctor", "production"])).expect(1);
     assert!(none.stdout.contains("→ cargo xtask bootstrap state production"), "{}", none.stdout);

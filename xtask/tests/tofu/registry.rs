@@ -1,4 +1,4 @@
-//! A registry of one's own, before the first push.
+//! The registry before the first push.
 
 use std::process::Command;
 
@@ -23,19 +23,17 @@ fn command(project: &Project, password: &str) -> Command {
 }
 
 #[test]
-fn a_push_is_tried_and_nothing_is_left_of_it() {
-    let Some(registry) =
-        testkit::or_skip("a_push_is_tried_and_nothing_is_left_of_it", DockerRegistry::start(Login::Password))
-    else {
+fn a_test_push_leaves_nothing() {
+    let Some(registry) = testkit::or_skip("a_test_push_leaves_nothing", DockerRegistry::start(Login::Password)) else {
         return;
     };
     let project = project(&registry.address);
     let good = Ran::of(&mut command(&project, PASSWORD)).expect(0);
     assert_snapshot!(good.stdout.replace(&registry.address, "REGISTRY"), @r"
-    the registry of production: REGISTRY/shop
+    image registry of production: REGISTRY/shop
 
-      ✓ log-in REGISTRY lets us in
-      ✓ push   let in to REGISTRY/shop/fixture: begun and taken back
+      ✓ log-in REGISTRY accepts the credentials
+      ✓ push   accepted for REGISTRY/shop/fixture; the test upload was cancelled
     ");
     let asked = registry.requests();
     let begun = asked.iter().filter(|line| line.starts_with("POST /v2/shop/fixture/blobs/uploads/")).count();
@@ -48,7 +46,7 @@ fn a_push_is_tried_and_nothing_is_left_of_it() {
 }
 
 #[test]
-fn who_may_only_pull_is_told() {
+fn credentials_that_may_only_pull_are_reported() {
     let registry = HttpServer::start(|request| {
         let allowed = request.method == "GET";
         let denied = r#"{"errors":[{"code":"DENIED","message":"pull only"}]}"#;
@@ -57,10 +55,10 @@ fn who_may_only_pull_is_told() {
     let project = project(&registry.address);
     let refused = Ran::of(&mut command(&project, PASSWORD)).expect(10);
     assert_snapshot!(refused.stdout.replace(&registry.address, "REGISTRY"), @r"
-    the registry of production: REGISTRY/shop
+    image registry of production: REGISTRY/shop
 
-      ✓ log-in REGISTRY lets us in
-      ! push   REGISTRY refuses to write to shop/fixture with REGISTRY_USERNAME and REGISTRY_PASSWORD: 403 Forbidden (DENIED: pull only); should be let in
+      ✓ log-in REGISTRY accepts the credentials
+      ! push   REGISTRY refuses to write to shop/fixture with REGISTRY_USERNAME and REGISTRY_PASSWORD: 403 Forbidden (DENIED: pull only); should be accepted
                → set REGISTRY_USERNAME and REGISTRY_PASSWORD (in the environment or in .env.<ENV>), or type: docker login REGISTRY
 
       next: cargo xtask bootstrap registry production
@@ -68,7 +66,7 @@ fn who_may_only_pull_is_told() {
 }
 
 #[test]
-fn who_is_away_is_told() {
+fn an_unreachable_registry_is_reported() {
     let project = project("127.0.0.1:1");
     Ran::of(&mut command(&project, PASSWORD)).expect(1).says(&["127.0.0.1:1 cannot be reached"]);
 }
@@ -85,7 +83,7 @@ fn at_scaleway_the_namespace_is_looked_for_first() {
     let run = |args: &[&str]| {
         let mut command = project.command(args);
         command.env_remove("SCW_SECRET_KEY").env("SCW_API_URL", format!("http://{}", api.address));
-        // Nobody outside is asked in a test.
+        // The test uses no network.
         command.env("HTTPS_PROXY", "http://127.0.0.1:1").env("SCW_DEFAULT_PROJECT_ID", "project");
         let ran = Ran::of(&mut command);
         assert!(!ran.stdout.contains("sentinel") && !ran.stderr.contains("sentinel"), "{ran:?}");
@@ -95,11 +93,11 @@ fn at_scaleway_the_namespace_is_looked_for_first() {
     run(&check).expect(1).says(&["SCW_SECRET_KEY has no value", ".env.production"]);
     write_env_file(&project.root, "SCW_SECRET_KEY=sentinel-scaleway-key\n");
     let absent = run(&check).expect(10);
-    assert!(absent.stdout.contains("✗ namespace shop") && absent.stdout.contains("→ make it"), "{}", absent.stdout);
+    assert!(absent.stdout.contains("✗ namespace shop") && absent.stdout.contains("→ create it"), "{}", absent.stdout);
     let doctor = run(&["doctor", "production"]);
-    assert!(doctor.stdout.contains("✓ scaleway    its API lets us in, in fr-par"), "{}", doctor.stdout);
+    assert!(doctor.stdout.contains("✓ scaleway    the API accepts the key, in fr-par"), "{}", doctor.stdout);
 
-    // An environment without a registry has nothing to do with it.
+    // The check is left out for an environment without a registry.
     let local = run(&["doctor", "local"]);
     assert!(local.stdout.contains("✓ clock") && !local.stdout.contains("scaleway"), "{}", local.stdout);
 

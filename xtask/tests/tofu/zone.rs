@@ -16,34 +16,34 @@ fn a_zone_is_made_on_request_and_once() {
     let before = site.zones();
     let absent = site.run(&["--check"]).expect(10);
     assert_snapshot!(site.text(&absent), @r"
-    the zone of media.shop.example.org (production)
+    DNS zone of media.shop.example.org (production)
 
-      ✗ zone shop.example.org not there (left out, as nobody outside is answered from a private one: shop.example.org Z0); should be a public zone
-                              → make it (billed by the month)
+      ✗ zone shop.example.org not found (the internet does not see private zones: shop.example.org Z0); should be a public zone
+                              → create it (billed by the month)
       · dns_zone_id           not known yet; will be the zone's id
       · name servers          not known yet; will be four of Route 53's
-      · delegation            not to be compared yet; will be to these name servers
+      · delegation            not known yet; will be to these name servers
 
       next: cargo xtask bootstrap zone production
     ");
     site.run(&[]).expect(21).says(&["nothing was changed", "cargo xtask bootstrap zone production --yes"]);
     assert_eq!(site.zones(), before);
 
-    // Made; what is left takes a person.
+    // Created. The rest has to be done by hand.
     let made = site.run(&["--yes"]).expect(10);
     assert_snapshot!(site.text(&made), @r"
-    the zone of media.shop.example.org (production)
+    DNS zone of media.shop.example.org (production)
 
       ✓ zone shop.example.org Z1
       ✓ domain                media.shop.example.org
       ! dns_zone_id           not in deploy.yaml; should be Z1
-                              → write into `variables` of production in deploy.yaml: dns_zone_id: Z1
+                              → add it to `variables` of production in deploy.yaml: dns_zone_id: Z1
       ✓ name servers          ns-2048.awsdns-64.com
                               ns-2049.awsdns-65.net
                               ns-2050.awsdns-66.org
                               ns-2051.awsdns-67.co.uk
-      ! delegation            DNS: to nobody; should be to the 4 above
-                              → at the registrar of shop.example.org, or where the zone above it is kept, set these name servers and no others:
+      ! delegation            DNS: none; should be to the 4 above
+                              → at the registrar of shop.example.org, or in the zone above it, set exactly these name servers:
                                 ns-2048.awsdns-64.com
                                 ns-2049.awsdns-65.net
                                 ns-2050.awsdns-66.org
@@ -53,16 +53,16 @@ fn a_zone_is_made_on_request_and_once() {
     assert_eq!(after.len(), 2);
     let id = &after.iter().find(|zone| !before.contains(zone)).unwrap().0;
 
-    // Twice changes nothing.
+    // A second run changes nothing.
     site.run(&["--yes"]).expect(10);
     assert_eq!(site.zones(), after);
 
-    // What a person has done is seen.
+    // Manual changes are seen.
     site.project.edit("deploy.yaml", "size: 3", &format!("dns_zone_id: {id}"));
     site.dns.says("shop.example.org", Says::Referral(servers(&SERVERS)));
     let good = site.run(&["--check"]).expect(0);
     assert_snapshot!(site.text(&good), @r"
-    the zone of media.shop.example.org (production)
+    DNS zone of media.shop.example.org (production)
 
       ✓ zone shop.example.org Z1
       ✓ domain                media.shop.example.org
@@ -93,9 +93,9 @@ fn the_longest_name_counts_and_private_zones_do_not() {
     assert!(!found.stdout.contains(&far));
 
     // Another one than was asked for.
-    site.run(&["--check", "--name", "example.org"]).expect(21).says(&["zone shop.example.org", "leave --name away"]);
+    site.run(&["--check", "--name", "example.org"]).expect(21).says(&["zone shop.example.org", "omit --name"]);
     let other = site.run(&["--check", "--name", "op.example.org"]).expect(2);
-    other.says(&["no zone that media.shop.example.org could be in", "shop.example.org, example.org"]);
+    other.says(&["media.shop.example.org cannot be in the zone", "shop.example.org, example.org"]);
 }
 
 #[test]
@@ -103,14 +103,14 @@ fn two_zones_of_one_name_are_refused() {
     let Some(site) = Site::open("two_zones_of_one_name_are_refused", "size: 3") else { return };
     let (one, two) = (site.make("example.org", false), site.make("example.org", false));
     let refused = site.run(&["--yes"]).expect(21);
-    refused.says(&["zone example.org is there 2 times", &one, &two]);
+    refused.says(&["zone example.org: 2 public zones", &one, &two]);
     assert_eq!(site.zones().len(), 2);
 
     // Nor can a domain be its own zone.
     drop(site);
     let own = Site::open("two_zones_of_one_name_are_refused", "size: 3").unwrap();
     own.make("media.shop.example.org", false);
-    own.run(&["--yes"]).expect(21).says(&["zone media.shop.example.org", "there can be no CNAME"]);
+    own.run(&["--yes"]).expect(21).says(&["zone media.shop.example.org", "cannot have a CNAME record"]);
 }
 
 #[test]
@@ -119,23 +119,23 @@ fn name_servers_are_compared_with_what_the_parent_answers() {
         return;
     };
     let id = site.make("example.org", false);
-    // The stack knows another zone, and a zone of the same name is at somebody else's.
+    // The stack has another zone's id, and the parent delegates to another DNS provider.
     let strange = servers(&[SERVERS[0], "ns1.registrar.example.net"]);
     site.dns.says("example.org", Says::Answer(strange));
     let differs = site.run(&["--check"]).expect(10);
     assert_snapshot!(site.text(&differs), @r"
-    the zone of media.shop.example.org (production)
+    DNS zone of media.shop.example.org (production)
 
       ✓ zone example.org Z0
       ✓ domain           media.shop.example.org
       ! dns_zone_id      Z1 in deploy.yaml; should be Z0
-                         → write Z0 there
+                         → set it to Z0 there
       ✓ name servers     ns-2048.awsdns-64.com
                          ns-2049.awsdns-65.net
                          ns-2050.awsdns-66.org
                          ns-2051.awsdns-67.co.uk
       ! delegation       DNS: to ns1.registrar.example.net, and not to ns-2049.awsdns-65.net, ns-2050.awsdns-66.org, ns-2051.awsdns-67.co.uk; should be to the 4 above
-                         → at the registrar of example.org, or where the zone above it is kept, set these name servers and no others:
+                         → at the registrar of example.org, or in the zone above it, set exactly these name servers:
                            ns-2048.awsdns-64.com
                            ns-2049.awsdns-65.net
                            ns-2050.awsdns-66.org
@@ -157,11 +157,11 @@ fn name_servers_are_compared_with_what_the_parent_answers() {
     );
     site.project.edit("deploy.yaml", "domain: media.example.org, ", "");
 
-    // Who cannot be asked is no reason to fail.
+    // A DNS server that does not answer is no reason to fail.
     site.dns.says("example.org", Says::Failure);
     let unknown = site.run(&["--check"]).expect(0);
     assert_snapshot!(site.text(&unknown), @r"
-    the zone of media.shop.example.org (production)
+    DNS zone of media.shop.example.org (production)
 
       ✓ zone example.org Z0
       ✓ domain           media.shop.example.org
@@ -170,11 +170,11 @@ fn name_servers_are_compared_with_what_the_parent_answers() {
                          ns-2049.awsdns-65.net
                          ns-2050.awsdns-66.org
                          ns-2051.awsdns-67.co.uk
-      ? delegation       could not be compared: DNS: DNS error: error response: Server Failure
-                         → ask by hand: dig +trace NS example.org; where only one server may be asked: DNS_SERVER=ADDRESS
+      ? delegation       could not be queried: DNS: DNS error: error response: Server Failure
+                         → query it by hand: dig +trace NS example.org; if the network allows one DNS server only, set DNS_SERVER=ADDRESS
     ");
     let mut nobody = site.command(&["--check"]);
-    assert!(Ran::of(nobody.env("DNS_SERVER", "127.0.0.1:1")).expect(0).stdout.contains("could not be compared"));
+    assert!(Ran::of(nobody.env("DNS_SERVER", "127.0.0.1:1")).expect(0).stdout.contains("could not be queried"));
     let mut nonsense = site.command(&["--check"]);
     assert!(
         Ran::of(nonsense.env("DNS_SERVER", "nonsense")).expect(0).stdout.contains("is not the address of a DNS server")
@@ -182,8 +182,8 @@ fn name_servers_are_compared_with_what_the_parent_answers() {
 }
 
 #[test]
-fn what_cannot_be_asked_is_told() {
-    let Some(site) = Site::open("what_cannot_be_asked_is_told", "size: 3") else { return };
+fn an_unreachable_or_refusing_route_53_is_reported() {
+    let Some(site) = Site::open("an_unreachable_or_refusing_route_53_is_reported", "size: 3") else { return };
     let mut away = site.command(&["--check"]);
     let away = Ran::of(away.env("AWS_ENDPOINT_URL_ROUTE_53", "http://127.0.0.1:1")).expect(1);
     away.says(&["127.0.0.1:1 cannot be reached: Connection refused", "check the network"]);

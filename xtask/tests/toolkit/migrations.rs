@@ -33,7 +33,7 @@ fn a_migration_that_changed_after_its_release_is_refused() {
     project.ok(&["deploy"]);
     project.write("migrations/0001_notes.sql", "CREATE TABLE notes (id bigint, text text);\n");
     project.commit("Changed");
-    project.run(&["deploy"]).expect(21).says(&["0001_notes.sql is not as it was", &first, "a new migration"]);
+    project.run(&["deploy"]).expect(21).says(&["0001_notes.sql has changed", &first, "a new migration"]);
     assert_eq!(project.serves(), Some(first));
     assert_eq!(project.records()[0]["outcome"], "failed");
     project.git(&["revert", "--no-edit", "HEAD"]);
@@ -51,7 +51,10 @@ fn a_new_migration_that_comes_before_a_released_one_is_refused() {
     project.ok(&["deploy"]);
     project.write("migrations/0002_late.sql", "CREATE TABLE late (id int);\n");
     project.commit("Second");
-    project.run(&["deploy"]).expect(21).says(&["0002_late.sql is new and comes before 0003_text.sql", &first]);
+    project
+        .run(&["deploy"])
+        .expect(21)
+        .says(&["0002_late.sql is new, but its number comes before 0003_text.sql", &first]);
     assert_eq!(project.serves(), Some(first));
     project.git(&["mv", "migrations/0002_late.sql", "migrations/0004_late.sql"]);
     let version = project.commit("Fourth");

@@ -47,7 +47,7 @@ fn prepared() -> Project {
 fn command(project: &Project, args: &[&str]) -> Command {
     let mut command = project.command(args);
     command.env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("queries"));
-    // A database that is not there: whoever asked it would fail.
+    // No database listens there, so using it would fail.
     command.env("DATABASE_URL", "postgres://nobody:secret@127.0.0.1:1/nowhere");
     command
 }
@@ -122,7 +122,7 @@ fn prepare_writes_the_cache_and_a_second_time_changes_nothing() {
 }
 
 #[test]
-fn a_changed_type_is_told_at_the_query_and_prepare_mends_it() {
+fn a_changed_type_is_reported_at_the_query_and_prepare_fixes_it() {
     let project = prepared();
     project.edit(WIDTH, "bigint", "integer");
     let says =
@@ -149,19 +149,19 @@ fn a_changed_type_is_told_at_the_query_and_prepare_mends_it() {
 }
 
 #[test]
-fn a_query_that_does_not_fit_the_schema_is_told_and_the_cache_stays() {
+fn a_query_that_does_not_fit_the_schema_is_reported_and_the_cache_stays() {
     let project = prepared();
     let before = files(&project);
     project.edit(LIB, "SELECT id, name FROM", "SELECT id, nam FROM");
     for command in ["check", "prepare"] {
         let ran = run(&project, &["sqlx", command]).expect(1).says(&["src/lib.rs:7:", "column \"nam\" does not exist"]);
-        assert!(!ran.stderr.contains("no source has"), "what was not asked is not superfluous: {}", ran.stderr);
+        assert!(!ran.stderr.contains("in no source"), "queries after the error were not described: {}", ran.stderr);
     }
     assert_eq!(files(&project), before);
 }
 
 #[test]
-fn what_the_cache_lacks_and_what_it_has_for_nothing_is_named() {
+fn missing_and_superfluous_queries_are_named() {
     let project = prepared();
     fs_err::remove_file(project.root.join(".sqlx").join(entry(&project, "FROM purchase"))).unwrap();
     let other = r#"{ "db_name": "PostgreSQL", "query": "SELECT 1", "describe": {}, "hash": "00" }"#;
@@ -171,8 +171,8 @@ fn what_the_cache_lacks_and_what_it_has_for_nothing_is_named() {
     let says = [
         "3 problems",
         "src/lib.rs:14:12: this query is not in the cache: SELECT code",
-        ".sqlx/query-00.json:1:1: no source has this query any more: SELECT 1",
-        "src/lib.rs:7:30: the database says something else of this query: its file is damaged",
+        ".sqlx/query-00.json:1:1: this query is in no source: SELECT 1",
+        "src/lib.rs:7:30: the database describes this query differently: its file is damaged",
     ];
     run(&project, &["sqlx", "check"]).expect(1).says(&says);
     run(&project, &["sqlx", "prepare"]).expect(0).says(&["1 new, 1 changed, 1 gone"]);
@@ -180,10 +180,10 @@ fn what_the_cache_lacks_and_what_it_has_for_nothing_is_named() {
 }
 
 #[test]
-fn a_deploy_looks_at_the_stamp_and_goes_on_from_a_fresh_cache() {
+fn a_deploy_with_a_matching_stamp_starts_no_database() {
     let project = prepared();
     project.ok(&["deploy", "--dry-run"]).says(&["queries: 2 fresh"]);
-    // The build is not what this is about.
+    // The build fails at once.
     let mut deploy = Running::start(command(&project, &["deploy", "--json"]).env("RUSTC", "/bin/false"));
     deploy.must("sqlx", "finished");
     let ended = deploy.end().expect(1);
@@ -191,10 +191,10 @@ fn a_deploy_looks_at_the_stamp_and_goes_on_from_a_fresh_cache() {
     let step = ended.events.iter().find(|event| event["step"] == "sqlx" && event["state"] == "finished").unwrap();
     assert_eq!(step["detail"]["text"], "2 queries fresh");
 
-    // Without its stamp the queries are asked, and found to be as they must.
+    // Without its stamp, the queries are checked with a database, and found fresh.
     fs_err::remove_file(project.root.join(".sqlx/prepared.json")).unwrap();
-    project.ok(&["deploy", "--dry-run"]).says(&["queries: would be asked of a database"]);
-    run(&project, &["sqlx", "check"]).expect(1).says(&[".sqlx/prepared.json:1:1: .sqlx has no stamp"]);
+    project.ok(&["deploy", "--dry-run"]).says(&["queries: would be checked with a temporary database"]);
+    run(&project, &["sqlx", "check"]).expect(1).says(&[".sqlx/prepared.json:1:1: .sqlx has no readable stamp"]);
     let mut deploy = Running::start(command(&project, &["deploy"]).arg("--json"));
     deploy.must("sqlx", "finished");
     deploy.signal(Signal::INT);
@@ -218,11 +218,11 @@ fn a_deploy_of_a_stale_cache_is_refused_before_anything_changes() {
 }
 
 #[test]
-fn whoever_is_stopped_leaves_the_cache_whole_and_no_server() {
+fn an_interrupted_prepare_leaves_the_cache_whole_and_no_server() {
     let project = prepared();
     project.edit(WIDTH, "bigint", "integer");
     let before = files(&project);
-    // Servers run as another user, who has to get there.
+    // Servers run as another user, which needs access to the folder.
     let readable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     let temporary = tempfile::Builder::new().permissions(readable).tempdir().unwrap();
     let servers = || machine::processes_below(temporary.path());
@@ -243,7 +243,7 @@ fn whoever_is_stopped_leaves_the_cache_whole_and_no_server() {
         }
         assert_eq!(files(&project), before, "{signal:?}");
     }
-    // The next one removes what the killed one could not, and is not taken in by its cargo, which goes on.
+    // The next run removes what the killed one left, although its cargo still runs.
     Ran::of(command(&project, &["sqlx", "prepare"]).env("TMPDIR", temporary.path())).expect(0).says(&["1 changed"]);
     until("nothing is left", || servers().is_empty());
     assert_eq!(below(temporary.path()), []);
@@ -256,16 +256,16 @@ fn migrations_keep_their_numbers_and_their_texts() {
     project.write("migrations/0002_twice.sql", "SELECT 1;\n");
     project.write("migrations/late.sql", "SELECT 1;\n");
     let says =
-        ["migrations/0002_width.sql:1:1: 0002_twice.sql has the same number", "migrations/late.sql:1:1: sqlx passes"];
+        ["migrations/0002_width.sql:1:1: 0002_twice.sql has the same number", "migrations/late.sql:1:1: sqlx ignores"];
     run(&project, &["sqlx", "check"])
         .expect(1)
         .says(&says)
-        .says(&["0002_twice.sql is new and comes before 0002_width.sql"]);
+        .says(&["0002_twice.sql is new, but its number comes before 0002_width.sql"]);
     fs_err::remove_file(project.root.join("migrations/0002_twice.sql")).unwrap();
     fs_err::remove_file(project.root.join("migrations/late.sql")).unwrap();
     project.edit(WIDTH, "bigint", "integer");
     for command in ["check", "prepare"] {
-        run(&project, &["sqlx", command]).expect(1).says(&["0002_width.sql is not as it was when", "a new migration"]);
+        run(&project, &["sqlx", command]).expect(1).says(&["0002_width.sql has changed since", "a new migration"]);
     }
     project.git(&["checkout", "--quiet", "."]);
     project.write(
@@ -280,10 +280,10 @@ fn migrations_keep_their_numbers_and_their_texts() {
 }
 
 #[test]
-fn a_new_migration_meets_rows_before_it_meets_users_rows() {
+fn a_new_migration_runs_on_generated_rows() {
     let project = prepared();
     released(&project, "1", 1);
-    // On an empty database all of this runs.
+    // All of this runs on an empty database.
     project.write(
         "migrations/0003_owner.sql",
         "CREATE INDEX purchase_state ON purchase (state);\n\nALTER TABLE purchase ADD COLUMN owner text NOT NULL;\n",
@@ -313,16 +313,20 @@ fn a_new_migration_meets_rows_before_it_meets_users_rows() {
 }
 
 #[test]
-fn what_made_up_rows_cannot_know_is_said_and_refuses_nothing() {
+fn a_failure_on_the_values_of_generated_rows_is_a_warning() {
     let project = prepared();
     released(&project, "1", 1);
     project.write("migrations/0003_rule.sql", "ALTER TABLE customer ADD CHECK (name <> '001');\n");
-    let says = ["0003_rule.sql:1:1: this fails on the schema of", "made up", "if it can on real ones, mend it"];
+    let says = [
+        "0003_rule.sql:1:1: this fails on the schema of",
+        "these rows are generated",
+        "only if it can fail on real ones",
+    ];
     run(&project, &["sqlx", "prepare"]).expect(0).says(&says);
 }
 
 #[test]
-fn a_service_without_sqlx_is_told_so() {
+fn sqlx_commands_need_a_service_with_sqlx() {
     let project = Project::fixture();
     project.run(&["sqlx", "check"]).expect(2).says(&["Cargo.lock has no sqlx"]);
     project.edit("deploy.yaml", "  migrations: migrations\n", "");
@@ -335,7 +339,7 @@ fn the_released_schema_comes_from_the_releases_commit() {
     project.write("migrations/0003_note.sql", "CREATE TABLE note (id int PRIMARY KEY, body text);\n");
     project.commit("Note");
     released(&project, "1", 1);
-    // What serves now is older, but the migration ran: going on from here has to reckon with it.
+    // The release that serves now is older, but the migration ran, so the database has it.
     project.git(&["checkout", "--quiet", "HEAD~1"]);
     released(&project, "2", 2);
     project.write("migrations/0004_body.sql", "ALTER TABLE note ALTER COLUMN body SET NOT NULL;\n");
@@ -352,7 +356,7 @@ fn the_released_schema_comes_from_the_releases_commit() {
 fn a_deploy_tries_a_new_migration_although_the_cache_is_fresh() {
     let project = prepared();
     project.write("migrations/0003_owner.sql", "ALTER TABLE purchase ADD COLUMN owner text NOT NULL;\n");
-    // Nobody knew of a release here.
+    // There is no record of a release yet.
     run(&project, &["sqlx", "prepare"]).expect(0);
     project.commit("Owner");
     project.git(&["checkout", "--quiet", "HEAD~1"]);

@@ -14,7 +14,7 @@ use super::table::{Goal, Row, text};
 use super::turns::Turns;
 use xtask::config::{Provider, StackProgram, State};
 use xtask::report::Report;
-use xtask::tofu::summary::Summary;
+use xtask::tofu::summary::PlanSummary;
 use xtask::tools::cmd::Cmd;
 use xtask::tools::platform;
 use xtask::tools::tofu::plan::Plan;
@@ -58,8 +58,8 @@ pub async fn summary(report: &Report) -> Result<Row> {
         let began = Instant::now();
         let plan: Plan = serde_json::from_reader(open()?)?;
         let (protected, refusals) = (["t.protected".to_owned()].into(), Vec::new());
-        let summary = Summary { environment: "bench", plan: &plan, protected: &protected, refusals: &refusals };
-        let said = [summary.text(), summary.markdown(None), summary.detail().to_string()].concat();
+        let summary = PlanSummary { environment: "bench", plan: &plan, protected: &protected, refusals: &refusals };
+        let said = [summary.text(), summary.markdown(None), summary.json().to_string()].concat();
         ensure!(
             plan.resources.all.len() == LARGE.0 && said.contains(&LARGE.0.to_string()),
             "it lost some of the changes"

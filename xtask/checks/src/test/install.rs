@@ -3,8 +3,8 @@
 
 use clap::{Args, ValueEnum};
 use xtask::commands::Context;
-use xtask::commands::setup::{self, Also};
 use xtask::failure::Failure;
+use xtask::setup::{Extras, Missing};
 use xtask::tools::cmd::Cmd;
 
 use super::job::{Job, Work};
@@ -40,7 +40,7 @@ impl InstallArgs {
 
 /// What the service is compiled with.
 pub async fn for_the_compiler(context: &Context<'_>) {
-    set_up(context, Also::default()).await;
+    set_up(context, Extras::default()).await;
 }
 
 /// What the tests of these suites need: packages and OpenTofu, then servers.
@@ -50,7 +50,7 @@ pub async fn for_the_tests(context: &Context<'_>, suites: &[Suite], progress: &P
         return;
     }
     let stacks = any(&[Suite::StandIn, Suite::Tofu]);
-    set_up(context, Also { tests: true, tofu: stacks, ..Also::default() }).await;
+    set_up(context, Extras { tests: true, tofu: stacks, ..Extras::default() }).await;
     let servers = [
         (Server::Moto, any(&[Suite::StandIn, Suite::Tofu, Suite::Toolkit])),
         (Server::Versitygw, any(&[Suite::StandIn, Suite::Tofu, Suite::Toolkit])),
@@ -71,8 +71,14 @@ fn install(server: Server) -> Option<Job> {
     Some(Job::new(&format!("install {name}"), Work::Install(command)))
 }
 
-async fn set_up(context: &Context<'_>, also: Also) {
-    if let Err(failure) = setup::setup(context.config, also, false, context.report).await {
-        context.report.warn(&format!("{:#}", failure.into_error()));
+async fn set_up(context: &Context<'_>, extras: Extras) {
+    let (report, missing) = (context.report, Missing::find(context.config, extras).await);
+    let names = missing.names();
+    if names.is_empty() {
+        return;
+    }
+    report.note(&format!("installing {}", names.join(", ")));
+    if let Err(error) = missing.install(|line| report.detail(line)).await {
+        report.warn(&format!("{error:#}"));
     }
 }

@@ -8,7 +8,9 @@ use xtask::commands::Context;
 use xtask::config::{Environment, Target};
 use xtask::failure::Failure;
 use xtask::render::{Rendered, render};
-use xtask::sqlx;
+use xtask::report::Step;
+use xtask::sqlx::{self, Schema};
+use xtask::state::history;
 use xtask::tools::cmd::Cmd;
 
 use super::build::{self, Built};
@@ -121,9 +123,11 @@ impl Done {
         let (mut reading, mut watch) = (Reading::default(), Watch::start(threads));
         let (ended, processor) = processor::run(command, |line| {
             watch.line(line);
-            if reading.line(line) {
+            let is_shown = reading.line(line);
+            if is_shown {
                 self.lines.push(line.to_owned());
             }
+            is_shown
         })
         .await;
         self.processor = processor;
@@ -132,7 +136,11 @@ impl Done {
     }
 
     async fn follow(&mut self, command: Cmd) -> Result<()> {
-        let (ended, processor) = processor::run(command, |line| self.lines.push(line.to_owned())).await;
+        let (ended, processor) = processor::run(command, |line| {
+            self.lines.push(line.to_owned());
+            true
+        })
+        .await;
         self.processor += processor;
         ended
     }
@@ -159,7 +167,12 @@ async fn check_queries(context: &Context<'_>) -> Result<()> {
     let local = context.config.environments.values().find(is_local);
     let name = &local.context("deploy.yaml has no environment with `target: local`, where tests run")?.name;
     let env = context.env(name).map_err(Failure::into_error)?;
-    sqlx::check(&env).await.map_err(Failure::into_error)
+    let schema = Schema::find(&env)?.context("the service has no migrations, or does not use sqlx")?;
+    let live = history::live_records(&history::read_all(env.store().map_err(Failure::into_error)?).await?);
+    let checked = context.report.step(Step::Sqlx, async |step| Ok(sqlx::check(&schema, &live, step).await?));
+    let checked = checked.await.map_err(Failure::into_error)?;
+    context.report.notices(&checked.notices);
+    Ok(())
 }
 
 fn lines(error: &anyhow::Error) -> Vec<String> {

@@ -2,22 +2,24 @@ use camino::Utf8PathBuf;
 use insta::assert_snapshot;
 use tempfile::TempDir;
 
+use std::collections::BTreeSet;
+
 use super::*;
+use crate::bootstrap::{Outcome, fixable, judge};
 use crate::clients::registry::credentials::Credentials;
 use crate::clients::registry::reference::Reference;
 use crate::clients::scaleway::tests::{Api, KEY, PROJECT};
-use crate::report::Report;
+use crate::config::Config;
+use crate::report::{Audience, Paint, Report};
 use crate::secrets::Redactor;
+use crate::signals::Stop;
 use devservers::registry::{DockerRegistry, Login as Asks};
 
-const CHECK: How = How { check: true, yes: false };
-const MEND: How = How { check: false, yes: true };
-
-/// An environment with a stack at Scaleway, whose registry is one of this machine.
+/// An environment with a stack at Scaleway. Its registry runs on this machine.
 struct Site {
     api: Api,
     config: Config,
-    // Debian's registry, which knows no namespaces.
+    /// Docker's registry, which has no namespaces.
     registry: DockerRegistry,
     _folder: TempDir,
 }
@@ -39,119 +41,129 @@ impl Site {
         Some(Self { api: Api::start(Vec::new()), config: Config::load(&root).unwrap(), registry, _folder: folder })
     }
 
-    async fn run(&self, how: How) -> Result<(), Failure> {
-        self.with(|registry| async move {
-            let report = Report::new(Audience::Plain, false, Redactor::default());
-            bootstrap(&registry, how, Audience::Plain, &report).await
-        })
-        .await
+    /// Inspects the registry, and with `fix` fixes what differs first.
+    async fn run(&self, fix: bool) -> Result<Outcome, Failure> {
+        let env = self.env();
+        let registry = self.registry(&env);
+        let (mut items, mut fixed) = (registry.inspect().await?, BTreeSet::new());
+        if fix {
+            for (item, _, fix) in fixable(&items, &fixed.clone()) {
+                registry.fix(fix).await?;
+                fixed.insert(item.about.clone());
+            }
+            items = registry.inspect().await?;
+        }
+        judge(&items, &fixed, &registry.command())
     }
 
-    /// What is shown of it.
+    /// The items as people see them.
     async fn text(&self) -> String {
-        let items = self.with(|registry| async move { registry.look().await }).await.unwrap();
-        let text =
-            items.iter().map(|item| item.text(21, crate::report::Paint::new(false))).collect::<Vec<_>>().join("\n");
+        let env = self.env();
+        let items = self.registry(&env).inspect().await.unwrap();
+        let text = items.iter().map(|item| item.text(21, Paint::new(false))).collect::<Vec<_>>().join("\n");
         text.replace(&self.registry.address, "REGISTRY")
     }
 
-    async fn with<'a, T, F: Future<Output = T>>(&'a self, work: impl FnOnce(ImageRegistry<'a>) -> F) -> T {
-        let environment = self.config.environment("production").unwrap();
-        let (_, namespace) = environment.registry().unwrap().split_once('/').unwrap();
+    fn env(&self) -> Env<'_> {
+        let report = Report::new(Audience::Plain, false, Redactor::default());
+        Env::find(&self.config, "production", &report, &Stop::channel().1).unwrap()
+    }
+
+    fn registry<'a>(&self, env: &'a Env<'a>) -> ImageRegistry<'a> {
+        let (_, namespace) = env.environment.registry().unwrap().split_once('/').unwrap();
         let reference: Reference = format!("{}/{namespace}/app", self.registry.address).parse().unwrap();
         let repository = Repository::new(&reference, Credentials::anonymous()).unwrap();
         let scaleway = Scaleway {
             api: Registries::new(&self.api.url(), "fr-par", &KEY.into()).unwrap(),
             region: "fr-par".to_owned(),
             namespace: namespace.to_owned(),
-            project: project(&self.config, environment).unwrap(),
+            project: project(env).unwrap(),
         };
-        work(ImageRegistry { config: &self.config, environment, repository, scaleway: Some(scaleway) }).await
+        ImageRegistry { env, repository, scaleway: Some(scaleway) }
     }
 }
 
 #[tokio::test]
-async fn a_namespace_is_made_once_and_private_and_told_to_the_stack() {
-    let test = "a_namespace_is_made_once_and_private_and_told_to_the_stack";
+async fn a_namespace_is_created_once_and_private() {
+    let test = "a_namespace_is_created_once_and_private";
     let Some(site) = Site::new(test, "shop", &format!("project_id: {PROJECT}")) else { return };
     assert_snapshot!(site.text().await, @r"
-    ✗ namespace shop        not among this key's in fr-par; should be there and private
-                            → make it
-    · access                not known yet; will be only who has a key may pull
-    · registry_namespace_id not known yet; will be fr-par/ and a UUID
-    · push                  not to be tried yet; will be let in
+    ✗ namespace shop        not found in fr-par with this key; should be a private namespace
+                            → create it
+    · access                not known yet; will be private
+    · registry_namespace_id not known yet; will be fr-par/<UUID>
+    · push                  not tried yet; will be accepted
     ");
-    // Only looked at; and without a yes.
-    assert!(matches!(site.run(CHECK).await, Err(Failure::Pending)));
-    assert!(matches!(site.run(How { check: false, yes: false }).await, Err(Failure::Refused(_))));
+    // An inspection changes nothing.
+    assert_eq!(site.run(false).await.unwrap(), Outcome::Pending);
     assert_eq!(site.api.changes(), [""; 0]);
 
-    // It is made; that the stack is told takes a person.
-    assert!(matches!(site.run(MEND).await, Err(Failure::Pending)));
+    // It is created. The variable of the stack has to be set by hand.
+    assert_eq!(site.run(true).await.unwrap(), Outcome::Pending);
     let made = format!(r#"POST {{"is_public":false,"name":"shop","project_id":"{PROJECT}"}}"#);
     assert_eq!(site.api.changes(), [made.as_str()]);
     assert_snapshot!(site.text().await, @r"
     ✓ namespace shop        ready
-    ✓ access                only who has a key may pull
+    ✓ access                private
     ! registry_namespace_id not in deploy.yaml; should be fr-par/n-2
-                            → write into `variables` of production in deploy.yaml: registry_namespace_id: fr-par/n-2
-    ✓ push                  let in to REGISTRY/shop/app: begun and taken back
+                            → add it to `variables` of production in deploy.yaml: registry_namespace_id: fr-par/n-2
+    ✓ push                  accepted for REGISTRY/shop/app; the test upload was cancelled
     ");
 
-    // Twice changes nothing.
-    assert!(matches!(site.run(MEND).await, Err(Failure::Pending)));
+    // A second run changes nothing.
+    assert_eq!(site.run(true).await.unwrap(), Outcome::Pending);
     assert_eq!(site.api.changes().len(), 1);
 }
 
 #[tokio::test]
-async fn a_stack_that_knows_the_namespace_is_all_there_is_to_do() {
-    let test = "a_stack_that_knows_the_namespace_is_all_there_is_to_do";
+async fn a_namespace_that_the_stack_imports_meets_every_item() {
+    let test = "a_namespace_that_the_stack_imports_meets_every_item";
     let variables = format!("project_id: {PROJECT}, registry_namespace_id: fr-par/n-1");
     let Some(site) = Site::new(test, "space", &variables) else { return };
-    site.run(CHECK).await.unwrap();
+    assert_eq!(site.run(false).await.unwrap(), Outcome::Met);
     assert_snapshot!(site.text().await, @r"
     ✓ namespace space       ready
-    ✓ access                only who has a key may pull
+    ✓ access                private
     ✓ registry_namespace_id fr-par/n-1
-    ✓ push                  let in to REGISTRY/space/app: begun and taken back
+    ✓ push                  accepted for REGISTRY/space/app; the test upload was cancelled
     ");
-    // An upload that was begun is not left behind.
+    // The test upload is cancelled.
     let asked = site.registry.requests();
     assert!(asked.iter().any(|line| line.starts_with("DELETE /v2/space/app/blobs/uploads/")), "{asked:?}");
 
     site.api.change("space", |namespace| namespace.is_public = true);
-    assert!(matches!(site.run(CHECK).await, Err(Failure::Pending)));
-    site.run(MEND).await.unwrap();
+    assert_eq!(site.run(false).await.unwrap(), Outcome::Pending);
+    assert_eq!(site.run(true).await.unwrap(), Outcome::Met);
     assert!(!site.api.namespace("space").unwrap().is_public);
 
     site.api.change("space", |namespace| namespace.status = "locked".to_owned());
-    assert!(matches!(site.run(CHECK).await, Err(Failure::Pending)));
+    assert_eq!(site.run(false).await.unwrap(), Outcome::Pending);
 }
 
 #[tokio::test]
-async fn what_is_somebody_elses_or_elsewhere_is_refused() {
-    let test = "what_is_somebody_elses_or_elsewhere_is_refused";
+async fn a_namespace_of_another_account_or_project_is_refused() {
+    let test = "a_namespace_of_another_account_or_project_is_refused";
     let Some(taken) = Site::new(test, "taken", &format!("project_id: {PROJECT}")) else { return };
-    let refused = taken.run(MEND).await.unwrap_err();
+    let refused = taken.run(true).await.unwrap_err();
     assert!(matches!(refused, Failure::Refused(_)));
     assert_snapshot!(refused.into_error(), @r"
-    the namespace taken in fr-par is somebody else's: a name is there once in a region
-      take another for `registry` in deploy.yaml
+    the namespace taken in fr-par belongs to another account; a name is unique in its region
+      use another `registry` in deploy.yaml
     ");
 
     let other = "00000000-0000-0000-0000-000000000002";
     let Some(elsewhere) = Site::new(test, "space", &format!("project_id: {other}")) else { return };
-    let refused = elsewhere.run(MEND).await.unwrap_err();
+    let refused = elsewhere.run(true).await.unwrap_err();
     assert!(matches!(refused, Failure::Refused(_)));
     assert_snapshot!(refused.into_error(), @r"
-    namespace space is in the project 00000000-0000-0000-0000-000000000001, and is not touched
-      take another name for `registry` in deploy.yaml, or say that project: the stack would make it anew, without its images
+    namespace space: in project 00000000-0000-0000-0000-000000000001; xtask does not touch it
+      use another `registry` in deploy.yaml, or set project_id to the namespace's project: the stack would replace the namespace and lose its images
     ");
     assert_eq!(elsewhere.api.changes(), [""; 0]);
 
-    // Nobody says in which project.
+    // The configuration names no project.
     let Some(nowhere) = Site::new(test, "shop", "") else { return };
-    assert!(matches!(nowhere.run(MEND).await, Err(Failure::Pending)));
+    assert_eq!(nowhere.run(true).await.unwrap(), Outcome::Pending);
     assert_eq!(nowhere.api.changes(), [""; 0]);
     assert!(nowhere.text().await.contains("SCW_DEFAULT_PROJECT_ID"));
 }

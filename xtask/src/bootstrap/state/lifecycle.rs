@@ -1,65 +1,65 @@
-//! What becomes of the bucket's objects after a while. Each lock and unlock leaves an old version behind, so old versions
-//! must go at last; what an apply has broken is found within a quarter of a year.
+//! The bucket's lifecycle rules. Each lock and unlock leaves an old version, so old versions have to expire. 90 days are enough
+//! to notice a broken state.
 
 use crate::clients::s3::{
     AbortIncompleteMultipartUpload, ExpirationStatus, Lifecycle, LifecycleExpiration, LifecycleRule,
     LifecycleRuleBuilder, LifecycleRuleFilter, NoncurrentVersionExpiration,
 };
 
-/// Days that an old version is kept.
-const OLD: i32 = 90;
-/// Days after which an upload is not finished any more.
-const UNFINISHED: i32 = 7;
+/// Days after which an old version is deleted.
+const OLD_DAYS: i32 = 90;
+/// Days after which an unfinished upload is deleted.
+const UNFINISHED_DAYS: i32 = 7;
 
-/// The ids of our rules: rules of other ids are other people's.
+/// The ids of the toolkit's rules. Rules with other ids are left alone.
 const OLD_VERSIONS: &str = "xtask-old-versions";
 const UNFINISHED_UPLOADS: &str = "xtask-unfinished-uploads";
 
-/// What it should be, for people. `versions`: whether the service has old versions.
+/// The rules, for people. `versions`: whether the service supports versioning.
 pub fn text(versions: bool) -> String {
-    let uploads = format!("unfinished uploads go after {UNFINISHED} days");
-    if versions { format!("old versions go after {OLD} days, {uploads}") } else { uploads }
+    let uploads = format!("unfinished uploads are deleted after {UNFINISHED_DAYS} days");
+    if versions { format!("old versions are deleted after {OLD_DAYS} days, {uploads}") } else { uploads }
 }
 
-/// What it should be in full, with other people's rules; none if it is so already. `markers`: whether the service takes
-/// away by itself what a deletion leaves when the last old version is gone.
+/// The lifecycle with the toolkit's rules and all others; none if the toolkit's are there already. `markers`: whether the
+/// service can expire the delete marker of an object whose old versions are gone.
 pub fn merged(is: &Lifecycle, versions: bool, markers: bool) -> Option<Lifecycle> {
-    let ours: Vec<LifecycleRule> =
+    let own: Vec<LifecycleRule> =
         [versions.then(|| old_versions(markers)), Some(unfinished_uploads())].into_iter().flatten().collect();
-    let is_set = |rule: &LifecycleRule| is.rules.iter().any(|other| means(other) == means(rule));
-    if ours.iter().all(is_set) {
+    let is_set = |rule: &LifecycleRule| is.rules.iter().any(|other| effect(other) == effect(rule));
+    if own.iter().all(is_set) {
         return None;
     }
-    let is_others = |rule: &&LifecycleRule| ours.iter().all(|our| our.id != rule.id);
+    let is_other = |rule: &&LifecycleRule| own.iter().all(|own| own.id != rule.id);
     let mut after = is.clone();
-    after.rules = is.rules.iter().filter(is_others).cloned().chain(ours.iter().cloned()).collect();
+    after.rules = is.rules.iter().filter(is_other).cloned().chain(own.iter().cloned()).collect();
     Some(after)
 }
 
 fn old_versions(markers: bool) -> LifecycleRule {
-    let expiration = NoncurrentVersionExpiration::builder().noncurrent_days(OLD).build();
+    let expiration = NoncurrentVersionExpiration::builder().noncurrent_days(OLD_DAYS).build();
     let marker = LifecycleExpiration::builder().expired_object_delete_marker(true).build();
     let rule = everything(OLD_VERSIONS).noncurrent_version_expiration(expiration);
     finished(rule.set_expiration(markers.then_some(marker)))
 }
 
 fn unfinished_uploads() -> LifecycleRule {
-    let abort = AbortIncompleteMultipartUpload::builder().days_after_initiation(UNFINISHED).build();
+    let abort = AbortIncompleteMultipartUpload::builder().days_after_initiation(UNFINISHED_DAYS).build();
     finished(everything(UNFINISHED_UPLOADS).abort_incomplete_multipart_upload(abort))
 }
 
-/// A rule for all objects.
+/// An enabled rule for every object.
 fn everything(id: &str) -> LifecycleRuleBuilder {
     let all = LifecycleRuleFilter::builder().prefix("").build();
     LifecycleRule::builder().id(id).filter(all).status(ExpirationStatus::Enabled)
 }
 
 fn finished(rule: LifecycleRuleBuilder) -> LifecycleRule {
-    rule.build().expect("a rule takes a status, and has one")
+    rule.build().expect("the rule has a status")
 }
 
-/// What a rule comes to, however it is written; none for a rule that is off, is for some objects only, or does more.
-fn means(rule: &LifecycleRule) -> Option<(Option<i32>, bool, Option<i32>)> {
+/// The effect of a rule, however it is written. None for a rule that is off, is limited to some objects, or does more.
+fn effect(rule: &LifecycleRule) -> Option<(Option<i32>, bool, Option<i32>)> {
     let filter = rule.filter.as_ref();
     let narrow = filter.is_some_and(|filter| {
         let sizes = filter.object_size_greater_than.is_some() || filter.object_size_less_than.is_some();
@@ -68,18 +68,18 @@ fn means(rule: &LifecycleRule) -> Option<(Option<i32>, bool, Option<i32>)> {
             || filter.and.is_some()
             || sizes
     });
-    #[expect(deprecated, reason = "services of other makes still answer with it")]
+    #[expect(deprecated, reason = "other services still answer with it")]
     let narrow = narrow || rule.prefix().is_some_and(|prefix| !prefix.is_empty());
     let expiration = rule.expiration.as_ref();
     let old = rule.noncurrent_version_expiration.as_ref();
-    let more = !rule.transitions().is_empty()
+    let does_more = !rule.transitions().is_empty()
         || !rule.noncurrent_version_transitions().is_empty()
         || expiration.is_some_and(|expiration| expiration.days.is_some() || expiration.date.is_some())
         || old.is_some_and(|old| old.newer_noncurrent_versions.is_some());
     let marker = expiration.and_then(|expiration| expiration.expired_object_delete_marker).unwrap_or_default();
     let abort = rule.abort_incomplete_multipart_upload.as_ref().and_then(|abort| abort.days_after_initiation);
     let is_on = rule.status == ExpirationStatus::Enabled;
-    (is_on && !narrow && !more).then(|| (old.and_then(|old| old.noncurrent_days), marker, abort))
+    (is_on && !narrow && !does_more).then(|| (old.and_then(|old| old.noncurrent_days), marker, abort))
 }
 
 #[cfg(test)]
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn ours_are_added_once_and_others_stay() {
+    fn the_rules_are_added_once_and_others_stay() {
         let logs = LifecycleRuleFilter::builder().prefix("logs/").build();
         let expiration = LifecycleExpiration::builder().days(3).build();
         let other = LifecycleRule::builder().id("logs").filter(logs).expiration(expiration);
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_changed_by_hand_is_ours_again() {
+    fn a_rule_changed_by_hand_is_restored() {
         for change in [
             |rule: &mut LifecycleRule| rule.status = ExpirationStatus::Disabled,
             |rule: &mut LifecycleRule| rule.noncurrent_version_expiration.as_mut().unwrap().noncurrent_days = Some(1),
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_is_known_however_a_service_writes_it() {
+    fn a_rule_is_recognised_in_every_spelling() {
         let mut old = old_versions(true);
         old.filter = None;
         let mut uploads = unfinished_uploads();
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn without_old_versions_there_is_no_rule_for_them() {
+    fn without_versioning_there_is_no_rule_for_old_versions() {
         assert_eq!(merged(&Lifecycle::default(), false, false).unwrap().rules, [unfinished_uploads()]);
     }
 }

@@ -1,74 +1,72 @@
-//! Whether the state can be locked, which is tried: OpenTofu's lock is an object that is written if it is not there yet
-//! (`use_lockfile`) and deleted afterwards. A service that does not read the condition lets everybody have the lock; one
-//! that keeps old versions and takes a deleted object for one that is there (versitygw 1.8.0) gives it once and never again.
+//! Whether a state can be locked in the bucket. OpenTofu's lock (`use_lockfile`) is an object that it writes on condition
+//! that there is none, and deletes afterwards. So a probe does the same. A service that ignores the condition gives the lock
+//! to everyone; one that keeps old versions and counts a deleted object as existing (versitygw 1.8.0) gives it only once.
 
 use jiff::Timestamp;
 
-use super::found::Found;
-use super::{Mend, StateBucket, provider};
+use super::answers::Answers;
+use super::{Fix, StateBucket, provider};
 use crate::bootstrap::item::Item;
 use crate::clients::s3::Bucket;
 use crate::clients::s3::error::{Kind, Result, S3Error};
 use crate::config::Provider;
 use crate::failure::Failure;
 
-/// What is ours in the bucket begins so.
-pub const OURS: &str = ".xtask/";
+/// The prefix of the objects that bootstrap writes.
+pub const OWN_FOLDER: &str = ".xtask/";
 
-/// Is there where old versions cannot be kept, because no lock would be freed any more.
+/// An object that marks a bucket in which locks work only without versioning.
 pub const WITHOUT_VERSIONS: &str = ".xtask/without-old-versions";
 
-/// What an object that is tried with begins with; a name of its own for each try follows, so that what a try has left
-/// behind that was killed is in nobody's way.
+/// The prefix of probe objects. Time and random digits follow, so that the object of an interrupted probe disturbs no other.
 const PROBE: &str = ".xtask/probe-";
 
-/// Milliseconds after which a try is certainly over, and what it has left behind may go.
-const OVER: i64 = 60 * 60 * 1000;
+/// The age in milliseconds after which a probe's object is a leftover.
+const LEFTOVER: i64 = 60 * 60 * 1000;
 
-const SAYS: &str = "xtask tries whether a state can be locked here; this may be deleted\n";
-const CANNOT: &str = "xtask has tried: in a bucket that keeps old versions, this service does not free a lock again. \
-    Without this object, that is tried anew.\n";
+const PROBE_TEXT: &str = "xtask tests whether a state can be locked in this bucket; this object may be deleted\n";
+const WITHOUT_VERSIONS_TEXT: &str = "With versioning on, this service does not release a lock: xtask has tested it.\n\
+    Delete this object to repeat the test.\n";
 
-/// What a try has shown.
+/// The result of a probe.
 #[derive(Debug, PartialEq)]
-pub enum Proof {
+pub enum Probe {
     /// A state can be locked.
-    Locks,
-    /// Nothing is locked, because of this.
+    Works,
+    /// It cannot, for this reason.
     Fails(String),
 }
 
-/// What came of a try, and what it has left behind: objects and their versions.
-type Tried = (Result<Proof>, Vec<(String, Option<String>)>);
+/// The result of a probe, and the objects and versions that it left.
+type Probed = (Result<Probe>, Vec<(String, Option<String>)>);
 
 impl StateBucket<'_> {
-    /// Tries it, and removes what earlier tries have left behind.
-    pub(super) async fn locking(&self, found: &Found) -> std::result::Result<Item<Mend>, Failure> {
-        let should = "the second of two conditional writes refused";
-        let left = found.keys.iter().flatten().filter(|key| is_left(key)).cloned().collect();
-        match prove(&self.bucket, matches!(found.versioning, Ok(true)), left).await {
-            Ok(Proof::Locks) => Ok(Item::good("locking", should)),
-            Ok(Proof::Fails(why)) => {
-                let next = "no state can be locked here, and two applies at once would destroy it: take another service, \
-                    or another bucket";
-                Ok(Item::refused("locking", format!("not possible, as {why}"), should, next))
+    /// Probes the locks, and deletes the leftovers of earlier probes.
+    pub(super) async fn locking(&self, answers: &Answers) -> std::result::Result<Item<Fix>, Failure> {
+        let should = "the second of two conditional writes is refused";
+        let leftovers = answers.keys.iter().flatten().filter(|key| is_leftover(key)).cloned().collect();
+        match probe(&self.bucket, matches!(answers.versioning, Ok(true)), leftovers).await {
+            Ok(Probe::Works) => Ok(Item::good("locking", should)),
+            Ok(Probe::Fails(why)) => {
+                let next =
+                    "use another service or another bucket: two applies at the same time would destroy the state";
+                Ok(Item::refused("locking", format!("does not work: {why}"), should, next))
             }
             Err(error) => Err(self.explain(error)),
         }
     }
 
-    /// Has the bucket keep old versions. There is no way back from there, so it is tried on another bucket first whether
-    /// locks are freed then: of Amazon's it is known.
-    pub(super) async fn keep_versions(&self) -> std::result::Result<(), Failure> {
-        if self.provider() != Provider::Aws {
-            let name = &self.infra.stack.state.bucket;
-            // Names have 63 characters at most, of which these are ASCII alone.
-            let begins = name[..name.len().min(40)].trim_end_matches(['-', '.']);
-            let other = self.bucket.beside(format!("{begins}-{}", chance()));
-            let proof = self.prove_beside(&other).await.map_err(|error| self.explain(error))?;
-            if let Proof::Fails(why) = proof {
-                self.infra.report.warn(&format!("{name} does not keep old versions: {why}"));
-                return match self.bucket.put_new(WITHOUT_VERSIONS, CANNOT).await {
+    /// Turns versioning on. Some services cannot turn it off again, so the locks are probed in a temporary bucket first.
+    /// Amazon's are known to work.
+    pub(super) async fn enable_versioning(&self) -> std::result::Result<(), Failure> {
+        if self.state.provider != Provider::Aws {
+            let name = &self.state.bucket;
+            // A bucket's name is ASCII and at most 63 characters long.
+            let begin = name[..name.len().min(40)].trim_end_matches(['-', '.']);
+            let temporary = self.bucket.beside(format!("{begin}-{}", unique()));
+            let probe = self.probe_with_versions(&temporary).await.map_err(|error| self.explain(error))?;
+            if let Probe::Fails(_) = probe {
+                return match self.bucket.put_new(WITHOUT_VERSIONS, WITHOUT_VERSIONS_TEXT).await {
                     Err(error) if error.kind != Kind::Condition => Err(self.explain(error)),
                     _ => Ok(()),
                 };
@@ -77,87 +75,87 @@ impl StateBucket<'_> {
         self.bucket.put_versioning().await.map_err(|error| self.explain(error))
     }
 
-    async fn prove_beside(&self, other: &Bucket) -> Result<Proof> {
-        other.create(provider::constraint(self.provider(), &self.infra.stack.state.region)).await?;
-        let proof = async {
-            other.put_versioning().await?;
-            prove(other, true, Vec::new()).await
+    async fn probe_with_versions(&self, bucket: &Bucket) -> Result<Probe> {
+        bucket.create(provider::constraint(self.state.provider, &self.state.region)).await?;
+        let probed = async {
+            bucket.put_versioning().await?;
+            probe(bucket, true, Vec::new()).await
         };
-        let proof = proof.await;
-        other.remove().await?;
-        proof
+        let probed = probed.await;
+        bucket.remove().await?;
+        probed
     }
 }
 
-/// Tries it: three requests one after another, with old versions four. Nothing of it is left.
-pub async fn prove(bucket: &Bucket, versions: bool, left: Vec<String>) -> Result<Proof> {
-    let (first, second) = (format!("{PROBE}{}", chance()), format!("{PROBE}{}", chance()));
-    let (twice, freed) = tokio::join!(
-        Box::pin(twice(bucket, first)),
-        Box::pin(async { if versions { freed(bucket, second).await } else { (Ok(Proof::Locks), Vec::new()) } }),
+/// Probes the locks: three requests one after another, with versioning four. Deletes what it wrote, and the leftovers.
+pub async fn probe(bucket: &Bucket, versions: bool, leftovers: Vec<String>) -> Result<Probe> {
+    let (first, second) = (format!("{PROBE}{}", unique()), format!("{PROBE}{}", unique()));
+    let (twice, again) = tokio::join!(
+        Box::pin(lock_twice(bucket, first)),
+        Box::pin(async { if versions { lock_again(bucket, second).await } else { (Ok(Probe::Works), Vec::new()) } }),
     );
-    let mut gone = [twice.1, freed.1].concat();
-    gone.dedup();
-    gone.extend(left.into_iter().map(|key| (key, None)));
-    let deleted = if gone.is_empty() { Ok(()) } else { bucket.delete_all(&gone).await };
-    let proof = match (twice.0?, freed.0?) {
-        (Proof::Locks, freed) => freed,
+    let mut written = [twice.1, again.1].concat();
+    written.dedup();
+    written.extend(leftovers.into_iter().map(|key| (key, None)));
+    let deleted = if written.is_empty() { Ok(()) } else { bucket.delete_all(&written).await };
+    let probed = match (twice.0?, again.0?) {
+        (Probe::Works, again) => again,
         (fails, _) => fails,
     };
-    deleted.map(|()| proof)
+    deleted.map(|()| probed)
 }
 
-/// Takes a lock twice, of which the second time must be refused.
-async fn twice(bucket: &Bucket, key: String) -> Tried {
-    let first = match bucket.put_new(&key, SAYS).await {
+/// Takes a lock twice. The second time must be refused.
+async fn lock_twice(bucket: &Bucket, key: String) -> Probed {
+    let first = match bucket.put_new(&key, PROBE_TEXT).await {
         Ok(version) => version,
         Err(S3Error { kind: Kind::Unsupported, said, .. }) => {
-            return (Ok(Proof::Fails(format!("conditional writes are not known here: {said}"))), Vec::new());
+            return (Ok(Probe::Fails(format!("the service has no conditional writes: {said}"))), Vec::new());
         }
         Err(error) => return (Err(error), Vec::new()),
     };
-    let second = bucket.put_new(&key, SAYS).await;
-    let mut left = vec![(key.clone(), first)];
-    let proof = match second {
-        Err(error) if error.kind == Kind::Condition => Ok(Proof::Locks),
+    let second = bucket.put_new(&key, PROBE_TEXT).await;
+    let mut written = vec![(key.clone(), first)];
+    let probed = match second {
+        Err(error) if error.kind == Kind::Condition => Ok(Probe::Works),
         Err(error) => Err(error),
         Ok(version) => {
-            left.push((key, version));
-            Ok(Proof::Fails("the second of two conditional writes was not refused".to_owned()))
+            written.push((key, version));
+            Ok(Probe::Fails("the second of two conditional writes was not refused".to_owned()))
         }
     };
-    (proof, left)
+    (probed, written)
 }
 
-/// Takes a lock, frees it, and takes it again.
-async fn freed(bucket: &Bucket, key: String) -> Tried {
-    let mut left = Vec::new();
-    let tried = async {
-        left.push((key.clone(), bucket.put_new(&key, SAYS).await?));
-        left.push((key.clone(), bucket.delete(&key).await?));
-        left.push((key.clone(), bucket.put_new(&key, SAYS).await?));
-        Ok(Proof::Locks)
+/// Takes a lock, releases it, and takes it again.
+async fn lock_again(bucket: &Bucket, key: String) -> Probed {
+    let mut written = Vec::new();
+    let probed = async {
+        written.push((key.clone(), bucket.put_new(&key, PROBE_TEXT).await?));
+        written.push((key.clone(), bucket.delete(&key).await?));
+        written.push((key.clone(), bucket.put_new(&key, PROBE_TEXT).await?));
+        Ok(Probe::Works)
     };
-    let proof = match tried.await {
-        Err(S3Error { kind: Kind::Condition, .. }) => Ok(Proof::Fails(
-            "a lock that was freed is not free again: a deleted object counts as one that is there".to_owned(),
-        )),
-        // The other try tells of a service that does not know them.
-        Err(S3Error { kind: Kind::Unsupported, .. }) => Ok(Proof::Locks),
+    let probed = match probed.await {
+        Err(S3Error { kind: Kind::Condition, .. }) => {
+            let why = "a released lock cannot be taken again, because a deleted object counts as existing";
+            Ok(Probe::Fails(why.to_owned()))
+        }
+        // `lock_twice` reports that.
+        Err(S3Error { kind: Kind::Unsupported, .. }) => Ok(Probe::Works),
         other => other,
     };
-    (proof, left)
+    (probed, written)
 }
 
-/// What nobody else has: the time, in milliseconds, and chance.
-fn chance() -> String {
-    let mut chance = [0u8; 4];
-    getrandom::fill(&mut chance).expect("the operating system has random bytes, or nothing of this would run");
-    format!("{}-{}", Timestamp::now().as_millisecond(), hex::encode(chance))
+/// The time in milliseconds, and random digits.
+fn unique() -> String {
+    let mut random = [0u8; 4];
+    getrandom::fill(&mut random).expect("the operating system provides random bytes");
+    format!("{}-{}", Timestamp::now().as_millisecond(), hex::encode(random))
 }
 
-/// Whether an object is of a try that is over: its name says when that began.
-fn is_left(key: &str) -> bool {
+fn is_leftover(key: &str) -> bool {
     let began = key.strip_prefix(PROBE).and_then(|name| name.split_once('-')?.0.parse::<i64>().ok());
-    began.is_some_and(|began| began + OVER < Timestamp::now().as_millisecond())
+    began.is_some_and(|began| began + LEFTOVER < Timestamp::now().as_millisecond())
 }

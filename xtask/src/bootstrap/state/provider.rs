@@ -1,46 +1,44 @@
-//! In what providers differ. What they lack is of their documentation: Scaleway's list of S3 operations (2024-08) and its
-//! "Bucket policies", Cloudflare's "S3 API compatibility" of R2.
+//! The differences between providers. Unsupported features are from their documentation: Scaleway's list of S3 operations
+//! (2024-08) and "Bucket policies", Cloudflare's "S3 API compatibility" of R2.
 
 use crate::config::Provider;
 
-/// What not every provider has.
+/// A feature that not every provider supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Feature {
     /// Old versions of objects.
     Versioning,
-    /// A block against all that would open a bucket to everybody.
+    /// A public access block.
     PublicAccess,
-    /// Grants to others.
+    /// An access control list with grants to others.
     Grants,
-    /// Encryption that can be set.
+    /// Default encryption.
     Encryption,
-    /// Policies that can refuse requests without TLS.
+    /// A policy that can refuse requests without TLS.
     Policy,
-    /// Tags.
+    /// Tags of buckets.
     Tags,
 }
 
-/// Why the provider is known not to have it. A server of one's own is asked; what it does not know, it lacks.
-pub fn lacks(provider: Provider, feature: Feature) -> Option<&'static str> {
+/// Why the provider is known not to support a feature. Another S3 server is asked instead.
+pub fn unsupported(provider: Provider, feature: Feature) -> Option<&'static str> {
     match (provider, feature) {
         (Provider::R2, Feature::Versioning) => Some("R2 keeps no old versions"),
         (Provider::R2, Feature::PublicAccess) => Some("R2 has no public access block"),
-        (Provider::R2, Feature::Grants) => {
-            Some("R2 has no grants: only a domain that somebody attaches opens a bucket")
-        }
-        (Provider::R2, Feature::Encryption) => Some("R2 encrypts everything by itself, and there is nothing to set"),
-        (Provider::R2, Feature::Policy) => Some("R2 has no policies of buckets"),
-        (Provider::R2, Feature::Tags) => Some("R2 has no tags of buckets"),
+        (Provider::R2, Feature::Grants) => Some("R2 has no access control lists; a bucket is public through a domain"),
+        (Provider::R2, Feature::Encryption) => Some("R2 encrypts every object; there is nothing to set"),
+        (Provider::R2, Feature::Policy) => Some("R2 has no bucket policies"),
+        (Provider::R2, Feature::Tags) => Some("R2 has no bucket tags"),
         (Provider::Scaleway, Feature::PublicAccess) => Some("Scaleway has no public access block"),
-        (Provider::Scaleway, Feature::Encryption) => Some("Scaleway has no encryption of buckets that can be set"),
+        (Provider::Scaleway, Feature::Encryption) => Some("Scaleway has no default encryption for buckets"),
         (Provider::Scaleway, Feature::Policy) => {
-            Some("Scaleway's policies shut out whoever they do not name, the owner too, so none is set")
+            Some("a policy at Scaleway locks out everyone it does not name, the owner too, so none is set")
         }
         (Provider::Aws | Provider::Scaleway | Provider::Other, _) => None,
     }
 }
 
-/// The region as it is said when a bucket is made: Amazon's first one must not be, and servers of one's own have one.
+/// The location constraint of a new bucket. Amazon refuses one for `us-east-1`; other servers have one region.
 pub fn constraint(provider: Provider, region: &str) -> Option<&str> {
     match provider {
         Provider::Aws => Some(region).filter(|region| *region != "us-east-1"),
@@ -49,7 +47,7 @@ pub fn constraint(provider: Provider, region: &str) -> Option<&str> {
     }
 }
 
-/// By which names the provider's key is looked for.
+/// The variables that hold the provider's key.
 pub fn keys(provider: Provider) -> &'static str {
     match provider {
         Provider::Scaleway => "SCW_ACCESS_KEY and SCW_SECRET_KEY (or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)",

@@ -1,35 +1,37 @@
-//! What services lack is said, and what they have is set.
+//! What a service does not support is reported, and what it supports is set.
 
 use super::*;
 
 #[test]
-fn what_a_server_of_ones_own_lacks_is_said() {
-    let Some(server) = or_skip("what_a_server_of_ones_own_lacks_is_said", Versitygw::start()) else { return };
-    let ground = Ground::on("other", "us-east-1", &server.endpoint());
-    let check = ground.run(&["--check"]).expect(10);
+fn what_another_s3_server_does_not_support_is_reported() {
+    let Some(server) = or_skip("what_another_s3_server_does_not_support_is_reported", Versitygw::start()) else {
+        return;
+    };
+    let fixture = Fixture::on("other", "us-east-1", &server.endpoint());
+    let check = fixture.run(&["--check"]).expect(10);
     let shown = |ran: &Ran| ran.stdout.replace(&server.endpoint(), "http://SERVER");
     insta::assert_snapshot!("nothing", shown(&check));
-    ground.run(&["--yes"]).expect(0);
-    insta::assert_snapshot!("own", shown(&ground.run(&["--check"]).expect(0)));
-    let again = ground.result(&["--yes"], 0);
+    fixture.run(&["--yes"]).expect(0);
+    insta::assert_snapshot!("own", shown(&fixture.run(&["--check"]).expect(0)));
+    let again = fixture.result(&["--yes"], 0);
     assert_eq!(again["mended"].as_array().unwrap().len(), 0);
 }
 
 #[test]
-fn what_providers_are_known_to_lack_is_said() {
+fn what_a_provider_does_not_support_is_reported() {
     for (provider, region) in [("scaleway", "fr-par"), ("r2", "auto")] {
-        let Some(moto) = or_skip("what_providers_are_known_to_lack_is_said", Moto::turn()) else { return };
+        let Some(moto) = or_skip("what_a_provider_does_not_support_is_reported", Moto::turn()) else { return };
         let proxy = Proxy::start(&moto.endpoint(), unchanged);
-        let ground = Ground::on(provider, region, &proxy.endpoint());
+        let fixture = Fixture::on(provider, region, &proxy.endpoint());
         if provider == "r2" {
-            // moto has no region of that name to make a bucket in.
+            // moto cannot create a bucket in a region of that name.
             assert_eq!(ask(&moto.endpoint(), "PUT", "/states", &[], "").unwrap().status, 200);
         }
-        ground.run(&["--yes"]).expect(0);
+        fixture.run(&["--yes"]).expect(0);
         proxy.seen();
-        let shown = ground.run(&["--check"]).expect(0).stdout.replace(&proxy.endpoint(), "http://SERVER");
+        let shown = fixture.run(&["--check"]).expect(0).stdout.replace(&proxy.endpoint(), "http://SERVER");
         insta::assert_snapshot!(provider, shown);
-        // What they would refuse is not asked for.
+        // What they do not support is not asked for.
         let asked: Vec<String> = proxy.seen().into_iter().map(|seen| seen.line).collect();
         for query in ["?publicAccessBlock", "?encryption", "?policy"] {
             assert!(!asked.iter().any(|line| line.contains(query)), "{provider} {query}: {asked:?}");
@@ -38,26 +40,26 @@ fn what_providers_are_known_to_lack_is_said() {
 }
 
 #[test]
-fn requests_without_tls_are_refused_and_other_peoples_statements_stay() {
-    let test = "requests_without_tls_are_refused_and_other_peoples_statements_stay";
+fn requests_without_tls_are_refused_and_other_statements_stay() {
+    let test = "requests_without_tls_are_refused_and_other_statements_stay";
     let folder = tempfile::tempdir().unwrap();
     let (certificate, key) = (folder.path().join("certificate.pem"), folder.path().join("key.pem"));
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     fs_err::write(&certificate, made.cert.pem()).unwrap();
     fs_err::write(&key, made.signing_key.serialize_pem()).unwrap();
     let Some(server) = or_skip(test, Versitygw::start_secure(&certificate, &key)) else { return };
-    let ground = Ground::on("other", "us-east-1", &server.endpoint());
+    let fixture = Fixture::on("other", "us-east-1", &server.endpoint());
     let run =
-        |flags: &[&str], code: i32| Ran::of(ground.command(flags).env("SSL_CERT_FILE", &certificate)).expect(code);
-    // Who does not know its certificate does not talk to it.
-    ground.run(&["--check"]).expect(1).says(&[&server.endpoint()]);
+        |flags: &[&str], code: i32| Ran::of(fixture.command(flags).env("SSL_CERT_FILE", &certificate)).expect(code);
+    // A client that does not know its certificate does not connect.
+    fixture.run(&["--check"]).expect(1).says(&[&server.endpoint()]);
     run(&["--yes"], 0);
     let other = r#"{ "Version": "2012-10-17", "Statement": [{ "Sid": "Audit", "Effect": "Deny", "Principal": "*",
         "Action": "s3:DeleteBucket", "Resource": "arn:aws:s3:::states" }] }"#;
     server.set_attribute("states", "policy", other.as_bytes());
     let check = run(&["--check"], 10);
     assert!(
-        check.stdout.contains("requests      taken without TLS; should be refused without TLS"),
+        check.stdout.contains("requests      accepted without TLS; should be refused without TLS"),
         "{}",
         check.stdout
     );
@@ -70,21 +72,24 @@ fn requests_without_tls_are_refused_and_other_peoples_statements_stay() {
 }
 
 #[test]
-fn a_policy_that_shuts_this_key_out_is_taken_back() {
-    let test = "a_policy_that_shuts_this_key_out_is_taken_back";
-    // It does not read conditions, and refuses everybody then.
+fn a_policy_that_locks_this_key_out_is_undone() {
+    let test = "a_policy_that_locks_this_key_out_is_undone";
+    // moto ignores conditions, and then refuses every request.
     let Some(moto) = or_skip(test, Moto::turn()) else { return };
     let folder = tempfile::tempdir().unwrap();
     let certificate = folder.path().join("certificate.pem");
     let proxy = Proxy::start_secure(&moto.endpoint(), &certificate);
-    let ground = Ground::on("other", "us-east-1", &proxy.endpoint());
-    let ran = Ran::of(ground.command(&["--yes"]).env("SSL_CERT_FILE", &certificate)).expect(1);
-    ran.says(&["requests: add that to the policy", "it shut this key out too, so it was taken back"]);
+    let fixture = Fixture::on("other", "us-east-1", &proxy.endpoint());
+    let ran = Ran::of(fixture.command(&["--yes"]).env("SSL_CERT_FILE", &certificate)).expect(1);
+    ran.says(&[
+        "requests: add a statement to the policy",
+        "the policy locked this key out, so the old policy was restored",
+    ]);
     assert_eq!(ask(&moto.endpoint(), "GET", "/states?policy", &[], "").unwrap().status, 404);
     let other = r#"{ "Version": "2012-10-17", "Statement": [{ "Sid": "Audit", "Effect": "Deny", "Principal": "*",
         "Action": "s3:DeleteBucket", "Resource": "arn:aws:s3:::states" }] }"#;
     assert_eq!(ask(&moto.endpoint(), "PUT", "/states?policy", &[], other).unwrap().status, 200);
-    Ran::of(ground.command(&["--yes"]).env("SSL_CERT_FILE", &certificate)).expect(1);
+    Ran::of(fixture.command(&["--yes"]).env("SSL_CERT_FILE", &certificate)).expect(1);
     let policy: Value =
         serde_json::from_str(&ask(&moto.endpoint(), "GET", "/states?policy", &[], "").unwrap().text()).unwrap();
     assert_eq!(policy["Statement"].as_array().unwrap().len(), 1, "{policy}");

@@ -1,4 +1,4 @@
-//! From nothing to a bucket that is as it should be, and back to it; and a stack on it.
+//! Creating the bucket, restoring changed settings, and a stack whose state is in it.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -12,15 +12,15 @@ use testkit::toolkit;
 fn from_nothing_to_a_bucket_with_all_that_amazon_has() {
     let Some(moto) = or_skip("from_nothing_to_a_bucket_with_all_that_amazon_has", Moto::turn()) else { return };
     let proxy = Proxy::start(&moto.endpoint(), unchanged);
-    let ground = Ground::on("aws", "eu-west-1", &proxy.endpoint());
+    let fixture = Fixture::on("aws", "eu-west-1", &proxy.endpoint());
 
-    let check = ground.result(&["--check"], 10);
+    let check = fixture.result(&["--check"], 10);
     assert_eq!((verdict(&check, "bucket"), verdict(&check, "locking")), ("differs", "waits"));
-    ground.run(&[]).expect(21).says(&["nothing was changed", "cargo xtask bootstrap state production --yes"]);
+    fixture.run(&[]).expect(21).says(&["nothing was changed", "cargo xtask bootstrap state production --yes"]);
     assert_eq!(changes(&proxy.seen()), [""; 0]);
     assert_eq!(ask(&moto.endpoint(), "GET", "/states?versioning", &[], "").unwrap().status, 404);
 
-    let made = ground.result(&["--yes"], 0);
+    let made = fixture.result(&["--yes"], 0);
     assert_eq!(made["good"], true);
     let mended = ["bucket", "encryption", "lifecycle", "old versions", "public access", "tags"];
     assert_eq!(made["mended"].as_array().unwrap(), &mended.map(Value::from));
@@ -28,7 +28,7 @@ fn from_nothing_to_a_bucket_with_all_that_amazon_has() {
         made["items"].as_array().unwrap().iter().map(|item| item["about"].as_str().unwrap()).collect();
     assert_eq!(about, ABOUT);
     for about in ABOUT {
-        // It is asked without TLS here, where nobody would get in.
+        // The endpoint has no TLS here.
         assert_eq!(verdict(&made, about), if about == "requests" { "lacks" } else { "good" }, "{about}");
     }
     let is = |query: &str| ask(&moto.endpoint(), "GET", &format!("/states?{query}"), &[], "").unwrap().text();
@@ -40,27 +40,27 @@ fn from_nothing_to_a_bucket_with_all_that_amazon_has() {
         assert!(lifecycle.contains(text), "{text}: {lifecycle}");
     }
     assert!(is("tagging").contains("managed-by"));
-    // Versions would tell of what was deleted, too.
+    // Versions would show deleted objects, too.
     assert!(!is("versions").contains("probe"), "{}", is("versions"));
 
     proxy.seen();
-    let again = ground.result(&["--yes"], 0);
+    let again = fixture.result(&["--yes"], 0);
     assert_eq!((&again["good"], again["mended"].as_array().unwrap().len()), (&Value::from(true), 0));
-    assert_eq!(ground.result(&["--check"], 0)["good"], true);
-    ground.run(&[]).expect(0);
+    assert_eq!(fixture.result(&["--check"], 0)["good"], true);
+    fixture.run(&[]).expect(0);
     assert_eq!(changes(&proxy.seen()), [""; 0]);
     assert!(!is("versions").contains("probe"));
 }
 
 #[test]
-fn whoever_sits_at_a_terminal_is_asked() {
-    let test = "whoever_sits_at_a_terminal_is_asked";
+fn at_a_terminal_the_user_is_asked() {
+    let test = "at_a_terminal_the_user_is_asked";
     let Some(moto) = or_skip(test, Moto::turn()) else { return };
     let proxy = Proxy::start(&moto.endpoint(), unchanged);
-    let ground = Ground::on("aws", "us-east-1", &proxy.endpoint());
+    let fixture = Fixture::on("aws", "us-east-1", &proxy.endpoint());
     let at_a_terminal = |answer: &str| {
         let mut script = Command::new("script");
-        script.args(["--quiet", "--return", "--command"]).current_dir(&ground.project.root);
+        script.args(["--quiet", "--return", "--command"]).current_dir(&fixture.project.root);
         script.arg(format!("{} bootstrap state production", toolkit().display())).arg("/dev/null");
         take_nothing_of_this_machine(script.env_remove("CI").env_remove("GITHUB_ACTIONS"));
         let mut child = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -70,33 +70,33 @@ fn whoever_sits_at_a_terminal_is_asked() {
     };
     let (code, said) = at_a_terminal("n\n");
     assert_eq!(code, Some(21), "{said}");
-    assert!(said.contains("Mend 1, then the 7 that wait? [y/N]"), "{said}");
+    assert!(said.contains("Fix 1 item, then the 7 that wait? [y/N]"), "{said}");
     assert_eq!(changes(&proxy.seen()), [""; 0]);
     let (code, said) = at_a_terminal("y\n");
     assert_eq!(code, Some(0), "{said}");
-    ground.run(&["--check"]).expect(0);
+    fixture.run(&["--check"]).expect(0);
 }
 
 #[test]
-fn a_look_takes_five_round_trips_at_most() {
-    let Some(moto) = or_skip("a_look_takes_five_round_trips_at_most", Moto::turn()) else { return };
+fn an_inspection_takes_five_round_trips_at_most() {
+    let Some(moto) = or_skip("an_inspection_takes_five_round_trips_at_most", Moto::turn()) else { return };
     let proxy = Proxy::start(&moto.endpoint(), unchanged);
-    let ground = Ground::on("aws", "us-east-1", &proxy.endpoint());
-    ground.run(&["--yes"]).expect(0);
+    let fixture = Fixture::on("aws", "us-east-1", &proxy.endpoint());
+    fixture.run(&["--yes"]).expect(0);
     proxy.seen();
-    ground.run(&["--check"]).expect(0);
+    fixture.run(&["--check"]).expect(0);
     let seen = proxy.seen();
     assert!(seen.len() >= 12, "{seen:#?}");
     assert!(round_trips(&seen) <= 5, "{} of {seen:#?}", round_trips(&seen));
 }
 
 #[test]
-fn what_was_changed_by_hand_is_seen_and_mended_and_other_peoples_rules_stay() {
-    let test = "what_was_changed_by_hand_is_seen_and_mended_and_other_peoples_rules_stay";
+fn settings_changed_by_hand_are_fixed_and_other_rules_stay() {
+    let test = "settings_changed_by_hand_are_fixed_and_other_rules_stay";
     let Some(moto) = or_skip(test, Moto::turn()) else { return };
     let proxy = Proxy::start(&moto.endpoint(), unchanged);
-    let ground = Ground::on("aws", "us-east-1", &proxy.endpoint());
-    ground.run(&["--yes"]).expect(0);
+    let fixture = Fixture::on("aws", "us-east-1", &proxy.endpoint());
+    fixture.run(&["--yes"]).expect(0);
     let by_hand = |method: &str, query: &str, body: &str| {
         let answer = ask(&moto.endpoint(), method, &format!("/states?{query}"), &[], body).unwrap();
         assert!(answer.status < 300, "{query}: {} {}", answer.status, answer.text());
@@ -112,15 +112,15 @@ fn what_was_changed_by_hand_is_seen_and_mended_and_other_peoples_rules_stay() {
          </Tag></TagSet></Tagging>";
     by_hand("PUT", "tagging", tags);
 
-    let check = ground.result(&["--check"], 10);
+    let check = fixture.result(&["--check"], 10);
     for about in ["old versions", "public access", "encryption", "lifecycle", "tags"] {
         assert_eq!(verdict(&check, about), "differs", "{about}: {check:#}");
     }
-    let shown = ground.run(&["--check"]).expect(10);
+    let shown = fixture.run(&["--check"]).expect(10);
     for text in ["not kept; should be kept", "project=other", "next: cargo xtask bootstrap state production"] {
         assert!(shown.stdout.contains(text), "{text}: {}", shown.stdout);
     }
-    let mended = ground.result(&["--yes"], 0);
+    let mended = fixture.result(&["--yes"], 0);
     assert_eq!(mended["mended"].as_array().unwrap().len(), 5);
     let lifecycle = by_hand("GET", "lifecycle", "");
     for id in ["<ID>logs</ID>", "<ID>xtask-old-versions</ID>", "<ID>xtask-unfinished-uploads</ID>"] {
@@ -129,7 +129,7 @@ fn what_was_changed_by_hand_is_seen_and_mended_and_other_peoples_rules_stay() {
     let tags = by_hand("GET", "tagging", "");
     assert!(tags.contains("<Value>media</Value>") && tags.contains("<Value>fixture</Value>"), "{tags}");
     assert!(!tags.contains("<Value>other</Value>"), "{tags}");
-    ground.run(&["--check"]).expect(0);
+    fixture.run(&["--check"]).expect(0);
 }
 
 #[test]

@@ -1,16 +1,16 @@
-//! What is not touched, and where nothing goes on.
+//! Buckets that are refused, and services whose locks do not work.
 
 use super::*;
 
 #[test]
-fn a_bucket_of_somebody_else_elsewhere_or_for_something_else_is_not_touched() {
-    let test = "a_bucket_of_somebody_else_elsewhere_or_for_something_else_is_not_touched";
+fn a_bucket_of_another_account_region_or_purpose_is_not_touched() {
+    let test = "a_bucket_of_another_account_region_or_purpose_is_not_touched";
     let Some(moto) = or_skip(test, Moto::turn()) else { return };
     let proxy = Proxy::start(&moto.endpoint(), unchanged);
-    let ground = |region: &str, bucket: &str| {
-        let ground = Ground::on("aws", region, &proxy.endpoint());
-        ground.project.edit("deploy.yaml", "bucket: states", &format!("bucket: {bucket}"));
-        ground
+    let fixture = |region: &str, bucket: &str| {
+        let fixture = Fixture::on("aws", region, &proxy.endpoint());
+        fixture.project.edit("deploy.yaml", "bucket: states", &format!("bucket: {bucket}"));
+        fixture
     };
     let make = |bucket: &str, headers: &[(&str, &str)], body: &str| {
         let answer = ask(&moto.endpoint(), "PUT", &format!("/{bucket}"), headers, body).unwrap();
@@ -24,82 +24,80 @@ fn a_bucket_of_somebody_else_elsewhere_or_for_something_else_is_not_touched() {
     );
     make("pictures", &[], "");
     make("pictures/holiday.jpg", &[], "a picture");
-    for (bucket, says) in [
-        ("others", "somebody else's"),
-        ("elsewhere", "in eu-north-1"),
-        ("pictures", "objects is no states: holiday.jpg"),
-    ] {
+    for (bucket, says) in
+        [("others", "another account's"), ("elsewhere", "in eu-north-1"), ("pictures", "objects: holiday.jpg")]
+    {
         for flags in [&["--check"][..], &[], &["--yes"]] {
-            let ran = ground("us-east-1", bucket).run(flags).expect(21);
-            ran.says(&[says, "is not touched", "in deploy.yaml"]);
+            let ran = fixture("us-east-1", bucket).run(flags).expect(21);
+            ran.says(&[says, "does not touch it", "in deploy.yaml"]);
         }
     }
     let seen = proxy.seen();
-    let proofs = seen.iter().filter(|seen| seen.line.contains("probe") || seen.line.starts_with("POST ")).count();
-    assert_eq!((changes(&seen), proofs), (vec![], 0));
+    let probes = seen.iter().filter(|seen| seen.line.contains("probe") || seen.line.starts_with("POST ")).count();
+    assert_eq!((changes(&seen), probes), (vec![], 0));
 }
 
 #[test]
-fn where_conditional_writes_are_not_heeded_nothing_goes_on() {
-    let Some(moto) = or_skip("where_conditional_writes_are_not_heeded_nothing_goes_on", Moto::turn()) else { return };
+fn a_service_that_ignores_conditional_writes_is_refused() {
+    let Some(moto) = or_skip("a_service_that_ignores_conditional_writes_is_refused", Moto::turn()) else { return };
     let proxy = Proxy::start(&moto.endpoint(), |header| !header.starts_with("if-none-match"));
-    let ground = Ground::on("other", "us-east-1", &proxy.endpoint());
-    let ran = ground.run(&["--yes"]).expect(21);
-    ran.says(&["locking", "the second of two conditional writes was not refused", "two applies at once"]);
+    let fixture = Fixture::on("other", "us-east-1", &proxy.endpoint());
+    let ran = fixture.run(&["--yes"]).expect(21);
+    ran.says(&["locking", "the second of two conditional writes was not refused", "two applies at the same time"]);
     let seen = proxy.seen();
-    // The bucket is there, and nothing else was done to it.
+    // The bucket was created, and nothing else.
     assert_eq!(changes(&seen), ["PUT /states/"]);
     assert!(!ask(&moto.endpoint(), "GET", "/states?versions", &[], "").unwrap().text().contains("probe"));
-    ground.run(&["--check"]).expect(21);
+    fixture.run(&["--check"]).expect(21);
     assert!(!ask(&moto.endpoint(), "GET", "/states?versions", &[], "").unwrap().text().contains("probe"));
 }
 
 #[test]
-fn a_proof_that_was_left_behind_is_in_nobodys_way() {
-    let Some(moto) = or_skip("a_proof_that_was_left_behind_is_in_nobodys_way", Moto::turn()) else { return };
+fn leftover_probes_are_deleted() {
+    let Some(moto) = or_skip("leftover_probes_are_deleted", Moto::turn()) else { return };
     let proxy = Proxy::start(&moto.endpoint(), unchanged);
-    let ground = Ground::on("aws", "us-east-1", &proxy.endpoint());
-    ground.run(&["--yes"]).expect(0);
+    let fixture = Fixture::on("aws", "us-east-1", &proxy.endpoint());
+    fixture.run(&["--yes"]).expect(0);
     let now = jiff::Timestamp::now().as_millisecond();
     let (old, young) = (format!(".xtask/probe-{}-0a", now - 7_200_000), format!(".xtask/probe-{now}-0b"));
     for key in [&old, &young] {
         assert_eq!(ask(&moto.endpoint(), "PUT", &format!("/states/{key}"), &[], "").unwrap().status, 200);
     }
-    ground.run(&["--check"]).expect(0);
+    fixture.run(&["--check"]).expect(0);
     let listed = ask(&moto.endpoint(), "GET", "/states?list-type=2", &[], "").unwrap().text();
-    // The young one may be of somebody who is at it.
+    // The young one may belong to a probe that is running.
     assert!(!listed.contains(&old) && listed.contains(&young), "{listed}");
 }
 
 #[test]
-fn where_a_freed_lock_is_not_free_again_nothing_goes_on() {
-    let test = "where_a_freed_lock_is_not_free_again_nothing_goes_on";
+fn a_service_that_does_not_release_locks_is_refused() {
+    let test = "a_service_that_does_not_release_locks_is_refused";
     let Some(server) = or_skip(test, Versitygw::start()) else { return };
-    let ground = Ground::on("other", "us-east-1", &server.endpoint());
-    ground.run(&["--yes"]).expect(0);
-    // That it keeps old versions, which it does not do well.
+    let fixture = Fixture::on("other", "us-east-1", &server.endpoint());
+    fixture.run(&["--yes"]).expect(0);
+    // With versioning on, versitygw does not release locks.
     server.set_attribute("states", "versioning", &[1]);
-    ground.run(&["--check"]).expect(21).says(&["a lock that was freed is not free again", "take another service"]);
+    fixture.run(&["--check"]).expect(21).says(&["a released lock cannot be taken again", "use another service"]);
     assert_eq!(server.attribute("states", "versioning"), "\u{1}");
     let left: Vec<_> = fs_err::read_dir(server.bucket("states").join(".xtask")).unwrap().collect();
     assert_eq!(left.len(), 1, "{left:?}");
 }
 
 #[test]
-fn a_key_that_is_wrong_or_missing_and_a_server_that_is_away_are_named() {
-    let test = "a_key_that_is_wrong_or_missing_and_a_server_that_is_away_are_named";
+fn a_wrong_or_missing_key_and_an_unreachable_server_are_named() {
+    let test = "a_wrong_or_missing_key_and_an_unreachable_server_are_named";
     let Some(mut server) = or_skip(test, Versitygw::start()) else { return };
-    let ground = Ground::on("other", "us-east-1", &server.endpoint());
-    keys(&ground.project, "sentinel-wrong-key");
+    let fixture = Fixture::on("other", "us-east-1", &server.endpoint());
+    keys(&fixture.project, "sentinel-wrong-key");
     let named = ["AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", ".env.production"];
-    ground.run(&["--check"]).expect(1).says(&["SignatureDoesNotMatch", "states"]).says(&named);
-    fs_err::remove_file(ground.project.root.join(".env.production")).unwrap();
-    ground.run(&["--yes"]).expect(21).says(&["there is none"]).says(&named);
-    keys(&ground.project, SECRET_KEY);
+    fixture.run(&["--check"]).expect(1).says(&["SignatureDoesNotMatch", "states"]).says(&named);
+    fs_err::remove_file(fixture.project.root.join(".env.production")).unwrap();
+    fixture.run(&["--yes"]).expect(21).says(&["none is set"]).says(&named);
+    keys(&fixture.project, SECRET_KEY);
     server.pause();
-    ground.run(&["--yes"]).expect(1).says(&["states", "onnection refused", &server.endpoint()]);
+    fixture.run(&["--yes"]).expect(1).says(&["states", "onnection refused", &server.endpoint()]);
     server.go_on();
-    // Its only region is another one: requests are signed for theirs.
-    ground.project.edit("deploy.yaml", "region: us-east-1", "region: fr-par");
-    ground.run(&["--yes"]).expect(21).says(&["in another region", "us-east-1"]);
+    // The server's only region is us-east-1.
+    fixture.project.edit("deploy.yaml", "region: us-east-1", "region: fr-par");
+    fixture.run(&["--yes"]).expect(21).says(&["in another region", "us-east-1"]);
 }

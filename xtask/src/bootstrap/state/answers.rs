@@ -1,58 +1,59 @@
-//! All that is asked of a bucket, at once.
+//! Every question about a bucket, asked concurrently.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::provider::{Feature, lacks};
+use super::provider::{Feature, unsupported};
 use crate::clients::s3::error::{Kind, Result, S3Error};
 use crate::clients::s3::{Acl, Bucket, Lifecycle, PublicAccessBlockConfiguration};
 use crate::config::Provider;
 
-/// What was answered. What the provider is known to lack was not asked, and is [`Kind::Unsupported`].
-pub struct Found {
-    /// Its region, if that is told.
+/// The answers. A feature that the provider is known not to support was not asked for: it is [`Kind::Unsupported`].
+pub struct Answers {
+    /// Its region, if the service tells.
     pub region: Result<Option<String>>,
-    /// Whether it is among the buckets of whoever asks.
+    /// Whether it belongs to the account of the key.
     pub own: Result<bool>,
-    /// Its first objects.
+    /// The keys of its first thousand objects.
     pub keys: Result<Vec<String>>,
-    /// Whether it keeps what is overwritten.
+    /// Whether versioning is on.
     pub versioning: Result<bool>,
-    /// What it refuses of what would open it.
+    /// The public access block.
     pub public_access: Result<Option<PublicAccessBlockConfiguration>>,
-    /// Who may do what.
+    /// The access control list.
     pub acl: Result<Acl>,
-    /// By what it encrypts.
+    /// The algorithm of its default encryption.
     pub encryption: Result<Option<String>>,
-    /// Its policy.
+    /// The bucket policy.
     pub policy: Result<Option<Value>>,
-    /// What becomes of objects after a while.
+    /// The lifecycle rules.
     pub lifecycle: Result<Lifecycle>,
-    /// Its tags.
+    /// The tags.
     pub tags: Result<BTreeMap<String, String>>,
 }
 
-impl Found {
-    /// Asks everything side by side: one round trip.
+impl Answers {
+    /// Asks everything in one round trip.
     pub async fn ask(bucket: &Bucket, provider: Provider) -> Self {
+        let unless = |feature| unsupported(provider, feature);
         let (region, own, keys, versioning, public_access, acl, encryption, policy, lifecycle, tags) = tokio::join!(
             bucket.region(),
             bucket.is_own(),
             bucket.keys(),
-            unless(lacks(provider, Feature::Versioning), bucket.versioning()),
-            unless(lacks(provider, Feature::PublicAccess), bucket.public_access()),
-            unless(lacks(provider, Feature::Grants), bucket.acl()),
-            unless(lacks(provider, Feature::Encryption), bucket.encryption()),
-            unless(lacks(provider, Feature::Policy), bucket.policy()),
+            ask_unless(unless(Feature::Versioning), bucket.versioning()),
+            ask_unless(unless(Feature::PublicAccess), bucket.public_access()),
+            ask_unless(unless(Feature::Grants), bucket.acl()),
+            ask_unless(unless(Feature::Encryption), bucket.encryption()),
+            ask_unless(unless(Feature::Policy), bucket.policy()),
             bucket.lifecycle(),
-            unless(lacks(provider, Feature::Tags), bucket.tags()),
+            ask_unless(unless(Feature::Tags), bucket.tags()),
         );
         Self { region, own, keys, versioning, public_access, acl, encryption, policy, lifecycle, tags }
     }
 
-    /// Why nothing of this is known: nobody answered, or whoever asks is not known.
-    pub fn nobody_knows(&self) -> Option<S3Error> {
+    /// Why the answers say nothing about the bucket: the service did not answer, or does not accept the key.
+    pub fn no_answer(&self) -> Option<S3Error> {
         let errors = [self.own.as_ref().err(), self.keys.as_ref().err(), self.region.as_ref().err()];
         let others = [self.versioning.as_ref().err(), self.policy.as_ref().err(), self.lifecycle.as_ref().err()];
         let mut errors = errors.into_iter().chain(others).flatten();
@@ -60,8 +61,8 @@ impl Found {
     }
 }
 
-async fn unless<T>(lacks: Option<&str>, ask: impl Future<Output = Result<T>>) -> Result<T> {
-    match lacks {
+async fn ask_unless<T>(unsupported: Option<&str>, ask: impl Future<Output = Result<T>>) -> Result<T> {
+    match unsupported {
         Some(said) => Err(S3Error { what: "ask".to_owned(), kind: Kind::Unsupported, said: said.to_owned() }),
         None => ask.await,
     }

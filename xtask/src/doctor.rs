@@ -1,0 +1,84 @@
+//! Every check of this machine and of an environment. None changes anything.
+
+use camino::Utf8Path;
+
+use crate::bootstrap;
+use crate::check::Check;
+use crate::config::{self, Config, Need};
+use crate::deploy::preflight;
+use crate::env::Env;
+use crate::failure::Failure;
+use crate::image::{self, ServiceImage};
+use crate::setup::missing_packages;
+use crate::targets::Target;
+use crate::tools::cmd::Cmd;
+use crate::tools::{cargo, git, platform};
+
+/// Every check, area by area: the machine, the target, the stack's prerequisites, the image.
+pub async fn checks(env: &Env<'_>) -> Result<Vec<Check>, Failure> {
+    let target = Target::of(env);
+    let of_target = async {
+        match &env.environment.target {
+            config::Target::Local(_) => preflight::checks(env, &target).await,
+            config::Target::Scaleway(_) => target.checks().await,
+        }
+    };
+    let of_image = async {
+        match &env.config.image {
+            Some(_) => Ok(image::check::checks(&ServiceImage::find(env)?).await),
+            None => Ok(Vec::new()),
+        }
+    };
+    let machine = async { Ok(machine(env.config).await) };
+    let all = tokio::try_join!(machine, Box::pin(of_target), Box::pin(bootstrap::checks(env)), Box::pin(of_image))?;
+    Ok([all.0, all.1, all.2, all.3].concat())
+}
+
+/// The machine's clock, programs and user.
+async fn machine(config: &Config) -> Vec<Check> {
+    let version = async |name: &'static str, command: Cmd, fix: &str| {
+        Check::of(name, command.arg("--version").capture().await, |version| version, fix)
+    };
+    let mut checks = vec![
+        clock(&config.root).await,
+        version("git", Cmd::new("git"), "apt-get install git").await,
+        version("cargo", cargo::cargo(&config.root), "install Rust with rustup").await,
+    ];
+    if config.service.web.is_some() {
+        checks.push(version("node", Cmd::new("node"), "cargo xtask setup").await);
+    }
+    let missing = missing_packages(config, |need| *need == Need::Build);
+    checks.push(if missing.is_empty() {
+        Check::good("build", "every program that the build needs is installed")
+    } else {
+        Check::bad("build", format!("packages are missing: {}", missing.join(", ")), "cargo xtask setup")
+    });
+    checks.push(user().await);
+    checks
+}
+
+/// PostgreSQL refuses to run as root, so under root it needs another user.
+async fn user() -> Check {
+    if !platform::is_root() {
+        return Check::good("user", platform::current_user().await.name);
+    }
+    match platform::find_user("postgres").await {
+        Ok(Some(user)) => Check::good("user", format!("root; PostgreSQL runs as {}", user.name)),
+        Ok(None) => Check::good("user", "root; PostgreSQL runs as nobody"),
+        Err(error) => Check::bad("user", format!("{error:#}"), "see what this says: id postgres"),
+    }
+}
+
+/// A clock behind the newest commit is wrong, and leases, tokens and records would be too.
+async fn clock(root: &Utf8Path) -> Check {
+    let now = jiff::Timestamp::now();
+    match git::commit_time(root, "HEAD").await {
+        Ok(commit) if commit > now + jiff::SignedDuration::from_hours(1) => Check::bad(
+            "clock",
+            format!("it is {now} here, but the newest commit is from {commit}"),
+            "set the clock: timedatectl set-ntp true",
+        ),
+        Ok(_) => Check::good("clock", now.strftime("%Y-%m-%d %H:%M:%SZ").to_string()),
+        Err(error) => Check::bad("clock", format!("{error:#}"), "make the project a git repository with a commit"),
+    }
+}

@@ -1,0 +1,77 @@
+//! Restarts the committed instance when it ends by itself.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+use super::instance::Instance;
+use super::protocol::{Exit, Role};
+use super::shared::{Entry, Shared};
+
+/// The pause before the first restart.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// After this long without a crash, the pause is the first one again.
+const STABLE_AFTER: Duration = Duration::from_secs(60);
+
+/// The task that runs the committed instance.
+pub(super) struct Monitor {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Exit>,
+}
+
+impl Monitor {
+    /// Monitors this instance from now on.
+    pub(super) fn start(shared: &Rc<Shared>, instance: Instance, entry: Entry) -> Self {
+        let (stop, stop_asked) = oneshot::channel();
+        let task = tokio::task::spawn_local(monitor(Rc::clone(shared), instance, entry, stop_asked));
+        Self { stop, task }
+    }
+
+    /// Stops the instance, and waits until it has drained.
+    pub(super) async fn stop(self) -> Option<Exit> {
+        // The task ends only after this message, so it receives it.
+        self.stop.send(()).ok();
+        self.task.await.ok()
+    }
+}
+
+async fn monitor(shared: Rc<Shared>, mut instance: Instance, entry: Entry, mut stop: oneshot::Receiver<()>) -> Exit {
+    let spec = Arc::clone(&instance.spec);
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let crash = tokio::select! {
+            exit = instance.exited() => exit,
+            _ = &mut stop => {
+                entry.role(Role::Draining);
+                return instance.stop(spec.stop_timeout).await;
+            }
+        };
+        entry.crashed(&crash.ended);
+        if instance.started.elapsed() >= STABLE_AFTER {
+            pause = FIRST_PAUSE;
+        }
+        instance = loop {
+            shared.log(format_args!("{} {}: restarts in {pause:?}", spec.id, spec.version));
+            tokio::select! {
+                () = sleep(pause) => {}
+                _ = &mut stop => return crash,
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            let started =
+                shared.public_listener().and_then(|listener| Instance::start(&shared, Arc::clone(&spec), listener));
+            match started {
+                Ok(instance) => break instance,
+                Err(error) => shared.log(format_args!("{} {}: {error:#}", spec.id, spec.version)),
+            }
+        };
+        entry.restarted(instance.pid);
+    }
+}
