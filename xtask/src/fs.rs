@@ -15,10 +15,16 @@ pub use self::tail::tail;
 /// Writes a file that only this user can read, whole or not at all: a reader, and a machine that loses power, finds the
 /// old content or the new. When this returns, the new content is on disk.
 pub fn replace_file(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
+    replace(path, bytes, 0o600)?;
+    sync_name(path)
+}
+
+/// The same in half the time: a machine that loses power right after this may come up with the old content.
+pub fn replace_file_soon(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
     replace(path, bytes, 0o600)
 }
 
-/// The same for a file of the project: every user can read it.
+/// Writes a file of the project, which every user can read, whole or not at all.
 pub fn replace_source(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
     replace(path, bytes, 0o644)
 }
@@ -38,10 +44,7 @@ pub fn found<T>(result: std::io::Result<T>) -> std::io::Result<Option<T>> {
 }
 
 fn replace(path: &Utf8Path, bytes: &[u8], mode: u32) -> Result<()> {
-    let folder = match path.parent().with_context(|| format!("{path} is in no folder"))? {
-        here if here == "" => Utf8Path::new("."),
-        folder => folder,
-    };
+    let folder = folder(path)?;
     let mut file = tempfile::Builder::new()
         .prefix(".write-")
         .permissions(std::fs::Permissions::from_mode(mode))
@@ -53,9 +56,19 @@ fn replace(path: &Utf8Path, bytes: &[u8], mode: u32) -> Result<()> {
     }
     file.write_all(bytes).and_then(|()| file.as_file().sync_all()).with_context(|| format!("write {path}"))?;
     file.persist(path).with_context(|| format!("put {path} in its place"))?;
-    // The new name is on disk only when the folder is.
-    fs_err::File::open(folder)?.sync_all()?;
     Ok(())
+}
+
+/// A file's new name is on disk only when its folder is.
+fn sync_name(path: &Utf8Path) -> Result<()> {
+    Ok(fs_err::File::open(folder(path)?)?.sync_all()?)
+}
+
+fn folder(path: &Utf8Path) -> Result<&Utf8Path> {
+    match path.parent().with_context(|| format!("{path} is in no folder"))? {
+        here if here == "" => Ok(Utf8Path::new(".")),
+        folder => Ok(folder),
+    }
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub enum Target<'a> {
 /// A release that was started and does not serve yet. Dropped before the switch, it ends.
 pub enum Candidate {
     /// A process with a socket of its own.
-    Local(local::Candidate),
+    Local(Box<local::Candidate>),
     /// A container behind its platform's address.
     Stack(stack::Candidate),
 }
@@ -67,7 +67,7 @@ impl<'a> Target<'a> {
     pub async fn checks(&self) -> Result<Vec<Check>, Failure> {
         match self {
             Self::Local(local) => Ok(local.checks().await),
-            Self::Stack(stack) => stack.checks().await,
+            Self::Stack(stack) => Box::pin(stack.checks()).await,
         }
     }
 
@@ -91,7 +91,7 @@ impl<'a> Target<'a> {
     pub async fn build(&self, source: &Source, step: &Ongoing) -> Result<Artifact, Failure> {
         match self {
             Self::Local(local) => Ok(local.build(source, step).await?),
-            Self::Stack(stack) => stack.build(source, step).await,
+            Self::Stack(stack) => Box::pin(stack.build(source, step)).await,
         }
     }
 
@@ -99,7 +99,7 @@ impl<'a> Target<'a> {
     pub async fn has_built(&self, artifact: &Artifact) -> bool {
         match self {
             Self::Local(local) => local.has_built(artifact).await,
-            Self::Stack(stack) => stack.has_built(artifact).await,
+            Self::Stack(stack) => Box::pin(stack.has_built(artifact)).await,
         }
     }
 
@@ -107,7 +107,7 @@ impl<'a> Target<'a> {
     pub async fn publish(&self, artifact: &Artifact, step: &Ongoing) -> Result<Published, Failure> {
         match self {
             Self::Local(local) => Ok(local.publish(artifact).await?),
-            Self::Stack(stack) => stack.publish(artifact, step).await,
+            Self::Stack(stack) => Box::pin(stack.publish(artifact, step)).await,
         }
     }
 
@@ -138,7 +138,7 @@ impl<'a> Target<'a> {
     ) -> Result<Option<Planned>, Failure> {
         match self {
             Self::Local(_) => Ok(None),
-            Self::Stack(stack) => Ok(Some(stack.plan(release, settings, step, stop).await?)),
+            Self::Stack(stack) => Ok(Some(Box::pin(stack.plan(release, settings, step, stop)).await?)),
         }
     }
 
@@ -155,9 +155,9 @@ impl<'a> Target<'a> {
         match (self, plan) {
             (Self::Local(local), _) => {
                 let apply = async { Ok(local.apply(id, &release.published, settings).await?) };
-                Ok(Candidate::Local(stop.cancels("nothing was changed", apply).await?))
+                Ok(Candidate::Local(Box::new(stop.cancels("nothing was changed", apply).await?)))
             }
-            (Self::Stack(stack), Some(plan)) => Ok(Candidate::Stack(stack.apply(plan, step, stop).await?)),
+            (Self::Stack(stack), Some(plan)) => Ok(Candidate::Stack(Box::pin(stack.apply(plan, step, stop)).await?)),
             (Self::Stack(stack), None) => Err(stack.unsupported("applying a release without a plan")),
         }
     }
@@ -166,7 +166,7 @@ impl<'a> Target<'a> {
     /// everything can be undone, and is, when this fails or a stop is requested.
     pub async fn switch(&self, candidate: Candidate, step: &Ongoing, stop: &Stop) -> Result<Switched, Failure> {
         match (self, candidate) {
-            (Self::Local(local), Candidate::Local(candidate)) => local.switch(candidate, step, stop).await,
+            (Self::Local(local), Candidate::Local(candidate)) => local.switch(*candidate, step, stop).await,
             (Self::Stack(stack), _) => Err(stack.unsupported("switching to a release")),
             (Self::Local(_), Candidate::Stack(_)) => unreachable!("a target is given its own candidate"),
         }

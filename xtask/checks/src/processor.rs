@@ -8,8 +8,8 @@ use xtask::tools::cmd::Cmd;
 /// Only a shell tells the processor time of the processes that it started, and of those that they have waited for.
 const SCRIPT: &str = r#""$@"; code=$?; times; exit "$code""#;
 
-/// Runs a program to its end: how that was, and the processor time that it took.
-pub async fn run(command: Cmd, mut on_line: impl FnMut(&str)) -> (Result<()>, Duration) {
+/// Runs a program to its end, as [`Cmd::run_lines_if`] does: how that was, and the processor time that it took.
+pub async fn run(command: Cmd, mut on_line: impl FnMut(&str) -> bool) -> (Result<()>, Duration) {
     let mut took = Duration::ZERO;
     let command = command.by("sh", &["-c", SCRIPT, "sh"]);
     let ended = command.run_lines_if(|line| match times(line) {
@@ -18,10 +18,7 @@ pub async fn run(command: Cmd, mut on_line: impl FnMut(&str)) -> (Result<()>, Du
             took = time;
             false
         }
-        None => {
-            on_line(line);
-            true
-        }
+        None => on_line(line),
     });
     (ended.await, took)
 }
@@ -61,9 +58,18 @@ mod tests {
     async fn the_output_and_the_end_of_a_program_are_its_own() {
         let mut lines = Vec::new();
         let shell = Cmd::new("sh").args(["-c", "echo one; echo two >&2; exit 3"]);
-        let (ended, _) = run(shell, |line| lines.push(line.to_owned())).await;
+        let (ended, _) = run(shell, |line| {
+            lines.push(line.to_owned());
+            true
+        })
+        .await;
         lines.sort();
         assert_eq!(lines, ["one", "two"]);
-        assert!(ended.unwrap_err().to_string().contains("exit status: 3"));
+        assert!(
+            ended
+                .unwrap_err()
+                .to_string()
+                .starts_with("`sh -c 'echo one; echo two >&2; exit 3'` failed: exit status: 3")
+        );
     }
 }

@@ -63,10 +63,10 @@ impl TestArgs {
             () = progress.signs_of_life() => Ok(()),
         };
         folder.remove()?;
-        ended?;
         if self.timings {
             timings::print(&progress, report);
         }
+        ended?;
         conclude(&progress, context)
     }
 }

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::history::new_id;
 use super::store::{Put, Store};
 use crate::failure::Failure;
 use crate::fs::replace_file;
@@ -20,6 +21,8 @@ use crate::tools::tofu::StateVersion;
 pub(super) const RECORD: &str = "plan.json";
 /// The plan files, each named by its SHA-256.
 pub(super) const FILES: &str = "plans/";
+/// What the record begins with once the plan was taken; it is deleted right after that.
+const TAKEN: &str = "taken ";
 
 /// A plan that was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,9 +115,7 @@ impl PlanStore {
     /// The record, if a plan is kept.
     pub async fn find(&self) -> Result<Option<PlanRecord>> {
         let Some(object) = self.store.get(RECORD).await.context("look for a kept plan")? else { return Ok(None) };
-        let record = serde_json::from_slice(&object.bytes);
-        let damaged = || format!("{RECORD} in {} is damaged, or of a newer toolkit", self.store.location());
-        record.map(Some).with_context(damaged)
+        self.parse(&object.bytes)
     }
 
     /// Writes the kept plan file to `to`, where only this user can read it. Refused if the plan was replaced or applied
@@ -129,12 +130,20 @@ impl PlanStore {
         Ok(replace_file(to, &bytes)?)
     }
 
-    /// The same, and deletes plan and record: a plan is applied once, by one machine.
+    /// The same, and deletes plan and record: a plan is applied once. Of several machines that take it at the same moment,
+    /// one gets it.
     pub async fn take(&self, record: &PlanRecord, to: &Utf8Path) -> Result<(), Failure> {
         self.fetch(record, to).await?;
-        match self.find().await? {
-            Some(kept) if kept == *record => Ok(self.clear().await?),
-            _ => Err(self.refused(record, "the plan is no longer")),
+        let gone = || self.refused(record, "the plan is no longer");
+        let kept = self.store.get(RECORD).await.context("take the kept plan")?.ok_or_else(gone)?;
+        if self.parse(&kept.bytes)?.as_ref() != Some(record) {
+            return Err(gone());
+        }
+        // A deletion takes no condition in most buckets, so a write decides. Its content is this process's alone.
+        let mark = format!("{TAKEN}{}", new_id()?);
+        match self.store.put_if_unchanged(RECORD, mark.as_bytes(), &kept.etag).await.context("take the kept plan")? {
+            Put::Written { .. } => Ok(self.clear().await?),
+            Put::Refused => Err(gone()),
         }
     }
 
@@ -150,6 +159,14 @@ impl PlanStore {
             self.store.location(),
             record.environment
         ))
+    }
+
+    fn parse(&self, bytes: &[u8]) -> Result<Option<PlanRecord>> {
+        if bytes.starts_with(TAKEN.as_bytes()) {
+            return Ok(None);
+        }
+        let damaged = || format!("{RECORD} in {} is damaged, or of a newer toolkit", self.store.location());
+        serde_json::from_slice(bytes).map(Some).with_context(damaged)
     }
 
     async fn remove_files(&self, is_old: impl Fn(&str) -> bool) -> Result<()> {

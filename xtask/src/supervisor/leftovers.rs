@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::time::{Instant, sleep};
 
 use super::platform::identity;
-use crate::fs::{found, replace_file};
+use crate::fs::{found, replace_file_soon};
 
 /// How long leftovers may drain. It is short, because the service is down meanwhile.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -73,7 +73,7 @@ impl Leftovers {
 
     fn write(&self) -> Result<()> {
         let text = serde_json::to_vec(&self.children).context("write the list of children as JSON")?;
-        replace_file(&self.path, &text)
+        replace_file_soon(&self.path, &text)
     }
 }
 

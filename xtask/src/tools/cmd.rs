@@ -28,6 +28,7 @@ const TAIL: usize = 25;
 pub struct Cmd {
     program: String,
     args: Vec<String>,
+    by: Vec<String>,
     dir: Option<Utf8PathBuf>,
     env: Vec<(String, OsString)>,
     removed: Vec<String>,
@@ -43,6 +44,7 @@ impl Cmd {
         Self {
             program: program.into(),
             args: Vec::new(),
+            by: Vec::new(),
             dir: None,
             env: Vec::new(),
             removed: Vec::new(),
@@ -65,11 +67,10 @@ impl Cmd {
         self
     }
 
-    /// The same, run by another program, whose arguments go before it.
+    /// The same, run by another program with these arguments, which get this one's command line behind them. Errors do not
+    /// show that.
     pub fn by(mut self, program: &str, args: &[&str]) -> Self {
-        let own = std::mem::replace(&mut self.program, program.to_owned());
-        let before = args.iter().map(|arg| (*arg).to_owned()).chain([own]);
-        self.args.splice(0..0, before);
+        self.by = std::iter::once(&program).chain(args).map(|&word| word.to_owned()).collect();
         self
     }
 
@@ -204,14 +205,16 @@ impl Cmd {
     }
 
     fn spawn(&self, output: Stdio) -> Result<Running> {
-        let mut command = Command::new(&self.program);
+        let mut line = self.by.iter().chain([&self.program]).chain(&self.args);
+        let mut command = Command::new(line.next().unwrap_or(&self.program));
+        command.args(line);
         if self.bare {
             command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         }
         for name in &self.removed {
             command.env_remove(name);
         }
-        command.args(&self.args).envs(self.env.iter().map(|(name, value)| (name, value)));
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
             .stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(output)

@@ -62,5 +62,6 @@ behaviours! {
         a_damaged_record_is_named;
     plan:
         another_machine_fetches_the_plan
-        a_plan_that_was_exchanged_is_not_fetched;
+        a_plan_that_was_exchanged_is_not_fetched
+        of_several_machines_one_takes_the_plan;
 }

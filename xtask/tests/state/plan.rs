@@ -2,6 +2,7 @@
 
 use camino::Utf8Path;
 use jiff::Timestamp;
+use xtask::failure::Failure;
 use xtask::state::plan_store::{PlanFile, PlanRecord, PlanStore};
 use xtask::tools::tofu::StateVersion;
 
@@ -66,6 +67,30 @@ pub async fn a_plan_that_was_exchanged_is_not_fetched(place: &Place) {
     let etag = place.store().get(&key).await.unwrap().unwrap().etag;
     place.store().put_if_unchanged(&key, encrypted("bmV3").as_bytes(), &etag).await.unwrap();
     let to = folder.join("fetched.tfplan");
-    let error = plans.fetch(&record, &to).await.unwrap_err().into_error().to_string();
-    assert!(error.contains("not the one that was planned") && !to.exists(), "{error}");
+    let Err(Failure::Refused(error)) = plans.fetch(&record, &to).await else { panic!("it is another file") };
+    assert!(error.to_string().contains("another plan file") && !to.exists(), "{error}");
+}
+
+pub async fn of_several_machines_one_takes_the_plan(place: &Place) {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = Utf8Path::from_path(folder.path()).unwrap();
+    let (record, file) = plan(folder, &encrypted("b2xk"));
+    for _ in 0..3 {
+        PlanStore::new(place.store()).keep(&record, &file).await.unwrap();
+        let takers = (0..4).map(|n| {
+            let (plans, record, to) =
+                (PlanStore::new(place.store()), record.clone(), folder.join(format!("{n}.tfplan")));
+            tokio::spawn(async move { plans.take(&record, &to).await })
+        });
+        let mut taken = 0;
+        for taker in takers.collect::<Vec<_>>() {
+            match taker.await.unwrap() {
+                Ok(()) => taken += 1,
+                Err(Failure::Refused(_)) => {}
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(taken, 1);
+        assert_eq!(PlanStore::new(place.store()).find().await.unwrap(), None);
+    }
 }

@@ -1,67 +1,80 @@
-//! A yes is to one plan, of one commit and one state, for a while.
+//! An approval is for one plan, of one commit and one state, for a limited time.
+
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
 use crate::site::Site;
 use testkit::Ran;
 
-/// It is not applied, for this reason, and a new plan is asked for.
+/// The plan is not applied, for this reason, and the error says to make a new one.
 #[track_caller]
 fn refused(site: &Site, approval: &str, why: &str) {
     let ran = site.run(&["apply", "production", "--approve", approval]).expect(21);
     ran.says(&["nothing was applied", why, "cargo xtask tofu plan production"]);
 }
 
+/// The record of the kept plan, and the plan file, in the bucket.
+fn kept(site: &Site) -> (PathBuf, PathBuf) {
+    let store = site.storage.bucket("states").join("fixture/production");
+    let mut plans = fs_err::read_dir(store.join("plans")).unwrap().map(|entry| entry.unwrap().path());
+    let plan = plans.find(|path| path.extension().is_some_and(|end| end == "tfplan")).expect("a plan is kept");
+    (store.join("plan.json"), plan)
+}
+
 #[test]
-fn whatever_is_another_one_than_was_approved_is_refused() {
-    let Some(site) = Site::open("whatever_is_another_one_than_was_approved_is_refused") else { return };
-    let plan = site.folder().join("plan.tfplan");
-    let record = site.folder().join("plan.json");
+fn a_plan_is_refused_when_anything_differs_from_what_was_approved() {
+    let Some(site) = Site::open("a_plan_is_refused_when_anything_differs_from_what_was_approved") else { return };
     let approval = site.approval();
-    refused(&site, "00000000000000000000000000000000", "another plan");
+    let (record, plan) = kept(&site);
+    refused(&site, "00000000000000000000000000000000", "the approval is for another plan");
     Ran::of(site.command(&["apply", "production"]).env("CI", "true")).expect(21).says(&["--approve", &approval]);
 
-    // The plan file: a byte of it, and another plan in its place.
+    // The plan file: one changed byte.
     let bytes = fs_err::read(&plan).unwrap();
     let mut edited = bytes.clone();
     *edited.last_mut().unwrap() ^= 1;
     fs_err::write(&plan, &edited).unwrap();
-    refused(&site, &approval, "is not the file that was planned");
+    refused(&site, &approval, "another plan file than the one that was planned");
     fs_err::write(&plan, &bytes).unwrap();
 
-    // The time: it cannot be made younger either, for the approval is of its time too.
+    // The time: the approval includes it, so it cannot be changed either.
     let text = fs_err::read_to_string(&record).unwrap();
     let mut old: Value = serde_json::from_str(&text).unwrap();
     old["made"] = json!("2026-01-01T00:00:00Z");
     fs_err::write(&record, old.to_string()).unwrap();
-    refused(&site, &approval, "is good for 60");
+    refused(&site, &approval, "is valid for 60");
     old["made"] = json!(jiff::Timestamp::now() - jiff::SignedDuration::from_mins(1));
     fs_err::write(&record, old.to_string()).unwrap();
-    refused(&site, &approval, "another plan");
+    refused(&site, &approval, "the approval is for another plan");
     fs_err::write(&record, &text).unwrap();
 
     // The tree, and the commit.
     site.project.write("README.md", "changed");
-    refused(&site, &approval, "only a commit is applied");
-    site.run(&["plan", "production"]).expect(10);
-    let looked_at = site.run(&["plan", "production"]).expect(10);
-    assert!(looked_at.stdout.contains("to look at only"), "{}", looked_at.stdout);
+    refused(&site, &approval, "only a commit can be applied");
+    let shown = site.run(&["plan", "production"]).expect(10);
+    assert!(shown.stdout.contains("for information only"), "{}", shown.stdout);
     site.project.commit("Another commit");
-    refused(&site, &approval, "and");
-    assert!(!site.state().exists(), "nothing was made");
+    refused(&site, &approval, "the plan was made from");
+    assert!(!site.state().exists(), "nothing was created");
 }
 
 #[test]
-fn a_state_that_has_moved_on_takes_a_new_plan() {
-    let Some(site) = Site::open("a_state_that_has_moved_on_takes_a_new_plan") else { return };
+fn a_state_that_has_changed_needs_a_new_plan() {
+    let Some(site) = Site::open("a_state_that_has_changed_needs_a_new_plan") else { return };
     let approval = site.approval();
-    // Somebody else applies the same commit in a checkout of theirs.
-    let other = site.clone_to("other");
-    let planned = Ran::of(&mut site.command_in(&other, &["plan", "production"])).expect(10);
-    let theirs = planned.stdout.trim().rsplit(' ').next().unwrap().to_owned();
-    assert_ne!(theirs, approval);
-    Ran::of(&mut site.command_in(&other, &["apply", "production", "--approve", &theirs])).expect(0);
-    refused(&site, &approval, "the state");
+    let (record, plan) = kept(&site);
+    let (old_record, old_plan) = (fs_err::read(&record).unwrap(), fs_err::read(&plan).unwrap());
+    // Another plan of the same commit is made and applied, and then the old one is put back.
+    let other = site.approval();
+    assert_ne!(other, approval);
+    refused(&site, &approval, "the approval is for another plan");
+    site.run(&["apply", "production", "--approve", &other]).expect(0);
+    refused(&site, &other, "there is no plan");
+    fs_err::create_dir_all(plan.parent().unwrap()).unwrap();
+    fs_err::write(plan, old_plan).unwrap();
+    fs_err::write(record, old_record).unwrap();
+    refused(&site, &approval, "the plan was made from another state");
     site.run(&["plan", "production"]).expect(0);
 }
 
@@ -69,12 +82,13 @@ fn a_state_that_has_moved_on_takes_a_new_plan() {
 fn without_approval_where_deploy_yaml_says_so() {
     let Some(site) = Site::open("without_approval_where_deploy_yaml_says_so") else { return };
     site.project.edit("deploy.yaml", "    variables: { size: 3 }", "    variables: { size: 3 }\n    approval: off");
-    site.project.commit("Nobody is asked");
+    site.project.commit("No approval");
     site.run(&["plan", "production"]).expect(10);
-    let mut bytes = fs_err::read(site.folder().join("plan.tfplan")).unwrap();
+    let (_, plan) = kept(&site);
+    let mut bytes = fs_err::read(&plan).unwrap();
     bytes.push(b' ');
-    fs_err::write(site.folder().join("plan.tfplan"), bytes).unwrap();
-    site.run(&["apply", "production"]).expect(21).says(&["is not the file that was planned"]);
+    fs_err::write(plan, bytes).unwrap();
+    site.run(&["apply", "production"]).expect(21).says(&["another plan file than the one that was planned"]);
     site.run(&["plan", "production"]).expect(10);
     site.run(&["apply", "production"]).expect(0);
 }

@@ -1,4 +1,4 @@
-//! What goes wrong in the cloud: told in its words, and the next plan goes on from what there is.
+//! Errors of the provider: they are shown, and the next plan continues from what exists.
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -21,8 +21,8 @@ fn container_is(site: &Site, action: &str, reason: Value) {
 }
 
 #[test]
-fn what_the_provider_refuses_is_told_and_the_next_plan_goes_on() {
-    let test = "what_the_provider_refuses_is_told_and_the_next_plan_goes_on";
+fn errors_of_the_provider_are_shown_and_the_next_plan_continues() {
+    let test = "errors_of_the_provider_are_shown_and_the_next_plan_continues";
     let Some(site) = site(test, STACK) else { return };
     let fails = |fault: Value, words: &str| {
         site.fault(fault);
@@ -37,7 +37,7 @@ fn what_the_provider_refuses_is_told_and_the_next_plan_goes_on() {
     fails(json!("rate_limit"), "429 Too Many Requests");
     container_is(&site, "create", Value::Null);
     assert_eq!(site.cloud().kept("scaleway_container").len(), 0);
-    // It is there, and nobody knows in what shape.
+    // It exists, and is tainted.
     fails(json!({ "fail_after": "timeout while waiting" }), "timeout while waiting");
     container_is(&site, "replace", json!("replace_because_tainted"));
     let (half_done, _) = site.cloud().only("scaleway_container");
@@ -47,34 +47,34 @@ fn what_the_provider_refuses_is_told_and_the_next_plan_goes_on() {
 }
 
 #[test]
-fn what_is_applied_and_does_not_work_is_warned_of() {
-    let Some(site) = site("what_is_applied_and_does_not_work_is_warned_of", STACK) else { return };
+fn a_resource_with_status_error_is_warned_of() {
+    let Some(site) = site("a_resource_with_status_error_is_warned_of", STACK) else { return };
     site.fault(json!({ "error_status": "no such image" }));
     let approval = site.approval();
     let applied = site.start(&["apply", "production", "--approve", &approval]).end().expect(0);
     let warned = applied.texts("warning");
-    assert_eq!(warned, "scaleway_container.app is applied and its status is error: no such image\n");
-    let ailing = json!([{ "address": "scaleway_container.app", "message": "no such image" }]);
-    assert_eq!(crate::site::result(applied)["ailing"], ailing);
+    assert_eq!(warned, "scaleway_container.app was applied, and its status is error: no such image\n");
+    let errored = json!([{ "address": "scaleway_container.app", "message": "no such image" }]);
+    assert_eq!(crate::site::result(applied)["errored"], errored);
 
-    // What is gone is made anew, and whose doing it was is said.
+    // A resource that is missing is created again.
     fs_err::remove_file(site.cloud().only("scaleway_container").0).unwrap();
     let plan = site.run(&["plan", "production"]).expect(10);
-    assert!(plan.stdout.contains("! scaleway_container.app was deleted by somebody else\n"), "{}", plan.stdout);
+    assert!(plan.stdout.contains("! scaleway_container.app was deleted outside of OpenTofu\n"), "{}", plan.stdout);
     container_is(&site, "create", Value::Null);
 }
 
 #[test]
-fn a_provider_that_dies_leaves_a_state_that_is_whole() {
+fn a_provider_that_crashes_leaves_a_complete_state() {
     for (fault, left) in [("die", 0), ("die_after", 1)] {
-        let Some(mut site) = site("a_provider_that_dies_leaves_a_state_that_is_whole", STACK) else { return };
+        let Some(mut site) = site("a_provider_that_crashes_leaves_a_complete_state", STACK) else { return };
         site.fault(json!(fault));
         let approval = site.approval();
         let failed = site.run(&["apply", "production", "--approve", &approval]).expect(1);
         failed.says(&["create scaleway_container.app failed", "Plugin did not respond", "cargo xtask tofu plan"]);
         assert!(!site.lock().exists());
         site.cloud.as_mut().unwrap().restart();
-        // What it had made before is known; what it was at is not, and may be there.
+        // What it had created before is in the state; the operation in progress is not, and may have succeeded.
         container_is(&site, "create", Value::Null);
         assert_eq!(site.cloud().kept("scaleway_container_namespace").len(), 1);
         assert_eq!(site.cloud().kept("scaleway_container").len(), left);

@@ -1,4 +1,4 @@
-//! A disk that is full: nothing is half written, and no state is lost.
+//! A full disk: nothing is half written, and no state is lost.
 
 use std::path::Path;
 
@@ -20,7 +20,7 @@ fn a_disk_that_is_full_has_no_plan_on_it() {
     for left in [0, 4096] {
         disk.fill(left);
         let failed = site.run(&["plan", "production"]).expect(1);
-        // Whoever of both was at it says so in its own letters.
+        // OpenTofu and the toolkit capitalize it differently.
         assert!(failed.stderr.to_lowercase().contains("no space left on device"), "{}", failed.stderr);
         site.run(&["apply", "production"]).expect(21).says(&["there is no plan"]);
         assert!(!site.lock().exists());
@@ -52,7 +52,7 @@ fn ends_in_trouble(site: &mut Site, disk: &Disk, meanwhile: impl FnOnce(&Path)) 
 fn recovers(site: &Site) {
     site.unlock(&site.run(&["recover", "production"]));
     site.run(&["recover", "production"]).expect(0);
-    site.run(&["plan", "production"]).expect(0).says(&["2 stay as they are"]);
+    site.run(&["plan", "production"]).expect(0).says(&["2 unchanged"]);
 }
 
 #[test]
@@ -68,14 +68,14 @@ fn a_state_that_can_be_written_neither_to_its_bucket_nor_to_the_stack_is_kept() 
 }
 
 #[test]
-fn a_state_that_can_be_written_nowhere_is_said() {
-    let test = "a_state_that_can_be_written_nowhere_is_said";
+fn a_state_that_cannot_be_saved_anywhere_is_printed() {
+    let test = "a_state_that_cannot_be_saved_anywhere_is_printed";
     let Some(mut site) = site(test, STACK) else { return };
     let Some(disk) = small_disk(&site) else { return skipped(test, TAKES_ROOT) };
     // Where it would be kept is something else.
     let said = ends_in_trouble(&mut site, &disk, |folder| fs_err::write(folder.join("unsaved"), "").unwrap());
-    assert!(said.contains("the state could be saved nowhere"), "{said}");
-    let file = said.split("write the next line into ").nth(1).and_then(|rest| rest.split(", and").next()).unwrap();
+    assert!(said.contains("the state could not be saved anywhere"), "{said}");
+    let file = said.split("write the next line into ").nth(1).and_then(|rest| rest.split("; ").next()).unwrap();
     let state = said.lines().find(|line| line.starts_with('{')).expect("it says the state");
     fs_err::remove_file(site.folder().join("unsaved")).unwrap();
     fs_err::create_dir(site.folder().join("unsaved")).unwrap();

@@ -19,7 +19,7 @@ struct Life {
     /// An edit of deploy.yaml that would take what holds data away, because of this attribute.
     harm: [&'static str; 2],
     harmed: (&'static str, &'static str),
-    /// Somebody else sets this: a type and its only resource, an attribute, what it is then.
+    /// A change outside of OpenTofu: a type and its only resource, an attribute, its new value.
     drift: (&'static str, &'static str, &'static str, Value),
     /// What may be deleted by nobody; but for what is looked at only when these may.
     kept: &'static [&'static str],
@@ -99,7 +99,7 @@ fn live<S: Storage>(test: &str, life: &Life) -> Option<Site<S>> {
     assert_eq!((&plan["counts"], &plan["refused"]), (&json!({ "create": life.makes }), &json!([])), "{plan:#}");
     assert_eq!(cloud.count(), 0, "a plan makes nothing");
     let applied = site.result(&["apply", "production", "--approve", plan["approval"].as_str().unwrap()], 0);
-    assert_eq!((&applied["made"], &applied["ailing"]), (&json!(life.makes), &json!([])));
+    assert_eq!((&applied["created"], &applied["errored"]), (&json!(life.makes), &json!([])));
     assert_eq!(cloud.count(), life.makes);
     assert_eq!(site.result(&["output", "production"], 0)["outputs"]["bucket"], "meemit-media");
     let nothing = site.result(&["plan", "production"], 0);
@@ -131,7 +131,7 @@ fn changed<S>(site: &Site<S>, life: &Life) {
     let page = fs_err::read_to_string(page).unwrap();
     let guarded = if life.kept.contains(&address) { "protected; " } else { "" };
     let begins = format!(
-        "### production: 1 to update; {rest} stay as they are\n\n```text\n~ update   {address}  {guarded}{attribute}\n```\n"
+        "### production: 1 to update; {rest} unchanged\n\n```text\n~ update   {address}  {guarded}{attribute}\n```\n"
     );
     assert!(page.starts_with(&begins), "{page}");
     site.change();
@@ -144,7 +144,7 @@ fn kept_from_harm<S>(site: &Site<S>, life: &Life) {
     site.project.edit("deploy.yaml", life.harm[0], life.harm[1]);
     site.project.commit("Another name");
     let refused = site.run(&["plan", "production"]).expect(21);
-    let refused = refused.says(&[&format!("{address} has `prevent_destroy`"), "take `prevent_destroy` out of infra/"]);
+    let refused = refused.says(&[&format!("{address} has `prevent_destroy`"), "remove `prevent_destroy` from infra/"]);
     let line = refused.stdout.lines().find(|line| line.contains(&format!(" {address} "))).unwrap();
     assert!(line.starts_with("± replace") && line.contains("PROTECTED: refused"), "{}", refused.stdout);
     assert!(line.contains(&format!("because of {attribute}")), "{}", refused.stdout);
@@ -154,7 +154,7 @@ fn kept_from_harm<S>(site: &Site<S>, life: &Life) {
     site.run(&["plan", "production"]).expect(0);
 }
 
-/// What somebody else has done is seen, told as theirs, and mended.
+/// A change outside of OpenTofu is shown as one, and undone.
 fn drifted<S>(site: &Site<S>, life: &Life) {
     let cloud = site.cloud.as_ref().unwrap();
     let (kind, address, attribute, value) = &life.drift;
@@ -163,7 +163,11 @@ fn drifted<S>(site: &Site<S>, life: &Life) {
     values[*attribute] = value.clone();
     fs_err::write(file, values.to_string()).unwrap();
     let ran = site.run(&["plan", "production"]).expect(10);
-    assert!(ran.stdout.contains(&format!("! {address} was changed by somebody else: {attribute}\n")), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains(&format!("! {address} was changed outside of OpenTofu: {attribute}\n")),
+        "{}",
+        ran.stdout
+    );
     let plan = site.result(&["plan", "production"], 10);
     let named = |list: &str| plan[list].as_array().unwrap().iter().map(|it| it["address"].clone()).collect::<Vec<_>>();
     assert_eq!((named("changes"), named("drift")), (vec![json!(address)], vec![json!(address)]), "{plan:#}");

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::site::{Site, result};
+use devservers::versitygw::SECRET_KEY;
 use testkit::Ran;
 
 #[test]
@@ -10,7 +11,7 @@ fn a_stack_is_made_changed_and_deleted() {
     let Some(site) = Site::open("a_stack_is_made_changed_and_deleted") else { return };
     site.run(&["init", "production"]).expect(0);
 
-    // Made: a plan says so, nobody's yes is nobody's, and what it says is done.
+    // Created, after approval.
     let plan = site.result(&["plan", "production"], 10);
     assert_eq!(plan["counts"], json!({ "create": 2 }));
     let unapproved = site.run(&["apply", "production"]).expect(21);
@@ -25,13 +26,13 @@ fn a_stack_is_made_changed_and_deleted() {
         .collect();
     assert_eq!(parts.len(), 2, "{parts:?}");
     assert!(parts.contains(&"create terraform_data.media"), "{parts:?}");
-    assert_eq!(result(applied)["made"], 2);
+    assert_eq!(result(applied)["created"], 2);
     assert!(!site.folder().join("plan.tfplan").exists());
     assert_eq!(site.result(&["output", "production"], 0)["outputs"]["size"], 3);
     assert_eq!(site.run(&["output", "production", "size"]).expect(0).stdout, "3\n");
 
     // Nothing to do.
-    let nothing = site.run(&["plan", "production"]).expect(0).says(&["nothing to change; 2 stay as they are"]);
+    let nothing = site.run(&["plan", "production"]).expect(0).says(&["nothing to change; 2 unchanged"]);
     assert!(!nothing.stdout.contains("--approve"), "{}", nothing.stdout);
 
     // Changed: exactly that is shown.
@@ -45,11 +46,11 @@ fn a_stack_is_made_changed_and_deleted() {
         ran.stdout
     );
     let page = fs_err::read_to_string(page).unwrap();
-    assert!(page.starts_with("### production: 1 to update; 1 stays as it is\n"), "{page}");
+    assert!(page.starts_with("### production: 1 to update; 1 unchanged\n"), "{page}");
     site.change();
     assert_eq!(site.run(&["output", "production", "size"]).expect(0).stdout, "4\n");
 
-    // Deleted: not before the guard was lifted by a commit.
+    // Deleted, after a commit lifted the protection.
     let destroy = ["plan", "production", "--destroy"];
     site.run(&destroy)
         .expect(21)
@@ -64,8 +65,8 @@ fn a_stack_is_made_changed_and_deleted() {
 }
 
 #[test]
-fn a_stack_that_is_not_sound_is_refused_where_it_is_not() {
-    let Some(site) = Site::open("a_stack_that_is_not_sound_is_refused_where_it_is_not") else { return };
+fn errors_of_a_stack_are_shown_with_file_and_line() {
+    let Some(site) = Site::open("errors_of_a_stack_are_shown_with_file_and_line") else { return };
     site.run(&["validate", "production"]).expect(0);
     site.project.edit("infra/main.tf", "  input = var.size", "  inputs = var.size");
     site.project.edit("infra/main.tf", "terraform_data.app.output", "terraform_data.ap.output");
@@ -77,8 +78,8 @@ fn a_stack_that_is_not_sound_is_refused_where_it_is_not() {
 }
 
 #[test]
-fn what_the_stack_does_not_take_is_said() {
-    let Some(site) = Site::open("what_the_stack_does_not_take_is_said") else { return };
+fn a_variable_that_the_stack_does_not_declare_is_refused() {
+    let Some(site) = Site::open("a_variable_that_the_stack_does_not_declare_is_refused") else { return };
     site.project.edit("deploy.yaml", "size: 3", "size: 3, sise: 4");
     site.project.commit("A slip of the pen");
     site.run(&["plan", "production"]).expect(2).says(&["sise", "it declares: secret, size"]);
@@ -89,7 +90,7 @@ fn what_the_stack_does_not_take_is_said() {
     site.run(&["plan", "production"]).expect(10).says(&["`protect` names bucket.x"]);
 
     site.project.edit("infra/main.tf", "backend \"s3\" {}", "");
-    site.run(&["plan", "production"]).expect(1).says(&["infra does not say", "backend \"s3\" {}"]);
+    site.run(&["plan", "production"]).expect(1).says(&["infra does not declare the backend", "backend \"s3\" {}"]);
     site.run(&["plan", "local"]).expect(2).says(&["local has no stack", "production"]);
 }
 
@@ -100,7 +101,10 @@ fn doctor_tells_what_a_stack_lacks() {
     for line in ["✓ tofu ", "✓ passphrase", "✓ state       states accepts the key"] {
         assert!(good.stdout.contains(line), "it does not say {line:?}: {}", good.stdout);
     }
-    let wrong = Ran::of(site.toolkit(&["doctor", "production"]).env("AWS_SECRET_ACCESS_KEY", "another")).expect(1);
+    let file = site.project.read(".env.production");
+    site.project.write(".env.production", &file.replace(SECRET_KEY, "another"));
+    let wrong = Ran::of(&mut site.toolkit(&["doctor", "production"])).expect(1);
+    site.project.write(".env.production", &file);
     assert!(wrong.stdout.contains("✗ state") && wrong.stdout.contains("check AWS_ACCESS_KEY_ID"), "{}", wrong.stdout);
     site.project.edit("deploy.yaml", "bucket: states", "bucket: no-states");
     let none = Ran::of(&mut site.toolkit(&["doctor", "production"])).expect(1);
@@ -115,8 +119,8 @@ fn doctor_tells_what_a_stack_lacks() {
 }
 
 #[test]
-fn a_program_that_is_too_old_is_passed_over() {
-    let Some(site) = Site::open("a_program_that_is_too_old_is_passed_over") else { return };
+fn a_program_that_is_too_old_is_skipped() {
+    let Some(site) = Site::open("a_program_that_is_too_old_is_skipped") else { return };
     let old = site.project.root.join(".deploy/old");
     fs_err::create_dir_all(&old).unwrap();
     let script = "#!/bin/sh\necho '{\"terraform_version\":\"1.9.4\"}'\n";
@@ -130,10 +134,10 @@ fn a_program_that_is_too_old_is_passed_over() {
         plan(10);
         // One that comes later is noticed.
         fs_err::remove_file(old.join("tofu")).unwrap();
-        plan(10).says(&["✓ ground "]);
-        assert!(!plan(10).stderr.contains("✓ ground "));
+        plan(10).says(&["✓ init "]);
+        assert!(!plan(10).stderr.contains("✓ init "));
     } else {
-        assert!(doctor.stdout.contains("is 1.9.4, and this takes 1.10 or newer"), "{}", doctor.stdout);
+        assert!(doctor.stdout.contains("is 1.9.4; required is 1.10 or newer"), "{}", doctor.stdout);
         plan(1).says(&["to install it: cargo xtask setup"]);
     }
 }

@@ -14,6 +14,7 @@ mod life;
 mod lifecycle;
 mod providers;
 mod registry;
+mod run;
 mod secrets;
 mod sentinel;
 mod site;

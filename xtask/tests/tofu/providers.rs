@@ -10,7 +10,7 @@ fn a_committed_lock_file_holds_and_stays_as_it_is() {
         assert!(ran.stdout.contains(told), "{told}: {}", ran.stdout);
     };
     doctor("! providers   infra/.terraform.lock.hcl is not committed");
-    doctor("commit the one that this writes: cargo xtask tofu init production");
+    doctor("create it and commit it: cargo xtask tofu init production");
     // It takes the stand-in's word for what it is, and there is nothing to write down.
     site.run(&["init", "production"]).expect(0);
     assert!(!site.project.root.join("infra/.terraform.lock.hcl").exists());

@@ -24,9 +24,7 @@ fn a_secret_reaches_the_container_as_it_is_and_nobody_else() {
     let test = "a_secret_reaches_the_container_as_it_is_and_nobody_else";
     let Some(site) = crate::stacks::site::<Versitygw>(test, "scaleway") else { return };
     let secrets = |value: &str| format!("{{ DATABASE_URL = \"postgres://a:b@db/a\", JWT_SECRET = {} }}", as_hcl(value));
-    let env = fs_err::read_to_string(site.project.root.join(".env.production")).unwrap();
-    let others: Vec<&str> = env.lines().filter(|line| !line.starts_with("TF_VAR_secrets")).collect();
-    let others = others.iter().skip(3).map(|line| format!("{line}\n")).collect::<String>();
+    let others = variables_without_secrets(&site);
     let page = site.project.root.join("page.md");
     let said = RefCell::new(String::new());
     let keep = |ran: Ran, code| {
@@ -55,7 +53,8 @@ fn a_secret_reaches_the_container_as_it_is_and_nobody_else() {
     keep(site.run(&["apply", "production", "--approve", &approval]), 0);
     assert_eq!(secret_of(&site), SECRET);
 
-    // From the environment, which goes before it.
+    // From the environment, if the file does not set it.
+    write_env(&site.project.root, PASSPHRASE, &others);
     let another = format!("another {SECRET}");
     let with = |args: &[&str]| Ran::of(site.command(args).env("TF_VAR_secrets", secrets(&another)));
     let plan = with(&["plan", "production"]);
@@ -90,6 +89,13 @@ fn a_secret_reaches_the_container_as_it_is_and_nobody_else() {
     assert!(looked_at > 20, "{looked_at}");
 }
 
+/// What `.env.production` sets, but for the credentials of the state and TF_VAR_secrets.
+fn variables_without_secrets(site: &Site) -> String {
+    let env = site.project.read(".env.production");
+    let others = env.lines().skip(3).filter(|line| !line.starts_with("TF_VAR_secrets"));
+    others.map(|line| format!("{line}\n")).collect()
+}
+
 /// What the container got.
 fn secret_of(site: &Site) -> String {
     let (_, container) = site.cloud().only("scaleway_container");
@@ -103,6 +109,7 @@ fn secret_of(site: &Site) -> String {
 fn a_secret_that_is_too_long_is_refused_before_the_plan() {
     let test = "a_secret_that_is_too_long_is_refused_before_the_plan";
     let Some(site) = crate::stacks::site::<Versitygw>(test, "scaleway") else { return };
+    write_env(&site.project.root, PASSPHRASE, &variables_without_secrets(&site));
     let long = format!("{{ JWT_SECRET = \"sentinel{}\" }}", "ä".repeat(500));
     let refused = Ran::of(site.command(&["plan", "production"]).env("TF_VAR_secrets", long)).expect(1);
     let refused = refused.says(&["infra/scaleway/variables_service.tf:", "JWT_SECRET longer than 1000 bytes"]);

@@ -1,9 +1,10 @@
-//! What goes wrong: a clear error each, the next command to type, and a state that is whole.
+//! Failures: each has a clear error, the next command to type, and leaves a complete state.
 
 use rustix::process::Signal;
 use serde_json::json;
 
 use crate::site::{Site, write_secrets};
+use devservers::versitygw::SECRET_KEY;
 use testkit::{Ran, machine, until};
 
 #[test]
@@ -13,11 +14,11 @@ fn a_passphrase_that_is_wrong_short_or_missing_is_named() {
     write_secrets(&site.project.root, wrong);
     for command in [&["plan", "production"][..], &["output", "production"], &["init", "production"]] {
         let ran = site.run(command).expect(1);
-        let ran = ran.says(&["TF_STATE_PASSPHRASE is not the passphrase", "look at .env.production"]);
+        let ran = ran.says(&["TF_STATE_PASSPHRASE is not the passphrase", "check .env.production"]);
         assert!(!ran.stderr.contains(wrong), "{}", ran.stderr);
     }
     write_secrets(&site.project.root, "short");
-    site.run(&["plan", "production"]).expect(21).says(&["has 5 bytes, and takes 16"]);
+    site.run(&["plan", "production"]).expect(21).says(&["has 5 bytes; OpenTofu requires at least 16"]);
     write_secrets(&site.project.root, "");
     site.run(&["plan", "production"]).expect(21).says(&["TF_STATE_PASSPHRASE has no value", ".env.production"]);
     write_secrets(&site.project.root, crate::site::PASSPHRASE);
@@ -27,25 +28,28 @@ fn a_passphrase_that_is_wrong_short_or_missing_is_named() {
 #[test]
 fn a_bucket_that_is_away_missing_or_closed_is_named() {
     let Some(mut site) = Site::made("a_bucket_that_is_away_missing_or_closed_is_named") else { return };
-    let closed = Ran::of(site.command(&["plan", "production"]).env("AWS_SECRET_ACCESS_KEY", "wrong-storage-key"));
-    let closed = closed.expect(1).says(&["states/fixture/production.tfstate", "SignatureDoesNotMatch"]);
+    let file = site.project.read(".env.production");
+    site.project.write(".env.production", &file.replace(SECRET_KEY, "wrong-storage-key"));
+    let closed = site.run(&["plan", "production"]).expect(1);
+    let closed = closed.says(&["states/fixture/production.tfstate", "SignatureDoesNotMatch"]);
     assert!(!closed.stderr.contains("wrong-storage-key"));
+    site.project.write(".env.production", &file);
     site.storage.pause();
     site.run(&["plan", "production"]).expect(1).says(&["states/fixture/production.tfstate", "connection refused"]);
     site.storage.go_on();
     site.project.edit("deploy.yaml", "bucket: states", "bucket: no-states");
     site.project.commit("A bucket that is not there");
-    site.run(&["plan", "production"]).expect(1).says(&["no-states", "the state of production was somewhere else"]);
+    site.run(&["plan", "production"]).expect(1).says(&["no-states", "the state of production was in another location"]);
 }
 
 #[test]
-fn a_lock_is_somebodys_and_can_be_broken() {
-    let Some(site) = Site::open("a_lock_is_somebodys_and_can_be_broken") else { return };
+fn a_lock_names_its_holder_and_can_be_removed() {
+    let Some(site) = Site::open("a_lock_names_its_holder_and_can_be_removed") else { return };
     site.runs("touch ../.deploy/here; until test -e ../.deploy/go; do sleep 0.05; done");
     let approval = site.approval();
     let applying = site.start(&["apply", "production", "--approve", &approval]);
     until("it is under way", || site.project.root.join(".deploy/here").exists());
-    // It is left behind when the program dies without a word.
+    // A killed OpenTofu leaves it.
     let tofu = machine::processes_below(&site.project.root).into_iter();
     let tofu = tofu.filter(|process| process.command.contains("/tofu apply")).map(|process| process.pid);
     tofu.for_each(|pid| machine::signal(pid, Signal::KILL));
@@ -63,8 +67,8 @@ fn a_lock_is_somebodys_and_can_be_broken() {
 }
 
 #[test]
-fn of_two_at_once_one_works() {
-    let Some(site) = Site::open("of_two_at_once_one_works") else { return };
+fn of_two_applies_at_once_one_is_refused() {
+    let Some(site) = Site::open("of_two_applies_at_once_one_is_refused") else { return };
     site.runs("until test -e ../.deploy/go; do sleep 0.05; done");
     let approval = site.approval();
     let other = site.clone_to("other");
@@ -72,9 +76,10 @@ fn of_two_at_once_one_works() {
     first.must("apply", "started");
     until("it holds the lock", || site.lock().exists());
     // In the same checkout, and in another one.
-    site.run(&["apply", "production", "--approve", &approval])
-        .expect(20)
-        .says(&["is worked on in this checkout", "apply"]);
+    site.run(&["apply", "production", "--approve", &approval]).expect(20).says(&[
+        "another command is using production in this checkout: process",
+        "(cargo xtask tofu apply production)",
+    ]);
     Ran::of(&mut site.command_in(&other, &["plan", "production"])).expect(20).says(&["is locked by", "tofu unlock"]);
     site.project.write(".deploy/go", "");
     first.end().expect(0);
@@ -82,8 +87,8 @@ fn of_two_at_once_one_works() {
 }
 
 #[test]
-fn what_fails_in_the_midst_leaves_a_state_that_is_whole() {
-    let Some(site) = Site::open("what_fails_in_the_midst_leaves_a_state_that_is_whole") else { return };
+fn an_apply_that_fails_halfway_leaves_a_complete_state() {
+    let Some(site) = Site::open("an_apply_that_fails_halfway_leaves_a_complete_state") else { return };
     site.runs("echo it went wrong; exit 3");
     let approval = site.approval();
     let ended = Ran::of(site.command(&["apply", "production", "--approve", &approval]).env("GITHUB_ACTIONS", "true"));
@@ -99,8 +104,8 @@ fn what_fails_in_the_midst_leaves_a_state_that_is_whole() {
 }
 
 #[test]
-fn a_state_that_cannot_be_saved_is_kept_and_put_in_its_place() {
-    let Some(mut site) = Site::open("a_state_that_cannot_be_saved_is_kept_and_put_in_its_place") else { return };
+fn a_state_that_cannot_be_saved_is_kept_and_recovered() {
+    let Some(mut site) = Site::open("a_state_that_cannot_be_saved_is_kept_and_recovered") else { return };
     site.runs("touch ../.deploy/here; until test -e ../.deploy/go; do sleep 0.05; done");
     let approval = site.approval();
     let applying = site.start(&["apply", "production", "--approve", &approval]);
@@ -113,11 +118,11 @@ fn a_state_that_cannot_be_saved_is_kept_and_put_in_its_place() {
     let kept = fs_err::read_to_string(site.folder().join("unsaved/terraform.tfstate")).unwrap();
     assert!(kept.contains("encrypted_data"), "{kept}");
     site.storage.go_on();
-    // Nothing goes on without it.
+    // Nothing is planned without it.
     site.run(&["plan", "production"]).expect(21).says(&["cargo xtask tofu recover production"]);
-    // The lock could not be given back either.
+    // OpenTofu could not remove the lock either.
     site.unlock(&site.run(&["recover", "production"]));
     site.run(&["recover", "production"]).expect(0);
     assert!(!site.folder().join("unsaved").exists());
-    site.run(&["plan", "production"]).expect(0).says(&["3 stay as they are"]);
+    site.run(&["plan", "production"]).expect(0).says(&["3 unchanged"]);
 }

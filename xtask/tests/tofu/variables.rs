@@ -114,7 +114,7 @@ fn settings_and_secrets_arrive_as_they_were() {
     assert_eq!(given["settings"].as_object().unwrap().len(), plain.len());
     site.run(&["plan", "production"]).expect(0);
     let doctor = Ran::of(&mut site.toolkit(&["doctor", "production"]));
-    let line = "! settings    18 settings and 18 secrets for the service; it does not start without REQUIRED:";
+    let line = "! settings    18 settings and 18 secrets for the service; the service requires REQUIRED:";
     assert!(doctor.stdout.contains(line), "{}", doctor.stdout);
 
     // The file goes before the environment, which fills in what is not there.
@@ -136,7 +136,13 @@ fn what_would_not_arrive_is_refused_before_the_plan() {
     let ran = site.run(&["plan", "production"]).expect(21);
     assert!(!(ran.stdout.clone() + &ran.stderr).contains("sentinel"), "{}", ran.stderr);
     assert!(!ran.stderr.contains("FITS"), "{}", ran.stderr);
-    ran.says(&["PORT is a name", "SCW_TOKEN is a name", "the value of LONG has 1008 bytes", "takes 1000", "COMPOSED"]);
+    ran.says(&[
+        "PORT is reserved",
+        "SCW_TOKEN is reserved",
+        "the value of LONG has 1008 bytes",
+        "accepts 1000",
+        "COMPOSED",
+    ]);
     assert!(!site.folder().join("plan.tfplan").exists());
     let doctor = Ran::of(&mut site.toolkit(&["doctor", "production"])).expect(1);
     assert!(doctor.stdout.contains("✗ settings") && doctor.stdout.contains("LONG has 1008"), "{}", doctor.stdout);
@@ -176,7 +182,7 @@ fn the_image_is_the_one_of_the_commit_by_its_digest() {
     site.project.write(".env.production", &file);
     site.run(&["plan", "production"]).expect(21).says(&[
         &format!("has no image of {head}, {}/shop/fixture:inputs-", registry.address),
-        "cargo xtask image push production",
+        "push it: cargo xtask image push production",
     ]);
 
     there.store(true, Ordering::SeqCst);

@@ -40,7 +40,7 @@ fn a_commit_is_pushed_planned_approved_applied_and_runs() {
     let plan = site.result(&["plan", "production"], 10);
     assert_eq!((&plan["counts"], &plan["refused"]), (&json!({ "create": 13 }), &json!([])), "{plan:#}");
     let applied = site.result(&["apply", "production", "--approve", plan["approval"].as_str().unwrap()], 0);
-    assert_eq!((&applied["made"], &applied["ailing"]), (&json!(13), &json!([])));
+    assert_eq!((&applied["created"], &applied["errored"]), (&json!(13), &json!([])));
     let outputs = site.result(&["output", "production"], 0)["outputs"].take();
     assert_eq!(outputs["registry_endpoint"], format!("{}/meemit", registry.address));
     let address = outputs["endpoint"].as_str().unwrap();
@@ -64,8 +64,8 @@ fn a_commit_is_pushed_planned_approved_applied_and_runs() {
     site.project.commit("One that ends");
     Ran::of(&mut site.toolkit(&["image", "push", "production"])).expect(0);
     let approval = site.approval();
-    let ailing = site.result(&["apply", "production", "--approve", &approval], 0)["ailing"].take();
-    assert_eq!(ailing[0]["address"], "scaleway_container.service", "{ailing:#}");
+    let errored = site.result(&["apply", "production", "--approve", &approval], 0)["errored"].take();
+    assert_eq!(errored[0]["address"], "scaleway_container.service", "{errored:#}");
     assert!(get(address, "/plain").contains(&next));
 
     // What was told to OpenTofu and to the engine was told to nobody else.

@@ -57,7 +57,7 @@ fn everything_that_is_wrong_is_told_with_its_place() {
       "memory_limit" is deprecated: see the provider's documentation for what replaces it.
       ! infra/wrong.tf:27:20: scaleway_container.both_images: Argument is deprecated
       "registry_image" is deprecated: see the provider's documentation for what replaces it.
-    error: infra is not sound
+    error: infra is not valid
       because infra/wrong.tf:4:3: Unsupported argument
         An argument named "memroy_limit" is not expected here. Did you mean "memory_limit"?
       infra/wrong.tf:7:48: Insufficient rule blocks

@@ -133,6 +133,7 @@ impl Compiled {
                     report.detail(&format!("{package}: {crates} crates begun"));
                 }
             }
+            true
         })
         .await;
         ended?;

@@ -68,9 +68,15 @@ pub async fn build(config: &Config, suites: &[Suite], mut on_line: impl FnMut(&s
     let mut built = Built::default();
     let (ended, processor) =
         processor::run(cargo(config).args(arguments(suites)), |line| match serde_json::from_str::<Artifact>(line) {
-            Ok(artifact) => built.take(artifact),
-            Err(_) if line.starts_with('{') => {}
-            Err(_) => on_line(line),
+            Ok(artifact) => {
+                built.take(artifact);
+                false
+            }
+            Err(_) if line.starts_with('{') => false,
+            Err(_) => {
+                on_line(line);
+                true
+            }
         })
         .await;
     (ended.map(|()| built), processor)
@@ -80,13 +86,13 @@ pub async fn build(config: &Config, suites: &[Suite], mut on_line: impl FnMut(&s
 /// and would compile those a second time.
 fn arguments(suites: &[Suite]) -> Vec<&'static str> {
     let mut arguments = vec!["test", "--workspace", "--no-run", "--message-format", "json-render-diagnostics"];
-    if suites.iter().any(|suite| suite.has_units()) {
-        arguments.extend(["--lib", "--bins"]);
+    for flag in suites.iter().flat_map(|suite| suite.units()) {
+        if !arguments.contains(flag) {
+            arguments.push(flag);
+        }
     }
     // By name, or cargo leaves out those that `cargo test` does not run.
-    let all = Suite::chosen(&[]) == suites;
-    let names: Vec<&str> = suites.iter().flat_map(|suite| suite.integration_tests().iter().copied()).collect();
-    arguments.extend(if all { vec!["*"] } else { names }.iter().flat_map(|name| ["--test", *name]));
+    arguments.extend(suites.iter().filter_map(|suite| suite.integration_tests()).flat_map(|name| ["--test", name]));
     arguments
 }
 
@@ -140,15 +146,10 @@ mod tests {
 
     #[test]
     fn all_tests_are_named_and_some_only_when_they_are_asked_for() {
-        assert!(arguments(&Suite::chosen(&[])).ends_with(&["--lib", "--bins", "--test", "*"]));
-        assert!(arguments(&[Suite::Toolkit, Suite::Tofu]).ends_with(&[
-            "--test",
-            "toolkit",
-            "--test",
-            "supervisor",
-            "--test",
-            "tofu"
-        ]));
+        assert!(arguments(&Suite::chosen(&[])).ends_with(&["--test", "image", "--test", "journey"]));
+        assert!(
+            arguments(&[Suite::Toolkit, Suite::Tofu]).ends_with(&["--lib", "--bins", "--test", "*", "--test", "tofu"])
+        );
         assert!(!arguments(&[Suite::Journey]).contains(&"--lib"));
     }
 }

@@ -123,9 +123,11 @@ impl Done {
         let (mut reading, mut watch) = (Reading::default(), Watch::start(threads));
         let (ended, processor) = processor::run(command, |line| {
             watch.line(line);
-            if reading.line(line) {
+            let is_shown = reading.line(line);
+            if is_shown {
                 self.lines.push(line.to_owned());
             }
+            is_shown
         })
         .await;
         self.processor = processor;
@@ -134,7 +136,11 @@ impl Done {
     }
 
     async fn follow(&mut self, command: Cmd) -> Result<()> {
-        let (ended, processor) = processor::run(command, |line| self.lines.push(line.to_owned())).await;
+        let (ended, processor) = processor::run(command, |line| {
+            self.lines.push(line.to_owned());
+            true
+        })
+        .await;
         self.processor += processor;
         ended
     }

@@ -41,7 +41,7 @@ fn kill_below(folder: &Utf8Path) {
         let pid = process.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
         let Some(pid) = pid.filter(|pid| *pid != rustix::process::getpid()) else { continue };
         let is_there = std::fs::read_link(process.path().join("cwd")).is_ok_and(|path| path.starts_with(folder));
-        let arguments = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        let arguments = fs_err::read(process.path().join("cmdline")).unwrap_or_default();
         let names_it = String::from_utf8_lossy(&arguments).contains(&format!("{folder}/"));
         if is_there || names_it {
             kill_process(pid, Signal::KILL).ok();

@@ -39,9 +39,11 @@ impl Progress {
         if !outcome.failed.is_empty() {
             done.lines.iter().for_each(|line| self.report.detail(line));
         }
-        let (passed, failed, skipped) = (outcome.passed, outcome.failed.len(), outcome.skipped.len());
-        let took = seconds(done.wall);
-        self.report.note(&format!("{}: {passed} passed, {failed} failed, {skipped} skipped in {took}", done.name));
+        let counts = match (outcome.passed, outcome.failed.len(), outcome.skipped.len()) {
+            (0, 0, 0) => "done".to_owned(),
+            (passed, failed, skipped) => format!("{passed} passed, {failed} failed, {skipped} skipped"),
+        };
+        self.report.note(&format!("{}: {counts} in {}", done.name, seconds(done.wall)));
         self.done.borrow_mut().push(done);
     }
 

@@ -51,7 +51,7 @@ impl Suite {
 
     /// Whether its tests are programs that are compiled first.
     pub fn has_programs(self) -> bool {
-        !self.integration_tests().is_empty()
+        self.integration_tests().is_some()
     }
 
     /// Whether its tests take a PostgreSQL that is started for them.
@@ -59,21 +59,27 @@ impl Suite {
         matches!(self, Self::Service | Self::Image)
     }
 
-    /// Whether it has unit tests.
-    pub fn has_units(self) -> bool {
-        matches!(self, Self::Service | Self::Toolkit | Self::StandIn)
+    /// Cargo's flags for its unit tests. Those of all libraries belong together: cargo tells them apart by packages only, and
+    /// the packages are always all.
+    pub fn units(self) -> &'static [&'static str] {
+        match self {
+            Self::Service | Self::Toolkit => &["--lib", "--bins"],
+            Self::StandIn => &["--bin=standin"],
+            _ => &[],
+        }
     }
 
-    /// Its integration tests, as cargo names them.
-    pub fn integration_tests(self) -> &'static [&'static str] {
+    /// Its integration test, as cargo names it.
+    pub fn integration_tests(self) -> Option<&'static str> {
         match self {
-            Self::Format | Self::Lint | Self::Render | Self::Queries => &[],
-            Self::Service => &["service"],
-            Self::Toolkit => &["toolkit", "supervisor"],
-            Self::StandIn => &["standin"],
-            Self::Tofu => &["tofu"],
-            Self::Image => &["image"],
-            Self::Journey => &["journey"],
+            Self::Format | Self::Lint | Self::Render | Self::Queries => None,
+            Self::Service => Some("service"),
+            // All that are no other suite's.
+            Self::Toolkit => Some("*"),
+            Self::StandIn => Some("standin"),
+            Self::Tofu => Some("tofu"),
+            Self::Image => Some("image"),
+            Self::Journey => Some("journey"),
         }
     }
 

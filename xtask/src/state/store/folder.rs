@@ -6,7 +6,7 @@ use std::time::Duration;
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 use super::{ErrorKind, Put, Result, StoreError, Versioned};
-use crate::fs::{Lock, found, replace_file};
+use crate::fs::{Lock, found, replace_file, replace_file_soon};
 use crate::hash::sha256;
 
 /// A write takes milliseconds; a process that holds the lock for longer was stopped in the middle of one.
@@ -48,7 +48,9 @@ impl Folder {
         if self.get(key)?.map(|object| object.etag).as_deref() != expected {
             return Ok(Put::Refused);
         }
-        replace_file(&path, bytes).map_err(|error| {
+        // A lease that is given back need not outlive a loss of power; an object that is new must.
+        let write = if expected.is_some() { replace_file_soon } else { replace_file };
+        write(&path, bytes).map_err(|error| {
             let kind = error.downcast_ref().map_or(ErrorKind::Other, kind);
             self.failure(kind, "write", key, error.root_cause().to_string())
         })?;
