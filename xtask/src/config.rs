@@ -1,7 +1,6 @@
-//! deploy.yaml: what is deployed where, checked. The only reader of that file.
+//! deploy.yaml: what is deployed where. This module alone reads that file.
 //!
-//! Reading it either gives a [`Config`] in which everything fits or says all that is wrong, each problem with its place
-//! and with something to do.
+//! Reading it gives a valid [`Config`], or every problem with its location and a hint.
 
 mod check;
 mod document;
@@ -36,15 +35,15 @@ pub const FILE: &str = "deploy.yaml";
 pub struct Config {
     /// The folder that deploy.yaml is in: the project's root.
     pub root: Utf8PathBuf,
-    /// What the whole is called: a label of lower-case letters, digits and `-`.
+    /// The project's name: a label of lower-case letters, digits and `-`.
     pub project: String,
     /// Where releases come from.
     pub source: Source,
-    /// What is deployed.
+    /// The service.
     pub service: Service,
-    /// The image it is deployed as, where it is deployed as one.
+    /// The service's image, if it has one.
     pub image: Option<Image>,
-    /// Where it is deployed to, by name; one at least.
+    /// The environments by name, at least one.
     pub environments: BTreeMap<String, Environment>,
     document: Arc<Document>,
 }
@@ -52,28 +51,28 @@ pub struct Config {
 /// Where releases come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// The branch that holds what is released; `main` if nothing is said.
+    /// The branch of releases; `main` by default.
     pub main_branch: String,
 }
 
-/// What is deployed. Paths are relative to the project's root and stay inside it.
+/// The service. Paths are relative to the project's root and stay inside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
     /// The cargo package that builds the service.
     pub package: String,
-    /// The binary in it; the package's name if nothing is said.
+    /// The binary in it; by default it has the package's name.
     pub binary: String,
     /// The service's table of settings; see [`SettingsTable`].
     pub settings: Utf8PathBuf,
-    /// The arguments with which the binary prints that table as JSON.
+    /// The binary's arguments to print that table as JSON.
     pub schema: Option<Vec<String>>,
     /// The folder of its migrations.
     pub migrations: Option<Utf8PathBuf>,
     /// The folder of its web UI, with a `package.json`.
     pub web: Option<Utf8PathBuf>,
-    /// The arguments with which the binary serves.
+    /// The binary's arguments to serve.
     pub args: Vec<String>,
-    /// The path of its readiness answer; begins with `/`.
+    /// The path of its readiness endpoint; begins with `/`.
     pub readiness: String,
     /// Programs that it needs on the machine.
     pub programs: Vec<Program>,
@@ -84,54 +83,54 @@ pub struct Service {
 pub struct Program {
     /// The command, as found in `PATH`.
     pub name: String,
-    /// The Debian package that brings it.
+    /// The Debian package that contains it.
     pub package: String,
-    /// What is missing without it.
+    /// What needs it.
     pub need: Need,
 }
 
 /// What a program is needed for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// Nothing can be built without it.
+    /// The build.
     Build,
-    /// Without it the service runs, but this feature is off.
+    /// A feature of the service, which is off without it.
     Feature(String),
 }
 
 /// The service as an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
-    /// What it is called in a registry, below an environment's `registry`; the project's name if nothing is said.
+    /// Its name below an environment's `registry`; by default the project's name.
     pub name: String,
-    /// How it is built; `Dockerfile` if nothing is said. A path inside the project.
+    /// The Dockerfile, a path inside the project; `Dockerfile` by default.
     pub dockerfile: Utf8PathBuf,
-    /// What it runs on; `linux/amd64` if nothing is said.
+    /// The platform; `linux/amd64` by default.
     pub platform: String,
-    /// The images that it is built on, as `name:tag`, by the build argument that carries them. `image.lock` has their digests.
+    /// The base images as `name:tag`, by their build argument. `image.lock` has their digests.
     pub bases: BTreeMap<String, String>,
-    /// Build secrets: the id under which the Dockerfile mounts each is the name of the variable that holds it.
+    /// Build secrets: the names of their variables, which are also their ids in the Dockerfile.
     pub secrets: Vec<String>,
 }
 
-/// A place to deploy to.
+/// An environment to deploy to.
 #[derive(Clone, Debug)]
 pub struct Environment {
     /// Its name: a label of lower-case letters, digits and `-`.
     pub name: String,
-    /// What kind of place it is.
+    /// Where its release runs.
     pub target: Target,
-    /// Settings of the service, by the name of the environment variable; see [`SettingsTable::check`]. None where nothing is
-    /// said of them: a stack gets the variables of a release only where something is.
+    /// Settings of the service, by the name of the environment variable; see [`SettingsTable::check`]. A stack gets the variables
+    /// of a release only if this is set.
     pub settings: Option<BTreeMap<String, String>>,
     /// When a release counts as healthy.
     pub gate: Gate,
-    /// How many releases are kept to go back to, the one that runs included; one at least.
+    /// How many releases are kept for a rollback, including the one that serves; at least one.
     pub keep_releases: usize,
     document: Arc<Document>,
 }
 
-/// The kinds of place there are.
+/// Where a release runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// A supervised process on this machine.
@@ -145,30 +144,30 @@ pub enum Target {
 pub struct Local {
     /// The TCP port it listens on; never 0.
     pub port: u16,
-    /// The address it listens on; 127.0.0.1 if nothing is said.
+    /// The address it listens on; 127.0.0.1 by default.
     pub host: IpAddr,
-    /// Where its PostgreSQL comes from.
+    /// The source of its PostgreSQL.
     pub postgres: Postgres,
 }
 
 /// A container at Scaleway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scaleway {
-    /// The registry its image is pulled from, with the namespace: `rg.fr-par.scw.cloud/meemi`.
+    /// The registry of its image, with the namespace: `rg.fr-par.scw.cloud/meemi`.
     pub registry: String,
-    /// The host name that people reach it by.
+    /// Its public host name.
     pub domain: Option<String>,
-    /// What OpenTofu makes there; without it, only images go there.
+    /// The OpenTofu stack. Without it, the environment has images only.
     pub stack: Option<Box<Stack>>,
 }
 
-/// Where the programs of a local PostgreSQL come from.
+/// The source of a local PostgreSQL's programs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Postgres {
-    /// The machine's if there are any, else embedded ones.
+    /// Those installed on the machine, else downloaded ones.
     #[default]
     Auto,
-    /// The machine's.
+    /// Those installed on the machine.
     Found,
     /// Downloaded ones.
     Embedded,
@@ -177,12 +176,12 @@ pub enum Postgres {
 /// When a release counts as healthy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gate {
-    /// How long it may take to become ready; written in whole seconds, 60 if nothing is said.
+    /// How long it may take to become ready; whole seconds in deploy.yaml, 60 by default.
     pub timeout: Duration,
 }
 
 impl Environment {
-    /// The registry that its images are in, with the namespace; a local environment has none.
+    /// The registry of its images, with the namespace; none for a local environment.
     pub fn registry(&self) -> Option<&str> {
         match &self.target {
             Target::Local(_) => None,
@@ -190,7 +189,7 @@ impl Environment {
         }
     }
 
-    /// The host name that people reach it by, if it has one.
+    /// Its public host name, if it has one.
     pub fn domain(&self) -> Option<&str> {
         match &self.target {
             Target::Local(_) => None,
@@ -198,7 +197,7 @@ impl Environment {
         }
     }
 
-    /// What OpenTofu makes of it, if anything.
+    /// Its OpenTofu stack, if it has one.
     pub fn stack(&self) -> Option<&Stack> {
         match &self.target {
             Target::Local(_) => None,
@@ -208,24 +207,24 @@ impl Environment {
 }
 
 impl Config {
-    /// Reads `root`/deploy.yaml. Fails with everything that is wrong with it.
+    /// Reads `root`/deploy.yaml. Fails with all its problems.
     pub fn load(root: &Utf8Path) -> Result<Self, ConfigError> {
-        let missing = "create it there, or type the command in the folder that has it";
+        let missing = "create it, or run the command in a folder that has one";
         let config = Self::read(TextFile::read(root, Utf8Path::new(FILE), missing)?)?;
         Ok(Self { root: root.to_owned(), ..config })
     }
 
-    /// The file that a person keeps an environment's secrets in.
+    /// The file with an environment's settings and secrets.
     pub fn env_file(&self, environment: &str) -> Utf8PathBuf {
         self.root.join(format!(".env.{environment}"))
     }
 
-    /// Reads what a deploy.yaml held, in a commit for one; it has no root. Fails with everything that is wrong with it.
+    /// Reads the text of a deploy.yaml, for example from a commit. The result has no root. Fails with all its problems.
     pub fn parse(yaml: &str) -> Result<Self, ConfigError> {
         Self::read(TextFile::from_bytes(Utf8Path::new(FILE), yaml.into())?)
     }
 
-    /// The environment of that name. Fails with the names there are.
+    /// The environment with this name. Fails with the known names.
     pub fn environment(&self, name: &str) -> Result<&Environment, ConfigError> {
         self.environments.get(name).ok_or_else(|| {
             let known = self.environments.keys().map(String::as_str);

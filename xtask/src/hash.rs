@@ -1,4 +1,4 @@
-//! SHA-256 of what is deployed.
+//! SHA-256 of bytes, files and folders.
 
 use std::io::Read as _;
 
@@ -6,19 +6,19 @@ use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest as _, Sha256};
 
-/// Of bytes, in hexadecimal.
+/// SHA-256 of bytes, in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
-/// Of a file, in hexadecimal.
+/// SHA-256 of a file, in hexadecimal.
 pub fn sha256_file(path: &Utf8Path) -> Result<String> {
     let mut hasher = Sha256::new();
     add_file(&mut hasher, path)?;
     Ok(hex::encode(hasher.finalize()))
 }
 
-/// Of the names and contents of all files below a folder, in the order of their names.
+/// SHA-256 over the names and contents of all files below a folder, in the order of their names.
 pub fn sha256_folder(folder: &Utf8Path) -> Result<String> {
     let mut hasher = Sha256::new();
     for path in files_below(folder)? {
@@ -28,7 +28,7 @@ pub fn sha256_folder(folder: &Utf8Path) -> Result<String> {
     Ok(hex::encode(hasher.finalize()))
 }
 
-/// Adds a file's content, read in pieces.
+/// Adds the content of a file.
 pub fn add_file(hasher: &mut Sha256, path: &Utf8Path) -> Result<()> {
     let mut file = fs_err::File::open(path)?;
     let mut piece = vec![0; 1 << 20];
@@ -40,7 +40,7 @@ pub fn add_file(hasher: &mut Sha256, path: &Utf8Path) -> Result<()> {
     }
 }
 
-/// Every file below a folder, in order.
+/// Every file below a folder, sorted.
 pub fn files_below(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>> {
     let mut files = Vec::new();
     for entry in folder.read_dir_utf8().with_context(|| format!("list {folder}"))? {
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_told_by_names_and_contents() {
+    fn the_hash_of_a_folder_depends_on_names_and_contents() {
         let folder = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(folder.path()).unwrap();
         fs_err::create_dir(root.join("b")).unwrap();

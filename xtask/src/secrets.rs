@@ -1,8 +1,7 @@
-//! Secret values: where they come from, and the one redactor between everything a child, an error or a log says and
-//! the outside.
+//! Secret values, and the redactor that all output, errors and logs go through.
 //!
-//! A secret leaves this process in two ways only: in a child's environment, and in a file of mode 0600. It is never an
-//! argument, a line of output, a log, a journal or a record.
+//! A secret leaves this process in two ways only: in a child's environment, and in a file with mode 0600. It is never in an
+//! argument, output, a log, a journal or a record.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,44 +12,48 @@ use std::sync::{Arc, RwLock};
 
 use anyhow::{Context as _, Result, bail};
 use camino::Utf8Path;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
 use crate::fs::{found, replace_file};
 
-/// What stands where a secret was.
+/// The replacement for a secret.
 pub const MASK: &str = "[redacted]";
 
-/// Values shorter than this many bytes are not masked: they would blot out ordinary words. Preflight warns of them.
-pub const SHORTEST_MASKED: usize = 6;
+/// The length in bytes from which values are redacted. Shorter ones would match ordinary words; preflight warns about them.
+pub const MIN_REDACTED: usize = 6;
 
-/// Secret values by the name of the environment variable that carries them.
+/// Every character but RFC 3986's unreserved ones.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// Secret values by the name of their environment variable.
 #[derive(Clone, Default)]
 pub struct Secrets {
     values: BTreeMap<String, SecretString>,
 }
 
 impl Secrets {
-    /// Reads a file of `NAME=value` lines. A file that others can read is refused, and so is a line that is neither
-    /// blank, a comment nor an assignment. A file that is not there has no secrets.
+    /// Reads a file of `NAME=value` lines. Empty if the file does not exist. Fails if other users can read it, and for a line that is
+    /// not blank, a comment or an assignment.
     pub fn read_file(path: &Utf8Path) -> Result<Self> {
         let text = match found(fs_err::read_to_string(path)) {
             Ok(Some(text)) => text,
             Ok(None) => return Ok(Self::default()),
-            // A file where its folder should be is reported by what needs the folder.
+            // A parent is a file. The operation that needs the folder reports that.
             Err(error) if error.kind() == ErrorKind::NotADirectory => return Ok(Self::default()),
             Err(error) => return Err(error.into()),
         };
         let mode = fs_err::metadata(path)?.permissions().mode();
         if mode & 0o077 != 0 {
-            bail!("{path} holds secrets and others can read it (mode {:04o}); type: chmod 600 {path}", mode & 0o7777);
+            bail!("other users can read the secrets in {path} (mode {:04o}); type: chmod 600 {path}", mode & 0o7777);
         }
         let mut values = BTreeMap::new();
         for (index, line) in text.lines().enumerate() {
             let (name, value) = match parse_line(line) {
                 Line::Blank => continue,
                 Line::Assignment(name, value) => (name, value),
-                Line::Neither => bail!("{path}:{}: neither NAME=value nor a comment", index + 1),
+                Line::Invalid => bail!("{path}:{}: expected NAME=value or a comment", index + 1),
             };
             if values.insert(name.to_owned(), SecretString::from(value)).is_some() {
                 bail!("{path}:{}: {name} is set twice", index + 1);
@@ -59,10 +62,10 @@ impl Secrets {
         Ok(Self { values })
     }
 
-    /// Writes all of them to a file of mode 0600, whole or not at all.
+    /// Writes all values to a file with mode 0600, atomically.
     pub fn write_file(&self, path: &Utf8Path) -> Result<()> {
         let mut text =
-            String::from("# Secrets of this environment, made on this machine. Keep this file to yourself.\n");
+            String::from("# Secrets of this environment, generated on this machine. Do not share this file.\n");
         for (name, value) in &self.values {
             let value = value.expose_secret();
             writeln!(text, "{name}={}", quote(value)).expect("writing to a String cannot fail");
@@ -70,7 +73,7 @@ impl Secrets {
         replace_file(path, text.as_bytes())
     }
 
-    /// The value under this name.
+    /// The value with this name.
     pub fn get(&self, name: &str) -> Option<&SecretString> {
         self.values.get(name)
     }
@@ -85,8 +88,8 @@ impl Secrets {
         self.values.iter().map(|(name, value)| (name.as_str(), value))
     }
 
-    /// A short mark of each value that tells a change of it and nothing more: 32 bits of SHA-256 over scope, name and
-    /// value. Goes into records.
+    /// A fingerprint of each value, which shows only whether it has changed: 32 bits of SHA-256 over scope, name and value. Records
+    /// contain it.
     pub fn fingerprints(&self, scope: &str) -> BTreeMap<String, String> {
         self.iter()
             .map(|(name, value)| {
@@ -103,7 +106,7 @@ impl Secrets {
     }
 }
 
-/// The value of a variable of this process; none where it is not set or empty.
+/// The value of this process's environment variable; none if it is not set or empty.
 pub fn of_process(name: &str) -> Result<Option<SecretString>> {
     match std::env::var(name) {
         Ok(value) => Ok(Some(value).filter(|value| !value.is_empty()).map(SecretString::from)),
@@ -119,7 +122,7 @@ pub fn generate() -> Result<SecretString> {
     Ok(SecretString::from(hex::encode(bytes)))
 }
 
-/// Masks every known secret in a text. Cheap to clone; clones share what they know.
+/// Redacts every known secret in a text. Cheap to clone; clones share the known secrets.
 #[derive(Clone, Default)]
 pub struct Redactor {
     needles: Arc<RwLock<Vec<String>>>,
@@ -133,24 +136,24 @@ impl Redactor {
         }
     }
 
-    /// Learns one value, in the forms in which it may come back: as it is, each of its lines, as it stands inside JSON,
-    /// and percent-encoded.
+    /// Learns a value in the forms in which it may occur: as it is, each of its lines, escaped in JSON, and percent-encoded.
     pub fn learn_value(&self, value: &SecretString) {
         let value = value.expose_secret();
         let json = serde_json::to_string(value).unwrap_or_default();
-        let forms = [value.to_owned(), json.trim_matches('"').to_owned(), percent_encode(value)];
+        let forms =
+            [value.to_owned(), json.trim_matches('"').to_owned(), utf8_percent_encode(value, RESERVED).to_string()];
         let lines = value.lines().map(|line| line.trim().to_owned());
         let mut needles = self.needles.write().unwrap_or_else(|poisoned| poisoned.into_inner());
         for form in forms.into_iter().chain(lines) {
-            if form.len() >= SHORTEST_MASKED && !needles.contains(&form) {
+            if form.len() >= MIN_REDACTED && !needles.contains(&form) {
                 needles.push(form);
             }
         }
-        // The longest first, or a secret that contains another would leave its rest behind.
+        // The longest first: a secret that contains another must be replaced as a whole.
         needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
     }
 
-    /// The text with [`MASK`] wherever a known secret stood.
+    /// The text with [`MASK`] in place of every known secret.
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let needles = self.needles.read().unwrap_or_else(|poisoned| poisoned.into_inner());
         let mut text = Cow::Borrowed(text);
@@ -166,7 +169,7 @@ impl Redactor {
 enum Line<'a> {
     Blank,
     Assignment(&'a str, String),
-    Neither,
+    Invalid,
 }
 
 fn parse_line(line: &str) -> Line<'_> {
@@ -174,19 +177,19 @@ fn parse_line(line: &str) -> Line<'_> {
     if line.is_empty() || line.starts_with('#') {
         return Line::Blank;
     }
-    let Some((name, value)) = line.split_once('=') else { return Line::Neither };
+    let Some((name, value)) = line.split_once('=') else { return Line::Invalid };
     let name = name.trim().trim_start_matches("export ").trim();
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(is_name) {
-        return Line::Neither;
+        return Line::Invalid;
     }
     match unquote(value.trim()) {
         Some(value) => Line::Assignment(name, value),
-        None => Line::Neither,
+        None => Line::Invalid,
     }
 }
 
-/// Double quotes take `\n`, `\"` and `\\`; single quotes take everything as it is; no quotes take the rest of the line.
+/// In double quotes, `\n`, `\"`, `\\` and `\$` are escapes. Single quotes have none. Without quotes, the value is the rest of the line.
 fn unquote(value: &str) -> Option<String> {
     if let Some(inner) = value.strip_prefix('\'') {
         return inner.strip_suffix('\'').map(str::to_owned);
@@ -218,36 +221,24 @@ fn quote(value: &str) -> String {
     format!("\"{escaped}\"")
 }
 
-fn percent_encode(value: &str) -> String {
-    let mut encoded = String::with_capacity(value.len());
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            write!(encoded, "%{byte:02X}").expect("writing to a String cannot fail");
-        }
-    }
-    encoded
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_is_masked_in_every_form_it_comes_back_in() {
+    fn a_secret_is_redacted_in_every_form() {
         let redactor = Redactor::default();
         redactor.learn_value(&SecretString::from("p\"ss wörd\nsecond line"));
         let json = serde_json::to_string("p\"ss wörd\nsecond line").unwrap();
         for text in ["say p\"ss wörd\nsecond line now", "p\"ss wörd", &json, "p%22ss%20w%C3%B6rd%0Asecond%20line"] {
-            let masked = redactor.redact(text);
-            assert!(masked.contains(MASK), "{masked}");
-            assert!(!masked.contains("ss w") && !masked.contains("second"), "{masked}");
+            let redacted = redactor.redact(text);
+            assert!(redacted.contains(MASK), "{redacted}");
+            assert!(!redacted.contains("ss w") && !redacted.contains("second"), "{redacted}");
         }
     }
 
     #[test]
-    fn the_longer_of_two_nested_secrets_goes_first() {
+    fn the_longer_of_two_nested_secrets_is_redacted_first() {
         let redactor = Redactor::default();
         redactor.learn_value(&SecretString::from("abcdef"));
         redactor.learn_value(&SecretString::from("abcdefghij"));
@@ -283,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fingerprint_tells_a_change_and_its_scope() {
+    fn a_fingerprint_depends_on_value_and_scope() {
         let mut secrets = Secrets::default();
         secrets.insert("A", SecretString::from("one"));
         let one = secrets.fingerprints("local");

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::config::{Config, Need, StackProgram};
-use crate::tools::apt::Way;
+use crate::tools::apt::Installer;
 use crate::tools::platform;
 use crate::tools::tofu::{self, install};
 
@@ -80,7 +80,7 @@ impl Missing {
             return Ok(());
         }
         let packages: Vec<&str> = self.packages.iter().map(String::as_str).collect();
-        Way::find(&packages).await?.install(&packages, on_line).await
+        Installer::find(&packages).await?.install(&packages, on_line).await
     }
 }
 

@@ -1,4 +1,5 @@
-//! One local program each: how it is called and what it answers. Nothing is decided here.
+//! Local programs and the operating system, one module each: how to call them and what they answer. No module decides
+//! anything.
 
 pub mod apt;
 pub mod cargo;

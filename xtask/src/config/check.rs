@@ -1,5 +1,4 @@
-//! What a value may look like. Names that become arguments of other programs are checked so that none of them can be
-//! taken for an option.
+//! The formats of values. A name that becomes an argument of another program must not look like an option.
 
 use camino::{Utf8Component, Utf8Path};
 
@@ -35,7 +34,7 @@ pub(super) fn is_argument(text: &str) -> bool {
     !text.is_empty() && !text.contains('\0')
 }
 
-/// The name of a branch, as far as git-check-ref-format(1) forbids what matters here.
+/// The name of a branch. Checks a part of git-check-ref-format(1).
 pub(super) fn is_branch(text: &str) -> bool {
     let allowed =
         |c: char| !c.is_control() && !c.is_whitespace() && !matches!(c, '~' | '^' | ':' | '?' | '*' | '[' | '\\');
@@ -55,20 +54,19 @@ pub(super) fn is_url_path(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '\\'))
 }
 
-/// A relative path that does not leave the folder it is relative to.
+/// A relative path that stays inside its folder.
 pub(super) fn is_inside(text: &str) -> bool {
     let inside = |part| matches!(part, Utf8Component::Normal(_) | Utf8Component::CurDir);
     !text.is_empty() && !text.contains(['\0', '\\']) && Utf8Path::new(text).components().all(inside)
 }
 
-/// The name of an environment variable as services name theirs.
+/// The name of an environment variable, in upper case.
 pub(super) fn is_variable(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
         && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
 }
 
-/// A host name (RFC 1123) that can be an alias of another: a zone's own name cannot be one, so it is below a zone, and a zone
-/// has two labels at least.
+/// A host name (RFC 1123) that can have a CNAME record. So it is below a zone, and a zone has two labels or more.
 pub(super) fn is_domain(text: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
@@ -76,7 +74,7 @@ pub(super) fn is_domain(text: &str) -> bool {
             && !label.ends_with('-')
             && label.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
     };
-    // What ends in a number is an address.
+    // A name whose last label is a number is an IP address.
     let last = text.rsplit('.').next().unwrap_or_default();
     text.len() <= 253
         && text.split('.').count() >= 3
@@ -95,7 +93,7 @@ pub(super) fn is_repository(text: &str) -> bool {
     text.len() <= 200 && text.split('/').all(part)
 }
 
-/// A registry's host, with a port or not, and the namespace in it, if there is one.
+/// A registry: a host, an optional port, and an optional namespace.
 pub(super) fn is_registry(text: &str) -> bool {
     let (host, namespace) = text.split_once('/').map_or((text, None), |(host, path)| (host, Some(path)));
     let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
@@ -105,7 +103,7 @@ pub(super) fn is_registry(text: &str) -> bool {
             && !label.ends_with('-')
             && label.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
     };
-    // Without a dot or a port, or `localhost`, an image's first part is read as a namespace of Docker's own registry.
+    // Any other first part of an image's name is a namespace of Docker Hub.
     (name.contains('.') || port.is_some() || name == "localhost")
         && name.split('.').all(label)
         && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))
@@ -123,7 +121,7 @@ pub(super) fn is_tagged_image(text: &str) -> bool {
         && tag.chars().all(tag_character)
 }
 
-/// The name of a bucket, as every S3 service takes it.
+/// The name of a bucket that every S3 service accepts.
 pub(super) fn is_bucket(text: &str) -> bool {
     let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     (3..=63).contains(&text.len())
@@ -138,13 +136,13 @@ pub(super) fn is_region(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
-/// The address of an S3 service: a scheme, a host and a port or none.
+/// The address of an S3 service: a scheme, a host, and an optional port.
 pub(super) fn is_endpoint(text: &str) -> bool {
     let Some(host) = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")) else { return false };
     !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']'))
 }
 
-/// The key of an object that needs no escapes anywhere.
+/// The key of an object, of characters that need no escapes.
 pub(super) fn is_object_key(text: &str) -> bool {
     let part = |part: &str| {
         !matches!(part, "" | "." | "..")
@@ -158,7 +156,7 @@ pub(super) fn is_resource_address(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && !text.contains(char::is_control)
 }
 
-/// The name of a variable of a stack, as far as it can be the name of an environment variable too.
+/// The name of a stack's variable that also works in an environment variable's name.
 pub(super) fn is_stack_variable(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))

@@ -1,7 +1,7 @@
-//! A YAML file as a tree whose every node can be found again in the text.
+//! A YAML file as a tree. Every node has a position in the text.
 //!
-//! serde tells where something is only of what it refuses. So nodes are numbered in the order of the file, and a node's
-//! place is had by reading the text again up to that number and refusing it.
+//! serde has positions for errors only. So nodes are numbered in the order of the file, and the position of a node comes from
+//! reading the text again up to that number and failing there.
 
 use std::fmt;
 
@@ -24,39 +24,39 @@ pub(super) struct Node {
     pub(super) value: Value,
 }
 
-/// What a node holds.
+/// The value of a node.
 pub(super) enum Value {
     /// `null`, `~` or nothing at all.
     Nothing,
-    /// One word, with the text as it stands in the file, quotes and escapes resolved.
+    /// A scalar: its kind, and its text with quotes and escapes resolved.
     Scalar(Kind, String),
     List(Vec<Node>),
-    /// Keys and values in the order of the file, repeated keys too.
+    /// Keys and values in the order of the file, including repeated keys.
     Map(Vec<(Node, Node)>),
 }
 
-/// What YAML takes a scalar for.
+/// The kind of a scalar in YAML.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Boolean,
     Number,
     Text,
-    /// Anything below a tag such as `!secret`; the text is the tag.
+    /// A value with a tag such as `!secret`; the text is the tag.
     Tagged,
 }
 
 impl Document {
-    /// Parses a file that holds one document. Nothing but comments is refused too.
+    /// Parses a file with one document. Fails for a file of comments only.
     pub(super) fn parse(file: TextFile) -> Result<Self, Problem> {
         let root = parse(&file)?;
         if matches!(root.value, Value::Nothing) {
-            let said = |line: &str| !line.trim().is_empty() && !line.trim().starts_with('#');
+            let has_text = |line: &str| !line.trim().is_empty() && !line.trim().starts_with('#');
             let found = if file.text.trim().is_empty() {
                 "the file is empty"
-            } else if file.text.lines().any(said) {
-                "the file holds no keys"
+            } else if file.text.lines().any(has_text) {
+                "the file has no keys"
             } else {
-                "the file holds only comments"
+                "the file has only comments"
             };
             let start = Position { line: 1, column: 1 };
             return Err(file.problem(start, found, "begin with a line such as `project: my-service`"));
@@ -72,20 +72,20 @@ impl Document {
         entries.iter().find(|(key, _)| key.text() == Some(last)).map(|(key, value)| (key, value))
     }
 
-    /// A problem with a node, or with the file where there is none.
+    /// A problem with a node, or without one, with the file.
     pub(super) fn problem(&self, node: Option<&Node>, key: &str, message: String, hint: String) -> Problem {
         let at = node.map(|node| self.position(node.id));
         Problem { file: self.file.name.clone(), at, key: key.to_owned(), message, hint }
     }
 
-    /// The place of a node. Reads the text again: for problems only.
+    /// The position of a node. Reads the text again, so it is for problems only.
     pub(super) fn position(&self, id: usize) -> Position {
         position_of(id, documents(&self.file.text).next())
     }
 }
 
 impl fmt::Debug for Document {
-    /// Names the file only: what it holds may be what does not belong there.
+    /// Names the file only: its text may contain a secret by mistake.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Document").field(&self.file.name).finish()
     }
@@ -114,7 +114,7 @@ fn parse(file: &TextFile) -> Result<Node, Problem> {
         let at = marker.map_or(begin, |index| Position { line: index + 1, column: 1 });
         return Err(file.problem(at, "a second document begins here", "keep one document: remove the `---`"));
     }
-    // Once more, now with the text of what is known to be a scalar.
+    // The second pass reads the text of scalars.
     pass.next = 0;
     match documents(&file.text).next() {
         Some(again) => pass.run(again, file),
@@ -122,7 +122,7 @@ fn parse(file: &TextFile) -> Result<Node, Problem> {
     }
 }
 
-/// The documents of a text; an editor's byte-order mark is not part of the first.
+/// The documents of a text, without a byte-order mark.
 fn documents(text: &str) -> Deserializer<'_> {
     Deserializer::from_str(text.trim_start_matches('\u{feff}'))
 }
@@ -130,23 +130,23 @@ fn documents(text: &str) -> Deserializer<'_> {
 fn position_of(id: usize, document: Option<Deserializer<'_>>) -> Position {
     let mut pass = Pass { stop: Some(id), ..Pass::default() };
     let refused = document.and_then(|document| pass.deserialize(document).err());
-    refused.as_ref().and_then(place).unwrap_or(Position { line: 1, column: 1 })
+    refused.as_ref().and_then(position).unwrap_or(Position { line: 1, column: 1 })
 }
 
-fn place(error: &serde_yaml::Error) -> Option<Position> {
+fn position(error: &serde_yaml::Error) -> Option<Position> {
     error.location().map(|at| Position { line: at.line(), column: at.column() })
 }
 
-/// One reading of a document.
+/// One pass over a document.
 #[derive(Default)]
 struct Pass {
     /// The number of the next node.
     next: usize,
-    /// The kinds of the scalars seen so far, by number. A later pass finds them there and reads their text.
+    /// The kinds of scalars by node number. The second pass uses them.
     kinds: Vec<Option<Kind>>,
-    /// The node to refuse.
+    /// The node to fail at.
     stop: Option<usize>,
-    /// What may still be read, in nodes and bytes: aliases must not unfold without bound.
+    /// The remaining nodes and bytes, which limits the expansion of aliases.
     budget: usize,
 }
 
@@ -154,10 +154,10 @@ impl Pass {
     fn run(&mut self, document: Deserializer<'_>, file: &TextFile) -> Result<Node, Problem> {
         self.budget = 2 * file.text.len() + 100_000;
         self.deserialize(document).map_err(|error| {
-            let at = place(&error).unwrap_or(Position { line: 1, column: 1 });
+            let at = position(&error).unwrap_or(Position { line: 1, column: 1 });
             if self.budget == 0 {
-                let hint = "write the values out instead of naming them with `*`";
-                return file.problem(at, "aliases of this unfold to far more than is written", hint);
+                let hint = "write the values out instead of using `*` aliases";
+                return file.problem(at, "aliases expand to far more than the file's size", hint);
             }
             not_yaml(file, at, &error)
         })
@@ -169,7 +169,7 @@ impl Pass {
     }
 }
 
-/// The problem of a text that is no YAML.
+/// The problem of a text that is not YAML.
 fn not_yaml(file: &TextFile, at: Position, error: &serde_yaml::Error) -> Problem {
     let line = file.text.lines().nth(at.line - 1).unwrap_or_default();
     let indentation = &line[..line.len() - line.trim_start().len()];
@@ -179,7 +179,7 @@ fn not_yaml(file: &TextFile, at: Position, error: &serde_yaml::Error) -> Problem
     }
     let text = error.to_string().replacen(&format!(" at line {} column {}", at.line, at.column), "", 1);
     let text = text.replace("recursion limit exceeded", "nested too deeply");
-    let hint = "look at this line and the one above: indentation, the space after `:`, quotes, brackets";
+    let hint = "check this line and the one above: indentation, the space after `:`, quotes, brackets";
     file.problem(at, format!("not YAML: {text}"), hint)
 }
 
@@ -203,7 +203,7 @@ impl<'de> DeserializeSeed<'de> for &mut Pass {
     }
 }
 
-/// Refuses whatever it is shown.
+/// Fails for every value.
 struct Refuse;
 
 impl Visitor<'_> for Refuse {
@@ -214,7 +214,7 @@ impl Visitor<'_> for Refuse {
     }
 }
 
-/// Makes a node of what it is shown.
+/// Builds a node from a value.
 struct Build<'p> {
     pass: &'p mut Pass,
     id: usize,

@@ -1,6 +1,6 @@
-//! Taking typed values out of a document, noting everything that is wrong on the way.
+//! Reads typed values from a document and collects every problem.
 //!
-//! Whatever reads a value returns `None` where it noted a problem, and its caller carries on with the next value.
+//! A function that reads a value returns `None` after it noted a problem, and its caller continues with the next value.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -13,20 +13,20 @@ use super::problem::{ConfigError, LISTED, Problem, did_you_mean, nearest, quoted
 #[derive(Default)]
 pub(super) struct Log(RefCell<Vec<Note>>);
 
-/// A problem whose place in the file is still the number of a node.
+/// A problem at a node. Its position is looked up later.
 struct Note {
     node: usize,
     key: String,
     message: String,
     hint: String,
-    /// The node where the same key came first.
+    /// The node of the first occurrence of a repeated key.
     first: Option<usize>,
 }
 
-/// A value, where it stands, and what it should look like.
+/// A value with its path and an example.
 pub(super) struct Field<'a> {
     node: &'a Node,
-    /// The node of its key; items of a list and the document have none.
+    /// The node of its key; none for items of a list and the document.
     key: Option<&'a Node>,
     path: String,
     example: String,
@@ -34,7 +34,7 @@ pub(super) struct Field<'a> {
 }
 
 impl Log {
-    /// Reads a document. Every problem that is noted makes it fail.
+    /// Reads a document. Fails if a problem was noted.
     pub(super) fn read<T>(
         document: &Document,
         example: &str,
@@ -76,7 +76,7 @@ impl<'a> Field<'a> {
         self.note(self.node.id, message, hint)
     }
 
-    /// Notes a problem with the key, or with all of the value.
+    /// Notes a problem with the key, or with the whole value.
     pub(super) fn refuse_key<T>(&self, message: impl Into<String>, hint: impl Into<String>) -> Option<T> {
         self.note(self.key.unwrap_or(self.node).id, message, hint)
     }
@@ -90,7 +90,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// A text that passes the check; `what` says which do.
+    /// A text that passes the check, which `what` describes.
     pub(super) fn text(&self, what: &str, check: impl FnOnce(&str) -> bool) -> Option<String> {
         match &self.node.value {
             Value::Scalar(Kind::Text, text) if check(text) => Some(text.clone()),
@@ -98,7 +98,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// A whole number that passes the check; `what` says which do.
+    /// A whole number that passes the check, which `what` describes.
     pub(super) fn number<T: FromStr>(&self, what: &str, check: impl FnOnce(&T) -> bool) -> Option<T> {
         match &self.node.value {
             Value::Scalar(Kind::Number, text) => text.parse().ok().filter(check).or_else(|| self.expected(what)),
@@ -106,7 +106,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// A text, a number, true or false: the text as it is written.
+    /// The text of a scalar, as it is written in the file.
     pub(super) fn scalar(&self) -> Option<String> {
         match &self.node.value {
             Value::Scalar(Kind::Tagged, _) => self.expected("a text, a number, true or false"),
@@ -127,7 +127,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// A list. Every item is read, also after a bad one.
+    /// A list. Every item is read, even after a bad one.
     pub(super) fn list<T>(&self, example: &str, mut read: impl FnMut(Field<'a>) -> Option<T>) -> Option<Vec<T>> {
         let Value::List(items) = &self.node.value else { return self.expected("a list") };
         let mut list = Some(Vec::new());
@@ -139,7 +139,7 @@ impl<'a> Field<'a> {
         list
     }
 
-    /// A mapping whose keys are names; `read` checks the name too. Every entry is read, also after a bad one.
+    /// A mapping of names to values. Every entry is read, even after a bad one.
     pub(super) fn map<T>(
         &self,
         example: &str,
@@ -147,21 +147,21 @@ impl<'a> Field<'a> {
     ) -> Option<BTreeMap<String, T>> {
         let mut list = Some(Vec::new());
         for (name, field) in self.entries()? {
-            let entry = read(name, field.showing(format!("{name}: {example}")));
+            let entry = read(name, field.with_example(format!("{name}: {example}")));
             list = list.zip(entry).map(|(list, value)| push(list, (name.to_owned(), value)));
         }
         list.map(BTreeMap::from_iter)
     }
 
-    /// A mapping with known keys: those that `read` asks for.
+    /// A mapping of known keys: those that `read` reads.
     pub(super) fn table<T>(&self, read: impl FnOnce(&mut Table<'a>) -> Option<T>) -> Option<T> {
-        let mut table = Table { entries: self.entries()?, asked: Vec::new(), missing: Vec::new(), open: false };
+        let mut table = Table { entries: self.entries()?, known: Vec::new(), missing: Vec::new(), open: false };
         let value = read(&mut table);
         table.finish(self);
         value
     }
 
-    /// The entries of a mapping; those without a usable key are noted and left out.
+    /// The entries of a mapping. An entry without a usable key is a problem.
     fn entries(&self) -> Option<Vec<(&'a str, Field<'a>)>> {
         let Value::Map(entries) = &self.node.value else { return self.expected("a mapping") };
         let mut first = BTreeMap::new();
@@ -174,7 +174,7 @@ impl<'a> Field<'a> {
             };
             let path = if self.path.is_empty() { shown(name) } else { format!("{}.{}", self.path, shown(name)) };
             if let Some(first) = first.get(name) {
-                let (message, hint) = ("this key is here twice".to_owned(), "remove one of the two".to_owned());
+                let (message, hint) = ("this key is repeated".to_owned(), "remove one of the two".to_owned());
                 self.log.0.borrow_mut().push(Note { node: key.id, key: path, message, hint, first: Some(*first) });
                 continue;
             }
@@ -184,7 +184,7 @@ impl<'a> Field<'a> {
         Some(named)
     }
 
-    fn showing(self, example: String) -> Self {
+    fn with_example(self, example: String) -> Self {
         Self { example, ..self }
     }
 
@@ -195,17 +195,17 @@ impl<'a> Field<'a> {
     }
 }
 
-/// A mapping with known keys; see [`Field::table`]. An example is the key's value as one might write it.
+/// A mapping of known keys; see [`Field::table`]. An example is a likely value of the key.
 pub(super) struct Table<'a> {
-    /// What nobody has asked for yet.
+    /// The entries that were not read yet.
     entries: Vec<(&'a str, Field<'a>)>,
-    asked: Vec<&'static str>,
+    known: Vec<&'static str>,
     missing: Vec<(&'static str, &'static str)>,
     open: bool,
 }
 
 impl<'a> Table<'a> {
-    /// A key that must be there.
+    /// A required key.
     pub(super) fn required<T>(
         &mut self,
         key: &'static str,
@@ -219,7 +219,7 @@ impl<'a> Table<'a> {
         field.and_then(read)
     }
 
-    /// A key that may be left out.
+    /// An optional key.
     pub(super) fn optional<T>(
         &mut self,
         key: &'static str,
@@ -232,24 +232,24 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Asks no questions about the other keys: which there may be depends on what turned out to be wrong.
-    pub(super) fn leave_the_rest(&mut self) {
+    /// Accepts any other key: which keys are known depends on a value that has a problem.
+    pub(super) fn accept_other_keys(&mut self) {
         self.open = true;
     }
 
     fn take(&mut self, key: &'static str, example: &str) -> Option<Field<'a>> {
-        self.asked.push(key);
+        self.known.push(key);
         let index = self.entries.iter().position(|(name, _)| *name == key)?;
-        Some(self.entries.swap_remove(index).1.showing(format!("{key}: {example}")))
+        Some(self.entries.swap_remove(index).1.with_example(format!("{key}: {example}")))
     }
 
     fn finish(mut self, whole: &Field<'a>) {
         for (name, field) in self.entries {
-            // A misspelt key is one problem, not also a missing one.
+            // A misspelt key does not count as a missing one, too.
             let missing = nearest(name, self.missing.iter().map(|(key, _)| *key));
             self.missing.retain(|(key, _)| Some(*key) != missing);
             if !self.open || missing.is_some() {
-                field.refuse_key::<()>("unknown key", did_you_mean(name, "keys", self.asked.iter().copied()));
+                field.refuse_key::<()>("unknown key", did_you_mean(name, "keys", self.known.iter().copied()));
             }
         }
         for (key, example) in self.missing {
@@ -260,7 +260,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// What a node holds, for people; `None` where it holds nothing.
+/// The value of a node, for people; `None` if it is empty.
 fn found(node: &Node) -> Option<String> {
     match &node.value {
         Value::Nothing => None,

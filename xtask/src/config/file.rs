@@ -1,4 +1,4 @@
-//! A text file that people write: read with care, with positions for what is wrong with it.
+//! A text file that people write, with positions for its problems.
 
 use std::io::{ErrorKind, Read as _};
 
@@ -6,17 +6,17 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::problem::{Position, Problem};
 
-/// A larger file is refused, in bytes: it is something else under that name.
-const LARGEST: u64 = 1024 * 1024;
+/// The largest file, in bytes.
+const MAX_SIZE: u64 = 1024 * 1024;
 
-/// The text of a file and the name that messages give it.
+/// The text of a file, and its name in messages.
 pub(super) struct TextFile {
     pub(super) name: Utf8PathBuf,
     pub(super) text: String,
 }
 
 impl TextFile {
-    /// Reads `root`/`name`. `missing` says what to do where there is no such file.
+    /// Reads `root`/`name`. `missing` is the hint if there is no such file.
     pub(super) fn read(root: &Utf8Path, name: &Utf8Path, missing: &str) -> Result<Self, Problem> {
         let path = root.join(name);
         let refuse = |message: String, hint: &str| whole(name, message, hint);
@@ -24,7 +24,7 @@ impl TextFile {
             ErrorKind::NotFound => refuse(format!("not found; looked for {path}"), missing),
             _ => refuse(format!("cannot be read: {error}"), "make it a file that you can read"),
         };
-        // Looked at before it is opened, for opening a pipe would wait.
+        // Checked before it is opened, because opening a pipe blocks.
         let about = fs_err::metadata(&path).map_err(unreadable)?;
         if !about.is_file() {
             let found = if about.is_dir() { "a folder" } else { "a special file" };
@@ -35,14 +35,14 @@ impl TextFile {
         }
         let mut bytes = Vec::new();
         let file = fs_err::File::open(&path).map_err(unreadable)?;
-        file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-        if bytes.len() as u64 > LARGEST {
-            return Err(refuse("larger than 1 MiB".to_owned(), "see whether another file was saved under this name"));
+        file.take(MAX_SIZE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() as u64 > MAX_SIZE {
+            return Err(refuse("larger than 1 MiB".to_owned(), "check whether another file was saved under this name"));
         }
         Self::from_bytes(name, bytes)
     }
 
-    /// Takes what the file holds; it must be text in UTF-8.
+    /// Reads the bytes of the file, which must be UTF-8.
     pub(super) fn from_bytes(name: &Utf8Path, bytes: Vec<u8>) -> Result<Self, Problem> {
         let (text, broken) = match String::from_utf8(bytes) {
             Ok(text) => (text, None),
@@ -64,25 +64,25 @@ impl TextFile {
         Ok(file)
     }
 
-    /// The place of a byte of the text.
+    /// The position of a byte in the text.
     pub(super) fn position(&self, offset: usize) -> Position {
         let before = &self.text[..offset];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Position { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
     }
 
-    /// A problem that no key has.
+    /// A problem without a key.
     pub(super) fn problem(&self, at: Position, message: impl Into<String>, hint: impl Into<String>) -> Problem {
         Problem { at: Some(at), ..whole(&self.name, message, hint) }
     }
 }
 
-/// A problem of a file as a whole.
+/// A problem of the whole file.
 pub(super) fn whole(name: &Utf8Path, message: impl Into<String>, hint: impl Into<String>) -> Problem {
     Problem { file: name.to_owned(), at: None, key: String::new(), message: message.into(), hint: hint.into() }
 }
 
-/// Whether no text has this character.
+/// Whether a character does not occur in text.
 fn is_binary(c: char) -> bool {
     c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}')
 }

@@ -1,13 +1,13 @@
-//! What is wrong with a file that people write, said so that they can mend it.
+//! The problems of a file that people write.
 
 use std::fmt;
 
 use camino::Utf8PathBuf;
 
-/// Problems beyond this many are counted, not listed: the first ones usually explain the rest.
+/// Problems to list. The rest is only counted: the first ones usually explain it.
 pub(super) const LISTED: usize = 20;
 
-/// A place in a text file.
+/// A position in a text file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     /// The line, from 1.
@@ -16,18 +16,18 @@ pub struct Position {
     pub column: usize,
 }
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The file, as seen from the project's root.
+    /// The file, relative to the project's root.
     pub file: Utf8PathBuf,
-    /// Where in it; `None` where the file as a whole is meant.
+    /// The position; none for a problem of the whole file.
     pub at: Option<Position>,
-    /// The dotted path of the key, such as `environments.local.port`; empty where no key is meant.
+    /// The dotted path of the key, such as `environments.local.port`; empty without a key.
     pub key: String,
     /// What was found and what was expected.
     pub message: String,
-    /// What to do about it.
+    /// How to fix it.
     pub hint: String,
 }
 
@@ -45,7 +45,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong with a file: one problem at least.
+/// All problems of a file, at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     problems: Vec<Problem>,
@@ -53,7 +53,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// The problems in the order of the file: the first twenty.
+    /// The first twenty problems, in the order of the file.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
@@ -85,7 +85,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// The hint for a word that is none of the `known` ones (`what`: keys, values, environments).
+/// The hint for an unknown word. `what` names the known words: keys, values, environments.
 pub(super) fn did_you_mean<'a>(word: &str, what: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let mut known: Vec<&str> = known.into_iter().collect();
     known.sort_unstable();
@@ -97,35 +97,35 @@ pub(super) fn did_you_mean<'a>(word: &str, what: &str, known: impl IntoIterator<
     }
 }
 
-/// The known word that was probably meant: within a few slips of the pen, or what `word` abbreviates.
+/// The known word that was probably meant: one with a similar spelling, or one that `word` abbreviates.
 pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     known
         .into_iter()
         .filter_map(|candidate| {
             let plain = candidate.to_lowercase();
-            let slips = 1.max(plain.len() / 3);
+            let typos = 1.max(plain.len() / 3);
             if word.len() >= 3 && plain.starts_with(&word) {
                 return Some((1, candidate));
             }
-            if plain.len().abs_diff(word.len()) > 2 * slips {
+            if plain.len().abs_diff(word.len()) > 2 * typos {
                 return None;
             }
-            Some((strsim::osa_distance(&word, &plain), candidate)).filter(|(distance, _)| *distance <= slips)
+            Some((strsim::osa_distance(&word, &plain), candidate)).filter(|(distance, _)| *distance <= typos)
         })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
 
-/// `text` between backticks, as [`shown`].
+/// `text` in backticks, as [`shown`].
 pub(super) fn quoted(text: &str) -> String {
     format!("`{}`", shown(text))
 }
 
-/// `text` on one line and cut to a length that a message bears.
+/// `text` on one line, cut to the length of a message.
 pub(super) fn shown(text: &str) -> String {
-    const LONGEST: usize = 40;
-    let cut = if text.chars().nth(LONGEST).is_some() { "…" } else { "" };
+    const MAX_LENGTH: usize = 40;
+    let cut = if text.chars().nth(MAX_LENGTH).is_some() { "…" } else { "" };
     let escape = |c: char| if matches!(c, '"' | '\'' | '\\') { c.to_string() } else { c.escape_debug().to_string() };
-    text.chars().take(LONGEST).map(escape).collect::<String>() + cut
+    text.chars().take(MAX_LENGTH).map(escape).collect::<String>() + cut
 }

@@ -1,4 +1,4 @@
-//! deploy.yaml's keys, each with an example of its value and the check that its value must pass.
+//! The keys of deploy.yaml, each with an example and the check of its value.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -69,8 +69,8 @@ fn service(table: &mut Table<'_>) -> Option<Service> {
     });
     let migrations = table.optional("migrations", "app/migrations", |field| path(&field));
     let web = table.optional("web", "app/web", |field| path(&field));
-    let readiness =
-        table.required("readiness", "/health", |field| field.text("a URL path, from `/`", check::is_url_path));
+    let readiness = table
+        .required("readiness", "/health", |field| field.text("a URL path that begins with `/`", check::is_url_path));
     let programs = table.optional("programs", "[]", |field| field.list(PROGRAM, |item| program(&item)));
     let package = package?;
     Some(Service {
@@ -122,11 +122,9 @@ fn program(field: &Field<'_>) -> Option<Program> {
         let need = match (build?, feature?) {
             (Some(()), None) => Some(Need::Build),
             (None, Some(feature)) => Some(Need::Feature(feature)),
-            (None, None) => {
-                field.refuse("says not what it is needed for", "add `needed_for: build` or `feature: NAME`")
-            }
+            (None, None) => field.refuse("does not say what needs it", "add `needed_for: build` or `feature: NAME`"),
             (Some(_), Some(_)) => {
-                field.refuse("found both `needed_for` and `feature`", "keep `needed_for` if nothing builds without it")
+                field.refuse("found both `needed_for` and `feature`", "keep `needed_for` if the build needs it")
             }
         };
         Some(Program { name: name?, package: package?, need: need? })
@@ -142,19 +140,19 @@ fn environments(field: &Field<'_>, document: &Arc<Document>) -> Option<BTreeMap<
         }
     })?;
     if environments.is_empty() {
-        return field.refuse("there is no environment in it", format!("add `local: {ENVIRONMENT}`"));
+        return field.refuse("has no environment", format!("add `local: {ENVIRONMENT}`"));
     }
     Some(environments)
 }
 
 fn environment(name: &str, field: &Field<'_>, document: &Arc<Document>) -> Option<Environment> {
     field.table(|table| {
-        // The target decides which other keys there are.
+        // The target determines the other keys.
         type Read = fn(&mut Table<'_>) -> Option<Target>;
         let targets: [(&str, Read); 2] = [("local", local), ("scaleway", scaleway)];
         let target = table.required("target", "local", |field| field.choice(&targets));
         let Some(target) = target else {
-            table.leave_the_rest();
+            table.accept_other_keys();
             return None;
         };
         let target = target(table);
@@ -189,10 +187,10 @@ fn local(table: &mut Table<'_>) -> Option<Target> {
 
 fn scaleway(table: &mut Table<'_>) -> Option<Target> {
     let registry = table.required("registry", REGISTRY, |field| {
-        field.text("a registry and the namespace in it, without `https://` and tag", check::is_registry)
+        field.text("a registry with a namespace, without `https://` and tag", check::is_registry)
     });
     let domain = table.optional("domain", "media.example.org", |field| {
-        field.text("a host name below a zone: three labels at least, in lower case", check::is_domain)
+        field.text("a host name of three labels or more, in lower case", check::is_domain)
     });
     let stack = stack(table);
     Some(Target::Scaleway(Scaleway { registry: registry?, domain: domain?, stack: stack?.map(Box::new) }))
@@ -200,7 +198,7 @@ fn scaleway(table: &mut Table<'_>) -> Option<Target> {
 
 fn gate(table: &mut Table<'_>) -> Option<Gate> {
     let timeout = table.optional("timeout", "60", |field| {
-        field.number("whole seconds, from 1 to 3600", |seconds| (1..=3600).contains(seconds))
+        field.number("whole seconds from 1 to 3600", |seconds| (1..=3600).contains(seconds))
     });
     Some(timeout?.map_or(GATE, |seconds| Gate { timeout: Duration::from_secs(seconds) }))
 }
@@ -230,7 +228,7 @@ fn label(field: &Field<'_>) -> Option<String> {
     }
 }
 
-/// What to write instead of a name that is no label.
+/// The hint for a name that is not a label.
 fn label_hint(name: &str) -> Option<String> {
     let likely = name.to_lowercase().replace(['_', ' ', '.'], "-");
     if check::is_label(name) {

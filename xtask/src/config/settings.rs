@@ -1,4 +1,4 @@
-//! The service's table of settings (settings.json): every environment variable it reads, as data.
+//! The service's table of settings (settings.json): every environment variable that it reads.
 
 use std::collections::BTreeSet;
 
@@ -10,14 +10,14 @@ use super::file::TextFile;
 use super::problem::{LISTED, Position, Problem, did_you_mean, quoted};
 use super::{ConfigError, Environment, FILE};
 
-/// The version of the format that is read here.
+/// The version of the format.
 const SCHEMA: u32 = 1;
 const WRITE_AGAIN: &str = "let the service write the file again, with the arguments of deploy.yaml's `service.schema`";
 
 /// Every setting of the service, in the order of its declaration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettingsTable {
-    /// The settings; no name is there twice.
+    /// The settings, with unique names.
     pub settings: Vec<Setting>,
 }
 
@@ -27,30 +27,30 @@ pub struct SettingsTable {
 pub struct Setting {
     /// The variable's name.
     pub name: String,
-    /// What it does, for people.
+    /// What it does.
     pub help: String,
-    /// What its value looks like.
+    /// The format of its value.
     pub kind: Kind,
-    /// What a choice can be; empty for every other kind.
+    /// The values of a choice; empty for every other kind.
     #[serde(default)]
     pub values: Vec<String>,
-    /// What holds where it is not set.
+    /// The value if it is not set.
     pub default: Option<String>,
     /// Whether the service refuses to start without it.
     pub required: bool,
-    /// Whether its value must never be shown.
+    /// Whether its value is secret.
     pub secret: bool,
-    /// Who fills it in where the operator does not.
+    /// What supplies the value if the user does not.
     pub supplied_by: Option<SuppliedBy>,
 }
 
-/// What a value looks like.
+/// The format of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Anything.
+    /// Any text.
     Text,
-    /// A whole number of 64 bits, with sign.
+    /// A signed 64-bit integer.
     Integer,
     /// `true` or `false`.
     Boolean,
@@ -58,15 +58,15 @@ pub enum Kind {
     Url,
     /// A path on the machine that runs the service.
     Path,
-    /// A TCP port; 0 lets the system choose.
+    /// A TCP port; with 0, the system chooses one.
     Port,
-    /// A length of time with its unit, such as `90s` or `15m`.
+    /// A duration with its unit, such as `90s` or `15m`.
     Duration,
     /// One of [`Setting::values`].
     Choice,
 }
 
-/// Who fills in a setting.
+/// What supplies a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SuppliedBy {
     /// The URL of the database.
@@ -75,40 +75,39 @@ pub enum SuppliedBy {
     Host,
     /// The port to listen on.
     Port,
-    /// The release that runs.
+    /// The version of the release.
     Version,
-    /// A random value, made once per environment and kept.
+    /// A random value that is generated once per environment.
     Random,
-    /// A folder of that name that outlives releases.
+    /// A folder of this name that outlives releases.
     DataFolder(String),
     /// The folder of the release's web UI.
     WebFolder,
 }
 
 impl SettingsTable {
-    /// Reads `root`/`file`. Fails where it is no settings table of the version that is known here.
+    /// Reads `root`/`file`. Fails for another version of the format.
     pub fn load(root: &Utf8Path, file: &Utf8Path) -> Result<Self, ConfigError> {
-        Self::read_whole(&TextFile::read(root, file, WRITE_AGAIN)?)
+        Self::read_checked(&TextFile::read(root, file, WRITE_AGAIN)?)
     }
 
-    /// Reads what `file` holds or is going to hold.
+    /// Reads the text of `file`.
     pub fn parse(json: &str, file: &Utf8Path) -> Result<Self, ConfigError> {
-        Self::read_whole(&TextFile::from_bytes(file, json.into())?)
+        Self::read_checked(&TextFile::from_bytes(file, json.into())?)
     }
 
-    /// The setting of that name.
+    /// The setting with this name.
     pub fn get(&self, name: &str) -> Option<&Setting> {
         self.settings.iter().find(|setting| setting.name == name)
     }
 
-    /// Fails with what [`SettingsTable::check`] finds.
+    /// Fails with the problems that [`SettingsTable::check`] finds.
     pub fn accept(&self, environment: &Environment) -> Result<(), ConfigError> {
         let problems = self.check(environment);
         if problems.is_empty() { Ok(()) } else { Err(ConfigError::new(problems, 0)) }
     }
 
-    /// What is wrong with the settings that deploy.yaml gives an environment, in the order of that file: the first
-    /// twenty problems.
+    /// The first twenty problems of an environment's settings in deploy.yaml, in the order of that file.
     pub fn check(&self, environment: &Environment) -> Vec<Problem> {
         let problem = |(name, value): (&String, &String)| {
             let Misfit { of_key, message, hint } = self.misfit(&environment.name, name, value)?;
@@ -131,15 +130,16 @@ impl SettingsTable {
             return Some(Misfit { of_key: true, message, hint: did_you_mean(name, "settings", names) });
         };
         if setting.secret {
-            let message = format!("a secret must not stand in {FILE}");
-            let hint = format!("remove it, change it, and put it in the environment or in `.env.{environment}`");
+            let message = format!("a secret must not be in {FILE}");
+            let hint =
+                format!("remove it, change its value, and put that into the environment or `.env.{environment}`");
             return Some(Misfit { of_key: true, message, hint });
         }
         let (what, hint) = setting.misfit(value)?;
         Some(Misfit { of_key: false, message: format!("found {}, expected {what}", quoted(value)), hint })
     }
 
-    fn read_whole(file: &TextFile) -> Result<Self, ConfigError> {
+    fn read_checked(file: &TextFile) -> Result<Self, ConfigError> {
         let table = Self::read(file)?;
         match table.contradictions(file) {
             problems if problems.is_empty() => Ok(table),
@@ -162,23 +162,23 @@ impl SettingsTable {
             _schema: u32,
             settings: Vec<Setting>,
         }
-        // The version first: another one may have other keys.
+        // The version first, because another version may have other keys.
         let Version { schema } = json(file)?;
         if schema != SCHEMA {
             let (at, message) = (Position { line: 1, column: 1 }, format!("found version {schema}, expected {SCHEMA}"));
-            let hint = "use a toolkit and a service that agree on the version of the settings table";
+            let hint = "use a toolkit and a service with the same version of the settings table";
             return Err(Problem { key: "schema".to_owned(), ..file.problem(at, message, hint) });
         }
         json(file).map(|Table { settings, .. }| Self { settings })
     }
 
-    /// What no value of a single key says: names that are there twice, settings that contradict themselves.
+    /// Repeated names, and settings that contradict themselves.
     fn contradictions(&self, file: &TextFile) -> Vec<Problem> {
         let mut names = BTreeSet::new();
         let noted = self.settings.iter().enumerate().filter_map(|(index, setting)| {
             let (key, message) = match names.insert(&setting.name) {
                 true => setting.contradiction()?,
-                false => ("name", format!("{} is here twice", setting.name)),
+                false => ("name", format!("{} is repeated", setting.name)),
             };
             let key = format!("settings[{index}].{key}");
             let hint = WRITE_AGAIN.to_owned();
@@ -188,16 +188,16 @@ impl SettingsTable {
     }
 }
 
-/// What is wrong with one setting of an environment.
+/// The problem of one setting of an environment.
 struct Misfit {
-    /// Whether the setting should not be there at all.
+    /// Whether the problem is the key, not the value.
     of_key: bool,
     message: String,
     hint: String,
 }
 
 impl Setting {
-    /// What was expected instead of this value, and what to do; `None` where the value fits.
+    /// The expected format and a hint; `None` if the value fits.
     fn misfit(&self, value: &str) -> Option<(String, String)> {
         let (fits, what, example) = match self.kind {
             Kind::Text => return None,
@@ -206,7 +206,7 @@ impl Setting {
             Kind::Url => (is_url(value), "a URL with its scheme", "https://example.com"),
             Kind::Path => (!value.is_empty(), "a path", "/var/lib/service"),
             Kind::Port => (value.parse::<u16>().is_ok(), "a port number from 0 to 65535", "3000"),
-            Kind::Duration => (is_duration(value), "a length of time with its unit", "90s"),
+            Kind::Duration => (is_duration(value), "a duration with its unit", "90s"),
             Kind::Choice => {
                 let known = || self.values.iter().map(String::as_str);
                 let fits = known().any(|known| known == value);
@@ -217,13 +217,16 @@ impl Setting {
         (!fits).then(|| (what.to_owned(), format!("for example `{}: {example}`", self.name)))
     }
 
-    /// The key that contradicts the others, and how.
+    /// The key that contradicts the others, and the message.
     fn contradiction(&self) -> Option<(&'static str, String)> {
         if (self.kind == Kind::Choice) == self.values.is_empty() {
-            return Some(("values", format!("{}: a choice has values, and nothing else has", self.name)));
+            return Some((
+                "values",
+                format!("{}: a choice needs `values`, and no other kind may have them", self.name),
+            ));
         }
         let (what, _) = self.default.as_deref().and_then(|default| self.misfit(default))?;
-        Some(("default", format!("{}: the default does not fit the kind, expected {what}", self.name)))
+        Some(("default", format!("{}: the default does not fit the kind: expected {what}", self.name)))
     }
 }
 
@@ -263,7 +266,7 @@ impl<'de> Deserialize<'de> for SuppliedBy {
 fn json<'de, T: Deserialize<'de>>(file: &'de TextFile) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_str(&file.text);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        // Where the text is no JSON, the path leads nowhere.
+        // The path is meaningless if the text is not JSON.
         let path = if error.inner().is_data() { error.path().to_string() } else { String::new() };
         not_settings(file, path.trim_start_matches('.'), error.inner())
     })?;
@@ -271,7 +274,7 @@ fn json<'de, T: Deserialize<'de>>(file: &'de TextFile) -> Result<T, Problem> {
     Ok(value)
 }
 
-/// Where a setting begins.
+/// The position of a setting.
 fn start_of_setting(file: &TextFile, index: usize) -> Option<Position> {
     #[derive(Deserialize)]
     struct Raw<'a> {
@@ -279,17 +282,17 @@ fn start_of_setting(file: &TextFile, index: usize) -> Option<Position> {
         settings: Vec<&'a RawValue>,
     }
     let raw: Raw<'_> = serde_json::from_str(&file.text).ok()?;
-    // A raw value is a part of the text it was read from.
+    // A raw value is a slice of the text that it was read from.
     let offset = raw.settings.get(index)?.get().as_ptr().addr().checked_sub(file.text.as_ptr().addr())?;
     Some(file.position(offset))
 }
 
-/// The problem of a file that serde_json does not take for what it should be.
+/// The problem of a file that serde_json refuses.
 fn not_settings(file: &TextFile, key: &str, error: &serde_json::Error) -> Problem {
     let at = Position { line: error.line().max(1), column: error.column().max(1) };
     let text = error.to_string();
     let text = text.strip_suffix(&format!(" at line {} column {}", error.line(), error.column())).unwrap_or(&text);
-    // serde names the word and those it knows, each between backticks.
+    // serde puts the unknown word and the known ones into backticks.
     let mut words = text.split('`').skip(1).step_by(2);
     let word = words.next().unwrap_or_default();
     let (message, hint) = if text.starts_with("unknown field") {

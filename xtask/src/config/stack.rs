@@ -1,4 +1,4 @@
-//! What OpenTofu makes of an environment: the stack's folder, where its state is, what it must not lose.
+//! An environment's OpenTofu stack: its folder, its state, and the resources it protects.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,26 +12,26 @@ use super::read::path;
 const STATE: &str = "{ bucket: my-service-state, region: fr-par, provider: scaleway }";
 const APPROVAL: Duration = Duration::from_secs(60 * 60);
 
-/// What OpenTofu makes, and how it is asked to.
+/// An OpenTofu stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stack {
     /// The folder of its files, inside the project.
     pub folder: Utf8PathBuf,
-    /// Who does it.
+    /// The program that applies it.
     pub program: Program,
-    /// Where its state is.
+    /// Its state.
     pub state: State,
-    /// What must not be deleted, replaced or forgotten: addresses of resources or modules, or types.
+    /// Resources that must not be deleted, replaced or forgotten: addresses of resources or modules, or types.
     pub protect: Vec<String>,
-    /// Values of its variables, as text: numbers, lists and objects as HCL writes them. None of them is secret.
+    /// Values of its variables, as text: numbers, lists and objects in HCL. None is secret.
     pub variables: BTreeMap<String, String>,
-    /// Whether somebody has to say yes to a plan before it is applied.
+    /// Whether a plan needs approval before it is applied.
     pub approval: bool,
-    /// How long a plan may be applied after it was made; written in whole minutes, 60 if nothing is said.
+    /// How long an approved plan is valid; whole minutes in deploy.yaml, 60 by default.
     pub approval_lasts: Duration,
 }
 
-/// The programs that read a stack.
+/// The program that applies a stack.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Program {
     /// OpenTofu.
@@ -41,24 +41,24 @@ pub enum Program {
     Terraform,
 }
 
-/// An object in a bucket that holds a stack's state.
+/// The object with a stack's state, in a bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
-    /// The bucket; it must exist.
+    /// The bucket.
     pub bucket: String,
     /// Its region.
     pub region: String,
-    /// Whose it is.
+    /// Its provider.
     pub provider: Provider,
-    /// The address of the S3 service, without a path; none where the provider is AWS.
+    /// The address of the S3 service, without a path; none for AWS.
     pub endpoint: Option<String>,
-    /// The object; `PROJECT/ENVIRONMENT.tfstate` if nothing is said.
+    /// The object; `PROJECT/ENVIRONMENT.tfstate` by default.
     pub key: Option<String>,
     /// Whether state and plans are encrypted before they are written.
     pub encrypted: bool,
 }
 
-/// Kinds of S3 service. They differ in what a client must not ask of them.
+/// S3 services. They differ in the features they support.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Provider {
     /// Amazon.
@@ -67,11 +67,11 @@ pub enum Provider {
     Scaleway,
     /// Cloudflare R2.
     R2,
-    /// A server of one's own.
+    /// Another S3 server.
     Other,
 }
 
-/// Reads the keys of a stack among those of its environment. Without its folder there is none, and no other key of it.
+/// Reads the stack's keys among those of the environment. Without the key `stack`, no other may be set.
 pub(super) fn stack(table: &mut Table<'_>) -> Option<Option<Stack>> {
     let folder = match table.optional("stack", "infra/scaleway", |field| path(&field)) {
         Some(None) => return Some(None),
@@ -95,14 +95,14 @@ fn of_folder(table: &mut Table<'_>, folder: Option<Utf8PathBuf>) -> Option<Stack
     let variables = table.optional("variables", "{ region: fr-par }", |field| field.map("value", variable));
     let approval = table.optional("approval", "required", |field| field.choice(&[("required", true), ("off", false)]));
     let minutes = table.optional("approval_minutes", "60", |field| {
-        field.number("a whole number of minutes, from 1 to 10080", |minutes| (1..=10_080).contains(minutes))
+        field.number("whole minutes from 1 to 10080", |minutes| (1..=10_080).contains(minutes))
     });
     let (state, program) = (state?, program?);
     if let Some((Program::Terraform, field)) = &program
         && state.encrypted
     {
-        let hint = "use `tofu`, or write `encryption: off` into `state` and accept that secrets are in it as they are";
-        return field.refuse("terraform cannot encrypt its state, which is required", hint);
+        let hint = "use `tofu`, or write `encryption: off` into `state` and accept that the state contains secrets in plain text";
+        return field.refuse("terraform cannot encrypt its state, and `encryption` is required", hint);
     }
     Some(Stack {
         folder: folder?,
@@ -138,12 +138,12 @@ fn state(table: &mut Table<'_>) -> Option<State> {
         (Provider::Scaleway, None) => Some(format!("https://s3.{region}.scw.cloud")),
         (Provider::R2, None) => {
             return field.refuse(
-                "R2 has an address of its own for each account",
+                "R2 has a different address for each account",
                 "add `endpoint: https://ACCOUNT_ID.r2.cloudflarestorage.com`",
             );
         }
         (Provider::Other, None) => {
-            return field.refuse("this provider's address is not known", "add `endpoint: https://s3.example.com`");
+            return field.refuse("the address of this provider is not known", "add `endpoint: https://s3.example.com`");
         }
         (Provider::Aws | Provider::Scaleway | Provider::R2 | Provider::Other, endpoint) => endpoint,
     };
@@ -155,5 +155,8 @@ fn variable(name: &str, field: Field<'_>) -> Option<String> {
     if check::is_stack_variable(name) {
         return value;
     }
-    field.refuse_key("not the name of a variable: expected letters, digits, `_` and `-`", "write it as the stack does")
+    field.refuse_key(
+        "not the name of a variable: expected letters, digits, `_` and `-`",
+        "write the name as in the stack",
+    )
 }

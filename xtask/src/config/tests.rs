@@ -1,4 +1,4 @@
-//! deploy.yaml: what it may say, and what is said of what it may not.
+//! Reading deploy.yaml, and the messages of its problems.
 
 mod shape;
 mod stack;
@@ -20,23 +20,23 @@ environments:
     port: 3000
 ";
 
-/// What is said of a deploy.yaml that is refused.
+/// The error of a refused deploy.yaml.
 fn refused(yaml: &str) -> String {
     Config::parse(yaml).unwrap_err().to_string()
 }
 
-/// What is said of the smallest deploy.yaml with `from` replaced.
+/// The error of the smallest deploy.yaml with `from` replaced.
 fn refused_with(from: &str, to: &str) -> String {
     refused(&changed(from, to))
 }
 
-/// The smallest deploy.yaml with `from` replaced; it must be there once.
+/// The smallest deploy.yaml with `from` replaced, which must occur once.
 fn changed(from: &str, to: &str) -> String {
     assert_eq!(SMALLEST.matches(from).count(), 1, "{from}");
     SMALLEST.replacen(from, to, 1)
 }
 
-/// Where each problem is: line and column.
-fn places(error: &ConfigError) -> Vec<(usize, usize)> {
+/// The line and column of each problem.
+fn positions(error: &ConfigError) -> Vec<(usize, usize)> {
     error.problems().iter().map(|problem| problem.at.map_or((0, 0), |at| (at.line, at.column))).collect()
 }

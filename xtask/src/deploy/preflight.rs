@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::report::Step;
 use crate::setup::missing_packages;
 use crate::targets::Target;
-use crate::tools::apt::{self, Way};
+use crate::tools::apt::{self, Installer};
 use crate::tools::git;
 
 /// Checks everything, installs the programs that the build needs where that takes no decision, and fails with every
@@ -19,14 +19,14 @@ pub async fn preflight(env: &Env<'_>, target: &Target<'_>) -> Result<(), Failure
     let missing = missing_packages(env.config, |need| *need == Need::Build);
     let mut checks = checks(env, target).await?;
     if !missing.is_empty() {
-        match Way::find(&missing).await? {
-            Way::Tell(command) => {
+        match Installer::find(&missing).await? {
+            Installer::Manual(command) => {
                 checks.push(Check::bad("programs", format!("missing: {}", missing.join(", ")), command))
             }
-            way => {
+            installer => {
                 env.report.note(&format!("installing what the build needs: {}", missing.join(", ")));
                 step.progress(&format!("apt-get install {}", missing.join(" ")));
-                way.install(&missing, |line| step.output(line)).await?;
+                installer.install(&missing, |line| step.output(line)).await?;
                 checks.push(Check::good("programs", format!("installed {}", missing.join(", "))));
             }
         }
@@ -55,9 +55,9 @@ pub async fn preview(env: &Env<'_>, target: &Target<'_>) -> Result<(), Failure> 
         step.fail(&text)
     }
     if !missing.is_empty() {
-        let how = match Way::find(&missing).await? {
-            Way::Tell(command) => format!("to be installed by you: {command}"),
-            Way::Direct | Way::Sudo => format!("packages that would be installed: {}", missing.join(", ")),
+        let how = match Installer::find(&missing).await? {
+            Installer::Manual(command) => format!("to be installed by you: {command}"),
+            Installer::Direct | Installer::Sudo => format!("packages that would be installed: {}", missing.join(", ")),
         };
         env.report.note(&how);
     }

@@ -11,14 +11,14 @@ use super::cmd::Cmd;
 /// Which build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
-    /// Quick to build.
+    /// Fast to build.
     Dev,
-    /// What is deployed.
+    /// For a deploy.
     Release,
 }
 
-/// Builds one binary of one package and returns where it is. `on_progress` gets texts such as `212 of 240 crates`,
-/// `on_line` everything else that cargo says.
+/// Builds a binary of a package and returns its path. `on_progress` gets texts such as `212 of 240 crates`, `on_line` the rest of
+/// cargo's output.
 pub async fn build(
     root: &Utf8Path,
     package: &str,
@@ -29,7 +29,7 @@ pub async fn build(
 ) -> Result<Utf8PathBuf> {
     let mut cargo = cargo(root)
         .args(["build", "--package", package, "--bin", binary, "--message-format", "json-render-diagnostics"])
-        // A bar is drawn only on terminals unless it is asked for, and it is where cargo says how far it is.
+        // cargo shows its progress bar on terminals only, unless this is set.
         .env("CARGO_TERM_PROGRESS_WHEN", "always")
         .env("CARGO_TERM_PROGRESS_WIDTH", "100")
         .env("CARGO_TERM_COLOR", "never");
@@ -38,36 +38,36 @@ pub async fn build(
     }
     let executable = Mutex::new(None);
     cargo
-        .run_lines_if(|line| match Said::read(line) {
-            Said::Progress(text) => {
+        .run_lines_if(|line| match Line::read(line) {
+            Line::Progress(text) => {
                 on_progress(&text);
                 false
             }
-            Said::Message(message) => {
+            Line::Message(message) => {
                 let is_ours = message.target.is_some_and(|target| target.name == binary);
                 if let (true, Some(path)) = (is_ours, message.executable) {
                     *executable.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(path);
                 }
                 false
             }
-            Said::Line => {
+            Line::Other => {
                 on_line(line);
                 true
             }
         })
         .await?;
     let executable = executable.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
-    executable.with_context(|| format!("cargo built {package} and named no program {binary}"))
+    executable.with_context(|| format!("cargo built {package}, but reported no program {binary}"))
 }
 
-/// Where cargo puts a binary of the workspace.
+/// The path of a binary of the workspace in cargo's target folder.
 pub async fn built_program(root: &Utf8Path, binary: &str, profile: Profile) -> Result<Utf8PathBuf> {
     #[derive(Deserialize)]
     struct Metadata {
         target_directory: Utf8PathBuf,
     }
     let metadata = cargo(root).args(["metadata", "--format-version", "1", "--no-deps"]).capture().await?;
-    let metadata: Metadata = serde_json::from_str(&metadata).context("read what cargo says of the workspace")?;
+    let metadata: Metadata = serde_json::from_str(&metadata).context("read cargo's metadata of the workspace")?;
     let folder = match profile {
         Profile::Dev => "debug",
         Profile::Release => "release",
@@ -75,7 +75,7 @@ pub async fn built_program(root: &Utf8Path, binary: &str, profile: Profile) -> R
     Ok(metadata.target_directory.join(folder).join(binary))
 }
 
-/// cargo, free of what the cargo that started this toolkit put into the environment.
+/// cargo, without the variables that the cargo that started this toolkit has set.
 pub fn cargo(root: &Utf8Path) -> Cmd {
     Cmd::new(program()).dir(root).without_env(inherited())
 }
@@ -85,17 +85,17 @@ pub fn program() -> String {
     std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
 }
 
-/// Variables that cargo sets for the program that it runs. Build scripts that watch them would run again for nothing, so
-/// no other cargo inherits them.
+/// Variables that cargo sets for the program that it runs. Another cargo must not inherit them, because build scripts that watch
+/// them would run again.
 pub fn inherited() -> Vec<String> {
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    let of_cargo = names.filter(|name| {
+    let cargos = names.filter(|name| {
         name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_BIN_")
     });
-    of_cargo.chain(["CARGO_CRATE_NAME".to_owned(), "CARGO_PRIMARY_PACKAGE".to_owned()]).collect()
+    cargos.chain(["CARGO_CRATE_NAME".to_owned(), "CARGO_PRIMARY_PACKAGE".to_owned()]).collect()
 }
 
-/// How far cargo is, if that is what the line tells: `212 of 240 crates`.
+/// The progress in a line of cargo's output, if it has any: `212 of 240 crates`.
 pub fn progress(line: &str) -> Option<String> {
     // `    Building [====>    ] 212/240: serde, syn`
     let text = line.trim_start();
@@ -108,10 +108,10 @@ pub fn progress(line: &str) -> Option<String> {
     text.strip_prefix("Blocking waiting for ").map(|what| format!("waiting for {what}"))
 }
 
-enum Said {
+enum Line {
     Progress(String),
     Message(Message),
-    Line,
+    Other,
 }
 
 #[derive(Deserialize)]
@@ -125,12 +125,12 @@ struct Target {
     name: String,
 }
 
-impl Said {
+impl Line {
     fn read(line: &str) -> Self {
         if line.starts_with('{') {
-            return serde_json::from_str(line).map_or(Self::Line, Self::Message);
+            return serde_json::from_str(line).map_or(Self::Other, Self::Message);
         }
-        progress(line).map_or(Self::Line, Self::Progress)
+        progress(line).map_or(Self::Other, Self::Progress)
     }
 }
 
@@ -139,11 +139,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cargos_bar_is_read() {
-        let Said::Progress(text) = Said::read("    Building [=====>   ] 212/240: serde, syn(build)") else {
+    fn the_progress_bar_is_read() {
+        let Line::Progress(text) = Line::read("    Building [=====>   ] 212/240: serde, syn(build)") else {
             panic!("no progress");
         };
         assert_eq!(text, "212 of 240 crates  serde");
-        assert!(matches!(Said::read("error[E0308]: mismatched types"), Said::Line));
+        assert!(matches!(Line::read("error[E0308]: mismatched types"), Line::Other));
     }
 }

@@ -1,10 +1,11 @@
-//! One way to run a program: say what runs, look at its status, and name it in the error.
+//! Runs programs: checks their exit status, and names them in errors.
 //!
-//! A child leads its own process group, and the group ends when the future that waits for it is dropped: Ctrl-C, a failed
-//! step beside it or a lost lease leave no compiler running.
+//! A child leads its own process group, which is terminated when the future that waits for it is dropped. So Ctrl-C, a failed
+//! concurrent step or a lost lease leave no compiler running.
 
 mod followed;
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::pin::Pin;
@@ -20,10 +21,10 @@ use tokio::process::{Child, ChildStdout, Command};
 
 use crate::secrets::Redactor;
 
-/// Lines of a failed program's output that its error repeats.
+/// Lines of a failed program's output in its error.
 const TAIL: usize = 25;
 
-/// A program to run. Arguments are never secret; secrets go through [`Cmd::secret`], into its environment.
+/// A program to run. Its arguments are never secret: [`Cmd::secret`] puts secrets into its environment.
 pub struct Cmd {
     program: String,
     args: Vec<String>,
@@ -38,7 +39,7 @@ pub struct Cmd {
 }
 
 impl Cmd {
-    /// A program by its name on the `PATH` or by its path.
+    /// A program on the `PATH`, or the path of one.
     pub fn new(program: impl Into<String>) -> Self {
         Self {
             program: program.into(),
@@ -54,13 +55,13 @@ impl Cmd {
         }
     }
 
-    /// One more argument.
+    /// Adds an argument.
     pub fn arg(mut self, arg: impl Into<String>) -> Self {
         self.args.push(arg.into());
         self
     }
 
-    /// More arguments.
+    /// Adds arguments.
     pub fn args<A: Into<String>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
         self.args.extend(args.into_iter().map(Into::into));
         self
@@ -73,57 +74,57 @@ impl Cmd {
         self
     }
 
-    /// The folder it runs in.
+    /// Sets its working directory.
     pub fn dir(mut self, dir: impl Into<Utf8PathBuf>) -> Self {
         self.dir = Some(dir.into());
         self
     }
 
-    /// A variable of its environment.
+    /// Sets an environment variable.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<OsString>) -> Self {
         self.env.push((name.into(), value.into()));
         self
     }
 
-    /// Variables that it does not inherit.
+    /// Removes environment variables.
     pub fn without_env(mut self, names: impl IntoIterator<Item = String>) -> Self {
         self.removed.extend(names);
         self
     }
 
-    /// A secret variable of its environment, masked in all that the program says.
+    /// Sets a secret environment variable, and redacts its value in the output.
     pub fn secret(mut self, name: impl Into<String>, value: &SecretString) -> Self {
         self.redactor.learn_value(value);
         self.env.push((name.into(), value.expose_secret().into()));
         self
     }
 
-    /// The user and group it runs as; takes root.
+    /// Sets its user and group. Needs root.
     pub fn user(mut self, uid: u32, gid: u32) -> Self {
         self.user = Some((uid, gid));
         self
     }
 
-    /// Inherits no variable but `PATH`: for a program that outlives this one or runs as another user, who would find
-    /// this process's secrets in its environment.
+    /// Lets it inherit `PATH` only. For a program that outlives this process or runs as another user: its environment must not have
+    /// this process's secrets.
     pub fn bare(mut self) -> Self {
         self.bare = true;
         self
     }
 
-    /// What it reads on its standard input, for [`Cmd::output`]; a program that says much before it has read it all hangs.
+    /// Sets its standard input, for [`Cmd::output`]. A program that writes much before it has read all of it hangs.
     pub fn input(mut self, text: impl Into<String>) -> Self {
         self.input = Some(text.into());
         self
     }
 
-    /// Runs it to its end. Fails, with the tail of its output, when it does.
+    /// Runs it to its end. If it fails, the error has the end of its output.
     pub async fn run(&self) -> Result<()> {
         self.run_lines(|_| {}).await
     }
 
-    /// Runs it to its end and hands each line of its output, both streams, to `on_line` as it comes. A carriage return
-    /// ends a line too, as progress bars use it.
+    /// Runs it to its end. `on_line` gets each line of both output streams at once. A carriage return ends a line, too, because
+    /// progress bars use it.
     pub async fn run_lines(&self, mut on_line: impl FnMut(&str)) -> Result<()> {
         self.run_lines_if(|line| {
             on_line(line);
@@ -132,7 +133,7 @@ impl Cmd {
         .await
     }
 
-    /// The same; only lines for which `on_line` says so belong to the tail that an error repeats.
+    /// The same. An error repeats only lines for which `on_line` returns true.
     pub async fn run_lines_if(&self, mut on_line: impl FnMut(&str) -> bool) -> Result<()> {
         let mut followed = self.follow()?;
         let mut tail = VecDeque::with_capacity(TAIL + 1);
@@ -148,12 +149,12 @@ impl Cmd {
         self.check(status, tail.make_contiguous())
     }
 
-    /// Runs it to its end and returns its standard output without the last line break.
+    /// Runs it to its end and returns its standard output, without line breaks at the end.
     pub async fn capture(&self) -> Result<String> {
         Ok(self.capture_whole().await?.trim_end_matches('\n').to_owned())
     }
 
-    /// Runs it to its end and returns its standard output, every byte of it.
+    /// Runs it to its end and returns its whole standard output.
     pub async fn capture_whole(&self) -> Result<String> {
         let (status, stdout, stderr) = self.output().await?;
         let tail: Vec<String> = stderr.lines().map(str::to_owned).collect();
@@ -161,37 +162,36 @@ impl Cmd {
         Ok(stdout)
     }
 
-    /// Runs it to its end and tells whether it succeeded. Fails only when it cannot be started.
+    /// Runs it to its end and returns whether it succeeded. Fails only if it cannot be started.
     pub async fn succeeds(&self) -> Result<bool> {
         Ok(self.output().await?.0.success())
     }
 
-    /// Starts it and hands out its standard output as it comes. Reading it to its end fails when the program fails;
-    /// dropping it ends the program.
+    /// Starts it and returns its standard output as a stream. Reading to the end fails if the program fails. Dropping the stream
+    /// ends the program.
     pub fn stream(&self) -> Result<Output> {
         let mut running = self.spawn(Stdio::piped())?;
         let stdout = running.child.stdout.take().context("the program has no standard output")?;
         let stderr = running.child.stderr.take();
         let name = self.to_string();
         let end = async move {
-            let mut said = Vec::new();
-            read_all(stderr, &mut said).await?;
+            let mut bytes = Vec::new();
+            read_all(stderr, &mut bytes).await?;
             let status = running.wait().await?;
             if status.success() {
                 return Ok(());
             }
-            let said = String::from_utf8_lossy(&said).trim().to_owned();
-            Err(std::io::Error::other(format!("`{name}` failed: {status}. It said: {said}")))
+            let stderr = String::from_utf8_lossy(&bytes).trim().to_owned();
+            Err(std::io::Error::other(format!("`{name}` failed: {status}. Its output: {stderr}")))
         };
         Ok(Output { stdout, end: End::Awaited(Box::pin(end)) })
     }
 
-    /// Runs it to its end, whatever that is: its status, standard output and standard error. Fails only when it cannot
-    /// be started.
+    /// Runs it to its end and returns its status, standard output and standard error. Fails only if it cannot be started.
     pub async fn output(&self) -> Result<(ExitStatus, String, String)> {
         let mut running = self.spawn(Stdio::piped())?;
         if let (Some(mut stdin), Some(input)) = (running.child.stdin.take(), &self.input) {
-            // One that ends without reading says why by its status.
+            // Fails if the program ends without reading. Its status then says why.
             stdin.write_all(input.as_bytes()).await.ok();
         }
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
@@ -200,7 +200,7 @@ impl Cmd {
         read_out.and(read_err).with_context(|| format!("read the output of `{self}`"))?;
         let status = running.wait().await.with_context(|| format!("wait for `{self}`"))?;
         let text = |bytes: Vec<u8>| self.redactor.redact(&String::from_utf8_lossy(&bytes)).into_owned();
-        // Standard output is data for the caller, who redacts what it shows of it.
+        // Standard output is data. A caller that shows it has to redact it.
         Ok((status, String::from_utf8_lossy(&stdout).into_owned(), text(stderr)))
     }
 
@@ -240,34 +240,31 @@ impl Cmd {
         }
         let tail = tail.join("\n");
         if tail.trim().is_empty() {
-            bail!("`{self}` failed: {status}, and it said nothing");
+            bail!("`{self}` failed without output: {status}");
         }
-        bail!("`{self}` failed: {status}. It said:\n{tail}")
+        bail!("`{self}` failed: {status}. Its output:\n{tail}")
     }
 }
 
-/// The command line as a person would type it.
+/// The command line, quoted for a shell.
 impl std::fmt::Display for Cmd {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.program)?;
         for arg in &self.args {
-            if arg.is_empty() || arg.contains(|c: char| c.is_whitespace() || "'\"$*;&|<>()".contains(c)) {
-                write!(f, " '{}'", arg.replace('\'', r"'\''"))?;
-            } else {
-                write!(f, " {arg}")?;
-            }
+            // Fails for a zero byte, which no argument can have.
+            write!(f, " {}", shlex::try_quote(arg).unwrap_or(Cow::Borrowed(arg)))?;
         }
         Ok(())
     }
 }
 
-/// The standard output of a program that runs.
+/// The standard output of a running program.
 pub struct Output {
     stdout: ChildStdout,
     end: End,
 }
 
-/// How a program ended, once it has.
+/// How a program ended, if it has.
 enum End {
     Awaited(Pin<Box<dyn Future<Output = std::io::Result<()>> + Send>>),
     Known(std::io::Result<()>),
@@ -279,7 +276,7 @@ impl AsyncRead for Output {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        // Beside the output, or a program that complains a lot would wait for its reader for ever.
+        // Reads standard error meanwhile, or a program that writes much of it would block.
         if let End::Awaited(end) = &mut self.end
             && let Poll::Ready(ended) = end.as_mut().poll(context)
         {
@@ -313,7 +310,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if let Some(group) = self.group {
-            // Nothing can be done about a group that is already gone.
+            // Fails if the group has ended.
             kill_process_group(group, Signal::TERM).ok();
         }
     }
@@ -330,7 +327,7 @@ impl<R: AsyncRead + Unpin> Lines<BufReader<R>> {
         Self { ended: reader.is_none(), reader, pending: Vec::new() }
     }
 
-    /// Safe to drop between two polls: what was read stays in `pending`.
+    /// Cancel-safe: partial lines stay in `pending`.
     async fn next(&mut self) -> Result<Option<String>> {
         let Some(reader) = &mut self.reader else { return Ok(None) };
         loop {

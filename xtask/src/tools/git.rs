@@ -22,14 +22,15 @@ pub struct Head {
 
 /// The commit that is checked out in `root`.
 pub async fn head(root: &Utf8Path) -> Result<Head> {
-    let said = git(root, &["log", "-1", "--format=%H%x00%s"]).capture().await.with_context(|| {
+    let output = git(root, &["log", "-1", "--format=%H%x00%s"]).capture().await.with_context(|| {
         format!("read the commit that is checked out in {root}; a new project needs one: git init && git add . && git commit")
     })?;
-    let (commit, subject) = said.split_once('\0').with_context(|| format!("git log said {said:?}"))?;
+    let (commit, subject) =
+        output.split_once('\0').with_context(|| format!("unexpected output of git log: {output:?}"))?;
     Ok(Head { commit: commit.to_owned(), subject: subject.to_owned() })
 }
 
-/// What is checked out, pinned: a commit, or a commit and the hash of what is not as in it.
+/// The checked-out source: a commit, or a commit and the hash of uncommitted changes.
 pub async fn source(root: &Utf8Path) -> Result<Source> {
     let (head, branch, changes) = tokio::try_join!(head(root), branch(root), changes(root))?;
     let short = &head.commit[..12];
@@ -43,8 +44,7 @@ pub async fn branch(root: &Utf8Path) -> Result<Option<String>> {
     Ok((!branch.is_empty()).then_some(branch))
 }
 
-/// A hash of everything in the tree that is not as in the commit: changed, added, deleted and untracked files, not the
-/// ignored ones. None when there is nothing.
+/// A hash of the uncommitted changes: changed, added, deleted and untracked files. None without changes.
 pub async fn changes(root: &Utf8Path) -> Result<Option<String>> {
     let status = git(root, &["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"]);
     let status = status.capture().await?;
@@ -53,8 +53,8 @@ pub async fn changes(root: &Utf8Path) -> Result<Option<String>> {
     }
     let mut hasher = Sha256::new();
     for entry in status.split('\0').filter(|entry| !entry.is_empty()) {
-        // Two letters of state, a space, the path. The letters are left out: staging a change does not change it.
-        let path = entry.get(3..).with_context(|| format!("git status said {entry:?}"))?;
+        // Two letters of status, a space, the path. The letters are not hashed: staging a change does not change the tree.
+        let path = entry.get(3..).with_context(|| format!("unexpected output of git status: {entry:?}"))?;
         hasher.update(path.as_bytes());
         hasher.update([0]);
         match found(fs_err::symlink_metadata(root.join(path)))? {
@@ -73,17 +73,17 @@ pub async fn changes(root: &Utf8Path) -> Result<Option<String>> {
     Ok(Some(hex::encode(&hasher.finalize()[..4])))
 }
 
-/// When a commit was made: `HEAD`, or its digits.
+/// The time of a commit: `HEAD`, or a commit's digits.
 pub async fn commit_time(root: &Utf8Path, commit: &str) -> Result<jiff::Timestamp> {
     let seconds = git(root, &["log", "-1", "--format=%ct", commit]).capture().await?;
-    let seconds = seconds.parse().with_context(|| format!("git log said {seconds:?}"))?;
+    let seconds = seconds.parse().with_context(|| format!("unexpected output of git log: {seconds:?}"))?;
     jiff::Timestamp::from_second(seconds).context("read the commit's time")
 }
 
-/// Where the repository came from, if git knows: the address of `origin` without any credentials in it.
+/// The URL of the remote `origin`, without credentials.
 pub async fn origin(root: &Utf8Path) -> Result<Option<String>> {
     let remote = git(root, &["config", "--get", "remote.origin.url"]);
-    // There need not be one, and git says so by failing.
+    // git fails if there is no such remote.
     let url = remote.capture().await.unwrap_or_default();
     let url = match url.split_once("://") {
         Some((scheme, rest)) => {
@@ -95,7 +95,7 @@ pub async fn origin(root: &Utf8Path) -> Result<Option<String>> {
     Ok((!url.is_empty()).then_some(url))
 }
 
-/// What a file holds in a commit; none when that commit does not have it. The path is relative to `root`.
+/// The content of a file in a commit; none if the commit does not have it. The path is relative to `root`.
 pub async fn show(root: &Utf8Path, commit: &str, path: &str) -> Result<Option<String>> {
     if git(root, &["ls-tree", "--name-only", commit, path]).capture().await?.is_empty() {
         return Ok(None);
@@ -114,7 +114,7 @@ fn is_executable(data: &std::fs::Metadata) -> bool {
 }
 
 fn git(root: &Utf8Path, args: &[&str]) -> Cmd {
-    // Without optional locks, a look at the tree never gets in the way of a git command beside it.
+    // Without optional locks, `git status` does not block another git command.
     Cmd::new("git").arg("--no-optional-locks").args(args.iter().copied()).dir(root)
 }
 
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn changes_are_told_by_content_and_staging_is_none() {
+    async fn the_hash_of_changes_depends_on_their_content_only() {
         let (_folder, root) = repository().await;
         assert_eq!(head(&root).await.unwrap().subject, "First");
         assert_eq!(branch(&root).await.unwrap().as_deref(), Some("main"));

@@ -1,4 +1,4 @@
-//! This machine and its processes: who works here, and whether a process that was seen before still lives.
+//! This machine: its user, and whether a process seen earlier still runs.
 
 use std::sync::OnceLock;
 
@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::platform::variable;
 
-/// A process, told apart from a later one that got the same number.
+/// A process, distinguished from later ones with the same number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
     /// The machine and its boot; differs between containers of one machine.
     pub machine: String,
     /// Its number.
     pub pid: i32,
-    /// When it started, in the machine's own ticks; 0 where the machine does not tell.
+    /// When it started, in the machine's clock ticks; 0 if the system does not tell.
     pub started: u64,
 }
 
@@ -25,7 +25,7 @@ impl Process {
         Self { machine: machine(), pid, started: start_ticks(pid).unwrap_or_default() }
     }
 
-    /// Whether it is certain that the process has ended: never of one on another machine.
+    /// Whether the process has certainly ended. Never true for one on another machine.
     pub fn is_known_dead(&self) -> bool {
         if self.machine != machine() {
             return false;
@@ -51,15 +51,15 @@ fn find_who() -> String {
     format!("{user}@{}", host_name())
 }
 
-/// Containers and machines that build often set no variable for it.
+/// Containers and CI machines often set no variable for it.
 fn user_name() -> anyhow::Result<String> {
-    let said = std::process::Command::new("id").arg("-un").output()?;
-    anyhow::ensure!(said.status.success(), "`id -un` failed");
-    Ok(String::from_utf8(said.stdout)?.trim().to_owned())
+    let output = std::process::Command::new("id").arg("-un").output()?;
+    anyhow::ensure!(output.status.success(), "`id -un` failed");
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
 fn machine() -> String {
-    // Absent on macOS, where the host's name has to do.
+    // Absent on macOS, where the host's name must do.
     let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let namespace = fs_err::read_link("/proc/self/ns/pid").unwrap_or_default();
     format!("{} {} {}", host_name(), boot.trim(), namespace.display()).trim_end().to_owned()
@@ -69,7 +69,7 @@ fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// Field 22 of `/proc/<pid>/stat` (proc(5)); the second field may hold spaces, so counting starts behind it.
+/// Field 22 of `/proc/<pid>/stat` (proc(5)). The second field may have spaces, so counting starts after it.
 fn start_ticks(pid: i32) -> Option<u64> {
     let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_is_dead_when_it_ended_or_its_number_is_somebody_elses() {
+    fn a_process_is_dead_when_it_ended_or_another_has_its_number() {
         let this = Process::this();
         assert!(!this.is_known_dead());
         let mut child = std::process::Command::new("true").spawn().unwrap();

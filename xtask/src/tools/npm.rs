@@ -6,15 +6,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::cmd::Cmd;
 use crate::hash::sha256_file;
 
-/// Installs what `package-lock.json` names, unless that is there, runs the script `build`, and returns the folder that it
-/// writes: `dist`.
+/// Installs the packages of `package-lock.json` if they have changed, runs the script `build`, and returns its folder `dist`.
 pub async fn build(folder: &Utf8Path, mut on_line: impl FnMut(&str)) -> Result<Utf8PathBuf> {
     let lock = folder.join("package-lock.json");
     let installed = folder.join("node_modules/.installed-lock");
     if lock.exists() {
         let wanted = sha256_file(&lock)?;
-        let there = fs_err::read_to_string(&installed).unwrap_or_default();
-        if there != wanted {
+        let current = fs_err::read_to_string(&installed).unwrap_or_default();
+        if current != wanted {
             npm(folder, &["ci", "--no-audit", "--no-fund"])
                 .run_lines(&mut on_line)
                 .await
@@ -25,7 +24,7 @@ pub async fn build(folder: &Utf8Path, mut on_line: impl FnMut(&str)) -> Result<U
     }
     npm(folder, &["run", "build"]).run_lines(&mut on_line).await.context("build the web UI")?;
     let dist = built(folder);
-    ensure!(dist.is_dir(), "`npm run build` in {folder} succeeded and left no folder dist");
+    ensure!(dist.is_dir(), "`npm run build` in {folder} succeeded but created no folder dist");
     Ok(dist)
 }
 

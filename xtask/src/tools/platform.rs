@@ -1,4 +1,4 @@
-//! What differs between machines: users, folders of the system, room on disk, processes.
+//! The operating system: users, system folders, disk space, processes.
 
 use std::path::PathBuf;
 
@@ -8,19 +8,19 @@ use rustix::process::geteuid;
 
 use crate::tools::cmd::Cmd;
 
-/// Bytes that the path of a Unix socket may have: `sun_path` without its closing zero (unix(7); sys/un.h of macOS).
+/// The longest path of a Unix socket in bytes: `sun_path` without its final zero (unix(7); sys/un.h of macOS).
 pub const SOCKET_PATH_MAX: usize = if cfg!(target_os = "macos") { 103 } else { 107 };
 
-/// A locale whose characters are Unicode's and that every installation of this system has.
+/// A UTF-8 locale that every installation of this system has.
 pub const UTF8_LOCALE: &str = if cfg!(target_os = "macos") { "en_US.UTF-8" } else { "C.UTF-8" };
 
-/// The folder under which root keeps what its services store (Filesystem Hierarchy Standard 5.8).
+/// The folder of system services' data (Filesystem Hierarchy Standard 5.8).
 pub const SYSTEM_STATE: &str = if cfg!(target_os = "macos") { "/usr/local/var" } else { "/var/lib" };
 
-/// The folder under which root keeps what can be fetched again (Filesystem Hierarchy Standard 5.5).
+/// The folder of system caches (Filesystem Hierarchy Standard 5.5).
 pub const SYSTEM_CACHE: &str = if cfg!(target_os = "macos") { "/Library/Caches" } else { "/var/cache" };
 
-/// A variable of the environment that says where things of this machine are; empty is unset.
+/// An environment variable that describes this machine. An empty one counts as unset.
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
@@ -28,45 +28,45 @@ pub fn variable(name: &str) -> Option<String> {
 /// A user of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// The name, or the number where the number has no name (in containers).
+    /// The name, or the number if it has no name, as in containers.
     pub name: String,
     /// The user's number.
     pub uid: u32,
-    /// The number of the user's own group.
+    /// The number of the user's primary group.
     pub gid: u32,
 }
 
-/// Whether this process may do everything.
+/// Whether this process runs as root.
 pub fn is_root() -> bool {
     geteuid().is_root()
 }
 
-/// The user whose rights this process has.
+/// The effective user of this process.
 pub async fn current_user() -> User {
     let (uid, gid) = (geteuid().as_raw(), rustix::process::getegid().as_raw());
     User { name: user_name(uid).await, uid, gid }
 }
 
-/// The user of this name, if there is one.
+/// The user with this name, if there is one.
 pub async fn find_user(name: &str) -> Result<Option<User>> {
-    // `id` asks whatever directory the machine uses; the passwd file alone does not know everybody.
-    let Ok(said) = Cmd::new("id").arg(name).capture().await else { return Ok(None) };
+    // `id` also finds users of a directory service, which the passwd file does not have.
+    let Ok(output) = Cmd::new("id").arg(name).capture().await else { return Ok(None) };
     // `uid=101(postgres) gid=104(postgres) groups=…`
     let number = |label: &str| {
-        let rest = said.split_whitespace().find_map(|word| word.strip_prefix(label))?;
+        let rest = output.split_whitespace().find_map(|word| word.strip_prefix(label))?;
         rest.split('(').next()?.parse().ok()
     };
-    let unclear = || format!("`id {name}` says {said:?}");
-    let (uid, gid) = (number("uid=").with_context(unclear)?, number("gid=").with_context(unclear)?);
+    let unexpected = || format!("unexpected output of `id {name}`: {output:?}");
+    let (uid, gid) = (number("uid=").with_context(unexpected)?, number("gid=").with_context(unexpected)?);
     Ok(Some(User { name: name.to_owned(), uid, gid }))
 }
 
-/// The name of a user, or the number where it has none.
+/// The name of a user, or the number if it has none.
 pub async fn user_name(uid: u32) -> String {
     Cmd::new("id").args(["-un", &uid.to_string()]).capture().await.unwrap_or_else(|_| uid.to_string())
 }
 
-/// Where a program is: on the `PATH`, or in the folders of the system that an ordinary user's `PATH` often lacks.
+/// Finds a program on the `PATH`, or in system folders that are often missing there.
 pub fn find_program(name: &str) -> Option<Utf8PathBuf> {
     path_folders().into_iter().map(|folder| folder.join(name)).find(|file| is_executable(file))
 }
@@ -86,27 +86,28 @@ pub fn is_executable(file: &Utf8Path) -> bool {
     fs_err::metadata(file).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
-/// The toolkit's folder for what can be fetched again: `$XDG_CACHE_HOME/xtask` or `~/.cache/xtask`; as root
-/// `/var/cache/xtask`, as the programs in it also run as users who may not enter root's home.
+/// The toolkit's cache: `$XDG_CACHE_HOME/xtask` or `~/.cache/xtask`. For root it is `/var/cache/xtask`, because other users, which
+/// have no access to root's home, run the programs in it.
 pub fn cache_folder() -> Result<Utf8PathBuf> {
     if is_root() {
         return Ok(Utf8Path::new(SYSTEM_CACHE).join("xtask"));
     }
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let Some(cache) = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache"))) else {
-        bail!("neither XDG_CACHE_HOME nor HOME names a folder to cache in; set one of them");
+        bail!("neither XDG_CACHE_HOME nor HOME is set to a path; set one of them");
     };
     Ok(Utf8PathBuf::try_from(cache)?.join("xtask"))
 }
 
-/// Bytes that an ordinary user can still write where this path is or will be.
+/// The free disk space in bytes at this path, which need not exist.
 pub fn free_bytes(path: &Utf8Path) -> Result<u64> {
-    let there = path.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Utf8Path::new("."));
-    let disk = rustix::fs::statvfs(there.as_std_path()).with_context(|| format!("measure the disk of {there}"))?;
+    let existing = path.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(Utf8Path::new("."));
+    let disk = rustix::fs::statvfs(existing.as_std_path())
+        .with_context(|| format!("read the free disk space at {existing}"))?;
     Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
-/// The command line of a process, its words apart by blanks; `None` when there is no such process or it is not shown.
+/// The command line of a process, with spaces between the words. `None` if there is no such process, or the system hides it.
 pub async fn command_line(pid: i32) -> Option<String> {
     let words = if cfg!(target_os = "linux") {
         String::from_utf8_lossy(&fs_err::read(format!("/proc/{pid}/cmdline")).ok()?).replace('\0', " ")
@@ -129,13 +130,13 @@ mod tests {
     }
 
     #[test]
-    fn room_is_measured_where_nothing_is_yet() {
-        let room = free_bytes(Utf8Path::new("/tmp/not/yet/there")).unwrap();
-        assert!(room > 0, "{room}");
+    fn free_space_is_read_at_a_path_that_does_not_exist() {
+        let free = free_bytes(Utf8Path::new("/tmp/not/yet/there")).unwrap();
+        assert!(free > 0, "{free}");
     }
 
     #[tokio::test]
-    async fn a_process_tells_its_command_line() {
+    async fn the_command_line_of_a_process_is_read() {
         let own = command_line(std::process::id().cast_signed()).await.unwrap();
         assert!(own.starts_with(&std::env::args().next().unwrap()), "{own}");
         assert_eq!(command_line(i32::MAX).await, None);

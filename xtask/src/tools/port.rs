@@ -1,4 +1,4 @@
-//! Who holds a TCP port of this machine.
+//! The process that listens on a TCP port.
 
 use listeners::{Protocol, SocketState};
 
@@ -9,7 +9,7 @@ pub struct Holder {
     pub pid: u32,
     /// Its name, cut to 15 bytes on Linux.
     pub name: String,
-    /// The path of its program, empty where that is not shown.
+    /// The path of its program; empty if the system hides it.
     pub program: String,
 }
 
@@ -19,10 +19,10 @@ impl std::fmt::Display for Holder {
     }
 }
 
-/// The process that listens on this TCP port, on any address. `None` when nobody does, and also when the holder belongs
-/// to another user and this one may not look: the port's being free is known only by binding it.
+/// The process that listens on this TCP port, on any address. `None` does not mean that the port is free: the system may hide
+/// processes of other users.
 pub fn holder(port: u16) -> Option<Holder> {
-    // Not `get_process_by_port`: it takes the first socket with that port, also a finished connection's.
+    // Not `get_process_by_port`: it returns the first socket with that port, even a closed connection's.
     let listener = listeners::get_all().ok()?.into_iter().find(|listener| {
         listener.protocol == Protocol::TCP && listener.state == SocketState::Listen && listener.socket.port() == port
     })?;

@@ -1,17 +1,16 @@
-//! A private PostgreSQL server in a folder: reachable through a Unix socket by whoever may enter that folder and knows
-//! the password, and through nothing else.
+//! A private PostgreSQL server in a folder. It listens on a Unix socket only, which needs access to the folder and the password.
 //!
 //! ```text
-//! <folder>/data   what PostgreSQL stores
-//! <folder>/log    what it says, a day of it
-//! <folder>/run    its socket (elsewhere when the path is too long for a socket)
+//! <folder>/data   its data
+//! <folder>/log    its log of one day
+//! <folder>/run    its socket (elsewhere if the path is too long for a socket)
 //! ```
 
 mod data;
 mod embedded;
 mod installation;
+mod layout;
 mod lockfile;
-mod place;
 mod server;
 mod settings;
 #[cfg(test)]
@@ -22,8 +21,8 @@ use std::time::Duration;
 
 pub use embedded::EMBEDDED_VERSION;
 pub use installation::{Choice, Installation, locate, locate_or_fetch};
-pub use server::{Server, Wanted};
+pub use server::{Server, ServerSpec};
 pub use throwaway::Throwaway;
 
-/// How long to wait for one's turn: longer than another process may take to make and start a server, or to fetch one.
-const TURN: Duration = Duration::from_secs(180);
+/// How long to wait for a lock: longer than another process takes to create and start a server, or to download PostgreSQL.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(180);

@@ -1,8 +1,7 @@
-//! sqlx: its query macros, which ask a database while cargo compiles them and write what it answers into a folder.
+//! sqlx: its query macros, which query a database at compile time and write its answers into a folder.
 //!
 //! With `DATABASE_URL`, `SQLX_OFFLINE=false` and `SQLX_OFFLINE_DIR` set, the macros write one `query-<hash>.json` per
-//! query (sqlx-macros-core 0.9, `src/query/mod.rs`): that is all that sqlx's own command line program does too, so it
-//! need not be installed.
+//! query (sqlx-macros-core 0.9, `src/query/mod.rs`). sqlx's own command line program does the same, so it is not needed.
 
 pub mod cache;
 pub mod migrate;
@@ -22,16 +21,16 @@ use super::cmd::Cmd;
 use crate::fs::{Lock, LockError, found};
 use crate::report::Ongoing;
 
-/// How often the sources are compiled when somebody else compiles in the same folder.
+/// Attempts to compile while another process compiles in the same folder.
 const ATTEMPTS: usize = 3;
 
-/// How long another process may compile: all dependencies of a service, at worst.
-const TURN: Duration = Duration::from_secs(3600);
+/// How long another process may compile: in the worst case, all dependencies of a service.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(3600);
 
-/// How the folders begin that the macros write into.
+/// The prefix of the folders that the macros write into.
 const ANSWERS: &str = "answers-";
 
-/// The workspace, as far as compiling the service's queries takes it.
+/// The workspace of the service.
 #[derive(Debug, Deserialize)]
 pub struct Workspace {
     target_directory: Utf8PathBuf,
@@ -44,46 +43,46 @@ struct Package {
     manifest_path: Utf8PathBuf,
 }
 
-/// What the compiler refuses, and where.
+/// An error of the compiler.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mistake {
+pub struct CompileError {
     /// File, relative to the workspace's root, line and column.
     pub at: (String, usize, usize),
-    /// In its words.
+    /// The compiler's message.
     pub text: String,
 }
 
 impl Workspace {
-    /// Asks cargo.
+    /// Reads cargo's metadata.
     pub async fn find(root: &Utf8Path) -> Result<Self> {
-        let said = cargo(root).args(["metadata", "--no-deps", "--format-version", "1"]).capture().await?;
-        serde_json::from_str(&said).context("read what cargo metadata said")
+        let metadata = cargo(root).args(["metadata", "--no-deps", "--format-version", "1"]).capture().await?;
+        serde_json::from_str(&metadata).context("read cargo's metadata")
     }
 
     /// The folder of a package of the workspace.
     pub fn folder(&self, package: &str) -> Result<&Utf8Path> {
         let found = self.packages.iter().find(|known| known.name == package);
-        let found = found.with_context(|| format!("there is no package {package} in the workspace"))?;
+        let found = found.with_context(|| format!("the workspace has no package {package}"))?;
         found.manifest_path.parent().with_context(|| format!("{} is in no folder", found.manifest_path))
     }
 
-    /// Compiles every target of a package, so that its queries are asked of this database: what it says of them, and what
-    /// the compiler refuses. Fails when cargo does for another reason.
+    /// Compiles every target of a package, so that the macros query this database. Returns its answers and the compiler's errors.
+    /// Fails if cargo fails for another reason.
     ///
-    /// Works in a target folder of its own, `sqlx` in the workspace's: nobody's build is made stale, and no time of a
-    /// source file changes. One process at a time, or one would take what another has compiled for done.
+    /// Uses its own target folder, `sqlx` in the workspace's, so that other builds stay fresh and no source file is touched. One
+    /// process at a time: a crate that another one has compiled would not be compiled again.
     pub async fn describe(
         &self,
         root: &Utf8Path,
         package: &str,
         database: &SecretString,
         step: &Ongoing,
-    ) -> Result<(Cache, Vec<Mistake>)> {
+    ) -> Result<(Cache, Vec<CompileError>)> {
         self.check_settings(root, package)?;
         let target = self.target_directory.join("sqlx");
-        let _turn = turn(&target, step).await?;
+        let _lock = lock(&target, step).await?;
         remove_leftovers(&target)?;
-        // What is compiled already would ask nothing.
+        // A crate that is compiled already would query nothing.
         let mut clean = cargo(root).args(["clean", "--quiet", "--target-dir", target.as_str()]);
         for member in &self.packages {
             clean = clean.args(["--package", &member.name]);
@@ -91,7 +90,7 @@ impl Workspace {
         for _ in 0..ATTEMPTS {
             clean.run().await?;
             let folder = tempfile::Builder::new().prefix(ANSWERS).tempdir_in(&target)?;
-            let into = Utf8Path::from_path(folder.path()).context("the target folder is not named in UTF-8")?;
+            let into = Utf8Path::from_path(folder.path()).context("the path of the target folder is not UTF-8")?;
             let check = cargo(root)
                 .args(["check", "--package", package, "--all-targets", "--message-format", "json"])
                 .args(["--target-dir", target.as_str()])
@@ -101,61 +100,68 @@ impl Workspace {
                 .env("SQLX_OFFLINE", "false")
                 .env("SQLX_OFFLINE_DIR", into.as_str())
                 .secret("DATABASE_URL", database);
-            if let Some(mistakes) = self.compile(&check, step).await? {
-                return Ok((Cache::read(into)?.unwrap_or_default(), mistakes));
+            if let Some(errors) = self.compile(&check, step).await? {
+                return Ok((Cache::read(into)?.unwrap_or_default(), errors));
             }
         }
-        bail!("something else compiles in {target} at the same time; end it, and type the command again")
+        bail!("another process compiles in {target}; end it, and type the command again")
     }
 
-    /// None when something was compiled already: by a cargo whose toolkit was killed, and which went on.
-    async fn compile(&self, check: &Cmd, step: &Ongoing) -> Result<Option<Vec<Mistake>>> {
-        let (mistakes, stale) = (RefCell::new(Vec::new()), Cell::new(false));
+    /// None if a crate was compiled already, by a cargo that survived its killed toolkit.
+    async fn compile(&self, check: &Cmd, step: &Ongoing) -> Result<Option<Vec<CompileError>>> {
+        let (errors, stale) = (RefCell::new(Vec::new()), Cell::new(false));
         let ended = check
             .run_lines_if(|line| {
                 if let Some(progress) = cargo::progress(line) {
                     step.progress(&progress);
                     return false;
                 }
-                let Ok(said) = serde_json::from_str::<Said>(line) else {
+                let Ok(message) = serde_json::from_str::<CargoMessage>(line) else {
                     step.output(line);
                     return true;
                 };
                 let is_ours =
-                    self.packages.iter().any(|package| Some(&package.manifest_path) == said.manifest_path.as_ref());
-                if is_ours && said.fresh == Some(true) {
+                    self.packages.iter().any(|package| Some(&package.manifest_path) == message.manifest_path.as_ref());
+                if is_ours && message.fresh == Some(true) {
                     stale.set(true);
                 }
-                let mut mistakes = mistakes.borrow_mut();
-                // The library is compiled again for its tests, and says all of it again.
-                if let Some(mistake) = said.mistake().filter(|mistake| !mistakes.contains(mistake)) {
-                    mistakes.push(mistake);
+                let mut errors = errors.borrow_mut();
+                // The library is compiled again for its tests, with the same errors.
+                if let Some(error) = message.error().filter(|error| !errors.contains(error)) {
+                    errors.push(error);
                 }
                 false
             })
             .await;
-        let mistakes = mistakes.into_inner();
+        let errors = errors.into_inner();
         match ended {
-            Err(error) if mistakes.is_empty() => Err(error),
+            Err(error) if errors.is_empty() => Err(error),
             _ if stale.get() => Ok(None),
-            _ => Ok(Some(mistakes)),
+            _ => Ok(Some(errors)),
         }
     }
 
-    /// A package's own cache would go before the workspace's, and with another variable's name the macros would ask a
-    /// database of the user's.
+    /// Refuses a package's own cache, which has precedence over the workspace's, and another name for `DATABASE_URL`, with which
+    /// the macros would query the user's database.
     fn check_settings(&self, root: &Utf8Path, package: &str) -> Result<()> {
         let folder = self.folder(package)?;
         let own = folder.join(cache::FOLDER);
-        ensure!(folder == root || !own.exists(), "builds take {own} before {root}/{}; remove it", cache::FOLDER);
+        ensure!(
+            folder == root || !own.exists(),
+            "{own} has precedence over {root}/{} in builds; remove it",
+            cache::FOLDER
+        );
         let settings = folder.join("sqlx.toml");
         let renamed = settings.exists() && fs_err::read_to_string(&settings)?.contains("database-url-var");
-        ensure!(!renamed, "{settings} renames DATABASE_URL, by which the macros are given a database; take that out");
+        ensure!(
+            !renamed,
+            "{settings} renames DATABASE_URL, which this command sets for the macros; remove `database-url-var`"
+        );
         Ok(())
     }
 }
 
-/// The version of sqlx that Cargo.lock names; none when the workspace does not use it.
+/// The version of sqlx in Cargo.lock; none if the workspace does not use it.
 pub fn locked_version(root: &Utf8Path) -> Result<Option<String>> {
     let Some(lock) = found(fs_err::read_to_string(root.join("Cargo.lock")))? else { return Ok(None) };
     let after = lock.lines().skip_while(|line| *line != r#"name = "sqlx""#).nth(1);
@@ -164,7 +170,7 @@ pub fn locked_version(root: &Utf8Path) -> Result<Option<String>> {
 }
 
 #[derive(Deserialize)]
-struct Said {
+struct CargoMessage {
     manifest_path: Option<Utf8PathBuf>,
     fresh: Option<bool>,
     message: Option<Message>,
@@ -191,20 +197,20 @@ struct Expansion {
     span: Span,
 }
 
-impl Said {
-    fn mistake(self) -> Option<Mistake> {
+impl CargoMessage {
+    fn error(self) -> Option<CompileError> {
         let message = self.message.filter(|message| message.level.starts_with("error"))?;
-        // Without a place, it is the sum of the others ("aborting due to 2 previous errors").
+        // A message without a position is the summary: "aborting due to 2 previous errors".
         let mut span = message.spans.into_iter().find(|span| span.is_primary)?;
-        // A macro's error is told where the macro is used.
+        // The position of a macro's error is that of its call.
         while let Some(expansion) = span.expansion {
             span = expansion.span;
         }
-        Some(Mistake { at: (span.file_name, span.line_start, span.column_start), text: message.message })
+        Some(CompileError { at: (span.file_name, span.line_start, span.column_start), text: message.message })
     }
 }
 
-/// What a killed process left. A cargo that it left may go on, and then finds nowhere to write.
+/// Removes the folders of a killed process. If its cargo still runs, it fails to write there.
 fn remove_leftovers(target: &Utf8Path) -> Result<()> {
     for entry in target.read_dir_utf8().with_context(|| format!("list {target}"))? {
         let entry = entry?;
@@ -216,12 +222,12 @@ fn remove_leftovers(target: &Utf8Path) -> Result<()> {
 }
 
 /// Waits until no other process compiles in this folder.
-async fn turn(target: &Utf8Path, step: &Ongoing) -> Result<Lock> {
+async fn lock(target: &Utf8Path, step: &Ongoing) -> Result<Lock> {
     fs_err::create_dir_all(target)?;
     let path = target.join(".xtask-lock");
     let doing = "compiles the queries";
     if let Err(LockError::Held { holder, .. }) = &Lock::try_take(&path, doing) {
         step.progress(&format!("waiting for {holder}"));
     }
-    Ok(Lock::take(&path, doing, TURN).await?)
+    Ok(Lock::take(&path, doing, LOCK_TIMEOUT).await?)
 }

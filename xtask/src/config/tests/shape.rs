@@ -5,21 +5,21 @@ use std::time::Duration;
 use camino::Utf8Path;
 use insta::assert_snapshot;
 
-use super::{SMALLEST, changed, places, refused, refused_with};
+use super::{SMALLEST, changed, positions, refused, refused_with};
 use crate::config::{Config, Need, Postgres, Target};
 
 #[test]
-fn this_repositorys_own_file_is_read() {
+fn the_file_of_this_repository_is_read() {
     let root = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let config = Config::load(root).unwrap();
     let local = config.environment("local").unwrap();
     assert!(matches!(local.target, Target::Local(_)));
-    // What it names is there, but for what a build makes.
+    // The package that it names exists.
     assert!(root.join(&config.service.package).join("Cargo.toml").is_file());
 }
 
 #[test]
-fn what_is_left_out_has_a_default() {
+fn omitted_keys_have_defaults() {
     let config = Config::parse(SMALLEST).unwrap();
     assert_eq!((config.project.as_str(), config.source.main_branch.as_str()), ("shop", "main"));
     assert_eq!((config.service.binary.as_str(), config.service.programs.len()), ("app", 0));
@@ -32,7 +32,7 @@ fn what_is_left_out_has_a_default() {
 }
 
 #[test]
-fn everything_can_be_said_in_block_and_in_flow_style() {
+fn block_and_flow_style_mean_the_same() {
     let config = Config::parse(
         "\u{feff}# With an editor's byte-order mark.\r
 project: 'shop'\r
@@ -135,7 +135,7 @@ fn a_wrong_type_is_named_with_what_was_expected() {
 }
 
 #[test]
-fn a_value_that_is_not_there_is_missed_where_it_should_be() {
+fn a_missing_value_is_reported() {
     assert_snapshot!(refused_with("port: 3000", "port:"), @r"
     deploy.yaml:9:5: environments.local.port: no value, expected a port number from 1 to 65535
       for example `port: 3000`
@@ -149,7 +149,7 @@ fn a_value_that_is_not_there_is_missed_where_it_should_be() {
       add `target: local`
     ");
     assert_snapshot!(refused_with("  local:\n    target: local\n    port: 3000\n", "  {}\n"), @r"
-    deploy.yaml:7:3: environments: there is no environment in it
+    deploy.yaml:7:3: environments: has no environment
       add `local: { target: local, port: 3000 }`
     ");
     assert_snapshot!(refused("source: {}\n"), @r"
@@ -245,24 +245,24 @@ fn no_value_is_taken_for_an_option_of_another_program() {
       for example `name: cc`
     deploy.yaml:7:38: service.programs[0].package: found the text `-oDpkg=x`, expected a Debian package
       for example `package: gcc`
-    deploy.yaml:7:69: service.programs[1]: says not what it is needed for
+    deploy.yaml:7:69: service.programs[1]: does not say what needs it
       add `needed_for: build` or `feature: NAME`
     deploy.yaml:7:95: service.programs[2]: found both `needed_for` and `feature`
-      keep `needed_for` if nothing builds without it
+      keep `needed_for` if the build needs it
     ");
 }
 
 #[test]
-fn all_problems_are_told_together_in_the_order_of_the_file() {
+fn all_problems_are_reported_in_the_order_of_the_file() {
     let yaml = changed("port: 3000", "port: 0\n    settings: { lower: 1, 2B: 2 }\n    host: localhost")
         .replace("/health", "health")
         .replace("project: shop", "project: Shop");
     let error = Config::parse(&yaml).unwrap_err();
-    assert_eq!(places(&error), [(1, 10), (5, 14), (9, 11), (10, 17), (10, 27), (11, 11)]);
+    assert_eq!(positions(&error), [(1, 10), (5, 14), (9, 11), (10, 17), (10, 27), (11, 11)]);
     assert_snapshot!(error, @r"
     deploy.yaml:1:10: project: found the text `Shop`, expected a name of lower-case letters, digits and `-`
       write `shop`
-    deploy.yaml:5:14: service.readiness: found the text `health`, expected a URL path, from `/`
+    deploy.yaml:5:14: service.readiness: found the text `health`, expected a URL path that begins with `/`
       for example `readiness: /health`
     deploy.yaml:9:11: environments.local.port: found the number `0`, expected a port number from 1 to 65535
       for example `port: 3000`
@@ -313,7 +313,7 @@ fn an_image_has_defaults_and_its_names_are_checked() {
       for example `C: 'debian:bookworm-slim'`
     ");
     assert_snapshot!(refused_with("target: local\n    port: 3000", "target: scaleway\n    registry: https://rg.fr-par.scw.cloud/shop"), @r"
-    deploy.yaml:9:15: environments.local.registry: found the text `https://rg.fr-par.scw.cloud/shop`, expected a registry and the namespace in it, without `https://` and tag
+    deploy.yaml:9:15: environments.local.registry: found the text `https://rg.fr-par.scw.cloud/shop`, expected a registry with a namespace, without `https://` and tag
       for example `registry: rg.fr-par.scw.cloud/my-service`
     ");
     assert_snapshot!(refused_with("target: local\n    port: 3000", "target: scaleway"), @r"

@@ -1,4 +1,4 @@
-//! What OpenTofu makes of an environment.
+//! An environment's stack.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn stack(lines: &str) -> Stack {
 }
 
 #[test]
-fn what_is_left_out_has_a_default() {
+fn omitted_keys_have_defaults() {
     let stack =
         stack("    stack: infra/scaleway\n    state: { bucket: shop-state, region: fr-par, provider: scaleway }\n");
     assert_eq!((stack.folder.as_str(), stack.program), ("infra/scaleway", StackProgram::Tofu));
@@ -28,7 +28,7 @@ fn what_is_left_out_has_a_default() {
 }
 
 #[test]
-fn a_place_for_images_needs_no_stack() {
+fn an_environment_for_images_needs_no_stack() {
     assert!(Config::parse(&with("")).unwrap().environments["production"].stack().is_none());
 }
 
@@ -46,13 +46,13 @@ fn a_domain_is_a_host_name_below_a_zone() {
         assert!(domain(bad).is_err(), "{bad}");
     }
     assert_snapshot!(refused(&with("    domain: example.org\n")), @r"
-    deploy.yaml:13:13: environments.production.domain: found the text `example.org`, expected a host name below a zone: three labels at least, in lower case
+    deploy.yaml:13:13: environments.production.domain: found the text `example.org`, expected a host name of three labels or more, in lower case
       for example `domain: media.example.org`
     ");
 }
 
 #[test]
-fn everything_can_be_said() {
+fn every_key_is_read() {
     let stack = stack(
         "    stack: infra
     program: terraform
@@ -70,7 +70,7 @@ fn everything_can_be_said() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_where_it_stands() {
+fn invalid_values_are_refused_at_their_position() {
     assert_snapshot!(refused(&with(
         "    stack: ../infra
     state: { bucket: Shop_State, region: 'fr par', provider: scalway, endpoint: 'https://a/b', key: ../a, encryption: maybe }
@@ -98,25 +98,25 @@ fn what_cannot_be_is_refused_where_it_stands() {
     deploy.yaml:15:29: environments.production.protect[1]: found the text ``, expected the address of a resource or module, or a type of resource
       for example `scaleway_object_bucket.media`
     deploy.yaml:16:18: environments.production.variables.a b: not the name of a variable: expected letters, digits, `_` and `-`
-      write it as the stack does
+      write the name as in the stack
     deploy.yaml:16:31: environments.production.variables.c: found a list, expected a text, a number, true or false
       for example `c: value`
     deploy.yaml:17:15: environments.production.approval: unknown value `maybe`
       known values: off, required
-    deploy.yaml:18:23: environments.production.approval_minutes: found the number `0`, expected a whole number of minutes, from 1 to 10080
+    deploy.yaml:18:23: environments.production.approval_minutes: found the number `0`, expected whole minutes from 1 to 10080
       for example `approval_minutes: 60`
     deploy.yaml:19:14: environments.production.program: unknown value `pulumi`
       known values: terraform, tofu
     ");
     assert_snapshot!(refused(&with("    stack: infra\n    state: { bucket: abc, region: auto, provider: r2 }\n")), @r"
-    deploy.yaml:14:51: environments.production.state.provider: R2 has an address of its own for each account
+    deploy.yaml:14:51: environments.production.state.provider: R2 has a different address for each account
       add `endpoint: https://ACCOUNT_ID.r2.cloudflarestorage.com`
     ");
     assert_snapshot!(refused(&with(
         "    stack: infra\n    program: terraform\n    state: { bucket: abc, region: fr-par, provider: scaleway }\n"
     )), @r"
-    deploy.yaml:14:14: environments.production.program: terraform cannot encrypt its state, which is required
-      use `tofu`, or write `encryption: off` into `state` and accept that secrets are in it as they are
+    deploy.yaml:14:14: environments.production.program: terraform cannot encrypt its state, and `encryption` is required
+      use `tofu`, or write `encryption: off` into `state` and accept that the state contains secrets in plain text
     ");
     assert_snapshot!(refused(&with("    protect: [a]\n")), @r"
     deploy.yaml:13:5: environments.production.protect: unknown key

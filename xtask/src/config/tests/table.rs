@@ -1,9 +1,9 @@
-//! settings.json, and deploy.yaml's settings beside it.
+//! settings.json, and the settings in deploy.yaml.
 
 use camino::Utf8Path;
 use insta::assert_snapshot;
 
-use super::{SMALLEST, places};
+use super::{SMALLEST, positions};
 use crate::config::settings::Kind;
 use crate::config::{Config, ConfigError, SettingsTable, SuppliedBy};
 
@@ -35,12 +35,12 @@ fn refused_with(from: &str, to: &str) -> String {
     load(&TABLE.replacen(from, to, 1)).unwrap_err().to_string()
 }
 
-/// What is said of these settings of the environment `local`, each a line of YAML, and where.
+/// The problems of these settings of the environment `local`, and their positions. Each setting is a line of YAML.
 fn check(settings: &str) -> (String, Vec<(usize, usize)>) {
     let config = Config::parse(&format!("{SMALLEST}    settings:\n{settings}")).unwrap();
     let problems = load(TABLE).unwrap().check(config.environment("local").unwrap());
     let error = ConfigError::new(problems, 0);
-    (error.to_string(), places(&error))
+    (error.to_string(), positions(&error))
 }
 
 #[test]
@@ -55,10 +55,10 @@ fn the_table_is_read() {
 }
 
 #[test]
-fn a_broken_table_is_refused_where_it_breaks() {
+fn a_broken_table_is_refused_at_its_position() {
     assert_snapshot!(refused_with("\"schema\": 1", "\"schema\": 2, \"new\": []"), @r"
     settings.json:1:1: schema: found version 2, expected 1
-      use a toolkit and a service that agree on the version of the settings table
+      use a toolkit and a service with the same version of the settings table
     ");
     assert_snapshot!(refused_with("\"schema\": 1,", ""), @r"
     settings.json:14:1: missing field `schema`
@@ -89,15 +89,15 @@ fn a_broken_table_is_refused_where_it_breaks() {
       let the service write the file again, with the arguments of deploy.yaml's `service.schema`
     ");
     assert_snapshot!(refused_with("\"UPLOADS\"", "\"DATABASE_URL\""), @r"
-    settings.json:5:5: settings[1].name: DATABASE_URL is here twice
+    settings.json:5:5: settings[1].name: DATABASE_URL is repeated
       let the service write the file again, with the arguments of deploy.yaml's `service.schema`
     ");
     assert_snapshot!(refused_with("\"default\": \"3000\"", "\"default\": \"many\""), @r"
-    settings.json:6:5: settings[2].default: PORT: the default does not fit the kind, expected a port number from 0 to 65535
+    settings.json:6:5: settings[2].default: PORT: the default does not fit the kind: expected a port number from 0 to 65535
       let the service write the file again, with the arguments of deploy.yaml's `service.schema`
     ");
     assert_snapshot!(refused_with("[\"json\", \"pretty\"]", "[]"), @r"
-    settings.json:7:5: settings[3].values: LOG: a choice has values, and nothing else has
+    settings.json:7:5: settings[3].values: LOG: a choice needs `values`, and no other kind may have them
       let the service write the file again, with the arguments of deploy.yaml's `service.schema`
     ");
     assert_snapshot!(load("").unwrap_err(), @r"
@@ -122,7 +122,7 @@ fn a_missing_table_says_how_to_have_it_written() {
 }
 
 #[test]
-fn what_fits_passes() {
+fn valid_settings_pass() {
     let fitting = "      PORT: 0
       LOG: pretty
       DEPTH: -3
@@ -136,7 +136,7 @@ fn what_fits_passes() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused_where_it_stands() {
+fn invalid_settings_are_refused_at_their_position() {
     let (said, places) = check(
         "      TITEL: Shop
       PORT: 65536
@@ -161,7 +161,7 @@ fn what_does_not_fit_is_refused_where_it_stands() {
       for example `COLOUR: true`
     deploy.yaml:16:19: environments.local.settings.PUBLIC_URL: found `localhost:3000`, expected a URL with its scheme
       for example `PUBLIC_URL: https://example.com`
-    deploy.yaml:17:17: environments.local.settings.PATIENCE: found `90`, expected a length of time with its unit
+    deploy.yaml:17:17: environments.local.settings.PATIENCE: found `90`, expected a duration with its unit
       for example `PATIENCE: 90s`
     deploy.yaml:18:16: environments.local.settings.UPLOADS: found ``, expected a path
       for example `UPLOADS: /var/lib/service`
@@ -173,8 +173,8 @@ fn what_does_not_fit_is_refused_where_it_stands() {
 fn a_secret_in_plain_is_refused_and_not_repeated() {
     let (said, _) = check("      DATABASE_URL: postgres://shop:hunter22@db/shop\n");
     assert_snapshot!(said, @r"
-    deploy.yaml:11:7: environments.local.settings.DATABASE_URL: a secret must not stand in deploy.yaml
-      remove it, change it, and put it in the environment or in `.env.local`
+    deploy.yaml:11:7: environments.local.settings.DATABASE_URL: a secret must not be in deploy.yaml
+      remove it, change its value, and put that into the environment or `.env.local`
     ");
     assert!(!said.contains("hunter22"));
 }

@@ -1,4 +1,4 @@
-//! Files that are no deploy.yaml at all.
+//! Files that are not a deploy.yaml.
 
 use camino::Utf8Path;
 use insta::assert_snapshot;
@@ -6,7 +6,7 @@ use insta::assert_snapshot;
 use super::{SMALLEST, refused, refused_with};
 use crate::config::Config;
 
-/// What is said of a deploy.yaml with these bytes, read from a folder.
+/// The error of a deploy.yaml with these bytes, read from a folder.
 fn refused_bytes(bytes: &[u8]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let root = Utf8Path::from_path(folder.path()).unwrap();
@@ -15,7 +15,7 @@ fn refused_bytes(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn nothing_is_refused() {
+fn an_empty_file_is_refused() {
     assert_snapshot!(refused(""), @r"
     deploy.yaml:1:1: the file is empty
       begin with a line such as `project: my-service`
@@ -25,17 +25,17 @@ fn nothing_is_refused() {
       begin with a line such as `project: my-service`
     ");
     assert_snapshot!(refused("# project: shop\n# all of it commented out\n"), @r"
-    deploy.yaml:1:1: the file holds only comments
+    deploy.yaml:1:1: the file has only comments
       begin with a line such as `project: my-service`
     ");
     assert_snapshot!(refused("--- # project: shop\n"), @r"
-    deploy.yaml:1:1: the file holds no keys
+    deploy.yaml:1:1: the file has no keys
       begin with a line such as `project: my-service`
     ");
 }
 
 #[test]
-fn a_tab_is_no_indentation() {
+fn a_tab_as_indentation_is_refused() {
     assert_snapshot!(refused_with("    port:", "\tport:"), @r"
     deploy.yaml:9:1: found a tab as indentation, expected spaces
       replace the tab with two spaces
@@ -51,38 +51,38 @@ fn a_tab_is_no_indentation() {
 }
 
 #[test]
-fn what_is_not_yaml_is_refused() {
+fn text_that_is_not_yaml_is_refused() {
     assert_snapshot!(refused("This deploys the shop.\nIt is described in the wiki.\n"), @r"
     deploy.yaml:1:1: found the text `This deploys the shop. It is described i…`, expected a mapping
       for example `project: my-service`
     ");
     assert_snapshot!(refused("Note: this deploys the shop: see the wiki.\n"), @r"
     deploy.yaml:1:28: not YAML: mapping values are not allowed in this context
-      look at this line and the one above: indentation, the space after `:`, quotes, brackets
+      check this line and the one above: indentation, the space after `:`, quotes, brackets
     ");
     assert_snapshot!(refused("{\"project\": \"shop\", \"service\": {\n"), @r"
     deploy.yaml:2:1: not YAML: did not find expected node content, while parsing a flow node
-      look at this line and the one above: indentation, the space after `:`, quotes, brackets
+      check this line and the one above: indentation, the space after `:`, quotes, brackets
     ");
     assert_snapshot!(refused("{\"project\": \"shop\"}}\n"), @r"
     deploy.yaml:1:20: not YAML: did not find expected <document start>
-      look at this line and the one above: indentation, the space after `:`, quotes, brackets
+      check this line and the one above: indentation, the space after `:`, quotes, brackets
     ");
     assert_snapshot!(refused("{\"a\": [1, 2}\n"), @r"
     deploy.yaml:1:12: not YAML: did not find expected ',' or ']', while parsing a flow sequence at line 1 column 7
-      look at this line and the one above: indentation, the space after `:`, quotes, brackets
+      check this line and the one above: indentation, the space after `:`, quotes, brackets
     ");
     assert_snapshot!(refused("project: \"shop\nservice: x\n"), @r"
     deploy.yaml:3:1: not YAML: found unexpected end of stream, while scanning a quoted scalar at line 1 column 10
-      look at this line and the one above: indentation, the space after `:`, quotes, brackets
+      check this line and the one above: indentation, the space after `:`, quotes, brackets
     ");
     assert_snapshot!(refused("project: *shop\n"), @r"
     deploy.yaml:1:10: not YAML: unknown anchor
-      look at this line and the one above: indentation, the space after `:`, quotes, brackets
+      check this line and the one above: indentation, the space after `:`, quotes, brackets
     ");
     assert_snapshot!(refused(&"[".repeat(100_000)), @r"
     deploy.yaml:1:129: not YAML: nested too deeply
-      look at this line and the one above: indentation, the space after `:`, quotes, brackets
+      check this line and the one above: indentation, the space after `:`, quotes, brackets
     ");
     assert_snapshot!(refused_bytes(b"\x7fELF\x02\x01\x01\0\0"), @r"
     deploy.yaml:1:1: not text: found the control character U+007F
@@ -99,7 +99,7 @@ fn what_is_not_yaml_is_refused() {
 }
 
 #[test]
-fn invalid_utf_8_is_refused_where_it_is() {
+fn invalid_utf_8_is_refused_at_its_position() {
     assert_snapshot!(refused_bytes(b"project: shop\nservice: { package: \xc3\xa4\xe4 }\n"), @r"
     deploy.yaml:2:22: not text in UTF-8: found the byte 0xe4
       save the file as UTF-8
@@ -107,7 +107,7 @@ fn invalid_utf_8_is_refused_where_it_is() {
 }
 
 #[test]
-fn one_document_is_enough() {
+fn a_second_document_is_refused() {
     assert_snapshot!(refused(&format!("{SMALLEST}---\n{SMALLEST}")), @r"
     deploy.yaml:10:1: a second document begins here
       keep one document: remove the `---`
@@ -120,27 +120,27 @@ fn one_document_is_enough() {
 }
 
 #[test]
-fn a_key_that_is_there_twice_is_refused() {
+fn a_repeated_key_is_refused() {
     assert_snapshot!(refused(&(SMALLEST.to_owned() + "project: other\n")), @r"
-    deploy.yaml:10:1: project: this key is here twice; the first is on line 1
+    deploy.yaml:10:1: project: this key is repeated; the first is on line 1
       remove one of the two
     ");
     assert_snapshot!(refused_with("package: app", "package: app\n  \"package\": other"), @r"
-    deploy.yaml:4:3: service.package: this key is here twice; the first is on line 3
+    deploy.yaml:4:3: service.package: this key is repeated; the first is on line 3
       remove one of the two
     ");
     assert_snapshot!(refused(&(SMALLEST.to_owned() + "  local: { target: local, port: 1 }\n")), @r"
-    deploy.yaml:10:3: environments.local: this key is here twice; the first is on line 7
+    deploy.yaml:10:3: environments.local: this key is repeated; the first is on line 7
       remove one of the two
     ");
     assert_snapshot!(refused(&(SMALLEST.to_owned() + "    settings: { A: 1, B: 2, A: 3 }\n")), @r"
-    deploy.yaml:10:29: environments.local.settings.A: this key is here twice; the first is on line 10
+    deploy.yaml:10:29: environments.local.settings.A: this key is repeated; the first is on line 10
       remove one of the two
     ");
 }
 
 #[test]
-fn aliases_do_not_unfold_without_bound() {
+fn the_expansion_of_aliases_is_limited() {
     let ten_of = |alias: &str| format!("[{}]", [alias; 10].join(","));
     let mut bomb = format!("a0: &a0 {}\n", ten_of("boom"));
     for level in 1..12 {
@@ -148,16 +148,16 @@ fn aliases_do_not_unfold_without_bound() {
     }
     let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(300_000), vec!["*a"; 100_000].join(","));
     assert_snapshot!(refused(&bomb), @r"
-    deploy.yaml:1:35: aliases of this unfold to far more than is written
-      write the values out instead of naming them with `*`
+    deploy.yaml:1:35: aliases expand to far more than the file's size
+      write the values out instead of using `*` aliases
     ");
     assert_snapshot!(refused(&long), @r"
-    deploy.yaml:1:4: aliases of this unfold to far more than is written
-      write the values out instead of naming them with `*`
+    deploy.yaml:1:4: aliases expand to far more than the file's size
+      write the values out instead of using `*` aliases
     ");
     assert_snapshot!(refused("a: &a [*a]\n"), @r"
     deploy.yaml:1:4: not YAML: nested too deeply
-      look at this line and the one above: indentation, the space after `:`, quotes, brackets
+      check this line and the one above: indentation, the space after `:`, quotes, brackets
     ");
 }
 
@@ -168,7 +168,7 @@ fn the_file_must_be_there() {
     let said = || Config::load(root).unwrap_err().to_string().replace(root.as_str(), "/project");
     assert_snapshot!(said(), @r"
     deploy.yaml: not found; looked for /project/deploy.yaml
-      create it there, or type the command in the folder that has it
+      create it, or run the command in a folder that has one
     ");
     let socket = std::os::unix::net::UnixListener::bind(root.join("deploy.yaml")).unwrap();
     assert_snapshot!(said(), @r"
@@ -188,7 +188,7 @@ fn the_file_must_be_there() {
 fn a_huge_file_is_refused() {
     assert_snapshot!(refused_bytes(format!("{SMALLEST}{}", "# more\n".repeat(150_000)).as_bytes()), @r"
     deploy.yaml: larger than 1 MiB
-      see whether another file was saved under this name
+      check whether another file was saved under this name
     ");
 }
 

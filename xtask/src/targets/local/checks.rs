@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result, bail};
 use super::Local;
 use crate::check::Check;
 use crate::release::Migration;
-use crate::secrets::{SHORTEST_MASKED, Secrets};
+use crate::secrets::{MIN_REDACTED, Secrets};
 use crate::settings::{self, Origin};
 use crate::supervisor::client::connect;
 use crate::tools::{platform, port, postgres};
@@ -43,7 +43,7 @@ impl Local<'_> {
             if !table.settings.iter().any(|setting| setting.name == name) {
                 let found = format!("{} sets {name}, which the service does not know", self.env.file());
                 checks.push(Check::doubtful("settings", found));
-            } else if secrecy::ExposeSecret::expose_secret(value).len() < SHORTEST_MASKED {
+            } else if secrecy::ExposeSecret::expose_secret(value).len() < MIN_REDACTED {
                 checks.push(Check::doubtful("secrets", format!("{name} is too short to be masked in logs")));
             }
         }

@@ -12,7 +12,7 @@ use crate::release::Settings;
 use crate::report::Ongoing;
 use crate::secrets::{self, Secrets};
 use crate::settings::{self, Origin};
-use crate::tools::postgres::{self, Installation, Server, Wanted};
+use crate::tools::postgres::{self, Installation, Server, ServerSpec};
 
 /// The password of the private PostgreSQL, among the generated secrets.
 const POSTGRES_PASSWORD: &str = "POSTGRES_PASSWORD";
@@ -58,10 +58,10 @@ impl Local<'_> {
         let scope = format!("{}/{}", self.env.config.project, self.env.name());
         let provided = database.as_ref().map(|server| {
             let version = format!("PostgreSQL {}", server.installation().version);
-            match &server.place().link {
+            match &server.layout().link {
                 None => version,
                 Some(_) => {
-                    let home = &server.place().home;
+                    let home = &server.layout().home;
                     format!("{version}\nPostgreSQL's user may not enter {}; its data is in {home}", self.folder)
                 }
             }
@@ -130,7 +130,7 @@ impl Local<'_> {
         };
         step.progress("starting PostgreSQL");
         let folder = self.postgres_folder();
-        let server = Server::ensure(&installation, self.wanted(&folder, password)).await?;
+        let server = Server::ensure(&installation, self.spec(&folder, password)).await?;
         server.create_database(&self.database_name()).await?;
         Ok(server)
     }
@@ -140,7 +140,7 @@ impl Local<'_> {
         let generated = Secrets::read_file(&self.secrets_file())?;
         let Some(password) = generated.get(POSTGRES_PASSWORD) else { return Ok(None) };
         let Some(installation) = self.located_postgres().await? else { return Ok(None) };
-        Server::find(installation, self.wanted(&self.postgres_folder(), password)).await
+        Server::find(installation, self.spec(&self.postgres_folder(), password)).await
     }
 
     /// PostgreSQL's programs that are on this machine already.
@@ -149,9 +149,9 @@ impl Local<'_> {
         Ok(located.as_ref())
     }
 
-    fn wanted<'w>(&'w self, folder: &'w Utf8Path, password: &'w SecretString) -> Wanted<'w> {
+    fn spec<'w>(&'w self, folder: &'w Utf8Path, password: &'w SecretString) -> ServerSpec<'w> {
         let project = self.env.config.project.as_str();
-        Wanted { folder, project, role: project, password }
+        ServerSpec { folder, project, role: project, password }
     }
 
     /// Where the private PostgreSQL keeps its data.

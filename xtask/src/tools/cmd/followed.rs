@@ -1,4 +1,4 @@
-//! A program under way whose lines are read one by one, and that can be sent a signal meanwhile.
+//! A running program whose output is read line by line, and that can be sent signals.
 
 use std::process::{ExitStatus, Stdio};
 
@@ -10,7 +10,7 @@ use tokio::process::{ChildStderr, ChildStdout};
 use super::{Cmd, Lines, Running};
 use crate::secrets::Redactor;
 
-/// A program that runs. Dropped, it is asked to end.
+/// A running program. Dropping it terminates the program.
 pub struct Followed {
     name: String,
     running: Running,
@@ -20,7 +20,7 @@ pub struct Followed {
 }
 
 impl Cmd {
-    /// Starts it, to be followed line by line.
+    /// Starts it, to read its output line by line.
     pub fn follow(&self) -> Result<Followed> {
         let mut running = self.spawn(Stdio::piped())?;
         let out = Lines::new(running.child.stdout.take().map(BufReader::new));
@@ -30,7 +30,7 @@ impl Cmd {
 }
 
 impl Followed {
-    /// The next line of either stream, redacted; none when both have ended. Nothing is lost when this is dropped half-way.
+    /// The next line of either stream, redacted; none if both have ended. Cancel-safe.
     pub async fn next(&mut self) -> Result<Option<String>> {
         loop {
             let line = tokio::select! {
@@ -44,22 +44,22 @@ impl Followed {
         }
     }
 
-    /// Sends a signal to it and to all that it started.
+    /// Sends a signal to its process group.
     pub fn signal(&self, signal: Signal) {
         if let Some(group) = self.running.group {
-            // Nothing can be done about a group that is already gone.
+            // Fails if the group has ended.
             kill_process_group(group, signal).ok();
         }
     }
 
-    /// Sends a signal to it alone: what it started is its own to end.
+    /// Sends a signal to the program only, which has to end its own children.
     pub fn signal_alone(&self, signal: Signal) {
         if let Some(process) = self.running.group {
             rustix::process::kill_process(process, signal).ok();
         }
     }
 
-    /// Waits for its end.
+    /// Waits until it ends.
     pub async fn wait(mut self) -> Result<ExitStatus> {
         self.running.wait().await.with_context(|| format!("wait for `{}`", self.name))
     }

@@ -1,4 +1,4 @@
-//! The files of a commit that a build is given, as git itself packs them.
+//! A build's context: files of a commit, packed by git.
 
 use anyhow::{Context as _, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -7,16 +7,15 @@ use tempfile::TempDir;
 use super::git;
 use crate::tools::cmd::{Cmd, Output};
 
-/// Whoever the commit of a context is by: nobody, so that the same files are the same bytes anywhere.
-const NOBODY: [(&str, &str); 4] = [
+/// A fixed author and committer, so that the same files give the same bytes on every machine.
+const AUTHOR: [(&str, &str); 4] = [
     ("GIT_AUTHOR_NAME", "context"),
     ("GIT_AUTHOR_EMAIL", "context"),
     ("GIT_COMMITTER_NAME", "context"),
     ("GIT_COMMITTER_EMAIL", "context"),
 ];
 
-/// The files of a commit without those that are left out. Objects made for it lie in a temporary folder and go with it:
-/// nothing is written into the repository.
+/// The files of a commit without the excluded ones. Its git objects are in a temporary folder, not in the repository.
 pub struct Context {
     root: Utf8PathBuf,
     commit: String,
@@ -25,65 +24,68 @@ pub struct Context {
 }
 
 impl Context {
-    /// The files of `commit` for which `keep` says so.
+    /// The files of `commit` for which `keep` returns true.
     pub async fn of(root: &Utf8Path, commit: &str, keep: impl Fn(&str) -> bool) -> Result<Self> {
         let scratch = Scratch::new(root).await?;
         let listed = git(root, &["ls-tree", "-r", "-z", commit]).capture().await?;
-        let mut left_out = Vec::new();
+        let mut excluded = Vec::new();
         for entry in listed.split('\0').filter(|entry| !entry.is_empty()) {
-            let (what, path) = entry.split_once('\t').with_context(|| format!("git ls-tree said {entry:?}"))?;
+            let (what, path) =
+                entry.split_once('\t').with_context(|| format!("unexpected output of git ls-tree: {entry:?}"))?;
             if !keep(path) {
-                left_out.push(path);
+                excluded.push(path);
             } else if what.starts_with("160000 ") {
-                bail!("{path} is a submodule, whose files are in no commit here; put it into .dockerignore");
+                bail!(
+                    "{path} is a submodule, whose files are not in this repository's commits; put it into .dockerignore"
+                );
             }
         }
-        let list = scratch.folder.join("left-out");
-        fs_err::write(&list, left_out.join("\0"))?;
+        let list = scratch.folder.join("excluded");
+        fs_err::write(&list, excluded.join("\0"))?;
         scratch.git(root, &["read-tree", commit]).run().await?;
-        if !left_out.is_empty() {
+        if !excluded.is_empty() {
             let remove = ["rm", "-r", "-f", "--cached", "--quiet", "--ignore-unmatch", "--pathspec-file-nul"];
             let remove = scratch.git(root, &remove).arg(format!("--pathspec-from-file={list}"));
             remove.env("GIT_LITERAL_PATHSPECS", "1").run().await?;
         }
         let tree = scratch.git(root, &["write-tree"]).capture().await?;
-        // An archive of a bare tree would carry the time of day.
+        // The archive of a tree without a commit would have the current time.
         let time = git(root, &["log", "-1", "--format=%ct +0000", commit]).capture().await?;
         let commit = scratch.git(root, &["commit-tree", "-m", "context", &tree]);
-        let commit = NOBODY.iter().fold(commit, |commit, (name, value)| commit.env(*name, *value));
+        let commit = AUTHOR.iter().fold(commit, |commit, (name, value)| commit.env(*name, *value));
         let commit = commit.env("GIT_AUTHOR_DATE", &time).env("GIT_COMMITTER_DATE", &time).capture().await?;
         // The project may be a folder of the repository.
         let tree = scratch.git(root, &["rev-parse", &format!("{commit}:./")]).capture().await?;
         Ok(Self { root: root.to_owned(), commit, tree, scratch })
     }
 
-    /// A hash over the names, modes and contents of all its files, and nothing else.
+    /// A hash of the names, modes and contents of its files.
     pub fn id(&self) -> &str {
         &self.tree
     }
 
-    /// All of it as a tar, the same bytes each time, with the modes that files have in a folder of an ordinary user: a layer
-    /// cache is shared with builds from there. Reading fails when git does.
+    /// The context as a reproducible tar. Its files have the modes of an ordinary checkout, so that such builds share the layer
+    /// cache. Reading fails if git fails.
     pub fn archive(&self) -> Result<Output> {
         self.scratch.git(&self.root, &["-c", "tar.umask=0022", "archive", "--format=tar", &self.commit]).stream()
     }
 }
 
-/// A folder for an index and for objects that the repository does not get to see.
+/// A temporary folder for an index and objects, outside the repository.
 struct Scratch {
     folder: Utf8PathBuf,
     objects: String,
-    _removed_at_the_end: TempDir,
+    _temporary: TempDir,
 }
 
 impl Scratch {
     async fn new(root: &Utf8Path) -> Result<Self> {
-        let temporary = tempfile::tempdir().context("make a folder for a build's context")?;
+        let temporary = tempfile::tempdir().context("create a folder for the build's context")?;
         let folder = Utf8PathBuf::from_path_buf(temporary.path().to_owned())
             .map_err(|path| anyhow::anyhow!("the path of the folder for temporary files is not UTF-8: {path:?}"))?;
         fs_err::create_dir(folder.join("objects"))?;
         let objects = git(root, &["rev-parse", "--path-format=absolute", "--git-path", "objects"]).capture().await?;
-        Ok(Self { folder, objects, _removed_at_the_end: temporary })
+        Ok(Self { folder, objects, _temporary: temporary })
     }
 
     fn git(&self, root: &Utf8Path, args: &[&str]) -> Cmd {
@@ -114,7 +116,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_context_is_of_the_commit_and_depends_on_its_files_alone() {
+    async fn a_context_depends_on_the_files_of_the_commit_only() {
         let folder = tempfile::tempdir().unwrap();
         let root = Utf8PathBuf::from_path_buf(folder.path().join("repository")).unwrap();
         fs_err::create_dir_all(root.join("docs/deep")).unwrap();
@@ -134,7 +136,7 @@ mod tests {
         let before = objects().await;
 
         let context = Context::of(&root, &first, keep).await.unwrap();
-        // What lies in the folder and is in no commit is not taken.
+        // Uncommitted changes are not part of the context.
         fs_err::write(root.join("a file"), "changed").unwrap();
         fs_err::write(root.join("untracked"), "u").unwrap();
         let tar = tar_of(&context).await;
@@ -156,7 +158,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_archive_that_breaks_off_is_an_error() {
+    async fn an_incomplete_archive_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let root = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
         git(&root, &["init", "-q"]).run().await.unwrap();

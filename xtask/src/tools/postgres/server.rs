@@ -1,4 +1,4 @@
-//! One private server: made, started, asked, stopped.
+//! One private server: it is created, started, queried and stopped.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -9,38 +9,37 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls};
 
-use super::data::{has_data, major_of_data, make_data};
+use super::data::{create_data, has_data, major_of_data};
 use super::installation::{self, Installation};
+use super::layout::Layout;
 use super::lockfile;
-use super::place::Place;
-use super::settings::{Worth, postgresql_conf};
+use super::settings::{Durability, postgresql_conf};
 use crate::fs::{Lock, tail};
 use crate::tools::cmd::Cmd;
 
-/// How long a start or a stop may take. A start after a crash replays at most what
-/// `max_wal_size` allows, which takes seconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a start or a stop may take. After a crash, the start replays at most `max_wal_size`, which takes seconds.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Lines of the log that an error repeats.
 const TAIL: usize = 25;
 
-/// What a server is asked to be.
+/// What a server should be.
 #[derive(Clone, Copy)]
-pub struct Wanted<'a> {
-    /// The folder that is the server's alone. Beside it lies a lock file, `<folder>.lock`.
+pub struct ServerSpec<'a> {
+    /// The server's own folder. Its lock file is beside it: `<folder>.lock`.
     pub folder: &'a Utf8Path,
-    /// The project's name, for a folder of the system should one be needed ([`Place`]).
+    /// The project's name, for the name of a system folder if one is needed ([`Layout`]).
     pub project: &'a str,
-    /// The superuser, who owns everything.
+    /// The superuser.
     pub role: &'a str,
-    /// The superuser's password. It is set when the data is made, and not changed afterwards.
+    /// The superuser's password. It is set when the data is created, and never changed.
     pub password: &'a SecretString,
 }
 
-/// A private server whose data is there. It goes on running when this value is dropped.
+/// A private server whose data exists. It runs on when this value is dropped.
 pub struct Server {
     installation: Installation,
-    place: Place,
+    layout: Layout,
     role: String,
     password: SecretString,
 }
@@ -53,82 +52,86 @@ enum Answer {
 }
 
 impl Server {
-    /// The running server of this folder: its data is made if there is none, and it is started unless it runs. Whoever
-    /// asks at the same time waits for the other. Data of another major version than `installation` is given its own
-    /// version's programs if they are on this machine (the embedded ones are fetched).
+    /// The running server of this folder. Creates its data and starts it if necessary; concurrent calls wait for each other.
+    /// Data of another major version than `installation` runs with that version's programs, if they are installed or can be
+    /// downloaded.
     ///
-    /// Fails when no programs fit, when the password is not the data's, and when the server is not ready within a
-    /// minute; then the error ends with the server's log.
-    pub async fn ensure(installation: &Installation, wanted: Wanted<'_>) -> Result<Self> {
-        Self::ensure_worth(installation, wanted, Worth::Keep).await
+    /// Fails if no programs fit, if the password is wrong, or if the server is not ready within a minute. The error then has the
+    /// end of the server's log.
+    pub async fn ensure(installation: &Installation, spec: ServerSpec<'_>) -> Result<Self> {
+        Self::ensure_with(installation, spec, Durability::Durable).await
     }
 
-    /// The server of this folder if its data has been made, running or not; nothing is started.
-    pub async fn find(installation: &Installation, wanted: Wanted<'_>) -> Result<Option<Self>> {
-        if !wanted.folder.join("data").exists() {
+    /// The server of this folder if its data exists. Starts nothing.
+    pub async fn find(installation: &Installation, spec: ServerSpec<'_>) -> Result<Option<Self>> {
+        if !spec.folder.join("data").exists() {
             return Ok(None);
         }
-        let place = Place::settle(wanted.folder, wanted.project).await?;
-        if !has_data(&place.data())? {
+        let layout = Layout::prepare(spec.folder, spec.project).await?;
+        if !has_data(&layout.data())? {
             return Ok(None);
         }
-        Ok(Some(Self::adopt(installation, place, wanted).await?))
+        Ok(Some(Self::adopt(installation, layout, spec).await?))
     }
 
-    pub(super) async fn ensure_worth(installation: &Installation, wanted: Wanted<'_>, worth: Worth) -> Result<Self> {
-        let _turn = Lock::beside(wanted.folder, "starts the database", super::TURN).await?;
-        let place = Place::settle(wanted.folder, wanted.project).await?;
-        if !has_data(&place.data())? {
-            make_data(installation, &place, wanted, worth).await?;
+    pub(super) async fn ensure_with(
+        installation: &Installation,
+        spec: ServerSpec<'_>,
+        durability: Durability,
+    ) -> Result<Self> {
+        let _lock = Lock::beside(spec.folder, "starts the database", super::LOCK_TIMEOUT).await?;
+        let layout = Layout::prepare(spec.folder, spec.project).await?;
+        if !has_data(&layout.data())? {
+            create_data(installation, &layout, spec, durability).await?;
         }
-        let server = Self::adopt(installation, place, wanted).await?;
+        let server = Self::adopt(installation, layout, spec).await?;
         let mut answer = server.settled_answer().await?;
         if matches!(answer, Answer::Silent) {
-            server.start(worth).await?;
+            server.start(durability).await?;
             answer = server.settled_answer().await?;
         }
         match answer {
             Answer::Ready => Ok(server),
             Answer::Refused(error) => Err(error).with_context(|| {
-                let data = server.place.data();
-                let role = wanted.role;
+                let data = server.layout.data();
+                let role = spec.role;
                 format!(
-                    "the server of {data} refuses {role}. If the password is another one than the data was made with, put \
-                     that back, or stop the server and move {data} away to begin with an empty database"
+                    "the server of {data} refuses {role}. If the password has changed since the data was created, restore \
+                     it, or stop the server and move {data} away to begin with an empty database"
                 )
             }),
             Answer::Starting | Answer::Silent => {
-                bail!("the server of {} does not answer. Its log ends:\n{}", server.place.data(), server.log_tail(TAIL))
+                bail!("the server of {} does not answer. Its log ends with:\n{}", server.layout.data(), server.log_tail(TAIL))
             }
         }
     }
 
-    /// Where it lives and as whom, for summaries.
-    pub fn place(&self) -> &Place {
-        &self.place
+    /// Its folders and user.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
     }
 
-    /// The programs that it runs by; not those asked for where its data is of another version.
+    /// Its programs. If its data is of another version, they are not those it was asked to use.
     pub fn installation(&self) -> &Installation {
         &self.installation
     }
 
-    /// The address of one of its databases for the superuser, as sqlx and libpq take it:
+    /// The URL of a database for the superuser, in the format of sqlx and libpq:
     /// `postgres://user:password@localhost/database?host=/folder`, percent-encoded.
     pub fn url(&self, database: &str) -> SecretString {
         let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let (role, password) = (encode(&self.role), encode(self.password.expose_secret()));
-        let (database, host) = (encode(database), encode(self.place.sockets.as_str()));
+        let (database, host) = (encode(database), encode(self.layout.sockets.as_str()));
         SecretString::from(format!("postgres://{role}:{password}@localhost/{database}?host={host}"))
     }
 
     /// A connection to one of its databases as the superuser. It ends when the client is dropped.
     pub async fn client(&self, database: &str) -> Result<Client> {
         let client = self.connect(database).await;
-        client.with_context(|| format!("connect to database {database} through {}", self.place.socket()))
+        client.with_context(|| format!("connect to database {database} through {}", self.layout.socket()))
     }
 
-    /// Makes a database unless it is there.
+    /// Creates a database if it does not exist.
     pub async fn create_database(&self, name: &str) -> Result<()> {
         let client = self.client("postgres").await?;
         let there = client.query_opt("SELECT FROM pg_database WHERE datname = $1", &[&name]).await?;
@@ -136,7 +139,7 @@ impl Server {
             return Ok(());
         }
         match client.batch_execute(&format!("CREATE DATABASE \"{}\"", name.replace('"', "\"\""))).await {
-            // Somebody else made it between the two statements, or while ours ran.
+            // Another process created it meanwhile.
             Err(error) if matches!(error.code(), Some(&SqlState::DUPLICATE_DATABASE | &SqlState::UNIQUE_VIOLATION)) => {
                 Ok(())
             }
@@ -144,32 +147,31 @@ impl Server {
         }
     }
 
-    /// Whether it answers as PostgreSQL does.
+    /// Whether it accepts connections.
     pub async fn is_running(&self) -> bool {
         !matches!(self.answer().await, Answer::Silent)
     }
 
-    /// Stops it: connections are cut, what was committed stays. Nothing happens if it does not run. Fails when it has
-    /// not ended after a minute.
+    /// Stops it and closes its connections. Committed data stays. Fails if it has not ended after a minute.
     pub async fn stop(&self) -> Result<()> {
         self.stop_by("fast").await
     }
 
     pub(super) async fn stop_by(&self, mode: &str) -> Result<()> {
-        if !lockfile::postmaster_lives(&self.place).await {
+        if !lockfile::postmaster_lives(&self.layout).await {
             return Ok(());
         }
         let stop = self.pg_ctl("stop").args(["--mode", mode]);
         match stop.run().await {
-            // It was ending already.
-            Err(_) if !lockfile::postmaster_lives(&self.place).await => Ok(()),
+            // It has ended meanwhile.
+            Err(_) if !lockfile::postmaster_lives(&self.layout).await => Ok(()),
             stopped => stopped,
         }
     }
 
-    /// The last lines of what it said, the newest last; empty when there is nothing to read.
+    /// The last lines of its log, the newest last; empty if there is no log.
     pub fn log_tail(&self, lines: usize) -> String {
-        let entries = self.place.log().read_dir_utf8().into_iter().flatten().flatten();
+        let entries = self.layout.log().read_dir_utf8().into_iter().flatten().flatten();
         let mut files: Vec<(SystemTime, Utf8PathBuf)> = entries
             .filter_map(|entry| {
                 let meta = entry.metadata().ok().filter(|meta| meta.len() > 0)?;
@@ -180,61 +182,61 @@ impl Server {
         files.last().and_then(|(_, file)| tail(file, lines).ok()).unwrap_or_default().join("\n")
     }
 
-    /// With the programs of the data's own version.
-    async fn adopt(installation: &Installation, place: Place, wanted: Wanted<'_>) -> Result<Self> {
-        let major = major_of_data(&place.data())?;
+    /// Finds the programs for the version of the data.
+    async fn adopt(installation: &Installation, layout: Layout, spec: ServerSpec<'_>) -> Result<Self> {
+        let major = major_of_data(&layout.data())?;
         let installation = if installation.major == major {
             installation.clone()
         } else {
-            let fitting = installation::of_major(major, place.user.as_ref()).await?;
+            let fitting = installation::of_major(major, layout.user.as_ref()).await?;
             fitting.with_context(|| {
-                let home = &place.home;
+                let home = &layout.home;
                 format!(
-                    "the data in {home} is of PostgreSQL {major}, and this machine has {installation}; install \
+                    "the data in {home} is of PostgreSQL {major}, but this machine has {installation}; install \
                      PostgreSQL {major}, or move {home} away to begin with an empty database"
                 )
             })?
         };
-        Ok(Self { installation, place, role: wanted.role.to_owned(), password: wanted.password.clone() })
+        Ok(Self { installation, layout, role: spec.role.to_owned(), password: spec.password.clone() })
     }
 
-    async fn start(&self, worth: Worth) -> Result<()> {
-        lockfile::remove_stale(&self.place).await?;
-        let conf = self.place.data().join("postgresql.conf");
-        fs_err::write(&conf, postgresql_conf(&self.place, worth))?;
-        self.place.hand_over(&conf)?;
-        // What it says before it opens its own log files; pg_ctl appends.
-        let start_log = self.place.log().join("start.log");
+    async fn start(&self, durability: Durability) -> Result<()> {
+        lockfile::remove_stale(&self.layout).await?;
+        let conf = self.layout.data().join("postgresql.conf");
+        fs_err::write(&conf, postgresql_conf(&self.layout, durability))?;
+        self.layout.hand_over(&conf)?;
+        // The server's output before it opens its own log. pg_ctl appends to it.
+        let start_log = self.layout.log().join("start.log");
         if start_log.exists() {
             fs_err::remove_file(&start_log)?;
         }
         let start = self.pg_ctl("start").args(["--log", start_log.as_str()]);
-        start.run().await.with_context(|| format!("its log ends:\n{}", self.log_tail(TAIL)))
+        start.run().await.with_context(|| format!("its log ends with:\n{}", self.log_tail(TAIL)))
     }
 
     fn pg_ctl(&self, what: &str) -> Cmd {
-        let pg_ctl = self.installation.program("pg_ctl", self.place.user.as_ref());
-        let seconds = PATIENCE.as_secs().to_string();
-        pg_ctl.args([what, "--silent", "--wait", "--timeout", &seconds, "--pgdata", self.place.data().as_str()])
+        let pg_ctl = self.installation.program("pg_ctl", self.layout.user.as_ref());
+        let seconds = TIMEOUT.as_secs().to_string();
+        pg_ctl.args([what, "--silent", "--wait", "--timeout", &seconds, "--pgdata", self.layout.data().as_str()])
     }
 
-    /// What it answers once it is neither starting nor stopping.
+    /// Its answer when it is neither starting nor stopping.
     async fn settled_answer(&self) -> Result<Answer> {
         let begin = Instant::now();
         loop {
             match self.answer().await {
                 Answer::Starting => {}
-                Answer::Silent if lockfile::postmaster_lives(&self.place).await => {}
+                Answer::Silent if lockfile::postmaster_lives(&self.layout).await => {}
                 answer => return Ok(answer),
             }
-            if begin.elapsed() > PATIENCE {
-                bail!("the server of {} neither answers nor ends", self.place.data());
+            if begin.elapsed() > TIMEOUT {
+                bail!("the server of {} neither answers nor stops", self.layout.data());
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
-    /// A process id or a socket that is there proves nothing; a session does.
+    /// Opens a session: a process id or a socket does not prove that the server runs.
     async fn answer(&self) -> Answer {
         let Ok(connected) = tokio::time::timeout(Duration::from_secs(5), self.connect("postgres")).await else {
             return Answer::Starting;
@@ -249,10 +251,10 @@ impl Server {
 
     async fn connect(&self, database: &str) -> Result<Client, tokio_postgres::Error> {
         let mut config = tokio_postgres::Config::new();
-        config.host_path(&self.place.sockets).user(&self.role).password(self.password.expose_secret());
+        config.host_path(&self.layout.sockets).user(&self.role).password(self.password.expose_secret());
         config.dbname(database).application_name("xtask");
         let (client, connection) = config.connect(NoTls).await?;
-        // It ends with the client, which also is told of its errors.
+        // It ends with the client, which gets its errors.
         tokio::spawn(connection);
         Ok(client)
     }

@@ -1,41 +1,43 @@
-//! The whole `postgresql.conf` of a private server, written anew at every start. `ALTER SYSTEM` still goes over it.
+//! The `postgresql.conf` of a private server, written at every start. `ALTER SYSTEM` overrides it.
 
 use camino::Utf8Path;
 
-use super::place::Place;
+use super::layout::Layout;
 
-/// What a server's data is worth.
+/// How durable a server's data is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Worth {
-    /// It outlives crashes of the machine.
-    Keep,
-    /// It is gone when the server is: speed before safety.
-    Nothing,
+pub(super) enum Durability {
+    /// It survives a crash of the machine.
+    Durable,
+    /// It is removed with the server, so speed comes before safety.
+    Temporary,
 }
 
-impl Worth {
+impl Durability {
     /// Further arguments of initdb.
     pub(super) fn initdb(self) -> &'static [&'static str] {
         match self {
-            Self::Keep => &["--data-checksums"],
-            Self::Nothing => &["--no-sync"],
+            Self::Durable => &["--data-checksums"],
+            Self::Temporary => &["--no-sync"],
         }
     }
 }
 
 /// The text of the file.
-pub(super) fn postgresql_conf(place: &Place, worth: Worth) -> String {
-    let (sockets, log) = (quote_list(&place.sockets), quote(place.log().as_str()));
-    let worth = match worth {
-        Worth::Keep => "shared_buffers = 64MB\nmax_connections = 100\nmax_wal_size = 256MB\nmin_wal_size = 32MB\n",
-        // Every test has a database with a pool of its own.
-        Worth::Nothing => {
+pub(super) fn postgresql_conf(layout: &Layout, durability: Durability) -> String {
+    let (sockets, log) = (quote_list(&layout.sockets), quote(layout.log().as_str()));
+    let durability = match durability {
+        Durability::Durable => {
+            "shared_buffers = 64MB\nmax_connections = 100\nmax_wal_size = 256MB\nmin_wal_size = 32MB\n"
+        }
+        // Every test has its own database and pool.
+        Durability::Temporary => {
             "shared_buffers = 32MB\nmax_connections = 200\nfsync = off\nsynchronous_commit = off\n\
              full_page_writes = off\nwal_level = minimal\nmax_wal_senders = 0\n"
         }
     };
-    // A statement can hold a secret, so failed ones are logged without their text. The hour in the name and the
-    // truncation keep one day of logs: a file is begun anew when its hour comes again.
+    // A statement can contain a secret, so failed statements are logged without their text. The log has a file for each hour of
+    // the day, which is truncated a day later.
     format!(
         "# Written by xtask at every start of the server; changes here are lost.
 listen_addresses = ''
@@ -55,16 +57,16 @@ timezone = 'UTC'
 lc_messages = 'C'
 default_text_search_config = 'pg_catalog.english'
 jit = off
-{worth}"
+{durability}"
     )
 }
 
-/// A string as postgresql.conf has them.
+/// A quoted string of postgresql.conf.
 fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\\', r"\\").replace('\'', "''"))
 }
 
-/// A list of one folder: inside the string, double quotes keep a comma in its name from parting it.
+/// A list of one folder. The double quotes protect a comma in its name.
 fn quote_list(folder: &Utf8Path) -> String {
     quote(&format!("\"{}\"", folder.as_str().replace('"', "\"\"")))
 }

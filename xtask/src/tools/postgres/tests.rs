@@ -1,4 +1,4 @@
-//! Real servers, by the programs found on this machine and by the embedded ones.
+//! Real servers, with installed programs and with embedded ones.
 
 mod faults;
 mod scratch;
@@ -43,18 +43,18 @@ async fn life(choice: Choice) {
     server.stop().await.unwrap();
     server.stop().await.unwrap();
     assert!(!server.is_running().await);
-    // The process that writes the log is the last to end.
+    // The process that writes the log ends last.
     until("its log is whole", || server.log_tail(1).contains("database system is shut down"));
 
-    let found = Server::find(&installation, scratch.wanted()).await.unwrap().unwrap();
+    let found = Server::find(&installation, scratch.spec()).await.unwrap().unwrap();
     assert!(!found.is_running().await, "finding starts nothing");
     let server = scratch.ensure(&installation).await.unwrap();
     let client = server.client("a \"name\"").await.unwrap();
     assert_eq!(client.query_one(kept, &[]).await.unwrap().get::<_, String>(0), "Äiti");
 }
 
-/// The same as an ordinary user, where these tests run as root: by a copy of this program, as its own folder may be
-/// closed to others.
+/// The same as an ordinary user, if these tests run as root. It uses a copy of this program, because other users may have no access
+/// to its folder.
 #[tokio::test]
 async fn an_ordinary_user_has_servers_too() {
     if !platform::is_root() {
@@ -81,12 +81,12 @@ async fn an_ordinary_user_has_servers_too() {
 }
 
 #[tokio::test]
-async fn only_its_user_may_enter_and_nobody_by_network() {
+async fn only_its_user_has_access_and_it_has_no_network() {
     let Some(installation) = installed(Choice::Auto).await else { return };
     let scratch = Scratch::new();
     let server = scratch.ensure(&installation).await.unwrap();
-    let place = server.place();
-    for folder in [place.home.join("data"), place.home.join("log"), place.sockets.clone()] {
+    let layout = server.layout();
+    for folder in [layout.home.join("data"), layout.home.join("log"), layout.sockets.clone()] {
         assert_eq!(fs_err::metadata(&folder).unwrap().mode() & 0o777, 0o700, "{folder}");
     }
     let client = server.client("postgres").await.unwrap();
@@ -103,20 +103,20 @@ async fn a_long_path_has_its_socket_elsewhere() {
     let Some(installation) = installed(Choice::Auto).await else { return };
     let scratch = Scratch::of(&["long"; 30].join("-"));
     let server = scratch.ensure(&installation).await.unwrap();
-    let place = server.place().clone();
-    assert!(place.sockets.starts_with("/tmp") && !place.sockets.starts_with(&place.home), "{place:?}");
-    assert_eq!(fs_err::metadata(&place.sockets).unwrap().mode() & 0o777, 0o700);
+    let layout = server.layout().clone();
+    assert!(layout.sockets.starts_with("/tmp") && !layout.sockets.starts_with(&layout.home), "{layout:?}");
+    assert_eq!(fs_err::metadata(&layout.sockets).unwrap().mode() & 0o777, 0o700);
     server.stop().await.unwrap();
-    fs_err::remove_dir_all(&place.sockets).unwrap();
-    // Somebody else's folder under that name is not taken.
-    std::os::unix::fs::symlink("/tmp", &place.sockets).unwrap();
+    fs_err::remove_dir_all(&layout.sockets).unwrap();
+    // A folder of another user is refused.
+    std::os::unix::fs::symlink("/tmp", &layout.sockets).unwrap();
     let error = scratch.ensure(&installation).await.err().unwrap();
-    fs_err::remove_file(&place.sockets).unwrap();
+    fs_err::remove_file(&layout.sockets).unwrap();
     assert!(error.to_string().contains("is not a folder of this server's user"), "{error:#}");
 }
 
 #[tokio::test]
-async fn roots_own_folder_is_left_for_one_of_the_system() {
+async fn a_folder_of_root_becomes_a_link_to_a_system_folder() {
     if !platform::is_root() {
         return;
     }
@@ -126,13 +126,13 @@ async fn roots_own_folder_is_left_for_one_of_the_system() {
         let closed = scratch.folder.parent().unwrap();
         fs_err::set_permissions(closed, std::fs::Permissions::from_mode(0o700)).unwrap();
         let server = scratch.ensure(&installation).await.unwrap();
-        let place = server.place().clone();
-        assert!(place.home.starts_with(platform::SYSTEM_STATE), "{place:?}");
-        assert_eq!(place.link.as_deref(), Some(scratch.folder.as_path()));
+        let layout = server.layout().clone();
+        assert!(layout.home.starts_with(platform::SYSTEM_STATE), "{layout:?}");
+        assert_eq!(layout.link.as_deref(), Some(scratch.folder.as_path()));
         let again = scratch.ensure(&installation).await.unwrap();
-        assert_eq!(*again.place(), place, "deciding again comes to the same");
+        assert_eq!(*again.layout(), layout, "deciding again comes to the same");
         again.stop().await.unwrap();
-        fs_err::remove_dir_all(&place.home).unwrap();
+        fs_err::remove_dir_all(&layout.home).unwrap();
     }
 }
 
@@ -142,7 +142,7 @@ async fn the_password_is_in_no_argument_and_no_log() {
     use std::sync::atomic::{AtomicBool, Ordering};
     let Some(installation) = installed(Choice::Auto).await else { return };
     let mut scratch = Scratch::new();
-    // Of this run alone: others' arguments are seen too.
+    // Only those of this test: `ps` shows other processes, too.
     let needle = format!("sentinel {}", std::process::id());
     scratch.password = SecretString::from(needle.clone());
     let over = std::sync::Arc::new(AtomicBool::new(false));
@@ -180,17 +180,17 @@ async fn the_address_is_percent_encoded() {
     let scratch = Scratch::new();
     let server = scratch.ensure(&installation).await.unwrap();
     let url = server.url("a/b?c");
-    let socket = server.place().sockets.as_str().replace('/', "%2F").replace('-', "%2D").replace('.', "%2E");
+    let socket = server.layout().sockets.as_str().replace('/', "%2F").replace('-', "%2D").replace('.', "%2E");
     let password = "sentinel%20p%40ss%2Fw%C3%B6rd%27%22%5C%20%2541";
     let expected = format!("postgres://owner:{password}@localhost/a%2Fb%3Fc?host={socket}");
     assert_eq!(url.expose_secret(), expected);
 }
 
 #[tokio::test]
-async fn a_throwaway_is_gone_when_dropped() {
+async fn a_dropped_throwaway_is_removed() {
     let Some(installation) = installed(Choice::Auto).await else { return };
     let throwaway = Throwaway::start_with(&installation).await.unwrap();
-    let home = throwaway.server().place().home.clone();
+    let home = throwaway.server().layout().home.clone();
     throwaway.server().create_database("one").await.unwrap();
     throwaway.server().client("one").await.unwrap().batch_execute("CREATE EXTENSION pg_trgm").await.unwrap();
     let pid = postmaster(&home).unwrap().as_raw_pid();

@@ -1,5 +1,5 @@
-//! The query cache, `.sqlx/`: what a database said of each query, so that builds need none. sqlx looks a query up as
-//! `query-<SHA-256 of its text>.json` and passes every other file over; the stamp lies beside.
+//! The query cache, `.sqlx/`: a database's description of each query, so that builds need no database. sqlx reads
+//! `query-<SHA-256 of the query>.json` and ignores other files, such as the stamp.
 
 use std::collections::BTreeMap;
 
@@ -18,21 +18,21 @@ pub const FOLDER: &str = ".sqlx";
 /// The stamp's name, in that folder.
 pub const STAMP: &str = "prepared.json";
 
-/// All queries, by the names of their files.
+/// All queries by file name.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Cache(pub BTreeMap<String, Entry>);
 
-/// One query's file.
+/// The file of a query.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The query; empty when the file is damaged.
+    /// The query; empty if the file is damaged.
     pub query: String,
-    /// What the database said of it.
+    /// The database's description.
     pub describe: Value,
     bytes: Vec<u8>,
 }
 
-/// What the cache was made of. It is what a lock file is: while it fits, nobody needs to ask a database.
+/// Hashes of the cache's inputs, like a lock file: while they match, no database is needed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     schema: String,
@@ -40,19 +40,19 @@ pub struct Stamp {
     sqlx: String,
 }
 
-/// How writing a cache has changed it.
+/// The changes of a written cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Change {
-    /// Queries that it did not have.
+    /// New queries.
     pub new: usize,
-    /// Queries of which the database says something else now.
+    /// Queries with another description.
     pub changed: usize,
-    /// Queries that are in no source any more.
+    /// Queries that are no longer in any source.
     pub gone: usize,
 }
 
 impl Cache {
-    /// What is in a folder; none when there is no folder.
+    /// Reads a folder; none if it does not exist.
     pub fn read(folder: &Utf8Path) -> Result<Option<Self>> {
         let entries = found(folder.read_dir_utf8()).with_context(|| format!("list {folder}"))?;
         let Some(entries) = entries else { return Ok(None) };
@@ -67,7 +67,7 @@ impl Cache {
         Ok(Some(cache))
     }
 
-    /// The stamp of this cache, if it is made of these migrations by this version of sqlx.
+    /// The stamp of this cache for these migrations and this version of sqlx.
     pub fn stamp(&self, migrations: &[Migration], sqlx: &str) -> Stamp {
         let files = migrations.iter().map(|migration| format!("{} {}\n", migration.name, migration.sha256));
         let queries = self.0.iter().map(|(name, entry)| format!("{name} {}\n", sha256(&entry.bytes)));
@@ -78,8 +78,8 @@ impl Cache {
         }
     }
 
-    /// Makes a folder hold this cache and this stamp. What is the same keeps its file and its time. Files are replaced one
-    /// by one and the stamp last, so a cache that was left half-written has a stamp that does not fit.
+    /// Writes the cache and its stamp into a folder. Unchanged files are not touched. The stamp comes last, so an interrupted write
+    /// leaves a stamp that does not match.
     pub fn write(&self, folder: &Utf8Path, stamp: &Stamp) -> Result<Change> {
         fs_err::create_dir_all(folder)?;
         let old = Self::read(folder)?.unwrap_or_default();
@@ -106,13 +106,13 @@ impl Cache {
 }
 
 impl Stamp {
-    /// The stamp of a folder, if it has one that can be read: any other fits nothing.
+    /// The stamp of a folder; none if it is missing or unreadable.
     pub fn read(folder: &Utf8Path) -> Result<Option<Self>> {
         let bytes = found(fs_err::read(folder.join(STAMP)))?;
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
-    /// What is not as in `now`; nothing when it fits.
+    /// The inputs that differ from `now`; none if the stamps match.
     pub fn differences(&self, now: &Self) -> Vec<&'static str> {
         let parts = [
             (self.schema != now.schema, "the migrations"),

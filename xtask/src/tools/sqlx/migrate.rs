@@ -1,5 +1,5 @@
-//! Applies migrations as sqlx does when the service starts, without the service: each file in one transaction, unless
-//! its first line is `-- no-transaction` (sqlx-core 0.9, `src/migrate/source.rs` and `migration.rs`).
+//! Applies migrations like sqlx at the service's start: each file in one transaction, unless its first line is
+//! `-- no-transaction` (sqlx-core 0.9, `src/migrate/source.rs` and `migration.rs`).
 
 use anyhow::{Context as _, Result};
 use tokio_postgres::Client;
@@ -7,28 +7,27 @@ use tokio_postgres::error::{ErrorPosition, SqlState};
 
 use super::statements::statements;
 
-/// A migration's text.
+/// A migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
     /// Its file, relative to the project's root.
     pub file: String,
-    /// What it says.
+    /// Its SQL.
     pub sql: String,
 }
 
 /// A migration that PostgreSQL refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejected {
-    /// The line of the statement, or of the very word, that it refuses; 1 when that cannot be told.
+    /// The line of the error; 1 if it is unknown.
     pub line: usize,
     /// PostgreSQL's message with its detail, and the statement.
     pub text: String,
-    /// Whether rows with other values might have passed: a rule or a conversion fails on them. NULL is no such value.
+    /// Whether it depends on the values of rows: a constraint or a conversion failed. Not for NULL values.
     pub of_values: bool,
 }
 
-/// Applies a migration. The answer is why PostgreSQL refuses it, if it does; then nothing of it is applied. Fails when the
-/// server cannot be asked.
+/// Applies a migration. If PostgreSQL refuses it, returns why, and nothing of it is applied. Fails if the server does not answer.
 pub async fn apply(client: &Client, script: &Script) -> Result<Option<Rejected>> {
     let whole = !script.sql.starts_with("-- no-transaction");
     let run = async {
@@ -40,7 +39,7 @@ pub async fn apply(client: &Client, script: &Script) -> Result<Option<Rejected>>
     };
     let Err(error) = run.await else { return Ok(None) };
     if whole && !client.is_closed() {
-        client.batch_execute("ROLLBACK").await.context("take a failed migration back")?;
+        client.batch_execute("ROLLBACK").await.context("roll back a failed migration")?;
     }
     if error.as_db_error().is_none() {
         return Err(error).with_context(|| format!("apply {}", script.file));
@@ -48,7 +47,7 @@ pub async fn apply(client: &Client, script: &Script) -> Result<Option<Rejected>>
     locate(client, script, whole, error).await.map(Some)
 }
 
-/// Finds the statement by trying one after the other, as PostgreSQL tells a place only of what it cannot understand.
+/// Finds the failing statement by running one after another: PostgreSQL has positions for syntax errors only.
 async fn locate(client: &Client, script: &Script, whole: bool, error: tokio_postgres::Error) -> Result<Rejected> {
     let mut found = Rejected { line: 1, text: message(&error), of_values: of_values(&error) };
     if whole {

@@ -1,15 +1,15 @@
-//! SQL, cut into its statements: enough of its grammar to find their ends and their words, no more.
+//! Splits SQL into statements. Parses only what is needed to find their ends and words.
 //!
 //! <https://www.postgresql.org/docs/current/sql-syntax-lexical.html>
 
 /// One statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement<'s> {
-    /// The line that it begins in.
+    /// Its first line.
     pub line: usize,
-    /// It, from its first word on, without the semicolon.
+    /// Its text from the first word on, without the semicolon.
     pub text: &'s str,
-    /// Its words in capitals, without comments and without what is quoted.
+    /// Its words in upper case, without comments and quoted text.
     words: Vec<String>,
 }
 
@@ -33,8 +33,7 @@ pub fn statements(sql: &str) -> Vec<Statement<'_>> {
 }
 
 impl Statement<'_> {
-    /// What it does that older code may not survive or that no rollback brings back. A short list, and no proof: what it
-    /// names is worth a second look.
+    /// The operation that may break older code or lose data, if it has one. A heuristic, not a proof.
     pub fn destroys(&self) -> Option<&'static str> {
         let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
         let has = |wanted: &[&str]| words.windows(wanted.len()).any(|some| some == wanted);
@@ -42,7 +41,7 @@ impl Statement<'_> {
         if has(&["DROP", "TABLE"]) {
             return Some("DROP TABLE");
         }
-        // `DROP name` means a column unless it says something else.
+        // `DROP name` drops a column, unless the name is one of these keywords.
         let others = ["CONSTRAINT", "DEFAULT", "NOT", "EXPRESSION", "IDENTITY"];
         if alters_table && words.windows(2).any(|pair| pair[0] == "DROP" && !others.contains(&pair[1])) {
             return Some("DROP COLUMN");
@@ -88,15 +87,14 @@ fn words(plain: &str) -> Vec<String> {
     words.filter(|word| !word.is_empty()).map(str::to_uppercase).collect()
 }
 
-/// Whether the body of a function (`BEGIN ATOMIC … END`) is still open after these words.
+/// Whether these words end inside the body of a function (`BEGIN ATOMIC … END`).
 fn in_body(words: &[String]) -> bool {
     let Some(begin) = words.windows(2).position(|pair| pair[0] == "BEGIN" && pair[1] == "ATOMIC") else { return false };
     let count = |word: &str| words[begin..].iter().filter(|found| *found == word).count();
     1 + count("CASE") > count("END")
 }
 
-/// The text with blanks in place of comments and of what stands in quotes (the quotes of names stay), byte for byte as
-/// long.
+/// The text with spaces instead of comments and quoted text, with the same length in bytes. The quotes of names stay.
 fn plain(sql: &str) -> String {
     let mut plain = String::with_capacity(sql.len());
     let mut rest = sql;
@@ -120,7 +118,7 @@ fn plain(sql: &str) -> String {
             match c {
                 '\n' => plain.push('\n'),
                 '"' if is_name => plain.push('"'),
-                // As many bytes as the character has, so that places stay.
+                // The same number of bytes, so that offsets stay.
                 _ if is_name => plain.extend(std::iter::repeat_n('_', c.len_utf8())),
                 _ => plain.extend(std::iter::repeat_n(' ', c.len_utf8())),
             }
@@ -131,7 +129,7 @@ fn plain(sql: &str) -> String {
     plain
 }
 
-/// The length of a comment, which may hold others.
+/// The length of a comment, which may be nested.
 fn comment(text: &str) -> usize {
     let (mut depth, mut at) = (0, 0);
     while at < text.len() {
@@ -145,7 +143,7 @@ fn comment(text: &str) -> usize {
     text.len()
 }
 
-/// The length of what is in quotes; two quotes are one of its characters, and the next part begins there.
+/// The length of quoted text. A doubled quote ends it, too: the next quoted text begins there.
 fn quoted(text: &str, quote: char, escapes: bool) -> usize {
     let mut characters = text.char_indices().skip(1);
     while let Some((at, c)) = characters.next() {
@@ -158,7 +156,7 @@ fn quoted(text: &str, quote: char, escapes: bool) -> usize {
     text.len()
 }
 
-/// The length of `$tag$ … $tag$`; none when it is a `$` of something else.
+/// The length of `$tag$ … $tag$`; none for another `$`.
 fn dollar_quoted(text: &str) -> Option<usize> {
     let end = 1 + text[1..].find('$')?;
     let tag = &text[..=end];
@@ -172,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statements_end_where_postgresql_says() {
+    fn statements_end_as_in_postgresql() {
         let sql = "-- one; two\nCREATE TABLE a (b text DEFAULT 'x;''y');\n/* ; /* ; */ ; */\n\
                    INSERT INTO \"a;b\" VALUES (E'\\';', $$ ; $$, $q$ ; $$ ; $q$);\n\n\
                    CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN 1 END; SELECT 2; END;\n\
@@ -184,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_destroys_is_named_and_nothing_else() {
+    fn destructive_statements_are_named() {
         for (sql, destroys) in [
             ("DROP TABLE a", Some("DROP TABLE")),
             ("drop table if exists a", Some("DROP TABLE")),

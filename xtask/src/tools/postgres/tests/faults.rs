@@ -1,4 +1,4 @@
-//! What goes wrong: killed processes, several at once, other versions, other passwords.
+//! Killed processes, concurrent starts, other versions, other passwords.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -7,11 +7,11 @@ use super::scratch::{PASSWORD, Scratch, installed, is_gone, postmaster};
 use super::*;
 use testkit::until;
 
-/// The folder that a test run as a child of another works in.
+/// The folder of a test that runs as the child of another.
 const CHILD_FOLDER: &str = "XTASK_TEST_FOLDER";
 
 #[tokio::test]
-async fn a_killed_beginning_is_begun_anew() {
+async fn an_interrupted_creation_is_repeated() {
     let Some(installation) = installed(Choice::Auto).await else { return };
     let scratch = Scratch::new();
     let mut child = child("child_ensures", &scratch.folder);
@@ -30,7 +30,7 @@ async fn a_killed_beginning_is_begun_anew() {
 }
 
 #[tokio::test]
-async fn several_at_once_come_to_one_server() {
+async fn concurrent_starts_share_one_server() {
     let Some(installation) = installed(Choice::Auto).await else { return };
     let scratch = Scratch::new();
     let mut other = child("child_ensures", &scratch.folder);
@@ -42,7 +42,7 @@ async fn several_at_once_come_to_one_server() {
 }
 
 #[tokio::test]
-async fn a_process_number_that_came_again_is_not_trusted() {
+async fn a_reused_process_id_is_not_the_postmaster() {
     let Some(installation) = installed(Choice::Auto).await else { return };
     let scratch = Scratch::new();
     let server = scratch.ensure(&installation).await.unwrap();
@@ -61,7 +61,7 @@ async fn a_process_number_that_came_again_is_not_trusted() {
 }
 
 #[tokio::test]
-async fn a_throwaway_of_a_killed_process_is_swept() {
+async fn the_throwaway_of_a_killed_process_is_removed() {
     let Some(installation) = installed(Choice::Auto).await else { return };
     let scratch = Scratch::new();
     let mut child = child("child_throws_away", &scratch.folder);
@@ -99,7 +99,7 @@ async fn another_password_is_an_error() {
     let scratch = Scratch::new();
     let _running = scratch.ensure(&installation).await.unwrap();
     let other = SecretString::from("another");
-    let error = Server::ensure(&installation, Wanted { password: &other, ..scratch.wanted() }).await.err().unwrap();
+    let error = Server::ensure(&installation, ServerSpec { password: &other, ..scratch.spec() }).await.err().unwrap();
     assert!(format!("{error:#}").contains("password authentication failed"), "{error:#}");
 }
 
@@ -107,8 +107,8 @@ async fn another_password_is_an_error() {
 async fn child_ensures() {
     let Ok(folder) = std::env::var(CHILD_FOLDER) else { return };
     let password = SecretString::from(PASSWORD);
-    let wanted = Wanted { folder: Utf8Path::new(&folder), project: "xtask-test", role: "owner", password: &password };
-    Server::ensure(&locate(Choice::Auto).await.unwrap().unwrap(), wanted).await.unwrap();
+    let spec = ServerSpec { folder: Utf8Path::new(&folder), project: "xtask-test", role: "owner", password: &password };
+    Server::ensure(&locate(Choice::Auto).await.unwrap().unwrap(), spec).await.unwrap();
 }
 
 #[tokio::test]
@@ -116,11 +116,11 @@ async fn child_throws_away() {
     let Ok(folder) = std::env::var(CHILD_FOLDER) else { return };
     let throwaway = Throwaway::start(Choice::Auto).await.unwrap();
     fs_err::create_dir_all(&folder).unwrap();
-    fs_err::write(format!("{folder}/told"), format!("{}\n", throwaway.server().place().home)).unwrap();
+    fs_err::write(format!("{folder}/told"), format!("{}\n", throwaway.server().layout().home)).unwrap();
     tokio::time::sleep(Duration::from_secs(60)).await;
 }
 
-/// One of the two tests above in a process of its own.
+/// Runs one of the two tests above in its own process.
 fn child(test: &str, folder: &Utf8Path) -> Child {
     // The name of a test leaves its crate out.
     let (_, module) = module_path!().split_once("::").unwrap();

@@ -1,4 +1,4 @@
-//! A folder for a test's server, and what tests ask of the machine.
+//! The folder of a test's server, and helpers.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -9,7 +9,7 @@ use testkit::until;
 use super::*;
 use crate::tools::postgres::installation::Installation;
 
-/// With everything that an address, a shell or a line may stumble over.
+/// With characters that need escapes in URLs, shells and files.
 pub(super) const PASSWORD: &str = "sentinel p@ss/wörd'\"\\ %41";
 
 /// A temporary folder that other users can reach, with a server in it that ends with the test.
@@ -33,12 +33,12 @@ impl Scratch {
         Self { root, folder, password: SecretString::from(PASSWORD) }
     }
 
-    pub(super) fn wanted(&self) -> Wanted<'_> {
-        Wanted { folder: &self.folder, project: "xtask-test", role: "owner", password: &self.password }
+    pub(super) fn spec(&self) -> ServerSpec<'_> {
+        ServerSpec { folder: &self.folder, project: "xtask-test", role: "owner", password: &self.password }
     }
 
     pub(super) async fn ensure(&self, installation: &Installation) -> anyhow::Result<Server> {
-        Server::ensure(installation, self.wanted()).await
+        Server::ensure(installation, self.spec()).await
     }
 }
 
@@ -59,13 +59,13 @@ pub(super) fn postmaster(home: &Utf8Path) -> Option<Pid> {
     Pid::from_raw(text.lines().next()?.parse().ok()?)
 }
 
-/// Dead, or dead and waited for by nobody.
+/// Whether a process has ended; a zombie has.
 pub(super) fn is_gone(pid: Pid) -> bool {
     let line = Command::new("ps").args(["-o", "stat=", "-p", &pid.as_raw_pid().to_string()]).output().unwrap().stdout;
     line.is_empty() || line.starts_with(b"Z")
 }
 
-/// The programs of this choice. A machine without them skips the test aloud, and fails it in CI.
+/// The programs of this choice. Without them the test is skipped, and fails in CI.
 pub(super) async fn installed(choice: Choice) -> Option<Installation> {
     match locate_or_fetch(choice, |line| eprintln!("{line}")).await {
         Ok(installation) => Some(installation),
