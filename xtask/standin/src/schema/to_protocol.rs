@@ -1,4 +1,4 @@
-//! The tree as the protocol's messages.
+//! Converts schemas to the protocol's messages.
 
 use serde_json::json;
 
@@ -6,8 +6,7 @@ use super::{Field, Kind, Nesting, Object, Schema, Type};
 use crate::protocol::schema::{self, Attribute, Block, NestedBlock};
 
 impl Schema {
-    /// As OpenTofu is told of it.
-    pub fn wire(&self) -> crate::protocol::Schema {
+    pub fn to_protocol(&self) -> crate::protocol::Schema {
         let block = Block { version: self.version, ..block(&self.object) };
         crate::protocol::Schema { version: self.version, block: Some(block) }
     }

@@ -1,11 +1,11 @@
-//! A stand-in whose parent holds its standard input ends with that parent, however that ends.
+//! Exits when the parent process does: the parent holds the write end of a pipe that is this process's standard input.
 
 use std::io::{self, Read as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileTypeExt as _;
 
-/// Ends this process once its standard input, if that is a pipe, is closed. A terminal or `/dev/null` says nothing.
-pub fn hold() {
+/// Exits with code 0 when standard input is closed. Does nothing unless standard input is a pipe.
+pub fn exit_when_stdin_closes() {
     let stdin = io::stdin();
     let metadata = stdin.as_fd().try_clone_to_owned().and_then(|stdin| std::fs::File::from(stdin).metadata());
     if metadata.is_ok_and(|metadata| metadata.file_type().is_fifo()) {
