@@ -14,19 +14,19 @@ mod tofu;
 #[path = "../../../tests/common/versitygw.rs"]
 mod versitygw;
 
-mod adopt;
-mod all;
 mod bucket;
 mod common;
 mod container;
-mod data;
+mod data_source;
+mod docker;
 mod drift;
-mod engine;
+mod every_type;
 mod faults;
-mod life;
+mod harness;
+mod import;
+mod lifecycle;
 mod plan;
+mod plugin;
 mod record;
 mod secrets;
-mod started;
-mod world;
-mod wrong;
+mod validate;

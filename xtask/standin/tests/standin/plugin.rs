@@ -1,13 +1,13 @@
-//! The stand-in as a plugin that OpenTofu starts, and a stack with its committed lock file.
+//! The stand-in as a process: started by OpenTofu, with a lock file, and with invalid arguments.
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use super::life::SERVICE;
-use super::world::{Ran, World, alone, can, data};
+use super::harness::{RunResult, TestProvider, require_tofu, schema_file, tofu_command};
+use super::lifecycle::SERVICE;
 
 #[test]
-fn opentofu_starts_it_from_a_mirror() {
-    if can().is_none() {
+fn opentofu_starts_the_plugin_from_a_mirror() {
+    if require_tofu().is_none() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -27,29 +27,29 @@ fn opentofu_starts_it_from_a_mirror() {
     let required = "terraform {\n  required_providers {\n    scaleway = { source = \"mirror.example/scaleway/scaleway\" }\n  }\n}\n";
     fs_err::write(stack.join("main.tf"), format!("{required}{SERVICE}")).unwrap();
     let run = |args: &[&str]| {
-        let mut command = alone(&stack, args);
+        let mut command = tofu_command(&stack, args);
         command.env("TF_CLI_CONFIG_FILE", folder.path().join("tofurc"));
-        command.env("STANDIN_SCHEMA", data("scaleway.json")).env("STANDIN_STATE", folder.path().join("state"));
-        let rules = [data("scaleway.rules.json"), data("scaleway.standin.json")];
+        command.env("STANDIN_SCHEMA", schema_file("scaleway.json")).env("STANDIN_STATE", folder.path().join("state"));
+        let rules = [schema_file("scaleway.rules.json"), schema_file("scaleway.standin.json")];
         command.env("STANDIN_RULES", rules.map(|file| file.display().to_string()).join(","));
-        let ran = Ran::of(command.output().unwrap());
-        assert_eq!(ran.code, 0, "{args:?}: {}", ran.said);
-        ran
+        let result = RunResult::of(command.output().unwrap());
+        assert_eq!(result.code, 0, "{args:?}: {}", result.output);
+        result
     };
     run(&["init", "-input=false"]);
-    assert!(run(&["apply", "-auto-approve", "-input=false"]).said.contains("6 added"));
-    assert!(run(&["plan", "-input=false", "-detailed-exitcode"]).said.contains("No changes."));
-    // Its settings came through, over TLS.
-    assert!(run(&["output", "-raw", "address"]).out.contains(".nl-ams."));
+    assert!(run(&["apply", "-auto-approve", "-input=false"]).output.contains("6 added"));
+    assert!(run(&["plan", "-input=false", "-detailed-exitcode"]).output.contains("No changes."));
+    // The region is from the provider configuration, which OpenTofu sent over TLS.
+    assert!(run(&["output", "-raw", "address"]).stdout.contains(".nl-ams."));
     run(&["destroy", "-auto-approve", "-input=false"]);
 }
 
 #[test]
-fn a_committed_lock_file_stays_as_it_is() {
-    let Some(world) = World::new() else { return };
-    let stack = world.bare(SERVICE);
-    // `provider[<host>/scaleway/scaleway]`: which registry is the usual one is OpenTofu's to know.
-    let known = stack.ok(&["providers"]).out;
+fn a_committed_lock_file_stays_unchanged() {
+    let Some(provider) = TestProvider::new() else { return };
+    let stack = provider.stack_without_init(SERVICE);
+    // The output contains `provider[<host>/scaleway/scaleway]`, with OpenTofu's default registry as the host.
+    let known = stack.ok(&["providers"]).stdout;
     let address = known.split(['[', ']']).find(|part| part.ends_with("/scaleway/scaleway")).unwrap();
     let lock = format!(
         "provider {address:?} {{\n  version     = \"2.81.0\"\n  constraints = \"2.81.0\"\n  \
@@ -63,25 +63,33 @@ fn a_committed_lock_file_stays_as_it_is() {
 }
 
 #[test]
-fn it_ends_with_whoever_holds_its_standard_input() {
-    let Some(mut world) = World::new() else { return };
-    // As the parent's end would, whatever ends it.
-    world.let_go();
-    assert_eq!(world.ended(), Some(0));
+fn the_provider_exits_when_its_standard_input_is_closed() {
+    let Some(mut provider) = TestProvider::new() else { return };
+    // The pipe is also closed when the parent process exits for any reason.
+    provider.close_stdin();
+    assert_eq!(provider.wait(), Some(0));
 }
 
 #[test]
-fn a_dump_or_rules_that_cannot_be_read_are_named() {
+fn errors_name_an_invalid_schema_or_rules_file() {
     let folder = tempfile::tempdir().unwrap();
     let rules = folder.path().join("rules.json");
     fs_err::write(&rules, "{ \"scaleway_container\": { \"force_nwe\": [] } }").unwrap();
     let run = |schema: &std::path::Path, rules: &std::path::Path| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_standin"));
         command.arg("--schema").arg(schema).arg("--rules").arg(rules).arg("--state").arg(folder.path());
-        Ran::of(command.output().unwrap())
+        RunResult::of(command.output().unwrap())
     };
-    let ran = run(&data("scaleway.json"), &rules);
-    assert!(ran.code == 1 && ran.said.contains("rules.json") && ran.said.contains("force_nwe"), "{}", ran.said);
-    let ran = run(&rules, &data("scaleway.rules.json"));
-    assert!(ran.code == 1 && ran.said.contains("is no dump of `tofu providers schema -json`"), "{}", ran.said);
+    let result = run(&schema_file("scaleway.json"), &rules);
+    assert!(
+        result.code == 1 && result.output.contains("rules.json") && result.output.contains("force_nwe"),
+        "{}",
+        result.output
+    );
+    let result = run(&rules, &schema_file("scaleway.rules.json"));
+    assert!(
+        result.code == 1 && result.output.contains("is not the output of `tofu providers schema -json`"),
+        "{}",
+        result.output
+    );
 }

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::world::World;
+use super::harness::TestProvider;
 
 #[test]
-fn they_answer_of_what_exists_and_else_as_it_would_look() {
-    let Some(world) = World::new() else { return };
-    let made = world.stack(
+fn data_sources_return_stored_resources_or_generated_values() {
+    let Some(provider) = TestProvider::new() else { return };
+    let resources = provider.stack(
         r#"
 resource "scaleway_container_namespace" "a" {
   name = "a"
@@ -19,9 +19,9 @@ resource "scaleway_container_namespace" "b" {
 }
 "#,
     );
-    made.apply();
-    let there = made.values("scaleway_container_namespace.a");
-    let asked = r#"
+    resources.apply();
+    let namespace = resources.values("scaleway_container_namespace.a");
+    let config = r#"
 data "scaleway_container_namespace" "by_name" {
   name = "a"
 }
@@ -30,7 +30,7 @@ data "scaleway_container_namespace" "by_id" {
   namespace_id = "ID"
 }
 
-data "scaleway_container_namespace" "elsewhere" {
+data "scaleway_container_namespace" "missing" {
   name = "not-here"
 }
 
@@ -41,24 +41,24 @@ data "scaleway_registry_image_tag" "app" {
   name     = "latest"
 }
 "#;
-    let stack = world.stack(&asked.replace("ID", there["id"].as_str().unwrap()));
+    let stack = provider.stack(&config.replace("ID", namespace["id"].as_str().unwrap()));
     assert_eq!(stack.apply().code, 0);
     for name in ["by_name", "by_id"] {
         let found = stack.values(&format!("data.scaleway_container_namespace.{name}"));
-        assert_eq!((&found["id"], &found["tags"]), (&there["id"], &there["tags"]), "{found}");
+        assert_eq!((&found["id"], &found["tags"]), (&namespace["id"], &namespace["tags"]), "{found}");
     }
-    let elsewhere = stack.values("data.scaleway_container_namespace.elsewhere");
-    assert!(elsewhere["id"].as_str().unwrap().starts_with("fr-par/"), "{elsewhere}");
+    let missing = stack.values("data.scaleway_container_namespace.missing");
+    assert!(missing["id"].as_str().unwrap().starts_with("fr-par/"), "{missing}");
     assert_eq!(stack.values("data.aws_caller_identity.me")["account_id"], "123456789012");
     let digest = stack.values("data.scaleway_registry_image_tag.app")["digest"].as_str().unwrap().to_owned();
     assert!(digest.starts_with("sha256:") && digest.len() == 71, "{digest}");
-    assert_eq!(stack.changes(), [], "the same question, the same answer");
+    assert_eq!(stack.changes(), [], "the same configuration generates the same values");
 }
 
 #[test]
-fn a_policy_is_written_of_its_blocks() {
-    let Some(world) = World::new() else { return };
-    let stack = world.stack(
+fn aws_iam_policy_document_renders_its_blocks() {
+    let Some(provider) = TestProvider::new() else { return };
+    let stack = provider.stack(
         r#"
 data "aws_iam_policy_document" "tls" {
   statement {

@@ -1,11 +1,12 @@
-//! What `validate` refuses, and in which words.
+//! Configurations that `tofu validate` accepts and rejects, and its messages.
 
-use super::life::SERVICE;
-use super::world::World;
+use super::harness::TestProvider;
+use super::lifecycle::SERVICE;
 
-/// What is wrong, the text, and what is said of it. In a text, `;` ends a line, and `PLAIN` is what a container needs.
-const WRONG: &[(&str, &str, &[&str])] = &[
-    // What OpenTofu itself sees in the schema that it is served.
+/// The error, the configuration and parts of the message. In a configuration, `;` is a line break, and `PLAIN` stands for
+/// the required arguments of a container.
+const INVALID: &[(&str, &str, &[&str])] = &[
+    // OpenTofu checks these with the schema.
     (
         "unknown attribute",
         r#"resource "scaleway_container" "x" {; PLAIN; memroy_limit = 256; }"#,
@@ -49,18 +50,22 @@ const WRONG: &[(&str, &str, &[&str])] = &[
         &["Too many http blocks"],
     ),
     (
-        "a text for a number",
+        "a string for a number",
         r#"resource "scaleway_container" "x" {; PLAIN; port = "http"; }"#,
         &["Incorrect attribute value type", "port", "number"],
     ),
-    ("a text for a list", r#"resource "scaleway_container" "x" {; PLAIN; tags = "a"; }"#, &["tags", "list of string"]),
+    (
+        "a string for a list",
+        r#"resource "scaleway_container" "x" {; PLAIN; tags = "a"; }"#,
+        &["tags", "list of string"],
+    ),
     (
         "a list for a map",
         r#"resource "scaleway_container" "x" {; PLAIN; environment_variables = ["A"]; }"#,
         &["environment_variables", "map of string"],
     ),
     (
-        "a number for a truth value",
+        "a number for a bool",
         r#"resource "scaleway_object_bucket" "x" {; name = "x"; force_destroy = 2; }"#,
         &["force_destroy", "bool"],
     ),
@@ -70,24 +75,24 @@ const WRONG: &[(&str, &str, &[&str])] = &[
         &["origins", "required"],
     ),
     (
-        "attribute that the nested type lacks",
+        "unknown attribute of a nested type",
         r#"resource "cloudflare_r2_bucket_cors" "x" {; account_id = "a"; bucket_name = "b"; rules = { allowed = 1 }; }"#,
         &["rules", "list of object required"],
     ),
     (
-        "attribute of the provider",
+        "unknown attribute of the provider",
         r#"provider "scaleway" {; regoin = "fr-par"; }; resource "scaleway_container" "x" {; PLAIN; }"#,
         &["Unsupported argument", "regoin"],
     ),
     (
-        "output of what is not there",
+        "output of an unknown attribute",
         r#"resource "scaleway_container" "x" {; PLAIN; }; output "y" {; value = scaleway_container.x.addres; }"#,
         &["Unsupported attribute", "addres"],
     ),
     ("unknown data source", r#"data "scaleway_bucket" "x" {}"#, &["Invalid data source", "scaleway_bucket"]),
-    // What only the provider sees.
+    // The provider checks these.
     (
-        "null where it is required",
+        "null for a required attribute",
         r#"resource "scaleway_container" "x" {; image = "a"; namespace_id = null; }"#,
         &["Missing required argument", "namespace_id"],
     ),
@@ -97,22 +102,22 @@ const WRONG: &[(&str, &str, &[&str])] = &[
         &["Value for unconfigurable attribute", "\"status\"", "decided automatically"],
     ),
     (
-        "computed address",
+        "computed endpoint",
         r#"resource "scaleway_registry_namespace" "x" {; name = "x"; endpoint = "rg"; }"#,
         &["unconfigurable", "endpoint"],
     ),
     (
-        "computed, of AWS",
+        "computed, AWS",
         r#"resource "aws_s3_bucket" "x" {; bucket = "x"; arn = "arn:aws:s3:::x"; }"#,
         &["unconfigurable", "arn"],
     ),
     (
-        "computed, of Cloudflare",
+        "computed, Cloudflare",
         r#"resource "cloudflare_r2_bucket" "x" {; account_id = "a"; name = "b"; creation_date = "now"; }"#,
         &["unconfigurable", "creation_date"],
     ),
     (
-        "computed, of Supabase",
+        "computed, Supabase",
         r#"resource "supabase_project" "x" {; name = "a"; organization_id = "b"; region = "c"; database_password = "d"; id = "e"; }"#,
         &["unconfigurable", "\"id\""],
     ),
@@ -127,37 +132,37 @@ const WRONG: &[(&str, &str, &[&str])] = &[
         &["unconfigurable", "endpoint"],
     ),
     (
-        "exclusive",
+        "conflict",
         r#"resource "scaleway_container" "x" {; PLAIN; memory_limit = 256; memory_limit_bytes = 268435456; }"#,
         &["\"memory_limit\": conflicts with memory_limit_bytes"],
     ),
     (
-        "exclusive, one deprecated",
+        "conflict with a deprecated attribute",
         r#"resource "scaleway_container" "x" {; PLAIN; http_option = "enabled"; https_connections_only = true; }"#,
         &["conflicts with https_connections_only"],
     ),
     (
-        "exclusive blocks",
+        "conflicting blocks",
         r#"resource "scaleway_container_trigger" "x" {; container_id = "c"; CRON; destination_config {; http_method = "get"; http_path = "/"; }; nats {; server_urls = ["n"]; subject = "s"; credentials_file_content = "c"; }; }"#,
         &["conflicts with nats"],
     ),
     (
-        "exclusive within a block",
+        "conflict within a block",
         r#"resource "scaleway_container" "x" {; PLAIN; scaling_option {; concurrent_requests_threshold = 8; cpu_usage_threshold = 50; }; }"#,
         &["conflicts with scaling_option.cpu_usage_threshold"],
     ),
     (
-        "exclusive, by an index",
+        "conflict of a path with an index",
         r#"resource "scaleway_object_bucket_lock_configuration" "x" {; bucket = "b"; rule {; default_retention {; mode = "GOVERNANCE"; days = 1; years = 1; }; }; }"#,
         &["conflicts with rule.default_retention.years"],
     ),
     (
-        "two of one",
+        "two of exactly one",
         r#"resource "scaleway_container" "x" {; PLAIN; registry_image = "b"; }"#,
         &["only one of `image,registry_image` can be specified", "`image,registry_image` were specified"],
     ),
     (
-        "none of one",
+        "none of exactly one",
         r#"resource "scaleway_container" "x" {; namespace_id = "n"; }"#,
         &["one of `image,registry_image` must be specified"],
     ),
@@ -172,51 +177,51 @@ const WRONG: &[(&str, &str, &[&str])] = &[
         &["only one of `data,data_wo`"],
     ),
     (
-        "not one of its values",
+        "not an allowed value",
         r#"resource "scaleway_container" "x" {; PLAIN; privacy = "secret"; }"#,
         &["expected privacy to be one of", "\"private\"", "got secret"],
     ),
     (
-        "not one of its values, either",
+        "not an allowed value, with a default",
         r#"resource "scaleway_container" "x" {; PLAIN; protocol = "http2"; }"#,
         &["expected protocol to be one of", "\"h2c\""],
     ),
     (
-        "no region",
+        "invalid region",
         r#"resource "scaleway_object_bucket" "x" {; name = "x"; region = "eu-north-1"; }"#,
         &["expected region to be one of", "fr-par"],
     ),
     (
-        "no project",
+        "invalid project",
         r#"resource "scaleway_object_bucket" "x" {; name = "x"; project_id = "media"; }"#,
         &["expected project_id to be a UUID"],
     ),
     (
-        "no duration",
+        "invalid duration",
         r#"resource "scaleway_container" "x" {; PLAIN; startup_probe {; failure_threshold = 3; interval = "5"; timeout = "1s"; tcp = true; }; }"#,
         &["startup_probe[0].interval to be a duration"],
     ),
     (
-        "no JSON",
+        "invalid JSON",
         r#"resource "scaleway_object_bucket_policy" "x" {; bucket = "b"; policy = "{Version=1}"; }"#,
         &["expected policy to be JSON"],
     ),
     (
-        "too long a value",
+        "value too long",
         r#"resource "scaleway_container" "x" {; PLAIN; environment_variables = { KEY = format("%01001d", 0) }; }"#,
         &["environment_variables[\"KEY\"] has 1001 bytes", "allows 1000"],
     ),
     (
-        "exclusive, of AWS",
+        "conflict, AWS",
         r#"resource "aws_sqs_queue" "x" {; name = "a"; name_prefix = "b"; }"#,
         &["conflicts with name_prefix"],
     ),
 ];
 
-/// What is odd and right.
-const RIGHT: &[&str] = &[
+/// Unusual but valid configurations.
+const VALID: &[&str] = &[
     r#"resource "scaleway_container" "x" {; PLAIN; liveness_probe {; PROBE; http {; path = "/"; }; }; startup_probe {; PROBE; }; }"#,
-    // Not known before apply, so it may be right.
+    // An unknown value passes validation.
     r#"resource "scaleway_object_bucket" "b" {; name = "b"; }; resource "scaleway_container" "x" {; PLAIN; privacy = scaleway_object_bucket.b.id; }"#,
     r#"resource "scaleway_secret_version" "x" {; secret_id = "s"; data_wo = "b"; data_wo_version = 1; }"#,
     r#"resource "scaleway_container" "x" {; PLAIN; environment_variables = { KEY = format("%01000d", 0) }; }"#,
@@ -224,8 +229,8 @@ const RIGHT: &[&str] = &[
     SERVICE,
 ];
 
-/// HCL has one argument on a line; the table has `;` for the ends of them.
-fn text(short: &str) -> String {
+/// Expands the abbreviations. HCL requires one argument per line.
+fn expand(short: &str) -> String {
     let probe = "failure_threshold = 3; interval = \"1m5s\"; timeout = \"500ms\"";
     let cron = "cron {; schedule = \"5 4 * * *\"; timezone = \"UTC\"; }";
     let full =
@@ -234,25 +239,30 @@ fn text(short: &str) -> String {
 }
 
 #[test]
-fn wrong_configurations_are_refused_in_the_right_words() {
-    let Some(world) = World::new() else { return };
-    let mut wrong = Vec::new();
-    for (what, short, words) in WRONG {
-        let stack = world.bare(&text(short));
-        let ran = stack.run(&["validate"]);
-        let missing: Vec<_> = words.iter().filter(|word| !ran.line().contains(**word)).collect();
-        if ran.code != 1 || !missing.is_empty() {
-            wrong.push(format!("{what}: exit {}, without {missing:?}: {}\n{}", ran.code, ran.said, text(short)));
+fn invalid_configurations_are_rejected_with_a_message() {
+    let Some(provider) = TestProvider::new() else { return };
+    let mut failures = Vec::new();
+    for (what, short, words) in INVALID {
+        let stack = provider.stack_without_init(&expand(short));
+        let result = stack.run(&["validate"]);
+        let missing: Vec<_> = words.iter().filter(|word| !result.one_line().contains(**word)).collect();
+        if result.code != 1 || !missing.is_empty() {
+            failures.push(format!(
+                "{what}: exit {}, without {missing:?}: {}\n{}",
+                result.code,
+                result.output,
+                expand(short)
+            ));
         }
     }
-    assert!(WRONG.len() >= 40 && wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(INVALID.len() >= 40 && failures.is_empty(), "{}", failures.join("\n"));
 }
 
 #[test]
-fn right_configurations_are_let_through() {
-    let Some(world) = World::new() else { return };
-    for short in RIGHT {
-        let ran = world.bare(&text(short)).run(&["validate"]);
-        assert_eq!(ran.code, 0, "{}{}", ran.said, text(short));
+fn valid_configurations_are_accepted() {
+    let Some(provider) = TestProvider::new() else { return };
+    for short in VALID {
+        let result = provider.stack_without_init(&expand(short)).run(&["validate"]);
+        assert_eq!(result.code, 0, "{}{}", result.output, expand(short));
     }
 }

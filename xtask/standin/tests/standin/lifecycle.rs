@@ -1,10 +1,10 @@
-//! A stack from its first plan to its end.
+//! A stack from the first plan to destroy.
 
 use serde_json::json;
 
-use super::world::World;
+use super::harness::TestProvider;
 
-/// The shape of a stack that ships a service: what its parts need of each other is known only after apply.
+/// A stack like the production one: its resources use values of each other that are known only after apply.
 pub const SERVICE: &str = r#"
 provider "scaleway" {
   region     = "nl-ams"
@@ -82,10 +82,10 @@ output "address" {
 "#;
 
 #[test]
-fn a_stack_is_made_changed_replaced_and_ended() {
-    let Some(world) = World::new() else { return };
-    let stack = world.stack(SERVICE);
-    assert!(stack.ok(&["validate"]).said.contains("Success!"));
+fn a_stack_is_created_updated_replaced_and_destroyed() {
+    let Some(provider) = TestProvider::new() else { return };
+    let stack = provider.stack(SERVICE);
+    assert!(stack.ok(&["validate"]).output.contains("Success!"));
 
     let plan = stack.plan();
     let unknown = &plan["resource_changes"]
@@ -96,25 +96,25 @@ fn a_stack_is_made_changed_replaced_and_ended() {
         .unwrap()["change"]["after_unknown"];
     assert_eq!((&unknown["public_endpoint"], &unknown["id"]), (&json!(true), &json!(true)), "{unknown}");
     assert_eq!(plan["resource_changes"].as_array().unwrap().len(), 6);
-    let ran = stack.apply();
-    assert!(ran.said.contains("6 added, 0 changed, 0 destroyed"), "{}", ran.said);
+    let result = stack.apply();
+    assert!(result.output.contains("6 added, 0 changed, 0 destroyed"), "{}", result.output);
     assert_eq!(stack.changes(), []);
 
     let app = stack.values("scaleway_container.app");
     assert!(app["id"].as_str().unwrap().starts_with("nl-ams/"), "{app}");
     assert_eq!(app["status"], "ready");
     assert_eq!(app["image"], "rg.nl-ams.scw.cloud/media/app");
-    assert_eq!(app["privacy"], "public", "a default that the schema does not have");
+    assert_eq!(app["privacy"], "public", "a default that only the rules have");
     assert_eq!(app["timeout"], json!(300.5));
-    assert!(stack.ok(&["output", "-raw", "address"]).out.starts_with("https://"));
+    assert!(stack.ok(&["output", "-raw", "address"]).stdout.starts_with("https://"));
     let namespace = stack.values("scaleway_container_namespace.main");
     assert_eq!(namespace["project_id"], "11111111-1111-4111-8111-111111111111");
     assert_eq!(stack.values("scaleway_object_bucket_policy.media")["id"], "nl-ams/media-of-tests");
 
-    // One attribute, and nothing that follows from it.
+    // Only one attribute changes, and no other depends on it.
     let later = ["-var=sha=sha256:bbbb"];
     stack.ok(&["plan", "-input=false", "-out=plan", later[0]]);
-    let shown = stack.ok(&["show", "plan"]).said;
+    let shown = stack.ok(&["show", "plan"]).output;
     assert!(shown.contains("0 to add, 1 to change, 0 to destroy"), "{shown}");
     let changed: Vec<_> =
         shown.lines().filter(|line| line.trim_start().starts_with(['~', '+', '-']) && line.contains('=')).collect();
@@ -123,7 +123,7 @@ fn a_stack_is_made_changed_replaced_and_ended() {
     stack.ok(&["apply", "plan"]);
     assert_eq!(stack.values("scaleway_container.app")["id"], app["id"]);
 
-    // A name is for ever: the domain follows, as it holds the container's id.
+    // A new name replaces the container, and also the domain, which uses the container's id.
     stack.write(&SERVICE.replace("name               = \"app\"", "name               = \"app2\""));
     let changes = stack.changes();
     let replaced = |name: &str| (format!("{name}.app"), "delete,create".to_owned());
@@ -132,12 +132,12 @@ fn a_stack_is_made_changed_replaced_and_ended() {
         [replaced("scaleway_container"), replaced("scaleway_container_domain")],
         "{changes:?}"
     );
-    assert!(stack.ok(&["show", "plan"]).said.contains("# forces replacement"));
+    assert!(stack.ok(&["show", "plan"]).output.contains("# forces replacement"));
     stack.ok(&["apply", "plan"]);
     assert_ne!(stack.values("scaleway_container.app")["id"], app["id"]);
-    assert_eq!(world.kept("scaleway_container").len(), 1, "the old one is gone");
+    assert_eq!(provider.stored("scaleway_container").len(), 1, "the old container is deleted");
 
     stack.ok(&["destroy", "-auto-approve", "-input=false"]);
-    assert_eq!(world.kept("scaleway_container"), []);
-    assert_eq!(world.kept("scaleway_object_bucket"), []);
+    assert_eq!(provider.stored("scaleway_container"), []);
+    assert_eq!(provider.stored("scaleway_object_bucket"), []);
 }

@@ -1,4 +1,4 @@
-//! This machine's Docker engine, an image to run in it, and what of a test is there.
+//! The Docker engine of this machine, and an image for tests.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -10,9 +10,9 @@ use std::sync::OnceLock;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::world::{Ran, World, skipped};
+use super::harness::{RunResult, TestProvider, skipped};
 
-/// An image that serves its version and what it was told.
+/// An image that serves its version and its variables over HTTP.
 pub const IMAGE: &str = "standin-test-web";
 
 const START: &str = r#"#!/bin/sh
@@ -26,38 +26,37 @@ httpd -f -p "$PORT" -h /www &
 wait
 "#;
 
-/// A stand-in with the engine, and images to run.
-pub fn open(more: &[(&'static str, String)]) -> Option<World> {
+/// Starts the stand-in with the Docker backend. Skips the test if no engine answers.
+pub fn start(more: &[(&'static str, String)]) -> Option<TestProvider> {
     if !docker(&["version"]).output().is_ok_and(|output| output.status.success()) {
-        skipped("no Docker engine answers; install one: cargo xtask setup --docker");
+        skipped("no Docker engine answers. Install one: cargo xtask setup --docker");
         return None;
     }
-    static MADE: OnceLock<()> = OnceLock::new();
-    MADE.get_or_init(|| ["1", "2"].into_iter().for_each(import));
-    World::with(&[&[("STANDIN_DOCKER", "1".to_owned())], more].concat())
+    static IMPORTED: OnceLock<()> = OnceLock::new();
+    IMPORTED.get_or_init(|| ["1", "2"].into_iter().for_each(import_image));
+    TestProvider::with(&[&[("STANDIN_DOCKER", "1".to_owned())], more].concat())
 }
 
-/// The containers of a folder of state: their ids.
+/// The ids of the containers of a state folder.
 pub fn containers(state: &Path) -> Vec<String> {
     let Ok(state) = state.canonicalize() else { return Vec::new() };
-    let mark = &hex::encode(Sha256::digest(state.as_os_str().as_encoded_bytes()))[..12];
-    let filter = format!("label=standin.state={mark}");
-    docker_says(&["ps", "--all", "--quiet", "--filter", &filter]).lines().map(str::to_owned).collect()
+    let state_id = &hex::encode(Sha256::digest(state.as_os_str().as_encoded_bytes()))[..12];
+    let filter = format!("label=standin.state={state_id}");
+    docker_stdout(&["ps", "--all", "--quiet", "--filter", &filter]).lines().map(str::to_owned).collect()
 }
 
-/// Ends what a test has left.
-pub fn remove_all(state: &Path) {
+pub fn remove_containers(state: &Path) {
     containers(state).iter().for_each(|id| drop(docker(&["rm", "--force", id]).output()));
 }
 
-/// The only container of a stand-in, as the engine describes it.
-pub fn container(world: &World) -> Value {
-    let all = containers(&world.state());
+/// The output of `docker inspect` for the only container of a stand-in.
+pub fn container(provider: &TestProvider) -> Value {
+    let all = containers(&provider.state());
     let [only] = &all[..] else { panic!("{all:?}") };
-    serde_json::from_str::<Value>(&docker_says(&["inspect", only])).unwrap()[0].take()
+    serde_json::from_str::<Value>(&docker_stdout(&["inspect", only])).unwrap()[0].take()
 }
 
-/// What is answered there, which must be well.
+/// The body of a response, whose status must be 200.
 pub fn get(address: &str, path: &str) -> String {
     let host = address.strip_prefix("http://").unwrap();
     let mut stream = TcpStream::connect(host).unwrap();
@@ -69,27 +68,26 @@ pub fn get(address: &str, path: &str) -> String {
     body.trim_end_matches(|c| path == "/version" && c == '\n').to_owned()
 }
 
-/// Its client.
 pub fn docker(args: &[&str]) -> Command {
     let mut docker = Command::new("docker");
     docker.args(args);
     docker
 }
 
-/// What it says, when it must succeed.
+/// The output of a `docker` command that must succeed.
 #[track_caller]
-pub fn docker_says(args: &[&str]) -> String {
-    let ran = Ran::of(docker(args).output().unwrap());
-    assert_eq!(ran.code, 0, "{args:?}: {}", ran.said);
-    ran.out.trim().to_owned()
+pub fn docker_stdout(args: &[&str]) -> String {
+    let result = RunResult::of(docker(args).output().unwrap());
+    assert_eq!(result.code, 0, "{args:?}: {}", result.output);
+    result.stdout.trim().to_owned()
 }
 
-/// Makes a version of the image, of a static shell, unless the engine has it.
-fn import(version: &str) {
+/// Imports a version of the image, with a statically linked busybox, unless the engine has it.
+fn import_image(version: &str) {
     let name = format!("{IMAGE}:{version}");
-    let made_of = hex::encode(Sha256::digest(START));
-    let there = Ran::of(docker(&["image", "inspect", "--format", "{{.Comment}}", &name]).output().unwrap());
-    if there.out.contains(&made_of) {
+    let digest = hex::encode(Sha256::digest(START));
+    let existing = RunResult::of(docker(&["image", "inspect", "--format", "{{.Comment}}", &name]).output().unwrap());
+    if existing.stdout.contains(&digest) {
         return;
     }
     drop(docker(&["rmi", "--force", &name]).output());
@@ -108,5 +106,5 @@ fn import(version: &str) {
     let packed =
         Command::new("tar").args(["-C", &path(folder.path()), "-cf", &path(&tar), "bin", "start", "version"]).status();
     assert!(packed.unwrap().success());
-    docker_says(&["import", "--message", &made_of, "--change", "CMD [\"/start\"]", &path(&tar), &name]);
+    docker_stdout(&["import", "--message", &digest, "--change", "CMD [\"/start\"]", &path(&tar), &name]);
 }
