@@ -68,7 +68,7 @@ pub enum Reader {
 #[serde(rename_all = "snake_case")]
 pub enum Format {
     Uuid,
-    /// A duration of Go, such as `1m30s`.
+    /// A Go duration such as `1m30s`.
     Duration,
     Json,
 }

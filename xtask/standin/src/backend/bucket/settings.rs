@@ -26,7 +26,7 @@ pub async fn put_versioning(s3: &Client, bucket: &str, value: &Value) -> Result<
     let status = match (is_true(&block, "enabled"), text(&block, "status").as_deref()) {
         (true, _) | (_, Some("Enabled")) => BucketVersioningStatus::Enabled,
         (_, Some("Suspended")) => BucketVersioningStatus::Suspended,
-        // AWS accepts `Disabled` only for a new bucket, which is already in this state.
+        // S3 has no request for `Disabled`: it is the state of a bucket whose versioning was never enabled.
         (_, Some("Disabled")) => return Ok(()),
         _ => return suspend_versioning(s3, bucket).await,
     };
