@@ -95,3 +95,18 @@ fn without_approval_where_deploy_yaml_says_so() {
     site.run(&["plan", "production"]).expect(10);
     site.run(&["apply", "production"]).expect(0);
 }
+
+#[test]
+fn an_unencrypted_plan_stays_on_this_machine() {
+    let Some(site) = Site::open("an_unencrypted_plan_stays_on_this_machine") else { return };
+    site.project.edit("deploy.yaml", "provider: other,", "provider: other, encryption: off,");
+    site.project.commit("Without encryption");
+    let approval = site.approval();
+    assert!(site.folder().join("plan/plan.json").exists());
+    assert!(!site.storage.bucket("states").join("fixture/production").exists());
+    let other = site.clone_to("other");
+    let elsewhere = Ran::of(&mut site.command_in(&other, &["apply", "production", "--approve", &approval]));
+    elsewhere.expect(21).says(&["there is no plan"]);
+    site.run(&["apply", "production", "--approve", &approval]).expect(0);
+    assert!(!site.folder().join("plan/plan.json").exists());
+}
