@@ -149,7 +149,7 @@ fn a_value_that_would_change_is_refused_before_the_plan() {
 
     // An unknown setting, and a secret in deploy.yaml.
     site.project.edit("deploy.yaml", "settings: { PORT: \"80\"", "settings: { LONG: a, PROT: \"80\"");
-    site.run(&["plan", "production"]).expect(2).says(&["no such setting", "`PORT`", "a secret must not stand in"]);
+    site.run(&["plan", "production"]).expect(2).says(&["no such setting", "`PORT`", "a secret must not be in"]);
 }
 
 #[test]
