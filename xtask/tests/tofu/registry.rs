@@ -59,7 +59,7 @@ fn credentials_that_may_only_pull_are_reported() {
 
       ✓ log-in REGISTRY accepts the credentials
       ! push   REGISTRY refuses to write to shop/fixture with REGISTRY_USERNAME and REGISTRY_PASSWORD: 403 Forbidden (DENIED: pull only); should be accepted
-               → set REGISTRY_USERNAME and REGISTRY_PASSWORD (in the environment or in .env.<ENV>), or type: docker login REGISTRY
+               → set REGISTRY_USERNAME and REGISTRY_PASSWORD (in .env.<ENV> or in the environment), or type: docker login REGISTRY
 
       next: cargo xtask bootstrap registry production
     ");
@@ -72,7 +72,7 @@ fn an_unreachable_registry_is_reported() {
 }
 
 #[test]
-fn at_scaleway_the_namespace_is_looked_for_first() {
+fn at_scaleway_the_namespace_is_inspected_first() {
     let api = HttpServer::start(|request| match request.header("x-auth-token") {
         Some("sentinel-scaleway-key") => {
             Response::new(200).body("application/json", r#"{"namespaces":[],"total_count":0}"#)
@@ -102,7 +102,7 @@ fn at_scaleway_the_namespace_is_looked_for_first() {
     assert!(local.stdout.contains("✓ clock") && !local.stdout.contains("scaleway"), "{}", local.stdout);
 
     write_env_file(&project.root, "SCW_SECRET_KEY=sentinel-another-key\n");
-    run(&check).expect(1).says(&["authentication is denied", "look at SCW_SECRET_KEY"]);
+    run(&check).expect(1).says(&["authentication is denied", "check SCW_SECRET_KEY"]);
     let doctor = run(&["doctor", "production"]);
     assert!(doctor.stdout.contains("✗ scaleway"), "{}", doctor.stdout);
     assert!(api.asked().iter().all(|request| request.method == "GET"));
