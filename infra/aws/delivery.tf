@@ -1,10 +1,10 @@
-# A key's text cannot change: another text is another key. It leaves the group before it goes.
+# The text of a key cannot be changed, so a new text creates a new key. The old key is removed from the group before it is deleted.
 resource "aws_cloudfront_public_key" "signing" {
   for_each = var.signing_public_keys
 
   name        = "${local.name}-${each.key}"
   comment     = "Signs download addresses of ${local.name}"
-  encoded_key = "${trimspace(each.value)}\n" # CloudFront ends it with a newline; without, each plan shows a change
+  encoded_key = "${trimspace(each.value)}\n" # CloudFront adds the newline; without it, every plan would show a change
 
   lifecycle {
     create_before_destroy = true
@@ -25,8 +25,8 @@ resource "aws_cloudfront_origin_access_control" "media" {
 }
 
 locals {
-  # Managed-CachingOptimized; AWS gives its policies the same id in every account. The signature is in the query and the query
-  # is not in this policy's key: one copy serves all signed addresses of an object.
+  # Managed-CachingOptimized, which has the same id in every account. The signature is in the query string, and this policy's
+  # cache key does not contain the query string: all signed URLs of an object share one cached copy.
   caching_optimized = "658327ea-f89d-4fab-a63d-7e88639e58f6"
 }
 
@@ -87,7 +87,7 @@ resource "aws_cloudfront_distribution" "media" {
     cached_methods             = ["GET", "HEAD"]
     cache_policy_id            = local.caching_optimized
     response_headers_policy_id = aws_cloudfront_response_headers_policy.media.id
-    compress                   = false # pictures and clips are compressed
+    compress                   = false # pictures and videos are already compressed
   }
 
   restrictions {

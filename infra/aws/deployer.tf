@@ -14,7 +14,7 @@ resource "aws_iam_openid_connect_provider" "github" {
   client_id_list = ["sts.amazonaws.com"]
 }
 
-# A job of this repository that names this environment, and nobody else: no branch, no pull request, no fork.
+# Only jobs of this repository that use this environment can assume the role. Other jobs, pull requests and forks cannot.
 resource "aws_iam_role" "deployer" {
   name                 = "${local.name}-deployer"
   path                 = "/${var.project}/"
@@ -36,8 +36,8 @@ resource "aws_iam_role" "deployer" {
   })
 }
 
-# It may look at all of this stack and change how media are kept and delivered. It may not make or remove what holds data,
-# read media, or change who may do what: a person applies such a change.
+# The deployer can read the whole stack and change how media are stored and delivered. It cannot create or delete resources
+# that hold data, read media, or change permissions: an administrator applies such changes.
 resource "aws_iam_role_policy" "deployer" {
   name = "deploy"
   role = aws_iam_role.deployer.name
@@ -88,7 +88,7 @@ resource "aws_iam_role_policy" "deployer" {
         Resource = aws_cloudfront_distribution.media.arn
       },
       {
-        # These know no resources: for keys and policies, CloudFront asks only which action it is.
+        # CloudFront does not support resource-level permissions for these actions.
         Sid    = "SigningKeysAndPolicies"
         Effect = "Allow"
         Action = [

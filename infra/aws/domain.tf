@@ -1,4 +1,4 @@
-# CloudFront takes certificates from us-east-1 only.
+# CloudFront accepts only certificates from us-east-1.
 resource "aws_acm_certificate" "media" {
   count = var.domain == null ? 0 : 1
 
@@ -11,7 +11,7 @@ resource "aws_acm_certificate" "media" {
   }
 }
 
-# One name, so one record. A for_each over the set would have to know it at the time of the plan.
+# The certificate has one name, so it needs one record. A for_each over the options would have to be known in the plan.
 resource "aws_route53_record" "certificate" {
   count    = var.domain == null ? 0 : 1
   provider = aws.dns
@@ -21,7 +21,7 @@ resource "aws_route53_record" "certificate" {
   type            = one(aws_acm_certificate.media[0].domain_validation_options).resource_record_type
   ttl             = 300
   records         = [one(aws_acm_certificate.media[0].domain_validation_options).resource_record_value]
-  allow_overwrite = true # a new certificate for the same name has the same record
+  allow_overwrite = true # a new certificate for the same name uses the same record
 }
 
 resource "aws_acm_certificate_validation" "media" {

@@ -26,7 +26,7 @@ resource "aws_s3_bucket_ownership_controls" "media" {
   bucket = aws_s3_bucket.media.id
 
   rule {
-    object_ownership = "BucketOwnerEnforced" # access lists count for nothing
+    object_ownership = "BucketOwnerEnforced" # disables ACLs
   }
 }
 
@@ -80,7 +80,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "media" {
   depends_on = [aws_s3_bucket_versioning.media]
 }
 
-# Browsers send presigned uploads straight here; they read by CloudFront.
+# Browsers upload directly to this bucket with presigned URLs. They download through CloudFront.
 resource "aws_s3_bucket_cors_configuration" "media" {
   bucket = aws_s3_bucket.media.id
 

@@ -1,4 +1,4 @@
-# What S3 says of new uploads; the worker asks here.
+# Notifications of new uploads from S3. The worker polls this queue.
 resource "aws_sqs_queue" "uploads" {
   name                       = "${local.name}-uploads"
   visibility_timeout_seconds = var.visibility_seconds
@@ -16,10 +16,10 @@ resource "aws_sqs_queue" "uploads" {
   }
 }
 
-# A message keeps the age it had in the other queue: it must be kept for longer here to be seen at all.
+# A message keeps its age when it moves here, so the retention period must be longer than that of the other queue.
 resource "aws_sqs_queue" "dead_letters" {
   name                      = "${local.name}-uploads-dead"
-  message_retention_seconds = 1209600 # 14 days, the most there is
+  message_retention_seconds = 1209600 # 14 days, the maximum
   sqs_managed_sse_enabled   = true
 
   lifecycle {
@@ -36,7 +36,7 @@ resource "aws_sqs_queue_redrive_allow_policy" "dead_letters" {
   })
 }
 
-# Without a Version the provider waits for ever: AWS answers with another text than it was given.
+# Without Version, AWS returns a different policy than it was given, and the provider waits for it forever.
 resource "aws_sqs_queue_policy" "uploads" {
   queue_url = aws_sqs_queue.uploads.id
 
@@ -66,7 +66,8 @@ resource "aws_sqs_queue_policy" "uploads" {
   })
 }
 
-# One resource for the whole bucket: a second one would replace this. S3 tries the queue when it is set, so the policy is first.
+# A bucket has only one notification resource; a second one would overwrite this. S3 sends a test message to the queue, so the
+# queue policy must exist first.
 resource "aws_s3_bucket_notification" "media" {
   bucket = aws_s3_bucket.media.id
 

@@ -1,4 +1,4 @@
-# What the service may do. It may run anywhere, so it has keys, not a role.
+# The permissions of the service. It can run outside AWS, so it has an access key and not a role.
 resource "aws_iam_user" "service" {
   name = "${local.name}-service"
   path = "/${var.project}/"
@@ -33,7 +33,7 @@ resource "aws_iam_user_policy" "service" {
   })
 }
 
-# A new key is made before the old one goes; a user can have two.
+# The new key is created before the old one is deleted. A user can have two keys.
 resource "aws_iam_access_key" "service" {
   user = aws_iam_user.service.name
 

@@ -8,14 +8,14 @@ terraform {
     }
   }
 
-  # Bucket, key and region come from deploy.yaml when the stack is initialised. The bucket is in the same account: its
-  # credentials are the provider's.
+  # `tofu init` gets the bucket, key and region from deploy.yaml. The bucket is in the same account, so it uses the
+  # provider's credentials.
   backend "s3" {
     use_lockfile = true
   }
 }
 
-# Credentials: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN. Another account's are refused.
+# Credentials: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN. Those of another account are rejected.
 provider "aws" {
   region              = var.region
   allowed_account_ids = [var.account_id]
@@ -25,7 +25,7 @@ provider "aws" {
   }
 }
 
-# Route 53 and nothing else: only these credentials may change the zone.
+# For Route 53 only: these are the only credentials that can change the zone.
 provider "aws" {
   alias                   = "dns"
   region                  = "us-east-1"

@@ -1,4 +1,4 @@
-# R2 keeps no old versions: what is deleted is gone.
+# R2 has no versioning: deleted objects cannot be restored.
 resource "cloudflare_r2_bucket" "media" {
   account_id    = var.account_id
   name          = var.bucket
@@ -10,7 +10,7 @@ resource "cloudflare_r2_bucket" "media" {
   }
 }
 
-# Browsers send presigned uploads straight here.
+# Browsers upload directly to this bucket with presigned URLs.
 resource "cloudflare_r2_bucket_cors" "media" {
   account_id   = var.account_id
   bucket_name  = cloudflare_r2_bucket.media.name
@@ -46,7 +46,7 @@ resource "cloudflare_r2_bucket_lifecycle" "media" {
   }]
 }
 
-# The address below r2.dev would be a second way in, without limits on it; it stays closed even if somebody opens it by hand.
+# The r2.dev subdomain would be a second public URL. If it is enabled by hand, the next apply disables it.
 resource "cloudflare_r2_managed_domain" "media" {
   account_id   = var.account_id
   bucket_name  = cloudflare_r2_bucket.media.name
@@ -54,7 +54,7 @@ resource "cloudflare_r2_managed_domain" "media" {
   enabled      = false
 }
 
-# With a domain everything in the bucket can be read: R2 has neither policies nor public prefixes.
+# A custom domain makes the whole bucket public: R2 has no bucket policies and no public prefixes.
 resource "cloudflare_r2_custom_domain" "media" {
   count = var.public ? 1 : 0
 

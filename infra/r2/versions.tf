@@ -8,7 +8,7 @@ terraform {
     }
   }
 
-  # Bucket, key, region and endpoint come from deploy.yaml when the stack is initialised.
+  # `tofu init` gets the bucket, key, region and endpoint from deploy.yaml.
   backend "s3" {
     use_lockfile = true
   }

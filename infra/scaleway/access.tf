@@ -1,5 +1,5 @@
-# What the service may do. Rights are given by project: that is why the project holds nothing else, and why the state bucket is
-# in another one. The bucket's policy narrows them to media.
+# The permissions of the service. Scaleway grants permissions per project, so the project must contain nothing else, and the
+# state bucket must be in another one. The bucket policy restricts them to media.
 resource "scaleway_iam_application" "service" {
   name = "${local.name}-service"
   tags = local.tags
@@ -13,7 +13,7 @@ resource "scaleway_iam_policy" "service" {
   rule {
     project_ids = [var.project_id]
     permission_set_names = [
-      "ObjectStorageBucketsRead", # HeadBucket, which readiness asks
+      "ObjectStorageBucketsRead", # HeadBucket, for the readiness check
       "ObjectStorageObjectsRead",
       "ObjectStorageObjectsWrite",
       "ObjectStorageObjectsDelete",
@@ -21,7 +21,7 @@ resource "scaleway_iam_policy" "service" {
   }
 }
 
-# A new key is made and handed to the container before the old one goes.
+# The new key is created and passed to the container before the old one is deleted.
 resource "scaleway_iam_api_key" "service" {
   application_id     = scaleway_iam_application.service.id
   default_project_id = var.project_id
@@ -31,9 +31,9 @@ resource "scaleway_iam_api_key" "service" {
   }
 }
 
-# What a deploy may do: run and push, and change how media are kept. It may not remove the bucket, read media (the bucket's
-# policy), rewrite that policy, or change who may do what: a person applies such a change. Its key is made by hand, so that no
-# state holds it.
+# The permissions of the deployer: to push images, run containers and change bucket settings. It cannot delete the bucket, read
+# media (see the bucket policy), change that policy, or change permissions: an administrator applies such changes. Create its
+# key by hand, so that it is not in a state.
 resource "scaleway_iam_application" "deployer" {
   name = "${local.name}-deployer"
   tags = local.tags
@@ -49,7 +49,7 @@ resource "scaleway_iam_policy" "deployer" {
     permission_set_names = [
       "ContainersFullAccess",
       "ContainerRegistryFullAccess",
-      "ObjectStorageReadOnly", # the only set that may look at a policy without changing it
+      "ObjectStorageReadOnly", # the only set that can read a bucket policy and not change it
       "ObjectStorageBucketsWrite",
     ]
   }

@@ -8,8 +8,8 @@ resource "aws_route53_record" "service" {
   records = [trimprefix(scaleway_container.service.public_endpoint, "https://")]
 }
 
-# Until this is there, the platform answers 404 on the domain. It looks the CNAME up, so the record comes first; then it gets
-# the certificate, which takes minutes.
+# Without this, the platform responds with 404 on the domain. The platform checks the CNAME, so the record must exist first. It
+# then requests the certificate, which takes minutes.
 resource "scaleway_container_domain" "service" {
   container_id = scaleway_container.service.id
   hostname     = var.domain

@@ -37,7 +37,7 @@ resource "scaleway_object_bucket" "media" {
   }
 }
 
-# Children need the project too: in any other than the default one they are refused without it.
+# These resources need project_id, too: without it, the provider rejects them outside the default project.
 resource "scaleway_object_bucket_server_side_encryption_configuration" "media" {
   bucket     = scaleway_object_bucket.media.name
   project_id = var.project_id
@@ -50,8 +50,8 @@ resource "scaleway_object_bucket_server_side_encryption_configuration" "media" {
   }
 }
 
-# Scaleway's own language: only what is allowed here is allowed, to those whom IAM allows it as well, and Deny says nothing.
-# So the service, the deployer and the administrators must be named, even while nothing is public. Resources are names, not ARNs.
+# A policy in Scaleway's language: an action needs an Allow here and in IAM, and Deny has no effect. So the policy must name the
+# service, the deployer and the administrators even if nothing is public. Resources are names, not ARNs.
 resource "scaleway_object_bucket_policy" "media" {
   bucket     = scaleway_object_bucket.media.name
   project_id = var.project_id

@@ -1,60 +1,60 @@
 output "url" {
-  description = "Where people reach the service."
+  description = "The public URL of the service."
   value       = "https://${scaleway_container_domain.service.hostname}"
 }
 
 output "endpoint" {
-  description = "The container's own address, which needs neither DNS nor certificate of the domain."
+  description = "The container's own URL, which works without the domain's DNS record and certificate."
   value       = scaleway_container.service.public_endpoint
 }
 
 output "container_id" {
-  description = "The container, as <region>/<UUID>."
+  description = "The id of the container, <region>/<UUID>."
   value       = scaleway_container.service.id
 }
 
 output "container_status" {
-  description = "What the platform says of the container. An apply succeeds even while this is error: look at it."
+  description = "The container's status. An apply succeeds even if it is error."
   value       = scaleway_container.service.status
 }
 
 output "container_error" {
-  description = "What the platform says of the container's last failure."
+  description = "The error message of the container's last failure."
   value       = scaleway_container.service.error_message
 }
 
 output "image" {
-  description = "The image that runs, by its digest."
+  description = "The running image, with its digest."
   value       = scaleway_container.service.image
 }
 
 output "registry_endpoint" {
-  description = "Where images are pushed to, without the image's name."
+  description = "The registry endpoint for pushing images, without the image name."
   value       = scaleway_registry_namespace.images.endpoint
 }
 
 output "bucket" {
-  description = "The bucket for media."
+  description = "The name of the media bucket."
   value       = scaleway_object_bucket.media.name
 }
 
 output "bucket_url" {
-  description = "The bucket's address: the base of public media addresses."
+  description = "The URL of the bucket, which is the base of public media URLs."
   value       = scaleway_object_bucket.media.endpoint
 }
 
 output "public_prefixes" {
-  description = "What everyone may read; nothing unless public is true."
+  description = "The prefixes that everyone can read. Empty unless public is true."
   value       = var.public ? sort(var.media_prefixes) : []
 }
 
 output "service_application_id" {
-  description = "The IAM application whose key the service has."
+  description = "The id of the service's IAM application."
   value       = scaleway_iam_application.service.id
 }
 
 output "deployer_application_id" {
-  description = "The IAM application that deploys; make its key by hand."
+  description = "The id of the deployer's IAM application. Create its key by hand."
   value       = scaleway_iam_application.deployer.id
 }
 
@@ -64,7 +64,7 @@ output "domain" {
 }
 
 output "dns_record" {
-  description = "The record as it was wanted, to be compared with what is answered."
+  description = "The configured DNS record, for comparison with the responses of name servers."
   value = {
     zone_id = aws_route53_record.service.zone_id
     name    = aws_route53_record.service.name

@@ -1,4 +1,4 @@
-# No registry comes with a container namespace any more. It holds every release that a rollback could need.
+# A container namespace no longer creates a registry. This namespace holds all releases that a rollback can use.
 resource "scaleway_registry_namespace" "images" {
   name       = var.registry_namespace
   project_id = var.project_id
@@ -10,8 +10,8 @@ resource "scaleway_registry_namespace" "images" {
   }
 }
 
-# The first image is pushed before the first apply, so `cargo xtask bootstrap registry` has made the namespace by then: it is taken
-# over, not made a second time. Once it is in the state, this does nothing any more.
+# The first image is pushed before the first apply, so `cargo xtask bootstrap registry` creates the namespace and this block
+# imports it. It has no effect once the namespace is in the state.
 import {
   for_each = var.registry_namespace_id == null ? toset([]) : toset([var.registry_namespace_id])
   to       = scaleway_registry_namespace.images

@@ -7,7 +7,7 @@ locals {
   declared_names = toset(local.declared[*].name)
   secret_names   = toset([for setting in local.declared : setting.name if setting.secret])
 
-  # What the service can have from here, if it declares it. Whether a value is secret is settings.json's word.
+  # Settings that the stack provides if the service declares them. settings.json decides which are secret.
   made_here = {
     SERVICE_VERSION      = var.release
     S3_BUCKET            = scaleway_object_bucket.media.name
@@ -31,7 +31,7 @@ resource "scaleway_container" "service" {
   region       = var.region
   tags         = local.tags
 
-  # The digest is said twice: a change of registry_sha256 is what deploys.
+  # Both contain the digest: only a change of registry_sha256 triggers a deployment.
   image           = var.image
   registry_sha256 = split("@", var.image)[1]
 
@@ -40,7 +40,7 @@ resource "scaleway_container" "service" {
   min_scale          = var.min_scale
   max_scale          = var.max_scale
   timeout            = var.timeout_seconds
-  sandbox            = "v2" # v1's clock drifts, and tokens have times in them
+  sandbox            = "v2" # the clock of v1 drifts, which breaks the expiry of tokens
 
   port                   = var.port
   protocol               = "http1"
@@ -54,7 +54,8 @@ resource "scaleway_container" "service" {
     for name, value in local.made_here : name => value if contains(local.secret_names, name)
   })
 
-  # Five minutes for migrations before the first request; then a dead instance is restarted after 30 seconds.
+  # Migrations have five minutes before the first request. Later, an instance that does not respond is restarted after 30
+  # seconds.
   startup_probe {
     interval          = "5s"
     timeout           = "4s"
@@ -75,6 +76,6 @@ resource "scaleway_container" "service" {
     }
   }
 
-  # A service that starts before it has its rights is not ready.
+  # The service is not ready until it has its permissions.
   depends_on = [scaleway_iam_policy.service, scaleway_object_bucket_policy.media]
 }

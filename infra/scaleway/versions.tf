@@ -12,7 +12,7 @@ terraform {
     }
   }
 
-  # Bucket, key, region and endpoint come from deploy.yaml when the stack is initialised.
+  # `tofu init` gets the bucket, key, region and endpoint from deploy.yaml.
   backend "s3" {
     use_lockfile = true
   }
@@ -25,7 +25,7 @@ provider "scaleway" {
   organization_id = var.organization_id
 }
 
-# Route 53 and nothing else. The keys are given by name: AWS_ACCESS_KEY_ID is the state bucket's.
+# For Route 53 only. The keys are variables, because AWS_ACCESS_KEY_ID is used for the state bucket.
 provider "aws" {
   alias                   = "dns"
   region                  = "us-east-1"

@@ -1,4 +1,4 @@
-//! The protocol's messages and the skeleton of its server, from `proto/`.
+//! Generates the protocol's messages and server traits from `proto/`.
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=proto");

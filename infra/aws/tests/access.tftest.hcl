@@ -1,4 +1,4 @@
-# Who may do what.
+# Permissions.
 
 mock_provider "aws" {
   mock_resource "aws_s3_bucket" {
@@ -58,15 +58,15 @@ run "service" {
       List    = ["s3:ListBucket", "arn:aws:s3:::meemit-media"]
       Uploads = [["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"], "arn:aws:sqs:eu-north-1:123456789012:meemi-production-uploads"]
     }
-    error_message = "The service may do something else than use media and work on the queue."
+    error_message = "The service has other permissions than those for media and the queue."
   }
   assert {
     condition     = aws_iam_access_key.service.user == "meemi-production-service"
-    error_message = "The key is somebody else's."
+    error_message = "The access key belongs to another user."
   }
 }
 
-run "repository_by_name" {
+run "repository_name_in_token" {
   command = plan
 
   assert {
@@ -81,15 +81,15 @@ run "repository_by_name" {
         }
       }
     }
-    error_message = "Another than a job of this repository in this environment may deploy."
+    error_message = "The role can be assumed by other subjects than jobs of this repository in this environment."
   }
   assert {
     condition     = aws_iam_openid_connect_provider.github[0].url == "https://token.actions.githubusercontent.com" && aws_iam_openid_connect_provider.github[0].client_id_list == toset(["sts.amazonaws.com"])
-    error_message = "Not GitHub's identity provider."
+    error_message = "The identity provider is not GitHub's."
   }
 }
 
-run "repository_by_number" {
+run "repository_id_in_token" {
   command = plan
 
   variables {
@@ -100,11 +100,11 @@ run "repository_by_number" {
 
   assert {
     condition     = one(jsondecode(aws_iam_role.deployer.assume_role_policy).Statement).Condition.StringEquals["token.actions.githubusercontent.com:sub"] == "repo:octo-org@123456/meemit@456789:environment:live"
-    error_message = "Not the form of tokens that name the numbers."
+    error_message = "The subject does not have the format with ids."
   }
   assert {
     condition     = length(aws_iam_openid_connect_provider.github) == 0
-    error_message = "A second identity provider for GitHub: an account can have only one."
+    error_message = "The stack creates a second identity provider for GitHub, but an account can have only one."
   }
 }
 
@@ -119,11 +119,11 @@ run "deployer_state" {
       StateUnlock = ["s3:DeleteObject", "arn:aws:s3:::meemit-tofu-state/production/aws.tfstate.tflock"]
       StateFind   = ["s3:ListBucket", "arn:aws:s3:::meemit-tofu-state"]
     }
-    error_message = "The deployer may do something else with states than use its own."
+    error_message = "The deployer has other permissions in the state bucket than those for its own state."
   }
 }
 
-run "deployer_makes_no_rights_and_removes_no_data" {
+run "deployer_cannot_change_permissions_or_delete_data" {
   command = plan
 
   assert {
@@ -131,30 +131,30 @@ run "deployer_makes_no_rights_and_removes_no_data" {
       for action in flatten([for statement in jsondecode(aws_iam_role_policy.deployer.policy).Statement : statement.Action]) :
       !startswith(action, "iam:") || startswith(action, "iam:Get") || startswith(action, "iam:List")
     ])
-    error_message = "The deployer may change who may do what, and so give itself everything."
+    error_message = "The deployer can change IAM, and so give itself any permission."
   }
   assert {
     condition = length(setintersection(flatten([for statement in jsondecode(aws_iam_role_policy.deployer.policy).Statement : statement.Action]), [
       "s3:DeleteBucket", "s3:PutBucketPolicy", "s3:PutBucketPublicAccessBlock", "sqs:DeleteQueue", "sqs:PurgeQueue", "sqs:ReceiveMessage", "cloudfront:DeleteDistribution",
     ])) == 0
-    error_message = "The deployer may remove data, or open the bucket."
+    error_message = "The deployer can delete data or make the bucket public."
   }
   assert {
     condition = !anytrue([
       for statement in jsondecode(aws_iam_role_policy.deployer.policy).Statement :
       anytrue([for action in flatten([statement.Action]) : strcontains(action, "Object")]) && anytrue([for resource in flatten([statement.Resource]) : strcontains(resource, "meemit-media")])
     ])
-    error_message = "The deployer may read or change people's media."
+    error_message = "The deployer can read or change media."
   }
   assert {
     condition = alltrue([
       for statement in jsondecode(aws_iam_role_policy.deployer.policy).Statement :
       statement.Resource != "*" || alltrue([for action in flatten([statement.Action]) : startswith(action, "cloudfront:")])
     ])
-    error_message = "The deployer may do something to everything in the account."
+    error_message = "The deployer has permissions for all resources of the account."
   }
   assert {
     condition     = !anytrue([for action in flatten([for statement in jsondecode(aws_iam_role_policy.deployer.policy).Statement : statement.Action]) : endswith(action, ":*") || action == "*"])
-    error_message = "The deployer has all of a service's rights."
+    error_message = "The deployer has a wildcard action."
   }
 }

@@ -1,4 +1,4 @@
-# The bucket, the queue, and who tells whom. Plans only: what has prevent_destroy could not be removed after an apply.
+# The bucket, the queue and the notification. The tests only plan: resources with prevent_destroy could not be destroyed after an apply.
 
 mock_provider "aws" {
   mock_resource "aws_s3_bucket" {
@@ -55,11 +55,11 @@ run "bucket_is_private" {
       aws_s3_bucket_public_access_block.media.block_public_acls, aws_s3_bucket_public_access_block.media.block_public_policy,
       aws_s3_bucket_public_access_block.media.ignore_public_acls, aws_s3_bucket_public_access_block.media.restrict_public_buckets,
     ] == [true, true, true, true]
-    error_message = "Public access is not blocked in all four ways."
+    error_message = "The public access block does not block everything."
   }
   assert {
     condition     = one(aws_s3_bucket_ownership_controls.media.rule).object_ownership == "BucketOwnerEnforced"
-    error_message = "Access lists count."
+    error_message = "ACLs are enabled."
   }
   assert {
     condition     = one(one(aws_s3_bucket_server_side_encryption_configuration.media.rule).apply_server_side_encryption_by_default).sse_algorithm == "AES256"
@@ -67,54 +67,54 @@ run "bucket_is_private" {
   }
   assert {
     condition     = !aws_s3_bucket.media.force_destroy && aws_s3_bucket.media.bucket == "meemit-media"
-    error_message = "Another bucket, or one that goes with everything in it."
+    error_message = "The bucket has another name, or force_destroy is set."
   }
 }
 
-run "what_holds_data_stays" {
+run "data_cannot_be_destroyed" {
   command = plan
 
   assert {
     condition     = length(regexall("prevent_destroy = true", file("${path.module}/media.tf"))) == 1
-    error_message = "The bucket could be destroyed with everything in it."
+    error_message = "The bucket and its objects could be destroyed."
   }
   assert {
     condition     = length(regexall("prevent_destroy = true", file("${path.module}/queue.tf"))) == 2
-    error_message = "Messages and dead letters could be destroyed with their queues."
+    error_message = "The queues and their messages could be destroyed."
   }
 }
 
-run "bucket_keeps" {
+run "versioning_and_lifecycle" {
   command = plan
 
   assert {
     condition     = one(aws_s3_bucket_versioning.media.versioning_configuration).status == "Enabled"
-    error_message = "What is deleted could not be brought back."
+    error_message = "Deleted objects could not be restored."
   }
   assert {
     condition     = aws_s3_bucket_lifecycle_configuration.media.rule[0].abort_incomplete_multipart_upload[0].days_after_initiation == 1 && aws_s3_bucket_lifecycle_configuration.media.rule[0].status == "Enabled"
-    error_message = "Unfinished uploads stay, and are paid for."
+    error_message = "Incomplete multipart uploads are not removed, and cost money."
   }
   assert {
     condition     = aws_s3_bucket_lifecycle_configuration.media.rule[1].noncurrent_version_expiration[0].noncurrent_days == 30
-    error_message = "Old versions stay for another time than was said."
+    error_message = "Old versions are not kept for undelete_days."
   }
   assert {
     condition     = alltrue(flatten([for rule in aws_s3_bucket_lifecycle_configuration.media.rule : [for expiration in rule.expiration : expiration.expired_object_delete_marker]]))
-    error_message = "A rule removes media that somebody still has."
+    error_message = "A lifecycle rule removes current objects."
   }
 }
 
-run "browsers_upload_from_the_service_only" {
+run "only_allowed_origins_upload" {
   command = plan
 
   assert {
     condition     = one(aws_s3_bucket_cors_configuration.media.cors_rule).allowed_origins == toset(["https://meemit.example.org"]) && one(aws_s3_bucket_cors_configuration.media.cors_rule).allowed_methods == toset(["PUT"])
-    error_message = "Other pages may upload, or do something else."
+    error_message = "Other origins or methods than PUT are allowed."
   }
   assert {
     condition     = contains(one(aws_s3_bucket_cors_configuration.media.cors_rule).allowed_headers, "Content-Type")
-    error_message = "The signed content type could not be sent."
+    error_message = "Browsers could not send the signed Content-Type header."
   }
 }
 
@@ -143,7 +143,7 @@ run "bucket_policy" {
         },
       ]
     }
-    error_message = "The policy says something else than: TLS only, and this distribution reads media."
+    error_message = "The bucket policy must only deny requests without TLS and allow this distribution to read media."
   }
 }
 
@@ -152,23 +152,23 @@ run "queue" {
 
   assert {
     condition     = aws_sqs_queue.uploads.name == "meemi-production-uploads" && aws_sqs_queue.dead_letters.name == "meemi-production-uploads-dead"
-    error_message = "The queues have other names."
+    error_message = "The queues have wrong names."
   }
   assert {
     condition     = jsondecode(aws_sqs_queue.uploads.redrive_policy) == { deadLetterTargetArn = "arn:aws:sqs:eu-north-1:123456789012:meemi-production-uploads-dead", maxReceiveCount = 5 }
-    error_message = "Poison messages do not end in the dead letters after five receives."
+    error_message = "Messages do not move to the dead-letter queue after five receives."
   }
   assert {
     condition     = jsondecode(aws_sqs_queue_redrive_allow_policy.dead_letters.redrive_allow_policy) == { redrivePermission = "byQueue", sourceQueueArns = ["arn:aws:sqs:eu-north-1:123456789012:meemi-production-uploads"] }
-    error_message = "Another queue could send its dead letters here."
+    error_message = "Other queues could use this dead-letter queue."
   }
   assert {
     condition     = aws_sqs_queue.uploads.receive_wait_time_seconds == 20 && aws_sqs_queue.uploads.visibility_timeout_seconds == 120
-    error_message = "Not long polling, or another visibility."
+    error_message = "The queue does not use long polling, or has another visibility timeout."
   }
   assert {
     condition     = aws_sqs_queue.dead_letters.message_retention_seconds > aws_sqs_queue.uploads.message_retention_seconds
-    error_message = "Dead letters would go before anyone sees them."
+    error_message = "Messages would expire in the dead-letter queue right after they arrive."
   }
   assert {
     condition     = aws_sqs_queue.uploads.sqs_managed_sse_enabled && aws_sqs_queue.dead_letters.sqs_managed_sse_enabled
@@ -176,12 +176,12 @@ run "queue" {
   }
 }
 
-run "only_the_bucket_tells" {
+run "only_the_bucket_sends" {
   command = plan
 
   assert {
     condition     = jsondecode(aws_sqs_queue_policy.uploads.policy).Version == "2012-10-17"
-    error_message = "Without this version the provider waits for ever."
+    error_message = "Without this version, the provider waits forever."
   }
   assert {
     condition = [for statement in jsondecode(aws_sqs_queue_policy.uploads.policy).Statement : statement if statement.Effect == "Allow"] == [{
@@ -195,10 +195,10 @@ run "only_the_bucket_tells" {
         StringEquals = { "aws:SourceAccount" = "123456789012" }
       }
     }]
-    error_message = "Somebody else than the bucket may send."
+    error_message = "Other principals than the bucket can send messages."
   }
   assert {
     condition     = one(aws_s3_bucket_notification.media.queue).filter_prefix == "uploads/" && one(aws_s3_bucket_notification.media.queue).events == toset(["s3:ObjectCreated:*"]) && one(aws_s3_bucket_notification.media.queue).queue_arn == aws_sqs_queue.uploads.arn
-    error_message = "The bucket tells of something else than new uploads, and thumbnails would start the worker again."
+    error_message = "The bucket sends notifications for other objects than uploads, so thumbnails would trigger the worker again."
   }
 }

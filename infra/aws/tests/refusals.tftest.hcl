@@ -1,4 +1,4 @@
-# What is refused before anything is asked of a provider.
+# Variables that validation rejects before OpenTofu calls a provider.
 
 mock_provider "aws" {
   mock_resource "aws_acm_certificate" {
@@ -18,7 +18,7 @@ mock_provider "aws" {
   alias = "dns"
 }
 
-run "any_origin" {
+run "wildcard_origin" {
   command         = plan
   expect_failures = [var.allowed_origins]
 
@@ -27,7 +27,7 @@ run "any_origin" {
   }
 }
 
-run "no_origin" {
+run "no_origins" {
   command         = plan
   expect_failures = [var.allowed_origins]
 
@@ -36,7 +36,7 @@ run "no_origin" {
   }
 }
 
-run "origin_in_clear_in_production" {
+run "http_origin_in_production" {
   command         = plan
   expect_failures = [var.allowed_origins]
 
@@ -45,7 +45,7 @@ run "origin_in_clear_in_production" {
   }
 }
 
-run "private_key" {
+run "private_signing_key" {
   command         = plan
   expect_failures = [var.signing_public_keys]
 
@@ -54,7 +54,7 @@ run "private_key" {
   }
 }
 
-run "no_key" {
+run "no_signing_key" {
   command         = plan
   expect_failures = [var.signing_public_keys]
 
@@ -63,7 +63,7 @@ run "no_key" {
   }
 }
 
-run "domain_without_its_zone" {
+run "domain_without_zone" {
   command         = plan
   expect_failures = [var.dns_zone_id]
 
@@ -84,7 +84,7 @@ run "domain_without_credentials" {
   }
 }
 
-run "any_repository" {
+run "wildcard_repository" {
   command         = plan
   expect_failures = [var.github_repository]
 
@@ -93,7 +93,7 @@ run "any_repository" {
   }
 }
 
-run "any_environment" {
+run "wildcard_environment" {
   command         = plan
   expect_failures = [var.github_environment]
 
@@ -102,7 +102,7 @@ run "any_environment" {
   }
 }
 
-run "media_without_uploads" {
+run "prefixes_without_uploads" {
   command         = plan
   expect_failures = [var.media_prefixes]
 
@@ -111,7 +111,7 @@ run "media_without_uploads" {
   }
 }
 
-run "the_whole_bucket_as_media" {
+run "wildcard_prefix" {
   command         = plan
   expect_failures = [var.media_prefixes]
 
@@ -120,7 +120,7 @@ run "the_whole_bucket_as_media" {
   }
 }
 
-run "state_among_media" {
+run "state_bucket_is_media_bucket" {
   command         = plan
   expect_failures = [var.state_bucket]
 
@@ -129,7 +129,7 @@ run "state_among_media" {
   }
 }
 
-run "bad_names" {
+run "invalid_names" {
   command         = plan
   expect_failures = [var.project, var.environment, var.account_id, var.region, var.bucket, var.state_key, var.github_oidc_provider_arn]
 
@@ -144,7 +144,7 @@ run "bad_names" {
   }
 }
 
-run "bad_numbers" {
+run "invalid_numbers" {
   command         = plan
   expect_failures = [var.undelete_days, var.visibility_seconds, var.max_receives]
 

@@ -1,21 +1,21 @@
-# The bucket and who reaches it. Plans only: what has prevent_destroy could not be removed after an apply.
+# The bucket and its domains. The tests only plan: resources with prevent_destroy could not be destroyed after an apply.
 
 mock_provider "cloudflare" {}
 
-run "private_unless_asked" {
+run "private_by_default" {
   command = plan
 
   assert {
     condition     = length(cloudflare_r2_custom_domain.media) == 0 && output.public_url == null
-    error_message = "The bucket has a domain, so everyone may read it, although public is not set."
+    error_message = "The bucket has a custom domain, which makes it public, although public is not set."
   }
   assert {
     condition     = !cloudflare_r2_managed_domain.media.enabled
-    error_message = "The bucket can be read below r2.dev."
+    error_message = "The bucket is public on r2.dev."
   }
 }
 
-run "public_by_the_domain_only" {
+run "public_only_through_the_domain" {
   command = plan
 
   variables {
@@ -26,54 +26,54 @@ run "public_by_the_domain_only" {
 
   assert {
     condition     = cloudflare_r2_custom_domain.media[0].domain == "cdn.example.org" && cloudflare_r2_custom_domain.media[0].enabled && cloudflare_r2_custom_domain.media[0].bucket_name == "meemit-media"
-    error_message = "The domain does not lead to the bucket."
+    error_message = "The domain does not point to the bucket."
   }
   assert {
     condition     = cloudflare_r2_custom_domain.media[0].min_tls == "1.2"
-    error_message = "An old TLS."
+    error_message = "The minimum TLS version is not 1.2."
   }
   assert {
     condition     = !cloudflare_r2_managed_domain.media.enabled
-    error_message = "The bucket can be read below r2.dev too."
+    error_message = "The bucket is also public on r2.dev."
   }
   assert {
     condition     = output.public_url == "https://cdn.example.org"
-    error_message = "Another base of public addresses."
+    error_message = "public_url is wrong."
   }
 }
 
-run "what_holds_data_stays" {
+run "data_cannot_be_destroyed" {
   command = plan
 
   assert {
     condition     = length(regexall("prevent_destroy = true", file("${path.module}/media.tf"))) == 1
-    error_message = "The bucket could be destroyed with everything in it."
+    error_message = "The bucket and its objects could be destroyed."
   }
 }
 
-run "browsers_from_the_service_only" {
+run "only_allowed_origins" {
   command = plan
 
   assert {
     condition     = one(cloudflare_r2_bucket_cors.media.rules).allowed.origins == tolist(["https://meemit.example.org"]) && toset(one(cloudflare_r2_bucket_cors.media.rules).allowed.methods) == toset(["GET", "HEAD", "PUT"])
-    error_message = "Other pages may use the bucket, or do something else."
+    error_message = "CORS allows other origins or methods."
   }
   assert {
     condition     = contains(one(cloudflare_r2_bucket_cors.media.rules).allowed.headers, "Content-Type")
-    error_message = "The signed content type could not be sent."
+    error_message = "Browsers could not send the signed Content-Type header."
   }
 }
 
-run "only_unfinished_uploads_go" {
+run "only_incomplete_uploads_expire" {
   command = plan
 
   assert {
     condition     = one(cloudflare_r2_bucket_lifecycle.media.rules).abort_multipart_uploads_transition.condition.max_age == 86400 && one(cloudflare_r2_bucket_lifecycle.media.rules).enabled
-    error_message = "Unfinished uploads stay, and are paid for."
+    error_message = "Incomplete multipart uploads are not removed, and cost money."
   }
   assert {
     condition     = one(cloudflare_r2_bucket_lifecycle.media.rules).delete_objects_transition == null
-    error_message = "A rule removes media that somebody still has."
+    error_message = "A lifecycle rule removes current objects."
   }
 }
 
@@ -89,11 +89,11 @@ run "jurisdiction" {
       cloudflare_r2_bucket.media.jurisdiction, cloudflare_r2_bucket_cors.media.jurisdiction,
       cloudflare_r2_bucket_lifecycle.media.jurisdiction, cloudflare_r2_managed_domain.media.jurisdiction,
     ] == ["eu", "eu", "eu", "eu"]
-    error_message = "A part looks for the bucket in another jurisdiction and would not find it."
+    error_message = "A resource uses another jurisdiction and would not find the bucket."
   }
   assert {
     condition     = output.endpoint == "https://0123456789abcdef0123456789abcdef.eu.r2.cloudflarestorage.com"
-    error_message = "Another jurisdiction's endpoint."
+    error_message = "The endpoint is not in the jurisdiction."
   }
 }
 
@@ -102,6 +102,6 @@ run "endpoint" {
 
   assert {
     condition     = output.endpoint == "https://0123456789abcdef0123456789abcdef.r2.cloudflarestorage.com" && output.region == "auto"
-    error_message = "Another endpoint or region than R2's."
+    error_message = "The endpoint or region is wrong."
   }
 }

@@ -1,4 +1,4 @@
-# What is refused before anything is asked of a provider.
+# Variables that validation rejects before OpenTofu calls a provider.
 
 mock_provider "cloudflare" {}
 
@@ -11,7 +11,7 @@ run "public_without_a_domain" {
   }
 }
 
-run "domain_that_is_not_public" {
+run "domain_without_public" {
   command         = plan
   expect_failures = [var.domain]
 
@@ -21,7 +21,7 @@ run "domain_that_is_not_public" {
   }
 }
 
-run "domain_without_its_zone" {
+run "domain_without_zone" {
   command         = plan
   expect_failures = [var.zone_id]
 
@@ -31,7 +31,7 @@ run "domain_without_its_zone" {
   }
 }
 
-run "any_origin" {
+run "wildcard_origin" {
   command         = plan
   expect_failures = [var.allowed_origins]
 
@@ -40,7 +40,7 @@ run "any_origin" {
   }
 }
 
-run "no_origin" {
+run "no_origins" {
   command         = plan
   expect_failures = [var.allowed_origins]
 
@@ -49,7 +49,7 @@ run "no_origin" {
   }
 }
 
-run "origin_in_clear_in_production" {
+run "http_origin_in_production" {
   command         = plan
   expect_failures = [var.allowed_origins]
 
@@ -58,7 +58,7 @@ run "origin_in_clear_in_production" {
   }
 }
 
-run "bad_names" {
+run "invalid_names" {
   command         = plan
   expect_failures = [var.environment, var.account_id, var.bucket, var.jurisdiction, var.zone_id]
 

@@ -1,4 +1,4 @@
-# Who may do what with media.
+# Permissions for media.
 
 mock_provider "scaleway" {
   mock_resource "scaleway_container" {
@@ -9,7 +9,7 @@ mock_provider "scaleway" {
   }
 }
 
-# Each application has an id of its own.
+# Each application needs a different id.
 override_resource {
   target = scaleway_iam_application.deployer
   values = { id = "0a000000-0000-4000-8000-000000000004" }
@@ -19,28 +19,28 @@ mock_provider "aws" {
   alias = "dns"
 }
 
-run "private_unless_asked" {
+run "private_by_default" {
   command = plan
 
   assert {
     condition     = jsondecode(scaleway_object_bucket_policy.media.policy).Version == "2023-04-17"
-    error_message = "Scaleway's language has its own version; the other one locks everybody out."
+    error_message = "The version is not that of Scaleway's policy language. With another version, all access is denied."
   }
   assert {
     condition     = !anytrue([for statement in jsondecode(scaleway_object_bucket_policy.media.policy).Statement : statement.Principal == "*"])
-    error_message = "Everyone may do something although public is not set."
+    error_message = "The policy has a statement for everyone although public is not set."
   }
   assert {
     condition     = !strcontains(scaleway_object_bucket_policy.media.policy, "\"*\"")
-    error_message = "There is a wildcard by itself in the policy."
+    error_message = "The policy contains the wildcard *."
   }
   assert {
     condition     = length(output.public_prefixes) == 0
-    error_message = "The output says that something is public."
+    error_message = "public_prefixes is not empty although public is not set."
   }
 }
 
-run "public_reads_media_only" {
+run "public_can_only_read_media" {
   command = plan
 
   variables {
@@ -55,11 +55,11 @@ run "public_reads_media_only" {
       Action    = ["s3:GetObject"]
       Resource  = ["meemit-media/clipboard/*", "meemit-media/thumbs/*", "meemit-media/uploads/*"]
     }]
-    error_message = "Everyone may do something else than read what is under the media prefixes."
+    error_message = "Everyone has other permissions than to read objects under the media prefixes."
   }
 }
 
-run "public_prefix_of_choice" {
+run "public_with_custom_prefixes" {
   command = plan
 
   variables {
@@ -69,11 +69,11 @@ run "public_prefix_of_choice" {
 
   assert {
     condition     = one([for statement in jsondecode(scaleway_object_bucket_policy.media.policy).Statement : statement if statement.Principal == "*"]).Resource == ["meemit-media/thumbs/*"]
-    error_message = "More is public than the prefix that was named."
+    error_message = "Other prefixes than the configured one are public."
   }
 }
 
-run "service_has_media_and_no_more" {
+run "service_permissions" {
   command = plan
 
   assert {
@@ -84,23 +84,23 @@ run "service_has_media_and_no_more" {
       "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts",
       "s3:ListBucket", "s3:ListBucketMultipartUploads",
     ])
-    error_message = "The service may do something else in the bucket than what it does."
+    error_message = "The bucket policy gives the service other permissions than it needs."
   }
   assert {
     condition     = one(scaleway_iam_policy.service.rule).permission_set_names == toset(["ObjectStorageBucketsRead", "ObjectStorageObjectsRead", "ObjectStorageObjectsWrite", "ObjectStorageObjectsDelete"])
-    error_message = "The service has other rights than those on objects."
+    error_message = "The service has other permissions than those for objects."
   }
   assert {
     condition     = one(scaleway_iam_policy.service.rule).project_ids == tolist(["11111111-2222-4333-8444-555555555555"]) && one(scaleway_iam_policy.service.rule).organization_id == null
-    error_message = "The service has rights beyond its project."
+    error_message = "The service has permissions outside its project."
   }
   assert {
     condition     = scaleway_iam_policy.service.application_id == scaleway_iam_application.service.id && scaleway_iam_api_key.service.application_id == scaleway_iam_application.service.id
-    error_message = "The service's key is somebody else's."
+    error_message = "The API key or the policy belongs to another application."
   }
 }
 
-run "administrators_keep_the_bucket_and_read_nothing" {
+run "administrators_can_change_settings_only" {
   command = plan
 
   assert {
@@ -111,11 +111,11 @@ run "administrators_keep_the_bucket_and_read_nothing" {
       Action    = ["s3:*"]
       Resource  = ["meemit-media"]
     }
-    error_message = "The administrators are locked out, or may read people's media."
+    error_message = "The administrators have no access to the bucket, or can read media."
   }
 }
 
-run "deployer_makes_no_rights_and_removes_no_data" {
+run "deployer_cannot_change_permissions_or_delete_data" {
   command = plan
 
   assert {
@@ -126,24 +126,24 @@ run "deployer_makes_no_rights_and_removes_no_data" {
       "33333333-2222-4333-8444-555555555555" = toset(["ObjectStorageBucketsRead", "ObjectStorageObjectsRead", "ObjectStorageObjectsWrite", "ObjectStorageObjectsDelete"])
       "22222222-2222-4333-8444-555555555555" = toset(["IAMApplicationReadOnly", "IAMPolicyReadOnly"])
     }
-    error_message = "The deployer has other rights than to run, push, and use its state."
+    error_message = "The deployer has other permissions than those for containers, images, bucket settings and its state."
   }
   assert {
     condition     = scaleway_iam_policy.deployer.application_id != scaleway_iam_policy.service.application_id && scaleway_iam_api_key.service.application_id != scaleway_iam_application.deployer.id
-    error_message = "Service and deployer are the same."
+    error_message = "The service and the deployer use the same application."
   }
 }
 
-run "what_holds_data_stays" {
+run "data_cannot_be_destroyed" {
   command = plan
 
   assert {
     condition     = length(regexall("prevent_destroy = true", file("${path.module}/media.tf"))) == 1
-    error_message = "The bucket could be destroyed with everything in it."
+    error_message = "The bucket and its objects could be destroyed."
   }
   assert {
     condition     = length(regexall("prevent_destroy = true", file("${path.module}/registry.tf"))) == 1
-    error_message = "The releases that a rollback needs could be destroyed."
+    error_message = "The registry namespace and its releases could be destroyed."
   }
 }
 
@@ -152,27 +152,27 @@ run "bucket" {
 
   assert {
     condition     = scaleway_object_bucket.media.name == "meemit-media" && !scaleway_object_bucket.media.force_destroy
-    error_message = "Another bucket, or one that goes with everything in it."
+    error_message = "The bucket has another name, or force_destroy is set."
   }
   assert {
     condition     = one(scaleway_object_bucket.media.versioning).enabled
-    error_message = "What is deleted could not be brought back."
+    error_message = "Deleted objects could not be restored."
   }
   assert {
     condition     = scaleway_object_bucket.media.cors_rule[0].allowed_origins == tolist(["https://meemit.example.org"]) && length(scaleway_object_bucket.media.cors_rule) == 1
-    error_message = "Other origins than the service's own."
+    error_message = "CORS allows other origins than the service's own."
   }
   assert {
     condition     = toset(scaleway_object_bucket.media.cors_rule[0].allowed_methods) == toset(["GET", "HEAD", "PUT"])
-    error_message = "Browsers may do something else than read and upload."
+    error_message = "CORS allows other methods than GET, HEAD and PUT."
   }
   assert {
     condition     = one([for rule in scaleway_object_bucket.media.lifecycle_rule : rule if rule.id == "unfinished-uploads"]).abort_incomplete_multipart_upload_days == 1
-    error_message = "Unfinished uploads stay, and are paid for."
+    error_message = "Incomplete multipart uploads are not removed, and cost money."
   }
   assert {
     condition     = alltrue([for rule in scaleway_object_bucket.media.lifecycle_rule : length(rule.expiration) == 0])
-    error_message = "A rule removes media that somebody still has."
+    error_message = "A lifecycle rule removes current objects."
   }
   assert {
     condition     = one(one(scaleway_object_bucket_server_side_encryption_configuration.media.rule).apply_server_side_encryption_by_default).sse_algorithm == "AES256"

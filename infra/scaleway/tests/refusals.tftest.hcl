@@ -1,4 +1,4 @@
-# What is refused before anything is asked of a provider.
+# Variables that validation rejects before OpenTofu calls a provider.
 
 mock_provider "scaleway" {}
 
@@ -6,7 +6,7 @@ mock_provider "aws" {
   alias = "dns"
 }
 
-run "registry_namespace_of_another_region" {
+run "registry_namespace_in_another_region" {
   command         = plan
   expect_failures = [var.registry_namespace_id]
 
@@ -33,7 +33,7 @@ run "secret_among_plain_settings" {
   }
 }
 
-run "setting_that_nothing_reads" {
+run "undeclared_setting" {
   command         = plan
   expect_failures = [var.settings]
 
@@ -77,8 +77,8 @@ run "secret_of_1001_bytes" {
   }
 }
 
-# 501 letters, 1002 bytes.
-run "secret_counted_in_bytes" {
+# 501 characters, 1002 bytes.
+run "secret_length_is_in_bytes" {
   command         = plan
   expect_failures = [var.secrets]
 
@@ -104,7 +104,7 @@ run "plain_setting_among_secrets" {
   }
 }
 
-run "secret_that_is_declared_plain" {
+run "secret_key_declared_as_plain" {
   command         = plan
   expect_failures = [var.settings_file]
 
@@ -115,7 +115,7 @@ run "secret_that_is_declared_plain" {
   }
 }
 
-run "any_origin" {
+run "wildcard_origin" {
   command         = plan
   expect_failures = [var.allowed_origins]
 
@@ -124,7 +124,7 @@ run "any_origin" {
   }
 }
 
-run "origin_in_clear_in_production" {
+run "http_origin_in_production" {
   command         = plan
   expect_failures = [var.allowed_origins]
 
@@ -133,7 +133,7 @@ run "origin_in_clear_in_production" {
   }
 }
 
-run "localhost_elsewhere" {
+run "localhost_origin_in_staging" {
   command = plan
 
   variables {
@@ -142,7 +142,7 @@ run "localhost_elsewhere" {
   }
 }
 
-run "the_whole_bucket_as_media" {
+run "empty_prefix" {
   command         = plan
   expect_failures = [var.media_prefixes]
 
@@ -160,7 +160,7 @@ run "wildcard_prefix" {
   }
 }
 
-run "nobody_administers" {
+run "no_bucket_admins" {
   command         = plan
   expect_failures = [var.bucket_admins]
 
@@ -169,7 +169,7 @@ run "nobody_administers" {
   }
 }
 
-run "more_than_the_platform_scales" {
+run "max_scale_above_limit" {
   command         = plan
   expect_failures = [var.max_scale]
 
@@ -178,7 +178,7 @@ run "more_than_the_platform_scales" {
   }
 }
 
-run "more_at_least_than_at_most" {
+run "min_scale_above_max_scale" {
   command         = plan
   expect_failures = [var.min_scale]
 
@@ -187,7 +187,7 @@ run "more_at_least_than_at_most" {
   }
 }
 
-run "bad_names" {
+run "invalid_names" {
   command         = plan
   expect_failures = [var.project, var.environment, var.registry_namespace, var.bucket, var.domain, var.dns_zone_id, var.project_id, var.organization_id, var.region, var.release]
 
@@ -205,7 +205,7 @@ run "bad_names" {
   }
 }
 
-run "state_beside_the_service" {
+run "state_in_the_service_project" {
   command         = plan
   expect_failures = [var.state_project_id]
 
@@ -214,7 +214,7 @@ run "state_beside_the_service" {
   }
 }
 
-run "bad_numbers" {
+run "invalid_numbers" {
   command         = plan
   expect_failures = [var.port, var.cpu_mvcpu, var.memory_bytes, var.timeout_seconds, var.undelete_days]
 
@@ -227,7 +227,7 @@ run "bad_numbers" {
   }
 }
 
-run "bad_paths" {
+run "invalid_paths" {
   command         = plan
   expect_failures = [var.liveness_path, var.readiness_path]
 

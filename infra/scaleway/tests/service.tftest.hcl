@@ -1,4 +1,4 @@
-# What the platform is told to run. Plans only: what has prevent_destroy could not be removed after an apply.
+# The container, its image, settings and domain. The tests only plan: resources with prevent_destroy could not be destroyed after an apply.
 
 mock_provider "scaleway" {
   mock_resource "scaleway_container_namespace" {
@@ -22,16 +22,16 @@ mock_provider "aws" {
   alias = "dns"
 }
 
-run "image_by_digest" {
+run "image_with_digest" {
   command = plan
 
   assert {
     condition     = scaleway_container.service.image == var.image
-    error_message = "The container does not run the image that was asked for."
+    error_message = "The container does not run the configured image."
   }
   assert {
     condition     = scaleway_container.service.registry_sha256 == "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-    error_message = "Without the digest in registry_sha256 a new image is not deployed."
+    error_message = "registry_sha256 is not the digest, so a new image would not be deployed."
   }
 }
 
@@ -40,11 +40,11 @@ run "names" {
 
   assert {
     condition     = scaleway_registry_namespace.images.name == "meemit" && scaleway_registry_namespace.images.is_public == false
-    error_message = "The registry namespace has another name, or is public."
+    error_message = "The registry namespace has a wrong name or is public."
   }
   assert {
     condition     = scaleway_container_namespace.service.name == "meemi-production" && scaleway_container.service.name == "meemi"
-    error_message = "The container's names are not made of project and environment."
+    error_message = "The names of the container and its namespace are not based on project and environment."
   }
   assert {
     condition = alltrue([for project in [
@@ -55,7 +55,7 @@ run "names" {
       scaleway_object_bucket_server_side_encryption_configuration.media.project_id,
       scaleway_iam_api_key.service.default_project_id,
     ] : project == var.project_id])
-    error_message = "Something would land in the provider's default project."
+    error_message = "A resource would be created in the provider's default project."
   }
 }
 
@@ -64,15 +64,15 @@ run "limits" {
 
   assert {
     condition     = scaleway_container.service.cpu_limit == 1000 && scaleway_container.service.memory_limit_bytes == 1024 * 1024 * 1024
-    error_message = "Not 1 vCPU and 1 GiB."
+    error_message = "The limits are not 1 vCPU and 1 GiB."
   }
   assert {
     condition     = scaleway_container.service.min_scale == 0 && scaleway_container.service.max_scale == 1
-    error_message = "Not 0 to 1 instances."
+    error_message = "The scale is not 0 to 1 instances."
   }
   assert {
     condition     = scaleway_container.service.timeout == 300
-    error_message = "Not 300 seconds for a request."
+    error_message = "The request timeout is not 300 seconds."
   }
   assert {
     condition     = scaleway_container.service.privacy == "public" && scaleway_container.service.https_connections_only
@@ -80,11 +80,11 @@ run "limits" {
   }
   assert {
     condition     = scaleway_container.service.port == 3000
-    error_message = "Not the port that the service listens on."
+    error_message = "The port is not the one that the service listens on."
   }
   assert {
     condition     = scaleway_container.service.sandbox == "v2" && scaleway_container.service.protocol == "http1"
-    error_message = "A sandbox whose clock drifts, or a protocol that the service does not speak."
+    error_message = "The sandbox is not v2, or the protocol is not HTTP/1."
   }
 }
 
@@ -93,11 +93,11 @@ run "probes" {
 
   assert {
     condition     = one(scaleway_container.service.liveness_probe).http[0].path == "/api/health/liveness"
-    error_message = "A liveness probe that depends on anything restarts healthy instances."
+    error_message = "The liveness probe has another path. If it depends on other services, healthy instances are restarted."
   }
   assert {
     condition     = one(scaleway_container.service.startup_probe).http[0].path == "/api/health/readiness"
-    error_message = "An instance would get requests before it is ready."
+    error_message = "The startup probe has another path, so an instance would get requests before it is ready."
   }
   assert {
     condition     = tonumber(trimsuffix(one(scaleway_container.service.startup_probe).interval, "s")) * one(scaleway_container.service.startup_probe).failure_threshold >= 120
@@ -105,7 +105,7 @@ run "probes" {
   }
 }
 
-run "secrets_are_apart" {
+run "secrets_are_separate" {
   command = plan
 
   assert {
@@ -117,23 +117,23 @@ run "secrets_are_apart" {
       S3_REGION       = "fr-par"
       S3_ENDPOINT     = "https://s3.fr-par.scw.cloud"
     })
-    error_message = "Other plain variables than the settings that are not secret."
+    error_message = "The plain variables are not exactly the settings that are not secret."
   }
   assert {
     condition     = toset(nonsensitive(keys(scaleway_container.service.secret_environment_variables))) == toset(["DATABASE_URL", "JWT_SECRET", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"])
-    error_message = "Other secret variables than the settings that are secret."
+    error_message = "The secret variables are not exactly the settings that are secret."
   }
   assert {
     condition     = nonsensitive(scaleway_container.service.secret_environment_variables["JWT_SECRET"]) == "sentinel \"quoted\" $${not} %%{expanded} ä\n"
-    error_message = "A secret did not arrive as it was."
+    error_message = "The value of a secret was changed."
   }
   assert {
     condition     = nonsensitive(scaleway_container.service.secret_environment_variables["S3_SECRET_ACCESS_KEY"]) == nonsensitive(scaleway_iam_api_key.service.secret_key)
-    error_message = "The service has not the key that was made for it."
+    error_message = "The service does not get its own API key."
   }
 }
 
-# Whatever the real service declares: no name that is secret there is plain here.
+# With the real service's settings.json, no secret is a plain variable.
 run "real_settings" {
   command = plan
 
@@ -148,11 +148,11 @@ run "real_settings" {
       keys(scaleway_container.service.environment_variables),
       [for setting in jsondecode(file("../../app/settings.json")).settings : setting.name if setting.secret],
     )) == 0
-    error_message = "A secret is in the plain variables."
+    error_message = "A plain variable is declared as secret."
   }
   assert {
     condition     = scaleway_container.service.environment_variables["SERVICE_VERSION"] == "3f9c2d1a4b7e"
-    error_message = "The service does not learn which release it is."
+    error_message = "SERVICE_VERSION is not the release."
   }
 }
 
@@ -161,23 +161,23 @@ run "domain" {
 
   assert {
     condition     = aws_route53_record.service.type == "CNAME" && aws_route53_record.service.name == "meemit.example.org" && aws_route53_record.service.zone_id == "Z0123456789ABC"
-    error_message = "Another record than the domain's."
+    error_message = "The DNS record is not a CNAME of the domain in the zone."
   }
   assert {
     condition     = one(aws_route53_record.service.records) == "meemiproduction0a0000-meemi.functions.fnc.fr-par.scw.cloud"
-    error_message = "The record does not lead to the container, or has a scheme in it."
+    error_message = "The record does not point to the container, or contains a scheme."
   }
   assert {
     condition     = scaleway_container_domain.service.hostname == "meemit.example.org" && scaleway_container_domain.service.container_id == scaleway_container.service.id
-    error_message = "The platform would answer 404 on the domain."
+    error_message = "The platform would respond with 404 on the domain."
   }
   assert {
     condition     = output.url == "https://meemit.example.org"
-    error_message = "The output url is not the domain's."
+    error_message = "The output url does not use the domain."
   }
 }
 
-run "bigger" {
+run "custom_limits" {
   command = plan
 
   variables {
@@ -193,6 +193,6 @@ run "bigger" {
       scaleway_container.service.min_scale, scaleway_container.service.max_scale, scaleway_container.service.memory_limit_bytes,
       scaleway_container.service.cpu_limit, scaleway_container.service.timeout,
     ] == [1, 5, 2147483648, 2000, 600]
-    error_message = "A size that was asked for is not applied."
+    error_message = "A configured limit is not applied."
   }
 }

@@ -6,6 +6,9 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use camino::Utf8PathBuf;
+
+use super::check;
 use super::document::{Document, Kind, Node, Value};
 use super::problem::{ConfigError, LISTED, Problem, did_you_mean, nearest, quoted, shown};
 
@@ -88,6 +91,11 @@ impl<'a> Field<'a> {
             Some(found) => self.refuse(format!("found {found}, expected {what}"), hint),
             None => self.refuse_key(format!("no value, expected {what}"), hint),
         }
+    }
+
+    /// A path inside the project.
+    pub(super) fn path(&self) -> Option<Utf8PathBuf> {
+        self.text("a path inside the project, relative to its root and without `..`", check::is_inside).map(Into::into)
     }
 
     /// A text that passes the check, which `what` describes.

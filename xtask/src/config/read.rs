@@ -60,15 +60,15 @@ fn service(table: &mut Table<'_>) -> Option<Service> {
         table.required("package", "app", |field| field.text("the name of a cargo package", check::is_cargo_name));
     let binary =
         table.optional("binary", "app", |field| field.text("the name of a cargo binary", check::is_cargo_name));
-    let settings = table.required("settings", "app/settings.json", |field| path(&field));
+    let settings = table.required("settings", "app/settings.json", |field| field.path());
     let schema = table.optional("schema", "[config, schema]", |field| {
         field.list("config", |item| item.text("an argument of the service's binary", check::is_argument))
     });
     let args = table.optional("args", "[serve]", |field| {
         field.list("serve", |item| item.text("an argument of the service's binary", check::is_argument))
     });
-    let migrations = table.optional("migrations", "app/migrations", |field| path(&field));
-    let web = table.optional("web", "app/web", |field| path(&field));
+    let migrations = table.optional("migrations", "app/migrations", |field| field.path());
+    let web = table.optional("web", "app/web", |field| field.path());
     let readiness = table
         .required("readiness", "/health", |field| field.text("a URL path that begins with `/`", check::is_url_path));
     let programs = table.optional("programs", "[]", |field| field.list(PROGRAM, |item| program(&item)));
@@ -90,7 +90,7 @@ fn image(table: &mut Table<'_>, project: Option<&str>) -> Option<Image> {
     let name = table.optional("name", "my-service", |field| {
         field.text("the name of a repository: lower case, parts between `/`", check::is_repository)
     });
-    let dockerfile = table.optional("dockerfile", DOCKERFILE, |field| path(&field));
+    let dockerfile = table.optional("dockerfile", DOCKERFILE, |field| field.path());
     let platform = table.optional("platform", PLATFORM, |field| {
         field.choice(&[("linux/amd64", "linux/amd64"), ("linux/arm64", "linux/arm64")])
     });
@@ -238,9 +238,4 @@ fn label_hint(name: &str) -> Option<String> {
     } else {
         Some("begin with a letter, end with a letter or digit, at most 63 characters".to_owned())
     }
-}
-
-/// A path inside the project.
-pub(super) fn path(field: &Field<'_>) -> Option<Utf8PathBuf> {
-    field.text("a path inside the project, relative to its root and without `..`", check::is_inside).map(Into::into)
 }

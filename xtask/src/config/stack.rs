@@ -7,7 +7,6 @@ use camino::Utf8PathBuf;
 
 use super::check;
 use super::field::{Field, Table};
-use super::read::path;
 
 const STATE: &str = "{ bucket: my-service-state, region: fr-par, provider: scaleway }";
 const APPROVAL: Duration = Duration::from_secs(60 * 60);
@@ -73,7 +72,7 @@ pub enum Provider {
 
 /// Reads the stack's keys among those of the environment. Without the key `stack`, no other may be set.
 pub(super) fn stack(table: &mut Table<'_>) -> Option<Option<Stack>> {
-    let folder = match table.optional("stack", "infra/scaleway", |field| path(&field)) {
+    let folder = match table.optional("stack", "infra/scaleway", |field| field.path()) {
         Some(None) => return Some(None),
         Some(Some(folder)) => Some(folder),
         None => None,

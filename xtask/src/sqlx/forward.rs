@@ -7,7 +7,8 @@ use tokio_postgres::Client;
 
 use super::migrations::{number, released};
 use super::problem::Problem;
-use super::rows::{ROWS, fill};
+use super::rows::fill;
+use super::values::ROWS;
 use crate::env::Env;
 use crate::fs::found;
 use crate::hash::sha256;

@@ -9,10 +9,7 @@ use anyhow::{Context as _, Result};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
-use super::values::{Candidates, literals};
-
-/// Rows of each table. The last one has NULL wherever the schema allows it.
-pub const ROWS: usize = 3;
+use super::values::{Candidates, ROWS, literals};
 
 /// Attempts to insert a row before its table stays empty.
 const TRIES: usize = 300;

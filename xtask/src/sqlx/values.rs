@@ -3,6 +3,9 @@
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
+/// Rows of each table. The last one has NULL wherever the schema allows it.
+pub const ROWS: usize = 3;
+
 /// The longest generated text. A constraint that needs a longer one is not satisfied.
 const LONGEST: usize = 10_000;
 
@@ -82,7 +85,7 @@ impl Candidates {
 
     /// The SQL of a candidate. NULL, if allowed, is the first candidate of the last row and the second of the others.
     pub fn get(&self, row: usize, choice: usize) -> String {
-        let null = usize::from(row != super::rows::ROWS);
+        let null = usize::from(row != ROWS);
         let choice = match (self.nullable, choice) {
             (true, choice) if choice == null => return "NULL".to_owned(),
             (true, choice) if choice > null => choice - 1,

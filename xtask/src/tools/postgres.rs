@@ -11,6 +11,7 @@ mod embedded;
 mod installation;
 mod layout;
 mod lockfile;
+mod search;
 mod server;
 mod settings;
 #[cfg(test)]
@@ -19,9 +20,11 @@ mod throwaway;
 
 use std::time::Duration;
 
+pub use data::ServerSpec;
 pub use embedded::EMBEDDED_VERSION;
-pub use installation::{Choice, Installation, locate, locate_or_fetch};
-pub use server::{Server, ServerSpec};
+pub use installation::Installation;
+pub use search::{Choice, locate, locate_or_fetch};
+pub use server::Server;
 pub use throwaway::Throwaway;
 
 /// How long to wait for a lock: longer than another process takes to create and start a server, or to download PostgreSQL.

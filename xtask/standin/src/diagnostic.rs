@@ -1,34 +1,31 @@
-//! What is said to people about a configuration or a call, at the place that it is about.
+//! The protocol's diagnostics: errors and warnings of a resource or of one of its attributes.
 
 use crate::path::Path;
 use crate::protocol::Diagnostic;
 use crate::protocol::diagnostic::Severity;
 
-/// An error of one place in a configuration.
 pub fn error_at(path: &Path, summary: &str, detail: impl Into<String>) -> Diagnostic {
-    said(Severity::Error, summary, detail.into(), Some(path))
+    new(Severity::Error, summary, detail.into(), Some(path))
 }
 
-/// Something that works and should not be used.
 pub fn warning_at(path: &Path, summary: &str, detail: impl Into<String>) -> Diagnostic {
-    said(Severity::Warning, summary, detail.into(), Some(path))
+    new(Severity::Warning, summary, detail.into(), Some(path))
 }
 
-/// An error of a whole resource.
 pub fn error(summary: &str, detail: impl Into<String>) -> Diagnostic {
-    said(Severity::Error, summary, detail.into(), None)
+    new(Severity::Error, summary, detail.into(), None)
 }
 
-/// Something of a whole resource that should be known.
 pub fn warning(summary: &str, detail: impl Into<String>) -> Diagnostic {
-    said(Severity::Warning, summary, detail.into(), None)
+    new(Severity::Warning, summary, detail.into(), None)
 }
 
-/// An error of the stand-in itself, with its causes.
-pub fn failed(what: &str, error: &anyhow::Error) -> Diagnostic {
-    self::error(what, format!("{error:#}"))
+/// An error with its chain of causes as the detail.
+pub fn from_error(summary: &str, error: &anyhow::Error) -> Diagnostic {
+    self::error(summary, format!("{error:#}"))
 }
 
-fn said(severity: Severity, summary: &str, detail: String, path: Option<&Path>) -> Diagnostic {
-    Diagnostic { severity: severity.into(), summary: summary.to_owned(), detail, attribute: path.map(Path::wire) }
+fn new(severity: Severity, summary: &str, detail: String, path: Option<&Path>) -> Diagnostic {
+    let attribute = path.map(Path::to_protocol);
+    Diagnostic { severity: severity.into(), summary: summary.to_owned(), detail, attribute }
 }

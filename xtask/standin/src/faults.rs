@@ -1,5 +1,4 @@
-//! What shall go wrong: `faults.json` in the folder of the state, looked at whenever something is made, changed or
-//! ended.
+//! Fault injection: `faults.json` in the state folder, read before each create, update and delete.
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -10,116 +9,101 @@ use serde::{Deserialize, Serialize};
 
 use crate::value::{Map, Value};
 
-/// The file.
 #[derive(Debug)]
 pub struct Faults {
     file: PathBuf,
-    /// Calls come side by side, and each entry strikes as often as it says.
-    turn: Mutex<()>,
+    /// Held while the file is read and its `times` are decremented: calls run concurrently.
+    lock: Mutex<()>,
 }
 
-/// One entry of the file. OpenTofu does not tell a provider the address of a resource, so it is named by what it is.
+/// One entry of the file. Resources are selected by type and values, because OpenTofu does not tell providers their
+/// addresses.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// A type of resource.
     pub r#type: String,
-    /// Only such with these values, as `{"name": "app"}`.
+    /// The values that the resource must have, such as `{"name": "app"}`.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty", rename = "where")]
     pub only: serde_json::Map<String, serde_json::Value>,
-    /// Only when this is done; otherwise whatever is done.
+    /// Applies to all operations if not set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub during: Option<Operation>,
-    /// How often; otherwise always. Counted down in the file.
+    /// How often the fault occurs, decremented in the file. Always if not set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
-    /// What happens.
     pub fault: Fault,
 }
 
-/// What is done to a resource.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
-    /// It is made.
     Create,
-    /// It is changed.
     Update,
-    /// It is ended.
     Delete,
 }
 
-/// What goes wrong.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Fault {
-    /// The call fails with this message; nothing has changed.
+    /// The call fails with this message before it changes anything.
     Fail(String),
-    /// The call fails with this message, though what it was to do is done.
+    /// The call fails with this message after it has made its changes.
     FailAfter(String),
-    /// The provider's quota of this is used up.
+    /// The call fails because the quota of this is exceeded.
     Quota(String),
-    /// The provider answers that there were too many requests.
+    /// The call fails with 429 Too Many Requests.
     RateLimit,
-    /// The call takes this many seconds, and ends early with an error when OpenTofu is asked to stop.
+    /// The call takes this many seconds. It fails early if the user interrupts OpenTofu.
     Slow(f64),
     /// The call succeeds and the resource's `status` is `error`, with this message in `error_message`.
     ErrorStatus(String),
-    /// Right after the call somebody else sets these values.
+    /// The call succeeds, and the stored resource then has these values instead.
     Drift(serde_json::Map<String, serde_json::Value>),
-    /// The provider's process ends before the call does anything.
+    /// The provider crashes before it changes anything.
     Die,
-    /// The provider's process ends when the call has done its work and not answered.
+    /// The provider crashes after it has made its changes and before it responds.
     DieAfter,
 }
 
-/// What goes wrong in one call, sorted by when.
+/// The faults of one call, in the order in which they take effect.
 #[derive(Debug, Default)]
-pub struct Struck {
-    /// How long it takes at least.
-    pub wait: Duration,
-    /// The process ends before.
-    pub die: bool,
-    /// It fails before.
-    pub fail: Option<Failure>,
-    /// What is changed in its result.
-    pub set: Map,
-    /// What is changed behind its back.
+pub struct Injected {
+    pub crash_before: bool,
+    pub delay: Duration,
+    pub fail_before: Option<Failure>,
+    /// Values to set in the result.
+    pub result: Map,
+    /// Values to set in the stored resource only.
     pub drift: Map,
-    /// The process ends after.
-    pub die_after: bool,
-    /// It fails after.
+    pub crash_after: bool,
     pub fail_after: Option<Failure>,
 }
 
-/// An error as a provider says it.
 #[derive(Debug)]
 pub struct Failure {
-    /// In a few words.
     pub summary: String,
-    /// The rest.
     pub detail: String,
 }
 
 impl Faults {
-    /// In the state's folder.
     pub fn in_folder(folder: &Path) -> Self {
-        Self { file: folder.join("faults.json"), turn: Mutex::new(()) }
+        Self { file: folder.join("faults.json"), lock: Mutex::new(()) }
     }
 
-    /// What strikes this call, taken off the count. Fails on a file that cannot be read as entries.
-    pub fn strike(&self, name: &str, during: Operation, values: &Map) -> Result<Struck> {
-        let _turn = self.turn.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let mut struck = Struck::default();
+    /// Returns the faults of a call on a resource of type `name`, and decrements their `times`. Fails if the file is not
+    /// valid.
+    pub fn take(&self, name: &str, during: Operation, values: &Map) -> Result<Injected> {
+        let _lock = self.lock.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut injected = Injected::default();
         if !self.file.exists() {
-            return Ok(struck);
+            return Ok(injected);
         }
         let text = fs_err::read_to_string(&self.file)?;
-        let said = || format!("{} is no list of faults", self.file.display());
-        let mut entries: Vec<Entry> = serde_json::from_str(&text).with_context(said)?;
+        let context = || format!("{} is not a list of faults", self.file.display());
+        let mut entries: Vec<Entry> = serde_json::from_str(&text).with_context(context)?;
         let mut counted = false;
-        for entry in entries.iter_mut().filter(|entry| entry.fits(name, during, values)) {
-            struck.add(&entry.fault, name);
+        for entry in entries.iter_mut().filter(|entry| entry.matches(name, during, values)) {
+            injected.add(&entry.fault, name);
             if let Some(times) = &mut entry.times {
                 *times -= 1;
                 counted = true;
@@ -127,49 +111,49 @@ impl Faults {
         }
         if counted {
             let text = serde_json::to_string_pretty(&entries).expect("entries are JSON");
-            let beside = self.file.with_extension("new");
-            fs_err::write(&beside, text)?;
-            fs_err::rename(&beside, &self.file)?;
+            let temporary = self.file.with_extension("new");
+            fs_err::write(&temporary, text)?;
+            fs_err::rename(&temporary, &self.file)?;
         }
-        Ok(struck)
+        Ok(injected)
     }
 }
 
 impl Entry {
-    fn fits(&self, name: &str, during: Operation, values: &Map) -> bool {
-        let same = |(name, value): (&String, &serde_json::Value)| values.get(name) == Some(&Value::from(value.clone()));
+    fn matches(&self, name: &str, during: Operation, values: &Map) -> bool {
+        let equal =
+            |(name, value): (&String, &serde_json::Value)| values.get(name) == Some(&Value::from(value.clone()));
         self.r#type == name
             && self.times != Some(0)
             && self.during.is_none_or(|only| only == during)
-            && self.only.iter().all(same)
+            && self.only.iter().all(equal)
     }
 }
 
-impl Struck {
+impl Injected {
     fn add(&mut self, fault: &Fault, name: &str) {
-        let fail =
-            |summary: &str, detail: &str| Some(Failure { summary: summary.to_owned(), detail: detail.to_owned() });
+        let failure = |summary: &str, detail: &str| {
+            Some(Failure { summary: format!("{name}: {summary}"), detail: detail.to_owned() })
+        };
         match fault {
-            Fault::Fail(message) => self.fail = fail(&format!("{name}: {message}"), "on request, by faults.json"),
-            Fault::FailAfter(message) => {
-                self.fail_after = fail(&format!("{name}: {message}"), "on request, by faults.json")
-            }
+            Fault::Fail(message) => self.fail_before = failure(message, "injected by faults.json"),
+            Fault::FailAfter(message) => self.fail_after = failure(message, "injected by faults.json"),
             Fault::Quota(what) => {
-                self.fail = fail(&format!("{name}: quota exceeded"), &format!("403 Forbidden: quota exceeded: {what}"));
+                self.fail_before = failure("quota exceeded", &format!("403 Forbidden: quota exceeded: {what}"));
             }
             Fault::RateLimit => {
-                self.fail = fail(&format!("{name}: too many requests"), "429 Too Many Requests: try again later");
+                self.fail_before = failure("too many requests", "429 Too Many Requests: try again later");
             }
-            Fault::Slow(seconds) => self.wait = Duration::try_from_secs_f64(*seconds).unwrap_or_default(),
+            Fault::Slow(seconds) => self.delay = Duration::try_from_secs_f64(*seconds).unwrap_or_default(),
             Fault::ErrorStatus(message) => {
-                self.set.insert("status".to_owned(), "error".into());
-                self.set.insert("error_message".to_owned(), message.as_str().into());
+                self.result.insert("status".to_owned(), "error".into());
+                self.result.insert("error_message".to_owned(), message.as_str().into());
             }
             Fault::Drift(values) => {
                 self.drift.extend(values.iter().map(|(name, value)| (name.clone(), value.clone().into())));
             }
-            Fault::Die => self.die = true,
-            Fault::DieAfter => self.die_after = true,
+            Fault::Die => self.crash_before = true,
+            Fault::DieAfter => self.crash_after = true,
         }
     }
 }

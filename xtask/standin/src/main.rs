@@ -1,22 +1,23 @@
-//! A provider for OpenTofu whose cloud is this machine: it has the schema of a real one, from a dump, and keeps what it
-//! is told to make in a folder.
+//! An OpenTofu provider generated from a schema dump. Resources are stored on this machine.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
-mod act;
+mod backend;
+mod computed;
 mod diagnostic;
 mod faults;
-mod fill;
-mod lifeline;
-mod machine;
+mod fields;
+mod parent_watch;
 mod path;
 mod plan;
 mod plugin;
-mod policy;
+mod policy_document;
 mod protocol;
+mod proxy;
 mod rules;
 mod schema;
 mod server;
+mod services;
 mod store;
 mod template;
 mod validate;
@@ -28,19 +29,19 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::Parser;
 
-/// Serves providers from their schemas, on what is kept in a folder.
+/// Serves OpenTofu providers generated from schema dumps. Resources are stored in a folder.
 ///
-/// Prints the value of TF_REATTACH_PROVIDERS and serves until it is ended. Started by OpenTofu, as a plugin, it takes
-/// the same from its environment and serves one provider.
+/// Prints the value of TF_REATTACH_PROVIDERS and serves until the process is stopped. If OpenTofu starts it as a
+/// plugin, it reads its options from the environment and serves one provider.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// A dump of `tofu providers schema -json` of one provider; may be repeated.
+    /// The output of `tofu providers schema -json` for one provider. Can be repeated.
     #[arg(long, required = true, env = "STANDIN_SCHEMA", value_delimiter = ',')]
     schema: Vec<PathBuf>,
-    /// What the dumps do not say; may be repeated.
+    /// A file of rules that a schema does not contain, such as defaults and ForceNew. Can be repeated.
     #[arg(long, env = "STANDIN_RULES", value_delimiter = ',')]
     rules: Vec<PathBuf>,
-    /// Where what exists is kept, and where faults.json is looked for.
+    /// The folder that stores the resources and may contain faults.json.
     #[arg(long, env = "STANDIN_STATE")]
     state: PathBuf,
 }
@@ -48,20 +49,19 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    lifeline::hold();
-    let machine = Arc::new(machine::Machine::of_environment(&arguments.state).await?);
+    parent_watch::exit_when_stdin_closes();
+    let services = Arc::new(services::Services::from_env(&arguments.state).await?);
     let serve = |schema: &PathBuf| {
         let rules = rules::Rules::read(&arguments.rules)?;
-        server::Server::new(schema::Provider::read(schema)?, rules, Arc::clone(&machine), &arguments.state)
+        server::Server::new(schema::Provider::read(schema)?, rules, Arc::clone(&services), &arguments.state)
     };
     let servers = arguments.schema.iter().map(serve).collect::<Result<Vec<_>>>()?;
     for server in &servers {
-        server.look_around().await?;
+        server.reopen_proxies().await?;
     }
-    let (name, value) = plugin::COOKIE;
-    if std::env::var(name).is_ok_and(|set| set == value) {
-        plugin::started(servers).await
+    if plugin::started_by_opentofu() {
+        plugin::serve_plugin(servers).await
     } else {
-        plugin::attached(servers).await
+        plugin::serve_reattach(servers).await
     }
 }

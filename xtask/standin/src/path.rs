@@ -1,17 +1,17 @@
-//! Where in a resource something is: as a rule names it, as OpenTofu is told, and as people read it.
+//! Paths to the attributes and blocks of a resource.
 
 use std::fmt;
 
 use crate::protocol::AttributePath;
-use crate::protocol::attribute_path::{Step as Wire, step::Selector};
+use crate::protocol::attribute_path::{Step as ProtocolStep, step::Selector};
 use crate::schema::{Field, Kind, Nesting, Object};
 use crate::value::{Map, Value};
 
-/// A place in a resource.
+/// A path to an attribute or block. `Display` formats it as HCL, such as `rule[0].days`.
 #[derive(Clone, Debug, Default)]
 pub struct Path {
     steps: Vec<Step>,
-    /// From here on it is within a set, whose elements have no place that the protocol could name.
+    /// How many steps lead to the outermost set. The protocol cannot address the elements of a set.
     set: Option<usize>,
 }
 
@@ -23,32 +23,31 @@ enum Step {
 }
 
 impl Path {
-    /// A field of the object at this place.
     pub fn field(&self, name: &str) -> Self {
         self.step(Step::Field(name.to_owned()))
     }
 
-    /// As rules name it: the fields' names, whatever element they are of.
+    /// The path as rules write it: the names of the fields joined by dots, without indexes and keys.
     pub fn rule(&self) -> String {
         let names =
             self.steps.iter().filter_map(|step| if let Step::Field(name) = step { Some(name.as_str()) } else { None });
         names.collect::<Vec<_>>().join(".")
     }
 
-    /// As the protocol names it; the whole set for what is within one.
-    pub fn wire(&self) -> AttributePath {
+    /// Converts the path to the protocol's message. A path into a set becomes the path of the set.
+    pub fn to_protocol(&self) -> AttributePath {
         let steps = self.steps[..self.set.unwrap_or(self.steps.len())].iter().map(|step| {
             let selector = match step {
                 Step::Field(name) => Selector::AttributeName(name.clone()),
                 Step::Index(index) => Selector::ElementKeyInt(*index),
                 Step::Key(key) => Selector::ElementKeyString(key.clone()),
             };
-            Wire { selector: Some(selector) }
+            ProtocolStep { selector: Some(selector) }
         });
         AttributePath { steps: steps.collect() }
     }
 
-    /// The objects that a nested field holds, each with its place.
+    /// The objects of a nested block or attribute, each with its path.
     pub fn objects<'a>(&self, nesting: Nesting, value: &'a Value) -> Vec<(Self, &'a Map)> {
         match nesting {
             Nesting::Single | Nesting::Group => value.map().map(|map| (self.clone(), map)).into_iter().collect(),
@@ -57,8 +56,8 @@ impl Path {
                 items.filter_map(|(index, item)| Some((self.step(Step::Index(index)), item.map()?))).collect()
             }
             Nesting::Set => {
-                let within = Self { steps: self.steps.clone(), set: self.set.or(Some(self.steps.len())) };
-                value.list().iter().filter_map(|item| Some((within.clone(), item.map()?))).collect()
+                let in_set = Self { steps: self.steps.clone(), set: self.set.or(Some(self.steps.len())) };
+                value.list().iter().filter_map(|item| Some((in_set.clone(), item.map()?))).collect()
             }
             Nesting::Map => {
                 let entries = value.map().into_iter().flatten();
@@ -88,18 +87,18 @@ impl fmt::Display for Path {
     }
 }
 
-/// Shows each field of an object, and of the objects in it, with its value.
+/// Calls `visit` for each field of an object and of its nested objects.
 pub fn walk<'a>(object: &'a Object, values: &'a Map, visit: &mut impl FnMut(&Path, &'a Field, &'a Value)) {
-    within(object, values, &Path::default(), visit);
+    walk_at(object, values, &Path::default(), visit);
 }
 
-fn within<'a>(object: &'a Object, values: &'a Map, path: &Path, visit: &mut impl FnMut(&Path, &'a Field, &'a Value)) {
+fn walk_at<'a>(object: &'a Object, values: &'a Map, path: &Path, visit: &mut impl FnMut(&Path, &'a Field, &'a Value)) {
     for (name, field) in &object.fields {
         let (path, value) = (path.field(name), values.get(name).unwrap_or(&Value::Null));
         visit(&path, field, value);
         if let Kind::Nested(nesting, of) = &field.kind {
             for (path, values) in path.objects(*nesting, value) {
-                within(of, values, &path, visit);
+                walk_at(of, values, &path, visit);
             }
         }
     }

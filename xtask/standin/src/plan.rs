@@ -1,58 +1,52 @@
-//! What a change would make of a resource, and whether it takes a new one.
+//! Plans a resource: its planned state, and whether the change replaces it.
 
 use crate::path::{Path, walk};
 use crate::rules::TypeRules;
 use crate::schema::{Kind, Nesting, Object};
-use crate::template::{Template, names};
+use crate::template::{Context, names};
 use crate::value::{Map, Value};
 
-/// Computed fields with these in their names change with every update.
+/// Computed fields whose names contain one of these change with every update.
 const VOLATILE: [&str; 4] = ["updated_at", "modified_on", "last_modified", "last_updated"];
 
-/// What plans a resource of one type.
 pub struct Planner<'a> {
-    /// The type's fields.
     pub object: &'a Object,
-    /// The type's rules.
     pub rules: &'a TypeRules,
-    /// The provider's settings.
-    pub settings: &'a Map,
+    pub provider_config: &'a Map,
 }
 
 impl Planner<'_> {
-    /// The planned state, and the places whose change replaces the resource.
+    /// Returns the planned state, and the paths whose change replaces the resource.
     ///
-    /// `prior` is `None` for a new resource. `proposed` is the configuration with the prior state where that leaves
-    /// something to the provider, as OpenTofu merges them.
+    /// `prior` is `None` for a new resource. `proposed` is the configuration in which OpenTofu has set the computed
+    /// fields to their prior values.
     pub fn plan(&self, prior: Option<&Map>, proposed: &Map, config: &Map) -> (Map, Vec<Path>) {
-        let mut planned = self.fields(self.object, &Path::default(), prior, proposed, config);
-        self.decide_now(&mut planned, config);
+        let mut planned = self.plan_object(self.object, &Path::default(), prior, proposed, config);
+        self.compute_at_plan(&mut planned, config);
         if let Some(prior) = prior
             && planned != *prior
         {
-            self.follow(prior, &mut planned, config);
+            self.mark_dependents_unknown(prior, &mut planned, config);
         }
-        let replace = prior.map(|prior| self.replacing(prior, &planned)).unwrap_or_default();
+        let replace = prior.map(|prior| self.requires_replace(prior, &planned)).unwrap_or_default();
         (planned, replace)
     }
 
-    fn fields(&self, of: &Object, at: &Path, prior: Option<&Map>, proposed: &Map, config: &Map) -> Map {
+    fn plan_object(&self, of: &Object, at: &Path, prior: Option<&Map>, proposed: &Map, config: &Map) -> Map {
         let mut planned = Map::new();
         for (name, field) in &of.fields {
             let path = at.field(name);
             let value = proposed.get(name).unwrap_or(&Value::Null);
-            let default = if unset(config, name) { self.rules.default.get(&path.rule()) } else { None };
+            let default = if is_unset(config, name) { self.rules.default.get(&path.rule()) } else { None };
             let value = match (&field.kind, default) {
                 _ if field.write_only => Value::Null,
-                (_, Some(template)) => {
-                    Template { fields: config, settings: self.settings, seed: None }.render(template)
-                }
-                // New, so nobody has decided it yet; of what exists, a null is what the provider once decided.
+                (_, Some(template)) => self.context(config).render(template),
+                // In an existing resource, null is the value that the provider computed before.
                 _ if value.is_null() && field.computed && prior.is_none() => Value::Unknown,
                 (Kind::Nested(nesting, of), None) => {
                     let prior = prior.and_then(|prior| prior.get(name)).unwrap_or(&Value::Null);
                     let config = config.get(name).unwrap_or(&Value::Null);
-                    self.nested(*nesting, of, &path, prior, value, config)
+                    self.plan_nested(*nesting, of, &path, prior, value, config)
                 }
                 (Kind::Plain(_), None) => value.clone(),
             };
@@ -61,7 +55,7 @@ impl Planner<'_> {
         planned
     }
 
-    fn nested(
+    fn plan_nested(
         &self,
         nesting: Nesting,
         of: &Object,
@@ -73,7 +67,7 @@ impl Planner<'_> {
         let plan = |prior: Option<&Value>, proposed: &Value, config: Option<&Value>| match proposed.map() {
             Some(map) => {
                 let config = config.and_then(Value::map).unwrap_or(map);
-                Value::Map(self.fields(of, at, prior.and_then(Value::map), map, config))
+                Value::Map(self.plan_object(of, at, prior.and_then(Value::map), map, config))
             }
             None => proposed.clone(),
         };
@@ -83,20 +77,19 @@ impl Planner<'_> {
                 let item = |(index, item)| plan(prior.list().get(index), item, config.list().get(index));
                 Value::List(items.iter().enumerate().map(item).collect())
             }
-            // Elements of a set have no place: one that was there is one that differs in nothing that a stack or a
-            // default says.
+            // Elements of a set have no index: an element matches a prior one if all its known values are equal.
             (Nesting::Set, Value::List(items)) => {
                 let item = |item: &Value| {
                     let new = plan(None, item, None);
-                    let there = prior.list().iter().find(|there| !item.has_unknown() && fits(&new, there));
-                    there.cloned().unwrap_or(new)
+                    let same = prior.list().iter().find(|prior| !item.has_unknown() && matches(&new, prior));
+                    same.cloned().unwrap_or(new)
                 };
                 Value::List(items.iter().map(item).collect())
             }
             (Nesting::Map, Value::Map(entries)) => {
-                let of_key = |value: &Value, key: &str| value.map().and_then(|map| map.get(key).cloned());
+                let get = |value: &Value, key: &str| value.map().and_then(|map| map.get(key).cloned());
                 let entry = |(key, item): (&String, &Value)| {
-                    (key.clone(), plan(of_key(prior, key).as_ref(), item, of_key(config, key).as_ref()))
+                    (key.clone(), plan(get(prior, key).as_ref(), item, get(config, key).as_ref()))
                 };
                 Value::Map(entries.iter().map(entry).collect())
             }
@@ -104,63 +97,61 @@ impl Planner<'_> {
         }
     }
 
-    /// What the provider decides in the plan. One may follow from another.
-    fn decide_now(&self, planned: &mut Map, config: &Map) {
+    /// Sets the computed fields that are known at plan time. One can depend on another.
+    fn compute_at_plan(&self, planned: &mut Map, config: &Map) {
         loop {
-            let decided =
-                self.rules.at_plan.iter().filter(|name| planned.contains_key(*name) && unset(config, name)).find_map(
-                    |name| {
-                        let template = self.rules.computed.get(name)?;
-                        let value = Template { fields: planned, settings: self.settings, seed: None }.render(template);
-                        // Of what exists, the parts that are not known yet have been decided.
-                        let better = !value.has_unknown() || planned[name] == Value::Unknown;
-                        (better && value != planned[name]).then(|| (name.clone(), value))
-                    },
-                );
-            let Some((name, value)) = decided else { return };
+            let unset = self.rules.computed_at_plan.iter();
+            let mut unset = unset.filter(|name| planned.contains_key(*name) && is_unset(config, name));
+            let computed = unset.find_map(|name| {
+                let value = self.context(planned).render(self.rules.computed.get(name)?);
+                // A partly unknown value must not replace the known value of an existing resource.
+                let better = !value.has_unknown() || planned[name] == Value::Unknown;
+                (better && value != planned[name]).then(|| (name.clone(), value))
+            });
+            let Some((name, value)) = computed else { return };
             planned.insert(name, value);
         }
     }
 
-    /// What the provider decides anew because something else changes. An id stays what it is.
-    fn follow(&self, prior: &Map, planned: &mut Map, config: &Map) {
+    /// Marks the computed fields unknown that depend on a changed field. The id never changes.
+    fn mark_dependents_unknown(&self, prior: &Map, planned: &mut Map, config: &Map) {
         loop {
             let changed = |name: &String| planned.get(name) != prior.get(name);
-            let follows = self.object.fields.iter().find(|(name, field)| {
-                let free = field.computed && *name != "id" && unset(config, name);
-                let decided = self.rules.default.contains_key(*name) || self.rules.at_plan.contains(*name);
+            let dependent = self.object.fields.iter().find(|(name, field)| {
+                let computed = field.computed && *name != "id" && is_unset(config, name);
+                let known = self.rules.default.contains_key(*name) || self.rules.computed_at_plan.contains(*name);
                 let volatile = || VOLATILE.iter().any(|part| name.contains(part));
-                let named =
+                let depends =
                     || self.rules.computed.get(*name).is_some_and(|template| names(template).iter().any(changed));
-                free && !decided && planned.get(*name) != Some(&Value::Unknown) && (volatile() || named())
+                computed && !known && planned.get(*name) != Some(&Value::Unknown) && (volatile() || depends())
             });
-            let Some((name, _)) = follows else { return };
+            let Some((name, _)) = dependent else { return };
             planned.insert(name.clone(), Value::Unknown);
         }
     }
 
-    fn replacing(&self, prior: &Map, planned: &Map) -> Vec<Path> {
-        let (before, after) = (self.decisive(prior), self.decisive(planned));
-        let mut places = Vec::new();
+    fn requires_replace(&self, prior: &Map, planned: &Map) -> Vec<Path> {
+        let (before, after) = (self.force_new_values(prior), self.force_new_values(planned));
+        let mut paths = Vec::new();
         for rule in &self.rules.force_new {
-            let of = |all: &[(String, Path, Value)]| {
+            let at_rule = |all: &[(String, Path, Value)]| {
                 all.iter()
                     .filter(|(name, ..)| name == rule)
                     .map(|(_, path, value)| (path.clone(), value.clone()))
                     .collect::<Vec<_>>()
             };
-            let (before, after) = (of(&before), of(&after));
+            let (before, after) = (at_rule(&before), at_rule(&after));
             if before.len() != after.len() {
-                places.extend(rule.split('.').next().map(|name| Path::default().field(name)));
+                paths.extend(rule.split('.').next().map(|name| Path::default().field(name)));
             }
             let differ = before.iter().zip(&after).find(|((_, before), (_, after))| before != after);
-            places.extend(differ.map(|(_, (path, _))| path.clone()));
+            paths.extend(differ.map(|(_, (path, _))| path.clone()));
         }
-        places
+        paths
     }
 
-    /// The fields whose change replaces the resource.
-    fn decisive(&self, values: &Map) -> Vec<(String, Path, Value)> {
+    /// The values whose change replaces the resource, each with its path in rules and its path.
+    fn force_new_values(&self, values: &Map) -> Vec<(String, Path, Value)> {
         let mut found = Vec::new();
         walk(self.object, values, &mut |path, _, value| {
             let rule = path.rule();
@@ -170,22 +161,27 @@ impl Planner<'_> {
         });
         found
     }
-}
 
-/// Whether something is all that is known of a plan.
-fn fits(planned: &Value, there: &Value) -> bool {
-    match (planned, there) {
-        (Value::Unknown, _) => true,
-        (Value::List(planned), Value::List(there)) => {
-            planned.len() == there.len() && planned.iter().zip(there).all(|(planned, there)| fits(planned, there))
-        }
-        (Value::Map(planned), Value::Map(there)) => {
-            planned.iter().all(|(name, value)| there.get(name).is_some_and(|there| fits(value, there)))
-        }
-        (planned, there) => planned == there,
+    /// Without a seed: random values are unknown in a plan.
+    fn context<'c>(&'c self, fields: &'c Map) -> Context<'c> {
+        Context { fields, provider_config: self.provider_config, seed: None }
     }
 }
 
-fn unset(config: &Map, name: &str) -> bool {
+/// Whether two values are equal, where unknown planned values match anything.
+fn matches(planned: &Value, prior: &Value) -> bool {
+    match (planned, prior) {
+        (Value::Unknown, _) => true,
+        (Value::List(planned), Value::List(prior)) => {
+            planned.len() == prior.len() && planned.iter().zip(prior).all(|(planned, prior)| matches(planned, prior))
+        }
+        (Value::Map(planned), Value::Map(prior)) => {
+            planned.iter().all(|(name, value)| prior.get(name).is_some_and(|prior| matches(value, prior)))
+        }
+        (planned, prior) => planned == prior,
+    }
+}
+
+fn is_unset(config: &Map, name: &str) -> bool {
     config.get(name).is_none_or(Value::is_null)
 }

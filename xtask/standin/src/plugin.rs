@@ -1,5 +1,6 @@
-//! How OpenTofu and a provider find each other.
+//! How OpenTofu connects to the provider: go-plugin's handshake or `TF_REATTACH_PROVIDERS`.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
@@ -17,18 +18,21 @@ use crate::protocol::controller::grpc_controller_server::{GrpcController, GrpcCo
 use crate::protocol::provider_server::ProviderServer;
 use crate::server::Server;
 
-/// What OpenTofu sets for the plugins that it starts.
-pub const COOKIE: (&str, &str) =
+/// The variable that OpenTofu sets for plugins, and its value.
+const MAGIC_COOKIE: (&str, &str) =
     ("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2");
 
-/// Serves providers to whoever has the address, until the process is ended. Prints one line: the value of
-/// `TF_REATTACH_PROVIDERS`.
-pub async fn attached(servers: Vec<Server>) -> Result<()> {
+pub fn started_by_opentofu() -> bool {
+    let (name, value) = MAGIC_COOKIE;
+    std::env::var(name).is_ok_and(|set| set == value)
+}
+
+/// Prints the value of `TF_REATTACH_PROVIDERS` as one line, then serves until the process is stopped.
+pub async fn serve_reattach(servers: Vec<Server>) -> Result<()> {
     let mut addresses = serde_json::Map::new();
     let mut serving = tokio::task::JoinSet::new();
     for server in servers {
-        let listener = TcpListener::bind("127.0.0.1:0").await.context("listen on 127.0.0.1")?;
-        let address = listener.local_addr().context("listen on 127.0.0.1")?;
+        let (listener, address) = listen().await?;
         addresses.insert(
             server.source().to_owned(),
             json!({
@@ -37,49 +41,53 @@ pub async fn attached(servers: Vec<Server>) -> Result<()> {
             }),
         );
         let router = Transport::builder().add_service(provider(server)).add_service(controller(Arc::default()));
-        serving.spawn(router.serve_with_incoming(TcpListenerStream::new(listener)));
+        serving.spawn(router.serve_with_incoming(listener));
     }
     println!("{}", serde_json::Value::Object(addresses));
     while let Some(ended) = serving.join_next().await {
-        ended.context("a provider's server ended")?.context("serve a provider")?;
+        ended.context("a provider's server stopped")?.context("serve a provider")?;
     }
     Ok(())
 }
 
-/// Serves the program that has started this one until it says that it is done: prints the line by which it finds the
-/// provider, and keeps to TLS if it is asked to.
-pub async fn started(mut servers: Vec<Server>) -> Result<()> {
-    ensure!(servers.len() == 1, "a plugin is one provider, and {} schemas were given", servers.len());
+/// Prints the line of go-plugin's handshake, then serves until OpenTofu calls `Shutdown`. Uses TLS if OpenTofu set
+/// `PLUGIN_CLIENT_CERT`.
+pub async fn serve_plugin(mut servers: Vec<Server>) -> Result<()> {
+    ensure!(servers.len() == 1, "a plugin serves one provider, but STANDIN_SCHEMA names {} schemas", servers.len());
     let server = servers.remove(0);
-    let listener = TcpListener::bind("127.0.0.1:0").await.context("listen on 127.0.0.1")?;
-    let address = listener.local_addr().context("listen on 127.0.0.1")?;
+    let (listener, address) = listen().await?;
     let mut transport = Transport::builder();
     let mut certificate = String::new();
     if std::env::var_os("PLUGIN_CLIENT_CERT").is_some() {
-        // The client's certificate is an authority used as a leaf, which no verifier takes: it is not asked for.
-        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).context("make a certificate")?;
+        // The client is not asked for its certificate: it is a CA used as a leaf, which rustls rejects.
+        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).context("generate a certificate")?;
         certificate = BASE64_STANDARD_NO_PAD.encode(own.cert.der());
         let identity = Identity::from_pem(own.cert.pem(), own.signing_key.serialize_pem());
-        transport = transport.tls_config(ServerTlsConfig::new().identity(identity)).context("serve with TLS")?;
+        transport = transport.tls_config(ServerTlsConfig::new().identity(identity)).context("configure TLS")?;
     }
-    let done = Arc::new(Notify::new());
-    let router = transport.add_service(provider(server)).add_service(controller(Arc::clone(&done)));
+    let shutdown = Arc::new(Notify::new());
+    let router = transport.add_service(provider(server)).add_service(controller(Arc::clone(&shutdown)));
     println!("1|6|tcp|{address}|grpc|{certificate}");
-    let served =
-        router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move { done.notified().await });
+    let served = router.serve_with_incoming_shutdown(listener, async move { shutdown.notified().await });
     served.await.context("serve the provider")
 }
 
+async fn listen() -> Result<(TcpListenerStream, SocketAddr)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.context("listen on 127.0.0.1")?;
+    let address = listener.local_addr().context("listen on 127.0.0.1")?;
+    Ok((TcpListenerStream::new(listener), address))
+}
+
 fn provider(server: Server) -> ProviderServer<Server> {
-    // A resource may be larger than what gRPC allows of itself.
+    // A resource can be larger than gRPC's default limit of 4 MiB.
     ProviderServer::new(server).max_decoding_message_size(usize::MAX)
 }
 
-fn controller(done: Arc<Notify>) -> GrpcControllerServer<Controller> {
-    GrpcControllerServer::new(Controller(done))
+fn controller(shutdown: Arc<Notify>) -> GrpcControllerServer<Controller> {
+    GrpcControllerServer::new(Controller(shutdown))
 }
 
-/// Without it each end of a provider would take OpenTofu two seconds of waiting.
+/// Answers `Shutdown`. Without it, OpenTofu waits two seconds before it kills each provider.
 struct Controller(Arc<Notify>);
 
 #[tonic::async_trait]

@@ -1,11 +1,10 @@
-//! The protocol's messages, as `build.rs` makes them of `proto/`, and short ways to write them.
+//! The messages of plugin protocol 6, which `build.rs` generates from `proto/`.
 
-#![allow(missing_docs, reason = "the protocol's own documents describe its messages")]
-#![allow(clippy::all, dead_code, reason = "generated, with a name for each call that holds only its messages")]
+#![allow(clippy::all, dead_code, reason = "generated, with an empty struct for each call that holds only its messages")]
 
 tonic::include_proto!("tfplugin6");
 
-/// How OpenTofu ends a plugin that it has started.
+/// go-plugin's service, through which OpenTofu stops a plugin.
 pub mod controller {
     tonic::include_proto!("plugin");
 }

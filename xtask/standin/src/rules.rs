@@ -1,5 +1,5 @@
-//! What a schema dump does not say, from the files given by `--rules`: what providers check and decide in code, and how
-//! what they make up looks.
+//! What a schema does not contain, read from the files of `--rules`: the provider's checks and defaults, and templates
+//! for its computed values.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -7,102 +7,97 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
-use crate::act::Act;
+use crate::backend::Backend;
 
-/// The rules of all files, by type. `data.` stands before a data source's type; a type that ends in `*` is each that
-/// begins so.
+/// The rules of all files with the type that they apply to. The types of data sources start with `data.`; a `*` at the
+/// end matches any rest.
 #[derive(Debug, Default)]
 pub struct Rules(Vec<(String, TypeRules)>);
 
-/// The rules of one type. A path is the names of fields, joined by dots; numbers in it are skipped.
+/// The rules of one type. Paths are field names joined by dots; indexes in them are ignored.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TypeRules {
-    /// A change of these replaces the resource.
+    /// Paths whose change replaces the resource.
     pub force_new: BTreeSet<String>,
-    /// What a field is when nobody sets it: a template.
+    /// Templates for fields that a configuration leaves out.
     pub default: BTreeMap<String, serde_json::Value>,
-    /// One of each group must be set, and no more.
+    /// Groups of paths of which exactly one must be set.
     pub exactly_one_of: Vec<Vec<String>>,
-    /// With this field set, those must not be.
+    /// Paths that cannot be set together with the key.
     pub conflicts: BTreeMap<String, Vec<String>>,
-    /// With this field set, those must be.
+    /// Paths that must be set together with the key.
     pub required_with: BTreeMap<String, Vec<String>>,
-    /// The only texts that a field may be.
+    /// The allowed values of a string.
     pub one_of_values: BTreeMap<String, Vec<String>>,
-    /// How many bytes a text, or each text in a map, may have.
+    /// The maximum length in bytes of a string, or of each string in a map.
     pub max_length: BTreeMap<String, usize>,
-    /// What a text must be.
     pub format: BTreeMap<String, Format>,
-    /// The resource's id: the first of these templates that names nothing the type lacks.
+    /// Templates for the id. The first one that uses only fields of the type applies.
     pub id: Vec<String>,
-    /// What a field that the provider decides becomes: a template.
+    /// Templates for computed fields.
     pub computed: BTreeMap<String, serde_json::Value>,
-    /// Computed fields that the provider decides in the plan, as far as it can.
-    pub at_plan: BTreeSet<String>,
-    /// The provider's own settings, as far as a stack leaves them out: a template may name them.
-    pub settings: BTreeMap<String, serde_json::Value>,
-    /// Attributes that a dump lacks and the provider has, as a dump would have them.
+    /// Computed fields that are known in the plan if all that their template uses is known.
+    pub computed_at_plan: BTreeSet<String>,
+    /// Defaults of the provider's configuration. Templates can use them.
+    pub provider_defaults: BTreeMap<String, serde_json::Value>,
+    /// Attributes that the dump lacks, in the format of a dump.
     pub attributes: BTreeMap<String, serde_json::Value>,
-    /// What is made of the resource.
-    pub act: Option<Act>,
-    /// What computes a data source's answer.
-    pub answer: Option<Answer>,
-    /// Fields that the provider checks in some way: nothing follows from it.
+    pub backend: Option<Backend>,
+    pub reader: Option<Reader>,
+    /// Fields that the provider validates. Not used.
     #[serde(rename = "validated")]
     _validated: serde::de::IgnoredAny,
-    /// Whether the provider checks across fields: nothing follows from it.
+    /// Whether the provider has a `CustomizeDiff` function. Not used.
     #[serde(rename = "customize_diff")]
     _customize_diff: serde::de::IgnoredAny,
 }
 
-/// What computes a data source's answer, where templates cannot.
+/// How a data source is read if templates are not enough.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
-    /// A policy's JSON, of blocks.
+pub enum Reader {
+    /// The JSON of an IAM policy, from its blocks.
     PolicyDocument,
-    /// A DNS zone, of the server that has it, if there is one.
+    /// A hosted zone of the Route 53 server.
     Zone,
 }
 
-/// What a text must be.
+/// The format of a string.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
-    /// As `11111111-1111-4111-8111-111111111111`.
     Uuid,
-    /// As `1m30s`.
+    /// A Go duration such as `1m30s`.
     Duration,
-    /// JSON.
     Json,
 }
 
 impl Rules {
-    /// Reads files. A later one adds to an earlier one.
+    /// Reads the files. The rules of all files for a type are merged.
     pub fn read(files: &[impl AsRef<Path>]) -> Result<Self> {
         let mut rules = Self::default();
         for file in files.iter().map(AsRef::as_ref) {
             let text = fs_err::read_to_string(file)?;
             let read: BTreeMap<String, TypeRules> =
-                serde_json::from_str(&text).with_context(|| format!("{} holds no rules", file.display()))?;
-            rules.0.extend(read.into_iter().map(|(name, rules)| (name, rules.normal())));
+                serde_json::from_str(&text).with_context(|| format!("{} is not a file of rules", file.display()))?;
+            rules.0.extend(read.into_iter().map(|(name, rules)| (name, rules.without_indexes())));
         }
-        // What is said of fewer types comes first.
+        // More specific types take precedence.
         rules.0.sort_by_key(|(name, _)| (name.ends_with('*'), std::cmp::Reverse(name.len())));
         Ok(rules)
     }
 
-    /// All that is said of a type.
-    pub fn of(&self, name: &str) -> TypeRules {
+    /// Merges all rules that apply to a type.
+    pub fn for_type(&self, name: &str) -> TypeRules {
         let mut all = TypeRules::default();
         for (pattern, rules) in &self.0 {
-            let fits = match pattern.strip_suffix('*') {
+            let matches = match pattern.strip_suffix('*') {
                 Some(start) => name.starts_with(start),
                 None => name == pattern,
             };
-            if fits {
-                all.add(rules);
+            if matches {
+                all.merge(rules);
             }
         }
         all
@@ -110,8 +105,8 @@ impl Rules {
 }
 
 impl TypeRules {
-    /// Adds what is said of more types, or in a later file.
-    fn add(&mut self, more: &Self) {
+    /// Adds rules of lower precedence.
+    fn merge(&mut self, more: &Self) {
         fn keep<T: Clone>(mine: &mut BTreeMap<String, T>, more: &BTreeMap<String, T>) {
             for (name, value) in more {
                 mine.entry(name.clone()).or_insert_with(|| value.clone());
@@ -127,25 +122,26 @@ impl TypeRules {
         keep(&mut self.format, &more.format);
         self.id.extend(more.id.iter().cloned());
         keep(&mut self.computed, &more.computed);
-        self.at_plan.extend(more.at_plan.iter().cloned());
-        keep(&mut self.settings, &more.settings);
+        self.computed_at_plan.extend(more.computed_at_plan.iter().cloned());
+        keep(&mut self.provider_defaults, &more.provider_defaults);
         keep(&mut self.attributes, &more.attributes);
-        self.act = self.act.take().or_else(|| more.act.clone());
-        self.answer = self.answer.or(more.answer);
+        self.backend = self.backend.take().or_else(|| more.backend.clone());
+        self.reader = self.reader.or(more.reader);
     }
 
-    /// With the paths of fields only: `rule.0.days` is `rule.days`.
-    fn normal(mut self) -> Self {
-        let paths = |paths: Vec<String>| paths.iter().map(|path| fields(path)).collect::<Vec<_>>();
-        self.force_new = self.force_new.iter().map(|path| fields(path)).collect();
+    /// Removes the indexes from all paths: `rule.0.days` becomes `rule.days`.
+    fn without_indexes(mut self) -> Self {
+        let paths = |paths: Vec<String>| paths.iter().map(|path| remove_indexes(path)).collect::<Vec<_>>();
+        self.force_new = self.force_new.iter().map(|path| remove_indexes(path)).collect();
         self.exactly_one_of = self.exactly_one_of.into_iter().map(paths).collect();
-        self.conflicts = self.conflicts.into_iter().map(|(path, others)| (fields(&path), paths(others))).collect();
+        self.conflicts =
+            self.conflicts.into_iter().map(|(path, others)| (remove_indexes(&path), paths(others))).collect();
         self.required_with =
-            self.required_with.into_iter().map(|(path, others)| (fields(&path), paths(others))).collect();
+            self.required_with.into_iter().map(|(path, others)| (remove_indexes(&path), paths(others))).collect();
         self
     }
 }
 
-fn fields(path: &str) -> String {
+fn remove_indexes(path: &str) -> String {
     path.split('.').filter(|part| part.parse::<u32>().is_err()).collect::<Vec<_>>().join(".")
 }

@@ -1,4 +1,4 @@
-//! A value of OpenTofu's, and its two encodings.
+//! OpenTofu's values and their two encodings, msgpack and JSON.
 
 use std::collections::BTreeMap;
 
@@ -6,21 +6,18 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::protocol::DynamicValue;
 
-/// The fields of an object, or the entries of a map.
+/// The attributes of an object, or the entries of a map.
 pub type Map = BTreeMap<String, Value>;
 
-/// A value without its type: a schema says that.
+/// A value without its type, which only the schema has.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// Not set.
     Null,
-    /// Will be known after apply.
+    /// Known after apply.
     Unknown,
-    /// True or false.
     Bool(bool),
-    /// A number as it was written, of any size.
+    /// A number of any precision.
     Number(serde_json::Number),
-    /// A text.
     String(String),
     /// A list, set or tuple.
     List(Vec<Value>),
@@ -29,35 +26,35 @@ pub enum Value {
 }
 
 impl Value {
-    /// What a call of the protocol carries. An empty message is null.
-    pub fn received(wire: Option<&DynamicValue>) -> Result<Self> {
-        match wire {
-            Some(wire) if !wire.msgpack.is_empty() => {
-                let value = rmpv::decode::read_value(&mut wire.msgpack.as_slice());
-                Self::of_msgpack(value.context("OpenTofu sent a value that is no msgpack")?)
+    /// Decodes a value of the protocol. An empty message is null.
+    pub fn decode(message: Option<&DynamicValue>) -> Result<Self> {
+        match message {
+            Some(message) if !message.msgpack.is_empty() => {
+                let value = rmpv::decode::read_value(&mut message.msgpack.as_slice());
+                Self::from_msgpack(value.context("OpenTofu sent a value that is not msgpack")?)
             }
-            Some(wire) if !wire.json.is_empty() => {
+            Some(message) if !message.json.is_empty() => {
                 let json: serde_json::Value =
-                    serde_json::from_slice(&wire.json).context("OpenTofu sent a value that is no JSON")?;
+                    serde_json::from_slice(&message.json).context("OpenTofu sent a value that is not JSON")?;
                 Ok(json.into())
             }
             _ => Ok(Self::Null),
         }
     }
 
-    /// As msgpack, which can say that something is unknown.
-    pub fn planned(&self) -> DynamicValue {
+    /// Encodes the value as msgpack, which supports unknown values. For plans.
+    pub fn encode_msgpack(&self) -> DynamicValue {
         let mut msgpack = Vec::new();
-        rmpv::encode::write_value(&mut msgpack, &self.msgpack()).expect("writing into memory does not fail");
+        rmpv::encode::write_value(&mut msgpack, &self.to_msgpack()).expect("writing to memory does not fail");
         DynamicValue { msgpack, json: Vec::new() }
     }
 
-    /// As JSON. OpenTofu takes it for every answer but a plan, and it needs no types.
-    pub fn stated(&self) -> DynamicValue {
+    /// Encodes the value as JSON, which needs no types. OpenTofu accepts it in every response except a plan's.
+    pub fn encode_json(&self) -> DynamicValue {
         DynamicValue { msgpack: Vec::new(), json: self.json().to_string().into_bytes() }
     }
 
-    /// As JSON; what is unknown is null.
+    /// Converts the value to JSON. Unknown values become null.
     pub fn json(&self) -> serde_json::Value {
         match self {
             Self::Null | Self::Unknown => serde_json::Value::Null,
@@ -69,7 +66,7 @@ impl Value {
         }
     }
 
-    /// Whether any part of it is unknown.
+    /// Whether the value or any value in it is unknown.
     pub fn has_unknown(&self) -> bool {
         match self {
             Self::Unknown => true,
@@ -79,22 +76,20 @@ impl Value {
         }
     }
 
-    /// Whether it is not set.
     pub fn is_null(&self) -> bool {
         *self == Self::Null
     }
 
-    /// Its fields; none unless it is a map or object.
     pub fn map(&self) -> Option<&Map> {
         if let Self::Map(map) = self { Some(map) } else { None }
     }
 
-    /// Its items; none unless it is a list or set.
+    /// The elements of a list, set or tuple; empty for any other value.
     pub fn list(&self) -> &[Self] {
         if let Self::List(items) = self { items } else { &[] }
     }
 
-    /// A text, or a number or truth value in words; `None` for what is not known or has parts.
+    /// A string, or a number or bool as a string. `None` for null, unknown values and collections.
     pub fn text(&self) -> Option<String> {
         match self {
             Self::String(text) => Some(text.clone()),
@@ -104,31 +99,31 @@ impl Value {
         }
     }
 
-    fn of_msgpack(value: rmpv::Value) -> Result<Self> {
+    fn from_msgpack(value: rmpv::Value) -> Result<Self> {
         Ok(match value {
             rmpv::Value::Nil => Self::Null,
             rmpv::Value::Boolean(yes) => Self::Bool(yes),
             rmpv::Value::Integer(number) => match (number.as_u64(), number.as_i64()) {
                 (Some(number), _) => Self::Number(number.into()),
                 (_, Some(number)) => Self::Number(number.into()),
-                _ => bail!("OpenTofu sent a whole number that does not fit 64 bits"),
+                _ => bail!("OpenTofu sent an integer of more than 64 bits"),
             },
             rmpv::Value::F32(number) => Self::float(number.into())?,
             rmpv::Value::F64(number) => Self::float(number)?,
             rmpv::Value::String(text) => {
-                Self::String(text.into_str().context("OpenTofu sent a text that is no UTF-8")?)
+                Self::String(text.into_str().context("OpenTofu sent a string that is not UTF-8")?)
             }
-            rmpv::Value::Binary(_) => bail!("OpenTofu sent bytes, which no type of its own has"),
-            rmpv::Value::Array(items) => Self::List(items.into_iter().map(Self::of_msgpack).collect::<Result<_>>()?),
+            rmpv::Value::Binary(_) => bail!("OpenTofu sent bytes, which no OpenTofu type allows"),
+            rmpv::Value::Array(items) => Self::List(items.into_iter().map(Self::from_msgpack).collect::<Result<_>>()?),
             rmpv::Value::Map(entries) => {
                 let mut map = Map::new();
                 for (name, value) in entries {
-                    let name = name.as_str().context("OpenTofu sent a map with a key that is no text")?.to_owned();
-                    map.insert(name, Self::of_msgpack(value)?);
+                    let name = name.as_str().context("OpenTofu sent a map whose key is not a string")?.to_owned();
+                    map.insert(name, Self::from_msgpack(value)?);
                 }
                 Self::Map(map)
             }
-            // Type 0 is unknown; other types narrow down what the unknown may become.
+            // Extension type 0 is an unknown value; other types are unknown values with refinements.
             rmpv::Value::Ext(..) => Self::Unknown,
         })
     }
@@ -138,7 +133,7 @@ impl Value {
         number.map(Self::Number).context("OpenTofu sent a number that is not finite")
     }
 
-    fn msgpack(&self) -> rmpv::Value {
+    fn to_msgpack(&self) -> rmpv::Value {
         match self {
             Self::Null => rmpv::Value::Nil,
             Self::Unknown => rmpv::Value::Ext(0, vec![0]),
@@ -146,13 +141,13 @@ impl Value {
             Self::Number(number) => match (number.as_u64(), number.as_i64()) {
                 (Some(number), _) => number.into(),
                 (_, Some(number)) => number.into(),
-                // Of a text where a number is due, OpenTofu reads the number: nothing is rounded.
+                // OpenTofu parses a string in place of a number, without loss of precision.
                 _ => number.to_string().into(),
             },
             Self::String(text) => text.as_str().into(),
-            Self::List(items) => rmpv::Value::Array(items.iter().map(Self::msgpack).collect()),
+            Self::List(items) => rmpv::Value::Array(items.iter().map(Self::to_msgpack).collect()),
             Self::Map(map) => {
-                let entry = |(name, value): (&String, &Self)| (name.as_str().into(), value.msgpack());
+                let entry = |(name, value): (&String, &Self)| (name.as_str().into(), value.to_msgpack());
                 rmpv::Value::Map(map.iter().map(entry).collect())
             }
         }
@@ -185,30 +180,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_comes_back_as_it_was() {
+    fn encoding_and_decoding_round_trips() {
         let json =
             r#"{"a":[null,true,-7,18446744073709551615,0.1,"ä\u0000"],"b":{},"c":123456789012345678901234567890}"#;
         let mut value = Value::from(serde_json::from_str::<serde_json::Value>(json).unwrap());
-        assert_eq!(Value::received(Some(&value.stated())).unwrap(), value);
+        assert_eq!(Value::decode(Some(&value.encode_json())).unwrap(), value);
         let Value::Map(map) = &mut value else { unreachable!() };
         assert!(!Value::Map(map.clone()).has_unknown());
-        // Sent as a text, of which OpenTofu reads the number.
+        // Encoded as a string, from which OpenTofu parses the number.
         map.insert("c".to_owned(), "123456789012345678901234567890".into());
         map.insert("d".to_owned(), Value::List(vec![Value::Unknown]));
         assert!(value.has_unknown());
-        let again = Value::received(Some(&value.planned())).unwrap();
+        let again = Value::decode(Some(&value.encode_msgpack())).unwrap();
         assert_eq!(again.map().unwrap()["d"], Value::List(vec![Value::Unknown]));
         assert_eq!(again.map().unwrap()["c"], value.map().unwrap()["c"]);
     }
 
     #[test]
-    fn whatever_extends_msgpack_is_unknown_and_bytes_are_refused() {
-        let value =
-            |msgpack: &[u8]| Value::received(Some(&DynamicValue { msgpack: msgpack.to_vec(), json: Vec::new() }));
+    fn msgpack_extensions_decode_to_unknown_and_bytes_are_an_error() {
+        let value = |msgpack: &[u8]| Value::decode(Some(&DynamicValue { msgpack: msgpack.to_vec(), json: Vec::new() }));
         assert_eq!(value(&[0xd4, 0, 0]).unwrap(), Value::Unknown);
         assert_eq!(value(&[0xc7, 2, 12, 0x81, 1]).unwrap(), Value::Unknown);
         assert!(value(&[0xc4, 1, 0]).is_err());
         assert!(value(&[0x92, 1]).is_err(), "half a list");
-        assert_eq!(Value::received(None).unwrap(), Value::Null);
+        assert_eq!(Value::decode(None).unwrap(), Value::Null);
     }
 }

@@ -23,7 +23,7 @@ pub fn until_some<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         if let Some(found) = look() {
             return found;
         }
-        assert!(began.elapsed() < PATIENCE, "waited {} s in vain until {what}", PATIENCE.as_secs());
+        assert!(began.elapsed() < PATIENCE, "timed out after {} s waiting until {what}", PATIENCE.as_secs());
         std::thread::sleep(PAUSE);
     }
 }
@@ -32,7 +32,7 @@ pub fn until_some<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 pub async fn until_async(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     let began = Instant::now();
     while !is_so().await {
-        assert!(began.elapsed() < PATIENCE, "waited {} s in vain until {what}", PATIENCE.as_secs());
+        assert!(began.elapsed() < PATIENCE, "timed out after {} s waiting until {what}", PATIENCE.as_secs());
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -71,9 +71,12 @@ fn a_state_that_has_changed_needs_a_new_plan() {
     refused(&site, &approval, "the approval is for another plan");
     site.run(&["apply", "production", "--approve", &other]).expect(0);
     refused(&site, &other, "there is no plan");
-    fs_err::create_dir_all(plan.parent().unwrap()).unwrap();
-    fs_err::write(plan, old_plan).unwrap();
-    fs_err::write(record, old_record).unwrap();
+    let plan = format!("plans/{}", plan.file_name().unwrap().to_str().unwrap());
+    site.in_process(async |env, _| {
+        let store = env.store().unwrap();
+        store.put_if_absent(&plan, &old_plan).await.unwrap();
+        store.put_if_absent("plan.json", &old_record).await.unwrap();
+    });
     refused(&site, &approval, "the plan was made from another state");
     site.run(&["plan", "production"]).expect(0);
 }

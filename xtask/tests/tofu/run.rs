@@ -4,16 +4,14 @@
 use std::path::Path;
 use std::process::Command;
 
-use camino::Utf8Path;
 use testkit::{Ran, Running, until};
-use xtask::config::Config;
+use xtask::clients::s3::objects::Condition;
 use xtask::deploy::run::Run;
 use xtask::env::Env;
 use xtask::failure::Failure;
 use xtask::release::{Published, PublishedForm, Release, Settings, Source};
-use xtask::report::{Audience, Report, Step};
-use xtask::secrets::Redactor;
-use xtask::signals::{Stop, StopSender};
+use xtask::report::Step;
+use xtask::signals::StopSender;
 use xtask::state::history::{self, Kind, Outcome, Record};
 use xtask::state::lease;
 use xtask::targets::Target;
@@ -82,21 +80,10 @@ impl Ended {
     }
 }
 
-/// Works on the environment `production` in this process.
-fn in_process<T>(site: &Site, work: impl AsyncFnOnce(&Env<'_>, StopSender) -> T) -> T {
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let config = Config::load(Utf8Path::from_path(&site.project.root).unwrap()).unwrap();
-    let (sender, stop) = Stop::channel();
-    let report = Report::new(Audience::Plain, false, Redactor::default());
-    let env = Env::find(&config, "production", &report, &stop).unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(work(&env, sender))
-}
-
 /// Runs the steps of a deploy around a stack, up to its apply. `before_apply` comes between plan and apply, `meanwhile` runs
 /// at the same time.
-fn deploy(site: &Site, before_apply: impl FnOnce(), meanwhile: impl AsyncFnOnce(StopSender)) -> Ended {
-    in_process(site, async |env, sender| {
+fn deploy(site: &Site, before_apply: impl AsyncFnOnce(&Env<'_>), meanwhile: impl AsyncFnOnce(StopSender)) -> Ended {
+    site.in_process(async |env, sender| {
         let target = Target::of(env);
         let run = match Run::begin(env, &target, Kind::Deploy, "deploy a test".to_owned(), false).await {
             Ok(run) => run,
@@ -117,7 +104,7 @@ fn release(source: Source, settings: &Settings) -> Release {
     Release::new(published, settings).unwrap()
 }
 
-async fn steps(run: &Run<'_>, before_apply: impl FnOnce()) -> Result<(), Failure> {
+async fn steps(run: &Run<'_>, before_apply: impl AsyncFnOnce(&Env<'_>)) -> Result<(), Failure> {
     let (env, target) = (run.env, run.target);
     let source = git::source(env.root()).await?;
     let settings = run.live_step(Step::Provision, async |step| target.provision(step).await).await?;
@@ -127,7 +114,7 @@ async fn steps(run: &Run<'_>, before_apply: impl FnOnce()) -> Result<(), Failure
     });
     let plan = plan.await?;
     plan.guard()?;
-    before_apply();
+    before_apply(env).await;
     let apply = run.critical(Step::Apply, async |step, stop| {
         target.apply(run.id(), &release, &settings, Some(&plan), step, stop).await
     });
@@ -154,7 +141,7 @@ async fn during_apply(site: &Site, work: impl FnOnce() + Send + 'static) {
 #[test]
 fn one_request_to_stop_waits_until_the_state_is_saved() {
     let Some(site) = open("one_request_to_stop_waits_until_the_state_is_saved") else { return };
-    let ended = deploy(&site, || {}, async |sender| during_apply(&site, move || sender.send("SIGTERM")).await);
+    let ended = deploy(&site, async |_| {}, async |sender| during_apply(&site, move || sender.send("SIGTERM")).await);
     assert_eq!(ended.record.outcome, Outcome::Aborted);
     let error = ended.record.error.clone().unwrap();
     assert!(error.contains("interrupted by SIGTERM") && error.contains("has stopped"), "{error}");
@@ -178,7 +165,7 @@ fn two_requests_to_stop_kill_opentofu() {
             sender.send("Ctrl-C");
         }
     };
-    let ended = deploy(&site, || {}, async |sender| during_apply(&site, send(sender)).await);
+    let ended = deploy(&site, async |_| {}, async |sender| during_apply(&site, send(sender)).await);
     assert_eq!(ended.record.outcome, Outcome::Aborted);
     let failure = ended.failure();
     assert_eq!(failure.exit_code(), 1);
@@ -193,7 +180,11 @@ fn two_requests_to_stop_kill_opentofu() {
 #[test]
 fn a_locked_state_keeps_its_exit_code_and_restores_nothing() {
     let Some(site) = open("a_locked_state_keeps_its_exit_code_and_restores_nothing") else { return };
-    let ended = deploy(&site, || fs_err::write(site.lock(), LOCK).unwrap(), async |_| {});
+    let lock = async |env: &Env<'_>| {
+        let bucket = env.state_bucket().unwrap();
+        bucket.put("fixture/production.tfstate.tflock", LOCK.as_bytes(), Condition::Absent).await.unwrap();
+    };
+    let ended = deploy(&site, lock, async |_| {});
     assert_eq!(ended.record.outcome, Outcome::Failed);
     assert!(ended.record.steps.iter().all(|timing| timing.step != Step::Restore));
     let failure = ended.failure();
@@ -210,7 +201,7 @@ fn a_run_holds_the_lock_and_a_command_on_another_machine_is_refused() {
     let go = site.project.root.join(".deploy/go");
     let ended = deploy(
         &site,
-        || {},
+        async |_| {},
         async |_sender| {
             let refused = move || {
                 Ran::of(&mut plan).expect(20).says(&["is locked by", "cargo xtask tofu unlock production"]);
@@ -232,7 +223,7 @@ fn a_command_on_another_machine_holds_the_lock_and_a_run_is_refused() {
     let applying =
         Running::start(&mut command(&site, &other, &["apply", "production", "--approve", &approval, "--json"]));
     until("the apply is in progress", || other.join(".deploy/here").exists());
-    let ended = deploy(&site, || {}, async |_| {});
+    let ended = deploy(&site, async |_| {}, async |_| {});
     assert_eq!(ended.record.outcome, Outcome::Failed);
     let failure = ended.failure();
     assert!(matches!(failure, Failure::Locked(_)) && failure.exit_code() == 20, "{failure:?}");
@@ -267,7 +258,7 @@ fn a_plan_of_one_machine_is_approved_and_applied_on_another() {
 #[test]
 fn a_release_is_planned_with_the_files_of_its_own_commit() {
     let Some(site) = open("a_release_is_planned_with_the_files_of_its_own_commit") else { return };
-    let refused = in_process(&site, async |env, _sender| {
+    let refused = site.in_process(async |env, _sender| {
         let target = Target::of(env);
         let older = git::source(env.root()).await.unwrap();
         site.project.edit("deploy.yaml", "settings: {}", "settings: { GREETING: hello }");

@@ -5,7 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
+use camino::Utf8Path;
 use serde_json::Value;
+use xtask::config::Config;
+use xtask::env::Env;
+use xtask::report::{Audience, Report};
+use xtask::secrets::Redactor;
+use xtask::signals::{Stop, StopSender};
 
 use crate::storage::Storage;
 use devservers::Cloud;
@@ -100,6 +106,17 @@ impl Site {
         let site = Self::open(test)?;
         site.change();
         Some(site)
+    }
+
+    /// Works on the environment in this process. What is sent to the sender stops it.
+    pub fn in_process<T>(&self, work: impl AsyncFnOnce(&Env<'_>, StopSender) -> T) -> T {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let config = Config::load(Utf8Path::from_path(&self.project.root).unwrap()).unwrap();
+        let (sender, stop) = Stop::channel();
+        let report = Report::new(Audience::Plain, false, Redactor::default());
+        let env = Env::find(&config, "production", &report, &stop).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        runtime.block_on(work(&env, sender))
     }
 
     /// The object that holds the state.

@@ -48,7 +48,7 @@ fn a_port_that_was_ours_is_moved_by_deploy_yaml() {
 fn a_deploy_folder_that_is_a_file_is_told() {
     let project = Project::fixture();
     project.write(".deploy", "");
-    project.run(&["deploy"]).expect(1).says(&["1 problem", "folder:", ".deploy is no folder", "→ mv "]);
+    project.run(&["deploy"]).expect(1).says(&["1 problem", "folder:", ".deploy is not a folder", "→ mv "]);
     assert_eq!(project.read(".deploy"), "");
 }
 
@@ -65,7 +65,7 @@ fn a_required_setting_that_nobody_sets_is_named_with_where_to_put_it() {
     let token = "\"name\": \"API_TOKEN\",\n      \"help\": \"A secret that the operator sets\",\n      \"kind\": \"text\",\n      \"values\": [],\n      \"default\": null,\n      \"required\": ";
     project.edit("settings.json", &format!("{token}false"), &format!("{token}true"));
     project.run(&["deploy"]).expect(1).says(&[
-        "API_TOKEN is required and nobody sets it",
+        "API_TOKEN is required and has no value",
         "put API_TOKEN=… into",
         ".env.local",
     ]);

@@ -1,4 +1,4 @@
-//! What must be so on this machine before a release comes up here.
+//! What this machine must provide before a release starts on it.
 
 use anyhow::{Context as _, Result, bail};
 
@@ -10,14 +10,14 @@ use crate::settings::{self, Origin};
 use crate::supervisor::client::connect;
 use crate::tools::{platform, port, postgres};
 
-/// Below this a build cannot end well.
+/// A build needs at least this much.
 const NEEDED_BYTES: u64 = 512 << 20;
 
-/// Below this it is worth a word.
+/// A warning is shown below this.
 const WANTED_BYTES: u64 = 3 << 30;
 
 impl Local<'_> {
-    /// Every check of this place. None changes anything.
+    /// Every check of this target. None changes anything.
     pub async fn checks(&self) -> Vec<Check> {
         let (port, database) = tokio::join!(self.check_port(), self.check_database());
         let mut checks = self.check_settings();
@@ -26,18 +26,18 @@ impl Local<'_> {
     }
 
     fn check_settings(&self) -> Vec<Check> {
-        let mend = |what: &str| format!("see {}; {what}", self.env.config.service.settings);
+        let fix = |what: &str| format!("see {}; {what}", self.env.config.service.settings);
         let table = match settings::table(self.env) {
             Ok(table) => table,
             Err(error) => return vec![Check::bad("settings", format!("{error}"), "cargo xtask render")],
         };
         let own = match self.env.file_values() {
             Ok(own) => own,
-            Err(error) => return vec![Check::bad("secrets", format!("{error:#}"), mend("mend the file"))],
+            Err(error) => return vec![Check::bad("secrets", format!("{error:#}"), fix("fix the file"))],
         };
         let mut checks = Vec::new();
         for problem in table.check(self.env.environment) {
-            checks.push(Check::bad("settings", problem.to_string(), mend("mend deploy.yaml")));
+            checks.push(Check::bad("settings", problem.to_string(), fix("fix deploy.yaml")));
         }
         for (name, value) in own.iter() {
             if !table.settings.iter().any(|setting| setting.name == name) {
@@ -49,7 +49,7 @@ impl Local<'_> {
         }
         for setting in &table.settings {
             if matches!(settings::origin(self.env, setting), Ok(Origin::Missing)) {
-                let found = format!("{} is required and nobody sets it: {}", setting.name, setting.help);
+                let found = format!("{} is required and has no value: {}", setting.name, setting.help);
                 let place = if setting.secret {
                     format!("put {}=… into {}", setting.name, self.env.file())
                 } else {
@@ -62,23 +62,23 @@ impl Local<'_> {
             "secrets",
             Secrets::read_file(&self.secrets_file()),
             |_| "private".to_owned(),
-            "mend the file",
+            "fix the file",
         ));
         checks.push(Check::good("settings", format!("{} declared", table.settings.len())));
         checks
     }
 
     fn check_folder(&self) -> Check {
-        // The nearest folder that is there is the one in which the next is made.
+        // The next folder is made in the nearest one that exists.
         let there = self.folder.ancestors().find(|folder| folder.exists()).unwrap_or(self.env.root());
         if !there.is_dir() {
-            return Check::bad("folder", format!("{there} is no folder"), format!("mv {there} {there}.away"));
+            return Check::bad("folder", format!("{there} is not a folder"), format!("mv {there} {there}.away"));
         }
         let access =
             rustix::fs::access(there.as_std_path(), rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
         let writable = access.map_err(|error| anyhow::Error::from(error).context(format!("write in {there}")));
-        let mend = format!("make {there} a folder that you may write in: chown -R \"$(id -un)\" {there}");
-        Check::of("folder", writable, |()| format!("{} is writable", self.folder), &mend)
+        let fix = format!("make {there} a folder that you may write in: chown -R \"$(id -un)\" {there}");
+        Check::of("folder", writable, |()| format!("{} is writable", self.folder), &fix)
     }
 
     fn check_disk(&self) -> Check {
@@ -110,7 +110,7 @@ impl Local<'_> {
                 let name = &migration.name;
                 let this = number(name).with_context(|| format!("{name} does not begin with a number and _"))?;
                 if last.is_some_and(|last| last >= this) {
-                    bail!("{name} has the number of another migration, or a smaller one that sorts behind it");
+                    bail!("{name} has the number of another migration, or a smaller one that sorts after it");
                 }
                 last = Some(this);
             }
@@ -122,7 +122,7 @@ impl Local<'_> {
     async fn check_port(&self) -> Check {
         match connect(&self.folder).await {
             Ok(Some(connection)) if connection.about().listen == self.listen() => {
-                return Check::good("port", format!("{} is ours", self.target.port));
+                return Check::good("port", format!("{} is served by this environment", self.target.port));
             }
             Ok(_) => {}
             Err(error) => {
@@ -134,14 +134,14 @@ impl Local<'_> {
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
                 let holder = port::holder(self.target.port)
                     .map_or_else(|| "another program".to_owned(), |holder| holder.to_string());
-                let mend =
+                let fix =
                     format!("stop that, or set another `port` under environments.{} in deploy.yaml", self.env.name());
-                Check::bad("port", format!("port {} is taken by {holder}", self.target.port), mend)
+                Check::bad("port", format!("port {} is taken by {holder}", self.target.port), fix)
             }
             Err(error) => {
-                let mend =
+                let fix =
                     format!("set another `port` or `host` under environments.{} in deploy.yaml", self.env.name());
-                Check::bad("port", format!("{} cannot be listened on: {error}", self.listen()), mend)
+                Check::bad("port", format!("{} cannot be listened on: {error}", self.listen()), fix)
             }
         }
     }
@@ -149,7 +149,7 @@ impl Local<'_> {
     async fn check_database(&self) -> Check {
         let table = settings::table(self.env).map_err(anyhow::Error::from);
         if !table.and_then(|table| self.needs_postgres(&table)).unwrap_or(true) {
-            return Check::good("database", "none to be provided");
+            return Check::good("database", "the service needs none from this target");
         }
         match self.located_postgres().await {
             Ok(Some(installation)) => Check::good("database", installation.to_string()),

@@ -6,14 +6,26 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use camino::Utf8Path;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::installation::Installation;
 use super::layout::Layout;
-use super::server::ServerSpec;
 use super::settings::Durability;
 use crate::fs::found;
 use crate::tools::platform;
+
+/// What a server should be.
+#[derive(Clone, Copy)]
+pub struct ServerSpec<'a> {
+    /// The server's own folder. Its lock file is beside it: `<folder>.lock`.
+    pub folder: &'a Utf8Path,
+    /// The project's name, for the name of a system folder if one is needed ([`Layout`]).
+    pub project: &'a str,
+    /// The superuser.
+    pub role: &'a str,
+    /// The superuser's password. It is set when the data is created, and never changed.
+    pub password: &'a SecretString,
+}
 
 /// The major version of a data folder.
 pub(super) fn major_of_data(data: &Utf8Path) -> Result<u32> {

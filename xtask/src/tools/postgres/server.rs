@@ -3,16 +3,17 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls};
 
-use super::data::{create_data, has_data, major_of_data};
-use super::installation::{self, Installation};
+use super::data::{ServerSpec, create_data, has_data, major_of_data};
+use super::installation::Installation;
 use super::layout::Layout;
 use super::lockfile;
+use super::search;
 use super::settings::{Durability, postgresql_conf};
 use crate::fs::{Lock, tail};
 use crate::tools::cmd::Cmd;
@@ -22,19 +23,6 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Lines of the log that an error repeats.
 const TAIL: usize = 25;
-
-/// What a server should be.
-#[derive(Clone, Copy)]
-pub struct ServerSpec<'a> {
-    /// The server's own folder. Its lock file is beside it: `<folder>.lock`.
-    pub folder: &'a Utf8Path,
-    /// The project's name, for the name of a system folder if one is needed ([`Layout`]).
-    pub project: &'a str,
-    /// The superuser.
-    pub role: &'a str,
-    /// The superuser's password. It is set when the data is created, and never changed.
-    pub password: &'a SecretString,
-}
 
 /// A private server whose data exists. It runs on when this value is dropped.
 pub struct Server {
@@ -188,7 +176,7 @@ impl Server {
         let installation = if installation.major == major {
             installation.clone()
         } else {
-            let fitting = installation::of_major(major, layout.user.as_ref()).await?;
+            let fitting = search::of_major(major, layout.user.as_ref()).await?;
             fitting.with_context(|| {
                 let home = &layout.home;
                 format!(

@@ -7,8 +7,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::geteuid;
 use tempfile::TempDir;
 
-use super::installation::{Choice, Installation, locate_or_fetch};
-use super::server::{Server, ServerSpec};
+use super::data::ServerSpec;
+use super::installation::Installation;
+use super::search::{Choice, locate_or_fetch};
+use super::server::Server;
 use super::settings::Durability;
 use crate::secrets;
 

@@ -1,135 +1,137 @@
-//! What a plan says is done: a resource is made, changed or ended, and what shall go wrong does.
+//! `ApplyResourceChange`: creates, updates or deletes a resource, with the faults that `faults.json` injects.
 
 use anyhow::Result;
 use tokio_util::sync::CancellationToken;
 
-use super::{Peer, Served, error, failed, legacy};
-use crate::act::{Act, Resource};
-use crate::faults::{Failure, Operation, Struck};
-use crate::fill::fill;
+use super::{Inner, Peer, legacy_type_system};
+use crate::backend::{Backend, Resource};
+use crate::computed::set_unknown;
+use crate::diagnostic::{error, from_error};
+use crate::faults::{Failure, Injected, Operation};
 use crate::protocol::apply_resource_change::{Request, Response};
 use crate::protocol::{Diagnostic, DynamicValue};
 use crate::store::key;
 use crate::value::{Map, Value};
 
-/// What a call has come to.
-struct Done {
-    /// What there is now.
-    state: Option<DynamicValue>,
-    /// Why it is not what it should be.
-    problem: Option<Diagnostic>,
+struct Outcome {
+    new_state: Option<DynamicValue>,
+    error: Option<Diagnostic>,
 }
 
-impl Served {
-    /// Does what a plan says.
+impl Inner {
     pub(super) async fn apply(&self, peer: Peer, request: &Request) -> Response {
-        let done = self.done(peer, request).await;
-        let done = done.unwrap_or_else(|error| {
-            unchanged(request, failed(&format!("{} cannot be applied", request.type_name), &error))
+        let outcome = self.apply_change(peer, request).await.unwrap_or_else(|error| {
+            unchanged(request, from_error(&format!("{} cannot be applied", request.type_name), &error))
         });
         Response {
-            new_state: done.state,
-            diagnostics: Vec::from_iter(done.problem),
-            legacy_type_system: legacy(&self.rules.of(&request.type_name)),
+            new_state: outcome.new_state,
+            diagnostics: Vec::from_iter(outcome.error),
+            legacy_type_system: legacy_type_system(&self.rules.for_type(&request.type_name)),
         }
     }
 
-    async fn done(&self, peer: Peer, request: &Request) -> Result<Done> {
+    async fn apply_change(&self, peer: Peer, request: &Request) -> Result<Outcome> {
         let name = &request.type_name;
-        let prior = Value::received(request.prior_state.as_ref())?;
-        let planned = Value::received(request.planned_state.as_ref())?;
-        let during = match (&prior, &planned) {
+        let prior = Value::decode(request.prior_state.as_ref())?;
+        let planned = Value::decode(request.planned_state.as_ref())?;
+        let operation = match (&prior, &planned) {
             (_, Value::Null) => Operation::Delete,
             (Value::Null, _) => Operation::Create,
             _ => Operation::Update,
         };
-        let there = if during == Operation::Create { &planned } else { &prior };
-        let mut struck = self.faults.strike(name, during, there.map().unwrap_or(&Map::new()))?;
-        if struck.die {
-            die();
+        let values = if operation == Operation::Create { &planned } else { &prior };
+        let mut injected = self.faults.take(name, operation, values.map().unwrap_or(&Map::new()))?;
+        if injected.crash_before {
+            crash();
         }
-        let stopped = (!self.waited(peer, &struck).await).then(|| Failure {
+        let interrupted = (!self.delay(peer, &injected).await).then(|| Failure {
             summary: format!("{name}: stopped"),
-            detail: "OpenTofu was asked to stop, and the provider gave up before anything was done".to_owned(),
+            detail: "OpenTofu was asked to stop, and the provider has changed nothing".to_owned(),
         });
-        if let Some(failure) = stopped.or(struck.fail.take()) {
-            return Ok(unchanged(request, said(failure)));
+        if let Some(failure) = interrupted.or(injected.fail_before.take()) {
+            return Ok(unchanged(request, diagnostic(failure)));
         }
-        let (schema, rules) = self.resource(name)?;
-        let act = rules.act.clone().unwrap_or_default();
-        let resource = self.at(name, schema);
+        let (schema, rules) = self.resource_type(name)?;
+        let backend = rules.backend.clone().unwrap_or_default();
+        let resource = self.context(name, schema);
         let state = match (planned, prior) {
             (Value::Map(planned), _) => {
-                let settings = self.settings(peer, &rules);
-                let values = fill(name, &schema.object, &rules, &settings, planned, &fresh()?);
+                let provider_config = self.provider_config(peer, &rules);
+                let values = set_unknown(name, &schema.object, &rules, &provider_config, planned, &random_seed()?);
                 let stop = CancellationToken::new();
                 let resource = Resource { stop: Some(&stop), ..resource };
-                let mut made = Box::pin(self.made(&act, resource, during, values, &struck));
+                let mut applied = Box::pin(self.create_or_update(&backend, resource, operation, values, &injected));
                 Value::Map(tokio::select! {
-                    made = &mut made => made?,
-                    () = self.asked_to_stop(peer) => {
+                    applied = &mut applied => applied?,
+                    () = self.stop_requested(peer) => {
                         stop.cancel();
-                        made.await?
+                        applied.await?
                     }
                 })
             }
             (_, Value::Map(prior)) => {
-                act.delete(resource, &prior).await?;
+                backend.delete(resource, &prior).await?;
                 Value::Null
             }
             _ => Value::Null,
         };
-        if struck.die_after {
-            die();
+        if injected.crash_after {
+            crash();
         }
-        Ok(Done { state: Some(state.stated()), problem: struck.fail_after.map(said) })
+        Ok(Outcome { new_state: Some(state.encode_json()), error: injected.fail_after.map(diagnostic) })
     }
 
-    /// Makes or changes a resource; some values come out as they should not be, and others so behind its back.
-    async fn made(&self, act: &Act, of: Resource<'_>, during: Operation, values: Map, struck: &Struck) -> Result<Map> {
-        let mut values = match during {
-            Operation::Create => act.create(of, values).await?,
-            _ => act.update(of, values).await?,
+    async fn create_or_update(
+        &self,
+        backend: &Backend,
+        resource: Resource<'_>,
+        operation: Operation,
+        values: Map,
+        injected: &Injected,
+    ) -> Result<Map> {
+        let mut values = match operation {
+            Operation::Create => backend.create(resource, values).await?,
+            _ => backend.update(resource, values).await?,
         };
-        let known = struck.set.iter().filter(|(field, _)| of.object.fields.contains_key(*field));
+        let known = injected.result.iter().filter(|(field, _)| resource.object.fields.contains_key(*field));
         values.extend(known.map(|(field, value)| (field.clone(), value.clone())));
-        if !struck.set.is_empty() || !struck.drift.is_empty() {
-            let drifted: Map = values.clone().into_iter().chain(struck.drift.clone()).collect();
-            self.store.replace(of.name, &key(of.object, &values), &drifted)?;
+        if !injected.result.is_empty() || !injected.drift.is_empty() {
+            let drifted: Map = values.clone().into_iter().chain(injected.drift.clone()).collect();
+            self.store.replace(resource.name, &key(resource.object, &values), &drifted)?;
         }
         Ok(values)
     }
 
-    /// Takes its time. Whether nobody asked to stop meanwhile.
-    async fn waited(&self, peer: Peer, struck: &Struck) -> bool {
+    /// Waits for the injected delay. Returns false if the user interrupts OpenTofu meanwhile.
+    async fn delay(&self, peer: Peer, injected: &Injected) -> bool {
         tokio::select! {
-            () = tokio::time::sleep(struck.wait) => true,
-            () = self.asked_to_stop(peer) => false,
+            () = tokio::time::sleep(injected.delay) => true,
+            () = self.stop_requested(peer) => false,
         }
     }
 
-    async fn asked_to_stop(&self, peer: Peer) {
+    /// Waits until this client calls `StopProvider`.
+    async fn stop_requested(&self, peer: Peer) {
         let mut stops = self.stop.subscribe();
         while stops.recv().await != Ok(peer) {}
     }
 }
 
-/// All is as it was before.
-fn unchanged(request: &Request, problem: Diagnostic) -> Done {
-    Done { state: request.prior_state.clone(), problem: Some(problem) }
+fn unchanged(request: &Request, error: Diagnostic) -> Outcome {
+    Outcome { new_state: request.prior_state.clone(), error: Some(error) }
 }
 
-fn said(failure: Failure) -> Diagnostic {
+fn diagnostic(failure: Failure) -> Diagnostic {
     error(&failure.summary, failure.detail)
 }
 
-/// Ends the process as a crash would.
-fn die() -> ! {
+/// Exits with the code of a Rust panic.
+fn crash() -> ! {
     std::process::exit(101)
 }
 
-/// What no other resource has.
-fn fresh() -> Result<String> {
+/// A new resource gets an id that no other resource has.
+fn random_seed() -> Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)?;
     Ok(hex::encode(bytes))

@@ -1,4 +1,4 @@
-//! The protocol's calls, each taken apart and put together.
+//! The calls of the protocol: decodes requests and encodes responses.
 
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -6,8 +6,9 @@ use std::sync::PoisonError;
 use anyhow::Result;
 use tonic::{Request, Response, Status};
 
-use super::{Server, answer, received};
-use crate::diagnostic::{failed, warning};
+use super::{Server, decode_map, encode_result};
+use crate::diagnostic::{from_error, warning};
+use crate::fields::text;
 use crate::protocol::provider_server::Provider as Calls;
 use crate::protocol::{
     Diagnostic, ServerCapabilities, apply_resource_change, configure_provider, get_provider_schema,
@@ -19,20 +20,20 @@ use crate::schema::Schema;
 use crate::validate::validate;
 use crate::value::{Map, Value};
 
-type Answer<T> = Result<Response<T>, Status>;
+type CallResult<T> = Result<Response<T>, Status>;
 
 #[tonic::async_trait]
 impl Calls for Server {
     async fn get_provider_schema(
         &self,
         _: Request<get_provider_schema::Request>,
-    ) -> Answer<get_provider_schema::Response> {
+    ) -> CallResult<get_provider_schema::Response> {
         let provider = &self.0.provider;
         let all = |schemas: &BTreeMap<String, Schema>| {
-            schemas.iter().map(|(name, schema)| (name.clone(), schema.wire())).collect()
+            schemas.iter().map(|(name, schema)| (name.clone(), schema.to_protocol())).collect()
         };
         Ok(Response::new(get_provider_schema::Response {
-            provider: Some(provider.config.wire()),
+            provider: Some(provider.config.to_protocol()),
             resource_schemas: all(&provider.resources),
             data_source_schemas: all(&provider.data_sources),
             diagnostics: Vec::new(),
@@ -43,40 +44,40 @@ impl Calls for Server {
     async fn validate_provider_config(
         &self,
         request: Request<validate_provider_config::Request>,
-    ) -> Answer<validate_provider_config::Response> {
-        let config = received(request.get_ref().config.as_ref());
+    ) -> CallResult<validate_provider_config::Response> {
+        let config = decode_map(request.get_ref().config.as_ref());
         let check = |config: Map| validate(&self.0.provider.config.object, &TypeRules::default(), &config);
-        let diagnostics = config.map_or_else(|error| vec![failed("Invalid provider configuration", &error)], check);
+        let diagnostics = config.map_or_else(|error| vec![from_error("Invalid provider configuration", &error)], check);
         Ok(Response::new(validate_provider_config::Response { diagnostics }))
     }
 
     async fn validate_resource_config(
         &self,
         request: Request<validate_resource_config::Request>,
-    ) -> Answer<validate_resource_config::Response> {
+    ) -> CallResult<validate_resource_config::Response> {
         let request = request.get_ref();
         let write_only = request.client_capabilities.as_ref().is_some_and(|can| can.write_only_attributes_allowed);
-        let problems = self.0.validate_resource(&request.type_name, request.config.as_ref(), write_only);
-        let diagnostics = problems.unwrap_or_else(|error| vec![failed("Invalid configuration", &error)]);
+        let diagnostics = self.0.validate_resource(&request.type_name, request.config.as_ref(), write_only);
+        let diagnostics = diagnostics.unwrap_or_else(|error| vec![from_error("Invalid configuration", &error)]);
         Ok(Response::new(validate_resource_config::Response { diagnostics }))
     }
 
     async fn validate_data_resource_config(
         &self,
         request: Request<validate_data_resource_config::Request>,
-    ) -> Answer<validate_data_resource_config::Response> {
+    ) -> CallResult<validate_data_resource_config::Response> {
         let request = request.get_ref();
-        let problems = self.0.validate_data(&request.type_name, request.config.as_ref());
-        let diagnostics = problems.unwrap_or_else(|error| vec![failed("Invalid configuration", &error)]);
+        let diagnostics = self.0.validate_data_source(&request.type_name, request.config.as_ref());
+        let diagnostics = diagnostics.unwrap_or_else(|error| vec![from_error("Invalid configuration", &error)]);
         Ok(Response::new(validate_data_resource_config::Response { diagnostics }))
     }
 
     async fn upgrade_resource_state(
         &self,
         request: Request<upgrade_resource_state::Request>,
-    ) -> Answer<upgrade_resource_state::Response> {
+    ) -> CallResult<upgrade_resource_state::Response> {
         let request = request.into_inner();
-        let (state, diagnostics) = answer(
+        let (state, diagnostics) = encode_result(
             "The stored state cannot be read",
             self.0.upgrade(&request.type_name, &request.raw_state.unwrap_or_default().json),
         );
@@ -86,35 +87,35 @@ impl Calls for Server {
     async fn configure_provider(
         &self,
         request: Request<configure_provider::Request>,
-    ) -> Answer<configure_provider::Response> {
+    ) -> CallResult<configure_provider::Response> {
         let mut diagnostics = Vec::new();
-        match received(request.get_ref().config.as_ref()) {
+        match decode_map(request.get_ref().config.as_ref()) {
             Ok(config) => {
-                let mut all = self.0.settings.write().unwrap_or_else(PoisonError::into_inner);
-                all.insert(request.remote_addr(), config);
+                let mut configs = self.0.provider_configs.write().unwrap_or_else(PoisonError::into_inner);
+                configs.insert(request.remote_addr(), config);
             }
-            Err(error) => diagnostics.push(failed("Invalid provider configuration", &error)),
+            Err(error) => diagnostics.push(from_error("Invalid provider configuration", &error)),
         }
         Ok(Response::new(configure_provider::Response { diagnostics }))
     }
 
-    async fn read_resource(&self, request: Request<read_resource::Request>) -> Answer<read_resource::Response> {
+    async fn read_resource(&self, request: Request<read_resource::Request>) -> CallResult<read_resource::Response> {
         let request = request.get_ref();
         let read = self.0.read(&request.type_name, request.current_state.as_ref()).await;
-        let broken = read.as_ref().ok().and_then(|now| broken(&request.type_name, now));
-        let (new_state, mut diagnostics) = answer(&format!("{} cannot be read", request.type_name), read);
-        diagnostics.extend(broken);
+        let warning = read.as_ref().ok().and_then(|current| error_status(&request.type_name, current));
+        let (new_state, mut diagnostics) = encode_result(&format!("{} cannot be read", request.type_name), read);
+        diagnostics.extend(warning);
         Ok(Response::new(read_resource::Response { new_state, diagnostics }))
     }
 
     async fn plan_resource_change(
         &self,
         request: Request<plan_resource_change::Request>,
-    ) -> Answer<plan_resource_change::Response> {
+    ) -> CallResult<plan_resource_change::Response> {
         let (peer, request) = (request.remote_addr(), request.get_ref());
         let planned = self.0.plan(peer, request).unwrap_or_else(|error| plan_resource_change::Response {
             planned_state: request.prior_state.clone(),
-            diagnostics: vec![failed(&format!("{} cannot be planned", request.type_name), &error)],
+            diagnostics: vec![from_error(&format!("{} cannot be planned", request.type_name), &error)],
             ..Default::default()
         });
         Ok(Response::new(planned))
@@ -123,17 +124,19 @@ impl Calls for Server {
     async fn apply_resource_change(
         &self,
         request: Request<apply_resource_change::Request>,
-    ) -> Answer<apply_resource_change::Response> {
+    ) -> CallResult<apply_resource_change::Response> {
         Ok(Response::new(self.0.apply(request.remote_addr(), request.get_ref()).await))
     }
 
     async fn import_resource_state(
         &self,
         request: Request<import_resource_state::Request>,
-    ) -> Answer<import_resource_state::Response> {
+    ) -> CallResult<import_resource_state::Response> {
         let request = request.into_inner();
-        let (state, diagnostics) =
-            answer("Cannot import non-existent remote object", self.0.import(&request.type_name, &request.id).await);
+        let (state, diagnostics) = encode_result(
+            "Cannot import non-existent remote object",
+            self.0.import(&request.type_name, &request.id).await,
+        );
         let imported = import_resource_state::ImportedResource { type_name: request.type_name, state };
         let imported_resources = if diagnostics.is_empty() { vec![imported] } else { Vec::new() };
         Ok(Response::new(import_resource_state::Response { imported_resources, diagnostics }))
@@ -142,22 +145,23 @@ impl Calls for Server {
     async fn read_data_source(
         &self,
         request: Request<read_data_source::Request>,
-    ) -> Answer<read_data_source::Response> {
+    ) -> CallResult<read_data_source::Response> {
         let (peer, request) = (request.remote_addr(), request.get_ref());
-        let read = self.0.read_data(peer, &request.type_name, request.config.as_ref()).await;
-        let (state, diagnostics) = answer(&format!("{} cannot be read", request.type_name), read);
+        let read = self.0.read_data_source(peer, &request.type_name, request.config.as_ref()).await;
+        let (state, diagnostics) = encode_result(&format!("{} cannot be read", request.type_name), read);
         Ok(Response::new(read_data_source::Response { state, diagnostics }))
     }
 
-    async fn stop_provider(&self, request: Request<stop_provider::Request>) -> Answer<stop_provider::Response> {
-        // Nobody listens while nothing is done.
+    async fn stop_provider(&self, request: Request<stop_provider::Request>) -> CallResult<stop_provider::Response> {
+        // Fails if no operation is in progress.
         self.0.stop.send(request.remote_addr()).ok();
         Ok(Response::new(stop_provider::Response::default()))
     }
 }
 
-/// What a read says of a resource that is there and does not work: no more than a warning, as at the real provider.
-fn broken(name: &str, now: &Value) -> Option<Diagnostic> {
-    let (status, why) = (now.map()?.get("status")?, now.map()?.get("error_message")?);
-    (*status == "error".into()).then(|| warning(&format!("{name} is in error"), why.text().unwrap_or_default()))
+/// Warns about a resource whose `status` is `error`. The real provider does not fail either.
+fn error_status(name: &str, current: &Value) -> Option<Diagnostic> {
+    let values = current.map()?;
+    let message = values.get("error_message")?.text().unwrap_or_default();
+    (text(values, "status")? == "error").then(|| warning(&format!("{name} is in error"), message))
 }

@@ -1,5 +1,5 @@
-//! Buckets of an S3 server: of one that checks signatures and knows no more than small providers, and of one that knows
-//! nearly all that AWS has.
+//! Buckets on two S3 servers: versitygw, which checks signatures and supports few settings, and moto, which supports nearly
+//! all of AWS's settings.
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
@@ -7,16 +7,17 @@ use aws_sdk_s3::types::{BucketVersioningStatus, CorsConfiguration, CorsRule, Tag
 use aws_smithy_http_client::Builder;
 use serde_json::json;
 
-use super::world::{World, need};
 use devservers::moto::{Moto, Turn};
 use devservers::versitygw::{ACCESS_KEY, REGION, SECRET_KEY, Versitygw};
+
+use super::harness::{TestProvider, or_skip};
 
 const STACK: &str = include_str!("stacks/buckets.tf");
 
 const BUCKETS: [&str; 3] = ["aws-media", "r2-media", "scaleway-media"];
 
-/// Runs a test with a client of the server and a stand-in whose buckets are there.
-fn on(endpoint: &str, test: impl AsyncFnOnce(Client, World)) {
+/// Runs a test with a client of the server and a stand-in that creates buckets there.
+fn with_server(endpoint: &str, test: impl AsyncFnOnce(Client, TestProvider)) {
     let credentials = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test");
     let config = aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -25,45 +26,45 @@ fn on(endpoint: &str, test: impl AsyncFnOnce(Client, World)) {
         .force_path_style(true)
         .credentials_provider(credentials)
         .http_client(Builder::new().build_http());
-    let machine = [
+    let variables = [
         ("STANDIN_S3_ENDPOINT", endpoint),
         ("STANDIN_S3_ACCESS_KEY", ACCESS_KEY),
         ("STANDIN_S3_SECRET_KEY", SECRET_KEY),
         ("STANDIN_S3_REGION", REGION),
     ];
-    let Some(world) = World::with(&machine.map(|(name, value)| (name, value.to_owned()))) else { return };
-    tokio::runtime::Runtime::new().unwrap().block_on(test(Client::from_conf(config.build()), world));
+    let Some(provider) = TestProvider::with(&variables.map(|(name, value)| (name, value.to_owned()))) else { return };
+    tokio::runtime::Runtime::new().unwrap().block_on(test(Client::from_conf(config.build()), provider));
 }
 
 fn versitygw() -> Option<Versitygw> {
-    need(Versitygw::start())
+    or_skip(Versitygw::start())
 }
 
 fn moto() -> Option<Turn> {
-    need(Moto::turn())
+    or_skip(Moto::turn())
 }
 
 #[test]
-fn buckets_are_made_drift_and_end_on_a_server_that_knows_little() {
+fn bucket_lifecycle_on_versitygw() {
     if let Some(server) = versitygw() {
-        on(&server.endpoint(), life);
+        with_server(&server.endpoint(), bucket_lifecycle);
     }
 }
 
 #[test]
-fn buckets_are_made_drift_and_end_on_a_server_that_knows_all() {
+fn bucket_lifecycle_on_moto() {
     if let Some(server) = moto() {
-        on(&server.endpoint(), life);
+        with_server(&server.endpoint(), bucket_lifecycle);
     }
 }
 
-async fn life(s3: Client, world: World) {
-    let stack = world.stack(STACK);
-    let ran = stack.apply();
-    assert_eq!(ran.code, 0, "{}", ran.said);
+async fn bucket_lifecycle(s3: Client, provider: TestProvider) {
+    let stack = provider.stack(STACK);
+    let result = stack.apply();
+    assert_eq!(result.code, 0, "{}", result.output);
     assert_eq!(stack.changes(), []);
-    let there = s3.list_buckets().send().await.unwrap().buckets.unwrap();
-    let mut names: Vec<_> = there.iter().filter_map(|bucket| bucket.name()).collect();
+    let buckets = s3.list_buckets().send().await.unwrap().buckets.unwrap();
+    let mut names: Vec<_> = buckets.iter().filter_map(|bucket| bucket.name()).collect();
     names.sort_unstable();
     assert_eq!(names, BUCKETS);
     let cors = s3.get_bucket_cors().bucket("scaleway-media").send().await.unwrap().cors_rules.unwrap();
@@ -74,13 +75,13 @@ async fn life(s3: Client, world: World) {
     let policy = s3.get_bucket_policy().bucket("scaleway-media").send().await.unwrap().policy.unwrap();
     assert!(policy.contains("scaleway-media/media/*") && !policy.contains("SCW"), "{policy}");
 
-    // By hand, on the server.
+    // Changes that another client makes on the server are drift.
     for (bucket, resource) in [("scaleway-media", "scaleway_object_bucket.media"), ("aws-media", "aws_s3_bucket.media")]
     {
         let tags = Tagging::builder().tag_set(Tag::builder().key("owner").value("theirs").build().unwrap()).build();
         s3.put_bucket_tagging().bucket(bucket).tagging(tags.unwrap()).send().await.unwrap();
         assert_eq!(stack.changes(), [update(resource)]);
-        assert!(stack.ok(&["show", "plan"]).said.contains("theirs"));
+        assert!(stack.ok(&["show", "plan"]).output.contains("theirs"));
         stack.ok(&["apply", "plan"]);
         assert_eq!(stack.changes(), []);
     }
@@ -93,7 +94,7 @@ async fn life(s3: Client, world: World) {
         let rules = CorsConfiguration::builder().cors_rules(rule.unwrap()).build().unwrap();
         s3.put_bucket_cors().bucket(bucket).cors_configuration(rules).send().await.unwrap();
         assert_eq!(stack.changes(), [update(resource)]);
-        assert!(stack.ok(&["show", "plan"]).said.contains("https://other.example.org"));
+        assert!(stack.ok(&["show", "plan"]).output.contains("https://other.example.org"));
         stack.ok(&["apply", "plan"]);
         assert_eq!(stack.changes(), []);
     }
@@ -110,17 +111,21 @@ async fn life(s3: Client, world: World) {
     assert_eq!(stack.changes(), [("aws_s3_bucket_policy.media".to_owned(), "create".to_owned())]);
     stack.ok(&["apply", "plan"]);
 
-    // Gone, and with it all that belongs to it.
+    // A deleted bucket is created again, with its settings.
     s3.delete_bucket().bucket("r2-media").send().await.unwrap();
-    let made = |name: &str| (format!("cloudflare_r2_bucket{name}.media"), "create".to_owned());
-    assert_eq!(stack.changes(), [made(""), made("_cors"), made("_lifecycle")]);
+    let create = |name: &str| (format!("cloudflare_r2_bucket{name}.media"), "create".to_owned());
+    assert_eq!(stack.changes(), [create(""), create("_cors"), create("_lifecycle")]);
     stack.ok(&["apply", "plan"]);
     assert_eq!(stack.changes(), []);
 
-    // What is in it keeps it, unless the stack says otherwise.
+    // A bucket that contains objects is deleted only with `force_destroy`.
     s3.put_object().bucket("aws-media").key("media/a").send().await.unwrap();
-    let ran = stack.run(&["destroy", "-auto-approve", "-input=false"]);
-    assert!(ran.code == 1 && ran.line().contains("remove the bucket aws-media: BucketNotEmpty"), "{}", ran.said);
+    let result = stack.run(&["destroy", "-auto-approve", "-input=false"]);
+    assert!(
+        result.code == 1 && result.one_line().contains("delete the bucket aws-media: BucketNotEmpty"),
+        "{}",
+        result.output
+    );
     assert!(stack.apply().code == 0);
     stack.write(&STACK.replace("bucket = \"aws-media\"", "bucket = \"aws-media\"\n  force_destroy = true"));
     assert!(stack.apply().code == 0);
@@ -129,25 +134,25 @@ async fn life(s3: Client, world: World) {
 }
 
 #[test]
-fn a_bucket_that_is_there_is_not_taken_over() {
+fn creating_an_existing_bucket_fails() {
     let Some(server) = versitygw() else { return };
-    on(&server.endpoint(), async |s3, world| {
+    with_server(&server.endpoint(), async |s3, provider| {
         s3.create_bucket().bucket("taken").send().await.unwrap();
-        let stack = world.stack("resource \"scaleway_object_bucket\" \"it\" {\n  name = \"taken\"\n}\n");
-        let ran = stack.apply();
-        assert!(ran.code == 1 && ran.line().contains("the bucket taken already exists"), "{}", ran.said);
-        assert_eq!(world.kept("scaleway_object_bucket"), []);
-        // What was not made is not ended.
+        let stack = provider.stack("resource \"scaleway_object_bucket\" \"it\" {\n  name = \"taken\"\n}\n");
+        let result = stack.apply();
+        assert!(result.code == 1 && result.one_line().contains("the bucket taken already exists"), "{}", result.output);
+        assert_eq!(provider.stored("scaleway_object_bucket"), []);
+        // Destroy does not delete the bucket, because the stack did not create it.
         stack.ok(&["destroy", "-auto-approve", "-input=false"]);
         s3.head_bucket().bucket("taken").send().await.unwrap();
     });
 }
 
 #[test]
-fn settings_that_only_large_servers_know_drift_there() {
+fn lifecycle_encryption_and_public_access_block_drift() {
     let Some(server) = moto() else { return };
-    on(&server.endpoint(), async |s3, world| {
-        let stack = world.stack(STACK);
+    with_server(&server.endpoint(), async |s3, provider| {
+        let stack = provider.stack(STACK);
         assert_eq!(stack.apply().code, 0);
         let rules =
             s3.get_bucket_lifecycle_configuration().bucket("scaleway-media").send().await.unwrap().rules.unwrap();
@@ -163,15 +168,15 @@ fn settings_that_only_large_servers_know_drift_there() {
         }
         s3.delete_public_access_block().bucket("aws-media").send().await.unwrap();
         s3.delete_bucket_encryption().bucket("aws-media").send().await.unwrap();
-        let made = |name: &str| (format!("aws_s3_bucket_{name}.media"), "create".to_owned());
+        let create = |name: &str| (format!("aws_s3_bucket_{name}.media"), "create".to_owned());
         let mut changes = stack.changes();
         changes.sort();
         assert_eq!(
             changes,
             [
                 update("aws_s3_bucket_lifecycle_configuration.media"),
-                made("public_access_block"),
-                made("server_side_encryption_configuration"),
+                create("public_access_block"),
+                create("server_side_encryption_configuration"),
                 update("cloudflare_r2_bucket_lifecycle.media"),
                 update("scaleway_object_bucket.media"),
             ]

@@ -1,4 +1,4 @@
-//! A container that runs in this machine's Docker engine.
+//! Containers in the Docker engine.
 
 use std::net::TcpStream;
 use std::process::Stdio;
@@ -7,32 +7,33 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::engine::{IMAGE, container, containers, docker_says, get, open};
-use super::world::Ran;
 use devservers::registry::{DockerRegistry, Login};
 use testkit::until;
 
-/// Quotes, a line's end and what a shell, OpenTofu or Docker might take for its own.
+use super::docker::{IMAGE, container, containers, docker_stdout, get, start};
+use super::harness::{RunResult, or_skip};
+
+/// Quotes, a line break, and characters that a shell, OpenTofu or Docker could interpret.
 const SECRET: &str = "it's \"so\"\\n\nand $HOME ${x} %{y} %s ü €";
 
 const STACK: &str = include_str!("stacks/container.tf");
 
 #[test]
 fn a_container_runs_from_create_to_destroy() {
-    let Some(world) = open(&[]) else { return };
-    let stack = world.stack(STACK);
+    let Some(provider) = start(&[]) else { return };
+    let stack = provider.stack(STACK);
     fs_err::write(stack.path().join("terraform.tfvars.json"), json!({ "secret": SECRET }).to_string()).unwrap();
-    let ran = stack.apply();
-    assert_eq!(ran.code, 0, "{}", ran.said);
-    assert!(!ran.said.contains("and $HOME"), "{}", ran.said);
+    let result = stack.apply();
+    assert_eq!(result.code, 0, "{}", result.output);
+    assert!(!result.output.contains("and $HOME"), "{}", result.output);
     let app = stack.values("scaleway_container.app");
     assert_eq!((&app["status"], &app["error_message"]), (&json!("ready"), &json!("")));
-    let address = stack.ok(&["output", "-raw", "address"]).out;
+    let address = stack.ok(&["output", "-raw", "address"]).stdout;
     assert_eq!(app["domain_name"], address.strip_prefix("http://").unwrap());
     assert_eq!(get(&address, "/version"), "1");
     assert_eq!(get(&address, "/secret"), SECRET);
     assert_eq!(get(&address, "/open"), "open shared its own 8765");
-    let first = container(&world);
+    let first = container(&provider);
     let limits = &first["HostConfig"];
     assert_eq!(
         (&limits["Memory"], &limits["CpuQuota"], &limits["CpuPeriod"]),
@@ -40,162 +41,162 @@ fn a_container_runs_from_create_to_destroy() {
     );
     assert_eq!(stack.changes(), []);
 
-    // What is no part of a version starts none.
+    // Tags are not part of the container, so their change starts no new version.
     stack.ok(&["apply", "-auto-approve", "-var=tags=[\"a\"]"]);
-    assert_eq!(container(&world)["Id"], first["Id"]);
+    assert_eq!(container(&provider)["Id"], first["Id"]);
 
     let change = ["-var=image=standin-test-web:2", "-var=tags=[\"a\"]"];
     stack.ok(&["plan", "-input=false", "-out=plan", change[0], change[1]]);
-    let shown = stack.ok(&["show", "plan"]).said;
+    let shown = stack.ok(&["show", "plan"]).output;
     assert!(shown.contains("0 to add, 1 to change, 0 to destroy"), "{shown}");
-    assert!(!shown.contains("public_endpoint") && !shown.contains("domain_name"), "its address stays: {shown}");
-    // Whoever comes meanwhile is answered by the one or by the other.
+    assert!(
+        !shown.contains("public_endpoint") && !shown.contains("domain_name"),
+        "the address stays the same: {shown}"
+    );
+    // During the update, either version responds to every request.
     let done = AtomicBool::new(false);
-    let asked = std::thread::scope(|scope| {
-        let visitor = scope.spawn(|| {
-            let mut asked = 0;
+    let requests = std::thread::scope(|scope| {
+        let client = scope.spawn(|| {
+            let mut count = 0;
             while !done.load(Ordering::SeqCst) {
                 assert!(["1", "2"].contains(&get(&address, "/version").as_str()));
-                asked += 1;
+                count += 1;
             }
-            asked
+            count
         });
-        let ran = stack.run(&["apply", "plan"]);
+        let result = stack.run(&["apply", "plan"]);
         done.store(true, Ordering::SeqCst);
-        assert_eq!(ran.code, 0, "{}", ran.said);
-        visitor.join().unwrap()
+        assert_eq!(result.code, 0, "{}", result.output);
+        client.join().unwrap()
     });
-    assert!(asked > 10, "{asked}");
-    assert_eq!(stack.ok(&["output", "-raw", "address"]).out, address);
+    assert!(requests > 10, "{requests}");
+    assert_eq!(stack.ok(&["output", "-raw", "address"]).stdout, address);
     assert_eq!(get(&address, "/version"), "2");
-    assert_ne!(container(&world)["Id"], first["Id"]);
+    assert_ne!(container(&provider)["Id"], first["Id"]);
 
     stack.ok(&["destroy", "-auto-approve", "-input=false"]);
-    assert_eq!(containers(&world.state()), Vec::<String>::new());
+    assert_eq!(containers(&provider.state()), Vec::<String>::new());
     assert!(TcpStream::connect(address.strip_prefix("http://").unwrap()).is_err());
 }
 
 #[test]
-fn one_that_does_not_come_up_is_an_error_in_its_status_and_the_old_one_serves_on() {
-    let Some(world) = open(&[]) else { return };
-    let stack = world.stack(STACK);
+fn a_version_that_fails_to_start_sets_the_status_and_the_old_version_keeps_serving() {
+    let Some(provider) = start(&[]) else { return };
+    let stack = provider.stack(STACK);
     let apply = |more: &[&str]| {
         stack.ok(&[&["apply", "-auto-approve", "-input=false"], more].concat());
         let app = stack.values("scaleway_container.app");
         (app["status"].as_str().unwrap().to_owned(), app["error_message"].as_str().unwrap().to_owned())
     };
-    let ends = "-var=command=[\"/bin/sh\", \"-c\", \"echo no database; exit 3\"]";
-    let (status, why) = apply(&[ends]);
+    let exits = "-var=command=[\"/bin/sh\", \"-c\", \"echo no database; exit 3\"]";
+    let (status, message) = apply(&[exits]);
     assert_eq!(status, "error");
-    assert!(why.contains("exit code 3") && why.contains("no database"), "{why}");
-    let (status, why) = apply(&["-var=image=standin-test-web:none"]);
+    assert!(message.contains("exit code 3") && message.contains("no database"), "{message}");
+    let (status, message) = apply(&["-var=image=standin-test-web:none"]);
     assert_eq!(status, "error");
-    assert!(why.contains("standin-test-web:none cannot be pulled"), "{why}");
+    assert!(message.contains("standin-test-web:none cannot be pulled"), "{message}");
     assert_eq!(apply(&[]), ("ready".to_owned(), String::new()));
-    let address = stack.ok(&["output", "-raw", "address"]).out;
+    let address = stack.ok(&["output", "-raw", "address"]).stdout;
 
-    let (status, why) = apply(&["-var=path=/nowhere", "-var=image=standin-test-web:2"]);
+    let (status, message) = apply(&["-var=path=/nowhere", "-var=image=standin-test-web:2"]);
     assert_eq!(status, "error");
-    assert!(why.contains("startup_probe: /nowhere at port 8765") && why.contains("404"), "{why}");
-    assert!(why.contains("this is version 2"), "{why}");
+    assert!(message.contains("startup_probe: /nowhere at port 8765") && message.contains("404"), "{message}");
+    assert!(message.contains("this is version 2"), "{message}");
     assert_eq!(get(&address, "/version"), "1");
-    assert_eq!(containers(&world.state()).len(), 1);
+    assert_eq!(containers(&provider.state()).len(), 1);
     assert_eq!(apply(&["-var=image=standin-test-web:2"]).0, "ready");
     assert_eq!(get(&address, "/version"), "2");
 }
 
 #[test]
-fn what_is_done_to_it_by_hand_is_seen() {
-    let Some(world) = open(&[]) else { return };
-    let stack = world.stack(STACK);
+fn a_killed_or_removed_container_is_drift() {
+    let Some(provider) = start(&[]) else { return };
+    let stack = provider.stack(STACK);
     stack.apply();
-    let address = stack.ok(&["output", "-raw", "address"]).out;
-    docker_says(&["kill", container(&world)["Id"].as_str().unwrap()]);
-    let ran = stack.ok(&["apply", "-refresh-only", "-auto-approve"]);
-    assert!(ran.line().contains("Warning: scaleway_container is in error"), "{}", ran.said);
+    let address = stack.ok(&["output", "-raw", "address"]).stdout;
+    docker_stdout(&["kill", container(&provider)["Id"].as_str().unwrap()]);
+    let result = stack.ok(&["apply", "-refresh-only", "-auto-approve"]);
+    assert!(result.one_line().contains("Warning: scaleway_container is in error"), "{}", result.output);
     let app = stack.values("scaleway_container.app");
     assert_eq!(app["status"], "error");
     assert!(app["error_message"].as_str().unwrap().contains("exit code 137"), "{app}");
 
-    docker_says(&["rm", "--force", container(&world)["Id"].as_str().unwrap()]);
+    docker_stdout(&["rm", "--force", container(&provider)["Id"].as_str().unwrap()]);
     assert_eq!(stack.changes(), [("scaleway_container.app".to_owned(), "create".to_owned())]);
     stack.apply();
-    assert_eq!(get(&stack.ok(&["output", "-raw", "address"]).out, "/version"), "1");
-    assert_ne!(stack.ok(&["output", "-raw", "address"]).out, address);
+    assert_eq!(get(&stack.ok(&["output", "-raw", "address"]).stdout, "/version"), "1");
+    assert_ne!(stack.ok(&["output", "-raw", "address"]).stdout, address);
 }
 
 #[test]
-fn what_a_killed_stand_in_leaves_behind_is_reached_and_ended() {
-    let Some(world) = open(&[]) else { return };
-    let stack = world.stack(STACK);
+fn containers_of_a_killed_stand_in_are_found_again() {
+    let Some(provider) = start(&[]) else { return };
+    let stack = provider.stack(STACK);
     stack.apply();
-    let address = stack.ok(&["output", "-raw", "address"]).out;
-    let folder = stack.keep();
-    let world = world.again();
-    let stack = world.at(folder);
+    let address = stack.ok(&["output", "-raw", "address"]).stdout;
+    let folder = stack.into_folder();
+    let provider = provider.restart();
+    let stack = provider.stack_at(folder);
     assert_eq!(get(&address, "/version"), "1");
     assert_eq!(stack.changes(), []);
 
-    // It has done its work, and OpenTofu does not know it.
-    world.faults(&json!([{ "type": "scaleway_container", "during": "update", "fault": "die_after" }]));
+    // The stand-in crashes after it has updated the container, and OpenTofu does not record the update.
+    provider.inject_faults(&json!([{ "type": "scaleway_container", "during": "update", "fault": "die_after" }]));
     assert_ne!(stack.run(&["apply", "-auto-approve", "-var=image=standin-test-web:2"]).code, 0);
-    let folder = stack.keep();
-    let world = world.again();
-    fs_err::remove_file(world.state().join("faults.json")).unwrap();
-    let stack = world.at(folder);
+    let folder = stack.into_folder();
+    let provider = provider.restart();
+    fs_err::remove_file(provider.state().join("faults.json")).unwrap();
+    let stack = provider.stack_at(folder);
     assert_eq!(get(&address, "/version"), "2");
     stack.ok(&["destroy", "-auto-approve", "-input=false"]);
-    assert_eq!(containers(&world.state()), Vec::<String>::new());
+    assert_eq!(containers(&provider.state()), Vec::<String>::new());
 }
 
 #[test]
-fn an_image_comes_from_this_machines_registry_by_its_digest() {
-    let Some(registry) = testkit::or_skip("an_image_comes_from_the_registry", DockerRegistry::start(Login::Open))
-    else {
-        return;
-    };
-    let Some(world) = open(&[("STANDIN_REGISTRY", registry.address.clone())]) else { return };
+fn an_image_is_pulled_from_the_registry_by_digest() {
+    let Some(registry) = or_skip(DockerRegistry::start(Login::Open)) else { return };
+    let Some(provider) = start(&[("STANDIN_REGISTRY", registry.address.clone())]) else { return };
     let name = format!("{}/media/app", registry.address);
-    docker_says(&["tag", &format!("{IMAGE}:1"), &format!("{name}:1")]);
-    let pushed = docker_says(&["push", &format!("{name}:1")]);
+    docker_stdout(&["tag", &format!("{IMAGE}:1"), &format!("{name}:1")]);
+    let pushed = docker_stdout(&["push", &format!("{name}:1")]);
     let digest = pushed.split("digest: ").nth(1).unwrap().split(' ').next().unwrap();
-    docker_says(&["rmi", &format!("{name}:1")]);
+    docker_stdout(&["rmi", &format!("{name}:1")]);
     let namespace = "resource \"scaleway_registry_namespace\" \"images\" {\n  name = \"media\"\n}\n";
     let image = format!("\"${{scaleway_registry_namespace.images.endpoint}}/app@{digest}\"");
-    let stack = world.stack(&(namespace.to_owned() + &STACK.replace("= var.image", &format!("= {image}"))));
-    let ran = stack.apply();
-    assert_eq!(ran.code, 0, "{}", ran.said);
+    let stack = provider.stack(&(namespace.to_owned() + &STACK.replace("= var.image", &format!("= {image}"))));
+    let result = stack.apply();
+    assert_eq!(result.code, 0, "{}", result.output);
     assert_eq!(stack.values("scaleway_container.app")["image"], format!("{name}@{digest}"));
-    assert_eq!(get(&stack.ok(&["output", "-raw", "address"]).out, "/version"), "1");
+    assert_eq!(get(&stack.ok(&["output", "-raw", "address"]).stdout, "/version"), "1");
     stack.ok(&["destroy", "-auto-approve", "-input=false"]);
-    docker_says(&["rmi", &format!("{name}@{digest}")]);
+    docker_stdout(&["rmi", &format!("{name}@{digest}")]);
 }
 
 #[test]
-fn who_no_longer_waits_for_a_container_leaves_none() {
-    let Some(world) = open(&[]) else { return };
-    let patient = STACK.replace("failure_threshold = 3", "failure_threshold = 600");
-    let stack = world.stack(&patient);
-    // Asked to stop once there are so many containers.
+fn an_interrupted_apply_leaves_no_new_container() {
+    let Some(provider) = start(&[]) else { return };
+    let slow = STACK.replace("failure_threshold = 3", "failure_threshold = 600");
+    let stack = provider.stack(&slow);
+    // Interrupts OpenTofu when there are `count` containers.
     let interrupted = |args: &[&str], count: usize| {
         let mut command = stack.command(&[&["apply", "-auto-approve", "-input=false"], args].concat());
         let apply = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        until("the container runs", || containers(&world.state()).len() == count);
+        until("the container runs", || containers(&provider.state()).len() == count);
         let begun = Instant::now();
         let pid = rustix::process::Pid::from_raw(apply.id().try_into().unwrap()).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-        let ran = Ran::of(apply.wait_with_output().unwrap());
-        assert!(ran.code == 1 && ran.line().contains("OpenTofu was asked to stop"), "{}", ran.said);
-        assert!(begun.elapsed() < Duration::from_secs(60), "it did not wait for its ten minutes");
+        let result = RunResult::of(apply.wait_with_output().unwrap());
+        assert!(result.code == 1 && result.one_line().contains("OpenTofu was asked to stop"), "{}", result.output);
+        assert!(begun.elapsed() < Duration::from_secs(60), "the provider stops waiting");
     };
     interrupted(&["-var=path=/nowhere"], 1);
-    assert_eq!(containers(&world.state()), Vec::<String>::new());
-    assert_eq!(world.kept("scaleway_container"), []);
+    assert_eq!(containers(&provider.state()), Vec::<String>::new());
+    assert_eq!(provider.stored("scaleway_container"), []);
 
     assert_eq!(stack.apply().code, 0);
-    let id = container(&world)["Id"].clone();
+    let id = container(&provider)["Id"].clone();
     interrupted(&["-var=path=/nowhere", "-var=image=standin-test-web:2"], 2);
-    assert_eq!(container(&world)["Id"], id);
-    assert_eq!(get(&stack.ok(&["output", "-raw", "address"]).out, "/version"), "1");
+    assert_eq!(container(&provider)["Id"], id);
+    assert_eq!(get(&stack.ok(&["output", "-raw", "address"]).stdout, "/version"), "1");
     assert_eq!(stack.changes(), []);
 }

@@ -1,8 +1,8 @@
-//! What somebody else does to what exists, and what exists without a stack.
+//! Drift of stored resources, and resources that another stack has created.
 
 use serde_json::{Value, json};
 
-use super::world::World;
+use super::harness::TestProvider;
 
 const TWO: &str = r#"
 resource "scaleway_container_namespace" "a" {
@@ -16,12 +16,12 @@ resource "scaleway_registry_namespace" "b" {
 "#;
 
 #[test]
-fn what_was_edited_or_deleted_is_seen_and_mended() {
-    let Some(world) = World::new() else { return };
-    let stack = world.stack(TWO);
+fn edited_and_deleted_resources_are_restored() {
+    let Some(provider) = TestProvider::new() else { return };
+    let stack = provider.stack(TWO);
     stack.apply();
 
-    let (file, mut values) = world.kept("scaleway_container_namespace").remove(0);
+    let (file, mut values) = provider.stored("scaleway_container_namespace").remove(0);
     values["tags"] = json!(["theirs"]);
     fs_err::write(&file, values.to_string()).unwrap();
     let plan = stack.plan();
@@ -29,38 +29,38 @@ fn what_was_edited_or_deleted_is_seen_and_mended() {
     assert_eq!((&drift["before"]["tags"], &drift["after"]["tags"]), (&json!(["mine"]), &json!(["theirs"])), "{plan}");
     assert_eq!(stack.changes(), [("scaleway_container_namespace.a".to_owned(), "update".to_owned())]);
     stack.apply();
-    assert_eq!(world.kept("scaleway_container_namespace")[0].1["tags"], json!(["mine"]));
+    assert_eq!(provider.stored("scaleway_container_namespace")[0].1["tags"], json!(["mine"]));
 
     let before = stack.values("scaleway_registry_namespace.b");
-    fs_err::remove_file(&world.kept("scaleway_registry_namespace")[0].0).unwrap();
+    fs_err::remove_file(&provider.stored("scaleway_registry_namespace")[0].0).unwrap();
     assert_eq!(stack.changes(), [("scaleway_registry_namespace.b".to_owned(), "create".to_owned())]);
     stack.apply();
     assert_ne!(stack.values("scaleway_registry_namespace.b")["id"], before["id"]);
     assert_eq!(stack.changes(), []);
 
-    // The stand-in is started anew and nothing is lost.
+    // Resources survive a restart of the stand-in.
     drop(stack);
-    let world = world.again();
-    assert_eq!(world.kept("scaleway_registry_namespace").len(), 1);
+    let provider = provider.restart();
+    assert_eq!(provider.stored("scaleway_registry_namespace").len(), 1);
 }
 
 #[test]
-fn a_file_that_was_broken_by_hand_is_named() {
-    let Some(world) = World::new() else { return };
-    let stack = world.stack(TWO);
+fn an_error_names_the_file_with_an_unknown_field() {
+    let Some(provider) = TestProvider::new() else { return };
+    let stack = provider.stack(TWO);
     stack.apply();
-    let (file, mut values) = world.kept("scaleway_registry_namespace").remove(0);
+    let (file, mut values) = provider.stored("scaleway_registry_namespace").remove(0);
     values["nmae"] = json!("b");
     fs_err::write(&file, values.to_string()).unwrap();
-    let ran = stack.run(&["plan"]);
-    assert_eq!(ran.code, 1);
-    assert!(ran.line().contains("has \"nmae\", which the schema does not know"), "{}", ran.said);
-    assert!(ran.line().contains(file.file_name().unwrap().to_str().unwrap()), "{}", ran.said);
+    let result = stack.run(&["plan"]);
+    assert_eq!(result.code, 1);
+    assert!(result.one_line().contains("has the field \"nmae\", which the schema does not have"), "{}", result.output);
+    assert!(result.one_line().contains(file.file_name().unwrap().to_str().unwrap()), "{}", result.output);
 }
 
 #[test]
-fn what_exists_is_imported_and_not_made_twice() {
-    let Some(world) = World::new() else { return };
+fn existing_resources_are_imported_and_not_created_twice() {
+    let Some(provider) = TestProvider::new() else { return };
     let rules = r#"
 resource "cloudflare_r2_bucket_cors" "c" {
   account_id  = "0123456789abcdef0123456789abcdef"
@@ -69,31 +69,35 @@ resource "cloudflare_r2_bucket_cors" "c" {
 }
 "#;
     let (first, second) = (format!("{TWO}{rules}"), format!("{TWO}{rules}"));
-    let stack = world.stack(&first);
+    let stack = provider.stack(&first);
     assert_eq!(stack.apply().code, 0);
-    let there = stack.values("scaleway_container_namespace.a");
-    let id = there["id"].as_str().unwrap();
+    let namespace = stack.values("scaleway_container_namespace.a");
+    let id = namespace["id"].as_str().unwrap();
 
-    // Another state knows nothing of it. A bucket's rules have no id, and there can be only one.
-    let other = world.stack(&second);
-    let ran = other.apply();
-    assert_eq!(ran.code, 1);
+    // The other stack's state does not have the resources. The CORS rules of a bucket have no id and exist only once.
+    let other = provider.stack(&second);
+    let result = other.apply();
+    assert_eq!(result.code, 1);
     let key = "0123456789abcdef0123456789abcdef/media";
-    assert!(ran.line().contains(&format!("cloudflare_r2_bucket_cors \"{key}\" already exists")), "{}", ran.said);
+    assert!(
+        result.one_line().contains(&format!("cloudflare_r2_bucket_cors \"{key}\" already exists")),
+        "{}",
+        result.output
+    );
     other.ok(&["import", "cloudflare_r2_bucket_cors.c", key]);
     other.ok(&["state", "rm", "scaleway_container_namespace.a"]);
     other.ok(&["import", "scaleway_container_namespace.a", id]);
-    assert_eq!(other.values("scaleway_container_namespace.a"), there);
+    assert_eq!(other.values("scaleway_container_namespace.a"), namespace);
     assert_eq!(other.changes(), Vec::<(String, String)>::new());
 
     other.ok(&["state", "rm", "scaleway_registry_namespace.b"]);
-    let ran = other.run(&["import", "scaleway_registry_namespace.b", "nl-ams/none"]);
-    assert_eq!(ran.code, 1);
-    let ids = world
-        .kept("scaleway_registry_namespace")
+    let result = other.run(&["import", "scaleway_registry_namespace.b", "nl-ams/none"]);
+    assert_eq!(result.code, 1);
+    let ids = provider
+        .stored("scaleway_registry_namespace")
         .into_iter()
         .map(|(_, values): (_, Value)| values["id"].as_str().unwrap().to_owned());
     for id in ids {
-        assert!(ran.line().contains(&id), "{}", ran.said);
+        assert!(result.one_line().contains(&id), "{}", result.output);
     }
 }

@@ -1,4 +1,4 @@
-//! What goes wrong when it is asked to.
+//! Fault injection.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::world::{Ran, World};
+use super::harness::{RunResult, TestProvider};
 
 const ONE: &str = r#"
 resource "scaleway_container" "app" {
@@ -20,47 +20,51 @@ fn fault(fault: Value) -> Value {
     json!([{ "type": "scaleway_container", "where": { "name": "app" }, "during": "create", "times": 1, "fault": fault }])
 }
 
-/// The first apply fails in these words and the second, of what the first left, succeeds.
-fn fails_once(world: &World, what: Value, words: &[&str]) -> Ran {
-    let stack = world.stack(ONE);
-    world.faults(&fault(what));
-    let ran = stack.apply();
-    assert_eq!(ran.code, 1, "{}", ran.said);
-    assert!(words.iter().all(|word| ran.line().contains(word)), "{words:?}: {}", ran.said);
+/// The first apply fails with a message that contains these words, and the second one succeeds.
+fn fails_once(provider: &TestProvider, what: Value, words: &[&str]) -> RunResult {
+    let stack = provider.stack(ONE);
+    provider.inject_faults(&fault(what));
+    let result = stack.apply();
+    assert_eq!(result.code, 1, "{}", result.output);
+    assert!(words.iter().all(|word| result.one_line().contains(word)), "{words:?}: {}", result.output);
     assert_eq!(stack.apply().code, 0);
     assert_eq!(stack.changes(), []);
-    assert_eq!(world.kept("scaleway_container").len(), 1);
+    assert_eq!(provider.stored("scaleway_container").len(), 1);
     stack.ok(&["destroy", "-auto-approve"]);
-    ran
+    result
 }
 
 #[test]
-fn failures_are_said_and_strike_as_often_as_they_should() {
-    let Some(world) = World::new() else { return };
-    fails_once(&world, json!({ "fail": "no image" }), &["scaleway_container: no image", "with scaleway_container.app"]);
-    fails_once(&world, json!({ "quota": "2 GB of memory" }), &["quota exceeded", "2 GB of memory"]);
-    fails_once(&world, json!("rate_limit"), &["429 Too Many Requests"]);
-    // It is there and known to be bad: the next apply replaces it.
-    fails_once(&world, json!({ "fail_after": "timeout while waiting" }), &["timeout while waiting"]);
-    let left: Value = serde_json::from_slice(&fs_err::read(world.state().join("faults.json")).unwrap()).unwrap();
+fn failures_are_reported_and_occur_as_often_as_configured() {
+    let Some(provider) = TestProvider::new() else { return };
+    fails_once(
+        &provider,
+        json!({ "fail": "no image" }),
+        &["scaleway_container: no image", "with scaleway_container.app"],
+    );
+    fails_once(&provider, json!({ "quota": "2 GB of memory" }), &["quota exceeded", "2 GB of memory"]);
+    fails_once(&provider, json!("rate_limit"), &["429 Too Many Requests"]);
+    // The resource is tainted, so the next apply replaces it.
+    fails_once(&provider, json!({ "fail_after": "timeout while waiting" }), &["timeout while waiting"]);
+    let left: Value = serde_json::from_slice(&fs_err::read(provider.state().join("faults.json")).unwrap()).unwrap();
     assert_eq!(left[0]["times"], 0);
 }
 
 #[test]
-fn a_container_may_end_in_error_while_apply_is_green() {
-    let Some(world) = World::new() else { return };
-    let stack = world.stack(ONE);
-    world.faults(&fault(json!({ "error_status": "no such image" })));
+fn apply_succeeds_when_the_container_status_is_error() {
+    let Some(provider) = TestProvider::new() else { return };
+    let stack = provider.stack(ONE);
+    provider.inject_faults(&fault(json!({ "error_status": "no such image" })));
     assert_eq!(stack.apply().code, 0);
     let app = stack.values("scaleway_container.app");
     assert_eq!((&app["status"], &app["error_message"]), (&json!("error"), &json!("no such image")));
 }
 
 #[test]
-fn a_drift_is_there_at_the_next_plan() {
-    let Some(world) = World::new() else { return };
-    let stack = world.stack(ONE);
-    world.faults(&fault(json!({ "drift": { "privacy": "private" } })));
+fn injected_drift_appears_in_the_next_plan() {
+    let Some(provider) = TestProvider::new() else { return };
+    let stack = provider.stack(ONE);
+    provider.inject_faults(&fault(json!({ "drift": { "privacy": "private" } })));
     stack.apply();
     let plan = stack.plan();
     assert_eq!(plan["resource_drift"][0]["change"]["after"]["privacy"], "private", "{plan}");
@@ -68,16 +72,16 @@ fn a_drift_is_there_at_the_next_plan() {
 }
 
 #[test]
-fn a_slow_resource_is_waited_for_and_an_interrupt_ends_the_wait() {
-    let Some(world) = World::new() else { return };
-    let stack = world.stack(ONE);
-    world.faults(&fault(json!({ "slow": 1.5 })));
+fn an_interrupt_cancels_a_slow_call() {
+    let Some(provider) = TestProvider::new() else { return };
+    let stack = provider.stack(ONE);
+    provider.inject_faults(&fault(json!({ "slow": 1.5 })));
     let begun = Instant::now();
     assert_eq!(stack.apply().code, 0);
     assert!(begun.elapsed() >= Duration::from_millis(1500));
     stack.ok(&["destroy", "-auto-approve"]);
 
-    world.faults(&fault(json!({ "slow": 600 })));
+    provider.inject_faults(&fault(json!({ "slow": 600 })));
     let mut command = stack.command(&["apply", "-auto-approve", "-input=false"]);
     let mut apply = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(apply.stdout.take().unwrap()).lines();
@@ -86,44 +90,48 @@ fn a_slow_resource_is_waited_for_and_an_interrupt_ends_the_wait() {
     let pid = rustix::process::Pid::from_raw(apply.id().try_into().unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     assert!(lines.all(|line| line.is_ok()));
-    let ran = Ran::of(apply.wait_with_output().unwrap());
-    assert_eq!(ran.code, 1);
-    assert!(ran.line().contains("OpenTofu was asked to stop"), "{}", ran.said);
-    assert!(begun.elapsed() < Duration::from_secs(60), "it did not wait for its ten minutes");
-    assert_eq!(world.kept("scaleway_container"), []);
-    // The stand-in goes on.
+    let result = RunResult::of(apply.wait_with_output().unwrap());
+    assert_eq!(result.code, 1);
+    assert!(result.one_line().contains("OpenTofu was asked to stop"), "{}", result.output);
+    assert!(begun.elapsed() < Duration::from_secs(60), "the provider stops waiting");
+    assert_eq!(provider.stored("scaleway_container"), []);
+    // The stand-in continues to serve.
     assert_eq!(stack.apply().code, 0);
 }
 
 #[test]
-fn a_provider_that_dies_leaves_what_it_has_done() {
+fn a_provider_that_crashes_leaves_the_resources_it_has_created() {
     for (what, left) in [("die", 0), ("die_after", 1)] {
-        let Some(mut world) = World::new() else { return };
-        let stack = world.stack(ONE);
+        let Some(mut provider) = TestProvider::new() else { return };
+        let stack = provider.stack(ONE);
         let folder = stack.path().to_owned();
-        world.faults(&fault(json!(what)));
-        let ran = stack.apply();
-        assert_eq!(ran.code, 1, "{}", ran.said);
-        assert!(ran.line().contains("scaleway_container.app"), "{}", ran.said);
-        let keep = stack.keep();
-        assert_eq!(world.ended(), Some(101));
-        let world = world.again();
-        assert_eq!(world.kept("scaleway_container").len(), left);
-        // The state knows nothing of it, and is whole.
-        let stack = world.at(keep);
+        provider.inject_faults(&fault(json!(what)));
+        let result = stack.apply();
+        assert_eq!(result.code, 1, "{}", result.output);
+        assert!(result.one_line().contains("scaleway_container.app"), "{}", result.output);
+        let files = stack.into_folder();
+        assert_eq!(provider.wait(), Some(101));
+        let provider = provider.restart();
+        assert_eq!(provider.stored("scaleway_container").len(), left);
+        // The state does not contain the resource, and is valid.
+        let stack = provider.stack_at(files);
         assert_eq!(stack.path(), folder);
         assert_eq!(stack.apply().code, 0);
         assert_eq!(stack.changes(), []);
-        assert_eq!(world.kept("scaleway_container").len(), left + 1);
+        assert_eq!(provider.stored("scaleway_container").len(), left + 1);
     }
 }
 
 #[test]
-fn a_file_of_faults_that_cannot_be_read_is_named() {
-    let Some(world) = World::new() else { return };
-    let stack = world.stack(ONE);
-    world.faults(&json!([{ "type": "scaleway_container", "fault": "explode" }]));
-    let ran = stack.apply();
-    assert_eq!(ran.code, 1);
-    assert!(ran.line().contains("faults.json is no list of faults") && ran.line().contains("explode"), "{}", ran.said);
+fn an_error_names_an_invalid_faults_file() {
+    let Some(provider) = TestProvider::new() else { return };
+    let stack = provider.stack(ONE);
+    provider.inject_faults(&json!([{ "type": "scaleway_container", "fault": "explode" }]));
+    let result = stack.apply();
+    assert_eq!(result.code, 1);
+    assert!(
+        result.one_line().contains("faults.json is not a list of faults") && result.one_line().contains("explode"),
+        "{}",
+        result.output
+    );
 }

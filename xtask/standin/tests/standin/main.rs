@@ -2,18 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
-mod adopt;
-mod all;
 mod bucket;
 mod container;
-mod data;
+mod data_source;
+mod docker;
 mod drift;
-mod engine;
+mod every_type;
 mod faults;
-mod life;
+mod harness;
+mod import;
+mod lifecycle;
 mod plan;
+mod plugin;
 mod record;
 mod secrets;
-mod started;
-mod world;
-mod wrong;
+mod validate;

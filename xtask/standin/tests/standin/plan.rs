@@ -1,10 +1,10 @@
-//! What a plan knows, and what it does not.
+//! Known and unknown values in plans.
 
 use serde_json::json;
 
-use super::world::{Stack, World};
+use super::harness::{Stack, TestProvider};
 
-/// Each field of a resource that a plan changes, and whether what it becomes is known.
+/// The fields of a resource that a plan changes, and whether the new value is known.
 fn changed(stack: &Stack<'_>, address: &str) -> Vec<(String, bool)> {
     let plan = stack.plan();
     let all = plan["resource_changes"].as_array().unwrap();
@@ -25,8 +25,8 @@ fn unknown(name: &str) -> (String, bool) {
 }
 
 #[test]
-fn an_update_leaves_known_what_does_not_follow_from_it() {
-    let Some(world) = World::new() else { return };
+fn an_update_changes_only_dependent_fields() {
+    let Some(provider) = TestProvider::new() else { return };
     let text = r#"
 resource "scaleway_container" "app" {
   name         = "app"
@@ -46,7 +46,7 @@ resource "aws_sqs_queue" "q" {
   tags = { a = "1" }
 }
 "#;
-    let stack = world.stack(text);
+    let stack = provider.stack(text);
     assert_eq!(stack.apply().code, 0);
     let edited = |from: &str, to: &str| stack.write(&text.replace(from, to));
 
@@ -55,7 +55,7 @@ resource "aws_sqs_queue" "q" {
     edited("\"private\"", "null");
     assert_eq!(changed(&stack, "scaleway_container.app"), [known("privacy")], "the default comes back");
     edited("9000", "null");
-    assert_eq!(changed(&stack, "scaleway_container.app"), [], "what the provider may decide stays");
+    assert_eq!(changed(&stack, "scaleway_container.app"), [], "a computed field keeps its value");
     edited("[\"a\"]", "[\"b\"]");
     assert_eq!(changed(&stack, "scaleway_secret.s"), [known("tags"), unknown("updated_at")]);
     edited("\"1\"", "\"2\"");
@@ -70,13 +70,13 @@ resource "aws_sqs_queue" "q" {
 }
 
 #[test]
-fn blocks_come_go_and_replace_one_by_one() {
-    let Some(world) = World::new() else { return };
+fn blocks_are_added_changed_and_removed() {
+    let Some(provider) = TestProvider::new() else { return };
     let bucket = |rules: &str| format!("resource \"scaleway_object_bucket\" \"b\" {{\n  name = \"b\"\n{rules}}}\n");
     let rule = |days: u32| {
         format!("  lifecycle_rule {{\n    enabled = true\n    expiration {{\n      days = {days}\n    }}\n  }}\n")
     };
-    let stack = world.stack(&bucket(&rule(1)));
+    let stack = provider.stack(&bucket(&rule(1)));
     assert_eq!(stack.apply().code, 0);
     let id = stack.values("scaleway_object_bucket.b")["lifecycle_rule"][0]["id"].clone();
     for rules in [rule(1) + &rule(2), rule(3) + &rule(2), rule(3), String::new()] {
@@ -101,8 +101,8 @@ fn blocks_come_go_and_replace_one_by_one() {
 }
 
 #[test]
-fn an_element_of_a_set_keeps_what_was_decided_of_it() {
-    let Some(world) = World::new() else { return };
+fn set_elements_keep_their_computed_values() {
+    let Some(provider) = TestProvider::new() else { return };
     let job = |secrets: &[&str]| {
         let one =
             |name: &&str| format!("  secret_reference {{\n    secret_id = \"{name}\"\n    file = \"/{name}\"\n  }}\n");
@@ -110,7 +110,7 @@ fn an_element_of_a_set_keeps_what_was_decided_of_it() {
         let secrets: String = secrets.iter().map(one).collect();
         format!("resource \"scaleway_job_definition\" \"j\" {{\n{size}{secrets}}}\n")
     };
-    let stack = world.stack(&job(&["b"]));
+    let stack = provider.stack(&job(&["b"]));
     assert_eq!(stack.apply().code, 0);
     let ids = |stack: &Stack<'_>| -> std::collections::BTreeMap<String, String> {
         let values = stack.values("scaleway_job_definition.j");
@@ -129,9 +129,9 @@ fn an_element_of_a_set_keeps_what_was_decided_of_it() {
 }
 
 #[test]
-fn a_certificates_records_are_counted_before_it_exists() {
-    let Some(world) = World::new() else { return };
-    let stack = world.stack(
+fn validation_options_of_a_certificate_are_known_in_the_plan() {
+    let Some(provider) = TestProvider::new() else { return };
+    let stack = provider.stack(
         r#"
 resource "aws_acm_certificate" "c" {
   domain_name               = "example.org"
@@ -157,9 +157,9 @@ resource "aws_route53_record" "check" {
 }
 
 #[test]
-fn ids_and_addresses_are_of_the_shape_that_the_real_ones_have() {
-    let Some(world) = World::new() else { return };
-    let stack = world.stack(
+fn ids_and_arns_have_the_format_of_the_real_provider() {
+    let Some(provider) = TestProvider::new() else { return };
+    let stack = provider.stack(
         r#"
 resource "scaleway_iam_application" "a" {
   name = "a"
@@ -186,8 +186,8 @@ resource "aws_iam_role" "below" {
 }
 
 #[test]
-fn each_block_of_a_provider_has_settings_of_its_own() {
-    let Some(world) = World::new() else { return };
+fn each_provider_block_has_its_own_configuration() {
+    let Some(provider) = TestProvider::new() else { return };
     let text = r#"
 provider "aws" {
   region = "eu-west-1"
@@ -225,7 +225,7 @@ resource "aws_route53_record" "check" {
   records  = ["a.example.org"]
 }
 "#;
-    let stack = world.stack(text);
+    let stack = provider.stack(text);
     assert_eq!(stack.apply().code, 0);
     assert_eq!(stack.changes(), []);
     let near = stack.values("aws_sqs_queue.near");

@@ -1,4 +1,4 @@
-//! Zones and records of a Route 53 server.
+//! Hosted zones and records on a Route 53 server.
 
 use aws_sdk_route53::Client;
 use aws_sdk_route53::config::{BehaviorVersion, Credentials, Region};
@@ -6,8 +6,9 @@ use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch, ResourceRecord, 
 use aws_smithy_http_client::Builder;
 use serde_json::json;
 
-use super::world::{World, need};
 use devservers::Moto;
+
+use super::harness::{TestProvider, or_skip};
 
 const STACK: &str = r#"
 data "aws_route53_zone" "main" {
@@ -22,7 +23,7 @@ resource "aws_route53_record" "service" {
   records = ["somewhere.example.net"]
 }
 
-resource "aws_route53_record" "said" {
+resource "aws_route53_record" "text" {
   zone_id = data.aws_route53_zone.main.zone_id
   name    = "*.text.example.org"
   type    = "TXT"
@@ -56,9 +57,9 @@ resource "aws_route53_record" "other" {
 "#;
 
 #[test]
-fn records_are_made_drift_and_end() {
-    let Some(server) = need(Moto::turn()) else { return };
-    let Some(world) = World::with(&[("STANDIN_ROUTE53_ENDPOINT", server.endpoint())]) else { return };
+fn zone_and_record_lifecycle() {
+    let Some(server) = or_skip(Moto::turn()) else { return };
+    let Some(provider) = TestProvider::with(&[("STANDIN_ROUTE53_ENDPOINT", server.endpoint())]) else { return };
     let config = aws_sdk_route53::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
@@ -66,18 +67,18 @@ fn records_are_made_drift_and_end() {
         .credentials_provider(Credentials::new("test", "test", None, None, "test"))
         .http_client(Builder::new().build_http());
     let route53 = Client::from_conf(config.build());
-    tokio::runtime::Runtime::new().unwrap().block_on(life(route53, world));
+    tokio::runtime::Runtime::new().unwrap().block_on(zone_and_record_lifecycle_on(route53, provider));
 }
 
-async fn life(route53: Client, world: World) {
-    let stack = world.stack(STACK);
-    let ran = stack.run(&["plan"]);
-    assert!(ran.code == 1 && ran.line().contains("no Route 53 hosted zones match"), "{}", ran.said);
+async fn zone_and_record_lifecycle_on(route53: Client, provider: TestProvider) {
+    let stack = provider.stack(STACK);
+    let result = stack.run(&["plan"]);
+    assert!(result.code == 1 && result.one_line().contains("no Route 53 hosted zones match"), "{}", result.output);
 
     let zone = route53.create_hosted_zone().name("example.org").caller_reference("a").send().await.unwrap();
     let zone = zone.hosted_zone.unwrap().id.rsplit('/').next().unwrap().to_owned();
-    let ran = stack.apply();
-    assert_eq!(ran.code, 0, "{}", ran.said);
+    let result = stack.apply();
+    assert_eq!(result.code, 0, "{}", result.output);
     assert_eq!(stack.changes(), []);
     let record = stack.values("aws_route53_record.service");
     assert_eq!((&record["zone_id"], &record["fqdn"]), (&json!(zone), &json!("media.example.org")));
@@ -90,7 +91,7 @@ async fn life(route53: Client, world: World) {
     let other = stack.values("aws_route53_zone.other")["zone_id"].as_str().unwrap().to_owned();
     assert_eq!(route53.get_hosted_zone().id(&other).send().await.unwrap().hosted_zone.unwrap().name, "example.com.");
 
-    // By hand: another value, and gone.
+    // Another client changes one record and deletes another.
     let change = async |action: ChangeAction, set: ResourceRecordSet| {
         let change = Change::builder().action(action).resource_record_set(set).build().unwrap();
         let batch = ChangeBatch::builder().changes(change).build().unwrap();
@@ -101,16 +102,17 @@ async fn life(route53: Client, world: World) {
     change(ChangeAction::Upsert, theirs).await;
     change(ChangeAction::Delete, text.clone()).await;
     let of = |name: &str, action: &str| (format!("aws_route53_record.{name}"), action.to_owned());
-    assert_eq!(stack.changes(), [of("said", "create"), of("service", "update")]);
-    assert!(stack.ok(&["show", "plan"]).said.contains("theirs.example.net"));
+    assert_eq!(stack.changes(), [of("service", "update"), of("text", "create")]);
+    assert!(stack.ok(&["show", "plan"]).output.contains("theirs.example.net"));
     stack.ok(&["apply", "plan"]);
     assert_eq!(stack.changes(), []);
 
-    // One that is there is not taken over.
+    // Creating an existing record fails.
     let twice = "resource \"aws_route53_record\" \"twice\" {\n  zone_id = data.aws_route53_zone.main.zone_id\n  name = \"media\"\n  type = \"CNAME\"\n  ttl = 1\n  records = [\"a\"]\n}\n";
-    let second = world.stack(&format!("data \"aws_route53_zone\" \"main\" {{\n  name = \"example.org\"\n}}\n{twice}"));
-    let ran = second.apply();
-    assert!(ran.code == 1 && ran.line().contains("already exists"), "{}", ran.said);
+    let second =
+        provider.stack(&format!("data \"aws_route53_zone\" \"main\" {{\n  name = \"example.org\"\n}}\n{twice}"));
+    let result = second.apply();
+    assert!(result.code == 1 && result.one_line().contains("already exists"), "{}", result.output);
 
     stack.ok(&["destroy", "-auto-approve", "-input=false"]);
     let sets = route53.list_resource_record_sets().hosted_zone_id(&zone).send().await.unwrap().resource_record_sets;

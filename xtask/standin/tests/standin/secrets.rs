@@ -1,36 +1,36 @@
-//! Secrets are where they belong.
+//! Where secrets are stored and printed.
 
-use super::life::SERVICE;
-use super::world::World;
+use super::harness::TestProvider;
+use super::lifecycle::SERVICE;
 
 #[test]
-fn a_secret_is_kept_and_never_said() {
-    let Some(mut world) = World::new() else { return };
-    let stack = world.stack(SERVICE);
+fn a_secret_is_stored_but_never_printed() {
+    let Some(mut provider) = TestProvider::new() else { return };
+    let stack = provider.stack(SERVICE);
     let long = format!("-var=secret=sentinel-5b1d{}", "x".repeat(1000));
-    let mut said = String::new();
+    let mut output = String::new();
     for args in [
         &["validate"][..],
         &["plan", "-input=false", &long],
         &["apply", "-auto-approve", "-input=false"],
         &["plan", "-input=false"],
     ] {
-        said += &stack.run(args).said;
+        output += &stack.run(args).output;
     }
-    assert!(said.contains("allows 1000") && said.contains("6 added"), "{said}");
-    assert!(!said.contains("sentinel-5b1d"), "{said}");
+    assert!(output.contains("allows 1000") && output.contains("6 added"), "{output}");
+    assert!(!output.contains("sentinel-5b1d"), "{output}");
     drop(stack);
-    let (file, values) = world.kept("scaleway_container").remove(0);
+    let (file, values) = provider.stored("scaleway_container").remove(0);
     assert_eq!(values["secret_environment_variables"]["JWT_SECRET"], "sentinel-5b1d");
     let mode = std::os::unix::fs::PermissionsExt::mode(&fs_err::metadata(file).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
-    assert!(!world.end().contains("sentinel-5b1d"));
+    assert!(!provider.stop().contains("sentinel-5b1d"));
 }
 
 #[test]
-fn what_is_write_only_is_stored_nowhere() {
-    let Some(world) = World::new() else { return };
-    let stack = world.stack(
+fn a_write_only_value_is_not_stored() {
+    let Some(provider) = TestProvider::new() else { return };
+    let stack = provider.stack(
         r#"
 resource "scaleway_secret" "s" {
   name = "s"
@@ -46,7 +46,7 @@ resource "scaleway_secret_version" "v" {
     assert_eq!(stack.apply().code, 0);
     assert_eq!(stack.changes(), []);
     let state = fs_err::read_to_string(stack.path().join("terraform.tfstate")).unwrap();
-    let kept = world.kept("scaleway_secret_version").remove(0).1.to_string();
+    let kept = provider.stored("scaleway_secret_version").remove(0).1.to_string();
     assert!(!state.contains("sentinel-77e0") && !kept.contains("sentinel-77e0"));
     assert!(stack.values("scaleway_secret_version.v")["id"].as_str().unwrap().starts_with("fr-par/"));
 }

@@ -1,0 +1,83 @@
+//! The servers of this machine that back resources, each configured by environment variables.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use aws_sdk_s3::config::{
+    BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+};
+use aws_smithy_http_client::Builder;
+use bollard::Docker;
+use sha2::{Digest as _, Sha256};
+
+use crate::proxy::Proxies;
+
+/// A resource whose server is not configured is only stored.
+#[derive(Debug)]
+pub struct Services {
+    /// `STANDIN_DOCKER=1`: the engine at `DOCKER_HOST` or at the default socket.
+    pub docker: Option<Docker>,
+    /// `STANDIN_S3_ENDPOINT`, `STANDIN_S3_ACCESS_KEY`, `STANDIN_S3_SECRET_KEY`, `STANDIN_S3_REGION`.
+    pub s3: Option<aws_sdk_s3::Client>,
+    /// `STANDIN_ROUTE53_ENDPOINT`. The server must not check signatures.
+    pub route53: Option<aws_sdk_route53::Client>,
+    /// `STANDIN_REGISTRY`, such as `127.0.0.1:5000`.
+    pub registry: Option<String>,
+    /// The addresses of containers.
+    pub proxies: Proxies,
+    /// Distinguishes the containers of this state folder from those of others: the first 12 hexadecimal digits of the
+    /// SHA-256 of its absolute path.
+    pub state_id: String,
+}
+
+impl Services {
+    /// Reads the environment. Fails if the variables of a server are incomplete or the Docker engine does not answer.
+    pub async fn from_env(state: &Path) -> Result<Self> {
+        fs_err::create_dir_all(state)?;
+        let absolute = fs_err::canonicalize(state)?;
+        let state_id = hex::encode(Sha256::digest(absolute.as_os_str().as_encoded_bytes()))[..12].to_owned();
+        let use_docker = variable("STANDIN_DOCKER").is_some_and(|value| value != "0");
+        let docker = if use_docker { Some(docker().await?) } else { None };
+        let s3 = variable("STANDIN_S3_ENDPOINT").map(|endpoint| s3(&endpoint)).transpose()?;
+        let route53 = variable("STANDIN_ROUTE53_ENDPOINT").map(|endpoint| route53(&endpoint));
+        let (registry, proxies) = (variable("STANDIN_REGISTRY"), Proxies::default());
+        Ok(Self { docker, s3, route53, registry, proxies, state_id })
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+async fn docker() -> Result<Docker> {
+    let context = "STANDIN_DOCKER is set, but no Docker engine answers at DOCKER_HOST or at the default socket. Start one \
+                   (sudo systemctl start docker), or unset STANDIN_DOCKER";
+    Docker::connect_with_defaults().context(context)?.negotiate_version().await.context(context)
+}
+
+fn s3(endpoint: &str) -> Result<aws_sdk_s3::Client> {
+    let required = |name: &str| variable(name).with_context(|| format!("STANDIN_S3_ENDPOINT also requires {name}"));
+    let (access, secret) = (required("STANDIN_S3_ACCESS_KEY")?, required("STANDIN_S3_SECRET_KEY")?);
+    let region = variable("STANDIN_S3_REGION").unwrap_or_else(|| "us-east-1".to_owned());
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(region))
+        .endpoint_url(endpoint)
+        .force_path_style(true)
+        .credentials_provider(Credentials::new(access, secret, None, None, "environment"))
+        .http_client(Builder::new().build_http())
+        // The SDK's default checksums are those of AWS; other servers lack some of them.
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+    Ok(aws_sdk_s3::Client::from_conf(config.build()))
+}
+
+fn route53(endpoint: &str) -> aws_sdk_route53::Client {
+    let config = aws_sdk_route53::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .endpoint_url(endpoint)
+        .credentials_provider(Credentials::new("standin", "standin", None, None, "static"))
+        .http_client(Builder::new().build_http());
+    aws_sdk_route53::Client::from_conf(config.build())
+}
