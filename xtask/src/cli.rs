@@ -118,9 +118,9 @@ pub enum Command {
         subcommand,
         after_help = "Examples:
   cargo xtask sqlx prepare     after a change of a query or a migration
-  cargo xtask sqlx check       in CI: fails, with file and line, when a query is stale
+  cargo xtask sqlx check       in CI: fails, with file and line, if a query is stale
 
-Neither needs a database of yours: both start a PostgreSQL and remove it again."
+Neither needs your database: both start a temporary PostgreSQL."
     )]
     Sqlx(Sqlx),
 
@@ -132,17 +132,17 @@ Neither needs a database of yours: both start a PostgreSQL and remove it again."
     #[command(disable_help_flag = true, after_help = crate::commands::checks::TEST_EXAMPLES)]
     Test(ChecksArgs),
 
-    /// Measure the toolkit, as ratios against a reference that runs beside it
+    /// Measure the toolkit against a reference that runs beside it
     #[command(disable_help_flag = true, after_help = crate::commands::checks::BENCH_EXAMPLES)]
     Bench(ChecksArgs),
 
     Completions(CompletionsArgs),
 
-    /// The process that owns the local target's listening socket
+    /// Run the supervisor, which owns the local target's listening socket
     #[command(hide = true)]
     Supervise(supervisor::Supervise),
 
-    /// Becomes a service's program, with its listening socket
+    /// Become the service's program, with its listening socket
     #[command(hide = true)]
     SuperviseExec(supervisor::SuperviseExec),
 }

@@ -1,7 +1,7 @@
-//! Everything the toolkit says: live lines on a terminal, plain lines elsewhere, groups and annotations on GitHub, and
-//! with `--json` one event a line on standard output (`xtask/schema/event.json`).
+//! The toolkit's output: live lines on a terminal, plain lines elsewhere, groups and annotations on GitHub, and with `--json`
+//! one event a line on standard output (`xtask/schema/event.json`).
 //!
-//! Human output goes to standard error, results to standard output, and both go through the redactor.
+//! Human output goes to standard error, results go to standard output. The redactor redacts both.
 
 mod event;
 mod ongoing;
@@ -20,37 +20,36 @@ pub use self::style::{Paint, seconds};
 use crate::failure::{Failure, Located};
 use crate::secrets::Redactor;
 
-/// The steps of the stories, in the order of a deploy. A step's name is its word in the output, in events, in the
-/// journal and in records.
+/// The steps of the commands, in the order of a deploy. Output, events, the journal and records use the same names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Step {
-    /// Every check that can be made before anything changes.
+    /// Every check that is possible before anything changes.
     Preflight,
-    /// Pin what is deployed: a commit, or a commit and the hash of what was changed since.
+    /// Determine what is deployed: a commit, or a commit and the hash of uncommitted changes.
     Source,
-    /// The service's queries fit its schema, and what is not released yet of it fits what is.
+    /// Check the service's queries, and run new migrations on the released schema.
     Sqlx,
     /// Compile the service and its web UI.
     Build,
-    /// Put the artifact where the place takes it from; from here on there is a digest.
+    /// Copy or push the artifact to where the target takes it from. From here on it has a digest.
     Publish,
-    /// OpenTofu's working folder: backend and providers.
+    /// Initialize OpenTofu's working folder: backend and providers.
     Init,
-    /// What the service needs at runtime: database, settings, secrets.
+    /// Prepare what the service needs at runtime: database, settings, secrets.
     #[serde(alias = "ground")]
     Provision,
-    /// What would change.
+    /// Determine what would change.
     Plan,
-    /// Bring the new release up beside the one that serves.
+    /// Start the new release beside the one that serves.
     Apply,
-    /// The release itself says that it is ready, in the expected version.
+    /// Wait until the release reports that it is ready, in the expected version.
     Gate,
-    /// The new release takes over and the old one drains.
+    /// Let the new release take over and the old one drain.
     Switch,
-    /// The previous release serves again.
+    /// Let the previous release serve again.
     Restore,
-    /// The immutable record, and what is no longer kept.
+    /// Write the record, and remove old releases.
     Record,
 }
 
@@ -76,10 +75,10 @@ impl std::fmt::Display for Step {
 
 /// The result of a step, as the step's line shows it.
 pub trait Summary {
-    /// One line, and more lines where there is more to say.
+    /// One line, or several.
     fn summary(&self) -> String;
 
-    /// Whether an earlier run did the work and its result still holds.
+    /// Whether the result of an earlier run was reused.
     fn is_reused(&self) -> bool {
         false
     }
@@ -91,30 +90,30 @@ impl Summary for () {
     }
 }
 
-/// What an operation found out beside its result, for its caller to show.
+/// Information beside the result of an operation, for its caller to show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// Worth knowing.
+    /// Information.
     Note(String),
-    /// May become a problem.
+    /// A warning.
     Warning(String),
 }
 
-/// How a person is told.
+/// Who reads the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
-    /// A terminal: lines that move.
+    /// A terminal: live lines.
     Terminal,
-    /// A file or a pipe: one line per finished step, and a sign of life on long ones.
+    /// A file or a pipe: one line for each finished step, and progress lines for long ones.
     Plain,
-    /// GitHub Actions: a group per step, annotations for errors.
+    /// GitHub Actions: a group for each step, annotations for errors.
     GitHub,
-    /// A program, by events; people see only errors.
+    /// A program, which reads events. People see errors only.
     Events,
 }
 
 impl Audience {
-    /// Chosen from what standard error is and from `CI` and `GITHUB_ACTIONS`.
+    /// Detects the audience from standard error, `CI` and `GITHUB_ACTIONS`.
     pub fn detect(json: bool, ci: bool, github: bool) -> Self {
         use std::io::IsTerminal as _;
         if json {
@@ -129,7 +128,7 @@ impl Audience {
     }
 }
 
-/// Where everything is said. Cheap to clone.
+/// Shows the output. Cheap to clone.
 #[derive(Clone)]
 pub struct Report(Arc<Inner>);
 
@@ -143,7 +142,7 @@ struct Inner {
 }
 
 impl Report {
-    /// A report for this audience. `colour` holds for terminals only.
+    /// A report for this audience. `colour` affects terminals only.
     pub fn new(audience: Audience, colour: bool, redactor: Redactor) -> Self {
         let target = match audience {
             Audience::Terminal => ProgressDrawTarget::stderr(),
@@ -154,22 +153,22 @@ impl Report {
         Self(Arc::new(Inner { audience, paint, redactor, bars, finished: Mutex::default(), began: Instant::now() }))
     }
 
-    /// How the user is told.
+    /// Who reads the output.
     pub fn audience(&self) -> Audience {
         self.0.audience
     }
 
-    /// The redactor that everything said here goes through.
+    /// The redactor of all output.
     pub fn redactor(&self) -> &Redactor {
         &self.0.redactor
     }
 
-    /// The colours of this report's audience.
+    /// The colours for this audience.
     pub fn paint(&self) -> Paint {
         self.0.paint
     }
 
-    /// The story's first line: what goes where.
+    /// The first line of a command: what it does.
     pub fn headline(&self, text: &str) {
         self.event(None, State::Started, json!({ "text": text }));
         self.say(&format!("{text}\n"));
@@ -180,7 +179,7 @@ impl Report {
         Ongoing::begin(self, step)
     }
 
-    /// Runs a step and shows how it ended. The error itself is shown once, when the command ends.
+    /// Runs a step and shows how it ended. The error is shown when the command ends.
     pub async fn step<T: Summary>(
         &self,
         step: Step,
@@ -203,28 +202,28 @@ impl Report {
         }
     }
 
-    /// Every step that ended well so far: how long it took, and whether an earlier run had done it.
+    /// Every step that has succeeded: its duration, and whether an earlier run's result was reused.
     pub fn finished(&self) -> Vec<(Step, Duration, bool)> {
         self.0.finished.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
 
-    /// Time since the command began, for people.
+    /// The time since the start of the command, for people.
     pub fn elapsed(&self) -> String {
         seconds(self.0.began.elapsed())
     }
 
-    /// Something worth knowing that is no problem.
+    /// Shows information.
     pub fn note(&self, text: &str) {
         self.event(None, State::Note, json!({ "text": text }));
         self.say(&format!("  · {text}"));
     }
 
-    /// A line of what a program says while a command works: for those who want to read along.
+    /// Shows a line of a program's output.
     pub fn detail(&self, text: &str) {
         self.say(&format!("    {text}"));
     }
 
-    /// Something that may become a problem.
+    /// Shows a warning.
     pub fn warn(&self, text: &str) {
         self.event(None, State::Warning, json!({ "text": text }));
         match self.0.audience {
@@ -243,7 +242,7 @@ impl Report {
         }
     }
 
-    /// What went wrong, with every cause. GitHub shows it at the line that a [`Located`] error names.
+    /// Shows an error with its causes. GitHub shows a [`Located`] error at its line.
     pub fn error(&self, error: &anyhow::Error) {
         let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
         self.event(None, State::Error, json!({ "text": error.to_string(), "causes": causes }));
@@ -258,11 +257,11 @@ impl Report {
             let at = at.map(|Located { file, line, column, .. }| format!(" file={file},line={line},col={column}"));
             self.say(&format!("::error{}::{}", at.unwrap_or_default(), style::annotation(&format!("{error:#}"))));
         }
-        // Also with events: an error that only a program can read helps nobody at a terminal.
+        // Also with events, so that the user of a terminal sees the error.
         self.write_error(&text);
     }
 
-    /// The last lines of a story: label and value.
+    /// Shows the last lines of a command: labels and values.
     pub fn summary(&self, rows: &[(&str, String)]) {
         let detail: serde_json::Map<String, Value> =
             rows.iter().map(|(label, value)| ((*label).to_owned(), Value::from(value.as_str()))).collect();
@@ -275,12 +274,12 @@ impl Report {
         self.say(&text);
     }
 
-    /// A command's answer: `human` on standard output, or the event.
+    /// Shows a command's result: `human` on standard output, or an event.
     pub fn result(&self, detail: Value, human: &str) {
         if self.0.audience == Audience::Events {
             self.event(None, State::Result, detail);
         } else if !human.is_empty() {
-            // A reader that went away (`| head`) is no failure of ours.
+            // A reader that went away (`| head`) is no failure.
             drop(writeln!(std::io::stdout(), "{}", self.0.redactor.redact(human)));
         }
     }
@@ -309,7 +308,7 @@ impl Report {
 
     fn write_error(&self, text: &str) {
         let text = self.0.redactor.redact(text);
-        // Bars are drawn anew around it; a closed standard error is no failure of ours.
+        // The progress bars are redrawn around it. A closed standard error is no failure.
         self.0.bars.suspend(|| drop(writeln!(std::io::stderr(), "{text}")));
     }
 }

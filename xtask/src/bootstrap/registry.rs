@@ -57,7 +57,7 @@ pub async fn check(image: &ServiceImage<'_>) -> Option<Check> {
 }
 
 impl<'a> ImageRegistry<'a> {
-    /// The registry of an image. Fails where the environment has none. Nothing is asked of the registry yet.
+    /// The registry of an image. Fails if the environment has none. No request is made yet.
     pub async fn find(image: &ServiceImage<'a>) -> Result<Self, Failure> {
         let (repository, scaleway) = (image.repository().await?.clone(), Scaleway::find(image).await?);
         Ok(Self { env: image.env, repository, scaleway })
@@ -170,7 +170,7 @@ impl Prerequisite for ImageRegistry<'_> {
 }
 
 impl Scaleway {
-    /// The namespace of the environment's registry; none for a registry that is not Scaleway's. Nothing is asked yet.
+    /// The namespace of the environment's registry; none for a registry that is not Scaleway's. No request is made yet.
     async fn find(image: &ServiceImage<'_>) -> Result<Option<Self>, Failure> {
         let repository = image.repository().await?;
         let Some(region) = repository.host().scaleway_region() else { return Ok(None) };

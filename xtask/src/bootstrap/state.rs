@@ -69,7 +69,7 @@ pub async fn check(env: &Env<'_>) -> Check {
 }
 
 impl<'a> StateBucket<'a> {
-    /// The bucket of the environment's state. Fails where there is no stack or no key. Nothing is asked yet.
+    /// The bucket of the environment's state. Fails without a stack or a key. No request is made yet.
     pub fn open(env: &'a Env<'a>) -> Result<Self, Failure> {
         Ok(Self { env, state: &env.stack()?.state, bucket: env.state_bucket()? })
     }

@@ -51,7 +51,7 @@ pub async fn check(env: &Env<'_>) -> Option<Check> {
 
 impl<'a> DomainZone<'a> {
     /// The zone of the environment's domain. `name` is the name of a zone that is created; by default the domain without its
-    /// first label. Nothing is asked yet.
+    /// first label. No request is made yet.
     pub fn find(env: &'a Env<'a>, name: Option<&'a str>) -> Result<Self, Failure> {
         let Some(domain) = env.environment.domain() else {
             let lacks = lacks(env.config, env.name(), "domain", |other| other.domain().is_some());

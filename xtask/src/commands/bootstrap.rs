@@ -26,16 +26,17 @@ pub enum Bootstrap {
     Registry(RegistryArgs),
 }
 
-/// Create, harden and check the bucket of the stack's state, and prove that the state can be locked there
+/// Create, harden and check the bucket of the stack's state, and test its locks
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cargo xtask bootstrap state production
-  cargo xtask bootstrap state production --check      exits with 10 when something differs, and changes nothing
+  cargo xtask bootstrap state production --check      exit code 10 if something differs; changes nothing
   cargo xtask bootstrap state production --yes        does not ask
 
-Needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, at Scaleway SCW_ACCESS_KEY and SCW_SECRET_KEY, from .env.<ENV> or the
-environment. Refused (exit code 21): a bucket of another account, in another region, or with objects that are no state, and
-a service that accepts the second of two conditional writes, because a state could not be locked there.")]
+Needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, at Scaleway SCW_ACCESS_KEY and SCW_SECRET_KEY,
+from .env.<ENV> or the environment. Refused (exit code 21): a bucket of another account, in another
+region, or with other objects than states; and a service on which a state cannot be locked, because
+it accepts the second of two conditional writes.")]
 pub struct StateArgs {
     #[command(flatten)]
     stack: StackArg,
@@ -43,17 +44,18 @@ pub struct StateArgs {
     fix: FixArgs,
 }
 
-/// Find or create the DNS zone of the domain, and compare its name servers with its parent's answer
+/// Find or create the DNS zone of the domain, and check its delegation
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cargo xtask bootstrap zone production
-  cargo xtask bootstrap zone production --check       exits with 10 when something differs, and changes nothing
+  cargo xtask bootstrap zone production --check       exit code 10 if something differs; changes nothing
   cargo xtask bootstrap zone production --name example.org --yes
 
-Needs TF_VAR_dns_access_key_id and TF_VAR_dns_secret_access_key from .env.<ENV> or the environment, as the stacks do: the
-state bucket has credentials of its own. The servers of the parent zone are asked which name servers it delegates to; where
-the network allows one DNS server only, set DNS_SERVER=ADDRESS[:PORT]. The registrar's settings have to be made by hand.
-AWS_ENDPOINT_URL_ROUTE_53 sets another address of Route 53.")]
+Needs TF_VAR_dns_access_key_id and TF_VAR_dns_secret_access_key from .env.<ENV> or the environment,
+like the stacks: the state bucket has credentials of its own. The delegation is queried from the
+parent zone's servers; if the network allows one DNS server only, set DNS_SERVER=ADDRESS[:PORT].
+The delegation has to be changed at the registrar. AWS_ENDPOINT_URL_ROUTE_53 sets another address of
+Route 53.")]
 pub struct ZoneArgs {
     #[command(flatten)]
     stack: StackArg,
@@ -64,15 +66,16 @@ pub struct ZoneArgs {
     fix: FixArgs,
 }
 
-/// Check that the image registry accepts a push; at Scaleway also create its namespace
+/// Check that the image registry accepts a push; at Scaleway, also create its namespace
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cargo xtask bootstrap registry production
-  cargo xtask bootstrap registry production --check   exits with 10 when something differs, and changes nothing
+  cargo xtask bootstrap registry production --check   exit code 10 if something differs; changes nothing
 
-The first image is pushed before the first `tofu apply`, so the namespace has to exist before the stack does. The stack
-imports it by `registry_namespace_id`. Credentials: those of `image push`; at Scaleway the password is SCW_SECRET_KEY.
-Refused (exit code 21): a namespace of another account, or in another project.")]
+The first image is pushed before the first `tofu apply`, so the namespace must exist before the
+stack, which imports it by `registry_namespace_id`. The credentials are those of `image push`; at
+Scaleway the password is SCW_SECRET_KEY. Refused (exit code 21): a namespace of another account, or
+in another project.")]
 pub struct RegistryArgs {
     #[command(flatten)]
     stack: StackArg,

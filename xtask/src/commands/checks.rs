@@ -1,4 +1,4 @@
-//! `test` and `bench` are a program of their own, the crate `checks`: a deploy does not compile what only they need.
+//! `test` and `bench` are a program of their own, the crate `checks`, so that a deploy does not compile their dependencies.
 
 use std::convert::Infallible;
 use std::os::unix::process::CommandExt as _;
@@ -11,23 +11,23 @@ use crate::env;
 use crate::failure::Failure;
 use crate::tools::cargo;
 
-/// Where the crate is, in a project that has it.
+/// The crate's manifest, in a project that has it.
 const MANIFEST: &str = "xtask/checks/Cargo.toml";
 
-/// What the help of `test` ends with, here and in `checks`.
+/// The end of the help of `test`, here and in `checks`.
 pub const TEST_EXAMPLES: &str = "Examples:
   cargo xtask test
   cargo xtask test --only format --only lint
-  CI=true cargo xtask test        what cannot run here is a failure, not a skip";
+  CI=true cargo xtask test        a test that cannot run here fails instead of being skipped";
 
-/// What the help of `bench` ends with, here and in `checks`.
+/// The end of the help of `bench`, here and in `checks`.
 pub const BENCH_EXAMPLES: &str = "Examples:
   cargo xtask bench
   cargo xtask bench --only help --only no-op
 
-A goal that is missed is marked and is no failure: the exit code is 0 when everything was measured.";
+A missed goal is marked, but is no failure: the exit code is 0 if everything was measured.";
 
-/// Arguments that `checks` reads, `--help` among them.
+/// Arguments for `checks`, including `--help`.
 #[derive(Args, Debug)]
 pub struct ChecksArgs {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
@@ -39,8 +39,8 @@ pub fn become_checks(command: &str, args: ChecksArgs, json: bool) -> Result<Infa
     let root = env::find_root().map_err(Failure::Usage)?;
     if !root.join(MANIFEST).exists() {
         return Err(Failure::Usage(anyhow!(
-            "{root} has no {MANIFEST}: `cargo xtask {command}` is for the repository of the toolkit\n  \
-             what tests this project: cargo test"
+            "{root} has no {MANIFEST}: `cargo xtask {command}` works in the toolkit's own repository only\n  \
+             to test this project, type: cargo test"
         )));
     }
     let mut run = Command::new(cargo::program());
@@ -53,5 +53,5 @@ pub fn become_checks(command: &str, args: ChecksArgs, json: bool) -> Result<Infa
     }
     run.args(["--", command]).args(json.then_some("--json")).args(args.args);
     let error = run.current_dir(&root).exec();
-    Err(anyhow::Error::new(error).context("start cargo, which builds and runs `checks`").into())
+    Err(anyhow::Error::new(error).context("start cargo to build and run `checks`").into())
 }

@@ -8,12 +8,12 @@ use clap_complete::Shell;
 #[command(after_help = "Examples:
   cargo xtask completions bash > ~/.local/share/bash-completion/completions/xtask")]
 pub struct CompletionsArgs {
-    /// Which shell
+    /// The shell
     shell: Shell,
 }
 
 impl CompletionsArgs {
-    /// The completions of a command line. Hidden commands are left out, which the generator would offer too.
+    /// The completions of a command line, without its hidden commands.
     pub fn text(&self, all: &clap::Command) -> Vec<u8> {
         let shown = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
         let mut shown = clap::Command::new("xtask").args(all.get_arguments().cloned()).subcommands(shown);

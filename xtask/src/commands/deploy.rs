@@ -16,7 +16,7 @@ use crate::targets::Target;
   cargo xtask deploy local --dry-run
   cargo xtask deploy local --resume     continue after a crash or Ctrl-C
 
-A tree with uncommitted changes deploys to `local` too, under a version that says so.")]
+A tree with uncommitted changes can be deployed to `local` only. Its version contains `-dirty-`.")]
 pub struct DeployArgs {
     #[command(flatten)]
     environment: EnvironmentArg,
@@ -26,7 +26,7 @@ pub struct DeployArgs {
     /// Continue an interrupted deploy; finished steps are not repeated
     #[arg(long)]
     resume: bool,
-    /// A note for others who find the environment locked
+    /// A message for others who find the environment locked
     #[arg(long, short)]
     message: Option<String>,
 }
@@ -53,7 +53,7 @@ impl DeployArgs {
     }
 }
 
-/// The last lines of a deploy or rollback: what serves where, what is off, where the secrets are, how to undo it.
+/// Shows the last lines of a deploy or rollback: address and version, disabled features, hints, how to undo it.
 pub async fn summarize(env: &Env<'_>, target: &Target<'_>, label: &str, live: &Live) {
     let mut rows = vec![(label, format!("{}   {}   {}", live.address, live.version, env.report.elapsed()))];
     for (feature, why) in &live.features_off {

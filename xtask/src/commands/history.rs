@@ -16,7 +16,7 @@ use crate::state::history::{self, Kind, Outcome, Record};
 pub struct HistoryArgs {
     #[command(flatten)]
     environment: EnvironmentArg,
-    /// At most this many
+    /// The number of entries to show
     #[arg(long, short = 'n', default_value_t = 20, value_name = "COUNT")]
     lines: usize,
 }
@@ -28,7 +28,7 @@ impl HistoryArgs {
         let (name, lines) = (env.name(), self.lines);
         let records = history::read_all(env.store()?).await?;
         if records.is_empty() {
-            env.report.note(&format!("nothing was deployed to {} yet; type: cargo xtask deploy {}", name, name));
+            env.report.note(&format!("nothing was deployed to {name} yet; type: cargo xtask deploy {name}"));
         }
         let serving = records.iter().rfind(|record| record.outcome == Outcome::Live).map(|record| &record.id);
         for record in records.iter().rev().take(lines) {

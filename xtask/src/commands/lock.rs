@@ -30,7 +30,7 @@ pub struct LockStatusArgs {
 pub struct LockBreakArgs {
     #[command(flatten)]
     environment: EnvironmentArg,
-    /// Do not ask
+    /// Break it without asking
     #[arg(long)]
     yes: bool,
 }
@@ -71,9 +71,11 @@ impl LockBreakArgs {
             return Ok(());
         };
         let who = &holder.who;
-        let question = format!("Break the lease of {who} on {name}? Their command will stop at its next step.");
-        if !self.yes && !confirmed(context.report, context.stop, &question, "nothing was broken").await? {
-            return Err(Failure::Refused(anyhow!("not broken; type: cargo xtask lock break {name} --yes")));
+        let question = format!("Break the lease of {who} on {name}? Their command stops at its next step.");
+        if !self.yes && !confirmed(context.report, context.stop, &question, "the lease was not broken").await? {
+            return Err(Failure::Refused(anyhow!(
+                "the lease was not broken; type: cargo xtask lock break {name} --yes"
+            )));
         }
         let broken = lease::break_lease(store).await?;
         env.report.result(json!({ "broken": broken }), &format!("the lease of {who} was broken"));

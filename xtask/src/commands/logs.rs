@@ -21,10 +21,10 @@ use crate::targets::Target;
 pub struct LogsArgs {
     #[command(flatten)]
     environment: EnvironmentArg,
-    /// Lines to show
+    /// The number of lines to show
     #[arg(long, short = 'n', default_value_t = 50, value_name = "COUNT")]
     lines: usize,
-    /// Go on with new lines as they come, until Ctrl-C
+    /// Also show new lines, until Ctrl-C
     #[arg(long, short)]
     follow: bool,
 }
@@ -45,19 +45,19 @@ impl LogsArgs {
             return Ok(());
         }
         let mut file = open(&path)?;
-        file.seek(SeekFrom::End(0)).context("go to the log's end")?;
+        file.seek(SeekFrom::End(0)).context("seek to the end of the log")?;
         let mut line = String::new();
         loop {
             match file.read_line(&mut line).with_context(|| format!("read {path}"))? {
                 0 => {
-                    // A poll: log files tell nobody that they grew. A file that is shorter than what was read is a new one.
+                    // Polls, because a file gives no notice of new lines. A file that is shorter than what was read is a new one.
                     let length = fs_err::metadata(&path).map_or(0, |data| data.len());
-                    if file.stream_position().context("tell the place in the log")? > length {
+                    if file.stream_position().context("read the position in the log")? > length {
                         file = open(&path)?;
                     }
                     tokio::select! {
                         () = tokio::time::sleep(Duration::from_millis(200)) => {}
-                        // The way to leave `--follow`.
+                        // Ctrl-C ends `--follow`.
                         _ = context.stop.requested() => return Ok(()),
                     }
                 }

@@ -8,14 +8,14 @@ use crate::deploy::rollback;
 use crate::failure::Failure;
 use crate::targets::Target;
 
-/// Bring an earlier release back
+/// Go back to an earlier release
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cargo xtask rollback                     to the release before this one
   cargo xtask rollback local --to 3f9c2d   to the newest release whose version begins with 3f9c2d
-  cargo xtask history                      the releases there are
+  cargo xtask history                      lists the releases
 
-Refused (exit code 21) when a migration marked `-- irreversible` lies between.")]
+Refused (exit code 21) when a migration marked `-- irreversible` came in between.")]
 pub struct RollbackArgs {
     #[command(flatten)]
     environment: EnvironmentArg,

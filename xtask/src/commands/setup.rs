@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::setup::{Extras, Missing};
 use crate::tools::tofu::install;
 
-/// Install missing programs where that takes no decision; otherwise print the commands
+/// Install missing programs, or print the command if that needs your permission
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cargo xtask setup
@@ -16,8 +16,8 @@ use crate::tools::tofu::install;
   cargo xtask setup --tests       also what `cargo xtask test` needs
   cargo xtask setup --dry-run
 
-Where an environment has a stack, OpenTofu's release goes into the toolkit's cache. Where the release cannot be reached,
-OpenTofu is built from its Go module, which needs Go and takes minutes.")]
+If an environment has a stack, OpenTofu is downloaded into the toolkit's cache. If that fails, it is
+built from its Go module, which needs Go and takes minutes.")]
 pub struct SetupArgs {
     /// Also a Docker engine, which builds images
     #[arg(long)]

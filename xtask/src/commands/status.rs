@@ -14,7 +14,7 @@ use crate::state::journal::{Found, Journal};
 use crate::state::lease;
 use crate::targets::Target;
 
-/// Show what serves, since when, and its health
+/// Show the release that serves, since when, and its health
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cargo xtask status
@@ -39,20 +39,20 @@ impl StatusArgs {
         };
         let ready = live.as_ref().zip(answer.as_ref()).is_some_and(|(live, answer)| answer.is_ready_as(&live.version));
         let holder = lease::status(store).await?;
-        let unfinished = if holder.is_none() { cut_short(env, &records).await? } else { None };
+        let interrupted = if holder.is_none() { interrupted(env, &records).await? } else { None };
         let paint = env.report.paint();
 
         let mut text = String::new();
-        let mut row = |label: &str, value: &str| text.push_str(&format!("  {label:<9} {value}\n"));
+        let mut row = |label: &str, value: &str| text.push_str(&format!("  {label:<11} {value}\n"));
         match (&live, &answer) {
             (Some(live), Some(answer)) => {
                 let health = if ready { paint.green("ready") } else { paint.red(&answer.describe()) };
                 row("serves", &format!("{}   {}   {health}", live.version, live.address));
                 if !ready {
-                    row("fix", &format!("cargo xtask deploy {}     (starts again what is down)", name));
+                    row("fix", &format!("cargo xtask deploy {name}     (starts what is down)"));
                 }
             }
-            _ => row("serves", &format!("nothing; type: cargo xtask deploy {}", name)),
+            _ => row("serves", &format!("nothing; type: cargo xtask deploy {name}")),
         }
         if let Some(record) = record {
             let subject = record.source.as_ref().map(|source| source.subject.as_str()).unwrap_or_default();
@@ -72,9 +72,9 @@ impl StatusArgs {
                 &format!("by {} since {}: {}", holder.who, holder.since.strftime("%H:%M:%SZ"), holder.message),
             );
         }
-        match unfinished {
-            Some(Kind::Deploy) => row("cut short", &format!("a deploy; type: cargo xtask deploy {} --resume", name)),
-            Some(Kind::Rollback) => row("cut short", &format!("a rollback; type: cargo xtask rollback {}", name)),
+        match interrupted {
+            Some(Kind::Deploy) => row("interrupted", &format!("a deploy; type: cargo xtask deploy {name} --resume")),
+            Some(Kind::Rollback) => row("interrupted", &format!("a rollback; type: cargo xtask rollback {name}")),
             None => {}
         }
         let detail = json!({
@@ -86,15 +86,15 @@ impl StatusArgs {
             "record": record,
             "supervisor": supervisor,
             "locked_by": holder,
-            "unfinished": unfinished.is_some(),
+            "unfinished": interrupted.is_some(),
         });
         env.report.result(detail, text.trim_end());
         Ok(())
     }
 }
 
-/// The interrupted run that can be continued. A run that found its release unhealthy was not interrupted.
-async fn cut_short(env: &Env<'_>, records: &[Record]) -> Result<Option<Kind>, Failure> {
+/// The kind of an interrupted run that can be continued. A run whose release was unhealthy was not interrupted.
+async fn interrupted(env: &Env<'_>, records: &[Record]) -> Result<Option<Kind>, Failure> {
     let journal = Journal::find(env.store()?, env.name()).await?;
     let Found::Unfinished(journal) = journal else { return Ok(None) };
     let ended = records.iter().find(|record| record.id == journal.deploy()).map(|record| record.outcome);

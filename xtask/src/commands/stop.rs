@@ -25,9 +25,9 @@ impl StopArgs {
         let target = Target::of(&env);
         let local = target.local("stopping")?;
         let lease = take_lease(&env, format!("stop {}", env.name())).await?; // Locked → 20
-        // The service also waits for browsers that keep their connections: ten silent seconds would look like a hang.
+        // The service waits for browsers that keep connections open. Without a note, ten seconds would look like a hang.
         if matches!(local.status().await, Ok(Some(_))) {
-            env.report.note("stopping: requests in progress are finished first, which can take seconds");
+            env.report.note("stopping; requests in progress are finished first, which can take seconds");
         }
         let stopped = local.stop().await;
         lease.release().await?;

@@ -300,7 +300,7 @@ async fn open(
             let last = journal.steps().last().map_or_else(|| "its start".to_owned(), |step| format!("step {step}"));
             killed.end(Outcome::Aborted, Some(format!("its process ended after {last}, without a record")));
             history::append(store, &killed).await?;
-            env.report.note(&format!("an earlier run was cut short after {last}; starting over"));
+            env.report.note(&format!("an earlier run was interrupted after {last}; starting over"));
             history::new_id()?
         }
         Found::Nothing | Found::Unfinished(_) | Found::Unusable(_) => history::new_id()?,

@@ -1,15 +1,15 @@
-//! How things look: colours, durations, GitHub's escapes.
+//! The format of output: colours, durations, GitHub's escapes.
 
 use std::time::Duration;
 
-/// Colours, or none (`NO_COLOR`, no terminal).
+/// Colours, or none: with `NO_COLOR`, or without a terminal.
 #[derive(Clone, Copy)]
 pub struct Paint {
     on: bool,
 }
 
 impl Paint {
-    /// Paints when `on`.
+    /// Colours the text if `on`.
     pub fn new(on: bool) -> Self {
         Self { on }
     }
@@ -29,7 +29,7 @@ impl Paint {
         self.wrap("33", text)
     }
 
-    /// Stands out.
+    /// Emphasis.
     pub fn bold(self, text: &str) -> String {
         self.wrap("1", text)
     }

@@ -72,7 +72,7 @@ fn an_unreachable_registry_is_reported() {
 }
 
 #[test]
-fn at_scaleway_the_namespace_is_looked_for_first() {
+fn at_scaleway_the_namespace_is_inspected_first() {
     let api = HttpServer::start(|request| match request.header("x-auth-token") {
         Some("sentinel-scaleway-key") => {
             Response::new(200).body("application/json", r#"{"namespaces":[],"total_count":0}"#)

@@ -108,7 +108,7 @@ fn a_plain_deploy_works_at_once_and_records_the_killed_one_as_aborted() {
         let mut deploy = project.start(&["deploy"]);
         deploy.must(step, "finished");
         deploy.kill();
-        project.ok(&["deploy"]).says(&["took the lease over", "cut short"]);
+        project.ok(&["deploy"]).says(&["took the lease over", "interrupted"]);
         in_order(&project, &version);
         let killed = &project.records()[1];
         assert_eq!(killed["outcome"], "aborted", "{step}: {killed:#}");

@@ -20,7 +20,7 @@ pub enum Feature {
     Tags,
 }
 
-/// Why the provider is known not to support a feature. Another S3 server is asked instead.
+/// Why the provider is known not to support a feature. For another S3 server, a request shows it.
 pub fn unsupported(provider: Provider, feature: Feature) -> Option<&'static str> {
     match (provider, feature) {
         (Provider::R2, Feature::Versioning) => Some("R2 keeps no old versions"),

@@ -31,7 +31,7 @@ pub struct ServerSpec<'a> {
 pub(super) fn major_of_data(data: &Utf8Path) -> Result<u32> {
     let file = data.join("PG_VERSION");
     let text = fs_err::read_to_string(&file).with_context(|| format!("{data} is not a data folder of PostgreSQL"))?;
-    text.trim().parse().with_context(|| format!("{file} says {text:?}"))
+    text.trim().parse().with_context(|| format!("{file} contains {text:?}"))
 }
 
 /// Whether there is data. A data folder gets its name when it is complete, so an empty one has none.

@@ -99,7 +99,7 @@ impl Server {
         &self.layout
     }
 
-    /// Its programs. If its data is of another version, they are not those it was asked to use.
+    /// Its programs. They have the version of its data, which may differ from the requested one.
     pub fn installation(&self) -> &Installation {
         &self.installation
     }

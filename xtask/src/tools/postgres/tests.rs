@@ -130,7 +130,7 @@ async fn a_folder_of_root_becomes_a_link_to_a_system_folder() {
         assert!(layout.home.starts_with(platform::SYSTEM_STATE), "{layout:?}");
         assert_eq!(layout.link.as_deref(), Some(scratch.folder.as_path()));
         let again = scratch.ensure(&installation).await.unwrap();
-        assert_eq!(*again.layout(), layout, "deciding again comes to the same");
+        assert_eq!(*again.layout(), layout, "it is idempotent");
         again.stop().await.unwrap();
         fs_err::remove_dir_all(&layout.home).unwrap();
     }

@@ -27,7 +27,7 @@ pub struct Rejected {
     pub of_values: bool,
 }
 
-/// Applies a migration. If PostgreSQL refuses it, returns why, and nothing of it is applied. Fails if the server does not answer.
+/// Applies a migration. If PostgreSQL refuses it, rolls it back and returns the error. Fails if the server does not answer.
 pub async fn apply(client: &Client, script: &Script) -> Result<Option<Rejected>> {
     let whole = !script.sql.starts_with("-- no-transaction");
     let run = async {

@@ -15,7 +15,7 @@ pub(super) const PASSWORD: &str = "sentinel p@ss/wörd'\"\\ %41";
 /// A temporary folder that other users can reach, with a server in it that ends with the test.
 pub(super) struct Scratch {
     root: tempfile::TempDir,
-    /// What is asked of `Server::ensure`; it lies in a folder of the test's own.
+    /// The server's spec; its folder is the test's own.
     pub(super) folder: Utf8PathBuf,
     /// The superuser's.
     pub(super) password: SecretString,
