@@ -1,5 +1,5 @@
-//! Everything the toolkit says: live lines on a terminal, plain lines elsewhere, groups and annotations on GitHub, and
-//! with `--json` one event a line on standard output (`xtask/schema/event.json`).
+//! The toolkit's output: live lines on a terminal, plain lines elsewhere, groups and annotations on GitHub, and with
+//! `--json` one event per line on standard output (`xtask/schema/event.json`).
 //!
 //! Human output goes to standard error, results to standard output, and both go through the redactor.
 
@@ -20,37 +20,36 @@ pub use self::style::{Paint, seconds};
 use crate::failure::{Failure, Located};
 use crate::secrets::Redactor;
 
-/// The steps of the stories, in the order of a deploy. A step's name is its word in the output, in events, in the
-/// journal and in records.
+/// The steps of commands, in the order of a deploy. The output, events, the journal and records use the same names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Step {
-    /// Every check that can be made before anything changes.
+    /// All checks that are possible before anything changes.
     Preflight,
-    /// Pin what is deployed: a commit, or a commit and the hash of what was changed since.
+    /// Determine the version: a commit, or a commit and the hash of uncommitted changes.
     Source,
-    /// The service's queries fit its schema, and what is not released yet of it fits what is.
+    /// Check the queries against the schema, and new migrations against the released schema.
     Sqlx,
     /// Compile the service and its web UI.
     Build,
-    /// Put the artifact where the place takes it from; from here on there is a digest.
+    /// Put the artifact where the target reads it. Determines the digest.
     Publish,
-    /// OpenTofu's working folder: backend and providers.
+    /// Prepare OpenTofu's working folder: backend and providers.
     Init,
-    /// What the service needs at runtime: database, settings, secrets.
+    /// Create what the service needs at runtime: database, settings, secrets.
     #[serde(alias = "ground")]
     Provision,
-    /// What would change.
+    /// Find out what would change.
     Plan,
-    /// Bring the new release up beside the one that serves.
+    /// Start the new release beside the one that serves.
     Apply,
-    /// The release itself says that it is ready, in the expected version.
+    /// Wait until the release reports that it is ready, in the expected version.
     Gate,
-    /// The new release takes over and the old one drains.
+    /// Route requests to the new release and drain the old one.
     Switch,
-    /// The previous release serves again.
+    /// Route requests to the previous release again.
     Restore,
-    /// The immutable record, and what is no longer kept.
+    /// Write the immutable record and delete old releases.
     Record,
 }
 
@@ -74,12 +73,12 @@ impl std::fmt::Display for Step {
     }
 }
 
-/// The result of a step, as the step's line shows it.
+/// The result of a step, for its line in the output.
 pub trait Summary {
-    /// One line, and more lines where there is more to say.
+    /// One line, or several.
     fn summary(&self) -> String;
 
-    /// Whether an earlier run did the work and its result still holds.
+    /// Whether the result is that of an earlier run.
     fn is_reused(&self) -> bool {
         false
     }
@@ -91,30 +90,30 @@ impl Summary for () {
     }
 }
 
-/// What an operation found out beside its result, for its caller to show.
+/// A message of an operation beside its result. The caller shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// Worth knowing.
+    /// Information.
     Note(String),
     /// May become a problem.
     Warning(String),
 }
 
-/// How a person is told.
+/// The form of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
-    /// A terminal: lines that move.
+    /// A terminal: live lines.
     Terminal,
-    /// A file or a pipe: one line per finished step, and a sign of life on long ones.
+    /// A file or a pipe: one line per finished step, and regular progress lines during long ones.
     Plain,
     /// GitHub Actions: a group per step, annotations for errors.
     GitHub,
-    /// A program, by events; people see only errors.
+    /// A program: events on standard output, and errors also on standard error.
     Events,
 }
 
 impl Audience {
-    /// Chosen from what standard error is and from `CI` and `GITHUB_ACTIONS`.
+    /// Depends on `--json`, on `CI` and `GITHUB_ACTIONS`, and on whether standard error is a terminal.
     pub fn detect(json: bool, ci: bool, github: bool) -> Self {
         use std::io::IsTerminal as _;
         if json {
@@ -129,7 +128,7 @@ impl Audience {
     }
 }
 
-/// Where everything is said. Cheap to clone.
+/// The writer of all output. Cheap to clone.
 #[derive(Clone)]
 pub struct Report(Arc<Inner>);
 
@@ -143,7 +142,7 @@ struct Inner {
 }
 
 impl Report {
-    /// A report for this audience. `colour` holds for terminals only.
+    /// `colour` only matters on terminals.
     pub fn new(audience: Audience, colour: bool, redactor: Redactor) -> Self {
         let target = match audience {
             Audience::Terminal => ProgressDrawTarget::stderr(),
@@ -154,28 +153,25 @@ impl Report {
         Self(Arc::new(Inner { audience, paint, redactor, bars, finished: Mutex::default(), began: Instant::now() }))
     }
 
-    /// How the user is told.
     pub fn audience(&self) -> Audience {
         self.0.audience
     }
 
-    /// The redactor that everything said here goes through.
+    /// The redactor of all output.
     pub fn redactor(&self) -> &Redactor {
         &self.0.redactor
     }
 
-    /// The colours of this report's audience.
     pub fn paint(&self) -> Paint {
         self.0.paint
     }
 
-    /// The story's first line: what goes where.
+    /// The first line of a command: what is deployed to which environment.
     pub fn headline(&self, text: &str) {
         self.event(None, State::Started, json!({ "text": text }));
         self.say(&format!("{text}\n"));
     }
 
-    /// Begins a step.
     pub fn begin(&self, step: Step) -> Ongoing {
         Ongoing::begin(self, step)
     }
@@ -203,28 +199,28 @@ impl Report {
         }
     }
 
-    /// Every step that ended well so far: how long it took, and whether an earlier run had done it.
+    /// The steps that succeeded so far: duration, and whether the result was reused.
     pub fn finished(&self) -> Vec<(Step, Duration, bool)> {
         self.0.finished.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
 
-    /// Time since the command began, for people.
+    /// Time since the command began, formatted.
     pub fn elapsed(&self) -> String {
         seconds(self.0.began.elapsed())
     }
 
-    /// Something worth knowing that is no problem.
+    /// Shows information.
     pub fn note(&self, text: &str) {
         self.event(None, State::Note, json!({ "text": text }));
         self.say(&format!("  · {text}"));
     }
 
-    /// A line of what a program says while a command works: for those who want to read along.
+    /// Shows a line of another program's output. Creates no event.
     pub fn detail(&self, text: &str) {
         self.say(&format!("    {text}"));
     }
 
-    /// Something that may become a problem.
+    /// Shows a warning.
     pub fn warn(&self, text: &str) {
         self.event(None, State::Warning, json!({ "text": text }));
         match self.0.audience {
@@ -233,7 +229,6 @@ impl Report {
         }
     }
 
-    /// Shows notices in their order.
     pub fn notices(&self, notices: &[Notice]) {
         for notice in notices {
             match notice {
@@ -243,7 +238,7 @@ impl Report {
         }
     }
 
-    /// What went wrong, with every cause. GitHub shows it at the line that a [`Located`] error names.
+    /// Shows an error with all causes. GitHub shows it at the line that a [`Located`] error names.
     pub fn error(&self, error: &anyhow::Error) {
         let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
         self.event(None, State::Error, json!({ "text": error.to_string(), "causes": causes }));
@@ -258,11 +253,11 @@ impl Report {
             let at = at.map(|Located { file, line, column, .. }| format!(" file={file},line={line},col={column}"));
             self.say(&format!("::error{}::{}", at.unwrap_or_default(), style::annotation(&format!("{error:#}"))));
         }
-        // Also with events: an error that only a program can read helps nobody at a terminal.
+        // Also with `--json`: the user at the terminal needs the error too.
         self.write_error(&text);
     }
 
-    /// The last lines of a story: label and value.
+    /// The last lines of a command: labels and values.
     pub fn summary(&self, rows: &[(&str, String)]) {
         let detail: serde_json::Map<String, Value> =
             rows.iter().map(|(label, value)| ((*label).to_owned(), Value::from(value.as_str()))).collect();
@@ -275,12 +270,12 @@ impl Report {
         self.say(&text);
     }
 
-    /// A command's answer: `human` on standard output, or the event.
+    /// A command's result: `human` on standard output, or `detail` as an event.
     pub fn result(&self, detail: Value, human: &str) {
         if self.0.audience == Audience::Events {
             self.event(None, State::Result, detail);
         } else if !human.is_empty() {
-            // A reader that went away (`| head`) is no failure of ours.
+            // A closed pipe (`| head`) is not an error.
             drop(writeln!(std::io::stdout(), "{}", self.0.redactor.redact(human)));
         }
     }
@@ -309,7 +304,7 @@ impl Report {
 
     fn write_error(&self, text: &str) {
         let text = self.0.redactor.redact(text);
-        // Bars are drawn anew around it; a closed standard error is no failure of ours.
+        // The bars are redrawn around it. A closed standard error is not an error.
         self.0.bars.suspend(|| drop(writeln!(std::io::stderr(), "{text}")));
     }
 }

@@ -1,4 +1,4 @@
-//! The events of `--json`: one line each, with the shape of `xtask/schema/event.json`.
+//! The events of `--json`: one JSON object per line, as `xtask/schema/event.json` describes it.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -6,30 +6,28 @@ use serde_json::Value;
 
 use super::Step;
 
-/// Raised whenever a field changes its meaning or goes away.
+/// Increased when a field is removed or changes its meaning.
 const SCHEMA: u32 = 1;
 
-/// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// A story (no step) or a step begins.
+    /// A command (without a step) or a step begins.
     Started,
-    /// A step goes on; at most one event a second.
+    /// Progress of a step; at most one event per second.
     Progress,
-    /// A step is done.
+    /// A step succeeded.
     Finished,
-    /// A step was done by an earlier run and still holds.
+    /// A step used the result of an earlier run.
     Reused,
     /// A step failed.
     Failed,
-    /// Worth knowing.
+    /// Information.
     Note,
-    /// May become a problem.
     Warning,
-    /// What went wrong; its causes are in `detail.causes`.
+    /// An error; its causes are in `detail.causes`.
     Error,
-    /// The answer of the command.
+    /// The result of the command.
     Result,
 }
 

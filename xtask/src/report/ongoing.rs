@@ -1,4 +1,4 @@
-//! A step under way: its moving line on a terminal, its signs of life elsewhere, its end.
+//! A running step: its live line on a terminal, its progress lines elsewhere, and its end.
 
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
@@ -10,18 +10,18 @@ use serde_json::json;
 use super::style::seconds;
 use super::{Audience, Report, State, Step};
 
-/// On plain output a long step says that it lives this often.
+/// Interval between the progress lines of plain output.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 
-/// A step under way. Ends by [`Ongoing::finish`], [`Ongoing::reuse`] or [`Ongoing::fail`]; one that is dropped
-/// was interrupted, and says so.
+/// A running step. Ends with [`Ongoing::finish`], [`Ongoing::reuse`] or [`Ongoing::fail`]. If it is dropped instead, it
+/// is shown as interrupted.
 pub struct Ongoing {
     report: Report,
     step: Step,
     bar: ProgressBar,
     started: Instant,
     last_said: Mutex<Instant>,
-    /// When the part that the moving line names began: the line itself counts on.
+    /// When the part that the live line names began. The line shows its running time.
     part_began: Arc<Mutex<Option<Instant>>>,
     open: bool,
 }
@@ -29,11 +29,11 @@ pub struct Ongoing {
 /// How a part of a step ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Part {
-    /// It was done, in this time.
+    /// It took this long.
     Done(Duration),
-    /// It was known from before.
+    /// An earlier result was used.
     Cached,
-    /// It could not be done, and the step goes on without.
+    /// It failed, and the step continues without it.
     Without,
 }
 
@@ -64,7 +64,7 @@ impl Ongoing {
         Self { report: report.clone(), step, bar, started: now, last_said: Mutex::new(now), part_began, open: true }
     }
 
-    /// What the step does right now.
+    /// Shows what the step is doing.
     pub fn progress(&self, text: &str) {
         let text = self.report.0.redactor.redact(text);
         self.bar.set_message(text.clone().into_owned());
@@ -84,14 +84,13 @@ impl Ongoing {
         }
     }
 
-    /// The same of one part of it, with the time since that began.
+    /// Like [`Ongoing::progress`], with the running time of one part.
     pub fn progress_since(&self, text: &str, began: Instant) {
         *self.part_began.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(began);
         self.progress(text);
     }
 
-    /// A part of the step has ended: a line for whoever reads later, an event for programs. On a terminal the moving line
-    /// is enough.
+    /// Shows that a part of the step ended: a line in logs, an event with `--json`. A terminal only has the live line.
     pub fn part(&self, text: &str, ended: Part) {
         let (mark, how, took) = match ended {
             Part::Done(took) => ("✓", "done", Some(took)),
@@ -109,24 +108,24 @@ impl Ongoing {
         self.report.event(Some(self.step), State::Progress, detail);
     }
 
-    /// A line of what a program says while it works: shown on GitHub, inside the step's group.
+    /// Shows a line of another program's output on GitHub, inside the step's group.
     pub fn output(&self, line: &str) {
         if self.report.0.audience == Audience::GitHub {
             self.report.say(line);
         }
     }
 
-    /// The step is done.
+    /// Ends the step as succeeded.
     pub fn finish(mut self, text: &str) {
         self.end(State::Finished, self.report.0.paint.green("✓"), text);
     }
 
-    /// An earlier run had done the step, and its result still holds.
+    /// Ends the step as done by an earlier run.
     pub fn reuse(mut self, text: &str) {
         self.end(State::Reused, self.report.0.paint.green("↺"), text);
     }
 
-    /// The step failed; the error itself is said once, at the end.
+    /// Ends the step as failed. The error itself is shown once, when the command ends.
     pub fn fail(mut self, text: &str) {
         self.end(State::Failed, self.report.0.paint.red("✗"), text);
     }

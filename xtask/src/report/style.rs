@@ -1,35 +1,33 @@
-//! How things look: colours, durations, GitHub's escapes.
+//! Formatting: colours, durations, GitHub's escapes.
 
 use std::time::Duration;
 
-/// Colours, or none (`NO_COLOR`, no terminal).
+/// ANSI colours; off with `NO_COLOR` and without a terminal.
 #[derive(Clone, Copy)]
 pub struct Paint {
     on: bool,
 }
 
 impl Paint {
-    /// Paints when `on`.
     pub fn new(on: bool) -> Self {
         Self { on }
     }
 
-    /// Good.
+    /// Success.
     pub fn green(self, text: &str) -> String {
         self.wrap("32", text)
     }
 
-    /// Bad.
+    /// Failure.
     pub fn red(self, text: &str) -> String {
         self.wrap("31", text)
     }
 
-    /// Doubtful.
+    /// Warning.
     pub fn yellow(self, text: &str) -> String {
         self.wrap("33", text)
     }
 
-    /// Stands out.
     pub fn bold(self, text: &str) -> String {
         self.wrap("1", text)
     }
@@ -61,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_read_well() {
+    fn durations_are_formatted() {
         let cases = [(0, "0.0 s"), (240, "0.2 s"), (41_300, "41.3 s"), (99_960, "1 min 39 s"), (123_000, "2 min 03 s")];
         for (milliseconds, text) in cases {
             assert_eq!(seconds(Duration::from_millis(milliseconds)), text);
