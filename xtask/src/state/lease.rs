@@ -101,8 +101,7 @@ impl Lease {
         if !write(store, &mine, found.etag.as_deref()).await.map_err(TakeError::Broken)? {
             // Another deploy was faster. The error names its holder.
             let other = read(store).await.map_err(TakeError::Broken)?.object.holder;
-            let again =
-                || TakeError::Broken(anyhow::anyhow!("another deploy took and released the lease; try again"));
+            let again = || TakeError::Broken(anyhow::anyhow!("another deploy took and released the lease; try again"));
             return Err(other.map_or_else(again, |other| TakeError::Held(Box::new(other))));
         }
         let (tell, lost) = watch::channel(None);
