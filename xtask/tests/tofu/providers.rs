@@ -1,21 +1,21 @@
-//! Which providers a stack takes is a committed file's to say.
+//! A committed lock file pins the providers of a stack.
 
 use crate::small::{STACK, site};
 
 #[test]
-fn a_committed_lock_file_holds_and_stays_as_it_is() {
-    let Some(site) = site("a_committed_lock_file_holds_and_stays_as_it_is", STACK) else { return };
+fn a_committed_lock_file_is_used_and_not_changed() {
+    let Some(site) = site("a_committed_lock_file_is_used_and_not_changed", STACK) else { return };
     let doctor = |told: &str| {
         let ran = testkit::Ran::of(&mut site.toolkit(&["doctor", "production"]));
         assert!(ran.stdout.contains(told), "{told}: {}", ran.stdout);
     };
     doctor("! providers   infra/.terraform.lock.hcl is not committed");
     doctor("create it and commit it: cargo xtask tofu init production");
-    // It takes the stand-in's word for what it is, and there is nothing to write down.
+    // OpenTofu does not verify the stand-in, so it writes no lock file.
     site.run(&["init", "production"]).expect(0);
     assert!(!site.project.root.join("infra/.terraform.lock.hcl").exists());
 
-    // `provider[<host>/scaleway/scaleway]`: which registry is the usual one is OpenTofu's to know.
+    // `provider[<host>/scaleway/scaleway]`: the default registry depends on the program.
     let alone = tempfile::tempdir().unwrap();
     fs_err::write(alone.path().join("main.tf"), STACK.replace("  backend \"s3\" {}\n", "")).unwrap();
     let known = site.tofu(alone.path(), &["providers"]);

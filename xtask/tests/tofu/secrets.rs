@@ -1,4 +1,4 @@
-//! Secrets are in the environment of the program and in files that are encrypted, and nowhere else.
+//! Secrets are only in the program's environment and in encrypted files.
 
 use std::cell::RefCell;
 use std::os::unix::fs::PermissionsExt as _;
@@ -26,7 +26,7 @@ fn a_secret_is_in_no_output_argument_or_file() {
     until("it is under way", || site.project.root.join(".deploy/here").exists());
     let arguments = machine::all_command_lines();
     assert!(arguments.contains("plan.tfplan"), "{arguments}");
-    // What runs below the program has what it needs of the environment, and nothing else.
+    // The program's child processes have only the environment variables that they need.
     let names = environment_of(&site, "until test -e");
     site.project.write(".deploy/go", "");
     let ended = applying.end().expect(0);
@@ -45,7 +45,7 @@ fn a_secret_is_in_no_output_argument_or_file() {
     }
     let mut looked_at = 0;
     files(&site.project.root, &mut |path| {
-        // The repository is of what the stack is, and its owner's file of what it takes.
+        // The repository has the stack with the secret, and the user's file has its variables.
         if !path.ends_with(".env.production") && !path.components().any(|part| part.as_os_str() == ".git") {
             looked_at += 1;
             let text = String::from_utf8_lossy(&fs_err::read(path).unwrap()).into_owned();
@@ -60,11 +60,11 @@ fn a_secret_is_in_no_output_argument_or_file() {
     assert!(looked_at > 10, "{looked_at}");
     assert_eq!(fs_err::metadata(site.folder()).unwrap().permissions().mode() & 0o777, 0o700);
 
-    // Whoever asks for it by its name gets it as it is.
+    // `tofu output` with its name prints it unchanged.
     assert_eq!(site.run(&["output", "production", "secret"]).expect(0).stdout, format!("{SENTINEL}\n"));
 }
 
-/// The names of the variables of the process with this in its command line.
+/// The names of the environment variables of the process with this text in its command line.
 fn environment_of(site: &Site, command: &str) -> Vec<String> {
     let mut processes = machine::processes_below(&site.project.root).into_iter();
     let process = processes.find(|process| process.command.contains(command)).expect("it runs");

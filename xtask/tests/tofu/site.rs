@@ -1,4 +1,4 @@
-//! A project with a stack, and the S3 server that its state is in.
+//! A project with a stack, and the S3 server of its state.
 
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -19,9 +19,9 @@ use devservers::versitygw::{ACCESS_KEY, REGION, SECRET_KEY, Versitygw};
 use testkit::Ended;
 use testkit::{Project, Ran, Running, or_skip};
 
-/// What no output, argument or file may hold.
+/// Must appear in no output, argument or file.
 pub const SENTINEL: &str = "sentinel \"secret\" ${x} %{y} $(z) ä";
-/// With what state and plans are encrypted.
+/// Encrypts states and plans.
 pub const PASSPHRASE: &str = "sentinel passphrase ${with} 32 letters";
 
 /// The stack of most tests.
@@ -61,15 +61,15 @@ output "secret" {
 pub struct Site<S = Versitygw> {
     pub project: Project,
     pub storage: S,
-    /// Where its providers make things, if the stack takes any.
+    /// The stand-in for its providers, if the stack has any.
     pub cloud: Option<Cloud>,
-    /// The folder with the program.
+    /// The folder of the OpenTofu program.
     tofu: PathBuf,
 }
 
 impl<S: Storage> Site<S> {
-    /// One with everything committed and nothing made yet. `write` gets the project before that, and what deploy.yaml says of
-    /// where the state is. None where a test cannot run.
+    /// A committed project without resources. `write` gets the project before the commit, and the `state:` line for
+    /// deploy.yaml. `None` if this machine cannot run the test.
     pub fn with(test: &str, write: impl FnOnce(&Project, &str)) -> Option<Self> {
         let tofu = or_skip(test, devservers::tofu::program())?.parent()?.to_owned();
         let storage = or_skip(test, S::start())?;
@@ -87,7 +87,7 @@ impl<S: Storage> Site<S> {
 }
 
 impl Site {
-    /// One with a small stack.
+    /// A project with a small stack.
     pub fn open(test: &str) -> Option<Self> {
         Self::with(test, |project, state| {
             let deploy = project.read("deploy.yaml");
@@ -101,14 +101,14 @@ impl Site {
         })
     }
 
-    /// One whose stack is made.
+    /// A project whose stack is applied.
     pub fn made(test: &str) -> Option<Self> {
         let site = Self::open(test)?;
         site.change();
         Some(site)
     }
 
-    /// Works on the environment in this process. What is sent to the sender stops it.
+    /// Works on the environment in this process. A signal through the sender stops it.
     pub fn in_process<T>(&self, work: impl AsyncFnOnce(&Env<'_>, StopSender) -> T) -> T {
         drop(rustls::crypto::ring::default_provider().install_default());
         let config = Config::load(Utf8Path::from_path(&self.project.root).unwrap()).unwrap();
@@ -119,44 +119,43 @@ impl Site {
         runtime.block_on(work(&env, sender))
     }
 
-    /// The object that holds the state.
+    /// The object of the state.
     pub fn state(&self) -> PathBuf {
         self.storage.bucket("states").join("fixture/production.tfstate")
     }
 
-    /// Its lock.
+    /// The object of the lock.
     pub fn lock(&self) -> PathBuf {
         self.state().with_extension("tfstate.tflock")
     }
 }
 
 impl<S> Site<S> {
-    /// Plans and applies what has changed.
+    /// Plans and applies the changes.
     #[track_caller]
     pub fn change(&self) {
         let approval = self.approval();
         self.run(&["apply", "production", "--approve", &approval]).expect(0);
     }
 
-    /// A `tofu` command of the toolkit.
     pub fn command(&self, args: &[&str]) -> Command {
         self.command_in(&self.project.root, args)
     }
 
-    /// The same in another checkout.
+    /// A `tofu` command in another checkout.
     pub fn command_in(&self, root: &Path, args: &[&str]) -> Command {
         let mut command = self.toolkit(&[&["tofu"], args].concat());
         command.current_dir(root);
         command
     }
 
-    /// What the program itself says in a folder.
+    /// Runs OpenTofu itself in a folder and returns its output.
     pub fn tofu(&self, folder: &Path, args: &[&str]) -> String {
         let mut command = Command::new(self.tofu.join("tofu"));
         Ran::of(command.args(args).current_dir(folder).env("CHECKPOINT_DISABLE", "1")).expect(0).stdout
     }
 
-    /// A command of the toolkit that finds the program.
+    /// A toolkit command that finds the OpenTofu program.
     pub fn toolkit(&self, args: &[&str]) -> Command {
         let mut command = self.project.command(args);
         let path = std::env::var("PATH").unwrap();
@@ -168,34 +167,33 @@ impl<S> Site<S> {
         command
     }
 
-    /// Runs it to its end.
     pub fn run(&self, args: &[&str]) -> Ran {
         Ran::of(&mut self.command(args))
     }
 
-    /// Starts it with `--json`, to be watched.
+    /// Starts it with `--json`, so that the test can follow its events.
     pub fn start(&self, args: &[&str]) -> Running {
         Running::start(self.command(args).arg("--json"))
     }
 
-    /// Runs it with `--json`: its answer.
+    /// Runs it with `--json` and returns its result.
     #[track_caller]
     pub fn result(&self, args: &[&str], code: i32) -> Value {
         result(self.start(args).end().expect(code))
     }
 
-    /// Makes a plan, which must have changes and be allowed: what stands for it.
+    /// Makes a plan, which must have changes and not be refused, and returns its approval.
     #[track_caller]
     pub fn approval(&self) -> String {
         self.result(&["plan", "production"], 10)["approval"].as_str().unwrap().to_owned()
     }
 
-    /// What is in the environment's folder for stacks.
+    /// The environment's folder for stacks.
     pub fn folder(&self) -> PathBuf {
         self.project.root.join(".deploy/production/tofu")
     }
 
-    /// Types what a command says that found the state locked.
+    /// Types the command that an error about a locked state names.
     #[track_caller]
     pub fn unlock(&self, locked: &Ran) {
         assert_eq!(locked.code, Some(20), "{}", locked.stderr);
@@ -212,7 +210,7 @@ impl<S> Site<S> {
         root
     }
 
-    /// Adds a resource that runs this while it is made, and commits that.
+    /// Adds a resource that runs this command when it is created, and commits.
     pub fn runs(&self, command: &str) {
         self.project.write(
             "infra/slow.tf",
@@ -224,9 +222,9 @@ impl<S> Site<S> {
     }
 }
 
-/// A stand-in with all providers and no resources; `machine` names the servers of this machine that it may use.
+/// A stand-in with all providers and no resources. `machine` names the servers of this machine that it may use.
 pub fn cloud(machine: &[(&str, &str)]) -> Cloud {
-    // cargo does not build it for the tests of another package.
+    // cargo does not build the binary for the tests of another package.
     static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
         let target = testkit::toolkit().parent().and_then(Path::parent).expect("the toolkit is in a target folder");
         devservers::standin::build(target).unwrap()
@@ -234,7 +232,7 @@ pub fn cloud(machine: &[(&str, &str)]) -> Cloud {
     Cloud::start(&PROGRAM, machine).unwrap()
 }
 
-/// Takes away what the machine of the test has of its own.
+/// Removes the variables of the machine that runs the test.
 pub fn take_nothing_of_this_machine(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
@@ -244,19 +242,19 @@ pub fn take_nothing_of_this_machine(command: &mut Command) {
     }
 }
 
-/// The answer among a command's events.
+/// The result among a command's events.
 pub fn result(ended: Ended) -> Value {
     let mut results = ended.events.into_iter().filter(|event| event["state"] == "result");
     results.next().expect("there is an answer")["detail"].take()
 }
 
-/// The environment's secrets, as a person keeps them.
+/// Writes the environment's secrets into `.env.production`.
 pub fn write_secrets(root: &Path, passphrase: &str) {
     let secret = SENTINEL.replace('"', "\\\"");
     write_env(root, passphrase, &format!("TF_VAR_secret=\"{secret}\"\n"));
 }
 
-/// The same with other variables.
+/// Writes `.env.production` with other variables.
 pub fn write_env(root: &Path, passphrase: &str, variables: &str) {
     let text = format!(
         "AWS_ACCESS_KEY_ID={ACCESS_KEY}\nAWS_SECRET_ACCESS_KEY={SECRET_KEY}\nTF_STATE_PASSPHRASE='{passphrase}'\n{variables}"
@@ -264,7 +262,7 @@ pub fn write_env(root: &Path, passphrase: &str, variables: &str) {
     write_env_file(root, &text);
 }
 
-/// What a person keeps in that file, which nobody else may read.
+/// Writes the file, readable by its owner only.
 pub fn write_env_file(root: &Path, text: &str) {
     use std::io::Write as _;
     let mut file = std::fs::OpenOptions::new();
