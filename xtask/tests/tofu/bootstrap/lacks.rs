@@ -14,7 +14,7 @@ fn what_another_s3_server_does_not_support_is_reported() {
     fixture.run(&["--yes"]).expect(0);
     insta::assert_snapshot!("own", shown(&fixture.run(&["--check"]).expect(0)));
     let again = fixture.result(&["--yes"], 0);
-    assert_eq!(again["mended"].as_array().unwrap().len(), 0);
+    assert_eq!(again["fixed"].as_array().unwrap().len(), 0);
 }
 
 #[test]
