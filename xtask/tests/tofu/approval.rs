@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use devservers::versitygw::{ACCESS_KEY, SECRET_KEY};
+
 use crate::site::Site;
 use testkit::Ran;
 
@@ -109,4 +111,23 @@ fn an_unencrypted_plan_stays_on_this_machine() {
     elsewhere.expect(21).says(&["there is no plan"]);
     site.run(&["apply", "production", "--approve", &approval]).expect(0);
     assert!(!site.folder().join("plan/plan.json").exists());
+}
+
+#[test]
+fn with_a_key_that_only_opentofu_reads_the_plan_stays_on_this_machine() {
+    let Some(site) = Site::open("with_a_key_that_only_opentofu_reads_the_plan_stays_on_this_machine") else { return };
+    let keys = site.project.root.join("../credentials");
+    let text = format!("[ci]\naws_access_key_id = {ACCESS_KEY}\naws_secret_access_key = {SECRET_KEY}\n");
+    fs_err::write(&keys, text).unwrap();
+    let secrets = site.project.read(".env.production");
+    let others: Vec<&str> = secrets.lines().filter(|line| !line.starts_with("AWS_")).collect();
+    site.project.write(".env.production", &others.join("\n"));
+    let run =
+        |args: &[&str]| Ran::of(site.command(args).env("AWS_PROFILE", "ci").env("AWS_SHARED_CREDENTIALS_FILE", &keys));
+    run(&["plan", "production"]).expect(10).says(&["on this machine only", "AWS_PROFILE"]);
+    let record: Value = serde_json::from_slice(&fs_err::read(site.folder().join("plan/plan.json")).unwrap()).unwrap();
+    assert_eq!(record["environment"], "production");
+    run(&["apply", "production"]).expect(21).says(&["not approved"]);
+    // Without any key the command that needs one says so.
+    site.run(&["plan", "production"]).expect(21).says(&["needs an access key"]);
 }
