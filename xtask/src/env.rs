@@ -14,6 +14,7 @@ use crate::report::Report;
 use crate::secrets::{self, Secrets};
 use crate::signals::Stop;
 use crate::state::store::Store;
+use crate::tools::platform::variable;
 use crate::tools::postgres::Choice;
 
 /// One environment of deploy.yaml.
@@ -187,6 +188,13 @@ impl<'a> Env<'a> {
     pub fn store_prefix(&self) -> String {
         format!("{}/{}", self.config.project, self.name())
     }
+}
+
+/// The variable by which OpenTofu gets temporary credentials for the state's bucket, if one is set. The toolkit does not read
+/// them.
+pub fn temporary_key() -> Option<&'static str> {
+    let variables = ["AWS_PROFILE", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"];
+    variables.into_iter().find(|name| variable(name).is_some())
 }
 
 /// That an environment lacks what a command is about, and which ones have it.

@@ -1,4 +1,4 @@
-//! SHA-256 of bytes, files and folders.
+//! SHA-256 of bytes, files and folders, in hexadecimal.
 
 use std::io::Read as _;
 
@@ -6,12 +6,10 @@ use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest as _, Sha256};
 
-/// SHA-256 of bytes, in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
-/// SHA-256 of a file, in hexadecimal.
 pub fn sha256_file(path: &Utf8Path) -> Result<String> {
     let mut hasher = Sha256::new();
     add_file(&mut hasher, path)?;

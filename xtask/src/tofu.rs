@@ -24,7 +24,7 @@ pub use self::init::{Initialized, LOCK_FILE, init, init_if_changed, is_initializ
 pub use self::output::outputs;
 pub use self::validate::{Validation, validate};
 use crate::config::Stack;
-use crate::env::Env;
+use crate::env::{Env, temporary_key};
 use crate::failure::Failure;
 use crate::fs::{Lock, LockError};
 use crate::release::Source;
@@ -119,13 +119,24 @@ impl<'a> Workspace<'a> {
     }
 
     /// Where the kept plan is: in the environment's store, so that it can be approved and applied on another machine. A plan
-    /// that is not encrypted stays on this one.
+    /// stays on this machine if it is not encrypted, or if the bucket's key is one that only OpenTofu can read.
     pub fn plan_store(&self) -> Result<PlanStore, Failure> {
-        let store = match self.stack.state.encrypted {
-            true => self.env.store()?.clone(),
-            false => Store::folder(self.folder().join("plan")),
+        let store = match self.local_plans()? {
+            None => self.env.store()?.clone(),
+            Some(_) => Store::folder(self.folder().join("plan")),
         };
         Ok(PlanStore::new(store))
+    }
+
+    /// Why plans stay on this machine; none if they are in the environment's store.
+    pub fn local_plans(&self) -> Result<Option<String>> {
+        if !self.stack.state.encrypted {
+            return Ok(Some("plans are not encrypted".to_owned()));
+        }
+        if self.env.state_key("AWS_ACCESS_KEY_ID")?.is_some() {
+            return Ok(None);
+        }
+        Ok(temporary_key().map(|variable| format!("the bucket's key comes from {variable}, which only OpenTofu reads")))
     }
 
     fn folder(&self) -> Utf8PathBuf {

@@ -23,12 +23,8 @@ use crate::check::Check;
 use crate::clients::s3::error::{Kind, S3Error};
 use crate::clients::s3::{Acl, Bucket, Lifecycle};
 use crate::config::{Environment, State};
-use crate::env::Env;
+use crate::env::{self, Env};
 use crate::failure::Failure;
-use crate::tools::platform;
-
-/// Variables that give OpenTofu temporary credentials. The toolkit does not read them.
-const TEMPORARY: [&str; 3] = ["AWS_PROFILE", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"];
 
 /// The bucket of an environment's state. It need not exist.
 pub struct StateBucket<'a> {
@@ -52,7 +48,7 @@ pub enum Fix {
 
 /// Doctor's check: whether the bucket exists and this machine's key can list it.
 pub async fn check(env: &Env<'_>) -> Check {
-    let temporary = TEMPORARY.into_iter().find(|name| platform::variable(name).is_some());
+    let temporary = env::temporary_key();
     let bucket = match (StateBucket::open(env), temporary) {
         (Ok(bucket), _) => bucket,
         (Err(_), Some(variable)) => {

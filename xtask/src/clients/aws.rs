@@ -1,4 +1,4 @@
-//! What the clients of all AWS services here share.
+//! The HTTP client that all AWS clients share.
 
 use aws_sdk_route53::config::SharedHttpClient;
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -6,8 +6,8 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder, Connector};
 
-/// Speaks by rustls on ring and trusts what the system trusts, like all clients of the toolkit. A proxy of the environment
-/// is used for servers elsewhere only.
+/// Uses rustls with ring and the system's certificates, like all clients of the toolkit. A proxy from the environment is
+/// used unless the server is on this machine (`local`).
 pub fn http_client(local: bool) -> SharedHttpClient {
     Builder::new().build_with_connector_fn(move |settings, _| {
         let proxy = if local { ProxyConfig::disabled() } else { ProxyConfig::from_env() };

@@ -1,4 +1,4 @@
-//! The Domain Name System: whom a zone's parent sends those to who ask for the zone (RFC 1034, 4.2).
+//! DNS: the name servers to which a zone's parent delegates it (RFC 1034, 4.2).
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -13,34 +13,32 @@ use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 
-/// One question to one server; each is asked twice.
+/// Limit for one query to one server. Each query is sent at most twice.
 const ONE_QUESTION: Duration = Duration::from_secs(2);
-/// All questions together: a network that swallows them is not waited for longer.
+/// Limit for all queries of one call, for networks that drop DNS packets.
 const TAKES: Duration = Duration::from_secs(12);
 const PORT: u16 = 53;
 
-/// Whoever is asked: the name servers that this machine's system knows, or a single one.
+/// A DNS client of the system's name servers, or of a single server.
 pub struct Dns {
     resolver: TokioResolver,
-    /// The only server that is asked, if it is one.
+    /// The single server, if the system's are not used.
     only: Option<SocketAddr>,
-    /// Where the zones' own name servers listen: 53 everywhere.
+    /// The port of the zones' own name servers: 53, except in tests.
     port: u16,
 }
 
-/// What was answered for a zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delegation {
-    /// Who answered, for people.
+    /// The servers that answered, for messages.
     pub by: String,
-    /// The names of the zone's name servers, in lower case and without dots at their ends. None where the parent knows no such
-    /// zone.
+    /// The zone's name servers, in lower case and without final dots. Empty if the parent does not delegate the zone.
     pub name_servers: BTreeSet<String>,
 }
 
 impl Dns {
-    /// Asks this server only, given as `ADDRESS` or `ADDRESS:PORT`: one that answers for all zones. Without it, asks those of
-    /// the system, and then the zones' own. Fails where the system names none.
+    /// Queries only this server, given as `ADDRESS` or `ADDRESS:PORT`, which must answer for all zones. Without it, queries
+    /// the system's name servers and then the zones' own. Fails if the system has none.
     pub fn new(server: Option<&str>) -> Result<Self> {
         let Some(server) = server else {
             let mut builder = TokioResolver::builder_tokio().context("find out which name servers this system asks")?;
@@ -53,10 +51,10 @@ impl Dns {
         Ok(Self { resolver: asking(&[address], ResolverOpts::default())?, only: Some(address), port: PORT })
     }
 
-    /// Whom the parent of this zone sends to. A server that is the only one to be asked may answer in the parent's place.
-    /// Fails where nobody who knows can be asked.
+    /// The delegation of this zone in its parent. A single server answers in the parent's place. Fails if no server that
+    /// knows the parent can be reached.
     pub async fn delegation(&self, zone: &str) -> Result<Delegation> {
-        let zone = Name::from_ascii(format!("{zone}.")).with_context(|| format!("{zone:?} is no name of a zone"))?;
+        let zone = Name::from_ascii(format!("{zone}.")).with_context(|| format!("{zone:?} is not a zone name"))?;
         let asked = tokio::time::timeout(TAKES, self.ask(&zone)).await;
         asked.with_context(|| format!("no answer in {} s", TAKES.as_secs()))?
     }
@@ -68,7 +66,7 @@ impl Dns {
         };
         let answer = parent.lookup(zone.clone(), RecordType::NS).await;
         let name_servers = match answer {
-            // A server that knows the zone itself answers; its parent points to it.
+            // The zone's own server has the records in its answer; its parent has them in a referral.
             Ok(found) => name_servers(&found, zone),
             Err(error) => match unless_absent(error) {
                 None => BTreeSet::new(),
@@ -78,7 +76,7 @@ impl Dns {
         Ok(Delegation { by, name_servers })
     }
 
-    /// The name servers of the nearest zone above.
+    /// A resolver of the name servers of the nearest parent zone, and their description.
     async fn parent(&self, zone: &Name) -> Result<(String, TokioResolver)> {
         let mut above = zone.base_name();
         let names = loop {
@@ -89,20 +87,20 @@ impl Dns {
                         bail!("looking for {}: {error}", servers_of(&above));
                     }
                     if above.is_root() {
-                        bail!("no name server tells of any zone above {}", plain(zone));
+                        bail!("no zone above {} has name servers", plain(zone));
                     }
                 }
             }
             above = above.base_name();
         };
         let addresses = join_all(names.iter().map(|name| self.resolver.lookup_ip(format!("{name}.")))).await;
-        // One that has no address now is why there are others.
+        // A name server without an address is skipped.
         let addresses = addresses.iter().flatten().flat_map(|addresses| addresses.iter());
         let mut servers: Vec<SocketAddr> = addresses.map(|address| SocketAddr::new(address, self.port)).collect();
         if servers.is_empty() {
             bail!("none of {} has an address", servers_of(&above));
         }
-        // Those of this machine's kind of network first: not every machine has both.
+        // IPv4 first: not every machine has IPv6.
         servers.sort_by_key(SocketAddr::is_ipv6);
         let mut direct = ResolverOpts::default();
         direct.recursion_desired = false;
@@ -110,7 +108,7 @@ impl Dns {
     }
 }
 
-/// A resolver that asks these servers and nobody else.
+/// A resolver that queries only these servers.
 fn asking(servers: &[SocketAddr], with: ResolverOpts) -> Result<TokioResolver> {
     let server = |address: &SocketAddr| {
         let mut server = NameServerConfig::udp_and_tcp(address.ip());
@@ -130,7 +128,7 @@ fn options(mut options: ResolverOpts) -> ResolverOpts {
     options
 }
 
-/// The error, unless it says that there is no such name or that it has no name servers.
+/// The error, unless it means that the name does not exist or has no records of the type.
 fn unless_absent(error: NetError) -> Option<NetError> {
     let absent = error.is_no_records_found();
     (!absent).then_some(error)
@@ -145,7 +143,7 @@ fn servers_of(zone: &Name) -> String {
     if zone.is_root() { "the root's name servers".to_owned() } else { format!("the name servers of {}", plain(zone)) }
 }
 
-/// A name as people write it.
+/// A name in lower case, without the final dot.
 fn plain(name: &Name) -> String {
     name.to_ascii().trim_end_matches('.').to_lowercase()
 }

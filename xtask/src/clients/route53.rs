@@ -1,4 +1,4 @@
-//! Route 53: hosted zones, public and private, and who answers for them (API version 2013-04-01).
+//! Route 53: public and private hosted zones and their name servers (API version 2013-04-01).
 
 use std::time::Duration;
 
@@ -14,42 +14,40 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::aws;
 use super::registry::http::{host, is_loopback, printable};
 
-/// Where it answers, everywhere but in China and in the government's regions.
+/// The endpoint of all regions except China and GovCloud.
 const ENDPOINT: &str = "https://route53.amazonaws.com";
-/// It has no regions; requests to it are signed for this one.
+/// Route 53 is global. Requests to it are signed for this region.
 const REGION: &str = "us-east-1";
-/// It lets an account ask five times a second, all of its programs together, so being put off is common.
+/// Route 53 allows five requests per second and account, so throttling is common.
 const ATTEMPTS: u32 = 5;
-/// The longest first wait; each one may be twice as long as the one before.
+/// The longest wait before the first retry. The limit doubles with each one.
 const FIRST_WAIT: Duration = Duration::from_millis(300);
 const CONNECT_TAKES: Duration = Duration::from_secs(5);
 const ONE_REQUEST: Duration = Duration::from_secs(30);
-/// What it gives at most of a list at a time.
+/// The most items that Route 53 returns in one page.
 const PAGE: i32 = 100;
 
 type Result<T> = std::result::Result<T, Route53Error>;
 
-/// Route 53, asked as one user.
+/// A client of Route 53 with the credentials of one user.
 pub struct Route53 {
     client: Client,
     host: String,
 }
 
-/// A hosted zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Zone {
-    /// Its id, without `/hostedzone/`.
+    /// Without `/hostedzone/`.
     pub id: String,
-    /// Its name, without the dot at the end.
+    /// Without the final dot.
     pub name: String,
-    /// Whether only networks of its owner see it.
+    /// Whether only the VPCs of its owner can resolve it.
     pub private: bool,
 }
 
-/// Why Route 53 did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Route53Error {
-    /// It does not know who asks, or does not let them.
+    /// Route 53 rejects the credentials, or they lack a permission.
     #[error("{host} refuses {what}: {answer}")]
     Refused {
         /// Who was asked.
@@ -59,15 +57,14 @@ pub enum Route53Error {
         /// In its words.
         answer: String,
     },
-    /// A zone was made by this very request before.
-    #[error("{host} has made the zone {name} by the same request before")]
+    /// An earlier request with the same reference created the zone.
+    #[error("{host} has already created the zone {name} from the same request")]
     MadeBefore {
         /// Who was asked.
         host: String,
         /// The zone's name.
         name: String,
     },
-    /// No answer.
     #[error("{host} cannot be reached: {why}")]
     Unreachable {
         /// Who was asked.
@@ -75,7 +72,6 @@ pub enum Route53Error {
         /// Why.
         why: String,
     },
-    /// All else: it says so itself.
     #[error("{host}: {what} failed: {why}")]
     Other {
         /// Who was asked.
@@ -88,7 +84,7 @@ pub enum Route53Error {
 }
 
 impl Route53 {
-    /// As whoever has this key; at another address than Amazon's if one is said: of this machine, or by TLS. Asks nothing yet.
+    /// Uses this key, at Amazon's endpoint or at `endpoint`, which must be on this machine or use TLS. Sends no request.
     pub fn new(endpoint: Option<&str>, key_id: &SecretString, secret_key: &SecretString) -> Result<Self> {
         let endpoint = endpoint.unwrap_or(ENDPOINT);
         let other = |why: &str| Route53Error::Other {
@@ -96,9 +92,9 @@ impl Route53 {
             what: format!("using {}", printable(endpoint)),
             why: why.to_owned(),
         };
-        let url = Url::parse(endpoint).map_err(|_| other("it is no address"))?;
+        let url = Url::parse(endpoint).map_err(|_| other("it is not a URL"))?;
         if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&url)) {
-            return Err(other("requests that are signed by a key go over https only"));
+            return Err(other("signed requests are only sent over https"));
         }
         let credentials = Credentials::new(key_id.expose_secret(), secret_key.expose_secret(), None, None, "xtask");
         let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TAKES).operation_attempt_timeout(ONE_REQUEST);
@@ -113,7 +109,7 @@ impl Route53 {
         Ok(Self { client: Client::from_conf(config.build()), host: host(&url) })
     }
 
-    /// Every zone of exactly this name; there can be many.
+    /// Every zone of exactly this name. Names are not unique.
     pub async fn zones_of(&self, name: &str) -> Result<Vec<Zone>> {
         let (mut all, mut next) = (Vec::new(), None::<String>);
         loop {
@@ -122,7 +118,7 @@ impl Route53 {
             let page = page.map_err(|error| self.error(&error, &format!("listing zones named {name}")))?;
             let zones: Vec<Zone> = page.hosted_zones().iter().map(Zone::of).collect();
             let count = zones.len();
-            // The list goes on from that name, so the zones of it come first.
+            // The list begins at that name, so its zones come first.
             all.extend(zones.into_iter().take_while(|zone| zone.name == name));
             let more =
                 page.is_truncated() && count > 0 && page.next_dns_name().is_some_and(|at| plain_name(at) == name);
@@ -133,21 +129,21 @@ impl Route53 {
         }
     }
 
-    /// The name servers that a public zone is on, without dots at their ends.
+    /// The name servers of a public zone, without final dots.
     pub async fn name_servers(&self, zone: &Zone) -> Result<Vec<String>> {
         let answer = self.client.get_hosted_zone().id(&zone.id).send().await;
-        let answer = answer.map_err(|error| self.error(&error, &format!("looking at the zone {}", zone.id)))?;
+        let answer = answer.map_err(|error| self.error(&error, &format!("reading the zone {}", zone.id)))?;
         let servers = answer.delegation_set().map(|set| set.name_servers()).unwrap_or_default();
         Ok(servers.iter().map(|server| plain_name(server)).collect())
     }
 
-    /// Makes a public zone. A `reference` is good for one zone: asked twice with the same, it makes one and fails with
+    /// Creates a public zone. A second call with the same `reference` creates nothing and fails with
     /// [`Route53Error::MadeBefore`].
     pub async fn create(&self, name: &str, reference: &str, comment: &str) -> Result<Zone> {
         let config = HostedZoneConfig::builder().comment(comment).private_zone(false).build();
         let request =
             self.client.create_hosted_zone().name(name).caller_reference(reference).hosted_zone_config(config);
-        let what = format!("making the zone {name}");
+        let what = format!("creating the zone {name}");
         match request.send().await {
             Ok(made) => {
                 let zone = made.hosted_zone().map(Zone::of);
@@ -160,13 +156,13 @@ impl Route53 {
         }
     }
 
-    /// Whether it lets whoever has this key list zones: one request, which changes nothing.
+    /// Checks in one request that this key may list zones. Changes nothing.
     pub async fn check(&self) -> Result<()> {
         let answer = self.client.list_hosted_zones_by_name().max_items(1).send().await;
         answer.map(|_| ()).map_err(|error| self.error(&error, "listing zones"))
     }
 
-    /// Who is asked, for people.
+    /// The host of the endpoint, for messages.
     pub fn host(&self) -> &str {
         &self.host
     }
@@ -208,7 +204,7 @@ impl Zone {
     }
 }
 
-/// A name as people write it: in lower case, without the dot at its end.
+/// A name in lower case, without the final dot.
 fn plain_name(name: &str) -> String {
     printable(name.strip_suffix('.').unwrap_or(name)).to_lowercase()
 }

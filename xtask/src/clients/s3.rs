@@ -1,4 +1,4 @@
-//! A bucket, by the S3 protocol, of whatever make the service is.
+//! A bucket of any service that speaks the S3 protocol.
 
 pub mod error;
 pub mod objects;
@@ -28,30 +28,29 @@ use self::error::{Kind, Result, S3Error};
 use super::aws::http_client;
 use super::registry::http::is_loopback;
 
-/// How long a connection may take.
+/// Limit for opening a connection.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long an answer may take; what fails for a passing reason is asked for three times.
+/// Limit for one attempt. The SDK makes three attempts when an error is transient.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// Where a bucket is, and who asks.
+/// The address of a bucket and the credentials for it.
 pub struct Place<'a> {
-    /// Its name.
     pub bucket: &'a str,
-    /// Its region, which requests are signed for.
+    /// Requests are signed for this region.
     pub region: &'a str,
-    /// The service's address; Amazon's of the region if nothing is said.
+    /// The URL of the service. `None`: Amazon's endpoint for the region.
     pub endpoint: Option<&'a str>,
-    /// Whether the service is Amazon's: others do not know its checksums, nor its names of hosts.
+    /// Whether the service is Amazon's. Others support neither its checksums nor a host name for each bucket.
     pub amazon: bool,
-    /// The access key's id.
+    /// The access key id.
     pub key: &'a str,
-    /// Its secret.
+    /// The secret access key.
     pub secret: &'a SecretString,
-    /// What goes with a key that is lent for a while.
+    /// The session token of temporary credentials.
     pub token: Option<&'a SecretString>,
 }
 
-/// A bucket, whether it exists or not. Every call is one request, but for those that fail for a passing reason.
+/// A bucket, which may not exist. Every call is one request, repeated only after a transient error.
 #[derive(Clone)]
 pub struct Bucket {
     client: Client,
@@ -59,33 +58,32 @@ pub struct Bucket {
     endpoint: Option<String>,
 }
 
-/// Without the client, which has credentials.
+/// Leaves out the client, which holds the credentials.
 impl std::fmt::Debug for Bucket {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "Bucket({})", self.location())
     }
 }
 
-/// What becomes of objects after a while.
+/// The lifecycle configuration of a bucket.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Lifecycle {
-    /// Its rules, everybody's.
+    /// All rules, those of other programs included.
     pub rules: Vec<LifecycleRule>,
-    /// From which size on objects are moved to other classes, where somebody has set that.
+    /// The minimum size of objects that are moved to another storage class, if it is set.
     smallest: Option<TransitionDefaultMinimumObjectSize>,
 }
 
-/// Who may do what, beside policies.
+/// The access control list of a bucket. Policies are separate.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Acl {
-    /// Whose it is.
     pub owner: Option<Owner>,
-    /// What others, and the owner, may do.
+    /// The permissions of the owner and of others.
     pub grants: Vec<Grant>,
 }
 
 impl Bucket {
-    /// Nothing is asked yet.
+    /// Sends no request.
     pub fn new(place: &Place<'_>) -> Self {
         let token = place.token.map(|token| token.expose_secret().to_owned());
         let credentials = Credentials::new(place.key, place.secret.expose_secret(), token, None, "environment");
@@ -109,29 +107,29 @@ impl Bucket {
         Self { client: Client::from_conf(config.build()), name: place.bucket.to_owned(), endpoint }
     }
 
-    /// Another one of the same service, which need not exist either.
+    /// Another bucket of the same service, which may not exist either.
     pub fn beside(&self, name: String) -> Self {
         Self { name, ..self.clone() }
     }
 
-    /// Its name and where it is, for people.
+    /// The name and the endpoint, for messages.
     pub fn location(&self) -> String {
         let at = self.endpoint.as_ref().map(|endpoint| format!(" at {endpoint}")).unwrap_or_default();
         format!("the bucket {}{at}", self.name)
     }
 
-    /// Its region, if the service tells.
+    /// The region, if the service reports it.
     pub async fn region(&self) -> Result<Option<String>> {
         let sent = self.client.head_bucket().bucket(&self.name).send().await;
         let head = sent.map_err(|error| self.error("look at", error))?;
         Ok(head.bucket_region().map(str::to_owned))
     }
 
-    /// Whether it is among the buckets of whoever asks.
+    /// Whether the bucket belongs to the account of this key.
     pub async fn is_own(&self) -> Result<bool> {
         let mut pages = self.client.list_buckets().prefix(&self.name).into_paginator().send();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| self.error("list the buckets of whoever owns", error))?;
+            let page = page.map_err(|error| self.error("list the buckets of this key, to find", error))?;
             if page.buckets().iter().any(|bucket| bucket.name() == Some(&self.name)) {
                 return Ok(true);
             }
@@ -139,28 +137,28 @@ impl Bucket {
         Ok(false)
     }
 
-    /// Makes it; `constraint` is the region where the service wants it said. Nobody else gets to see what is in it. One that
-    /// is there already and of whoever asks is fine.
+    /// Creates the bucket, private. `constraint` is the region, for services that require it in the request. Succeeds if
+    /// this account already has the bucket.
     pub async fn create(&self, constraint: Option<&str>) -> Result<()> {
         let place = constraint.map(|region| {
             CreateBucketConfiguration::builder().location_constraint(BucketLocationConstraint::from(region)).build()
         });
         let call = self.client.create_bucket().bucket(&self.name).set_create_bucket_configuration(place);
-        match call.send().await.map_err(|error| self.error("make", error)) {
+        match call.send().await.map_err(|error| self.error("create", error)) {
             Err(error) if error.kind == Kind::Own => Ok(()),
             other => other.map(drop),
         }
     }
 
-    /// The names of its first objects, a thousand at most.
+    /// The keys of the first objects, at most 1000.
     pub async fn keys(&self) -> Result<Vec<String>> {
         let listed = self.client.list_objects_v2().bucket(&self.name).send().await;
         let listed = listed.map_err(|error| self.error("list the objects of", error))?;
         Ok(listed.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect())
     }
 
-    /// Writes an object that must not be there yet: its version, where it has versions. Fails with [`Kind::Condition`] when
-    /// it is there.
+    /// Writes a new object and returns its version id, if the bucket is versioned. Fails with [`Kind::Condition`] if the
+    /// object exists.
     pub async fn put_new(&self, key: &str, body: &'static str) -> Result<Option<String>> {
         let call = self.client.put_object().bucket(&self.name).key(key).if_none_match("*");
         let put = call.body(ByteStream::from_static(body.as_bytes())).send().await;
@@ -168,21 +166,21 @@ impl Bucket {
         Ok(put.version_id().map(str::to_owned))
     }
 
-    /// Deletes an object. In a bucket that keeps versions it is there still, below a mark: the mark's version is returned.
+    /// Deletes an object. A versioned bucket keeps it below a delete marker, whose version id is returned.
     pub async fn delete(&self, key: &str) -> Result<Option<String>> {
         let deleted = self.client.delete_object().bucket(&self.name).key(key).send().await;
         let deleted = deleted.map_err(|error| self.error(&format!("delete {key} from"), error))?;
         Ok(deleted.version_id().map(str::to_owned))
     }
 
-    /// Deletes objects, or of those with a version that one alone and for good: a thousand at most, which are there or not.
+    /// Deletes at most 1000 objects. With a version id, only that version is deleted, permanently. Missing ones are no error.
     pub async fn delete_all(&self, objects: &[(String, Option<String>)]) -> Result<()> {
         let object = |(key, version): &(String, Option<String>)| {
             ObjectIdentifier::builder().key(key).set_version_id(version.clone()).build()
         };
         let all: std::result::Result<Vec<ObjectIdentifier>, _> = objects.iter().map(object).collect();
         let all = all.and_then(|all| Delete::builder().set_objects(Some(all)).quiet(true).build());
-        let all = all.map_err(|error| self.unsaid("name objects of", &error))?;
+        let all = all.map_err(|error| self.invalid("name objects of", &error))?;
         let deleted = self.client.delete_objects().bucket(&self.name).delete(all).send().await;
         let deleted = deleted.map_err(|error| self.error("delete objects from", error))?;
         match deleted.errors() {
@@ -195,10 +193,10 @@ impl Bucket {
         }
     }
 
-    /// Removes the bucket, which must be empty.
+    /// Deletes the bucket, which must be empty.
     pub async fn remove(&self) -> Result<()> {
         let removed = self.client.delete_bucket().bucket(&self.name).send().await;
-        removed.map(drop).map_err(|error| self.error("remove", error))
+        removed.map(drop).map_err(|error| self.error("delete", error))
     }
 
     fn error<E>(&self, what: &str, error: error::Sdk<E>) -> S3Error
@@ -208,7 +206,7 @@ impl Bucket {
         S3Error::of(format!("{what} {}", self.name), error)
     }
 
-    fn unsaid(&self, what: &str, error: &dyn std::error::Error) -> S3Error {
+    fn invalid(&self, what: &str, error: &dyn std::error::Error) -> S3Error {
         S3Error { what: format!("{what} {}", self.name), kind: Kind::Other, said: error.to_string() }
     }
 }

@@ -1,5 +1,5 @@
-//! The deployed service, as it speaks of itself: `GET` of its readiness path answers 200 or 503 and JSON with `status`
-//! (`ready` or `unready`), `version`, optionally `checks` and `features`.
+//! The readiness endpoint of the deployed service: `GET` answers 200 or 503 and JSON with `status` (`ready` or
+//! `unready`), `version`, and optionally `checks` and `features`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,30 +8,28 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
-/// One question takes at most this long.
+/// Limit for one request.
 const ONE_QUESTION: Duration = Duration::from_secs(5);
 
-/// A readiness answer is small; more than this is not one.
+/// In bytes. A longer answer is not a readiness answer.
 const LONGEST_ANSWER: usize = 64 * 1024;
 
-/// What the service answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// It is ready, in this version.
+    /// The status code and the body both say that the service is ready.
     Ready(Readiness),
-    /// It answers, and is not ready.
+    /// A readiness answer that says why the service is not ready.
     Unready(String),
-    /// It answers something that is no readiness.
+    /// Not a readiness answer: its first characters.
     NotUnderstood(String),
-    /// No answer.
+    /// No answer, for this reason.
     Unreachable(String),
 }
 
-/// A readiness answer.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Readiness {
     status: String,
-    /// The version that answers.
+    /// The version of the process that answered.
     pub version: String,
     #[serde(default)]
     checks: Vec<Check>,
@@ -47,7 +45,7 @@ struct Check {
 }
 
 impl Readiness {
-    /// Features that are off, each with why.
+    /// The features that are off, each with the reason.
     pub fn features_off(&self) -> Vec<(String, String)> {
         let off = |(name, state): (&String, &String)| {
             let why = state.strip_prefix("off")?;
@@ -66,7 +64,7 @@ impl Readiness {
     }
 }
 
-/// Asks a service on this machine or elsewhere for its readiness.
+/// A client of one service's readiness endpoint.
 #[derive(Clone)]
 pub struct Service {
     client: reqwest::Client,
@@ -74,20 +72,20 @@ pub struct Service {
 }
 
 impl Service {
-    /// The service whose readiness is at this URL.
+    /// `url` is the readiness endpoint.
     pub fn new(url: String) -> Result<Self> {
         // A proxy between the gate and the service would answer in the service's place, and a kept connection would ask
         // only the version that it was opened to.
         let mut builder = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(ONE_QUESTION);
         if url.starts_with("http://") {
-            // Reading the system's certificates takes longer than the question.
+            // Reading the system's certificates takes longer than the request.
             builder = builder.tls_certs_only([]);
         }
-        let client = builder.build().context("set up the client for the readiness question")?;
+        let client = builder.build().context("set up the client for the readiness check")?;
         Ok(Self { client, url })
     }
 
-    /// One question. Never fails: no answer is an answer too.
+    /// Sends one request. Never fails: a missing answer is [`Answer::Unreachable`].
     pub async fn ask(&self) -> Answer {
         let mut response = match self.client.get(&self.url).send().await {
             Ok(response) => response,
@@ -109,19 +107,19 @@ impl Service {
             Err(_) => {
                 let text = String::from_utf8_lossy(&body);
                 let start: String = text.chars().take(200).collect();
-                Answer::NotUnderstood(format!("{} answered {status} and no readiness: {start:?}", self.url))
+                Answer::NotUnderstood(format!("{} answered {status} without readiness JSON: {start:?}", self.url))
             }
         }
     }
 }
 
 impl Answer {
-    /// Whether it is ready, in this version.
+    /// Whether the service is ready and has this version.
     pub fn is_ready_as(&self, version: &str) -> bool {
         matches!(self, Self::Ready(readiness) if readiness.version == version)
     }
 
-    /// One line for people.
+    /// One line for messages.
     pub fn describe(&self) -> String {
         match self {
             Self::Ready(readiness) => format!("version {} is ready", readiness.version),
@@ -161,7 +159,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_ready_service_tells_its_version_and_what_is_off() {
+    async fn a_ready_answer_has_the_version_and_the_features_that_are_off() {
         let body = r#"{"status":"ready","version":"abc","features":{"ocr":"off: no tesseract","video":"on"}}"#;
         let response: &'static str = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).leak();
         let Answer::Ready(readiness) = answer_to(response).await else { panic!("not ready") };
@@ -170,7 +168,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn ready_by_status_code_alone_or_by_word_alone_is_not_ready() {
+    async fn readiness_takes_both_the_status_code_and_the_body() {
         let unready = "HTTP/1.1 503 X\r\nconnection: close\r\n\r\n{\"status\":\"ready\",\"version\":\"a\"}";
         assert!(matches!(answer_to(unready).await, Answer::Unready(_)));
         let html = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n<html>welcome</html>";
@@ -178,7 +176,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_wrong_names_the_failed_checks() {
+    async fn an_unready_answer_names_the_failed_checks() {
         let body = "HTTP/1.1 503 X\r\nconnection: close\r\n\r\n{\"status\":\"unready\",\"version\":\"a\",\"checks\":\
                     [{\"name\":\"database\",\"status\":\"failed\",\"detail\":\"refused\"},{\"name\":\"storage\",\"status\":\"ok\"}]}";
         let answer = answer_to(body).await;

@@ -154,7 +154,7 @@ async fn ensure<P: Prerequisite>(prerequisite: &P, args: FixArgs, report: &Repor
         text.push_str(&format!("\n\n  next: {command}"));
     }
     report.result(
-        json!({ "about": title, "items": details, "mended": fixed, "good": matches!(outcome, Ok(Outcome::Met)) }),
+        json!({ "about": title, "items": details, "fixed": fixed, "good": matches!(outcome, Ok(Outcome::Met)) }),
         &text,
     );
     match outcome? {

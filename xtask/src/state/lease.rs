@@ -8,8 +8,8 @@
 //! Clocks: in a bucket, the time since the last renewal is what the server says (its `Date` minus the object's
 //! `Last-Modified`), so no machine's clock matters; a server that does not say it makes a lease that only `lock break`
 //! ends. In a folder, `renewed` is compared with this machine's clock. A holder measures its own time to live by the
-//! clock of its process, which nobody sets, and gives up a sixth before it is over. A machine that was suspended may not
-//! have counted: [`Lease::verify`] asks the store, right before each change that users would notice.
+//! monotonic clock of its process, and gives up when a sixth of it is left. The clock may stand still while a machine is
+//! suspended, so [`Lease::verify`] asks the store right before each change that users would notice.
 
 use std::time::Duration;
 
@@ -28,9 +28,9 @@ pub const KEY: &str = "lease.json";
 /// A holder that has not renewed for this long is gone, if it did not set another time.
 pub const TTL: Duration = Duration::from_secs(60);
 
-/// How long asking whether the lease is still held may take.
+/// Limit for [`Lease::verify`].
 const VERIFY: Duration = Duration::from_secs(20);
-/// How long giving it back may take. One that is not given back ends by itself.
+/// Limit for [`Lease::release`]. A lease that is not released expires.
 const RELEASE: Duration = Duration::from_secs(10);
 
 /// Who holds the lease, for what and since when.
@@ -38,7 +38,7 @@ const RELEASE: Duration = Duration::from_secs(10);
 pub struct Holder {
     /// `user@machine`.
     pub who: String,
-    /// What the holder is doing, for people: `deploy 3f9c2d1a4b7e`.
+    /// What the holder is doing, for messages: `deploy 3f9c2d1a4b7e`.
     pub message: String,
     /// The toolkit's version.
     pub version: String,
@@ -73,7 +73,6 @@ impl Holder {
     }
 }
 
-/// Why the lease was not taken.
 #[derive(Debug)]
 pub enum TakeError {
     /// Another deploy has it.
@@ -91,7 +90,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Takes the lease, or tells who has it. Returns also the holder that it was taken over from, if there was one.
+    /// Takes the lease, and also returns the holder that it was taken over from. Fails with the current holder.
     pub async fn take(store: &Store, holder: Holder) -> Result<(Self, Option<Holder>), TakeError> {
         let found = read(store).await.map_err(TakeError::Broken)?;
         if let Some(other) = found.holder(store) {
@@ -100,10 +99,9 @@ impl Lease {
         let (begun, ttl, token) = (Instant::now(), holder.ttl(), found.object.token + 1);
         let mine = Object { token, holder: Some(holder) };
         if !write(store, &mine, found.etag.as_deref()).await.map_err(TakeError::Broken)? {
-            // Another deploy was faster. The caller wants to know whose it is.
+            // Another deploy was faster. The error names its holder.
             let other = read(store).await.map_err(TakeError::Broken)?.object.holder;
-            let again =
-                || TakeError::Broken(anyhow::anyhow!("the lease was taken and given back meanwhile; try again"));
+            let again = || TakeError::Broken(anyhow::anyhow!("another deploy took and released the lease; try again"));
             return Err(other.map_or_else(again, |other| TakeError::Held(Box::new(other))));
         }
         let (tell, lost) = watch::channel(None);
@@ -125,7 +123,7 @@ impl Lease {
         }
     }
 
-    /// Asks the store whether the lease is still held: right before what cannot be undone.
+    /// Asks the store whether the lease is still held. For use right before a change that cannot be undone.
     pub async fn verify(&self) -> Result<()> {
         let asked = timeout(VERIFY, read(&self.store)).await;
         let object = asked.with_context(|| format!("the lease could not be read for {} s", VERIFY.as_secs()))??.object;
@@ -150,13 +148,13 @@ impl Drop for Lease {
     }
 }
 
-/// Who holds the lease now. A holder that is gone is none.
+/// The current holder. `None` if the lease is free or expired.
 pub async fn status(store: &Store) -> Result<Option<Holder>> {
     Ok(read(store).await?.holder(store).cloned())
 }
 
-/// Takes the lease away from its holder, and tells who that was. The next holder's token is greater, so the old one finds
-/// out at its next renewal or check and stops.
+/// Takes the lease away from its holder, which is returned. The next holder's token is greater, so the old holder notices
+/// at its next renewal or check, and stops.
 pub async fn break_lease(store: &Store) -> Result<Option<Holder>> {
     let Read { object, etag, .. } = read(store).await?;
     let broken = Object { token: object.token + 1, holder: None };
@@ -210,7 +208,7 @@ async fn renew(store: Store, token: u64, ttl: Duration, taken: Instant, tell: wa
             Ok(Err(error)) => format!("{error:#}"),
             Err(_) => "the store does not answer".to_owned(),
         };
-        // A store that is away for a moment is no reason to stop as long as no other deploy can have taken over.
+        // While no other deploy can have taken over, a store that is unreachable for a moment is no reason to stop.
         pause = ttl / 12;
         if Instant::now() + pause >= deadline {
             let seconds = last.elapsed().as_secs();

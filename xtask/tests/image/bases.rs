@@ -1,19 +1,19 @@
-//! The images that the service's image is built on: the engine's, else the public ones, else ones made on this machine.
-//! A machine that reaches Debian's packages but no public registry makes its own.
+//! The base images of the service's image: the engine's, else those of public registries. On a machine that reaches
+//! Debian's packages but no public registry, the tests build them.
 
 use std::process::{Command, Stdio};
 
 use crate::shop::{docker, docker_says};
 use testkit::Ran;
 
-/// What the official Rust image has beside Debian and Rust, as far as the service's build needs it.
+/// Packages of the official Rust image that the service's build needs.
 const COMPILERS: &str = "ca-certificates dpkg-dev g++ gcc libc6-dev make pkg-config xz-utils";
 
-/// What the official Debian image does not have either.
+/// Packages that the official Debian image lacks too.
 const LEFT_OUT: [&str; 5] =
     ["usr/share/doc", "usr/share/locale", "usr/share/man", "var/cache/apt", "var/lib/apt/lists"];
 
-/// Sees that the engine has this image.
+/// Makes sure that the engine has this image.
 pub fn ensure(name: &str) {
     if has(name) || docker(&["pull", "--quiet", name]).output().is_ok_and(|output| output.status.success()) {
         return;
@@ -21,9 +21,7 @@ pub fn ensure(name: &str) {
     match name.split_once(':') {
         Some(("debian", tag)) => make_debian(name, tag.split('-').next().unwrap()),
         Some(("rust", tag)) => make_rust(name, tag.rsplit('-').next().unwrap()),
-        _ => panic!(
-            "{name} is neither in the engine nor in a registry that can be reached, and nobody knows how to make it"
-        ),
+        _ => panic!("{name} is neither in the engine nor in a reachable registry, and the tests cannot build it"),
     }
 }
 
@@ -31,7 +29,7 @@ fn has(name: &str) -> bool {
     docker(&["image", "inspect", name]).output().is_ok_and(|output| output.status.success())
 }
 
-/// The smallest Debian there is.
+/// A minimal Debian.
 fn make_debian(name: &str, release: &str) {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("root");

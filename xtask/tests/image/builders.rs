@@ -1,4 +1,4 @@
-//! Other builders than the machine's engine: a buildkitd, and engines that are full or die.
+//! Builders other than the machine's engine: a buildkitd, and engines that are full or are killed.
 
 use crate::shop::{Shop, import_base, runs};
 use devservers::Buildkitd;
@@ -26,7 +26,7 @@ fn a_buildkitd_builds_the_same_twice_and_pushes_it() {
     assert_eq!(pushed["digest"], first["id"]);
     assert_eq!(shop.digest(&shop.commit()).as_deref(), first["id"].as_str());
 
-    // A builder that has nothing finds every layer in the registry.
+    // A builder with an empty cache finds every layer in the registry.
     drop(daemon);
     let Some(cold) = or_skip(test, Buildkitd::start()) else { return };
     shop.project.edit("src/main.rs", "//! A service", &format!("//! {}", shop.registry.address));
@@ -38,8 +38,8 @@ fn a_buildkitd_builds_the_same_twice_and_pushes_it() {
 }
 
 #[test]
-fn an_engine_that_is_killed_in_mid_build_is_named_and_the_next_run_goes_on() {
-    let test = "an_engine_that_is_killed_in_mid_build_is_named_and_the_next_run_goes_on";
+fn an_engine_killed_during_a_build_is_reported_and_the_next_run_continues() {
+    let test = "an_engine_killed_during_a_build_is_reported_and_the_next_run_continues";
     let Some(shop) = Shop::unpinned(test) else { return };
     let Some(mut engine) = or_skip(test, OwnEngine::start(None)) else { return };
     let address = engine.address();
@@ -68,8 +68,8 @@ fn an_engine_that_is_killed_in_mid_build_is_named_and_the_next_run_goes_on() {
 }
 
 #[test]
-fn a_full_disk_of_the_engine_is_named() {
-    let test = "a_full_disk_of_the_engine_is_named";
+fn a_full_disk_of_the_engine_is_reported() {
+    let test = "a_full_disk_of_the_engine_is_reported";
     let Some(shop) = Shop::unpinned(test) else { return };
     let Some(engine) = or_skip(test, OwnEngine::start(Some(48))) else { return };
     let address = engine.address();
@@ -84,7 +84,7 @@ fn a_full_disk_of_the_engine_is_named() {
     full.says(&[&address, "docker system df", "docker builder prune"]);
 }
 
-/// The base image in an engine that reaches no registry.
+/// Puts the base image into an engine that reaches no registry.
 fn local_base(shop: &Shop, engine: &str) {
     import_base(&["--host", engine], "tiny:1");
     let base = format!("{}/base/tiny:1", shop.registry.address);

@@ -1,4 +1,4 @@
-//! `image build`: what is built, when nothing is, and what is said.
+//! `image build`: what is built, when a build is skipped, and the output.
 
 use crate::shop::{Shop, docker_says};
 use testkit::Ran;
@@ -13,7 +13,7 @@ fn equal_inputs_are_built_once_and_a_changed_source_compiles_no_dependency() {
     assert!(name.starts_with(&format!("{}/shop/fixture/app:inputs-", shop.registry.address)), "{name}");
     first.says(&["[dependencies 3/3] RUN echo", "[build 2/2] RUN echo", "MiB unpacked"]);
 
-    // Nothing of the image changed: neither the same commit nor one of a README is built.
+    // The image's inputs are unchanged: neither the same commit nor one of a README is built.
     for message in ["", "Docs"] {
         if !message.is_empty() {
             shop.project.write("README.md", "# The fixture\n");
@@ -33,8 +33,8 @@ fn equal_inputs_are_built_once_and_a_changed_source_compiles_no_dependency() {
 }
 
 #[test]
-fn an_image_says_what_it_is_of_and_holds_what_is_committed() {
-    let Some(shop) = Shop::open("an_image_says_what_it_is_of_and_holds_what_is_committed") else { return };
+fn an_image_has_labels_and_contains_only_committed_files() {
+    let Some(shop) = Shop::open("an_image_has_labels_and_contains_only_committed_files") else { return };
     shop.project.git(&["remote", "add", "origin", "https://someone:sentinel-origin@git.example/shop.git"]);
     let name = shop.result(&["image", "build", "production"])["image"].as_str().unwrap().to_owned();
     let commit = shop.commit();
@@ -55,14 +55,14 @@ fn an_image_says_what_it_is_of_and_holds_what_is_committed() {
 }
 
 #[test]
-fn only_what_is_committed_and_pinned_is_built_for_others() {
-    let Some(shop) = Shop::unpinned("only_what_is_committed_and_pinned_is_built_for_others") else { return };
+fn images_for_other_machines_take_a_commit_and_pinned_bases() {
+    let Some(shop) = Shop::unpinned("images_for_other_machines_take_a_commit_and_pinned_bases") else { return };
     let unpinned = shop.run(&["image", "build", "production"]).expect(1);
     unpinned.says(&["image.lock has no digest of", "cargo xtask image pin"]);
     shop.run(&["image", "pin", "production"]).expect(0);
     let dirty = shop.run(&["image", "build", "production"]).expect(1);
     dirty.says(&["uncommitted changes", "git status"]);
-    // On this machine both is allowed, and said.
+    // For this machine both are allowed, with a warning.
     shop.project.git(&["stash", "--quiet", "--include-untracked"]);
     shop.project.write("src/main.rs", "uncommitted");
     let docker = shop.registry.docker_config();
@@ -76,8 +76,8 @@ fn only_what_is_committed_and_pinned_is_built_for_others() {
 }
 
 #[test]
-fn a_step_that_fails_shows_its_instruction_and_its_last_lines() {
-    let Some(shop) = Shop::open("a_step_that_fails_shows_its_instruction_and_its_last_lines") else { return };
+fn a_failing_step_is_shown_with_its_instruction_and_last_lines() {
+    let Some(shop) = Shop::open("a_failing_step_is_shown_with_its_instruction_and_last_lines") else { return };
     shop.project.edit(
         "Dockerfile",
         "RUN echo \"compiling the service\"",
@@ -92,8 +92,8 @@ fn a_step_that_fails_shows_its_instruction_and_its_last_lines() {
 }
 
 #[test]
-fn an_image_above_the_targets_limit_is_refused_with_what_takes_the_space() {
-    let Some(shop) = Shop::open("an_image_above_the_targets_limit_is_refused_with_what_takes_the_space") else {
+fn an_image_above_the_targets_limit_is_refused_with_its_largest_parts() {
+    let Some(shop) = Shop::open("an_image_above_the_targets_limit_is_refused_with_its_largest_parts") else {
         return;
     };
     // Random bytes do not compress.
@@ -107,12 +107,12 @@ fn an_image_above_the_targets_limit_is_refused_with_what_takes_the_space() {
     let refused =
         refused.says(&["too large for production", "limit 250.0 MiB", "instruction", "RUN", "dd if=/dev/urandom"]);
     assert!(refused.stdout.is_empty(), "{}", refused.stdout);
-    // It is not there to be found by a push.
+    // `image push` does not use it.
     shop.run(&["image", "push", "production"]).expect(1).says(&["too large for production"]);
     assert_eq!(shop.digest("latest"), None);
 }
 
-/// The line about a step.
+/// The line of a step in the output.
 #[track_caller]
 fn line<'a>(ran: &'a Ran, step: &str) -> &'a str {
     ran.stderr.lines().find(|line| line.contains(step)).unwrap_or_else(|| panic!("no {step} in:\n{}", ran.stderr))

@@ -1,4 +1,5 @@
-//! What goes wrong on the way: a clear error with exit code 1 and the next command, nothing left over, and the next run goes on.
+//! Failures during a build or a push: exit code 1, an error with the next command, no leftovers, and a next run that
+//! continues.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -12,17 +13,19 @@ use devservers::registry::PASSWORD;
 use testkit::{Ran, Running, until};
 
 #[test]
-fn a_registry_that_is_away_or_lets_nobody_in_is_named() {
-    let Some(shop) = Shop::open("a_registry_that_is_away_or_lets_nobody_in_is_named") else { return };
+fn a_registry_that_is_unreachable_or_refuses_the_credentials_is_reported() {
+    let Some(shop) = Shop::open("a_registry_that_is_unreachable_or_refuses_the_credentials_is_reported") else {
+        return;
+    };
     let wrong = Ran::of(shop.command(&["image", "push", "production"]).env("REGISTRY_PASSWORD", "wrong-password"));
     let wrong = wrong.expect(1).says(&[&shop.registry.address, "REGISTRY_PASSWORD"]);
     assert!(!wrong.stderr.contains("wrong-password"), "{}", wrong.stderr);
-    let nobody = Ran::of(
+    let anonymous = Ran::of(
         shop.command(&["image", "push", "production"]).env_remove("REGISTRY_USERNAME").env_remove("REGISTRY_PASSWORD"),
     );
-    nobody.expect(1).says(&[&shop.registry.address, "docker login"]);
+    anonymous.expect(1).says(&[&shop.registry.address, "docker login"]);
 
-    // A registry that is not there: the port of one that has ended.
+    // A registry that is not running: no server listens on its port.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let registry = format!("registry: {}/shop", shop.registry.address);
     shop.project.edit("deploy.yaml", &registry, &format!("registry: {free}/shop"));
@@ -42,8 +45,8 @@ fn a_machine_without_an_engine_is_told_how_to_get_one() {
 }
 
 #[test]
-fn doctor_tells_what_an_image_lacks_and_what_to_type() {
-    let Some(shop) = Shop::open("doctor_tells_what_an_image_lacks_and_what_to_type") else { return };
+fn doctor_reports_what_an_image_lacks_and_the_next_command() {
+    let Some(shop) = Shop::open("doctor_reports_what_an_image_lacks_and_the_next_command") else { return };
     let good = shop.run(&["doctor", "production"]).expect(0);
     assert!(
         good.stdout.contains("accepts the credentials") && good.stdout.contains("image push production"),
@@ -51,7 +54,7 @@ fn doctor_tells_what_an_image_lacks_and_what_to_type() {
         good.stdout
     );
 
-    // A socket that this user may not use, one of something else, and a registry that is a web site.
+    // A socket without access, a socket of another program, and a web site instead of a registry.
     let socket = shop.project.root.join("docker.sock");
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     let host = format!("unix://{}", socket.display());
@@ -77,7 +80,7 @@ fn doctor_tells_what_an_image_lacks_and_what_to_type() {
     let address = site.local_addr().unwrap();
     std::thread::spawn(move || {
         for mut client in site.incoming().map_while(Result::ok) {
-            // How much of the question has come does not matter.
+            // The server need not read the whole request.
             drop(client.read(&mut [0; 4096]));
             let page = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 12\r\nConnection: close\r\n\r\n<h1>Hi!</h1>";
             client.write_all(page.as_bytes()).ok();
@@ -94,9 +97,9 @@ fn doctor_tells_what_an_image_lacks_and_what_to_type() {
 }
 
 #[test]
-fn an_interrupted_build_ends_in_the_engine_too() {
-    let Some(shop) = Shop::open("an_interrupted_build_ends_in_the_engine_too") else { return };
-    // A number that no other process of this machine sleeps for.
+fn an_interrupted_build_is_cancelled_in_the_engine() {
+    let Some(shop) = Shop::open("an_interrupted_build_is_cancelled_in_the_engine") else { return };
+    // A duration that no other process of this machine sleeps for.
     let nap = 100_000 + std::process::id();
     shop.project.edit("Dockerfile", "RUN echo \"compiling the service\"", &format!("RUN sleep {nap}"));
     shop.project.commit("A slow build");
@@ -116,8 +119,8 @@ fn an_interrupted_build_ends_in_the_engine_too() {
 }
 
 #[test]
-fn a_push_that_is_cut_half_way_is_tried_again_and_never_half_there() {
-    let Some(shop) = Shop::open("a_push_that_is_cut_half_way_is_tried_again_and_never_half_there") else { return };
+fn an_interrupted_push_is_retried_and_leaves_no_tag() {
+    let Some(shop) = Shop::open("an_interrupted_push_is_retried_and_leaves_no_tag") else { return };
     let way = Way::to(&shop.registry.address);
     let registry = format!("registry: {}/shop", shop.registry.address);
     shop.project.edit("deploy.yaml", &registry, &format!("registry: {}/shop", way.address));
@@ -129,7 +132,7 @@ fn a_push_that_is_cut_half_way_is_tried_again_and_never_half_there() {
     shop.project.commit("By a way that breaks");
     shop.run(&["image", "build", "production"]).expect(0);
 
-    // Never more than two megabytes: none of the engine's tries succeeds.
+    // At most two megabytes per connection: none of the engine's attempts succeeds.
     way.cut_after(2_000_000, usize::MAX);
     let cut = shop.run(&["image", "push", "production"]).expect(1);
     let cut = cut.says(&["run the command again", &way.address]);
@@ -137,7 +140,7 @@ fn a_push_that_is_cut_half_way_is_tried_again_and_never_half_there() {
     assert_eq!(shop.digest(&shop.commit()), None);
     assert_eq!(shop.digest("latest"), None);
 
-    // One connection is cut; what has arrived is kept, and the same command ends the work.
+    // One connection is cut. The registry keeps the layers that arrived, and the same command pushes the rest.
     way.cut_after(2_000_000, 1);
     let pushed = shop.run(&["image", "push", "production"]).expect(0);
     let digest = pushed.stdout.trim().rsplit_once('@').unwrap().1.to_owned();
@@ -145,12 +148,12 @@ fn a_push_that_is_cut_half_way_is_tried_again_and_never_half_there() {
     Ran::of(&mut crate::shop::docker(&["images", "--quiet", &way.address])).expect(0);
 }
 
-/// A way to a registry on which connections break.
+/// A proxy before a registry that cuts connections.
 struct Way {
     address: String,
-    /// Bytes that a connection may send before it is cut.
+    /// Bytes that a connection may send before the proxy cuts it.
     bytes: Arc<AtomicI64>,
-    /// Connections that are still to be cut.
+    /// The number of connections that the proxy will still cut.
     cuts: Arc<AtomicUsize>,
 }
 
@@ -189,7 +192,7 @@ impl Way {
     }
 }
 
-/// Carries bytes one way until an end is closed or it must go no further; then both ends are.
+/// Copies bytes in one direction until one end is closed or the limit is reached, then closes both.
 fn carry(mut from: TcpStream, mut to: TcpStream, mut goes_on: impl FnMut(usize) -> bool) {
     let mut piece = vec![0; 64 << 10];
     while let Ok(length @ 1..) = from.read(&mut piece) {

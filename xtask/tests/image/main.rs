@@ -1,4 +1,4 @@
-//! The image of a service, from a commit to a digest: with real engines, a real buildkitd and real registries.
+//! The image of a service, from a commit to a digest, with real engines, a real buildkitd and real registries.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 

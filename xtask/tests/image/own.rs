@@ -1,4 +1,4 @@
-//! Builders of the tests' own leave the machine's alone. The toolkit's unit tests use the same.
+//! The tests' own builders do not disturb the machine's. The toolkit's unit tests use the same builders.
 
 use std::process::Command;
 
@@ -6,8 +6,8 @@ use devservers::{Buildkitd, OwnEngine};
 use testkit::or_skip;
 
 #[test]
-fn an_engine_of_ones_own_leaves_the_machines_network_alone_and_nothing_behind() {
-    let test = "an_engine_of_ones_own_leaves_the_machines_network_alone_and_nothing_behind";
+fn an_own_engine_leaves_the_machines_network_unchanged() {
+    let test = "an_own_engine_leaves_the_machines_network_unchanged";
     let before = links();
     let Some(mut engine) = or_skip(test, OwnEngine::start(Some(64))) else { return };
     let address = engine.address();
@@ -21,8 +21,8 @@ fn an_engine_of_ones_own_leaves_the_machines_network_alone_and_nothing_behind() 
 }
 
 #[test]
-fn a_buildkitd_is_made_once_and_leaves_nothing_behind() {
-    let Some(daemon) = or_skip("a_buildkitd_is_made_once_and_leaves_nothing_behind", Buildkitd::start()) else {
+fn a_buildkitd_is_built_once_and_leaves_nothing_behind() {
+    let Some(daemon) = or_skip("a_buildkitd_is_built_once_and_leaves_nothing_behind", Buildkitd::start()) else {
         return;
     };
     let socket = daemon.address().trim_start_matches("unix://").to_owned();
@@ -31,7 +31,7 @@ fn a_buildkitd_is_made_once_and_leaves_nothing_behind() {
     assert!(!std::path::Path::new(&socket).parent().unwrap().exists());
 }
 
-/// Every network interface of this machine, with its number: one that was made anew has another.
+/// The network interfaces of this machine with their numbers. A recreated interface has another number.
 fn links() -> Vec<String> {
     let mut links: Vec<_> = fs_err::read_dir("/sys/class/net")
         .unwrap()
@@ -39,7 +39,7 @@ fn links() -> Vec<String> {
             let path = entry.unwrap().path();
             format!("{} {}", path.display(), fs_err::read_to_string(path.join("ifindex")).unwrap_or_default().trim())
         })
-        // Of containers, which come and go.
+        // Interfaces of containers, which come and go.
         .filter(|link| !link.contains("/veth"))
         .collect();
     links.sort();

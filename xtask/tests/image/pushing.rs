@@ -1,11 +1,11 @@
-//! `image push`: one digest that both sides agree on.
+//! `image push`: the toolkit and the registry report the same digest.
 
 use crate::shop::Shop;
 use testkit::{until, until_some};
 
 #[test]
-fn what_is_pushed_has_one_digest_and_is_pushed_once() {
-    let Some(shop) = Shop::open("what_is_pushed_has_one_digest_and_is_pushed_once") else { return };
+fn an_image_is_pushed_once_and_has_one_digest() {
+    let Some(shop) = Shop::open("an_image_is_pushed_once_and_has_one_digest") else { return };
     let first = shop.result(&["image", "push", "production"]);
     let digest = first["digest"].as_str().unwrap().to_owned();
     assert_eq!(first["image"], format!("{}/{}@{digest}", shop.registry.address, shop.repository()));
@@ -15,14 +15,14 @@ fn what_is_pushed_has_one_digest_and_is_pushed_once() {
         assert_eq!(shop.digest(tag).as_ref(), Some(&digest), "{tag}");
     }
 
-    // A commit that changes nothing of the image gets its tag, and nothing is built.
+    // A commit that does not change the image gets its tag without a build.
     shop.project.write("README.md", "# Another\n");
     shop.project.commit("Docs");
     let docs = shop.events(&["image", "push", "production"]).expect(0);
     assert_eq!(docs.steps("reused"), ["build", "publish"], "{:#?}", docs.events);
     assert_eq!(shop.digest(&shop.commit()).as_ref(), Some(&digest));
 
-    // `latest` is of the main branch alone.
+    // Only commits on the main branch move `latest`.
     shop.project.git(&["checkout", "--quiet", "-b", "feature"]);
     shop.project.edit("src/main.rs", "//! A service", "//! A better service");
     shop.project.commit("Better");
@@ -33,10 +33,10 @@ fn what_is_pushed_has_one_digest_and_is_pushed_once() {
 }
 
 #[test]
-fn the_decision_that_nothing_is_to_be_built_takes_one_request() {
-    let Some(shop) = Shop::open("the_decision_that_nothing_is_to_be_built_takes_one_request") else { return };
+fn finding_an_image_in_the_registry_takes_one_request() {
+    let Some(shop) = Shop::open("finding_an_image_in_the_registry_takes_one_request") else { return };
     shop.run(&["image", "push", "production"]).expect(0);
-    // Its log comes behind its answers: the last of all these is the one for `cache`.
+    // The registry logs a request after its answer: the last of all these is the one for `cache`.
     until("the registry has written down the push", || {
         shop.registry
             .requests()
@@ -46,7 +46,7 @@ fn the_decision_that_nothing_is_to_be_built_takes_one_request() {
     let before = shop.registry.requests().len();
     let again = shop.events(&["image", "build", "production"]).expect(0);
     assert!(again.texts("reused").contains("is in the registry"), "{:#?}", again.events);
-    // This one is the mark behind which nothing of the command can come.
+    // This request marks the end: requests of the command are logged before it.
     shop.digest("end-of-the-log");
     let asked = until_some("the registry has written down what it was asked", || {
         let asked = shop.registry.requests().split_off(before);
@@ -58,8 +58,8 @@ fn the_decision_that_nothing_is_to_be_built_takes_one_request() {
 }
 
 #[test]
-fn an_image_without_a_registry_to_go_to_is_a_usage_error() {
-    let Some(shop) = Shop::open("an_image_without_a_registry_to_go_to_is_a_usage_error") else { return };
+fn pushing_without_a_registry_is_a_usage_error() {
+    let Some(shop) = Shop::open("pushing_without_a_registry_is_a_usage_error") else { return };
     shop.run(&["image", "push"]).expect(2).says(&["local has no registry", "production"]);
     shop.run(&["image", "push", "staging"]).expect(2).says(&["there is no environment `staging`"]);
     shop.run(&["deploy", "production"]).expect(2).says(&["cargo xtask image push production"]);

@@ -1,4 +1,4 @@
-//! `image list`, `inspect`, `prune` and `pin` as they are typed. The engine has no part in them.
+//! The commands `image list`, `inspect`, `prune` and `pin`, which do not use the engine.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,7 +11,7 @@ use testkit::{Project, Ran, machine};
 
 const NAME: &str = "shop/fixture/app";
 
-/// A project whose images are in a registry, and which has built none.
+/// A project with images in a registry that it did not build.
 struct Shelf {
     project: Project,
     registry: DockerRegistry,
@@ -31,7 +31,7 @@ impl Shelf {
         Some(Self { project, registry })
     }
 
-    /// Puts images into the repository: tags, and the day of January they were made on.
+    /// Puts images into the repository, each with its tags and the day in January on which it was created.
     fn fill(&self, images: &[(&[&str], &str)]) -> Vec<String> {
         let push = |(tags, day): &(&[&str], &str)| {
             let created = format!("2026-01-{day}T00:00:00Z");
@@ -40,7 +40,7 @@ impl Shelf {
         images.iter().map(push).collect()
     }
 
-    /// A command that knows nobody at the registry.
+    /// A toolkit command without credentials for the registry.
     fn command(&self, args: &[&str]) -> Command {
         let mut command = self.project.command(args);
         command.env_remove("REGISTRY_USERNAME").env_remove("REGISTRY_PASSWORD");
@@ -48,12 +48,12 @@ impl Shelf {
         command
     }
 
-    /// Runs a command that has the registry's password.
+    /// Runs a toolkit command with the registry's credentials.
     fn run(&self, args: &[&str]) -> Ran {
         Ran::of(self.command(args).env("REGISTRY_USERNAME", USER).env("REGISTRY_PASSWORD", PASSWORD))
     }
 
-    /// The answers of a command, for programs.
+    /// The results of a command with `--json`.
     fn results(&self, args: &[&str]) -> Vec<Value> {
         let args: Vec<&str> = args.iter().copied().chain(["--json"]).collect();
         let ran = self.run(&args).expect(0);
@@ -67,8 +67,8 @@ impl Shelf {
 }
 
 #[test]
-fn what_is_there_is_listed_shown_and_pruned() {
-    let Some(shelf) = Shelf::new("what_is_there_is_listed_shown_and_pruned", Login::Password) else { return };
+fn images_are_listed_shown_and_pruned() {
+    let Some(shelf) = Shelf::new("images_are_listed_shown_and_pruned", Login::Password) else { return };
     shelf.run(&["image", "list", "production"]).expect(0).says(&["cargo xtask image push production"]);
     let head = shelf.project.git(&["rev-parse", "HEAD"]);
     let digests = shelf.fill(&[(&["old"], "01"), (&["middle"], "02"), (&["latest", &head], "03")]);
@@ -103,7 +103,7 @@ fn what_is_there_is_listed_shown_and_pruned() {
     let dry =
         shelf.run(&[&prune[..], &["--dry-run"]].concat()).expect(0).says(&["no live release of production"]).stdout;
     assert!(dry.contains("2 to keep, 1 to delete"), "{dry}");
-    // Without a deploy record nothing is deleted, also with `--yes`.
+    // Without a deploy record nothing is deleted, even with `--yes`.
     let unknown = shelf.run(&[&prune[..], &["--yes"]].concat()).expect(21);
     unknown.says(&["no live release of production", "--never-deployed production", "nothing was deleted"]);
     shelf.run(&[&prune[..], &["--never-deployed", "nowhere"]].concat()).expect(2).says(&["nowhere"]);
@@ -165,10 +165,10 @@ fn credentials_come_from_dockers_helper_and_a_wrong_password_is_named_by_its_sou
 }
 
 #[test]
-fn a_registry_whose_tokens_have_ended_is_asked_again() {
-    // Longer ago than the minute that registries forgive.
+fn an_expired_token_is_replaced() {
+    // More than the minute of clock skew that registries accept.
     let tokens = Tokens::start(vec![(-300, 3600), (600, 3600)]);
-    let Some(shelf) = Shelf::new("a_registry_whose_tokens_have_ended_is_asked_again", Login::Token(tokens)) else {
+    let Some(shelf) = Shelf::new("an_expired_token_is_replaced", Login::Token(tokens)) else {
         return;
     };
     shelf.fill(&[(&["one"], "01"), (&["two"], "02")]);
@@ -180,7 +180,7 @@ fn a_registry_whose_tokens_have_ended_is_asked_again() {
     assert!(!said.contains(PASSWORD), "the password is in a command line");
 }
 
-/// Looks at the answer, as `says` does at what is said beside it.
+/// Checks standard output, as `says` checks standard error.
 #[track_caller]
 fn answers(ran: &Ran, texts: &[&str]) {
     for text in texts {
@@ -188,8 +188,8 @@ fn answers(ran: &Ran, texts: &[&str]) {
     }
 }
 
-/// Written by another process: one that this process had open for writing cannot be started while a child that another
-/// test forks then has it.
+/// Another process writes the file. If this process did, a child that another test forks could inherit the open file,
+/// and starting the program would fail with ETXTBSY.
 fn write_program(path: &Path, script: &str) {
     let source = path.with_extension("script");
     fs_err::write(&source, format!("#!/bin/sh\n{script}\n")).unwrap();

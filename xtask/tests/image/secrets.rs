@@ -1,4 +1,4 @@
-//! A build's secrets reach the step that takes them and nothing else.
+//! The secrets of a build reach only the step that mounts them.
 
 use crate::shop::{Shop, docker, docker_says, runs};
 use testkit::{Ran, Running, machine, until};
@@ -17,7 +17,7 @@ fn a_build_secret_is_in_no_layer_history_log_or_argument() {
     shop.project.commit("A secret");
     shop.run(&["image", "build", "production"]).expect(1).says(&["NPM_TOKEN", ".env.production"]);
 
-    // While the step runs, anybody could look at the processes of this machine.
+    // While the step runs, every user of this machine can read its command line.
     shop.project.write(".env.production", &format!("NPM_TOKEN={SENTINEL}\n"));
     let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     fs_err::set_permissions(shop.project.root.join(".env.production"), private).unwrap();

@@ -1,4 +1,4 @@
-//! This repository's own image: built from its commit, pushed, and run as production runs it.
+//! This repository's own image: built from its commit, pushed, and run as in production.
 
 use std::net::{Shutdown, TcpListener};
 use std::os::unix::net::UnixStream;
@@ -17,10 +17,10 @@ use testkit::{Ran, toolkit, until};
 
 const TOKEN: &str = "a-bootstrap-token-of-32-characters";
 
-/// A real photograph, of Debian's package mate-backgrounds.
+/// A real photograph from Debian's package mate-backgrounds.
 const PHOTOGRAPH: &str = "/usr/share/backgrounds/mate/nature/Garden.jpg";
 
-/// What the service gets between SIGTERM and SIGKILL.
+/// Seconds between SIGTERM and SIGKILL.
 const GRACE: u64 = 40;
 
 #[test]
@@ -49,7 +49,7 @@ fn the_services_image_is_pushed_and_runs_as_production_runs_it() {
     let there = registry.head(repository.split_once('/').unwrap().1, digest);
     assert_eq!(there.0, 200, "{}", there.1);
 
-    // Taken from the registry by its digest, as any other machine would.
+    // Pulled from the registry by its digest, as another machine would.
     let tags = docker_says(&["images", "--format", "{{.Repository}}:{{.Tag}}", repository]);
     docker_says(&[&["rmi", "--force"], &tags.lines().collect::<Vec<_>>()[..]].concat());
     let config = registry.docker_config();
@@ -61,7 +61,7 @@ fn the_services_image_is_pushed_and_runs_as_production_runs_it() {
     docker_says(&["rmi", "--force", &image]);
 }
 
-/// A clone of this repository's commit, with an environment that has a registry, and its base images in that.
+/// A clone of this repository's commit whose environment has a registry, which contains the base images.
 fn prepare(root: &Path, registry: &DockerRegistry) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     Ran::of(Command::new("git").args(["clone", "--quiet"]).arg(source).arg(root)).expect(0);
@@ -92,7 +92,7 @@ fn git(root: &Path, args: &[&str]) -> String {
     Ran::of(Command::new("git").arg("-C").arg(root).args(args)).expect(0).stdout.trim().to_owned()
 }
 
-/// The same database by an address that a container reaches: its own socket is open to nobody but this user.
+/// The same database at an address that a container reaches: its socket is open to this user only.
 fn by_tcp(database: &str) -> String {
     let (address, folder) = database.split_once("?host=").unwrap();
     let folder = percent_encoding::percent_decode_str(folder).decode_utf8().unwrap().into_owned();
@@ -116,7 +116,7 @@ fn by_tcp(database: &str) -> String {
     address.replace("@localhost/", &format!("@127.0.0.1:{port}/"))
 }
 
-/// The service in a container whose root file system cannot be written.
+/// The service in a container with a read-only root file system.
 struct Container {
     id: String,
     port: u16,
@@ -144,7 +144,7 @@ impl Container {
         container
     }
 
-    /// It is the expected version, and takes and gives back a picture.
+    /// Checks the version, and uploads and downloads a picture.
     fn works(&self, version: &str) {
         let mut client = Client::new(self.port);
         let ready = client.get("/api/health/readiness").unwrap().expect(200).json();
@@ -161,7 +161,7 @@ impl Container {
         image::load_from_memory_with_format(&thumbnail.body, image::ImageFormat::WebP).unwrap();
     }
 
-    /// As its user and with all their libraries: video, and text in English and Finnish.
+    /// Checks that the programs for video and for text in English and Finnish run as the container's user.
     fn has_its_programs(&self) {
         assert_ne!(self.says(&["id", "-u"]), "0");
         Ran::of(&mut docker(&["exec", &self.id, "touch", "/written"])).expect(1).says(&["Read-only file system"]);
@@ -175,7 +175,7 @@ impl Container {
         assert!(!self.logs().contains(TOKEN));
     }
 
-    /// It goes when it is asked to, not when it is killed.
+    /// Checks that the service exits on SIGTERM, before SIGKILL.
     fn ends_in_grace(&self) {
         let began = Instant::now();
         docker_says(&["stop", "--time", &GRACE.to_string(), &self.id]);

@@ -1,4 +1,4 @@
-//! A project with an image, a registry for it, and the base image that it is built on.
+//! A project with an image, its registry, and its base image.
 
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -9,17 +9,17 @@ use devservers::registry::{DockerRegistry, Login, PASSWORD, USER};
 use testkit::Ended;
 use testkit::{Project, Ran, machine, skipped};
 
-/// A base image of two megabytes: a shell with what goes with it.
+/// A base image of two megabytes: busybox.
 const BASE: &str = "xtask-test-base:1";
 
-/// What the engine itself is asked by the tests.
+/// A command of Docker's client on the tests' engine.
 pub fn docker(args: &[&str]) -> Command {
     let mut docker = Command::new("docker");
     docker.args(args).stdin(Stdio::null());
     docker
 }
 
-/// What it says, when it must succeed.
+/// The output of such a command, which must succeed.
 #[track_caller]
 pub fn docker_says(args: &[&str]) -> String {
     Ran::of(&mut docker(args)).expect(0).stdout.trim().to_owned()
@@ -46,7 +46,7 @@ pub struct Shop {
 }
 
 impl Shop {
-    /// One with everything committed, its base image in the registry and pinned. None where a test cannot run.
+    /// A project that is committed, with its base image pushed and pinned. `None` if this machine cannot run the test.
     pub fn open(test: &str) -> Option<Self> {
         let shop = Self::unpinned(test)?;
         shop.run(&["image", "pin", "production"]).expect(0);
@@ -54,7 +54,7 @@ impl Shop {
         Some(shop)
     }
 
-    /// The same without `image.lock`.
+    /// Like [`Shop::open`], without `image.lock`.
     pub fn unpinned(test: &str) -> Option<Self> {
         if !engine_answers(test) {
             return None;
@@ -82,7 +82,7 @@ impl Shop {
         "shop/fixture/app".to_owned()
     }
 
-    /// A command of the toolkit that knows the registry's password.
+    /// A toolkit command with the registry's credentials.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = self.project.command(args);
         command.env("REGISTRY_USERNAME", USER).env("REGISTRY_PASSWORD", PASSWORD);
@@ -91,17 +91,16 @@ impl Shop {
         command
     }
 
-    /// Runs it to its end.
     pub fn run(&self, args: &[&str]) -> Ran {
         Ran::of(&mut self.command(args))
     }
 
-    /// Runs it with `--json`: its events.
+    /// Runs it with `--json` and returns its events.
     pub fn events(&self, args: &[&str]) -> Ended {
         testkit::Running::start(self.command(args).arg("--json")).end()
     }
 
-    /// The answer of a command that must succeed.
+    /// The result of a command that must succeed.
     #[track_caller]
     pub fn result(&self, args: &[&str]) -> Value {
         let ended = self.events(args).expect(0);
@@ -109,14 +108,14 @@ impl Shop {
         results.next().unwrap()["detail"].take()
     }
 
-    /// The digest that the registry has under a tag.
+    /// The digest of a tag in the registry.
     pub fn digest(&self, tag: &str) -> Option<String> {
         let (status, headers) = self.registry.head(&self.repository(), tag);
         let digest = headers.lines().find_map(|line| line.strip_prefix("Docker-Content-Digest: "));
         (status == 200).then(|| digest.unwrap().to_owned())
     }
 
-    /// The commit that is checked out, 40 digits.
+    /// The full hash of HEAD.
     pub fn commit(&self) -> String {
         self.project.git(&["rev-parse", "HEAD"])
     }
@@ -124,7 +123,7 @@ impl Shop {
 
 impl Drop for Shop {
     fn drop(&mut self) {
-        // What the tests have put into the engine.
+        // Images that the tests put into the engine.
         let all = Ran::of(&mut docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"])).stdout;
         let ours: Vec<&str> = all.lines().filter(|name| name.contains("/shop/fixture/app:")).collect();
         if !ours.is_empty() {
@@ -133,7 +132,7 @@ impl Drop for Shop {
     }
 }
 
-/// Whether a Docker engine answers; a test says so by name when none does.
+/// Whether a Docker engine answers. If not, the test is reported as skipped.
 pub fn engine_answers(test: &str) -> bool {
     let answers = docker(&["version"]).output().is_ok_and(|output| output.status.success());
     if !answers {
@@ -142,7 +141,7 @@ pub fn engine_answers(test: &str) -> bool {
     answers
 }
 
-/// Pushes an image of the engine to the registry, under this name.
+/// Pushes an image of the engine to the registry under this name.
 pub fn push(registry: &DockerRegistry, image: &str, name: &str) {
     docker_says(&["tag", image, name]);
     let config = registry.docker_config();
@@ -150,14 +149,14 @@ pub fn push(registry: &DockerRegistry, image: &str, name: &str) {
     docker_says(&["rmi", name]);
 }
 
-/// The base image, made in the engine once: it takes no registry.
+/// Builds the base image in the engine once, without a registry.
 fn base_image() -> &'static str {
     static MADE: OnceLock<()> = OnceLock::new();
     MADE.get_or_init(|| import_base(&[], BASE));
     BASE
 }
 
-/// Puts the base image into an engine; `engine` are the arguments that say which.
+/// Puts the base image into an engine. `engine` are the arguments that select it.
 pub fn import_base(engine: &[&str], name: &str) {
     let folder = tempfile::tempdir().unwrap();
     let bin = folder.path().join("bin");
@@ -172,7 +171,7 @@ pub fn import_base(engine: &[&str], name: &str) {
     docker_says(&[engine, &["import", tar.to_str().unwrap(), name]].concat());
 }
 
-/// Whether a process with this text in its command line runs on this machine.
+/// Whether a running process has this text in its command line.
 pub fn runs(text: &str) -> bool {
     machine::all_command_lines().lines().any(|line| line.contains(text))
 }

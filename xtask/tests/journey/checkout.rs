@@ -5,14 +5,14 @@ use std::process::{Command, Stdio};
 
 use crate::workshop::{give, run, said};
 
-/// A clone of what stands in the tree under test, whether it is committed or not.
+/// A clone of the tree under test, uncommitted changes included.
 pub struct Checkout {
     pub folder: PathBuf,
     owner: Option<(u32, u32)>,
 }
 
 impl Checkout {
-    /// Clones into this folder, which must not be there, for this owner.
+    /// Clones into this folder, which must not exist, for this owner.
     pub fn clone_into(folder: PathBuf, owner: Option<(u32, u32)>) -> Self {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         // Hard links would give the repository's own files to the clone's owner.
@@ -25,7 +25,7 @@ impl Checkout {
         Self { owner, ..checkout }
     }
 
-    /// What is not committed in the source, as a commit.
+    /// Commits the uncommitted changes of the source.
     fn overlay(&self, source: &Path) {
         let git = |args: &[&str]| {
             let mut git = Command::new("git");
@@ -47,18 +47,18 @@ impl Checkout {
         self.commit("What is not committed yet");
     }
 
-    /// Commits everything, also nothing.
+    /// Commits everything, even without changes.
     pub fn commit(&self, message: &str) {
         run(&mut self.git(&["add", "--all"]));
         let who = ["-c", "user.name=Journey", "-c", "user.email=journey@example.org"];
         run(&mut self.git(&[&who[..], &["commit", "--quiet", "--allow-empty", "-m", message]].concat()));
-        // The commit is made by this process, the clone belongs to who deploys it.
+        // This process makes the commit, but the clone belongs to the user who deploys it.
         if let Some(owner) = self.owner {
             give(&self.folder.join(".git"), owner);
         }
     }
 
-    /// Takes the last commit away.
+    /// Removes the last commit.
     pub fn take_back(&self) {
         run(&mut self.git(&["reset", "--quiet", "--hard", "HEAD~1"]));
         if let Some(owner) = self.owner {
@@ -66,12 +66,12 @@ impl Checkout {
         }
     }
 
-    /// The version that a clean tree is deployed as.
+    /// The version of a deploy of the clean tree.
     pub fn version(&self) -> String {
         said(&mut self.git(&["rev-parse", "--short=12", "HEAD"]))
     }
 
-    /// Replaces a text that stands in a file of the service, once or more, the first time.
+    /// Replaces the first occurrence of a text in a file of the service.
     pub fn edit(&self, file: &str, from: &str, to: &str) {
         let path = self.folder.join(file);
         let text = fs_err::read_to_string(&path).unwrap();
@@ -79,7 +79,6 @@ impl Checkout {
         self.write(file, &text.replacen(from, to, 1));
     }
 
-    /// Writes a file.
     pub fn write(&self, file: &str, text: &str) {
         let path = self.folder.join(file);
         fs_err::write(&path, text).unwrap();
@@ -96,7 +95,7 @@ impl Checkout {
         self.write("deploy.yaml", &serde_yaml::to_string(&config).unwrap());
     }
 
-    /// Adds a migration after the last one and returns its file's name.
+    /// Adds a migration after the last one and returns its file name.
     pub fn add_migration(&self, name: &str, sql: &str) -> String {
         let folder = self.folder.join("app/migrations");
         let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());

@@ -1,4 +1,4 @@
-//! What a person does with the service.
+//! A user of the service.
 
 use std::io::Cursor;
 
@@ -11,7 +11,7 @@ use testkit::client::Client;
 const USERNAME: &str = "ada";
 pub const PASSWORD: &str = "correct-horse-battery-journey-sentinel";
 
-/// A photograph of 8 MB, and one that is larger than the service takes: of Debian's package mate-backgrounds.
+/// A photograph of 8 MB and one above the service's limit, from Debian's package mate-backgrounds.
 const PHOTOGRAPH: &str = "/usr/share/backgrounds/mate/abstract/Elephants_3840x2160.jpg";
 const TOO_LARGE: &str = "/usr/share/backgrounds/mate/abstract/Elephants_5640x3172.jpg";
 
@@ -23,14 +23,14 @@ pub struct Picture {
     size: (u32, u32),
 }
 
-/// Somebody who is signed in.
+/// A signed-in user.
 pub struct Visitor {
     pub client: Client,
     pub token: String,
 }
 
 impl Picture {
-    /// A real photograph where this machine has it, otherwise one that is as hard to compress.
+    /// A real photograph if this machine has it, otherwise a picture that compresses as badly.
     pub fn photograph() -> Self {
         match fs_err::read(PHOTOGRAPH) {
             Ok(bytes) => Self { name: "Elephants in the mist.jpg", mime: "image/jpeg", bytes, size: (3840, 2160) },
@@ -38,7 +38,7 @@ impl Picture {
         }
     }
 
-    /// A picture of every colour.
+    /// A generated picture with all colours.
     pub fn generated(width: u32, height: u32) -> Self {
         let picture = image::RgbImage::from_fn(width, height, |x, y| {
             let noise = (x.wrapping_mul(2_654_435_761) ^ y.wrapping_mul(40_503)).wrapping_mul(2_246_822_519) >> 24;
@@ -55,7 +55,7 @@ impl Picture {
 }
 
 impl Visitor {
-    /// The first account is made by whoever can read the secrets on the machine.
+    /// Creates the first account, with the bootstrap token from the deploy's secrets.
     pub fn sign_up(site: &Site) -> Self {
         let account = |token: &str| json!({ "username": USERNAME, "password": PASSWORD, "bootstrap_token": token });
         let mut client = Client::new(site.port);
@@ -74,7 +74,7 @@ impl Visitor {
         Self { client: client.signed_in(&token), token }
     }
 
-    /// Uploads and returns what the service says of it.
+    /// Uploads a picture and returns the service's description of it.
     pub fn upload(&mut self, picture: &Picture) -> Value {
         let answer = self.client.post_file("/api/media", picture.name, picture.mime, &picture.bytes).unwrap();
         let media = answer.expect(201).json();
@@ -86,7 +86,7 @@ impl Visitor {
         media
     }
 
-    /// Looks at a picture: in the list, small, and as it was uploaded.
+    /// Checks a picture in the list, its thumbnail and its original.
     pub fn look_at(&mut self, media: &Value, picture: &Picture) {
         assert!(self.lists(media), "the list lacks {media}");
         let thumbnail = self.client.get(media["thumbnail_url"].as_str().unwrap()).unwrap().expect(200);
@@ -102,7 +102,7 @@ impl Visitor {
         assert!(original.body == picture.bytes, "the original came back as {} other bytes", original.body.len());
     }
 
-    /// Whether the list has it, on whichever page.
+    /// Whether any page of the list has it.
     fn lists(&mut self, media: &Value) -> bool {
         let mut path = "/api/media?limit=100".to_owned();
         loop {
@@ -115,7 +115,7 @@ impl Visitor {
         }
     }
 
-    /// Deletes a picture, of which nothing is left.
+    /// Deletes a picture and checks that it is gone.
     pub fn delete(&mut self, media: &Value) {
         let path = format!("/api/media/{}", media["id"].as_str().unwrap());
         self.client.delete(&path).unwrap().expect(204);
@@ -124,7 +124,7 @@ impl Visitor {
         self.client.get(media["thumbnail_url"].as_str().unwrap()).unwrap().expect(404);
     }
 
-    /// A file that the service does not take is refused in words, although most of it is still to be sent.
+    /// Checks that the service refuses a file with a message before all of it is sent.
     pub fn is_refused_too_large(&mut self) {
         if let Ok(bytes) = fs_err::read(TOO_LARGE) {
             let answer = self.client.post_file("/api/media", "large.jpg", "image/jpeg", &bytes).unwrap().expect(413);

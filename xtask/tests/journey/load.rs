@@ -1,4 +1,4 @@
-//! Clients that ask all the time, and what becomes of their requests.
+//! Clients that send requests continuously, and the results of the requests.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,33 +12,33 @@ use crate::gallery::Picture;
 use crate::site::Site;
 use testkit::client::{Answer, Client};
 
-/// The pauses of each client between two requests: compilers work beside them, and an upload is work for many.
+/// The pauses between a client's requests. They are long because compilers run at the same time, and uploads are costly.
 const PAUSE: Duration = Duration::from_millis(40);
 const UPLOAD_PAUSE: Duration = Duration::from_millis(400);
 
-/// Requests under way, until it is dropped or ended.
+/// Clients that send requests until the value is dropped or ended.
 pub struct Load {
     stop: Arc<AtomicBool>,
     seen: Arc<Mutex<Seen>>,
     clients: Vec<JoinHandle<()>>,
 }
 
-/// What the clients saw.
+/// The results of the requests.
 #[derive(Clone)]
 pub struct Seen {
     pub answers: u64,
     pub uploads: u64,
-    /// Answers of readiness by version.
+    /// The number of readiness answers by version.
     pub versions: BTreeMap<String, u64>,
     pub failures: Vec<String>,
     /// The longest time in which no client had an answer.
     pub gap: Duration,
-    /// The longest time that one client waited.
+    /// The longest time that a client waited.
     pub slowest: Duration,
     last: Instant,
 }
 
-/// What one client asks for.
+/// The requests of one client.
 #[derive(Clone, Copy)]
 enum Wish {
     Readiness,
@@ -48,7 +48,7 @@ enum Wish {
 }
 
 impl Load {
-    /// Begins to ask, signed in by this token, for this thumbnail among others.
+    /// Starts the clients, with this log-in token and this thumbnail.
     pub fn begin(site: &Site, token: &str, thumbnail: &str) -> Self {
         let (stop, seen) = (Arc::<AtomicBool>::default(), Arc::new(Mutex::new(Seen::new())));
         let wishes = [
@@ -79,12 +79,12 @@ impl Load {
         Self { stop, seen, clients: clients.into() }
     }
 
-    /// What was seen until now.
+    /// The results so far.
     pub fn seen(&self) -> Seen {
         lock(&self.seen).clone()
     }
 
-    /// Ends, and tells what was seen.
+    /// Ends the clients and returns the results.
     pub fn end(mut self) -> Seen {
         self.join();
         self.seen()
@@ -151,7 +151,7 @@ impl Seen {
         self.last = Instant::now();
     }
 
-    /// Nobody noticed anything.
+    /// Checks that no request failed.
     pub fn assert_flawless(&self) {
         let shown = &self.failures[..self.failures.len().min(10)];
         assert!(self.failures.is_empty(), "{} requests of {} failed: {shown:#?}", self.failures.len(), self.answers);

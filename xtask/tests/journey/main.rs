@@ -1,10 +1,10 @@
-//! The journey of a newcomer: a fresh clone, one command, and then a release's whole life, with real processes, a real
-//! database and people who use the service meanwhile. Four times: as root and as an ordinary user, with the PostgreSQL of
+//! The journey of a new user: a fresh clone, one command, and then the whole life of a release, with real processes, a
+//! real database and clients that use the service. Four times: as root and as an ordinary user, with the PostgreSQL of
 //! this machine and with the embedded one.
 //!
-//! The first scenario that runs compiles everything in its clone, as a newcomer does; the others take that build.
+//! The first scenario that runs compiles everything in its clone, as a new user does. The others reuse that build.
 
-// Helpers of tests fail by panicking, as tests do.
+// Test helpers panic, as tests do.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod checkout;
@@ -26,7 +26,7 @@ use crate::person::Person;
 use crate::sentinel::Sentinel;
 use crate::site::Site;
 
-/// Everything.
+/// All operations, as root.
 #[test]
 fn a_root_with_found_postgresql_goes_the_whole_way() {
     const NAME: &str = "a_root_with_found_postgresql_goes_the_whole_way";
@@ -66,7 +66,7 @@ fn a_root_with_found_postgresql_goes_the_whole_way() {
     sentinel.check(&site, &[signed_up, visitor.token, again.token]);
 }
 
-/// The clone lies in a folder that only root may enter, as root's home is: PostgreSQL's user cannot.
+/// The clone is in a folder that only root may enter, like root's home. PostgreSQL's user cannot.
 #[test]
 fn b_root_with_embedded_postgresql_in_a_closed_folder() {
     const NAME: &str = "b_root_with_embedded_postgresql_in_a_closed_folder";
@@ -77,7 +77,7 @@ fn b_root_with_embedded_postgresql_in_a_closed_folder() {
     short_way(&Site::new(NAME, person, "closed", "embedded"), |site, _| Visitor::sign_up(site));
 }
 
-/// The clone's path is too long for the sockets that would be below it.
+/// The clone's path is too long for Unix sockets below it.
 #[test]
 fn c_ordinary_user_with_found_postgresql_under_a_long_path() {
     const NAME: &str = "c_ordinary_user_with_found_postgresql_under_a_long_path";
@@ -87,7 +87,7 @@ fn c_ordinary_user_with_found_postgresql_under_a_long_path() {
     });
 }
 
-/// The first account is made by the README's own words.
+/// The README's commands create the first account.
 #[test]
 fn d_ordinary_user_with_embedded_postgresql() {
     const NAME: &str = "d_ordinary_user_with_embedded_postgresql";
@@ -98,13 +98,13 @@ fn d_ordinary_user_with_embedded_postgresql() {
     });
 }
 
-/// Deploy, use, change, go back, stop, begin again: nothing is lost and nothing is given away.
+/// Deploy, use, change, roll back, stop and deploy again: no data is lost and no secret is disclosed.
 fn short_way(site: &Site, sign_up: impl FnOnce(&Site, &Picture) -> Visitor) {
     let photograph = Picture::photograph();
     operate::first_deploy(site);
     let first = site.checkout.version();
     let mut visitor = sign_up(site, &photograph);
-    // A person may put a secret into an argument, as curl's; the toolkit may not.
+    // The README passes a secret to curl as an argument. The toolkit never does.
     let sentinel = Sentinel::begin();
     let media = visitor.upload(&photograph);
     visitor.look_at(&media, &photograph);
@@ -120,7 +120,7 @@ fn short_way(site: &Site, sign_up: impl FnOnce(&Site, &Picture) -> Visitor) {
     sentinel.check(site, &[visitor.token, again.token]);
 }
 
-/// Says what cannot run here. The runner counts these lines.
+/// Reports a scenario that this machine cannot run. `cargo xtask test` counts these lines.
 fn or_skip(name: &str, person: Result<Person, String>) -> Option<Person> {
     let linux = if cfg!(target_os = "linux") { person } else { Err("takes Linux's /proc".to_owned()) };
     linux.map_err(|why| writeln!(std::io::stderr(), "SKIPPED {name}: {why}")).ok()

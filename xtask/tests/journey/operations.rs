@@ -1,4 +1,4 @@
-//! The parts of the first scenario: what happens to a release in its life.
+//! The parts of the first scenario: the events in the life of a release.
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,23 +12,23 @@ use testkit::client::Client;
 use testkit::until;
 
 const HEALTH: &str = "app/src/http/health.rs";
-/// Compiled in a moment, whatever becomes of it.
+/// A small file that compiles quickly after a change.
 const MAIN: &str = "app/src/main.rs";
 
-/// What `alive` answers; a change of it is a new version of the service.
+/// The answer of `alive`. Changing it makes a new version of the service.
 const ALIVE: &str = r#"json!({ "status": "alive" "#;
 
-/// The first deploy, and what it leaves.
+/// The first deploy and its results.
 pub fn first_deploy(site: &Site) {
     let said = site.deploy();
     assert_eq!(said.out, "", "a deploy has no result for programs");
     said.says(&["first release: ", "live "]);
     let mode = fs_err::metadata(site.state().join("secrets.env")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    assert!(TcpListener::bind(("127.0.0.1", site.port)).is_err(), "nobody listens on the port");
+    assert!(TcpListener::bind(("127.0.0.1", site.port)).is_err(), "no process listens on the port");
 }
 
-/// Two new versions while people use the service: nobody notices.
+/// Two new versions are deployed under load, without a failed request.
 pub fn deploy_under_load(site: &Site, visitor: &Visitor, thumbnail: &str) {
     let load = Load::begin(site, &visitor.token, thumbnail);
     let mut versions = vec![site.checkout.version()];
@@ -49,7 +49,7 @@ pub fn deploy_under_load(site: &Site, visitor: &Visitor, thumbnail: &str) {
     site.deploy().says(&["unchanged"]);
 }
 
-/// A version that is never ready and one that does not start: neither reaches anybody.
+/// A version that is never ready and one that does not start: neither gets a request.
 pub fn broken_versions(site: &Site, visitor: &Visitor, thumbnail: &str) {
     let good = site.checkout.version();
     let load = Load::begin(site, &visitor.token, thumbnail);
@@ -86,7 +86,7 @@ pub fn broken_versions(site: &Site, visitor: &Visitor, thumbnail: &str) {
     site.xtask("history").expect(0).says(&["restored", "it was not ready within 3 s", "serves"]);
 }
 
-/// A migration that old code can live with, and one that it cannot, which comes with a version that is not ready.
+/// A migration that old code supports, and an irreversible one in a version that is not ready.
 pub fn migrations(site: &Site) {
     let before = site.checkout.version();
     let added = site.checkout.add_migration("journey_adds", "CREATE TABLE journey (id integer PRIMARY KEY);\n");
@@ -105,13 +105,13 @@ pub fn migrations(site: &Site) {
     site.checkout.commit("A migration with no way back, and a mistake");
     site.xtask("deploy").expect(30).says(&[&last, "may have been applied", "go forward soon"]);
     site.checkout.edit(HEALTH, "let ready = false && ", "let ready = ");
-    site.checkout.commit("The mistake mended");
+    site.checkout.commit("The mistake fixed");
     site.deploy().says(&[&format!("migration {last}, irreversible")]);
     site.xtask("rollback").expect(21).says(&[&last, "cannot be undone"]);
     assert_eq!(site.status()["version"], site.checkout.version().as_str());
 }
 
-/// The service's process is killed: it comes back by itself, and people who wait are served.
+/// The service's process is killed: the supervisor restarts it, and waiting clients are served.
 pub fn killed_service(site: &Site, visitor: &Visitor, thumbnail: &str) {
     let load = Load::begin(site, &visitor.token, thumbnail);
     let victim = site.service_pid();
@@ -124,20 +124,20 @@ pub fn killed_service(site: &Site, visitor: &Visitor, thumbnail: &str) {
     site.note(&format!("the service was killed: {back}"));
     until("another 200 requests were answered", || load.seen().answers > back.answers + 200);
     let after = load.end();
-    // Each client has at most one request under way when the process dies; what was seen as back stays so.
+    // Each client has at most one request in progress when the process dies. After the restart no request fails.
     assert!(after.failures.len() <= 8, "{:#?}", after.failures);
     assert_ne!(site.service_pid(), victim);
     site.xtask("status").expect(0).says(&["restarted 1 times"]);
 }
 
-/// PostgreSQL is killed: the service says so, and the next deploy mends it.
+/// PostgreSQL is killed: the service reports it, and the next deploy restarts it.
 pub fn killed_database(site: &Site) {
     let postmaster = processes::postmaster(&site.postgres().join("data"));
     assert!(is_alive(postmaster));
     kill(postmaster);
     let mut client = Client::new(site.port);
     let mut readiness = move || client.get("/api/health/readiness").unwrap();
-    until("readiness tells that the database is away", || readiness().status == 503);
+    until("readiness reports that the database is unreachable", || readiness().status == 503);
     let said = readiness().json();
     assert_eq!(said["status"], "unready");
     let checks = said["checks"].as_array().unwrap();
@@ -149,7 +149,7 @@ pub fn killed_database(site: &Site) {
     assert_ne!(processes::postmaster(&site.postgres().join("data")), postmaster);
 }
 
-/// Everything that only looks.
+/// All commands that change nothing.
 pub fn look_around(site: &Site) {
     let version = site.checkout.version();
     site.xtask("status local").expect(0).says(&["serves", &version, "ready", "serving, process"]);
@@ -161,12 +161,12 @@ pub fn look_around(site: &Site) {
     readme::commands_exist(site);
 }
 
-/// What is not ready after three seconds will not be.
+/// Shortens the gate to three seconds.
 fn short_gate(local: &mut serde_yaml::Value) {
     local["gate"] = serde_yaml::from_str("{ timeout: 3 }").unwrap();
 }
 
-/// A change of a line of the service, committed.
+/// Changes a line of the service and commits it.
 pub fn change(site: &Site, mark: &str) {
     let text = fs_err::read_to_string(site.folder().join(HEALTH)).unwrap();
     let begin = text.find(ALIVE.trim_end()).unwrap_or_else(|| panic!("{HEALTH} no longer says {ALIVE}"));

@@ -1,4 +1,4 @@
-//! Who types the commands: root or an ordinary user, with no terminal and nobody to answer a question.
+//! The user who runs the commands: root or an ordinary user, without a terminal and without standard input.
 
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -11,28 +11,26 @@ use rustix::process::{Pid, Signal, geteuid, kill_process_group};
 
 use crate::workshop::{Workshop, nobody};
 
-/// The longest command is the first deploy, which compiles everything.
+/// Limit for one command. The longest is the first deploy, which compiles everything.
 const PATIENCE: Duration = Duration::from_secs(30 * 60);
 
-/// Somebody with rights and an environment.
+/// A user with an environment.
 pub struct Person {
-    /// The user and group to become; none when this process is that user already.
+    /// The user and group to switch to. `None` if this process already runs as that user.
     pub user: Option<(u32, u32)>,
     environment: Vec<(&'static str, std::ffi::OsString)>,
 }
 
-/// What a command said and how it ended.
+/// The output and the exit code of a command.
 pub struct Said {
     pub code: Option<i32>,
-    /// Standard output.
     pub out: String,
-    /// Standard error.
     pub err: String,
     pub took: Duration,
 }
 
 impl Person {
-    /// Root, if this process is.
+    /// Root, if this process runs as root.
     pub fn root() -> Result<Self, String> {
         if !geteuid().is_root() {
             return Err("takes root".to_owned());
@@ -41,7 +39,7 @@ impl Person {
         Ok(Self { user: None, environment: vec![("CARGO_HOME", cargo)] })
     }
 
-    /// An ordinary user: this process's, or `nobody` when that is root.
+    /// An ordinary user: that of this process, or `nobody` if it runs as root.
     pub fn ordinary() -> Result<Self, String> {
         if !geteuid().is_root() {
             return Ok(Self { user: None, environment: Vec::new() });
@@ -57,7 +55,7 @@ impl Person {
         Ok(Self { user: Some(nobody()), environment })
     }
 
-    /// A program as this person would start it in this folder: nothing of the test's own cargo is in its environment.
+    /// A program that this user starts in this folder, without the variables that cargo sets for the test.
     pub fn command(&self, program: &str, folder: &Path) -> Command {
         let mut command = Command::new(program);
         for (name, _) in std::env::vars_os() {
@@ -75,7 +73,7 @@ impl Person {
         command
     }
 
-    /// Runs a command to the end of its output. One that leaves somebody behind who holds its output never ends.
+    /// Runs a command to the end of its output. It does not return while a left-over process holds the output open.
     pub fn run(&self, mut command: Command) -> Said {
         let began = Instant::now();
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
@@ -97,7 +95,7 @@ impl Person {
                 Ok((false, text)) => said.err = text,
                 Err(_) => {
                     kill_process_group(group, Signal::KILL).ok();
-                    panic!("{command:?} does not end, or somebody holds its output");
+                    panic!("{command:?} does not end, or a left-over process holds its output");
                 }
             }
         }
@@ -109,24 +107,24 @@ impl Person {
 
 fn read(stream: &mut impl std::io::Read) -> String {
     let mut bytes = Vec::new();
-    // What came before an error is worth showing too.
+    // The output before a failure is shown too.
     stream.read_to_end(&mut bytes).ok();
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
 impl Said {
-    /// The same, if it ended with this exit code.
+    /// Checks the exit code.
     pub fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{}\n{}", self.out, self.err);
         self
     }
 
-    /// Both streams.
+    /// Standard output and standard error.
     pub fn all(&self) -> String {
         format!("{}{}", self.out, self.err)
     }
 
-    /// The same, if all of these are in what was said.
+    /// Checks that the output contains all of these texts.
     pub fn says(self, parts: &[&str]) -> Self {
         let all = self.all();
         for part in parts {

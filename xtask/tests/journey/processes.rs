@@ -1,4 +1,4 @@
-//! Processes of this machine: whose they are, killing them, waiting for what they do.
+//! Processes of this machine: finding, killing and waiting for them.
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Every process whose command line, program or folder is below one of these folders, with its command line.
+/// Every process whose command line, program or working folder is below one of these folders, with its command line.
 pub fn below(folders: &[PathBuf]) -> BTreeMap<i32, String> {
     let own = std::process::id().cast_signed();
     let is_ours = |pid: &i32| {
@@ -21,31 +21,31 @@ pub fn below(folders: &[PathBuf]) -> BTreeMap<i32, String> {
     all().into_iter().filter(|pid| *pid != own && is_ours(pid)).map(|pid| (pid, show(pid))).collect()
 }
 
-/// The numbers of all processes.
+/// All process ids.
 pub fn all() -> Vec<i32> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
-/// The arguments of a process, each with a closing zero. None of one that has ended.
+/// The arguments of a process, each terminated by a zero byte. `None` if it has ended.
 pub fn command_line(pid: i32) -> Option<Vec<u8>> {
     fs_err::read(format!("/proc/{pid}/cmdline")).ok().filter(|line| !line.is_empty())
 }
 
-/// Whether it runs, not as a zombie.
+/// Whether it runs and is not a zombie.
 pub fn is_alive(pid: i32) -> bool {
     command_line(pid).is_some()
 }
 
-/// SIGKILL.
+/// Sends SIGKILL.
 pub fn kill(pid: i32) {
     if let Some(process) = Pid::from_raw(pid) {
-        // One that has just ended is what was wanted.
+        // It may have just ended.
         kill_process(process, Signal::KILL).ok();
     }
 }
 
-/// The first line of PostgreSQL's file: its postmaster's number.
+/// The postmaster's process id, from the first line of PostgreSQL's `postmaster.pid`.
 pub fn postmaster(data: &Path) -> i32 {
     let text = fs_err::read_to_string(data.join("postmaster.pid")).unwrap();
     text.lines().next().unwrap().trim().parse().unwrap()

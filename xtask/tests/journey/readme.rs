@@ -1,4 +1,4 @@
-//! The README is right: its commands exist, and what it lets a first visitor type works.
+//! Checks the README: its commands exist, and its block of commands for a first user works.
 
 use std::collections::BTreeSet;
 
@@ -6,10 +6,10 @@ use crate::gallery::PASSWORD;
 use crate::site::Site;
 use crate::workshop::Workshop;
 
-/// The mark before the block of commands for a first visitor.
+/// The line before the block of commands for a first user.
 const TRY: &str = "<!-- try -->\n```sh\n";
 
-/// Every `cargo xtask` command that it names is one.
+/// Checks that every `cargo xtask` command in the README exists.
 pub fn commands_exist(site: &Site) {
     let text = read(site);
     let typed = text.lines().filter_map(|line| line.strip_prefix("cargo xtask "));
@@ -20,7 +20,7 @@ pub fn commands_exist(site: &Site) {
     }
 }
 
-/// Types the block in the clone: a first account, a log-in, an upload, a list. The account is the other visitors' own.
+/// Runs the block in the clone: a first account, a log-in, an upload, a list. Other visitors use the same account.
 pub fn first_visit(site: &Site, picture: &[u8]) {
     let file = tempfile::Builder::new().suffix(".jpg").tempfile_in(&Workshop::of_this_run().folder).unwrap();
     fs_err::write(file.path(), picture).unwrap();

@@ -1,4 +1,4 @@
-//! Whether a secret gets to where nobody should find it.
+//! Searches outputs, argument lists and files for secrets.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -12,10 +12,10 @@ use crate::processes;
 use crate::site::Site;
 use crate::workshop::Workshop;
 
-/// Between two looks at the argument lists of all processes.
+/// The interval between two reads of all argument lists.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Remembers every argument list on this machine from its start to its check.
+/// Records every argument list on this machine until [`Sentinel::check`].
 pub struct Sentinel {
     stop: Arc<AtomicBool>,
     lines: Arc<Mutex<BTreeSet<Vec<u8>>>>,
@@ -40,8 +40,8 @@ impl Sentinel {
         Self { stop, lines, watch: Some(watch) }
     }
 
-    /// Looks for every secret of the site, and for these log-in tokens, in what was said, in the argument lists, and in
-    /// every file of `.deploy` but the one that they are in.
+    /// Searches all output, the argument lists, and all files of `.deploy` except `secrets.env` for the site's secrets and
+    /// for these log-in tokens.
     pub fn check(mut self, site: &Site, tokens: &[String]) {
         self.end();
         let file = fs_err::read_to_string(site.state().join("secrets.env")).unwrap();
@@ -66,7 +66,7 @@ impl Sentinel {
         assert!(lines.iter().any(|line| line.contains(" supervise ")), "no argument list of the supervisor was seen");
         for (name, value) in &secrets {
             assert!(!said.contains(value), "{name} was said by a command");
-            // Never shown: a failure's message is read by many.
+            // The message does not show the value: CI logs are public.
             assert!(!lines.iter().any(|line| line.contains(value)), "{name} was an argument");
         }
         let values: Vec<&str> = secrets.iter().map(|(_, value)| value.as_str()).collect();
@@ -89,14 +89,14 @@ impl Drop for Sentinel {
     }
 }
 
-/// PostgreSQL's files hold hundreds of megabytes, which grep reads quickly; the values reach it by a file.
+/// Uses grep, because PostgreSQL's files have hundreds of megabytes. The values are passed in a file.
 fn files_with(site: &Site, values: &[&str]) -> Vec<String> {
     let patterns = tempfile::NamedTempFile::new_in(&Workshop::of_this_run().folder).unwrap();
     fs_err::write(patterns.path(), values.join("\n")).unwrap();
     let mut grep = Command::new("grep");
     grep.args(["--recursive", "--files-with-matches", "--fixed-strings", "--exclude=secrets.env", "--file"]);
     let output = grep.arg(patterns.path()).arg(site.folder().join(".deploy")).arg(site.postgres()).output().unwrap();
-    // 0: found, 1: not found, 2: could not look.
+    // 0: found, 1: not found, 2: error.
     assert!(matches!(output.status.code(), Some(0 | 1)), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
 }

@@ -1,4 +1,4 @@
-//! A clone that is deployed, and everything that was said there.
+//! A deployed clone and the output of all its commands.
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
@@ -12,7 +12,7 @@ use crate::person::{Person, Said};
 use crate::processes;
 use crate::workshop::{Workshop, give};
 
-/// The clone of one scenario. Dropped, nothing of it is left: no process, no file.
+/// The clone of one scenario. Dropping it kills its processes and deletes its files.
 pub struct Site {
     pub name: &'static str,
     pub checkout: Checkout,
@@ -23,7 +23,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// A fresh clone below this folder of the workshop, with a port of its own.
+    /// A fresh clone in this folder of the workshop, with its own port.
     pub fn new(name: &'static str, person: Person, below: &str, postgres: &str) -> Self {
         let workshop = Workshop::of_this_run();
         let parent = workshop.folder.join(below);
@@ -56,13 +56,13 @@ impl Site {
         self.folder().join(".deploy/local")
     }
 
-    /// Where PostgreSQL really is: for root, `.deploy/local/postgres` may be a link.
+    /// The real folder of PostgreSQL: for root, `.deploy/local/postgres` may be a link.
     pub fn postgres(&self) -> PathBuf {
         let folder = self.state().join("postgres");
         fs_err::canonicalize(&folder).unwrap_or(folder)
     }
 
-    /// `cargo xtask` and these words, typed in the clone.
+    /// Runs `cargo xtask` with these words in the clone.
     pub fn xtask(&self, words: &str) -> Said {
         let mut command = self.person.command("cargo", self.folder());
         command.arg("xtask").args(words.split(' '));
@@ -76,28 +76,28 @@ impl Site {
         said
     }
 
-    /// Another program, in the clone, as the same person. What it says is not the toolkit's.
+    /// Runs another program in the clone as the same user. Its output is not searched for secrets.
     pub fn run(&self, program: &str, args: &[&str]) -> Said {
         let mut command = self.person.command(program, self.folder());
         command.args(args);
         self.person.run(command)
     }
 
-    /// `cargo xtask deploy`, which must succeed with the version of HEAD.
+    /// Runs `cargo xtask deploy`, which must deploy the version of HEAD.
     pub fn deploy(&self) -> Said {
         let said = self.xtask("deploy").expect(0);
         let (version, address) = (self.checkout.version(), format!("http://localhost:{}", self.port));
         said.says(&[&version, &address, ".deploy/local/secrets.env"])
     }
 
-    /// What `status --json` says.
+    /// The result of `status --json`.
     pub fn status(&self) -> serde_json::Value {
         let said = self.xtask("status --json").expect(0);
         let event: serde_json::Value = serde_json::from_str(said.out.lines().last().unwrap()).unwrap();
         event["detail"].clone()
     }
 
-    /// The process that serves.
+    /// The id of the process that serves.
     pub fn service_pid(&self) -> i32 {
         let status = self.status();
         let instances = status["supervisor"]["instances"].as_array().unwrap();
@@ -112,12 +112,12 @@ impl Site {
         line.unwrap_or_else(|| panic!("secrets.env has no {name}")).to_owned()
     }
 
-    /// Every process that belongs to the clone.
+    /// Every process of the clone.
     pub fn processes(&self) -> std::collections::BTreeMap<i32, String> {
         processes::below(&[self.folder().to_owned(), self.postgres()])
     }
 
-    /// Stops what runs, and looks whether anything of it is left.
+    /// Runs `stop` and checks that no process is left.
     pub fn stop(&self) -> Said {
         let said = self.xtask("stop").expect(0);
         assert_eq!(self.processes(), std::collections::BTreeMap::new(), "it runs on after `stop`");
@@ -125,17 +125,17 @@ impl Site {
         said
     }
 
-    /// Keeps what was said for the search for secrets.
+    /// Keeps output for the search for secrets.
     pub fn hear(&self, text: &str) {
         self.said.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push_str(text);
     }
 
-    /// Everything that any command said.
+    /// The output of all commands.
     pub fn everything_said(&self) -> String {
         self.said.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
 
-    /// Says how far the scenario is, at once: it takes minutes.
+    /// Prints progress without buffering: a scenario takes minutes.
     pub fn note(&self, text: &str) {
         writeln!(std::io::stderr(), "{}: {text}", self.name).ok();
     }
@@ -144,7 +144,7 @@ impl Site {
 impl Drop for Site {
     fn drop(&mut self) {
         let postgres = self.postgres();
-        // The supervisor first, or it would start again what ends; a postmaster's own processes end with it.
+        // The supervisor first, because it restarts the service. A postmaster's child processes end with it.
         let mut left: Vec<(i32, String)> = self.processes().into_iter().collect();
         left.sort_by_key(|(_, line)| !line.contains(" supervise "));
         for (pid, _) in left {
@@ -167,7 +167,7 @@ impl Drop for Site {
 }
 
 impl Site {
-    /// The folders in /tmp that the toolkit takes for sockets where a path gets too long.
+    /// The folders in /tmp that the toolkit uses for sockets when a path is too long.
     fn sockets(&self) -> Vec<PathBuf> {
         let hash =
             |path: &Path, bytes: usize| hex::encode(&Sha256::digest(path.as_os_str().as_encoded_bytes())[..bytes]);

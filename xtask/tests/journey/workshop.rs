@@ -1,5 +1,5 @@
-//! What all scenarios of one run share: a folder, the build, the ordinary user's toolchain. It is gone when the run ends,
-//! even by SIGKILL.
+//! What all scenarios of one run share: a folder, the build, the ordinary user's toolchain. It is deleted when the run
+//! ends, even by SIGKILL.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 
 use fs_err::os::unix::fs::chown;
 
-/// Waits until the pipe that it reads is closed, by the end of the test's process in whatever way; then ends what still
-/// runs below the folder, and removes it with what PostgreSQL keeps for it elsewhere.
+/// Waits until its standard input is closed, which happens however the test's process ends. Then kills the processes
+/// that still run below the folder, and deletes the folder and PostgreSQL's data for it elsewhere.
 const JANITOR: &str = r#"
 cat > /dev/null
 for process in /proc/[0-9]*; do
@@ -24,60 +24,58 @@ done
 rm -rf "$1"
 "#;
 
-/// Puts copies that everybody may read, of the same age, into the places of files.
+/// Replaces files by copies with the same times that every user may read.
 const OPENED: &str =
     r#"for file; do cp -p "$file" "$file.open" && chmod a+r "$file.open" && mv "$file.open" "$file" || exit; done"#;
 
-/// The shared folder and what is in it.
 pub struct Workshop {
     pub folder: PathBuf,
     _janitor: Child,
 }
 
 impl Workshop {
-    /// The one of this run.
     pub fn of_this_run() -> &'static Self {
         static WORKSHOP: OnceLock<Workshop> = OnceLock::new();
         WORKSHOP.get_or_init(|| {
             let folder = tempfile::Builder::new().prefix("journey-").tempdir().unwrap().keep();
             let folder = fs_err::canonicalize(folder).unwrap();
-            // The ordinary user and PostgreSQL's must be let in.
+            // The ordinary user and PostgreSQL's user need access.
             open_to_all(&folder);
             let mut janitor = Command::new("sh");
             janitor.args(["-c", JANITOR, "janitor"]).arg(&folder).current_dir("/").stdin(Stdio::piped());
-            // Ctrl-C at a terminal is for the test alone.
+            // Ctrl-C at a terminal must only reach the test.
             std::os::unix::process::CommandExt::process_group(&mut janitor, 0);
             let janitor = janitor.stdout(Stdio::null()).spawn().unwrap();
             Self { folder, _janitor: janitor }
         })
     }
 
-    /// Where scenarios after the first build: the first one's target folder, moved here.
+    /// The target folder of later scenarios: that of the first one, moved here.
     pub fn target(&self) -> PathBuf {
         self.kept("target")
     }
 
-    /// A home with a toolchain that `nobody` can run, which under root's home it cannot. Root takes its registry too:
-    /// cargo builds anew what lies at another path.
+    /// A home with a toolchain for the user `nobody`, which has no access to root's home. Root uses its cargo registry too,
+    /// because cargo rebuilds packages whose path differs.
     pub fn home(&self) -> PathBuf {
         static HOME: OnceLock<PathBuf> = OnceLock::new();
         HOME.get_or_init(|| make_home(&self.kept("home"))).clone()
     }
 
-    /// Whoever works on this test sets `JOURNEY_KEEP` to a folder, so that the next run begins with the build of the last.
+    /// A developer of this test sets `JOURNEY_KEEP` to a folder, so that the next run reuses the build.
     fn kept(&self, name: &str) -> PathBuf {
         std::env::var_os("JOURNEY_KEEP").map_or_else(|| self.folder.clone(), PathBuf::from).join(name)
     }
 }
 
-/// The user and the group of `nobody`.
+/// The user id and group id of `nobody`.
 pub fn nobody() -> (u32, u32) {
     let number = |flag| said(Command::new("id").args([flag, "nobody"])).parse().unwrap();
     (number("-u"), number("-g"))
 }
 
-/// The toolchain in `toolchain`, cargo's registry in `.cargo`. Both are hard links where they can be: no byte of them
-/// changes, and the folders above stay closed.
+/// The toolchain in `toolchain`, cargo's registry in `.cargo`. Both are hard links if possible: the files do not change,
+/// and the original folders stay inaccessible.
 fn make_home(home: &Path) -> PathBuf {
     if home.exists() {
         return home.to_owned();
@@ -93,11 +91,11 @@ fn make_home(home: &Path) -> PathBuf {
             link_or_copy(&cargo.join(name), &home.join(".cargo").join(name));
         }
     }
-    // Some packages hold files that only their owner may read: those become copies.
+    // Files of packages that only their owner may read are copied.
     run(Command::new("find")
         .arg(home)
         .args(["-type", "f", "!", "-perm", "-004", "-exec", "sh", "-c", OPENED, "sh", "{}", "+"]));
-    // Only the folders: the files are also somebody else's.
+    // Only the folders: the files are hard links to the originals.
     for folder in [home.join(".cargo/registry"), home.join(".cargo")] {
         run(Command::new("find").arg(folder).args(["-type", "d", "-exec", "chown", &owner(user), "{}", "+"]));
     }
@@ -112,12 +110,12 @@ fn link_or_copy(from: &Path, to: &Path) {
     }
 }
 
-/// Gives everything in a folder to a user. Takes root, and a folder without hard links to elsewhere.
+/// Changes the owner of everything in a folder. Needs root, and a folder without hard links to other files.
 pub fn give(folder: &Path, user: (u32, u32)) {
     run(Command::new("chown").args(["-R", &owner(user)]).arg(folder));
 }
 
-/// Lets everybody enter and read a folder.
+/// Lets every user enter and read a folder.
 pub fn open_to_all(folder: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     fs_err::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -129,7 +127,7 @@ pub fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// What a program that must succeed says.
+/// The output of a program that must succeed.
 pub fn said(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));

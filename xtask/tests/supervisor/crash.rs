@@ -1,4 +1,4 @@
-//! Crashes of the service, crashes of the supervisor, and its end.
+//! Crashes of the service and of the supervisor, and the supervisor's exit.
 
 use std::net::TcpListener;
 
@@ -12,7 +12,7 @@ use xtask::supervisor::client::connect;
 use xtask::supervisor::{LaunchError, Role};
 
 #[tokio::test]
-async fn a_crashed_service_is_started_again_and_who_waits_in_the_queue_is_served() {
+async fn a_crashed_service_is_restarted_and_queued_clients_are_served() {
     let site = Site::new();
     let mut connection = site.launch().await;
     deploy(&mut connection, &version("one")).await;
@@ -26,12 +26,12 @@ async fn a_crashed_service_is_started_again_and_who_waits_in_the_queue_is_served
     assert_eq!((after.role, after.restarts), (Role::Serving, 1));
     assert_ne!(after.pid, before.pid);
     assert_eq!(after.last_exit.unwrap().signal, Some(9));
-    // The crash of a committed instance is no deploy's business.
+    // No deploy is notified of the crash of a committed instance.
     assert!(timeout(Duration::from_millis(1), connection.exited()).await.is_err());
 }
 
 #[tokio::test]
-async fn the_old_version_is_started_again_during_a_deploy() {
+async fn the_old_version_is_restarted_during_a_deploy() {
     let site = Site::new();
     let mut connection = site.launch().await;
     deploy(&mut connection, &version("one")).await;
@@ -45,7 +45,7 @@ async fn the_old_version_is_started_again_during_a_deploy() {
 }
 
 #[tokio::test]
-async fn children_of_a_killed_supervisor_end_and_the_next_one_gets_the_port() {
+async fn children_of_a_killed_supervisor_exit_and_the_next_one_gets_the_port() {
     let site = Site::new();
     let mut connection = site.launch().await;
     let about = connection.about().clone();
@@ -61,7 +61,7 @@ async fn children_of_a_killed_supervisor_end_and_the_next_one_gets_the_port() {
 }
 
 #[tokio::test]
-async fn leftovers_that_do_not_end_by_themselves_are_killed() {
+async fn leftover_processes_that_do_not_exit_are_killed() {
     let site = Site::new();
     let mut connection = site.launch().await;
     let about = connection.about().clone();
@@ -78,7 +78,7 @@ async fn leftovers_that_do_not_end_by_themselves_are_killed() {
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_told_apart() {
+async fn a_port_in_use_is_a_distinct_error() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let site = Site::new();
@@ -87,7 +87,7 @@ async fn a_port_in_use_is_told_apart() {
         LaunchError::Other(error) => panic!("{error:#}"),
     }
     drop(taken);
-    // A child that another test is just starting may hold the socket for a moment more.
+    // A child that another test is starting may hold the socket a moment longer.
     until_async("the port is free", async || site.launch_on(address).await.is_ok()).await;
 }
 
@@ -112,13 +112,13 @@ async fn stop_ends_everything_and_frees_the_port() {
 
     assert!(has_ended(candidate.pid) && has_ended(serving));
     assert!(connect(&site.state_dir).await.unwrap().is_none());
-    // At once, though the old process may still be on its way out.
+    // At once, although the old process may still be exiting.
     site.launch_on(about.listen).await.unwrap();
     until_async("the old supervisor is gone", async || has_ended(about.pid)).await;
 }
 
 #[tokio::test]
-async fn sigterm_ends_everything_too() {
+async fn sigterm_ends_everything() {
     let site = Site::new();
     let mut connection = site.launch().await;
     let supervisor = connection.about().pid;
@@ -131,7 +131,7 @@ async fn sigterm_ends_everything_too() {
 }
 
 #[tokio::test]
-async fn a_supervisor_with_nothing_to_do_leaves() {
+async fn an_idle_supervisor_exits() {
     let site = Site::new();
     let mut connection = site.launch().await;
     let supervisor = connection.about().pid;

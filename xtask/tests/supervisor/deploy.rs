@@ -1,4 +1,4 @@
-//! Deploys that do not go through leave the old version undisturbed.
+//! Failed deploys leave the old version running.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::site::{Site, deploy, get, has_ended, version, version_that};
 use xtask::supervisor::{Role, Status, supervisor_log};
 
 #[tokio::test]
-async fn the_first_deploy_has_no_old_version_and_the_next_one_tells_how_the_old_one_ended() {
+async fn the_second_deploy_reports_how_the_old_version_ended() {
     let site = Site::new();
     let mut connection = site.launch().await;
     let candidate = connection.candidate(&version("one")).await.unwrap();
@@ -37,7 +37,7 @@ async fn the_first_deploy_has_no_old_version_and_the_next_one_tells_how_the_old_
 }
 
 #[tokio::test]
-async fn a_candidate_that_ends_at_once_is_told_of_with_its_last_words() {
+async fn a_candidate_that_exits_is_reported_with_its_last_output() {
     let site = Site::new();
     let mut connection = site.launch().await;
     connection.candidate(&version_that("one", "exit")).await.unwrap();
@@ -45,12 +45,12 @@ async fn a_candidate_that_ends_at_once_is_told_of_with_its_last_words() {
     assert_eq!((exit.version.as_str(), exit.ended.code), ("one", Some(3)));
     assert!(exit.tail.iter().any(|line| line == "cannot reach the database"), "{:?}", exit.tail);
     assert!(connection.promote().await.is_err());
-    // The connection is good for another try.
+    // The same connection can start another candidate.
     deploy(&mut connection, &version("two")).await;
 }
 
 #[tokio::test]
-async fn a_program_that_is_not_there_is_told_of_too() {
+async fn a_missing_program_is_reported() {
     let site = Site::new();
     let mut connection = site.launch().await;
     let mut spec = version("one");
@@ -61,7 +61,7 @@ async fn a_program_that_is_not_there_is_told_of_too() {
 }
 
 #[tokio::test]
-async fn a_candidate_that_never_gets_ready_is_discarded() {
+async fn a_candidate_that_is_never_ready_is_discarded() {
     let site = Site::new();
     let mut connection = site.launch().await;
     deploy(&mut connection, &version("one")).await;
@@ -88,7 +88,7 @@ async fn a_dropped_connection_discards() {
     drop(connection);
     until_async("only the old one is left", async || watching.status().await.unwrap() == before).await;
     assert!(has_ended(candidate.pid));
-    // The next deploy need not wait until it has been cleared up after.
+    // The next deploy does not wait for the cleanup.
     deploy(&mut site.connect().await, &version("three")).await;
 }
 

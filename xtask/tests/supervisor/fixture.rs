@@ -1,4 +1,4 @@
-//! Programs that the tests start. Each is a test of this binary that does nothing unless its variable is set.
+//! Programs that the tests start. Each is a test of this binary that returns at once unless its variable is set.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use xtask::supervisor::{InstanceSpec, client};
 
-/// Longer than a client pauses between two requests of one connection.
+/// Longer than a client waits between two requests of one connection.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// The arguments that make this binary run one of the programs below.
@@ -25,7 +25,7 @@ pub fn program() -> Utf8PathBuf {
     Utf8PathBuf::try_from(std::env::current_exe().unwrap()).unwrap()
 }
 
-/// The service: takes its socket by activation, answers with its version, drains on SIGTERM.
+/// The service: takes an activated socket, answers with its version, drains on SIGTERM.
 #[tokio::test]
 async fn service() {
     let Ok(behaviour) = std::env::var("FIXTURE_SERVICE") else { return };
@@ -94,7 +94,7 @@ async fn serve(stream: TcpStream, behaviour: String, mut draining: watch::Receiv
     }
 }
 
-/// A deploy command that promotes and then hangs, to be killed.
+/// A deploy command that promotes and then hangs until the test kills it.
 #[tokio::test]
 async fn hanging_deploy() {
     let Ok(state_dir) = std::env::var("FIXTURE_DEPLOY") else { return };

@@ -21,7 +21,7 @@ async fn a_secret_reaches_the_service_and_nothing_else() {
 
     #[cfg(target_os = "linux")]
     for process in fs_err::read_dir("/proc").unwrap() {
-        // Most entries are no processes, and processes end meanwhile.
+        // Most entries are not processes, and a process may exit during the loop.
         let arguments = fs_err::read(process.unwrap().path().join("cmdline")).unwrap_or_default();
         assert!(!String::from_utf8_lossy(&arguments).contains("sentinel-4f1d"));
     }
@@ -54,14 +54,14 @@ async fn the_service_gets_its_own_environment_and_not_the_supervisors() {
     let names = log.lines().find_map(|line| line.strip_prefix("names: ")).unwrap();
     let expected = ["PATH", "HOME", "TMPDIR", "LANG", "FIXTURE_SERVICE", "FIXTURE_VERSION", "LISTEN_FDS", "LISTEN_PID"];
     for name in names.split(' ') {
-        // macOS adds one of its own to every process.
+        // macOS adds a variable to every process.
         assert!(expected.contains(&name) || name.starts_with("__CF"), "{names}");
     }
     assert!(names.contains("LISTEN_PID") && names.contains("PATH"), "{names}");
 }
 
 #[tokio::test]
-async fn a_flood_of_output_is_rotated_and_starves_nobody() {
+async fn a_flood_of_output_is_rotated_and_does_not_block_the_service() {
     let site = Site::new();
     let mut connection = site.launch().await;
     deploy(&mut connection, &version("one")).await;
@@ -82,7 +82,7 @@ async fn a_flood_of_output_is_rotated_and_starves_nobody() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_full_disk_loses_log_lines_and_not_the_service() {
+async fn a_full_disk_drops_log_lines_and_does_not_stop_the_service() {
     let site = Site::new();
     fs_err::create_dir_all(site.state_dir.join("logs")).unwrap();
     fs_err::os::unix::fs::symlink("/dev/full", service_log(&site.state_dir)).unwrap();
@@ -104,7 +104,7 @@ async fn a_state_folder_with_a_long_path_works() {
 }
 
 #[tokio::test]
-async fn every_message_carries_the_protocols_number() {
+async fn every_message_has_the_protocol_version() {
     let site = Site::new();
     let connection = site.launch().await;
     let socket = socket_folder(&site.state_dir).unwrap().join("control.sock");
@@ -115,7 +115,7 @@ async fn every_message_carries_the_protocols_number() {
 }
 
 #[tokio::test]
-async fn a_supervisor_of_another_protocol_is_named() {
+async fn a_supervisor_of_another_protocol_version_is_an_error() {
     use std::io::Write as _;
     let site = Site::new();
     let socket = socket_folder(&site.state_dir).unwrap().join("control.sock");
@@ -131,7 +131,7 @@ async fn a_supervisor_of_another_protocol_is_named() {
 }
 
 #[tokio::test]
-async fn nothing_listens_where_a_killed_supervisor_was() {
+async fn a_killed_supervisor_leaves_no_listener() {
     let site = Site::new();
     let mut connection = site.launch().await;
     kill(connection.about().pid, Signal::KILL).unwrap();

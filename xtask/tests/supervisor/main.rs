@@ -1,7 +1,7 @@
-//! The supervisor with real processes: the built toolkit as supervisor, and this test binary itself, run again with
-//! [`fixture::service`] alone, as the service.
+//! The supervisor with real processes. The built toolkit is the supervisor. This test binary, run with the test
+//! [`fixture::service`] alone, is the service.
 
-// Helpers of tests fail by panicking, as tests do.
+// Test helpers panic, as tests do.
 #![allow(clippy::unwrap_used)]
 
 mod crash;

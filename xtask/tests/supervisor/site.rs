@@ -1,4 +1,4 @@
-//! One supervised service of a test, and how to talk to it.
+//! A supervised service for a test, and clients of it.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -61,12 +61,12 @@ impl Drop for Site {
     }
 }
 
-/// The fixture as this version.
+/// The fixture with this version.
 pub fn version(version: &str) -> InstanceSpec {
     version_that(version, "serve")
 }
 
-/// The fixture as this version, with a behaviour of its own.
+/// The fixture with this version and behaviour.
 pub fn version_that(version: &str, behaviour: &str) -> InstanceSpec {
     InstanceSpec {
         id: format!("deploy-of-{version}"),
@@ -83,7 +83,7 @@ pub fn version_that(version: &str, behaviour: &str) -> InstanceSpec {
     }
 }
 
-/// A whole deploy: probes the candidate, then looks for the version on the public address, then commits.
+/// A complete deploy: probes the candidate, checks the version at the public address, then commits.
 pub async fn deploy(connection: &mut Connection, spec: &InstanceSpec) {
     let public = connection.about().listen;
     let candidate = connection.candidate(spec).await.unwrap();
@@ -101,13 +101,13 @@ fn toolkit() -> &'static Utf8Path {
     Utf8Path::from_path(testkit::toolkit()).expect("its path is UTF-8")
 }
 
-/// One request on a connection of its own.
+/// Sends one request on a new connection.
 pub async fn get(address: SocketAddr, path: &str) -> Result<String> {
     let mut stream = BufReader::new(TcpStream::connect(address).await?);
     Ok(request(&mut stream, path).await?.0)
 }
 
-/// One request on this connection: the body, and whether the connection may be used again.
+/// Sends one request on this connection. Returns the body and whether the connection stays open.
 pub async fn request(stream: &mut BufReader<TcpStream>, path: &str) -> Result<(String, bool)> {
     stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes()).await?;
     let (mut status, mut length, mut reusable) = (String::new(), None, true);
@@ -134,7 +134,7 @@ pub fn kill(pid: u32, signal: Signal) -> rustix::io::Result<()> {
     kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), signal)
 }
 
-/// Whether a process has ended, be it a zombie still.
+/// Whether a process has ended; it may still be a zombie.
 pub fn has_ended(pid: u32) -> bool {
     let state = if cfg!(target_os = "linux") {
         let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

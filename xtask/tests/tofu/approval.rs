@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use crate::site::Site;
 use testkit::Ran;
 
-/// The plan is not applied, for this reason, and the error says to make a new one.
+/// Checks that the plan is refused for this reason, and that the error names the command for a new one.
 #[track_caller]
 fn refused(site: &Site, approval: &str, why: &str) {
     let ran = site.run(&["apply", "production", "--approve", approval]).expect(21);
     ran.says(&["nothing was applied", why, "cargo xtask tofu plan production"]);
 }
 
-/// The record of the kept plan, and the plan file, in the bucket.
+/// The objects of the kept plan's record and of the plan file.
 fn kept(site: &Site) -> (PathBuf, PathBuf) {
     let store = site.storage.bucket("states").join("fixture/production");
     let mut plans = fs_err::read_dir(store.join("plans")).unwrap().map(|entry| entry.unwrap().path());
@@ -38,7 +38,7 @@ fn a_plan_is_refused_when_anything_differs_from_what_was_approved() {
     refused(&site, &approval, "another plan file than the one that was planned");
     fs_err::write(&plan, &bytes).unwrap();
 
-    // The time: the approval includes it, so it cannot be changed either.
+    // The approval includes the time, so it cannot be changed either.
     let text = fs_err::read_to_string(&record).unwrap();
     let mut old: Value = serde_json::from_str(&text).unwrap();
     old["made"] = json!("2026-01-01T00:00:00Z");
@@ -94,4 +94,19 @@ fn without_approval_where_deploy_yaml_says_so() {
     site.run(&["apply", "production"]).expect(21).says(&["another plan file than the one that was planned"]);
     site.run(&["plan", "production"]).expect(10);
     site.run(&["apply", "production"]).expect(0);
+}
+
+#[test]
+fn an_unencrypted_plan_stays_on_this_machine() {
+    let Some(site) = Site::open("an_unencrypted_plan_stays_on_this_machine") else { return };
+    site.project.edit("deploy.yaml", "provider: other,", "provider: other, encryption: off,");
+    site.project.commit("Without encryption");
+    let approval = site.approval();
+    assert!(site.folder().join("plan/plan.json").exists());
+    assert!(!site.storage.bucket("states").join("fixture/production").exists());
+    let other = site.clone_to("other");
+    let elsewhere = Ran::of(&mut site.command_in(&other, &["apply", "production", "--approve", &approval]));
+    elsewhere.expect(21).says(&["there is no plan"]);
+    site.run(&["apply", "production", "--approve", &approval]).expect(0);
+    assert!(!site.folder().join("plan/plan.json").exists());
 }

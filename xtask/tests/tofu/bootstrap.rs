@@ -1,5 +1,5 @@
-//! The bucket of a state: created, hardened and checked. On moto, which has every setting of Amazon's, and on versitygw,
-//! which has few but verifies signatures.
+//! The bucket of a state: created, hardened and checked, on moto, which supports all of Amazon's settings, and on
+//! versitygw, which supports few but verifies signatures.
 
 mod lacks;
 mod made;
@@ -62,7 +62,7 @@ impl Fixture {
     }
 }
 
-/// The verdict on an item.
+/// The status of an item.
 #[track_caller]
 fn verdict<'a>(result: &'a Value, about: &str) -> &'a str {
     let items = result["items"].as_array().unwrap();

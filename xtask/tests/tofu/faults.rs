@@ -37,7 +37,7 @@ fn errors_of_the_provider_are_shown_and_the_next_plan_continues() {
     fails(json!("rate_limit"), "429 Too Many Requests");
     container_is(&site, "create", Value::Null);
     assert_eq!(site.cloud().kept("scaleway_container").len(), 0);
-    // It exists, and is tainted.
+    // The resource exists and is tainted.
     fails(json!({ "fail_after": "timeout while waiting" }), "timeout while waiting");
     container_is(&site, "replace", json!("replace_because_tainted"));
     let (half_done, _) = site.cloud().only("scaleway_container");
@@ -74,7 +74,7 @@ fn a_provider_that_crashes_leaves_a_complete_state() {
         failed.says(&["create scaleway_container.app failed", "Plugin did not respond", "cargo xtask tofu plan"]);
         assert!(!site.lock().exists());
         site.cloud.as_mut().unwrap().restart();
-        // What it had created before is in the state; the operation in progress is not, and may have succeeded.
+        // The resources created before are in the state. The operation in progress is not, and may have succeeded.
         container_is(&site, "create", Value::Null);
         assert_eq!(site.cloud().kept("scaleway_container_namespace").len(), 1);
         assert_eq!(site.cloud().kept("scaleway_container").len(), left);

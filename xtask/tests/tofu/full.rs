@@ -1,4 +1,4 @@
-//! A full disk: nothing is half written, and no state is lost.
+//! A full disk: no file is half-written, and no state is lost.
 
 use std::path::Path;
 
@@ -12,8 +12,8 @@ use testkit::{Running, skipped, until};
 const TAKES_ROOT: &str = "it takes root, to mount a small file system";
 
 #[test]
-fn a_disk_that_is_full_has_no_plan_on_it() {
-    let test = "a_disk_that_is_full_has_no_plan_on_it";
+fn a_plan_on_a_full_disk_fails_and_is_not_kept() {
+    let test = "a_plan_on_a_full_disk_fails_and_is_not_kept";
     let Some(site) = site(test, STACK) else { return };
     let Some(disk) = Disk::mount(&site.project.root.join(".deploy"), 64) else { return skipped(test, TAKES_ROOT) };
     site.run(&["init", "production"]).expect(0);
@@ -30,7 +30,7 @@ fn a_disk_that_is_full_has_no_plan_on_it() {
     site.run(&["plan", "production"]).expect(0);
 }
 
-/// An apply that ends when the bucket is away and the stack's folder is full: how it ended, and what it said.
+/// Runs an apply that ends while the bucket is unreachable and the stack's folder is full. Returns its error.
 fn ends_in_trouble(site: &mut Site, disk: &Disk, meanwhile: impl FnOnce(&Path)) -> String {
     let approval = site.approval();
     site.fault(json!({ "slow": 3 }));
@@ -48,7 +48,7 @@ fn ends_in_trouble(site: &mut Site, disk: &Disk, meanwhile: impl FnOnce(&Path)) 
     ended.stderr
 }
 
-/// The state is put in its place, and is of all that was made.
+/// Checks that `tofu recover` restores the state, and that it has all resources.
 fn recovers(site: &Site) {
     site.unlock(&site.run(&["recover", "production"]));
     site.run(&["recover", "production"]).expect(0);
@@ -56,8 +56,8 @@ fn recovers(site: &Site) {
 }
 
 #[test]
-fn a_state_that_can_be_written_neither_to_its_bucket_nor_to_the_stack_is_kept() {
-    let test = "a_state_that_can_be_written_neither_to_its_bucket_nor_to_the_stack_is_kept";
+fn a_state_that_fits_neither_its_bucket_nor_the_stacks_folder_is_kept() {
+    let test = "a_state_that_fits_neither_its_bucket_nor_the_stacks_folder_is_kept";
     let Some(mut site) = site(test, STACK) else { return };
     let Some(disk) = small_disk(&site) else { return skipped(test, TAKES_ROOT) };
     let said = ends_in_trouble(&mut site, &disk, |_| {});
@@ -72,7 +72,7 @@ fn a_state_that_cannot_be_saved_anywhere_is_printed() {
     let test = "a_state_that_cannot_be_saved_anywhere_is_printed";
     let Some(mut site) = site(test, STACK) else { return };
     let Some(disk) = small_disk(&site) else { return skipped(test, TAKES_ROOT) };
-    // Where it would be kept is something else.
+    // A file is in the place of the folder for the state.
     let said = ends_in_trouble(&mut site, &disk, |folder| fs_err::write(folder.join("unsaved"), "").unwrap());
     assert!(said.contains("the state could not be saved anywhere"), "{said}");
     let file = said.split("write the next line into ").nth(1).and_then(|rest| rest.split("; ").next()).unwrap();
@@ -83,7 +83,7 @@ fn a_state_that_cannot_be_saved_anywhere_is_printed() {
     recovers(&site);
 }
 
-/// The stack's folder, with the same files, on a disk of its own.
+/// Mounts a small disk in place of the stack's folder, with the same files.
 fn small_disk(site: &Site) -> Option<Disk> {
     let disk = Disk::mount(&site.project.root.join("infra"), 16)?;
     site.project.git(&["checkout", "--quiet", "--", "infra"]);

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::site::{STACK, Site};
 
-/// A plan of this stack is refused for this reason, and cannot be applied.
+/// Checks that a plan of this stack is refused for this reason and cannot be applied.
 #[track_caller]
 fn refused(site: &Site, stack: &str, what: &str) {
     site.project.write("infra/main.tf", stack);
@@ -43,14 +43,14 @@ fn a_plan_that_would_lose_a_protected_resource_is_refused() {
 }
 
 #[test]
-fn a_plan_that_was_made_before_the_protection_is_refused_too() {
-    let Some(site) = Site::made("a_plan_that_was_made_before_the_protection_is_refused_too") else { return };
+fn a_plan_from_before_the_protection_is_refused() {
+    let Some(site) = Site::made("a_plan_from_before_the_protection_is_refused") else { return };
     site.project.edit("infra/main.tf", "input = var.size", "input = var.size\n  triggers_replace = [1]");
     site.project.commit("Made anew");
     let plan = site.result(&["plan", "production"], 10);
     assert_eq!(plan["changes"][0]["because_of"], json!(["triggers_replace"]));
     let approve = ["apply", "production", "--approve", plan["approval"].as_str().unwrap()];
-    // An entry that is not committed is in force, too; but then the tree is not a commit, which is refused first.
+    // An entry that is not committed is effective too. But a dirty tree is refused first.
     site.project.edit("deploy.yaml", "protect: [terraform_data.media]", "protect: [terraform_data]");
     site.run(&approve).expect(21).says(&["only a commit can be applied"]);
     site.run(&["plan", "production"]).expect(21).says(&["terraform_data.app would be replaced"]);

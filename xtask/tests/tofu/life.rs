@@ -1,5 +1,4 @@
-//! The life of each of this repository's stacks, through the toolkit: made, left alone, changed, kept from harm, drifted,
-//! ended.
+//! The lifecycle of each of this repository's stacks: created, unchanged, changed, protected, drifted, deleted.
 
 use serde_json::{Value, json};
 
@@ -8,20 +7,20 @@ use crate::storage::Storage;
 use devservers::Versitygw;
 use devservers::moto::Turn;
 
-/// What is particular of a stack.
+/// The differences between the stacks.
 struct Life {
     stack: &'static str,
-    /// How many resources it makes.
+    /// The number of its resources.
     makes: usize,
-    /// An edit of deploy.yaml, and all that it changes: a resource, and an attribute of it.
+    /// An edit of deploy.yaml, and the only resource and attribute that it changes.
     change: [&'static str; 2],
     changed: (&'static str, &'static str),
-    /// An edit of deploy.yaml that would take what holds data away, because of this attribute.
+    /// An edit of deploy.yaml that would replace a resource with data, and the attribute that causes it.
     harm: [&'static str; 2],
     harmed: (&'static str, &'static str),
-    /// A change outside of OpenTofu: a type and its only resource, an attribute, its new value.
+    /// A change outside of OpenTofu: the type, its only resource, the attribute and its new value.
     drift: (&'static str, &'static str, &'static str, Value),
-    /// What may be deleted by nobody; but for what is looked at only when these may.
+    /// The resources whose deletion is refused first: others are only checked when these are no longer protected.
     kept: &'static [&'static str],
 }
 
@@ -106,13 +105,13 @@ fn live<S: Storage>(test: &str, life: &Life) -> Option<Site<S>> {
     assert_eq!((&nothing["unchanged"], &nothing["drift"]), (&json!(life.makes), &json!([])), "{nothing:#}");
 
     changed(&site, life);
-    kept_from_harm(&site, life);
+    protected(&site, life);
     drifted(&site, life);
     ended(&site, life);
     Some(site)
 }
 
-/// A change is shown, and nothing but it.
+/// A plan shows the change and nothing else.
 fn changed<S>(site: &Site<S>, life: &Life) {
     let (address, attribute) = life.changed;
     site.project.edit("deploy.yaml", life.change[0], life.change[1]);
@@ -138,8 +137,8 @@ fn changed<S>(site: &Site<S>, life: &Life) {
     site.run(&["plan", "production"]).expect(0);
 }
 
-/// What holds data is named, and why it would go; nothing of it can be applied.
-fn kept_from_harm<S>(site: &Site<S>, life: &Life) {
+/// A plan that would replace a resource with data names it and the attribute, and cannot be applied.
+fn protected<S>(site: &Site<S>, life: &Life) {
     let (address, attribute) = life.harmed;
     site.project.edit("deploy.yaml", life.harm[0], life.harm[1]);
     site.project.commit("Another name");
@@ -154,7 +153,7 @@ fn kept_from_harm<S>(site: &Site<S>, life: &Life) {
     site.run(&["plan", "production"]).expect(0);
 }
 
-/// A change outside of OpenTofu is shown as one, and undone.
+/// A plan shows a change outside of OpenTofu, and the apply reverts it.
 fn drifted<S>(site: &Site<S>, life: &Life) {
     let cloud = site.cloud.as_ref().unwrap();
     let (kind, address, attribute, value) = &life.drift;
@@ -176,7 +175,7 @@ fn drifted<S>(site: &Site<S>, life: &Life) {
     site.run(&["plan", "production"]).expect(0);
 }
 
-/// All of it goes when both guards were lifted by a commit, and not before.
+/// The stack is deleted only after commits removed both `protect` and `prevent_destroy`.
 fn ended<S>(site: &Site<S>, life: &Life) {
     let cloud = site.cloud.as_ref().unwrap();
     let destroy = ["plan", "production", "--destroy"];

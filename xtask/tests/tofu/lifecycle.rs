@@ -1,4 +1,4 @@
-//! From nothing to nothing.
+//! A stack from its creation to its deletion.
 
 use serde_json::json;
 
@@ -7,8 +7,8 @@ use devservers::versitygw::SECRET_KEY;
 use testkit::Ran;
 
 #[test]
-fn a_stack_is_made_changed_and_deleted() {
-    let Some(site) = Site::open("a_stack_is_made_changed_and_deleted") else { return };
+fn a_stack_is_created_changed_and_deleted() {
+    let Some(site) = Site::open("a_stack_is_created_changed_and_deleted") else { return };
     site.run(&["init", "production"]).expect(0);
 
     // Created, after approval.
@@ -31,11 +31,11 @@ fn a_stack_is_made_changed_and_deleted() {
     assert_eq!(site.result(&["output", "production"], 0)["outputs"]["size"], 3);
     assert_eq!(site.run(&["output", "production", "size"]).expect(0).stdout, "3\n");
 
-    // Nothing to do.
+    // There are no changes.
     let nothing = site.run(&["plan", "production"]).expect(0).says(&["nothing to change; 2 unchanged"]);
     assert!(!nothing.stdout.contains("--approve"), "{}", nothing.stdout);
 
-    // Changed: exactly that is shown.
+    // Changed: the plan shows only the change.
     site.project.edit("deploy.yaml", "size: 3", "size: 4");
     site.project.commit("Larger");
     let page = site.project.root.join("page.md");
@@ -70,7 +70,7 @@ fn errors_of_a_stack_are_shown_with_file_and_line() {
     site.run(&["validate", "production"]).expect(0);
     site.project.edit("infra/main.tf", "  input = var.size", "  inputs = var.size");
     site.project.edit("infra/main.tf", "terraform_data.app.output", "terraform_data.ap.output");
-    // Neither secrets nor the bucket are asked for.
+    // `validate` needs neither secrets nor the bucket.
     fs_err::remove_file(site.project.root.join(".env.production")).unwrap();
     let refused = Ran::of(site.command(&["validate", "production"]).env("GITHUB_ACTIONS", "true")).expect(1);
     let refused = refused.says(&["infra/main.tf:20:3: Unsupported argument", "infra/main.tf:24:"]);
@@ -95,8 +95,8 @@ fn a_variable_that_the_stack_does_not_declare_is_refused() {
 }
 
 #[test]
-fn doctor_tells_what_a_stack_lacks() {
-    let Some(site) = Site::open("doctor_tells_what_a_stack_lacks") else { return };
+fn doctor_reports_what_a_stack_lacks() {
+    let Some(site) = Site::open("doctor_reports_what_a_stack_lacks") else { return };
     let good = Ran::of(&mut site.toolkit(&["doctor", "production"]));
     for line in ["✓ tofu ", "✓ passphrase", "✓ state       states accepts the key"] {
         assert!(good.stdout.contains(line), "it does not say {line:?}: {}", good.stdout);
@@ -132,7 +132,7 @@ fn a_program_that_is_too_old_is_skipped() {
     if devservers::tofu::installed().unwrap().is_file() {
         assert!(doctor.stdout.contains("✓ tofu        1.") && doctor.stdout.contains("/tofu-1."), "{}", doctor.stdout);
         plan(10);
-        // One that comes later is noticed.
+        // A change in PATH is noticed, and init runs again.
         fs_err::remove_file(old.join("tofu")).unwrap();
         plan(10).says(&["✓ init "]);
         assert!(!plan(10).stderr.contains("✓ init "));

@@ -1,7 +1,7 @@
-//! A stack from nothing to nothing, with the real OpenTofu and a real S3 server for its state. The stacks of these tests
-//! take no provider but the one that is built in, or are this repository's own and take the stand-in.
+//! The lifecycle of a stack, with the real OpenTofu and a real S3 server for its state. The tests' own stacks only use
+//! the built-in provider. This repository's stacks use the stand-in.
 
-// Helpers of tests fail by panicking, as tests do.
+// Test helpers panic, as tests do.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod approval;

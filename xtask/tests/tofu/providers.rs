@@ -1,10 +1,10 @@
-//! Which providers a stack takes is a committed file's to say.
+//! The dependency lock file pins the providers.
 
 use crate::small::{STACK, site};
 
 #[test]
-fn a_committed_lock_file_holds_and_stays_as_it_is() {
-    let Some(site) = site("a_committed_lock_file_holds_and_stays_as_it_is", STACK) else { return };
+fn a_committed_lock_file_is_used_and_not_changed() {
+    let Some(site) = site("a_committed_lock_file_is_used_and_not_changed", STACK) else { return };
     let doctor = |told: &str| {
         let ran = testkit::Ran::of(&mut site.toolkit(&["doctor", "production"]));
         assert!(ran.stdout.contains(told), "{told}: {}", ran.stdout);

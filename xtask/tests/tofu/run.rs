@@ -1,4 +1,4 @@
-//! A deploy's run around a stack, in this process: the lease, the record and the exit code are in order, however OpenTofu
+//! A deploy's run around a stack, in this process: the lease, the record and the exit code are correct, however OpenTofu
 //! ends.
 
 use std::path::Path;
@@ -19,7 +19,7 @@ use xtask::tools::git;
 
 use crate::site::{PASSPHRASE, Site, result, write_env};
 
-/// A stack that takes a release, and takes its time.
+/// A slow stack with the variables of a release.
 const STACK: &str = r#"terraform {
   backend "s3" {}
 }
@@ -54,7 +54,7 @@ output "endpoint" {
 const IMAGE: &str =
     "registry.example.com/shop/fixture@sha256:5555555555555555555555555555555555555555555555555555555555555555";
 
-/// A lock as OpenTofu writes it.
+/// A lock in OpenTofu's format.
 const LOCK: &str = r#"{"ID":"5e6c1d0a-9b3f-4a57-8e0b-0a4f2d1c7b11","Operation":"OperationTypeApply","Info":"","Who":"somebody@elsewhere","Version":"1.12.6","Created":"2026-01-01T00:00:00Z","Path":"states/fixture/production.tfstate"}"#;
 
 fn open(test: &str) -> Option<Site> {
@@ -80,8 +80,8 @@ impl Ended {
     }
 }
 
-/// Runs the steps of a deploy around a stack, up to its apply. `before_apply` comes between plan and apply, `meanwhile` runs
-/// at the same time.
+/// Runs the steps of a deploy around a stack, up to its apply. `before_apply` runs between plan and apply, `meanwhile`
+/// concurrently.
 fn deploy(site: &Site, before_apply: impl AsyncFnOnce(&Env<'_>), meanwhile: impl AsyncFnOnce(StopSender)) -> Ended {
     site.in_process(async |env, sender| {
         let target = Target::of(env);
@@ -121,14 +121,14 @@ async fn steps(run: &Run<'_>, before_apply: impl AsyncFnOnce(&Env<'_>)) -> Resul
     apply.await.map(drop)
 }
 
-/// A command of another person, who has the image from elsewhere.
+/// A command on another machine, which has the image from elsewhere.
 fn command(site: &Site, root: &Path, args: &[&str]) -> Command {
     let mut command = site.command_in(root, args);
     command.env("TF_VAR_image", IMAGE);
     command
 }
 
-/// Does something once the apply is in progress, without blocking the run.
+/// Calls a function once the apply is in progress, without blocking the run.
 async fn during_apply(site: &Site, work: impl FnOnce() + Send + 'static) {
     let here = site.project.root.join(".deploy/here");
     let work = move || {
@@ -148,7 +148,7 @@ fn one_request_to_stop_waits_until_the_state_is_saved() {
     let failure = ended.failure();
     assert!(matches!(failure, Failure::Aborted(_)) && failure.exit_code() == 1, "{failure:?}");
     assert!(!site.lock().exists());
-    // What was done before is in the state.
+    // The resources that were created before are in the state.
     let plan =
         Running::start(&mut command(&site, &site.project.root, &["plan", "production", "--json"])).end().expect(10);
     let plan = result(plan);
@@ -240,11 +240,11 @@ fn a_plan_of_one_machine_is_approved_and_applied_on_another() {
     assert!(!site.folder().join("plan.tfplan").exists());
     in_other(&["apply", "production"]).expect(21).says(&["+ create   terraform_data.app", "--approve", &approval]);
     in_other(&["apply", "production", "--approve", &approval]).expect(0);
-    // It is applied once.
+    // A plan is applied once.
     site.run(&["apply", "production", "--approve", &approval]).expect(21).says(&["there is no plan"]);
     site.run(&["plan", "production"]).expect(0).says(&["2 unchanged"]);
 
-    // And the other way round, by a machine that has another commit.
+    // In the other direction, by a machine with another commit checked out.
     site.project.edit("deploy.yaml", "size: 3", "size: 4");
     site.project.commit("Larger");
     let approval = site.approval();

@@ -1,4 +1,4 @@
-//! Secrets are in the environment of the program and in files that are encrypted, and nowhere else.
+//! Secrets are in OpenTofu's environment and in encrypted files, and nowhere else.
 
 use std::cell::RefCell;
 use std::os::unix::fs::PermissionsExt as _;
@@ -26,7 +26,7 @@ fn a_secret_is_in_no_output_argument_or_file() {
     until("it is under way", || site.project.root.join(".deploy/here").exists());
     let arguments = machine::all_command_lines();
     assert!(arguments.contains("plan.tfplan"), "{arguments}");
-    // What runs below the program has what it needs of the environment, and nothing else.
+    // Processes that OpenTofu starts inherit only the environment that was passed to it.
     let names = environment_of(&site, "until test -e");
     site.project.write(".deploy/go", "");
     let ended = applying.end().expect(0);
@@ -45,7 +45,7 @@ fn a_secret_is_in_no_output_argument_or_file() {
     }
     let mut looked_at = 0;
     files(&site.project.root, &mut |path| {
-        // The repository is of what the stack is, and its owner's file of what it takes.
+        // The stack's source and the user's own file have it.
         if !path.ends_with(".env.production") && !path.components().any(|part| part.as_os_str() == ".git") {
             looked_at += 1;
             let text = String::from_utf8_lossy(&fs_err::read(path).unwrap()).into_owned();
@@ -60,7 +60,7 @@ fn a_secret_is_in_no_output_argument_or_file() {
     assert!(looked_at > 10, "{looked_at}");
     assert_eq!(fs_err::metadata(site.folder()).unwrap().permissions().mode() & 0o777, 0o700);
 
-    // Whoever asks for it by its name gets it as it is.
+    // By its name it is printed.
     assert_eq!(site.run(&["output", "production", "secret"]).expect(0).stdout, format!("{SENTINEL}\n"));
 }
 

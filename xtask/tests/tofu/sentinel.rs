@@ -1,4 +1,4 @@
-//! A secret that is full of what shells, templates and JSON make something of reaches the cloud as it is, and nobody else.
+//! A secret with characters that shells, templates and JSON interpret reaches the container unchanged, and nothing else.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -10,18 +10,18 @@ use crate::site::{PASSPHRASE, Site, write_env};
 use devservers::Versitygw;
 use testkit::{Ran, machine, until};
 
-/// What is in it is never to be seen.
+/// It must never be shown.
 const SECRET: &str =
     "sentinel-7c40 \"quoted\" it's $HOME ${not} %{expanded} $${twice} %% \\n \\ back ä 🦀\nsentinel, line two\n";
 
-/// As it is typed into a variable of OpenTofu that is a map: in HCL, whose texts are templates.
+/// As an HCL string, in which templates are escaped.
 fn as_hcl(secret: &str) -> String {
     json!(secret).to_string().replace("${", "$${").replace("%{", "%%{")
 }
 
 #[test]
-fn a_secret_reaches_the_container_as_it_is_and_nobody_else() {
-    let test = "a_secret_reaches_the_container_as_it_is_and_nobody_else";
+fn a_secret_reaches_the_container_unchanged_and_nothing_else() {
+    let test = "a_secret_reaches_the_container_unchanged_and_nothing_else";
     let Some(site) = crate::stacks::site::<Versitygw>(test, "scaleway") else { return };
     let secrets = |value: &str| format!("{{ DATABASE_URL = \"postgres://a:b@db/a\", JWT_SECRET = {} }}", as_hcl(value));
     let others = variables_without_secrets(&site);
@@ -32,11 +32,11 @@ fn a_secret_reaches_the_container_as_it_is_and_nobody_else() {
         said.borrow_mut().push_str(&(ran.stdout + &ran.stderr));
     };
 
-    // From the file, where single quotes take it as it is.
+    // From the file, in single quotes.
     write_env(&site.project.root, PASSPHRASE, &format!("{others}TF_VAR_secrets='{}'\n", secrets(SECRET)));
     keep(site.run(&["plan", "production", "--markdown", page.to_str().unwrap()]), 10);
     keep(site.run(&["plan", "production", "--json"]), 10);
-    // A provider that repeats what it was given.
+    // A provider whose error repeats it.
     let repeats = format!("cannot set JWT_SECRET to {SECRET}, in JSON {}", json!(SECRET));
     site.cloud().faults(&json!([{ "type": "scaleway_container", "times": 1, "fault": { "fail": repeats } }]));
     let approval = site.approval();
@@ -68,12 +68,12 @@ fn a_secret_reaches_the_container_as_it_is_and_nobody_else() {
 
     let said = said.into_inner();
     assert!(!said.contains("sentinel"), "{said}");
-    // Other tests' processes have a word of their own.
+    // Other tests use other secrets.
     let arguments: Vec<&str> = arguments.lines().filter(|line| line.contains("sentinel-7c40")).collect();
     assert_eq!(arguments, Vec::<&str>::new());
     let mut looked_at = 0;
     let is_kept = |path: &Path| {
-        // The repository's own text has the word.
+        // The test's own files have the word.
         path.ends_with(".env.production")
             || path.components().any(|part| [".git", "tests"].iter().any(|it| part.as_os_str() == *it))
     };

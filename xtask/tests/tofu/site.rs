@@ -19,9 +19,9 @@ use devservers::versitygw::{ACCESS_KEY, REGION, SECRET_KEY, Versitygw};
 use testkit::Ended;
 use testkit::{Project, Ran, Running, or_skip};
 
-/// What no output, argument or file may hold.
+/// A secret that no output, argument or file may contain.
 pub const SENTINEL: &str = "sentinel \"secret\" ${x} %{y} $(z) ä";
-/// With what state and plans are encrypted.
+/// The passphrase of state and plans.
 pub const PASSPHRASE: &str = "sentinel passphrase ${with} 32 letters";
 
 /// The stack of most tests.
@@ -101,7 +101,7 @@ impl Site {
         })
     }
 
-    /// One whose stack is made.
+    /// One whose stack was applied.
     pub fn made(test: &str) -> Option<Self> {
         let site = Self::open(test)?;
         site.change();
@@ -184,18 +184,18 @@ impl<S> Site<S> {
         result(self.start(args).end().expect(code))
     }
 
-    /// Makes a plan, which must have changes and be allowed: what stands for it.
+    /// Makes a plan, which must have changes and no refusal, and returns the digest that approves it.
     #[track_caller]
     pub fn approval(&self) -> String {
         self.result(&["plan", "production"], 10)["approval"].as_str().unwrap().to_owned()
     }
 
-    /// What is in the environment's folder for stacks.
+    /// The environment's OpenTofu working folder.
     pub fn folder(&self) -> PathBuf {
         self.project.root.join(".deploy/production/tofu")
     }
 
-    /// Types what a command says that found the state locked.
+    /// Runs the command that a refused command printed.
     #[track_caller]
     pub fn unlock(&self, locked: &Ran) {
         assert_eq!(locked.code, Some(20), "{}", locked.stderr);
@@ -234,7 +234,7 @@ pub fn cloud(machine: &[(&str, &str)]) -> Cloud {
     Cloud::start(&PROGRAM, machine).unwrap()
 }
 
-/// Takes away what the machine of the test has of its own.
+/// Removes the variables of this machine's user.
 pub fn take_nothing_of_this_machine(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();

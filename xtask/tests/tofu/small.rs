@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::site::{PASSPHRASE, Site, cloud, write_env};
 use devservers::Cloud;
 
-/// A container and what it is in.
+/// A container and its namespace.
 pub const STACK: &str = r#"terraform {
   backend "s3" {}
 
@@ -28,7 +28,7 @@ resource "scaleway_container" "app" {
 }
 "#;
 
-/// A project with this stack and nothing made yet. None where a test cannot run.
+/// A project with this stack and no resources yet. `None` if this machine cannot run the test.
 pub fn site(test: &str, stack: &str) -> Option<Site> {
     let mut site = Site::with(test, |project, state| {
         let deploy = project.read("deploy.yaml");
@@ -43,12 +43,12 @@ pub fn site(test: &str, stack: &str) -> Option<Site> {
 }
 
 impl Site {
-    /// Its cloud.
+    /// The stand-in for its providers.
     pub fn cloud(&self) -> &Cloud {
         self.cloud.as_ref().expect("it has one")
     }
 
-    /// This goes wrong, once, when the container is made.
+    /// Makes the next creation of the container fail in this way.
     pub fn fault(&self, fault: Value) {
         let entry = json!({ "type": "scaleway_container", "during": "create", "times": 1, "fault": fault });
         self.cloud().faults(&json!([entry]));

@@ -1,4 +1,4 @@
-//! This repository's stacks on the stand-in: their own tests, and projects that have one of them as its README says.
+//! This repository's stacks on the stand-in: their own tests, and projects that use one as its README describes.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use crate::site::{PASSPHRASE, Site, cloud, write_env};
 use crate::storage::Storage;
 use testkit::{Ran, or_skip};
 
-/// What the release brings to the stack of Scaleway, and the credentials of the zone.
+/// The variables of a release for the Scaleway stack, and the credentials of the zone.
 const RELEASE: &str = r#"TF_VAR_image=rg.fr-par.scw.cloud/meemit/fixture@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef
 TF_VAR_release=3f9c2d1a4b7e
 TF_VAR_secrets='{ DATABASE_URL = "postgres://a:sentinel@db.example.org/a" }'
@@ -17,10 +17,10 @@ SCW_ACCESS_KEY=SCWXXXXXXXXXXXXXXXXX
 SCW_SECRET_KEY=sentinel-of-scaleway
 "#;
 
-/// A project with the stack of this name and nothing made yet. None where a test cannot run.
+/// A project with the stack of this name and no resources yet. `None` if this machine cannot run the test.
 pub fn site<S: Storage>(test: &str, stack: &str) -> Option<Site<S>> {
     let mut site = Site::with(test, |project, state| {
-        // The settings of this repository's service, which the stack reads too.
+        // The stack reads the settings of this repository's service too.
         let deploy = project.read("deploy.yaml").replace("settings: settings.json", "settings: app/settings.json");
         project.write("deploy.yaml", &format!("{deploy}{}", production(stack, state)));
         copy(stack, &project.root);
@@ -31,24 +31,24 @@ pub fn site<S: Storage>(test: &str, stack: &str) -> Option<Site<S>> {
     Some(site)
 }
 
-/// What the stack's README says to write into deploy.yaml, with the state somewhere else.
+/// The part of deploy.yaml from the stack's README, with another place for the state.
 fn production(stack: &str, state: &str) -> String {
     let readme = fs_err::read_to_string(repository().join("infra").join(stack).join("README.md")).unwrap();
     let yaml = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("it has an example");
     let own = yaml.lines().find(|line| line.starts_with("    state: ")).expect("it says where the state is");
     let yaml = yaml.replace(own, &format!("    {state}"));
-    // There is no namespace before the stack.
+    // The namespace does not exist before the stack.
     let yaml: String = yaml.split_inclusive('\n').filter(|line| !line.contains("registry_namespace_id:")).collect();
-    // Two of them are a part of an environment.
+    // Two of the examples are only a part of an environment.
     match yaml.strip_prefix("environments:\n") {
         Some(whole) => whole.to_owned(),
         None => format!("  production:\n    target: scaleway\n    registry: registry.example.com/shop\n{yaml}"),
     }
-    // A key is longer than an example.
+    // A real key is longer than the one in the example.
     .replace("\\n…\\n", "\\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA\\n")
 }
 
-/// The stack's files, and what they read beside them.
+/// Copies the stack's files, and the files that they read.
 fn copy(stack: &str, to: &Path) {
     let (from, to_stack) = (repository().join("infra").join(stack), to.join("infra").join(stack));
     for folder in ["", "tests", "tests/fixtures"].map(|name| (from.join(name), to_stack.join(name))) {
@@ -67,21 +67,21 @@ fn repository() -> PathBuf {
 }
 
 #[test]
-fn the_stack_of_scaleway_says_what_it_must_never_do() {
-    own_tests("the_stack_of_scaleway_says_what_it_must_never_do", "scaleway", 39);
+fn the_tests_of_the_scaleway_stack_pass() {
+    own_tests("the_tests_of_the_scaleway_stack_pass", "scaleway", 39);
 }
 
 #[test]
-fn the_stack_of_aws_says_what_it_must_never_do() {
-    own_tests("the_stack_of_aws_says_what_it_must_never_do", "aws", 31);
+fn the_tests_of_the_aws_stack_pass() {
+    own_tests("the_tests_of_the_aws_stack_pass", "aws", 31);
 }
 
 #[test]
-fn the_stack_of_r2_says_what_it_must_never_do() {
-    own_tests("the_stack_of_r2_says_what_it_must_never_do", "r2", 14);
+fn the_tests_of_the_r2_stack_pass() {
+    own_tests("the_tests_of_the_r2_stack_pass", "r2", 14);
 }
 
-/// Its files are formatted and sound, and its own tests, which are at least so many, pass.
+/// Checks that the stack's files are formatted and valid, and that its own tests pass: at least `least` of them.
 fn own_tests(test: &str, stack: &str, least: usize) {
     let Some(program) = or_skip(test, devservers::tofu::program()) else { return };
     let folder = tempfile::tempdir().unwrap();

@@ -1,16 +1,14 @@
-//! S3 servers of different make, for states.
+//! Different S3 servers for states.
 
 use devservers::http::ask;
 use devservers::moto::{Moto, Turn};
 use devservers::versitygw::{REGION, Versitygw};
 
-/// A server that a test has to itself.
+/// A server that no other test uses.
 pub trait Storage: Sized {
-    /// Starts one. Fails with what this machine lacks.
+    /// Starts a server. The error names what this machine lacks.
     fn start() -> anyhow::Result<Self>;
-    /// Its address.
     fn endpoint(&self) -> String;
-    /// Makes a bucket.
     fn make(&self, bucket: &str);
 }
 
@@ -38,7 +36,7 @@ impl Storage for Turn {
     }
 
     fn make(&self, bucket: &str) {
-        // It looks at the name of the service in the signature, and not at the signature.
+        // moto reads the service's name in the signature, and does not verify the signature.
         let whose = format!(
             "AWS4-HMAC-SHA256 Credential=AKTEST/20260101/{REGION}/s3/aws4_request, SignedHeaders=host, Signature=0"
         );

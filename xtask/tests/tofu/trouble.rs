@@ -1,4 +1,4 @@
-//! Failures: each has a clear error, the next command to type, and leaves a complete state.
+//! Failures: each has an error with the next command, and leaves a complete state.
 
 use rustix::process::Signal;
 use serde_json::json;
@@ -8,8 +8,8 @@ use devservers::versitygw::SECRET_KEY;
 use testkit::{Ran, machine, until};
 
 #[test]
-fn a_passphrase_that_is_wrong_short_or_missing_is_named() {
-    let Some(site) = Site::made("a_passphrase_that_is_wrong_short_or_missing_is_named") else { return };
+fn a_wrong_short_or_missing_passphrase_is_reported() {
+    let Some(site) = Site::made("a_wrong_short_or_missing_passphrase_is_reported") else { return };
     let wrong = "another passphrase of 32 letters";
     write_secrets(&site.project.root, wrong);
     for command in [&["plan", "production"][..], &["output", "production"], &["init", "production"]] {
@@ -26,8 +26,8 @@ fn a_passphrase_that_is_wrong_short_or_missing_is_named() {
 }
 
 #[test]
-fn a_bucket_that_is_away_missing_or_closed_is_named() {
-    let Some(mut site) = Site::made("a_bucket_that_is_away_missing_or_closed_is_named") else { return };
+fn an_unreachable_missing_or_forbidden_bucket_is_reported() {
+    let Some(mut site) = Site::made("an_unreachable_missing_or_forbidden_bucket_is_reported") else { return };
     let file = site.project.read(".env.production");
     site.project.write(".env.production", &file.replace(SECRET_KEY, "wrong-storage-key"));
     let closed = site.run(&["plan", "production"]).expect(1);
@@ -49,7 +49,7 @@ fn a_lock_names_its_holder_and_can_be_removed() {
     let approval = site.approval();
     let applying = site.start(&["apply", "production", "--approve", &approval]);
     until("it is under way", || site.project.root.join(".deploy/here").exists());
-    // A killed OpenTofu leaves it.
+    // A killed OpenTofu leaves its lock.
     let tofu = machine::processes_below(&site.project.root).into_iter();
     let tofu = tofu.filter(|process| process.command.contains("/tofu apply")).map(|process| process.pid);
     tofu.for_each(|pid| machine::signal(pid, Signal::KILL));
@@ -118,7 +118,7 @@ fn a_state_that_cannot_be_saved_is_kept_and_recovered() {
     let kept = fs_err::read_to_string(site.folder().join("unsaved/terraform.tfstate")).unwrap();
     assert!(kept.contains("encrypted_data"), "{kept}");
     site.storage.go_on();
-    // Nothing is planned without it.
+    // Nothing is planned before the state is recovered.
     site.run(&["plan", "production"]).expect(21).says(&["cargo xtask tofu recover production"]);
     // OpenTofu could not remove the lock either.
     site.unlock(&site.run(&["recover", "production"]));

@@ -1,4 +1,4 @@
-//! What a release hands to its stack.
+//! The variables that a release sets.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,7 +41,7 @@ output "given" {
 }
 "#;
 
-/// Values that something on the way could take for something else.
+/// Values that shells, HCL or JSON could misread.
 const ODD: [&str; 18] = [
     "",
     "\"quotes\" and 'others'",
@@ -95,13 +95,13 @@ fn given(site: &Site) -> Value {
 }
 
 #[test]
-fn settings_and_secrets_arrive_as_they_were() {
+fn settings_and_secrets_arrive_unchanged() {
     let names: Vec<(String, String)> = (0..ODD.len()).map(|n| (format!("PLAIN_{n}"), format!("SECRET_{n}"))).collect();
     let secrets: Vec<String> = ODD.iter().map(|odd| format!("{odd} sentinel {odd}")).collect();
     let plain: Vec<(&str, &str)> = names.iter().zip(ODD).map(|((name, _), value)| (name.as_str(), value)).collect();
     let secret: Vec<(&str, &str)> =
         names.iter().zip(&secrets).map(|((_, name), value)| (name.as_str(), value.as_str())).collect();
-    let Some(site) = open("settings_and_secrets_arrive_as_they_were", &plain, &secret) else { return };
+    let Some(site) = open("settings_and_secrets_arrive_unchanged", &plain, &secret) else { return };
     let ran = site.run(&["plan", "production", "--json"]).expect(10);
     assert!(!(ran.stdout + &ran.stderr).contains("sentinel"));
     site.change();
@@ -117,7 +117,7 @@ fn settings_and_secrets_arrive_as_they_were() {
     let line = "! settings    18 settings and 18 secrets for the service; the service requires REQUIRED:";
     assert!(doctor.stdout.contains(line), "{}", doctor.stdout);
 
-    // The file goes before the environment, which fills in what is not there.
+    // The file comes before the environment, which is used for what the file does not set.
     let file = site.project.read(".env.production");
     let kept: Vec<&str> = file.lines().filter(|line| !line.starts_with("SECRET_1=")).collect();
     site.project.write(".env.production", &kept.join("\n"));
@@ -128,11 +128,11 @@ fn settings_and_secrets_arrive_as_they_were() {
 }
 
 #[test]
-fn what_would_not_arrive_is_refused_before_the_plan() {
+fn a_value_that_would_change_is_refused_before_the_plan() {
     let (long, fits) = ("sentinel ".repeat(112), "x".repeat(1000));
     let plain = [("PORT", "80"), ("FITS", fits.as_str())];
     let secret = [("LONG", long.as_str()), ("COMPOSED", "sentinel e\u{301}"), ("SCW_TOKEN", "sentinel")];
-    let Some(site) = open("what_would_not_arrive_is_refused_before_the_plan", &plain, &secret) else { return };
+    let Some(site) = open("a_value_that_would_change_is_refused_before_the_plan", &plain, &secret) else { return };
     let ran = site.run(&["plan", "production"]).expect(21);
     assert!(!(ran.stdout.clone() + &ran.stderr).contains("sentinel"), "{}", ran.stderr);
     assert!(!ran.stderr.contains("FITS"), "{}", ran.stderr);
@@ -147,14 +147,16 @@ fn what_would_not_arrive_is_refused_before_the_plan() {
     let doctor = Ran::of(&mut site.toolkit(&["doctor", "production"])).expect(1);
     assert!(doctor.stdout.contains("✗ settings") && doctor.stdout.contains("LONG has 1008"), "{}", doctor.stdout);
 
-    // What the service does not know, or what deploy.yaml must not have.
+    // An unknown setting, and a secret in deploy.yaml.
     site.project.edit("deploy.yaml", "settings: { PORT: \"80\"", "settings: { LONG: a, PROT: \"80\"");
-    site.run(&["plan", "production"]).expect(2).says(&["no such setting", "`PORT`", "a secret must not stand in"]);
+    site.run(&["plan", "production"]).expect(2).says(&["no such setting", "`PORT`", "a secret must not be in"]);
 }
 
 #[test]
-fn a_stack_that_does_not_take_them_says_so() {
-    let Some(site) = open("a_stack_that_does_not_take_them_says_so", &[("NAME", "a")], &[("KEY", "b")]) else { return };
+fn a_stack_that_does_not_declare_them_is_refused() {
+    let Some(site) = open("a_stack_that_does_not_declare_them_is_refused", &[("NAME", "a")], &[("KEY", "b")]) else {
+        return;
+    };
     site.project.edit("infra/main.tf", "variable \"secrets\" {", "variable \"hidden\" {\n  default   = {}");
     site.project.edit("infra/main.tf", "var.secrets", "var.hidden");
     site.project.commit("A slip of the pen");
@@ -163,8 +165,8 @@ fn a_stack_that_does_not_take_them_says_so() {
 }
 
 #[test]
-fn the_image_is_the_one_of_the_commit_by_its_digest() {
-    let Some(site) = open("the_image_is_the_one_of_the_commit_by_its_digest", &[("NAME", "a")], &[]) else { return };
+fn the_image_is_that_of_the_commit_by_its_digest() {
+    let Some(site) = open("the_image_is_that_of_the_commit_by_its_digest", &[("NAME", "a")], &[]) else { return };
     let digest = format!("sha256:{}", "5".repeat(64));
     let (there, answered) = (Arc::new(AtomicBool::new(false)), digest.clone());
     let pushed = Arc::clone(&there);
@@ -187,7 +189,7 @@ fn the_image_is_the_one_of_the_commit_by_its_digest() {
 
     there.store(true, Ordering::SeqCst);
     let approval = site.approval();
-    // An apply has it in its plan.
+    // An apply takes it from the plan.
     there.store(false, Ordering::SeqCst);
     site.run(&["apply", "production", "--approve", &approval]).expect(0);
     let given = given(&site);

@@ -1,5 +1,5 @@
-//! A release on its whole way by the toolkit's single steps: pushed, planned, approved, applied, and running, with the stack of
-//! Scaleway on the stand-in, which runs containers in this machine's Docker engine and has its buckets on a real S3 server.
+//! A release through all single steps: pushed, planned, approved, applied, and running. The stack of Scaleway is on the
+//! stand-in, which runs containers in this machine's Docker engine and has its buckets on a real S3 server.
 
 use std::process::Command;
 
@@ -11,10 +11,10 @@ use devservers::registry::{DockerRegistry, Login};
 use devservers::versitygw::{ACCESS_KEY, REGION, SECRET_KEY, Versitygw};
 use testkit::{Ran, skipped};
 
-/// A secret of the service: quotes, a line's end, and what a shell, OpenTofu or Docker might take for its own.
+/// A secret of the service: quotes, a line break, and syntax of shells, OpenTofu and Docker.
 const SECRET: &str = "it's a \"sentinel\"\\n\n$HOME ${x} %{y} $${z} 100% ü 東京";
 
-/// The service: a shell that answers with what it was told.
+/// The service: a shell script that answers with its environment.
 const DOCKERFILE: &str = "FROM scratch\nCOPY bin /bin\nCOPY start /start\nCMD [\"/start\"]\n";
 const START: &str = r#"#!/bin/busybox sh
 b=/bin/busybox
@@ -33,7 +33,7 @@ fn a_commit_is_pushed_planned_approved_applied_and_runs() {
     let test = "a_commit_is_pushed_planned_approved_applied_and_runs";
     let Some((site, registry, _rest)) = open(test) else { return };
     let head = site.project.head();
-    // Nothing is planned of what cannot be pulled.
+    // Without an image in the registry there is no plan.
     site.run(&["plan", "production"]).expect(21).says(&["cargo xtask image push production"]);
     Ran::of(&mut site.toolkit(&["image", "push", "production"])).expect(0);
 
@@ -50,7 +50,7 @@ fn a_commit_is_pushed_planned_approved_applied_and_runs() {
     assert!(site.storage.bucket("meemit-media").is_dir());
     assert_eq!(site.result(&["plan", "production"], 0)["unchanged"], 13);
 
-    // The next commit takes its place, at the same address.
+    // The next commit replaces it at the same address.
     site.project.edit("start", "exit 0", "exit");
     let next = site.project.commit("Another one");
     Ran::of(&mut site.toolkit(&["image", "push", "production"])).expect(0);
@@ -59,7 +59,7 @@ fn a_commit_is_pushed_planned_approved_applied_and_runs() {
     site.run(&["apply", "production", "--approve", plan["approval"].as_str().unwrap()]).expect(0);
     assert!(get(address, "/plain").contains(&next));
 
-    // One that does not come up is told, and the one before serves on.
+    // A release that does not start is reported, and the previous one keeps serving.
     site.project.edit("start", "echo fine > /www/api/health/readiness", "echo no database; exit 3");
     site.project.commit("One that ends");
     Ran::of(&mut site.toolkit(&["image", "push", "production"])).expect(0);
@@ -68,12 +68,12 @@ fn a_commit_is_pushed_planned_approved_applied_and_runs() {
     assert_eq!(errored[0]["address"], "scaleway_container.service", "{errored:#}");
     assert!(get(address, "/plain").contains(&next));
 
-    // What was told to OpenTofu and to the engine was told to nobody else.
+    // The secret is in no output.
     let shown = site.run(&["plan", "production"]);
     assert!(!format!("{}{}", shown.stdout, shown.stderr).contains("sentinel"));
 }
 
-/// Ends what runs in the engine, and takes away the images, with this value.
+/// Removes the containers and the images from the engine when it is dropped.
 struct Rest {
     images: String,
 }
@@ -90,7 +90,7 @@ impl Drop for Rest {
     }
 }
 
-/// A project with the stack, its service as an image, and a place for all of it.
+/// A project with the stack, an image of its service, a registry and an engine.
 fn open(test: &str) -> Option<(Site<Versitygw>, DockerRegistry, Rest)> {
     if !docker(&["version"]).output().is_ok_and(|output| output.status.success()) {
         skipped(test, "no Docker engine answers; install one: cargo xtask setup --docker");
@@ -137,7 +137,7 @@ fn docker(args: &[&str]) -> Command {
     docker
 }
 
-/// What is answered there, which must be well.
+/// The body of the answer, whose status must be 200.
 fn get(address: &str, path: &str) -> String {
     let answer = ask(address, "GET", path, &[], "").unwrap();
     assert_eq!(answer.status, 200, "{path}: {}", answer.text());

@@ -1,5 +1,4 @@
-//! Stacks that are wrong are refused before anything is planned, in the words of whoever knows it: OpenTofu, or the
-//! provider.
+//! Errors in a stack are reported before anything is planned, by OpenTofu or by the provider.
 
 use insta::assert_snapshot;
 
@@ -48,8 +47,8 @@ resource "scaleway_container" "too_long" {
 "#;
 
 #[test]
-fn everything_that_is_wrong_is_told_with_its_place() {
-    let Some(site) = site("everything_that_is_wrong_is_told_with_its_place", STACK) else { return };
+fn every_error_is_reported_with_file_and_line() {
+    let Some(site) = site("every_error_is_reported_with_file_and_line", STACK) else { return };
     site.project.write("infra/wrong.tf", WRONG);
     let refused = site.run(&["validate", "production"]).expect(1);
     assert_snapshot!(refused.stderr, @r#"

@@ -1,4 +1,4 @@
-//! The zone of a domain, with moto's Route 53 and a DNS server of the test's own.
+//! The zone of a domain, with moto's Route 53 and a DNS server for the test.
 
 mod site;
 
@@ -10,8 +10,8 @@ use devservers::dns::Says;
 use testkit::Ran;
 
 #[test]
-fn a_zone_is_made_on_request_and_once() {
-    let Some(site) = Site::open("a_zone_is_made_on_request_and_once", "size: 3") else { return };
+fn a_zone_is_created_on_request_and_once() {
+    let Some(site) = Site::open("a_zone_is_created_on_request_and_once", "size: 3") else { return };
     site.make("shop.example.org", true);
     let before = site.zones();
     let absent = site.run(&["--check"]).expect(10);
@@ -29,7 +29,7 @@ fn a_zone_is_made_on_request_and_once() {
     site.run(&[]).expect(21).says(&["nothing was changed", "cargo xtask bootstrap zone production --yes"]);
     assert_eq!(site.zones(), before);
 
-    // Created. The rest has to be done by hand.
+    // The zone is created. The delegation is left to the user.
     let made = site.run(&["--yes"]).expect(10);
     assert_snapshot!(site.text(&made), @r"
     DNS zone of media.shop.example.org (production)
@@ -57,7 +57,7 @@ fn a_zone_is_made_on_request_and_once() {
     site.run(&["--yes"]).expect(10);
     assert_eq!(site.zones(), after);
 
-    // Manual changes are seen.
+    // Manual changes are detected.
     site.project.edit("deploy.yaml", "size: 3", &format!("dns_zone_id: {id}"));
     site.dns.says("shop.example.org", Says::Referral(servers(&SERVERS)));
     let good = site.run(&["--check"]).expect(0);
@@ -81,7 +81,7 @@ fn the_longest_name_counts_and_private_zones_do_not() {
     let far = site.make("example.org", false);
     let near = site.make("shop.example.org", false);
     site.make("media.shop.example.org", true);
-    // The end of a text is no label.
+    // A suffix that is not a whole label does not match.
     site.make("op.example.org", false);
     let found = site.run(&["--check", "--json"]).expect(10);
     let items = items(&found);
@@ -92,7 +92,7 @@ fn the_longest_name_counts_and_private_zones_do_not() {
     assert_eq!(items[2]["should"], near.as_str());
     assert!(!found.stdout.contains(&far));
 
-    // Another one than was asked for.
+    // A zone of another name.
     site.run(&["--check", "--name", "example.org"]).expect(21).says(&["zone shop.example.org", "omit --name"]);
     let other = site.run(&["--check", "--name", "op.example.org"]).expect(2);
     other.says(&["media.shop.example.org cannot be in the zone", "shop.example.org, example.org"]);
@@ -106,7 +106,7 @@ fn two_zones_of_one_name_are_refused() {
     refused.says(&["zone example.org: 2 public zones", &one, &two]);
     assert_eq!(site.zones().len(), 2);
 
-    // Nor can a domain be its own zone.
+    // A domain cannot be its own zone either.
     drop(site);
     let own = Site::open("two_zones_of_one_name_are_refused", "size: 3").unwrap();
     own.make("media.shop.example.org", false);
@@ -157,7 +157,7 @@ fn name_servers_are_compared_with_what_the_parent_answers() {
     );
     site.project.edit("deploy.yaml", "domain: media.example.org, ", "");
 
-    // A DNS server that does not answer is no reason to fail.
+    // A DNS server that does not answer is not an error.
     site.dns.says("example.org", Says::Failure);
     let unknown = site.run(&["--check"]).expect(0);
     assert_snapshot!(site.text(&unknown), @r"
@@ -173,8 +173,8 @@ fn name_servers_are_compared_with_what_the_parent_answers() {
       ? delegation       could not be queried: DNS: DNS error: error response: Server Failure
                          → query it by hand: dig +trace NS example.org; if the network allows one DNS server only, set DNS_SERVER=ADDRESS
     ");
-    let mut nobody = site.command(&["--check"]);
-    assert!(Ran::of(nobody.env("DNS_SERVER", "127.0.0.1:1")).expect(0).stdout.contains("could not be queried"));
+    let mut unanswered = site.command(&["--check"]);
+    assert!(Ran::of(unanswered.env("DNS_SERVER", "127.0.0.1:1")).expect(0).stdout.contains("could not be queried"));
     let mut nonsense = site.command(&["--check"]);
     assert!(
         Ran::of(nonsense.env("DNS_SERVER", "nonsense")).expect(0).stdout.contains("is not the address of a DNS server")
@@ -201,7 +201,7 @@ fn an_unreachable_or_refusing_route_53_is_reported() {
     assert!(!refused.stderr.contains("sentinel"), "{}", refused.stderr);
     refused.says(&["InvalidClientTokenId", "TF_VAR_dns_secret_access_key", "route53:ListHostedZonesByName"]);
 
-    // Doctor asks too.
+    // `doctor` checks it too.
     let mut doctor = site.project.command(&["doctor", "production"]);
     let doctor = Ran::of(doctor.env("AWS_ENDPOINT_URL_ROUTE_53", site.moto.endpoint()));
     assert!(doctor.stdout.contains("✓ dns"), "{}", doctor.stdout);
@@ -213,7 +213,7 @@ fn an_unreachable_or_refusing_route_53_is_reported() {
     site.project.run(&["bootstrap", "zone", "local"]).expect(2).says(&["local has no domain"]);
 }
 
-/// The items of a command's answer.
+/// The items of a command's result.
 fn items(ran: &Ran) -> Vec<Value> {
     let answer: Value = serde_json::from_str(ran.stdout.lines().last().unwrap()).unwrap();
     answer["detail"]["items"].as_array().unwrap().clone()

@@ -1,13 +1,16 @@
-//! A disk that is full, or fills while a deploy is under way.
+//! A disk that is full, or fills up during a deploy.
 
 use testkit::disk::Disk;
 use testkit::{Project, machine, skipped};
 
 #[test]
-fn a_full_disk_is_told_before_anything_changes() {
+fn a_full_disk_is_reported_before_anything_changes() {
     let project = Project::fixture();
     let Some(disk) = Disk::mount(&project.root.join(".deploy"), 64) else {
-        return skipped("a_full_disk_is_told_before_anything_changes", "it takes root, to mount a small file system");
+        return skipped(
+            "a_full_disk_is_reported_before_anything_changes",
+            "it takes root, to mount a small file system",
+        );
     };
     project.run(&["deploy"]).expect(1).says(&["disk: 64 MB are free", "cargo clean"]);
     assert_eq!(fs_err::read_dir(&disk.0).unwrap().count(), 0);
@@ -23,7 +26,7 @@ fn a_disk_that_is_full_to_the_last_byte_leaves_what_serves_and_the_next_deploy_w
     fills(0);
 }
 
-/// Fills the disk down to this many bytes while the build waits.
+/// Fills the disk up to this many free bytes while the build waits.
 fn fills(left: u64) {
     let project = Project::fixture();
     let Some(disk) = Disk::mount(&project.root.join(".deploy"), 800) else {

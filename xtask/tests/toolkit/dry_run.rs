@@ -1,4 +1,4 @@
-//! `--dry-run` changes nothing: no file, no time of a file, no process.
+//! `--dry-run` changes no file, no file's time and no process.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -9,7 +9,7 @@ use testkit::{Project, machine, until};
 
 type Entry = (String, SystemTime, Vec<u8>);
 
-/// Names, times and contents of everything below a folder.
+/// Names, times and contents of all files below a folder.
 fn snapshot(folder: &Path) -> Vec<Entry> {
     let mut all = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -28,7 +28,7 @@ fn snapshot(folder: &Path) -> Vec<Entry> {
     all
 }
 
-/// The names of what is not the same in both.
+/// The names of entries that differ.
 fn differences(before: &[Entry], after: &[Entry]) -> Vec<String> {
     let only = |these: &[Entry], those: &[Entry]| -> Vec<String> {
         these.iter().filter(|entry| !those.contains(entry)).map(|(name, _, _)| name.clone()).collect()
@@ -36,7 +36,7 @@ fn differences(before: &[Entry], after: &[Entry]) -> Vec<String> {
     [only(before, after), only(after, before)].concat()
 }
 
-/// Runs a command that must leave everything as it was.
+/// Runs a command and checks that it changed nothing.
 fn changes_nothing(project: &Project, args: &[&str], code: i32, says: &[&str]) {
     let (before, processes) = (snapshot(&project.root), project.processes());
     project.run(args).expect(code).says(says);
@@ -46,7 +46,7 @@ fn changes_nothing(project: &Project, args: &[&str], code: i32, says: &[&str]) {
 }
 
 #[test]
-fn of_what_was_never_deployed() {
+fn dry_runs_before_the_first_deploy() {
     let project = Project::fixture();
     changes_nothing(
         &project,
@@ -79,7 +79,7 @@ fn of_what_serves() {
 }
 
 #[test]
-fn of_a_deploy_that_was_cut_short() {
+fn dry_runs_after_an_unfinished_deploy() {
     let project = Project::fixture();
     crate::lifecycle::waiting_build(&project);
     project.commit("A build that waits");
@@ -87,7 +87,7 @@ fn of_a_deploy_that_was_cut_short() {
     deploy.must("build", "started");
     until("the build waits", || project.root.join("target/waits").exists());
     deploy.kill();
-    // The compiler, which would go on to write.
+    // The compiler, which would still write files.
     project.processes().iter().for_each(|process| machine::signal(process.pid, Signal::KILL));
     until("nothing runs", || project.processes().is_empty());
     changes_nothing(&project, &["deploy", "--dry-run"], 0, &["nothing was changed"]);

@@ -1,8 +1,8 @@
-//! A release that does not say itself that it is ready never serves, and what served before goes on.
+//! A release that does not report that it is ready never serves, and the previous release keeps serving.
 
 use testkit::{Project, until};
 
-/// Deploys a version that behaves like this over one that serves.
+/// Deploys a version with this behaviour while another one serves.
 fn fails_over_a_good_one(behaviour: &str, says: &[&str]) {
     let project = Project::fixture();
     let good = project.head();
@@ -24,22 +24,22 @@ fn fails_over_a_good_one(behaviour: &str, says: &[&str]) {
 }
 
 #[test]
-fn one_that_answers_503_is_not_let_through_and_says_why() {
+fn an_answer_of_503_fails_the_gate_with_its_reason() {
     fails_over_a_good_one("unready", &["the moon is down", "not ready within 1 s", "begins, unready"]);
 }
 
 #[test]
-fn one_that_ends_is_not_let_through_and_its_last_words_are_shown() {
+fn an_exit_fails_the_gate_with_the_last_output() {
     fails_over_a_good_one("exits", &["exit code 3", "cannot reach the moon"]);
 }
 
 #[test]
-fn one_that_reports_another_version_is_not_let_through() {
-    fails_over_a_good_one("wrong-version", &["somebody-else answers instead of"]);
+fn another_version_fails_the_gate() {
+    fails_over_a_good_one("wrong-version", &["another-version answers instead of"]);
 }
 
 #[test]
-fn one_that_never_answers_is_not_let_through() {
+fn a_missing_answer_fails_the_gate() {
     fails_over_a_good_one("silent", &["no answer", "begins, silent"]);
 }
 
@@ -62,7 +62,7 @@ fn a_first_release_that_is_not_ready_leaves_nothing_running() {
 }
 
 #[test]
-fn a_failed_release_is_nothing_to_roll_back_to() {
+fn a_failed_release_is_no_rollback_target() {
     let project = Project::fixture();
     let good = project.head();
     project.ok(&["deploy"]);

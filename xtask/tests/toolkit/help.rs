@@ -1,10 +1,10 @@
-//! What the command line says of itself.
+//! The help of the command line.
 
 use std::process::Command;
 
 use testkit::{Project, toolkit};
 
-/// What a command says, without a terminal: the lines are as wide as they are written.
+/// The output of a command without a terminal, so lines are not wrapped to its width.
 fn said(args: &[&str]) -> String {
     let output = Command::new(toolkit()).args(args).env("COLUMNS", "100").output().unwrap();
     assert!(output.status.success(), "{args:?}: {output:?}");
@@ -15,7 +15,7 @@ fn said(args: &[&str]) -> String {
 fn the_help_of_every_command_is_as_it_was() {
     let mut all = said(&["--help"]);
     let commands = all.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    // What a line does not hold goes on in one that is indented further.
+    // A wrapped line continues on one that is indented further.
     let entries = commands.filter(|line| !line.starts_with("   "));
     let names: Vec<String> = entries.filter_map(|line| Some(line.split_whitespace().next()?.to_owned())).collect();
     assert!(names.len() >= 10, "{names:?}");

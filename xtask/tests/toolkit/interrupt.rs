@@ -1,11 +1,11 @@
-//! Ctrl-C and SIGTERM: what was started ends, what is held is given back, and the next command is said.
+//! Ctrl-C and SIGTERM: started processes end, the lease is released, and the next command is shown.
 
 use rustix::process::Signal;
 
 use testkit::machine::{lives, signal_group};
 use testkit::{Project, Running, until};
 
-/// Who is sent the signal.
+/// The receiver of the signal.
 #[derive(Clone, Copy)]
 enum To {
     Process,
@@ -19,7 +19,7 @@ fn send(deploy: &Running, to: To, signal: Signal) {
     }
 }
 
-/// It has ended in order, says how to go on, and nothing of it runs.
+/// Checks that the deploy was aborted cleanly, names the next command and leaves no process.
 fn ended_in_order(project: &Project, deploy: Running, processes: usize) {
     let ended = deploy.end().expect(1);
     assert!(ended.stderr.contains("interrupted by"), "{}", ended.stderr);
@@ -104,7 +104,7 @@ fn a_terminal_that_is_closed_at_the_gate() {
 }
 
 #[test]
-fn a_first_deploy_that_is_interrupted_leaves_nothing_that_serves() {
+fn an_interrupted_first_deploy_leaves_nothing_that_serves() {
     let project = Project::fixture();
     project.commit_behaviour("waits");
     let mut deploy = project.start(&["deploy"]);
@@ -116,7 +116,7 @@ fn a_first_deploy_that_is_interrupted_leaves_nothing_that_serves() {
 }
 
 #[test]
-fn a_rollback_that_is_interrupted_says_how_to_go_on() {
+fn an_interrupted_rollback_names_the_next_command() {
     let project = Project::fixture();
     let first = project.commit_behaviour("waits");
     fs_err::create_dir_all(project.deployed("data/data")).unwrap();

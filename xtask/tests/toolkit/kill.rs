@@ -1,4 +1,4 @@
-//! `kill -9` of the toolkit at every step: what was finished is not done again, and nothing is left behind.
+//! `kill -9` of the toolkit at every step: finished steps are not repeated, and no process or file is left behind.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use testkit::Ended;
 use testkit::{Project, machine, sample, until};
 
-/// The steps of a deploy in their order, and whether their result outlives the process.
+/// The steps of a deploy in order, and whether their result outlives the process.
 const STEPS: [(&str, bool); 10] = [
     ("preflight", false),
     ("source", true),
@@ -21,7 +21,7 @@ const STEPS: [(&str, bool); 10] = [
     ("record", false),
 ];
 
-/// One live release, one process that serves it, no other.
+/// Checks that one process serves the live release, and that no other is left.
 fn in_order(project: &Project, version: &str) {
     assert_eq!(project.serves().as_deref(), Some(version));
     until("only the service and its supervisor run", || project.processes().len() == 2);
@@ -43,7 +43,7 @@ fn in_order(project: &Project, version: &str) {
     assert!(!journal.exists(), "{}", fs_err::read_to_string(journal).unwrap());
 }
 
-/// Kills a deploy of a new version at each of these moments, and goes on with `--resume`.
+/// Kills a deploy of a new version at each of these moments, and resumes it with `--resume`.
 fn killed_and_resumed(state: &str, steps: &[(&str, bool)]) {
     let project = Project::fixture();
     project.ok(&["deploy"]);
@@ -153,7 +153,7 @@ fn a_rollback_is_killed_and_the_next_command_works() {
 }
 
 #[test]
-fn a_setting_that_changed_after_the_switch_is_not_taken_for_deployed() {
+fn a_setting_that_changed_after_the_switch_does_not_count_as_deployed() {
     let project = Project::fixture();
     let mut deploy = project.start(&["deploy"]);
     deploy.must("switch", "finished");
@@ -166,7 +166,7 @@ fn a_setting_that_changed_after_the_switch_is_not_taken_for_deployed() {
 }
 
 #[test]
-fn a_result_that_is_no_longer_there_is_made_again() {
+fn a_step_whose_result_was_deleted_is_repeated() {
     let project = Project::fixture();
     let version = project.head();
     let mut deploy = project.start(&["deploy"]);
@@ -179,7 +179,7 @@ fn a_result_that_is_no_longer_there_is_made_again() {
 }
 
 #[test]
-fn what_changed_since_is_done_again() {
+fn steps_with_changed_inputs_are_repeated() {
     let project = Project::fixture();
     let mut deploy = project.start(&["deploy"]);
     deploy.must("publish", "finished");
@@ -191,7 +191,7 @@ fn what_changed_since_is_done_again() {
 }
 
 #[test]
-fn a_journal_that_cannot_be_trusted_is_not_used_and_that_is_said() {
+fn an_unusable_journal_is_ignored_with_a_note() {
     type Damage = fn(String) -> String;
     let cases: [(&str, Damage); 3] = [
         ("first line is damaged", |text| text[20..].to_owned()),
@@ -214,7 +214,7 @@ fn a_journal_that_cannot_be_trusted_is_not_used_and_that_is_said() {
 }
 
 #[test]
-fn an_entry_that_was_cut_does_not_spoil_those_that_are_written_later() {
+fn a_truncated_entry_does_not_damage_later_ones() {
     let project = Project::fixture();
     let version = project.head();
     let mut deploy = project.start(&["deploy"]);
@@ -223,7 +223,7 @@ fn an_entry_that_was_cut_does_not_spoil_those_that_are_written_later() {
     let journal = project.deployed("journal.jsonl");
     let text = fs_err::read_to_string(&journal).unwrap();
     let lines: Vec<&str> = text.lines().collect();
-    // Header, source, build, and the beginning of publish.
+    // Header, source, build, and the start of publish.
     fs_err::write(&journal, format!("{}\n{}\n{}\n{}", lines[0], lines[1], lines[2], &lines[3][..40])).unwrap();
     let mut again = project.start(&["deploy", "--resume"]);
     again.must("publish", "finished");
@@ -234,7 +234,7 @@ fn an_entry_that_was_cut_does_not_spoil_those_that_are_written_later() {
 }
 
 #[test]
-fn status_says_that_a_deploy_was_cut_short_and_what_to_type() {
+fn status_reports_an_unfinished_deploy_and_the_next_command() {
     let project = Project::fixture();
     let mut deploy = project.start(&["deploy"]);
     deploy.must("build", "finished");

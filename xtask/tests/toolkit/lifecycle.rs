@@ -1,4 +1,4 @@
-//! A service from its first deploy to its stop, by nothing but its own deploy.yaml.
+//! A service from its first deploy to its stop, configured only by its deploy.yaml.
 
 use testkit::{Project, toolkit, until};
 
@@ -57,7 +57,7 @@ fn a_service_is_deployed_changed_rolled_back_stopped_and_deployed_again() {
 }
 
 #[test]
-fn what_serves_already_is_not_deployed_again_and_leaves_no_record() {
+fn a_release_that_already_serves_is_not_deployed_again() {
     let project = Project::fixture();
     project.ok(&["deploy"]);
     let (records, services) = (project.records(), project.services());
@@ -86,7 +86,7 @@ fn another_setting_of_the_same_commit_is_a_deploy() {
 fn the_order_of_records_is_the_order_of_deploys() {
     let project = Project::fixture();
     let mut versions = Vec::new();
-    // Several in each second.
+    // Several deploys per second.
     for number in 0..8 {
         versions.insert(0, project.commit(&number.to_string()));
         project.ok(&["deploy"]);
@@ -97,7 +97,7 @@ fn the_order_of_records_is_the_order_of_deploys() {
 }
 
 #[test]
-fn a_changed_tree_deploys_under_a_version_that_says_so() {
+fn a_dirty_tree_is_deployed_under_a_version_that_shows_it() {
     let project = Project::fixture();
     let head = project.head();
     project.write("notes.txt", "one");
@@ -114,7 +114,7 @@ fn a_changed_tree_deploys_under_a_version_that_says_so() {
 }
 
 #[test]
-fn a_tree_that_changes_while_it_is_built_fails_the_build() {
+fn a_tree_that_changes_during_the_build_fails_it() {
     let project = Project::fixture();
     project.ok(&["deploy"]);
     let first = project.head();
@@ -134,7 +134,7 @@ fn a_tree_that_changes_while_it_is_built_fails_the_build() {
 }
 
 #[test]
-fn a_build_that_fails_shows_what_the_compiler_says() {
+fn a_failing_build_shows_the_compilers_errors() {
     let project = Project::fixture();
     project.write("src/main.rs", "fn main() { let number: u8 = \"text\"; }");
     project.run(&["deploy"]).expect(1).says(&["build failed", "mismatched types", "src/main.rs:1"]);
@@ -161,7 +161,7 @@ fn version_and_help_need_no_project() {
     }
 }
 
-/// Makes the build wait for `target/go`, after it has left its process number in `target/waits`.
+/// Makes the build write its process id to `target/waits` and wait for `target/go`.
 pub fn waiting_build(project: &Project) {
     let script = r#"
 fn main() {
@@ -176,7 +176,7 @@ fn main() {
     project.write("build.rs", script);
 }
 
-/// Writes `.env.local`, readable by its owner alone.
+/// Writes `.env.local`, readable by its owner only.
 pub fn set_own(project: &Project, text: &str) {
     use std::os::unix::fs::PermissionsExt as _;
     project.write(".env.local", text);

@@ -1,4 +1,4 @@
-//! Clients that never stop asking see every version, and no failure.
+//! Clients that send requests continuously see every version and no failure.
 
 use testkit::load::Load;
 use testkit::{Project, until};

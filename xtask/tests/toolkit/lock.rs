@@ -1,4 +1,4 @@
-//! One deploy at a time: who comes second is told, and who lost the lease stops.
+//! One deploy at a time: a second deploy is refused, and a deploy that lost the lease stops.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ fn go(project: &Project) {
 }
 
 #[test]
-fn the_second_of_two_deploys_is_told_who_is_at_it_since_when_and_what_to_do() {
+fn a_second_deploy_is_refused_with_the_holder_and_the_next_command() {
     let project = Project::fixture();
     let deploy = waiting_deploy(&project);
     let pid = deploy.pid().to_string();
@@ -36,18 +36,18 @@ fn the_second_of_two_deploys_is_told_who_is_at_it_since_when_and_what_to_do() {
 }
 
 #[test]
-fn of_many_deploys_at_once_one_works_and_the_others_are_told() {
+fn of_concurrent_deploys_one_runs_and_the_others_are_refused() {
     let project = Project::fixture();
     let deploys: Vec<Running> = (0..4).map(|_| project.start(&["deploy"])).collect();
     let codes: Vec<i32> = deploys.into_iter().map(|deploy| deploy.end().code.unwrap()).collect();
-    // One that came when another was through found it all done.
+    // A deploy that started after another had finished finds nothing to do.
     assert!(codes.iter().all(|code| matches!(code, 0 | 20)) && codes.contains(&0), "{codes:?}");
     assert_eq!(project.records().len(), 1);
     until("one process serves", || project.services().len() == 1);
 }
 
 #[test]
-fn a_deploy_whose_lease_is_broken_stops_before_anybody_notices_it() {
+fn a_deploy_whose_lease_is_broken_stops_before_the_switch() {
     let project = Project::fixture();
     let first = project.head();
     project.ok(&["deploy"]);
@@ -67,12 +67,12 @@ fn a_deploy_whose_lease_is_broken_stops_before_anybody_notices_it() {
 }
 
 #[test]
-fn a_deploy_that_was_overtaken_writes_no_record_over_the_newer_one() {
+fn a_deploy_that_lost_its_lease_does_not_overwrite_the_newer_record() {
     let project = Project::fixture();
     let deploy = waiting_deploy(&project);
     project.ok(&["lock", "break", "--yes"]);
     let newer = project.commit_behaviour("ready");
-    // The overtaken one still holds the supervisor's one place beside the release that serves; then it does not.
+    // The deploy without a lease still holds the supervisor's only candidate slot, until it ends.
     go(&project);
     let ended = deploy.end().expect(1);
     assert!(ended.stderr.contains("the lease is no longer held"), "{}", ended.stderr);
@@ -81,7 +81,7 @@ fn a_deploy_that_was_overtaken_writes_no_record_over_the_newer_one() {
     assert_eq!(project.records()[0]["outcome"], "live");
 }
 
-/// The lease of somebody on another machine, last renewed so long ago.
+/// Writes a lease of another machine that was last renewed this many seconds ago.
 fn elsewhere(project: &Project, seconds: i64) {
     let renewed = Timestamp::now() - SignedDuration::from_secs(seconds);
     let process = json!({ "machine": "another machine", "pid": 1, "started": 1 });
@@ -93,7 +93,7 @@ fn elsewhere(project: &Project, seconds: i64) {
 }
 
 #[test]
-fn a_lease_of_another_machine_holds_until_its_time_is_up() {
+fn a_lease_of_another_machine_holds_until_it_expires() {
     let project = Project::fixture();
     elsewhere(&project, 30);
     project.run(&["deploy"]).expect(20).says(&["somebody@elsewhere", "deploy of theirs"]);

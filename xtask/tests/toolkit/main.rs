@@ -1,7 +1,6 @@
-//! The built toolkit with a service that is not this repository's: what it does, what it says, and what is left when
-//! anything on the way fails.
+//! The built toolkit with a service of another repository: its behaviour, its output, and its state after failures.
 
-// Helpers of tests fail by panicking, as tests do.
+// Test helpers panic, as tests do.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod disk;

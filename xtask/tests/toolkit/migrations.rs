@@ -1,9 +1,9 @@
-//! Migrations: what is irreversible is not gone back over, and what was released does not change.
+//! Migrations: no rollback crosses an irreversible one, and released ones do not change.
 
 use testkit::Project;
 
 #[test]
-fn a_rollback_over_an_irreversible_migration_is_refused_and_names_it() {
+fn a_rollback_across_an_irreversible_migration_is_refused() {
     let project = Project::fixture();
     let first = project.head();
     project.ok(&["deploy"]);
@@ -21,7 +21,7 @@ fn a_rollback_over_an_irreversible_migration_is_refused_and_names_it() {
     }
     assert_eq!(project.serves(), Some(second));
     assert_eq!(project.records(), records);
-    // Forward it goes.
+    // A deploy of a newer commit works.
     project.ok(&["rollback", "--to", &third]);
     assert_eq!(project.serves(), Some(third));
 }
@@ -63,7 +63,7 @@ fn a_new_migration_that_comes_before_a_released_one_is_refused() {
 }
 
 #[test]
-fn a_deploy_of_an_older_commit_does_not_cross_an_irreversible_migration_either() {
+fn a_deploy_of_an_older_commit_across_an_irreversible_migration_is_refused() {
     let project = Project::fixture();
     let first = project.head();
     project.ok(&["deploy"]);
@@ -79,7 +79,7 @@ fn a_deploy_of_an_older_commit_does_not_cross_an_irreversible_migration_either()
     project.git(&["checkout", "--quiet", "main"]);
     project.ok(&["deploy"]).says(&["unchanged"]);
 
-    // One that can be undone is no hindrance.
+    // A reversible migration does not prevent it.
     let other = Project::fixture();
     other.write("migrations/0002_text.sql", "ALTER TABLE notes ADD COLUMN text text;\n");
     other.commit("Add");

@@ -1,4 +1,4 @@
-//! How it says things: to a person at a terminal, to a log, to GitHub, to a program, to nobody.
+//! Output on a terminal, in a log, on GitHub, for a program, and without a reader.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::schema;
 use testkit::{Project, Ran, skipped};
 
-/// The events of a command, each of which is what the schema says.
+/// The events of a command, each checked against the schema.
 fn events(project: &Project, args: &[&str], code: i32) -> Vec<Value> {
     let ended = project.start(args).end().expect(code);
     let schema: Value = serde_json::from_str(include_str!("../../schema/event.json")).unwrap();
@@ -25,7 +25,7 @@ fn events(project: &Project, args: &[&str], code: i32) -> Vec<Value> {
 }
 
 #[test]
-fn every_event_of_every_command_is_what_the_schema_says() {
+fn every_event_of_every_command_matches_the_schema() {
     let project = Project::fixture();
     events(&project, &["logs"], 1);
     events(&project, &["history"], 0);
@@ -60,7 +60,7 @@ fn every_event_of_every_command_is_what_the_schema_says() {
 }
 
 #[test]
-fn people_read_standard_error_and_results_are_on_standard_output() {
+fn messages_are_on_standard_error_and_results_on_standard_output() {
     let project = Project::fixture();
     let ran = project.ok(&["deploy"]);
     assert_eq!(ran.stdout, "");
@@ -72,7 +72,7 @@ fn people_read_standard_error_and_results_are_on_standard_output() {
     }
 }
 
-/// The groups that are open at each line; fails when they do not match.
+/// The open groups at each line. Fails if `::group::` and `::endgroup::` do not match.
 fn groups_are_closed(text: &str) -> usize {
     let (mut open, mut count) = (0, 0);
     for line in text.lines() {
@@ -118,7 +118,7 @@ fn on_github_a_mistake_in_deploy_yaml_is_annotated_where_it_is() {
     assert!(annotation.contains("projekt"), "{annotation}");
 }
 
-/// What a terminal shows of a command.
+/// The output of a command on a terminal.
 fn in_a_terminal(project: &Project, args: &[&str], no_color: bool) -> Option<String> {
     if !Path::new("/usr/bin/script").exists() {
         return None;
@@ -156,7 +156,7 @@ fn a_terminal_shows_live_lines_and_ends_with_the_summary() {
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_nothing_and_nothing_panics() {
+fn a_closed_standard_output_neither_stops_a_command_nor_panics() {
     let project = Project::fixture();
     for args in [
         &["deploy", "--json"][..],
@@ -168,7 +168,7 @@ fn a_reader_that_goes_away_ends_nothing_and_nothing_panics() {
         &["completions", "bash"],
     ] {
         let mut child = project.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        // Nobody ever reads.
+        // The pipe is never read.
         drop(child.stdout.take());
         let mut said = String::new();
         child.stderr.take().unwrap().read_to_string(&mut said).unwrap();

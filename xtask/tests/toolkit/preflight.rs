@@ -1,4 +1,4 @@
-//! What can be known to go wrong is said at once and all together, before anything changes.
+//! Preflight reports all problems together, before anything changes.
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,7 +7,7 @@ use std::path::Path;
 use testkit::{Project, machine, skipped};
 
 #[test]
-fn a_port_that_somebody_else_has_is_named_with_its_holder() {
+fn a_port_in_use_is_reported_with_the_process_that_holds_it() {
     let project = Project::fixture();
     let listener = TcpListener::bind(("127.0.0.1", project.port)).unwrap();
     let holder = format!("(process {})", std::process::id());
@@ -33,7 +33,7 @@ fn two_problems_are_both_listed_and_nothing_is_changed() {
 }
 
 #[test]
-fn a_port_that_was_ours_is_moved_by_deploy_yaml() {
+fn a_changed_port_in_deploy_yaml_moves_the_service() {
     let project = Project::fixture();
     project.ok(&["deploy"]);
     let moved = devservers::port::free();
@@ -45,7 +45,7 @@ fn a_port_that_was_ours_is_moved_by_deploy_yaml() {
 }
 
 #[test]
-fn a_deploy_folder_that_is_a_file_is_told() {
+fn a_file_in_place_of_the_deploy_folder_is_reported() {
     let project = Project::fixture();
     project.write(".deploy", "");
     project.run(&["deploy"]).expect(1).says(&["1 problem", "folder:", ".deploy is not a folder", "→ mv "]);
@@ -53,14 +53,14 @@ fn a_deploy_folder_that_is_a_file_is_told() {
 }
 
 #[test]
-fn a_project_without_a_commit_says_what_to_type() {
+fn a_project_without_a_commit_is_reported_with_the_next_command() {
     let project = Project::fixture();
     fs_err::remove_dir_all(project.root.join(".git")).unwrap();
     project.run(&["deploy"]).expect(1).says(&["git init"]);
 }
 
 #[test]
-fn a_required_setting_that_nobody_sets_is_named_with_where_to_put_it() {
+fn a_missing_required_setting_is_reported_with_where_to_set_it() {
     let project = Project::fixture();
     let token = "\"name\": \"API_TOKEN\",\n      \"help\": \"A secret that the operator sets\",\n      \"kind\": \"text\",\n      \"values\": [],\n      \"default\": null,\n      \"required\": ";
     project.edit("settings.json", &format!("{token}false"), &format!("{token}true"));
@@ -73,7 +73,7 @@ fn a_required_setting_that_nobody_sets_is_named_with_where_to_put_it() {
     project.ok(&["deploy"]);
 }
 
-/// The project as an ordinary user's, who may read it and the toolkit.
+/// Lets an ordinary user read the project and the toolkit.
 fn as_ordinary_user(project: &mut Project) {
     let copy = project.root.parent().unwrap().join("xtask");
     fs_err::copy(&project.toolkit, &copy).unwrap();
@@ -84,7 +84,7 @@ fn as_ordinary_user(project: &mut Project) {
 }
 
 #[test]
-fn a_folder_that_may_not_be_written_is_told_with_the_command_to_type() {
+fn a_folder_without_write_access_is_reported_with_the_next_command() {
     let mut project = Project::fixture();
     if !machine::is_root() {
         fs_err::set_permissions(&project.root, std::fs::Permissions::from_mode(0o555)).unwrap();
@@ -92,7 +92,7 @@ fn a_folder_that_may_not_be_written_is_told_with_the_command_to_type() {
         return fs_err::set_permissions(&project.root, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
     if !Path::new("/usr/bin/setpriv").exists() {
-        return skipped("a_folder_that_may_not_be_written_is_told_with_the_command_to_type", "there is no setpriv");
+        return skipped("a_folder_without_write_access_is_reported_with_the_next_command", "there is no setpriv");
     }
     as_ordinary_user(&mut project);
     fs_err::create_dir(project.root.join(".deploy")).unwrap();

@@ -1,10 +1,10 @@
-//! Releases are kept to go back to, and not for ever.
+//! `deploy.yaml` says how many releases are kept for rollbacks.
 
 use std::collections::BTreeSet;
 
 use testkit::Project;
 
-/// The versions whose folders are there.
+/// The versions that have a folder.
 fn kept(project: &Project) -> BTreeSet<String> {
     let entries = fs_err::read_dir(project.deployed("releases")).unwrap();
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
@@ -32,7 +32,7 @@ fn as_many_releases_are_kept_as_deploy_yaml_says() {
     assert_eq!(kept(&project), versions[2..].iter().cloned().collect());
     project.run(&["rollback"]).expect(1).says(&[&versions[1], "no longer kept"]);
     assert_eq!(project.serves().as_ref(), Some(&versions[2]));
-    // Its commit can be deployed again, as it says.
+    // As the message says, its commit can be deployed again.
     project.git(&["checkout", "--quiet", &versions[0]]);
     project.ok(&["deploy"]);
     assert_eq!(project.serves().as_ref(), Some(&versions[0]));
@@ -40,7 +40,7 @@ fn as_many_releases_are_kept_as_deploy_yaml_says() {
 }
 
 #[test]
-fn one_release_is_enough_and_leaves_nothing_to_go_back_to() {
+fn keeping_one_release_leaves_no_rollback() {
     let project = Project::fixture();
     project.edit("deploy.yaml", "target: local", "target: local\n    keep_releases: 1");
     project.commit("One is kept");
@@ -52,7 +52,7 @@ fn one_release_is_enough_and_leaves_nothing_to_go_back_to() {
 }
 
 #[test]
-fn what_a_killed_publish_left_is_cleared_up() {
+fn leftovers_of_a_killed_publish_are_deleted() {
     let project = Project::fixture();
     project.ok(&["deploy"]);
     fs_err::create_dir(project.deployed("releases/.publish-x")).unwrap();

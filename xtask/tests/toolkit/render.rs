@@ -1,9 +1,9 @@
-//! Rendered files follow the settings table.
+//! Files that are rendered from the settings table.
 
 use testkit::Project;
 
 #[test]
-fn drift_is_shown_as_a_diff_and_rendering_ends_it() {
+fn drift_is_shown_as_a_diff_and_rendering_fixes_it() {
     let project = Project::fixture();
     let ran =
         project.run(&["render", "--check"]).expect(1).says(&["not up to date: .env.example", "cargo xtask render"]);
@@ -23,7 +23,7 @@ fn drift_is_shown_as_a_diff_and_rendering_ends_it() {
 }
 
 #[test]
-fn a_template_that_names_what_is_not_there_is_an_error_with_its_place() {
+fn an_unknown_name_in_a_template_is_an_error_with_its_place() {
     let project = Project::fixture();
     project.write("templates/env.example.j2", "one\n{{ sttings }}\n");
     project.run(&["render"]).expect(1).says(&["env.example.j2", "undefined"]);

@@ -1,8 +1,8 @@
-//! JSON Schema, as much of it as `schema/event.json` uses; a keyword beyond that fails the test.
+//! The part of JSON Schema that `schema/event.json` uses. Any other keyword fails the test.
 
 use serde_json::Value;
 
-/// What is wrong with a value, if anything is.
+/// The first mismatch between a value and the schema.
 pub fn check(schema: &Value, value: &Value) -> Result<(), String> {
     let wrong = |what: &str, rule: &Value| Err(format!("{value} is not {what} {rule}"));
     for (keyword, rule) in schema.as_object().unwrap() {
@@ -13,7 +13,7 @@ pub fn check(schema: &Value, value: &Value) -> Result<(), String> {
             "enum" if !rule.as_array().unwrap().contains(value) => return wrong("one of", rule),
             "minimum" if value.as_f64() < rule.as_f64() => return wrong("at least", rule),
             "type" | "const" | "enum" | "minimum" => {}
-            // The one pattern there is: a time, which says more when it is read.
+            // The only pattern is that of a time. Parsing it is stricter.
             "pattern" => {
                 let text = value.as_str().unwrap();
                 text.parse::<jiff::Timestamp>().map_err(|error| format!("{text}: {error}"))?;
@@ -65,7 +65,7 @@ fn is_of_type(value: &Value, name: &str) -> bool {
 }
 
 #[test]
-fn what_is_no_event_is_found() {
+fn invalid_events_are_found() {
     let schema: Value = serde_json::from_str(include_str!("../../schema/event.json")).unwrap();
     let good = r#"{"schema":1,"time":"2026-01-02T03:04:05.6Z","step":null,"state":"note","detail":{"text":"x"}}"#;
     check(&schema, &serde_json::from_str(good).unwrap()).unwrap();

@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::lifecycle::set_own;
 use testkit::{Project, machine, until};
 
-/// Every form in which the two secrets of `.env.local` must not be seen.
+/// Every form of the two secrets of `.env.local` that must not appear.
 const PARTS: [&str; 5] =
     ["s3nt1nel", "pa$$word-of", "it's-\\\"quoted", "MIIBsentinelCertificate", "secondSentinelLine"];
 
 const OWN: &str = "API_TOKEN=\"s3nt1nel pa\\$\\$word-of it's-\\\"quoted\\\"\"\n\
                    CERTIFICATE=\"-----BEGIN-----\\nMIIBsentinelCertificate\\nsecondSentinelLine\\n-----END-----\\n\"\n";
 
-/// Fails when a text has a secret in it.
+/// Fails if a text contains a secret.
 #[track_caller]
 fn clean(project: &Project, what: &str, text: &str) {
     let generated = fs_err::read_to_string(project.deployed("secrets.env")).unwrap_or_default();
@@ -38,7 +38,7 @@ fn clean_folder(project: &Project, folder: &Path) {
 }
 
 #[test]
-fn a_secret_is_nowhere_but_where_it_belongs() {
+fn a_secret_is_only_in_its_files_and_the_service() {
     let project = Project::fixture();
     set_own(&project, OWN);
     let done = AtomicBool::new(false);
@@ -74,12 +74,12 @@ fn a_secret_is_nowhere_but_where_it_belongs() {
         let ran = project.ok(args);
         clean(&project, "an answer", &(ran.stdout + &ran.stderr));
     }
-    // The service did get them.
+    // The service has them.
     let pid = project.services()[0].pid;
     let environment = String::from_utf8(fs_err::read(format!("/proc/{pid}/environ")).unwrap()).unwrap();
     assert!(environment.contains("API_TOKEN=s3nt1nel pa$$word-of it's-\"quoted\""), "{environment}");
     assert!(environment.contains("MIIBsentinelCertificate\nsecondSentinelLine\n"), "{environment}");
-    // The supervisor's own environment outlives the deploy and has none of them.
+    // The supervisor outlives the deploy, and its own environment has none of them.
     let own = String::from_utf8(fs_err::read(format!("/proc/{}/environ", project.supervisor())).unwrap()).unwrap();
     clean(&project, "the supervisor's environment", &own);
     clean_folder(&project, &project.root);
@@ -88,7 +88,7 @@ fn a_secret_is_nowhere_but_where_it_belongs() {
 }
 
 #[test]
-fn a_service_that_tells_its_secrets_and_fails_is_shown_without_them() {
+fn secrets_in_the_output_of_a_failing_service_are_redacted() {
     let project = Project::fixture();
     set_own(&project, OWN);
     project.ok(&["deploy"]);
@@ -120,7 +120,7 @@ fn a_secret_in_deploy_yaml_is_refused_without_repeating_it() {
 }
 
 #[test]
-fn a_file_of_secrets_that_others_can_read_is_refused_with_the_command_to_type() {
+fn a_secrets_file_that_others_can_read_is_refused_with_the_next_command() {
     let project = Project::fixture();
     set_own(&project, OWN);
     let file = project.root.join(".env.local");
@@ -133,7 +133,7 @@ fn a_file_of_secrets_that_others_can_read_is_refused_with_the_command_to_type() 
 }
 
 #[test]
-fn a_line_that_is_no_assignment_is_named_by_its_number_only() {
+fn a_line_that_is_no_assignment_is_reported_by_its_number_only() {
     let project = Project::fixture();
     set_own(&project, "# mine\nAPI_TOKEN=fine-and-long\ns3nt1nel without a name\n");
     let ran = project.run(&["deploy"]).expect(1).says(&[".env.local:3"]);

@@ -1,6 +1,6 @@
 //! The query cache and the migrations of a service that uses sqlx, against real PostgreSQL servers.
 //!
-//! Its dependencies are compiled once, into a target folder that all of these tests and later runs share.
+//! The service's dependencies are compiled once, into a target folder that these tests and later runs share.
 
 use std::path::Path;
 use std::process::Command;
@@ -17,7 +17,7 @@ use testkit::{Project, Ran, Running, machine, until};
 const LIB: &str = "src/lib.rs";
 const WIDTH: &str = "migrations/0002_width.sql";
 
-/// The shop, with the versions of this workspace's lock file, which the machine has already.
+/// The shop, with the dependency versions of this workspace's lock file, which are already downloaded.
 fn unprepared() -> Project {
     Project::of("queries", |project| {
         let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
@@ -28,7 +28,7 @@ fn unprepared() -> Project {
     })
 }
 
-/// The same with its query cache committed. It is made once.
+/// The shop with its query cache committed. The cache is prepared once.
 fn prepared() -> Project {
     static CACHE: OnceLock<Vec<(String, String)>> = OnceLock::new();
     let cache = CACHE.get_or_init(|| {
@@ -47,7 +47,7 @@ fn prepared() -> Project {
 fn command(project: &Project, args: &[&str]) -> Command {
     let mut command = project.command(args);
     command.env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("queries"));
-    // No database listens there, so using it would fail.
+    // No database listens there, so a command that uses it fails.
     command.env("DATABASE_URL", "postgres://nobody:secret@127.0.0.1:1/nowhere");
     command
 }
@@ -56,7 +56,7 @@ fn run(project: &Project, args: &[&str]) -> Ran {
     Ran::of(&mut command(project, args))
 }
 
-/// Name, time and text of every file of the cache.
+/// Name, time and content of every file of the cache.
 fn files(project: &Project) -> Vec<(String, SystemTime, String)> {
     below(&project.root.join(".sqlx"))
 }
@@ -73,13 +73,13 @@ fn below(folder: &Path) -> Vec<(String, SystemTime, String)> {
     files
 }
 
-/// The name of the cache's file of the query that has this in its text.
+/// The name of the cache file whose query contains this text.
 fn entry(project: &Project, part: &str) -> String {
     let found = files(project).into_iter().find(|(name, _, text)| name.starts_with("query-") && text.contains(part));
     found.unwrap().0
 }
 
-/// Puts the record of a live release of the commit that is checked out beside the others, with these migrations.
+/// Adds the record of a live release of HEAD, with these migrations.
 fn released(project: &Project, id: &str, token: u32) {
     let mut migrations: Vec<Value> = below(&project.root.join("migrations"))
         .into_iter()
@@ -144,7 +144,7 @@ fn a_changed_type_is_reported_at_the_query_and_prepare_fixes_it() {
     run(&project, &["sqlx", "prepare"]).expect(0).says(&["0 new, 1 changed, 0 gone"]);
     let unchanged = entry(&project, "FROM customer");
     let of = |files: &[(String, SystemTime, String)]| files.iter().find(|(name, _, _)| *name == unchanged).cloned();
-    assert_eq!(of(&files(&project)), of(&before), "what is the same keeps its file");
+    assert_eq!(of(&files(&project)), of(&before), "the files of unchanged queries are not written");
     run(&project, &["sqlx", "check"]).expect(0);
 }
 
@@ -191,7 +191,7 @@ fn a_deploy_with_a_matching_stamp_starts_no_database() {
     let step = ended.events.iter().find(|event| event["step"] == "sqlx" && event["state"] == "finished").unwrap();
     assert_eq!(step["detail"]["text"], "2 queries fresh");
 
-    // Without its stamp, the queries are checked with a database, and found fresh.
+    // Without its stamp, the queries are checked against a database, and are fresh.
     fs_err::remove_file(project.root.join(".sqlx/prepared.json")).unwrap();
     project.ok(&["deploy", "--dry-run"]).says(&["queries: would be checked with a temporary database"]);
     run(&project, &["sqlx", "check"]).expect(1).says(&[".sqlx/prepared.json:1:1: .sqlx has no readable stamp"]);
@@ -243,7 +243,7 @@ fn an_interrupted_prepare_leaves_the_cache_whole_and_no_server() {
         }
         assert_eq!(files(&project), before, "{signal:?}");
     }
-    // The next run removes what the killed one left, although its cargo still runs.
+    // The next run deletes the leftovers of the killed one, although its cargo still runs.
     Ran::of(command(&project, &["sqlx", "prepare"]).env("TMPDIR", temporary.path())).expect(0).says(&["1 changed"]);
     until("nothing is left", || servers().is_empty());
     assert_eq!(below(temporary.path()), []);
@@ -283,7 +283,7 @@ fn migrations_keep_their_numbers_and_their_texts() {
 fn a_new_migration_runs_on_generated_rows() {
     let project = prepared();
     released(&project, "1", 1);
-    // All of this runs on an empty database.
+    // All of these migrations run on an empty database.
     project.write(
         "migrations/0003_owner.sql",
         "CREATE INDEX purchase_state ON purchase (state);\n\nALTER TABLE purchase ADD COLUMN owner text NOT NULL;\n",
@@ -339,7 +339,7 @@ fn the_released_schema_comes_from_the_releases_commit() {
     project.write("migrations/0003_note.sql", "CREATE TABLE note (id int PRIMARY KEY, body text);\n");
     project.commit("Note");
     released(&project, "1", 1);
-    // The release that serves now is older, but the migration ran, so the database has it.
+    // An older release serves, but the migration was applied, so the schema has it.
     project.git(&["checkout", "--quiet", "HEAD~1"]);
     released(&project, "2", 2);
     project.write("migrations/0004_body.sql", "ALTER TABLE note ALTER COLUMN body SET NOT NULL;\n");
@@ -356,7 +356,7 @@ fn the_released_schema_comes_from_the_releases_commit() {
 fn a_deploy_tries_a_new_migration_although_the_cache_is_fresh() {
     let project = prepared();
     project.write("migrations/0003_owner.sql", "ALTER TABLE purchase ADD COLUMN owner text NOT NULL;\n");
-    // There is no record of a release yet.
+    // No release is recorded yet.
     run(&project, &["sqlx", "prepare"]).expect(0);
     project.commit("Owner");
     project.git(&["checkout", "--quiet", "HEAD~1"]);

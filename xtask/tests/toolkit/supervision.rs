@@ -1,11 +1,11 @@
-//! What crashes comes back, and status tells the truth about it.
+//! A crashed service is restarted, and `status` reports it.
 
 use rustix::process::Signal;
 
 use testkit::{Project, machine, until, until_some};
 
 #[test]
-fn a_service_that_is_killed_comes_back_and_status_counts_it() {
+fn a_killed_service_is_restarted_and_status_counts_it() {
     let project = Project::fixture();
     let version = project.head();
     project.ok(&["deploy"]);
@@ -20,11 +20,11 @@ fn a_service_that_is_killed_comes_back_and_status_counts_it() {
 }
 
 #[test]
-fn a_service_that_crashes_leaves_its_last_words_in_the_log() {
+fn a_crashed_service_leaves_its_last_output_in_the_log() {
     let project = Project::fixture();
     project.ok(&["deploy"]);
     drop(project.get("/crash"));
-    // Clients wait in the queue meanwhile, so the next question is answered.
+    // Clients wait in the queue in the meantime, so the next request is answered.
     assert_eq!(project.serves(), Some(project.head()));
     until("it is in the log", || project.ok(&["logs"]).stdout.contains("crashes, as it was asked to"));
     let exit = &project.status()["supervisor"]["instances"][0]["last_exit"];
@@ -32,7 +32,7 @@ fn a_service_that_crashes_leaves_its_last_words_in_the_log() {
 }
 
 #[test]
-fn without_its_supervisor_nothing_serves_and_a_deploy_brings_it_back() {
+fn a_deploy_restarts_a_service_whose_supervisor_was_killed() {
     let project = Project::fixture();
     let version = project.head();
     project.ok(&["deploy"]);
@@ -47,7 +47,7 @@ fn without_its_supervisor_nothing_serves_and_a_deploy_brings_it_back() {
 }
 
 #[test]
-fn a_deploy_during_a_crash_takes_over_all_the_same() {
+fn a_deploy_during_a_crash_succeeds() {
     let project = Project::fixture();
     project.ok(&["deploy"]);
     let version = project.commit("Second");
@@ -58,7 +58,7 @@ fn a_deploy_during_a_crash_takes_over_all_the_same() {
 }
 
 #[test]
-fn the_logs_are_followed_over_a_deploy() {
+fn the_logs_are_followed_across_a_deploy() {
     let project = Project::fixture();
     project.ok(&["deploy"]);
     let mut logs = project.command(&["logs", "--follow"]);

@@ -1,9 +1,9 @@
-//! Wrong usage and wrong configuration: exit code 2, and where it is wrong.
+//! Wrong usage and wrong configuration: exit code 2 and the place of the mistake.
 
 use testkit::{Project, Ran, toolkit};
 
 #[test]
-fn a_mistake_in_deploy_yaml_is_named_by_file_line_column_and_key() {
+fn a_mistake_in_deploy_yaml_is_reported_with_file_line_column_and_key() {
     let cases = [
         ("port: 3999", "prot: 3999", "deploy.yaml:13:5: environments.local.prot: unknown key", "did you mean `port`"),
         ("target: local", "target: moon", "deploy.yaml:12:13: environments.local.target:", "local"),
@@ -25,7 +25,7 @@ fn a_mistake_in_deploy_yaml_is_named_by_file_line_column_and_key() {
 }
 
 #[test]
-fn an_unknown_environment_is_told_with_those_there_are() {
+fn an_unknown_environment_is_reported_with_the_known_ones() {
     let project = Project::fixture();
     for args in [
         &["deploy", "locla"][..],
@@ -39,14 +39,14 @@ fn an_unknown_environment_is_told_with_those_there_are() {
 }
 
 #[test]
-fn a_setting_that_the_service_does_not_know_is_told_with_its_place() {
+fn an_unknown_setting_is_reported_with_its_place() {
     let project = Project::fixture();
     project.edit("deploy.yaml", "target: local", "target: local\n    settings: { GREETINGS: hi }");
     project.run(&["deploy"]).expect(1).says(&["deploy.yaml:13:17", "did you mean `GREETING`"]);
 }
 
 #[test]
-fn a_folder_without_a_deploy_yaml_is_told() {
+fn a_missing_deploy_yaml_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     for args in [&["deploy"][..], &["status"], &["render", "--check"]] {
         let mut command = std::process::Command::new(toolkit());
@@ -55,7 +55,7 @@ fn a_folder_without_a_deploy_yaml_is_told() {
 }
 
 #[test]
-fn wrong_arguments_are_told() {
+fn wrong_arguments_are_reported() {
     let project = Project::fixture();
     for args in [&["depoly"][..], &["deploy", "--resume", "--dry-run"], &["history", "-n", "many"], &["lock"], &[]] {
         project.run(args).expect(2);
@@ -64,14 +64,14 @@ fn wrong_arguments_are_told() {
 }
 
 #[test]
-fn settings_json_that_cannot_be_read_is_a_problem_of_preflight() {
+fn an_unreadable_settings_json_fails_preflight() {
     let project = Project::fixture();
     project.edit("settings.json", "\"kind\": \"port\"", "\"kind\": \"harbour\"");
     project.run(&["deploy"]).expect(1).says(&["settings.json:", "harbour"]);
 }
 
 #[test]
-fn a_project_without_the_crate_of_the_checks_is_told_what_tests_it() {
+fn test_without_the_checks_crate_names_the_command_that_tests_the_project() {
     let project = Project::fixture();
     for command in ["test", "bench"] {
         project.run(&[command, "--only", "lint"]).expect(2).says(&["has no xtask/checks/Cargo.toml", "cargo test"]);
@@ -79,7 +79,7 @@ fn a_project_without_the_crate_of_the_checks_is_told_what_tests_it() {
 }
 
 #[test]
-fn test_and_bench_hand_every_argument_and_the_exit_code_on() {
+fn test_and_bench_pass_on_every_argument_and_the_exit_code() {
     let project = Project::fixture();
     fs_err::create_dir_all(project.root.join("xtask/checks")).unwrap();
     fs_err::write(project.root.join("xtask/checks/Cargo.toml"), "").unwrap();

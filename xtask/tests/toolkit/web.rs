@@ -1,4 +1,4 @@
-//! The web UI: built by npm, published beside the program, part of the release's digest.
+//! The web UI: built by npm, published beside the program, and included in the release's digest.
 
 use std::process::Command;
 
@@ -33,7 +33,7 @@ fn its_files_are_published_and_are_part_of_the_digest() {
     assert_eq!((published(&first, "index.html"), published(&first, "assets/a.js")), ("one".into(), "1".into()));
     let before = digest();
 
-    // The same program with another page is another release.
+    // The same program with a changed page is a new release.
     project.edit("web/build.js", "'one'", "'two'");
     let second = project.commit("Another page");
     project.ok(&["deploy"]);

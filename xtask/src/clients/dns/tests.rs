@@ -14,7 +14,7 @@ async fn ask(server: &DnsServer) -> Result<Delegation> {
 }
 
 #[tokio::test]
-async fn the_only_server_is_asked_and_may_answer_itself_or_point_elsewhere() {
+async fn a_single_server_may_answer_or_refer() {
     let server = DnsServer::start();
     for says in [Says::Answer, Says::Referral] {
         server.says("example.org", says(servers(&["NS-1.example.net", "ns-2.example.net"])));
@@ -31,33 +31,33 @@ async fn the_only_server_is_asked_and_may_answer_itself_or_point_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_name_that_nobody_knows_has_no_name_servers() {
+async fn an_unknown_name_has_no_name_servers() {
     let server = DnsServer::start();
     assert_eq!(ask(&server).await.unwrap().name_servers, BTreeSet::new());
-    // One that is there and no zone.
+    // A name that exists and is not a zone.
     server.says("example.org", Says::Address(Ipv4Addr::LOCALHOST));
     assert_eq!(ask(&server).await.unwrap().name_servers, BTreeSet::new());
 }
 
 #[tokio::test]
-async fn who_cannot_answer_is_no_answer() {
+async fn a_server_that_fails_or_is_away_is_an_error() {
     let server = DnsServer::start();
     server.says("example.org", Says::Failure);
     let error = format!("{:#}", ask(&server).await.unwrap_err());
     assert!(error.contains(&server.address.to_string()) && error.contains("Server Failure"), "{error}");
 
-    // Nobody listens there.
-    let nobody = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
-    let dns = Dns::new(Some(&nobody.to_string())).unwrap();
+    // No server listens there.
+    let closed = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let dns = Dns::new(Some(&closed.to_string())).unwrap();
     let error = format!("{:#}", dns.delegation("example.org").await.unwrap_err());
-    assert!(error.contains(&nobody.to_string()), "{error}");
+    assert!(error.contains(&closed.to_string()), "{error}");
     assert!(Dns::new(Some("dns.example.org")).is_err());
 }
 
 #[tokio::test]
-async fn the_nearest_zone_above_is_asked_itself() {
+async fn the_nearest_parent_zone_is_queried() {
     let server = DnsServer::start();
-    // `sub.example.org` is no zone; `example.org` is.
+    // `sub.example.org` is not a zone; `example.org` is.
     server.says("example.org", Says::Answer(servers(&["ns.example.org"])));
     server.says("ns.example.org", Says::Address(Ipv4Addr::LOCALHOST));
     server.says("a.sub.example.org", Says::Referral(servers(&["ns-1.example.net"])));
@@ -71,11 +71,11 @@ async fn the_nearest_zone_above_is_asked_itself() {
     assert_eq!(found.name_servers.into_iter().collect::<Vec<_>>(), ["ns-1.example.net"]);
     let of_zone: Vec<bool> =
         server.asked().into_iter().filter(|(name, ..)| name == "a.sub.example.org").map(|asked| asked.2).collect();
-    assert_eq!(of_zone, [false], "it is asked what it knows itself");
+    assert_eq!(of_zone, [false], "the query does not desire recursion");
 }
 
 #[tokio::test]
-async fn without_any_zone_above_there_is_no_answer() {
+async fn without_a_parent_zone_there_is_no_answer() {
     let server = DnsServer::start();
     let dns = Dns {
         resolver: asking(&[server.address], ResolverOpts::default()).unwrap(),

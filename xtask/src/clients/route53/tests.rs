@@ -25,7 +25,7 @@ fn refused(status: u16, code: &str) -> Response {
     )
 }
 
-/// A page of a list of zones, as `id name`; and where the next one begins.
+/// A page of a list of zones (id, name), and the name and id at which the next page begins.
 fn page(zones: &[(String, &str)], next: Option<(&str, &str)>) -> Response {
     let zone = |(id, name): &(String, &str)| {
         format!(
@@ -48,7 +48,7 @@ fn page(zones: &[(String, &str)], next: Option<(&str, &str)>) -> Response {
 }
 
 #[tokio::test]
-async fn zones_of_a_name_are_read_page_by_page_until_another_name_comes() {
+async fn zones_are_read_page_by_page_up_to_the_next_name() {
     let server = HttpServer::start(|request: &Request| match request.query("hostedzoneid") {
         None => {
             let zones: Vec<_> = (0..100).map(|number| (format!("Z{number}"), "example.org.")).collect();
@@ -69,7 +69,7 @@ async fn zones_of_a_name_are_read_page_by_page_until_another_name_comes() {
 }
 
 #[tokio::test]
-async fn being_put_off_is_waited_for() {
+async fn throttled_requests_are_retried() {
     let times = AtomicUsize::new(0);
     let server = HttpServer::start(move |_| match times.fetch_add(1, Ordering::SeqCst) {
         0 => refused(400, "Throttling"),
@@ -82,7 +82,7 @@ async fn being_put_off_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_zone_that_the_same_request_has_made_is_told_apart() {
+async fn a_repeated_create_request_is_reported_as_such() {
     let made = Mutex::new(Vec::new());
     let server = HttpServer::start(move |request: &Request| {
         let body = String::from_utf8(request.body.clone()).unwrap();
@@ -108,7 +108,7 @@ async fn a_zone_that_the_same_request_has_made_is_told_apart() {
 }
 
 #[tokio::test]
-async fn whoever_is_not_let_in_is_told_why_and_no_secret_is() {
+async fn a_refusal_is_reported_with_its_reason_and_without_the_key() {
     let server = HttpServer::start(|_| refused(403, "SignatureDoesNotMatch"));
     let error = route53(&server).check().await.unwrap_err();
     assert!(matches!(error, Route53Error::Refused { .. }), "{error}");
@@ -119,17 +119,17 @@ async fn whoever_is_not_let_in_is_told_why_and_no_secret_is() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_unreachable() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+async fn a_closed_port_is_unreachable() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     drop(rustls::crypto::ring::default_provider().install_default());
-    let route53 = Route53::new(Some(&format!("http://{nobody}")), &"AKDNS".into(), &KEY.into()).unwrap();
+    let route53 = Route53::new(Some(&format!("http://{closed}")), &"AKDNS".into(), &KEY.into()).unwrap();
     let error = route53.check().await.unwrap_err();
     assert!(matches!(error, Route53Error::Unreachable { .. }), "{error}");
     assert!(error.to_string().contains("Connection refused"), "{error}");
 }
 
 #[test]
-fn nothing_is_signed_for_plain_http_elsewhere() {
+fn requests_to_other_machines_are_signed_over_https_only() {
     for endpoint in ["http://route53.example.org", "nonsense", "ftp://127.0.0.1"] {
         assert!(Route53::new(Some(endpoint), &"AKDNS".into(), &KEY.into()).is_err(), "{endpoint}");
     }

@@ -1,16 +1,15 @@
-//! What can go wrong with a bucket, told apart where a caller decides. The codes are those of Amazon's "Error responses"
-//! (S3 API reference, 2006-03-01), which the other services took over.
+//! Errors of S3 calls, in the kinds that callers handle differently. The codes are those of Amazon's "Error responses"
+//! (S3 API reference, 2006-03-01), which other services have adopted.
 
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
-/// What calls end with.
 pub type Result<T> = std::result::Result<T, S3Error>;
 
-/// An error as the client makes it.
+/// An error of the SDK.
 pub type Sdk<E> = SdkError<E, HttpResponse>;
 
-/// Codes that say that whoever asks is not known, or not as they say.
+/// Codes of requests whose credentials or signature the server rejects.
 const UNKNOWN: [&str; 7] = [
     "ExpiredToken",
     "InvalidAccessKeyId",
@@ -21,7 +20,7 @@ const UNKNOWN: [&str; 7] = [
     "Unauthorized",
 ];
 
-/// Codes that ask to try again: too much at once, two writers at once, or a fault of the service itself.
+/// Codes of transient errors: rate limits, concurrent writers and internal errors of the service.
 const BUSY: [&str; 6] = [
     "ConditionalRequestConflict",
     "InternalError",
@@ -31,51 +30,47 @@ const BUSY: [&str; 6] = [
     "TooManyRequests",
 ];
 
-/// Why a call came to nothing.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{what}: {said}")]
 pub struct S3Error {
-    /// What was tried, on which bucket: `read the policy of states`.
+    /// The call and the bucket: `read the policy of states`.
     pub what: String,
-    /// What it comes to.
     pub kind: Kind,
-    /// What was answered, with its code.
+    /// The server's message and code.
     pub said: String,
 }
 
-/// What an error comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// There is no such bucket.
+    /// The bucket does not exist.
     NoBucket,
-    /// Nothing of this kind is set.
+    /// The object or the setting does not exist.
     Unset,
-    /// The service has no such thing.
+    /// The service does not support this call.
     Unsupported,
-    /// Whoever asks may not.
+    /// The credentials are valid and lack the permission.
     Denied,
-    /// Whoever asks is not known: the key is wrong or too old, or the clock is.
+    /// The server rejects the credentials: the key is wrong or expired, or this machine's clock is wrong.
     Unknown,
-    /// The bucket is in this region; in another one than was asked for, if the service does not say in which.
+    /// The bucket is in another region: this one, if the service reports it.
     Elsewhere(Option<String>),
-    /// What the write was to depend on is not so.
+    /// The condition of the write does not hold.
     Condition,
-    /// The name is somebody else's.
+    /// Another account has a bucket of this name.
     Taken,
-    /// The bucket is there already, and of whoever asks.
+    /// This account already has the bucket.
     Own,
-    /// There was no answer.
+    /// The server did not answer.
     Away,
-    /// The service asks to try again later.
+    /// The server asks the client to retry later.
     Busy,
-    /// The object is larger than it may be.
+    /// The object exceeds the caller's limit.
     TooLarge,
-    /// All else.
     Other,
 }
 
 impl S3Error {
-    /// Whether the same call may succeed in a moment. Whether it has happened already is not known.
+    /// Whether a retry may succeed. The failed call may have taken effect.
     pub fn is_passing(&self) -> bool {
         matches!(self.kind, Kind::Away | Kind::Busy)
     }
@@ -106,7 +101,7 @@ impl S3Error {
         let said = match (code, error.message()) {
             (Some(code), Some(message)) => format!("{message} ({code})"),
             (Some(code), None) => code.to_owned(),
-            // A request for the head alone is answered by a status alone.
+            // The answer to a HEAD request has no body.
             (None, _) => format!("status {status}"),
         };
         Self { what, kind, said }
@@ -127,13 +122,13 @@ fn kind(status: u16, code: Option<&str>, region: Option<String>) -> Kind {
         (401, _) => Kind::Unknown,
         (403, _) => Kind::Denied,
         (404, _) => Kind::Unset,
-        // A key for another region, asked for the head alone.
+        // A HEAD request that was signed for another region.
         (400, "") if region.is_some() => Kind::Elsewhere(region),
         _ => Kind::Other,
     }
 }
 
-/// An error and what is behind it, each once.
+/// An error and its sources, without repetitions.
 fn causes(error: &dyn std::error::Error) -> String {
     let mut said = Vec::<String>::new();
     let mut next = Some(error);

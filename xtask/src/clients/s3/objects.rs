@@ -1,8 +1,8 @@
-//! Small objects: read, listed, and written on a condition.
+//! Reading, listing and conditional writing of small objects.
 //!
-//! Each call has a time limit. What fails for a passing reason is tried again, a few times and after a random pause. A
-//! write whose answer was lost may have happened. Its repetition is then refused by the condition, so the object is read
-//! back and compared before the caller is told.
+//! Each call has a time limit. A transient error is retried a few times, after a random pause. A write whose answer was
+//! lost may have succeeded. The condition then rejects the retry, so the object is read back and compared before the
+//! call returns.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,36 +18,36 @@ use tokio::time::{sleep, timeout};
 use super::Bucket;
 use super::error::{Kind, Result, S3Error};
 
-/// How often a call is tried, all in all.
+/// The most attempts of one call.
 const ATTEMPTS: u32 = 4;
 /// The longest pause before the second attempt; it doubles with each one.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How long one attempt may take, apart from its bytes.
+/// Limit for one attempt, without the transfer of its bytes.
 const ATTEMPT: Duration = Duration::from_secs(15);
-/// The slowest line, in bytes a second.
+/// The slowest transfer that is waited for, in bytes per second.
 const SLOWEST: u64 = 64 << 10;
 
 /// A version of an object.
 #[derive(Clone, Debug)]
 pub struct Object {
     pub bytes: Vec<u8>,
-    /// As the server writes it, with quotes.
+    /// As the server sends it, with quotes.
     pub etag: String,
-    /// How long ago it was written, by the server's clock; none if the server does not tell.
+    /// Time since it was written, by the server's clock. `None` if the server does not report it.
     pub age: Option<Duration>,
 }
 
-/// What a write depends on.
+/// The condition of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition<'a> {
-    /// There is no such object.
+    /// The object does not exist.
     Absent,
-    /// The object has this ETag still.
+    /// The object still has this ETag.
     Unchanged(&'a str),
 }
 
 impl Bucket {
-    /// The object, or none. One that is larger than `limit` bytes is an error.
+    /// Reads the object. `None` if it does not exist, [`Kind::TooLarge`] if it has more than `limit` bytes.
     pub async fn get(&self, key: &str, limit: u64) -> Result<Option<Object>> {
         let mut retry = Retry::default();
         loop {
@@ -58,7 +58,7 @@ impl Bucket {
         }
     }
 
-    /// Writes the object: its new ETag, or none if the condition does not hold.
+    /// Writes the object and returns its new ETag. `None` if the condition does not hold.
     pub async fn put(&self, key: &str, bytes: &[u8], condition: Condition<'_>) -> Result<Option<String>> {
         let mut retry = Retry::default();
         let failed = loop {
@@ -71,19 +71,19 @@ impl Bucket {
                 Err(error) => return Err(error),
             }
         };
-        // An attempt before may have written it.
+        // An earlier attempt may have written it.
         let found = self.get(key, bytes.len() as u64 + 1).await;
         match (found, failed) {
             (Ok(Some(object)), _) if object.bytes == bytes => Ok(Some(object.etag)),
             (_, Some(error)) => Err(error),
-            // A larger one is another writer's, too.
+            // A larger object is another writer's.
             (Ok(_), None) => Ok(None),
             (Err(error), None) if error.kind == Kind::TooLarge => Ok(None),
             (Err(error), None) => Err(error),
         }
     }
 
-    /// The keys that begin with a prefix, all of them, in the order of their bytes.
+    /// All keys that begin with a prefix, in byte order.
     pub async fn list(&self, prefix: &str) -> Result<Vec<String>> {
         let (mut keys, mut next) = (Vec::new(), None);
         let mut retry = Retry::default();
@@ -114,7 +114,7 @@ impl Bucket {
             answer => answer?,
         };
         let etag = answer.e_tag().map(str::to_owned);
-        let etag = etag.ok_or_else(|| self.failed(&what, Kind::Other, "the server told no ETag"))?;
+        let etag = etag.ok_or_else(|| self.failed(&what, Kind::Other, "the server sent no ETag"))?;
         let age = date.since(answer.last_modified());
         let length = answer.content_length().and_then(|length| length.try_into().ok()).unwrap_or(limit).min(limit);
         let bytes = timeout(time_for(length), self.receive(&what, &mut answer, limit)).await;
@@ -147,10 +147,10 @@ impl Bucket {
         match sent.map_err(|error| self.error(&what, error)) {
             Ok(put) => match put.e_tag() {
                 Some(etag) => Ok(Some(etag.to_owned())),
-                None => Err(self.failed(&what, Kind::Other, "the server told no ETag")),
+                None => Err(self.failed(&what, Kind::Other, "the server sent no ETag")),
             },
             Err(error) if error.kind == Kind::Condition => Ok(None),
-            // The object whose version was named is gone.
+            // The object was deleted since the caller read it.
             Err(error) if error.kind == Kind::Unset && condition != Condition::Absent => Ok(None),
             Err(error) => Err(error),
         }
@@ -161,7 +161,6 @@ impl Bucket {
     }
 }
 
-/// The attempts of one call.
 #[derive(Default)]
 struct Retry {
     failed: u32,
@@ -172,12 +171,12 @@ impl Retry {
         self.failed == 0
     }
 
-    /// Whether to try again after this error; then the pause is over.
+    /// Whether to retry after this error. If so, waits first.
     async fn again(&mut self, error: &S3Error) -> bool {
         if !error.is_passing() || self.failed + 1 == ATTEMPTS {
             return false;
         }
-        // Of two machines that failed together, one comes first.
+        // The random part keeps two machines that failed together from retrying together.
         let longest = PAUSE * 2u32.pow(self.failed);
         let part = f64::from(getrandom::u32().unwrap_or(u32::MAX)) / f64::from(u32::MAX);
         self.failed += 1;
@@ -186,7 +185,7 @@ impl Retry {
     }
 }
 
-/// One attempt: what is tried again, and when, is decided here.
+/// One attempt: the SDK does not retry, [`Retry`] does.
 fn once(bytes: u64) -> Builder {
     let limits = TimeoutConfig::builder().operation_attempt_timeout(time_for(bytes)).build();
     Builder::new().retry_config(RetryConfig::disabled()).timeout_config(limits)
@@ -196,7 +195,7 @@ fn time_for(bytes: u64) -> Duration {
     ATTEMPT + Duration::from_secs(bytes / SLOWEST)
 }
 
-/// The header `Date` of an answer.
+/// The `Date` header of an answer.
 #[derive(Clone, Debug, Default)]
 struct ServerDate(Arc<Mutex<Option<i64>>>);
 

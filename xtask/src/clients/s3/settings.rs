@@ -1,4 +1,4 @@
-//! What can be set on a bucket: read, and set as a whole. What is not set is none, or empty.
+//! Reads and replaces the settings of a bucket. A setting that is not set is `None` or empty.
 
 use std::collections::BTreeMap;
 
@@ -13,48 +13,44 @@ use super::error::{Kind, Result};
 use super::{Acl, Bucket, Lifecycle};
 
 impl Bucket {
-    /// Whether it keeps what is overwritten and deleted.
+    /// Whether the bucket keeps overwritten and deleted objects.
     pub async fn versioning(&self) -> Result<bool> {
         let read = self.client.get_bucket_versioning().bucket(&self.name).send().await;
         let read = read.map_err(|error| self.error("read the versioning of", error))?;
         Ok(read.status() == Some(&BucketVersioningStatus::Enabled))
     }
 
-    /// Has it keep what is overwritten and deleted.
     pub async fn put_versioning(&self) -> Result<()> {
         let on = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
         let call = self.client.put_bucket_versioning().bucket(&self.name).versioning_configuration(on);
         call.send().await.map(drop).map_err(|error| self.error("turn on the versioning of", error))
     }
 
-    /// What it refuses of what would open it to everybody.
+    /// Which public ACLs and policies the bucket rejects or ignores.
     pub async fn public_access(&self) -> Result<Option<PublicAccessBlockConfiguration>> {
         let read = self.client.get_public_access_block().bucket(&self.name).send().await;
         let read = read.map_err(|error| self.error("read the public access block of", error));
         Ok(set(read)?.and_then(|read| read.public_access_block_configuration))
     }
 
-    /// Sets that.
     pub async fn put_public_access(&self, block: PublicAccessBlockConfiguration) -> Result<()> {
         let call = self.client.put_public_access_block().bucket(&self.name).public_access_block_configuration(block);
         call.send().await.map(drop).map_err(|error| self.error("set the public access block of", error))
     }
 
-    /// Who may do what.
     pub async fn acl(&self) -> Result<Acl> {
         let read = self.client.get_bucket_acl().bucket(&self.name).send().await;
         let read = read.map_err(|error| self.error("read the grants of", error))?;
         Ok(Acl { owner: read.owner, grants: read.grants.unwrap_or_default() })
     }
 
-    /// Sets that.
     pub async fn put_acl(&self, acl: &Acl) -> Result<()> {
         let policy = AccessControlPolicy::builder().set_owner(acl.owner.clone()).set_grants(Some(acl.grants.clone()));
         let call = self.client.put_bucket_acl().bucket(&self.name).access_control_policy(policy.build());
         call.send().await.map(drop).map_err(|error| self.error("set the grants of", error))
     }
 
-    /// By what its objects are encrypted if they do not say it themselves: `AES256`, `aws:kms`.
+    /// The default encryption of new objects: `AES256` or `aws:kms`.
     pub async fn encryption(&self) -> Result<Option<String>> {
         let read = self.client.get_bucket_encryption().bucket(&self.name).send().await;
         let read = set(read.map_err(|error| self.error("read the encryption of", error)))?;
@@ -64,39 +60,37 @@ impl Bucket {
         Ok(algorithm.map(|default| default.sse_algorithm.as_str().to_owned()))
     }
 
-    /// Has its objects encrypted with keys of the service's own.
+    /// Turns on encryption with keys that the service manages.
     pub async fn put_encryption(&self) -> Result<()> {
         let algorithm = ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::Aes256).build();
         let rule =
             |default| ServerSideEncryptionRule::builder().apply_server_side_encryption_by_default(default).build();
         let configuration = algorithm
             .and_then(|default| ServerSideEncryptionConfiguration::builder().rules(rule(default)).build())
-            .map_err(|error| self.unsaid("describe the encryption of", &error))?;
+            .map_err(|error| self.invalid("describe the encryption of", &error))?;
         let call = self.client.put_bucket_encryption().bucket(&self.name);
         let sent = call.server_side_encryption_configuration(configuration).send().await;
         sent.map(drop).map_err(|error| self.error("turn on the encryption of", error))
     }
 
-    /// Its policy.
     pub async fn policy(&self) -> Result<Option<Value>> {
         let read = self.client.get_bucket_policy().bucket(&self.name).send().await;
         let read = set(read.map_err(|error| self.error("read the policy of", error)))?;
         let text = read.and_then(|read| read.policy).filter(|text| !text.trim().is_empty());
         let policy = text.map(|text| serde_json::from_str(&text)).transpose();
-        policy.map_err(|error| self.unsaid("understand the policy of", &error))
+        policy.map_err(|error| self.invalid("parse the policy of", &error))
     }
 
-    /// Sets it, or takes it away.
+    /// Replaces the policy; `None` deletes it.
     pub async fn put_policy(&self, policy: Option<&Value>) -> Result<()> {
         let Some(policy) = policy else {
             let sent = self.client.delete_bucket_policy().bucket(&self.name).send().await;
-            return sent.map(drop).map_err(|error| self.error("take away the policy of", error));
+            return sent.map(drop).map_err(|error| self.error("delete the policy of", error));
         };
         let call = self.client.put_bucket_policy().bucket(&self.name).policy(policy.to_string());
         call.send().await.map(drop).map_err(|error| self.error("set the policy of", error))
     }
 
-    /// What becomes of its objects after a while.
     pub async fn lifecycle(&self) -> Result<Lifecycle> {
         let read = self.client.get_bucket_lifecycle_configuration().bucket(&self.name).send().await;
         let read = set(read.map_err(|error| self.error("read the lifecycle of", error)))?;
@@ -107,16 +101,14 @@ impl Bucket {
         Ok(lifecycle.unwrap_or_default())
     }
 
-    /// Sets that.
     pub async fn put_lifecycle(&self, lifecycle: &Lifecycle) -> Result<()> {
         let rules = BucketLifecycleConfiguration::builder().set_rules(Some(lifecycle.rules.clone())).build();
-        let rules = rules.map_err(|error| self.unsaid("describe the lifecycle of", &error))?;
+        let rules = rules.map_err(|error| self.invalid("describe the lifecycle of", &error))?;
         let call = self.client.put_bucket_lifecycle_configuration().bucket(&self.name).lifecycle_configuration(rules);
         let sent = call.set_transition_default_minimum_object_size(lifecycle.smallest.clone()).send().await;
         sent.map(drop).map_err(|error| self.error("set the lifecycle of", error))
     }
 
-    /// Its tags.
     pub async fn tags(&self) -> Result<BTreeMap<String, String>> {
         let read = self.client.get_bucket_tagging().bucket(&self.name).send().await;
         let read = set(read.map_err(|error| self.error("read the tags of", error)))?;
@@ -124,18 +116,18 @@ impl Bucket {
         Ok(tags.into_iter().map(|tag| (tag.key, tag.value)).collect())
     }
 
-    /// Sets all of them.
+    /// Replaces all tags.
     pub async fn put_tags(&self, tags: &BTreeMap<String, String>) -> Result<()> {
         let tag = |(key, value)| Tag::builder().key(key).value(value).build();
         let all: std::result::Result<Vec<Tag>, _> = tags.iter().map(tag).collect();
         let tagging = all.and_then(|all| Tagging::builder().set_tag_set(Some(all)).build());
-        let tagging = tagging.map_err(|error| self.unsaid("describe the tags of", &error))?;
+        let tagging = tagging.map_err(|error| self.invalid("describe the tags of", &error))?;
         let call = self.client.put_bucket_tagging().bucket(&self.name).tagging(tagging);
         call.send().await.map(drop).map_err(|error| self.error("set the tags of", error))
     }
 }
 
-/// What is set; nothing is, where the service says so by an error.
+/// Turns the error for a missing setting into `None`.
 fn set<T>(read: Result<T>) -> Result<Option<T>> {
     match read {
         Ok(read) => Ok(Some(read)),

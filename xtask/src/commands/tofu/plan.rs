@@ -49,6 +49,9 @@ impl PlanArgs {
             env.report
                 .warn(&format!("`protect` names {entry}, and neither the stack nor its state has such a resource"));
         }
+        if let (Some(_), Some(why)) = (&planned.kept, workspace.local_plans()?) {
+            env.report.note(&format!("the plan can be applied on this machine only: {why}"));
+        }
         show(&env, &planned, self.markdown.as_deref())?;
         planned.guard()?;
         if planned.has_changes { Err(Failure::Pending) } else { Ok(()) }

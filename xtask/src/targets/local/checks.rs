@@ -139,8 +139,7 @@ impl Local<'_> {
                 Check::bad("port", format!("port {} is taken by {holder}", self.target.port), fix)
             }
             Err(error) => {
-                let fix =
-                    format!("set another `port` or `host` under environments.{} in deploy.yaml", self.env.name());
+                let fix = format!("set another `port` or `host` under environments.{} in deploy.yaml", self.env.name());
                 Check::bad("port", format!("{} cannot be listened on: {error}", self.listen()), fix)
             }
         }

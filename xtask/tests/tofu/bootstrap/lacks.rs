@@ -14,7 +14,7 @@ fn what_another_s3_server_does_not_support_is_reported() {
     fixture.run(&["--yes"]).expect(0);
     insta::assert_snapshot!("own", shown(&fixture.run(&["--check"]).expect(0)));
     let again = fixture.result(&["--yes"], 0);
-    assert_eq!(again["mended"].as_array().unwrap().len(), 0);
+    assert_eq!(again["fixed"].as_array().unwrap().len(), 0);
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn what_a_provider_does_not_support_is_reported() {
         proxy.seen();
         let shown = fixture.run(&["--check"]).expect(0).stdout.replace(&proxy.endpoint(), "http://SERVER");
         insta::assert_snapshot!(provider, shown);
-        // What they do not support is not asked for.
+        // Unsupported settings are not requested.
         let asked: Vec<String> = proxy.seen().into_iter().map(|seen| seen.line).collect();
         for query in ["?publicAccessBlock", "?encryption", "?policy"] {
             assert!(!asked.iter().any(|line| line.contains(query)), "{provider} {query}: {asked:?}");

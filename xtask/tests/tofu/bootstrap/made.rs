@@ -23,7 +23,7 @@ fn from_nothing_to_a_bucket_with_all_that_amazon_has() {
     let made = fixture.result(&["--yes"], 0);
     assert_eq!(made["good"], true);
     let mended = ["bucket", "encryption", "lifecycle", "old versions", "public access", "tags"];
-    assert_eq!(made["mended"].as_array().unwrap(), &mended.map(Value::from));
+    assert_eq!(made["fixed"].as_array().unwrap(), &mended.map(Value::from));
     let about: Vec<&str> =
         made["items"].as_array().unwrap().iter().map(|item| item["about"].as_str().unwrap()).collect();
     assert_eq!(about, ABOUT);
@@ -45,7 +45,7 @@ fn from_nothing_to_a_bucket_with_all_that_amazon_has() {
 
     proxy.seen();
     let again = fixture.result(&["--yes"], 0);
-    assert_eq!((&again["good"], again["mended"].as_array().unwrap().len()), (&Value::from(true), 0));
+    assert_eq!((&again["good"], again["fixed"].as_array().unwrap().len()), (&Value::from(true), 0));
     assert_eq!(fixture.result(&["--check"], 0)["good"], true);
     fixture.run(&[]).expect(0);
     assert_eq!(changes(&proxy.seen()), [""; 0]);
@@ -121,7 +121,7 @@ fn settings_changed_by_hand_are_fixed_and_other_rules_stay() {
         assert!(shown.stdout.contains(text), "{text}: {}", shown.stdout);
     }
     let mended = fixture.result(&["--yes"], 0);
-    assert_eq!(mended["mended"].as_array().unwrap().len(), 5);
+    assert_eq!(mended["fixed"].as_array().unwrap().len(), 5);
     let lifecycle = by_hand("GET", "lifecycle", "");
     for id in ["<ID>logs</ID>", "<ID>xtask-old-versions</ID>", "<ID>xtask-unfinished-uploads</ID>"] {
         assert!(lifecycle.contains(id), "{id}: {lifecycle}");

@@ -65,7 +65,7 @@ fn leftover_probes_are_deleted() {
     }
     fixture.run(&["--check"]).expect(0);
     let listed = ask(&moto.endpoint(), "GET", "/states?list-type=2", &[], "").unwrap().text();
-    // The young one may belong to a probe that is running.
+    // The recent one may belong to a running probe.
     assert!(!listed.contains(&old) && listed.contains(&young), "{listed}");
 }
 

@@ -1,4 +1,4 @@
-//! A project whose domain is in moto's Route 53, and a DNS server of the test's own.
+//! A project whose domain is in moto's Route 53, and a DNS server for the test.
 
 use std::process::Command;
 
@@ -9,11 +9,11 @@ use devservers::moto::{Moto, Turn};
 use testkit::{Project, Ran, or_skip};
 
 const KEY: &str = "sentinel-dns-secret";
-/// Those that moto gives to every zone.
+/// The name servers that moto assigns to every zone.
 pub const SERVERS: [&str; 4] =
     ["ns-2048.awsdns-64.com", "ns-2049.awsdns-65.net", "ns-2050.awsdns-66.org", "ns-2051.awsdns-67.co.uk"];
 
-/// A project whose environment `production` is reached by `media.shop.example.org`.
+/// A project whose environment `production` has the domain `media.shop.example.org`.
 pub struct Site {
     pub project: Project,
     pub moto: Turn,
@@ -57,13 +57,13 @@ impl Site {
         ran
     }
 
-    /// What is answered, with what differs from run to run replaced.
+    /// The output, with the values that differ between runs replaced.
     pub fn text(&self, ran: &Ran) -> String {
         let text = ran.stdout.replace(&self.dns.address.to_string(), "DNS");
         self.zones().iter().enumerate().fold(text, |text, (index, (id, _))| text.replace(id, &format!("Z{index}")))
     }
 
-    /// Makes a zone, as somebody else does: its id.
+    /// Creates a zone without the toolkit and returns its id.
     pub fn make(&self, name: &str, private: bool) -> String {
         let before = self.zones();
         let body = format!(
@@ -94,7 +94,7 @@ impl Site {
     }
 
     fn ask(&self, method: &str, path: &str, body: &str) -> String {
-        // By this it knows which service is meant.
+        // moto selects the service by the credential scope.
         let who =
             "AWS4-HMAC-SHA256 Credential=AK/20260101/us-east-1/route53/aws4_request, SignedHeaders=host, Signature=x";
         let headers = [("Authorization", who), ("Content-Type", "text/xml")];

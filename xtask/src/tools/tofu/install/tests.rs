@@ -70,13 +70,13 @@ async fn a_release_is_installed_once() {
     assert_eq!(super::super::version_of(&program).await.unwrap(), VERSION);
     assert_eq!(fs_err::metadata(&program).unwrap().permissions().mode() & 0o777, 0o755);
     assert_eq!(cache.programs(), ["tofu"]);
-    // Nothing is asked for again.
+    // Nothing is downloaded again.
     let again = install(cache.path(), "http://127.0.0.1:1", |line| panic!("{line}")).await.unwrap();
     assert_eq!(again, program);
 }
 
 #[tokio::test]
-async fn two_at_once_install_one() {
+async fn two_processes_at_once_install_one() {
     let whole = archive(&PROGRAM.replace("VERSION", VERSION));
     let at = releases(Some(list(&whole)), whole);
     let cache = Cache::new();
@@ -85,29 +85,29 @@ async fn two_at_once_install_one() {
     assert_eq!(cache.programs(), ["tofu"]);
 }
 
-/// Has it refused, and nothing left behind.
+/// The error of an installation that must fail and leave nothing.
 async fn refused(list: String, archive: Vec<u8>) -> String {
     let (at, cache) = (releases(Some(list), archive), Cache::new());
     let mut built = false;
     let error = install(cache.path(), &at, |line| built |= line.contains("building")).await.unwrap_err();
-    assert!(!built, "a release that is there and wrong is no reason to take another program");
+    assert!(!built, "a wrong release is not replaced by a build");
     assert_eq!(cache.programs(), [""; 0]);
     format!("{error:#}")
 }
 
 #[tokio::test]
-async fn what_is_not_what_the_release_says_is_refused() {
+async fn an_archive_with_another_digest_is_refused() {
     let whole = archive(&PROGRAM.replace("VERSION", VERSION));
     let said = refused(list(b"something else"), whole.clone()).await;
     assert!(said.contains("but the release lists") && said.contains("cargo xtask setup"), "{said}");
-    // Half of it has arrived.
+    // Half of the download arrived.
     let said = refused(list(&whole), whole[..whole.len() / 2].to_vec()).await;
     assert!(said.contains("but the release lists"), "{said}");
-    // Half of it is what was released.
+    // The release itself has half of an archive.
     let half = whole[..whole.len() / 2].to_vec();
     let said = refused(list(&half), half).await;
     assert!(said.contains("read the release's archive"), "{said}");
-    // It is another program, or none that runs here.
+    // Another version, and a program that does not run here.
     let other = archive(&PROGRAM.replace("VERSION", "1.2.3"));
     let said = refused(list(&other), other).await;
     assert!(said.contains("is version 1.2.3"), "{said}");
@@ -117,7 +117,7 @@ async fn what_is_not_what_the_release_says_is_refused() {
 }
 
 #[tokio::test]
-async fn an_archive_that_is_missing_is_no_reason_to_build() {
+async fn a_missing_archive_is_not_replaced_by_a_build() {
     let (cache, listed) = (Cache::new(), list(b"x"));
     drop(rustls::crypto::ring::default_provider().install_default());
     let server = HttpServer::start(move |request| match request.path.ends_with("SHA256SUMS") {
@@ -129,7 +129,7 @@ async fn an_archive_that_is_missing_is_no_reason_to_build() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_had_says_why() {
+async fn a_release_that_cannot_be_downloaded_says_why() {
     let whole = archive(PROGRAM);
     let at = releases(Some(list(&whole)), whole.clone());
     let absent = async |at: &str, system: &str, processor: &str| match fetch(at, system, processor).await.unwrap() {
@@ -141,7 +141,7 @@ async fn what_cannot_be_had_says_why() {
     assert!(fetch(&at, "plan9", "386").await.is_err(), "its archive is listed and not there");
     let why = absent(&releases(None, whole), "linux", "x86_64").await;
     assert!(why.contains("SHA256SUMS") && why.contains("404"), "{why}");
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let why = absent(&format!("http://{nobody}"), "linux", "x86_64").await;
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let why = absent(&format!("http://{closed}"), "linux", "x86_64").await;
     assert!(why.contains("cannot be downloaded"), "{why}");
 }
