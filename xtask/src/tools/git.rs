@@ -32,7 +32,9 @@ pub async fn head(root: &Utf8Path) -> Result<Head> {
 
 /// The checked-out source: a commit, or a commit and the hash of uncommitted changes.
 pub async fn source(root: &Utf8Path) -> Result<Source> {
-    let (head, branch, changes) = tokio::try_join!(head(root), branch(root), changes(root))?;
+    // First, because its error says what to do without a repository or a commit.
+    let head = head(root).await?;
+    let (branch, changes) = tokio::try_join!(branch(root), changes(root))?;
     let short = &head.commit[..12];
     let version = changes.map_or_else(|| short.to_owned(), |changes| format!("{short}-dirty-{changes}"));
     Ok(Source { version, commit: head.commit, subject: head.subject, branch })

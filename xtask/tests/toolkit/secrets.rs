@@ -115,7 +115,7 @@ fn secrets_in_the_output_of_a_failing_service_are_redacted() {
 fn a_secret_in_deploy_yaml_is_refused_without_repeating_it() {
     let project = Project::fixture();
     project.edit("deploy.yaml", "target: local", "target: local\n    settings: { API_TOKEN: s3nt1nel-in-yaml }");
-    let ran = project.run(&["deploy"]).expect(1).says(&["API_TOKEN", "must not stand in deploy.yaml", ".env.local"]);
+    let ran = project.run(&["deploy"]).expect(1).says(&["API_TOKEN", "must not be in deploy.yaml", ".env.local"]);
     clean(&project, "the output", &ran.stderr);
 }
 
