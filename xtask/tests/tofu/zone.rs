@@ -189,7 +189,7 @@ fn an_unreachable_or_refusing_route_53_is_reported() {
     away.says(&["127.0.0.1:1 cannot be reached: Connection refused", "check the network"]);
     let mut plain = site.command(&["--check"]);
     let plain = Ran::of(plain.env("AWS_ENDPOINT_URL_ROUTE_53", "http://route53.example.org")).expect(1);
-    plain.says(&["https only"]);
+    plain.says(&["only sent over https"]);
 
     let wrong = devservers::http::HttpServer::start(|_| {
         let body = "<ErrorResponse><Error><Type>Sender</Type><Code>InvalidClientTokenId</Code>\
