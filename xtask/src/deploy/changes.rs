@@ -23,9 +23,9 @@ pub struct Plan {
 
 impl Plan {
     /// Compares a release with what was live before, oldest first: the last of these serves.
-    pub fn compare(release: &Release, lives: &[Record], stack: Option<Planned>) -> Self {
+    pub fn compare(release: &Release, live_records: &[Record], stack: Option<Planned>) -> Self {
         let mut plan = Self { lines: Vec::new(), refusals: Vec::new(), stack };
-        let Some(live) = lives.last() else {
+        let Some(live) = live_records.last() else {
             plan.lines.push(format!("first release: {}", release.version()));
             return plan;
         };
@@ -34,7 +34,7 @@ impl Plan {
             plan.lines.push("the same program".to_owned());
         }
         let new = &release.published.migrations;
-        let compared = migrations::compare(new, lives);
+        let compared = migrations::compare(new, live_records);
         for migration in compared.pending {
             let mark = if migration.irreversible { ", irreversible" } else { "" };
             plan.lines.push(format!("migration {}{mark}", migration.name));

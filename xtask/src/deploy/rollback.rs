@@ -60,9 +60,9 @@ pub async fn undo(env: &Env<'_>, target: &Target<'_>) -> Option<String> {
 
 /// The release that serves, and the one to go back to.
 pub fn choose<'r>(records: &'r [Record], to: Option<&str>) -> Result<(&'r Record, &'r Record)> {
-    let lives: Vec<&Record> = records.iter().filter(|record| record.outcome == Outcome::Live).collect();
-    let live = *lives.last().ok_or_else(|| anyhow!("nothing was deployed yet; type: cargo xtask deploy"))?;
-    let others = || lives.iter().rev().copied().filter(|record| record.version() != live.version());
+    let live_records: Vec<&Record> = records.iter().filter(|record| record.outcome == Outcome::Live).collect();
+    let live = *live_records.last().ok_or_else(|| anyhow!("nothing was deployed yet; type: cargo xtask deploy"))?;
+    let others = || live_records.iter().rev().copied().filter(|record| record.version() != live.version());
     let target = match to {
         Some(to) => others().find(|record| record.version().starts_with(to)).ok_or_else(|| {
             let mut known: Vec<&str> = others().map(Record::version).collect();
@@ -70,17 +70,17 @@ pub fn choose<'r>(records: &'r [Record], to: Option<&str>) -> Result<(&'r Record
             let known = if known.is_empty() { "there is none".to_owned() } else { known.join(", ") };
             anyhow!("no other release's version begins with {to:?}; releases to go back to: {known}\n  type: cargo xtask history")
         })?,
-        None => before(&lives, live).ok_or_else(|| anyhow!("{} is the only release that was ever live", live.version()))?,
+        None => before(&live_records, live).ok_or_else(|| anyhow!("{} is the only release that was ever live", live.version()))?,
     };
     Ok((live, target))
 }
 
 /// The deploy before the deploy of what serves: going back twice goes back by two.
-fn before<'r>(lives: &[&'r Record], live: &Record) -> Option<&'r Record> {
+fn before<'r>(live_records: &[&'r Record], live: &Record) -> Option<&'r Record> {
     let deployed =
-        lives.iter().rposition(|record| record.kind == Kind::Deploy && record.version() == live.version())?;
+        live_records.iter().rposition(|record| record.kind == Kind::Deploy && record.version() == live.version())?;
     let earlier = |record: &&&Record| record.kind == Kind::Deploy && record.version() != live.version();
-    lives[..deployed].iter().rev().find(earlier).copied()
+    live_records[..deployed].iter().rev().find(earlier).copied()
 }
 
 /// Older code must not run on a schema that it cannot know.

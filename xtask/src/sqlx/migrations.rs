@@ -80,9 +80,9 @@ mod tests {
 
     #[test]
     fn new_migrations_are_pending_in_the_order_of_their_numbers() {
-        let lives = [live(&[("1_a.sql", "a"), ("2_b.sql", "b")]), live(&[("1_a.sql", "a")])];
+        let live_records = [live(&[("1_a.sql", "a"), ("2_b.sql", "b")]), live(&[("1_a.sql", "a")])];
         let now = [migration("1_a.sql", "a"), migration("10_d.sql", "d"), migration("9_c.sql", "c")];
-        let compared = compare(&now, &lives);
+        let compared = compare(&now, &live_records);
         let names: Vec<&str> = compared.pending.iter().map(|migration| migration.name.as_str()).collect();
         assert_eq!(names, ["9_c.sql", "10_d.sql"]);
         assert!(compared.refusals.is_empty(), "{:?}", compared.refusals);
@@ -90,9 +90,9 @@ mod tests {
 
     #[test]
     fn a_changed_or_late_migration_is_refused() {
-        let lives = [live(&[("0001_a.sql", "a"), ("0003_c.sql", "c")])];
+        let live_records = [live(&[("0001_a.sql", "a"), ("0003_c.sql", "c")])];
         let now = [migration("0001_a.sql", "A"), migration("0002_b.sql", "b"), migration("0003_x.sql", "x")];
-        let refusals = compare(&now, &lives).refusals;
+        let refusals = compare(&now, &live_records).refusals;
         assert_eq!(refusals.len(), 3, "{refusals:?}");
         assert!(refusals[0].contains("0001_a.sql has changed"), "{refusals:?}");
         assert!(refusals[1].contains("0002_b.sql is new, but its number comes before 0003_c.sql"), "{refusals:?}");
