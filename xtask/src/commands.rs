@@ -2,6 +2,7 @@
 
 pub mod bootstrap;
 pub mod checks;
+pub mod cloud;
 pub mod completions;
 pub mod deploy;
 pub mod doctor;
@@ -54,6 +55,8 @@ pub struct StackArg {
 impl<'a> Context<'a> {
     /// The environment with this name.
     pub fn env(&self, name: &str) -> Result<Env<'a>, Failure> {
-        Env::find(self.config, name, self.report, self.stop)
+        let env = Env::find(self.config, name, self.report, self.stop)?;
+        cloud::ensure(cloud::is_needed_for(env.environment))?;
+        Ok(env)
     }
 }
