@@ -53,10 +53,11 @@ pub struct StackArg {
 }
 
 impl<'a> Context<'a> {
-    /// The environment with this name.
+    /// The environment with this name. Called before the command does anything: where the environment needs another build of the
+    /// toolkit, this process ends here.
     pub fn env(&self, name: &str) -> Result<Env<'a>, Failure> {
         let env = Env::find(self.config, name, self.report, self.stop)?;
-        cloud::ensure(cloud::is_needed_for(env.environment))?;
+        cloud::ensure_for(env.environment)?;
         Ok(env)
     }
 }

@@ -13,14 +13,9 @@ use crate::tools::cargo;
 /// This package, wherever the command is typed.
 const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
 
-/// Whether every command about this environment needs the feature.
-pub fn is_needed_for(environment: &Environment) -> bool {
-    !matches!(environment.target, Target::Local(_))
-}
-
-/// Goes on in a build that has the feature, or where it is not needed.
-pub fn ensure(is_needed: bool) -> Result<(), Failure> {
-    if cfg!(feature = "cloud") || !is_needed {
+/// Returns if this build has what commands about this environment need. Otherwise replaces this process by a build that has it.
+pub fn ensure_for(environment: &Environment) -> Result<(), Failure> {
+    if cfg!(feature = "cloud") || matches!(environment.target, Target::Local(_)) {
         return Ok(());
     }
     match become_full_build()? {}
