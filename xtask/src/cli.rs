@@ -7,6 +7,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::commands::Context;
 use crate::commands::bootstrap::Bootstrap;
 use crate::commands::checks::{self, ChecksArgs};
+#[cfg(not(feature = "cloud"))]
+use crate::commands::cloud;
 use crate::commands::completions::CompletionsArgs;
 use crate::commands::deploy::DeployArgs;
 use crate::commands::doctor::DoctorArgs;
@@ -191,9 +193,14 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<(), Failure
         Command::Logs(args) => args.run(context).await,
         Command::Stop(args) => args.run(context).await,
         Command::Lock(command) => command.run(context).await,
+        #[cfg(feature = "cloud")]
         Command::Image(command) => Box::pin(command.run(context)).await,
+        #[cfg(feature = "cloud")]
         Command::Tofu(command) => Box::pin(command.run(context)).await,
+        #[cfg(feature = "cloud")]
         Command::Bootstrap(command) => Box::pin(command.run(context)).await,
+        #[cfg(not(feature = "cloud"))]
+        Command::Image(_) | Command::Tofu(_) | Command::Bootstrap(_) => match cloud::become_full_build()? {},
         Command::Sqlx(command) => Box::pin(command.run(context)).await,
         Command::Render(args) => args.run(context).await,
         Command::Doctor(args) => Box::pin(args.run(context)).await,

@@ -1,11 +1,19 @@
-//! One remote system each: calls and answers, no policy.
+//! One remote system each: calls and answers, no policy. A deploy on this machine needs `service` alone.
 
+#[cfg(feature = "cloud")]
 pub mod aws;
+#[cfg(feature = "cloud")]
 pub mod buildkit;
+#[cfg(feature = "cloud")]
 pub mod dns;
+#[cfg(feature = "cloud")]
 pub mod docker;
+#[cfg(feature = "cloud")]
 pub mod registry;
+#[cfg(feature = "cloud")]
 pub mod route53;
+#[cfg(feature = "cloud")]
 pub mod s3;
+#[cfg(feature = "cloud")]
 pub mod scaleway;
 pub mod service;

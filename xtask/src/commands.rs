@@ -2,6 +2,7 @@
 
 pub mod bootstrap;
 pub mod checks;
+pub mod cloud;
 pub mod completions;
 pub mod deploy;
 pub mod doctor;
@@ -52,8 +53,11 @@ pub struct StackArg {
 }
 
 impl<'a> Context<'a> {
-    /// The environment with this name.
+    /// The environment with this name. Called before the command does anything: where the environment needs another build of the
+    /// toolkit, this process ends here.
     pub fn env(&self, name: &str) -> Result<Env<'a>, Failure> {
-        Env::find(self.config, name, self.report, self.stop)
+        let env = Env::find(self.config, name, self.report, self.stop)?;
+        cloud::ensure_for(env.environment)?;
+        Ok(env)
     }
 }

@@ -2,13 +2,11 @@
 
 use camino::Utf8Path;
 
-use crate::bootstrap;
 use crate::check::Check;
 use crate::config::{self, Config, Need};
 use crate::deploy::preflight;
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::image::{self, ServiceImage};
 use crate::setup::missing_packages;
 use crate::targets::Target;
 use crate::tools::cmd::Cmd;
@@ -23,15 +21,9 @@ pub async fn checks(env: &Env<'_>) -> Result<Vec<Check>, Failure> {
             config::Target::Scaleway(_) => target.checks().await,
         }
     };
-    let of_image = async {
-        match &env.config.image {
-            Some(_) => Ok(image::check::checks(&ServiceImage::find(env)?).await),
-            None => Ok(Vec::new()),
-        }
-    };
     let machine = async { Ok(machine(env.config).await) };
-    let all = tokio::try_join!(machine, Box::pin(of_target), Box::pin(bootstrap::checks(env)), Box::pin(of_image))?;
-    Ok([all.0, all.1, all.2, all.3].concat())
+    let all = tokio::try_join!(machine, Box::pin(of_target), target.prerequisites())?;
+    Ok([all.0, all.1, all.2].concat())
 }
 
 /// The machine's clock, programs and user.

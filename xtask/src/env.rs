@@ -1,5 +1,8 @@
 //! One environment of deploy.yaml, gathered once per command: what every operation works on.
 
+#[cfg(feature = "cloud")]
+mod bucket;
+
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
@@ -7,7 +10,6 @@ use anyhow::{Context as _, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::clients::s3::{Bucket, Place};
 use crate::config::{Config, Environment, Local, Postgres, Provider, Stack, Target};
 use crate::failure::Failure;
 use crate::report::Report;
@@ -144,33 +146,6 @@ impl<'a> Env<'a> {
         }
     }
 
-    /// The bucket of the stack's state. Nothing is asked yet.
-    pub fn state_bucket(&self) -> Result<Bucket, Failure> {
-        let state = &self.stack()?.state;
-        let secret = |name: &str| -> Result<SecretString, Failure> {
-            self.state_key(name)?.ok_or_else(|| {
-                let keys = match state.provider {
-                    Provider::Scaleway => "SCW_ACCESS_KEY and SCW_SECRET_KEY",
-                    Provider::Aws | Provider::R2 | Provider::Other => "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-                };
-                Failure::Refused(anyhow!(
-                    "the bucket {} needs an access key, and none is set\n  put {keys} into .env.{} (mode 0600) or into the environment",
-                    state.bucket,
-                    self.name()
-                ))
-            })
-        };
-        Ok(Bucket::new(&Place {
-            bucket: &state.bucket,
-            region: &state.region,
-            endpoint: state.endpoint.as_deref(),
-            amazon: state.provider == Provider::Aws,
-            key: secret("AWS_ACCESS_KEY_ID")?.expose_secret(),
-            secret: &secret("AWS_SECRET_ACCESS_KEY")?,
-            token: self.state_key("AWS_SESSION_TOKEN")?.as_ref(),
-        }))
-    }
-
     /// Where leases, journals, records and plans are kept: beside the stack's state, so that every machine sees them, or in
     /// `.deploy/<name>` where the environment has no stack.
     pub fn store(&self) -> Result<&Store, Failure> {
@@ -179,9 +154,14 @@ impl<'a> Env<'a> {
         }
         let store = match self.environment.stack() {
             None => Store::folder(self.folder()),
-            Some(_) => Store::bucket(self.state_bucket()?, self.store_prefix()),
+            Some(_) => self.store_in_bucket()?,
         };
         Ok(self.store.get_or_init(|| store))
+    }
+
+    #[cfg(not(feature = "cloud"))]
+    fn store_in_bucket(&self) -> Result<Store, Failure> {
+        unreachable!("`Context::env` hands {} to the build with the feature `cloud`", self.name())
     }
 
     /// What the keys of the store's objects begin with in the bucket: `<project>/<environment>`, without a `/` at the end.

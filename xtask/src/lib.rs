@@ -2,6 +2,7 @@
 
 #![allow(async_fn_in_trait, reason = "no other crate implements these traits")]
 
+#[cfg(feature = "cloud")]
 pub mod bootstrap;
 pub mod check;
 pub mod cli;
@@ -15,6 +16,7 @@ pub mod env;
 pub mod failure;
 pub mod fs;
 pub mod hash;
+#[cfg(feature = "cloud")]
 pub mod image;
 pub mod program;
 pub mod release;
@@ -28,5 +30,6 @@ pub mod sqlx;
 pub mod state;
 pub mod supervisor;
 pub mod targets;
+#[cfg(feature = "cloud")]
 pub mod tofu;
 pub mod tools;

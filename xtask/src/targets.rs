@@ -1,12 +1,16 @@
 //! Where a release runs. One verb, one match: what differs between the targets is below, and nothing else.
 
 pub mod local;
+#[cfg(feature = "cloud")]
+pub mod stack;
+#[cfg(not(feature = "cloud"))]
+#[path = "targets/no_stack.rs"]
 pub mod stack;
 
 use anyhow::Result;
 
 pub use self::local::Local;
-pub use self::stack::Stack;
+pub use self::stack::{Planned, Stack};
 use crate::check::Check;
 use crate::clients::service::{Answer, Readiness, Service};
 use crate::config;
@@ -16,7 +20,6 @@ use crate::release::{Artifact, Published, Release, Settings, Source};
 use crate::report::{Ongoing, Summary};
 use crate::signals::Stop;
 use crate::state::history::Record;
-use crate::tofu::plan::Planned;
 
 /// Where an environment's release runs.
 pub enum Target<'a> {
@@ -68,6 +71,14 @@ impl<'a> Target<'a> {
         match self {
             Self::Local(local) => Ok(local.checks().await),
             Self::Stack(stack) => Box::pin(stack.checks()).await,
+        }
+    }
+
+    /// What the target needs and does not create, and what makes and keeps its images. None of these checks changes anything.
+    pub async fn prerequisites(&self) -> Result<Vec<Check>, Failure> {
+        match self {
+            Self::Local(_) => Ok(Vec::new()),
+            Self::Stack(stack) => Box::pin(stack.prerequisites()).await,
         }
     }
 

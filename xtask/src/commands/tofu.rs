@@ -1,28 +1,12 @@
-//! `tofu`: an environment's OpenTofu stack.
+//! `tofu`: an environment's OpenTofu stack. The command line is here; what it runs is compiled with the feature `cloud` only.
 
-mod apply;
-mod init;
-mod output;
-mod plan;
-mod recover;
-mod unlock;
-mod validate;
+#[cfg(feature = "cloud")]
+mod run;
 
-use clap::Subcommand;
+use camino::Utf8PathBuf;
+use clap::{Args, Subcommand};
 
-pub use self::apply::ApplyArgs;
-pub use self::init::InitArgs;
-pub use self::output::OutputArgs;
-pub use self::plan::PlanArgs;
-pub use self::recover::RecoverArgs;
-pub use self::unlock::UnlockArgs;
-pub use self::validate::ValidateArgs;
-use super::Context;
-use crate::env::Env;
-use crate::failure::Failure;
-use crate::report::Step;
-use crate::tofu::{self, Workspace};
-use crate::tools::git;
+use super::StackArg;
 
 /// `tofu …`
 #[derive(Subcommand, Debug)]
@@ -36,33 +20,95 @@ pub enum Tofu {
     Recover(RecoverArgs),
 }
 
-impl Tofu {
-    /// Runs the command.
-    pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
-        match self {
-            Self::Init(args) => args.run(context).await,
-            Self::Plan(args) => args.run(context).await,
-            Self::Apply(args) => args.run(context).await,
-            Self::Output(args) => args.run(context).await,
-            Self::Validate(args) => args.run(context).await,
-            Self::Unlock(args) => args.run(context).await,
-            Self::Recover(args) => args.run(context).await,
-        }
-    }
+/// Initialize the stack's backend and providers; other commands do it when something has changed
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask tofu init production
+
+The passphrase TF_STATE_PASSPHRASE encrypts state and plans. It comes from .env.<ENV>, else from the environment, and so do
+the credentials of providers and bucket (AWS_ACCESS_KEY_ID, SCW_SECRET_KEY, …) and secret variables of the stack (TF_VAR_…).")]
+pub struct InitArgs {
+    #[command(flatten)]
+    stack: StackArg,
 }
 
-/// The environment's working folder, for `cargo xtask tofu <command>`.
-async fn enter<'a>(env: &'a Env<'a>, command: &str) -> Result<Workspace<'a>, Failure> {
-    env.stack()?;
-    let source = git::source(env.root()).await?;
-    Workspace::enter(env, source, &format!("cargo xtask tofu {command} {}", env.name())).await
+/// Show what would change, and keep the plan to be applied; exits with 10 when something would change
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask tofu plan production
+  cargo xtask tofu plan production --markdown \"$GITHUB_STEP_SUMMARY\"
+  cargo xtask tofu plan production --destroy
+
+Refused (exit code 21) when it would delete, replace or forget what `protect` names in deploy.yaml.
+
+The plan is kept beside the state, encrypted, so it can be applied on another machine that has the same commit checked out.
+
+Where deploy.yaml gives the environment `settings`, the stack gets the variables settings, secrets,
+release and image of the checked-out commit. `variables` and TF_VAR_… override these.")]
+pub struct PlanArgs {
+    #[command(flatten)]
+    stack: StackArg,
+    /// Plan to delete everything that the stack has made
+    #[arg(long)]
+    destroy: bool,
+    /// Write the summary to this file too, as Markdown
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<Utf8PathBuf>,
 }
 
-/// Initializes the working folder, if something has changed since the last time.
-async fn initialize(workspace: &Workspace<'_>) -> Result<(), Failure> {
-    let env = workspace.env;
-    if !tofu::is_initialized(workspace)? {
-        env.report.step(Step::Init, async |step| tofu::init(workspace, step, &env.stop).await).await?;
-    }
-    Ok(())
+/// Apply the kept plan, after approval
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask tofu apply production
+  cargo xtask tofu apply production --approve 3f9c2d1a4b7e5f60718293a4b5c6d7e8      as `tofu plan` printed it
+
+Refused (exit code 21) when the plan is too old, or when the commit, the state or the plan file differs from what was planned.")]
+pub struct ApplyArgs {
+    #[command(flatten)]
+    stack: StackArg,
+    /// Approve the plan with this digest without being asked
+    #[arg(long, value_name = "DIGEST")]
+    approve: Option<String>,
+}
+
+/// Show the stack's outputs; a sensitive value only by its name
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask tofu output production
+  cargo xtask tofu output production address")]
+pub struct OutputArgs {
+    #[command(flatten)]
+    stack: StackArg,
+    /// Print only the value of this output
+    name: Option<String>,
+}
+
+/// Check the stack's files; needs no credentials
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask tofu validate production")]
+pub struct ValidateArgs {
+    #[command(flatten)]
+    stack: StackArg,
+}
+
+/// Remove a lock that an interrupted command left on the state
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask tofu unlock production --id 5e6c1d0a-9b3f-4a57-8e0b-0a4f2d1c7b11      the id that the refused command printed")]
+pub struct UnlockArgs {
+    #[command(flatten)]
+    stack: StackArg,
+    /// The lock's id
+    #[arg(long)]
+    id: String,
+}
+
+/// Push the state that an apply could not save to its bucket
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask tofu recover production")]
+pub struct RecoverArgs {
+    #[command(flatten)]
+    stack: StackArg,
 }

@@ -9,7 +9,7 @@ use crate::release::{Migration, Release};
 use crate::report::Summary;
 use crate::sqlx::migrations;
 use crate::state::history::Record;
-use crate::tofu::plan::Planned;
+use crate::targets::Planned;
 
 /// What a release changes.
 pub struct Plan {

@@ -1,39 +1,31 @@
 //! Whether this machine can build the image, and the registry accepts its credentials.
 
-use std::fmt::Display;
-
 use super::{ServiceImage, builder};
 use crate::check::Check;
 use crate::clients::buildkit::Builder;
-use crate::config::Target;
 use crate::tools::platform;
 
 /// The least free space: an image, its layers and the temporary files of a build.
 const MIN_FREE_BYTES: u64 = 5 << 30;
 
-/// Every check of builder and registry. None changes anything. A local environment needs neither, so there a failure is a
-/// doubt only.
+/// Every check of builder and registry. None changes anything.
 pub async fn checks(image: &ServiceImage<'_>) -> Vec<Check> {
-    let (mut checks, registry) = tokio::join!(check_builder(image), check_registry(image));
+    let (mut checks, registry) = tokio::join!(check_builder(), check_registry(image));
     checks.extend(registry);
     checks
 }
 
-async fn check_builder(image: &ServiceImage<'_>) -> Vec<Check> {
-    let unusable = |error: &dyn Display, remedy: &str| match image.env.environment.target {
-        Target::Local(_) => Check::doubtful("builder", format!("{error}; only `image` commands need it: {remedy}")),
-        Target::Scaleway(_) => Check::bad("builder", error.to_string(), remedy),
-    };
+async fn check_builder() -> Vec<Check> {
     let builder = match builder::connect().await {
         Ok(builder) => builder,
-        Err(error) => return vec![unusable(&error, builder::remedy(&error))],
+        Err(error) => return vec![Check::bad("builder", error.to_string(), builder::remedy(&error))],
     };
     let mut checks = match builder.capabilities().await {
         Ok(capabilities) => {
             let cache = if capabilities.registry_cache { "the registry" } else { "the image itself" };
             vec![Check::good("builder", format!("{}, layer cache in {cache}", capabilities.name))]
         }
-        Err(error) => vec![unusable(&format!("{error:#}"), "see the engine's state: docker info")],
+        Err(error) => vec![Check::bad("builder", format!("{error:#}"), "see the engine's state: docker info")],
     };
     checks.extend(check_disk(&builder).await);
     checks

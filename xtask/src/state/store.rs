@@ -3,6 +3,10 @@
 //! A folder serves the processes of one machine. A bucket serves several machines: a deploy that was planned or cut short
 //! on one of them can be applied or resumed on another.
 
+#[cfg(feature = "cloud")]
+mod bucket;
+#[cfg(not(feature = "cloud"))]
+#[path = "store/no_bucket.rs"]
 mod bucket;
 mod error;
 mod folder;
@@ -11,11 +15,10 @@ use std::time::Duration;
 
 use camino::Utf8PathBuf;
 
+use self::bucket::Condition;
 pub use self::bucket::Objects;
 pub use self::error::{ErrorKind, StoreError};
 pub use self::folder::Folder;
-use crate::clients::s3::Bucket;
-use crate::clients::s3::objects::Condition;
 pub use crate::fs::replace_file;
 
 type Result<T> = std::result::Result<T, StoreError>;
@@ -56,12 +59,6 @@ impl Store {
         Self::Folder(Folder::new(path))
     }
 
-    /// The objects whose keys begin with `<prefix>/`. Nothing is asked of the server yet.
-    pub fn bucket(bucket: Bucket, prefix: String) -> Self {
-        Self::Bucket(Objects::new(bucket, &prefix))
-    }
-
-    /// The object, or none.
     /// None if there is no such object.
     pub async fn get(&self, key: &str) -> Result<Option<Versioned>> {
         match self {

@@ -32,7 +32,7 @@ use crate::supervisor::client::{Connection, connect};
 use crate::supervisor::{self, InstanceSpec, LaunchError, Role, Status, launch};
 use crate::tools::cargo::{self, Profile};
 use crate::tools::postgres::Installation;
-use crate::tools::{git, npm, port};
+use crate::tools::{git, npm, platform, port};
 
 /// How long the deploy waits for the old version's last requests; it goes on draining without being watched.
 const WATCHED_DRAIN: Duration = Duration::from_secs(3);
@@ -327,9 +327,7 @@ impl<'a> Local<'a> {
             }
             connection.stop().await?;
         }
-        let toolkit = std::env::current_exe().context("find this program")?;
-        let toolkit = Utf8PathBuf::from_path_buf(toolkit)
-            .map_err(|path| anyhow!("the path of this program is not UTF-8: {path:?}"))?;
+        let toolkit = platform::own_program()?;
         match launch(&self.folder, self.listen(), &toolkit, env!("CARGO_PKG_VERSION")).await {
             Ok(connection) => Ok(connection),
             Err(LaunchError::PortInUse { .. }) => {

@@ -6,14 +6,16 @@ mod settings;
 
 use anyhow::{Context as _, anyhow};
 
+use crate::bootstrap;
 use crate::check::Check;
 use crate::clients::service::Service;
 use crate::env::Env;
 use crate::failure::Failure;
+use crate::image::{self as images, ServiceImage};
 use crate::release::{Artifact, Published, Release, Settings, Source};
 use crate::report::{Ongoing, Summary as _};
 use crate::signals::Stop;
-use crate::tofu::plan::Planned;
+pub use crate::tofu::plan::Planned;
 use crate::tofu::variables::ReleaseVariables;
 use crate::tofu::{self, Workspace};
 use crate::tools::git;
@@ -43,6 +45,18 @@ impl<'a> Stack<'a> {
     /// Every check of the stack. None changes anything.
     pub async fn checks(&self) -> Result<Vec<Check>, Failure> {
         checks::checks(self.env).await
+    }
+
+    /// Doctor's checks of the zone, the registry, the builder and the registry's credentials. None changes anything.
+    pub async fn prerequisites(&self) -> Result<Vec<Check>, Failure> {
+        let of_image = async {
+            match &self.env.config.image {
+                Some(_) => Ok(images::check::checks(&ServiceImage::find(self.env)?).await),
+                None => Ok(Vec::new()),
+            }
+        };
+        let (bootstrapped, of_image) = tokio::try_join!(Box::pin(bootstrap::checks(self.env)), Box::pin(of_image))?;
+        Ok([bootstrapped, of_image].concat())
     }
 
     /// The service's settings. The stack may add more.

@@ -36,6 +36,15 @@ pub struct User {
     pub gid: u32,
 }
 
+/// This program's file. On Linux it can be read after cargo has put another build in its place, as the first command of a stack
+/// does.
+pub fn own_program() -> Result<Utf8PathBuf> {
+    if cfg!(target_os = "linux") {
+        return Ok(Utf8PathBuf::from("/proc/self/exe"));
+    }
+    Ok(Utf8PathBuf::try_from(std::env::current_exe().context("find this program")?)?)
+}
+
 /// Whether this process runs as root.
 pub fn is_root() -> bool {
     geteuid().is_root()

@@ -63,7 +63,7 @@ struct Target {
 impl Scratch {
     /// Clones the commit that is checked out. What is in no commit is not measured.
     pub async fn make(config: &Config, report: &Report, stop: &Stop) -> Result<Self> {
-        let toolkit = toolkit()?;
+        let toolkit = toolkit(&config.root).await?;
         let folder = config.root.join("target/bench");
         fs_err::create_dir_all(&folder)?;
         let turn = fs_err::File::create(folder.join(".lock"))?;
@@ -171,10 +171,13 @@ impl Scratch {
     }
 }
 
-/// The toolkit's program that is measured: cargo puts it beside this one, and `cargo xtask bench` has just built it.
-fn toolkit() -> Result<String> {
+/// The toolkit's program that is measured, with all its commands: cargo puts it beside this one.
+async fn toolkit(root: &Utf8Path) -> Result<String> {
+    let build = cargo(root).args(["build", "--quiet", "--package", "xtask", "--features", "cloud"]);
+    let build = if cfg!(debug_assertions) { build } else { build.arg("--release") };
+    build.run().await.context("build the toolkit")?;
     let program = std::env::current_exe().context("find this program")?.with_file_name("xtask");
-    ensure!(program.exists(), "there is no toolkit at {}\n  cargo build --package xtask", program.display());
+    ensure!(program.exists(), "there is no toolkit at {}", program.display());
     Ok(program.to_str().context("the path of this program is not UTF-8")?.to_owned())
 }
 

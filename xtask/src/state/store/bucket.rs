@@ -1,9 +1,9 @@
 //! A store in a bucket, below a prefix of its own. The server does the conditional writes.
 
-use super::{ErrorKind, Put, Result, StoreError, Versioned};
+use super::{ErrorKind, Put, Result, Store, StoreError, Versioned};
 use crate::clients::s3::Bucket;
 use crate::clients::s3::error::{Kind, S3Error};
-use crate::clients::s3::objects::Condition;
+pub(super) use crate::clients::s3::objects::Condition;
 
 /// The largest object, in bytes: the plan of a stack with a hundred thousand resources is smaller.
 const LARGEST: u64 = 256 << 20;
@@ -15,13 +15,16 @@ pub struct Objects {
     prefix: String,
 }
 
-impl Objects {
-    pub(super) fn new(bucket: Bucket, prefix: &str) -> Self {
+impl Store {
+    /// The objects whose keys begin with `<prefix>/`. Nothing is asked of the server yet.
+    pub fn bucket(bucket: Bucket, prefix: String) -> Self {
         let prefix = prefix.trim_end_matches('/');
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        Self { bucket, prefix }
+        Self::Bucket(Objects { bucket, prefix })
     }
+}
 
+impl Objects {
     pub(super) fn location(&self) -> String {
         match self.prefix.as_str() {
             "" => self.bucket.location(),

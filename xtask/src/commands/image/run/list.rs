@@ -1,23 +1,14 @@
 //! `image list`
 
-use clap::Args;
 use serde_json::{Value, json};
 
-use crate::commands::{Context, EnvironmentArg};
+use crate::commands::Context;
+use crate::commands::image::ListArgs;
 use crate::failure::Failure;
 use crate::image::list::{StoredImage, list, printable};
 use crate::image::size::human_bytes;
 use crate::image::{ServiceImage, usage};
 use crate::release::short_digest;
-
-/// List the images of this service in the registry, newest first
-#[derive(Args, Debug)]
-#[command(after_help = "Examples:
-  cargo xtask image list production")]
-pub struct ListArgs {
-    #[command(flatten)]
-    environment: EnvironmentArg,
-}
 
 impl ListArgs {
     /// Runs the command: one line or event for each image.

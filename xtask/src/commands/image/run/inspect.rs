@@ -1,9 +1,9 @@
 //! `image inspect`
 
-use clap::Args;
 use serde_json::{Value, json};
 
-use crate::commands::{Context, EnvironmentArg};
+use crate::commands::Context;
+use crate::commands::image::InspectArgs;
 use crate::failure::Failure;
 use crate::image::ServiceImage;
 use crate::image::inspect::{Inspected, inspect};
@@ -13,18 +13,6 @@ use crate::tools::git;
 
 /// Characters of an instruction in a line.
 const SHOWN: usize = 90;
-
-/// Show an image: digest, labels, and the size of each layer
-#[derive(Args, Debug)]
-#[command(after_help = "Examples:
-  cargo xtask image inspect production
-  cargo xtask image inspect production latest")]
-pub struct InspectArgs {
-    #[command(flatten)]
-    environment: EnvironmentArg,
-    /// A tag or digest; by default the checked-out commit
-    reference: Option<String>,
-}
 
 impl InspectArgs {
     /// Runs the command.

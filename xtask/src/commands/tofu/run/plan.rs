@@ -1,11 +1,11 @@
 //! `tofu plan`
 
 use anyhow::Context as _;
-use camino::{Utf8Path, Utf8PathBuf};
-use clap::Args;
+use camino::Utf8Path;
 
-use super::super::{Context, StackArg};
 use super::{enter, initialize};
+use crate::commands::Context;
+use crate::commands::tofu::PlanArgs;
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::report::Step;
@@ -13,30 +13,6 @@ use crate::targets::Stack;
 use crate::tofu::Workspace;
 use crate::tofu::plan::{self, Planned};
 use crate::tofu::variables::{ReleaseVariables, is_overridden};
-
-/// Show what would change, and keep the plan to be applied; exits with 10 when something would change
-#[derive(Args, Debug)]
-#[command(after_help = "Examples:
-  cargo xtask tofu plan production
-  cargo xtask tofu plan production --markdown \"$GITHUB_STEP_SUMMARY\"
-  cargo xtask tofu plan production --destroy
-
-Refused (exit code 21) when it would delete, replace or forget what `protect` names in deploy.yaml.
-
-The plan is kept beside the state, encrypted, so it can be applied on another machine that has the same commit checked out.
-
-Where deploy.yaml gives the environment `settings`, the stack gets the variables settings, secrets,
-release and image of the checked-out commit. `variables` and TF_VAR_… override these.")]
-pub struct PlanArgs {
-    #[command(flatten)]
-    stack: StackArg,
-    /// Plan to delete everything that the stack has made
-    #[arg(long)]
-    destroy: bool,
-    /// Write the summary to this file too, as Markdown
-    #[arg(long, value_name = "FILE")]
-    markdown: Option<Utf8PathBuf>,
-}
 
 impl PlanArgs {
     /// Runs the command.

@@ -1,25 +1,13 @@
 //! `tofu init`
 
-use clap::Args;
 use serde_json::json;
 
-use super::super::{Context, StackArg};
 use super::enter;
+use crate::commands::Context;
+use crate::commands::tofu::InitArgs;
 use crate::failure::Failure;
 use crate::report::Step;
 use crate::tofu;
-
-/// Initialize the stack's backend and providers; other commands do it when something has changed
-#[derive(Args, Debug)]
-#[command(after_help = "Examples:
-  cargo xtask tofu init production
-
-The passphrase TF_STATE_PASSPHRASE encrypts state and plans. It comes from .env.<ENV>, else from the environment, and so do
-the credentials of providers and bucket (AWS_ACCESS_KEY_ID, SCW_SECRET_KEY, …) and secret variables of the stack (TF_VAR_…).")]
-pub struct InitArgs {
-    #[command(flatten)]
-    stack: StackArg,
-}
 
 impl InitArgs {
     /// Runs the command.

@@ -1,9 +1,9 @@
 //! `image build` and `image push`
 
-use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Context, EnvironmentArg};
+use crate::commands::Context;
+use crate::commands::image::{BuildArgs, PushArgs};
 use crate::failure::Failure;
 use crate::image::ServiceImage;
 use crate::image::build::{self, Image};
@@ -11,34 +11,6 @@ use crate::image::inputs::Inputs;
 use crate::image::push;
 use crate::report::Step;
 use crate::tools::git;
-
-/// Build the image of the checked-out commit, unless it exists already
-#[derive(Args, Debug)]
-#[command(after_help = "Examples:
-  cargo xtask image build                 into this machine's Docker engine
-  cargo xtask image build production      as it will be pushed, within the target's limits
-
-Docker's engine builds it, or the buildkitd that BUILDKIT_HOST names. The file that SSL_CERT_FILE names is available to the
-build as the secret `ca`.")]
-pub struct BuildArgs {
-    #[command(flatten)]
-    environment: EnvironmentArg,
-    /// Build every layer again
-    #[arg(long)]
-    no_cache: bool,
-}
-
-/// Push the image of the checked-out commit to the environment's registry; build it first if it is missing
-#[derive(Args, Debug)]
-#[command(after_help = "Examples:
-  cargo xtask image push production
-  cargo xtask image push production --json | tail -1      the digest
-
-Credentials: REGISTRY_USERNAME and REGISTRY_PASSWORD, from .env.<ENV>, else from the environment, else those of Docker.")]
-pub struct PushArgs {
-    #[command(flatten)]
-    environment: EnvironmentArg,
-}
 
 impl BuildArgs {
     /// Runs the command.

@@ -1,21 +1,12 @@
 //! `tofu recover`
 
-use clap::Args;
 use serde_json::json;
 
-use super::super::{Context, StackArg};
 use super::{enter, initialize};
+use crate::commands::Context;
+use crate::commands::tofu::RecoverArgs;
 use crate::failure::Failure;
 use crate::tofu::recover::{has_unsaved_state, recover};
-
-/// Push the state that an apply could not save to its bucket
-#[derive(Args, Debug)]
-#[command(after_help = "Examples:
-  cargo xtask tofu recover production")]
-pub struct RecoverArgs {
-    #[command(flatten)]
-    stack: StackArg,
-}
 
 impl RecoverArgs {
     /// Runs the command.

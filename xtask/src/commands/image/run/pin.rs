@@ -2,29 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use clap::Args;
 use serde_json::json;
 
-use crate::commands::{Context, EnvironmentArg};
+use crate::commands::Context;
+use crate::commands::image::PinArgs;
 use crate::failure::Failure;
 use crate::image::ServiceImage;
 use crate::image::lock_file::FILE;
 use crate::image::pin::{Pinned, pin};
 use crate::release::short_digest;
-
-/// Write the digests of the base images, as their registries report them, into image.lock
-#[derive(Args, Debug)]
-#[command(after_help = "Examples:
-  cargo xtask image pin
-  cargo xtask image pin production      where the base images are in that environment's registry
-  cargo xtask image pin --check         exits with 10 when a base image has a newer digest")]
-pub struct PinArgs {
-    #[command(flatten)]
-    environment: EnvironmentArg,
-    /// Change nothing; exit with 10 when image.lock is not up to date
-    #[arg(long)]
-    check: bool,
-}
 
 impl PinArgs {
     /// Runs the command.

@@ -1,41 +1,16 @@
 //! `image prune`
 
 use anyhow::anyhow;
-use clap::Args;
 use serde_json::{Value, json};
 
 use super::list::{detail, line};
-use crate::commands::{Context, EnvironmentArg};
+use crate::commands::Context;
+use crate::commands::image::PruneArgs;
 use crate::confirm::confirmed;
 use crate::failure::Failure;
 use crate::image::ServiceImage;
 use crate::image::prune::{Options, Plan, delete, make_plan};
 use crate::image::size::human_bytes;
-
-/// Delete images that no environment runs and no rollback needs
-#[derive(Args, Debug)]
-#[command(after_help = "Examples:
-  cargo xtask image prune production --dry-run
-  cargo xtask image prune production --keep 10 --yes
-
-Reads the deploy records of every environment that shares the repository. Nothing is deleted when the records of one of them
-cannot be read, or show no live release (exit code 21).")]
-pub struct PruneArgs {
-    #[command(flatten)]
-    environment: EnvironmentArg,
-    /// Number of newest images to keep beside those that are in use
-    #[arg(long, default_value_t = 5, value_name = "COUNT")]
-    keep: usize,
-    /// ENV was never deployed, so none of its images is in use
-    #[arg(long, value_name = "ENV")]
-    never_deployed: Vec<String>,
-    /// Show what would be deleted and change nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// Do not ask
-    #[arg(long)]
-    yes: bool,
-}
 
 impl PruneArgs {
     /// Runs the command.

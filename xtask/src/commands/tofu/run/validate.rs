@@ -1,22 +1,13 @@
 //! `tofu validate`
 
-use clap::Args;
 use serde_json::json;
 
-use super::super::{Context, StackArg};
 use super::enter;
+use crate::commands::Context;
+use crate::commands::tofu::ValidateArgs;
 use crate::failure::Failure;
 use crate::tofu;
 use crate::tools::tofu::diagnostic::Diagnostics;
-
-/// Check the stack's files; needs no credentials
-#[derive(Args, Debug)]
-#[command(after_help = "Examples:
-  cargo xtask tofu validate production")]
-pub struct ValidateArgs {
-    #[command(flatten)]
-    stack: StackArg,
-}
 
 impl ValidateArgs {
     /// Runs the command.

@@ -1,32 +1,17 @@
 //! `tofu apply`
 
 use anyhow::anyhow;
-use clap::Args;
 use serde_json::json;
 
-use super::super::{Context, StackArg};
 use super::{enter, initialize};
+use crate::commands::Context;
+use crate::commands::tofu::ApplyArgs;
 use crate::confirm::confirmed;
 use crate::failure::Failure;
 use crate::report::{Step, Summary as _};
 use crate::state::plan_store::PlanRecord;
 use crate::tofu::{Workspace, apply, approval, plan};
 use crate::tools::git;
-
-/// Apply the kept plan, after approval
-#[derive(Args, Debug)]
-#[command(after_help = "Examples:
-  cargo xtask tofu apply production
-  cargo xtask tofu apply production --approve 3f9c2d1a4b7e5f60718293a4b5c6d7e8      as `tofu plan` printed it
-
-Refused (exit code 21) when the plan is too old, or when the commit, the state or the plan file differs from what was planned.")]
-pub struct ApplyArgs {
-    #[command(flatten)]
-    stack: StackArg,
-    /// Approve the plan with this digest without being asked
-    #[arg(long, value_name = "DIGEST")]
-    approve: Option<String>,
-}
 
 impl ApplyArgs {
     /// Runs the command.

@@ -4,29 +4,17 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use anyhow::anyhow;
-use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::super::{Context, StackArg};
 use super::{enter, initialize};
+use crate::commands::Context;
+use crate::commands::tofu::OutputArgs;
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::report::Audience;
 use crate::secrets::MASK;
 use crate::tofu;
 use crate::tools::tofu::Output;
-
-/// Show the stack's outputs; a sensitive value only by its name
-#[derive(Args, Debug)]
-#[command(after_help = "Examples:
-  cargo xtask tofu output production
-  cargo xtask tofu output production address")]
-pub struct OutputArgs {
-    #[command(flatten)]
-    stack: StackArg,
-    /// Print only the value of this output
-    name: Option<String>,
-}
 
 impl OutputArgs {
     /// Runs the command.

@@ -1,0 +1,37 @@
+//! What only the build with the feature `cloud` can do: images, stacks, buckets, zones. The toolkit is compiled without it at
+//! first, because a deploy on this machine takes none of it and need not wait for its dependencies. The first command that needs
+//! it compiles the rest.
+
+use std::convert::Infallible;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use crate::config::{Environment, Target};
+use crate::failure::Failure;
+use crate::tools::cargo;
+
+/// This package, wherever the command is typed.
+const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+
+/// Returns if this build has what commands about this environment need. Otherwise replaces this process by a build that has it.
+pub fn ensure_for(environment: &Environment) -> Result<(), Failure> {
+    if cfg!(feature = "cloud") || matches!(environment.target, Target::Local(_)) {
+        return Ok(());
+    }
+    match become_full_build()? {}
+}
+
+/// Replaces this process by `cargo run --features cloud` with the same arguments: its signals, its input and output and its exit
+/// code are those of the command. Not `--quiet`: the first time, the rest of the dependencies is compiled for minutes.
+pub fn become_full_build() -> Result<Infallible, Failure> {
+    let mut run = Command::new(cargo::program());
+    for name in cargo::inherited() {
+        run.env_remove(name);
+    }
+    run.args(["run", "--manifest-path", MANIFEST, "--features", "cloud"]);
+    if !cfg!(debug_assertions) {
+        run.arg("--release");
+    }
+    let error = run.arg("--").args(std::env::args_os().skip(1)).exec();
+    Err(anyhow::Error::new(error).context("start cargo, which builds the toolkit with the feature `cloud`").into())
+}

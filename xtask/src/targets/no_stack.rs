@@ -1,0 +1,92 @@
+//! In the place of `stack.rs` without the feature `cloud`: `commands/cloud.rs` leaves no environment with a stack to that build,
+//! so there are no values of these types.
+
+use std::convert::Infallible;
+use std::marker::PhantomData;
+
+use crate::check::Check;
+use crate::clients::service::Service;
+use crate::env::Env;
+use crate::failure::Failure;
+use crate::release::{Artifact, Published, Release, Settings, Source};
+use crate::report::{Ongoing, Summary};
+use crate::signals::Stop;
+
+pub struct Stack<'a> {
+    never: Infallible,
+    env: PhantomData<&'a Env<'a>>,
+}
+
+pub struct Candidate {
+    pub service: Service,
+    pub summary: String,
+    never: Infallible,
+}
+
+pub struct Planned {
+    never: Infallible,
+}
+
+impl<'a> Stack<'a> {
+    pub fn new(env: &'a Env<'a>) -> Self {
+        unreachable!("`Context::env` hands {} to the build with the feature `cloud`", env.name())
+    }
+
+    pub async fn checks(&self) -> Result<Vec<Check>, Failure> {
+        match self.never {}
+    }
+
+    pub async fn prerequisites(&self) -> Result<Vec<Check>, Failure> {
+        match self.never {}
+    }
+
+    pub fn provision(&self) -> Result<Settings, Failure> {
+        match self.never {}
+    }
+
+    pub async fn build(&self, _: &Source, _: &Ongoing) -> Result<Artifact, Failure> {
+        match self.never {}
+    }
+
+    pub async fn has_built(&self, _: &Artifact) -> bool {
+        match self.never {}
+    }
+
+    pub async fn publish(&self, _: &Artifact, _: &Ongoing) -> Result<Published, Failure> {
+        match self.never {}
+    }
+
+    pub async fn has_published(&self, _: &Published) -> bool {
+        match self.never {}
+    }
+
+    pub async fn plan(&self, _: &Release, _: &Settings, _: &Ongoing, _: &Stop) -> Result<Planned, Failure> {
+        match self.never {}
+    }
+
+    pub async fn apply(&self, _: &Planned, _: &Ongoing, _: &Stop) -> Result<Candidate, Failure> {
+        match self.never {}
+    }
+
+    pub fn unsupported(&self, _: &str) -> Failure {
+        match self.never {}
+    }
+}
+
+impl Candidate {
+    pub fn where_its_log_is(&self) -> String {
+        match self.never {}
+    }
+}
+
+impl Planned {
+    pub fn guard(&self) -> Result<(), Failure> {
+        match self.never {}
+    }
+}
+
+impl Summary for Planned {
+    fn summary(&self) -> String {
+        match self.never {}
+    }
+}
