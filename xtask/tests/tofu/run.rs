@@ -269,7 +269,7 @@ fn a_release_is_planned_with_the_files_of_its_own_commit() {
         let plan = env.report.step(Step::Plan, async |step| {
             Ok(target.plan(&release, &settings, step, stop).await?.expect("a stack has a plan"))
         });
-        (plan.await.err().expect("another commit is checked out"), commit)
+        (plan.await.expect_err("another commit is checked out"), commit)
     });
     let (Failure::Refused(error), commit) = refused else { panic!("{refused:?}") };
     assert!(error.to_string().contains(&format!("git checkout {commit}")), "{error}");
