@@ -90,7 +90,7 @@ pub fn broken_versions(site: &Site, visitor: &Visitor, thumbnail: &str) {
 pub fn migrations(site: &Site) {
     let before = site.checkout.version();
     let added = site.checkout.add_migration("journey_adds", "CREATE TABLE journey (id integer PRIMARY KEY);\n");
-    site.xtask("sqlx prepare").expect(0).says(&["none has changed, the stamp has"]);
+    site.xtask("sqlx prepare").expect(0).says(&["no query has changed, but the stamp has"]);
     site.checkout.commit("A migration");
     site.deploy().says(&[&format!("migration {added}")]);
     site.xtask("rollback local").expect(0).says(&[&before]);
@@ -103,7 +103,7 @@ pub fn migrations(site: &Site) {
     site.checkout.edit(HEALTH, "let ready = ", "let ready = false && ");
     site.checkout.configure(short_gate);
     site.checkout.commit("A migration with no way back, and a mistake");
-    site.xtask("deploy").expect(30).says(&[&last, "may have been applied", "go forward soon"]);
+    site.xtask("deploy").expect(30).says(&[&last, "may have been applied", "deploy a fixed release soon"]);
     site.checkout.edit(HEALTH, "let ready = false && ", "let ready = ");
     site.checkout.commit("The mistake fixed");
     site.deploy().says(&[&format!("migration {last}, irreversible")]);
