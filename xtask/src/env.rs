@@ -36,15 +36,17 @@ pub struct Env<'a> {
 impl<'a> Env<'a> {
     /// The environment with this name. Nothing is read or asked yet.
     pub fn find(config: &'a Config, name: &str, report: &Report, stop: &Stop) -> Result<Self, Failure> {
-        let environment = config.environment(name)?;
-        let (report, stop) = (report.clone(), stop.clone());
-        Ok(Self { config, environment, report, stop, file: OnceCell::new(), store: OnceCell::new() })
+        Ok(Self::new(config, config.environment(name)?, report, stop))
     }
 
     /// Another environment of the same deploy.yaml.
     pub fn other(&self, environment: &'a Environment) -> Self {
-        let (report, stop) = (self.report.clone(), self.stop.clone());
-        Self { config: self.config, environment, report, stop, file: OnceCell::new(), store: OnceCell::new() }
+        Self::new(self.config, environment, &self.report, &self.stop)
+    }
+
+    fn new(config: &'a Config, environment: &'a Environment, report: &Report, stop: &Stop) -> Self {
+        let (report, stop) = (report.clone(), stop.clone());
+        Self { config, environment, report, stop, file: OnceCell::new(), store: OnceCell::new() }
     }
 
     /// The environment's name.

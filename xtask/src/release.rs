@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::config::Config;
+use crate::config::{Config, Setting};
 use crate::hash::{files_below, sha256};
 use crate::report::Summary;
 use crate::secrets::Secrets;
@@ -174,8 +174,20 @@ impl Release {
 }
 
 impl Settings {
-    /// Fingerprints the secrets. `scope` keeps equal secrets of two environments apart.
-    pub fn new(plain: BTreeMap<String, String>, secrets: Secrets, scope: &str, provided: Option<String>) -> Self {
+    /// Keeps secret values apart from the others, and fingerprints them. `scope` keeps equal secrets of two environments apart.
+    pub fn new<'s>(
+        values: impl IntoIterator<Item = (&'s Setting, SecretString)>,
+        scope: &str,
+        provided: Option<String>,
+    ) -> Self {
+        let (mut plain, mut secrets) = (BTreeMap::new(), Secrets::default());
+        for (setting, value) in values {
+            if setting.secret {
+                secrets.insert(&setting.name, value);
+            } else {
+                plain.insert(setting.name.clone(), value.expose_secret().to_owned());
+            }
+        }
         let fingerprints = secrets.fingerprints(scope);
         Self { plain, secrets, fingerprints, provided }
     }
@@ -189,15 +201,6 @@ impl Settings {
     /// The same secrets with the plain settings of an earlier release.
     pub fn with_plain(&self, plain: &BTreeMap<String, String>) -> Self {
         Self { plain: plain.clone(), ..self.clone() }
-    }
-
-    /// Adds a value.
-    pub fn insert(&mut self, name: &str, value: SecretString, secret: bool) {
-        if secret {
-            self.secrets.insert(name, value);
-        } else {
-            self.plain.insert(name.to_owned(), value.expose_secret().to_owned());
-        }
     }
 }
 

@@ -1,15 +1,16 @@
 //! Where a release runs. One verb, one match: what differs between the targets is below, and nothing else.
 
 pub mod local;
-#[cfg(feature = "cloud")]
-pub mod stack;
 #[cfg(not(feature = "cloud"))]
-#[path = "targets/no_stack.rs"]
+mod no_stack;
+#[cfg(feature = "cloud")]
 pub mod stack;
 
 use anyhow::Result;
 
 pub use self::local::Local;
+#[cfg(not(feature = "cloud"))]
+use self::no_stack as stack;
 pub use self::stack::{Planned, Stack};
 use crate::check::Check;
 use crate::clients::service::{Answer, Readiness, Service};
@@ -24,7 +25,7 @@ use crate::state::history::Record;
 /// Where an environment's release runs.
 pub enum Target<'a> {
     /// A supervised process on this machine.
-    Local(Local<'a>),
+    Local(Box<Local<'a>>),
     /// What an OpenTofu stack makes.
     Stack(Stack<'a>),
 }
@@ -61,7 +62,7 @@ impl<'a> Target<'a> {
     /// The target of an environment.
     pub fn of(env: &'a Env<'a>) -> Self {
         match &env.environment.target {
-            config::Target::Local(target) => Self::Local(Local::new(env, target)),
+            config::Target::Local(target) => Self::Local(Box::new(Local::new(env, target))),
             config::Target::Scaleway(_) => Self::Stack(Stack::new(env)),
         }
     }

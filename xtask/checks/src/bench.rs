@@ -37,7 +37,7 @@ pub enum Measurement {
     ImageRebuild,
     /// `image build` of a changed source line, against `docker build`
     ImageBuild,
-    /// `image build` of what is there
+    /// `image build` of an image that exists
     ImageNoOp,
     /// The files that a build is given
     ImageContext,

@@ -50,8 +50,8 @@ mod tests {
         insta::assert_snapshot!("help", help.join("\n"));
     }
 
-    /// Every `test` and `bench` that the documents and the help show can be typed as it stands: the toolkit itself takes
-    /// whatever is behind these two words.
+    /// Every `test` and `bench` that the documents and the help show can be typed as it stands. The toolkit passes every
+    /// argument of these two commands on unchecked.
     #[test]
     fn every_command_that_is_shown_can_be_typed() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

@@ -1,10 +1,8 @@
 //! `test` and `bench` are a program of their own, the crate `checks`, so that a deploy does not compile their dependencies.
 
 use std::convert::Infallible;
-use std::os::unix::process::CommandExt as _;
-use std::process::Command;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use clap::Args;
 
 use crate::env;
@@ -43,15 +41,8 @@ pub fn become_checks(command: &str, args: ChecksArgs, json: bool) -> Result<Infa
              to test this project, type: cargo test"
         )));
     }
-    let mut run = Command::new(cargo::program());
-    for name in cargo::inherited() {
-        run.env_remove(name);
-    }
-    run.args(["run", "--quiet", "--package", "checks"]);
-    if !cfg!(debug_assertions) {
-        run.arg("--release");
-    }
-    run.args(["--", command]).args(json.then_some("--json")).args(args.args);
-    let error = run.current_dir(&root).exec();
-    Err(anyhow::Error::new(error).context("start cargo to build and run `checks`").into())
+    std::env::set_current_dir(&root).with_context(|| format!("enter {root}"))?;
+    let args = [command.to_owned()].into_iter().chain(json.then(|| "--json".to_owned())).chain(args.args);
+    let error = cargo::exec_run(&["--quiet", "--package", "checks"], args);
+    Err(error.context("start cargo to build and run `checks`").into())
 }

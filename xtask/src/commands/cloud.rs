@@ -3,8 +3,6 @@
 //! it compiles the rest.
 
 use std::convert::Infallible;
-use std::os::unix::process::CommandExt as _;
-use std::process::Command;
 
 use crate::config::{Environment, Target};
 use crate::failure::Failure;
@@ -24,14 +22,6 @@ pub fn ensure_for(environment: &Environment) -> Result<(), Failure> {
 /// Replaces this process by `cargo run --features cloud` with the same arguments: its signals, its input and output and its exit
 /// code are those of the command. Not `--quiet`: the first time, the rest of the dependencies is compiled for minutes.
 pub fn become_full_build() -> Result<Infallible, Failure> {
-    let mut run = Command::new(cargo::program());
-    for name in cargo::inherited() {
-        run.env_remove(name);
-    }
-    run.args(["run", "--manifest-path", MANIFEST, "--features", "cloud"]);
-    if !cfg!(debug_assertions) {
-        run.arg("--release");
-    }
-    let error = run.arg("--").args(std::env::args_os().skip(1)).exec();
-    Err(anyhow::Error::new(error).context("start cargo, which builds the toolkit with the feature `cloud`").into())
+    let error = cargo::exec_run(&["--manifest-path", MANIFEST, "--features", "cloud"], std::env::args_os().skip(1));
+    Err(error.context("start cargo, which builds the toolkit with the feature `cloud`").into())
 }

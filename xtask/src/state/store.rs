@@ -5,11 +5,10 @@
 
 #[cfg(feature = "cloud")]
 mod bucket;
-#[cfg(not(feature = "cloud"))]
-#[path = "store/no_bucket.rs"]
-mod bucket;
 mod error;
 mod folder;
+#[cfg(not(feature = "cloud"))]
+mod no_bucket;
 
 use std::time::Duration;
 
@@ -19,7 +18,8 @@ use self::bucket::Condition;
 pub use self::bucket::Objects;
 pub use self::error::{ErrorKind, StoreError};
 pub use self::folder::Folder;
-pub use crate::fs::replace_file;
+#[cfg(not(feature = "cloud"))]
+use self::no_bucket as bucket;
 
 type Result<T> = std::result::Result<T, StoreError>;
 

@@ -6,7 +6,6 @@ mod checks;
 mod provision;
 mod releases;
 
-use std::cell::OnceCell as MemoOnce;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
@@ -49,14 +48,14 @@ pub struct Local<'a> {
     /// Looked for once: that asks each program for its version.
     postgres: OnceCell<Option<Installation>>,
     /// The program that this process built.
-    program: MemoOnce<Utf8PathBuf>,
+    program: OnceCell<Utf8PathBuf>,
 }
 
 impl<'a> Local<'a> {
     /// The target of an environment.
     pub fn new(env: &'a Env<'a>, target: &'a config::Local) -> Self {
         let folder = env.folder();
-        Self { env, target, folder, postgres: OnceCell::new(), program: MemoOnce::new() }
+        Self { env, target, folder, postgres: OnceCell::new(), program: OnceCell::new() }
     }
 
     /// Where people reach the service.
@@ -101,7 +100,8 @@ impl<'a> Local<'a> {
         );
         let form =
             ArtifactForm::Binary { sha256: sha256_file(&program)?, size: fs_err::metadata(&program)?.len(), web };
-        self.program.get_or_init(|| program);
+        // Set already after an earlier build of this process, which had the same place.
+        self.program.set(program).ok();
         Ok(Artifact { source: source.clone(), migrations: Migration::of(self.env.config)?, form })
     }
 
@@ -287,11 +287,8 @@ impl<'a> Local<'a> {
 
     /// The program in cargo's target folder.
     async fn built_program(&self) -> Result<Utf8PathBuf> {
-        if let Some(program) = self.program.get() {
-            return Ok(program.clone());
-        }
-        let program = cargo::built_program(self.env.root(), &self.env.config.service.binary, Profile::Release).await?;
-        Ok(self.program.get_or_init(|| program).clone())
+        let find = || cargo::built_program(self.env.root(), &self.env.config.service.binary, Profile::Release);
+        Ok(self.program.get_or_try_init(find).await?.clone())
     }
 
     fn built_web(&self) -> Option<Utf8PathBuf> {

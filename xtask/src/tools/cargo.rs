@@ -1,5 +1,8 @@
 //! cargo: builds the service's program.
 
+use std::ffi::OsStr;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 use std::sync::Mutex;
 
 use anyhow::{Context as _, Result};
@@ -78,6 +81,20 @@ pub async fn built_program(root: &Utf8Path, binary: &str, profile: Profile) -> R
 /// cargo, without the variables that the cargo that started this toolkit has set.
 pub fn cargo(root: &Utf8Path) -> Cmd {
     Cmd::new(program()).dir(root).without_env(inherited())
+}
+
+/// Replaces this process by `cargo run` with these flags of cargo and these arguments of the program, so that signals, input,
+/// output and the exit code are the program's. Built like this program: in debug or in release. Returns only if it failed.
+pub fn exec_run<A: AsRef<OsStr>>(flags: &[&str], args: impl IntoIterator<Item = A>) -> anyhow::Error {
+    let mut run = Command::new(program());
+    for name in inherited() {
+        run.env_remove(name);
+    }
+    run.arg("run").args(flags);
+    if !cfg!(debug_assertions) {
+        run.arg("--release");
+    }
+    run.arg("--").args(args).exec().into()
 }
 
 /// The cargo that started this toolkit, else the one on the `PATH`.

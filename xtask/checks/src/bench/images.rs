@@ -45,7 +45,7 @@ pub async fn same_file(scratch: &Scratch, report: &Report) -> Result<Row> {
     against(scratch, report, &scratch.root().join("Dockerfile"), 3, what, 1.05).await
 }
 
-/// `image build` of what is there, against the question whether it is by Docker's client.
+/// `image build` of an image that exists, against `docker image inspect`.
 pub async fn no_op(scratch: &Scratch, report: &Report) -> Result<Row> {
     let docker = client().await?;
     scratch.change_source().await?;
@@ -64,7 +64,7 @@ pub async fn no_op(scratch: &Scratch, report: &Report) -> Result<Row> {
         Ok(began.elapsed())
     };
     let turns = Turns::take(9, ours, theirs, said(report)).await?;
-    let what = "`image build` of what is there, against `docker image inspect`";
+    let what = "`image build` of an image that exists, against `docker image inspect`";
     Ok(Row { what: what.to_owned(), turns, goals: vec![Goal::Within(Duration::from_millis(300))], notes: Vec::new() })
 }
 

@@ -1,10 +1,8 @@
 //! What the service needs at runtime on this machine: settings, secrets, database.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context as _, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 
 use super::Local;
 use crate::config::{Setting, SettingsTable, SuppliedBy};
@@ -34,9 +32,10 @@ impl Local<'_> {
         let table = settings::table(self.env)?;
         let redactor = self.env.report.redactor();
         redactor.learn(self.env.file_values()?);
-        let generated = self.generate_missing(&table)?;
+        let needs_postgres = self.needs_postgres(&table)?;
+        let generated = self.generate_missing(&table, needs_postgres)?;
         redactor.learn(&generated);
-        let database = if self.needs_postgres(&table)? {
+        let database = if needs_postgres {
             let password = generated.get(POSTGRES_PASSWORD).context("the database has no password")?;
             Some(self.start_postgres(password, step).await?)
         } else {
@@ -46,16 +45,12 @@ impl Local<'_> {
         if let Some(url) = &url {
             redactor.learn_value(url);
         }
-        let (mut plain, mut secrets) = (BTreeMap::new(), Secrets::default());
+        let mut values = Vec::new();
         for setting in &table.settings {
-            let Some(value) = self.value(setting, url.as_ref(), &generated)? else { continue };
-            if setting.secret {
-                secrets.insert(&setting.name, value);
-            } else {
-                plain.insert(setting.name.clone(), value.expose_secret().to_owned());
+            if let Some(value) = self.value(setting, url.as_ref(), &generated)? {
+                values.push((setting, value));
             }
         }
-        let scope = format!("{}/{}", self.env.config.project, self.env.name());
         let provided = database.as_ref().map(|server| {
             let version = format!("PostgreSQL {}", server.installation().version);
             match &server.layout().link {
@@ -66,7 +61,7 @@ impl Local<'_> {
                 }
             }
         });
-        Ok(Settings::new(plain, secrets, &scope, provided))
+        Ok(Settings::new(values, &self.env.store_prefix(), provided))
     }
 
     /// The value of a setting, if the target sets it.
@@ -96,10 +91,10 @@ impl Local<'_> {
     }
 
     /// The generated secrets of the environment, with those that were missing.
-    fn generate_missing(&self, table: &SettingsTable) -> Result<Secrets> {
+    fn generate_missing(&self, table: &SettingsTable, needs_postgres: bool) -> Result<Secrets> {
         let mut generated = Secrets::read_file(&self.secrets_file())?;
         let mut names = self.supplies(table, |by| *by == SuppliedBy::Random)?;
-        if self.needs_postgres(table)? {
+        if needs_postgres {
             names.push(POSTGRES_PASSWORD);
         }
         names.retain(|name| generated.get(name).is_none());

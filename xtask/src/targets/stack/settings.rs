@@ -1,7 +1,5 @@
 //! The service's settings, as a stack's container gets them.
 
-use std::collections::BTreeMap;
-
 use anyhow::anyhow;
 use icu_normalizer::ComposingNormalizerBorrowed;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -10,7 +8,6 @@ use crate::config::{SuppliedBy, Target};
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::release::Settings;
-use crate::secrets::Secrets;
 use crate::settings::{self, Origin};
 
 /// The longest value in bytes, plain or secret, that Scaleway's provider accepts (v2.81.0). The platform accepts more.
@@ -27,7 +24,7 @@ pub struct Resolved {
 pub fn resolve(env: &Env<'_>) -> Result<Resolved, Failure> {
     let table = settings::table(env)?;
     table.accept(env.environment)?;
-    let (mut plain, mut secrets) = (BTreeMap::new(), Secrets::default());
+    let mut values = Vec::new();
     let (mut missing, mut of_process, mut misfits) = (Vec::new(), Vec::new(), Vec::new());
     for setting in &table.settings {
         let name = setting.name.as_str();
@@ -49,10 +46,8 @@ pub fn resolve(env: &Env<'_>) -> Result<Resolved, Failure> {
         misfits.extend(misfit(&env.environment.target, name, value.expose_secret()));
         if setting.secret {
             env.report.redactor().learn_value(&value);
-            secrets.insert(name, value);
-        } else {
-            plain.insert(name.to_owned(), value.expose_secret().to_owned());
         }
+        values.push((setting, value));
     }
     if !misfits.is_empty() {
         let (name, misfits) = (env.name(), misfits.join("\n  "));
@@ -62,7 +57,7 @@ pub fn resolve(env: &Env<'_>) -> Result<Resolved, Failure> {
     }
     let provided = (!of_process.is_empty())
         .then(|| format!("\nsecrets from the environment, not from .env.{}: {}", env.name(), of_process.join(", ")));
-    let settings = Settings::new(plain, secrets, &env.store_prefix(), provided);
+    let settings = Settings::new(values, &env.store_prefix(), provided);
     Ok(Resolved { settings, missing })
 }
 
