@@ -1,15 +1,18 @@
-//! The media service: users upload pictures, find them again and share them. `main.rs` is its command line.
+//! The media service: users upload pictures, find them again and share them. `cli.rs` is its command line.
 
 mod auth;
+mod cli;
 mod db;
 mod decode;
-pub mod healthcheck;
+mod healthcheck;
 mod http;
 mod ingest;
 mod media;
 mod readiness;
-pub mod serve;
-pub mod settings;
+mod serve;
+mod settings;
 mod storage;
 mod thumbnail;
 mod validate;
+
+pub use cli::main;

@@ -15,7 +15,7 @@ use sqlx::postgres::PgConnectOptions;
 use tracing_subscriber::filter::Targets;
 
 use registry::{Kind, Registry};
-pub use registry::{Problem, Problems, Schema, Setting};
+pub use registry::{Problems, Schema};
 
 /// The validated configuration. Not `Debug`, because sqlx's connection options would print the password.
 #[derive(Clone)]

@@ -1,7 +1,11 @@
 //! Creates thumbnails: decodes an image, resizes it and encodes it as WebP, in memory.
 
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
-use image::DynamicImage;
+use fast_image_resize::{
+    FilterType, PixelTrait, ResizeAlg, ResizeOptions, Resizer,
+    images::TypedImage,
+    pixels::{U8, U8x3, U8x4},
+};
+use image::{DynamicImage, ImageBuffer, Pixel};
 
 use crate::{
     decode::{DecodedImage, decode},
@@ -40,18 +44,41 @@ pub fn create(bytes: &[u8], header: ImageHeader, max_pixels: u64) -> Result<Thum
 /// Resizes to [`MAX_SIDE`], then rotates for display; in this order, fewer pixels are moved.
 fn resize(decoded: DecodedImage, (width, height): (u32, u32)) -> Result<DynamicImage, ValidationError> {
     let DecodedImage { image, orientation } = decoded;
-    let (to_width, to_height) = thumbnail_size(width, height);
-    let mut resized = if (image.width(), image.height()) == (to_width, to_height) {
-        image
-    } else {
-        let mut resized = DynamicImage::new(to_width, to_height, image.color());
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
-        // Fails only for pixel types that no accepted format has.
-        Resizer::new().resize(&image, &mut resized, &options).map_err(|_| ValidationError::CorruptImage)?;
-        resized
-    };
+    let size = thumbnail_size(width, height);
+    let mut resized = if (image.width(), image.height()) == size { image } else { resize_pixels(image, size)? };
     resized.apply_orientation(orientation);
     Ok(resized)
+}
+
+/// Resizes an image of any pixel type to one that WebP has. Its 8 bits a channel are enough before resizing too.
+///
+/// The library would choose by the pixel type itself, and be compiled for 13 of them. Each takes seconds.
+fn resize_pixels(image: DynamicImage, size: (u32, u32)) -> Result<DynamicImage, ValidationError> {
+    let color = image.color();
+    let resized = if color.has_alpha() {
+        resized::<_, U8x4>(image.into_rgba8(), size).map(DynamicImage::ImageRgba8)
+    } else if color.has_color() {
+        resized::<_, U8x3>(image.into_rgb8(), size).map(DynamicImage::ImageRgb8)
+    } else {
+        resized::<_, U8>(image.into_luma8(), size).map(DynamicImage::ImageLuma8)
+    };
+    // Fails only for buffers that do not fit their size.
+    resized.ok_or(ValidationError::CorruptImage)
+}
+
+/// Both images, and those in between, have one type, for which the library is compiled once.
+fn resized<P, T>(mut image: ImageBuffer<P, Vec<u8>>, (width, height): (u32, u32)) -> Option<ImageBuffer<P, Vec<u8>>>
+where
+    P: Pixel<Subpixel = u8>,
+    T: PixelTrait,
+{
+    let (from_width, from_height) = image.dimensions();
+    let from = TypedImage::<T>::from_buffer(from_width, from_height, &mut image).ok()?;
+    let mut resized = ImageBuffer::new(width, height);
+    let mut to = TypedImage::<T>::from_buffer(width, height, &mut resized).ok()?;
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
+    Resizer::new().resize_typed(&from, &mut to, &options).ok()?;
+    Some(resized)
 }
 
 /// The thumbnail's size in pixels; keeps the aspect ratio.

@@ -6,14 +6,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use crate::gallery::Visitor;
 use crate::load::Load;
 use crate::processes::{self, is_alive, kill};
-use crate::readme;
 use crate::site::Site;
 use testkit::client::Client;
 use testkit::until;
 
 const HEALTH: &str = "app/src/http/health.rs";
 /// A small file that compiles quickly after a change.
-const MAIN: &str = "app/src/main.rs";
+const MAIN: &str = "app/src/cli.rs";
 
 /// The answer of `alive`. Changing it makes a new version of the service.
 const ALIVE: &str = r#"json!({ "status": "alive" "#;
@@ -158,7 +157,6 @@ pub fn look_around(site: &Site) {
     site.xtask("deploy --dry-run").expect(0).says(&["serves already", "nothing was changed"]);
     site.xtask("lock status").expect(0);
     site.xtask("doctor").expect(0);
-    readme::commands_exist(site);
 }
 
 /// Shortens the gate to three seconds.

@@ -1,6 +1,5 @@
-//! Checks the README: its commands exist, and its block of commands for a first user works.
-
-use std::collections::BTreeSet;
+//! Checks the README's block of commands for a first user. That the README's other commands exist is checked where the
+//! command line is declared.
 
 use crate::gallery::PASSWORD;
 use crate::site::Site;
@@ -8,17 +7,6 @@ use crate::workshop::Workshop;
 
 /// The line before the block of commands for a first user.
 const TRY: &str = "<!-- try -->\n```sh\n";
-
-/// Checks that every `cargo xtask` command in the README exists.
-pub fn commands_exist(site: &Site) {
-    let text = read(site);
-    let typed = text.lines().filter_map(|line| line.strip_prefix("cargo xtask "));
-    let commands: BTreeSet<&str> = typed.filter_map(|rest| rest.split_whitespace().next()).collect();
-    assert!(commands.contains("deploy"), "{commands:?}");
-    for command in commands {
-        site.xtask(&format!("{command} --help")).expect(0).says(&["Examples:"]);
-    }
-}
 
 /// Runs the block in the clone: a first account, a log-in, an upload, a list. Other visitors use the same account.
 pub fn first_visit(site: &Site, picture: &[u8]) {
