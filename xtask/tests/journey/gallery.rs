@@ -9,7 +9,6 @@ use crate::site::Site;
 use testkit::client::Client;
 
 const USERNAME: &str = "ada";
-pub const PASSWORD: &str = "correct-horse-battery-journey-sentinel";
 
 /// A photograph of 8 MB and one above the service's limit, from Debian's package mate-backgrounds.
 const PHOTOGRAPH: &str = "/usr/share/backgrounds/mate/abstract/Elephants_3840x2160.jpg";
@@ -57,7 +56,8 @@ impl Picture {
 impl Visitor {
     /// Creates the first account, with the bootstrap token from the deploy's secrets.
     pub fn sign_up(site: &Site) -> Self {
-        let account = |token: &str| json!({ "username": USERNAME, "password": PASSWORD, "bootstrap_token": token });
+        let account =
+            |token: &str| json!({ "username": USERNAME, "password": site.password(), "bootstrap_token": token });
         let mut client = Client::new(site.port);
         client.post_json("/api/auth/register", &account(&"0".repeat(64))).unwrap().expect(403);
         let answer =
@@ -68,7 +68,7 @@ impl Visitor {
 
     pub fn log_in(site: &Site) -> Self {
         let mut client = Client::new(site.port);
-        let account = json!({ "username": USERNAME, "password": PASSWORD });
+        let account = json!({ "username": USERNAME, "password": site.password() });
         let answer = client.post_json("/api/auth/login", &account).unwrap().expect(200);
         let token = answer.json()["token"].as_str().unwrap().to_owned();
         Self { client: client.signed_in(&token), token }

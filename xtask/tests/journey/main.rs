@@ -2,7 +2,8 @@
 //! real database and clients that use the service. Four times: as root and as an ordinary user, with the PostgreSQL of
 //! this machine and with the embedded one.
 //!
-//! The first scenario that runs compiles everything in its clone, as a new user does. The others reuse that build.
+//! The first scenario that runs compiles everything in its clone, as a new user does. The others wait for its first deploy and
+//! begin with a copy of that build.
 
 // Test helpers panic, as tests do.
 #![allow(clippy::unwrap_used, clippy::panic)]

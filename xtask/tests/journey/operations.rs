@@ -20,6 +20,7 @@ const ALIVE: &str = r#"json!({ "status": "alive" "#;
 /// The first deploy and its results.
 pub fn first_deploy(site: &Site) {
     let said = site.deploy();
+    site.share_build();
     assert_eq!(said.out, "", "a deploy has no result for programs");
     said.says(&["first release: ", "live "]);
     let mode = fs_err::metadata(site.state().join("secrets.env")).unwrap().permissions().mode();

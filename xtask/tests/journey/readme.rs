@@ -1,7 +1,6 @@
 //! Checks the README's block of commands for a first user. That the README's other commands exist is checked where the
 //! command line is declared.
 
-use crate::gallery::PASSWORD;
 use crate::site::Site;
 use crate::workshop::Workshop;
 
@@ -18,7 +17,7 @@ pub fn first_visit(site: &Site, picture: &[u8]) {
     let (block, _) = rest.split_once("```").unwrap();
     let block = block
         .replace("localhost:3000", &format!("localhost:{}", site.port))
-        .replace("a long password", PASSWORD)
+        .replace("a long password", &site.password())
         .replace("picture.jpg", file.path().to_str().unwrap());
     let said = site.run("sh", &["-e", "-c", &block]).expect(0);
     said.says(&["\"token\":", "\"thumbnail_url\":\"/api/files/thumbs/", "\"items\":[{"]);

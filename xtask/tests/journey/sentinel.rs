@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::gallery::PASSWORD;
 use crate::processes;
 use crate::site::Site;
 use crate::workshop::Workshop;
@@ -57,7 +56,7 @@ impl Sentinel {
                 "secrets.env has no {name}"
             );
         }
-        secrets.push(("the account's password".to_owned(), PASSWORD.to_owned()));
+        secrets.push(("the account's password".to_owned(), site.password()));
         secrets.extend(tokens.iter().map(|token| ("a log-in token".to_owned(), token.clone())));
 
         let said = site.everything_said();

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest as _, Sha256};
 
@@ -18,7 +19,10 @@ pub struct Site {
     pub checkout: Checkout,
     pub port: u16,
     person: Person,
+    /// The target folder, unless it is the clone's own.
     target: Option<PathBuf>,
+    /// The other scenarios wait for this one's build.
+    makes_build: AtomicBool,
     said: Mutex<String>,
 }
 
@@ -38,11 +42,12 @@ impl Site {
             local["postgres"] = postgres.into();
         });
         checkout.commit("A port and a PostgreSQL for the journey");
-        let target = Some(workshop.target()).filter(|target| target.exists());
+        let target = workshop.copy_build(&parent.join("target"));
         if let (Some(target), Some(user)) = (&target, person.user) {
             give(target, user);
         }
-        let site = Self { name, checkout, port, person, target, said: Mutex::default() };
+        let makes_build = target.is_none().into();
+        let site = Self { name, checkout, port, person, target, makes_build, said: Mutex::default() };
         site.note(&format!("{} of {}", site.checkout.version(), site.folder().display()));
         site
     }
@@ -90,6 +95,13 @@ impl Site {
         said.says(&[&version, &address, ".deploy/local/secrets.env"])
     }
 
+    /// Gives the build of the first deploy to the other scenarios, if they wait for it.
+    pub fn share_build(&self) {
+        if self.makes_build.swap(false, Ordering::Relaxed) {
+            Workshop::of_this_run().share_build(&self.folder().join("target"));
+        }
+    }
+
     /// The result of `status --json`.
     pub fn status(&self) -> serde_json::Value {
         let said = self.xtask("status --json").expect(0);
@@ -110,6 +122,11 @@ impl Site {
         let text = fs_err::read_to_string(self.state().join("secrets.env")).unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name}=")));
         line.unwrap_or_else(|| panic!("secrets.env has no {name}")).to_owned()
+    }
+
+    /// The password of this site's account. No other site has it: what one scenario shows, another must not find.
+    pub fn password(&self) -> String {
+        format!("correct-horse-battery-{}", self.name)
     }
 
     /// Every process of the clone.
@@ -158,9 +175,11 @@ impl Drop for Site {
         for sockets in self.sockets() {
             fs_err::remove_dir_all(sockets).ok();
         }
-        let (built, shared) = (self.folder().join("target"), Workshop::of_this_run().target());
-        if built.exists() && !shared.exists() {
-            fs_err::rename(built, shared).ok();
+        if self.makes_build.load(Ordering::Relaxed) {
+            Workshop::of_this_run().give_up_build();
+        }
+        if let Some(target) = &self.target {
+            fs_err::remove_dir_all(target).ok();
         }
         fs_err::remove_dir_all(self.folder()).ok();
     }

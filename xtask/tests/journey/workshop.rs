@@ -1,9 +1,9 @@
-//! What all scenarios of one run share: a folder, the build, the ordinary user's toolchain. It is deleted when the run
-//! ends, even by SIGKILL.
+//! What all scenarios of one run share: a folder, the first build, the ordinary user's toolchain. It is deleted when the
+//! run ends, even by SIGKILL.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
 use fs_err::os::unix::fs::chown;
 
@@ -30,7 +30,17 @@ const OPENED: &str =
 
 pub struct Workshop {
     pub folder: PathBuf,
+    build: Mutex<Build>,
+    build_changed: Condvar,
     _janitor: Child,
+}
+
+/// The first build: all scenarios but one begin with a copy of it.
+#[derive(Clone, Copy, PartialEq)]
+enum Build {
+    Missing,
+    Begun,
+    Done,
 }
 
 impl Workshop {
@@ -46,25 +56,48 @@ impl Workshop {
             // Ctrl-C at a terminal must only reach the test.
             std::os::unix::process::CommandExt::process_group(&mut janitor, 0);
             let janitor = janitor.stdout(Stdio::null()).spawn().unwrap();
-            Self { folder, _janitor: janitor }
+            let build = if kept(&folder, "target").exists() { Build::Done } else { Build::Missing };
+            Self { folder, build: Mutex::new(build), build_changed: Condvar::new(), _janitor: janitor }
         })
     }
 
-    /// The target folder of later scenarios: that of the first one, moved here.
-    pub fn target(&self) -> PathBuf {
-        self.kept("target")
+    /// A copy of the first build as a target folder at `to`; none for the scenario that has to make that build. Waits while
+    /// another scenario makes it.
+    pub fn copy_build(&self, to: &Path) -> Option<PathBuf> {
+        let build = self.build.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut build = self
+            .build_changed
+            .wait_while(build, |build| *build == Build::Begun)
+            .unwrap_or_else(PoisonError::into_inner);
+        if *build == Build::Missing {
+            *build = Build::Begun;
+            return None;
+        }
+        run(Command::new("cp").arg("-a").arg(kept(&self.folder, "target")).arg(to));
+        Some(to.to_owned())
+    }
+
+    /// Keeps a copy of this target folder for the other scenarios.
+    pub fn share_build(&self, target: &Path) {
+        run(Command::new("cp").arg("-a").arg(target).arg(kept(&self.folder, "target")));
+        self.change(Build::Done);
+    }
+
+    /// Another scenario has to make the build, because the one that began it has failed.
+    pub fn give_up_build(&self) {
+        self.change(Build::Missing);
+    }
+
+    fn change(&self, to: Build) {
+        *self.build.lock().unwrap_or_else(PoisonError::into_inner) = to;
+        self.build_changed.notify_all();
     }
 
     /// A home with a toolchain for the user `nobody`, which has no access to root's home. Root uses its cargo registry too,
     /// because cargo rebuilds packages whose path differs.
     pub fn home(&self) -> PathBuf {
         static HOME: OnceLock<PathBuf> = OnceLock::new();
-        HOME.get_or_init(|| make_home(&self.kept("home"))).clone()
-    }
-
-    /// A developer of this test sets `JOURNEY_KEEP` to a folder, so that the next run reuses the build.
-    fn kept(&self, name: &str) -> PathBuf {
-        std::env::var_os("JOURNEY_KEEP").map_or_else(|| self.folder.clone(), PathBuf::from).join(name)
+        HOME.get_or_init(|| make_home(&kept(&self.folder, "home"))).clone()
     }
 }
 
@@ -113,6 +146,11 @@ fn link_or_copy(from: &Path, to: &Path) {
 /// Changes the owner of everything in a folder. Needs root, and a folder without hard links to other files.
 pub fn give(folder: &Path, user: (u32, u32)) {
     run(Command::new("chown").args(["-R", &owner(user)]).arg(folder));
+}
+
+/// A developer of this test sets `JOURNEY_KEEP` to a folder, so that the next run reuses the build.
+fn kept(folder: &Path, name: &str) -> PathBuf {
+    std::env::var_os("JOURNEY_KEEP").map_or_else(|| folder.to_owned(), PathBuf::from).join(name)
 }
 
 /// Lets every user enter and read a folder.

@@ -89,7 +89,7 @@ impl Suite {
         // Some unit tests of the toolkit ask the machine's engine too.
         let of_toolkit = program.package == "xtask" && program.is_unit;
         let engine = matches!(self, Self::Image | Self::StandIn) || of_toolkit;
-        let threads = matches!(self, Self::Image | Self::Journey).then_some(1);
+        let threads = matches!(self, Self::Image).then_some(1);
         (Takes { engine, ..Takes::default() }, threads)
     }
 }
