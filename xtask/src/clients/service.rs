@@ -76,7 +76,12 @@ impl Service {
     pub fn new(url: String) -> Result<Self> {
         // A proxy between the gate and the service would answer in the service's place, and a kept connection would ask
         // only the version that it was opened to.
-        let mut builder = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).timeout(ONE_QUESTION);
+        // A redirect would let the service have something else answer for it.
+        let mut builder = reqwest::Client::builder()
+            .no_proxy()
+            .pool_max_idle_per_host(0)
+            .timeout(ONE_QUESTION)
+            .redirect(reqwest::redirect::Policy::none());
         if url.starts_with("http://") {
             // Reading the system's certificates takes longer than the request.
             builder = builder.tls_certs_only([]);
@@ -173,6 +178,15 @@ mod tests {
         assert!(matches!(answer_to(unready).await, Answer::Unready(_)));
         let html = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n<html>welcome</html>";
         assert!(matches!(answer_to(html).await, Answer::NotUnderstood(_)));
+    }
+
+    #[tokio::test]
+    async fn a_redirect_to_a_server_that_is_ready_is_not_a_readiness_answer() {
+        let other = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = other.local_addr().unwrap();
+        let response = format!("HTTP/1.1 302 X\r\nlocation: http://{to}/\r\ncontent-length: 0\r\n\r\n");
+        let answer = answer_to(response.leak()).await;
+        assert!(matches!(&answer, Answer::NotUnderstood(why) if why.contains("302")), "{answer:?}");
     }
 
     #[tokio::test]

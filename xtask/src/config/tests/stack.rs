@@ -108,6 +108,13 @@ fn invalid_values_are_refused_at_their_position() {
     deploy.yaml:19:14: environments.production.program: unknown value `pulumi`
       known values: terraform, tofu
     ");
+    // Keys would cross the network in the clear.
+    assert_snapshot!(refused(&with(
+        "    stack: infra\n    state: { bucket: abc, region: auto, provider: other, endpoint: 'http://s3.example.com' }\n"
+    )), @r"
+    deploy.yaml:14:68: environments.production.state.endpoint: found the text `http://s3.example.com`, expected the address of an S3 service: `https://` and a host, without a path
+      for example `endpoint: https://s3.example.com`
+    ");
     assert_snapshot!(refused(&with("    stack: infra\n    state: { bucket: abc, region: auto, provider: r2 }\n")), @r"
     deploy.yaml:14:51: environments.production.state.provider: R2 has a different address for each account
       add `endpoint: https://ACCOUNT_ID.r2.cloudflarestorage.com`
