@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use camino::Utf8PathBuf;
 
 use super::*;
+use crate::hash::sha256_folder;
 use crate::tools::cmd::REPOSITORY_VARIABLES;
 
 /// A repository in a folder of its own, with one commit.
@@ -282,4 +283,19 @@ async fn no_program_inherits_variables_that_name_a_repository() {
     let known: BTreeSet<&str> = REPOSITORY_VARIABLES.into_iter().collect();
     let unknown: Vec<&str> = listed.lines().filter(|name| !known.contains(name)).collect();
     assert!(unknown.is_empty(), "this git knows more: {unknown:?}");
+}
+
+/// As a hook that runs the tests would have it: another repository is named by the environment of the test program.
+#[tokio::test]
+async fn tests_that_a_hook_runs_leave_its_repository_alone() {
+    let hooked = Repository::new().await;
+    let folder = hooked.root.join(".git");
+    let before = sha256_folder(&folder).unwrap();
+    let tests = ["tools::git::tests::a_project_in_a_folder", "tools::git::tests::names_that_are_not_utf_8"];
+    let mut program = std::process::Command::new(std::env::current_exe().unwrap());
+    program.args(tests).env("GIT_DIR", &folder).env("GIT_INDEX_FILE", folder.join("index"));
+    let ran = program.env("GIT_WORK_TREE", &hooked.root).output().unwrap();
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert!(ran.status.success() && said.contains("2 passed"), "{said}");
+    assert_eq!(sha256_folder(&folder).unwrap(), before);
 }
