@@ -19,6 +19,9 @@ use self::changes::Tree;
 #[cfg(feature = "cloud")]
 pub use self::context::Context;
 
+/// How git's own command begins that makes it trust a repository of another user.
+const TRUST: &str = "git config --global --add safe.directory ";
+
 /// The checked-out commit.
 pub struct Head {
     /// 40 hexadecimal digits.
@@ -85,10 +88,11 @@ pub async fn show(root: &Utf8Path, commit: &str, path: &str) -> Result<Option<St
 
 /// The same as bytes.
 pub async fn show_bytes(root: &Utf8Path, commit: &str, path: &str) -> Result<Option<Vec<u8>>> {
-    let listed = git(root, &["ls-tree", "-z", "--object-only", commit, "--", path]).capture().await?;
-    match listed.trim_end_matches('\0') {
-        "" => Ok(None),
-        object => git(root, &["cat-file", "blob", object]).capture_bytes().await.map(Some),
+    let listed = git(root, &["ls-tree", "-z", commit, "--", path]).capture().await?;
+    // `<mode> blob <object><tab><path>`
+    match listed.split_whitespace().nth(2) {
+        Some(object) => git(root, &["cat-file", "blob", object]).capture_bytes().await.map(Some),
+        None => Ok(None),
     }
 }
 
@@ -101,7 +105,7 @@ pub async fn ignores(root: &Utf8Path, path: &str) -> Result<bool> {
 pub fn remedy(error: &anyhow::Error) -> Option<String> {
     let said = format!("{error:#}");
     // git's own line for a repository that belongs to another user.
-    if let Some(line) = said.lines().map(str::trim).find(|line| line.contains("--add safe.directory")) {
+    if let Some(line) = said.lines().map(str::trim).find(|line| line.starts_with(TRUST)) {
         return Some(line.to_owned());
     }
     said.contains("not a git repository").then(|| "git init && git add . && git commit".to_owned())
@@ -113,7 +117,7 @@ async fn checked_out(root: &Utf8Path) -> Result<(PathBuf, String)> {
     let said = asked.map_err(|error| {
         let tried = format!("read the commit that is checked out in {root}");
         match remedy(&error) {
-            Some(command) if command.contains("safe.directory") => {
+            Some(command) if command.starts_with(TRUST) => {
                 error.context(format!("{tried}; git refuses it to this user; if you trust it, type: {command}"))
             }
             _ => error.context(format!("{tried}; a new project needs one: git init && git add . && git commit")),
