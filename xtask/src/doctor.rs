@@ -71,6 +71,9 @@ async fn clock(root: &Utf8Path) -> Check {
             "set the clock: timedatectl set-ntp true",
         ),
         Ok(_) => Check::good("clock", now.strftime("%Y-%m-%d %H:%M:%SZ").to_string()),
-        Err(error) => Check::bad("clock", format!("{error:#}"), "make the project a git repository with a commit"),
+        Err(error) => {
+            let fix = git::remedy(&error).unwrap_or_else(|| "git add . && git commit".to_owned());
+            Check::bad("clock", format!("{error:#}"), fix)
+        }
     }
 }

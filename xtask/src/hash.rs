@@ -1,6 +1,7 @@
 //! SHA-256 of bytes, files and folders, in hexadecimal.
 
 use std::io::Read as _;
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -27,11 +28,12 @@ pub fn sha256_folder(folder: &Utf8Path) -> Result<String> {
 }
 
 /// Adds the content of a file.
-pub fn add_file(hasher: &mut Sha256, path: &Utf8Path) -> Result<()> {
+pub fn add_file(hasher: &mut Sha256, path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
     let mut file = fs_err::File::open(path)?;
     let mut piece = vec![0; 1 << 20];
     loop {
-        match file.read(&mut piece).with_context(|| format!("read {path}"))? {
+        match file.read(&mut piece).with_context(|| format!("read {}", path.display()))? {
             0 => return Ok(()),
             length => hasher.update(&piece[..length]),
         }

@@ -7,6 +7,7 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 use xtask::cli::Cli;
 use xtask::program;
+use xtask::tools::cmd::REPOSITORY_VARIABLES;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -21,7 +22,11 @@ fn main() -> ExitCode {
 /// The toolkit is run from a checkout, so git is asked for the commit. Compiled in, it would rebuild the toolkit with every
 /// commit.
 fn print_version() -> ExitCode {
-    let commit = std::process::Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output();
+    let mut git = std::process::Command::new("git");
+    for name in REPOSITORY_VARIABLES {
+        git.env_remove(name);
+    }
+    let commit = git.args(["rev-parse", "--short=12", "HEAD"]).output();
     let commit = commit.ok().filter(|output| output.status.success());
     let commit = commit.map(|output| format!(" ({})", String::from_utf8_lossy(&output.stdout).trim()));
     // A reader that went away (`| head`) is no failure.

@@ -4,6 +4,7 @@
 pub mod apt;
 pub mod cargo;
 pub mod cmd;
+#[cfg(feature = "cloud")]
 pub mod dockerignore;
 pub mod git;
 pub mod host;

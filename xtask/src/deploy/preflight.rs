@@ -74,16 +74,18 @@ pub async fn checks(env: &Env<'_>, target: &Target<'_>) -> Result<Vec<Check>, Fa
 }
 
 async fn git_checks(env: &Env<'_>) -> Vec<Check> {
-    let ignored = Check::of(
-        "git",
-        git::ignores(env.root(), ".deploy/").await.and_then(|ignored| {
-            anyhow::ensure!(ignored, "git does not ignore .deploy/, so every deploy would change the tree it is of");
-            Ok(())
-        }),
-        |()| ".deploy/ is ignored".to_owned(),
-        "echo /.deploy/ >> .gitignore",
-    );
-    vec![ignored]
+    vec![match git::ignores(env.root(), ".deploy/").await {
+        Ok(true) => Check::good("git", ".deploy/ is ignored"),
+        Ok(false) => Check::bad(
+            "git",
+            "git does not ignore .deploy/, so every deploy would change the tree it is of",
+            "echo /.deploy/ >> .gitignore",
+        ),
+        Err(error) => {
+            let fix = git::remedy(&error).unwrap_or_else(|| "see what this says: git status".to_owned());
+            Check::bad("git", format!("{error:#}"), fix)
+        }
+    }]
 }
 
 fn programs_for_features(env: &Env<'_>) -> Check {

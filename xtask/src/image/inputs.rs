@@ -15,7 +15,7 @@ use crate::tools::dockerignore::Dockerignore;
 use crate::tools::git;
 
 /// Raised when the toolkit builds another image from the same inputs.
-const RECIPE_VERSION: u32 = 1;
+const RECIPE_VERSION: u32 = 2;
 
 /// The inputs of an image.
 pub struct Inputs {
@@ -105,15 +105,17 @@ fn pin_bases<'a>(image: &ServiceImage<'a>, lock: &LockFile) -> (BTreeMap<String,
 async fn context(image: &ServiceImage<'_>, commit: &str) -> Result<git::Context> {
     let (root, dockerfile) = (image.env.root(), &image.spec.dockerfile);
     let commit_12 = &commit[..12];
-    if git::show(root, commit, dockerfile.as_str()).await?.is_none() {
+    if git::show_bytes(root, commit, dockerfile.as_str()).await?.is_none() {
         bail!("{dockerfile} is not in commit {commit_12}; type: git add {dockerfile} && git commit");
     }
     // As with Docker, `<Dockerfile>.dockerignore` replaces `.dockerignore`.
     let own = format!("{dockerfile}.dockerignore");
     for name in [own.as_str(), ".dockerignore"] {
-        if let Some(text) = git::show(root, commit, name).await? {
+        if let Some(text) = git::show_bytes(root, commit, name).await? {
             let ignore = Dockerignore::parse(&text).with_context(|| format!("read {name} of commit {commit_12}"))?;
-            return git::Context::of(root, commit, |path| path == dockerfile.as_str() || !ignore.excludes(path)).await;
+            let dockerfile = dockerfile.as_str().as_bytes();
+            let mut walk = ignore.walk();
+            return git::Context::of(root, commit, |path| path == dockerfile || !walk.excludes(path)).await;
         }
     }
     git::Context::of(root, commit, |_| true).await

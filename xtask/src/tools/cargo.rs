@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 
-use super::cmd::Cmd;
+use super::cmd::{Cmd, REPOSITORY_VARIABLES};
 
 /// Which build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ pub fn cargo(root: &Utf8Path) -> Cmd {
 /// output and the exit code are the program's. Built like this program: in debug or in release. Returns only if it failed.
 pub fn exec_run<A: AsRef<OsStr>>(flags: &[&str], args: impl IntoIterator<Item = A>) -> anyhow::Error {
     let mut run = Command::new(program());
-    for name in inherited() {
+    for name in inherited().iter().map(String::as_str).chain(REPOSITORY_VARIABLES) {
         run.env_remove(name);
     }
     run.arg("run").args(flags);

@@ -8,12 +8,12 @@ mod followed;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
 use std::task::{Context, Poll, ready};
 
 use anyhow::{Context as _, Result, bail};
-use camino::Utf8PathBuf;
 use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader, ReadBuf};
@@ -24,17 +24,39 @@ use crate::secrets::Redactor;
 /// Lines of a failed program's output in its error.
 const TAIL: usize = 25;
 
+/// Variables that name another repository than the one of the working directory, and its configuration: what
+/// `git rev-parse --local-env-vars` lists. git sets them for the hooks that it runs. No program inherits them, or git, and whatever
+/// runs git, would read and write that repository.
+pub const REPOSITORY_VARIABLES: [&str; 16] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+];
+
 /// A program to run. Its arguments are never secret: [`Cmd::secret`] puts secrets into its environment.
 pub struct Cmd {
     program: String,
     args: Vec<String>,
     by: Vec<String>,
-    dir: Option<Utf8PathBuf>,
+    dir: Option<PathBuf>,
     env: Vec<(String, OsString)>,
     removed: Vec<String>,
     user: Option<(u32, u32)>,
     bare: bool,
-    input: Option<String>,
+    input: Option<Vec<u8>>,
     redactor: Redactor,
 }
 
@@ -75,8 +97,8 @@ impl Cmd {
     }
 
     /// Sets its working directory.
-    pub fn dir(mut self, dir: impl Into<Utf8PathBuf>) -> Self {
-        self.dir = Some(dir.into());
+    pub fn dir(mut self, dir: impl AsRef<Path>) -> Self {
+        self.dir = Some(dir.as_ref().to_owned());
         self
     }
 
@@ -112,9 +134,9 @@ impl Cmd {
         self
     }
 
-    /// Sets its standard input, for [`Cmd::output`]. A program that writes much before it has read all of it hangs.
-    pub fn input(mut self, text: impl Into<String>) -> Self {
-        self.input = Some(text.into());
+    /// Sets its standard input, for [`Cmd::output`] and [`Cmd::stream`].
+    pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.input = Some(bytes.into());
         self
     }
 
@@ -156,10 +178,24 @@ impl Cmd {
 
     /// Runs it to its end and returns its whole standard output.
     pub async fn capture_whole(&self) -> Result<String> {
-        let (status, stdout, stderr) = self.output().await?;
+        Ok(String::from_utf8_lossy(&self.capture_bytes().await?).into_owned())
+    }
+
+    /// The same as it was written: paths are not always UTF-8.
+    pub async fn capture_bytes(&self) -> Result<Vec<u8>> {
+        self.capture_if(|_| false).await.map(|(_, stdout)| stdout)
+    }
+
+    /// The same with its exit code, for a program that answers by it. Fails with every code but 0 and those that `is_answer`
+    /// names.
+    pub async fn capture_if(&self, is_answer: impl Fn(i32) -> bool) -> Result<(i32, Vec<u8>)> {
+        let (status, stdout, stderr) = self.finish().await?;
+        if let Some(code) = status.code().filter(|&code| is_answer(code)) {
+            return Ok((code, stdout));
+        }
         let tail: Vec<String> = stderr.lines().map(str::to_owned).collect();
         self.check(status, &tail[tail.len().saturating_sub(TAIL)..])?;
-        Ok(stdout)
+        Ok((0, stdout))
     }
 
     /// Runs it to its end and returns whether it succeeded. Fails only if it cannot be started.
@@ -189,19 +225,20 @@ impl Cmd {
 
     /// Runs it to its end and returns its status, standard output and standard error. Fails only if it cannot be started.
     pub async fn output(&self) -> Result<(ExitStatus, String, String)> {
+        let (status, stdout, stderr) = self.finish().await?;
+        Ok((status, String::from_utf8_lossy(&stdout).into_owned(), stderr))
+    }
+
+    async fn finish(&self) -> Result<(ExitStatus, Vec<u8>, String)> {
         let mut running = self.spawn(Stdio::piped())?;
-        if let (Some(mut stdin), Some(input)) = (running.child.stdin.take(), &self.input) {
-            // Fails if the program ends without reading. Its status then says why.
-            stdin.write_all(input.as_bytes()).await.ok();
-        }
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let (out, err) = (running.child.stdout.take(), running.child.stderr.take());
         let (read_out, read_err) = tokio::join!(read_all(out, &mut stdout), read_all(err, &mut stderr));
         read_out.and(read_err).with_context(|| format!("read the output of `{self}`"))?;
         let status = running.wait().await.with_context(|| format!("wait for `{self}`"))?;
-        let text = |bytes: Vec<u8>| self.redactor.redact(&String::from_utf8_lossy(&bytes)).into_owned();
+        let stderr = self.redactor.redact(&String::from_utf8_lossy(&stderr)).into_owned();
         // Standard output is data. A caller that shows it has to redact it.
-        Ok((status, String::from_utf8_lossy(&stdout).into_owned(), text(stderr)))
+        Ok((status, stdout, stderr))
     }
 
     fn spawn(&self, output: Stdio) -> Result<Running> {
@@ -211,7 +248,7 @@ impl Cmd {
         if self.bare {
             command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         }
-        for name in &self.removed {
+        for name in REPOSITORY_VARIABLES.into_iter().chain(self.removed.iter().map(String::as_str)) {
             command.env_remove(name);
         }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
@@ -226,10 +263,15 @@ impl Cmd {
         if let Some((uid, gid)) = self.user {
             command.uid(uid).gid(gid);
         }
-        let child = command.spawn().with_context(|| match &self.dir {
-            Some(dir) => format!("start `{self}` in {dir}"),
+        let mut child = command.spawn().with_context(|| match &self.dir {
+            Some(dir) => format!("start `{self}` in {}", dir.display()),
             None => format!("start `{self}`"),
         })?;
+        if let (Some(mut stdin), Some(input)) = (child.stdin.take(), self.input.clone()) {
+            // Beside the reading of its output, which a program may begin to write before it has read everything. Fails if the
+            // program ends without reading. Its status then says why.
+            tokio::spawn(async move { stdin.write_all(&input).await.ok() });
+        }
         let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         Ok(Running { child, group })
     }

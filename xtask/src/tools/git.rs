@@ -1,16 +1,26 @@
-//! git: what is checked out, and what differs from it.
+//! git: what is checked out, and what differs from it. Plumbing commands only, because the user's configuration changes what the
+//! others print. Their output is bytes: a path need not be UTF-8.
 
-use anyhow::{Context as _, Result};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
 use camino::Utf8Path;
-use sha2::{Digest as _, Sha256};
 
+use super::cmd::Cmd;
+use crate::release::Source;
+
+mod changes;
+#[cfg(feature = "cloud")]
 mod context;
 
+use self::changes::Tree;
+#[cfg(feature = "cloud")]
 pub use self::context::Context;
-use super::cmd::Cmd;
-use crate::fs::found;
-use crate::hash::add_file;
-use crate::release::Source;
+
+/// How git's own command begins that makes it trust a repository of another user.
+const TRUST: &str = "git config --global --add safe.directory ";
 
 /// The checked-out commit.
 pub struct Head {
@@ -22,147 +32,138 @@ pub struct Head {
 
 /// The commit that is checked out in `root`.
 pub async fn head(root: &Utf8Path) -> Result<Head> {
-    let output = git(root, &["log", "-1", "--format=%H%x00%s"]).capture().await.with_context(|| {
-        format!("read the commit that is checked out in {root}; a new project needs one: git init && git add . && git commit")
-    })?;
-    let (commit, subject) =
-        output.split_once('\0').with_context(|| format!("unexpected output of git log: {output:?}"))?;
-    Ok(Head { commit: commit.to_owned(), subject: subject.to_owned() })
+    let (_, commit) = checked_out(root).await?;
+    let subject = text(root, &commit, "%s").await?;
+    Ok(Head { commit, subject })
 }
 
-/// The checked-out source: a commit, or a commit and the hash of uncommitted changes.
+/// The checked-out source: a commit, or a commit and the hash of uncommitted changes. `root` may be a folder of the
+/// repository: a change anywhere in the repository counts, because a build can read files beside its project.
 pub async fn source(root: &Utf8Path) -> Result<Source> {
     // First, because its error says what to do without a repository or a commit.
-    let head = head(root).await?;
-    let (branch, changes) = tokio::try_join!(branch(root), changes(root))?;
-    let short = &head.commit[..12];
-    let version = changes.map_or_else(|| short.to_owned(), |changes| format!("{short}-dirty-{changes}"));
-    Ok(Source { version, commit: head.commit, subject: head.subject, branch })
-}
-
-/// The branch, unless the head is detached.
-pub async fn branch(root: &Utf8Path) -> Result<Option<String>> {
-    let branch = git(root, &["branch", "--show-current"]).capture().await?;
-    Ok((!branch.is_empty()).then_some(branch))
+    let (repository, commit) = checked_out(root).await?;
+    let (subject, tree) = tokio::try_join!(text(root, &commit, "%s"), Tree::of(&repository))?;
+    ensure!(
+        tree.commit.as_ref() == Some(&commit),
+        "another commit was checked out while the toolkit read {commit}; type the same command again"
+    );
+    let short = &commit[..12];
+    let version = tree.changes.map_or_else(|| short.to_owned(), |changes| format!("{short}-dirty-{changes}"));
+    Ok(Source { version, commit, subject, branch: tree.branch })
 }
 
 /// A hash of the uncommitted changes: changed, added, deleted and untracked files. None without changes.
 pub async fn changes(root: &Utf8Path) -> Result<Option<String>> {
-    let status = git(root, &["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"]);
-    let status = status.capture().await?;
-    if status.is_empty() {
-        return Ok(None);
-    }
-    let mut hasher = Sha256::new();
-    for entry in status.split('\0').filter(|entry| !entry.is_empty()) {
-        // Two letters of status, a space, the path. The letters are not hashed: staging a change does not change the tree.
-        let path = entry.get(3..).with_context(|| format!("unexpected output of git status: {entry:?}"))?;
-        hasher.update(path.as_bytes());
-        hasher.update([0]);
-        match found(fs_err::symlink_metadata(root.join(path)))? {
-            Some(data) if data.is_symlink() => {
-                hasher.update(fs_err::read_link(root.join(path))?.as_os_str().as_encoded_bytes())
-            }
-            Some(data) if data.is_file() => {
-                hasher.update([u8::from(is_executable(&data))]);
-                add_file(&mut hasher, &root.join(path))?;
-            }
-            Some(_) => hasher.update(b"folder"),
-            None => hasher.update(b"gone"),
-        }
-        hasher.update([0]);
-    }
-    Ok(Some(hex::encode(&hasher.finalize()[..4])))
+    let (repository, _) = checked_out(root).await?;
+    Ok(Tree::of(&repository).await?.changes)
 }
 
 /// The time of a commit: `HEAD`, or a commit's digits.
 pub async fn commit_time(root: &Utf8Path, commit: &str) -> Result<jiff::Timestamp> {
-    let seconds = git(root, &["log", "-1", "--format=%ct", commit]).capture().await?;
-    let seconds = seconds.parse().with_context(|| format!("unexpected output of git log: {seconds:?}"))?;
+    let seconds = text(root, commit, "%ct").await?;
+    let seconds = seconds.parse().with_context(|| format!("unexpected output of git rev-list: {seconds:?}"))?;
     jiff::Timestamp::from_second(seconds).context("read the commit's time")
 }
 
 /// The URL of the remote `origin`, without credentials.
 pub async fn origin(root: &Utf8Path) -> Result<Option<String>> {
-    let remote = git(root, &["config", "--get", "remote.origin.url"]);
-    // git fails if there is no such remote.
-    let url = remote.capture().await.unwrap_or_default();
+    let Some(url) = ask(git(root, &["config", "--get", "remote.origin.url"])).await? else { return Ok(None) };
+    let url = String::from_utf8_lossy(&url);
+    let url = url.trim_end_matches('\n');
     let url = match url.split_once("://") {
         Some((scheme, rest)) => {
             let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
             format!("{scheme}://{}/{path}", host.rsplit('@').next().unwrap_or(host))
         }
-        None => url,
+        None => url.to_owned(),
     };
     Ok((!url.is_empty()).then_some(url))
 }
 
-/// The content of a file in a commit; none if the commit does not have it. The path is relative to `root`.
+/// The text of a file in a commit; none if the commit does not have it. The path is relative to `root`.
 pub async fn show(root: &Utf8Path, commit: &str, path: &str) -> Result<Option<String>> {
-    if git(root, &["ls-tree", "--name-only", commit, path]).capture().await?.is_empty() {
-        return Ok(None);
+    let Some(bytes) = show_bytes(root, commit, path).await? else { return Ok(None) };
+    String::from_utf8(bytes).map(Some).with_context(|| format!("{path} of commit {commit} is not UTF-8"))
+}
+
+/// The same as bytes.
+pub async fn show_bytes(root: &Utf8Path, commit: &str, path: &str) -> Result<Option<Vec<u8>>> {
+    let listed = git(root, &["ls-tree", "-z", commit, "--", path]).capture().await?;
+    // `<mode> blob <object><tab><path>`
+    match listed.split_whitespace().nth(2) {
+        Some(object) => git(root, &["cat-file", "blob", object]).capture_bytes().await.map(Some),
+        None => Ok(None),
     }
-    Ok(Some(git(root, &["show", &format!("{commit}:./{path}")]).capture_whole().await?))
 }
 
 /// Whether git ignores this path.
 pub async fn ignores(root: &Utf8Path, path: &str) -> Result<bool> {
-    git(root, &["check-ignore", "--quiet", path]).succeeds().await
+    Ok(ask(git(root, &["check-ignore", "--quiet", "--", path])).await?.is_some())
 }
 
-fn is_executable(data: &std::fs::Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    data.permissions().mode() & 0o111 != 0
+/// What to type after an error of git, where its output says so.
+pub fn remedy(error: &anyhow::Error) -> Option<String> {
+    let said = format!("{error:#}");
+    // git's own line for a repository that belongs to another user.
+    if let Some(line) = said.lines().map(str::trim).find(|line| line.starts_with(TRUST)) {
+        return Some(line.to_owned());
+    }
+    said.contains("not a git repository").then(|| "git init && git add . && git commit".to_owned())
 }
 
-fn git(root: &Utf8Path, args: &[&str]) -> Cmd {
-    // Without optional locks, `git status` does not block another git command.
-    Cmd::new("git").arg("--no-optional-locks").args(args.iter().copied()).dir(root)
+/// The top folder of the repository that `root` is in, and the commit that is checked out there.
+async fn checked_out(root: &Utf8Path) -> Result<(PathBuf, String)> {
+    let asked = git(root, &["rev-parse", "--show-toplevel", "HEAD"]).capture_bytes().await;
+    let said = asked.map_err(|error| {
+        let tried = format!("read the commit that is checked out in {root}");
+        match remedy(&error) {
+            Some(command) if command.starts_with(TRUST) => {
+                error.context(format!("{tried}; git refuses it to this user; if you trust it, type: {command}"))
+            }
+            _ => error.context(format!("{tried}; a new project needs one: git init && git add . && git commit")),
+        }
+    })?;
+    // The folder's name may contain line breaks.
+    let said = said.strip_suffix(b"\n").unwrap_or(&said);
+    let end = said.iter().rposition(|&byte| byte == b'\n').context("unexpected output of git rev-parse")?;
+    let commit = String::from_utf8_lossy(&said[end + 1..]).into_owned();
+    ensure!(commit.len() >= 40, "unexpected output of git rev-parse: {commit:?}");
+    Ok((path(&said[..end]).to_owned(), commit))
+}
+
+/// What a format of git's says of a commit.
+async fn text(root: &Utf8Path, commit: &str, format: &str) -> Result<String> {
+    let format = format!("--format={format}");
+    let said = git(root, &["rev-list", "--max-count=1", "--encoding=UTF-8", &format, commit, "--"]).capture().await?;
+    // Before it comes the line `commit <sha>`.
+    Ok(said.split_once('\n').map(|(_, text)| text.to_owned()).unwrap_or_default())
+}
+
+/// The output of a command that answers "no" with exit code 1: then there is none. Every other code is an error.
+async fn ask(command: Cmd) -> Result<Option<Vec<u8>>> {
+    let (code, output) = command.capture_if(|code| code == 1).await?;
+    Ok((code == 0).then_some(output))
+}
+
+/// A command of git in a folder.
+fn git(folder: impl AsRef<Path>, args: &[&str]) -> Cmd {
+    Cmd::new("git")
+        // Another git command is not blocked by the lock of the index.
+        .arg("--no-optional-locks")
+        // A commit's digits stand for its own content, not for what refs/replace of this clone has instead.
+        .arg("--no-replace-objects")
+        // A program that the repository's configuration names is not run for a look.
+        .args(["-c", "core.fsmonitor=false"])
+        .args(args.iter().copied())
+        .dir(folder)
+        // What git says is read.
+        .env("LC_ALL", "C")
+}
+
+/// A path as git prints it with `-z`.
+fn path(bytes: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(bytes))
 }
 
 #[cfg(test)]
-mod tests {
-    use camino::Utf8PathBuf;
-
-    use super::*;
-
-    async fn repository() -> (tempfile::TempDir, Utf8PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
-        let root = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
-        fs_err::write(root.join("a file.txt"), "one").unwrap();
-        fs_err::write(root.join(".gitignore"), "ignored\n").unwrap();
-        git(&root, &["init", "-q", "-b", "main"]).run().await.unwrap();
-        git(&root, &["add", "."]).run().await.unwrap();
-        let who = ["-c", "user.name=T", "-c", "user.email=t@example.org"];
-        git(&root, &[&who[..], &["commit", "-qm", "First"]].concat()).run().await.unwrap();
-        (folder, root)
-    }
-
-    #[tokio::test]
-    async fn the_hash_of_changes_depends_on_their_content_only() {
-        let (_folder, root) = repository().await;
-        assert_eq!(head(&root).await.unwrap().subject, "First");
-        assert_eq!(branch(&root).await.unwrap().as_deref(), Some("main"));
-        fs_err::write(root.join("ignored"), "x").unwrap();
-        assert_eq!(changes(&root).await.unwrap(), None);
-        fs_err::write(root.join("a file.txt"), "two").unwrap();
-        let two = changes(&root).await.unwrap().unwrap();
-        git(&root, &["add", "."]).run().await.unwrap();
-        assert_eq!(changes(&root).await.unwrap().as_ref(), Some(&two));
-        fs_err::write(root.join("a file.txt"), "three").unwrap();
-        assert_ne!(changes(&root).await.unwrap().as_ref(), Some(&two));
-        fs_err::remove_file(root.join("a file.txt")).unwrap();
-        assert!(changes(&root).await.unwrap().is_some());
-        fs_err::write(root.join("a file.txt"), "one").unwrap();
-        git(&root, &["add", "."]).run().await.unwrap();
-        assert_eq!(changes(&root).await.unwrap(), None);
-    }
-
-    #[tokio::test]
-    async fn a_folder_without_a_commit_says_what_to_type() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
-        let error = format!("{:#}", head(&root).await.err().unwrap());
-        assert!(error.contains("git init"), "{error}");
-    }
-}
+mod tests;

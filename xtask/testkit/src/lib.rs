@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod disk;
+pub mod git;
 pub mod load;
 pub mod machine;
 pub mod project;
@@ -17,6 +18,7 @@ pub mod wait;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+pub use self::git::git;
 pub use self::project::{Project, Ran};
 pub use self::running::{Ended, Running};
 pub use self::sample::sample;

@@ -9,20 +9,11 @@ use tempfile::TempDir;
 
 use crate::machine::{self, Process};
 use crate::running::Running;
-use crate::{client, toolkit};
+use crate::{client, git, toolkit};
 
 /// Variables of this process that would change what the toolkit or cargo does.
-const NOT_INHERITED: [&str; 9] = [
-    "CI",
-    "GITHUB_ACTIONS",
-    "NO_COLOR",
-    "CARGO_TARGET_DIR",
-    "CARGO_BUILD_TARGET_DIR",
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "COLUMNS",
-];
+const NOT_INHERITED: [&str; 6] =
+    ["CI", "GITHUB_ACTIONS", "NO_COLOR", "CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR", "COLUMNS"];
 
 /// A project that can be deployed. When this value is dropped, it is stopped and its processes are killed.
 pub struct Project {
@@ -106,9 +97,9 @@ impl Project {
 
     /// What git says.
     pub fn git(&self, args: &[&str]) -> String {
-        let mut command = Command::new("git");
+        let mut command = git::git(&self.root);
         let who = ["-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"];
-        command.args(who).args(args).current_dir(&self.root);
+        command.args(who).args(args);
         inherit_little(&mut command);
         let output = command.output().unwrap();
         assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -226,6 +217,7 @@ fn inherit_little(command: &mut Command) {
     for name in NOT_INHERITED {
         command.env_remove(name);
     }
+    git::without_git_variables(command);
     command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
 }
 

@@ -112,6 +112,39 @@ fn an_image_above_the_targets_limit_is_refused_with_its_largest_parts() {
     assert_eq!(shop.digest("latest"), None);
 }
 
+#[test]
+fn an_image_has_the_bytes_of_the_commit_and_what_the_commit_lacks_is_refused() {
+    let Some(shop) = Shop::open("an_image_has_the_bytes_of_the_commit_and_what_the_commit_lacks_is_refused") else {
+        return;
+    };
+    let project = &shop.project;
+    project.edit("Dockerfile", "COPY src /src", "COPY . /src");
+    project.edit("Dockerfile", "/src/main.rs > /service", "/src/src/main.rs > /service && find /src > /names");
+    project.edit("Dockerfile", "COPY --from=build", "COPY --from=build /src /names /\nCOPY --from=build");
+    project.write(".dockerignore", "**.md\n.env**\n");
+    project.write(".env.example", "A=1\n");
+    let text = "one\n$Format:%H$ $Id$\n";
+    project.write("texts/text", text);
+    project.write("texts/left-out", "still here");
+    project.write("texts/notes.md", "not here");
+    project.write(".gitattributes", "texts/text export-subst ident eol=crlf\ntexts/left-out export-ignore\n");
+    project.git(&["config", "core.autocrlf", "true"]);
+    project.commit("Attributes");
+    let name = shop.result(&["image", "build", "production"])["image"].as_str().unwrap().to_owned();
+    let says = |command: &str| docker_says(&["run", "--rm", "--network", "none", &name, "sh", "-c", command]);
+    assert_eq!(says("cat /texts/text; cat /texts/left-out"), format!("{text}still here"));
+    let names = says("cat /names");
+    assert!(!names.contains(".md") && !names.contains(".env"), "{names}");
+
+    project.write("texts/film", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n");
+    project.commit("A pointer");
+    let refused = shop.run(&["image", "build", "production"]).expect(1);
+    refused.says(&["only pointers", "texts/film", ".dockerignore", "git lfs untrack 'texts/film'"]);
+    project.write(".dockerignore", "**.md\n.env**\ntexts/film\n");
+    project.commit("Without it");
+    shop.run(&["image", "build", "production"]).expect(0);
+}
+
 /// The line of a step in the output.
 #[track_caller]
 fn line<'a>(ran: &'a Ran, step: &str) -> &'a str {

@@ -64,7 +64,7 @@ fn the_services_image_is_pushed_and_runs_as_production_runs_it() {
 /// A clone of this repository's commit whose environment has a registry, which contains the base images.
 fn prepare(root: &Path, registry: &DockerRegistry) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    Ran::of(Command::new("git").args(["clone", "--quiet"]).arg(source).arg(root)).expect(0);
+    Ran::of(testkit::git(source).args(["clone", "--quiet"]).arg(source).arg(root)).expect(0);
     let mut deploy: serde_yaml::Value =
         serde_yaml::from_str(&fs_err::read_to_string(root.join("deploy.yaml")).unwrap()).unwrap();
     let production = json!({ "target": "scaleway", "registry": format!("{}/meemi", registry.address) });
@@ -89,7 +89,7 @@ fn commit(root: &Path, message: &str) {
 }
 
 fn git(root: &Path, args: &[&str]) -> String {
-    Ran::of(Command::new("git").arg("-C").arg(root).args(args)).expect(0).stdout.trim().to_owned()
+    Ran::of(testkit::git(root).args(args)).expect(0).stdout.trim().to_owned()
 }
 
 /// The same database at an address that a container reaches: its socket is open to this user only.

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use testkit::git;
+
 use crate::workshop::{give, run, said};
 
 /// A clone of the tree under test, uncommitted changes included.
@@ -16,7 +18,7 @@ impl Checkout {
     pub fn clone_into(folder: PathBuf, owner: Option<(u32, u32)>) -> Self {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         // Hard links would give the repository's own files to the clone's owner.
-        run(Command::new("git").args(["clone", "--quiet", "--no-hardlinks"]).arg(source).arg(&folder));
+        run(git(source).args(["clone", "--quiet", "--no-hardlinks"]).arg(source).arg(&folder));
         let checkout = Self { folder, owner: None };
         checkout.overlay(source);
         if let Some(owner) = owner {
@@ -27,19 +29,19 @@ impl Checkout {
 
     /// Commits the uncommitted changes of the source.
     fn overlay(&self, source: &Path) {
-        let git = |args: &[&str]| {
-            let mut git = Command::new("git");
-            git.arg("-C").arg(source).args(args);
+        let here = |args: &[&str]| {
+            let mut git = git(source);
+            git.args(args);
             git
         };
-        let changes = git(&["diff", "HEAD", "--binary"]).output().unwrap();
+        let changes = here(&["diff", "HEAD", "--binary"]).output().unwrap();
         assert!(changes.status.success(), "git diff: {}", String::from_utf8_lossy(&changes.stderr));
         if !changes.stdout.is_empty() {
             let mut apply = self.git(&["apply", "--whitespace=nowarn"]).stdin(Stdio::piped()).spawn().unwrap();
             std::io::Write::write_all(&mut apply.stdin.take().unwrap(), &changes.stdout).unwrap();
             assert!(apply.wait().unwrap().success());
         }
-        for file in said(&mut git(&["ls-files", "--others", "--exclude-standard", "-z"])).split_terminator('\0') {
+        for file in said(&mut here(&["ls-files", "--others", "--exclude-standard", "-z"])).split_terminator('\0') {
             let to = self.folder.join(file);
             fs_err::create_dir_all(to.parent().unwrap()).unwrap();
             fs_err::copy(source.join(file), to).unwrap();
@@ -106,10 +108,9 @@ impl Checkout {
     }
 
     fn git(&self, args: &[&str]) -> Command {
-        let mut git = Command::new("git");
+        let mut git = git(&self.folder);
         // The clone may belong to another user by now.
-        git.args(["-c", &format!("safe.directory={}", self.folder.display())]);
-        git.arg("-C").arg(&self.folder).args(args);
+        git.args(["-c", &format!("safe.directory={}", self.folder.display())]).args(args);
         git
     }
 }

@@ -250,8 +250,7 @@ fn a_plan_of_one_machine_is_approved_and_applied_on_another() {
     let approval = site.approval();
     let refused = in_other(&["apply", "production", "--approve", &approval]).expect(21);
     refused.says(&["the plan was made from", "is checked out"]);
-    let mut pull = std::process::Command::new("git");
-    Ran::of(pull.args(["pull", "--quiet"]).current_dir(&other)).expect(0);
+    Ran::of(testkit::git(&other).args(["pull", "--quiet"])).expect(0);
     in_other(&["apply", "production", "--approve", &approval]).expect(0);
 }
 

@@ -22,4 +22,5 @@ mod secrets;
 mod sqlx;
 mod supervision;
 mod usage;
+mod version;
 mod web;

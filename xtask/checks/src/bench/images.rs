@@ -88,7 +88,7 @@ pub async fn context(report: &Report) -> Result<Row> {
     run(&[&who[..], &["commit", "--quiet", "--message", "Files"]].concat()).run().await?;
     let ours = async || {
         let began = Instant::now();
-        let context = git::Context::of(root, "HEAD", |path| !path.starts_with("folder-1/")).await?;
+        let context = git::Context::of(root, "HEAD", |path| !path.starts_with(b"folder-1/")).await?;
         drained(context.archive()?).await?;
         Ok(began.elapsed())
     };

@@ -1,169 +1,150 @@
-//! A build's context: files of a commit, packed by git.
+//! A build's context: the bytes of a commit's files. `git archive` is not used, because attributes and configuration change
+//! what it packs.
+
+use std::io::{BufReader, Read as _};
 
 use anyhow::{Context as _, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
-use tempfile::TempDir;
+use tokio::io::AsyncRead;
+use tokio_util::io::SyncIoBridge;
 
-use super::git;
+use super::{changes::pieces, commit_time, git, path};
+use crate::hash::sha256;
 use crate::tools::cmd::{Cmd, Output};
 
-/// A fixed author and committer, so that the same files give the same bytes on every machine.
-const AUTHOR: [(&str, &str); 4] = [
-    ("GIT_AUTHOR_NAME", "context"),
-    ("GIT_AUTHOR_EMAIL", "context"),
-    ("GIT_COMMITTER_NAME", "context"),
-    ("GIT_COMMITTER_EMAIL", "context"),
-];
+mod blobs;
+mod pack;
 
-/// The files of a commit without the excluded ones. Its git objects are in a temporary folder, not in the repository.
+use self::blobs::Blobs;
+
+/// The file that stands for a larger one in Git LFS is shorter than this (its specification 1).
+const POINTER_LIMIT: u64 = 1024;
+
+/// The first line of such a file, of today's version and of the one before the project was renamed.
+const POINTERS: [&[u8]; 2] = [b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/spec/"];
+
+/// The files of a commit without the excluded ones.
 pub struct Context {
     root: Utf8PathBuf,
-    commit: String,
-    tree: String,
-    scratch: Scratch,
+    files: Vec<File>,
+    /// When the commit was made: its files have this time in the archive. Seconds since 1970.
+    time: u64,
+}
+
+/// A file of a commit.
+#[derive(Clone)]
+struct File {
+    /// Relative to the context.
+    path: Vec<u8>,
+    kind: Kind,
+    /// The digits of its content.
+    object: String,
+    /// Bytes.
+    size: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    File,
+    Program,
+    Link,
 }
 
 impl Context {
-    /// The files of `commit` for which `keep` returns true.
-    pub async fn of(root: &Utf8Path, commit: &str, keep: impl Fn(&str) -> bool) -> Result<Self> {
-        let scratch = Scratch::new(root).await?;
-        let listed = git(root, &["ls-tree", "-r", "-z", commit]).capture().await?;
-        let mut excluded = Vec::new();
-        for entry in listed.split('\0').filter(|entry| !entry.is_empty()) {
-            let (what, path) =
-                entry.split_once('\t').with_context(|| format!("unexpected output of git ls-tree: {entry:?}"))?;
+    /// The files of `commit` for which `keep` returns true. If `root` is a folder of the repository, those of that folder. Refuses
+    /// a submodule and a pointer of Git LFS: the content of neither is in the commit.
+    pub async fn of(root: &Utf8Path, commit: &str, mut keep: impl FnMut(&[u8]) -> bool) -> Result<Self> {
+        let listed = git(root, &["ls-tree", "-r", "-z", "--long", commit]).capture_bytes().await?;
+        let (mut files, mut submodules) = (Vec::new(), Vec::new());
+        for line in pieces(&listed) {
+            let unexpected = || format!("unexpected output of git ls-tree: {:?}", String::from_utf8_lossy(line));
+            let tab = line.iter().position(|&byte| byte == b'\t').with_context(unexpected)?;
+            let (what, path) = (str::from_utf8(&line[..tab]).with_context(unexpected)?, &line[tab + 1..]);
             if !keep(path) {
-                excluded.push(path);
-            } else if what.starts_with("160000 ") {
-                bail!(
-                    "{path} is a submodule, whose files are not in this repository's commits; put it into .dockerignore"
-                );
+                continue;
             }
+            let [mode, _, object, size] = what.split_whitespace().collect::<Vec<_>>()[..] else { bail!(unexpected()) };
+            let kind = match mode {
+                "160000" => {
+                    submodules.push(path);
+                    continue;
+                }
+                "120000" => Kind::Link,
+                "100755" => Kind::Program,
+                _ => Kind::File,
+            };
+            let size = size.parse().with_context(unexpected)?;
+            files.push(File { path: path.to_vec(), kind, object: object.to_owned(), size });
         }
-        let list = scratch.folder.join("excluded");
-        fs_err::write(&list, excluded.join("\0"))?;
-        scratch.git(root, &["read-tree", commit]).run().await?;
-        if !excluded.is_empty() {
-            let remove = ["rm", "-r", "-f", "--cached", "--quiet", "--ignore-unmatch", "--pathspec-file-nul"];
-            let remove = scratch.git(root, &remove).arg(format!("--pathspec-from-file={list}"));
-            remove.env("GIT_LITERAL_PATHSPECS", "1").run().await?;
+        if !submodules.is_empty() {
+            bail!(
+                "submodules, whose files are not in this repository's commits: {}\n  put each into .dockerignore",
+                names(submodules)
+            );
         }
-        let tree = scratch.git(root, &["write-tree"]).capture().await?;
-        // The archive of a tree without a commit would have the current time.
-        let time = git(root, &["log", "-1", "--format=%ct +0000", commit]).capture().await?;
-        let commit = scratch.git(root, &["commit-tree", "-m", "context", &tree]);
-        let commit = AUTHOR.iter().fold(commit, |commit, (name, value)| commit.env(*name, *value));
-        let commit = commit.env("GIT_AUTHOR_DATE", &time).env("GIT_COMMITTER_DATE", &time).capture().await?;
-        // The project may be a folder of the repository.
-        let tree = scratch.git(root, &["rev-parse", &format!("{commit}:./")]).capture().await?;
-        Ok(Self { root: root.to_owned(), commit, tree, scratch })
+        let seconds = commit_time(root, commit).await?.as_second();
+        let context = Self { root: root.to_owned(), files, time: seconds.try_into().unwrap_or_default() };
+        context.check_pointers().await?;
+        Ok(context)
     }
 
     /// A hash of the names, modes and contents of its files.
-    pub fn id(&self) -> &str {
-        &self.tree
+    pub fn id(&self) -> String {
+        let mut text = Vec::new();
+        for File { path, kind, object, .. } in &self.files {
+            text.extend(format!("{:o} {object} ", pack::mode(*kind)).as_bytes());
+            text.extend(path);
+            text.push(0);
+        }
+        sha256(&text)
     }
 
-    /// The context as a reproducible tar. Its files have the modes of an ordinary checkout, so that such builds share the layer
-    /// cache. Reading fails if git fails.
-    pub fn archive(&self) -> Result<Output> {
-        self.scratch.git(&self.root, &["-c", "tar.umask=0022", "archive", "--format=tar", &self.commit]).stream()
+    /// The context as a tar. Equal files of commits of one time give equal bytes, and their modes are those of an ordinary
+    /// checkout, so that such builds share the layer cache. Reading fails if git fails.
+    pub fn archive(&self) -> Result<impl AsyncRead + Send + Unpin + use<>> {
+        let blobs = BufReader::new(SyncIoBridge::new(self.contents(self.files.iter())?));
+        Ok(pack::stream(blobs, self.files.clone(), self.time))
+    }
+
+    /// Fails with the names of all pointers of Git LFS.
+    async fn check_pointers(&self) -> Result<()> {
+        let small = |file: &&File| file.kind != Kind::Link && file.size < POINTER_LIMIT;
+        let small: Vec<&File> = self.files.iter().filter(small).collect();
+        let contents = self.batch(small.iter().copied()).capture_bytes().await?;
+        let (mut contents, mut pointers) = (Blobs::new(&contents[..]), Vec::new());
+        for file in small {
+            let mut content = Vec::new();
+            contents.next(&file.object)?.read_to_end(&mut content)?;
+            if POINTERS.iter().any(|first| content.starts_with(first)) {
+                pointers.push(&file.path[..]);
+            }
+        }
+        if let Some(&first) = pointers.first() {
+            let first = path(first).display();
+            bail!(
+                "Git LFS has the content of these files, and the commit has only pointers to it: {}\n  \
+                 put each into .dockerignore, or into the commits themselves: git lfs untrack '{first}' && \
+                 git add --renormalize '{first}' && git commit",
+                names(pointers.iter().copied())
+            );
+        }
+        Ok(())
+    }
+
+    fn contents<'f>(&self, files: impl Iterator<Item = &'f File>) -> Result<Output> {
+        self.batch(files).stream()
+    }
+
+    /// Prints the contents of these files, as they are stored.
+    fn batch<'f>(&self, files: impl Iterator<Item = &'f File>) -> Cmd {
+        let objects: String = files.map(|file| format!("{}\n", file.object)).collect();
+        git(&self.root, &["cat-file", "--batch", "--buffer"]).input(objects)
     }
 }
 
-/// A temporary folder for an index and objects, outside the repository.
-struct Scratch {
-    folder: Utf8PathBuf,
-    objects: String,
-    _temporary: TempDir,
-}
-
-impl Scratch {
-    async fn new(root: &Utf8Path) -> Result<Self> {
-        let temporary = tempfile::tempdir().context("create a folder for the build's context")?;
-        let folder = Utf8PathBuf::from_path_buf(temporary.path().to_owned())
-            .map_err(|path| anyhow::anyhow!("the path of the folder for temporary files is not UTF-8: {path:?}"))?;
-        fs_err::create_dir(folder.join("objects"))?;
-        let objects = git(root, &["rev-parse", "--path-format=absolute", "--git-path", "objects"]).capture().await?;
-        Ok(Self { folder, objects, _temporary: temporary })
-    }
-
-    fn git(&self, root: &Utf8Path, args: &[&str]) -> Cmd {
-        git(root, args)
-            .env("GIT_INDEX_FILE", self.folder.join("index").into_string())
-            .env("GIT_OBJECT_DIRECTORY", self.folder.join("objects").into_string())
-            .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", self.objects.clone())
-    }
+fn names<'p>(paths: impl IntoIterator<Item = &'p [u8]>) -> String {
+    paths.into_iter().map(|name| path(name).display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::AsyncReadExt as _;
-
-    use super::*;
-
-    async fn tar_of(context: &Context) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        context.archive().unwrap().read_to_end(&mut bytes).await.unwrap();
-        bytes
-    }
-
-    async fn names(tar: &[u8], folder: &Utf8Path) -> Vec<String> {
-        let path = folder.join("read.tar");
-        fs_err::write(&path, tar).unwrap();
-        let listed = Cmd::new("tar").args(["-tf", path.as_str()]).capture().await.unwrap();
-        listed.lines().filter(|name| !name.ends_with('/')).map(str::to_owned).collect()
-    }
-
-    #[tokio::test]
-    async fn a_context_depends_on_the_files_of_the_commit_only() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = Utf8PathBuf::from_path_buf(folder.path().join("repository")).unwrap();
-        fs_err::create_dir_all(root.join("docs/deep")).unwrap();
-        for (path, text) in [("a file", "a"), ("README.md", "one"), ("docs/deep/x", "x"), ("[odd]*", "odd")] {
-            fs_err::write(root.join(path), text).unwrap();
-        }
-        let commit = async |message: &str| {
-            git(&root, &["add", "-A"]).run().await.unwrap();
-            let who = ["-c", "user.name=T", "-c", "user.email=t@example.org", "commit", "-qm", message];
-            git(&root, &who).run().await.unwrap();
-            git(&root, &["rev-parse", "HEAD"]).capture().await.unwrap()
-        };
-        git(&root, &["init", "-q", "-b", "main"]).run().await.unwrap();
-        let first = commit("First").await;
-        let keep = |path: &str| path != "README.md" && !path.starts_with("docs/");
-        let objects = async || git(&root, &["count-objects"]).capture().await.unwrap();
-        let before = objects().await;
-
-        let context = Context::of(&root, &first, keep).await.unwrap();
-        // Uncommitted changes are not part of the context.
-        fs_err::write(root.join("a file"), "changed").unwrap();
-        fs_err::write(root.join("untracked"), "u").unwrap();
-        let tar = tar_of(&context).await;
-        let outside = Utf8Path::from_path(folder.path()).unwrap();
-        assert_eq!(names(&tar, outside).await, ["[odd]*", "a file"]);
-        assert!(String::from_utf8_lossy(&tar).contains("\0a\0"), "the content of the commit");
-        let again = Context::of(&root, &first, keep).await.unwrap();
-        assert_eq!(tar_of(&again).await, tar);
-        assert_eq!(objects().await, before, "the repository did not grow");
-
-        git(&root, &["checkout", "-q", "--", "a file"]).run().await.unwrap();
-        fs_err::remove_file(root.join("untracked")).unwrap();
-        fs_err::write(root.join("README.md"), "two").unwrap();
-        let second = commit("Second").await;
-        assert_eq!(Context::of(&root, &second, keep).await.unwrap().id(), context.id());
-        fs_err::write(root.join("a file"), "b").unwrap();
-        let third = commit("Third").await;
-        assert_ne!(Context::of(&root, &third, keep).await.unwrap().id(), context.id());
-    }
-
-    #[tokio::test]
-    async fn an_incomplete_archive_is_an_error() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
-        git(&root, &["init", "-q"]).run().await.unwrap();
-        let mut broken = git(&root, &["archive", "0000000000000000000000000000000000000000"]).stream().unwrap();
-        let error = broken.read_to_end(&mut Vec::new()).await.unwrap_err();
-        assert!(error.to_string().contains("git"), "{error}");
-    }
-}
+mod tests;

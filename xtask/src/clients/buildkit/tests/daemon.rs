@@ -91,8 +91,8 @@ async fn thousands_of_files_stream() {
 async fn stream_files(builder: &Builder, what: &str) {
     let folder = tempfile::tempdir().unwrap();
     let git = |args: &[&str]| {
-        let mut git = std::process::Command::new("git");
-        git.args(["-c", "user.name=t", "-c", "user.email=t@example.org"]).args(args).current_dir(folder.path());
+        let mut git = testkit::git(folder.path());
+        git.args(["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]).args(args);
         assert!(git.output().unwrap().status.success(), "{args:?}");
     };
     let mut noise = vec![0; 64 << 10];
@@ -107,8 +107,8 @@ async fn stream_files(builder: &Builder, what: &str) {
     git(&["add", "."]);
     git(&["commit", "-qm", "one"]);
     let archive = || {
-        let mut git = tokio::process::Command::new("git");
-        git.args(["archive", "HEAD"]).current_dir(folder.path()).stdout(std::process::Stdio::piped());
+        let mut git = tokio::process::Command::from(testkit::git(folder.path()));
+        git.args(["archive", "HEAD"]).stdout(std::process::Stdio::piped());
         git.spawn().unwrap()
     };
     let began = std::time::Instant::now();

@@ -1,0 +1,222 @@
+//! What differs from the checked-out commit, in a repository and in every repository inside it.
+
+use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use sha2::{Digest as _, Sha256};
+
+use super::{git, path};
+use crate::hash::add_file;
+
+/// The working tree of a repository.
+pub struct Tree {
+    /// The checked-out commit; none before the first one.
+    pub commit: Option<String>,
+    /// The branch, unless the head is detached.
+    pub branch: Option<String>,
+    /// A hash of the uncommitted changes: changed, added, deleted and untracked files, and other commits and changes of
+    /// submodules and of repositories that lie inside this one. None without changes.
+    pub changes: Option<String>,
+}
+
+/// What is checked out in the folder of a submodule.
+type Nested = Box<Tree>;
+
+impl Tree {
+    /// The working tree whose top folder this is. Fails when something in it cannot be hashed.
+    pub async fn of(repository: &Path) -> Result<Self> {
+        let run = |args: &[&str]| {
+            let command = git(repository, args);
+            // A broken `.git` of a nested repository must not make git look at the one around it.
+            match repository.parent() {
+                Some(parent) => command.env("GIT_CEILING_DIRECTORIES", parent),
+                None => command,
+            }
+        };
+        let status = ["status", "--porcelain=v2", "-z", "--branch", "--no-ahead-behind", "--no-renames"];
+        // Whatever the configuration says, and that of submodules.
+        let status = run(&[&status[..], &["--untracked-files=all", "--ignore-submodules=none"]].concat());
+        let index = run(&["ls-files", "-z", "--stage", "-v"]);
+        let (status, index) = tokio::try_join!(status.capture_bytes(), index.capture_bytes())?;
+        let mut status = Status::read(&status)?;
+        for entry in Entry::all(&index) {
+            let entry = entry?;
+            let place = repository.join(path(entry.path));
+            if entry.is_submodule {
+                // git's own look at a submodule overlooks what the submodule's configuration tells it to.
+                if let Some(tree) = submodule(&place).await?
+                    && (tree.changes.is_some() || tree.commit.as_deref() != Some(entry.object))
+                {
+                    status.changed.insert(entry.path.to_vec(), Some(tree));
+                }
+            } else if let Some(flag) = entry.overlooked
+                && look(&place)?.is_some()
+            {
+                let name = path(entry.path).display();
+                bail!(
+                    "git was told to overlook changes of {name}, so the version cannot name what is built\n  \
+                     type: git -C '{}' update-index --no-{flag} '{name}'",
+                    repository.display()
+                );
+            }
+        }
+        let changes = hash(repository, status.changed).await?;
+        Ok(Self { commit: status.commit, branch: status.branch, changes })
+    }
+}
+
+/// What `git status` reports.
+#[derive(Default)]
+struct Status {
+    commit: Option<String>,
+    branch: Option<String>,
+    /// Paths of what differs, without how: staging a change does not change the tree.
+    changed: BTreeMap<Vec<u8>, Option<Nested>>,
+}
+
+impl Status {
+    /// Reads the version 2 of its output (man git-status, "Porcelain Format Version 2").
+    fn read(output: &[u8]) -> Result<Self> {
+        let mut status = Self::default();
+        for line in pieces(output) {
+            let unexpected = || format!("unexpected output of git status: {:?}", String::from_utf8_lossy(line));
+            if let Some(header) = line.strip_prefix(b"# ") {
+                let header = String::from_utf8_lossy(header);
+                match header.split_once(' ') {
+                    Some(("branch.oid", commit)) if commit != "(initial)" => status.commit = Some(commit.to_owned()),
+                    Some(("branch.head", name)) if name != "(detached)" => status.branch = Some(name.to_owned()),
+                    _ => {}
+                }
+                continue;
+            }
+            // Fields before the path: of a change, of a conflict, of an untracked file.
+            let fields = match line.first() {
+                Some(b'1') => 8,
+                Some(b'u') => 10,
+                Some(b'?') => 1,
+                _ => bail!(unexpected()),
+            };
+            let name = line.splitn(fields + 1, |&byte| byte == b' ').nth(fields).with_context(unexpected)?;
+            // A repository inside this one that is not a submodule ends with a slash.
+            status.changed.insert(name.strip_suffix(b"/").unwrap_or(name).to_vec(), None);
+        }
+        Ok(status)
+    }
+}
+
+/// A file of the index.
+struct Entry<'a> {
+    path: &'a [u8],
+    object: &'a str,
+    is_submodule: bool,
+    /// The flag of `git update-index` by which git overlooks changes of it: `assume-unchanged` or `skip-worktree`. A sparse
+    /// checkout sets the latter for files that it leaves out.
+    overlooked: Option<&'static str>,
+}
+
+impl<'a> Entry<'a> {
+    /// Reads lines such as `H 100644 <object> 0<tab><path>`.
+    fn all(output: &'a [u8]) -> impl Iterator<Item = Result<Self>> {
+        pieces(output).map(|line| {
+            let unexpected = || format!("unexpected output of git ls-files: {:?}", String::from_utf8_lossy(line));
+            let tab = line.iter().position(|&byte| byte == b'\t').with_context(unexpected)?;
+            let what = str::from_utf8(&line[..tab]).with_context(unexpected)?;
+            let [tag, mode, object, _] = what.split(' ').collect::<Vec<_>>()[..] else { bail!(unexpected()) };
+            let overlooked = match tag {
+                "S" => Some("skip-worktree"),
+                tag => tag.starts_with(char::is_lowercase).then_some("assume-unchanged"),
+            };
+            Ok(Self { path: &line[tab + 1..], object, is_submodule: mode == "160000", overlooked })
+        })
+    }
+}
+
+/// What is checked out in a submodule's folder; none where nothing is.
+async fn submodule(folder: &Path) -> Result<Option<Nested>> {
+    if let Some(tree) = nested(folder).await? {
+        return Ok(Some(tree));
+    }
+    // Without a folder, or with a file in its place, git reports a change.
+    let has_files = look(folder)?.is_some_and(|data| data.is_dir()) && fs_err::read_dir(folder)?.next().is_some();
+    ensure!(
+        !has_files,
+        "the folder of the submodule {0} has files, but no repository, so the version cannot name them\n  \
+         type: rm -r '{0}' && git submodule update --init '{0}'",
+        folder.display()
+    );
+    Ok(None)
+}
+
+/// The working tree of a repository inside another one; none where this is none.
+async fn nested(folder: &Path) -> Result<Option<Nested>> {
+    if look(&folder.join(".git"))?.is_none() {
+        return Ok(None);
+    }
+    let tree = Box::pin(Tree::of(folder)).await;
+    let tree = tree.with_context(|| format!("read {}, a repository inside the project's", folder.display()))?;
+    Ok(Some(Box::new(tree)))
+}
+
+/// A hash of names and contents; none without any.
+async fn hash(repository: &Path, changed: BTreeMap<Vec<u8>, Option<Nested>>) -> Result<Option<String>> {
+    if changed.is_empty() {
+        return Ok(None);
+    }
+    let mut hasher = Sha256::new();
+    for (name, tree) in changed {
+        hasher.update(&name);
+        hasher.update([0]);
+        let place = repository.join(path(&name));
+        match look(&place)? {
+            None => hasher.update(b"gone"),
+            Some(data) if data.is_symlink() => {
+                hasher.update(b"link ");
+                hasher.update(fs_err::read_link(&place)?.as_os_str().as_encoded_bytes());
+            }
+            Some(data) if data.is_file() => {
+                hasher.update(if is_executable(&data) { &b"program "[..] } else { b"file " });
+                add_file(&mut hasher, &place)?;
+            }
+            Some(data) if data.is_dir() => {
+                let tree = match tree {
+                    Some(tree) => Some(tree),
+                    None => nested(&place).await?,
+                };
+                hasher.update(b"folder ");
+                for text in tree.into_iter().flat_map(|tree| [tree.commit, tree.changes]) {
+                    hasher.update(text.unwrap_or_default());
+                    hasher.update([0]);
+                }
+            }
+            Some(_) => bail!(
+                "{0} is no file, link or folder, so the version cannot name its content\n  type: rm '{0}'",
+                place.display()
+            ),
+        }
+        hasher.update([0]);
+    }
+    Ok(Some(hex::encode(&hasher.finalize()[..4])))
+}
+
+/// What is at a path itself; none where nothing is.
+fn look(place: &Path) -> io::Result<Option<Metadata>> {
+    match fs_err::symlink_metadata(place) {
+        Ok(data) => Ok(Some(data)),
+        // The latter below a file that has taken the place of a folder.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_executable(data: &Metadata) -> bool {
+    data.permissions().mode() & 0o111 != 0
+}
+
+/// The pieces of output that end with a zero byte each.
+pub fn pieces(output: &[u8]) -> impl Iterator<Item = &[u8]> {
+    output.split(|&byte| byte == 0).filter(|piece| !piece.is_empty())
+}

@@ -1,0 +1,151 @@
+//! The version names what is built: whatever is edited, the next deploy serves it and is never `unchanged`.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use testkit::{Project, Ran, git, machine, skipped};
+
+/// Lets the service answer with a file of the project.
+fn answer_with(project: &Project, file: &str) {
+    let answer = format!("include_str!(\"../{file}\").trim().to_owned()");
+    project.edit("src/main.rs", "variable(\"GREETING\")", &answer);
+}
+
+/// Each edit of this file is deployed, and then known.
+fn edits_are_deployed(project: &Project, file: &Path) {
+    for text in ["one", "two"] {
+        fs_err::write(file, text).unwrap();
+        project.ok(&["deploy"]);
+        assert_eq!(project.get("/greeting").as_deref(), Some(text));
+    }
+    project.ok(&["deploy"]).says(&["unchanged"]);
+}
+
+/// A repository with one file, beside the project.
+fn other_repository(project: &Project, name: &str) -> String {
+    let folder = project.root.parent().unwrap().join(name);
+    fs_err::create_dir(&folder).unwrap();
+    fs_err::write(folder.join("text.txt"), "first").unwrap();
+    let run = |args: &[&str]| {
+        let who = ["-c", "user.name=Test", "-c", "user.email=test@example.org", "-c", "commit.gpgsign=false"];
+        Ran::of(git(&folder).args(who).args(args)).expect(0);
+    };
+    run(&["init", "--quiet"]);
+    run(&["add", "."]);
+    run(&["commit", "--quiet", "--message", "Another project"]);
+    folder.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn edits_in_a_folder_of_a_repository_and_beside_it_are_deployed() {
+    let project = Project::of("fixture", |project| answer_with(project, "../shared/text.txt"));
+    let repository = project.root.parent().unwrap();
+    fs_err::rename(project.root.join(".git"), repository.join(".git")).unwrap();
+    fs_err::create_dir(repository.join("shared")).unwrap();
+    fs_err::write(repository.join("shared/text.txt"), "first").unwrap();
+    project.git(&["add", "--all", ":/"]);
+    let version = project.commit("A folder of a repository");
+    project.ok(&["deploy"]);
+    assert_eq!(project.serves(), Some(version));
+    edits_are_deployed(&project, &repository.join("shared/text.txt"));
+
+    answer_with_own(&project);
+    edits_are_deployed(&project, &project.root.join("src/text.txt"));
+}
+
+/// From a file of the project's own, in place of the shared one.
+fn answer_with_own(project: &Project) {
+    project.edit("src/main.rs", "../../shared/text.txt", "text.txt");
+}
+
+#[test]
+fn edits_of_a_submodule_and_of_a_clone_inside_are_deployed() {
+    let project = Project::of("fixture", |project| answer_with(project, "texts/text.txt"));
+    let texts = other_repository(&project, "texts");
+    project.git(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &texts, "texts"]);
+    project.git(&["config", "--file", ".gitmodules", "submodule.texts.ignore", "all"]);
+    project.git(&["config", "submodule.texts.ignore", "all"]);
+    let version = project.commit("A submodule");
+    project.ok(&["deploy"]);
+    assert_eq!(project.serves(), Some(version));
+    edits_are_deployed(&project, &project.root.join("texts/text.txt"));
+
+    project.git(&["submodule", "--quiet", "deinit", "--force", "texts"]);
+    project.git(&["rm", "--quiet", "texts"]);
+    project.git(&["clone", "--quiet", &texts, "texts"]);
+    edits_are_deployed(&project, &project.root.join("texts/text.txt"));
+}
+
+#[test]
+fn edits_of_a_file_whose_name_is_not_utf_8_are_deployed() {
+    let project = Project::fixture();
+    let file = project.root.join(OsStr::from_bytes(b"gr\xfc\xdfe.txt"));
+    for text in ["one", "two"] {
+        fs_err::write(&file, text).unwrap();
+        let ran = project.ok(&["deploy"]);
+        assert!(!ran.stderr.contains("unchanged"), "{}", ran.stderr);
+    }
+    project.ok(&["deploy"]).says(&["unchanged"]);
+}
+
+#[test]
+fn signed_commits_are_deployed_where_git_shows_signatures() {
+    let project = Project::fixture();
+    project.git(&["config", "log.showSignature", "true"]);
+    for subject in ["First", "Second"] {
+        project.commit(subject);
+        let text = project.git(&["cat-file", "commit", "HEAD"]);
+        let mark = "\ngpgsig -----BEGIN PGP SIGNATURE-----\n \n -----END PGP SIGNATURE-----\n\n";
+        let file = project.root.parent().unwrap().join("commit");
+        fs_err::write(&file, text.replacen("\n\n", mark, 1) + "\n").unwrap();
+        let signed = project.git(&["hash-object", "-t", "commit", "-w", file.to_str().unwrap()]);
+        project.git(&["update-ref", "HEAD", &signed]);
+        project.ok(&["deploy"]).says(&[&format!("{}  {subject}", &signed[..12])]);
+        assert_eq!(project.serves().as_deref(), Some(&signed[..12]));
+    }
+}
+
+#[test]
+fn a_repository_that_a_hook_names_is_not_the_one_that_is_deployed() {
+    let project = Project::fixture();
+    let other = other_repository(&project, "other");
+    let hook = |args: &[&str]| {
+        let mut command = project.command(args);
+        command.env("GIT_DIR", format!("{other}/.git")).env("GIT_WORK_TREE", &other);
+        command.env("GIT_INDEX_FILE", format!("{other}/.git/index")).env("GIT_PREFIX", "");
+        Ran::of(&mut command)
+    };
+    let version = project.head();
+    assert!(hook(&["--version"]).expect(0).stdout.contains(&version));
+    hook(&["deploy"]).expect(0).says(&[&version]);
+    assert_eq!(project.serves(), Some(version));
+    hook(&["deploy"]).expect(0).says(&["unchanged"]);
+}
+
+#[test]
+fn a_repository_of_another_user_is_reported_with_gits_own_command() {
+    let project = Project::fixture();
+    if !machine::is_root() {
+        let test = "a_repository_of_another_user_is_reported_with_gits_own_command";
+        return skipped(test, "only root can give a folder to another user");
+    }
+    for folder in [&project.root, &project.root.join(".git")] {
+        fs_err::os::unix::fs::lchown(folder, Some(65534), Some(65534)).unwrap();
+    }
+    let command = format!("git config --global --add safe.directory {}", project.root.display());
+    let doctor = project.run(&["doctor"]);
+    let said = doctor.stdout + &doctor.stderr;
+    assert!(said.contains(&command), "{said}");
+    assert!(!said.contains("echo /.deploy") && !said.contains("git init"), "{said}");
+    let refused = project.run(&["deploy"]).expect(1).says(&["git refuses it to this user"]);
+
+    // What it says is typed.
+    let typed = refused.stderr.lines().find(|line| line.contains("--add safe.directory")).unwrap();
+    let typed = &typed[typed.find("git config").unwrap()..];
+    let configuration = project.root.parent().unwrap().join("gitconfig");
+    let mut shell = std::process::Command::new("sh");
+    Ran::of(shell.args(["-c", typed]).env("GIT_CONFIG_GLOBAL", &configuration)).expect(0);
+    Ran::of(project.command(&["deploy"]).env("GIT_CONFIG_GLOBAL", &configuration)).expect(0);
+    assert_eq!(project.get("/greeting").as_deref(), Some("hello"));
+}
