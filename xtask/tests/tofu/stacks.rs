@@ -68,7 +68,7 @@ fn repository() -> PathBuf {
 
 #[test]
 fn the_tests_of_the_scaleway_stack_pass() {
-    own_tests("the_tests_of_the_scaleway_stack_pass", "scaleway", 39);
+    own_tests("the_tests_of_the_scaleway_stack_pass", "scaleway", 50);
 }
 
 #[test]
