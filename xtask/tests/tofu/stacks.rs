@@ -73,7 +73,7 @@ fn the_tests_of_the_scaleway_stack_pass() {
 
 #[test]
 fn the_tests_of_the_aws_stack_pass() {
-    own_tests("the_tests_of_the_aws_stack_pass", "aws", 31);
+    own_tests("the_tests_of_the_aws_stack_pass", "aws", 33);
 }
 
 #[test]
