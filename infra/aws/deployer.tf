@@ -70,6 +70,8 @@ resource "aws_iam_role_policy" "deployer" {
           "s3:ListBucket", "s3:GetBucket*", "s3:GetLifecycleConfiguration", "s3:GetEncryptionConfiguration",
           "s3:GetAccelerateConfiguration", "s3:GetReplicationConfiguration",
           "s3:PutBucketCORS", "s3:PutBucketNotification", "s3:PutBucketTagging", "s3:PutLifecycleConfiguration",
+          # The provider reads and changes tags with these since 6.23, and with the older actions only if they are denied.
+          "s3:ListTagsForResource", "s3:TagResource", "s3:UntagResource",
         ]
         Resource = aws_s3_bucket.media.arn
       },
@@ -88,14 +90,24 @@ resource "aws_iam_role_policy" "deployer" {
         Resource = aws_cloudfront_distribution.media.arn
       },
       {
+        Sid      = "OriginAccess"
+        Effect   = "Allow"
+        Action   = "cloudfront:GetOriginAccessControl"
+        Resource = aws_cloudfront_origin_access_control.media.arn
+      },
+      {
+        Sid      = "ResponseHeaders"
+        Effect   = "Allow"
+        Action   = ["cloudfront:GetResponseHeadersPolicy", "cloudfront:UpdateResponseHeadersPolicy"]
+        Resource = aws_cloudfront_response_headers_policy.media.arn
+      },
+      {
         # CloudFront does not support resource-level permissions for these actions.
-        Sid    = "SigningKeysAndPolicies"
+        Sid    = "SigningKeys"
         Effect = "Allow"
         Action = [
           "cloudfront:GetPublicKey", "cloudfront:CreatePublicKey", "cloudfront:DeletePublicKey",
           "cloudfront:GetKeyGroup", "cloudfront:UpdateKeyGroup",
-          "cloudfront:GetOriginAccessControl",
-          "cloudfront:GetResponseHeadersPolicy", "cloudfront:UpdateResponseHeadersPolicy",
         ]
         Resource = "*"
       },

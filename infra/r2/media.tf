@@ -7,6 +7,22 @@ resource "cloudflare_r2_bucket" "media" {
 
   lifecycle {
     prevent_destroy = true
+
+    # The provider plans a change of the jurisdiction as an update in place, which prevent_destroy does not stop. A bucket
+    # cannot move, and in another jurisdiction the API would not find it.
+    precondition {
+      condition     = terraform_data.jurisdiction.output == var.jurisdiction
+      error_message = "jurisdiction must stay ${terraform_data.jurisdiction.output}: a bucket cannot move to another one. For a bucket there, use an environment of its own, and copy the objects."
+    }
+  }
+}
+
+# Remembers the jurisdiction in which the bucket was created.
+resource "terraform_data" "jurisdiction" {
+  input = var.jurisdiction
+
+  lifecycle {
+    ignore_changes = [input]
   }
 }
 
@@ -46,7 +62,8 @@ resource "cloudflare_r2_bucket_lifecycle" "media" {
   }]
 }
 
-# The r2.dev subdomain would be a second public URL. If it is enabled by hand, the next apply disables it.
+# The r2.dev subdomain would be a second public URL. The provider does not read its state again, so OpenTofu does not see that it
+# was enabled by hand: `tofu plan` and `tofu apply` of the toolkit ask Cloudflare's API.
 resource "cloudflare_r2_managed_domain" "media" {
   account_id   = var.account_id
   bucket_name  = cloudflare_r2_bucket.media.name

@@ -9,7 +9,8 @@ resource "aws_route53_record" "service" {
 }
 
 # Without this, the platform responds with 404 on the domain. The platform checks the CNAME, so the record must exist first. It
-# then requests the certificate, which takes minutes.
+# then requests the certificate, which takes minutes. The provider does not tell whether that succeeded: a domain whose status is
+# error passes the apply, and the next plan. `tofu plan` and `tofu apply` of the toolkit ask the platform's API.
 resource "scaleway_container_domain" "service" {
   container_id = scaleway_container.service.id
   hostname     = var.domain

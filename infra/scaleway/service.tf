@@ -31,9 +31,8 @@ resource "scaleway_container" "service" {
   region       = var.region
   tags         = local.tags
 
-  # Both contain the digest: only a change of registry_sha256 triggers a deployment.
-  image           = var.image
-  registry_sha256 = split("@", var.image)[1]
+  # With its digest, so a new image is a change. The platform deploys on every change, even of the tags.
+  image = var.image
 
   cpu_limit          = var.cpu_mvcpu
   memory_limit_bytes = var.memory_bytes
@@ -54,12 +53,12 @@ resource "scaleway_container" "service" {
     for name, value in local.made_here : name => value if contains(local.secret_names, name)
   })
 
-  # Migrations have five minutes before the first request. Later, an instance that does not respond is restarted after 30
-  # seconds.
+  # Migrations have five minutes before the first request. Later, an instance that does not respond for 30 seconds is taken out:
+  # it gets no more requests. The API allows thresholds from 3 to 50.
   startup_probe {
-    interval          = "5s"
-    timeout           = "4s"
-    failure_threshold = 60
+    interval          = "10s"
+    timeout           = "5s"
+    failure_threshold = 30
 
     http {
       path = var.readiness_path

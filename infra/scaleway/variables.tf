@@ -157,8 +157,8 @@ variable "domain" {
   description = "The service's host name. It cannot be the zone's own name, where DNS does not allow a CNAME."
 
   validation {
-    condition     = length(var.domain) <= 253 && can(regex("^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.){2,}[a-z]{2,63}$", var.domain))
-    error_message = "domain must be a lower-case host name below a zone, such as media.example.org."
+    condition     = length(var.domain) <= 63 && can(regex("^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.){2,}[a-z]{2,63}$", var.domain))
+    error_message = "domain must be a lower-case host name below a zone, such as media.example.org, with at most 63 characters, the platform's limit."
   }
 }
 

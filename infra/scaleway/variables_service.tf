@@ -51,10 +51,10 @@ variable "settings" {
     error_message = "settings: PORT and SCW_* are reserved for the platform. To change PORT, set the variable port."
   }
 
-  # The provider limits bytes, not characters.
+  # `length` of the text would count combined characters as one.
   validation {
-    condition     = alltrue([for value in values(var.settings) : floor(length(replace(base64encode(value), "=", "")) * 3 / 4) <= 1000])
-    error_message = "settings: ${join(", ", [for name, value in var.settings : name if floor(length(replace(base64encode(value), "=", "")) * 3 / 4) > 1000])} longer than 1000 bytes, the provider's limit."
+    condition     = alltrue([for value in values(var.settings) : length(split("", value)) <= 1000])
+    error_message = "settings: ${join(", ", [for name, value in var.settings : name if length(split("", value)) > 1000])} longer than 1000 characters, the platform's limit of a plain variable. A secret may have 65536 bytes."
   }
 }
 
@@ -69,10 +69,16 @@ variable "secrets" {
     error_message = "secrets: ${join(", ", setsubtract(nonsensitive(keys(var.secrets)), local.secret_names))} not secret in ${var.settings_file}: move it to settings, or declare it as secret."
   }
 
-  # The provider limits bytes, not characters.
+  # The number of bytes, from the length in Base64.
   validation {
-    condition     = alltrue([for value in values(var.secrets) : floor(length(replace(base64encode(value), "=", "")) * 3 / 4) <= 1000])
-    error_message = "secrets: ${join(", ", [for name in nonsensitive(keys(var.secrets)) : name if nonsensitive(floor(length(replace(base64encode(var.secrets[name]), "=", "")) * 3 / 4) > 1000)])} longer than 1000 bytes, the provider's limit. An RSA key in PEM format is longer."
+    condition     = alltrue([for value in values(var.secrets) : floor(length(replace(base64encode(value), "=", "")) * 3 / 4) <= 65536])
+    error_message = "secrets: ${join(", ", [for name in nonsensitive(keys(var.secrets)) : name if nonsensitive(floor(length(replace(base64encode(var.secrets[name]), "=", "")) * 3 / 4) > 65536)])} longer than 65536 bytes, the platform's limit."
+  }
+
+  # The provider never sends an empty value, so the container would keep the previous one.
+  validation {
+    condition     = alltrue([for value in values(var.secrets) : value != ""])
+    error_message = "secrets: ${join(", ", [for name in nonsensitive(keys(var.secrets)) : name if nonsensitive(var.secrets[name] == "")])} empty: the provider does not send an empty secret, and the container would keep the previous value. Remove the name instead."
   }
 }
 
@@ -85,16 +91,21 @@ variable "port" {
     condition     = var.port == floor(var.port) && var.port >= 1024 && var.port <= 65535
     error_message = "port must be a whole number from 1024 to 65535. The image's user cannot listen on lower ports."
   }
+
+  validation {
+    condition     = !contains([8008, 8012, 8013, 8022, 9090, 9091], var.port)
+    error_message = "port must not be 8008, 8012, 8013, 8022, 9090 or 9091: the platform uses these."
+  }
 }
 
 variable "liveness_path" {
   type        = string
-  description = "The path of the liveness probe. It must not depend on other services: if it fails, the platform restarts the container."
+  description = "The path of the liveness probe. It must not depend on other services: an instance whose probe fails is taken out, so it gets no more requests."
   default     = "/api/health/liveness"
 
   validation {
-    condition     = can(regex("^/[A-Za-z0-9/_.-]*$", var.liveness_path))
-    error_message = "liveness_path must be a path that starts with a slash."
+    condition     = can(regex("^/[A-Za-z0-9/_.-]{0,99}$", var.liveness_path))
+    error_message = "liveness_path must be a path that starts with a slash and has at most 100 characters."
   }
 }
 
@@ -104,8 +115,8 @@ variable "readiness_path" {
   default     = "/api/health/readiness"
 
   validation {
-    condition     = can(regex("^/[A-Za-z0-9/_.-]*$", var.readiness_path))
-    error_message = "readiness_path must be a path that starts with a slash."
+    condition     = can(regex("^/[A-Za-z0-9/_.-]{0,99}$", var.readiness_path))
+    error_message = "readiness_path must be a path that starts with a slash and has at most 100 characters."
   }
 }
 
@@ -126,8 +137,13 @@ variable "memory_bytes" {
   default     = 1073741824
 
   validation {
-    condition     = var.memory_bytes == floor(var.memory_bytes) && var.memory_bytes >= 128000000 && var.memory_bytes <= 12884901888
-    error_message = "memory_bytes must be a whole number from 128000000 (128 MB) to 12884901888 (12 GiB)."
+    condition     = var.memory_bytes == floor(var.memory_bytes) && var.memory_bytes >= 128000000 && var.memory_bytes <= 12288000000
+    error_message = "memory_bytes must be a whole number from 128000000 (128 MB) to 12288000000 (12288 MB)."
+  }
+
+  validation {
+    condition     = var.cpu_mvcpu < 1000 || (var.memory_bytes >= var.cpu_mvcpu * 1000000 && var.memory_bytes <= var.cpu_mvcpu * 4000000)
+    error_message = "memory_bytes must be from ${var.cpu_mvcpu * 1000000} to ${var.cpu_mvcpu * 4000000} with cpu_mvcpu = ${var.cpu_mvcpu}: the platform requires 1 to 4 MB for each thousandth of a vCPU."
   }
 }
 
@@ -137,8 +153,8 @@ variable "min_scale" {
   default     = 0
 
   validation {
-    condition     = var.min_scale == floor(var.min_scale) && var.min_scale >= 0 && var.min_scale <= var.max_scale
-    error_message = "min_scale must be a whole number from 0 to max_scale."
+    condition     = var.min_scale == floor(var.min_scale) && var.min_scale >= 0 && var.min_scale <= min(10, var.max_scale)
+    error_message = "min_scale must be a whole number from 0 to max_scale, and at most 10, the platform's limit."
   }
 }
 
@@ -159,7 +175,7 @@ variable "timeout_seconds" {
   default     = 300
 
   validation {
-    condition     = var.timeout_seconds == floor(var.timeout_seconds) && var.timeout_seconds >= 1 && var.timeout_seconds <= 3600
-    error_message = "timeout_seconds must be a whole number from 1 to 3600."
+    condition     = var.timeout_seconds == floor(var.timeout_seconds) && var.timeout_seconds >= 10 && var.timeout_seconds <= 3600
+    error_message = "timeout_seconds must be a whole number from 10 to 3600."
   }
 }

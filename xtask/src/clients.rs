@@ -5,6 +5,8 @@ pub mod aws;
 #[cfg(feature = "cloud")]
 pub mod buildkit;
 #[cfg(feature = "cloud")]
+pub mod cloudflare;
+#[cfg(feature = "cloud")]
 pub mod dns;
 #[cfg(feature = "cloud")]
 pub mod docker;

@@ -9,6 +9,7 @@ mod output;
 pub mod plan;
 pub mod recover;
 pub mod summary;
+pub mod unseen;
 mod validate;
 pub mod variables;
 
@@ -47,7 +48,7 @@ const CREDENTIALS: [&str; 6] = [
 ];
 
 /// What goes with the credentials and is not secret; and what every program needs: home, proxies, certificates.
-const PASSED_ON: [&str; 25] = [
+const PASSED_ON: [&str; 26] = [
     "AWS_CONFIG_FILE",
     "AWS_ENDPOINT_URL_IAM",
     "AWS_ENDPOINT_URL_ROUTE_53",
@@ -57,6 +58,7 @@ const PASSED_ON: [&str; 25] = [
     "AWS_ROLE_ARN",
     "AWS_SHARED_CREDENTIALS_FILE",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "CLOUDFLARE_BASE_URL",
     "SCW_API_URL",
     "SCW_DEFAULT_ORGANIZATION_ID",
     "SCW_DEFAULT_PROJECT_ID",

@@ -16,6 +16,12 @@ mock_provider "aws" {
       hosted_zone_id = "Z2FDTNDATAQYW2"
     }
   }
+  mock_resource "aws_cloudfront_origin_access_control" {
+    defaults = { arn = "arn:aws:cloudfront::123456789012:origin-access-control/E327GJI25M56DG" }
+  }
+  mock_resource "aws_cloudfront_response_headers_policy" {
+    defaults = { arn = "arn:aws:cloudfront::123456789012:response-headers-policy/5cc3b908-e619-4b99-88e5-2cf7f45965bd" }
+  }
   mock_resource "aws_iam_user" {
     defaults = { arn = "arn:aws:iam::123456789012:user/meemi/meemi-production-service" }
   }
@@ -120,6 +126,40 @@ run "deployer_state" {
       StateFind   = ["s3:ListBucket", "arn:aws:s3:::meemit-tofu-state"]
     }
     error_message = "The deployer has other permissions in the state bucket than those for its own state."
+  }
+}
+
+# The provider tries these first since 6.23.
+run "deployer_can_read_and_change_tags" {
+  command = plan
+
+  assert {
+    condition = one([
+      for statement in jsondecode(aws_iam_role_policy.deployer.policy).Statement : statement.Resource
+      if length(setintersection(flatten([statement.Action]), ["s3:ListTagsForResource", "s3:TagResource", "s3:UntagResource"])) == 3
+    ]) == "arn:aws:s3:::meemit-media"
+    error_message = "The deployer cannot read and change the tags of the bucket, or of others too."
+  }
+}
+
+run "deployer_is_limited_to_resources" {
+  command = plan
+
+  assert {
+    condition = {
+      for statement in jsondecode(aws_iam_role_policy.deployer.policy).Statement : statement.Sid => [statement.Action, statement.Resource] if contains(["OriginAccess", "ResponseHeaders"], statement.Sid)
+      } == {
+      OriginAccess    = ["cloudfront:GetOriginAccessControl", "arn:aws:cloudfront::123456789012:origin-access-control/E327GJI25M56DG"]
+      ResponseHeaders = [["cloudfront:GetResponseHeadersPolicy", "cloudfront:UpdateResponseHeadersPolicy"], "arn:aws:cloudfront::123456789012:response-headers-policy/5cc3b908-e619-4b99-88e5-2cf7f45965bd"]
+    }
+    error_message = "The deployer can read or change other origin access controls or response headers policies."
+  }
+  # CloudFront has no resource-level permissions for these.
+  assert {
+    condition = toset(flatten([for statement in jsondecode(aws_iam_role_policy.deployer.policy).Statement : statement.Action if statement.Resource == "*"])) == toset([
+      "cloudfront:GetPublicKey", "cloudfront:CreatePublicKey", "cloudfront:DeletePublicKey", "cloudfront:GetKeyGroup", "cloudfront:UpdateKeyGroup",
+    ])
+    error_message = "The deployer has other permissions for all resources than those for signing keys."
   }
 }
 

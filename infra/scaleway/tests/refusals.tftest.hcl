@@ -1,6 +1,14 @@
 # Variables that validation rejects before OpenTofu calls a provider.
 
-mock_provider "scaleway" {}
+# The provider checks ids, so the mocked ones must have the form of real ones.
+mock_provider "scaleway" {
+  mock_resource "scaleway_container" {
+    defaults = { id = "fr-par/0a000000-0000-4000-8000-000000000002" }
+  }
+  mock_resource "scaleway_iam_application" {
+    defaults = { id = "0a000000-0000-4000-8000-000000000003" }
+  }
+}
 
 mock_provider "aws" {
   alias = "dns"
@@ -51,47 +59,48 @@ run "reserved_setting" {
   }
 }
 
-run "setting_of_1001_bytes" {
+# 1001 characters: "x" and its accent are two, which OpenTofu cannot compose.
+run "setting_of_1001_characters" {
   command         = plan
   expect_failures = [var.settings]
 
   variables {
-    settings = { LOG_LEVEL = join("", [for i in range(1001) : "x"]) }
+    settings = { LOG_LEVEL = "${join("", [for i in range(999) : "ä"])}x\u0301" }
   }
 }
 
-run "setting_of_1000_bytes" {
+run "setting_of_1000_characters" {
   command = plan
 
   variables {
-    settings = { LOG_LEVEL = join("", [for i in range(1000) : "x"]) }
+    settings = { LOG_LEVEL = join("", [for i in range(1000) : "ä"]) }
   }
 }
 
-run "secret_of_1001_bytes" {
+# 65,536 characters of two bytes would pass a limit of characters.
+run "secret_of_65538_bytes" {
   command         = plan
   expect_failures = [var.secrets]
 
   variables {
-    secrets = { JWT_SECRET = join("", [for i in range(1001) : "x"]) }
+    secrets = { JWT_SECRET = replace(format("%032769d", 0), "0", "ä") }
   }
 }
 
-# 501 characters, 1002 bytes.
-run "secret_length_is_in_bytes" {
+run "secret_of_65536_bytes" {
+  command = plan
+
+  variables {
+    secrets = { JWT_SECRET = replace(format("%032768d", 0), "0", "ä") }
+  }
+}
+
+run "empty_secret" {
   command         = plan
   expect_failures = [var.secrets]
 
   variables {
-    secrets = { JWT_SECRET = join("", [for i in range(501) : "ä"]) }
-  }
-}
-
-run "secret_of_1000_bytes" {
-  command = plan
-
-  variables {
-    secrets = { JWT_SECRET = join("", [for i in range(500) : "ä"]) }
+    secrets = { DATABASE_URL = "postgres://a:b@db.example.org/meemi", JWT_SECRET = "" }
   }
 }
 
@@ -178,6 +187,16 @@ run "max_scale_above_limit" {
   }
 }
 
+run "min_scale_above_limit" {
+  command         = plan
+  expect_failures = [var.min_scale]
+
+  variables {
+    min_scale = 11
+    max_scale = 50
+  }
+}
+
 run "min_scale_above_max_scale" {
   command         = plan
   expect_failures = [var.min_scale]
@@ -214,16 +233,102 @@ run "state_in_the_service_project" {
   }
 }
 
+run "half_a_unit_of_cpu" {
+  command         = plan
+  expect_failures = [var.cpu_mvcpu]
+
+  variables {
+    cpu_mvcpu = 1.5
+  }
+}
+
 run "invalid_numbers" {
   command         = plan
-  expect_failures = [var.port, var.cpu_mvcpu, var.memory_bytes, var.timeout_seconds, var.undelete_days]
+  expect_failures = [var.port, var.memory_bytes, var.timeout_seconds, var.undelete_days]
 
   variables {
     port            = 80
-    cpu_mvcpu       = 1.5
     memory_bytes    = 1024
     timeout_seconds = 0
     undelete_days   = 0
+  }
+}
+
+run "limits" {
+  command = plan
+
+  variables {
+    cpu_mvcpu       = 6000
+    memory_bytes    = 12288000000
+    min_scale       = 10
+    max_scale       = 10
+    timeout_seconds = 10
+  }
+}
+
+run "too_much_memory" {
+  command         = plan
+  expect_failures = [var.memory_bytes]
+
+  variables {
+    cpu_mvcpu    = 6000
+    memory_bytes = 12288000001
+  }
+}
+
+run "too_little_memory_for_the_cpu" {
+  command         = plan
+  expect_failures = [var.memory_bytes]
+
+  variables {
+    cpu_mvcpu    = 2000
+    memory_bytes = 1999999999
+  }
+}
+
+run "too_much_memory_for_the_cpu" {
+  command         = plan
+  expect_failures = [var.memory_bytes]
+
+  variables {
+    memory_bytes = 4000000001
+  }
+}
+
+run "timeout_below_limit" {
+  command         = plan
+  expect_failures = [var.timeout_seconds]
+
+  variables {
+    timeout_seconds = 9
+  }
+}
+
+run "port_of_the_platform" {
+  command         = plan
+  expect_failures = [var.port]
+
+  variables {
+    port = 9090
+  }
+}
+
+run "host_name_of_64_characters" {
+  command         = plan
+  expect_failures = [var.domain]
+
+  variables {
+    domain = "a123456789-123456789-123456789-123456789-123456789-1.example.org"
+  }
+}
+
+run "paths_of_101_characters" {
+  command         = plan
+  expect_failures = [var.liveness_path, var.readiness_path]
+
+  variables {
+    liveness_path  = format("/%0100d", 0)
+    readiness_path = format("/%0100d", 0)
   }
 }
 

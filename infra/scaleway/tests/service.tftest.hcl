@@ -30,8 +30,8 @@ run "image_with_digest" {
     error_message = "The container does not run the configured image."
   }
   assert {
-    condition     = scaleway_container.service.registry_sha256 == "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-    error_message = "registry_sha256 is not the digest, so a new image would not be deployed."
+    condition     = endswith(scaleway_container.service.image, "@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")
+    error_message = "The image is not named by its digest, so a new one would not be deployed."
   }
 }
 
@@ -93,7 +93,7 @@ run "probes" {
 
   assert {
     condition     = one(scaleway_container.service.liveness_probe).http[0].path == "/api/health/liveness"
-    error_message = "The liveness probe has another path. If it depends on other services, healthy instances are restarted."
+    error_message = "The liveness probe has another path. If it depends on other services, healthy instances are taken out."
   }
   assert {
     condition     = one(scaleway_container.service.startup_probe).http[0].path == "/api/health/readiness"
@@ -102,6 +102,13 @@ run "probes" {
   assert {
     condition     = tonumber(trimsuffix(one(scaleway_container.service.startup_probe).interval, "s")) * one(scaleway_container.service.startup_probe).failure_threshold >= 120
     error_message = "Migrations have less than two minutes."
+  }
+  assert {
+    condition = alltrue([
+      for probe in concat(scaleway_container.service.startup_probe, scaleway_container.service.liveness_probe) :
+      probe.failure_threshold >= 3 && probe.failure_threshold <= 50
+    ])
+    error_message = "A threshold is outside of 3 to 50, and the API would refuse the container."
   }
 }
 

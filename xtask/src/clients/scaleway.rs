@@ -1,6 +1,9 @@
-//! Scaleway's own API for its image registries (Scaleway's API reference, "Container Registry API", v1). It deletes tags and creates
-//! namespaces, which these registries refuse by the OCI distribution API. It has tags, not manifests.
+//! Scaleway's own API, as far as neither the OCI distribution API nor OpenTofu's provider serves.
+//!
+//! [`Registries`] deletes tags and creates namespaces ("Container Registry API", v1); it has tags, not manifests. [`Containers`]
+//! has the status of custom domains ("Serverless Containers API", v1).
 
+mod containers;
 mod namespace;
 
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -9,6 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+pub use self::containers::{Containers, Domain};
 pub use self::namespace::Namespace;
 use super::registry::error::RegistryError;
 use super::registry::http::{Http, Request, Response, host, is_loopback, printable};
@@ -24,7 +28,10 @@ const MAX_PAGES: usize = 1000;
 type Result<T> = std::result::Result<T, RegistryError>;
 
 /// The registries of one region.
-pub struct Registries {
+pub struct Registries(Api);
+
+/// One of Scaleway's APIs in one region.
+struct Api {
     http: Http,
     base: Url,
     key: HeaderValue,
@@ -56,12 +63,37 @@ struct Named {
 impl Registries {
     /// The registries of a region. `api` is [`API`], or an address of this machine in tests.
     pub fn new(api: &str, region: &str, key: &SecretString) -> Result<Self> {
+        Ok(Self(Api::new(api, &format!("/registry/v1/regions/{region}/"), key)?))
+    }
+
+    /// Every tag of an image in a namespace.
+    pub async fn tags(&self, namespace: &str, image: &str) -> Result<Vec<Tag>> {
+        let missing = || self.0.missing("namespace", namespace);
+        let namespace = self.namespace(namespace).await?.ok_or_else(missing)?.id;
+        let images: Vec<Named> = self.0.list("images", &[("namespace_id", &namespace), ("name", image)]).await?;
+        let image = self.0.named(images, "image", image)?;
+        self.0.list(&format!("images/{image}/tags"), &[]).await
+    }
+
+    /// Deletes a tag, and its manifest if that has no other tag.
+    pub async fn delete(&self, tag: &Tag) -> Result<()> {
+        let response = self.0.send(Method::DELETE, &format!("tags/{}", tag.id), &[], None).await?;
+        if response.status.is_success() {
+            return Ok(());
+        }
+        Err(self.0.failed(&response, &format!("deleting the tag {}", tag.name)))
+    }
+}
+
+impl Api {
+    /// The part below a path, which ends with a slash.
+    fn new(api: &str, path: &str, key: &SecretString) -> Result<Self> {
         let other = |why: &str| RegistryError::Other {
             registry: "Scaleway's API".to_owned(),
             what: format!("using {api}"),
             why: why.to_owned(),
         };
-        let base = Url::parse(api).and_then(|api| api.join(&format!("/registry/v1/regions/{region}/")));
+        let base = Url::parse(api).and_then(|api| api.join(path));
         let base = base.map_err(|_| other("it is not a URL"))?;
         if base.scheme() != "https" && !is_loopback(&base) {
             return Err(other("the key requires https"));
@@ -70,24 +102,6 @@ impl Registries {
             HeaderValue::try_from(key.expose_secret()).map_err(|_| other("the key is not valid in a header"))?;
         key.set_sensitive(true);
         Ok(Self { http: Http::new(is_loopback(&base))?, base, key })
-    }
-
-    /// Every tag of an image in a namespace.
-    pub async fn tags(&self, namespace: &str, image: &str) -> Result<Vec<Tag>> {
-        let missing = || self.missing("namespace", namespace);
-        let namespace = self.namespace(namespace).await?.ok_or_else(missing)?.id;
-        let images: Vec<Named> = self.list("images", &[("namespace_id", &namespace), ("name", image)]).await?;
-        let image = self.named(images, "image", image)?;
-        self.list(&format!("images/{image}/tags"), &[]).await
-    }
-
-    /// Deletes a tag, and its manifest if that has no other tag.
-    pub async fn delete(&self, tag: &Tag) -> Result<()> {
-        let response = self.send(Method::DELETE, &format!("tags/{}", tag.id), &[], None).await?;
-        if response.status.is_success() {
-            return Ok(());
-        }
-        Err(self.failed(&response, &format!("deleting the tag {}", tag.name)))
     }
 
     async fn list<T: DeserializeOwned>(&self, path: &str, filter: &[(&str, &str)]) -> Result<Vec<T>> {

@@ -44,7 +44,10 @@ Refused (exit code 21) when it would delete, replace or forget what `protect` na
 The plan is kept beside the state, encrypted, so it can be applied on another machine that has the same commit checked out.
 
 Where deploy.yaml gives the environment `settings`, the stack gets the variables settings, secrets,
-release and image of the checked-out commit. `variables` and TF_VAR_… override these.")]
+release and image of the checked-out commit. `variables` and TF_VAR_… override these.
+
+Asks the platform about what OpenTofu does not see: warns of a custom domain at Scaleway that is not ready,
+and fails (exit code 1) when an R2 bucket is open at its r2.dev subdomain and the stack closes it.")]
 pub struct PlanArgs {
     #[command(flatten)]
     stack: StackArg,

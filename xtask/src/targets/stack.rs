@@ -16,6 +16,7 @@ use crate::release::{Artifact, Published, Release, Settings, Source};
 use crate::report::{Ongoing, Summary as _};
 use crate::signals::Stop;
 pub use crate::tofu::plan::Planned;
+use crate::tofu::unseen::Verdict;
 use crate::tofu::variables::ReleaseVariables;
 use crate::tofu::{self, Workspace};
 use crate::tools::git;
@@ -111,6 +112,9 @@ impl<'a> Stack<'a> {
         let applied = tofu::apply::perform(&workspace, planned, &workspace.source, step, stop).await?;
         for resource in &applied.errored {
             self.env.report.warn(&resource.to_string());
+        }
+        for unseen in applied.unseen.iter().filter(|unseen| unseen.verdict != Verdict::Good) {
+            self.env.report.warn(&unseen.to_string());
         }
         Ok(Candidate { service: self.service(&workspace, stop).await?, summary: applied.summary() })
     }

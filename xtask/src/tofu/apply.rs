@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::drive::{Ended, drive};
 use super::plan::{PlanPath, Planned};
+use super::unseen::{self, Unseen};
 use super::{Workspace, approval, recover};
 use crate::failure::Failure;
 use crate::release::Source;
@@ -23,6 +24,8 @@ pub struct Applied {
     pub counts: Counts,
     /// Resources that exist now and whose status is `error`.
     pub errored: Vec<ErroredResource>,
+    /// The condition of the resources that only the platform's API tells.
+    pub unseen: Vec<Unseen>,
 }
 
 /// Applies a plan that was approved. `source` is what is checked out now. This must be awaited to its end: the first request
@@ -51,11 +54,17 @@ pub async fn perform(
         let unsaved = recover::keep_unsaved_state(workspace, ended.unsaved_state.take())?;
         return Err(failure(workspace, ended, running.into_keys().collect(), unsaved));
     }
-    let errored = tofu.errored_resources().await.unwrap_or_else(|error| {
-        workspace.env.report.warn(&format!("the status of the resources could not be read: {error:#}"));
-        Vec::new()
-    });
-    Ok(Applied { counts: counts.unwrap_or_default(), errored })
+    let mut applied = Applied { counts: counts.unwrap_or_default(), ..Applied::default() };
+    match tofu.state().await {
+        Ok(state) => {
+            applied.errored = state.errored_resources();
+            applied.unseen = unseen::ask(workspace, &state).await;
+        }
+        Err(error) => {
+            workspace.env.report.warn(&format!("the status of the resources could not be read: {error:#}"));
+        }
+    }
+    Ok(applied)
 }
 
 impl Summary for Applied {

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use super::drive::drive;
 use super::guard::{self, Refusal};
 use super::summary::PlanSummary;
+use super::unseen::{self, Unseen};
 use super::variables::{DeclaredVariables, ReleaseVariables};
 use super::{Workspace, approval, recover};
 use crate::failure::Failure;
@@ -21,6 +22,7 @@ use crate::state::plan_store::{PlanFile, PlanRecord};
 use crate::tools::tofu::StateVersion;
 use crate::tools::tofu::event::Event;
 use crate::tools::tofu::plan::Plan;
+use crate::tools::tofu::state::UnreadResource;
 
 /// OpenTofu's exit code for a plan with changes.
 const CHANGES: i32 = 2;
@@ -42,6 +44,8 @@ pub struct Planned {
     pub prevented_destroys: Vec<String>,
     /// The record of the kept plan. None if nothing would change, or if the plan is refused.
     pub kept: Option<PlanRecord>,
+    /// The condition of the resources that only the platform's API tells.
+    pub unseen: Vec<Unseen>,
     /// The stack's folder, relative to the project's root.
     stack: Utf8PathBuf,
 }
@@ -78,8 +82,8 @@ impl Planned {
     fn new(workspace: &Workspace<'_>, plan: Plan, protected: BTreeSet<String>) -> Self {
         let (environment, stack) = (workspace.name().to_owned(), workspace.stack.folder.clone());
         let refusals = guard::refusals(&plan, &protected);
-        let (prevented_destroys, kept) = (Vec::new(), None);
-        Self { environment, plan, has_changes: true, protected, refusals, prevented_destroys, kept, stack }
+        let (prevented_destroys, kept, unseen) = (Vec::new(), None, Vec::new());
+        Self { environment, plan, has_changes: true, protected, refusals, prevented_destroys, kept, unseen, stack }
     }
 }
 
@@ -134,6 +138,11 @@ pub async fn make(
         }
         return Err(failure);
     }
+    let mut unseen = Vec::new();
+    if read.iter().any(|address| UnreadResource::is_at(address)) {
+        let asked = async { Ok(unseen::ask(workspace, &tofu.state().await?).await) };
+        unseen = workspace.query(stop, asked).await?;
+    }
     let declared = DeclaredVariables::of(workspace, &names)?;
     // `show` takes as long as the plan itself, so it is skipped if it would show nothing new.
     let is_read = has_changes || drifted || !declared.are_known()?;
@@ -151,7 +160,7 @@ pub async fn make(
         declared.check(workspace, &plan)?;
         declared.remember()?;
     }
-    let mut planned = Planned { has_changes, ..Planned::new(workspace, plan, protected) };
+    let mut planned = Planned { has_changes, unseen, ..Planned::new(workspace, plan, protected) };
     if has_changes && planned.refusals.is_empty() {
         let content = PlanFile::read(&file.0)?;
         let record = PlanRecord {

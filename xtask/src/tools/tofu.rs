@@ -118,10 +118,9 @@ impl Tofu {
         self.read(&["show", "-json", file.as_str()]).await.context("read the plan")
     }
 
-    /// The resources whose status is `error`.
-    pub async fn errored_resources(&self) -> Result<Vec<state::ErroredResource>> {
-        let state: state::State = self.read(&["show", "-json"]).await.context("read the state")?;
-        Ok(state.errored_resources())
+    /// The resources of the state.
+    pub async fn state(&self) -> Result<state::State> {
+        self.read(&["show", "-json"]).await.context("read the state")
     }
 
     /// The state's current version.

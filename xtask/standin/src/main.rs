@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 mod backend;
+mod check;
 mod computed;
 mod diagnostic;
 mod faults;

@@ -92,6 +92,23 @@ pub fn walk<'a>(object: &'a Object, values: &'a Map, visit: &mut impl FnMut(&Pat
     walk_at(object, values, &Path::default(), visit);
 }
 
+/// The paths of all fields of an object, as rules write them.
+#[cfg(test)]
+pub fn paths(object: &Object) -> std::collections::BTreeSet<String> {
+    fn add(object: &Object, at: &Path, found: &mut std::collections::BTreeSet<String>) {
+        for (name, field) in &object.fields {
+            let path = at.field(name);
+            if let Kind::Nested(_, of) = &field.kind {
+                add(of, &path, found);
+            }
+            found.insert(path.rule());
+        }
+    }
+    let mut found = std::collections::BTreeSet::new();
+    add(object, &Path::default(), &mut found);
+    found
+}
+
 fn walk_at<'a>(object: &'a Object, values: &'a Map, path: &Path, visit: &mut impl FnMut(&Path, &'a Field, &'a Value)) {
     for (name, field) in &object.fields {
         let (path, value) = (path.field(name), values.get(name).unwrap_or(&Value::Null));

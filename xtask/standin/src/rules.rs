@@ -8,6 +8,7 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
 use crate::backend::Backend;
+use crate::check::{Check, Proportion};
 
 /// The rules of all files with the type that they apply to. The types of data sources start with `data.`; a `*` at the
 /// end matches any rest.
@@ -28,11 +29,16 @@ pub struct TypeRules {
     pub conflicts: BTreeMap<String, Vec<String>>,
     /// Paths that must be set together with the key.
     pub required_with: BTreeMap<String, Vec<String>>,
-    /// The allowed values of a string.
-    pub one_of_values: BTreeMap<String, Vec<String>>,
-    /// The maximum length in bytes of a string, or of each string in a map.
-    pub max_length: BTreeMap<String, usize>,
-    pub format: BTreeMap<String, Format>,
+    /// The allowed values of a string. Read into `checks`.
+    one_of_values: BTreeMap<String, Vec<String>>,
+    /// What the provider checks of a configuration, so `tofu validate` fails.
+    pub checks: BTreeMap<String, Check>,
+    /// What the platform's API checks and the provider does not, so an apply fails.
+    pub api_checks: BTreeMap<String, Check>,
+    /// Pairs of numbers of which the API checks the quotient.
+    pub api_proportions: Vec<Proportion>,
+    /// Fields that the provider validates, by its sources. A test demands a check for each of them.
+    pub validated: BTreeSet<String>,
     /// Templates for the id. The first one that uses only fields of the type applies.
     pub id: Vec<String>,
     /// Templates for computed fields.
@@ -45,9 +51,8 @@ pub struct TypeRules {
     pub attributes: BTreeMap<String, serde_json::Value>,
     pub backend: Option<Backend>,
     pub reader: Option<Reader>,
-    /// Fields that the provider validates. Not used.
-    #[serde(rename = "validated")]
-    _validated: serde::de::IgnoredAny,
+    /// Whether the provider's Read does nothing, so that a plan shows no drift.
+    pub reads_nothing: bool,
     /// Whether the provider has a `CustomizeDiff` function. Not used.
     #[serde(rename = "customize_diff")]
     _customize_diff: serde::de::IgnoredAny,
@@ -63,16 +68,6 @@ pub enum Reader {
     Zone,
 }
 
-/// The format of a string.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq)]
-#[serde(rename_all = "snake_case")]
-pub enum Format {
-    Uuid,
-    /// A Go duration such as `1m30s`.
-    Duration,
-    Json,
-}
-
 impl Rules {
     /// Reads the files. The rules of all files for a type are merged.
     pub fn read(files: &[impl AsRef<Path>]) -> Result<Self> {
@@ -81,7 +76,7 @@ impl Rules {
             let text = fs_err::read_to_string(file)?;
             let read: BTreeMap<String, TypeRules> =
                 serde_json::from_str(&text).with_context(|| format!("{} is not a file of rules", file.display()))?;
-            rules.0.extend(read.into_iter().map(|(name, rules)| (name, rules.without_indexes())));
+            rules.0.extend(read.into_iter().map(|(name, rules)| (name, rules.normalized())));
         }
         // More specific types take precedence.
         rules.0.sort_by_key(|(name, _)| (name.ends_with('*'), std::cmp::Reverse(name.len())));
@@ -117,9 +112,10 @@ impl TypeRules {
         self.exactly_one_of.extend(more.exactly_one_of.iter().cloned());
         keep(&mut self.conflicts, &more.conflicts);
         keep(&mut self.required_with, &more.required_with);
-        keep(&mut self.one_of_values, &more.one_of_values);
-        keep(&mut self.max_length, &more.max_length);
-        keep(&mut self.format, &more.format);
+        keep(&mut self.checks, &more.checks);
+        keep(&mut self.api_checks, &more.api_checks);
+        self.api_proportions.extend(more.api_proportions.iter().cloned());
+        self.validated.extend(more.validated.iter().cloned());
         self.id.extend(more.id.iter().cloned());
         keep(&mut self.computed, &more.computed);
         self.computed_at_plan.extend(more.computed_at_plan.iter().cloned());
@@ -127,10 +123,11 @@ impl TypeRules {
         keep(&mut self.attributes, &more.attributes);
         self.backend = self.backend.take().or_else(|| more.backend.clone());
         self.reader = self.reader.or(more.reader);
+        self.reads_nothing |= more.reads_nothing;
     }
 
-    /// Removes the indexes from all paths: `rule.0.days` becomes `rule.days`.
-    fn without_indexes(mut self) -> Self {
+    /// Removes the indexes from all paths, so `rule.0.days` becomes `rule.days`, and makes checks of the allowed values.
+    fn normalized(mut self) -> Self {
         let paths = |paths: Vec<String>| paths.iter().map(|path| remove_indexes(path)).collect::<Vec<_>>();
         self.force_new = self.force_new.iter().map(|path| remove_indexes(path)).collect();
         self.exactly_one_of = self.exactly_one_of.into_iter().map(paths).collect();
@@ -138,10 +135,61 @@ impl TypeRules {
             self.conflicts.into_iter().map(|(path, others)| (remove_indexes(&path), paths(others))).collect();
         self.required_with =
             self.required_with.into_iter().map(|(path, others)| (remove_indexes(&path), paths(others))).collect();
+        for (path, values) in std::mem::take(&mut self.one_of_values) {
+            self.checks.entry(path).or_insert_with(|| Check::one_of(values));
+        }
         self
     }
 }
 
 fn remove_indexes(path: &str) -> String {
     path.split('.').filter(|part| part.parse::<u32>().is_err()).collect::<Vec<_>>().join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::path::paths;
+    use crate::schema::Provider;
+
+    /// The rules and the schema of each provider in `schemas`.
+    fn providers() -> Vec<(Rules, Provider)> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
+        let read = |name: &str| {
+            let files = ["rules", "standin"].map(|kind| folder.join(format!("{name}.{kind}.json")));
+            let files: Vec<_> = files.into_iter().filter(|file| file.is_file()).collect();
+            let rules = Rules::read(&files).unwrap();
+            let mut provider = Provider::read(&folder.join(format!("{name}.json"))).unwrap();
+            let names: Vec<_> = provider.resources.keys().cloned().collect();
+            for name in names {
+                provider.add_attributes(&name, rules.for_type(&name).attributes).unwrap();
+            }
+            (rules, provider)
+        };
+        ["scaleway", "aws", "cloudflare", "supabase"].map(read).into()
+    }
+
+    #[test]
+    fn every_field_that_a_provider_validates_has_a_check() {
+        for (rules, provider) in providers() {
+            for name in provider.resources.keys() {
+                let rules = rules.for_type(name);
+                let missing: Vec<_> = rules.validated.iter().filter(|path| !rules.checks.contains_key(*path)).collect();
+                assert!(missing.is_empty(), "{name}: no check of {missing:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_check_is_of_a_field_that_exists() {
+        for (rules, provider) in providers() {
+            for (name, own) in rules.0.iter().filter(|(name, _)| !name.contains('*') && !name.starts_with("data.")) {
+                let known = paths(&provider.resources[name].object);
+                let pairs = own.api_proportions.iter().flat_map(|pair| [&pair.of, &pair.to]);
+                let used = own.checks.keys().chain(own.api_checks.keys()).chain(pairs);
+                let unknown: Vec<_> = used.filter(|path| !known.contains(*path)).collect();
+                assert!(unknown.is_empty(), "{name} has no {unknown:?}");
+            }
+        }
+    }
 }

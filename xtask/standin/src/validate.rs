@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::diagnostic::{error_at, warning_at};
 use crate::path::{Path, walk};
 use crate::protocol::Diagnostic;
-use crate::rules::{Format, TypeRules};
+use crate::rules::TypeRules;
 use crate::schema::{Field, Object};
 use crate::value::{Map, Value};
 
@@ -45,71 +45,21 @@ fn check_field(path: &Path, field: &Field, value: &Value) -> Option<Diagnostic> 
     field.deprecated.then(|| warning_at(path, "Argument is deprecated", detail()))
 }
 
+/// The problems of values that the platform's API would refuse. `values` are those of a resource to be created or updated.
+pub fn refused_by_api(object: &Object, rules: &TypeRules, values: &Map) -> Vec<String> {
+    let mut problems = Vec::new();
+    walk(object, values, &mut |path, _, value| {
+        let check = rules.api_checks.get(&path.rule());
+        problems.extend(check.into_iter().flat_map(|check| check.problems(&path.to_string(), value)));
+    });
+    problems.extend(rules.api_proportions.iter().filter_map(|pair| pair.problem(values)));
+    problems
+}
+
 fn check_value(path: &Path, rules: &TypeRules, value: &Value) -> Vec<Diagnostic> {
-    let rule = path.rule();
-    let mut diagnostics = Vec::new();
-    if let (Some(allowed), Value::String(text)) = (rules.one_of_values.get(&rule), value)
-        && !allowed.contains(text)
-    {
-        let detail = format!("expected {path} to be one of {allowed:?}, got {text}");
-        diagnostics.push(error_at(path, &format!("Invalid value for \"{path}\""), detail));
-    }
-    if let Some(most) = rules.max_length.get(&rule) {
-        for (name, text) in texts(value) {
-            if text.len() > *most {
-                // Without the value, which can be a secret.
-                let detail = format!("{path}{name} has {} bytes, and the provider allows {most}", text.len());
-                diagnostics.push(error_at(path, &format!("Value of \"{path}\" is too long"), detail));
-            }
-        }
-    }
-    if let (Some(format), Value::String(text)) = (rules.format.get(&rule), value)
-        && let Some(expected) = format.mismatch(text)
-    {
-        let detail = format!("expected {path} to be {expected}");
-        diagnostics.push(error_at(path, &format!("Invalid value for \"{path}\""), detail));
-    }
-    diagnostics
-}
-
-/// The string, or the strings in a map, each with what to append to the path.
-fn texts(value: &Value) -> Vec<(String, &str)> {
-    match value {
-        Value::String(text) => vec![(String::new(), text)],
-        Value::Map(map) => {
-            let entries = map.iter().map(|(key, value)| (format!("[{key:?}]"), value));
-            entries
-                .filter_map(
-                    |(at, value)| if let Value::String(text) = value { Some((at, text.as_str())) } else { None },
-                )
-                .collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-impl Format {
-    /// Describes the format if the string does not have it.
-    fn mismatch(self, text: &str) -> Option<&'static str> {
-        let (matches, expected) = match self {
-            Self::Uuid => {
-                let hex = |part: &str| part.chars().all(|c| c.is_ascii_hexdigit());
-                let lengths: Vec<_> = text.split('-').map(str::len).collect();
-                (lengths == [8, 4, 4, 4, 12] && text.split('-').all(hex), "a UUID")
-            }
-            Self::Duration => {
-                let unit = |part: &str| {
-                    let number = part.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-                    number.parse::<f64>().is_ok() && ["h", "m", "s"].contains(&&part[number.len()..])
-                };
-                // A rest without a unit is the last part, and fails the check.
-                let parts = text.replace("ms", "s");
-                (!text.is_empty() && parts.split_inclusive(['h', 'm', 's']).all(unit), "a duration such as 1m30s")
-            }
-            Self::Json => (serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok(), "JSON"),
-        };
-        (!matches).then_some(expected)
-    }
+    let problems = rules.checks.get(&path.rule()).map(|check| check.problems(&path.to_string(), value));
+    let summary = format!("Invalid value for \"{path}\"");
+    problems.into_iter().flatten().map(|problem| error_at(path, &summary, problem)).collect()
 }
 
 /// The fields that a configuration sets, by their path in rules.

@@ -110,10 +110,13 @@ fn a_secret_that_is_too_long_is_refused_before_the_plan() {
     let test = "a_secret_that_is_too_long_is_refused_before_the_plan";
     let Some(site) = crate::stacks::site::<Versitygw>(test, "scaleway") else { return };
     write_env(&site.project.root, PASSPHRASE, &variables_without_secrets(&site));
-    let long = format!("{{ JWT_SECRET = \"sentinel{}\" }}", "ä".repeat(500));
+    let long = format!("{{ JWT_SECRET = \"sentinel{}\" }}", "ä".repeat(32_765));
     let refused = Ran::of(site.command(&["plan", "production"]).env("TF_VAR_secrets", long)).expect(1);
-    let refused = refused.says(&["infra/scaleway/variables_service.tf:", "JWT_SECRET longer than 1000 bytes"]);
+    let refused = refused.says(&["infra/scaleway/variables_service.tf:", "JWT_SECRET longer than 65536 bytes"]);
     assert!(!refused.stderr.contains("sentinel"), "{}", refused.stderr);
+    let empty = "{ DATABASE_URL = \"postgres://a:b@db/a\", JWT_SECRET = \"\" }";
+    let refused = Ran::of(site.command(&["plan", "production"]).env("TF_VAR_secrets", empty)).expect(1);
+    refused.says(&["JWT_SECRET empty: the provider does not send an empty secret"]);
     let nothing = "{ JWT_SECRET = \"short\", NO_SETTING = \"a\" }";
     let refused = Ran::of(site.command(&["plan", "production"]).env("TF_VAR_secrets", nothing)).expect(1);
     refused.says(&["NO_SETTING not secret in"]);

@@ -13,6 +13,7 @@ use xtask::report::{Audience, Report};
 use xtask::secrets::Redactor;
 use xtask::signals::{Stop, StopSender};
 
+use crate::platform::Platform;
 use crate::storage::Storage;
 use devservers::Cloud;
 use devservers::versitygw::{ACCESS_KEY, REGION, SECRET_KEY, Versitygw};
@@ -63,6 +64,8 @@ pub struct Site<S = Versitygw> {
     pub storage: S,
     /// Where its providers make things, if the stack takes any.
     pub cloud: Option<Cloud>,
+    /// The APIs of its platforms.
+    pub platform: Platform,
     /// The folder with the program.
     tofu: PathBuf,
 }
@@ -82,7 +85,7 @@ impl<S: Storage> Site<S> {
                 &format!("state: {{ bucket: states, region: {REGION}, provider: other, endpoint: '{endpoint}' }}"),
             );
         });
-        Some(Self { project, storage, cloud: None, tofu })
+        Some(Self { project, storage, cloud: None, platform: Platform::start(), tofu })
     }
 }
 
@@ -162,6 +165,7 @@ impl<S> Site<S> {
         let path = std::env::var("PATH").unwrap();
         command.env("PATH", format!("{}:{path}", self.tofu.display()));
         take_nothing_of_this_machine(&mut command);
+        command.env("SCW_API_URL", self.platform.url()).env("CLOUDFLARE_BASE_URL", self.platform.url());
         if let Some(cloud) = &self.cloud {
             command.env("TF_REATTACH_PROVIDERS", cloud.addresses());
         }
@@ -238,7 +242,7 @@ pub fn cloud(machine: &[(&str, &str)]) -> Cloud {
 pub fn take_nothing_of_this_machine(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
-        if ["TF_", "AWS_", "SCW_"].iter().any(|begin| name.starts_with(begin)) {
+        if ["TF_", "AWS_", "SCW_", "CLOUDFLARE_"].iter().any(|begin| name.starts_with(begin)) {
             command.env_remove(&*name);
         }
     }

@@ -68,12 +68,12 @@ fn repository() -> PathBuf {
 
 #[test]
 fn the_tests_of_the_scaleway_stack_pass() {
-    own_tests("the_tests_of_the_scaleway_stack_pass", "scaleway", 39);
+    own_tests("the_tests_of_the_scaleway_stack_pass", "scaleway", 50);
 }
 
 #[test]
 fn the_tests_of_the_aws_stack_pass() {
-    own_tests("the_tests_of_the_aws_stack_pass", "aws", 31);
+    own_tests("the_tests_of_the_aws_stack_pass", "aws", 33);
 }
 
 #[test]

@@ -129,23 +129,26 @@ fn settings_and_secrets_arrive_unchanged() {
 
 #[test]
 fn a_value_that_would_change_is_refused_before_the_plan() {
-    let (long, fits) = ("sentinel ".repeat(112), "x".repeat(1000));
+    let (long, fits) = ("sentinel ".repeat(7300), "x".repeat(1000));
+    // An RSA key of 4096 bits in PEM has 3272 bytes.
+    let rsa = "sentinel".repeat(409);
     let plain = [("PORT", "80"), ("FITS", fits.as_str())];
-    let secret = [("LONG", long.as_str()), ("COMPOSED", "sentinel e\u{301}"), ("SCW_TOKEN", "sentinel")];
+    let secret =
+        [("LONG", long.as_str()), ("RSA", rsa.as_str()), ("COMPOSED", "sentinel e\u{301}"), ("SCW_TOKEN", "sentinel")];
     let Some(site) = open("a_value_that_would_change_is_refused_before_the_plan", &plain, &secret) else { return };
     let ran = site.run(&["plan", "production"]).expect(21);
     assert!(!(ran.stdout.clone() + &ran.stderr).contains("sentinel"), "{}", ran.stderr);
-    assert!(!ran.stderr.contains("FITS"), "{}", ran.stderr);
+    assert!(!ran.stderr.contains("FITS") && !ran.stderr.contains("RSA"), "{}", ran.stderr);
     ran.says(&[
         "PORT is reserved",
         "SCW_TOKEN is reserved",
-        "the value of LONG has 1008 bytes",
-        "accepts 1000",
+        "the value of LONG has 65700 bytes",
+        "accepts 65536",
         "COMPOSED",
     ]);
     assert!(!site.folder().join("plan.tfplan").exists());
     let doctor = Ran::of(&mut site.toolkit(&["doctor", "production"])).expect(1);
-    assert!(doctor.stdout.contains("✗ settings") && doctor.stdout.contains("LONG has 1008"), "{}", doctor.stdout);
+    assert!(doctor.stdout.contains("✗ settings") && doctor.stdout.contains("LONG has 65700"), "{}", doctor.stdout);
 
     // An unknown setting, and a secret in deploy.yaml.
     site.project.edit("deploy.yaml", "settings: { PORT: \"80\"", "settings: { LONG: a, PROT: \"80\"");

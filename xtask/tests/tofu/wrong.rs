@@ -39,10 +39,14 @@ resource "scaleway_container" "no_such_value" {
   privacy      = "secret"
 }
 
-resource "scaleway_container" "too_long" {
-  namespace_id          = "n"
-  image                 = "a"
-  environment_variables = { KEY = format("%01001d", 0) }
+resource "scaleway_object_bucket" "too_few" {
+  name = "b"
+  lifecycle_rule {
+    enabled = true
+    expiration {
+      days = 0
+    }
+  }
 }
 "#;
 
@@ -71,8 +75,8 @@ fn every_error_is_reported_with_file_and_line() {
         "image": only one of `image,registry_image` can be specified, but `image,registry_image` were specified.
       infra/wrong.tf:33:18: scaleway_container.no_such_value: Invalid value for "privacy"
         expected privacy to be one of ["public", "private"], got secret
-      infra/wrong.tf:39:27: scaleway_container.too_long: Value of "environment_variables" is too long
-        environment_variables["KEY"] has 1001 bytes, and the provider allows 1000
+      infra/wrong.tf:41:14: scaleway_object_bucket.too_few: Invalid value for "lifecycle_rule[0].expiration[0].days"
+        expected lifecycle_rule[0].expiration[0].days to be at least (1), got 0
     "#);
     site.project.write("infra/wrong.tf", "");
     site.run(&["validate", "production"]).expect(0);

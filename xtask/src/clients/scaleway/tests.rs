@@ -190,3 +190,28 @@ fn the_key_is_not_sent_without_tls() {
         assert!(Registries::new(api, "fr-par", &KEY.into()).is_err(), "{api}");
     }
 }
+
+#[tokio::test]
+async fn the_status_of_a_custom_domain_is_read() {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let server = HttpServer::start(|request| match request.path.as_str() {
+        _ if request.header("x-auth-token") != Some(KEY) => Response::new(403),
+        "/containers/v1/regions/fr-par/domains/d-1" => Response::new(200).body(
+            "application/json",
+            json!({"id": "d-1", "hostname": "a.example.org", "status": "error", "error_message": "no CNAME"})
+                .to_string(),
+        ),
+        "/containers/v1/regions/fr-par/domains/d-2" => Response::new(200)
+            .body("application/json", json!({"hostname": "b.example.org", "status": "ready"}).to_string()),
+        _ => Response::new(404),
+    });
+    let url = format!("http://{}", server.address);
+    let containers = Containers::new(&url, "fr-par", &KEY.into()).unwrap();
+    let domain = containers.domain("d-1").await.unwrap().unwrap();
+    assert_eq!((domain.status.as_str(), domain.error_message.as_deref()), ("error", Some("no CNAME")));
+    assert_eq!(containers.domain("d-2").await.unwrap().unwrap().status, "ready");
+    assert_eq!(containers.domain("d-3").await.unwrap(), None);
+    assert!(containers.domain("../namespaces").await.unwrap_err().to_string().contains("not an id"));
+    let other = Containers::new(&url, "fr-par", &"another".into()).unwrap();
+    assert!(other.domain("d-1").await.unwrap_err().to_string().contains("SCW_SECRET_KEY"));
+}

@@ -13,6 +13,7 @@ use crate::commands::Context;
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::report::Step;
+use crate::tofu::unseen::{Unseen, Verdict};
 use crate::tofu::{self, Workspace};
 use crate::tools::git;
 
@@ -45,4 +46,15 @@ async fn initialize(workspace: &Workspace<'_>) -> Result<(), Failure> {
         env.report.step(Step::Init, async |step| tofu::init(workspace, step, &env.stop).await).await?;
     }
     Ok(())
+}
+
+/// Shows what OpenTofu does not see. What is exposed is the command's error, after its result.
+fn tell<'a>(env: &Env<'_>, unseen: impl IntoIterator<Item = &'a Unseen>) {
+    for unseen in unseen {
+        match unseen.verdict {
+            Verdict::Good => env.report.note(&unseen.to_string()),
+            Verdict::Doubtful => env.report.warn(&unseen.to_string()),
+            Verdict::Exposed => {}
+        }
+    }
 }

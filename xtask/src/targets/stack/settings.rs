@@ -10,8 +10,10 @@ use crate::failure::Failure;
 use crate::release::Settings;
 use crate::settings::{self, Origin};
 
-/// The longest value in bytes, plain or secret, that Scaleway's provider accepts (v2.81.0). The platform accepts more.
-const LONGEST: usize = 1000;
+/// The longest plain value, in characters, that Scaleway's platform accepts.
+const LONGEST_PLAIN: usize = 1000;
+/// The longest secret, in bytes, that Scaleway's platform accepts.
+const LONGEST_SECRET: usize = 65_536;
 
 /// Settings, and the names of required ones that are not set here: the stack may set them.
 pub struct Resolved {
@@ -43,7 +45,7 @@ pub fn resolve(env: &Env<'_>) -> Result<Resolved, Failure> {
                 continue;
             }
         };
-        misfits.extend(misfit(&env.environment.target, name, value.expose_secret()));
+        misfits.extend(misfit(&env.environment.target, name, setting.secret, value.expose_secret()));
         if setting.secret {
             env.report.redactor().learn_value(&value);
         }
@@ -62,16 +64,13 @@ pub fn resolve(env: &Env<'_>) -> Result<Resolved, Failure> {
 }
 
 /// Why the container would not get a value unchanged, and what to do.
-fn misfit(target: &Target, name: &str, value: &str) -> Option<String> {
-    if matches!(target, Target::Scaleway(_)) && (name == "PORT" || name.starts_with("SCW_")) {
-        return Some(format!("{name} is reserved: Scaleway sets it; remove the value"));
-    }
-    if matches!(target, Target::Scaleway(_)) && value.len() > LONGEST {
-        return Some(format!(
-            "the value of {name} has {} bytes, and Scaleway's provider accepts {LONGEST}; shorten it: an elliptic-curve key \
-             fits, an RSA key in PEM does not",
-            value.len()
-        ));
+fn misfit(target: &Target, name: &str, secret: bool, value: &str) -> Option<String> {
+    let of_scaleway = match target {
+        Target::Scaleway(_) => misfit_at_scaleway(name, secret, value),
+        Target::Local(_) => None,
+    };
+    if of_scaleway.is_some() {
+        return of_scaleway;
     }
     if !ComposingNormalizerBorrowed::new_nfc().is_normalized(value) {
         return Some(format!(
@@ -79,6 +78,25 @@ fn misfit(target: &Target, name: &str, value: &str) -> Option<String> {
         ));
     }
     None
+}
+
+fn misfit_at_scaleway(name: &str, secret: bool, value: &str) -> Option<String> {
+    if name == "PORT" || name.starts_with("SCW_") {
+        return Some(format!("{name} is reserved: Scaleway sets it; remove the value"));
+    }
+    if secret && value.is_empty() {
+        return Some(format!(
+            "the value of {name} is empty: Scaleway's provider does not send an empty secret, and the container would keep the \
+             previous value; remove the name"
+        ));
+    }
+    let (length, most, unit) = match secret {
+        true => (value.len(), LONGEST_SECRET, "bytes"),
+        false => (value.chars().count(), LONGEST_PLAIN, "characters"),
+    };
+    let kind = if secret { "a secret" } else { "a setting that is not secret" };
+    (length > most)
+        .then(|| format!("the value of {name} has {length} {unit}, and Scaleway accepts {most} of {kind}; shorten it"))
 }
 
 #[cfg(test)]
@@ -90,11 +108,19 @@ mod tests {
     fn a_value_that_would_change_is_named_and_not_shown() {
         let registry = "registry.example.com/shop".to_owned();
         let scaleway = Target::Scaleway(Scaleway { registry, domain: None, stack: None });
-        let misfit = |name: &str, value: &str| misfit(&scaleway, name, value);
-        assert_eq!(misfit("KEY", &"x".repeat(1000)), None);
-        // The provider counts bytes.
-        let long = misfit("KEY", &"ä".repeat(501)).unwrap();
-        assert!(long.contains("KEY has 1002 bytes") && !long.contains("ää"), "{long}");
+        let secret = |value: &str| misfit(&scaleway, "KEY", true, value);
+        let misfit = |name: &str, value: &str| misfit(&scaleway, name, false, value);
+        // Plain values are counted in characters, secrets in bytes.
+        assert_eq!(misfit("NOTE", &"ä".repeat(1000)), None);
+        let long = misfit("NOTE", &"ä".repeat(1001)).unwrap();
+        assert!(long.contains("NOTE has 1001 characters, and Scaleway accepts 1000") && !long.contains("ää"), "{long}");
+        assert_eq!(secret(&"ä".repeat(32_768)), None);
+        let long = secret(&"ä".repeat(32_769)).unwrap();
+        assert!(long.contains("KEY has 65538 bytes, and Scaleway accepts 65536") && !long.contains("ää"), "{long}");
+        // An RSA key of 4096 bits in PEM.
+        assert_eq!(secret(&"x".repeat(3272)), None);
+        assert!(secret("").unwrap().contains("KEY is empty"));
+        assert_eq!(misfit("NOTE", ""), None);
         assert!(misfit("PORT", "80").is_some() && misfit("SCW_REGION", "x").is_some());
         assert_eq!(misfit("REPORT", "1"), None);
         let decomposed = misfit("NAME", "e\u{301}").unwrap();

@@ -19,17 +19,13 @@ use crate::fields::text;
 use crate::template::last_segment;
 use crate::value::{Map, Value};
 
-/// Starts a container, or a new version of it. If the version does not come up, the call succeeds with `status = "error"`,
-/// as with the real provider, and the previous version continues to serve.
+/// Starts a container, or a new version of it: as on the platform, every update deploys, even one of the tags. If the version
+/// does not come up, the call succeeds with `status = "error"`, as with the real provider, and the previous version continues to
+/// serve.
 pub async fn apply(docker: &Docker, resource: Resource<'_>, before: Option<&Map>, mut values: Map) -> Result<Map> {
     let name = container_name(resource, &values);
     let spec = Spec::new(resource, before.is_none(), &values)?;
-    let current = inspect(docker, &name).await?;
-    let failed = before.is_some_and(has_failed);
     set_address(resource, &name, before, &mut values)?;
-    if current.is_some_and(|current| is_running(&current) && spec.is_version_of(&current)) && !failed {
-        return Ok(values);
-    }
     match rollout::start(docker, resource, &name, &spec).await? {
         Ok(()) => set_status(&mut values, "ready", String::new()),
         Err(reason) => set_status(&mut values, "error", reason),

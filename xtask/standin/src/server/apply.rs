@@ -11,6 +11,7 @@ use crate::faults::{Failure, Injected, Operation};
 use crate::protocol::apply_resource_change::{Request, Response};
 use crate::protocol::{Diagnostic, DynamicValue};
 use crate::store::key;
+use crate::validate::refused_by_api;
 use crate::value::{Map, Value};
 
 struct Outcome {
@@ -58,6 +59,11 @@ impl Inner {
             (Value::Map(planned), _) => {
                 let provider_config = self.provider_config(peer, &rules);
                 let values = set_unknown(name, &schema.object, &rules, &provider_config, planned, &random_seed()?);
+                let refused = refused_by_api(&schema.object, &rules, &values);
+                if !refused.is_empty() {
+                    let summary = format!("{name}: the API refuses the arguments");
+                    return Ok(unchanged(request, error(&summary, refused.join("\n"))));
+                }
                 let stop = CancellationToken::new();
                 let resource = Resource { stop: Some(&stop), ..resource };
                 let mut applied = Box::pin(self.create_or_update(&backend, resource, operation, values, &injected));

@@ -37,13 +37,15 @@ fn a_container_runs_from_create_to_destroy() {
     let limits = &first["HostConfig"];
     assert_eq!(
         (&limits["Memory"], &limits["CpuQuota"], &limits["CpuPeriod"]),
-        (&json!(67108864), &json!(25000), &json!(100000))
+        (&json!(134217728), &json!(25000), &json!(100000))
     );
     assert_eq!(stack.changes(), []);
 
-    // Tags are not part of the container, so their change starts no new version.
+    // Every update starts a new version, even one that does not change the container.
     stack.ok(&["apply", "-auto-approve", "-var=tags=[\"a\"]"]);
-    assert_eq!(container(&provider)["Id"], first["Id"]);
+    let second = container(&provider);
+    assert_ne!(second["Id"], first["Id"]);
+    assert_eq!(get(&address, "/version"), "1");
 
     let change = ["-var=image=standin-test-web:2", "-var=tags=[\"a\"]"];
     stack.ok(&["plan", "-input=false", "-out=plan", change[0], change[1]]);
@@ -72,7 +74,7 @@ fn a_container_runs_from_create_to_destroy() {
     assert!(requests > 10, "{requests}");
     assert_eq!(stack.ok(&["output", "-raw", "address"]).stdout, address);
     assert_eq!(get(&address, "/version"), "2");
-    assert_ne!(container(&provider)["Id"], first["Id"]);
+    assert_ne!(container(&provider)["Id"], second["Id"]);
 
     stack.ok(&["destroy", "-auto-approve", "-input=false"]);
     assert_eq!(containers(&provider.state()), Vec::<String>::new());
@@ -175,7 +177,9 @@ fn an_image_is_pulled_from_the_registry_by_digest() {
 #[test]
 fn an_interrupted_apply_leaves_no_new_container() {
     let Some(provider) = start(&[]) else { return };
-    let slow = STACK.replace("failure_threshold = 3", "failure_threshold = 600");
+    let slow = STACK
+        .replace("failure_threshold = 3", "failure_threshold = 50")
+        .replace("interval          = \"1s\"", "interval          = \"12s\"");
     let stack = provider.stack(&slow);
     // Interrupts OpenTofu when there are `count` containers.
     let interrupted = |args: &[&str], count: usize| {

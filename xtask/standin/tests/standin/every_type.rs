@@ -11,13 +11,15 @@ fn every_type_is_created_and_has_no_changes_afterwards() {
     let Some(provider) = TestProvider::new() else { return };
     let mut resources = Map::new();
     for provider in ["scaleway", "aws", "cloudflare", "supabase"] {
-        let (dump, rules) = (read(&format!("{provider}.json")), read("scaleway.rules.json"));
+        let (dump, own) = (read(&format!("{provider}.json")), read(&format!("{provider}.standin.json")));
+        let rules = read("scaleway.rules.json");
         let schemas = dump["provider_schemas"].as_object().unwrap().values().next().unwrap();
         for (name, schema) in schemas["resource_schemas"].as_object().unwrap() {
-            let mut fields = required_fields(&schema["block"]);
+            let samples = Samples { checks: checks(name, &own, &rules[name]) };
+            let mut fields = samples.required_fields("", &schema["block"]);
             let group = |group: &Value| group[0].as_str().unwrap().to_owned();
             for one in rules[name]["exactly_one_of"].as_array().into_iter().flatten().map(group) {
-                fields.insert(one.clone(), sample(&one, &schema["block"]["attributes"][&one]["type"]));
+                fields.insert(one.clone(), samples.value(&one, &schema["block"]["attributes"][&one]["type"]));
             }
             resources.insert(name.clone(), json!({ "it": fields }));
         }
@@ -33,38 +35,80 @@ fn every_type_is_created_and_has_no_changes_afterwards() {
     stack.ok(&["destroy", "-auto-approve", "-input=false"]);
 }
 
-/// The required fields of a block or nested type.
-fn required_fields(block: &Value) -> Map<String, Value> {
-    let mut set = Map::new();
-    for (name, attribute) in block["attributes"].as_object().into_iter().flatten() {
-        if attribute["required"] == true {
-            let value = match &attribute["nested_type"] {
-                Value::Null => sample(name, &attribute["type"]),
-                nested if nested["nesting_mode"] == "single" => Value::Object(required_fields(nested)),
-                nested => json!([required_fields(nested)]),
-            };
-            set.insert(name.clone(), value);
+/// The checks of a type by the path of the field: its own, those of patterns, and the allowed values.
+fn checks(name: &str, own: &Value, rules: &Value) -> Map<String, Value> {
+    let mut checks = Map::new();
+    for (path, values) in rules["one_of_values"].as_object().into_iter().flatten() {
+        checks.insert(path.clone(), json!({ "one_of": values }));
+    }
+    for (pattern, rules) in own.as_object().unwrap() {
+        let matches = pattern.strip_suffix('*').map_or(pattern == name, |start| name.starts_with(start));
+        if matches {
+            for kind in ["checks", "api_checks"] {
+                checks.extend(rules[kind].as_object().cloned().unwrap_or_default());
+            }
         }
     }
-    for (name, nested) in block["block_types"].as_object().into_iter().flatten() {
-        if nested["min_items"].as_i64() > Some(0) {
-            set.insert(name.clone(), json!([required_fields(&nested["block"])]));
-        }
-    }
-    set
+    checks
 }
 
-fn sample(name: &str, of: &Value) -> Value {
-    match of.as_str() {
-        Some("number") => json!(1),
-        Some("bool") => json!(true),
-        Some(_) if name.contains("policy") => json!("{}"),
-        Some(_) => json!(format!("some-{}", name.replace('_', "-"))),
-        None if of[0] == "map" => json!({ "a": sample(name, &of[1]) }),
-        None if of[0] == "object" => {
-            of[1].as_object().unwrap().iter().map(|(name, of)| (name.clone(), sample(name, of))).collect()
+/// Values that pass the checks of a type.
+struct Samples {
+    checks: Map<String, Value>,
+}
+
+impl Samples {
+    /// The required fields of the block or nested type at a path.
+    fn required_fields(&self, at: &str, block: &Value) -> Map<String, Value> {
+        let below = |name: &str| if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
+        let mut set = Map::new();
+        for (name, attribute) in block["attributes"].as_object().into_iter().flatten() {
+            if attribute["required"] == true {
+                let path = below(name);
+                let value = match &attribute["nested_type"] {
+                    Value::Null => self.value(&path, &attribute["type"]),
+                    nested if nested["nesting_mode"] == "single" => Value::Object(self.required_fields(&path, nested)),
+                    nested => json!([self.required_fields(&path, nested)]),
+                };
+                set.insert(name.clone(), value);
+            }
         }
-        None => json!([sample(name, &of[1])]),
+        for (name, nested) in block["block_types"].as_object().into_iter().flatten() {
+            if nested["min_items"].as_i64() > Some(0) {
+                set.insert(name.clone(), json!([self.required_fields(&below(name), &nested["block"])]));
+            }
+        }
+        set
+    }
+
+    fn value(&self, path: &str, of: &Value) -> Value {
+        match of.as_str() {
+            Some("number") => self.checks.get(path).and_then(|check| check.get("min")).cloned().unwrap_or(json!(1)),
+            Some("bool") => json!(true),
+            Some(_) => json!(self.text(path)),
+            None if of[0] == "map" => json!({ "a": self.value(path, &of[1]) }),
+            None if of[0] == "object" => {
+                of[1].as_object().unwrap().iter().map(|(name, of)| (name.clone(), self.value(name, of))).collect()
+            }
+            None => json!([self.value(path, &of[1])]),
+        }
+    }
+
+    fn text(&self, path: &str) -> String {
+        let name = path.rsplit('.').next().unwrap_or(path);
+        let any = || if name.contains("policy") { "{}".to_owned() } else { format!("some-{}", name.replace('_', "-")) };
+        let Some(check) = self.checks.get(path) else { return any() };
+        if let Some(first) = check["one_of"][0].as_str() {
+            return first.to_owned();
+        }
+        match check["format"].as_str() {
+            Some("uuid" | "local_uuid") => "11111111-2222-4333-8444-555555555555".to_owned(),
+            Some("json") => "{}".to_owned(),
+            Some("cron") => "5 4 * * *".to_owned(),
+            Some("duration") => "10s".to_owned(),
+            Some(other) => panic!("no sample of the format {other} for {path}"),
+            None => any(),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod faults;
 mod harness;
 mod import;
 mod lifecycle;
+mod limits;
 mod plan;
 mod plugin;
 mod record;

@@ -7,17 +7,17 @@ use super::lifecycle::SERVICE;
 fn a_secret_is_stored_but_never_printed() {
     let Some(mut provider) = TestProvider::new() else { return };
     let stack = provider.stack(SERVICE);
-    let long = format!("-var=secret=sentinel-5b1d{}", "x".repeat(1000));
+    let long = format!("-var=secret=sentinel-5b1d{}", "x".repeat(65536));
     let mut output = String::new();
     for args in [
         &["validate"][..],
-        &["plan", "-input=false", &long],
+        &["apply", "-auto-approve", "-input=false", &long],
         &["apply", "-auto-approve", "-input=false"],
         &["plan", "-input=false"],
     ] {
-        output += &stack.run(args).output;
+        output += &stack.run(args).one_line();
     }
-    assert!(output.contains("allows 1000") && output.contains("6 added"), "{output}");
+    assert!(output.contains("65536 are allowed") && output.contains("2 added"), "{output}");
     assert!(!output.contains("sentinel-5b1d"), "{output}");
     drop(stack);
     let (file, values) = provider.stored("scaleway_container").remove(0);

@@ -3,14 +3,14 @@
 use anyhow::anyhow;
 use serde_json::json;
 
-use super::{enter, initialize};
+use super::{enter, initialize, tell};
 use crate::commands::Context;
 use crate::commands::tofu::ApplyArgs;
 use crate::confirm::confirmed;
 use crate::failure::Failure;
 use crate::report::{Step, Summary as _};
 use crate::state::plan_store::PlanRecord;
-use crate::tofu::{Workspace, apply, approval, plan};
+use crate::tofu::{Workspace, apply, approval, plan, unseen};
 use crate::tools::git;
 
 impl ApplyArgs {
@@ -33,6 +33,7 @@ impl ApplyArgs {
         for resource in &applied.errored {
             env.report.warn(&resource.to_string());
         }
+        tell(&env, &applied.unseen);
         let detail = json!({
             "environment": env.name(),
             "created": applied.counts.add,
@@ -40,10 +41,11 @@ impl ApplyArgs {
             "deleted": applied.counts.remove,
             "plan": planned.kept.as_ref().map(|record| &record.plan),
             "errored": applied.errored,
+            "unseen": applied.unseen,
         });
         let text = format!("{}; outputs: cargo xtask tofu output {}", applied.summary(), env.name());
         env.report.result(detail, &text);
-        Ok(())
+        unseen::refuse_exposed(&applied.unseen)
     }
 }
 

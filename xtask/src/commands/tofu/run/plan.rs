@@ -2,8 +2,9 @@
 
 use anyhow::Context as _;
 use camino::Utf8Path;
+use serde_json::json;
 
-use super::{enter, initialize};
+use super::{enter, initialize, tell};
 use crate::commands::Context;
 use crate::commands::tofu::PlanArgs;
 use crate::env::Env;
@@ -12,6 +13,7 @@ use crate::report::Step;
 use crate::targets::Stack;
 use crate::tofu::Workspace;
 use crate::tofu::plan::{self, Planned};
+use crate::tofu::unseen::{self, Verdict};
 use crate::tofu::variables::{ReleaseVariables, is_overridden};
 
 impl PlanArgs {
@@ -28,8 +30,10 @@ impl PlanArgs {
         if let (Some(_), Some(why)) = (&planned.kept, workspace.local_plans()?) {
             env.report.note(&format!("the plan can be applied on this machine only: {why}"));
         }
+        tell(&env, planned.unseen.iter().filter(|unseen| unseen.verdict != Verdict::Good));
         show(&env, &planned, self.markdown.as_deref())?;
         planned.guard()?;
+        unseen::refuse_exposed(&planned.unseen)?;
         if planned.has_changes { Err(Failure::Pending) } else { Ok(()) }
     }
 }
@@ -56,6 +60,7 @@ async fn make(workspace: &Workspace<'_>, destroy: bool) -> Result<Planned, Failu
 fn show(env: &Env<'_>, planned: &Planned, markdown: Option<&Utf8Path>) -> Result<(), Failure> {
     let details = planned.details();
     let (mut json, mut text) = (details.json(), details.text());
+    json["unseen"] = json!(planned.unseen);
     let approval = planned.applicable().map(|record| record.approval());
     if let Some(digest) = &approval {
         let (name, minutes) = (env.name(), env.stack()?.approval_lasts.as_secs() / 60);

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use http_body_util::Empty;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use serde::Serialize;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -26,7 +25,7 @@ const INTERVAL: Duration = Duration::from_millis(200);
 /// does.
 const MIN_OPEN: Duration = Duration::from_millis(100);
 
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Probe {
     /// The name of the block.
     name: &'static str,

@@ -1,19 +1,15 @@
 //! Converts the values of a container to a request to the Docker engine.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use bollard::models::{ContainerCreateBody, ContainerInspectResponse, HostConfig, PortBinding};
-use sha2::{Digest as _, Sha256};
+use bollard::models::{ContainerCreateBody, HostConfig, PortBinding};
 
 use super::probe::{Probe, duration};
 use crate::backend::Resource;
 use crate::fields::{block, non_empty_text, text, texts};
 use crate::value::{Map, Value};
-
-/// The label with the digest of the request and the probes.
-const VERSION_LABEL: &str = "standin.version";
 
 /// The real provider's default timeout of an operation.
 const DEFAULT_TIMEOUT: &str = "12m30s";
@@ -61,23 +57,13 @@ impl Spec {
             ..ContainerCreateBody::default()
         };
         let probes = Probe::from_values(values)?;
-        let sha = non_empty_text(values, "registry_sha256");
-        let version = Sha256::digest(serde_json::to_string(&(&body, &probes, sha)).expect("serializable as JSON"));
         let labels = [
             ("standin.state", resource.services.state_id.clone()),
             ("standin.id", text(values, "id").unwrap_or_default()),
-            (VERSION_LABEL, hex::encode(version)),
         ];
         body.labels = Some(labels.map(|(name, value)| (name.to_owned(), value)).into());
         let timeout = timeout(values, if is_new { "create" } else { "update" })?;
         Ok(Self { image, body, probes, timeout, port })
-    }
-
-    /// Whether a container was created from an equal spec.
-    pub fn is_version_of(&self, container: &ContainerInspectResponse) -> bool {
-        let version = |labels: &HashMap<String, String>| labels.get(VERSION_LABEL).cloned();
-        let actual = container.config.as_ref().and_then(|config| version(config.labels.as_ref()?));
-        actual.is_some() && actual == self.body.labels.as_ref().and_then(version)
     }
 }
 

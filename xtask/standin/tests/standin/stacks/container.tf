@@ -35,7 +35,7 @@ resource "scaleway_container" "app" {
   tags                         = var.tags
   port                         = 8765
   cpu_limit                    = 250
-  memory_limit_bytes           = 67108864
+  memory_limit_bytes           = 134217728
   environment_variables        = { OPEN = "open", BOTH = "its own" }
   secret_environment_variables = { SECRET = var.secret }
 

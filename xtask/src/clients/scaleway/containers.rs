@@ -1,0 +1,46 @@
+//! Serverless Containers: what OpenTofu's provider does not tell about them.
+
+use reqwest::{Method, StatusCode};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::{Api, Result, is_id};
+
+/// The containers of one region.
+pub struct Containers(Api);
+
+/// A custom domain of a container.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Domain {
+    /// The host name.
+    pub hostname: String,
+    /// `creating`, `updating`, `ready`, `error`, …
+    pub status: String,
+    /// Why the status is `error`.
+    #[serde(default)]
+    pub error_message: Option<String>,
+}
+
+impl Containers {
+    /// The containers of a region. `api` is [`super::API`], or an address of this machine in tests.
+    pub fn new(api: &str, region: &str, key: &SecretString) -> Result<Self> {
+        Ok(Self(Api::new(api, &format!("/containers/v1/regions/{region}/"), key)?))
+    }
+
+    /// The custom domain with this UUID; none if there is no such domain.
+    pub async fn domain(&self, id: &str) -> Result<Option<Domain>> {
+        let what = format!("reading the custom domain {id}");
+        if !is_id(id) {
+            return Err(self.0.other(&what, "it is not an id".to_owned()));
+        }
+        let response = self.0.send(Method::GET, &format!("domains/{id}"), &[], None).await?;
+        if response.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        if !response.status.is_success() {
+            return Err(self.0.failed(&response, &what));
+        }
+        let read = serde_json::from_slice(&response.body);
+        read.map(Some).map_err(|error| self.0.other(&what, format!("the response is not understood: {error}")))
+    }
+}
