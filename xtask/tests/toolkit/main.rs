@@ -21,5 +21,6 @@ mod schema;
 mod secrets;
 mod sqlx;
 mod supervision;
+mod terminal;
 mod usage;
 mod web;
