@@ -6,6 +6,7 @@ mod checks;
 mod provision;
 mod releases;
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
@@ -60,12 +61,11 @@ impl<'a> Local<'a> {
 
     /// Where people reach the service.
     pub fn address(&self) -> String {
-        let host = if self.target.host.is_loopback() || self.target.host.is_unspecified() {
-            "localhost".to_owned()
-        } else {
-            self.target.host.to_string()
-        };
-        format!("http://{host}:{}", self.target.port)
+        // Not every loopback address is what that name stands for.
+        if self.target.host == IpAddr::V4(Ipv4Addr::LOCALHOST) || self.target.host.is_unspecified() {
+            return format!("http://localhost:{}", self.target.port);
+        }
+        format!("http://{}", self.listen())
     }
 
     /// What a person wants to know of this target after a deploy: label and text.
@@ -180,7 +180,7 @@ impl<'a> Local<'a> {
     pub async fn apply(&self, id: String, published: &Published, settings: &Settings) -> Result<Candidate> {
         let mut connection = self.supervisor().await?;
         let candidate = connection.candidate(&self.instance(id.clone(), published, settings)?).await?;
-        let service = Service::new(format!("http://{}{}", candidate.address, self.env.config.service.readiness))?;
+        let service = self.service_at(candidate.address)?;
         let version = published.source.version.clone();
         Ok(Candidate { service, connection, id, version, process: candidate.pid })
     }
@@ -301,13 +301,20 @@ impl<'a> Local<'a> {
     }
 
     fn public_service(&self) -> Result<Service> {
-        let host =
-            if self.target.host.is_unspecified() { "127.0.0.1".to_owned() } else { self.target.host.to_string() };
-        Service::new(format!("http://{host}:{}{}", self.target.port, self.env.config.service.readiness))
+        let host = match self.target.host {
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            host => host,
+        };
+        self.service_at(SocketAddr::new(host, self.target.port))
     }
 
-    fn listen(&self) -> std::net::SocketAddr {
-        std::net::SocketAddr::new(self.target.host, self.target.port)
+    fn service_at(&self, address: SocketAddr) -> Result<Service> {
+        Service::new(format!("http://{address}{}", self.env.config.service.readiness))
+    }
+
+    fn listen(&self) -> SocketAddr {
+        SocketAddr::new(self.target.host, self.target.port)
     }
 
     async fn instance_that_serves(&self) -> Result<Option<supervisor::InstanceStatus>> {

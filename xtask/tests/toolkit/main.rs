@@ -3,6 +3,7 @@
 // Test helpers panic, as tests do.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod addresses;
 mod disk;
 mod dry_run;
 mod gate;
