@@ -252,7 +252,7 @@ pub fn result(ended: Ended) -> Value {
 
 /// The environment's secrets, as a person keeps them.
 pub fn write_secrets(root: &Path, passphrase: &str) {
-    let secret = SENTINEL.replace('"', "\\\"");
+    let secret = SENTINEL.replace('"', "\\\"").replace('$', "\\$");
     write_env(root, passphrase, &format!("TF_VAR_secret=\"{secret}\"\n"));
 }
 
