@@ -74,14 +74,16 @@ pub async fn checks(env: &Env<'_>, target: &Target<'_>) -> Result<Vec<Check>, Fa
 }
 
 async fn git_checks(env: &Env<'_>) -> Vec<Check> {
+    // A rule for folders does not count for a link to one.
+    let path = if env.root().join(".deploy").is_symlink() { ".deploy" } else { ".deploy/" };
     let ignored = Check::of(
         "git",
-        git::ignores(env.root(), ".deploy/").await.and_then(|ignored| {
-            anyhow::ensure!(ignored, "git does not ignore .deploy/, so every deploy would change the tree it is of");
+        git::ignores(env.root(), path).await.and_then(|ignored| {
+            anyhow::ensure!(ignored, "git does not ignore .deploy, so every deploy would change the tree it is of");
             Ok(())
         }),
-        |()| ".deploy/ is ignored".to_owned(),
-        "echo /.deploy/ >> .gitignore",
+        |()| ".deploy is ignored".to_owned(),
+        "echo /.deploy >> .gitignore",
     );
     vec![ignored]
 }

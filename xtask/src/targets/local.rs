@@ -177,8 +177,9 @@ impl<'a> Local<'a> {
     }
 
     /// Starts a release beside the one that serves.
-    pub async fn apply(&self, id: String, published: &Published, settings: &Settings) -> Result<Candidate> {
+    pub async fn apply(&self, id: String, published: &Published, settings: &Settings) -> Result<Candidate, Failure> {
         let mut connection = self.supervisor().await?;
+        self.refuse_another_deploy(&connection.status().await?)?;
         let candidate = connection.candidate(&self.instance(id.clone(), published, settings)?).await?;
         let service = self.service_at(candidate.address)?;
         let version = published.source.version.clone();
@@ -283,6 +284,17 @@ impl<'a> Local<'a> {
             // An answer of the old version comes at once; asking without a pause would take its processor.
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    /// A deploy whose lease was broken has its release there until it ends.
+    fn refuse_another_deploy(&self, status: &Status) -> Result<(), Failure> {
+        let started = status.instances.iter().find(|it| matches!(it.role, Role::Candidate | Role::Promoted));
+        let Some(supervisor::InstanceStatus { version, pid: Some(pid), .. }) = started else { return Ok(()) };
+        Err(Failure::Locked(anyhow!(
+            "another deploy to {name} is under way: it has started {version} (process {pid}) and has not ended\n  \
+             wait for it; if it is stopped, as by Ctrl-Z, continue or kill it; to look again, type: cargo xtask status {name}",
+            name = self.env.name()
+        )))
     }
 
     /// The program in cargo's target folder.

@@ -76,7 +76,7 @@ impl<S: Storage> Site<S> {
         storage.make("states");
         let project = Project::of("fixture", |project| {
             let endpoint = storage.endpoint();
-            project.write(".gitignore", "/.deploy/\n/target/\n.env.*\n/page.md\n");
+            project.write(".gitignore", "/.deploy\n/target\n.env.*\n/page.md\n");
             write(
                 project,
                 &format!("state: {{ bucket: states, region: {REGION}, provider: other, endpoint: '{endpoint}' }}"),

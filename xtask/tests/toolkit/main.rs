@@ -8,6 +8,7 @@ mod disk;
 mod dry_run;
 mod gate;
 mod help;
+mod hints;
 mod interrupt;
 mod kill;
 mod lifecycle;
