@@ -9,7 +9,7 @@ mod releases;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail};
 use camino::Utf8PathBuf;
 use secrecy::ExposeSecret as _;
 use tokio::sync::OnceCell;
@@ -36,6 +36,9 @@ use crate::tools::{git, npm, platform, port};
 
 /// How long the deploy waits for the old version's last requests; it goes on draining without being watched.
 const WATCHED_DRAIN: Duration = Duration::from_secs(3);
+
+/// Names of changed files in an error.
+const LISTED: usize = 5;
 
 /// Between two questions on the public address.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -83,21 +86,26 @@ impl<'a> Local<'a> {
         let service = &self.env.config.service;
         let (root, binary) = (self.env.root(), service.binary.as_str());
         let progress = |text: &str| step.progress(&format!("{binary}: {text}"));
-        let program =
-            cargo::build(root, &service.package, binary, Profile::Release, progress, |line| step.output(line));
+        let before = git::Snapshot::take(root).await?;
+        let (profile, locked) = (Profile::Release, source.is_clean());
+        let program = cargo::build(root, &service.package, binary, profile, locked, progress, |line| step.output(line));
         let (program, web) = tokio::try_join!(program, async {
             let Some(web) = &service.web else { return Ok(None) };
             let folder = npm::build(&root.join(web), |line| step.output(line)).await?;
             Ok(Some(sha256_folder(&folder)?))
         })?;
         let now = git::source(root).await?;
-        ensure!(
-            now.version == source.version,
-            "the tree changed while it was built: it was {} and is {}; what was built is neither\n  type: cargo xtask deploy {}",
-            source.version,
-            now.version,
-            self.env.name()
-        );
+        if now.version != source.version {
+            let changed = before.differences(&git::Snapshot::take(root).await?);
+            bail!(
+                "the tree changed while it was built: {}\n  it was {} and is {}, and what was built is neither; if the build \
+                 writes these, let git ignore them\n  type: cargo xtask deploy {}",
+                listed(&changed),
+                source.version,
+                now.version,
+                self.env.name()
+            );
+        }
         let form =
             ArtifactForm::Binary { sha256: sha256_file(&program)?, size: fs_err::metadata(&program)?.len(), web };
         // Set already after an earlier build of this process, which had the same place.
@@ -157,7 +165,9 @@ impl<'a> Local<'a> {
             lines.push(format!("database: a private PostgreSQL {state}"));
         }
         let service = &self.env.config.service;
-        lines.push(format!("build: cargo build --release --package {} --bin {}", service.package, service.binary));
+        let locked = if source.is_clean() { " --locked" } else { "" };
+        let (package, binary) = (&service.package, &service.binary);
+        lines.push(format!("build: cargo build --release --package {package} --bin {binary}{locked}"));
         match self.serving().await? {
             Some(serving) if serving.version == source.version => {
                 lines.push(format!("{} serves already at {}", serving.version, serving.address));
@@ -380,5 +390,13 @@ impl<'a> Local<'a> {
             secrets: secrets.collect(),
             stop_timeout: InstanceSpec::STOP_TIMEOUT,
         })
+    }
+}
+
+/// The names, or the first of them and how many more there are.
+fn listed(names: &[String]) -> String {
+    match names.len().saturating_sub(LISTED) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names[..LISTED].join(", ")),
     }
 }

@@ -5,8 +5,10 @@ use camino::Utf8Path;
 use sha2::{Digest as _, Sha256};
 
 mod context;
+mod snapshot;
 
 pub use self::context::Context;
+pub use self::snapshot::Snapshot;
 use super::cmd::Cmd;
 use crate::fs::found;
 use crate::hash::add_file;

@@ -106,3 +106,16 @@ fn an_interrupted_deploy_is_resumed() {
     let status = project.status();
     assert_eq!(status["unfinished"], false);
 }
+
+#[test]
+fn a_lock_file_that_is_out_of_date_is_updated() {
+    let project = Project::fixture();
+    project.edit("Cargo.toml", "version = \"0.1.0\"", "version = \"0.2.0\"");
+    project.commit("Cargo.lock is forgotten");
+    let failed = project.run(&["deploy"]).expect(1).says(&["Cargo.lock does not fit"]);
+    assert_eq!(project.git(&["status", "--porcelain"]), "");
+    type_it(&project, &failed, "type: ").expect(0);
+    let version = project.commit("Cargo.lock");
+    project.ok(&["deploy"]);
+    assert_eq!(project.serves(), Some(version));
+}
