@@ -1,7 +1,5 @@
 //! The command line: every command, the exit codes, and where each command is run.
 
-use std::io::Write as _;
-
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::Context;
@@ -157,8 +155,7 @@ impl Cli {
             Command::Supervise(args) => Ok(supervisor::supervise(args)?),
             Command::SuperviseExec(args) => match supervisor::exec(args)? {},
             Command::Completions(args) => {
-                // A reader that went away (`| head`) is no failure.
-                drop(std::io::stdout().write_all(&args.text(&Self::command())));
+                report.data(&args.text(&Self::command()));
                 Ok(())
             }
             Command::Test(args) => match checks::become_checks("test", args, self.json)? {},

@@ -1,6 +1,6 @@
 //! A yes-or-no question to the user at the terminal.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
 
@@ -14,8 +14,7 @@ pub async fn confirmed(report: &Report, stop: &Stop, question: &str, left: &str)
     if report.audience() != Audience::Terminal || !std::io::stdin().is_terminal() {
         return Ok(false);
     }
-    eprint!("{question} [y/N] ");
-    std::io::stderr().flush().context("ask")?;
+    report.ask(&format!("{question} [y/N]"));
     let (send, answer) = tokio::sync::oneshot::channel();
     // On a thread of its own, which is never joined: reading a terminal cannot be cancelled.
     std::thread::spawn(move || {

@@ -1,6 +1,5 @@
 //! `cargo xtask`: takes a commit of this repository to a running, verified, reversible deployment.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -13,7 +12,7 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if error.kind() == ErrorKind::DisplayVersion => return print_version(),
-        Err(error) => error.exit(),
+        Err(error) => return program::usage(&error),
     };
     let report = program::report(cli.json);
     program::exit(cli.run(&report), &report)
@@ -29,7 +28,7 @@ fn print_version() -> ExitCode {
     let commit = git.args(["rev-parse", "--short=12", "HEAD"]).output();
     let commit = commit.ok().filter(|output| output.status.success());
     let commit = commit.map(|output| format!(" ({})", String::from_utf8_lossy(&output.stdout).trim()));
-    // A reader that went away (`| head`) is no failure.
-    drop(writeln!(std::io::stdout(), "xtask {}{}", env!("CARGO_PKG_VERSION"), commit.unwrap_or_default()));
-    ExitCode::SUCCESS
+    let report = program::report(false);
+    report.data(&format!("xtask {}{}\n", env!("CARGO_PKG_VERSION"), commit.unwrap_or_default()));
+    program::exit(Ok(()), &report)
 }

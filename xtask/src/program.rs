@@ -1,5 +1,6 @@
 //! How a program of the toolkit begins and ends: its report, its runtime, its exit code.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -15,6 +16,18 @@ pub fn report(json: bool) -> Report {
     Report::new(audience, !is_set("NO_COLOR"), Redactor::default())
 }
 
+/// Shows help, or what is wrong with a command line, and returns the exit code of the process.
+pub fn usage(error: &clap::Error) -> ExitCode {
+    let report = report(false);
+    if error.use_stderr() {
+        drop(error.print());
+        return ExitCode::from(2);
+    }
+    let text = error.render();
+    report.data(&if std::io::stdout().is_terminal() { text.ansi().to_string() } else { text.to_string() });
+    exit(Ok(()), &report)
+}
+
 /// Runs a command in a runtime of one thread.
 pub fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     // The only provider that is compiled in; it can be installed only once, and this is the one place that does.
@@ -23,12 +36,18 @@ pub fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<()
     runtime.block_on(command)
 }
 
-/// Reports a failure, and returns the exit code of the process.
+/// Reports a failure, and returns the exit code of the process. A result that could not be written is a failure of its own.
 pub fn exit(ended: Result<(), Failure>, report: &Report) -> ExitCode {
+    let ended = match (ended, report.end()) {
+        (Ok(()) | Err(Failure::Pending), Err(lost)) => Err(Failure::Failed(lost)),
+        (ended, _) => ended,
+    };
     let Err(failure) = ended else { return ExitCode::SUCCESS };
     let code = failure.exit_code();
     if !matches!(failure, Failure::Pending) {
         report.error(&failure.into_error());
+        // Nothing more is said that could be lost.
+        report.end().ok();
     }
     ExitCode::from(code)
 }

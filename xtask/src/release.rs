@@ -25,6 +25,13 @@ pub struct Source {
     pub branch: Option<String>,
 }
 
+impl Source {
+    /// Whether it is a commit, without changes.
+    pub fn is_clean(&self) -> bool {
+        !self.version.contains("-dirty-")
+    }
+}
+
 /// One migration of the service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Migration {

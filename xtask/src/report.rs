@@ -1,21 +1,28 @@
 //! The toolkit's output: live lines on a terminal, plain lines elsewhere, groups and annotations on GitHub, and with `--json`
 //! one event a line on standard output (`xtask/schema/event.json`).
 //!
-//! Human output goes to standard error, results go to standard output. The redactor redacts both.
+//! Human output goes to standard error, results go to standard output. The redactor redacts both, then what deceives a reader is
+//! escaped. A stream that cannot be written fails no run.
 
+mod escape;
 mod event;
+mod github;
 mod ongoing;
+mod stream;
 mod style;
 
-use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde_json::{Value, json};
 
+use self::escape::{annotation, printable, property};
 pub use self::event::State;
+use self::github::{Commands, Stream};
 pub use self::ongoing::{Ongoing, Part};
+use self::stream::{Results, Screen};
 pub use self::style::{Paint, seconds};
 use crate::failure::{Failure, Located};
 use crate::secrets::Redactor;
@@ -128,6 +135,9 @@ impl Audience {
     }
 }
 
+/// What a person sees as movement.
+const REDRAWS_PER_SECOND: u8 = 20;
+
 /// Shows the output. Cheap to clone.
 #[derive(Clone)]
 pub struct Report(Arc<Inner>);
@@ -135,7 +145,12 @@ pub struct Report(Arc<Inner>);
 struct Inner {
     audience: Audience,
     paint: Paint,
+    colour: bool,
     redactor: Redactor,
+    screen: Screen,
+    results: Results,
+    /// On GitHub.
+    commands: Option<Commands>,
     bars: MultiProgress,
     finished: Mutex<Vec<(Step, Duration, bool)>>,
     began: Instant,
@@ -144,13 +159,26 @@ struct Inner {
 impl Report {
     /// A report for this audience. `colour` affects terminals only.
     pub fn new(audience: Audience, colour: bool, redactor: Redactor) -> Self {
-        let target = match audience {
-            Audience::Terminal => ProgressDrawTarget::stderr(),
-            Audience::Plain | Audience::GitHub | Audience::Events => ProgressDrawTarget::hidden(),
+        let screen = Screen::new();
+        // A terminal without cursor movement is hidden, too.
+        let live = audience == Audience::Terminal && !ProgressDrawTarget::stderr().is_hidden();
+        let target = match live {
+            true => ProgressDrawTarget::term_like_with_hz(Box::new(screen.clone()), REDRAWS_PER_SECOND),
+            false => ProgressDrawTarget::hidden(),
         };
-        let bars = MultiProgress::with_draw_target(target);
-        let paint = Paint::new(colour && audience == Audience::Terminal);
-        Self(Arc::new(Inner { audience, paint, redactor, bars, finished: Mutex::default(), began: Instant::now() }))
+        let colour = colour && audience == Audience::Terminal;
+        Self(Arc::new(Inner {
+            audience,
+            paint: Paint::new(colour),
+            colour,
+            redactor,
+            screen,
+            results: Results::new(),
+            commands: (audience == Audience::GitHub).then(Commands::new),
+            bars: MultiProgress::with_draw_target(target),
+            finished: Mutex::default(),
+            began: Instant::now(),
+        }))
     }
 
     /// Who reads the output.
@@ -227,7 +255,7 @@ impl Report {
     pub fn warn(&self, text: &str) {
         self.event(None, State::Warning, json!({ "text": text }));
         match self.0.audience {
-            Audience::GitHub => self.say(&format!("::warning::{}", style::annotation(text))),
+            Audience::GitHub => self.command(&format!("::warning::{}", annotation(&self.0.redactor.redact(text)))),
             _ => self.say(&format!("  {} {text}", self.0.paint.yellow("!"))),
         }
     }
@@ -244,18 +272,22 @@ impl Report {
 
     /// Shows an error with its causes. GitHub shows a [`Located`] error at its line.
     pub fn error(&self, error: &anyhow::Error) {
-        let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+        let redact = |text: String| self.0.redactor.redact(&text).into_owned();
+        let causes: Vec<String> = error.chain().skip(1).map(|cause| redact(cause.to_string())).collect();
         self.event(None, State::Error, json!({ "text": error.to_string(), "causes": causes }));
-        let mut text = format!("{} {error}", self.0.paint.red("error:"));
+        if self.0.audience == Audience::GitHub {
+            let at = error.downcast_ref::<Located>();
+            let at = at.map(|Located { file, line, column, .. }| {
+                format!(" file={},line={line},col={column}", property(file.as_str()))
+            });
+            // Redacted before it is escaped: a secret may contain what is escaped.
+            let message = annotation(&redact(format!("{error:#}")));
+            self.command(&format!("::error{}::{message}", at.unwrap_or_default()));
+        }
+        let mut text = format!("{} {}", self.0.paint.red("error:"), redact(error.to_string()));
         for cause in &causes {
             text.push_str("\n  because ");
             text.push_str(&cause.replace('\n', "\n  "));
-        }
-        let text = self.0.redactor.redact(&text).into_owned();
-        if self.0.audience == Audience::GitHub {
-            let at = error.downcast_ref::<Located>();
-            let at = at.map(|Located { file, line, column, .. }| format!(" file={file},line={line},col={column}"));
-            self.say(&format!("::error{}::{}", at.unwrap_or_default(), style::annotation(&format!("{error:#}"))));
         }
         // Also with events, so that the user of a terminal sees the error.
         self.write_error(&text);
@@ -279,15 +311,44 @@ impl Report {
         if self.0.audience == Audience::Events {
             self.event(None, State::Result, detail);
         } else if !human.is_empty() {
-            // A reader that went away (`| head`) is no failure.
-            drop(writeln!(std::io::stdout(), "{}", self.0.redactor.redact(human)));
+            self.turn_to(Some(Stream::Output));
+            let colour = self.0.colour && self.0.results.terminal;
+            self.0.results.write(&format!("{}\n", printable(&self.0.redactor.redact(human), colour)));
         }
+    }
+
+    /// Writes data for a program to standard output, as it is: a script reads it. It is neither redacted nor, but on a terminal,
+    /// escaped.
+    pub fn data(&self, text: &str) {
+        self.turn_to(None);
+        if self.0.results.terminal {
+            self.0.results.write(&printable(text, false));
+        } else {
+            self.0.results.write(text);
+        }
+    }
+
+    /// Asks a question at the terminal; the answer is typed behind it.
+    pub fn ask(&self, question: &str) {
+        let text = printable(&self.0.redactor.redact(question), self.0.colour);
+        self.0.bars.suspend(|| self.0.screen.write(&format!("{text} ")));
+    }
+
+    /// Whether the reader of the results went away, or cannot take more of them.
+    pub fn is_unread(&self) -> bool {
+        self.0.results.has_failed()
+    }
+
+    /// Ends the output. Fails if results are lost, as on a full disk; not if their reader went away (`| head`).
+    pub fn end(&self) -> anyhow::Result<()> {
+        self.turn_to(None);
+        self.0.results.lost().context("the command has ended, but its results could not be written to standard output")
     }
 
     fn event(&self, step: Option<Step>, state: State, detail: Value) {
         if self.0.audience == Audience::Events {
             let line = event::line(step, state, &self.redact_json(detail));
-            drop(writeln!(std::io::stdout(), "{line}"));
+            self.0.results.write(&format!("{line}\n"));
         }
     }
 
@@ -307,8 +368,28 @@ impl Report {
     }
 
     fn write_error(&self, text: &str) {
-        let text = self.0.redactor.redact(text);
-        // The progress bars are redrawn around it. A closed standard error is no failure.
-        self.0.bars.suspend(|| drop(writeln!(std::io::stderr(), "{text}")));
+        self.turn_to(Some(Stream::Error));
+        let text = printable(&self.0.redactor.redact(text), self.0.colour);
+        self.write(&text);
+    }
+
+    /// A workflow command to GitHub. Its texts are redacted and escaped.
+    fn command(&self, command: &str) {
+        self.turn_to(None);
+        self.write(command);
+    }
+
+    /// The progress bars are redrawn around the line.
+    fn write(&self, line: &str) {
+        self.0.bars.suspend(|| self.0.screen.write(&format!("{line}\n")));
+    }
+
+    fn turn_to(&self, stream: Option<Stream>) {
+        for (stream, line) in self.0.commands.iter().flat_map(|commands| commands.turn_to(stream)) {
+            match stream {
+                Stream::Error => self.0.screen.write(&line),
+                Stream::Output => self.0.results.write(&line),
+            }
+        }
     }
 }

@@ -3,6 +3,8 @@
 //! A secret leaves this process in two ways only: in a child's environment, and in a file with mode 0600. It is never in an
 //! argument, output, a log, a journal or a record.
 
+mod env_file;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,7 +12,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, RwLock};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use camino::Utf8Path;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -34,8 +36,7 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// Reads a file of `NAME=value` lines. Empty if the file does not exist. Fails if other users can read it, and for a line that is
-    /// not blank, a comment or an assignment.
+    /// Reads a file with the grammar of [`env_file`]. Empty if the file does not exist. Fails if other users can read it.
     pub fn read_file(path: &Utf8Path) -> Result<Self> {
         let text = match found(fs_err::read_to_string(path)) {
             Ok(Some(text)) => text,
@@ -48,18 +49,8 @@ impl Secrets {
         if mode & 0o077 != 0 {
             bail!("other users can read the secrets in {path} (mode {:04o}); type: chmod 600 {path}", mode & 0o7777);
         }
-        let mut values = BTreeMap::new();
-        for (index, line) in text.lines().enumerate() {
-            let (name, value) = match parse_line(line) {
-                Line::Blank => continue,
-                Line::Assignment(name, value) => (name, value),
-                Line::Invalid => bail!("{path}:{}: expected NAME=value or a comment", index + 1),
-            };
-            if values.insert(name.to_owned(), SecretString::from(value)).is_some() {
-                bail!("{path}:{}: {name} is set twice", index + 1);
-            }
-        }
-        Ok(Self { values })
+        let values = env_file::parse(&text).map_err(|wrong| anyhow!("{path}:{}: {}", wrong.line, wrong.what))?;
+        Ok(Self { values: values.into_iter().map(|(name, value)| (name, SecretString::from(value))).collect() })
     }
 
     /// Writes all values to a file with mode 0600, atomically.
@@ -68,7 +59,7 @@ impl Secrets {
             String::from("# Secrets of this environment, generated on this machine. Do not share this file.\n");
         for (name, value) in &self.values {
             let value = value.expose_secret();
-            writeln!(text, "{name}={}", quote(value)).expect("writing to a String cannot fail");
+            writeln!(text, "{name}={}", env_file::quote(value)).expect("writing to a String cannot fail");
         }
         replace_file(path, text.as_bytes())
     }
@@ -164,61 +155,6 @@ impl Redactor {
         }
         text
     }
-}
-
-enum Line<'a> {
-    Blank,
-    Assignment(&'a str, String),
-    Invalid,
-}
-
-fn parse_line(line: &str) -> Line<'_> {
-    let line = line.trim();
-    if line.is_empty() || line.starts_with('#') {
-        return Line::Blank;
-    }
-    let Some((name, value)) = line.split_once('=') else { return Line::Invalid };
-    let name = name.trim().trim_start_matches("export ").trim();
-    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(is_name) {
-        return Line::Invalid;
-    }
-    match unquote(value.trim()) {
-        Some(value) => Line::Assignment(name, value),
-        None => Line::Invalid,
-    }
-}
-
-/// In double quotes, `\n`, `\"`, `\\` and `\$` are escapes. Single quotes have none. Without quotes, the value is the rest of the line.
-fn unquote(value: &str) -> Option<String> {
-    if let Some(inner) = value.strip_prefix('\'') {
-        return inner.strip_suffix('\'').map(str::to_owned);
-    }
-    let Some(inner) = value.strip_prefix('"') else { return Some(value.to_owned()) };
-    let inner = inner.strip_suffix('"')?;
-    let mut plain = String::with_capacity(inner.len());
-    let mut characters = inner.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '\\' => match characters.next()? {
-                'n' => plain.push('\n'),
-                escaped @ ('"' | '\\' | '$') => plain.push(escaped),
-                _ => return None,
-            },
-            '"' => return None,
-            plain_character => plain.push(plain_character),
-        }
-    }
-    Some(plain)
-}
-
-fn quote(value: &str) -> String {
-    let bare = |c: char| c.is_ascii_alphanumeric() || "-_./:@?=&+%".contains(c);
-    if !value.is_empty() && value.chars().all(bare) {
-        return value.to_owned();
-    }
-    let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-    format!("\"{escaped}\"")
 }
 
 #[cfg(test)]

@@ -28,7 +28,11 @@ impl Stop {
                     _ = terminate.recv() => "SIGTERM",
                     _ = hangup.recv() => "SIGHUP",
                 };
-                sender.send(name);
+                // A terminal that goes away sends it more than once: the kernel and the shell both do. So it is never the second
+                // request, which would kill what still saves its state.
+                if name != "SIGHUP" || !sender.has_sent() {
+                    sender.send(name);
+                }
             }
         });
         Ok(stop)
@@ -74,6 +78,10 @@ impl StopSender {
     /// Requests a stop under this name, for example `Ctrl-C`.
     pub fn send(&self, name: &'static str) {
         self.0.send_modify(|requests| requests.push(name));
+    }
+
+    fn has_sent(&self) -> bool {
+        !self.0.borrow().is_empty()
     }
 }
 

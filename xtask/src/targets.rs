@@ -166,7 +166,7 @@ impl<'a> Target<'a> {
     ) -> Result<Candidate, Failure> {
         match (self, plan) {
             (Self::Local(local), _) => {
-                let apply = async { Ok(local.apply(id, &release.published, settings).await?) };
+                let apply = local.apply(id, &release.published, settings);
                 Ok(Candidate::Local(Box::new(stop.cancels("nothing was changed", apply).await?)))
             }
             (Self::Stack(stack), Some(plan)) => Ok(Candidate::Stack(Box::pin(stack.apply(plan, step, stop)).await?)),

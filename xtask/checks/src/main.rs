@@ -18,7 +18,10 @@ use xtask::{env, program};
 use self::cli::{Cli, Command};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return program::usage(&error),
+    };
     let report = program::report(cli.json);
     program::exit(program::block_on(run(cli.command, &report)), &report)
 }

@@ -14,11 +14,11 @@ pub struct CompletionsArgs {
 
 impl CompletionsArgs {
     /// The completions of a command line, without its hidden commands.
-    pub fn text(&self, all: &clap::Command) -> Vec<u8> {
+    pub fn text(&self, all: &clap::Command) -> String {
         let shown = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
         let mut shown = clap::Command::new("xtask").args(all.get_arguments().cloned()).subcommands(shown);
         let mut text = Vec::new();
         clap_complete::generate(self.shell, &mut shown, "xtask", &mut text);
-        text
+        String::from_utf8_lossy(&text).into_owned()
     }
 }

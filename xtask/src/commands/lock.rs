@@ -53,8 +53,14 @@ impl LockStatusArgs {
         let text = match &holder {
             None => format!("{name} is free"),
             Some(holder) => format!(
-                "{name} is held by {} since {}, renewed {}: {} (toolkit {}, process {})",
-                holder.who, holder.since, holder.renewed, holder.message, holder.version, holder.process.pid
+                "{name} is held by {} since {}, renewed {}: {} (toolkit {}, process {}{})",
+                holder.who,
+                holder.since,
+                holder.renewed,
+                holder.message,
+                holder.version,
+                holder.process.pid,
+                if holder.process.is_known_stopped() { ", which is stopped" } else { "" }
             ),
         };
         env.report.result(json!({ "environment": name, "locked_by": holder }), &text);

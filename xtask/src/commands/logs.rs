@@ -47,7 +47,7 @@ impl LogsArgs {
         let mut file = open(&path)?;
         file.seek(SeekFrom::End(0)).context("seek to the end of the log")?;
         let mut line = String::new();
-        loop {
+        while !env.report.is_unread() {
             match file.read_line(&mut line).with_context(|| format!("read {path}"))? {
                 0 => {
                     // Polls, because a file gives no notice of new lines. A file that is shorter than what was read is a new one.
@@ -68,6 +68,7 @@ impl LogsArgs {
                 }
             }
         }
+        Ok(())
     }
 }
 

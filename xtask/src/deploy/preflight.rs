@@ -74,12 +74,14 @@ pub async fn checks(env: &Env<'_>, target: &Target<'_>) -> Result<Vec<Check>, Fa
 }
 
 async fn git_checks(env: &Env<'_>) -> Vec<Check> {
-    vec![match git::ignores(env.root(), ".deploy/").await {
-        Ok(true) => Check::good("git", ".deploy/ is ignored"),
+    // A rule for folders does not count for a link to one.
+    let path = if env.root().join(".deploy").is_symlink() { ".deploy" } else { ".deploy/" };
+    vec![match git::ignores(env.root(), path).await {
+        Ok(true) => Check::good("git", ".deploy is ignored"),
         Ok(false) => Check::bad(
             "git",
-            "git does not ignore .deploy/, so every deploy would change the tree it is of",
-            "echo /.deploy/ >> .gitignore",
+            "git does not ignore .deploy, so every deploy would change the tree it is of",
+            "echo /.deploy >> .gitignore",
         ),
         Err(error) => {
             let fix = git::remedy(&error).unwrap_or_else(|| "see what this says: git status".to_owned());

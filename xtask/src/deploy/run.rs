@@ -256,14 +256,20 @@ pub async fn take_lease(env: &Env<'_>, message: String) -> Result<Lease, Failure
 }
 
 fn locked(environment: &str, holder: &Holder) -> Failure {
+    let pid = holder.process.pid;
+    let next = if holder.process.is_known_stopped() {
+        format!(
+            "process {pid} is stopped, as by Ctrl-Z, and holds the environment until it ends; to let it go on, type: kill -CONT {pid}"
+        )
+    } else {
+        format!("wait for it; if that process is certainly gone, type: cargo xtask lock break {environment}")
+    };
     Failure::Locked(anyhow!(
-        "{environment} is locked: {who} is running \"{message}\" since {since} (toolkit {version}, process {pid})\n  \
-         wait for it; if that process is certainly gone, type: cargo xtask lock break {environment}",
+        "{environment} is locked: {who} is running \"{message}\" since {since} (toolkit {version}, process {pid})\n  {next}",
         who = holder.who,
         message = holder.message,
         since = holder.since.strftime("%Y-%m-%d %H:%M:%SZ"),
         version = holder.version,
-        pid = holder.process.pid,
     ))
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Step;
+use super::{Step, escape};
 
 /// Incremented when a field changes its meaning or is removed.
 const SCHEMA: u32 = 1;
@@ -44,5 +44,5 @@ struct Event<'a> {
 
 pub(super) fn line(step: Option<Step>, state: State, detail: &Value) -> String {
     let event = Event { schema: SCHEMA, time: Timestamp::now(), step, state, detail };
-    serde_json::to_string(&event).expect("an event has only string keys, so it always serialises")
+    escape::json(&serde_json::to_string(&event).expect("an event has only string keys, so it always serialises"))
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde_json::json;
 
+use super::escape::one_line;
 use super::style::seconds;
 use super::{Audience, Report, State, Step};
 
@@ -57,7 +58,7 @@ impl Ongoing {
             bar.enable_steady_tick(Duration::from_millis(100));
         }
         if report.0.audience == Audience::GitHub {
-            report.say(&format!("::group::{step}"));
+            report.command(&format!("::group::{step}"));
         }
         let now = Instant::now();
         Self { report: report.clone(), step, bar, started: now, last_shown: Mutex::new(now), part_began, open: true }
@@ -66,7 +67,7 @@ impl Ongoing {
     /// Shows what the step is doing.
     pub fn progress(&self, text: &str) {
         let text = self.report.0.redactor.redact(text);
-        self.bar.set_message(text.clone().into_owned());
+        self.bar.set_message(one_line(&text));
         let mut last = self.last_shown.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let every = match self.report.0.audience {
             Audience::Events => Duration::from_secs(1),
@@ -138,7 +139,7 @@ impl Ongoing {
             finished.push((self.step, self.started.elapsed(), state == State::Reused));
         }
         if self.report.0.audience == Audience::GitHub {
-            self.report.say("::endgroup::");
+            self.report.command("::endgroup::");
         }
         self.report.say(&self.line(&mark, text));
         self.report.event(Some(self.step), state, json!({ "text": text, "seconds": self.elapsed() }));

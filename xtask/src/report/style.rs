@@ -1,8 +1,15 @@
-//! The format of output: colours, durations, GitHub's escapes.
+//! The format of output: colours and durations.
 
 use std::time::Duration;
 
-/// Colours, or none: with `NO_COLOR`, or without a terminal.
+/// What a colour begins with in a text, in the order of [`CODES`]. Unicode keeps these characters for a program's own use, so no
+/// escape sequence of a terminal is ever in a text, and one that is there is somebody else's.
+const MARKS: [char; 5] = ['\u{fdd0}', '\u{fdd1}', '\u{fdd2}', '\u{fdd3}', '\u{fdd4}'];
+
+/// The parameters of the terminal's escape sequences (ECMA-48, SGR): none, green, red, yellow, bold.
+const CODES: [&str; 5] = ["0", "32", "31", "33", "1"];
+
+/// Marks colours, or does not: with `NO_COLOR`, or without a terminal.
 #[derive(Clone, Copy)]
 pub struct Paint {
     on: bool,
@@ -16,27 +23,33 @@ impl Paint {
 
     /// Good.
     pub fn green(self, text: &str) -> String {
-        self.wrap("32", text)
+        self.wrap(1, text)
     }
 
     /// Bad.
     pub fn red(self, text: &str) -> String {
-        self.wrap("31", text)
+        self.wrap(2, text)
     }
 
     /// Doubtful.
     pub fn yellow(self, text: &str) -> String {
-        self.wrap("33", text)
+        self.wrap(3, text)
     }
 
     /// Emphasis.
     pub fn bold(self, text: &str) -> String {
-        self.wrap("1", text)
+        self.wrap(4, text)
     }
 
-    fn wrap(self, code: &str, text: &str) -> String {
-        if self.on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    fn wrap(self, colour: usize, text: &str) -> String {
+        if self.on { format!("{}{text}{}", MARKS[colour], MARKS[0]) } else { text.to_owned() }
     }
+}
+
+/// The parameter of the escape sequence that a mark stands for.
+pub(super) fn code(mark: char) -> Option<&'static str> {
+    let index = MARKS.iter().position(|known| *known == mark)?;
+    Some(CODES[index])
 }
 
 /// `0.2 s`, `41.3 s`, `2 min 03 s`.
@@ -50,12 +63,6 @@ pub fn seconds(duration: Duration) -> String {
     }
 }
 
-/// Escapes the message of a GitHub workflow command
-/// (actions/toolkit, `packages/core/src/command.ts`, `escapeData`).
-pub(super) fn annotation(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,10 +73,5 @@ mod tests {
         for (milliseconds, text) in cases {
             assert_eq!(seconds(Duration::from_millis(milliseconds)), text);
         }
-    }
-
-    #[test]
-    fn an_annotation_stays_on_one_line() {
-        assert_eq!(annotation("50% of\nit"), "50%25 of%0Ait");
     }
 }

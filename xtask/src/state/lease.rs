@@ -3,7 +3,8 @@
 //! The lease is one object that is only replaced by conditional writes. Its token grows with every holder, so a holder
 //! that lost the lease without noticing can be told from the one that has it (fencing). A holder renews it every third of
 //! its time to live. Another deploy takes it over when that time is up without a renewal, or at once when the holder was a
-//! process of this machine that has ended.
+//! process of this machine that has ended. A process of this machine that is stopped (Ctrl-Z) keeps it: what it has started
+//! still stands, and it goes on when it is continued.
 //!
 //! Clocks: in a bucket, the time since the last renewal is what the server says (its `Date` minus the object's
 //! `Last-Modified`), so no machine's clock matters; a server that does not say it makes a lease that only `lock break`
@@ -185,7 +186,8 @@ impl Read {
             Some(Timestamp::now().duration_since(holder.renewed).try_into().unwrap_or(Duration::ZERO))
         };
         let is_late = idle.is_some_and(|idle| idle >= holder.ttl());
-        (!is_late && !holder.process.is_known_dead()).then_some(holder)
+        let is_held = if is_late { holder.process.is_known_stopped() } else { !holder.process.is_known_dead() };
+        is_held.then_some(holder)
     }
 }
 
@@ -195,7 +197,10 @@ async fn renew(store: Store, token: u64, ttl: Duration, taken: Instant, tell: wa
     loop {
         tokio::time::sleep(pause).await;
         let begun = Instant::now();
-        let deadline = last + ttl * 5 / 6;
+        let limit = last + ttl * 5 / 6;
+        // A process that was stopped goes on after its time. One attempt shows whether another deploy has taken over.
+        let was_stopped = pause == ttl / 3 && begun >= limit;
+        let deadline = if was_stopped { begun + ttl / 6 } else { limit };
         let reason = match timeout_at(deadline, renew_once(&store, token)).await {
             Ok(Ok(true)) => {
                 (last, pause) = (begun, ttl / 3);
@@ -210,7 +215,7 @@ async fn renew(store: Store, token: u64, ttl: Duration, taken: Instant, tell: wa
         };
         // While no other deploy can have taken over, a store that is unreachable for a moment is no reason to stop.
         pause = ttl / 12;
-        if Instant::now() + pause >= deadline {
+        if Instant::now() + pause >= limit {
             let seconds = last.elapsed().as_secs();
             tell.send_replace(Some(format!("the lease could not be renewed for {seconds} s: {reason}")));
             return;

@@ -6,9 +6,10 @@ mod checks;
 mod provision;
 mod releases;
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail};
 use camino::Utf8PathBuf;
 use secrecy::ExposeSecret as _;
 use tokio::sync::OnceCell;
@@ -36,6 +37,9 @@ use crate::tools::{git, npm, platform, port};
 /// How long the deploy waits for the old version's last requests; it goes on draining without being watched.
 const WATCHED_DRAIN: Duration = Duration::from_secs(3);
 
+/// Names of changed files in an error.
+const LISTED: usize = 5;
+
 /// Between two questions on the public address.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -60,12 +64,11 @@ impl<'a> Local<'a> {
 
     /// Where people reach the service.
     pub fn address(&self) -> String {
-        let host = if self.target.host.is_loopback() || self.target.host.is_unspecified() {
-            "localhost".to_owned()
-        } else {
-            self.target.host.to_string()
-        };
-        format!("http://{host}:{}", self.target.port)
+        // Not every loopback address is what that name stands for.
+        if self.target.host == IpAddr::V4(Ipv4Addr::LOCALHOST) || self.target.host.is_unspecified() {
+            return format!("http://localhost:{}", self.target.port);
+        }
+        format!("http://{}", self.listen())
     }
 
     /// What a person wants to know of this target after a deploy: label and text.
@@ -83,21 +86,26 @@ impl<'a> Local<'a> {
         let service = &self.env.config.service;
         let (root, binary) = (self.env.root(), service.binary.as_str());
         let progress = |text: &str| step.progress(&format!("{binary}: {text}"));
-        let program =
-            cargo::build(root, &service.package, binary, Profile::Release, progress, |line| step.output(line));
+        let before = git::Snapshot::take(root).await?;
+        let (profile, locked) = (Profile::Release, source.is_clean());
+        let program = cargo::build(root, &service.package, binary, profile, locked, progress, |line| step.output(line));
         let (program, web) = tokio::try_join!(program, async {
             let Some(web) = &service.web else { return Ok(None) };
             let folder = npm::build(&root.join(web), |line| step.output(line)).await?;
             Ok(Some(sha256_folder(&folder)?))
         })?;
         let now = git::source(root).await?;
-        ensure!(
-            now.version == source.version,
-            "the tree changed while it was built: it was {} and is {}; what was built is neither\n  type: cargo xtask deploy {}",
-            source.version,
-            now.version,
-            self.env.name()
-        );
+        if now.version != source.version {
+            let changed = before.differences(&git::Snapshot::take(root).await?);
+            bail!(
+                "the tree changed while it was built: {}\n  it was {} and is {}, and what was built is neither; if the build \
+                 writes these, let git ignore them\n  type: cargo xtask deploy {}",
+                listed(&changed),
+                source.version,
+                now.version,
+                self.env.name()
+            );
+        }
         let form =
             ArtifactForm::Binary { sha256: sha256_file(&program)?, size: fs_err::metadata(&program)?.len(), web };
         // Set already after an earlier build of this process, which had the same place.
@@ -157,7 +165,9 @@ impl<'a> Local<'a> {
             lines.push(format!("database: a private PostgreSQL {state}"));
         }
         let service = &self.env.config.service;
-        lines.push(format!("build: cargo build --release --package {} --bin {}", service.package, service.binary));
+        let locked = if source.is_clean() { " --locked" } else { "" };
+        let (package, binary) = (&service.package, &service.binary);
+        lines.push(format!("build: cargo build --release --package {package} --bin {binary}{locked}"));
         match self.serving().await? {
             Some(serving) if serving.version == source.version => {
                 lines.push(format!("{} serves already at {}", serving.version, serving.address));
@@ -177,10 +187,11 @@ impl<'a> Local<'a> {
     }
 
     /// Starts a release beside the one that serves.
-    pub async fn apply(&self, id: String, published: &Published, settings: &Settings) -> Result<Candidate> {
+    pub async fn apply(&self, id: String, published: &Published, settings: &Settings) -> Result<Candidate, Failure> {
         let mut connection = self.supervisor().await?;
+        self.refuse_another_deploy(&connection.status().await?)?;
         let candidate = connection.candidate(&self.instance(id.clone(), published, settings)?).await?;
-        let service = Service::new(format!("http://{}{}", candidate.address, self.env.config.service.readiness))?;
+        let service = self.service_at(candidate.address)?;
         let version = published.source.version.clone();
         Ok(Candidate { service, connection, id, version, process: candidate.pid })
     }
@@ -285,6 +296,17 @@ impl<'a> Local<'a> {
         }
     }
 
+    /// A deploy whose lease was broken has its release there until it ends.
+    fn refuse_another_deploy(&self, status: &Status) -> Result<(), Failure> {
+        let started = status.instances.iter().find(|it| matches!(it.role, Role::Candidate | Role::Promoted));
+        let Some(supervisor::InstanceStatus { version, pid: Some(pid), .. }) = started else { return Ok(()) };
+        Err(Failure::Locked(anyhow!(
+            "another deploy to {name} is under way: it has started {version} (process {pid}) and has not ended\n  \
+             wait for it; if it is stopped, as by Ctrl-Z, continue or kill it; to look again, type: cargo xtask status {name}",
+            name = self.env.name()
+        )))
+    }
+
     /// The program in cargo's target folder.
     async fn built_program(&self) -> Result<Utf8PathBuf> {
         let find = || cargo::built_program(self.env.root(), &self.env.config.service.binary, Profile::Release);
@@ -301,13 +323,20 @@ impl<'a> Local<'a> {
     }
 
     fn public_service(&self) -> Result<Service> {
-        let host =
-            if self.target.host.is_unspecified() { "127.0.0.1".to_owned() } else { self.target.host.to_string() };
-        Service::new(format!("http://{host}:{}{}", self.target.port, self.env.config.service.readiness))
+        let host = match self.target.host {
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            host => host,
+        };
+        self.service_at(SocketAddr::new(host, self.target.port))
     }
 
-    fn listen(&self) -> std::net::SocketAddr {
-        std::net::SocketAddr::new(self.target.host, self.target.port)
+    fn service_at(&self, address: SocketAddr) -> Result<Service> {
+        Service::new(format!("http://{address}{}", self.env.config.service.readiness))
+    }
+
+    fn listen(&self) -> SocketAddr {
+        SocketAddr::new(self.target.host, self.target.port)
     }
 
     async fn instance_that_serves(&self) -> Result<Option<supervisor::InstanceStatus>> {
@@ -361,5 +390,13 @@ impl<'a> Local<'a> {
             secrets: secrets.collect(),
             stop_timeout: InstanceSpec::STOP_TIMEOUT,
         })
+    }
+}
+
+/// The names, or the first of them and how many more there are.
+fn listed(names: &[String]) -> String {
+    match names.len().saturating_sub(LISTED) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names[..LISTED].join(", ")),
     }
 }

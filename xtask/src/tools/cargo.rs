@@ -20,13 +20,14 @@ pub enum Profile {
     Release,
 }
 
-/// Builds a binary of a package and returns its path. `on_progress` gets texts such as `212 of 240 crates`, `on_line` the rest of
+/// Builds a binary of a package and returns its path. With `locked`, a Cargo.lock that is out of date is an error. `on_progress` gets texts such as `212 of 240 crates`, `on_line` the rest of
 /// cargo's output.
 pub async fn build(
     root: &Utf8Path,
     package: &str,
     binary: &str,
     profile: Profile,
+    locked: bool,
     on_progress: impl Fn(&str),
     on_line: impl Fn(&str),
 ) -> Result<Utf8PathBuf> {
@@ -39,8 +40,11 @@ pub async fn build(
     if profile == Profile::Release {
         cargo = cargo.arg("--release");
     }
-    let executable = Mutex::new(None);
-    cargo
+    if locked {
+        cargo = cargo.arg("--locked");
+    }
+    let (executable, mut refused) = (Mutex::new(None), false);
+    let built = cargo
         .run_lines_if(|line| match Line::read(line) {
             Line::Progress(text) => {
                 on_progress(&text);
@@ -54,11 +58,20 @@ pub async fn build(
                 false
             }
             Line::Other => {
+                refused |= line.contains("lock file") && line.contains("--locked was passed");
                 on_line(line);
                 true
             }
         })
-        .await?;
+        .await;
+    if refused {
+        built.context(
+            "Cargo.lock does not fit the manifests, so the commit does not name what would be built\n  \
+             type: cargo update --workspace; then commit Cargo.lock",
+        )?;
+    } else {
+        built?;
+    }
     let executable = executable.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
     executable.with_context(|| format!("cargo built {package}, but reported no program {binary}"))
 }

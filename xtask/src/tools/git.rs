@@ -14,10 +14,12 @@ use crate::release::Source;
 mod changes;
 #[cfg(feature = "cloud")]
 mod context;
+mod snapshot;
 
 use self::changes::Tree;
 #[cfg(feature = "cloud")]
 pub use self::context::Context;
+pub use self::snapshot::Snapshot;
 
 /// How git's own command begins that makes it trust a repository of another user.
 const TRUST: &str = "git config --global --add safe.directory ";

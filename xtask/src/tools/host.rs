@@ -1,4 +1,4 @@
-//! This machine: its user, and whether a process seen earlier still runs.
+//! This machine: its user, and whether a process seen earlier still runs, or is stopped.
 
 use std::sync::OnceLock;
 
@@ -21,7 +21,11 @@ pub struct Process {
 impl Process {
     /// This process.
     pub fn this() -> Self {
-        let pid = rustix::process::getpid().as_raw_nonzero().get();
+        Self::of(rustix::process::getpid().as_raw_nonzero().get())
+    }
+
+    /// The process of this machine that has this number now.
+    pub fn of(pid: i32) -> Self {
         Self { machine: machine(), pid, started: start_ticks(pid).unwrap_or_default() }
     }
 
@@ -35,6 +39,13 @@ impl Process {
             Err(rustix::io::Errno::SRCH) => true,
             _ => start_ticks(self.pid).is_some_and(|started| started != self.started),
         }
+    }
+
+    /// Whether the process is stopped, as by Ctrl-Z or a debugger, and can go on. Never true for one on another machine.
+    pub fn is_known_stopped(&self) -> bool {
+        self.machine == machine()
+            && start_ticks(self.pid) == Some(self.started)
+            && stat_field(self.pid, 3).is_some_and(|state| matches!(state.as_str(), "T" | "t"))
     }
 }
 
@@ -69,10 +80,14 @@ fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// Field 22 of `/proc/<pid>/stat` (proc(5)). The second field may have spaces, so counting starts after it.
 fn start_ticks(pid: i32) -> Option<u64> {
+    stat_field(pid, 22)?.parse().ok()
+}
+
+/// A field of `/proc/<pid>/stat` (proc(5)), from 3 on. The second field may have spaces, so counting starts after it.
+fn stat_field(pid: i32, number: usize) -> Option<String> {
     let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+    Some(stat.rsplit_once(')')?.1.split_whitespace().nth(number - 3)?.to_owned())
 }
 
 #[cfg(test)]

@@ -32,7 +32,11 @@ pub fn get(port: u16, path: &str) -> Result<Answer> {
 impl Client {
     /// A client whose requests share a connection.
     pub fn new(port: u16) -> Self {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Self::at(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+    }
+
+    /// The same of another address of this machine.
+    pub fn at(address: SocketAddr) -> Self {
         Self { address, keep_alive: true, stream: None, token: None }
     }
 

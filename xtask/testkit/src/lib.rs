@@ -13,6 +13,7 @@ pub mod project;
 pub mod running;
 pub mod sample;
 pub mod skip;
+pub mod terminal;
 pub mod wait;
 
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ pub use self::project::{Project, Ran};
 pub use self::running::{Ended, Running};
 pub use self::sample::sample;
 pub use self::skip::{or_skip, skipped, test_name};
+pub use self::terminal::{Controls, Terminal};
 pub use self::wait::{PATIENCE, until, until_async, until_some};
 
 /// The toolkit's program. cargo builds it for the toolkit's integration tests, and runs them with a variable that names it.

@@ -79,7 +79,7 @@ impl<S: Storage> Site<S> {
         storage.make("states");
         let project = Project::of("fixture", |project| {
             let endpoint = storage.endpoint();
-            project.write(".gitignore", "/.deploy/\n/target/\n.env.*\n/page.md\n");
+            project.write(".gitignore", "/.deploy\n/target\n.env.*\n/page.md\n");
             write(
                 project,
                 &format!("state: {{ bucket: states, region: {REGION}, provider: other, endpoint: '{endpoint}' }}"),
@@ -256,7 +256,7 @@ pub fn result(ended: Ended) -> Value {
 
 /// The environment's secrets, as a person keeps them.
 pub fn write_secrets(root: &Path, passphrase: &str) {
-    let secret = SENTINEL.replace('"', "\\\"");
+    let secret = SENTINEL.replace('"', "\\\"").replace('$', "\\$");
     write_env(root, passphrase, &format!("TF_VAR_secret=\"{secret}\"\n"));
 }
 

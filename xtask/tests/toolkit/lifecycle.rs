@@ -126,7 +126,7 @@ fn a_tree_that_changes_during_the_build_fails_it() {
     project.write("notes.txt", "changed meanwhile");
     project.write("target/go", "");
     let ended = deploy.end().expect(1);
-    assert!(ended.stderr.contains("the tree changed while it was built"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the tree changed while it was built: notes.txt\n"), "{}", ended.stderr);
     assert!(ended.stderr.contains("cargo xtask deploy local"), "{}", ended.stderr);
     assert_eq!(project.serves(), Some(first));
     assert_eq!(project.records()[0]["outcome"], "failed");

@@ -3,7 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use testkit::{Project, Running, until};
+use rustix::process::Signal;
+
+use testkit::{Ended, Project, Ran, Running, until};
 
 /// A deploy that waits in its gate until [`go`].
 fn waiting_deploy(project: &Project) -> Running {
@@ -33,6 +35,50 @@ fn a_second_deploy_is_refused_with_the_holder_and_the_next_command() {
     deploy.end().expect(0);
     assert_eq!(project.ok(&["lock", "status"]).stdout, "local is free\n");
     assert_eq!(project.records().len(), 1);
+}
+
+/// A deploy that was stopped in its gate so long ago that its lease's time is up.
+fn stopped_deploy(project: &Project) -> Running {
+    let deploy = waiting_deploy(project);
+    until("the new release runs", || !project.services().is_empty());
+    deploy.signal(Signal::STOP);
+    let stat = format!("/proc/{}/stat", deploy.pid());
+    until("it is stopped", || fs_err::read_to_string(&stat).unwrap().contains(") T "));
+    let file = project.deployed("lease.json");
+    let mut lease: Value = serde_json::from_str(&fs_err::read_to_string(&file).unwrap()).unwrap();
+    lease["holder"]["renewed"] = json!(Timestamp::now() - SignedDuration::from_secs(3600));
+    fs_err::write(&file, lease.to_string()).unwrap();
+    deploy
+}
+
+#[test]
+fn a_stopped_deploy_is_named_and_goes_on_when_the_hint_is_typed() {
+    let project = Project::fixture();
+    let deploy = stopped_deploy(&project);
+    let pid = deploy.pid();
+    let says = ["is locked", "the big one", &format!("process {pid} is stopped")];
+    let refused = project.run(&["deploy"]).expect(20).says(&says);
+    assert!(project.ok(&["lock", "status"]).stdout.contains(&format!("process {pid}, which is stopped")));
+    let typed = refused.stderr.split("type: ").nth(1).unwrap().lines().next().unwrap();
+    Ran::of(std::process::Command::new("sh").args(["-c", typed])).expect(0);
+    go(&project);
+    let Ended { code, stderr, .. } = deploy.end();
+    assert_eq!(code, Some(0), "{stderr}");
+    assert_eq!(project.serves(), Some(project.head()));
+}
+
+#[test]
+fn a_stopped_deploy_whose_lease_was_broken_does_not_make_the_next_one_unhealthy() {
+    let project = Project::fixture();
+    let deploy = stopped_deploy(&project);
+    project.ok(&["lock", "break", "--yes"]);
+    let version = project.head();
+    let newer = project.commit_behaviour("ready");
+    project.run(&["deploy"]).expect(20).says(&["another deploy to local is under way", &version]);
+    deploy.kill();
+    until("what it started has ended", || project.services().is_empty());
+    project.ok(&["deploy"]);
+    assert_eq!(project.serves(), Some(newer));
 }
 
 #[test]

@@ -3,10 +3,12 @@
 // Test helpers panic, as tests do.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod addresses;
 mod disk;
 mod dry_run;
 mod gate;
 mod help;
+mod hints;
 mod interrupt;
 mod kill;
 mod lifecycle;
@@ -21,6 +23,7 @@ mod schema;
 mod secrets;
 mod sqlx;
 mod supervision;
+mod terminal;
 mod usage;
 mod version;
 mod web;

@@ -23,10 +23,9 @@ fn a_port_in_use_is_reported_with_the_process_that_holds_it() {
 fn two_problems_are_both_listed_and_nothing_is_changed() {
     let project = Project::fixture();
     let _listener = TcpListener::bind(("127.0.0.1", project.port)).unwrap();
-    project.write(".gitignore", "/target/\n");
+    project.write(".gitignore", "/target\n");
     project.write("migrations/first.sql", "");
-    let says =
-        ["3 problems", "is taken by", "git does not ignore .deploy/", "echo /.deploy/ >> .gitignore", "first.sql"];
+    let says = ["3 problems", "is taken by", "git does not ignore .deploy", "echo /.deploy >> .gitignore", "first.sql"];
     project.run(&["deploy"]).expect(1).says(&says);
     project.run(&["deploy", "--dry-run"]).expect(1).says(&says);
     assert!(!project.root.join(".deploy").exists());

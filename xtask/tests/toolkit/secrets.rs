@@ -136,6 +136,6 @@ fn a_secrets_file_that_others_can_read_is_refused_with_the_next_command() {
 fn a_line_that_is_no_assignment_is_reported_by_its_number_only() {
     let project = Project::fixture();
     set_own(&project, "# mine\nAPI_TOKEN=fine-and-long\ns3nt1nel without a name\n");
-    let ran = project.run(&["deploy"]).expect(1).says(&[".env.local:3"]);
+    let ran = project.run(&["deploy"]).expect(1).says(&[".env.local:3: expected NAME=value"]);
     clean(&project, "the output", &ran.stderr);
 }

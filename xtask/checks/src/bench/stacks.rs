@@ -168,7 +168,7 @@ fn write_project(root: &Utf8Path, endpoint: &str) -> Result<()> {
          state: {{ bucket: states, region: {REGION}, provider: other, endpoint: '{endpoint}' }}\n"
     );
     fs_err::write(root.join("deploy.yaml"), deploy)?;
-    fs_err::write(root.join(".gitignore"), "/.deploy/\n*.tfplan\n")?;
+    fs_err::write(root.join(".gitignore"), "/.deploy\n*.tfplan\n")?;
     let (all, changing) = RESOURCES;
     let stack = format!(
         "terraform {{\n  backend \"s3\" {{}}\n}}\n\nvariable \"size\" {{\n  type = number\n}}\n\n\

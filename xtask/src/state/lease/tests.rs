@@ -103,6 +103,42 @@ async fn a_holder_that_cannot_renew_gives_up_before_its_time_is_up() {
 }
 
 #[tokio::test]
+async fn a_stopped_process_keeps_it_however_late_it_is() {
+    let (_folder, store) = scratch();
+    let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+    let pid = child.id().cast_signed();
+    let mut holder = this("deploy abc");
+    holder.process = host::Process::of(pid);
+    holder.renewed = Timestamp::now() - SignedDuration::from_secs(3600);
+    write(&store, &Object { token: 7, holder: Some(holder) }, None).await.unwrap();
+    assert!(status(&store).await.unwrap().is_none(), "it runs and does not renew");
+    let signal = |signal| rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), signal).unwrap();
+    signal(rustix::process::Signal::STOP);
+    while !host::Process::of(pid).is_known_stopped() {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(Lease::take(&store, this("deploy def")).await, Err(TakeError::Held(_))));
+    signal(rustix::process::Signal::KILL);
+    child.wait().unwrap();
+    assert!(status(&store).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_process_that_was_stopped_renews_when_it_goes_on() {
+    let (_folder, store) = scratch();
+    let ttl = Duration::from_millis(30);
+    let (lease, _) = Lease::take(&store, this("one").with_ttl(ttl)).await.unwrap();
+    let taken = read(&store).await.unwrap().object.holder.unwrap().renewed;
+    // Nothing of this thread's runtime runs meanwhile, as in a process that is stopped.
+    std::thread::sleep(2 * ttl);
+    while read(&store).await.unwrap().object.holder.unwrap().renewed == taken {
+        assert!(lease.lost.borrow().is_none(), "{:?}", lease.lost.borrow());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    lease.verify().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_holder_that_was_taken_over_from_is_told() {
     let (_folder, store) = scratch();
     let (lease, _) = Lease::take(&store, this("one").with_ttl(Duration::from_millis(30))).await.unwrap();

@@ -1,7 +1,6 @@
 //! `tofu output`
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 
 use anyhow::anyhow;
 use serde_json::{Map, Value, json};
@@ -50,17 +49,17 @@ fn show_one(env: &Env<'_>, outputs: &BTreeMap<String, Output>, name: &str) -> Re
         let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         return Err(Failure::Usage(anyhow!("{environment} has no output {name}; its outputs: {names}")));
     };
-    if !output.sensitive {
-        env.report.result(json!({ "name": name, "value": output.value }), &text(&output.value));
-        return Ok(());
-    }
     if env.report.audience() == Audience::Events {
+        if !output.sensitive {
+            env.report.result(json!({ "name": name, "value": output.value }), "");
+            return Ok(());
+        }
         return Err(Failure::Refused(anyhow!(
             "{name} is sensitive, and events are usually logged; repeat it without --json: cargo xtask tofu output {environment} {name}"
         )));
     }
-    // Not through the redactor, which may know the value. A reader that went away is no failure.
-    drop(writeln!(std::io::stdout(), "{}", text(&output.value)));
+    // Not through the redactor, which may know the value.
+    env.report.data(&format!("{}\n", text(&output.value)));
     Ok(())
 }
 

@@ -1,0 +1,57 @@
+//! GitHub Actions reads commands (`::group::…`) from both output streams, whoever wrote them. So text stands between
+//! `::stop-commands::TOKEN` and `::TOKEN::`, with a token that the text cannot know.
+
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Mutex;
+
+/// Which stream has an open block of text, if any. GitHub knows of one block at a time.
+pub(super) struct Commands {
+    token: String,
+    block: Mutex<Option<Stream>>,
+}
+
+/// A stream that GitHub reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stream {
+    /// Standard error.
+    Error,
+    /// Standard output.
+    Output,
+}
+
+impl Commands {
+    pub(super) fn new() -> Self {
+        // Keys from the operating system's random numbers.
+        let random = || RandomState::new().hash_one(());
+        Self { token: format!("{:016x}{:016x}", random(), random()), block: Mutex::default() }
+    }
+
+    /// What has to be written, and where, before text of this stream; before a command for none.
+    pub(super) fn turn_to(&self, stream: Option<Stream>) -> Vec<(Stream, String)> {
+        let mut block = self.block.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if *block == stream {
+            return Vec::new();
+        }
+        let end = block.map(|open| (open, format!("::{}::\n", self.token)));
+        let begin = stream.map(|new| (new, format!("::stop-commands::{}\n", self.token)));
+        *block = stream;
+        end.into_iter().chain(begin).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_block_is_open_at_a_time() {
+        let commands = Commands::new();
+        let (stop, go) = (format!("::stop-commands::{}\n", commands.token), format!("::{}::\n", commands.token));
+        assert!(commands.turn_to(None).is_empty());
+        assert_eq!(commands.turn_to(Some(Stream::Error)), [(Stream::Error, stop.clone())]);
+        assert!(commands.turn_to(Some(Stream::Error)).is_empty());
+        assert_eq!(commands.turn_to(Some(Stream::Output)), [(Stream::Error, go.clone()), (Stream::Output, stop)]);
+        assert_eq!(commands.turn_to(None), [(Stream::Output, go)]);
+        assert_ne!(commands.token, Commands::new().token);
+    }
+}

@@ -1,0 +1,121 @@
+//! What an error says to type is typed, and helps.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+use testkit::{Project, Ran};
+
+/// Types the command that a failed one shows behind `mark`, as it stands, in a shell.
+#[track_caller]
+fn type_it(project: &Project, failed: &Ran, mark: &str) -> Ran {
+    let said = format!("{}{}", failed.stdout, failed.stderr);
+    let typed = said.split(mark).nth(1).unwrap_or_else(|| panic!("it does not say {mark:?}: {said}"));
+    let typed = typed.lines().next().unwrap();
+    let typed = typed.split([';', '(']).next().unwrap().trim().trim_end_matches([',', '"']);
+    // The toolkit is run without the cargo that would build it.
+    let typed = typed.replace("cargo xtask", project.toolkit.to_str().unwrap());
+    let plain = project.command(&[]);
+    let mut shell = Command::new("sh");
+    shell.args(["-ec", &typed]).current_dir(&project.root);
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    Ran::of(&mut shell)
+}
+
+#[test]
+fn before_the_first_deploy_every_command_says_to_deploy() {
+    for (args, code) in [(&["rollback"][..], 2), (&["history"], 0), (&["logs"], 1), (&["status"], 0)] {
+        let project = Project::fixture();
+        let failed = project.run(args).expect(code);
+        type_it(&project, &failed, "type: ").expect(0);
+        assert_eq!(project.serves(), Some(project.head()), "{args:?}");
+        project.run(args).expect(if args == ["rollback"] { 2 } else { 0 });
+    }
+}
+
+#[test]
+fn a_file_of_secrets_becomes_private() {
+    let project = Project::fixture();
+    project.write(".env.local", "GREETING=hi\n");
+    fs_err::set_permissions(project.root.join(".env.local"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let failed = project.run(&["deploy"]).expect(1);
+    type_it(&project, &failed, "type: ").expect(0);
+    project.ok(&["deploy"]);
+}
+
+#[test]
+fn a_folder_becomes_ignored_whatever_the_rule_was() {
+    for rule in ["", "/.deploy/\n"] {
+        let project = Project::fixture();
+        let away = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(away.path(), project.root.join(".deploy")).unwrap();
+        project.write(".gitignore", &format!("/target\n{rule}"));
+        let failed = project.run(&["deploy"]).expect(1);
+        type_it(&project, &failed, "    → ").expect(0);
+        let version = project.commit("Ignored");
+        project.ok(&["deploy"]);
+        assert_eq!(project.serves(), Some(version), "{rule:?}");
+    }
+}
+
+#[test]
+fn cargos_target_folder_may_be_a_link() {
+    let project = Project::fixture();
+    let away = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(away.path(), project.root.join("target")).unwrap();
+    project.ok(&["deploy"]);
+    assert_eq!(project.serves(), Some(project.head()));
+    project.ok(&["deploy"]).says(&["unchanged"]);
+}
+
+#[test]
+fn a_rendered_file_becomes_fresh() {
+    let project = Project::fixture();
+    let failed = project.run(&["render", "--check"]).expect(1);
+    type_it(&project, &failed, "type: ").expect(0);
+    project.ok(&["render", "--check"]);
+}
+
+#[test]
+fn a_lease_is_broken_without_a_terminal() {
+    let project = Project::fixture();
+    project.commit_behaviour("waits");
+    let mut deploy = project.start(&["deploy"]);
+    deploy.must("gate", "started");
+    let locked = project.run(&["deploy"]).expect(20);
+    let asks = type_it(&project, &locked, "type: ").expect(21);
+    assert!(type_it(&project, &asks, "type: ").expect(0).stdout.contains("was broken"));
+}
+
+#[test]
+fn an_interrupted_deploy_is_resumed() {
+    let project = Project::fixture();
+    let version = project.commit_behaviour("waits");
+    let mut deploy = project.start(&["deploy"]);
+    deploy.must("gate", "started");
+    deploy.signal(rustix::process::Signal::INT);
+    let ended = deploy.end().expect(1);
+    fs_err::write(project.deployed("data/data/go"), "").unwrap();
+    let ran = Ran { code: ended.code, stdout: String::new(), stderr: ended.stderr };
+    type_it(&project, &ran, "type: ").expect(0);
+    assert_eq!(project.serves(), Some(version));
+    let status = project.status();
+    assert_eq!(status["unfinished"], false);
+}
+
+#[test]
+fn a_lock_file_that_is_out_of_date_is_updated() {
+    let project = Project::fixture();
+    project.edit("Cargo.toml", "version = \"0.1.0\"", "version = \"0.2.0\"");
+    project.commit("Cargo.lock is forgotten");
+    let failed = project.run(&["deploy"]).expect(1).says(&["Cargo.lock does not fit"]);
+    assert_eq!(project.git(&["status", "--porcelain"]), "");
+    type_it(&project, &failed, "type: ").expect(0);
+    let version = project.commit("Cargo.lock");
+    project.ok(&["deploy"]);
+    assert_eq!(project.serves(), Some(version));
+}
