@@ -1,6 +1,7 @@
 //! git: what is checked out, and what differs from it. Plumbing commands only, because the user's configuration changes what the
 //! others print. Their output is bytes: a path need not be UTF-8.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -165,6 +166,13 @@ fn git(folder: impl AsRef<Path>, args: &[&str]) -> Cmd {
 /// A path as git prints it with `-z`.
 fn path(bytes: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(bytes))
+}
+
+/// A path as it is typed.
+fn quoted(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    // Fails for a zero byte, which no path has.
+    shlex::try_quote(&path).map(Cow::into_owned).unwrap_or_default()
 }
 
 #[cfg(test)]

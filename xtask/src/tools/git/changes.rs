@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail, ensure};
 use sha2::{Digest as _, Sha256};
 
-use super::{git, path};
+use super::{git, path, quoted};
 use crate::hash::add_file;
 
 /// The working tree of a repository.
@@ -48,7 +48,7 @@ impl Tree {
             let place = repository.join(path(entry.path));
             if entry.is_submodule {
                 // git's own look at a submodule overlooks what the submodule's configuration tells it to.
-                if let Some(tree) = submodule(&place).await?
+                if let Some(tree) = submodule(repository, path(entry.path)).await?
                     && (tree.changes.is_some() || tree.commit.as_deref() != Some(entry.object))
                 {
                     status.changed.insert(entry.path.to_vec(), Some(tree));
@@ -56,11 +56,12 @@ impl Tree {
             } else if let Some(flag) = entry.overlooked
                 && look(&place)?.is_some()
             {
-                let name = path(entry.path).display();
                 bail!(
-                    "git was told to overlook changes of {name}, so the version cannot name what is built\n  \
-                     type: git -C '{}' update-index --no-{flag} '{name}'",
-                    repository.display()
+                    "git was told to overlook changes of {}, so the version cannot name what is built\n  \
+                     type: git -C {} update-index --no-{flag} {}",
+                    place.display(),
+                    quoted(repository),
+                    quoted(path(entry.path))
                 );
             }
         }
@@ -136,7 +137,8 @@ impl<'a> Entry<'a> {
 }
 
 /// What is checked out in a submodule's folder; none where nothing is.
-async fn submodule(folder: &Path) -> Result<Option<Nested>> {
+async fn submodule(repository: &Path, name: &Path) -> Result<Option<Nested>> {
+    let folder = &repository.join(name);
     if let Some(tree) = nested(folder).await? {
         return Ok(Some(tree));
     }
@@ -144,9 +146,12 @@ async fn submodule(folder: &Path) -> Result<Option<Nested>> {
     let has_files = look(folder)?.is_some_and(|data| data.is_dir()) && fs_err::read_dir(folder)?.next().is_some();
     ensure!(
         !has_files,
-        "the folder of the submodule {0} has files, but no repository, so the version cannot name them\n  \
-         type: rm -r '{0}' && git submodule update --init '{0}'",
-        folder.display()
+        "the folder of the submodule {} has files, but no repository, so the version cannot name them\n  \
+         type: rm -r {} && git -C {} submodule update --init {}",
+        folder.display(),
+        quoted(folder),
+        quoted(repository),
+        quoted(name)
     );
     Ok(None)
 }
@@ -193,8 +198,9 @@ async fn hash(repository: &Path, changed: BTreeMap<Vec<u8>, Option<Nested>>) -> 
                 }
             }
             Some(_) => bail!(
-                "{0} is no file, link or folder, so the version cannot name its content\n  type: rm '{0}'",
-                place.display()
+                "{} is no file, link or folder, so the version cannot name its content\n  type: rm {}",
+                place.display(),
+                quoted(&place)
             ),
         }
         hasher.update([0]);

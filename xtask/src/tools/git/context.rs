@@ -8,9 +8,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use tokio::io::AsyncRead;
 use tokio_util::io::SyncIoBridge;
 
-use super::{changes::pieces, commit_time, git, path};
+use super::{changes::pieces, commit_time, git, path, quoted};
 use crate::hash::sha256;
-use crate::tools::cmd::{Cmd, Output};
+use crate::tools::cmd::Cmd;
 
 mod blobs;
 mod pack;
@@ -102,7 +102,7 @@ impl Context {
     /// The context as a tar. Equal files of commits of one time give equal bytes, and their modes are those of an ordinary
     /// checkout, so that such builds share the layer cache. Reading fails if git fails.
     pub fn archive(&self) -> Result<impl AsyncRead + Send + Unpin + use<>> {
-        let blobs = BufReader::new(SyncIoBridge::new(self.contents(self.files.iter())?));
+        let blobs = BufReader::new(SyncIoBridge::new(self.batch(self.files.iter()).stream()?));
         Ok(pack::stream(blobs, self.files.clone(), self.time))
     }
 
@@ -120,19 +120,15 @@ impl Context {
             }
         }
         if let Some(&first) = pointers.first() {
-            let first = path(first).display();
+            let first = quoted(path(first));
             bail!(
                 "Git LFS has the content of these files, and the commit has only pointers to it: {}\n  \
-                 put each into .dockerignore, or into the commits themselves: git lfs untrack '{first}' && \
-                 git add --renormalize '{first}' && git commit",
+                 put each into .dockerignore, or into the commits themselves: git lfs untrack {first} && \
+                 git add --renormalize {first} && git commit",
                 names(pointers.iter().copied())
             );
         }
         Ok(())
-    }
-
-    fn contents<'f>(&self, files: impl Iterator<Item = &'f File>) -> Result<Output> {
-        self.batch(files).stream()
     }
 
     /// Prints the contents of these files, as they are stored.
