@@ -7,6 +7,7 @@ mod no_stack;
 pub mod stack;
 
 use anyhow::Result;
+use secrecy::SecretString;
 
 pub use self::local::Local;
 #[cfg(not(feature = "cloud"))]
@@ -171,6 +172,31 @@ impl<'a> Target<'a> {
             }
             (Self::Stack(stack), Some(plan)) => Ok(Candidate::Stack(Box::pin(stack.apply(plan, step, stop)).await?)),
             (Self::Stack(stack), None) => Err(stack.unsupported("applying a release without a plan")),
+        }
+    }
+
+    /// Why no release can be tried on another database; none if one can.
+    pub fn cannot_try(&self) -> Result<Option<String>> {
+        match self {
+            Self::Local(local) => local.cannot_try(),
+            Self::Stack(_) => Ok(Some("releases of a stack are not started on this machine".to_owned())),
+        }
+    }
+
+    /// Starts a release on a database that is thrown away, to see whether it can. It never serves.
+    pub async fn try_on(
+        &self,
+        id: String,
+        release: &Release,
+        settings: &Settings,
+        database: &SecretString,
+    ) -> Result<Candidate, Failure> {
+        match self {
+            Self::Local(local) => {
+                let started = local.try_on(id, &release.published, settings, database).await?;
+                Ok(Candidate::Local(Box::new(started)))
+            }
+            Self::Stack(stack) => Err(stack.unsupported("starting a release on this machine")),
         }
     }
 

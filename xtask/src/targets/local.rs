@@ -5,12 +5,14 @@ mod candidate;
 mod checks;
 mod provision;
 mod releases;
+mod trial;
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use camino::Utf8PathBuf;
 use secrecy::ExposeSecret as _;
+use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 pub use self::candidate::Candidate;
@@ -169,20 +171,27 @@ impl<'a> Local<'a> {
         }
         let released =
             |name: &str| live.is_some_and(|live| live.migrations.iter().any(|migration| migration.name == name));
-        for migration in Migration::of(self.env.config)?.iter().filter(|migration| !released(&migration.name)) {
+        let mut pending = Migration::of(self.env.config)?;
+        pending.retain(|migration| !released(&migration.name));
+        for migration in &pending {
             let mark = if migration.irreversible { ", irreversible" } else { "" };
             lines.push(format!("migration: {}{mark}", migration.name));
+        }
+        let is_tried = !pending.is_empty() && pending.iter().all(|migration| !migration.irreversible);
+        if let Some(live) = live.filter(|_| is_tried)
+            && self.cannot_try()?.is_none()
+        {
+            lines.push(format!(
+                "way back: {} would be started on the new schema, in a temporary database",
+                live.version()
+            ));
         }
         Ok(lines)
     }
 
     /// Starts a release beside the one that serves.
     pub async fn apply(&self, id: String, published: &Published, settings: &Settings) -> Result<Candidate> {
-        let mut connection = self.supervisor().await?;
-        let candidate = connection.candidate(&self.instance(id.clone(), published, settings)?).await?;
-        let service = Service::new(format!("http://{}{}", candidate.address, self.env.config.service.readiness))?;
-        let version = published.source.version.clone();
-        Ok(Candidate { service, connection, id, version, process: candidate.pid })
+        self.start(&self.instance(id, published, settings)?, None).await
     }
 
     /// Lets the release take over. It is asked on the public address before the old one is told to drain; until then
@@ -249,6 +258,15 @@ impl<'a> Local<'a> {
             }
         }
         releases::prune(&self.releases(), &keep)
+    }
+
+    /// Starts a process on a socket of its own. `folders` are removed after it.
+    async fn start(&self, spec: &InstanceSpec, folders: Option<TempDir>) -> Result<Candidate> {
+        let mut connection = self.supervisor().await?;
+        let candidate = connection.candidate(spec).await?;
+        let service = Service::new(format!("http://{}{}", candidate.address, self.env.config.service.readiness))?;
+        let (id, version) = (spec.id.clone(), spec.version.clone());
+        Ok(Candidate { service, connection, id, version, process: candidate.pid, _folders: folders })
     }
 
     /// Starts the candidate on the public socket too, and waits until it answers there.

@@ -22,4 +22,5 @@ mod secrets;
 mod sqlx;
 mod supervision;
 mod usage;
+mod way_back;
 mod web;

@@ -1,5 +1,7 @@
 //! A release that was started and has not taken over.
 
+use tempfile::TempDir;
+
 use crate::clients::service::Service;
 use crate::supervisor::client::Connection;
 
@@ -11,6 +13,8 @@ pub struct Candidate {
     pub(super) id: String,
     pub(super) version: String,
     pub(in crate::targets) process: u32,
+    /// Its data folders, where they end with it.
+    pub(super) _folders: Option<TempDir>,
 }
 
 impl Candidate {
