@@ -3,6 +3,7 @@
 pub mod changes;
 pub mod gate;
 pub mod preflight;
+pub mod rescue;
 mod roll_out;
 pub mod rollback;
 pub mod run;

@@ -245,6 +245,14 @@ impl Candidate {
         }
     }
 
+    /// Where its process listens; none for a process on another machine.
+    pub fn ears(&self) -> Option<local::Ears> {
+        match self {
+            Self::Local(candidate) => Some(candidate.ears.clone()),
+            Self::Stack(_) => None,
+        }
+    }
+
     /// Resolves when it ends by itself, with why and the end of its log.
     pub async fn exited(&mut self) -> String {
         match self {
@@ -276,7 +284,7 @@ impl Serving {
 impl Summary for Candidate {
     fn summary(&self) -> String {
         match self {
-            Self::Local(candidate) => format!("process {}, not public yet", candidate.process),
+            Self::Local(candidate) => format!("process {}, not public yet", candidate.ears.process),
             Self::Stack(candidate) => candidate.summary.clone(),
         }
     }

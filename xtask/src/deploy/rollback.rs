@@ -3,7 +3,7 @@
 use anyhow::{Result, anyhow};
 
 use super::changes::{Plan, crossed};
-use super::roll_out::{Live, record_release, roll_out};
+use super::roll_out::{Live, is_serving, record_release, roll_out};
 use super::run::Run;
 use super::way_back::closed;
 use crate::env::Env;
@@ -13,7 +13,8 @@ use crate::report::Step;
 use crate::state::history::{self, Kind, Outcome, Record};
 use crate::targets::Target;
 
-/// Brings back the release before the one that serves, or the newest one whose version begins with `to`. None after a dry run.
+/// Brings back the release before the one that serves, or the newest one whose version begins with `to`: the one that should serve
+/// too, when it does not. None after a dry run.
 pub async fn rollback(
     env: &Env<'_>,
     target: &Target<'_>,
@@ -23,6 +24,9 @@ pub async fn rollback(
     let records = history::read_all(env.store()?).await?;
     let (live, earlier) = choose(&records, to).map_err(Failure::Usage)?;
     let (from, back_to) = (live.version(), earlier.version());
+    if from == back_to && is_serving(target, &live.id, from).await?.is_some() {
+        return Err(Failure::Usage(anyhow!("{from} serves already")));
+    }
     env.report.headline(&format!("{} → {}   {from} ⇢ {back_to}", env.config.project, env.name()));
     refuse_to_cross(&records, live, earlier)?; // Refused → 21
     let published = target.published(earlier).await?;
@@ -65,12 +69,15 @@ pub async fn undo(env: &Env<'_>, target: &Target<'_>) -> Option<Undo> {
     let (records, name) = (history::read_all(env.store().ok()?).await.ok()?, env.name());
     let live = records.iter().rfind(|record| record.outcome == Outcome::Live)?;
     let (earlier, command) = match live.kind {
-        Kind::Deploy => (choose(&records, None).ok()?.1, format!("cargo xtask rollback {name}")),
         Kind::Rollback => {
             let left = records.iter().find(|record| Some(&record.id) == live.previous.as_ref())?;
             (left, format!("cargo xtask rollback {name} --to {}", left.version()))
         }
+        Kind::Deploy => (choose(&records, None).ok()?.1, format!("cargo xtask rollback {name}")),
     };
+    if earlier.version() == live.version() {
+        return None;
+    }
     refuse_to_cross(&records, live, earlier).ok()?;
     // With few releases to keep, it may be gone already.
     let published = target.published(earlier).await.ok()?;
@@ -83,7 +90,7 @@ pub fn choose<'r>(records: &'r [Record], to: Option<&str>) -> Result<(&'r Record
     let live = *live_records.last().ok_or_else(|| anyhow!("nothing was deployed yet; type: cargo xtask deploy"))?;
     let others = || live_records.iter().rev().copied().filter(|record| record.version() != live.version());
     let target = match to {
-        Some(to) => others().find(|record| record.version().starts_with(to)).ok_or_else(|| {
+        Some(to) => others().chain([live]).find(|record| record.version().starts_with(to)).ok_or_else(|| {
             let mut known: Vec<&str> = others().map(Record::version).collect();
             known.dedup();
             let known = if known.is_empty() { "there is none".to_owned() } else { known.join(", ") };

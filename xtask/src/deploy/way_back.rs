@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::release::{Release, Settings, Trial, WayBack};
 use crate::report::{Ongoing, Step};
 use crate::sqlx::{Migrated, Schema, migrations};
-use crate::state::history::Record;
+use crate::state::history::{Outcome, Record};
 
 /// Starts the release that serves on the schema that a new one leaves. None where nothing has to be shown: there is no earlier
 /// release, no migration is new, or one is marked irreversible.
@@ -55,6 +55,11 @@ pub fn closed<'r>(
         _ => None,
     });
     closed.last()
+}
+
+/// Whether a release's migrations were applied, or may have been: it was started.
+pub fn was_started(record: &Record) -> bool {
+    record.outcome == Outcome::Live || record.steps.iter().any(|timing| timing.step == Step::Apply)
 }
 
 /// What the trial takes, or why there can be none.

@@ -3,6 +3,7 @@
 
 mod candidate;
 mod checks;
+mod ears;
 mod provision;
 mod releases;
 mod trial;
@@ -17,6 +18,7 @@ use tokio::sync::OnceCell;
 
 pub use self::candidate::Candidate;
 use self::candidate::log_tail;
+pub use self::ears::Ears;
 use super::{Serving, Switched};
 use crate::clients::service::{Answer, Service};
 use crate::config::{self, SuppliedBy};
@@ -26,7 +28,7 @@ use crate::hash::{sha256_file, sha256_folder};
 use crate::release::{Artifact, ArtifactForm, Migration, Published, PublishedForm, Settings, Source};
 use crate::report::Ongoing;
 use crate::secrets::Secrets;
-use crate::settings;
+use crate::settings::{self, Origin};
 use crate::signals::Stop;
 use crate::state::history::{Outcome, Record};
 use crate::supervisor::client::{Connection, connect};
@@ -266,7 +268,9 @@ impl<'a> Local<'a> {
         let candidate = connection.candidate(spec).await?;
         let service = Service::new(format!("http://{}{}", candidate.address, self.env.config.service.readiness))?;
         let (id, version) = (spec.id.clone(), spec.version.clone());
-        Ok(Candidate { service, connection, id, version, process: candidate.pid, _folders: folders })
+        let readiness = self.env.config.service.readiness.clone();
+        let ears = Ears { process: candidate.pid, given: candidate.address, readiness };
+        Ok(Candidate { service, ears, connection, id, version, _folders: folders })
     }
 
     /// Starts the candidate on the public socket too, and waits until it answers there.
@@ -284,7 +288,7 @@ impl<'a> Local<'a> {
                 answer = public.ask() => answer,
                 exit = connection.exited() => {
                     let exit = exit?;
-                    bail!("its process ended on the public address: {}\n{}", exit.ended, log_tail(&exit.tail));
+                    bail!("its process {} on the public address\n{}", exit.ended, log_tail(&exit.tail));
                 }
             };
             match answer {
@@ -362,6 +366,12 @@ impl<'a> Local<'a> {
         let mut env = settings.plain.clone();
         for setting in settings::table(self.env)?.settings {
             let value = match setting.supplied_by {
+                // The toolkit holds the public port. A service that does not take its socket must not fail at that port: it
+                // then listens on this one, and the gate says so.
+                Some(SuppliedBy::Port) if matches!(settings::origin(self.env, &setting)?, Origin::Target(_)) => {
+                    env.insert(setting.name, port::free(self.target.host)?.to_string());
+                    continue;
+                }
                 Some(SuppliedBy::Version) => published.source.version.clone(),
                 Some(SuppliedBy::WebFolder) if dir.join("web").is_dir() => dir.join("web").into_string(),
                 _ => continue,

@@ -20,6 +20,7 @@ mod render;
 mod schema;
 mod secrets;
 mod sqlx;
+mod status;
 mod supervision;
 mod usage;
 mod way_back;

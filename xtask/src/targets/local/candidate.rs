@@ -2,6 +2,7 @@
 
 use tempfile::TempDir;
 
+use super::Ears;
 use crate::clients::service::Service;
 use crate::supervisor::client::Connection;
 
@@ -9,10 +10,11 @@ use crate::supervisor::client::Connection;
 pub struct Candidate {
     /// Where its readiness is asked for.
     pub service: Service,
+    /// Its process, and the socket that it was given.
+    pub ears: Ears,
     pub(super) connection: Connection,
     pub(super) id: String,
     pub(super) version: String,
-    pub(in crate::targets) process: u32,
     /// Its data folders, where they end with it.
     pub(super) _folders: Option<TempDir>,
 }
@@ -21,7 +23,7 @@ impl Candidate {
     /// Resolves when its process ends by itself, with why and the tail of its log.
     pub async fn exited(&mut self) -> String {
         match self.connection.exited().await {
-            Ok(exit) => format!("its process ended: {}\n{}", exit.ended, log_tail(&exit.tail)),
+            Ok(exit) => format!("its process {}\n{}", exit.ended, log_tail(&exit.tail)),
             Err(error) => format!("{error:#}"),
         }
     }
