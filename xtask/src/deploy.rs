@@ -3,15 +3,18 @@
 pub mod changes;
 pub mod gate;
 pub mod preflight;
+pub mod rescue;
 mod roll_out;
 pub mod rollback;
 pub mod run;
+pub mod way_back;
 
 use self::changes::Plan;
 use self::preflight::preflight;
 pub use self::roll_out::Live;
 use self::roll_out::{is_serving, record_release, roll_out};
 use self::run::Run;
+use self::way_back::way_back;
 use crate::config::Service;
 use crate::env::Env;
 use crate::failure::Failure;
@@ -30,23 +33,28 @@ pub enum Deployed {
     Unchanged(Live),
 }
 
-/// Deploys the checked-out tree. With `resume` it continues an interrupted deploy. `message` is shown to those who find the
-/// environment locked.
-pub async fn deploy(
-    env: &Env<'_>,
-    target: &Target<'_>,
-    resume: bool,
-    message: Option<&str>,
-) -> Result<Deployed, Failure> {
+/// What is asked of a deploy.
+#[derive(Default)]
+pub struct Request<'m> {
+    /// Continue an interrupted deploy.
+    pub resume: bool,
+    /// Go on where the release that serves could not start again.
+    pub no_way_back: bool,
+    /// For those who find the environment locked.
+    pub message: Option<&'m str>,
+}
+
+/// Deploys the checked-out tree.
+pub async fn deploy(env: &Env<'_>, target: &Target<'_>, request: Request<'_>) -> Result<Deployed, Failure> {
     target.local("deploying")?;
     let source = headline(env).await?;
     env.stop.cancels("nothing was changed", preflight(env, target)).await?; // Every problem at once.
-    let message = message.map_or_else(|| format!("deploy {}", &source.commit[..12]), str::to_owned);
-    let run = Run::begin(env, target, Kind::Deploy, message, resume).await?; // Locked → 20
-    Box::pin(run.finish(steps(&run, source))).await
+    let message = request.message.map_or_else(|| format!("deploy {}", &source.commit[..12]), str::to_owned);
+    let run = Run::begin(env, target, Kind::Deploy, message, request.resume).await?; // Locked → 20
+    Box::pin(run.finish(steps(&run, source, request.no_way_back))).await
 }
 
-async fn steps(run: &Run<'_>, source: Source) -> Result<Deployed, Failure> {
+async fn steps(run: &Run<'_>, source: Source, no_way_back: bool) -> Result<Deployed, Failure> {
     let (env, target) = (run.env, run.target);
     let source = run.step(Step::Source, &source.clone(), async |_: &_| true, async |_| Ok(source)).await?;
     run.note(|record| record.source = Some(source.clone()));
@@ -68,10 +76,12 @@ async fn steps(run: &Run<'_>, source: Source) -> Result<Deployed, Failure> {
     let publish = async |step: &_| target.publish(&artifact, step).await;
     let published = run.step(Step::Publish, &artifact, holds, publish).await?;
     let release = Release::new(published, &settings)?;
+    let way_back = way_back(run, &release, &settings, no_way_back).await?;
     // Critical: a stack's plan holds the lock of its state.
     let plan = run.critical(Step::Plan, async |step, stop| {
         let stack = target.plan(&release, &settings, step, stop).await?;
-        Ok(Plan::compare(&release, run.live_records(), stack))
+        let plan = Plan::compare(&release, run.live_records(), stack);
+        Ok(plan.with_way_back(way_back, no_way_back, run.env.name()))
     });
     let plan = plan.await?;
     run.note(|record| record_release(record, &release, &plan));

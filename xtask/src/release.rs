@@ -43,6 +43,29 @@ pub struct Migration {
     pub irreversible: bool,
 }
 
+/// Whether the release that served before can start again on the schema that a release leaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WayBack {
+    /// The version that served before.
+    pub version: String,
+    /// The migrations in between, by name.
+    pub across: Vec<String>,
+    /// What was found.
+    pub trial: Trial,
+}
+
+/// What the start of a release on another release's schema showed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trial {
+    /// It became ready.
+    Starts,
+    /// It did not, for this reason.
+    Fails(String),
+    /// It was not started, for this reason.
+    NotTried(String),
+}
+
 /// What a build made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
@@ -238,6 +261,17 @@ impl Summary for Published {
             count => format!("{count} migrations"),
         };
         format!("{}, {migrations}", short_digest(&self.digest))
+    }
+}
+
+impl Summary for WayBack {
+    fn summary(&self) -> String {
+        let version = &self.version;
+        match &self.trial {
+            Trial::Starts => format!("{version} starts on the new schema"),
+            Trial::Fails(_) => format!("{version} does not start on the new schema"),
+            Trial::NotTried(why) => format!("not tried whether {version} starts on the new schema: {why}"),
+        }
     }
 }
 

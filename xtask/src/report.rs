@@ -41,6 +41,9 @@ pub enum Step {
     Build,
     /// Copy or push the artifact to where the target takes it from. From here on it has a digest.
     Publish,
+    /// Try whether the release that serves starts on the schema that the new one leaves.
+    #[serde(rename = "way-back")]
+    WayBack,
     /// Initialize OpenTofu's working folder: backend and providers.
     Init,
     /// Prepare what the service needs at runtime: database, settings, secrets.
@@ -68,6 +71,7 @@ impl std::fmt::Display for Step {
             Self::Sqlx => "sqlx",
             Self::Build => "build",
             Self::Publish => "publish",
+            Self::WayBack => "way-back",
             Self::Init => "init",
             Self::Provision => "provision",
             Self::Plan => "plan",

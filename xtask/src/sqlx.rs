@@ -12,8 +12,8 @@ mod values;
 use anyhow::Result;
 
 pub use self::problem::{Problem, Problems};
-pub use self::schema::Schema;
 use self::schema::{Inspection, NewMigrations};
+pub use self::schema::{Migrated, Schema};
 use crate::report::{Notice, Ongoing, Summary};
 use crate::state::history::Record;
 use crate::tools::sqlx::cache::{Change, FOLDER, STAMP, Stamp};

@@ -7,6 +7,7 @@ mod no_stack;
 pub mod stack;
 
 use anyhow::Result;
+use secrecy::SecretString;
 
 pub use self::local::Local;
 #[cfg(not(feature = "cloud"))]
@@ -174,6 +175,31 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// Why no release can be tried on another database; none if one can.
+    pub fn cannot_try(&self) -> Result<Option<String>> {
+        match self {
+            Self::Local(local) => local.cannot_try(),
+            Self::Stack(_) => Ok(Some("releases of a stack are not started on this machine".to_owned())),
+        }
+    }
+
+    /// Starts a release on a database that is thrown away, to see whether it can. It never serves.
+    pub async fn try_on(
+        &self,
+        id: String,
+        release: &Release,
+        settings: &Settings,
+        database: &SecretString,
+    ) -> Result<Candidate, Failure> {
+        match self {
+            Self::Local(local) => {
+                let started = local.try_on(id, &release.published, settings, database).await?;
+                Ok(Candidate::Local(Box::new(started)))
+            }
+            Self::Stack(stack) => Err(stack.unsupported("starting a release on this machine")),
+        }
+    }
+
     /// Lets the release take over. The public address is asked before the old release is told to drain; until then
     /// everything can be undone, and is, when this fails or a stop is requested.
     pub async fn switch(&self, candidate: Candidate, step: &Ongoing, stop: &Stop) -> Result<Switched, Failure> {
@@ -219,6 +245,14 @@ impl Candidate {
         }
     }
 
+    /// Where its process listens; none for a process on another machine.
+    pub fn ears(&self) -> Option<local::Ears> {
+        match self {
+            Self::Local(candidate) => Some(candidate.ears.clone()),
+            Self::Stack(_) => None,
+        }
+    }
+
     /// Resolves when it ends by itself, with why and the end of its log.
     pub async fn exited(&mut self) -> String {
         match self {
@@ -250,7 +284,7 @@ impl Serving {
 impl Summary for Candidate {
     fn summary(&self) -> String {
         match self {
-            Self::Local(candidate) => format!("process {}, not public yet", candidate.process),
+            Self::Local(candidate) => format!("process {}, not public yet", candidate.ears.process),
             Self::Stack(candidate) => candidate.summary.clone(),
         }
     }

@@ -20,8 +20,13 @@ pub enum Answer {
     Ready(Readiness),
     /// A readiness answer that says why the service is not ready.
     Unready(String),
-    /// Not a readiness answer: its first characters.
-    NotUnderstood(String),
+    /// Not a readiness answer.
+    NotUnderstood {
+        /// Whether its status code says success.
+        success: bool,
+        /// Its status code and first characters.
+        what: String,
+    },
     /// No answer, for this reason.
     Unreachable(String),
 }
@@ -101,7 +106,10 @@ impl Service {
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) if body.len() + chunk.len() <= LONGEST_ANSWER => body.extend_from_slice(&chunk),
-                Ok(Some(_)) => return Answer::NotUnderstood(format!("{} answered more than 64 KiB", self.url)),
+                Ok(Some(_)) => {
+                    let what = format!("{} answered more than 64 KiB", self.url);
+                    return Answer::NotUnderstood { success: status.is_success(), what };
+                }
                 Ok(None) => break,
                 Err(error) => return Answer::Unreachable(innermost(&error)),
             }
@@ -109,10 +117,11 @@ impl Service {
         match serde_json::from_slice::<Readiness>(&body) {
             Ok(readiness) if status.is_success() && readiness.status == "ready" => Answer::Ready(readiness),
             Ok(readiness) => Answer::Unready(readiness.what_is_wrong()),
-            Err(_) => {
+            Err(error) => {
                 let text = String::from_utf8_lossy(&body);
                 let start: String = text.chars().take(200).collect();
-                Answer::NotUnderstood(format!("{} answered {status} without readiness JSON: {start:?}", self.url))
+                let what = format!("{} answered {status} without readiness JSON ({error}): {start:?}", self.url);
+                Answer::NotUnderstood { success: status.is_success(), what }
             }
         }
     }
@@ -124,11 +133,16 @@ impl Answer {
         matches!(self, Self::Ready(readiness) if readiness.version == version)
     }
 
+    /// Whether the status code says success, whatever the body is.
+    pub fn is_success(&self) -> bool {
+        matches!(self, Self::Ready(_) | Self::NotUnderstood { success: true, .. })
+    }
+
     /// One line for messages.
     pub fn describe(&self) -> String {
         match self {
             Self::Ready(readiness) => format!("version {} is ready", readiness.version),
-            Self::Unready(why) | Self::NotUnderstood(why) => why.clone(),
+            Self::Unready(why) | Self::NotUnderstood { what: why, .. } => why.clone(),
             Self::Unreachable(why) => format!("no answer: {why}"),
         }
     }
@@ -177,7 +191,7 @@ mod tests {
         let unready = "HTTP/1.1 503 X\r\nconnection: close\r\n\r\n{\"status\":\"ready\",\"version\":\"a\"}";
         assert!(matches!(answer_to(unready).await, Answer::Unready(_)));
         let html = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n<html>welcome</html>";
-        assert!(matches!(answer_to(html).await, Answer::NotUnderstood(_)));
+        assert!(matches!(answer_to(html).await, Answer::NotUnderstood { success: true, .. }));
     }
 
     #[tokio::test]
@@ -186,7 +200,7 @@ mod tests {
         let to = other.local_addr().unwrap();
         let response = format!("HTTP/1.1 302 X\r\nlocation: http://{to}/\r\ncontent-length: 0\r\n\r\n");
         let answer = answer_to(response.leak()).await;
-        assert!(matches!(&answer, Answer::NotUnderstood(why) if why.contains("302")), "{answer:?}");
+        assert!(matches!(&answer, Answer::NotUnderstood { what, .. } if what.contains("302")), "{answer:?}");
     }
 
     #[tokio::test]

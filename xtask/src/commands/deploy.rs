@@ -3,8 +3,8 @@
 use clap::Args;
 
 use super::{Context, EnvironmentArg};
-use crate::deploy::rollback::undo;
-use crate::deploy::{self, Deployed, Live};
+use crate::deploy::rollback::{Undo, undo};
+use crate::deploy::{self, Deployed, Live, Request};
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::targets::Target;
@@ -16,6 +16,9 @@ use crate::targets::Target;
   cargo xtask deploy local --dry-run
   cargo xtask deploy local --resume     continue after a crash or Ctrl-C
 
+A deploy with new migrations first starts the release that serves on the schema that they leave, in a temporary database. If it
+does not become ready there, it could not be brought back, and the deploy is refused (exit code 21): see --no-way-back.
+
 A tree with uncommitted changes can be deployed to `local` only. Its version contains `-dirty-`.")]
 pub struct DeployArgs {
     #[command(flatten)]
@@ -26,6 +29,9 @@ pub struct DeployArgs {
     /// Continue an interrupted deploy; finished steps are not repeated
     #[arg(long)]
     resume: bool,
+    /// Deploy although the release that serves cannot start on the schema that the new migrations leave
+    #[arg(long)]
+    no_way_back: bool,
     /// A message for others who find the environment locked
     #[arg(long, short)]
     message: Option<String>,
@@ -43,7 +49,9 @@ impl DeployArgs {
             env.report.note("nothing was changed");
             return Ok(());
         }
-        let deployed = deploy::deploy(&env, &target, self.resume, self.message.as_deref()).await?;
+        let Self { resume, no_way_back, message, .. } = self;
+        let request = Request { resume, no_way_back, message: message.as_deref() };
+        let deployed = deploy::deploy(&env, &target, request).await?;
         let (label, live) = match &deployed {
             Deployed::Live(live) => ("live", live),
             Deployed::Unchanged(live) => ("unchanged", live),
@@ -60,8 +68,8 @@ pub async fn summarize(env: &Env<'_>, target: &Target<'_>, label: &str, live: &L
         rows.push(("off", format!("{feature}: {why}")));
     }
     rows.extend(target.hints());
-    if let Some(version) = undo(env, target).await {
-        rows.push(("undo", format!("cargo xtask rollback {}     ({version} is kept)", env.name())));
+    if let Some(Undo { version, command }) = undo(env, target).await {
+        rows.push(("undo", format!("{command}     ({version} is kept)")));
     }
     env.report.summary(&rows);
 }

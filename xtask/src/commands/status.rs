@@ -1,24 +1,29 @@
 //! `status`
 
+use anyhow::anyhow;
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::{Context, EnvironmentArg};
 use crate::clients::service::Answer;
+use crate::deploy::rescue::rescue;
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::report::seconds;
 use crate::state::history::{self, Kind, Outcome, Record};
 use crate::state::journal::{Found, Journal};
 use crate::state::lease;
+use crate::supervisor::Role;
 use crate::targets::Target;
 
 /// Show the release that serves, since when, and its health
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cargo xtask status
-  cargo xtask status local --json")]
+  cargo xtask status local --json
+
+Exits with 31 when a release should serve and none is ready, and names the command that helps.")]
 pub struct StatusArgs {
     #[command(flatten)]
     environment: EnvironmentArg,
@@ -39,7 +44,8 @@ impl StatusArgs {
         };
         let ready = live.as_ref().zip(answer.as_ref()).is_some_and(|(live, answer)| answer.is_ready_as(&live.version));
         let holder = lease::status(store).await?;
-        let interrupted = if holder.is_none() { interrupted(env, &records).await? } else { None };
+        let unfinished = if holder.is_none() { unfinished(env, &records).await? } else { None };
+        let should_serve = records.iter().any(|record| record.outcome == Outcome::Live);
         let paint = env.report.paint();
 
         let mut text = String::new();
@@ -48,12 +54,19 @@ impl StatusArgs {
             (Some(live), Some(answer)) => {
                 let health = if ready { paint.green("ready") } else { paint.red(&answer.describe()) };
                 row("serves", &format!("{}   {}   {health}", live.version, live.address));
-                if !ready {
-                    row("fix", &format!("cargo xtask deploy {name}     (starts what is down)"));
-                }
             }
-            _ => row("serves", &format!("nothing; type: cargo xtask deploy {name}")),
+            _ if should_serve => row("serves", &paint.red("nothing")),
+            _ => row("serves", &format!("nothing yet; type: cargo xtask deploy {name}")),
         }
+        let fix = if should_serve && !ready {
+            let instances = supervisor.iter().flat_map(|status| &status.instances);
+            let crashes = instances.clone().find(|instance| instance.role == Role::Restarting || instance.restarts > 0);
+            let fix = rescue(env, &target, &records, crashes.map(|instance| instance.version.as_str())).await?;
+            row("fix", &fix);
+            Some(fix)
+        } else {
+            None
+        };
         if let Some(record) = record {
             let subject = record.source.as_ref().map(|source| source.subject.as_str()).unwrap_or_default();
             row("deployed", &format!("{} by {}   {subject}", record.ended.strftime("%Y-%m-%d %H:%M:%SZ"), record.who));
@@ -72,9 +85,16 @@ impl StatusArgs {
                 &format!("by {} since {}: {}", holder.who, holder.since.strftime("%H:%M:%SZ"), holder.message),
             );
         }
-        match interrupted {
-            Some(Kind::Deploy) => row("interrupted", &format!("a deploy; type: cargo xtask deploy {name} --resume")),
-            Some(Kind::Rollback) => row("interrupted", &format!("a rollback; type: cargo xtask rollback {name}")),
+        match unfinished.as_ref().map(|(kind, failed)| (*kind, failed)) {
+            Some((_, Some(error))) => {
+                row("failed", &format!("the last run: {error}; when that is fixed, type: cargo xtask deploy {name}"));
+            }
+            Some((Kind::Deploy, None)) => {
+                row("interrupted", &format!("a deploy; type: cargo xtask deploy {name} --resume"))
+            }
+            Some((Kind::Rollback, None)) => {
+                row("interrupted", &format!("a rollback; type: cargo xtask rollback {name}"))
+            }
             None => {}
         }
         let detail = json!({
@@ -86,17 +106,36 @@ impl StatusArgs {
             "record": record,
             "supervisor": supervisor,
             "locked_by": holder,
-            "unfinished": interrupted.is_some(),
+            "unfinished": unfinished.is_some(),
+            "fix": fix,
         });
         env.report.result(detail, text.trim_end());
-        Ok(())
+        match fix {
+            None => Ok(()),
+            Some(fix) => {
+                let down = live.map_or_else(
+                    || format!("no release of {name} runs"),
+                    |live| format!("{} at {} is not ready", live.version, live.address),
+                );
+                Err(Failure::NotRestored(anyhow!("{down}\n  → {fix}")))
+            }
+        }
     }
 }
 
-/// The kind of an interrupted run that can be continued. A run whose release was unhealthy was not interrupted.
-async fn interrupted(env: &Env<'_>, records: &[Record]) -> Result<Option<Kind>, Failure> {
+/// The kind of a run that can be continued, and the first line of its error if it failed by itself. A run whose release was
+/// unhealthy has ended.
+async fn unfinished(env: &Env<'_>, records: &[Record]) -> Result<Option<(Kind, Option<String>)>, Failure> {
     let journal = Journal::find(env.store()?, env.name()).await?;
     let Found::Unfinished(journal) = journal else { return Ok(None) };
-    let ended = records.iter().find(|record| record.id == journal.deploy()).map(|record| record.outcome);
-    Ok(matches!(ended, None | Some(Outcome::Aborted | Outcome::Failed)).then_some(journal.kind()))
+    let kind = journal.kind();
+    Ok(match records.iter().find(|record| record.id == journal.deploy()) {
+        Some(Record { outcome: Outcome::Failed, error, .. }) => {
+            let first = error.as_deref().and_then(|error| error.lines().next()).unwrap_or("it failed");
+            let what = first.split(';').next().unwrap_or(first);
+            Some((kind, Some(what.to_owned())))
+        }
+        None | Some(Record { outcome: Outcome::Aborted, .. }) => Some((kind, None)),
+        Some(_) => None,
+    })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::anyhow;
 
 use crate::failure::Failure;
-use crate::release::{Migration, Release};
+use crate::release::{Migration, Release, Trial, WayBack};
 use crate::report::Summary;
 use crate::sqlx::migrations;
 use crate::state::history::Record;
@@ -19,12 +19,14 @@ pub struct Plan {
     pub refusals: Vec<String>,
     /// What the target's stack changes; none for a target without one.
     pub stack: Option<Planned>,
+    /// Whether the release that serves can start again; none where no migration asks for it.
+    pub way_back: Option<WayBack>,
 }
 
 impl Plan {
     /// Compares a release with what was live before, oldest first: the last of these serves.
     pub fn compare(release: &Release, live_records: &[Record], stack: Option<Planned>) -> Self {
-        let mut plan = Self { lines: Vec::new(), refusals: Vec::new(), stack };
+        let mut plan = Self { lines: Vec::new(), refusals: Vec::new(), stack, way_back: None };
         let Some(live) = live_records.last() else {
             plan.lines.push(format!("first release: {}", release.version()));
             return plan;
@@ -58,9 +60,23 @@ impl Plan {
         plan
     }
 
+    /// Adds what was found of the way back. Where there is none, that refuses the plan unless `accepted`.
+    pub fn with_way_back(mut self, way_back: Option<WayBack>, accepted: bool, environment: &str) -> Self {
+        if let Some(WayBack { version, across, trial: Trial::Fails(why) }) = &way_back {
+            self.lines.push(format!("no way back: {version} does not start on the new schema"));
+            if !accepted {
+                self.refusals.push(refusal(version, across, why, environment));
+            }
+        } else if let Some(way_back) = &way_back {
+            self.lines.push(format!("way back: {}", way_back.summary()));
+        }
+        self.way_back = way_back;
+        self
+    }
+
     /// A rollback from one version to another.
     pub fn back(from: &str, to: &str) -> Self {
-        Self { lines: vec![format!("{from} → {to}")], refusals: Vec::new(), stack: None }
+        Self { lines: vec![format!("{from} → {to}")], refusals: Vec::new(), stack: None, way_back: None }
     }
 
     /// Fails where the plan must not be done.
@@ -85,6 +101,26 @@ pub fn crossed<'m>(migrations: &'m [Migration], older: &Record) -> Vec<&'m str> 
     let known = |name: &str| older.migrations.iter().any(|migration| migration.name == name);
     let crossed = migrations.iter().filter(|migration| migration.irreversible && !known(&migration.name));
     crossed.map(|migration| migration.name.as_str()).collect()
+}
+
+fn refusal(version: &str, across: &[String], why: &str, environment: &str) -> String {
+    // As sqlx says it, and as Rust shows its error.
+    let remedy = if ["previously applied but is missing", "VersionMissing("].iter().any(|text| why.contains(text)) {
+        format!(
+            "\n  sqlx refuses migrations that a program does not know: call `set_ignore_missing(true)` on its migrator, and \
+             deploy that without {} first",
+            across.join(", ")
+        )
+    } else {
+        String::new()
+    };
+    format!(
+        "{version} does not start on the schema that {} leaves, so it could not serve again after a failure or a rollback: \
+         {}{remedy}\n  to deploy without a way back, mark the migration `-- irreversible`, or type: \
+         cargo xtask deploy {environment} --no-way-back",
+        across.join(", "),
+        why.replace('\n', "\n  ")
+    )
 }
 
 fn changed_names(what: &str, before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {

@@ -1,20 +1,28 @@
 //! The health gate: a release is up when it says so itself, in the expected version. A platform's word is not enough.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use anyhow::anyhow;
+use anyhow::{Error, anyhow};
 
 use crate::clients::service::{Answer, Readiness};
 use crate::failure::Failure;
 use crate::report::{Ongoing, Summary};
 use crate::targets::Candidate;
+use crate::targets::local::Ears;
 
 /// The first questions come quickly, for services that start quickly; then ever slower.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
-/// Asks a candidate until it is ready in the expected version. Fails when its process ends, or after `timeout`; the error has
-/// the last answer and the end of the candidate's log.
+/// The service breaks its contract with the toolkit. The same source would break it again.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Breach(String);
+
+/// Asks a candidate until it is ready in the expected version. Fails when its process ends, when it listens elsewhere, or after
+/// `timeout`; the error has the last answer and the end of the candidate's log. It is a [`Breach`] where the service does not keep
+/// the contract.
 pub async fn gate(
     candidate: &mut Candidate,
     version: &str,
@@ -22,24 +30,17 @@ pub async fn gate(
     step: &Ongoing,
 ) -> Result<Readiness, Failure> {
     let began = Instant::now();
-    let service = candidate.service();
+    let (service, ears) = (candidate.service(), candidate.ears());
     let mut pause = SHORTEST_PAUSE;
-    loop {
+    let ready = loop {
         let answer = tokio::select! {
             answer = service.ask() => answer,
             exit = candidate.exited() => return Err(anyhow!(exit).into()),
+            address = elsewhere(ears.as_ref()) => break Err(Breach(listens_elsewhere(address)).into()),
         };
         match answer {
             Answer::Ready(readiness) if readiness.version == version => return Ok(readiness),
-            answer if began.elapsed() >= timeout => {
-                let last = match answer {
-                    Answer::Ready(other) => format!("version {} answers instead of {version}", other.version),
-                    other => other.describe(),
-                };
-                let tail = candidate.give_up().await;
-                let seconds = timeout.as_secs();
-                return Err(anyhow!("it was not ready within {seconds} s; last answer: {last}\n{tail}").into());
-            }
+            answer if began.elapsed() >= timeout => break Err(too_late(answer, version, timeout, ears.as_ref()).await),
             answer => step.progress(&answer.describe()),
         }
         tokio::select! {
@@ -47,7 +48,52 @@ pub async fn gate(
             exit = candidate.exited() => return Err(anyhow!(exit).into()),
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
+    };
+    let tail = candidate.give_up().await;
+    ready.map_err(|error: Error| match error.downcast() {
+        Ok(Breach(why)) => Failure::Failed(Breach(format!("{why}\n{tail}")).into()),
+        Err(error) => Failure::Failed(anyhow!("{error}\n{tail}")),
+    })
+}
+
+/// Why a candidate that answered like this is not ready.
+async fn too_late(answer: Answer, version: &str, timeout: Duration, ears: Option<&Ears>) -> Error {
+    let late = format!("it was not ready within {} s; last answer", timeout.as_secs());
+    match &answer {
+        Answer::Ready(other) => {
+            let other = &other.version;
+            Breach(format!(
+                "{late}: version {other} answers instead of {version}; the service has to answer with the version that its \
+                 environment names (`supplied_by: version` in its settings)"
+            ))
+            .into()
+        }
+        Answer::NotUnderstood { success: true, what } => {
+            Breach(format!("{late}: {what}; expected JSON such as {{\"status\":\"ready\",\"version\":\"{version}\"}}"))
+                .into()
+        }
+        Answer::Unready(_) | Answer::NotUnderstood { .. } => anyhow!("{late}: {}", answer.describe()),
+        Answer::Unreachable(_) => match ears {
+            Some(ears) if let [first, ..] = ears.others().await[..] => {
+                Breach(format!("{late}: {}; {}", answer.describe(), listens_elsewhere(first))).into()
+            }
+            _ => anyhow!("{late}: {}", answer.describe()),
+        },
     }
+}
+
+async fn elsewhere(ears: Option<&Ears>) -> SocketAddr {
+    match ears {
+        Some(ears) => ears.answer_elsewhere().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn listens_elsewhere(address: SocketAddr) -> String {
+    format!(
+        "it listens on {address}, not on the socket that it was given (LISTEN_FDS): the service has to accept on file descriptor 3 \
+         where LISTEN_FDS is 1 and LISTEN_PID is its process, as with systemd's socket activation"
+    )
 }
 
 impl Summary for Readiness {

@@ -7,7 +7,7 @@ use super::changes::{Plan, crossed};
 use super::gate::gate;
 use super::run::Run;
 use crate::failure::Failure;
-use crate::release::{Release, Settings};
+use crate::release::{Release, Settings, Trial, WayBack};
 use crate::report::Step;
 use crate::state::history::{Outcome, Record};
 use crate::targets::{Switched, Target};
@@ -34,7 +34,7 @@ pub async fn roll_out(run: &Run<'_>, release: &Release, settings: &Settings, pla
             run.note(|record| record.end(Outcome::Live, None));
             Ok(live)
         }
-        Err(Failure::Failed(error)) => Err(restore(run, release, settings, error).await),
+        Err(Failure::Failed(error)) => Err(restore(run, release, settings, plan, error).await),
         Err(other) => Err(other),
     }
 }
@@ -44,6 +44,7 @@ pub fn record_release(record: &mut Record, release: &Release, plan: &Plan) {
     record.source = Some(release.published.source.clone());
     record.digest = Some(release.published.digest.clone());
     record.migrations.clone_from(&release.published.migrations);
+    record.way_back.clone_from(&plan.way_back);
     record.plan.clone_from(&plan.lines);
     record.settings.clone_from(&release.settings);
     record.secrets.clone_from(&release.secrets);
@@ -105,7 +106,7 @@ async fn start_and_switch(
 }
 
 /// Makes sure that the previous release serves: as it did all along, or started again.
-async fn restore(run: &Run<'_>, release: &Release, settings: &Settings, error: anyhow::Error) -> Failure {
+async fn restore(run: &Run<'_>, release: &Release, settings: &Settings, plan: &Plan, error: anyhow::Error) -> Failure {
     let text = format!("{error:#}");
     let Some(previous) = run.live() else {
         run.note(|record| record.end(Outcome::NotRestored, Some(text)));
@@ -121,10 +122,13 @@ async fn restore(run: &Run<'_>, release: &Release, settings: &Settings, error: a
     match restored {
         Ok(()) => {
             // The service migrates when it starts, so an unhealthy release may have done it all the same.
-            let crossed = crossed(&release.published.migrations, previous);
+            let mut crossed = crossed(&release.published.migrations, previous);
+            if let Some(WayBack { across, trial: Trial::Fails(_), .. }) = &plan.way_back {
+                crossed.extend(across.iter().map(String::as_str));
+            }
             if !crossed.is_empty() {
                 run.env.report.warn(&format!(
-                    "{} cannot be undone and may have been applied; {version} does not know it: deploy a fixed release soon",
+                    "{} may have been applied, and {version} may not start again on that schema: deploy a fixed release soon",
                     crossed.join(", ")
                 ));
             }

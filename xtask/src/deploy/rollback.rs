@@ -3,8 +3,9 @@
 use anyhow::{Result, anyhow};
 
 use super::changes::{Plan, crossed};
-use super::roll_out::{Live, record_release, roll_out};
+use super::roll_out::{Live, is_serving, record_release, roll_out};
 use super::run::Run;
+use super::way_back::closed;
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::release::Release;
@@ -12,7 +13,8 @@ use crate::report::Step;
 use crate::state::history::{self, Kind, Outcome, Record};
 use crate::targets::Target;
 
-/// Brings back the release before the one that serves, or the newest one whose version begins with `to`. None after a dry run.
+/// Brings back the release before the one that serves, or the newest one whose version begins with `to`: the one that should serve
+/// too, when it does not. None after a dry run.
 pub async fn rollback(
     env: &Env<'_>,
     target: &Target<'_>,
@@ -22,8 +24,11 @@ pub async fn rollback(
     let records = history::read_all(env.store()?).await?;
     let (live, earlier) = choose(&records, to).map_err(Failure::Usage)?;
     let (from, back_to) = (live.version(), earlier.version());
+    if from == back_to && is_serving(target, &live.id, from).await?.is_some() {
+        return Err(Failure::Usage(anyhow!("{from} serves already")));
+    }
     env.report.headline(&format!("{} → {}   {from} ⇢ {back_to}", env.config.project, env.name()));
-    refuse_to_cross(live, earlier)?; // Refused → 21
+    refuse_to_cross(&records, live, earlier)?; // Refused → 21
     let published = target.published(earlier).await?;
     if dry_run {
         env.report.note(&format!("{back_to} is kept and can serve again; nothing was changed"));
@@ -50,12 +55,33 @@ pub async fn rollback(
     Box::pin(run.finish(steps)).await.map(Some)
 }
 
-/// The version that a rollback would bring back, if there is one that is kept.
-pub async fn undo(env: &Env<'_>, target: &Target<'_>) -> Option<String> {
-    let records = history::read_all(env.store().ok()?).await.ok()?;
-    let (_, earlier) = choose(&records, None).ok()?;
+/// How to undo what was just deployed or brought back.
+pub struct Undo {
+    /// The version that would serve again.
+    pub version: String,
+    /// The command to type.
+    pub command: String,
+}
+
+/// Undoes a deploy by a rollback, and a rollback by bringing the release back that was left. None where that release is not kept,
+/// or could not serve again.
+pub async fn undo(env: &Env<'_>, target: &Target<'_>) -> Option<Undo> {
+    let (records, name) = (history::read_all(env.store().ok()?).await.ok()?, env.name());
+    let live = records.iter().rfind(|record| record.outcome == Outcome::Live)?;
+    let (earlier, command) = match live.kind {
+        Kind::Rollback => {
+            let left = records.iter().find(|record| Some(&record.id) == live.previous.as_ref())?;
+            (left, format!("cargo xtask rollback {name} --to {}", left.version()))
+        }
+        Kind::Deploy => (choose(&records, None).ok()?.1, format!("cargo xtask rollback {name}")),
+    };
+    if earlier.version() == live.version() {
+        return None;
+    }
+    refuse_to_cross(&records, live, earlier).ok()?;
     // With few releases to keep, it may be gone already.
-    target.published(earlier).await.ok().map(|published| published.source.version)
+    let published = target.published(earlier).await.ok()?;
+    Some(Undo { version: published.source.version, command })
 }
 
 /// The release that serves, and the one to go back to.
@@ -64,7 +90,7 @@ pub fn choose<'r>(records: &'r [Record], to: Option<&str>) -> Result<(&'r Record
     let live = *live_records.last().ok_or_else(|| anyhow!("nothing was deployed yet; type: cargo xtask deploy"))?;
     let others = || live_records.iter().rev().copied().filter(|record| record.version() != live.version());
     let target = match to {
-        Some(to) => others().find(|record| record.version().starts_with(to)).ok_or_else(|| {
+        Some(to) => others().chain([live]).find(|record| record.version().starts_with(to)).ok_or_else(|| {
             let mut known: Vec<&str> = others().map(Record::version).collect();
             known.dedup();
             let known = if known.is_empty() { "there is none".to_owned() } else { known.join(", ") };
@@ -83,11 +109,20 @@ fn before<'r>(live_records: &[&'r Record], live: &Record) -> Option<&'r Record> 
     live_records[..deployed].iter().rev().find(earlier).copied()
 }
 
-/// Older code must not run on a schema that it cannot know.
-fn refuse_to_cross(live: &Record, target: &Record) -> Result<(), Failure> {
+/// Older code must not run on a schema that it cannot know, or that it was seen not to start on.
+fn refuse_to_cross(records: &[Record], live: &Record, target: &Record) -> Result<(), Failure> {
     let crossed = crossed(&live.migrations, target);
     if crossed.is_empty() {
-        return Ok(());
+        let live_records = records.iter().filter(|record| record.outcome == Outcome::Live);
+        let Some((record, way_back, why)) = closed(live_records, target) else { return Ok(()) };
+        return Err(Failure::Refused(anyhow!(
+            "refused: {} has not {}, and when {} was deployed, {} did not start on the schema that it leaves: {why}\n  \
+             go forward instead: fix it in a commit and type: cargo xtask deploy",
+            target.version(),
+            way_back.across.join(", "),
+            record.version(),
+            way_back.version,
+        )));
     }
     Err(Failure::Refused(anyhow!(
         "refused: between {} and {} lies what cannot be undone: {}\n  \
@@ -136,9 +171,9 @@ mod tests {
         old.migrations = vec![migration("0001_first.sql", true)];
         let mut new = record("2", Kind::Deploy, "b", Outcome::Live);
         new.migrations = vec![migration("0001_first.sql", true), migration("0002_add.sql", false)];
-        assert!(refuse_to_cross(&new, &old).is_ok());
+        assert!(refuse_to_cross(&[], &new, &old).is_ok());
         new.migrations.push(migration("0003_drop.sql", true));
-        let Err(Failure::Refused(error)) = refuse_to_cross(&new, &old) else { panic!("it was crossed") };
+        let Err(Failure::Refused(error)) = refuse_to_cross(&[], &new, &old) else { panic!("it was crossed") };
         assert!(error.to_string().contains("0003_drop.sql"), "{error}");
     }
 }

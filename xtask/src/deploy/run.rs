@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use super::gate::Breach;
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::report::{Ongoing, Step, Summary};
@@ -125,6 +126,12 @@ impl<'a> Run<'a> {
         work: impl AsyncFnOnce(&Ongoing) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         self.env.report.step(step, work).await.map_err(|failure| match failure {
+            Failure::Failed(error) if error.is::<Breach>() => {
+                let name = self.env.name();
+                Failure::Failed(error.context(format!(
+                    "{step} failed; fix the service, and commit that; then type: cargo xtask deploy {name}"
+                )))
+            }
             Failure::Failed(error) => {
                 Failure::Failed(error.context(format!("{step} failed; when that is fixed: {}", self.go_on())))
             }

@@ -17,10 +17,10 @@ use crate::report::Notice;
 use crate::state::history::Record;
 use crate::tools::git;
 use crate::tools::postgres::Server;
-use crate::tools::sqlx::migrate::{Rejected, Script, apply};
+use crate::tools::sqlx::migrate::{Rejected, Script, apply, mark_applied};
 
-/// The database with the schema of the last release.
-const DATABASE: &str = "forward";
+/// The database with the schema of the last release, and then with the new migrations.
+pub const DATABASE: &str = "forward";
 
 /// The result of running the new migrations.
 pub struct Forward {
@@ -85,7 +85,8 @@ pub async fn run_all(client: &Client, scripts: &[Script]) -> Result<Option<Probl
     Ok(failed.map(|(script, rejected)| problem(script, &rejected, "does not run on an empty database")))
 }
 
-/// Rebuilds the schema of the last release, puts rows into every table, and runs the new migrations on it.
+/// Rebuilds the schema of the last release, puts rows into every table, and runs the new migrations on it. Where they ran, a
+/// service that starts on that database finds all of them applied.
 pub async fn forward(
     env: &Env<'_>,
     server: &Server,
@@ -132,6 +133,8 @@ pub async fn forward(
         }
         Some((script, rejected)) => Outcome::Failed(problem(script, &rejected, &format!("does not run on {schema}"))),
         None => {
+            let applied = base.iter().chain(&new).filter_map(|script| Some((number(script.name())?, script)));
+            mark_applied(&client, applied).await?;
             let tables = if filled.tables == 1 { "1 table".to_owned() } else { format!("{} tables", filled.tables) };
             let ran = match pending.len() {
                 1 => "1 new migration runs".to_owned(),

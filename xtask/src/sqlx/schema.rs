@@ -2,11 +2,12 @@
 
 use anyhow::{Context as _, Result};
 use camino::Utf8PathBuf;
+use secrecy::SecretString;
 
 use super::differences::{Sources, differences};
-use super::forward::{Forward, Outcome, forward, misnamed, run_all, scripts};
+use super::forward::{self, Forward, Outcome, forward, misnamed, run_all, scripts};
 use super::migrations::compare;
-use super::problem::Problem;
+use super::problem::{Problem, Problems};
 use crate::env::Env;
 use crate::release::Migration;
 use crate::report::{Notice, Ongoing};
@@ -55,6 +56,21 @@ pub struct NewMigrations {
     pub problems: Vec<Problem>,
     /// What the user should know.
     pub notices: Vec<Notice>,
+}
+
+/// What the new migrations made of the schema of the last release.
+pub enum Migrated {
+    /// A temporary database.
+    Database(Throwaway),
+    /// There is none, for this reason.
+    Skipped(String),
+}
+
+impl Migrated {
+    /// The URL of a temporary database for a service.
+    pub fn url(server: &Throwaway) -> SecretString {
+        server.server().url(forward::DATABASE)
+    }
 }
 
 impl<'a> Schema<'a> {
@@ -117,6 +133,26 @@ impl<'a> Schema<'a> {
             Outcome::Failed(problem) => new.problems.push(problem),
         }
         Ok(new)
+    }
+
+    /// The schema of the last release with rows, and the migrations that no release had, in a temporary database. Fails with
+    /// [`Problems`] where one of them fails.
+    pub async fn migrated(&self, live: &[Record], step: &Ongoing) -> Result<Migrated> {
+        let server = self.start(step).await?;
+        let pending = compare(&self.migrations, live).pending;
+        step.progress("running the new migrations on the released schema");
+        let Forward { outcome, notices } = forward(self.env, server.server(), &self.relative, &pending, live).await?;
+        match outcome {
+            Outcome::Ran(_) => Ok(Migrated::Database(server)),
+            Outcome::Skipped => Ok(Migrated::Skipped(match notices.into_iter().next_back() {
+                Some(Notice::Note(text) | Notice::Warning(text)) => text,
+                None => "no release had migrations".to_owned(),
+            })),
+            Outcome::Failed(problem) => {
+                let (all, next) = (vec![problem], "fix this, then deploy again");
+                Err(Problems { all, next, notices }.into_error())
+            }
+        }
     }
 
     /// Runs the migrations in a temporary database, and asks it to describe each query.

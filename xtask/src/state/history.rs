@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::store::{Put, Store};
-use crate::release::{Migration, Source};
+use crate::release::{Migration, Source, WayBack};
 use crate::report::Step;
 
 pub(super) const FOLDER: &str = "records/";
@@ -91,6 +91,9 @@ pub struct Record {
     pub plan: Vec<String>,
     /// The migrations of this release, oldest first; the last one is the head.
     pub migrations: Vec<Migration>,
+    /// Whether the release that served before can start again; none when no migration was new, or one is irreversible.
+    #[serde(default)]
+    pub way_back: Option<WayBack>,
     /// Values of the settings that are not secret.
     pub settings: BTreeMap<String, String>,
     /// Marks that tell a change of a secret, by name.
@@ -129,6 +132,7 @@ impl Record {
             inputs: None,
             plan: Vec::new(),
             migrations: Vec::new(),
+            way_back: None,
             settings: BTreeMap::new(),
             secrets: BTreeMap::new(),
             who: crate::tools::host::who().to_owned(),

@@ -41,7 +41,7 @@ impl Deploy {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("open a private socket")?;
         let address = listener.local_addr()?;
         let spec = Arc::new(spec);
-        let instance = Instance::start(&self.shared, Arc::clone(&spec), listener)?;
+        let instance = Instance::start(&self.shared, Arc::clone(&spec), listener, Role::Candidate)?;
         let pid = instance.pid;
         let entry = Entry::new(&self.shared, &spec, Role::Candidate, pid);
         self.stage = Some(Stage { instance, entry, is_public: false, lock });
@@ -58,7 +58,8 @@ impl Deploy {
         let spec = Arc::clone(&instance.spec);
         instance.stop(spec.stop_timeout.min(CANDIDATE_STOP_TIMEOUT)).await;
         drop(entry);
-        let instance = Instance::start(&self.shared, Arc::clone(&spec), self.shared.public_listener()?)?;
+        let instance =
+            Instance::start(&self.shared, Arc::clone(&spec), self.shared.public_listener()?, Role::Promoted)?;
         let pid = instance.pid;
         let entry = Entry::new(&self.shared, &spec, Role::Promoted, pid);
         self.stage = Some(Stage { instance, entry, is_public: true, lock });

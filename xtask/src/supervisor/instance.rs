@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::output::{Ring, Sink, follow};
-use super::protocol::{Ended, Exit, InstanceSpec};
+use super::protocol::{Ended, Exit, InstanceSpec, Role};
 use super::shared::Shared;
 
 /// Variables that a child inherits from the supervisor.
@@ -40,8 +40,13 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// Starts a process that listens on this socket.
-    pub(super) fn start(shared: &Rc<Shared>, spec: Arc<InstanceSpec>, listener: TcpListener) -> Result<Self> {
+    /// Starts a process that listens on this socket. `role` names it in the log.
+    pub(super) fn start(
+        shared: &Rc<Shared>,
+        spec: Arc<InstanceSpec>,
+        listener: TcpListener,
+        role: Role,
+    ) -> Result<Self> {
         if shared.stopping.is_raised() {
             bail!("the supervisor is stopping");
         }
@@ -57,8 +62,13 @@ impl Instance {
         }
         shared.log(format_args!("{} {}: started as process {pid}", spec.id, spec.version));
 
-        let sink =
-            Sink { ring: Ring::default(), log: Rc::clone(&shared.service_log), redactor: shared.redactor.clone() };
+        let sink = Sink {
+            label: label(&spec.version, role),
+            ring: Ring::default(),
+            log: Rc::clone(&shared.service_log),
+            redactor: shared.redactor.clone(),
+        };
+        sink.note(format_args!("started as process {pid}"));
         let mut output = JoinSet::new();
         if let Some(stdout) = child.stdout.take() {
             output.spawn_local(follow(stdout, sink.clone()));
@@ -75,7 +85,8 @@ impl Instance {
             if let Err(error) = shared.leftovers.borrow_mut().remove(pid) {
                 shared.log(format_args!("cannot record the end of the process {pid}: {error:#}"));
             }
-            shared.log(format_args!("{} {}: process {pid} ended: {ended}", own_spec.id, own_spec.version));
+            shared.log(format_args!("{} {}: process {pid} {ended}", own_spec.id, own_spec.version));
+            sink.note(format_args!("process {pid} {ended}"));
             exited.send_replace(Some(exit_of(&own_spec, pid, ended, &sink.ring)));
         });
         Ok(Self { spec, pid, started: Instant::now(), stop, exit })
@@ -99,6 +110,11 @@ impl Instance {
         self.stop.send(timeout).ok();
         self.exited().await
     }
+}
+
+/// What each line of a process begins with in the log. A candidate is told from the release that serves.
+fn label(version: &str, role: Role) -> String {
+    if role == Role::Candidate { format!("{version} candidate | ") } else { format!("{version} | ") }
 }
 
 fn command(shared: &Shared, spec: &InstanceSpec, listener: TcpListener) -> Result<Command> {

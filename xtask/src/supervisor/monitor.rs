@@ -65,8 +65,9 @@ async fn monitor(shared: Rc<Shared>, mut instance: Instance, entry: Entry, mut s
                 _ = &mut stop => return crash,
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
-            let started =
-                shared.public_listener().and_then(|listener| Instance::start(&shared, Arc::clone(&spec), listener));
+            let started = shared
+                .public_listener()
+                .and_then(|listener| Instance::start(&shared, Arc::clone(&spec), listener, Role::Serving));
             match started {
                 Ok(instance) => break instance,
                 Err(error) => shared.log(format_args!("{} {}: {error:#}", spec.id, spec.version)),

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::fmt;
 use std::rc::Rc;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -53,6 +54,8 @@ impl Ring {
 /// The destinations of an instance's lines.
 #[derive(Clone)]
 pub(super) struct Sink {
+    /// What each line in the log begins with.
+    pub(super) label: String,
     pub(super) ring: Ring,
     pub(super) log: Rc<RefCell<RotatedLog>>,
     pub(super) redactor: Redactor,
@@ -79,11 +82,17 @@ pub(super) async fn follow(mut stream: impl AsyncRead + Unpin, sink: Sink) {
 }
 
 impl Sink {
+    /// Writes a line of the supervisor's own into the log.
+    pub(super) fn note(&self, what: fmt::Arguments<'_>) {
+        self.log.borrow_mut().write(format!("{}({what})\n", self.label).as_bytes());
+    }
+
     fn take(&self, line: &[u8], ready: &mut Vec<u8>) {
         let text = String::from_utf8_lossy(line);
         let redacted: Cow<'_, str> = self.redactor.redact(&text);
         let line = cut(&redacted, MAX_LINE);
         self.ring.push(line);
+        ready.extend_from_slice(self.label.as_bytes());
         ready.extend_from_slice(line.as_bytes());
         ready.push(b'\n');
     }
@@ -135,7 +144,7 @@ mod tests {
         let redactor = Redactor::default();
         redactor.learn_value(&SecretString::from("sentinel-value"));
         let log = Rc::new(RefCell::new(RotatedLog::new(&path)));
-        let sink = Sink { ring: Ring::default(), log, redactor };
+        let sink = Sink { label: "a1 | ".to_owned(), ring: Ring::default(), log, redactor };
 
         let mut said = format!("it is sentinel-value\r\n\n{}sentinel-value\n", "ä".repeat((MAX_LINE - 8) / 2));
         said.push_str(&"z".repeat(3 * MAX_LINE));
@@ -145,11 +154,11 @@ mod tests {
         let text = fs_err::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 4);
-        assert_eq!(lines[0], "it is [redacted]");
+        assert_eq!(lines[0], "a1 | it is [redacted]");
         assert!(lines[1].ends_with("ä[redacte"), "the cut must not leave half of a secret");
-        assert_eq!(lines[2].len(), MAX_LINE);
-        assert_eq!(lines[3], "last without line break");
-        assert_eq!(sink.ring.tail().last().unwrap(), lines[3]);
+        assert_eq!(lines[2].len(), "a1 | ".len() + MAX_LINE);
+        assert_eq!(lines[3], "a1 | last without line break");
+        assert_eq!(sink.ring.tail().last().unwrap(), "last without line break");
     }
 
     #[test]

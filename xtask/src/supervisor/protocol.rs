@@ -89,13 +89,14 @@ pub struct Ended {
     pub overdue: bool,
 }
 
+/// What a process did: "ended with exit code 3".
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.overdue, self.code, self.signal) {
-            (true, ..) => f.write_str("killed because it did not stop in time"),
-            (_, Some(code), _) => write!(f, "exit code {code}"),
-            (_, _, Some(signal)) => write!(f, "signal {signal}"),
-            _ => f.write_str("unknown exit status"),
+            (true, ..) => f.write_str("was killed because it did not stop in time"),
+            (_, Some(code), _) => write!(f, "ended with exit code {code}"),
+            (_, _, Some(signal)) => write!(f, "was ended by signal {signal}"),
+            _ => f.write_str("ended with an unknown exit status"),
         }
     }
 }

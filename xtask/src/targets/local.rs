@@ -3,8 +3,10 @@
 
 mod candidate;
 mod checks;
+mod ears;
 mod provision;
 mod releases;
+mod trial;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -12,10 +14,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, anyhow, bail};
 use camino::Utf8PathBuf;
 use secrecy::ExposeSecret as _;
+use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 pub use self::candidate::Candidate;
 use self::candidate::log_tail;
+pub use self::ears::Ears;
 use super::{Serving, Switched};
 use crate::clients::service::{Answer, Service};
 use crate::config::{self, SuppliedBy};
@@ -25,7 +29,7 @@ use crate::hash::{sha256_file, sha256_folder};
 use crate::release::{Artifact, ArtifactForm, Migration, Published, PublishedForm, Settings, Source};
 use crate::report::Ongoing;
 use crate::secrets::Secrets;
-use crate::settings;
+use crate::settings::{self, Origin};
 use crate::signals::Stop;
 use crate::state::history::{Outcome, Record};
 use crate::supervisor::client::{Connection, connect};
@@ -179,21 +183,27 @@ impl<'a> Local<'a> {
         }
         let released =
             |name: &str| live.is_some_and(|live| live.migrations.iter().any(|migration| migration.name == name));
-        for migration in Migration::of(self.env.config)?.iter().filter(|migration| !released(&migration.name)) {
+        let mut pending = Migration::of(self.env.config)?;
+        pending.retain(|migration| !released(&migration.name));
+        for migration in &pending {
             let mark = if migration.irreversible { ", irreversible" } else { "" };
             lines.push(format!("migration: {}{mark}", migration.name));
+        }
+        let is_tried = !pending.is_empty() && pending.iter().all(|migration| !migration.irreversible);
+        if let Some(live) = live.filter(|_| is_tried)
+            && self.cannot_try()?.is_none()
+        {
+            lines.push(format!(
+                "way back: {} would be started on the new schema, in a temporary database",
+                live.version()
+            ));
         }
         Ok(lines)
     }
 
     /// Starts a release beside the one that serves.
     pub async fn apply(&self, id: String, published: &Published, settings: &Settings) -> Result<Candidate, Failure> {
-        let mut connection = self.supervisor().await?;
-        self.refuse_another_deploy(&connection.status().await?)?;
-        let candidate = connection.candidate(&self.instance(id.clone(), published, settings)?).await?;
-        let service = self.service_at(candidate.address)?;
-        let version = published.source.version.clone();
-        Ok(Candidate { service, connection, id, version, process: candidate.pid })
+        self.start(&self.instance(id, published, settings)?, None).await
     }
 
     /// Lets the release take over. It is asked on the public address before the old one is told to drain; until then
@@ -262,6 +272,18 @@ impl<'a> Local<'a> {
         releases::prune(&self.releases(), &keep)
     }
 
+    /// Starts a process on a socket of its own. `folders` are removed after it.
+    async fn start(&self, spec: &InstanceSpec, folders: Option<TempDir>) -> Result<Candidate, Failure> {
+        let mut connection = self.supervisor().await?;
+        self.refuse_another_deploy(&connection.status().await?)?;
+        let candidate = connection.candidate(spec).await?;
+        let service = self.service_at(candidate.address)?;
+        let (id, version) = (spec.id.clone(), spec.version.clone());
+        let readiness = self.env.config.service.readiness.clone();
+        let ears = Ears { process: candidate.pid, given: candidate.address, readiness };
+        Ok(Candidate { service, ears, connection, id, version, _folders: folders })
+    }
+
     /// Starts the candidate on the public socket too, and waits until it answers there.
     async fn promote(
         &self,
@@ -277,7 +299,7 @@ impl<'a> Local<'a> {
                 answer = public.ask() => answer,
                 exit = connection.exited() => {
                     let exit = exit?;
-                    bail!("its process ended on the public address: {}\n{}", exit.ended, log_tail(&exit.tail));
+                    bail!("its process {} on the public address\n{}", exit.ended, log_tail(&exit.tail));
                 }
             };
             match answer {
@@ -373,6 +395,12 @@ impl<'a> Local<'a> {
         let mut env = settings.plain.clone();
         for setting in settings::table(self.env)?.settings {
             let value = match setting.supplied_by {
+                // The toolkit holds the public port. A service that does not take its socket must not fail at that port: it
+                // then listens on this one, and the gate says so.
+                Some(SuppliedBy::Port) if matches!(settings::origin(self.env, &setting)?, Origin::Target(_)) => {
+                    env.insert(setting.name, port::free(self.target.host)?.to_string());
+                    continue;
+                }
                 Some(SuppliedBy::Version) => published.source.version.clone(),
                 Some(SuppliedBy::WebFolder) if dir.join("web").is_dir() => dir.join("web").into_string(),
                 _ => continue,

@@ -1,4 +1,6 @@
-//! The process that listens on a TCP port.
+//! TCP ports and the processes that listen on them.
+
+use std::net::{IpAddr, SocketAddr, TcpListener};
 
 use listeners::{Protocol, SocketState};
 
@@ -30,6 +32,20 @@ pub fn holder(port: u16) -> Option<Holder> {
     Some(Holder { pid: process.pid, name: process.name, program: process.path })
 }
 
+/// The addresses on which a process listens, as far as the system shows them.
+pub fn listening(pid: u32) -> Vec<SocketAddr> {
+    let all = listeners::get_all().into_iter().flatten();
+    let own = all.filter(|listener| {
+        listener.process.pid == pid && listener.protocol == Protocol::TCP && listener.state == SocketState::Listen
+    });
+    own.map(|listener| listener.socket).collect()
+}
+
+/// A port that is free at the moment, on this address.
+pub fn free(host: IpAddr) -> std::io::Result<u16> {
+    Ok(TcpListener::bind((host, 0))?.local_addr()?.port())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,6 +57,7 @@ mod tests {
             let port = listener.local_addr().unwrap().port();
             let found = holder(port).unwrap();
             assert_eq!(found.pid, std::process::id());
+            assert!(listening(std::process::id()).contains(&listener.local_addr().unwrap()));
             assert_eq!(found.program, std::env::current_exe().unwrap().to_string_lossy());
             drop(listener);
             assert_eq!(holder(port), None);

@@ -131,8 +131,7 @@ impl Project {
 
     /// The details of the results that a command answers with.
     pub fn results(&self, args: &[&str]) -> Vec<Value> {
-        let events = self.start(args).end().expect(0).events;
-        events.into_iter().filter(|event| event["state"] == "result").map(|mut event| event["detail"].take()).collect()
+        details(self.start(args).end().expect(0).events)
     }
 
     /// The records, newest first.
@@ -140,9 +139,11 @@ impl Project {
         self.results(&["history"])
     }
 
-    /// What `status` answers.
+    /// What `status` answers, whether or not a release is ready.
     pub fn status(&self) -> Value {
-        self.results(&["status"]).remove(0)
+        let ended = self.start(&["status"]).end();
+        assert!(matches!(ended.code, Some(0 | 31)), "{:#?}", ended.events);
+        details(ended.events).remove(0)
     }
 
     /// What the service answers with 200.
@@ -211,6 +212,10 @@ impl Ran {
         }
         self
     }
+}
+
+fn details(events: Vec<Value>) -> Vec<Value> {
+    events.into_iter().filter(|event| event["state"] == "result").map(|mut event| event["detail"].take()).collect()
 }
 
 fn inherit_little(command: &mut Command) {

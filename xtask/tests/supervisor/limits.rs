@@ -51,7 +51,7 @@ async fn the_service_gets_its_own_environment_and_not_the_supervisors() {
     let mut connection = site.launch().await;
     deploy(&mut connection, &version("one")).await;
     let log = site.service_log();
-    let names = log.lines().find_map(|line| line.strip_prefix("names: ")).unwrap();
+    let names = log.lines().find_map(|line| line.split_once(" | names: ").map(|(_, names)| names)).unwrap();
     let expected = ["PATH", "HOME", "TMPDIR", "LANG", "FIXTURE_SERVICE", "FIXTURE_VERSION", "LISTEN_FDS", "LISTEN_PID"];
     for name in names.split(' ') {
         // macOS adds a variable to every process.

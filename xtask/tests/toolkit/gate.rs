@@ -39,6 +39,28 @@ fn another_version_fails_the_gate() {
 }
 
 #[test]
+fn a_service_that_listens_elsewhere_is_told_before_the_gate_closes() {
+    let project = Project::fixture();
+    // The toolkit itself listens on the public port, so the service gets another one.
+    project.commit_behaviour("elsewhere");
+    let says = ["it listens on 127.0.0.1:", "not on the socket that it was given (LISTEN_FDS)", "begins, elsewhere"];
+    let ran = project.run(&["deploy"]).expect(31).says(&says).says(&["type: cargo xtask deploy local"]);
+    for text in ["--resume", "not ready within", &format!("127.0.0.1:{}", project.port)] {
+        assert!(!ran.stderr.contains(text), "it says {text}:\n{}", ran.stderr);
+    }
+}
+
+#[test]
+fn an_answer_that_is_no_readiness_is_told_what_was_expected() {
+    let project = Project::fixture();
+    project.gate(1);
+    let version = project.commit_behaviour("plain");
+    let expected = format!("expected JSON such as {{\"status\":\"ready\",\"version\":\"{version}\"}}");
+    let ran = project.run(&["deploy"]).expect(31).says(&["answered 200 OK", "all is well", &expected]);
+    assert!(!ran.stderr.contains("--resume"), "{}", ran.stderr);
+}
+
+#[test]
 fn a_missing_answer_fails_the_gate() {
     fails_over_a_good_one("silent", &["no answer", "begins, silent"]);
 }

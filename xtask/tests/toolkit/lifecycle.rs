@@ -51,7 +51,7 @@ fn a_service_is_deployed_changed_rolled_back_stopped_and_deployed_again() {
 
     assert_eq!(project.ok(&["stop"]).stdout, "stopped: the service\n");
     assert_eq!(project.processes(), []);
-    assert!(project.ok(&["status"]).stdout.contains("nothing; type: cargo xtask deploy local"));
+    project.run(&["status"]).expect(31).says(&["no release of local runs", "cargo xtask deploy local"]);
     project.ok(&["deploy"]);
     assert_eq!(project.serves(), Some(fourth));
 }

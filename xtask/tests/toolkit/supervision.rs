@@ -13,10 +13,12 @@ fn a_killed_service_is_restarted_and_status_counts_it() {
     machine::signal(pid, Signal::KILL);
     until("another process answers", || project.get("/pid").is_some_and(|now| now != pid.to_string()));
     let status = project.status();
-    assert_eq!((&status["version"], &status["ready"]), (&version.into(), &true.into()));
+    assert_eq!((&status["version"], &status["ready"]), (&version.as_str().into(), &true.into()));
     let instance = &status["supervisor"]["instances"][0];
     assert_eq!((&instance["restarts"], &instance["last_exit"]["signal"]), (&1.into(), &9.into()), "{instance:#}");
     assert!(project.ok(&["status"]).stdout.contains("restarted 1 times"));
+    let ended = format!("{version} | (process {pid} was ended by signal 9)");
+    assert!(project.ok(&["logs"]).stdout.contains(&ended));
 }
 
 #[test]
@@ -26,7 +28,10 @@ fn a_crashed_service_leaves_its_last_output_in_the_log() {
     drop(project.get("/crash"));
     // Clients wait in the queue in the meantime, so the next request is answered.
     assert_eq!(project.serves(), Some(project.head()));
-    until("it is in the log", || project.ok(&["logs"]).stdout.contains("crashes, as it was asked to"));
+    let version = project.head();
+    for line in [&format!("{version} | {version} crashes, as it was asked to"), "ended with exit code 7)"] {
+        until("it is in the log", || project.ok(&["logs"]).stdout.contains(line));
+    }
     let exit = &project.status()["supervisor"]["instances"][0]["last_exit"];
     assert_eq!(exit["code"], 7);
 }
@@ -38,8 +43,8 @@ fn a_deploy_restarts_a_service_whose_supervisor_was_killed() {
     project.ok(&["deploy"]);
     machine::signal(project.supervisor(), Signal::KILL);
     until("the service has ended with it", || project.processes().is_empty());
-    let status = project.ok(&["status"]).stdout;
-    assert!(status.contains("nothing; type: cargo xtask deploy local"), "{status}");
+    let down = project.run(&["status"]).expect(31).says(&["no release of local runs", "cargo xtask deploy local"]);
+    assert!(down.stdout.contains("nothing"), "{}", down.stdout);
     assert_eq!(project.status()["ready"], false);
     project.ok(&["deploy"]);
     assert_eq!(project.serves(), Some(version));
@@ -68,9 +73,9 @@ fn the_logs_are_followed_across_a_deploy() {
     project.ok(&["deploy"]);
     let mut lines = std::io::BufRead::lines(stdout);
     let begins = until_some("the new version is in it", || {
-        Some(lines.next().unwrap().unwrap()).filter(|line| line.starts_with(&version))
+        Some(lines.next().unwrap().unwrap()).filter(|line| line.contains("begins, ready") && line.contains(&version))
     });
-    assert_eq!(begins, format!("{version} begins, ready"));
+    assert_eq!(begins, format!("{version} candidate | {version} begins, ready"));
     machine::signal(logs.id(), Signal::INT);
     logs.wait().unwrap();
 }

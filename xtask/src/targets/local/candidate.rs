@@ -1,5 +1,8 @@
 //! A release that was started and has not taken over.
 
+use tempfile::TempDir;
+
+use super::Ears;
 use crate::clients::service::Service;
 use crate::supervisor::client::Connection;
 
@@ -7,17 +10,20 @@ use crate::supervisor::client::Connection;
 pub struct Candidate {
     /// Where its readiness is asked for.
     pub service: Service,
+    /// Its process, and the socket that it was given.
+    pub ears: Ears,
     pub(super) connection: Connection,
     pub(super) id: String,
     pub(super) version: String,
-    pub(in crate::targets) process: u32,
+    /// Its data folders, where they end with it.
+    pub(super) _folders: Option<TempDir>,
 }
 
 impl Candidate {
     /// Resolves when its process ends by itself, with why and the tail of its log.
     pub async fn exited(&mut self) -> String {
         match self.connection.exited().await {
-            Ok(exit) => format!("its process ended: {}\n{}", exit.ended, log_tail(&exit.tail)),
+            Ok(exit) => format!("its process {}\n{}", exit.ended, log_tail(&exit.tail)),
             Err(error) => format!("{error:#}"),
         }
     }

@@ -80,12 +80,13 @@ impl Local<'_> {
                 generated.get(name).cloned().with_context(|| format!("{name} was not generated"))?
             }
             Origin::Target(SuppliedBy::Host) => SecretString::from(self.target.host.to_string()),
-            Origin::Target(SuppliedBy::Port) => SecretString::from(self.target.port.to_string()),
             Origin::Target(SuppliedBy::DataFolder(folder)) => {
                 SecretString::from(self.data_folder(&folder)?.into_string())
             }
-            // These two differ from release to release and are set when one is started.
-            Origin::Target(SuppliedBy::Version | SuppliedBy::WebFolder) | Origin::Default => return Ok(None),
+            // These differ from process to process and are set when one is started.
+            Origin::Target(SuppliedBy::Version | SuppliedBy::WebFolder | SuppliedBy::Port) | Origin::Default => {
+                return Ok(None);
+            }
             Origin::Missing => bail!("{name} is required and has no value; put it into {}", self.env.file()),
         }))
     }

@@ -2,10 +2,23 @@
 //! `-- no-transaction` (sqlx-core 0.9, `src/migrate/source.rs` and `migration.rs`).
 
 use anyhow::{Context as _, Result};
+use sha2::{Digest as _, Sha384};
 use tokio_postgres::Client;
 use tokio_postgres::error::{ErrorPosition, SqlState};
 
 use super::statements::statements;
+
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS _sqlx_migrations (
+    version BIGINT PRIMARY KEY,
+    description TEXT NOT NULL,
+    installed_on TIMESTAMPTZ NOT NULL DEFAULT now(),
+    success BOOLEAN NOT NULL,
+    checksum BYTEA NOT NULL,
+    execution_time BIGINT NOT NULL
+)";
+
+const MARK: &str = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+    VALUES ($1, $2, TRUE, $3, 0)";
 
 /// A migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +40,13 @@ pub struct Rejected {
     pub of_values: bool,
 }
 
+impl Script {
+    /// The name of its file.
+    pub fn name(&self) -> &str {
+        self.file.rsplit('/').next().unwrap_or(&self.file)
+    }
+}
+
 /// Applies a migration. If PostgreSQL refuses it, rolls it back and returns the error. Fails if the server does not answer.
 pub async fn apply(client: &Client, script: &Script) -> Result<Option<Rejected>> {
     let whole = !script.sql.starts_with("-- no-transaction");
@@ -45,6 +65,23 @@ pub async fn apply(client: &Client, script: &Script) -> Result<Option<Rejected>>
         return Err(error).with_context(|| format!("apply {}", script.file));
     }
     locate(client, script, whole, error).await.map(Some)
+}
+
+/// Writes down that these migrations were applied, as sqlx does it (sqlx-postgres 0.9, `src/migrate.rs`; since sqlx 0.4). A service
+/// that starts there does not apply them again.
+pub async fn mark_applied<'s>(client: &Client, scripts: impl IntoIterator<Item = (i64, &'s Script)>) -> Result<()> {
+    client.batch_execute(TABLE).await.context("create sqlx's table of migrations")?;
+    for (number, script) in scripts {
+        let name = script.name();
+        let description =
+            name.split_once('_').map_or(name, |(_, rest)| rest).trim_end_matches(".sql").replace('_', " ");
+        let checksum = Sha384::digest(&script.sql).to_vec();
+        client
+            .execute(MARK, &[&number, &description, &checksum])
+            .await
+            .with_context(|| format!("write down that {} was applied", script.file))?;
+    }
+    Ok(())
 }
 
 /// Finds the failing statement by running one after another: PostgreSQL has positions for syntax errors only.

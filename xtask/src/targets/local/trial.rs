@@ -1,0 +1,56 @@
+//! A release that is started to see whether it can, on a database that is thrown away.
+
+use anyhow::{Context as _, Result};
+use camino::Utf8Path;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{Candidate, Local};
+use crate::config::SuppliedBy;
+use crate::failure::Failure;
+use crate::release::{Published, Settings};
+use crate::settings;
+
+impl Local<'_> {
+    /// Why no release can be tried on another database; none if one can.
+    pub fn cannot_try(&self) -> Result<Option<String>> {
+        let table = settings::table(self.env)?;
+        let has_database = table.settings.iter().any(|setting| setting.supplied_by == Some(SuppliedBy::Postgres));
+        let file = &self.env.config.service.settings;
+        Ok((!has_database).then(|| format!("no setting in {file} is `supplied_by: postgres`")))
+    }
+
+    /// Starts a release on this database, with empty data folders and with the other settings that it is given: what it
+    /// does there must not reach the data of the release that serves.
+    pub async fn try_on(
+        &self,
+        id: String,
+        published: &Published,
+        settings: &Settings,
+        database: &SecretString,
+    ) -> Result<Candidate, Failure> {
+        let folder = tempfile::Builder::new().prefix("xtask-trial-").tempdir();
+        let folder = folder.context("make a folder for a release that is tried")?;
+        let folders =
+            Utf8Path::from_path(folder.path()).context("the folder for temporary files is not named in UTF-8")?;
+        let mut spec = self.instance(id, published, settings)?;
+        for setting in settings::table(self.env)?.settings {
+            let value = match &setting.supplied_by {
+                Some(SuppliedBy::Postgres) => database.expose_secret().to_owned(),
+                Some(SuppliedBy::DataFolder(name)) => {
+                    let own = folders.join(name);
+                    fs_err::create_dir_all(&own).context("make its data folder")?;
+                    own.into_string()
+                }
+                _ => continue,
+            };
+            if setting.secret {
+                spec.env.remove(&setting.name);
+                spec.secrets.insert(setting.name, value);
+            } else {
+                spec.env.insert(setting.name, value);
+            }
+        }
+        self.env.report.redactor().learn_value(database);
+        self.start(&spec, Some(folder)).await
+    }
+}
