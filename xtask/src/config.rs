@@ -6,6 +6,7 @@ mod check;
 mod document;
 mod field;
 mod file;
+mod merge;
 mod problem;
 mod read;
 mod settings;

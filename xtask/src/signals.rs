@@ -18,6 +18,7 @@ impl Stop {
     /// Listens for signals from now on. The process no longer ends by them: every command has to wait for its `Stop`.
     pub fn on_signals() -> Result<Self> {
         let listen = |kind| signal(kind).context("listen for signals");
+        let keep_ignoring = hangup_is_ignored();
         let (mut interrupt, mut terminate, mut hangup) =
             (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?, listen(SignalKind::hangup())?);
         let (sender, stop) = Self::channel();
@@ -26,7 +27,10 @@ impl Stop {
                 let name = tokio::select! {
                     _ = interrupt.recv() => "Ctrl-C",
                     _ = terminate.recv() => "SIGTERM",
-                    _ = hangup.recv() => "SIGHUP",
+                    _ = hangup.recv() => match keep_ignoring {
+                        true => continue,
+                        false => "SIGHUP",
+                    },
                 };
                 // A terminal that goes away sends it more than once: the kernel and the shell both do. So it is never the second
                 // request, which would kill what still saves its state.
@@ -83,6 +87,14 @@ impl StopSender {
     fn has_sent(&self) -> bool {
         !self.0.borrow().is_empty()
     }
+}
+
+/// Whether this process was started with SIGHUP ignored, as by `nohup` (proc(5)). Not known on other systems than Linux.
+fn hangup_is_ignored() -> bool {
+    let status = fs_err::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigIgn:")?.trim(), 16).ok());
+    // The first bit is that of signal 1.
+    mask.is_some_and(|mask| mask & 1 == 1)
 }
 
 #[cfg(test)]

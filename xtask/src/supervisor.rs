@@ -20,6 +20,7 @@ mod launch;
 mod leftovers;
 mod log;
 mod monitor;
+mod obstacle;
 mod output;
 mod platform;
 mod protocol;
@@ -28,6 +29,7 @@ mod shared;
 
 pub use exec::{SuperviseExec, exec};
 pub use launch::{LaunchError, launch};
+pub use obstacle::Obstacle;
 pub use protocol::{InstanceSpec, InstanceStatus, Role, Status};
 pub use serve::{Supervise, supervise};
 

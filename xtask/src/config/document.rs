@@ -9,6 +9,7 @@ use serde::de::{self, DeserializeSeed, EnumAccess, IgnoredAny, MapAccess, SeqAcc
 use serde_yaml::Deserializer;
 
 use super::file::TextFile;
+use super::merge::{Wrong, merge};
 use super::problem::{Position, Problem};
 
 /// A parsed YAML file.
@@ -61,7 +62,12 @@ impl Document {
             let start = Position { line: 1, column: 1 };
             return Err(file.problem(start, found, "begin with a line such as `project: my-service`"));
         }
-        Ok(Self { file, root })
+        match merge(root) {
+            Ok(root) => Ok(Self { file, root }),
+            Err(Wrong { node, message, hint }) => {
+                Err(file.problem(position_of(node, documents(&file.text).next()), message, hint))
+            }
+        }
     }
 
     /// The key and the value at a path of keys.

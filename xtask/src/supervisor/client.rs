@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
+use super::Obstacle;
 use super::control::find_socket_path;
 use super::protocol::{About, Answer, Ask, Candidate, Exit, InstanceSpec, Message, Request, Status, decode, encode};
 
@@ -40,16 +41,19 @@ pub async fn connect(state_dir: &Utf8Path) -> Result<Option<Connection>> {
         Err(error) => return Err(error).with_context(|| format!("connect to the supervisor at {path}")),
     };
     let pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
+    let mute = |what: String| Obstacle::Mute { what, pid };
     let (read, write) = stream.into_split();
     let mut lines = BufReader::new(read).lines();
     let hello = match tokio::time::timeout(HELLO_TIMEOUT, lines.next_line()).await {
         Ok(Ok(Some(line))) => line,
         // The supervisor is ending.
         Ok(_) => return Ok(None),
-        Err(_) => bail!("the supervisor at {path} accepts connections but does not answer"),
+        Err(_) => bail!(mute(format!("the supervisor at {path} accepts connections but does not answer"))),
     };
     let stop = || pid.map_or_else(String::new, |pid| format!("; stop it, then deploy again: kill {pid}"));
-    match decode(&hello).with_context(|| format!("talk to the supervisor at {path}{}", stop()))? {
+    let hello =
+        decode(&hello).map_err(|error| mute(format!("talk to the supervisor at {path}{}: {error:#}", stop())))?;
+    match hello {
         Message::Hello(about) => Ok(Some(Connection { about, lines, write, number: 0, exits: VecDeque::new() })),
         other => bail!("the supervisor at {path} sent something else before its greeting: {other:?}"),
     }

@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::getuid;
 use sha2::{Digest as _, Sha256};
 
+use super::Obstacle;
 use crate::fs::found;
 
 /// The length of the longest folder. The path of a socket has at most 103 bytes on macOS and 107 on Linux, and
@@ -64,14 +65,11 @@ fn make_private(folder: &Utf8Path) -> Result<()> {
 fn check(folder: &Utf8Path) -> Result<std::fs::Metadata> {
     let found = fs_err::symlink_metadata(folder)?;
     if !found.is_dir() {
-        bail!("{folder} is not a folder, but Unix sockets need one there; remove it and try again");
+        bail!(Obstacle::NoFolder { folder: folder.to_owned() });
     }
     let user = getuid().as_raw();
     if found.uid() != user {
-        bail!(
-            "{folder} belongs to user {}, but this is user {user}; run the command as that user, or remove the folder",
-            found.uid()
-        );
+        bail!(Obstacle::OtherUser { folder: folder.to_owned(), owner: found.uid(), user });
     }
     Ok(found)
 }

@@ -81,7 +81,8 @@ impl<'a> Local<'a> {
         let names: Vec<&str> = generated.iter().map(|(name, _)| name).collect();
         let file = self.secrets_file();
         let file = file.strip_prefix(self.env.root()).unwrap_or(&file);
-        if names.is_empty() { Vec::new() } else { vec![("secrets", format!("{} are in {file}", names.join(", ")))] }
+        let are = if names.len() == 1 { "is" } else { "are" };
+        if names.is_empty() { Vec::new() } else { vec![("secrets", format!("{} {are} in {file}", names.join(", ")))] }
     }
 
     /// Compiles the tree as it stands. A tree that changes during the build fails the step: the version would not name what

@@ -1,5 +1,6 @@
 //! Why a bucket did not do it: told apart, with the place and the server's reason.
 
+use devservers::http::{HttpServer, Response};
 use devservers::versitygw;
 use xtask::state::history::read_all;
 use xtask::state::store::{ErrorKind, Store, StoreError};
@@ -46,4 +47,14 @@ async fn a_server_that_is_away_is_unreachable() {
     server.pause();
     let error = error(&at(&server.endpoint(), "production")).await;
     assert_eq!(error.kind, ErrorKind::Unreachable, "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_none_of_s3_is_told_as_such() {
+    let web = HttpServer::start(|_| Response::new(200).body("text/html", "<html><p>Welcome"));
+    let endpoint = format!("http://{}", web.address);
+    let error = at(&endpoint, "production").list("records/").await.unwrap_err().to_string();
+    for said in ["status 200, and not as an S3 server does", "is the endpoint that of an S3 service?"] {
+        assert!(error.contains(said), "{error}");
+    }
 }

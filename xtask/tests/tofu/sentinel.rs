@@ -33,7 +33,8 @@ fn a_secret_reaches_the_container_unchanged_and_nothing_else() {
     };
 
     // From the file, in single quotes.
-    write_env(&site.project.root, PASSPHRASE, &format!("{others}TF_VAR_secrets='{}'\n", secrets(SECRET)));
+    let quoted = secrets(SECRET).replace('\'', "\\'");
+    write_env(&site.project.root, PASSPHRASE, &format!("{others}TF_VAR_secrets='{quoted}'\n"));
     keep(site.run(&["plan", "production", "--markdown", page.to_str().unwrap()]), 10);
     keep(site.run(&["plan", "production", "--json"]), 10);
     // A provider whose error repeats it.

@@ -119,3 +119,27 @@ fn a_lock_file_that_is_out_of_date_is_updated() {
     project.ok(&["deploy"]);
     assert_eq!(project.serves(), Some(version));
 }
+
+#[test]
+fn what_is_in_the_place_of_the_sockets_folder_is_removed() {
+    let project = Project::fixture();
+    project.write(".deploy/local/run", "");
+    let failed = project.run(&["doctor"]).expect(1);
+    type_it(&project, &failed, "→ ").expect(0);
+    project.ok(&["deploy"]);
+}
+
+#[test]
+fn another_users_service_is_stopped_as_that_user() {
+    if !testkit::machine::is_root() {
+        return testkit::skipped("another_users_service_is_stopped_as_that_user", "only root can give a folder away");
+    }
+    let project = Project::fixture();
+    fs_err::create_dir_all(project.deployed("run")).unwrap();
+    std::os::unix::fs::chown(project.deployed("run"), Some(65534), None).unwrap();
+    let said = project.run(&["doctor"]).expect(1).stdout;
+    assert!(
+        said.contains("belongs to user 65534") && said.contains("→ sudo --user='#65534' cargo xtask stop local"),
+        "{said}"
+    );
+}

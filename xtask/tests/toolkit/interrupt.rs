@@ -104,6 +104,29 @@ fn a_terminal_that_is_closed_at_the_gate() {
 }
 
 #[test]
+fn a_deploy_under_nohup_outlives_its_terminal() {
+    let project = Project::fixture();
+    let version = project.commit_behaviour("waits");
+    let plain = project.command(&[]);
+    let mut ignoring = std::process::Command::new("sh");
+    ignoring.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(&project.toolkit).args(["deploy", "--json"]);
+    ignoring.current_dir(&project.root).stdin(std::process::Stdio::null());
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => ignoring.env(name, value),
+            None => ignoring.env_remove(name),
+        };
+    }
+    let mut deploy = Running::start(&mut ignoring);
+    deploy.must("gate", "started");
+    deploy.signal(Signal::HUP);
+    fs_err::create_dir_all(project.deployed("data/data")).unwrap();
+    fs_err::write(project.deployed("data/data/go"), "").unwrap();
+    deploy.end().expect(0);
+    assert_eq!(project.serves(), Some(version));
+}
+
+#[test]
 fn an_interrupted_first_deploy_leaves_nothing_that_serves() {
     let project = Project::fixture();
     project.commit_behaviour("waits");

@@ -8,7 +8,12 @@ fn a_service_is_deployed_changed_rolled_back_stopped_and_deployed_again() {
     let first = project.head();
     assert!(project.ok(&["history"]).stderr.contains("cargo xtask deploy"));
     assert_eq!(project.ok(&["stop"]).stdout, "nothing was running\n");
-    project.ok(&["deploy"]).says(&["first release", &format!("http://localhost:{}", project.port), "record"]);
+    project.ok(&["deploy"]).says(&[
+        "SIGNING_KEY is in .deploy/local/secrets.env",
+        "first release",
+        &format!("http://localhost:{}", project.port),
+        "record",
+    ]);
     assert_eq!(project.serves().as_deref(), Some(first.as_str()));
     let status = project.status();
     assert_eq!((status["version"].as_str(), status["ready"].as_bool()), (Some(first.as_str()), Some(true)));

@@ -4,6 +4,7 @@
 //! (docs.docker.com, "docker login").
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -141,8 +142,12 @@ async fn from_docker(host: &Host, path: &Utf8Path) -> Result<Credentials> {
     let helper = config.cred_helpers.get(key).or(Some(&config.creds_store)).filter(|name| !name.is_empty());
     if let Some(helper) = helper {
         let program = format!("docker-credential-{helper}");
-        let login =
-            run_helper(&program, key, HELPER_TIMEOUT).await.with_context(|| format!("{path} names {program}"))?;
+        let login = match run_helper(&program, key, HELPER_TIMEOUT).await {
+            Err(error) if is_missing(&error) => {
+                bail!("{path} names {program}, which is not installed\n  {}", without(helper, path))
+            }
+            login => login.with_context(|| format!("{path} names {program}"))?,
+        };
         if login.is_some() {
             return Ok(Credentials { login, source: format!("{program} ({path})") });
         }
@@ -156,6 +161,24 @@ async fn from_docker(host: &Host, path: &Utf8Path) -> Result<Credentials> {
         Some(login) => Credentials { login: Some(login), source: path.to_string() },
         None => Credentials::anonymous(),
     })
+}
+
+fn is_missing(error: &anyhow::Error) -> bool {
+    error.root_cause().downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::NotFound)
+}
+
+/// What to type where a helper program is missing. The packages are Debian's.
+fn without(helper: &str, path: &Utf8Path) -> String {
+    let package = match helper {
+        "pass" | "secretservice" => Some("golang-docker-credential-helpers"),
+        "ecr-login" => Some("amazon-ecr-credential-helper"),
+        _ => None,
+    };
+    let install =
+        package.map(|package| format!("to install it, type: apt-get install {package}\n  ")).unwrap_or_default();
+    format!(
+        "{install}to do without Docker's credentials, type: mv {path} {path}.away; REGISTRY_USERNAME and REGISTRY_PASSWORD take their place"
+    )
 }
 
 /// Runs `<program> get` with the registry's key on its standard input. None: it has no credentials for the registry.

@@ -101,6 +101,13 @@ impl S3Error {
         let said = match (code, error.message()) {
             (Some(code), Some(message)) => format!("{message} ({code})"),
             (Some(code), None) => code.to_owned(),
+            // What it sent is not shown by the SDK's own text.
+            (None, _) if answer.status().is_success() => {
+                let why = std::error::Error::source(&error).map(causes).unwrap_or_default();
+                format!(
+                    "the server answered with status {status}, and not as an S3 server does ({why}); is the endpoint that of an S3 service?"
+                )
+            }
             // The answer to a HEAD request has no body.
             (None, _) => format!("status {status}"),
         };

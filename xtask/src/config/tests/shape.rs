@@ -84,10 +84,10 @@ fn an_unknown_key_is_named_with_the_nearest() {
     deploy.yaml:7:19: service.programs[0].packge: unknown key
       did you mean `package`? Known keys: feature, name, needed_for, package
     ");
-    assert_snapshot!(refused(&(SMALLEST.to_owned() + "    gate: { time: 5 }\n    <<: {}\n")), @r"
+    assert_snapshot!(refused(&(SMALLEST.to_owned() + "    gate: { time: 5 }\n    <: {}\n")), @r"
     deploy.yaml:10:13: environments.local.gate.time: unknown key
       did you mean `timeout`? Known keys: timeout
-    deploy.yaml:11:5: environments.local.<<: unknown key
+    deploy.yaml:11:5: environments.local.<: unknown key
       known keys: gate, host, keep_releases, port, postgres, settings, target
     ");
 }
@@ -319,5 +319,47 @@ fn an_image_has_defaults_and_its_names_are_checked() {
     assert_snapshot!(refused_with("target: local\n    port: 3000", "target: scaleway"), @r"
     deploy.yaml:7:3: environments.local.registry: missing
       add `registry: rg.fr-par.scw.cloud/my-service`
+    ");
+}
+
+#[test]
+fn a_merge_key_stands_for_the_keys_of_another_mapping() {
+    let yaml = SMALLEST.replace("local:\n", "local: &common\n")
+        + "    gate: &slow { timeout: 90 }\n    keep_releases: 2\n  \
+           second: { <<: *common, port: 3001 }\n  \
+           third: { port: 3002, <<: [{ keep_releases: 3, gate: { <<: *slow } }, *common] }\n";
+    let config = Config::parse(&yaml).unwrap();
+    let of = |name: &str| {
+        let environment = config.environment(name).unwrap();
+        let Target::Local(local) = &environment.target else { panic!("{:?}", environment.target) };
+        (local.port, environment.keep_releases, environment.gate.timeout.as_secs())
+    };
+    assert_eq!((of("local"), of("second"), of("third")), ((3000, 2, 90), (3001, 2, 90), (3002, 3, 90)));
+}
+
+#[test]
+fn what_a_merge_key_stands_for_is_checked_like_anything_else() {
+    let common = |merge: &str| SMALLEST.replace("local:\n", "local: &common\n") + "    keep_releases: 2\n" + merge;
+    assert_snapshot!(refused(&common("  second: { <<: *common, port: 0, prot: 1 }\n")), @r"
+    deploy.yaml:11:32: environments.second.port: found the number `0`, expected a port number from 1 to 65535
+      for example `port: 3000`
+    deploy.yaml:11:35: environments.second.prot: unknown key
+      did you mean `port`? Known keys: gate, host, keep_releases, port, postgres, settings, target
+    ");
+    assert_snapshot!(refused(&common("  second: { <<: 5 }\n")), @r"
+    deploy.yaml:11:17: `<<` takes a mapping or a list of mappings
+      name one that is defined above with `&common`: `<<: *common`
+    ");
+    assert_snapshot!(refused(&common("  second: { <<: [*common, x] }\n")), @r"
+    deploy.yaml:11:27: `<<` takes a mapping or a list of mappings
+      name one that is defined above with `&common`: `<<: *common`
+    ");
+    assert_snapshot!(refused(&common("  second:\n    <<: *common\n    <<: *common\n")), @r"
+    deploy.yaml:13:5: `<<` occurs twice in a mapping
+      write both into one list: `<<: [*one, *two]`
+    ");
+    assert_snapshot!(refused(&common("  second: { <<: { target: local, port: 70000 } }\n")), @r"
+    deploy.yaml:11:40: environments.second.port: found the number `70000`, expected a port number from 1 to 65535
+      for example `port: 3000`
     ");
 }

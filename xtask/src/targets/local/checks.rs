@@ -8,6 +8,7 @@ use crate::release::Migration;
 use crate::secrets::{MIN_REDACTED, Secrets};
 use crate::settings::{self, Origin};
 use crate::supervisor::client::connect;
+use crate::supervisor::{Obstacle, supervisor_log};
 use crate::tools::{platform, port, postgres};
 
 /// A build needs at least this much.
@@ -126,7 +127,12 @@ impl Local<'_> {
             }
             Ok(_) => {}
             Err(error) => {
-                return Check::bad("port", format!("{error:#}"), format!("cargo xtask stop {}", self.env.name()));
+                let stop = format!("cargo xtask stop {}", self.env.name());
+                let fix = error.downcast_ref::<Obstacle>().map_or_else(
+                    || format!("see the end of {}", supervisor_log(&self.folder)),
+                    |obstacle| obstacle.fix(&stop),
+                );
+                return Check::bad("port", format!("{error:#}"), fix);
             }
         }
         match std::net::TcpListener::bind(self.listen()) {

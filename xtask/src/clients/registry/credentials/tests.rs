@@ -97,6 +97,14 @@ async fn a_helper_that_is_missing_is_named() {
     let (_folder, sources) = docker(r#"{"credsStore": "a", "credHelpers": {"ghcr.io": "that-does-not-exist"}}"#);
     let error = format!("{:#}", Credentials::find(&host("ghcr.io"), &sources).await.unwrap_err());
     assert!(error.contains("docker-credential-that-does-not-exist") && error.contains("config.json"), "{error}");
+    // What it says to type helps.
+    let typed = error.split("type: ").nth(1).unwrap().split(';').next().unwrap();
+    assert!(std::process::Command::new("sh").args(["-ec", typed]).status().unwrap().success(), "{typed}");
+    assert_eq!(shown(&Credentials::find(&host("ghcr.io"), &sources).await.unwrap()), "nobody");
+    let (_folder, sources) = docker(r#"{"credsStore": "secretservice"}"#);
+    if let Err(error) = Credentials::find(&host("ghcr.io"), &sources).await {
+        assert!(error.to_string().contains("apt-get install golang-docker-credential-helpers"), "{error}");
+    }
 }
 
 #[tokio::test]
