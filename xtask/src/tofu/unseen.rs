@@ -80,9 +80,9 @@ async fn container_domain(workspace: &Workspace<'_>, id: &str) -> Result<(Verdic
     let (region, id) = id.split_once('/').ok_or_else(|| anyhow!("its id has no region: {id}"))?;
     let api = Containers::new(&url("SCW_API_URL", scaleway::API), region, &key)?;
     let name = workspace.name();
-    let again = format!("to check again, type: cargo xtask tofu plan {name}");
     let Some(domain) = api.domain(id).await? else {
-        return Ok((Verdict::Doubtful, format!("Scaleway has no such domain\n  {again}")));
+        let found = format!("Scaleway has no such domain\n  to create it again, type: cargo xtask tofu apply {name}");
+        return Ok((Verdict::Doubtful, found));
     };
     let hostname = printable(&domain.hostname);
     Ok(match domain.status.as_str() {
@@ -102,8 +102,10 @@ async fn container_domain(workspace: &Workspace<'_>, id: &str) -> Result<(Verdic
             (Verdict::Doubtful, found)
         }
         status => {
-            let found =
-                format!("the status of {hostname} is {}, so it may not answer yet\n  {again}", printable(status));
+            let found = format!(
+                "the status of {hostname} is {}, so it may not answer yet\n  to check again, type: cargo xtask tofu plan {name}",
+                printable(status)
+            );
             (Verdict::Doubtful, found)
         }
     })
