@@ -63,7 +63,7 @@ async fn contents(config: &Config, program: Option<&Utf8Path>) -> Result<Vec<(Ut
             let (root, package, binary) = (&config.root, &service.package, &service.binary);
             let program = match program {
                 Some(program) => program.to_owned(),
-                None => cargo::build(root, package, binary, Profile::Dev, |_| {}, |_| {}).await?,
+                None => cargo::build(root, package, binary, Profile::Dev, None, |_| {}, |_| {}).await?,
             };
             let said = Cmd::new(program).args(args.iter().map(String::as_str)).capture().await;
             let said = said.context("ask the service for its settings")? + "\n";

@@ -30,6 +30,7 @@ use crate::report::Ongoing;
 use crate::secrets::Secrets;
 use crate::settings::{self, Origin};
 use crate::signals::Stop;
+use crate::sqlx::Schema;
 use crate::state::history::{Outcome, Record};
 use crate::supervisor::client::{Connection, connect};
 use crate::supervisor::{self, InstanceSpec, LaunchError, Role, Status, launch};
@@ -87,8 +88,13 @@ impl<'a> Local<'a> {
         let service = &self.env.config.service;
         let (root, binary) = (self.env.root(), service.binary.as_str());
         let progress = |text: &str| step.progress(&format!("{binary}: {text}"));
+        let database = match Schema::find(self.env)? {
+            Some(schema) => schema.for_build(step).await?,
+            None => None,
+        };
+        let url = database.as_ref().map(|(_, url)| url);
         let program =
-            cargo::build(root, &service.package, binary, Profile::Release, progress, |line| step.output(line));
+            cargo::build(root, &service.package, binary, Profile::Release, url, progress, |line| step.output(line));
         let (program, web) = tokio::try_join!(program, async {
             let Some(web) = &service.web else { return Ok(None) };
             let folder = npm::build(&root.join(web), |line| step.output(line)).await?;

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
+use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::cmd::Cmd;
@@ -20,13 +21,14 @@ pub enum Profile {
     Release,
 }
 
-/// Builds a binary of a package and returns its path. `on_progress` gets texts such as `212 of 240 crates`, `on_line` the rest of
+/// Builds a binary of a package and returns its path. `database` is for the macros of sqlx that ask one. `on_progress` gets texts such as `212 of 240 crates`, `on_line` the rest of
 /// cargo's output.
 pub async fn build(
     root: &Utf8Path,
     package: &str,
     binary: &str,
     profile: Profile,
+    database: Option<&SecretString>,
     on_progress: impl Fn(&str),
     on_line: impl Fn(&str),
 ) -> Result<Utf8PathBuf> {
@@ -38,6 +40,9 @@ pub async fn build(
         .env("CARGO_TERM_COLOR", "never");
     if profile == Profile::Release {
         cargo = cargo.arg("--release");
+    }
+    if let Some(url) = database {
+        cargo = cargo.env("SQLX_OFFLINE", "false").secret("DATABASE_URL", url);
     }
     let executable = Mutex::new(None);
     cargo

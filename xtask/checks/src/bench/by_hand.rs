@@ -61,10 +61,13 @@ pub async fn start(scratch: &Scratch, settings: &Settings) -> Result<Duration> {
     for (name, value) in &settings.plain {
         let value = match table.get(name).and_then(|setting| setting.supplied_by.as_ref()) {
             Some(SuppliedBy::Host) => "127.0.0.1".to_owned(),
-            Some(SuppliedBy::Port) => port.to_string(),
             _ => value.clone(),
         };
         program = program.env(name, value);
+    }
+    // A deploy chooses it for each process, so it is no setting of the release.
+    for setting in table.settings.iter().filter(|setting| setting.supplied_by == Some(SuppliedBy::Port)) {
+        program = program.env(&setting.name, port.to_string());
     }
     for (name, value) in settings.secrets.iter() {
         program = program.secret(name, value);
