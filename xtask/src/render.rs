@@ -71,7 +71,7 @@ async fn contents(config: &Config, program: Option<&Utf8Path>) -> Result<Vec<(Ut
             contents.push((service.settings.clone(), said));
             table
         }
-        None => SettingsTable::load(&config.root, &service.settings)?,
+        None => config.settings_table()?,
     };
     let mut templates = Templates::new();
     templates.set_undefined_behavior(UndefinedBehavior::Strict);
