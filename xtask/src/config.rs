@@ -31,6 +31,18 @@ use file::TextFile;
 /// The file's name, in the project's root.
 pub const FILE: &str = "deploy.yaml";
 
+/// The smallest file.
+const EXAMPLE: &str = "\
+project: my-service
+service:
+  package: my-service
+  settings: settings.json
+  readiness: /ready
+environments:
+  local:
+    target: local
+    port: 3000";
+
 /// All of deploy.yaml.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -208,11 +220,35 @@ impl Environment {
 }
 
 impl Config {
-    /// Reads `root`/deploy.yaml. Fails with all its problems.
+    /// Reads `root`/deploy.yaml. Fails with all its problems, and with those of the table of settings that it names.
     pub fn load(root: &Utf8Path) -> Result<Self, ConfigError> {
         let missing = "create it, or run the command in a folder that has one";
-        let config = Self::read(TextFile::read(root, Utf8Path::new(FILE), missing)?)?;
-        Ok(Self { root: root.to_owned(), ..config })
+        let name = Utf8Path::new(FILE);
+        let read = || Ok(Arc::new(Document::parse(TextFile::read(root, name, missing)?)?));
+        let document =
+            read().map_err(|problem: problem::Problem| ConfigError::from(problem).with_example(name, EXAMPLE))?;
+        match Self::read(&document) {
+            Ok(config) => Ok(Self { root: root.to_owned(), ..config }),
+            Err(error) => {
+                let error = error.with_example(name, EXAMPLE);
+                Err(match Self::table_of(&document, root) {
+                    Some(Err(also)) => error.and(also),
+                    _ => error,
+                })
+            }
+        }
+    }
+
+    /// The table of settings, if the document names one, whatever else is wrong with it.
+    fn table_of(document: &Document, root: &Utf8Path) -> Option<Result<SettingsTable, ConfigError>> {
+        let file = document.find(&["service", "settings"])?.1.text().filter(|path| check::is_inside(path))?;
+        let is_written = document.find(&["service", "schema"]).is_some();
+        Some(SettingsTable::load(root, Utf8Path::new(file), is_written))
+    }
+
+    /// The service's table of settings.
+    pub fn settings_table(&self) -> Result<SettingsTable, ConfigError> {
+        SettingsTable::load(&self.root, &self.service.settings, self.service.schema.is_some())
     }
 
     /// The file with an environment's settings and secrets.
@@ -222,7 +258,7 @@ impl Config {
 
     /// Reads the text of a deploy.yaml, for example from a commit. The result has no root. Fails with all its problems.
     pub fn parse(yaml: &str) -> Result<Self, ConfigError> {
-        Self::read(TextFile::from_bytes(Utf8Path::new(FILE), yaml.into())?)
+        Self::read(&Arc::new(Document::parse(TextFile::from_bytes(Utf8Path::new(FILE), yaml.into())?)?))
     }
 
     /// The environment with this name. Fails with the known names.
@@ -236,8 +272,7 @@ impl Config {
         })
     }
 
-    fn read(file: TextFile) -> Result<Self, ConfigError> {
-        let document = Arc::new(Document::parse(file)?);
-        field::Log::read(&document, "project: my-service", |root| read::config(&root, &document))
+    fn read(document: &Arc<Document>) -> Result<Self, ConfigError> {
+        field::Log::read(document, "project: my-service", |root| read::config(&root, document))
     }
 }

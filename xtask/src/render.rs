@@ -63,7 +63,11 @@ async fn contents(config: &Config, program: Option<&Utf8Path>) -> Result<Vec<(Ut
             let (root, package, binary) = (&config.root, &service.package, &service.binary);
             let program = match program {
                 Some(program) => program.to_owned(),
-                None => cargo::build(root, package, binary, Profile::Dev, false, |_| {}, |_| {}).await?,
+                None => {
+                    let (profile, locked, database) = (Profile::Dev, false, None);
+                    let build = cargo::Build { root, package, binary, profile, locked, database };
+                    cargo::build(&build, |_| {}, |_| {}).await?
+                }
             };
             let said = Cmd::new(program).args(args.iter().map(String::as_str)).capture().await;
             let said = said.context("ask the service for its settings")? + "\n";
@@ -71,7 +75,7 @@ async fn contents(config: &Config, program: Option<&Utf8Path>) -> Result<Vec<(Ut
             contents.push((service.settings.clone(), said));
             table
         }
-        None => SettingsTable::load(&config.root, &service.settings)?,
+        None => config.settings_table()?,
     };
     let mut templates = Templates::new();
     templates.set_undefined_behavior(UndefinedBehavior::Strict);

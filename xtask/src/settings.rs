@@ -32,7 +32,7 @@ pub enum Origin {
 
 /// The service's table of settings.
 pub fn table(env: &Env<'_>) -> Result<SettingsTable, ConfigError> {
-    SettingsTable::load(&env.config.root, &env.config.service.settings)
+    env.config.settings_table()
 }
 
 /// Where the value of a setting comes from.

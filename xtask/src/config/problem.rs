@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
 /// Problems to list. The rest is only counted: the first ones usually explain it.
 pub(super) const LISTED: usize = 20;
@@ -45,11 +45,13 @@ impl fmt::Display for Problem {
     }
 }
 
-/// All problems of a file, at least one.
+/// All problems of deploy.yaml, of settings.json or of both, at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     problems: Vec<Problem>,
     pub(super) unlisted: usize,
+    /// The smallest files that would do, where a file or a part of it is missing.
+    examples: Vec<(Utf8PathBuf, &'static str)>,
 }
 
 impl ConfigError {
@@ -60,7 +62,27 @@ impl ConfigError {
 
     /// `problems` must not be empty.
     pub(super) fn new(problems: Vec<Problem>, unlisted: usize) -> Self {
-        Self { problems, unlisted }
+        Self { problems, unlisted, examples: Vec::new() }
+    }
+
+    /// Shows the smallest `file` that would do, if a part of it or all of it is missing.
+    pub(super) fn with_example(mut self, file: &Utf8Path, example: &'static str) -> Self {
+        let is_missing = |problem: &Problem| {
+            let text = &problem.message;
+            problem.file == file && ["missing", "not found", "the file "].iter().any(|start| text.starts_with(start))
+        };
+        if self.problems.iter().any(is_missing) {
+            self.examples.push((file.to_owned(), example));
+        }
+        self
+    }
+
+    /// The problems of two files.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.problems.extend(other.problems);
+        self.unlisted += other.unlisted;
+        self.examples.extend(other.examples);
+        self
     }
 }
 
@@ -76,10 +98,14 @@ impl fmt::Display for ConfigError {
             write!(f, "{}{problem}", if index == 0 { "" } else { "\n" })?;
         }
         match self.unlisted {
-            0 => Ok(()),
-            1 => write!(f, "\nand 1 more problem"),
-            more => write!(f, "\nand {more} more problems"),
+            0 => {}
+            1 => write!(f, "\nand 1 more problem")?,
+            more => write!(f, "\nand {more} more problems")?,
         }
+        for (file, example) in &self.examples {
+            write!(f, "\nthe smallest {file} is, for example:\n  {}", example.replace('\n', "\n  "))?;
+        }
+        Ok(())
     }
 }
 

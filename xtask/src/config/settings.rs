@@ -1,18 +1,32 @@
 //! The service's table of settings (settings.json): every environment variable that it reads.
 
+mod read;
+
 use std::collections::BTreeSet;
 
 use camino::Utf8Path;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use serde_json::value::RawValue;
 
+use self::read::{position, raw_settings, read_checked};
 use super::file::TextFile;
-use super::problem::{LISTED, Position, Problem, did_you_mean, quoted};
+use super::problem::{LISTED, Problem, did_you_mean, quoted};
 use super::{ConfigError, Environment, FILE};
 
-/// The version of the format.
-const SCHEMA: u32 = 1;
-const WRITE_AGAIN: &str = "let the service write the file again, with the arguments of deploy.yaml's `service.schema`";
+/// The hint of a table that the service writes.
+const WRITE_AGAIN: &str = "let the service write the file again: cargo xtask render";
+
+/// The hints of a table that a person writes.
+const CREATE: &str = "create it, or let the service write it: `service.schema` in deploy.yaml";
+const WRITE: &str = "correct the file";
+
+/// The smallest table that lets a service tell its version.
+pub(super) const EXAMPLE: &str = r#"{
+  "schema": 1,
+  "settings": [
+    { "name": "SERVICE_VERSION", "help": "The release that runs", "kind": "text", "required": false, "secret": false,
+      "supplied_by": "version" }
+  ]
+}"#;
 
 /// Every setting of the service, in the order of its declaration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,14 +100,19 @@ pub enum SuppliedBy {
 }
 
 impl SettingsTable {
-    /// Reads `root`/`file`. Fails for another version of the format.
-    pub fn load(root: &Utf8Path, file: &Utf8Path) -> Result<Self, ConfigError> {
-        Self::read_checked(&TextFile::read(root, file, WRITE_AGAIN)?)
+    /// Reads `root`/`file`. `is_written` says that the service itself writes it. Fails with all its problems.
+    pub fn load(root: &Utf8Path, file: &Utf8Path, is_written: bool) -> Result<Self, ConfigError> {
+        let (missing, wrong) = if is_written { (WRITE_AGAIN, WRITE_AGAIN) } else { (CREATE, WRITE) };
+        let text = TextFile::read(root, file, missing).map_err(ConfigError::from);
+        text.and_then(|text| read_checked(&text, wrong)).map_err(|error| match is_written {
+            true => error,
+            false => error.with_example(file, EXAMPLE),
+        })
     }
 
-    /// Reads the text of `file`.
+    /// Reads the text of `file`, which the service has just written.
     pub fn parse(json: &str, file: &Utf8Path) -> Result<Self, ConfigError> {
-        Self::read_checked(&TextFile::from_bytes(file, json.into())?)
+        read_checked(&TextFile::from_bytes(file, json.into())?, "change the service, which writes this")
     }
 
     /// The setting with this name.
@@ -139,41 +158,8 @@ impl SettingsTable {
         Some(Misfit { of_key: false, message: format!("found {}, expected {what}", quoted(value)), hint })
     }
 
-    fn read_checked(file: &TextFile) -> Result<Self, ConfigError> {
-        let table = Self::read(file)?;
-        match table.contradictions(file) {
-            problems if problems.is_empty() => Ok(table),
-            mut problems => {
-                let unlisted = problems.split_off(LISTED.min(problems.len())).len();
-                Err(ConfigError::new(problems, unlisted))
-            }
-        }
-    }
-
-    fn read(file: &TextFile) -> Result<Self, Problem> {
-        #[derive(Deserialize)]
-        struct Version {
-            schema: u32,
-        }
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Table {
-            #[serde(rename = "schema")]
-            _schema: u32,
-            settings: Vec<Setting>,
-        }
-        // The version first, because another version may have other keys.
-        let Version { schema } = json(file)?;
-        if schema != SCHEMA {
-            let (at, message) = (Position { line: 1, column: 1 }, format!("found version {schema}, expected {SCHEMA}"));
-            let hint = "use a toolkit and a service with the same version of the settings table";
-            return Err(Problem { key: "schema".to_owned(), ..file.problem(at, message, hint) });
-        }
-        json(file).map(|Table { settings, .. }| Self { settings })
-    }
-
     /// Repeated names, and settings that contradict themselves.
-    fn contradictions(&self, file: &TextFile) -> Vec<Problem> {
+    fn contradictions(&self, file: &TextFile, hint: &str) -> Vec<Problem> {
         let mut names = BTreeSet::new();
         let noted = self.settings.iter().enumerate().filter_map(|(index, setting)| {
             let (key, message) = match names.insert(&setting.name) {
@@ -181,8 +167,8 @@ impl SettingsTable {
                 false => ("name", format!("{} is repeated", setting.name)),
             };
             let key = format!("settings[{index}].{key}");
-            let hint = WRITE_AGAIN.to_owned();
-            Some(Problem { file: file.name.clone(), at: start_of_setting(file, index), key, message, hint })
+            let at = raw_settings(file).get(index).map(|raw| position(file, raw));
+            Some(Problem { file: file.name.clone(), at, key, message, hint: hint.to_owned() })
         });
         noted.collect()
     }
@@ -261,48 +247,6 @@ impl<'de> Deserialize<'de> for SuppliedBy {
             },
         })
     }
-}
-
-fn json<'de, T: Deserialize<'de>>(file: &'de TextFile) -> Result<T, Problem> {
-    let mut reader = serde_json::Deserializer::from_str(&file.text);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        // The path is meaningless if the text is not JSON.
-        let path = if error.inner().is_data() { error.path().to_string() } else { String::new() };
-        not_settings(file, path.trim_start_matches('.'), error.inner())
-    })?;
-    reader.end().map_err(|error| not_settings(file, "", &error))?;
-    Ok(value)
-}
-
-/// The position of a setting.
-fn start_of_setting(file: &TextFile, index: usize) -> Option<Position> {
-    #[derive(Deserialize)]
-    struct Raw<'a> {
-        #[serde(borrow)]
-        settings: Vec<&'a RawValue>,
-    }
-    let raw: Raw<'_> = serde_json::from_str(&file.text).ok()?;
-    // A raw value is a slice of the text that it was read from.
-    let offset = raw.settings.get(index)?.get().as_ptr().addr().checked_sub(file.text.as_ptr().addr())?;
-    Some(file.position(offset))
-}
-
-/// The problem of a file that serde_json refuses.
-fn not_settings(file: &TextFile, key: &str, error: &serde_json::Error) -> Problem {
-    let at = Position { line: error.line().max(1), column: error.column().max(1) };
-    let text = error.to_string();
-    let text = text.strip_suffix(&format!(" at line {} column {}", error.line(), error.column())).unwrap_or(&text);
-    // serde puts the unknown word and the known ones into backticks.
-    let mut words = text.split('`').skip(1).step_by(2);
-    let word = words.next().unwrap_or_default();
-    let (message, hint) = if text.starts_with("unknown field") {
-        ("unknown key".to_owned(), did_you_mean(word, "keys", words))
-    } else if text.starts_with("unknown variant") {
-        (format!("unknown value {}", quoted(word)), did_you_mean(word, "values", words))
-    } else {
-        (text.to_owned(), WRITE_AGAIN.to_owned())
-    };
-    Problem { key: key.to_owned(), ..file.problem(at, message, hint) }
 }
 
 fn is_url(text: &str) -> bool {

@@ -12,7 +12,7 @@ use crate::clients::buildkit::{Auth, Builder, Built, Cache, Output, Request};
 use crate::clients::docker::{self, ConnectError};
 use crate::clients::registry::credentials::{Credentials, Login};
 use crate::clients::registry::reference::Reference;
-use crate::config::{SettingsTable, SuppliedBy};
+use crate::config::SuppliedBy;
 use crate::report::Ongoing;
 use crate::tools::git;
 use crate::tools::platform::variable;
@@ -99,7 +99,7 @@ impl Build<'_> {
     fn args(&self) -> Result<BTreeMap<String, String>> {
         let mut args = self.inputs.bases.clone();
         let config = self.image.env.config;
-        let table = SettingsTable::load(&config.root, &config.service.settings)?;
+        let table = config.settings_table()?;
         let version = table.settings.iter().find(|setting| setting.supplied_by == Some(SuppliedBy::Version));
         if let Some(version) = version {
             args.insert(version.name.clone(), self.inputs.version().to_owned());

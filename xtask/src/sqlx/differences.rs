@@ -63,6 +63,11 @@ impl Sources {
         Ok(Self(sources))
     }
 
+    /// The first macro of sqlx that takes a database when it is compiled.
+    pub fn first_macro(&self) -> Option<At> {
+        self.0.iter().filter(|source| source.file.ends_with(".rs")).find_map(Source::first_macro)
+    }
+
     fn find(&self, query: &str) -> Option<At> {
         let (wanted, _) = compact(query);
         self.0.iter().find_map(|source| source.find(&wanted))
@@ -82,10 +87,33 @@ impl Source {
             // With the quotes, so that the beginning of a longer query does not match.
             self.compact.find(&format!("\"{wanted}\""))? + 1
         };
-        let before = &self.text[..*self.offsets.get(found)?];
+        Some(self.at(*self.offsets.get(found)?))
+    }
+
+    /// `query!(`, `query_as!(` and the like, outside of comments.
+    fn first_macro(&self) -> Option<At> {
+        let is_macro = |rest: &str| {
+            let name = rest.split(|c: char| c != '_' && !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+            let is_one = name == "query" || name.starts_with("query_");
+            is_one
+                && rest[name.len()..]
+                    .strip_prefix('!')
+                    .is_some_and(|rest| rest.trim_start().starts_with(['(', '[', '{']))
+        };
+        let found = self.text.match_indices("query").map(|(at, _)| at).find(|at| {
+            let line = self.text[..*at].rsplit('\n').next().unwrap_or_default();
+            let is_word = !line.ends_with(|c: char| c == '_' || c.is_ascii_alphanumeric());
+            is_word && !line.contains("//") && is_macro(&self.text[*at..])
+        });
+        found.map(|at| self.at(at))
+    }
+
+    /// The place of a byte.
+    fn at(&self, byte: usize) -> At {
+        let before = &self.text[..byte];
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        Some((self.file.clone(), line, column))
+        (self.file.clone(), line, column)
     }
 }
 
@@ -165,6 +193,16 @@ fn start(query: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_macro_is_told_from_functions_and_comments() {
+        let first = |text: &str| Source::new("src/lib.rs".to_owned(), text.to_owned()).first_macro().map(|at| at.1);
+        assert_eq!(first("fn a() {\n    sqlx::query_as!(Row, \"SELECT\")\n}"), Some(2));
+        assert_eq!(first("let a = query_file_scalar! [\"a.sql\"];"), Some(1));
+        for none in ["query(\"SELECT\")", "// query!(\"\")", "my_query!(\"\")", "queryable!()", "let query = !(a);"] {
+            assert_eq!(first(none), None, "{none}");
+        }
+    }
 
     #[test]
     fn a_query_is_found_in_every_layout() {

@@ -1,6 +1,6 @@
 //! The service's queries and migrations as they are in the tree, and a temporary database's answers about them.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use camino::Utf8PathBuf;
 use secrecy::SecretString;
 
@@ -15,10 +15,13 @@ use crate::state::history::Record;
 use crate::tools::postgres::Throwaway;
 use crate::tools::sqlx::cache::{Cache, FOLDER, Stamp};
 use crate::tools::sqlx::statements::statements;
-use crate::tools::sqlx::{Workspace, locked_version};
+use crate::tools::sqlx::{Workspace, keeps_cache, locked_version};
 
 /// The database with all migrations.
 const DATABASE: &str = "queries";
+
+/// The query cache of sqlx before 0.7.
+const OLD_CACHE: &str = "sqlx-data.json";
 
 /// The service's queries and migrations.
 pub struct Schema<'a> {
@@ -158,6 +161,12 @@ impl<'a> Schema<'a> {
     /// Runs the migrations in a temporary database, and asks it to describe each query.
     pub async fn inspect(&self, live: &[Record], step: &Ongoing) -> Result<Inspection> {
         let (env, compared) = (self.env, compare(&self.migrations, live));
+        ensure!(
+            keeps_cache(&self.sqlx),
+            "Cargo.lock has sqlx {}, which keeps no query cache in {FOLDER}: that came with sqlx 0.7\n  \
+             update sqlx in Cargo.toml; until then a deploy compiles the queries against a temporary database",
+            self.sqlx
+        );
         let migrations = match self.migrations.len() {
             1 => "1 migration".to_owned(),
             count => format!("{count} migrations"),
@@ -192,6 +201,16 @@ impl<'a> Schema<'a> {
         let (cache, errors) = Workspace::find(root).await?.describe(root, package, &url, step).await?;
         found.cache = cache;
         found.compiles = Some(errors.is_empty());
+        if errors.is_empty()
+            && found.cache.0.is_empty()
+            && let Some((file, line, column)) = self.sources().await?.first_macro()
+        {
+            let text = format!(
+                "the queries compiled, but sqlx {} wrote no description of them, of this macro's neither",
+                self.sqlx
+            );
+            found.problems.push(Problem::at(&file, line, column, text));
+        }
         found.problems.extend(errors.into_iter().map(|error| Problem { at: Some(error.at), text: error.text }));
         Ok(found)
     }
@@ -203,9 +222,31 @@ impl<'a> Schema<'a> {
         if committed == found.cache {
             return Ok(Vec::new());
         }
+        Ok(differences(&committed, &found.cache, &self.sources().await?, compiles))
+    }
+
+    /// A temporary database with all migrations, for a build whose macros have no query cache. None where there is one, or no
+    /// macro.
+    pub async fn for_build(&self, step: &Ongoing) -> Result<Option<(Throwaway, SecretString)>> {
+        let is_cached = self.folder.is_dir() || self.env.root().join(OLD_CACHE).exists();
+        if is_cached || self.sources().await?.first_macro().is_none() {
+            return Ok(None);
+        }
+        let server = self.start(step).await?;
+        server.server().create_database(DATABASE).await?;
+        let client = server.server().client(DATABASE).await?;
+        if let Some(problem) = run_all(&client, &scripts(self.env, &self.relative, &self.migrations)?).await? {
+            let (all, next, notices) = (vec![problem], "fix this, then deploy again", Vec::new());
+            return Err(Problems { all, next, notices }.into_error());
+        }
+        let url = server.server().url(DATABASE);
+        Ok(Some((server, url)))
+    }
+
+    /// The sources of the service's package.
+    async fn sources(&self) -> Result<Sources> {
         let workspace = Workspace::find(self.env.root()).await?;
-        let sources = Sources::read(self.env.root(), workspace.folder(&self.env.config.service.package)?)?;
-        Ok(differences(&committed, &found.cache, &sources, compiles))
+        Sources::read(self.env.root(), workspace.folder(&self.env.config.service.package)?)
     }
 
     async fn start(&self, step: &Ongoing) -> Result<Throwaway> {

@@ -31,6 +31,7 @@ use crate::report::Ongoing;
 use crate::secrets::Secrets;
 use crate::settings::{self, Origin};
 use crate::signals::Stop;
+use crate::sqlx::Schema;
 use crate::state::history::{Outcome, Record};
 use crate::supervisor::client::{Connection, connect};
 use crate::supervisor::{self, InstanceSpec, LaunchError, Role, Status, launch};
@@ -92,8 +93,19 @@ impl<'a> Local<'a> {
         let (root, binary) = (self.env.root(), service.binary.as_str());
         let progress = |text: &str| step.progress(&format!("{binary}: {text}"));
         let before = git::Snapshot::take(root).await?;
-        let (profile, locked) = (Profile::Release, source.is_clean());
-        let program = cargo::build(root, &service.package, binary, profile, locked, progress, |line| step.output(line));
+        let database = match Schema::find(self.env)? {
+            Some(schema) => schema.for_build(step).await?,
+            None => None,
+        };
+        let build = cargo::Build {
+            root,
+            package: &service.package,
+            binary,
+            profile: Profile::Release,
+            locked: source.is_clean(),
+            database: database.as_ref().map(|(_, url)| url),
+        };
+        let program = cargo::build(&build, progress, |line| step.output(line));
         let (program, web) = tokio::try_join!(program, async {
             let Some(web) = &service.web else { return Ok(None) };
             let folder = npm::build(&root.join(web), |line| step.output(line)).await?;

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
+use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::cmd::{Cmd, REPOSITORY_VARIABLES};
@@ -20,17 +21,26 @@ pub enum Profile {
     Release,
 }
 
-/// Builds a binary of a package and returns its path. With `locked`, a Cargo.lock that is out of date is an error. `on_progress` gets texts such as `212 of 240 crates`, `on_line` the rest of
-/// cargo's output.
-pub async fn build(
-    root: &Utf8Path,
-    package: &str,
-    binary: &str,
-    profile: Profile,
-    locked: bool,
-    on_progress: impl Fn(&str),
-    on_line: impl Fn(&str),
-) -> Result<Utf8PathBuf> {
+/// A build of a program.
+pub struct Build<'a> {
+    /// The project's root.
+    pub root: &'a Utf8Path,
+    /// The package of the program.
+    pub package: &'a str,
+    /// The program's name.
+    pub binary: &'a str,
+    /// Which build.
+    pub profile: Profile,
+    /// A Cargo.lock that is out of date is an error.
+    pub locked: bool,
+    /// For the macros of sqlx that ask a database.
+    pub database: Option<&'a SecretString>,
+}
+
+/// Builds a program and returns its path. `on_progress` gets texts such as `212 of 240 crates`, `on_line` the rest of cargo's
+/// output.
+pub async fn build(build: &Build<'_>, on_progress: impl Fn(&str), on_line: impl Fn(&str)) -> Result<Utf8PathBuf> {
+    let Build { root, package, binary, profile, locked, database } = *build;
     let mut cargo = cargo(root)
         .args(["build", "--package", package, "--bin", binary, "--message-format", "json-render-diagnostics"])
         // cargo shows its progress bar on terminals only, unless this is set.
@@ -42,6 +52,9 @@ pub async fn build(
     }
     if locked {
         cargo = cargo.arg("--locked");
+    }
+    if let Some(url) = database {
+        cargo = cargo.env("SQLX_OFFLINE", "false").secret("DATABASE_URL", url);
     }
     let (executable, mut refused) = (Mutex::new(None), false);
     let built = cargo

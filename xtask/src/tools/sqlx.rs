@@ -169,6 +169,12 @@ pub fn locked_version(root: &Utf8Path) -> Result<Option<String>> {
     Ok(version.map(|version| version.trim_matches('"').to_owned()))
 }
 
+/// Whether this version of sqlx keeps its query cache in `.sqlx`. Earlier ones wrote `sqlx-data.json`, by another program.
+pub fn keeps_cache(version: &str) -> bool {
+    let mut numbers = version.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (0, 7)
+}
+
 #[derive(Deserialize)]
 struct CargoMessage {
     manifest_path: Option<Utf8PathBuf>,

@@ -65,6 +65,29 @@ async fn service() {
     std::process::exit(0);
 }
 
+/// A service that shuts down as axum's documentation shows it: on SIGTERM it closes every connection that is idle, and every one on
+/// which it has read nothing yet.
+#[tokio::test]
+async fn stock_service() {
+    let Ok(version) = std::env::var("FIXTURE_VERSION") else { return };
+    let listener = ListenFd::from_env().take_tcp_listener(0).unwrap().expect("a socket by activation");
+    listener.set_nonblocking(true).unwrap();
+    let answer = version.clone();
+    let slow = async move |axum::extract::Path(milliseconds): axum::extract::Path<u64>| {
+        sleep(Duration::from_millis(milliseconds)).await;
+        version
+    };
+    let app = axum::Router::new()
+        .route("/", axum::routing::get(async move || answer))
+        .route("/slow/{milliseconds}", axum::routing::get(slow));
+    let mut terminate = signal(SignalKind::terminate()).unwrap();
+    let shutdown = async move {
+        terminate.recv().await;
+    };
+    axum::serve(TcpListener::from_std(listener).unwrap(), app).with_graceful_shutdown(shutdown).await.unwrap();
+    std::process::exit(0);
+}
+
 async fn serve(stream: TcpStream, behaviour: String, mut draining: watch::Receiver<bool>) {
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read).lines();

@@ -9,7 +9,7 @@ use tokio::io::BufReader;
 use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
-use crate::site::{Site, deploy, get, request, version};
+use crate::site::{Closed, Site, deploy, get, request, stock_version, version};
 
 /// What the clients saw.
 #[derive(Default)]
@@ -80,5 +80,58 @@ fn note(answer: anyhow::Result<String>, seen: &Seen) {
     match answer {
         Ok(version) => *seen.answers.borrow_mut().entry(version).or_default() += 1,
         Err(error) => seen.failures.borrow_mut().push(format!("{error:#}")),
+    }
+}
+
+/// What a framework's own shutdown does to clients: it closes connections that are idle or that it has just accepted, and a request
+/// on one of them has no answer. No answer is cut off, none is an error, and every lost request is answered on a new connection.
+#[tokio::test]
+async fn a_stock_shutdown_loses_only_requests_that_may_be_sent_again() {
+    LocalSet::new()
+        .run_until(async {
+            let site = Site::new();
+            let mut connection = site.launch().await;
+            let public = connection.about().listen;
+            deploy(&mut connection, &stock_version("one")).await;
+
+            let (seen, lost) = (Rc::new(Seen::default()), Rc::new(Cell::new(0)));
+            let clients: Vec<_> = (0..24)
+                .map(|number| {
+                    let (seen, lost) = (Rc::clone(&seen), Rc::clone(&lost));
+                    let path = if number % 3 == 0 { "/slow/50" } else { "/" };
+                    tokio::task::spawn_local(sends_again(public, path, number % 3 == 1, seen, lost))
+                })
+                .collect();
+            for number in 2..=10 {
+                deploy(&mut connection, &stock_version(&number.to_string())).await;
+            }
+            seen.stop.set(true);
+            for client in clients {
+                client.await.unwrap();
+            }
+            assert_eq!(*seen.failures.borrow(), Vec::<String>::new());
+            let answers = seen.answers.take();
+            assert!(answers.len() > 2, "{answers:?}");
+            println!("{} of {} requests had to be sent again", lost.get(), answers.values().sum::<u32>());
+            connection.stop().await.unwrap();
+        })
+        .await;
+}
+
+/// Sends a request again where its connection was closed before an answer began, and counts that.
+async fn sends_again(public: SocketAddr, path: &str, keeps: bool, seen: Rc<Seen>, lost: Rc<Cell<u32>>) {
+    let mut kept: Option<BufReader<TcpStream>> = None;
+    while !seen.stop.get() {
+        let mut stream = match kept.take() {
+            Some(stream) => stream,
+            None => BufReader::new(TcpStream::connect(public).await.unwrap()),
+        };
+        match request(&mut stream, path).await {
+            Err(error) if error.is::<Closed>() => lost.set(lost.get() + 1),
+            answer => {
+                kept = answer.as_ref().is_ok_and(|(_, reusable)| keeps && *reusable).then_some(stream);
+                note(answer.map(|(body, _)| body), &seen);
+            }
+        }
     }
 }

@@ -83,6 +83,11 @@ pub fn version_that(version: &str, behaviour: &str) -> InstanceSpec {
     }
 }
 
+/// A service with this version and its framework's own shutdown.
+pub fn stock_version(version: &str) -> InstanceSpec {
+    InstanceSpec { args: fixture::args("stock_service"), ..version_that(version, "serve") }
+}
+
 /// A complete deploy: probes the candidate, checks the version at the public address, then commits.
 pub async fn deploy(connection: &mut Connection, spec: &InstanceSpec) {
     let public = connection.about().listen;
@@ -101,6 +106,11 @@ fn toolkit() -> &'static Utf8Path {
     Utf8Path::from_path(testkit::toolkit()).expect("its path is UTF-8")
 }
 
+/// The connection was closed before an answer began, so the request may be sent again.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection was closed before an answer began")]
+pub struct Closed;
+
 /// Sends one request on a new connection.
 pub async fn get(address: SocketAddr, path: &str) -> Result<String> {
     let mut stream = BufReader::new(TcpStream::connect(address).await?);
@@ -109,17 +119,23 @@ pub async fn get(address: SocketAddr, path: &str) -> Result<String> {
 
 /// Sends one request on this connection. Returns the body and whether the connection stays open.
 pub async fn request(stream: &mut BufReader<TcpStream>, path: &str) -> Result<(String, bool)> {
-    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes()).await?;
     let (mut status, mut length, mut reusable) = (String::new(), None, true);
-    stream.read_line(&mut status).await?;
+    let asked = async {
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n").as_bytes()).await?;
+        stream.read_line(&mut status).await
+    };
+    match asked.await {
+        Ok(read) if read > 0 => {}
+        _ => bail!(Closed),
+    }
     loop {
         let mut line = String::new();
         stream.read_line(&mut line).await?;
-        match line.trim_end().split_once(": ") {
-            Some(("Content-Length", value)) => length = Some(value.parse()?),
-            Some(("Connection", value)) => reusable = value == "keep-alive",
-            Some(_) => {}
-            None => break,
+        let Some((name, value)) = line.trim_end().split_once(": ") else { break };
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => length = Some(value.parse()?),
+            "connection" => reusable = value == "keep-alive",
+            _ => {}
         }
     }
     let mut body = vec![0; length.context("the answer is cut short")?];

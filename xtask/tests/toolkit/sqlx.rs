@@ -366,3 +366,41 @@ fn a_deploy_tries_a_new_migration_although_the_cache_is_fresh() {
     run(&project, &["deploy"]).expect(1).says(&says);
     assert_eq!(project.records()[0]["outcome"], "failed");
 }
+
+#[test]
+fn a_sqlx_without_a_query_cache_is_named() {
+    let project = unprepared();
+    let lock = project.read("Cargo.lock");
+    let after = lock.split("name = \"sqlx\"\n").nth(1).unwrap();
+    let version = after.lines().next().unwrap();
+    project.edit("Cargo.lock", &format!("name = \"sqlx\"\n{version}"), "name = \"sqlx\"\nversion = \"0.5.13\"");
+    for command in ["prepare", "check"] {
+        run(&project, &["sqlx", command]).expect(1).says(&["Cargo.lock has sqlx 0.5.13", "came with sqlx 0.7"]);
+    }
+    assert!(!project.root.join(".sqlx").exists());
+}
+
+#[test]
+fn macros_that_left_no_description_are_no_success() {
+    let project = unprepared();
+    // Compiled by nobody, as the macros of a package whose answers went elsewhere.
+    project.edit(LIB, "//! Queries", "#![cfg(any())]\n//! Queries");
+    for command in ["prepare", "check"] {
+        run(&project, &["sqlx", command]).expect(1).says(&["src/lib.rs:", "wrote no description of them"]);
+    }
+    assert!(!project.root.join(".sqlx").exists());
+}
+
+#[test]
+fn a_build_without_a_cache_asks_a_migrated_database() {
+    let project = unprepared();
+    // The variable of the caller names a database that does not answer.
+    let mut deploy = Running::start(command(&project, &["deploy"]).arg("--json"));
+    deploy.must("build", "finished");
+    deploy.signal(Signal::INT);
+    deploy.end().expect(1);
+    project.edit(WIDTH, "bigint", "wide");
+    project.commit("Wrong");
+    let says = ["build failed", "migrations/0002_width.sql:1:1", "type \"wide\" does not exist"];
+    run(&project, &["deploy"]).expect(1).says(&says);
+}

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::scratch::{Scratch, free_port};
 use xtask::clients::service::{Answer, Service};
-use xtask::config::{SettingsTable, SuppliedBy};
+use xtask::config::SuppliedBy;
 use xtask::failure::Failure;
 use xtask::release::Settings;
 use xtask::report::{Report, Step};
@@ -56,15 +56,18 @@ pub async fn settings(scratch: &Scratch, report: &Report) -> Result<Settings> {
 /// Starts the program that was built, beside the one that was deployed, until it is ready; then ends it.
 pub async fn start(scratch: &Scratch, settings: &Settings) -> Result<Duration> {
     let (service, port) = (&scratch.config.service, free_port()?);
-    let table = SettingsTable::load(scratch.root(), &service.settings)?;
+    let table = scratch.config.settings_table()?;
     let mut program = Cmd::new(scratch.program()).args(&service.args).dir(scratch.root());
     for (name, value) in &settings.plain {
         let value = match table.get(name).and_then(|setting| setting.supplied_by.as_ref()) {
             Some(SuppliedBy::Host) => "127.0.0.1".to_owned(),
-            Some(SuppliedBy::Port) => port.to_string(),
             _ => value.clone(),
         };
         program = program.env(name, value);
+    }
+    // A deploy chooses it for each process, so it is no setting of the release.
+    for setting in table.settings.iter().filter(|setting| setting.supplied_by == Some(SuppliedBy::Port)) {
+        program = program.env(&setting.name, port.to_string());
     }
     for (name, value) in settings.secrets.iter() {
         program = program.secret(name, value);

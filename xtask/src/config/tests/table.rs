@@ -27,7 +27,7 @@ fn load(json: &str) -> Result<SettingsTable, ConfigError> {
     let folder = tempfile::tempdir().unwrap();
     let root = Utf8Path::from_path(folder.path()).unwrap();
     fs_err::write(root.join("settings.json"), json).unwrap();
-    SettingsTable::load(root, Utf8Path::new("settings.json"))
+    SettingsTable::load(root, Utf8Path::new("settings.json"), true)
 }
 
 fn refused_with(from: &str, to: &str) -> String {
@@ -62,11 +62,11 @@ fn a_broken_table_is_refused_at_its_position() {
     ");
     assert_snapshot!(refused_with("\"schema\": 1,", ""), @r"
     settings.json:14:1: missing field `schema`
-      let the service write the file again, with the arguments of deploy.yaml's `service.schema`
+      let the service write the file again: cargo xtask render
     ");
     assert_snapshot!(refused_with("\"schema\": 1,", "\"schema\": 1"), @r"
     settings.json:3:3: expected `,` or `}`
-      let the service write the file again, with the arguments of deploy.yaml's `service.schema`
+      let the service write the file again: cargo xtask render
     ");
     assert_snapshot!(refused_with("\"kind\": \"path\"", "\"kid\": \"path\""), @r"
     settings.json:5:42: settings[1].kid: unknown key
@@ -82,31 +82,31 @@ fn a_broken_table_is_refused_at_its_position() {
     ");
     assert_snapshot!(refused_with("\"secret\": true", "\"secret\": \"yes\""), @r#"
     settings.json:4:111: settings[0].secret: invalid type: string "yes", expected a boolean
-      let the service write the file again, with the arguments of deploy.yaml's `service.schema`
+      let the service write the file again: cargo xtask render
     "#);
     assert_snapshot!(refused_with(", \"kind\": \"path\"", ""), @r"
-    settings.json:5:141: settings[1]: missing field `kind`
-      let the service write the file again, with the arguments of deploy.yaml's `service.schema`
+    settings.json:5:5: settings[1]: missing field `kind`
+      let the service write the file again: cargo xtask render
     ");
     assert_snapshot!(refused_with("\"UPLOADS\"", "\"DATABASE_URL\""), @r"
     settings.json:5:5: settings[1].name: DATABASE_URL is repeated
-      let the service write the file again, with the arguments of deploy.yaml's `service.schema`
+      let the service write the file again: cargo xtask render
     ");
     assert_snapshot!(refused_with("\"default\": \"3000\"", "\"default\": \"many\""), @r"
     settings.json:6:5: settings[2].default: PORT: the default does not fit the kind: expected a port number from 0 to 65535
-      let the service write the file again, with the arguments of deploy.yaml's `service.schema`
+      let the service write the file again: cargo xtask render
     ");
     assert_snapshot!(refused_with("[\"json\", \"pretty\"]", "[]"), @r"
     settings.json:7:5: settings[3].values: LOG: a choice needs `values`, and no other kind may have them
-      let the service write the file again, with the arguments of deploy.yaml's `service.schema`
+      let the service write the file again: cargo xtask render
     ");
     assert_snapshot!(load("").unwrap_err(), @r"
     settings.json:1:1: EOF while parsing a value
-      let the service write the file again, with the arguments of deploy.yaml's `service.schema`
+      let the service write the file again: cargo xtask render
     ");
     assert_snapshot!(load("{} {}").unwrap_err(), @r"
     settings.json:1:2: missing field `schema`
-      let the service write the file again, with the arguments of deploy.yaml's `service.schema`
+      let the service write the file again: cargo xtask render
     ");
 }
 
@@ -114,10 +114,10 @@ fn a_broken_table_is_refused_at_its_position() {
 fn a_missing_table_says_how_to_have_it_written() {
     let folder = tempfile::tempdir().unwrap();
     let root = Utf8Path::from_path(folder.path()).unwrap();
-    let error = SettingsTable::load(root, Utf8Path::new("app/settings.json")).unwrap_err();
+    let error = SettingsTable::load(root, Utf8Path::new("app/settings.json"), true).unwrap_err();
     assert_snapshot!(error.to_string().replace(root.as_str(), "/project"), @r"
     app/settings.json: not found; looked for /project/app/settings.json
-      let the service write the file again, with the arguments of deploy.yaml's `service.schema`
+      let the service write the file again: cargo xtask render
     ");
 }
 
@@ -177,4 +177,93 @@ fn a_secret_in_plain_is_refused_and_not_repeated() {
       remove it, change its value, and put that into the environment or `.env.local`
     ");
     assert!(!said.contains("hunter22"));
+}
+
+#[test]
+fn every_problem_of_a_table_is_told_at_once() {
+    let table = r#"{ "schema": 1, "settings": [
+  { "name": "ONE" },
+  { "name": "TWO", "help": "", "kind": "txt", "required": false, "secret": false },
+  { "name": "THREE", "help": "", "kind": "text", "required": 1, "secret": false },
+  { "name": "FOUR", "help": "", "kind": "text", "required": false, "secret": false }
+] }"#;
+    assert_snapshot!(load(table).unwrap_err(), @r#"
+    settings.json:2:3: settings[0]: missing fields `help`, `kind`, `required`, `secret`
+      let the service write the file again: cargo xtask render
+    settings.json:3:44: settings[1].kind: unknown value `txt`
+      did you mean `text`? Known values: boolean, choice, duration, integer, path, port, text, url
+    settings.json:4:62: settings[2].required: invalid type: integer `1`, expected a boolean
+      let the service write the file again: cargo xtask render
+    "#);
+}
+
+#[test]
+fn the_problems_of_both_files_are_told_at_once_with_the_smallest_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Utf8Path::from_path(folder.path()).unwrap();
+    fs_err::write(root.join("deploy.yaml"), "project: shop\nservice:\n  package: app\n  settings: settings.json\n")
+        .unwrap();
+    let told = || Config::load(root).unwrap_err().to_string().replace(root.as_str(), "/project");
+    assert_snapshot!(told(), @r#"
+    deploy.yaml:1:1: environments: missing
+      add `environments: { local: { target: local, port: 3000 } }`
+    deploy.yaml:2:1: service.readiness: missing
+      add `readiness: /health`
+    settings.json: not found; looked for /project/settings.json
+      create it, or let the service write it: `service.schema` in deploy.yaml
+    the smallest deploy.yaml is, for example:
+      project: my-service
+      service:
+        package: my-service
+        settings: settings.json
+        readiness: /ready
+      environments:
+        local:
+          target: local
+          port: 3000
+    the smallest settings.json is, for example:
+      {
+        "schema": 1,
+        "settings": [
+          { "name": "SERVICE_VERSION", "help": "The release that runs", "kind": "text", "required": false, "secret": false,
+            "supplied_by": "version" }
+        ]
+      }
+    "#);
+    fs_err::write(root.join("settings.json"), r#"{ "schema": 1, "settings": [{ "name": "A" }] }"#).unwrap();
+    assert_snapshot!(told(), @r#"
+    deploy.yaml:1:1: environments: missing
+      add `environments: { local: { target: local, port: 3000 } }`
+    deploy.yaml:2:1: service.readiness: missing
+      add `readiness: /health`
+    settings.json:1:29: settings[0]: missing fields `help`, `kind`, `required`, `secret`
+      correct the file
+    the smallest deploy.yaml is, for example:
+      project: my-service
+      service:
+        package: my-service
+        settings: settings.json
+        readiness: /ready
+      environments:
+        local:
+          target: local
+          port: 3000
+    the smallest settings.json is, for example:
+      {
+        "schema": 1,
+        "settings": [
+          { "name": "SERVICE_VERSION", "help": "The release that runs", "kind": "text", "required": false, "secret": false,
+            "supplied_by": "version" }
+        ]
+      }
+    "#);
+}
+
+#[test]
+fn the_smallest_files_are_accepted() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Utf8Path::from_path(folder.path()).unwrap();
+    fs_err::write(root.join("deploy.yaml"), crate::config::EXAMPLE).unwrap();
+    fs_err::write(root.join("settings.json"), crate::config::settings::EXAMPLE).unwrap();
+    assert_eq!(Config::load(root).unwrap().settings_table().unwrap().settings.len(), 1);
 }

@@ -166,10 +166,20 @@ fn the_file_must_be_there() {
     let folder = tempfile::tempdir().unwrap();
     let root = Utf8Path::from_path(folder.path()).unwrap();
     let said = || Config::load(root).unwrap_err().to_string().replace(root.as_str(), "/project");
-    assert_snapshot!(said(), @r"
+    assert_snapshot!(said(), @r#"
     deploy.yaml: not found; looked for /project/deploy.yaml
       create it, or run the command in a folder that has one
-    ");
+    the smallest deploy.yaml is, for example:
+      project: my-service
+      service:
+        package: my-service
+        settings: settings.json
+        readiness: /ready
+      environments:
+        local:
+          target: local
+          port: 3000
+    "#);
     let socket = std::os::unix::net::UnixListener::bind(root.join("deploy.yaml")).unwrap();
     assert_snapshot!(said(), @r"
     deploy.yaml: found a special file at /project/deploy.yaml, expected a text file

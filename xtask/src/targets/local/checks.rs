@@ -30,7 +30,17 @@ impl Local<'_> {
         let fix = |what: &str| format!("see {}; {what}", self.env.config.service.settings);
         let table = match settings::table(self.env) {
             Ok(table) => table,
-            Err(error) => return vec![Check::bad("settings", format!("{error}"), "cargo xtask render")],
+            Err(error) => {
+                let next = match self.env.config.service.schema {
+                    Some(_) => "cargo xtask render".to_owned(),
+                    None => format!(
+                        "fix {}, then: cargo xtask doctor {}",
+                        self.env.config.service.settings,
+                        self.env.name()
+                    ),
+                };
+                return vec![Check::bad("settings", format!("{error}"), next)];
+            }
         };
         let own = match self.env.file_values() {
             Ok(own) => own,
