@@ -59,8 +59,10 @@ impl StatusArgs {
             _ => row("serves", &format!("nothing yet; type: cargo xtask deploy {name}")),
         }
         let fix = if should_serve && !ready {
-            let instances = supervisor.iter().flat_map(|status| &status.instances);
-            let crashes = instances.clone().find(|instance| instance.role == Role::Restarting || instance.restarts > 0);
+            // One that says why it is not ready runs: it lacks something that a deploy starts.
+            let silent = matches!(answer, Some(Answer::Unreachable(_)));
+            let mut instances = supervisor.iter().flat_map(|status| &status.instances).filter(|_| silent);
+            let crashes = instances.find(|instance| instance.role == Role::Restarting || instance.restarts > 0);
             let fix = rescue(env, &target, &records, crashes.map(|instance| instance.version.as_str())).await?;
             row("fix", &fix);
             Some(fix)

@@ -64,7 +64,7 @@ pub struct NewMigrations {
 /// What the new migrations made of the schema of the last release.
 pub enum Migrated {
     /// A temporary database.
-    Database(Throwaway),
+    Database(Box<Throwaway>),
     /// There is none, for this reason.
     Skipped(String),
 }
@@ -146,7 +146,7 @@ impl<'a> Schema<'a> {
         step.progress("running the new migrations on the released schema");
         let Forward { outcome, notices } = forward(self.env, server.server(), &self.relative, &pending, live).await?;
         match outcome {
-            Outcome::Ran(_) => Ok(Migrated::Database(server)),
+            Outcome::Ran(_) => Ok(Migrated::Database(Box::new(server))),
             Outcome::Skipped => Ok(Migrated::Skipped(match notices.into_iter().next_back() {
                 Some(Notice::Note(text) | Notice::Warning(text)) => text,
                 None => "no release had migrations".to_owned(),

@@ -58,7 +58,7 @@ fn a_root_with_found_postgresql_goes_the_whole_way() {
     operate::look_around(&site);
 
     site.stop().says(&["stopped: the service, PostgreSQL"]);
-    site.xtask("status").expect(0).says(&["nothing; type: cargo xtask deploy local"]);
+    site.xtask("status").expect(31).says(&["no release of local runs", "cargo xtask deploy local"]);
     site.xtask("stop").expect(0).says(&["nothing was running"]);
     site.deploy();
     let mut again = Visitor::log_in(&site);

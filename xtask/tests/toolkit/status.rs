@@ -46,7 +46,7 @@ fn a_release_that_cannot_start_again_is_passed_over() {
     let second = project.commit("Second");
     project.ok(&["deploy"]);
     let program = project.deployed(&format!("releases/{second}/bin/fixture"));
-    fs_err::write(&program.with_extension("new"), "#!/bin/sh\nexit 9\n").unwrap();
+    fs_err::write(program.with_extension("new"), "#!/bin/sh\nexit 9\n").unwrap();
     fs_err::set_permissions(program.with_extension("new"), std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .unwrap();
     fs_err::rename(program.with_extension("new"), &program).unwrap();
