@@ -33,3 +33,6 @@ pub mod targets;
 #[cfg(feature = "cloud")]
 pub mod tofu;
 pub mod tools;
+
+/// The name of this package. A project that has the toolkit in its workspace may call it otherwise.
+pub const PACKAGE: &str = env!("CARGO_PKG_NAME");

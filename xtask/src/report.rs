@@ -315,7 +315,8 @@ impl Report {
         if self.0.audience == Audience::Events {
             self.event(None, State::Result, detail);
         } else if !human.is_empty() {
-            self.turn_to(Some(Stream::Output));
+            // A script takes a result such as a digest from standard output, without lines around it.
+            self.turn_to(github::has_commands(human).then_some(Stream::Output));
             let colour = self.0.colour && self.0.results.terminal;
             self.0.results.write(&format!("{}\n", printable(&self.0.redactor.redact(human), colour)));
         }

@@ -10,6 +10,11 @@ pub(super) struct Commands {
     block: Mutex<Option<Stream>>,
 }
 
+/// Whether GitHub would find a command in a text (actions/runner, `src/Runner.Common/ActionCommand.cs`).
+pub(super) fn has_commands(text: &str) -> bool {
+    text.contains("##[") || text.lines().any(|line| line.trim_start().starts_with("::"))
+}
+
 /// A stream that GitHub reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stream {
@@ -42,6 +47,14 @@ impl Commands {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commands_are_found_where_github_finds_them() {
+        for text in ["::add-mask::x", "a\n  ::error::x", "an old ##[error]x"] {
+            assert!(has_commands(text), "{text}");
+        }
+        assert!(!has_commands("registry.example.org/shop@sha256:0\nstd::fs in the middle"));
+    }
 
     #[test]
     fn one_block_is_open_at_a_time() {

@@ -83,7 +83,7 @@ fn open(test: &str, plain: &[(&str, &str)], secret: &[(&str, &str)]) -> Option<S
     let mut file = site.project.read(".env.production");
     file.push_str("TF_VAR_image=shop@sha256:0\n");
     for (name, value) in secret {
-        let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$").replace('\n', "\\n");
         file.push_str(&format!("{name}=\"{value}\"\n"));
     }
     site.project.write(".env.production", &file);

@@ -110,7 +110,7 @@ fn open(test: &str) -> Option<(Site<Versitygw>, DockerRegistry, Rest)> {
     let project = &site.project;
     project.edit("deploy.yaml", "rg.fr-par.scw.cloud/meemit", &format!("{}/meemit", registry.address));
     project.edit("deploy.yaml", "\nenvironments:", "\nimage: {}\n\nenvironments:");
-    let secret = SECRET.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let secret = SECRET.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$").replace('\n', "\\n");
     write_env(
         &project.root,
         PASSPHRASE,

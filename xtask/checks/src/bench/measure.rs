@@ -74,7 +74,7 @@ pub async fn change(scratch: &Scratch, report: &Report) -> Result<Row> {
 /// The toolkit's first build, against that of one of its dependencies. Once: it takes minutes.
 pub async fn cold_build(scratch: &Scratch, report: &Report) -> Result<Row> {
     scratch.cargo().args(["fetch", "--locked"]).run().await?;
-    let toolkit = Compiled::cold(scratch, "xtask", report).await?;
+    let toolkit = Compiled::cold(scratch, xtask::PACKAGE, report).await?;
     let reference = Compiled::cold(scratch, COLD_REFERENCE, report).await?;
     let what = format!("the first debug build of the toolkit, downloads aside, against {COLD_REFERENCE}'s");
     let notes = vec![format!("{}; {COLD_REFERENCE}: {}", toolkit.summary(), reference.summary())];

@@ -173,7 +173,7 @@ impl Scratch {
 
 /// The toolkit's program that is measured, with all its commands: cargo puts it beside this one.
 async fn toolkit(root: &Utf8Path) -> Result<String> {
-    let build = cargo(root).args(["build", "--quiet", "--package", "xtask", "--features", "cloud"]);
+    let build = cargo(root).args(["build", "--quiet", "--package", xtask::PACKAGE, "--features", "cloud"]);
     let build = if cfg!(debug_assertions) { build } else { build.arg("--release") };
     build.run().await.context("build the toolkit")?;
     let program = std::env::current_exe().context("find this program")?.with_file_name("xtask");

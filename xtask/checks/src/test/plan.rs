@@ -107,7 +107,7 @@ fn lints(config: &Config) -> Vec<Cmd> {
     let clippy = |what: &[&str]| {
         cargo(config).arg("clippy").args(what.iter().copied()).args(["--quiet", "--", "--deny", "warnings"])
     };
-    vec![clippy(&["--workspace", "--all-targets"]), clippy(&left_out), clippy(&["--package", "xtask"])]
+    vec![clippy(&["--workspace", "--all-targets"]), clippy(&left_out), clippy(&["--package", xtask::PACKAGE])]
 }
 
 fn processors() -> usize {

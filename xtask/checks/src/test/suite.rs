@@ -42,9 +42,9 @@ impl Suite {
         match (program.package.as_str(), program.target.as_str()) {
             (package, _) if package == service => Self::Service,
             ("standin", _) => Self::StandIn,
-            ("xtask", "tofu") => Self::Tofu,
-            ("xtask", "image") => Self::Image,
-            ("xtask", "journey") => Self::Journey,
+            (xtask::PACKAGE, "tofu") => Self::Tofu,
+            (xtask::PACKAGE, "image") => Self::Image,
+            (xtask::PACKAGE, "journey") => Self::Journey,
             _ => Self::Toolkit,
         }
     }
@@ -87,7 +87,7 @@ impl Suite {
     /// processor.
     pub fn takes(self, program: &Program) -> (Takes, Option<usize>) {
         // Some unit tests of the toolkit ask the machine's engine too.
-        let of_toolkit = program.package == "xtask" && program.is_unit;
+        let of_toolkit = program.package == xtask::PACKAGE && program.is_unit;
         let engine = matches!(self, Self::Image | Self::StandIn) || of_toolkit;
         let threads = matches!(self, Self::Image).then_some(1);
         (Takes { engine, ..Takes::default() }, threads)

@@ -1,0 +1,109 @@
+//! What the tree makes: the program and the web UI, built and put into the release's folder.
+
+use anyhow::{Context as _, Result, bail};
+use camino::Utf8PathBuf;
+
+use super::{Local, releases};
+use crate::hash::{sha256_file, sha256_folder};
+use crate::release::{Artifact, ArtifactForm, Migration, Published, PublishedForm, Source};
+use crate::report::Ongoing;
+use crate::sqlx::Schema;
+use crate::tools::cargo::{self, Profile};
+use crate::tools::{git, npm};
+
+/// Names of changed files in an error.
+const LISTED: usize = 5;
+
+impl Local<'_> {
+    /// Compiles the tree as it stands. A tree that changes during the build fails the step: the version would not name what
+    /// was built.
+    pub async fn build(&self, source: &Source, step: &Ongoing) -> Result<Artifact> {
+        let service = &self.env.config.service;
+        let (root, binary) = (self.env.root(), service.binary.as_str());
+        let progress = |text: &str| step.progress(&format!("{binary}: {text}"));
+        let before = git::Snapshot::take(root).await?;
+        let database = match Schema::find(self.env)? {
+            Some(schema) => schema.for_build(step).await?,
+            None => None,
+        };
+        let build = cargo::Build {
+            root,
+            package: &service.package,
+            binary,
+            profile: Profile::Release,
+            locked: source.is_clean(),
+            database: database.as_ref().map(|(_, url)| url),
+        };
+        let program = cargo::build(&build, progress, |line| step.output(line));
+        let (program, web) = tokio::try_join!(program, async {
+            let Some(web) = &service.web else { return Ok(None) };
+            let folder = npm::build(&root.join(web), |line| step.output(line)).await?;
+            Ok(Some(sha256_folder(&folder)?))
+        })?;
+        let now = git::source(root).await?;
+        if now.version != source.version {
+            let changed = before.differences(&git::Snapshot::take(root).await?);
+            bail!(
+                "the tree changed while it was built: {}\n  it was {} and is {}, and what was built is neither; if the build \
+                 writes these, let git ignore them\n  type: cargo xtask deploy {}",
+                listed(&changed),
+                source.version,
+                now.version,
+                self.env.name()
+            );
+        }
+        let form =
+            ArtifactForm::Binary { sha256: sha256_file(&program)?, size: fs_err::metadata(&program)?.len(), web };
+        // Set already after an earlier build of this process, which had the same place.
+        self.program.set(program).ok();
+        Ok(Artifact { source: source.clone(), migrations: Migration::of(self.env.config)?, form })
+    }
+
+    /// Whether the program and the web UI are still there, unchanged.
+    pub async fn has_built(&self, artifact: &Artifact) -> bool {
+        let ArtifactForm::Binary { sha256, web, .. } = &artifact.form else { return false };
+        let same_program = self.built_program().await.and_then(|program| sha256_file(&program));
+        let same_web = web.as_ref().is_none_or(|web| {
+            self.built_web().is_some_and(|folder| sha256_folder(&folder).is_ok_and(|sha| sha == *web))
+        });
+        same_program.is_ok_and(|sha| sha == *sha256) && same_web
+    }
+
+    /// Puts an artifact into the folder that it will run from.
+    pub async fn publish(&self, artifact: &Artifact) -> Result<Published> {
+        let program = self.built_program().await?;
+        let web = match &artifact.form {
+            ArtifactForm::Binary { web: Some(_), .. } => self.built_web(),
+            _ => None,
+        };
+        let files = releases::Files { program: &program, web: web.as_deref() };
+        let name = program.file_name().context("the built program has no name")?.to_owned();
+        let published = Published {
+            source: artifact.source.clone(),
+            digest: releases::digest(&files)?,
+            migrations: artifact.migrations.clone(),
+            form: PublishedForm::Folder { program: name },
+        };
+        releases::publish(&self.releases(), &published, &files)?;
+        Ok(published)
+    }
+
+    /// The program in cargo's target folder.
+    async fn built_program(&self) -> Result<Utf8PathBuf> {
+        let find = || cargo::built_program(self.env.root(), &self.env.config.service.binary, Profile::Release);
+        Ok(self.program.get_or_try_init(find).await?.clone())
+    }
+
+    fn built_web(&self) -> Option<Utf8PathBuf> {
+        let web = self.env.config.service.web.as_ref()?;
+        Some(npm::built(&self.env.root().join(web)))
+    }
+}
+
+/// The names, or the first of them and how many more there are.
+fn listed(names: &[String]) -> String {
+    match names.len().saturating_sub(LISTED) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names[..LISTED].join(", ")),
+    }
+}

@@ -1,0 +1,163 @@
+//! A release's process: started beside the one that serves, and put in its place.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow, bail};
+use secrecy::ExposeSecret as _;
+use tempfile::TempDir;
+
+use super::candidate::log_tail;
+use super::{Candidate, Ears, Local, Switched, releases};
+use crate::clients::service::{Answer, Readiness};
+use crate::config::SuppliedBy;
+use crate::failure::Failure;
+use crate::release::{Published, Settings};
+use crate::report::Ongoing;
+use crate::settings::{self, Origin};
+use crate::signals::Stop;
+use crate::supervisor::client::{Connection, connect};
+use crate::supervisor::{InstanceSpec, InstanceStatus, LaunchError, Role, Status, launch};
+use crate::tools::{platform, port};
+
+/// How long the deploy waits for the old version's last requests; it goes on draining without being watched.
+const WATCHED_DRAIN: Duration = Duration::from_secs(3);
+
+/// Between two questions on the public address.
+const PAUSE: Duration = Duration::from_millis(5);
+
+impl Local<'_> {
+    /// Starts a release beside the one that serves.
+    pub async fn apply(&self, id: String, published: &Published, settings: &Settings) -> Result<Candidate, Failure> {
+        self.start(&self.instance(id, published, settings)?, None).await
+    }
+
+    /// Lets the release take over. It is asked on the public address before the old one is told to drain; until then
+    /// everything can be undone, and is, when this fails or a stop is requested.
+    pub async fn switch(&self, candidate: Candidate, step: &Ongoing, stop: &Stop) -> Result<Switched, Failure> {
+        let Candidate { mut connection, id, version, .. } = candidate;
+        let asked = async { Ok(self.promote(&mut connection, &version, step).await?) };
+        let readiness = stop.cancels("the previous release serves as before", asked).await?;
+        // From here on the new version is the one that is kept running.
+        match tokio::time::timeout(WATCHED_DRAIN, connection.commit()).await {
+            Ok(committed) => drop(committed?),
+            Err(_) => {
+                // By its id: the same version may be deployed again with other settings.
+                if self.instance_that_serves().await?.is_none_or(|serving| serving.id != id) {
+                    return Err(anyhow!("the supervisor did not let {version} take over").into());
+                }
+            }
+        }
+        Ok(Switched { address: self.address(), readiness })
+    }
+
+    /// Starts a process on a socket of its own. `folders` are removed after it.
+    pub(super) async fn start(&self, spec: &InstanceSpec, folders: Option<TempDir>) -> Result<Candidate, Failure> {
+        let mut connection = self.supervisor().await?;
+        self.refuse_another_deploy(&connection.status().await?)?;
+        let candidate = connection.candidate(spec).await?;
+        let service = self.service_at(candidate.address)?;
+        let (id, version) = (spec.id.clone(), spec.version.clone());
+        let readiness = self.env.config.service.readiness.clone();
+        let ears = Ears { process: candidate.pid, given: candidate.address, readiness };
+        Ok(Candidate { service, ears, connection, id, version, _folders: folders })
+    }
+
+    /// Starts the candidate on the public socket too, and waits until it answers there.
+    async fn promote(&self, connection: &mut Connection, version: &str, step: &Ongoing) -> Result<Readiness> {
+        connection.promote().await?;
+        let (public, began, timeout) = (self.public_service()?, Instant::now(), self.env.environment.gate.timeout);
+        loop {
+            // Both versions take from one queue, so either may answer.
+            let answer = tokio::select! {
+                answer = public.ask() => answer,
+                exit = connection.exited() => {
+                    let exit = exit?;
+                    bail!("its process {} on the public address\n{}", exit.ended, log_tail(&exit.tail));
+                }
+            };
+            match answer {
+                Answer::Ready(readiness) if readiness.version == version => return Ok(readiness),
+                other if began.elapsed() >= timeout => {
+                    bail!(
+                        "{version} did not answer at {} within {timeout:?}; last answer: {}",
+                        self.address(),
+                        other.describe()
+                    )
+                }
+                other => step.progress(&other.describe()),
+            }
+            // An answer of the old version comes at once; asking without a pause would take its processor.
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// A deploy whose lease was broken has its release there until it ends.
+    fn refuse_another_deploy(&self, status: &Status) -> Result<(), Failure> {
+        let started = status.instances.iter().find(|it| matches!(it.role, Role::Candidate | Role::Promoted));
+        let Some(InstanceStatus { version, pid: Some(pid), .. }) = started else { return Ok(()) };
+        Err(Failure::Locked(anyhow!(
+            "another deploy to {name} is under way: it has started {version} (process {pid}) and has not ended\n  \
+             wait for it; if it is stopped, as by Ctrl-Z, continue or kill it; to look again, type: cargo xtask status {name}",
+            name = self.env.name()
+        )))
+    }
+
+    pub(super) async fn instance_that_serves(&self) -> Result<Option<InstanceStatus>> {
+        let instances = self.status().await?.map(|status| status.instances).unwrap_or_default();
+        Ok(instances.into_iter().find(|instance| matches!(instance.role, Role::Serving | Role::Restarting)))
+    }
+
+    /// The running supervisor, or a new one. One that listens elsewhere, because deploy.yaml has another port since, is
+    /// replaced.
+    async fn supervisor(&self) -> Result<Connection> {
+        if let Some(connection) = connect(&self.folder).await? {
+            if connection.about().listen == self.listen() {
+                return Ok(connection);
+            }
+            connection.stop().await?;
+        }
+        let toolkit = platform::own_program()?;
+        match launch(&self.folder, self.listen(), &toolkit, env!("CARGO_PKG_VERSION")).await {
+            Ok(connection) => Ok(connection),
+            Err(LaunchError::PortInUse { .. }) => {
+                let holder = port::holder(self.target.port).map_or_else(String::new, |holder| format!(" by {holder}"));
+                bail!(
+                    "port {} was taken{holder} just now; type: cargo xtask doctor {}",
+                    self.target.port,
+                    self.env.name()
+                )
+            }
+            Err(LaunchError::Other(error)) => Err(error),
+        }
+    }
+
+    pub(super) fn instance(&self, id: String, published: &Published, settings: &Settings) -> Result<InstanceSpec> {
+        let dir = self.releases().join(&published.source.version);
+        let mut env = settings.plain.clone();
+        for setting in settings::table(self.env)?.settings {
+            let value = match setting.supplied_by {
+                // The toolkit holds the public port. A service that does not take its socket must not fail at that port: it
+                // then listens on this one, and the gate says so.
+                Some(SuppliedBy::Port) if matches!(settings::origin(self.env, &setting)?, Origin::Target(_)) => {
+                    env.insert(setting.name, port::free(self.target.host)?.to_string());
+                    continue;
+                }
+                Some(SuppliedBy::Version) => published.source.version.clone(),
+                Some(SuppliedBy::WebFolder) if dir.join("web").is_dir() => dir.join("web").into_string(),
+                _ => continue,
+            };
+            env.entry(setting.name).or_insert(value);
+        }
+        let secrets = settings.secrets.iter().map(|(name, value)| (name.to_owned(), value.expose_secret().to_owned()));
+        Ok(InstanceSpec {
+            id,
+            version: published.source.version.clone(),
+            program: releases::program(&dir, published)?,
+            args: self.env.config.service.args.clone(),
+            dir,
+            env,
+            secrets: secrets.collect(),
+            stop_timeout: InstanceSpec::STOP_TIMEOUT,
+        })
+    }
+}
