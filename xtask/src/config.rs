@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+pub use check::is_loopback;
 pub use problem::ConfigError;
 pub use settings::{Setting, SettingsTable, SuppliedBy};
 pub use stack::{Program as StackProgram, Provider, Stack, State};
@@ -239,7 +240,7 @@ impl Config {
         }
     }
 
-    /// The table of settings, if the document names one, whatever else is wrong with it.
+    /// The table of settings, if the document names one. The document may have other problems.
     fn table_of(document: &Document, root: &Utf8Path) -> Option<Result<SettingsTable, ConfigError>> {
         let file = document.find(&["service", "settings"])?.1.text().filter(|path| check::is_inside(path))?;
         let is_written = document.find(&["service", "schema"]).is_some();

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -77,6 +78,17 @@ pub struct Service {
 }
 
 impl Service {
+    /// The service that listens on this address of this machine; `readiness` is the endpoint's path. One that listens on every
+    /// address is asked on the loopback address.
+    pub fn at(address: SocketAddr, readiness: &str) -> Result<Self> {
+        let ip = match address.ip() {
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ip => ip,
+        };
+        Self::new(format!("http://{}{readiness}", SocketAddr::new(ip, address.port())))
+    }
+
     /// `url` is the readiness endpoint.
     pub fn new(url: String) -> Result<Self> {
         // A proxy between the gate and the service would answer in the service's place, and a kept connection would ask
@@ -133,7 +145,7 @@ impl Answer {
         matches!(self, Self::Ready(readiness) if readiness.version == version)
     }
 
-    /// Whether the status code says success, whatever the body is.
+    /// Whether the status code says success. The body may be of any form.
     pub fn is_success(&self) -> bool {
         matches!(self, Self::Ready(_) | Self::NotUnderstood { success: true, .. })
     }

@@ -136,12 +136,17 @@ pub(super) fn is_region(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
+/// The names of this machine in an URL, without a port.
+pub fn is_loopback(host: &str) -> bool {
+    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+}
+
 /// The address of an S3 service: a scheme, a host, and an optional port. Keys and states are not sent in the clear, so `http` is
 /// for this machine only.
 pub(super) fn is_endpoint(text: &str) -> bool {
     let Some((scheme, host)) = text.split_once("://") else { return false };
     let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
-    let is_safe = scheme == "https" || (scheme == "http" && matches!(name, "localhost" | "127.0.0.1" | "[::1]"));
+    let is_safe = scheme == "https" || (scheme == "http" && is_loopback(name));
     is_safe
         && !name.is_empty()
         && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']'))

@@ -1,4 +1,4 @@
-//! GitHub Actions reads commands (`::group::…`) from both output streams, whoever wrote them. So text stands between
+//! GitHub Actions reads commands (`::group::…`) from both output streams, and other programs write to them too. So text stands between
 //! `::stop-commands::TOKEN` and `::TOKEN::`, with a token that the text cannot know.
 
 use std::hash::{BuildHasher as _, RandomState};

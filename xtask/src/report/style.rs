@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// What a colour begins with in a text, in the order of [`CODES`]. Unicode keeps these characters for a program's own use, so no
-/// escape sequence of a terminal is ever in a text, and one that is there is somebody else's.
+/// What a colour begins with in a text, in the order of [`CODES`]. Unicode keeps these characters for a program's own use, so the
+/// toolkit's own texts have no escape sequence of a terminal: one that is there comes from another program.
 const MARKS: [char; 5] = ['\u{fdd0}', '\u{fdd1}', '\u{fdd2}', '\u{fdd3}', '\u{fdd4}'];
 
 /// The parameters of the terminal's escape sequences (ECMA-48, SGR): none, green, red, yellow, bold.

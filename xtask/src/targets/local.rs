@@ -10,7 +10,7 @@ mod provision;
 mod releases;
 mod trial;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::{Context as _, Result};
 use camino::Utf8PathBuf;
@@ -175,16 +175,11 @@ impl<'a> Local<'a> {
     }
 
     fn public_service(&self) -> Result<Service> {
-        let host = match self.target.host {
-            IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-            host => host,
-        };
-        self.service_at(SocketAddr::new(host, self.target.port))
+        self.service_at(self.listen())
     }
 
     fn service_at(&self, address: SocketAddr) -> Result<Service> {
-        Service::new(format!("http://{address}{}", self.env.config.service.readiness))
+        Service::at(address, &self.env.config.service.readiness)
     }
 
     fn listen(&self) -> SocketAddr {

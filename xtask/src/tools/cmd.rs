@@ -25,8 +25,8 @@ use crate::secrets::Redactor;
 const TAIL: usize = 25;
 
 /// Variables that name another repository than the one of the working directory, and its configuration: what
-/// `git rev-parse --local-env-vars` lists. git sets them for the hooks that it runs. No program inherits them, or git, and whatever
-/// runs git, would read and write that repository.
+/// `git rev-parse --local-env-vars` lists. git sets them for the hooks that it runs. No program inherits them: git, and programs
+/// that run git, would read and write that repository.
 pub const REPOSITORY_VARIABLES: [&str; 16] = [
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_COMMON_DIR",

@@ -97,8 +97,10 @@ impl Site {
 
     /// Gives the build of the first deploy to the other scenarios, if they wait for it.
     pub fn share_build(&self) {
-        if self.makes_build.swap(false, Ordering::Relaxed) {
+        if self.makes_build.load(Ordering::Relaxed) {
             Workshop::of_this_run().share_build(&self.folder().join("target"));
+            // Not before: if the copy fails, another scenario has to make the build.
+            self.makes_build.store(false, Ordering::Relaxed);
         }
     }
 

@@ -191,7 +191,7 @@ pub fn host(url: &Url) -> String {
 
 /// Whether a URL's host is this machine.
 pub fn is_loopback(url: &Url) -> bool {
-    matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
+    url.host_str().is_some_and(crate::config::is_loopback)
 }
 
 /// The start of a server's message, without control characters.

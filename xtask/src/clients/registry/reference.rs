@@ -97,7 +97,7 @@ impl Host {
     /// Whether the host is this machine.
     pub fn is_loopback(&self) -> bool {
         let name = self.0.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(self.0.as_str(), |(name, _)| name);
-        matches!(name, "localhost" | "127.0.0.1" | "[::1]")
+        crate::config::is_loopback(name)
     }
 }
 

@@ -1,9 +1,7 @@
 //! Where a candidate listens. A service that opens a port of its own never sees a request on the socket that it was given.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
-
-use anyhow::Result;
 
 use crate::clients::service::Service;
 use crate::tools::port;
@@ -36,20 +34,12 @@ impl Ears {
         loop {
             tokio::time::sleep(PAUSE).await;
             for address in self.others().await {
-                if let Ok(service) = self.service(address)
+                if let Ok(service) = Service::at(address, &self.readiness)
                     && service.ask().await.is_success()
                 {
                     return address;
                 }
             }
         }
-    }
-
-    fn service(&self, address: SocketAddr) -> Result<Service> {
-        let reachable = match address.ip() {
-            ip if ip.is_unspecified() => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port()),
-            _ => address,
-        };
-        Service::new(format!("http://{reachable}{}", self.readiness))
     }
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail, ensure};
 use sha2::{Digest as _, Sha256};
 
-use super::{git, path, quoted};
+use super::{Cmd, git, path, quoted};
 use crate::hash::add_file;
 
 /// The working tree of a repository.
@@ -29,20 +29,8 @@ type Nested = Box<Tree>;
 impl Tree {
     /// The working tree whose top folder this is. Fails when something in it cannot be hashed.
     pub async fn of(repository: &Path) -> Result<Self> {
-        let run = |args: &[&str]| {
-            let command = git(repository, args);
-            // A broken `.git` of a nested repository must not make git look at the one around it.
-            match repository.parent() {
-                Some(parent) => command.env("GIT_CEILING_DIRECTORIES", parent),
-                None => command,
-            }
-        };
-        let status = ["status", "--porcelain=v2", "-z", "--branch", "--no-ahead-behind", "--no-renames"];
-        // Whatever the configuration says, and that of submodules.
-        let status = run(&[&status[..], &["--untracked-files=all", "--ignore-submodules=none"]].concat());
-        let index = run(&["ls-files", "-z", "--stage", "-v"]);
-        let (status, index) = tokio::try_join!(status.capture_bytes(), index.capture_bytes())?;
-        let mut status = Status::read(&status)?;
+        let index = within(repository, &["ls-files", "-z", "--stage", "-v"]);
+        let (mut status, index) = tokio::try_join!(Status::of(repository), index.capture_bytes())?;
         for entry in Entry::all(&index) {
             let entry = entry?;
             let place = repository.join(path(entry.path));
@@ -72,7 +60,7 @@ impl Tree {
 
 /// What `git status` reports.
 #[derive(Default)]
-struct Status {
+pub struct Status {
     commit: Option<String>,
     branch: Option<String>,
     /// Paths of what differs, without how: staging a change does not change the tree.
@@ -80,6 +68,18 @@ struct Status {
 }
 
 impl Status {
+    /// Asks git in the repository whose top folder this is. Its configuration, and that of submodules, leaves nothing out.
+    pub async fn of(repository: &Path) -> Result<Self> {
+        let status = ["status", "--porcelain=v2", "-z", "--branch", "--no-ahead-behind", "--no-renames"];
+        let status = [&status[..], &["--untracked-files=all", "--ignore-submodules=none"]].concat();
+        Self::read(&within(repository, &status).capture_bytes().await?)
+    }
+
+    /// The paths of what differs, from the top folder.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.changed.keys().map(|name| path(name))
+    }
+
     /// Reads the version 2 of its output (man git-status, "Porcelain Format Version 2").
     fn read(output: &[u8]) -> Result<Self> {
         let mut status = Self::default();
@@ -206,6 +206,15 @@ async fn hash(repository: &Path, changed: BTreeMap<Vec<u8>, Option<Nested>>) -> 
         hasher.update([0]);
     }
     Ok(Some(hex::encode(&hasher.finalize()[..4])))
+}
+
+/// A command in this repository. A broken `.git` of a nested one must not make git look at the one around it.
+fn within(repository: &Path, args: &[&str]) -> Cmd {
+    let command = git(repository, args);
+    match repository.parent() {
+        Some(parent) => command.env("GIT_CEILING_DIRECTORIES", parent),
+        None => command,
+    }
 }
 
 /// What is at a path itself; none where nothing is.

@@ -6,8 +6,8 @@ use std::os::unix::fs::MetadataExt as _;
 use anyhow::Result;
 use camino::Utf8Path;
 
-use super::changes::pieces;
-use super::{checked_out, git, path};
+use super::changes::Status;
+use super::checked_out;
 
 /// The changed and untracked files of a moment.
 pub struct Snapshot {
@@ -23,11 +23,8 @@ impl Snapshot {
     /// Takes one now.
     pub async fn take(root: &Utf8Path) -> Result<Self> {
         let (top, commit) = checked_out(root).await?;
-        let status = ["status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames"];
-        let status = git(&top, &[&status[..], &["--ignore-submodules=none"]].concat()).capture_bytes().await?;
-        // Two letters of status, a space, the path.
-        let paths = pieces(&status).filter_map(|entry| entry.get(3..)).map(path);
-        let stamped = paths.map(|path| {
+        let status = Status::of(&top).await?;
+        let stamped = status.paths().map(|path| {
             let data = fs_err::symlink_metadata(top.join(path)).ok();
             let stamp = data.map(|data| (data.len(), data.ino(), data.ctime(), data.ctime_nsec()));
             (path.to_string_lossy().into_owned(), stamp)
@@ -52,6 +49,7 @@ impl Snapshot {
 
 #[cfg(test)]
 mod tests {
+    use super::super::git;
     use super::*;
 
     #[tokio::test]
