@@ -45,16 +45,16 @@ async fn machine(config: &Config) -> Vec<Check> {
     } else {
         Check::bad("build", format!("packages are missing: {}", missing.join(", ")), "cargo xtask setup")
     });
-    checks.push(user().await);
+    checks.push(user());
     checks
 }
 
 /// PostgreSQL refuses to run as root, so under root it needs another user.
-async fn user() -> Check {
+fn user() -> Check {
     if !platform::is_root() {
-        return Check::good("user", platform::current_user().await.name);
+        return Check::good("user", platform::current_user().name);
     }
-    match platform::find_user("postgres").await {
+    match platform::find_user("postgres") {
         Ok(Some(user)) => Check::good("user", format!("root; PostgreSQL runs as {}", user.name)),
         Ok(None) => Check::good("user", "root; PostgreSQL runs as nobody"),
         Err(error) => Check::bad("user", format!("{error:#}"), "see what this says: id postgres"),

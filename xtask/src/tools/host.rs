@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 
-use super::platform::variable;
+use super::platform::{user_name, variable};
 
 /// A process, distinguished from later ones with the same number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,16 +57,8 @@ pub fn who() -> &'static str {
 
 fn find_who() -> String {
     let user = variable("USER").or_else(|| variable("LOGNAME"));
-    let user =
-        user.or_else(|| user_name().ok()).unwrap_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()));
-    format!("{user}@{}", host_name())
-}
-
-/// Containers and CI machines often set no variable for it.
-fn user_name() -> anyhow::Result<String> {
-    let output = std::process::Command::new("id").arg("-un").output()?;
-    anyhow::ensure!(output.status.success(), "`id -un` failed");
-    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    // Containers and CI machines often set neither.
+    format!("{}@{}", user.unwrap_or_else(|| user_name(rustix::process::getuid().as_raw())), host_name())
 }
 
 fn machine() -> String {

@@ -51,28 +51,21 @@ pub fn is_root() -> bool {
 }
 
 /// The effective user of this process.
-pub async fn current_user() -> User {
+pub fn current_user() -> User {
     let (uid, gid) = (geteuid().as_raw(), rustix::process::getegid().as_raw());
-    User { name: user_name(uid).await, uid, gid }
+    User { name: user_name(uid), uid, gid }
 }
 
-/// The user with this name, if there is one.
-pub async fn find_user(name: &str) -> Result<Option<User>> {
-    // `id` also finds users of a directory service, which the passwd file does not have.
-    let Ok(output) = Cmd::new("id").arg(name).capture().await else { return Ok(None) };
-    // `uid=101(postgres) gid=104(postgres) groups=…`
-    let number = |label: &str| {
-        let rest = output.split_whitespace().find_map(|word| word.strip_prefix(label))?;
-        rest.split('(').next()?.parse().ok()
-    };
-    let unexpected = || format!("unexpected output of `id {name}`: {output:?}");
-    let (uid, gid) = (number("uid=").with_context(unexpected)?, number("gid=").with_context(unexpected)?);
-    Ok(Some(User { name: name.to_owned(), uid, gid }))
+/// The user with this name, if there is one. Directory services know more users than the passwd file, and are asked too.
+pub fn find_user(name: &str) -> Result<Option<User>> {
+    let found = nix::unistd::User::from_name(name).with_context(|| format!("look up the user {name}"))?;
+    Ok(found.map(|user| User { name: user.name, uid: user.uid.as_raw(), gid: user.gid.as_raw() }))
 }
 
 /// The name of a user, or the number if it has none.
-pub async fn user_name(uid: u32) -> String {
-    Cmd::new("id").args(["-un", &uid.to_string()]).capture().await.unwrap_or_else(|_| uid.to_string())
+pub fn user_name(uid: u32) -> String {
+    let found = nix::unistd::User::from_uid(uid.into()).ok().flatten();
+    found.map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 /// Finds a program on the `PATH`, or in system folders that are often missing there.
@@ -130,12 +123,13 @@ pub async fn command_line(pid: i32) -> Option<String> {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn users_are_known_by_name_and_number() {
-        let me = current_user().await;
-        assert_eq!(find_user(&me.name).await.unwrap().map(|user| user.uid), Some(me.uid));
-        assert_eq!(user_name(0).await, "root");
-        assert_eq!(find_user("nobody-of-this-name").await.unwrap(), None);
+    #[test]
+    fn users_are_known_by_name_and_number() {
+        let me = current_user();
+        assert_eq!(find_user(&me.name).unwrap(), Some(me));
+        assert_eq!(user_name(0), "root");
+        assert_eq!(user_name(u32::MAX - 7), (u32::MAX - 7).to_string());
+        assert_eq!(find_user("nobody-of-this-name").unwrap(), None);
     }
 
     #[test]

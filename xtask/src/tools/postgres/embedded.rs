@@ -48,7 +48,7 @@ const STAGING: &str = ".postgres-";
 /// unpacked into a temporary folder and renamed, so that an interrupted run leaves no incomplete installation. Every user can run
 /// them.
 pub async fn fetch_embedded(cache: &Utf8Path, mut on_line: impl FnMut(&str)) -> Result<Installation> {
-    let user = layout::default_user().await?;
+    let user = layout::default_user()?;
     let home = folder(cache);
     if let Some(there) = Installation::probe(&home.join("bin"), true, user.as_ref()).await {
         return Ok(there);

@@ -38,14 +38,14 @@ impl Layout {
     pub(super) async fn prepare(folder: &Utf8Path, project: &str) -> Result<Self> {
         let user = match owner_of(&folder.join("data"))? {
             Some((0, _)) => bail!("{folder}/data belongs to root, but PostgreSQL does not run as root; move it away"),
-            Some((uid, gid)) if platform::is_root() => Some(User { name: platform::user_name(uid).await, uid, gid }),
+            Some((uid, gid)) if platform::is_root() => Some(User { name: platform::user_name(uid), uid, gid }),
             Some((uid, _)) if uid != geteuid().as_raw() => {
-                let owner = platform::user_name(uid).await;
+                let owner = platform::user_name(uid);
                 bail!(
                     "the database in {folder} belongs to {owner}; run the command as {owner} or root, or move the folder away"
                 );
             }
-            _ => default_user().await?,
+            _ => default_user()?,
         };
         let home = home(folder, project, user.as_ref()).await?;
         let link = folder.is_symlink().then(|| folder.to_owned());
@@ -99,12 +99,12 @@ impl Layout {
 }
 
 /// The user that a new server runs as; `None` is this process's user.
-pub(super) async fn default_user() -> Result<Option<User>> {
+pub(super) fn default_user() -> Result<Option<User>> {
     if !platform::is_root() {
         return Ok(None);
     }
     for name in ["postgres", "nobody"] {
-        if let Some(user) = platform::find_user(name).await? {
+        if let Some(user) = platform::find_user(name)? {
             return Ok(Some(user));
         }
     }

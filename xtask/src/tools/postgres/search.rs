@@ -20,7 +20,7 @@ pub enum Choice {
 
 /// The programs on this machine, including embedded ones from an earlier download. Downloads nothing.
 pub async fn locate(choice: Choice) -> Result<Option<Installation>> {
-    let user = layout::default_user().await?;
+    let user = layout::default_user()?;
     let found = match choice {
         Choice::Auto | Choice::Found => found(user.as_ref(), |_| true).await,
         Choice::Embedded => None,

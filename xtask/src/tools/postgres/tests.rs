@@ -60,7 +60,7 @@ async fn an_ordinary_user_has_servers_too() {
     if !platform::is_root() {
         return;
     }
-    let nobody = platform::find_user("nobody").await.unwrap().unwrap();
+    let nobody = platform::find_user("nobody").unwrap().unwrap();
     let scratch = Scratch::new();
     let home = scratch.folder.parent().unwrap().to_owned();
     let program = home.join("tests");
