@@ -10,6 +10,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+mod lease;
+
+pub use self::lease::take_lease;
 use super::gate::Breach;
 use crate::env::Env;
 use crate::failure::Failure;
@@ -17,7 +20,7 @@ use crate::report::{Ongoing, Step, Summary};
 use crate::signals::Stop;
 use crate::state::history::{self, Kind, Outcome, Record, Timing};
 use crate::state::journal::{Found, Journal};
-use crate::state::lease::{Holder, Lease, TakeError};
+use crate::state::lease::Lease;
 use crate::state::store::Store;
 use crate::targets::Target;
 
@@ -247,37 +250,6 @@ impl<'a> Run<'a> {
         }
         Ok(())
     }
-}
-
-/// Takes the environment's lease alone, for what is over in a moment and leaves no record.
-pub async fn take_lease(env: &Env<'_>, message: String) -> Result<Lease, Failure> {
-    let (lease, previous) = match Lease::take(env.store()?, Holder::this_process(message)).await {
-        Ok(taken) => taken,
-        Err(TakeError::Held(holder)) => return Err(locked(env.name(), &holder)),
-        Err(TakeError::Broken(error)) => return Err(error.context("take the lease").into()),
-    };
-    if let Some(gone) = previous {
-        env.report.note(&format!("took the lease over from {}, who is gone (\"{}\")", gone.who, gone.message));
-    }
-    Ok(lease)
-}
-
-fn locked(environment: &str, holder: &Holder) -> Failure {
-    let pid = holder.process.pid;
-    let next = if holder.process.is_known_stopped() {
-        format!(
-            "process {pid} is stopped, as by Ctrl-Z, and holds the environment until it ends; to let it go on, type: kill -CONT {pid}"
-        )
-    } else {
-        format!("wait for it; if that process is certainly gone, type: cargo xtask lock break {environment}")
-    };
-    Failure::Locked(anyhow!(
-        "{environment} is locked: {who} is running \"{message}\" since {since} (toolkit {version}, process {pid})\n  {next}",
-        who = holder.who,
-        message = holder.message,
-        since = holder.since.strftime("%Y-%m-%d %H:%M:%SZ"),
-        version = holder.version,
-    ))
 }
 
 async fn open(
