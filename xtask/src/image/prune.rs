@@ -51,8 +51,8 @@ pub async fn delete(image: &ServiceImage<'_>, plan: &Plan) -> Result<Vec<String>
     match delete_all(image, plan, &mut deleted).await {
         Ok(()) => Ok(deleted),
         Err(failure) => Err(failure.map(|error| {
-            let (done, all, name) = (deleted.len(), plan.delete.len(), image.env.name());
-            error.context(format!("{done} of {all} images were deleted; to continue: cargo xtask image prune {name}"))
+            let (done, all) = (deleted.len(), plan.delete.len());
+            error.context(format!("{done} of {all} images were deleted; to delete the rest, type the same command again"))
         })),
     }
 }

@@ -183,7 +183,14 @@ impl Cmd {
 
     /// The same as it was written: paths are not always UTF-8.
     pub async fn capture_bytes(&self) -> Result<Vec<u8>> {
-        self.capture_if(|_| false).await.map(|(_, stdout)| stdout)
+        self.capture_warned().await.map(|(stdout, _)| stdout)
+    }
+
+    /// The same with its standard error, for a program that warns of what it left out, and succeeds.
+    pub async fn capture_warned(&self) -> Result<(Vec<u8>, String)> {
+        let (status, stdout, stderr) = self.finish().await?;
+        self.check_stderr(status, &stderr)?;
+        Ok((stdout, stderr))
     }
 
     /// The same with its exit code, for a program that answers by it. Fails with every code but 0 and those that `is_answer`
@@ -193,8 +200,7 @@ impl Cmd {
         if let Some(code) = status.code().filter(|&code| is_answer(code)) {
             return Ok((code, stdout));
         }
-        let tail: Vec<String> = stderr.lines().map(str::to_owned).collect();
-        self.check(status, &tail[tail.len().saturating_sub(TAIL)..])?;
+        self.check_stderr(status, &stderr)?;
         Ok((0, stdout))
     }
 
@@ -274,6 +280,11 @@ impl Cmd {
         }
         let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         Ok(Running { child, group })
+    }
+
+    fn check_stderr(&self, status: ExitStatus, stderr: &str) -> Result<()> {
+        let tail: Vec<String> = stderr.lines().map(str::to_owned).collect();
+        self.check(status, &tail[tail.len().saturating_sub(TAIL)..])
     }
 
     fn check(&self, status: ExitStatus, tail: &[String]) -> Result<()> {

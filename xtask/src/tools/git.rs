@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use camino::Utf8Path;
 
 use super::cmd::Cmd;
+use crate::config::FILE;
 use crate::release::Source;
 
 mod changes;
@@ -24,6 +25,18 @@ pub use self::snapshot::Snapshot;
 
 /// How git's own command begins that makes it trust a repository of another user.
 const TRUST: &str = "git config --global --add safe.directory ";
+
+/// How git looks at the working tree, whatever the repository's configuration says.
+const LOOK: &[&str] = &[
+    // A program that the configuration names is not run for a look.
+    "core.fsmonitor=false",
+    // An edit is seen by the file's inode and the time of its change, too, not by size and date alone.
+    "core.checkStat=default",
+    "core.trustctime=true",
+    // `Main.rs` is another file than `main.rs` where the system says so, also in a repository that comes from elsewhere.
+    #[cfg(target_os = "linux")]
+    "core.ignoreCase=false",
+];
 
 /// The checked-out commit.
 pub struct Head {
@@ -45,7 +58,7 @@ pub async fn head(root: &Utf8Path) -> Result<Head> {
 pub async fn source(root: &Utf8Path) -> Result<Source> {
     // First, because its error says what to do without a repository or a commit.
     let (repository, commit) = checked_out(root).await?;
-    let (subject, tree) = tokio::try_join!(text(root, &commit, "%s"), Tree::of(&repository))?;
+    let (subject, tree) = tokio::try_join!(text(root, &commit, "%s"), tree(root, &repository))?;
     ensure!(
         tree.commit.as_ref() == Some(&commit),
         "another commit was checked out while the toolkit read {commit}; type the same command again"
@@ -58,7 +71,7 @@ pub async fn source(root: &Utf8Path) -> Result<Source> {
 /// A hash of the uncommitted changes: changed, added, deleted and untracked files. None without changes.
 pub async fn changes(root: &Utf8Path) -> Result<Option<String>> {
     let (repository, _) = checked_out(root).await?;
-    Ok(Tree::of(&repository).await?.changes)
+    Ok(tree(root, &repository).await?.changes)
 }
 
 /// The time of a commit: `HEAD`, or a commit's digits.
@@ -131,7 +144,37 @@ async fn checked_out(root: &Utf8Path) -> Result<(PathBuf, String)> {
     let end = said.iter().rposition(|&byte| byte == b'\n').context("unexpected output of git rev-parse")?;
     let commit = String::from_utf8_lossy(&said[end + 1..]).into_owned();
     ensure!(commit.len() >= 40, "unexpected output of git rev-parse: {commit:?}");
-    Ok((path(&said[..end]).to_owned(), commit))
+    let top = path(&said[..end]);
+    ensure!(
+        root_of(root)?.starts_with(top),
+        "the repository of {root} has its working tree in another folder, {}\n  \
+         type: git -C {} config --unset core.worktree",
+        top.display(),
+        quoted(root.as_std_path())
+    );
+    Ok((top.to_owned(), commit))
+}
+
+/// The working tree of the project's repository. Fails when git ignores the project there, as a repository of the home folder
+/// does that ignores everything: no edit would be a change.
+async fn tree(root: &Utf8Path, repository: &Path) -> Result<Tree> {
+    let (tree, ignored) = tokio::try_join!(Tree::of(repository), ignores(root, FILE))?;
+    let command = if root_of(root)? == repository {
+        format!("git add --force {FILE} && git commit")
+    } else {
+        "git init && git add . && git commit".to_owned()
+    };
+    ensure!(
+        !ignored,
+        "{root} is in the repository {}, which ignores {FILE}, so the version cannot name what is built\n  type: {command}",
+        repository.display()
+    );
+    Ok(tree)
+}
+
+/// The project's folder as git names it.
+fn root_of(root: &Utf8Path) -> Result<PathBuf> {
+    Ok(fs_err::canonicalize(root)?)
 }
 
 /// What a format of git's says of a commit.
@@ -155,8 +198,7 @@ fn git(folder: impl AsRef<Path>, args: &[&str]) -> Cmd {
         .arg("--no-optional-locks")
         // A commit's digits stand for its own content, not for what refs/replace of this clone has instead.
         .arg("--no-replace-objects")
-        // A program that the repository's configuration names is not run for a look.
-        .args(["-c", "core.fsmonitor=false"])
+        .args(LOOK.iter().flat_map(|setting| ["-c", setting]))
         .args(args.iter().copied())
         .dir(folder)
         // What git says is read.

@@ -7,6 +7,7 @@
 pub mod client;
 pub mod disk;
 pub mod git;
+mod hint;
 pub mod load;
 pub mod machine;
 pub mod project;

@@ -6,6 +6,7 @@ mod bases;
 mod builders;
 mod building;
 mod faults;
+mod hints;
 mod own;
 mod pushing;
 mod registry_commands;

@@ -108,9 +108,12 @@ fn images_are_listed_shown_and_pruned() {
     unknown.says(&["no live release of production", "--never-deployed production", "nothing was deleted"]);
     shelf.run(&[&prune[..], &["--never-deployed", "nowhere"]].concat()).expect(2).says(&["nowhere"]);
     let prune = [&prune[..], &["--never-deployed", "production"]].concat();
-    shelf.run(&prune).expect(21).says(&["--yes", "nothing was deleted"]);
+    // What it says to type deletes what it has shown, with the same options.
+    let asks = shelf.run(&prune).expect(21).says(&["nothing was deleted"]);
     assert!(shelf.has("old"));
-    let real = shelf.run(&[&prune[..], &["--yes"]].concat()).expect(0);
+    let mut like = shelf.command(&[]);
+    like.env("REGISTRY_USERNAME", USER).env("REGISTRY_PASSWORD", PASSWORD);
+    let real = asks.type_it("type: ", &like).expect(0);
     answers(&real, &["deleted 1", "1.9 MiB"]);
     assert!(real.stderr.contains(dry.trim()), "the dry run showed something else: {dry}\n{}", real.stderr);
     assert!(!shelf.has("old") && shelf.has("middle") && shelf.has("latest") && shelf.has(&head));

@@ -10,6 +10,8 @@ use tokio::net::TcpStream;
 use tokio::task::LocalSet;
 
 use crate::site::{Closed, Site, deploy, get, request, stock_version, version};
+use crate::stock;
+use xtask::supervisor::InstanceSpec;
 
 /// What the clients saw.
 #[derive(Default)]
@@ -87,47 +89,75 @@ fn note(answer: anyhow::Result<String>, seen: &Seen) {
 /// on one of them has no answer. No answer is cut off, none is an error, and every lost request is answered on a new connection.
 #[tokio::test]
 async fn a_stock_shutdown_loses_only_requests_that_may_be_sent_again() {
-    LocalSet::new()
-        .run_until(async {
-            let site = Site::new();
-            let mut connection = site.launch().await;
-            let public = connection.about().listen;
-            deploy(&mut connection, &stock_version("one")).await;
+    LocalSet::new().run_until(stock_shutdowns("axum", 9, stock_version)).await;
+}
 
-            let (seen, lost) = (Rc::new(Seen::default()), Rc::new(Cell::new(0)));
-            let clients: Vec<_> = (0..24)
-                .map(|number| {
-                    let (seen, lost) = (Rc::clone(&seen), Rc::clone(&lost));
-                    let path = if number % 3 == 0 { "/slow/50" } else { "/" };
-                    tokio::task::spawn_local(sends_again(public, path, number % 3 == 1, seen, lost))
-                })
-                .collect();
-            for number in 2..=10 {
-                deploy(&mut connection, &stock_version(&number.to_string())).await;
-            }
-            seen.stop.set(true);
-            for client in clients {
-                client.await.unwrap();
-            }
-            assert_eq!(*seen.failures.borrow(), Vec::<String>::new());
-            let answers = seen.answers.take();
-            assert!(answers.len() > 2, "{answers:?}");
-            println!("{} of {} requests had to be sent again", lost.get(), answers.values().sum::<u32>());
-            connection.stop().await.unwrap();
+/// The same of another framework, which a thorough run compiles.
+#[tokio::test]
+async fn another_stock_shutdown_loses_only_requests_that_may_be_sent_again() {
+    if std::env::var_os("TEST_THOROUGH").is_none() {
+        return;
+    }
+    let test = "another_stock_shutdown_loses_only_requests_that_may_be_sent_again";
+    let Some(program) = testkit::or_skip(test, stock::build()) else { return };
+    let version = |number: &str| InstanceSpec { program: program.clone(), args: Vec::new(), ..stock_version(number) };
+    LocalSet::new().run_until(stock_shutdowns("actix-web", 3, version)).await;
+}
+
+/// Requests without an answer, by the connection that they were sent on.
+#[derive(Default)]
+struct Lost {
+    reused: Cell<u32>,
+    new: Cell<u32>,
+}
+
+async fn stock_shutdowns(framework: &str, switches: u32, version: impl Fn(&str) -> InstanceSpec) {
+    let site = Site::new();
+    let mut connection = site.launch().await;
+    let public = connection.about().listen;
+    deploy(&mut connection, &version("0")).await;
+
+    let (seen, keepers, others) = (Rc::new(Seen::default()), Rc::new(Lost::default()), Rc::new(Lost::default()));
+    let clients: Vec<_> = (0..24)
+        .map(|number| {
+            let keeps = number % 3 == 1;
+            let lost = Rc::clone(if keeps { &keepers } else { &others });
+            let path = if number % 3 == 0 { "/slow/50" } else { "/" };
+            tokio::task::spawn_local(sends_again(public, path, keeps, Rc::clone(&seen), lost))
         })
-        .await;
+        .collect();
+    for number in 1..=switches {
+        deploy(&mut connection, &version(&number.to_string())).await;
+    }
+    seen.stop.set(true);
+    for client in clients {
+        client.await.unwrap();
+    }
+    assert_eq!(*seen.failures.borrow(), Vec::<String>::new());
+    let answers = seen.answers.take();
+    assert!(answers.len() > 2, "{answers:?}");
+    println!(
+        "{framework}: {switches} switches, {} answers; without an answer: on a reused connection {}, on the new one \
+         after that {}, on one of its own {}",
+        answers.values().sum::<u32>(),
+        keepers.reused.get(),
+        keepers.new.get(),
+        others.new.get()
+    );
+    connection.stop().await.unwrap();
 }
 
 /// Sends a request again where its connection was closed before an answer began, and counts that.
-async fn sends_again(public: SocketAddr, path: &str, keeps: bool, seen: Rc<Seen>, lost: Rc<Cell<u32>>) {
+async fn sends_again(public: SocketAddr, path: &str, keeps: bool, seen: Rc<Seen>, lost: Rc<Lost>) {
     let mut kept: Option<BufReader<TcpStream>> = None;
     while !seen.stop.get() {
+        let count = if kept.is_some() { &lost.reused } else { &lost.new };
         let mut stream = match kept.take() {
             Some(stream) => stream,
             None => BufReader::new(TcpStream::connect(public).await.unwrap()),
         };
         match request(&mut stream, path).await {
-            Err(error) if error.is::<Closed>() => lost.set(lost.get() + 1),
+            Err(error) if error.is::<Closed>() => count.set(count.get() + 1),
             answer => {
                 kept = answer.as_ref().is_ok_and(|(_, reusable)| keeps && *reusable).then_some(stream);
                 note(answer.map(|(body, _)| body), &seen);

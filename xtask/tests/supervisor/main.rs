@@ -10,3 +10,4 @@ mod fixture;
 mod limits;
 mod load;
 mod site;
+mod stock;

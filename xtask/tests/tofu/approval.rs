@@ -59,7 +59,14 @@ fn a_plan_is_refused_when_anything_differs_from_what_was_approved() {
     site.project.commit("Another commit");
     refused(&site, &approval, "the plan was made from");
     assert!(!site.state().exists(), "nothing was created");
-}
+
+    // What each says to type leads to an applied plan.
+    let refused = site.run(&["apply", "production", "--approve", &approval]).expect(21);
+    let planned = site.type_it(&refused, "make a new plan: ").expect(10);
+    let asks = site.type_it(&planned, "to apply   ").expect(21);
+    site.type_it(&asks, "type: ").expect(0);
+    assert!(site.state().exists());
+    site.run(&["plan", "production"]).expect(0);
 
 #[test]
 fn a_state_that_has_changed_needs_a_new_plan() {

@@ -199,13 +199,17 @@ impl<S> Site<S> {
         self.project.root.join(".deploy/production/tofu")
     }
 
-    /// Runs the command that a refused command printed.
+    /// Types what a command says behind this mark.
+    #[track_caller]
+    pub fn type_it(&self, said: &Ran, mark: &str) -> Ran {
+        said.type_it(mark, &self.toolkit(&[]))
+    }
+
+    /// Types what a command says that a lock has refused.
     #[track_caller]
     pub fn unlock(&self, locked: &Ran) {
         assert_eq!(locked.code, Some(20), "{}", locked.stderr);
-        let typed = locked.stderr.split("cargo xtask tofu ").nth(1).expect("it says what to type");
-        let words: Vec<&str> = typed.lines().next().unwrap().split_whitespace().collect();
-        self.run(&words).expect(0);
+        self.type_it(locked, "type: ").expect(0);
     }
 
     /// Another checkout of the same commit, with the same secrets.

@@ -1,29 +1,13 @@
 //! What an error says to type is typed, and helps.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::Command;
 
 use testkit::{Project, Ran};
 
-/// Types the command that a failed one shows behind `mark`, as it stands, in a shell.
+/// Types the command that a failed one shows behind `mark`.
 #[track_caller]
 fn type_it(project: &Project, failed: &Ran, mark: &str) -> Ran {
-    let said = format!("{}{}", failed.stdout, failed.stderr);
-    let typed = said.split(mark).nth(1).unwrap_or_else(|| panic!("it does not say {mark:?}: {said}"));
-    let typed = typed.lines().next().unwrap();
-    let typed = typed.split([';', '(']).next().unwrap().trim().trim_end_matches([',', '"']);
-    // The toolkit is run without the cargo that would build it.
-    let typed = typed.replace("cargo xtask", project.toolkit.to_str().unwrap());
-    let plain = project.command(&[]);
-    let mut shell = Command::new("sh");
-    shell.args(["-ec", &typed]).current_dir(&project.root);
-    for (name, value) in plain.get_envs() {
-        match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
-        };
-    }
-    Ran::of(&mut shell)
+    failed.type_it(mark, &project.command(&[]))
 }
 
 #[test]
@@ -142,4 +126,24 @@ fn another_users_service_is_stopped_as_that_user() {
         said.contains("belongs to user 65534") && said.contains("→ sudo --user='#65534' cargo xtask stop local"),
         "{said}"
     );
+}
+
+#[test]
+fn a_rollback_to_a_release_that_is_not_there_shows_which_are() {
+    let project = Project::fixture();
+    project.ok(&["deploy"]);
+    let first = project.head();
+    project.commit("Second");
+    project.ok(&["deploy"]);
+    let failed = project.run(&["rollback", "--to", "0000"]).expect(2);
+    assert!(type_it(&project, &failed, "type: ").expect(0).stdout.contains(&first));
+}
+
+#[test]
+fn a_folder_is_where_a_file_was() {
+    let project = Project::fixture();
+    project.write(".deploy", "");
+    let failed = project.run(&["doctor"]).expect(1);
+    type_it(&project, &failed, "→ ").expect(0);
+    project.ok(&["deploy"]);
 }

@@ -1,10 +1,17 @@
 //! The version names what is built: whatever is edited, the next deploy serves it and is never `unchanged`.
 
 use std::ffi::OsStr;
+use std::fs::Permissions;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
+use std::process::Command;
 
 use testkit::{Project, Ran, git, machine, skipped};
+
+/// A user that is not root.
+const USER: u32 = 65534;
 
 /// Lets the service answer with a file of the project.
 fn answer_with(project: &Project, file: &str) {
@@ -148,4 +155,45 @@ fn a_repository_of_another_user_is_reported_with_gits_own_command() {
     Ran::of(shell.args(["-c", typed]).env("GIT_CONFIG_GLOBAL", &configuration)).expect(0);
     Ran::of(project.command(&["deploy"]).env("GIT_CONFIG_GLOBAL", &configuration)).expect(0);
     assert_eq!(project.get("/greeting").as_deref(), Some("hello"));
+}
+
+#[test]
+fn a_folder_that_git_cannot_read_is_an_error() {
+    let project = Project::fixture();
+    project.write("dark/text", "one");
+    let dark = project.root.join("dark");
+    let close = || fs_err::set_permissions(&dark, Permissions::from_mode(0)).unwrap();
+    // root reads every folder.
+    let is_root = machine::is_root();
+    let as_user = |mut command: Command| {
+        if is_root {
+            command.uid(USER).env("HOME", &project.root);
+        }
+        Ran::of(&mut command)
+    };
+    let plan = || as_user(project.command(&["deploy", "--dry-run"]));
+    let version = || as_user(project.command(&["deploy", "--dry-run"])).expect(0).stdout;
+    if is_root {
+        fs_err::set_permissions(project.root.parent().unwrap(), Permissions::from_mode(0o755)).unwrap();
+        Ran::of(Command::new("chown").args(["-R", &USER.to_string()]).arg(&project.root)).expect(0);
+    }
+    close();
+    let refused = plan().expect(1).says(&["dark/ cannot be read by this user", "type: chmod u+rwx"]);
+    let typed = refused.stderr.split("type: ").nth(1).unwrap().lines().next().unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", typed]);
+    as_user(shell).expect(0);
+    let one = version();
+    assert!(one.contains("-dirty-"), "{one}");
+    fs_err::write(dark.join("text"), "two").unwrap();
+    assert_ne!(version(), one);
+    close();
+    // What git ignores need not be readable.
+    project.write(".git/info/exclude", "/dark\n");
+    plan().expect(0);
+    fs_err::remove_file(project.root.join(".git/info/exclude")).unwrap();
+    if is_root {
+        fs_err::os::unix::fs::lchown(&dark, Some(0), None).unwrap();
+        plan().expect(1).says(&["dark/ cannot be read by this user", "sudo chown -R $(id -u)"]);
+    }
 }

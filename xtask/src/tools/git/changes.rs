@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -31,9 +31,9 @@ impl Tree {
     pub async fn of(repository: &Path) -> Result<Self> {
         let index = within(repository, &["ls-files", "-z", "--stage", "-v"]);
         let (mut status, index) = tokio::try_join!(Status::of(repository), index.capture_bytes())?;
+        let mut overlooked: Vec<(&str, &Path)> = Vec::new();
         for entry in Entry::all(&index) {
             let entry = entry?;
-            let place = repository.join(path(entry.path));
             if entry.is_submodule {
                 // git's own look at a submodule overlooks what the submodule's configuration tells it to.
                 if let Some(tree) = submodule(repository, path(entry.path)).await?
@@ -42,16 +42,14 @@ impl Tree {
                     status.changed.insert(entry.path.to_vec(), Some(tree));
                 }
             } else if let Some(flag) = entry.overlooked
-                && look(&place)?.is_some()
+                && look(&repository.join(path(entry.path)))?.is_some()
             {
-                bail!(
-                    "git was told to overlook changes of {}, so the version cannot name what is built\n  \
-                     type: git -C {} update-index --no-{flag} {}",
-                    place.display(),
-                    quoted(repository),
-                    quoted(path(entry.path))
-                );
+                overlooked.push((flag, path(entry.path)));
             }
+        }
+        ensure!(overlooked.is_empty(), see_again(repository, &overlooked));
+        if let Some(unread) = status.unread.first() {
+            bail!(unreadable(&repository.join(unread)));
         }
         let changes = hash(repository, status.changed).await?;
         Ok(Self { commit: status.commit, branch: status.branch, changes })
@@ -65,6 +63,8 @@ pub struct Status {
     branch: Option<String>,
     /// Paths of what differs, without how: staging a change does not change the tree.
     changed: BTreeMap<Vec<u8>, Option<Nested>>,
+    /// Folders that git left out because it could not read them. Those of a submodule are named from its own top folder.
+    unread: Vec<String>,
 }
 
 impl Status {
@@ -72,7 +72,12 @@ impl Status {
     pub async fn of(repository: &Path) -> Result<Self> {
         let status = ["status", "--porcelain=v2", "-z", "--branch", "--no-ahead-behind", "--no-renames"];
         let status = [&status[..], &["--untracked-files=all", "--ignore-submodules=none"]].concat();
-        Self::read(&within(repository, &status).capture_bytes().await?)
+        let (output, warnings) = within(repository, &status).capture_warned().await?;
+        let unread = warnings.lines().filter_map(|line| {
+            let (folder, _why) = line.strip_prefix("warning: could not open directory '")?.rsplit_once("': ")?;
+            Some(folder.to_owned())
+        });
+        Ok(Self { unread: unread.collect(), ..Self::read(&output)? })
     }
 
     /// The paths of what differs, from the top folder.
@@ -206,6 +211,38 @@ async fn hash(repository: &Path, changed: BTreeMap<Vec<u8>, Option<Nested>>) -> 
         hasher.update([0]);
     }
     Ok(Some(hex::encode(&hasher.finalize()[..4])))
+}
+
+/// Why files that git overlooks stop the toolkit, and what lets git look at them.
+fn see_again(repository: &Path, overlooked: &[(&str, &Path)]) -> String {
+    let (flag, first) = overlooked[0];
+    let git = format!("git -C {}", quoted(repository));
+    let names: Vec<_> = overlooked.iter().filter(|(of, _)| *of == flag).map(|(_, name)| quoted(name)).collect();
+    let (more, command) = match names.len() - 1 {
+        0 => (String::new(), format!("{git} update-index --no-{flag} {}", names[0])),
+        // git sets this flag for every file where `core.ignoreStat` is set.
+        more if flag == "assume-unchanged" => (
+            format!(" and of {more} other files"),
+            format!("{git} ls-files -z | {git} update-index -z --no-{flag} --stdin"),
+        ),
+        more => (format!(" and of {more} other files"), format!("{git} update-index --no-{flag} {}", names.join(" "))),
+    };
+    format!(
+        "git was told to overlook changes of {}{more}, so the version cannot name what is built\n  type: {command}",
+        repository.join(first).display()
+    )
+}
+
+/// Why a folder stops the toolkit, and what lets git read it.
+fn unreadable(folder: &Path) -> String {
+    let is_own = look(folder).ok().flatten().is_some_and(|data| data.uid() == rustix::process::geteuid().as_raw());
+    let place = quoted(folder);
+    let command = match is_own {
+        true => format!("type: chmod u+rwx {place}"),
+        false => format!("let git ignore it, or type: sudo chown -R $(id -u) {place}"),
+    };
+    let folder = folder.display();
+    format!("{folder} cannot be read by this user, so the version cannot name its files\n  {command}")
 }
 
 /// A command in this repository. A broken `.git` of a nested one must not make git look at the one around it.

@@ -6,6 +6,8 @@ use super::*;
 use crate::hash::sha256_folder;
 use crate::tools::cmd::REPOSITORY_VARIABLES;
 
+mod unseen;
+
 /// A repository in a folder of its own, with one commit.
 pub struct Repository {
     pub root: Utf8PathBuf,
@@ -62,11 +64,15 @@ async fn run(folder: &Utf8Path, args: &[&str]) -> String {
     git(folder, &[&who[..], args].concat()).capture().await.unwrap()
 }
 
-/// Types what an error says.
-async fn type_hint(error: &anyhow::Error) {
+/// Types what an error says, in the project's folder.
+async fn type_hint(folder: &Utf8Path, error: &anyhow::Error) {
     let said = error.to_string();
-    let (_, command) = said.split_once("\n  type: ").unwrap();
-    Cmd::new("sh").args(["-c", command]).env("GIT_ALLOW_PROTOCOL", "file").run().await.unwrap();
+    let (_, command) = said.split_once("type: ").unwrap();
+    let shell = Cmd::new("sh").args(["-ec", command]).dir(folder).env("GIT_ALLOW_PROTOCOL", "file");
+    let shell = ["AUTHOR", "COMMITTER"].iter().fold(shell, |shell, role| {
+        shell.env(format!("GIT_{role}_NAME"), "T").env(format!("GIT_{role}_EMAIL"), "t@example.org")
+    });
+    shell.env("GIT_EDITOR", "echo A commit >").run().await.unwrap();
 }
 
 #[tokio::test]
@@ -185,7 +191,7 @@ async fn submodules_and_repositories_inside_are_hashed_whatever_their_configurat
     outer.write("middle/file", "1");
     let error = source(&outer.root).await.unwrap_err();
     assert!(error.to_string().contains("has files, but no repository"), "{error}");
-    type_hint(&error).await;
+    type_hint(&outer.root, &error).await;
     assert!(outer.root.join("middle/.git").exists() && !outer.root.join("middle/file").exists());
 
     // A clone that is no submodule.
@@ -204,30 +210,6 @@ async fn submodules_and_repositories_inside_are_hashed_whatever_their_configurat
     // What is broken is no reason to read the repository around it.
     fs_err::remove_file(outer.root.join("clone/.git/HEAD")).unwrap();
     outer.differs(&mut seen, "a broken clone").await;
-}
-
-#[tokio::test]
-async fn what_git_overlooks_or_cannot_be_hashed_is_an_error() {
-    let repository = Repository::new().await;
-    repository.write("it's a file", "one");
-    repository.commit().await;
-    for flag in ["assume-unchanged", "skip-worktree"] {
-        repository.git(&["update-index", &format!("--{flag}"), "it's a file"]).await;
-        let error = source(&repository.root).await.unwrap_err();
-        assert!(error.to_string().contains("told to overlook"), "{error}");
-        type_hint(&error).await;
-        assert!(repository.is_clean().await);
-    }
-    // What a sparse checkout leaves out is not there to be built.
-    repository.git(&["update-index", "--skip-worktree", "it's a file"]).await;
-    fs_err::remove_file(repository.root.join("it's a file")).unwrap();
-    assert!(repository.is_clean().await);
-    repository.git(&["update-index", "--no-skip-worktree", "it's a file"]).await;
-    rustix::fs::mkfifoat(rustix::fs::CWD, repository.root.join("it's a file").as_std_path(), 0o600.into()).unwrap();
-    let error = source(&repository.root).await.unwrap_err();
-    assert!(error.to_string().contains("is no file, link or folder"), "{error}");
-    type_hint(&error).await;
-    assert!(!repository.is_clean().await, "the file is gone");
 }
 
 #[tokio::test]

@@ -38,6 +38,18 @@ fn a_bucket_of_another_account_region_or_purpose_is_not_touched() {
 }
 
 #[test]
+fn a_bucket_is_there_after_what_is_said_was_typed() {
+    let test = "a_bucket_is_there_after_what_is_said_was_typed";
+    let Some(server) = or_skip(test, Versitygw::start()) else { return };
+    let fixture = Fixture::on("other", "us-east-1", &server.endpoint());
+    let type_it = |said: &Ran, mark: &str| said.type_it(mark, &fixture.command(&[]));
+    let differs = fixture.run(&["--check"]).expect(10);
+    let asks = type_it(&differs, "next: ").expect(21);
+    type_it(&asks, "type: ").expect(0);
+    fixture.run(&["--check"]).expect(0);
+}
+
+#[test]
 fn a_service_that_ignores_conditional_writes_is_refused() {
     let Some(moto) = or_skip("a_service_that_ignores_conditional_writes_is_refused", Moto::turn()) else { return };
     let proxy = Proxy::start(&moto.endpoint(), |header| !header.starts_with("if-none-match"));

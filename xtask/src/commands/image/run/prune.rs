@@ -33,16 +33,16 @@ impl PruneArgs {
         }
         env.report.headline(&text(&plan));
         if !self.yes {
-            let name = env.name();
+            let command = self.command(env.name());
             let question = format!("Delete {} images? They cannot be restored.", plan.delete.len());
             if !confirmed(&env.report, &env.stop, &question, "nothing was deleted").await? {
-                let error = anyhow!("nothing was deleted; to delete, type: cargo xtask image prune {name} --yes");
+                let error = anyhow!("nothing was deleted; to delete, type: {command} --yes");
                 return Err(Failure::Refused(error));
             }
             if make_plan(&image, options).await? != plan {
                 return Err(Failure::Refused(anyhow!(
                     "nothing was deleted: the registry or the records changed while you were deciding\n  \
-                     to see the new plan, type: cargo xtask image prune {name}"
+                     to see the new plan, type: {command}"
                 )));
             }
         }
@@ -51,6 +51,12 @@ impl PruneArgs {
         let text = format!("deleted {count}; the registry's next garbage collection frees {freed}");
         env.report.result(result(&plan, &deleted), &text);
         Ok(())
+    }
+
+    /// The same command: with other options, another one than the shown plan would be carried out.
+    fn command(&self, environment: &str) -> String {
+        let never_deployed: String = self.never_deployed.iter().map(|env| format!(" --never-deployed {env}")).collect();
+        format!("cargo xtask image prune {environment} --keep {}{never_deployed}", self.keep)
     }
 }
 
