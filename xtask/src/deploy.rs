@@ -21,7 +21,7 @@ use crate::failure::Failure;
 use crate::release::{Release, Settings, Source};
 use crate::report::Step;
 use crate::sqlx::{self, Problems, Schema};
-use crate::state::history::{self, Kind, Outcome};
+use crate::state::history::{self, Kind, Outcome, Record};
 use crate::targets::Target;
 use crate::tools::git;
 
@@ -129,9 +129,12 @@ async fn headline(env: &Env<'_>) -> Result<Source, Failure> {
 /// The release that serves, if it is what was asked for: the same version with the same settings and secrets, and ready.
 async fn unchanged(run: &Run<'_>, source: &Source, settings: &Settings) -> Result<Option<Live>, Failure> {
     let inputs = settings.inputs()?;
-    let Some(record) = run.live().filter(|record| record.inputs.as_ref() == Some(&inputs)) else {
-        return Ok(None);
+    // A version is the beginning of a commit's digits.
+    let is_same = |record: &&Record| {
+        let commit = record.source.as_ref().map(|source| &source.commit);
+        record.inputs.as_ref() == Some(&inputs) && commit == Some(&source.commit)
     };
+    let Some(record) = run.live().filter(is_same) else { return Ok(None) };
     let live = is_serving(run.target, &record.id, &source.version).await?;
     if live.is_some() {
         run.is_unchanged();

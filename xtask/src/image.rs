@@ -8,20 +8,20 @@ pub mod inspect;
 pub mod limits;
 pub mod list;
 pub mod lock_file;
+mod login;
 pub mod pin;
 pub mod progress;
 pub mod prune;
 pub mod push;
+pub mod signature;
 pub mod size;
 pub mod usage;
 
 use anyhow::{Context as _, Result, anyhow};
-use camino::Utf8PathBuf;
-use secrecy::ExposeSecret as _;
 use tokio::sync::OnceCell;
 
 use crate::clients::registry::Repository;
-use crate::clients::registry::credentials::{Credentials, Login, Sources};
+use crate::clients::registry::credentials::{Credentials, Login};
 use crate::clients::registry::reference::{Host, Reference};
 use crate::clients::scaleway;
 use crate::config::{self, Environment};
@@ -40,6 +40,8 @@ pub struct ServiceImage<'a> {
     pub spec: &'a config::Image,
     /// Created once, because it keeps the registry's tokens.
     repository: OnceCell<Repository>,
+    /// Derived once: that takes a quarter of a second.
+    shared_key: OnceCell<signature::Key>,
 }
 
 impl<'a> ServiceImage<'a> {
@@ -47,7 +49,7 @@ impl<'a> ServiceImage<'a> {
     pub fn find(env: &'a Env<'a>) -> Result<Self, Failure> {
         let missing = "deploy.yaml has no `image`; for an image with all defaults add: image: {}";
         let spec = env.config.image.as_ref().ok_or_else(|| Failure::Usage(anyhow!(missing)))?;
-        Ok(Self { env, spec, repository: OnceCell::new() })
+        Ok(Self { env, spec, repository: OnceCell::new(), shared_key: OnceCell::new() })
     }
 
     /// The image's name without a tag: `rg.fr-par.scw.cloud/meemi/app`, or `app` where the environment has no registry.
@@ -78,17 +80,9 @@ impl<'a> ServiceImage<'a> {
         Ok(repository.await?)
     }
 
-    /// Credentials for a registry. REGISTRY_USERNAME, REGISTRY_PASSWORD and SCW_SECRET_KEY are used for the environment's own
-    /// registry only.
+    /// Credentials for a registry.
     pub async fn credentials(&self, host: &Host) -> Result<Credentials> {
-        let docker = variable("DOCKER_CONFIG").map(Utf8PathBuf::from);
-        let docker = docker.or_else(|| variable("HOME").map(|home| Utf8PathBuf::from(home).join(".docker")));
-        let own = self.env.environment.registry().map(|registry| format!("{registry}/any").parse::<Reference>());
-        let is_own = own.transpose().context("read the registry's name")?.is_some_and(|own| own.host() == host);
-        let secret = |name: &str| if is_own { self.env.secret(name) } else { Ok(None) };
-        let username = secret("REGISTRY_USERNAME")?.map(|name| name.expose_secret().to_owned());
-        let (password, scaleway_key) = (secret("REGISTRY_PASSWORD")?, secret("SCW_SECRET_KEY")?);
-        let credentials = Credentials::find(host, &Sources { username, password, scaleway_key, docker }).await?;
+        let credentials = Credentials::find(host, &login::sources(self.env, host)?).await?;
         if let Some(secret) = credentials.secret() {
             self.env.report.redactor().learn_value(secret);
         }

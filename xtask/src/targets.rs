@@ -135,7 +135,7 @@ impl<'a> Target<'a> {
     /// What an earlier deploy published, if it is kept.
     pub async fn published(&self, record: &Record) -> Result<Published, Failure> {
         match self {
-            Self::Local(local) => Ok(local.published(record.version())?),
+            Self::Local(local) => Ok(local.published(record)?),
             Self::Stack(stack) => Err(stack.unsupported("going back to an earlier release")),
         }
     }

@@ -13,7 +13,8 @@ const PROGRAM: Program = Program {
     name: "buildkitd",
     module: "github.com/moby/buildkit",
     version: "v0.23.2",
-    package: "github.com/moby/buildkit/cmd/buildkitd",
+    sum: "h1:gt/dkfcpgTXKx+B9I310kV767hhVqTvEyxGgI3mqsGQ=",
+    package: "./cmd/buildkitd",
     flags: "-X github.com/moby/buildkit/version.Version=v0.23.2",
 };
 

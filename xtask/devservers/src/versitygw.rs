@@ -14,7 +14,8 @@ const PROGRAM: Program = Program {
     name: "versitygw",
     module: "github.com/versity/versitygw",
     version: "v1.8.0",
-    package: "github.com/versity/versitygw/cmd/versitygw",
+    sum: "h1:au+wI+aybno/STsQiSm35Uu6Q6iK5MWReQxgO6SEMFc=",
+    package: "./cmd/versitygw",
     flags: "",
 };
 

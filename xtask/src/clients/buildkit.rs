@@ -44,7 +44,7 @@ pub struct Request<'a> {
     /// For example `linux/amd64`.
     pub platform: &'a str,
     /// The layer cache in a registry.
-    pub cache: Option<Cache<'a>>,
+    pub cache: Cache<'a>,
     /// SOURCE_DATE_EPOCH: the image's creation time. A `buildkitd` also sets it on every newer file.
     pub created: Timestamp,
     /// For private base images, the layer cache and the push.
@@ -54,13 +54,14 @@ pub struct Request<'a> {
 }
 
 /// The layer cache in a registry.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Cache<'a> {
-    /// The image that layers are taken from. A missing one is not an error.
-    pub reference: &'a str,
-    /// Whether the build updates the cache. With [`Capabilities::registry_cache`] it writes all layers to `reference`. Without
-    /// it the cache records are in the image itself (an inline cache), and `reference` has to name a pushed image.
-    pub write: bool,
+    /// The image or cache that layers are taken from, by its digest if others may write to the registry. A missing one is not an
+    /// error.
+    pub from: Option<&'a str>,
+    /// Where the build writes its cache. With [`Capabilities::registry_cache`] it writes all layers there. Without it the cache
+    /// records are in the image itself (an inline cache), and the caller tags the pushed image with this name.
+    pub to: Option<&'a str>,
 }
 
 /// Where the image goes.
@@ -80,6 +81,8 @@ pub struct Built {
     /// The base image's layers first. Only a `buildkitd` reports compressed sizes; see
     /// [`super::docker::Engine::compressed_layers`].
     pub layers: Vec<Layer>,
+    /// The digest of the layer cache that was written to a registry.
+    pub cache: Option<String>,
 }
 
 /// A step of the build. All events of a step have the same number.

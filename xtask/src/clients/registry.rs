@@ -6,10 +6,13 @@ pub mod error;
 pub mod http;
 pub mod manifest;
 pub mod reference;
+mod token_server;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use reqwest::{Method, StatusCode, Url};
@@ -26,6 +29,10 @@ use crate::hash::sha256;
 const MAX_MANIFEST_BYTES: usize = 8 << 20;
 /// The most pages of tags; a registry with more is broken.
 const MAX_PAGES: usize = 1000;
+/// The most tags. Beyond that, reading an image for each would take hours.
+const MAX_TAGS: usize = 100_000;
+/// How long listing the tags may take, over all pages.
+const TAGS_TIMEOUT: Duration = Duration::from_secs(120);
 /// Tags per page.
 const PAGE_SIZE: &str = "1000";
 const DIGEST_HEADER: &str = "docker-content-digest";
@@ -155,15 +162,25 @@ impl Repository {
 
     /// Every tag; none of a repository that does not exist yet.
     pub async fn tags(&self) -> Result<Vec<String>> {
+        let listed = tokio::time::timeout(TAGS_TIMEOUT, self.all_tags()).await;
+        let seconds = TAGS_TIMEOUT.as_secs();
+        listed.unwrap_or_else(|_| Err(self.other("listing tags", format!("it took longer than {seconds} s"))))
+    }
+
+    async fn all_tags(&self) -> Result<Vec<String>> {
         #[derive(serde::Deserialize)]
         struct Page {
             #[serde(default)]
             tags: Option<Vec<String>>,
         }
+        let failed = |why: String| Err(self.other("listing tags", why));
         let mut url = self.url("tags/list")?;
         url.query_pairs_mut().append_pair("n", PAGE_SIZE);
-        let mut tags = Vec::new();
+        let (mut tags, mut pages) = (Vec::new(), HashSet::new());
         for _ in 0..MAX_PAGES {
+            if !pages.insert(url.clone()) {
+                return failed("the pages lead in a circle".to_owned());
+            }
             let mut request = Request::new(Method::GET, url.clone());
             request.max_bytes = MAX_MANIFEST_BYTES;
             let response = self.send(request, Access::Pull).await?;
@@ -174,9 +191,13 @@ impl Repository {
                 return Err(self.unexpected(&response, "listing tags"));
             }
             let page: Page = serde_json::from_slice(&response.body).map_err(|_| self.not_a_registry(&response))?;
-            tags.extend(page.tags.unwrap_or_default());
-            if let Some(bad) = tags.iter().find(|tag| !is_tag(tag)) {
-                return Err(self.other("listing tags", format!("{:?} is not a tag", printable(bad))));
+            let page = page.tags.unwrap_or_default();
+            if let Some(bad) = page.iter().find(|tag| !is_tag(tag)) {
+                return failed(format!("{:?} is not a tag", printable(bad)));
+            }
+            tags.extend(page);
+            if tags.len() > MAX_TAGS {
+                return failed(format!("there are more than {MAX_TAGS}"));
             }
             let Some(next) = next_page(&response) else {
                 tags.sort();
@@ -184,11 +205,11 @@ impl Repository {
                 return Ok(tags);
             };
             if !http::same_server(&next, &self.0.base) {
-                return Err(self.other("listing tags", format!("the next page is at {}", host(&next))));
+                return failed(format!("the next page is at {}", host(&next)));
             }
             url = next;
         }
-        Err(self.other("listing tags", format!("there are more than {MAX_PAGES} pages")))
+        failed(format!("there are more than {MAX_PAGES} pages"))
     }
 
     /// Checks that the credentials allow a push: begins to upload a layer, and cancels the upload.

@@ -41,7 +41,8 @@ pub struct BuildArgs {
   cargo xtask image push production
   cargo xtask image push production --json | tail -1      the digest
 
-Credentials: REGISTRY_USERNAME and REGISTRY_PASSWORD, from .env.<ENV>, else from the environment, else those of Docker.")]
+Credentials: REGISTRY_USERNAME and REGISTRY_PASSWORD for the registry REGISTRY_HOST, from .env.<ENV>, else from the environment;
+else those of Docker. An image that another machine built is used when both have the same TF_STATE_PASSPHRASE.")]
 pub struct PushArgs {
     #[command(flatten)]
     environment: EnvironmentArg,

@@ -20,7 +20,7 @@ did not start when it was deployed.")]
 pub struct RollbackArgs {
     #[command(flatten)]
     environment: EnvironmentArg,
-    /// Version to go back to, or its beginning
+    /// Version or commit to go back to, or its beginning
     #[arg(long, value_name = "VERSION")]
     to: Option<String>,
     /// Show what would happen and change nothing

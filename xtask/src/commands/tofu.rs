@@ -44,7 +44,8 @@ Refused (exit code 21) when it would delete, replace or forget what `protect` na
 The plan is kept beside the state, encrypted, so it can be applied on another machine that has the same commit checked out.
 
 Where deploy.yaml gives the environment `settings`, the stack gets the variables settings, secrets,
-release and image of the checked-out commit. `variables` and TF_VAR_… override these.
+release and image of the checked-out commit. `variables` and TF_VAR_… override these. The image must be signed:
+built by `image push` on a machine that has the same TF_STATE_PASSPHRASE.
 
 Asks the platform about what OpenTofu does not see: warns of a custom domain at Scaleway that is not ready,
 and fails (exit code 1) when an R2 bucket is open at its r2.dev subdomain and the stack closes it.")]
@@ -54,6 +55,9 @@ pub struct PlanArgs {
     /// Plan to delete everything that the stack has made
     #[arg(long)]
     destroy: bool,
+    /// Plan with the image of this digest, as `image push` printed it on another machine, whatever its signature
+    #[arg(long, value_name = "DIGEST")]
+    image: Option<String>,
     /// Write the summary to this file too, as Markdown
     #[arg(long, value_name = "FILE")]
     markdown: Option<Utf8PathBuf>,

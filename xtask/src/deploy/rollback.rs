@@ -13,7 +13,7 @@ use crate::report::Step;
 use crate::state::history::{self, Kind, Outcome, Record};
 use crate::targets::Target;
 
-/// Brings back the release before the one that serves, or the newest one whose version begins with `to`: the one that should serve
+/// Brings back the release before the one that serves, or the newest one whose version or commit begins with `to`: the one that should serve
 /// too, when it does not. None after a dry run.
 pub async fn rollback(
     env: &Env<'_>,
@@ -24,7 +24,7 @@ pub async fn rollback(
     let records = history::read_all(env.store()?).await?;
     let (live, earlier) = choose(&records, to).map_err(Failure::Usage)?;
     let (from, back_to) = (live.version(), earlier.version());
-    if from == back_to && is_serving(target, &live.id, from).await?.is_some() {
+    if live.is_same_release(earlier) && is_serving(target, &live.id, from).await?.is_some() {
         return Err(Failure::Usage(anyhow!("{from} serves already")));
     }
     env.report.headline(&format!("{} → {}   {from} ⇢ {back_to}", env.config.project, env.name()));
@@ -75,7 +75,7 @@ pub async fn undo(env: &Env<'_>, target: &Target<'_>) -> Option<Undo> {
         }
         Kind::Deploy => (choose(&records, None).ok()?.1, format!("cargo xtask rollback {name}")),
     };
-    if earlier.version() == live.version() {
+    if earlier.is_same_release(live) {
         return None;
     }
     refuse_to_cross(&records, live, earlier).ok()?;
@@ -88,9 +88,9 @@ pub async fn undo(env: &Env<'_>, target: &Target<'_>) -> Option<Undo> {
 pub fn choose<'r>(records: &'r [Record], to: Option<&str>) -> Result<(&'r Record, &'r Record)> {
     let live_records: Vec<&Record> = records.iter().filter(|record| record.outcome == Outcome::Live).collect();
     let live = *live_records.last().ok_or_else(|| anyhow!("nothing was deployed yet; type: cargo xtask deploy"))?;
-    let others = || live_records.iter().rev().copied().filter(|record| record.version() != live.version());
+    let others = || live_records.iter().rev().copied().filter(|record| !record.is_same_release(live));
     let target = match to {
-        Some(to) => others().chain([live]).find(|record| record.version().starts_with(to)).ok_or_else(|| {
+        Some(to) => others().chain([live]).find(|record| record.begins_with(to)).ok_or_else(|| {
             let mut known: Vec<&str> = others().map(Record::version).collect();
             known.dedup();
             let known = if known.is_empty() { "there is none".to_owned() } else { known.join(", ") };
@@ -104,8 +104,8 @@ pub fn choose<'r>(records: &'r [Record], to: Option<&str>) -> Result<(&'r Record
 /// The deploy before the deploy of what serves: going back twice goes back by two.
 fn before<'r>(live_records: &[&'r Record], live: &Record) -> Option<&'r Record> {
     let deployed =
-        live_records.iter().rposition(|record| record.kind == Kind::Deploy && record.version() == live.version())?;
-    let earlier = |record: &&&Record| record.kind == Kind::Deploy && record.version() != live.version();
+        live_records.iter().rposition(|record| record.kind == Kind::Deploy && record.is_same_release(live))?;
+    let earlier = |record: &&&Record| record.kind == Kind::Deploy && !record.is_same_release(live);
     live_records[..deployed].iter().rev().find(earlier).copied()
 }
 
@@ -161,6 +161,22 @@ mod tests {
         assert!(choose(&records, None).unwrap_err().to_string().contains("only release"));
         assert_eq!(choose(&records, Some("c")).unwrap().1.version(), "c");
         assert!(choose(&records, Some("x")).unwrap_err().to_string().contains("c, b"));
+    }
+
+    #[test]
+    fn commits_whose_first_digits_are_the_same_are_two_releases() {
+        let of = |id: &str, commit: &str| {
+            let mut record = record(id, Kind::Deploy, "0123456789ab", Outcome::Live);
+            record.source.as_mut().unwrap().commit = format!("0123456789ab{commit}");
+            record
+        };
+        let (one, other) = ("0".repeat(28), "f".repeat(28));
+        let records = [of("1", &one), of("2", &other)];
+        let (live, earlier) = choose(&records, None).unwrap();
+        assert_eq!((live.id.as_str(), earlier.id.as_str()), ("2", "1"));
+        let whole = format!("0123456789ab{one}");
+        assert_eq!(choose(&records, Some(&whole)).unwrap().1.id, "1");
+        assert_eq!(choose(&records, Some("0123456789abf")).unwrap().1.id, "2");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Building the image, unless the registry or the Docker engine has one with the same inputs.
+//! Building the image, unless the registry or the Docker engine has one with the same inputs that is signed.
 
 use anyhow::{Context as _, Result};
 
@@ -7,6 +7,7 @@ use super::builder::{self, Build};
 use super::inputs::Inputs;
 use super::limits::Limits;
 use super::progress::Counts;
+use super::signature;
 use super::size::{human_bytes, table, totals};
 use crate::clients::buildkit::{Builder, Output};
 use crate::clients::docker::{Engine, Layer};
@@ -47,30 +48,56 @@ pub enum Location {
     },
 }
 
-/// The image with these inputs; builds it if neither the registry nor the Docker engine has it, or with `no_cache`.
+/// An image that was looked for.
+enum Found {
+    /// It is there, and signed as built from these inputs.
+    Signed(Image),
+    /// There is one, and why it is not used.
+    Unsigned(String),
+    Nothing,
+}
+
+/// The image with these inputs; builds it if neither the registry nor the Docker engine has it, with a signature, or with
+/// `no_cache`.
 pub async fn find_or_build(
     image: &ServiceImage<'_>,
     inputs: &Inputs,
     no_cache: bool,
     step: &Ongoing,
 ) -> Result<Image, Failure> {
-    if !no_cache && let Some(found) = find_in_registry(image, inputs).await? {
-        return Ok(found);
+    let mut not_used = Vec::new();
+    if !no_cache {
+        match find_in_registry(image, inputs).await? {
+            Found::Signed(found) => return Ok(found),
+            Found::Unsigned(why) => not_used.push(why),
+            Found::Nothing => {}
+        }
     }
     let builder = builder::require().await?;
-    if !no_cache && let Some(found) = find_in_engine(image, inputs, &builder).await? {
-        return Ok(found);
+    if !no_cache {
+        match find_in_engine(image, inputs, &builder).await? {
+            Found::Signed(found) => return Ok(found),
+            Found::Unsigned(why) => not_used.push(why),
+            Found::Nothing => {}
+        }
     }
     let build = Build { image, inputs, builder: &builder, no_cache };
-    Ok(build_within_limits(&build, step).await?)
+    let mut built = build_within_limits(&build, step).await?;
+    for why in not_used {
+        built.summary.push_str(&format!("\nbuilt again: {why}"));
+    }
+    Ok(built)
 }
 
-/// The image with these inputs, if the registry or the Docker engine has it.
+/// The image with these inputs, if the registry or the Docker engine has it, with a signature.
 pub async fn find(image: &ServiceImage<'_>, inputs: &Inputs) -> Result<Option<Image>, Failure> {
-    if let Some(found) = find_in_registry(image, inputs).await? {
+    if let Found::Signed(found) = find_in_registry(image, inputs).await? {
         return Ok(Some(found));
     }
-    Ok(find_in_engine(image, inputs, &builder::require().await?).await?)
+    match find_in_engine(image, inputs, &builder::require().await?).await? {
+        Found::Signed(found) => Ok(Some(found)),
+        Found::Unsigned(_) | Found::Nothing => Ok(None),
+    }
 }
 
 impl Location {
@@ -107,24 +134,37 @@ fn tagged_name(image: &ServiceImage<'_>, inputs: &Inputs) -> String {
     format!("{}:{}", image.name(), inputs.tag())
 }
 
-async fn find_in_registry(image: &ServiceImage<'_>, inputs: &Inputs) -> Result<Option<Image>, Failure> {
+async fn find_in_registry(image: &ServiceImage<'_>, inputs: &Inputs) -> Result<Found, Failure> {
     if image.env.environment.registry().is_none() {
-        return Ok(None);
+        return Ok(Found::Nothing);
     }
     let name = tagged_name(image, inputs);
     let digest = image.repository().await?.digest_of(&inputs.tag()).await;
-    let Some(digest) = digest.with_context(|| format!("look for {name} in the registry"))? else { return Ok(None) };
+    let Some(digest) = digest.with_context(|| format!("look for {name} in the registry"))? else {
+        return Ok(Found::Nothing);
+    };
+    if !signature::is_signed(image, inputs.subject(), &digest).await? {
+        return Ok(Found::Unsigned(unsigned(image, "registry", &digest).await?));
+    }
     let summary = format!("{} is in the registry", short_digest(&digest));
-    Ok(Some(Image { name, location: Location::Registry { digest }, summary, reused: true }))
+    Ok(Found::Signed(Image { name, location: Location::Registry { digest }, summary, reused: true }))
 }
 
-async fn find_in_engine(image: &ServiceImage<'_>, inputs: &Inputs, builder: &Builder) -> Result<Option<Image>> {
-    let Builder::Engine(engine) = builder else { return Ok(None) };
+async fn find_in_engine(image: &ServiceImage<'_>, inputs: &Inputs, builder: &Builder) -> Result<Found> {
+    let Builder::Engine(engine) = builder else { return Ok(Found::Nothing) };
     let name = tagged_name(image, inputs);
-    let Some(found) = engine.image(&name).await? else { return Ok(None) };
+    let Some(found) = engine.image(&name).await? else { return Ok(Found::Nothing) };
+    if !signature::was_built_here(image, inputs.subject(), &found.id).await? {
+        return Ok(Found::Unsigned(unsigned(image, "Docker engine", &found.id).await?));
+    }
     let summary = format!("{} is in the Docker engine", short_digest(&found.id));
     let location = Location::Engine { engine: engine.clone(), id: found.id };
-    Ok(Some(Image { name, location, summary, reused: true }))
+    Ok(Found::Signed(Image { name, location, summary, reused: true }))
+}
+
+async fn unsigned(image: &ServiceImage<'_>, place: &str, digest: &str) -> Result<String> {
+    let why = signature::why_unsigned(image.key().await?.as_ref());
+    Ok(format!("{} of the {place} is not used: {why}", short_digest(digest)))
 }
 
 /// Builds the image and compares it with the target's limits. An image that is too large is removed from the engine, so that
@@ -148,6 +188,9 @@ async fn build_within_limits(build: &Build<'_>, step: &Ongoing) -> Result<Image>
             engine.remove(&name).await?;
         }
         return Err(too_large);
+    }
+    if let Builder::Engine(_) = build.builder {
+        signature::built_here(build.image, build.inputs.subject(), &built.digest).await?;
     }
     let summary = describe(&built.digest, counts, &layers);
     let location = match build.builder {

@@ -7,12 +7,14 @@ use secrecy::SecretString;
 
 use super::inputs::Inputs;
 use super::progress::{Counts, Progress};
+use super::signature::{self, Subject};
 use super::{CACHE_TAG, ServiceImage};
 use crate::clients::buildkit::{Auth, Builder, Built, Cache, Output, Request};
 use crate::clients::docker::{self, ConnectError};
 use crate::clients::registry::credentials::{Credentials, Login};
 use crate::clients::registry::reference::Reference;
 use crate::config::SuppliedBy;
+use crate::failure::Failure;
 use crate::report::Ongoing;
 use crate::tools::git;
 use crate::tools::platform::variable;
@@ -73,7 +75,8 @@ pub fn docker_credentials(credentials: &Credentials) -> Option<docker::Credentia
 impl Build<'_> {
     /// Runs the build.
     pub async fn run(&self, output: Output<'_>, step: &Ongoing) -> Result<(Built, Counts)> {
-        let cache = self.image.env.environment.registry().map(|_| format!("{}:{CACHE_TAG}", self.image.name()));
+        let to = self.image.env.environment.registry().map(|_| format!("{}:{CACHE_TAG}", self.image.name()));
+        let from = self.signed_cache().await?;
         // An engine writes its cache records into the image; a buildkitd writes the registry's cache when it pushes.
         let write = matches!(self.builder, Builder::Engine(_)) || matches!(output, Output::Push(_));
         let (labels, auth) = tokio::try_join!(self.labels(), self.auth())?;
@@ -85,14 +88,31 @@ impl Build<'_> {
             labels: &labels,
             secrets: &secrets,
             platform: &self.image.spec.platform,
-            cache: cache.as_deref().map(|reference| Cache { reference, write }),
+            cache: Cache { from: from.as_deref(), to: to.as_deref().filter(|_| write) },
             created: self.inputs.created,
             auth: &auth,
             no_cache: self.no_cache,
         };
         let mut progress = Progress::new(step);
         let built = self.builder.build(request, output, |event| progress.show(event)).await?;
+        if let Some(digest) = &built.cache {
+            let repository = self.image.repository().await.map_err(Failure::into_error)?;
+            let manifest = repository.manifest(digest).await.context("read the manifest of the layer cache")?;
+            signature::sign(self.image, Subject::Cache, &manifest).await?;
+        }
         Ok((built, progress.counts()))
+    }
+
+    /// The registry's layer cache by its digest, if it is signed.
+    async fn signed_cache(&self) -> Result<Option<String>> {
+        if self.no_cache || self.image.env.environment.registry().is_none() {
+            return Ok(None);
+        }
+        let repository = self.image.repository().await.map_err(Failure::into_error)?;
+        let digest = repository.digest_of(CACHE_TAG).await.context("look for the layer cache in the registry")?;
+        let Some(digest) = digest else { return Ok(None) };
+        let is_signed = signature::is_signed(self.image, Subject::Cache, &digest).await?;
+        Ok(is_signed.then(|| format!("{}@{digest}", self.image.name())))
     }
 
     /// The base images, and the version under the name of the setting that the service reads it from.

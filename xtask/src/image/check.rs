@@ -45,7 +45,7 @@ async fn check_disk(builder: &Builder) -> Option<Check> {
 
 async fn check_registry(image: &ServiceImage<'_>) -> Option<Check> {
     let registry = image.env.environment.registry()?;
-    let remedy = "check REGISTRY_USERNAME and REGISTRY_PASSWORD, or type: docker login";
+    let remedy = "check REGISTRY_HOST, REGISTRY_USERNAME and REGISTRY_PASSWORD, or type: docker login";
     let repository = match image.repository().await {
         Ok(repository) => repository,
         Err(failure) => return Some(Check::bad("registry", format!("{:#}", failure.into_error()), remedy)),

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::ServiceImage;
 use super::lock_file::LockFile;
+use super::signature::Subject;
 use crate::config::Target;
 use crate::hash::sha256;
 use crate::release::Source;
@@ -70,9 +71,15 @@ impl Inputs {
         Ok(Self { source: source.clone(), created, context, bases, hash: hash[..24].to_owned(), warnings })
     }
 
-    /// The tag by which a registry or engine is searched for an image with these inputs.
+    /// The tag by which a registry or engine is searched for an image with these inputs. Everyone who may push can move it: see
+    /// `signature`.
     pub fn tag(&self) -> String {
         format!("inputs-{}", self.hash)
+    }
+
+    /// What an image with these inputs is signed as.
+    pub fn subject(&self) -> Subject<'_> {
+        Subject::Image(&self.hash)
     }
 
     /// The version that the image carries: the commit's first twelve digits.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, Result, anyhow, bail};
 
 use super::list::{StoredImage, list};
+use super::signature::TAG_PREFIX;
 use super::usage::{self, Usage};
 use super::{CACHE_TAG, ServiceImage};
 use crate::clients::registry::error::RegistryError;
@@ -121,6 +122,8 @@ fn reasons(images: &[StoredImage], usage: &Usage) -> BTreeMap<String, String> {
             _ if !uses.is_empty() => uses.join(", "),
             _ if image.has_tag("latest") => "has the tag latest".to_owned(),
             _ if image.has_tag(CACHE_TAG) => "is the layer cache".to_owned(),
+            // A layer cache that a later one has replaced.
+            None if image.tags.iter().all(|tag| tag.starts_with(TAG_PREFIX)) => continue,
             None => "is not an image".to_owned(),
             Some(metadata) if metadata.created.is_none() => "has no creation time".to_owned(),
             Some(_) => continue,

@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use super::build::{Image, Location};
 use super::builder::{Build, docker_credentials};
 use super::inputs::Inputs;
+use super::signature::{self, Subject};
 use super::size::human_bytes;
 use super::{CACHE_TAG, ServiceImage};
 use crate::clients::buildkit::{Builder, Output};
@@ -27,7 +28,7 @@ pub struct Pushed {
     pub reused: bool,
 }
 
-/// Pushes the image, unless the registry has it, and tags it: with the commit, on the main branch `latest`, and `cache` where
+/// Pushes the image, unless the registry has it, and tags it: with its signature, with the commit, on the main branch `latest`, and `cache` where
 /// the next build takes its layers from this image.
 pub async fn publish(
     image: &ServiceImage<'_>,
@@ -59,6 +60,10 @@ pub async fn publish(
         [Some(inputs.source.commit.as_str()), on_main.then_some("latest"), (!registry_cache).then_some(CACHE_TAG)];
     let mut tags = vec![inputs.tag()];
     let manifest = repository.manifest(&digest).await.context("read the manifest of the pushed image")?;
+    signature::sign(image, inputs.subject(), &manifest).await?;
+    if !registry_cache {
+        signature::sign(image, Subject::Cache, &manifest).await?;
+    }
     for tag in more.into_iter().flatten() {
         if repository.digest_of(tag).await.context("read the image's tags")?.as_ref() != Some(&digest) {
             repository.tag(&manifest, tag).await.with_context(|| format!("tag the image with {tag}"))?;

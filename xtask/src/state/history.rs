@@ -81,7 +81,7 @@ pub struct Record {
     pub kind: Kind,
     /// Where to.
     pub environment: String,
-    /// What was deployed; none when it failed before that was known.
+    /// What was deployed, with its whole commit; none when it failed before that was known.
     pub source: Option<Source>,
     /// Names the bytes that serve: `sha256:<hex>` over the binary and the web files; none when none were made.
     pub digest: Option<String>,
@@ -150,6 +150,19 @@ impl Record {
     /// Says how it ended, and what went wrong.
     pub fn end(&mut self, outcome: Outcome, error: Option<String>) {
         (self.outcome, self.error) = (outcome, error);
+    }
+
+    /// Whether both are of the same release: of the same version, whose digits are the beginning of a commit's, and of the
+    /// same whole commit.
+    pub fn is_same_release(&self, other: &Self) -> bool {
+        let (one, two) = (self.source.as_ref(), other.source.as_ref());
+        self.version() == other.version() && one.map(|source| &source.commit) == two.map(|source| &source.commit)
+    }
+
+    /// Whether its version or its whole commit begins with this text.
+    pub fn begins_with(&self, text: &str) -> bool {
+        let commit = self.source.as_ref().filter(|source| source.is_clean()).map(|source| source.commit.as_str());
+        self.version().starts_with(text) || commit.is_some_and(|commit| commit.starts_with(text))
     }
 
     /// The version that was deployed, or a dash.

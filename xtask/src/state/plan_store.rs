@@ -31,6 +31,9 @@ pub struct PlanRecord {
     pub environment: String,
     /// What was checked out: a commit, or a commit and the hash of what was changed since.
     pub version: String,
+    /// That commit, whole.
+    #[serde(default)]
+    pub commit: String,
     /// The SHA-256 of the plan file.
     pub plan: String,
     /// The state that it starts from.
@@ -45,9 +48,9 @@ pub struct PlanRecord {
 impl PlanRecord {
     /// A digest of all of it. Saying it means having seen this plan.
     pub fn approval(&self) -> String {
-        let Self { environment, version, plan, state: StateVersion { lineage, serial }, made, destroy } = self;
+        let Self { environment, version, commit, plan, state: StateVersion { lineage, serial }, made, destroy } = self;
         let destroy = if *destroy { "destroy\n" } else { "" };
-        let all = format!("{environment}\n{version}\n{plan}\n{lineage}\n{serial}\n{made}\n{destroy}");
+        let all = format!("{environment}\n{version}\n{commit}\n{plan}\n{lineage}\n{serial}\n{made}\n{destroy}");
         sha256(all.as_bytes())[..32].to_owned()
     }
 }

@@ -12,7 +12,7 @@ mod trial;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use camino::Utf8PathBuf;
 use tokio::sync::OnceCell;
 
@@ -74,9 +74,12 @@ impl<'a> Local<'a> {
     }
 
     /// A release that was published earlier and is kept.
-    pub fn published(&self, version: &str) -> Result<Published> {
-        releases::read(&self.releases().join(version))
-            .with_context(|| format!("{version} is no longer kept; deploy its commit instead"))
+    pub fn published(&self, record: &Record) -> Result<Published> {
+        let (version, gone) = (record.version(), || format!("{} is no longer kept; deploy its commit instead", record.version()));
+        let published = releases::read(&self.releases().join(version)).with_context(gone)?;
+        // A folder's name has the first digits of a commit only.
+        ensure!(record.source.as_ref().is_some_and(|source| source.commit == published.source.commit), gone());
+        Ok(published)
     }
 
     /// What a deploy would do, without doing any of it.

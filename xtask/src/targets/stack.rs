@@ -85,9 +85,10 @@ impl<'a> Stack<'a> {
         image::has_published(self.env, published).await
     }
 
-    /// The image of a commit by its digest, as the registry has it. Refused if it was not pushed.
-    pub async fn pushed_image(&self, source: &Source) -> Result<String, Failure> {
-        image::pushed(self.env, source).await
+    /// The image of a commit by its digest, as the registry has it, or the one with the digest `given`. Refused if it was not
+    /// pushed, or is not signed.
+    pub async fn pushed_image(&self, source: &Source, given: Option<&str>) -> Result<String, Failure> {
+        image::pushed(self.env, source, given).await
     }
 
     /// Plans the release's stack.

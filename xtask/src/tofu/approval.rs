@@ -19,7 +19,7 @@ pub fn check(record: &PlanRecord, stack: &Stack, source: &Source, now: Timestamp
             source.version
         ));
     }
-    if source.version != record.version {
+    if source.version != record.version || source.commit != record.commit {
         return refused(format!("the plan was made from {}, and {} is checked out", record.version, source.version));
     }
     let age = now.duration_since(record.made);

@@ -17,6 +17,12 @@ use crate::tools::tofu::event::Event;
 /// Lines that are not events and are repeated in an error: what a crashing program prints.
 const TAIL: usize = 25;
 
+/// The most bytes of such a line that are repeated.
+const TAIL_LINE: usize = 2000;
+
+/// The most errors that are kept, and warnings that are shown. Providers report several for a resource.
+const MAX_DIAGNOSTICS: usize = 1000;
+
 /// How a run of OpenTofu ended.
 pub struct Ended {
     /// Its exit status.
@@ -44,6 +50,7 @@ pub async fn drive(
     let mut running = cmd.follow()?;
     let (mut errors, mut tail) = (Vec::new(), VecDeque::new());
     let (mut interrupted, mut killed, mut unsaved_state) = (None, false, None);
+    let mut warnings = 0;
     loop {
         let line = tokio::select! {
             line = running.next() => match line? {
@@ -63,19 +70,31 @@ pub async fn drive(
             }
         };
         match serde_json::from_str::<Event>(&line) {
-            Ok(Event::Diagnostic { diagnostic }) if diagnostic.severity == Severity::Error => errors.push(diagnostic),
-            Ok(Event::Diagnostic { diagnostic }) => report.warn(&diagnostic.text(&workspace.stack.folder)),
+            Ok(Event::Diagnostic { diagnostic }) if diagnostic.severity == Severity::Error => {
+                if errors.len() < MAX_DIAGNOSTICS {
+                    errors.push(diagnostic);
+                }
+            }
+            Ok(Event::Diagnostic { diagnostic }) => {
+                warnings += 1;
+                if warnings <= MAX_DIAGNOSTICS {
+                    report.warn(&diagnostic.text(&workspace.stack.folder));
+                }
+            }
             Ok(Event::Log { state: Some(state) }) => unsaved_state = Some(state.to_string()),
             Ok(event) => on_event(&event),
             // An event without a type is text for people; a line that is no JSON comes from a program that crashes.
             Err(_) if line.starts_with('{') => {}
             Err(_) => {
-                tail.push_back(line);
+                tail.push_back(line[..line.floor_char_boundary(TAIL_LINE)].to_owned());
                 if tail.len() > TAIL {
                     tail.pop_front();
                 }
             }
         }
+    }
+    if warnings > MAX_DIAGNOSTICS {
+        report.warn(&format!("{} more warnings are not shown", warnings - MAX_DIAGNOSTICS));
     }
     let status = running.wait().await?;
     let tail = tail.into_iter().collect::<Vec<_>>().join("\n");

@@ -166,6 +166,7 @@ pub async fn make(
         let record = PlanRecord {
             environment: workspace.name().to_owned(),
             version: workspace.source.version.clone(),
+            commit: workspace.source.commit.clone(),
             plan: content.sha256(),
             state,
             made: Timestamp::now(),

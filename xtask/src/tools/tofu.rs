@@ -13,7 +13,7 @@ pub mod state;
 
 use std::ffi::OsString;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -24,6 +24,9 @@ use self::backend::Use;
 use super::cmd::Cmd;
 use super::platform;
 use crate::config::StackProgram;
+
+/// The longest JSON that is read of a plan or a state, in bytes. With thousands of resources they have hundreds of megabytes.
+const MAX_JSON: u64 = 2 << 30;
 
 /// The version of a state. It is not encrypted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, serde::Serialize)]
@@ -165,18 +168,22 @@ impl Tofu {
 
     /// Reads the JSON that a command prints, as a stream. The command only reads the state.
     async fn read<T: DeserializeOwned + Send + 'static>(&self, args: &[&str]) -> Result<T> {
-        use std::io::Read as _;
-        let bridge = SyncIoBridge::new(self.cmd_for(Use::Reads).args(args.iter().copied()).stream()?);
-        let read = tokio::task::spawn_blocking(move || {
-            let mut reader = std::io::BufReader::with_capacity(1 << 16, bridge);
-            let read = serde_json::from_reader(&mut reader);
-            // To the end: the error of a failed program is reported there, and explains incomplete JSON.
-            let mut rest = Vec::new();
-            reader.read_to_end(&mut rest)?;
-            Ok(read?)
-        });
-        read.await.context("wait for the thread that reads the answer")?
+        read_json(self.cmd_for(Use::Reads).args(args.iter().copied()), MAX_JSON).await
     }
+}
+
+async fn read_json<T: DeserializeOwned + Send + 'static>(cmd: Cmd, longest: u64) -> Result<T> {
+    use std::io::Read as _;
+    let bridge = SyncIoBridge::new(cmd.stream()?);
+    let read = tokio::task::spawn_blocking(move || {
+        let mut reader = std::io::BufReader::with_capacity(1 << 16, bridge).take(longest);
+        let read = serde_json::from_reader(&mut reader);
+        // To the end: the error of a failed program is reported there, and explains incomplete JSON.
+        std::io::copy(&mut reader, &mut std::io::sink())?;
+        ensure!(reader.limit() > 0, "`{cmd}` printed more than {longest} bytes");
+        Ok(read?)
+    });
+    read.await.context("wait for the thread that reads the answer")?
 }
 
 /// An output of a stack.
@@ -264,6 +271,18 @@ fn numbers(version: &str) -> (u32, u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_answer_without_end_is_not_read_to_its_end() {
+        for endless in ["printf '['; yes '1,'", "printf '{}'; yes"] {
+            let cmd = Cmd::new("sh").args(["-c", endless]);
+            let error = read_json::<serde::de::IgnoredAny>(cmd, 1 << 20).await.unwrap_err().to_string();
+            assert!(error.contains("printed more than 1048576 bytes"), "{error}");
+        }
+        let failed = Cmd::new("sh").args(["-c", "printf '{'; echo no such plan >&2; exit 3"]);
+        let error = read_json::<serde::de::IgnoredAny>(failed, 1 << 20).await.unwrap_err().to_string();
+        assert!(error.contains("no such plan"), "{error}");
+    }
 
     #[test]
     fn versions_are_compared_by_their_numbers() {

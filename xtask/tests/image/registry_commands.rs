@@ -50,7 +50,8 @@ impl Shelf {
 
     /// Runs a toolkit command with the registry's credentials.
     fn run(&self, args: &[&str]) -> Ran {
-        Ran::of(self.command(args).env("REGISTRY_USERNAME", USER).env("REGISTRY_PASSWORD", PASSWORD))
+        let host = ("REGISTRY_HOST", self.registry.address.as_str());
+        Ran::of(self.command(args).envs([host, ("REGISTRY_USERNAME", USER), ("REGISTRY_PASSWORD", PASSWORD)]))
     }
 
     /// The results of a command with `--json`.
@@ -146,6 +147,7 @@ fn credentials_come_from_dockers_helper_and_a_wrong_password_is_named_by_its_sou
     let list = ["image", "list", "production"];
     Ran::of(&mut shelf.command(&list)).expect(1).says(&["no credentials", "docker login", &shelf.registry.address]);
     let mut wrong = shelf.command(&list);
+    wrong.env("REGISTRY_HOST", &shelf.registry.address);
     wrong.env("REGISTRY_USERNAME", USER).env("REGISTRY_PASSWORD", "sentinel-wrong");
     let wrong = Ran::of(&mut wrong).expect(1).says(&["REGISTRY_USERNAME and REGISTRY_PASSWORD"]);
     assert!(!wrong.stderr.contains("sentinel-wrong") && !wrong.stdout.contains("sentinel-wrong"));

@@ -39,7 +39,8 @@ fn the_services_image_is_pushed_and_runs_as_production_runs_it() {
     let toolkit = |args: &[&str]| {
         let mut command = Command::new(toolkit());
         command.args(args).current_dir(&root).stdin(Stdio::null()).stderr(Stdio::inherit());
-        command.env("REGISTRY_USERNAME", USER).env("REGISTRY_PASSWORD", PASSWORD).env_remove("CI");
+        command.env("REGISTRY_HOST", &registry.address).env_remove("CI");
+        command.env("REGISTRY_USERNAME", USER).env("REGISTRY_PASSWORD", PASSWORD);
         Ran::of(&mut command).expect(0).stdout.trim().to_owned()
     };
     toolkit(&["image", "pin", "production"]);

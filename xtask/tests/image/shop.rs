@@ -85,6 +85,7 @@ impl Shop {
     /// A toolkit command with the registry's credentials.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = self.project.command(args);
+        command.env("REGISTRY_HOST", &self.registry.address);
         command.env("REGISTRY_USERNAME", USER).env("REGISTRY_PASSWORD", PASSWORD);
         command.env_remove("SSL_CERT_FILE").env_remove("BUILDKIT_HOST").env_remove("DOCKER_HOST");
         command.env("DOCKER_CONFIG", self.project.root.join("no-docker-config"));

@@ -18,7 +18,10 @@ fn project(registry: &str) -> Project {
 }
 
 fn command(project: &Project, password: &str) -> Command {
-    write_env_file(&project.root, &format!("REGISTRY_USERNAME={USER}\nREGISTRY_PASSWORD={password}\n"));
+    let deploy = project.read("deploy.yaml");
+    let registry = deploy.split_once("registry: ").unwrap().1.split('/').next().unwrap();
+    let login = format!("REGISTRY_HOST={registry}\nREGISTRY_USERNAME={USER}\nREGISTRY_PASSWORD={password}\n");
+    write_env_file(&project.root, &login);
     project.command(&["bootstrap", "registry", "production", "--check"])
 }
 
@@ -61,7 +64,7 @@ fn credentials_that_may_only_pull_are_reported() {
 
       ✓ log-in REGISTRY accepts the credentials
       ! push   REGISTRY refuses to write to shop/fixture with REGISTRY_USERNAME and REGISTRY_PASSWORD: 403 Forbidden (DENIED: pull only); should be accepted
-               → set REGISTRY_USERNAME and REGISTRY_PASSWORD (in .env.<ENV> or in the environment), or type: docker login REGISTRY
+               → set REGISTRY_HOST=REGISTRY, REGISTRY_USERNAME and REGISTRY_PASSWORD (in .env.<ENV> or in the environment), or type: docker login REGISTRY
 
       next: cargo xtask bootstrap registry production
     ");

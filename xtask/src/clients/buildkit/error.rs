@@ -41,7 +41,7 @@ pub enum BuildError {
     Context(#[source] io::Error),
     /// A registry refused the credentials, or requires some.
     #[error(
-        "a registry refused the builder's request: {0}\n  check REGISTRY_USERNAME and REGISTRY_PASSWORD, or type: docker login"
+        "a registry refused the builder's request: {0}\n  check REGISTRY_HOST, REGISTRY_USERNAME and REGISTRY_PASSWORD, or type: docker login"
     )]
     Unauthorized(String),
     /// Any other error, such as a syntax error in the Dockerfile.

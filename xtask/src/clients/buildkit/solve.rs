@@ -16,7 +16,7 @@ use tonic::transport::Channel;
 use super::receive::Receiver;
 use super::session::{METHODS, Session};
 use super::status::Steps;
-use super::{BuildError, Builder, Built, Cache, Event, Output, Request};
+use super::{BuildError, Builder, Built, Event, Output, Request};
 use crate::clients::docker::socket::Stream;
 
 /// How long a builder may take to send its response after the session ended, and the last status updates after its response.
@@ -33,11 +33,9 @@ impl Builder {
         output: Output<'_>,
         mut on_event: impl FnMut(Event<'_>),
     ) -> Result<Built, BuildError> {
-        let registry_cache = match request.cache {
-            Some(Cache { write: true, .. }) => {
-                self.capabilities().await.map_err(|error| self.gone(format!("{error:#}")))?.registry_cache
-            }
-            _ => false,
+        let registry_cache = match request.cache.to {
+            Some(_) => self.capabilities().await.map_err(|error| self.gone(format!("{error:#}")))?.registry_cache,
+            None => false,
         };
         let mut solve = solve_request(&request, registry_cache);
         match self {
@@ -72,6 +70,7 @@ impl Builder {
             None => BuildError::of(&status, &steps, &self.describe()),
         })?;
 
+        let cache = answer.exporter_response.get("cache.manifest").and_then(|descriptor| digest_in(descriptor));
         match self {
             Self::Engine(engine) => {
                 let (Output::Keep(name) | Output::Push(name)) = output;
@@ -79,14 +78,14 @@ impl Builder {
                 let image = engine.image(name).await.map_err(other)?;
                 let image =
                     image.ok_or_else(|| BuildError::Other(format!("the engine built {name} and does not have it")))?;
-                Ok(Built { digest: image.id, layers: engine.layers(name).await.map_err(other)? })
+                Ok(Built { digest: image.id, layers: engine.layers(name).await.map_err(other)?, cache })
             }
             Self::Daemon(_) => {
                 let digest = answer.exporter_response.get("containerimage.digest").cloned();
                 let digest = digest.ok_or_else(|| BuildError::Other("the builder reported no digest".to_owned()))?;
                 let measured = measured.await.map_err(|_| BuildError::Other("the builder sent no image".to_owned()))?;
                 let measured = measured.map_err(|error| BuildError::Other(format!("{error:#}")))?;
-                Ok(Built { digest, layers: measured.layers })
+                Ok(Built { digest, layers: measured.layers, cache })
             }
         }
     }
@@ -189,17 +188,17 @@ fn solve_request(request: &Request<'_>, registry_cache: bool) -> SolveRequest {
         attrs.insert("no-cache".to_owned(), String::new());
     }
     let mut exports = Vec::new();
-    if let Some(cache) = request.cache {
-        attrs.insert("cache-from".to_owned(), cache.reference.to_owned());
-        if cache.write {
-            exports.push(match registry_cache {
-                true => CacheOptionsEntry {
-                    r#type: "registry".to_owned(),
-                    attrs: attributes(&[("ref", cache.reference), ("mode", "max")]),
-                },
-                false => CacheOptionsEntry { r#type: "inline".to_owned(), attrs: HashMap::new() },
-            });
-        }
+    if let Some(from) = request.cache.from {
+        attrs.insert("cache-from".to_owned(), from.to_owned());
+    }
+    if let Some(to) = request.cache.to {
+        exports.push(match registry_cache {
+            true => CacheOptionsEntry {
+                r#type: "registry".to_owned(),
+                attrs: attributes(&[("ref", to), ("mode", "max")]),
+            },
+            false => CacheOptionsEntry { r#type: "inline".to_owned(), attrs: HashMap::new() },
+        });
     }
     SolveRequest {
         frontend: "dockerfile.v0".to_owned(),
@@ -207,6 +206,12 @@ fn solve_request(request: &Request<'_>, registry_cache: bool) -> SolveRequest {
         cache: Some(CacheOptions { exports, ..CacheOptions::default() }),
         ..SolveRequest::default()
     }
+}
+
+/// The digest in a descriptor, which is JSON.
+fn digest_in(descriptor: &str) -> Option<String> {
+    let descriptor: serde_json::Value = serde_json::from_str(descriptor).ok()?;
+    Some(descriptor["digest"].as_str()?.to_owned())
 }
 
 /// For a `buildkitd`: sends the image back to be measured, and pushes it if requested.

@@ -13,11 +13,15 @@ use tokio::sync::Mutex;
 use super::credentials::{Credentials, Login};
 use super::error::RegistryError;
 use super::http::{Http, Request, Response, host, is_loopback, printable, same_server};
+use super::token_server;
 
 /// The lifetime of a token without `expires_in`, by the specification.
 const DEFAULT_LIFETIME: u64 = 60;
 /// A token is renewed this long before it expires.
 const MARGIN: Duration = Duration::from_secs(10);
+
+/// The largest response of a token server. Tokens have a few kilobytes, and each is sent in a header.
+const MAX_TOKEN_BYTES: usize = 128 << 10;
 
 /// What a request does with a repository, and so the access that its token needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -160,6 +164,13 @@ impl Auth {
         tokens: &mut Tokens,
     ) -> Result<HeaderValue, RegistryError> {
         tokens.required = true;
+        let allowed = self.credentials.token_host();
+        if self.credentials.login().is_some() && !token_server::may_get_password(registry, &challenge.realm, allowed) {
+            return Err(RegistryError::ForeignTokenServer {
+                registry: host(registry),
+                token_server: host(&challenge.realm),
+            });
+        }
         let response = http.send(self.token_request(&challenge, access)).await?;
         if response.status.is_client_error() {
             let why =
@@ -222,6 +233,7 @@ impl Auth {
             }
         };
         request.follow_redirects = false;
+        request.max_bytes = MAX_TOKEN_BYTES;
         request
     }
 
@@ -269,7 +281,7 @@ fn challenge(response: &Response, registry: &Url) -> Result<Option<Scheme>, Regi
         };
         let url = Url::parse(&realm).map_err(|_| bad("is not a URL"))?;
         let local = is_loopback(&url) && is_loopback(registry);
-        if !(url.scheme() == "https" || url.scheme() == "http" && local) || !url.username().is_empty() {
+        if !(url.scheme() == "https" || url.scheme() == "http" && local) || has_userinfo(&url) {
             return Err(bad("does not use https, which credentials require"));
         }
         return Ok(Some(Scheme::Bearer(Challenge {
@@ -280,6 +292,10 @@ fn challenge(response: &Response, registry: &Url) -> Result<Option<Scheme>, Regi
         })));
     }
     Ok(basic.then_some(Scheme::Basic))
+}
+
+fn has_userinfo(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
 }
 
 fn basic(username: &str, password: &SecretString) -> HeaderValue {

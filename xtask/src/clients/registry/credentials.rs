@@ -22,7 +22,8 @@ use crate::tools::cmd::Cmd;
 /// The time limit of a helper program, which can wait for a password in a window that the user does not see.
 const HELPER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Where credentials come from. Username, password and key belong to one registry: never search another's with them.
+/// Where the credentials for one registry come from. The caller sees to it that username, password and key are for that one:
+/// `crate::image::login`.
 #[derive(Clone, Default)]
 pub struct Sources {
     /// REGISTRY_USERNAME; for Scaleway's registries it defaults to `nologin`.
@@ -33,6 +34,8 @@ pub struct Sources {
     pub scaleway_key: Option<SecretString>,
     /// The folder of Docker's `config.json`.
     pub docker: Option<Utf8PathBuf>,
+    /// REGISTRY_TOKEN_HOST: a token server on another host that may get the password.
+    pub token_host: Option<String>,
 }
 
 /// The credentials for a registry, and where they came from.
@@ -40,6 +43,7 @@ pub struct Sources {
 pub struct Credentials {
     login: Option<Login>,
     source: String,
+    token_host: Option<String>,
 }
 
 /// A way to log in.
@@ -56,15 +60,20 @@ pub enum Login {
 impl Credentials {
     /// No credentials.
     pub fn anonymous() -> Self {
-        Self { login: None, source: "no credentials".to_owned() }
+        Self { login: None, source: "no credentials".to_owned(), token_host: None }
     }
 
     /// The credentials for this registry, if there are any. Fails where username or password is missing, or a helper program
     /// fails.
     pub async fn find(host: &Host, sources: &Sources) -> Result<Self> {
+        Ok(Self { token_host: sources.token_host.clone(), ..Self::find_login(host, sources).await? })
+    }
+
+    async fn find_login(host: &Host, sources: &Sources) -> Result<Self> {
         let with_password = |username: &str, password: &SecretString, source: &str| Self {
             login: Some(Login::Password { username: username.to_owned(), password: password.clone() }),
             source: source.to_owned(),
+            token_host: None,
         };
         let scaleway = host.scaleway_region().is_some();
         match (&sources.username, &sources.password, &sources.scaleway_key) {
@@ -93,6 +102,11 @@ impl Credentials {
     /// Where they came from: names of variables, or a file.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// The token server on another host that the user allows.
+    pub fn token_host(&self) -> Option<&str> {
+        self.token_host.as_deref()
     }
 
     /// The password or token.
@@ -149,7 +163,7 @@ async fn from_docker(host: &Host, path: &Utf8Path) -> Result<Credentials> {
             login => login.with_context(|| format!("{path} names {program}"))?,
         };
         if login.is_some() {
-            return Ok(Credentials { login, source: format!("{program} ({path})") });
+            return Ok(Credentials { login, source: format!("{program} ({path})"), token_host: None });
         }
     }
     let entry = config.auths.get(key).or_else(|| {
@@ -158,7 +172,7 @@ async fn from_docker(host: &Host, path: &Utf8Path) -> Result<Credentials> {
     });
     let login = entry.map(login_of).transpose().with_context(|| format!("{path}: the entry of {key}"))?.flatten();
     Ok(match login {
-        Some(login) => Credentials { login: Some(login), source: path.to_string() },
+        Some(login) => Credentials { login: Some(login), source: path.to_string(), token_host: None },
         None => Credentials::anonymous(),
     })
 }
@@ -177,7 +191,7 @@ fn without(helper: &str, path: &Utf8Path) -> String {
     let install =
         package.map(|package| format!("to install it, type: apt-get install {package}\n  ")).unwrap_or_default();
     format!(
-        "{install}to do without Docker's credentials, type: mv {path} {path}.away; REGISTRY_USERNAME and REGISTRY_PASSWORD take their place"
+        "{install}to do without Docker's credentials, type: mv {path} {path}.away; REGISTRY_HOST, REGISTRY_USERNAME and REGISTRY_PASSWORD take their place"
     )
 }
 

@@ -6,7 +6,7 @@ pub enum RegistryError {
     /// It requires credentials, or refuses those that were sent.
     #[error(
         "{registry} refuses {what} with {credentials}: {response}\n  \
-         set REGISTRY_USERNAME and REGISTRY_PASSWORD (in .env.<ENV> or in the environment), or type: docker login {registry}"
+         set REGISTRY_HOST={registry}, REGISTRY_USERNAME and REGISTRY_PASSWORD (in .env.<ENV> or in the environment), or type: docker login {registry}"
     )]
     Unauthorized {
         registry: String,
@@ -16,6 +16,16 @@ pub enum RegistryError {
         credentials: String,
         /// Status and message.
         response: String,
+    },
+    /// It wants the password to be sent to a token server that is not known to be its own.
+    #[error(
+        "{registry} asks to send the password to {token_server}, which is another host: nothing was sent there\n  \
+         if that is the token server of {registry}, set REGISTRY_TOKEN_HOST={token_server} (in .env.<ENV> or in the environment)"
+    )]
+    ForeignTokenServer {
+        registry: String,
+        /// Its host.
+        token_server: String,
     },
     /// It has no such tag, manifest or blob.
     #[error("{registry} has no {what}")]

@@ -19,6 +19,8 @@ const RETRY_DELAYS: [Duration; 3] =
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(10);
 /// Registries redirect once, to their storage.
 const MAX_REDIRECTS: usize = 5;
+/// How many of a response's errors are shown.
+const SHOWN_ERRORS: usize = 5;
 
 /// A client for one registry.
 pub struct Http {
@@ -86,7 +88,7 @@ impl Response {
         }
         let errors = serde_json::from_slice::<Errors>(&self.body).map(|all| all.errors).unwrap_or_default();
         let messages: Vec<String> =
-            errors.iter().map(|error| printable(&format!("{}: {}", error.code, error.message))).collect();
+            errors.iter().take(SHOWN_ERRORS).map(|error| printable(&format!("{}: {}", error.code, error.message))).collect();
         if messages.is_empty() { self.status.to_string() } else { format!("{} ({})", self.status, messages.join("; ")) }
     }
 }

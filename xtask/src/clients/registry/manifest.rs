@@ -15,6 +15,10 @@ pub const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/v
                           application/vnd.docker.distribution.manifest.list.v2+json, \
                           application/vnd.docker.distribution.manifest.v2+json";
 
+/// The most manifests of an index and layers of an image or cache. Engines run no image with more than 127 layers, and each entry
+/// can take a request.
+const MAX_ENTRIES: usize = 2000;
+
 /// A manifest or index, as bytes and parsed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manifest {
@@ -141,6 +145,13 @@ impl Manifest {
             OCI_MANIFEST | DOCKER_MANIFEST => Content::Image(serde_json::from_slice(&bytes).map_err(broken)?),
             other => return Err(format!("the media type {other:?} is not a manifest of an image")),
         };
+        let entries = match &content {
+            Content::Index(entries) => entries.len(),
+            Content::Image(image) => image.layers.len(),
+        };
+        if entries > MAX_ENTRIES {
+            return Err(format!("it has {entries} entries, and more than {MAX_ENTRIES} are not read"));
+        }
         Ok(Self { digest, media_type: media_type.to_owned(), bytes, content })
     }
 

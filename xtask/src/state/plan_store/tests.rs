@@ -15,6 +15,7 @@ fn plan(folder: &Utf8Path, content: &str) -> (PlanRecord, PlanFile) {
     let record = PlanRecord {
         environment: "production".to_owned(),
         version: "3f9c2d1a4b7e".to_owned(),
+        commit: "0123456789abcdef0123456789abcdef01234567".to_owned(),
         plan: file.sha256(),
         state: StateVersion { lineage: "abc".to_owned(), serial: 7 },
         made: Timestamp::UNIX_EPOCH,
@@ -82,6 +83,7 @@ fn an_approval_stands_for_every_part_of_the_plan() {
     let others = [
         PlanRecord { environment: "staging".to_owned(), ..record.clone() },
         PlanRecord { version: "other".to_owned(), ..record.clone() },
+        PlanRecord { commit: "0123456789ab0000000000000000000000000000".to_owned(), ..record.clone() },
         PlanRecord { state: StateVersion { serial: 8, ..record.state.clone() }, ..record.clone() },
         PlanRecord { made: Timestamp::now(), ..record.clone() },
         PlanRecord { destroy: true, ..record.clone() },

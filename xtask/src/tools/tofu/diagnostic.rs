@@ -13,15 +13,19 @@ pub struct Diagnostic {
     /// Error or warning.
     pub severity: Severity,
     /// One line.
+    #[serde(deserialize_with = "shortened")]
     pub summary: String,
     /// The explanation, if there is one.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shortened")]
     pub detail: String,
     /// The resource that it concerns.
     pub address: Option<String>,
     /// Where in the stack's files.
     pub range: Option<Range>,
 }
+
+/// The most bytes of a text that are kept. A provider writes it, and may repeat in it what a server has answered.
+const MAX_TEXT: usize = 16 << 10;
 
 /// Error or warning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -172,6 +176,16 @@ fn prevented_destroy(line: &str) -> Option<&str> {
     address.strip_prefix("Resource instance ").or(address.strip_prefix("Resource "))
 }
 
+fn shortened<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let mut text = String::deserialize(deserializer)?;
+    let length = text.len();
+    if length > MAX_TEXT {
+        text.truncate(text.floor_char_boundary(MAX_TEXT));
+        text.push_str(&format!("… ({length} bytes)"));
+    }
+    Ok(text)
+}
+
 fn lock(text: &str) -> Option<Lock> {
     let about = text.split_once("Lock Info:")?.1;
     let field = |name: &str| {
@@ -184,6 +198,15 @@ fn lock(text: &str) -> Option<Lock> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_of_a_provider_is_shortened() {
+        let detail = "ä".repeat(1_000_000);
+        let line = serde_json::json!({"severity": "error", "summary": "s", "detail": detail}).to_string();
+        let read: Diagnostic = serde_json::from_str(&line).unwrap();
+        assert!(read.detail.len() < 20_000 && read.detail.ends_with("… (2000000 bytes)"), "{}", read.detail.len());
+        assert_eq!(read.summary, "s");
+    }
 
     #[test]
     fn resources_with_prevent_destroy_are_named() {

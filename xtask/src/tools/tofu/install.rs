@@ -1,9 +1,7 @@
 //! Installs OpenTofu: the program of its official release, or a build of its Go module if the release cannot be downloaded.
 //!
-//! The archive is verified against the release's own list of SHA-256 digests; both are downloaded over TLS. That detects a
-//! damaged or replaced archive. It does not detect that the whole release was replaced: the list's signature is not verified,
-//! and the digests are not pinned here. Go verifies the modules of a build with its checksum database, unless this machine's
-//! Go is configured not to.
+//! Both are pinned here: the archive by its SHA-256, the Go module by its hash, which covers the `go.sum` that pins all of its
+//! dependencies. So a release that was replaced, or a host that answers in its name, installs nothing.
 
 use std::io::{Cursor, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -24,22 +22,31 @@ pub const VERSION: &str = include_str!("version").trim_ascii();
 /// The address of OpenTofu's releases, each under `v<version>`.
 pub const RELEASES: &str = "https://github.com/opentofu/opentofu/releases/download";
 
-/// OpenTofu's `go.mod` replaces this module (v1.12.6), and `go install …@version` refuses modules that do that. It is built
-/// as the tool of a module that has the same replacement.
-const HCL: &str =
-    "github.com/hashicorp/hcl/v2 v2.20.1 => github.com/opentofu/hcl/v2 v2.20.2-0.20251021132045-587d123c2828";
+/// SHA-256 of that version's archives, by operating system and processor, as the release's list has them
+/// (`tofu_<version>_SHA256SUMS`).
+const ARCHIVES: [(&str, &str, &str); 4] = [
+    ("linux", "x86_64", "5dc43da4f750f33873dc25e94587128709e819e544b7be9016b255316153c3a8"),
+    ("linux", "aarch64", "e573979ba68a17fe7b881752051a694a7efcd970e39521f6a25775197861ed4d"),
+    ("macos", "x86_64", "166388e5feed47e107e11721b6366bf91d21e47eccbced75f3cbe0c7184ffd9b"),
+    ("macos", "aarch64", "e083ee43790ab9e19ad66d9933e24a7244a1412e1d5728f37999ae2163fdac95"),
+];
 
-/// The package of the program.
-const PACKAGE: &str = "github.com/opentofu/opentofu/cmd/tofu";
+/// OpenTofu's Go module.
+const MODULE: &str = "github.com/opentofu/opentofu";
+/// The hash of that version of the module, as Go's checksum database has it.
+const MODULE_SUM: &str = "h1:0VT4P8pMmGcCUnQ9JDrJ+Qg2d35Vzm4FFd/9+H7oF98=";
+
+/// The package of the program, in its module.
+const PACKAGE: &str = "./cmd/tofu";
 
 /// How long connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a download may stall.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a download may take: 30 MB at 70 KB a second.
+const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(450);
 /// How long to wait for another process that installs it: a build takes minutes.
 const PATIENCE: Duration = Duration::from_secs(1200);
-/// The largest list of checksums, in bytes; it has a few dozen lines.
-const MAX_LIST: usize = 1 << 20;
 /// The largest archive, in bytes; they have 30 MB.
 const MAX_ARCHIVE: usize = 200 << 20;
 /// The largest program, in bytes; it has 110 MB.
@@ -55,9 +62,19 @@ pub fn place(cache: &Utf8Path) -> Utf8PathBuf {
 
 /// Installs the program in a cache folder, unless it is there, and returns its path. `releases` is the address of the
 /// releases ([`RELEASES`]). `on_line` gets progress and Go's output. The program is renamed to its final path only after it
-/// has printed its version, so an interrupted installation is never mistaken for a finished one. Fails if the archive does
-/// not match the release's digest: a build replaces only a release that cannot be downloaded.
-pub async fn install(cache: &Utf8Path, releases: &str, mut on_line: impl FnMut(&str)) -> Result<Utf8PathBuf> {
+/// has printed its version, so an interrupted installation is never mistaken for a finished one. Fails if the archive is
+/// not the pinned one: a build replaces only a release that cannot be downloaded.
+pub async fn install(cache: &Utf8Path, releases: &str, on_line: impl FnMut(&str)) -> Result<Utf8PathBuf> {
+    install_pinned(cache, releases, &ARCHIVES, on_line).await
+}
+
+/// The same with other pins.
+async fn install_pinned(
+    cache: &Utf8Path,
+    releases: &str,
+    pins: &[Pin<'_>],
+    mut on_line: impl FnMut(&str),
+) -> Result<Utf8PathBuf> {
     let program = place(cache);
     let folder = program.with_file_name("");
     let beside = Utf8Path::new(folder.as_str().trim_end_matches('/'));
@@ -70,7 +87,7 @@ pub async fn install(cache: &Utf8Path, releases: &str, mut on_line: impl FnMut(&
     let staging = tempfile::Builder::new().prefix(STAGING).tempdir_in(&folder)?;
     let made = Utf8Path::from_path(staging.path()).context("the cache's path is not UTF-8")?.join("tofu");
     on_line(&format!("downloading OpenTofu {VERSION}, about 30 MB"));
-    match fetch(releases, std::env::consts::OS, std::env::consts::ARCH).await? {
+    match fetch(releases, pins, std::env::consts::OS, std::env::consts::ARCH).await? {
         Release::Archive(archive) => {
             let made = made.clone();
             tokio::task::spawn_blocking(move || unpack(archive, &made)).await.context("unpack OpenTofu")??;
@@ -91,6 +108,9 @@ pub async fn install(cache: &Utf8Path, releases: &str, mut on_line: impl FnMut(&
     Ok(program)
 }
 
+/// Operating system and processor, by Rust's names, and the SHA-256 of their archive.
+type Pin<'a> = (&'a str, &'a str, &'a str);
+
 /// A release.
 #[derive(Debug)]
 enum Release {
@@ -101,30 +121,28 @@ enum Release {
 }
 
 /// Downloads the release's archive for a system and processor, by Rust's names of them.
-async fn fetch(releases: &str, system: &str, processor: &str) -> Result<Release> {
+async fn fetch(releases: &str, pins: &[Pin<'_>], system: &str, processor: &str) -> Result<Release> {
+    let Some((_, _, expected)) = pins.iter().find(|(os, arch, _)| (*os, *arch) == (system, processor)) else {
+        return Ok(Release::Absent(format!("no archive of OpenTofu for {system} on {processor} is pinned")));
+    };
     let client = reqwest::Client::builder()
         .user_agent(concat!("xtask/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
+        .timeout(DOWNLOAD_TIMEOUT)
         // Releases are redirected to a storage service; a redirect to plain HTTP is refused.
         .https_only(releases.starts_with("https:"))
         .build()
         .context("set up the client for downloads")?;
-    let at = format!("{releases}/v{VERSION}");
-    let list = match download(&client, &format!("{at}/tofu_{VERSION}_SHA256SUMS"), MAX_LIST).await {
-        Ok(list) => String::from_utf8(list).context("read the release's list of checksums")?,
+    let archive = format!("tofu_{VERSION}_{}_{}.zip", go_name(system), go_name(processor));
+    let bytes = match download(&client, &format!("{releases}/v{VERSION}/{archive}"), MAX_ARCHIVE).await {
+        Ok(bytes) => bytes,
         Err(error) => return Ok(Release::Absent(format!("OpenTofu's release cannot be downloaded: {error:#}"))),
     };
-    let archive = format!("tofu_{VERSION}_{}_{}.zip", go_name(system), go_name(processor));
-    let digest = list.lines().find_map(|line| line.split_once("  ").filter(|(_, name)| *name == archive));
-    let Some((expected, _)) = digest else {
-        return Ok(Release::Absent(format!("OpenTofu's release has no program for {system} on {processor}")));
-    };
-    let bytes = download(&client, &format!("{at}/{archive}"), MAX_ARCHIVE).await?;
     let got = hex::encode(Sha256::digest(&bytes));
     ensure!(
-        got == expected,
-        "{archive} has the SHA-256 {got}, but the release lists {expected}: nothing was installed\n  \
+        got == *expected,
+        "{archive} has the SHA-256 {got}, but the toolkit pins {expected}: nothing was installed\n  \
          the download may be damaged; repeat it: cargo xtask setup"
     );
     Ok(Release::Archive(bytes))
@@ -163,24 +181,37 @@ fn unpack(archive: Vec<u8>, program: &Utf8Path) -> Result<()> {
     Ok(())
 }
 
-/// Builds the program with Go.
+/// Builds the program with Go, in the module's own folder: its `go.mod` and `go.sum` choose and pin the dependencies.
 async fn build(program: &Utf8Path, why: &str, mut on_line: impl FnMut(&str)) -> Result<()> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Module {
+        dir: Utf8PathBuf,
+        sum: String,
+    }
     if platform::find_program("go").is_none() {
         bail!(
             "{why}; building it needs Go, which is not installed\n  \
              install OpenTofu: https://opentofu.org/docs/intro/install; or install Go and repeat: cargo xtask setup"
         );
     }
-    let folder = program.with_file_name("module");
-    fs_err::create_dir(&folder)?;
-    let module = format!(
-        "module tools\n\ngo 1.25.0\n\nrequire github.com/opentofu/opentofu v{VERSION}\n\nreplace {HCL}\n\ntool {PACKAGE}\n"
+    let staging = program.with_file_name("");
+    let go = |dir: &Utf8Path, args: &[&str]| {
+        // A workspace of this user's has no say in it.
+        Cmd::new("go").args(args.iter().copied()).dir(dir).env("CGO_ENABLED", "0").env("GOWORK", "off")
+    };
+    let name = format!("{MODULE}@v{VERSION}");
+    let module = go(&staging, &["mod", "download", "-json", &name]).capture().await;
+    let module: Module = serde_json::from_str(&module.with_context(|| format!("download the Go module {name}"))?)
+        .with_context(|| format!("read what Go says of the module {name}"))?;
+    ensure!(
+        module.sum == MODULE_SUM,
+        "the Go module {name} has the hash {}, but the toolkit pins {MODULE_SUM}: nothing was installed",
+        module.sum
     );
-    fs_err::write(folder.join("go.mod"), module)?;
-    let go = |args: &[&str]| Cmd::new("go").args(args.iter().copied()).dir(&folder).env("CGO_ENABLED", "0");
-    go(&["mod", "tidy"]).run_lines(&mut on_line).await.context("resolve the Go modules of OpenTofu")?;
-    let build = go(&["build", "-trimpath", "-ldflags", "-s -w", "-o", program.as_str(), PACKAGE]);
-    build.run_lines(&mut on_line).await.context("build OpenTofu from its Go module")
+    let build =
+        ["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", program.as_str(), PACKAGE];
+    go(&module.dir, &build).run_lines(&mut on_line).await.context("build OpenTofu from its Go module")
 }
 
 /// Removes what interrupted installations left. The caller holds the lock.

@@ -50,7 +50,10 @@ impl Scratch {
             labels: &self.labels,
             secrets: &self.secrets,
             platform: "linux/amd64",
-            cache: self.cache.as_ref().map(|(reference, write)| Cache { reference, write: *write }),
+            cache: match &self.cache {
+                Some((reference, write)) => Cache { from: Some(reference), to: write.then_some(reference) },
+                None => Cache::default(),
+            },
             created: Timestamp::from_second(1_700_000_000).unwrap(),
             auth: &self.auth,
             no_cache: self.no_cache,

@@ -6,6 +6,7 @@ use crate::commands::Context;
 use crate::commands::image::ListArgs;
 use crate::failure::Failure;
 use crate::image::list::{StoredImage, list, printable};
+use crate::image::signature::TAG_PREFIX;
 use crate::image::size::human_bytes;
 use crate::image::{ServiceImage, usage};
 use crate::release::short_digest;
@@ -45,7 +46,7 @@ pub fn line(image: &StoredImage, remark: &str) -> String {
     };
     // Tags of 40 characters are commits.
     let short = |tag: &'_ String| if tag.len() == 40 { tag[..12].to_owned() } else { tag.clone() };
-    let tags: Vec<String> = image.tags.iter().map(short).collect();
+    let tags: Vec<String> = image.tags.iter().filter(|tag| !tag.starts_with(TAG_PREFIX)).map(short).collect();
     let line = format!("{created:<20}  {digest}  {size:>10}  {version:<12}  {}  {remark}", tags.join(" "));
     printable(line.trim_end())
 }

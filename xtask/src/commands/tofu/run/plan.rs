@@ -1,6 +1,6 @@
 //! `tofu plan`
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use camino::Utf8Path;
 use serde_json::json;
 
@@ -22,7 +22,7 @@ impl PlanArgs {
         let env = context.env(&self.stack.environment)?;
         let workspace = enter(&env, "plan").await?;
         initialize(&workspace).await?;
-        let planned = make(&workspace, self.destroy).await?;
+        let planned = make(&workspace, self.destroy, self.image.as_deref()).await?;
         for entry in planned.unused_protect_entries() {
             env.report
                 .warn(&format!("`protect` names {entry}, and neither the stack nor its state has such a resource"));
@@ -38,8 +38,9 @@ impl PlanArgs {
     }
 }
 
-/// Plans the stack with the release of the checked-out commit, if deploy.yaml has `settings` for the environment.
-async fn make(workspace: &Workspace<'_>, destroy: bool) -> Result<Planned, Failure> {
+/// Plans the stack with the release of the checked-out commit, if deploy.yaml has `settings` for the environment. `image` is
+/// the digest of an image that another machine pushed.
+async fn make(workspace: &Workspace<'_>, destroy: bool, image: Option<&str>) -> Result<Planned, Failure> {
     let (env, source) = (workspace.env, &workspace.source);
     let stack = Stack::new(env);
     let mut settings = None;
@@ -51,7 +52,11 @@ async fn make(workspace: &Workspace<'_>, destroy: bool) -> Result<Planned, Failu
         && env.config.image.is_some()
         && !is_overridden(env, "image")?
     {
-        release.image = Some(env.stop.cancels("nothing was planned", stack.pushed_image(source)).await?);
+        release.image = Some(env.stop.cancels("nothing was planned", stack.pushed_image(source, image)).await?);
+    } else if image.is_some() {
+        let name = env.name();
+        let why = "it needs `image` and `settings` in deploy.yaml, and neither `variables` nor TF_VAR_image that sets it";
+        return Err(Failure::Usage(anyhow!("--image has no effect on {name}: {why}")));
     }
     let plan = async |step: &_| plan::make(workspace, release.as_ref(), destroy, step, &env.stop).await;
     env.report.step(Step::Plan, plan).await

@@ -20,23 +20,22 @@ fn archive(of: &str) -> Vec<u8> {
     archive.finish().unwrap().into_inner()
 }
 
-fn list(digest_of: &[u8]) -> String {
-    let other = "0".repeat(64);
-    format!("{other}  tofu_{VERSION}_plan9_386.zip\n{}  {}\n", hex::encode(Sha256::digest(digest_of)), name())
+fn digest(of: &[u8]) -> String {
+    hex::encode(Sha256::digest(of))
 }
 
-/// A host of releases with this list and this archive; nothing else is there.
-fn releases(list: Option<String>, archive: Vec<u8>) -> String {
+/// This machine's pin.
+fn pin(digest: &str) -> [Pin<'_>; 1] {
+    [(std::env::consts::OS, std::env::consts::ARCH, digest)]
+}
+
+/// A host of releases with this archive; nothing else is there.
+fn releases(archive: Option<Vec<u8>>) -> String {
     drop(rustls::crypto::ring::default_provider().install_default());
-    let server = HttpServer::start(move |request| {
-        let at = format!("/v{VERSION}/");
-        match (request.path.strip_prefix(&at), &list) {
-            (Some(path), Some(list)) if path == format!("tofu_{VERSION}_SHA256SUMS") => {
-                Response::new(200).body("text/plain", list.clone())
-            }
-            (Some(path), _) if path == name() => Response::new(200).body("application/zip", archive.clone()),
-            _ => Response::new(404),
-        }
+    let at = format!("/v{VERSION}/{}", name());
+    let server = HttpServer::start(move |request| match &archive {
+        Some(archive) if request.path == at => Response::new(200).body("application/zip", archive.clone()),
+        _ => Response::new(404),
     });
     format!("http://{}", server.address)
 }
@@ -60,12 +59,20 @@ impl Cache {
     }
 }
 
+#[test]
+fn every_archive_is_pinned_by_a_sha_256() {
+    for (_, _, digest) in ARCHIVES {
+        assert!(digest.len() == 64 && digest.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')), "{digest}");
+    }
+}
+
 #[tokio::test]
 async fn a_release_is_installed_once() {
     let whole = archive(&PROGRAM.replace("VERSION", VERSION));
-    let at = releases(Some(list(&whole)), whole);
+    let digest = digest(&whole);
+    let at = releases(Some(whole));
     let cache = Cache::new();
-    let program = install(cache.path(), &at, |_| {}).await.unwrap();
+    let program = install_pinned(cache.path(), &at, &pin(&digest), |_| {}).await.unwrap();
     assert_eq!(program, place(cache.path()));
     assert_eq!(super::super::version_of(&program).await.unwrap(), VERSION);
     assert_eq!(fs_err::metadata(&program).unwrap().permissions().mode() & 0o777, 0o755);
@@ -78,69 +85,77 @@ async fn a_release_is_installed_once() {
 #[tokio::test]
 async fn two_processes_at_once_install_one() {
     let whole = archive(&PROGRAM.replace("VERSION", VERSION));
-    let at = releases(Some(list(&whole)), whole);
+    let digest = digest(&whole);
+    let (at, pin) = (releases(Some(whole)), pin(&digest));
     let cache = Cache::new();
-    let (one, other) = tokio::join!(install(cache.path(), &at, |_| {}), install(cache.path(), &at, |_| {}));
+    let (one, other) = tokio::join!(
+        install_pinned(cache.path(), &at, &pin, |_| {}),
+        install_pinned(cache.path(), &at, &pin, |_| {})
+    );
     assert_eq!(one.unwrap(), other.unwrap());
     assert_eq!(cache.programs(), ["tofu"]);
 }
 
 /// The error of an installation that must fail and leave nothing.
-async fn refused(list: String, archive: Vec<u8>) -> String {
-    let (at, cache) = (releases(Some(list), archive), Cache::new());
+async fn refused(pins: &[Pin<'_>], archive: Vec<u8>) -> String {
+    let (at, cache) = (releases(Some(archive)), Cache::new());
     let mut built = false;
-    let error = install(cache.path(), &at, |line| built |= line.contains("building")).await.unwrap_err();
+    let installed = install_pinned(cache.path(), &at, pins, |line| built |= line.contains("building")).await;
+    let error = installed.unwrap_err();
     assert!(!built, "a wrong release is not replaced by a build");
     assert_eq!(cache.programs(), [""; 0]);
     format!("{error:#}")
 }
 
 #[tokio::test]
+async fn a_release_that_was_replaced_is_refused() {
+    // It has all that a release needs, and lists its own digest.
+    let evil = archive(&PROGRAM.replace("VERSION", VERSION));
+    let said = refused(&ARCHIVES, evil).await;
+    assert!(said.contains("but the toolkit pins") && said.contains("nothing was installed"), "{said}");
+}
+
+#[tokio::test]
 async fn an_archive_with_another_digest_is_refused() {
     let whole = archive(&PROGRAM.replace("VERSION", VERSION));
-    let said = refused(list(b"something else"), whole.clone()).await;
-    assert!(said.contains("but the release lists") && said.contains("cargo xtask setup"), "{said}");
     // Half of the download arrived.
-    let said = refused(list(&whole), whole[..whole.len() / 2].to_vec()).await;
-    assert!(said.contains("but the release lists"), "{said}");
+    let said = refused(&pin(&digest(&whole)), whole[..whole.len() / 2].to_vec()).await;
+    assert!(said.contains("but the toolkit pins") && said.contains("cargo xtask setup"), "{said}");
     // The release itself has half of an archive.
     let half = whole[..whole.len() / 2].to_vec();
-    let said = refused(list(&half), half).await;
+    let said = refused(&pin(&digest(&half)), half).await;
     assert!(said.contains("read the release's archive"), "{said}");
     // Another version, and a program that does not run here.
     let other = archive(&PROGRAM.replace("VERSION", "1.2.3"));
-    let said = refused(list(&other), other).await;
+    let said = refused(&pin(&digest(&other)), other).await;
     assert!(said.contains("is version 1.2.3"), "{said}");
     let none = archive("\u{7f}ELF of another machine");
-    let said = refused(list(&none), none).await;
+    let said = refused(&pin(&digest(&none)), none).await;
     assert!(said.contains("run the new program"), "{said}");
 }
 
 #[tokio::test]
-async fn a_missing_archive_is_not_replaced_by_a_build() {
-    let (cache, listed) = (Cache::new(), list(b"x"));
+async fn an_archive_without_end_is_not_read_to_its_end() {
     drop(rustls::crypto::ring::default_provider().install_default());
-    let server = HttpServer::start(move |request| match request.path.ends_with("SHA256SUMS") {
-        true => Response::new(200).body("text/plain", listed.clone()),
-        false => Response::new(404),
-    });
-    let error = install(cache.path(), &format!("http://{}", server.address), |_| {}).await.unwrap_err();
-    assert!(format!("{error:#}").contains("404"), "{error:#}");
+    let server = HttpServer::start(|_| Response::new(200).body("application/zip", vec![0; 65536]).endless());
+    let client = reqwest::Client::builder().build().unwrap();
+    let error = download(&client, &format!("http://{}/", server.address), 1 << 20).await.unwrap_err();
+    assert!(format!("{error:#}").contains("more than 1048576 bytes"), "{error:#}");
 }
 
 #[tokio::test]
 async fn a_release_that_cannot_be_downloaded_says_why() {
-    let whole = archive(PROGRAM);
-    let at = releases(Some(list(&whole)), whole.clone());
-    let absent = async |at: &str, system: &str, processor: &str| match fetch(at, system, processor).await.unwrap() {
-        Release::Absent(why) => why,
-        Release::Archive(_) => panic!("there is none"),
+    let absent = async |at: &str, system: &str, processor: &str| {
+        match fetch(at, &ARCHIVES, system, processor).await.unwrap() {
+            Release::Absent(why) => why,
+            Release::Archive(_) => panic!("there is none"),
+        }
     };
+    let at = releases(None);
     let why = absent(&at, "haiku", "x86_64").await;
-    assert!(why.contains("no program for haiku on x86_64"), "{why}");
-    assert!(fetch(&at, "plan9", "386").await.is_err(), "its archive is listed and not there");
-    let why = absent(&releases(None, whole), "linux", "x86_64").await;
-    assert!(why.contains("SHA256SUMS") && why.contains("404"), "{why}");
+    assert!(why.contains("no archive of OpenTofu for haiku on x86_64"), "{why}");
+    let why = absent(&at, "linux", "x86_64").await;
+    assert!(why.contains("tofu_") && why.contains("404"), "{why}");
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let why = absent(&format!("http://{closed}"), "linux", "x86_64").await;
     assert!(why.contains("cannot be downloaded"), "{why}");
