@@ -1,5 +1,6 @@
 //! A deploy: a commit becomes a running, verified, reversible release.
 
+pub mod approval;
 pub mod changes;
 pub mod gate;
 pub mod preflight;
@@ -9,6 +10,9 @@ pub mod rollback;
 pub mod run;
 pub mod way_back;
 
+use anyhow::anyhow;
+
+use self::approval::{Approval, approve};
 use self::changes::Plan;
 use self::preflight::preflight;
 pub use self::roll_out::Live;
@@ -31,31 +35,37 @@ pub enum Deployed {
     Live(Live),
     /// The release that was asked for served already.
     Unchanged(Live),
+    /// Nothing was applied: the plan was asked for.
+    Planned(Box<Plan>),
 }
 
 /// What is asked of a deploy.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Request<'m> {
     /// Continue an interrupted deploy.
     pub resume: bool,
     /// Go on where the release that serves could not start again.
     pub no_way_back: bool,
+    /// Deploy a commit that is not in the main branch to a stack.
+    pub allow_branch: bool,
+    /// How the changes of a stack are approved.
+    pub approval: Approval<'m>,
     /// For those who find the environment locked.
     pub message: Option<&'m str>,
 }
 
 /// Deploys the checked-out tree.
 pub async fn deploy(env: &Env<'_>, target: &Target<'_>, request: Request<'_>) -> Result<Deployed, Failure> {
-    target.local("deploying")?;
     let source = headline(env).await?;
-    env.stop.cancels("nothing was changed", preflight(env, target)).await?; // Every problem at once.
+    let checked = preflight(env, target, &source, request.allow_branch); // Every problem at once.
+    env.stop.cancels("nothing was changed", checked).await?;
     let message = request.message.map_or_else(|| format!("deploy {}", &source.commit[..12]), str::to_owned);
     let run = Run::begin(env, target, Kind::Deploy, message, request.resume).await?; // Locked → 20
-    Box::pin(run.finish(steps(&run, source, request.no_way_back))).await
+    Box::pin(run.finish(steps(&run, source, &request))).await
 }
 
-async fn steps(run: &Run<'_>, source: Source, no_way_back: bool) -> Result<Deployed, Failure> {
-    let (env, target) = (run.env, run.target);
+async fn steps(run: &Run<'_>, source: Source, request: &Request<'_>) -> Result<Deployed, Failure> {
+    let (env, target, Request { no_way_back, approval, .. }) = (run.env, run.target, *request);
     let source = run.step(Step::Source, &source.clone(), async |_: &_| true, async |_| Ok(source)).await?;
     run.note(|record| record.source = Some(source.clone()));
     if source.branch.as_ref() != Some(&env.config.source.main_branch) {
@@ -65,7 +75,10 @@ async fn steps(run: &Run<'_>, source: Source, no_way_back: bool) -> Result<Deplo
         check_queries(run, &schema).await?;
     }
     let settings = run.live_step(Step::Provision, async |step| target.provision(step).await).await?;
-    if let Some(live) = unchanged(run, &source, &settings).await? {
+    // A stack can differ from its files, so its plan decides.
+    if !target.has_stack()
+        && let Some(live) = unchanged(run, &source, &settings).await?
+    {
         return Ok(Deployed::Unchanged(live));
     }
     let Service { package, binary, web, .. } = &env.config.service;
@@ -79,13 +92,23 @@ async fn steps(run: &Run<'_>, source: Source, no_way_back: bool) -> Result<Deplo
     let way_back = way_back(run, &release, &settings, no_way_back).await?;
     // Critical: a stack's plan holds the lock of its state.
     let plan = run.critical(Step::Plan, async |step, stop| {
-        let stack = target.plan(&release, &settings, step, stop).await?;
+        let stack = target.plan(&release, &settings, approval.digest(), step, stop).await?;
         let plan = Plan::compare(&release, run.live_records(), stack);
         Ok(plan.with_way_back(way_back, no_way_back, run.env.name()))
     });
     let plan = plan.await?;
     run.note(|record| record_release(record, &release, &plan));
     plan.guard()?; // Refused → 21
+    if approval == Approval::PlanOnly {
+        run.leaves_no_record();
+        return Ok(Deployed::Planned(Box::new(plan)));
+    }
+    if plan.stack.as_ref().is_some_and(|stack| !stack.has_changes)
+        && let Some(live) = unchanged(run, &source, &settings).await?
+    {
+        return Ok(Deployed::Unchanged(live));
+    }
+    approve(env, &plan, approval, &format!("cargo xtask deploy {}", env.name())).await?; // Refused → 21
     roll_out(run, &release, &settings, &plan).await.map(Deployed::Live) // Restored → 30, not restored → 31
 }
 
@@ -105,7 +128,12 @@ async fn check_queries(run: &Run<'_>, schema: &Schema<'_>) -> Result<(), Failure
 
 /// What a deploy would do. Changes nothing.
 pub async fn outlook(env: &Env<'_>, target: &Target<'_>) -> Result<Vec<String>, Failure> {
-    let local = target.local("deploying")?;
+    let Target::Local(local) = target else {
+        let name = env.name();
+        return Err(Failure::Usage(anyhow!(
+            "{name} runs on a stack, and OpenTofu's plan says what would change\n  type: cargo xtask deploy {name} --plan-only"
+        )));
+    };
     let source = headline(env).await?;
     preflight::preview(env, target).await?;
     let records = history::read_all(env.store()?).await?;
@@ -137,7 +165,7 @@ async fn unchanged(run: &Run<'_>, source: &Source, settings: &Settings) -> Resul
     let Some(record) = run.live().filter(is_same) else { return Ok(None) };
     let live = is_serving(run.target, &record.id, &source.version).await?;
     if live.is_some() {
-        run.is_unchanged();
+        run.leaves_no_record();
     }
     Ok(live)
 }

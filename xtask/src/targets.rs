@@ -96,7 +96,7 @@ impl<'a> Target<'a> {
     pub async fn serving(&self) -> Result<Option<Serving>, Failure> {
         match self {
             Self::Local(local) => Ok(local.serving().await?),
-            Self::Stack(stack) => Err(stack.unsupported("asking what serves")),
+            Self::Stack(stack) => Box::pin(stack.serving()).await,
         }
     }
 
@@ -136,26 +136,33 @@ impl<'a> Target<'a> {
     pub async fn published(&self, record: &Record) -> Result<Published, Failure> {
         match self {
             Self::Local(local) => Ok(local.published(record)?),
-            Self::Stack(stack) => Err(stack.unsupported("going back to an earlier release")),
+            Self::Stack(stack) => Box::pin(stack.published(record)).await,
         }
     }
 
-    /// What would change around the release; none where nothing but the release changes. Ends in order when a stop is
-    /// requested.
+    /// Whether the release runs on a stack: then OpenTofu's plan says what a deploy changes, and applying it replaces the release
+    /// that serves.
+    pub fn has_stack(&self) -> bool {
+        matches!(self, Self::Stack(_))
+    }
+
+    /// What would change around the release; none where nothing but the release changes. `approved` asks for the kept plan that
+    /// has this approval. Ends in order when a stop is requested.
     pub async fn plan(
         &self,
         release: &Release,
         settings: &Settings,
+        approved: Option<&str>,
         step: &Ongoing,
         stop: &Stop,
     ) -> Result<Option<Planned>, Failure> {
         match self {
             Self::Local(_) => Ok(None),
-            Self::Stack(stack) => Ok(Some(Box::pin(stack.plan(release, settings, step, stop)).await?)),
+            Self::Stack(stack) => Ok(Some(Box::pin(stack.plan(release, settings, approved, step, stop)).await?)),
         }
     }
 
-    /// Brings the release up beside the one that serves. `id` is its record's. Ends in order when a stop is requested.
+    /// Brings the release up: on this machine beside the one that serves, on a stack in its place. `id` is its record's. Ends in order when a stop is requested.
     pub async fn apply(
         &self,
         id: String,
@@ -170,7 +177,9 @@ impl<'a> Target<'a> {
                 let apply = local.apply(id, &release.published, settings);
                 Ok(Candidate::Local(Box::new(stop.cancels("nothing was changed", apply).await?)))
             }
-            (Self::Stack(stack), Some(plan)) => Ok(Candidate::Stack(Box::pin(stack.apply(plan, step, stop)).await?)),
+            (Self::Stack(stack), Some(plan)) => {
+                Ok(Candidate::Stack(Box::pin(stack.apply(release, plan, step, stop)).await?))
+            }
             (Self::Stack(stack), None) => Err(stack.unsupported("applying a release without a plan")),
         }
     }
@@ -205,8 +214,10 @@ impl<'a> Target<'a> {
     pub async fn switch(&self, candidate: Candidate, step: &Ongoing, stop: &Stop) -> Result<Switched, Failure> {
         match (self, candidate) {
             (Self::Local(local), Candidate::Local(candidate)) => local.switch(*candidate, step, stop).await,
-            (Self::Stack(stack), _) => Err(stack.unsupported("switching to a release")),
-            (Self::Local(_), Candidate::Stack(_)) => unreachable!("a target is given its own candidate"),
+            (Self::Stack(stack), Candidate::Stack(candidate)) => stack.switch(candidate).await,
+            (Self::Local(_), Candidate::Stack(_)) | (Self::Stack(_), Candidate::Local(_)) => {
+                unreachable!("a target is given its own candidate")
+            }
         }
     }
 

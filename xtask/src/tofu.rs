@@ -27,11 +27,12 @@ pub use self::validate::{Validation, validate};
 use crate::config::Stack;
 use crate::env::{Env, temporary_key};
 use crate::failure::Failure;
-use crate::fs::{Lock, LockError};
+use crate::fs::{Lock, LockError, found};
 use crate::release::Source;
 use crate::signals::Stop;
 use crate::state::plan_store::PlanStore;
 use crate::state::store::Store;
+use crate::tools::git;
 use crate::tools::tofu::{Tofu, backend, hcl};
 
 /// The variable that holds the passphrase of state and plans.
@@ -86,21 +87,42 @@ pub struct Workspace<'a> {
     pub env: &'a Env<'a>,
     /// The environment's stack in deploy.yaml.
     pub stack: &'a Stack,
-    /// What is checked out, and so what the stack's files are.
+    /// What the stack's files are of.
     pub source: Source,
+    /// The project's root, or a folder with the stack's files of a commit that is not checked out.
+    root: Utf8PathBuf,
     /// Found by `init`.
     program: OnceCell<Utf8PathBuf>,
     _lock: Lock,
 }
 
 impl<'a> Workspace<'a> {
-    /// Creates the working folder where it is missing, and locks it. `command` is shown to other commands that need it.
+    /// Creates the working folder where it is missing, and locks it. `source` is what is checked out. `command` is shown to other
+    /// commands that need it.
     pub async fn enter(env: &'a Env<'a>, source: Source, command: &str) -> Result<Self, Failure> {
-        let stack = env.stack()?;
-        if !env.root().join(&stack.folder).is_dir() {
-            let text = format!("the stack of {}, {}, is not a folder of this project", env.name(), stack.folder);
-            return Err(Failure::Usage(anyhow!(text)));
+        Self::lock(env, source, command).await?.with_files_at(env.root().to_owned())
+    }
+
+    /// The same with the stack's files of a commit, whatever is checked out. `variables` and `protect` are those of today's
+    /// deploy.yaml.
+    pub async fn of_commit(env: &'a Env<'a>, source: &Source, command: &str) -> Result<Self, Failure> {
+        if git::source(env.root()).await? == *source {
+            return Self::enter(env, source.clone(), command).await;
         }
+        let workspace = Self::lock(env, source.clone(), command).await?;
+        let root = workspace.folder().join("commit");
+        found(fs_err::remove_dir_all(&root)).context("remove the stack's files of another commit")?;
+        // A stack may read modules beside its folder.
+        let top = workspace.stack.folder.components().next().context("the stack has no folder")?.as_str();
+        let is_of_stack = |path: &[u8]| path.strip_prefix(top.as_bytes()).is_some_and(|rest| rest.starts_with(b"/"));
+        let files = git::Context::of(env.root(), &source.commit, is_of_stack).await;
+        let files = files.with_context(|| format!("read the stack's files of {}", source.version))?;
+        files.unpack(&root).await?;
+        workspace.with_files_at(root)
+    }
+
+    async fn lock(env: &'a Env<'a>, source: Source, command: &str) -> Result<Self, Failure> {
+        let stack = env.stack()?;
         let folder = env.folder().join("tofu");
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true).mode(0o700).create(&folder).with_context(|| format!("create {folder}"))?;
@@ -112,7 +134,17 @@ impl<'a> Workspace<'a> {
             )),
             LockError::Broken { .. } => anyhow!(error).into(),
         })?;
-        Ok(Self { env, stack, source, program: OnceCell::new(), _lock: lock })
+        Ok(Self { env, stack, source, root: env.root().to_owned(), program: OnceCell::new(), _lock: lock })
+    }
+
+    fn with_files_at(self, root: Utf8PathBuf) -> Result<Self, Failure> {
+        let workspace = Self { root, ..self };
+        if workspace.stack_folder().is_dir() {
+            return Ok(workspace);
+        }
+        let (name, folder, version) = (workspace.name(), &workspace.stack.folder, &workspace.source.version);
+        let text = format!("the stack of {name}, {folder}, is not a folder of this project in {version}");
+        Err(Failure::Usage(anyhow!(text)))
     }
 
     /// The environment's name.
@@ -146,7 +178,7 @@ impl<'a> Workspace<'a> {
     }
 
     fn stack_folder(&self) -> Utf8PathBuf {
-        self.env.root().join(&self.stack.folder)
+        self.root.join(&self.stack.folder)
     }
 
     /// The program with every credential and variable that it needs to read and change the state.

@@ -1,8 +1,11 @@
 //! `deploy`
 
+use anyhow::anyhow;
 use clap::Args;
 
 use super::{Context, EnvironmentArg};
+use crate::deploy::approval::Approval;
+use crate::deploy::changes::Plan;
 use crate::deploy::rollback::{Undo, undo};
 use crate::deploy::{self, Deployed, Live, Request};
 use crate::env::Env;
@@ -15,11 +18,17 @@ use crate::targets::Target;
   cargo xtask deploy
   cargo xtask deploy local --dry-run
   cargo xtask deploy local --resume     continue after a crash or Ctrl-C
+  cargo xtask deploy production --plan-only           in CI: exits with 10, and prints the plan's digest
+  cargo xtask deploy production --approve DIGEST      applies exactly that plan, on any machine
 
 A deploy with new migrations first starts the release that serves on the schema that they leave, in a temporary database. If it
 does not become ready there, it could not be brought back, and the deploy is refused (exit code 21): see --no-way-back.
 
-A tree with uncommitted changes can be deployed to `local` only. Its version contains `-dirty-`.")]
+A tree with uncommitted changes can be deployed to `local` only. Its version contains `-dirty-`. A stack takes a commit of the main
+branch that the remote has.
+
+On a stack the deploy shows OpenTofu's plan and asks, unless deploy.yaml says `approval: off`. Without a terminal it is refused (exit
+code 21) and prints the digest for --approve.")]
 pub struct DeployArgs {
     #[command(flatten)]
     environment: EnvironmentArg,
@@ -32,6 +41,11 @@ pub struct DeployArgs {
     /// Deploy although the release that serves cannot start on the schema that the new migrations leave
     #[arg(long)]
     no_way_back: bool,
+    /// Deploy a commit to a stack that is not in the main branch
+    #[arg(long)]
+    allow_branch: bool,
+    #[command(flatten)]
+    approval: ApprovalArgs,
     /// A message for others who find the environment locked
     #[arg(long, short)]
     message: Option<String>,
@@ -49,20 +63,66 @@ impl DeployArgs {
             env.report.note("nothing was changed");
             return Ok(());
         }
-        let Self { resume, no_way_back, message, .. } = self;
-        let request = Request { resume, no_way_back, message: message.as_deref() };
+        let Self { resume, no_way_back, allow_branch, ref message, ref approval, .. } = self;
+        let approval = approval.of(&target, env.name())?;
+        let request = Request { resume, no_way_back, allow_branch, approval, message: message.as_deref() };
         let deployed = deploy::deploy(&env, &target, request).await?;
-        let (label, live) = match &deployed {
-            Deployed::Live(live) => ("live", live),
-            Deployed::Unchanged(live) => ("unchanged", live),
-        };
-        summarize(&env, &target, label, live).await;
-        Ok(())
+        show(&env, &target, &deployed, &format!("deploy {}", env.name())).await
     }
 }
 
+/// How the changes of a stack are approved. Without these the user is asked at the terminal.
+#[derive(Args, Debug)]
+pub struct ApprovalArgs {
+    /// Apply exactly the plan with this digest, which --plan-only or a refused deploy printed
+    #[arg(long, value_name = "DIGEST")]
+    approve: Option<String>,
+    /// Make the stack's plan, keep it and show it; apply nothing. Exits with 10 when something would change
+    #[arg(long, conflicts_with = "approve")]
+    plan_only: bool,
+}
+
+impl ApprovalArgs {
+    /// What they ask for. Fails for an environment without a stack, which has no plan to approve.
+    pub fn of(&self, target: &Target<'_>, name: &str) -> Result<Approval<'_>, Failure> {
+        let approval = match &self.approve {
+            Some(digest) => Approval::Digest(digest),
+            None if self.plan_only => Approval::PlanOnly,
+            None => Approval::Ask,
+        };
+        if approval != Approval::Ask && !target.has_stack() {
+            return Err(Failure::Usage(anyhow!(
+                "{name} has no stack, so there is no plan to approve; to see what would change, use --dry-run"
+            )));
+        }
+        Ok(approval)
+    }
+}
+
+/// Shows how a deploy or rollback ended. `command` is what was typed after `cargo xtask`, without options of approval.
+pub async fn show(env: &Env<'_>, target: &Target<'_>, ended: &Deployed, command: &str) -> Result<(), Failure> {
+    match ended {
+        Deployed::Live(live) => summarize(env, target, "live", live).await,
+        Deployed::Unchanged(live) => summarize(env, target, "unchanged", live).await,
+        Deployed::Planned(plan) => return show_plan(env, plan, command),
+    }
+    Ok(())
+}
+
+/// Shows a plan that was asked for, and how to have exactly it applied.
+fn show_plan(env: &Env<'_>, plan: &Plan, command: &str) -> Result<(), Failure> {
+    let Some(stack) = &plan.stack else { return Ok(()) };
+    let (mut json, mut text) = (stack.json(), stack.text());
+    if let Some(digest) = stack.approval() {
+        text.push_str(&format!("\n\nto apply   cargo xtask {command} --approve {digest}"));
+        json["approval"] = digest.into();
+    }
+    env.report.result(json, &text);
+    if stack.has_changes { Err(Failure::Pending) } else { Ok(()) }
+}
+
 /// Shows the last lines of a deploy or rollback: address and version, disabled features, hints, how to undo it.
-pub async fn summarize(env: &Env<'_>, target: &Target<'_>, label: &str, live: &Live) {
+async fn summarize(env: &Env<'_>, target: &Target<'_>, label: &str, live: &Live) {
     let mut rows = vec![(label, format!("{}   {}   {}", live.address, live.version, env.report.elapsed()))];
     for (feature, why) in &live.features_off {
         rows.push(("off", format!("{feature}: {why}")));

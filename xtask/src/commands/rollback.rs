@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::deploy::summarize;
+use super::deploy::{ApprovalArgs, show};
 use super::{Context, EnvironmentArg};
 use crate::deploy::rollback;
 use crate::failure::Failure;
@@ -26,6 +26,8 @@ pub struct RollbackArgs {
     /// Show what would happen and change nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    approval: ApprovalArgs,
 }
 
 impl RollbackArgs {
@@ -33,9 +35,15 @@ impl RollbackArgs {
     pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
         let env = context.env(&self.environment.environment)?;
         let target = Target::of(&env);
-        if let Some(live) = rollback::rollback(&env, &target, self.to.as_deref(), self.dry_run).await? {
-            summarize(&env, &target, "live", &live).await;
+        let approval = self.approval.of(&target, env.name())?;
+        let command = match &self.to {
+            Some(to) => format!("rollback {} --to {to}", env.name()),
+            None => format!("rollback {}", env.name()),
+        };
+        let ended = rollback::rollback(&env, &target, self.to.as_deref(), self.dry_run, approval).await?;
+        match ended {
+            Some(ended) => show(&env, &target, &ended, &command).await,
+            None => Ok(()),
         }
-        Ok(())
     }
 }

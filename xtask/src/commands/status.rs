@@ -34,8 +34,11 @@ impl StatusArgs {
     pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
         let env = &context.env(&self.environment.environment)?;
         let (target, name, store) = (Target::of(env), env.name(), env.store()?);
-        let local = target.local("status")?;
-        let (supervisor, live) = tokio::try_join!(local.status(), local.serving())?;
+        let supervisor = match &target {
+            Target::Local(local) => local.status().await?,
+            Target::Stack(_) => None,
+        };
+        let live = target.serving().await?;
         let records = history::read_all(store).await?;
         let record = live.as_ref().and_then(|live| records.iter().rfind(|record| record.id == live.id));
         let answer = match &live {

@@ -1,11 +1,14 @@
 //! Everything that can be known to go wrong, before anything changes. All problems are shown at once.
 
+mod source;
+
 use anyhow::{Result, anyhow};
 
 use crate::check::{Check, Verdict};
 use crate::config::Need;
 use crate::env::Env;
 use crate::failure::Failure;
+use crate::release::Source;
 use crate::report::Step;
 use crate::setup::missing_packages;
 use crate::targets::Target;
@@ -14,10 +17,15 @@ use crate::tools::git;
 
 /// Checks everything, installs the programs that the build needs where that takes no decision, and fails with every
 /// problem there is.
-pub async fn preflight(env: &Env<'_>, target: &Target<'_>) -> Result<(), Failure> {
+pub async fn preflight(env: &Env<'_>, target: &Target<'_>, source: &Source, allow_branch: bool) -> Result<(), Failure> {
     let step = env.report.begin(Step::Preflight);
-    let missing = missing_packages(env.config, |need| *need == Need::Build);
+    // An image is built by its builder, and from a commit.
+    let (missing, of_source) = match target.has_stack() {
+        true => (Vec::new(), source::checks(env, source, allow_branch).await),
+        false => (missing_packages(env.config, |need| *need == Need::Build), Vec::new()),
+    };
     let mut checks = checks(env, target).await?;
+    checks.extend(of_source);
     if !missing.is_empty() {
         match Installer::find(&missing).await? {
             Installer::Manual(command) => {

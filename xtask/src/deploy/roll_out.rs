@@ -3,6 +3,7 @@
 
 use anyhow::anyhow;
 
+use super::approval::Approval;
 use super::changes::{Plan, crossed};
 use super::gate::gate;
 use super::run::Run;
@@ -31,12 +32,34 @@ pub async fn roll_out(run: &Run<'_>, release: &Release, settings: &Settings, pla
     };
     match done {
         Ok(live) => {
-            run.note(|record| record.end(Outcome::Live, None));
+            run.note(|record| {
+                record.address = Some(live.address.clone());
+                record.end(Outcome::Live, None);
+            });
             Ok(live)
         }
         Err(Failure::Failed(error)) => Err(restore(run, release, settings, plan, error).await),
         Err(other) => Err(other),
     }
+}
+
+/// What going back to a release changes: on a stack, what OpenTofu plans with the stack's files of the release's commit.
+pub async fn plan_back(
+    run: &Run<'_>,
+    from: &str,
+    release: &Release,
+    settings: &Settings,
+    approval: Approval<'_>,
+) -> Result<Plan, Failure> {
+    let plan = Plan::back(from, release.version());
+    if !run.target.has_stack() {
+        return Ok(plan);
+    }
+    let planned = run.critical(Step::Plan, async |step, stop| {
+        let stack = run.target.plan(release, settings, approval.digest(), step, stop).await?;
+        Ok(Plan { stack, ..plan })
+    });
+    planned.await
 }
 
 /// Copies what is known of a release into its record.
@@ -115,10 +138,10 @@ async fn restore(run: &Run<'_>, release: &Release, settings: &Settings, plan: &P
         );
     };
     let version = previous.version();
-    let restored = match run.live_step(Step::Restore, async |_| still_serves(run.target, previous).await).await {
-        Ok(_) => Ok(()),
-        Err(_) => start_again(run, previous, settings).await,
-    };
+    // On a stack the failed release has taken the previous one's place. What answers of the latter is about to end.
+    let serves = !run.target.has_stack()
+        && run.live_step(Step::Restore, async |_| still_serves(run.target, previous).await).await.is_ok();
+    let restored = if serves { Ok(()) } else { start_again(run, release, previous, settings).await };
     match restored {
         Ok(()) => {
             // The service migrates when it starts, so an unhealthy release may have done it all the same.
@@ -154,10 +177,12 @@ async fn still_serves(target: &Target<'_>, record: &Record) -> Result<Switched, 
     Ok(Switched { address: serving.address, readiness })
 }
 
-async fn start_again(run: &Run<'_>, previous: &Record, settings: &Settings) -> Result<(), Failure> {
+async fn start_again(run: &Run<'_>, failed: &Release, previous: &Record, settings: &Settings) -> Result<(), Failure> {
     let published = run.target.published(previous).await?;
     let settings = settings.with_plain(&previous.settings);
     let release = Release::new(published, &settings)?;
-    let plan = Plan::back(previous.version(), release.version());
+    // What is applied again was approved when it was deployed; what is protected stays so.
+    let plan = Box::pin(plan_back(run, failed.version(), &release, &settings, Approval::Ask)).await?;
+    plan.guard()?;
     Box::pin(start_and_switch(run, previous.id.clone(), &release, &settings, &plan)).await.map(drop)
 }

@@ -2,8 +2,10 @@
 
 use anyhow::{Result, anyhow};
 
-use super::changes::{Plan, crossed};
-use super::roll_out::{Live, is_serving, record_release, roll_out};
+use super::Deployed;
+use super::approval::{Approval, approve};
+use super::changes::crossed;
+use super::roll_out::{is_serving, plan_back, record_release, roll_out};
 use super::run::Run;
 use super::way_back::closed;
 use crate::env::Env;
@@ -20,7 +22,8 @@ pub async fn rollback(
     target: &Target<'_>,
     to: Option<&str>,
     dry_run: bool,
-) -> Result<Option<Live>, Failure> {
+    approval: Approval<'_>,
+) -> Result<Option<Deployed>, Failure> {
     let records = history::read_all(env.store()?).await?;
     let (live, earlier) = choose(&records, to).map_err(Failure::Usage)?;
     let (from, back_to) = (live.version(), earlier.version());
@@ -48,9 +51,16 @@ pub async fn rollback(
         // An earlier release gets the settings that it had: a wrong setting is as good a reason to go back as a wrong line.
         let settings = settings.with_plain(&earlier.settings);
         let release = Release::new(published, &settings)?;
-        let plan = Plan::back(from, back_to);
+        let plan = plan_back(&run, from, &release, &settings, approval).await?;
         run.note(|record| record_release(record, &release, &plan));
-        roll_out(&run, &release, &settings, &plan).await
+        plan.guard()?; // Refused → 21
+        if approval == Approval::PlanOnly {
+            run.leaves_no_record();
+            return Ok(Deployed::Planned(Box::new(plan)));
+        }
+        let command = format!("cargo xtask rollback {} --to {back_to}", env.name());
+        approve(env, &plan, approval, &command).await?; // Refused → 21
+        roll_out(&run, &release, &settings, &plan).await.map(Deployed::Live)
     };
     Box::pin(run.finish(steps)).await.map(Some)
 }

@@ -36,8 +36,8 @@ pub struct Run<'a> {
     journal: tokio::sync::Mutex<Journal>,
     record: RefCell<Record>,
     records: Vec<Record>,
-    /// The release that serves needs no change, so the run leaves no record.
-    unchanged: Cell<bool>,
+    /// The run changes nothing, so it leaves no record.
+    without_record: Cell<bool>,
     /// Whether a critical step is under way.
     critical: watch::Sender<bool>,
 }
@@ -61,8 +61,8 @@ impl<'a> Run<'a> {
             }
         };
         let (journal, record) = (tokio::sync::Mutex::new(journal), RefCell::new(record));
-        let (unchanged, critical) = (Cell::new(false), watch::Sender::new(false));
-        Ok(Self { env, target, store, lease, journal, record, records, unchanged, critical })
+        let (without_record, critical) = (Cell::new(false), watch::Sender::new(false));
+        Ok(Self { env, target, store, lease, journal, record, records, without_record, critical })
     }
 
     /// The id of this run's record and of the release that it starts.
@@ -90,9 +90,9 @@ impl<'a> Run<'a> {
         change(&mut self.record.borrow_mut());
     }
 
-    /// The release that was asked for serves already, so there is nothing to record.
-    pub fn is_unchanged(&self) {
-        self.unchanged.set(true);
+    /// Nothing is changed, so there is nothing to record.
+    pub fn leaves_no_record(&self) {
+        self.without_record.set(true);
     }
 
     /// Runs a step whose result outlives this process, or takes the result from the journal: when an earlier run did the step
@@ -218,7 +218,7 @@ impl<'a> Run<'a> {
 
     async fn write_record<T>(&self, ended: &Result<T, Failure>) -> Result<()> {
         let journal = self.journal.lock().await;
-        if self.unchanged.get() {
+        if self.without_record.get() {
             return journal.end().await;
         }
         let mut record = self.record.borrow().clone();

@@ -85,6 +85,9 @@ pub struct Record {
     pub source: Option<Source>,
     /// Names the bytes that serve: `sha256:<hex>` over the binary and the web files; none when none were made.
     pub digest: Option<String>,
+    /// Where the release answered when it went live.
+    #[serde(default)]
+    pub address: Option<String>,
     /// Hash of everything that went in besides the bytes: settings, secrets' fingerprints.
     pub inputs: Option<String>,
     /// What the plan said.
@@ -128,6 +131,7 @@ impl Record {
             kind,
             environment: environment.to_owned(),
             source: None,
+            address: None,
             digest: None,
             inputs: None,
             plan: Vec::new(),

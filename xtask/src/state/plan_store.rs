@@ -34,6 +34,9 @@ pub struct PlanRecord {
     /// That commit, whole.
     #[serde(default)]
     pub commit: String,
+    /// A hash of the release's image, settings and secrets; none of a plan without a release.
+    #[serde(default)]
+    pub release: Option<String>,
     /// The SHA-256 of the plan file.
     pub plan: String,
     /// The state that it starts from.
@@ -48,9 +51,12 @@ pub struct PlanRecord {
 impl PlanRecord {
     /// A digest of all of it. Saying it means having seen this plan.
     pub fn approval(&self) -> String {
-        let Self { environment, version, commit, plan, state: StateVersion { lineage, serial }, made, destroy } = self;
+        let Self { environment, version, commit, release, plan, state, made, destroy } = self;
+        let StateVersion { lineage, serial } = state;
+        let release = release.as_deref().unwrap_or_default();
         let destroy = if *destroy { "destroy\n" } else { "" };
-        let all = format!("{environment}\n{version}\n{commit}\n{plan}\n{lineage}\n{serial}\n{made}\n{destroy}");
+        let all =
+            format!("{environment}\n{version}\n{commit}\n{release}\n{plan}\n{lineage}\n{serial}\n{made}\n{destroy}");
         sha256(all.as_bytes())[..32].to_owned()
     }
 }

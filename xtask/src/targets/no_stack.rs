@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::marker::PhantomData;
 
+use super::{Serving, Switched};
 use crate::check::Check;
 use crate::clients::service::Service;
 use crate::env::Env;
@@ -11,6 +12,7 @@ use crate::failure::Failure;
 use crate::release::{Artifact, Published, Release, Settings, Source};
 use crate::report::{Ongoing, Summary};
 use crate::signals::Stop;
+use crate::state::history::Record;
 
 pub struct Stack<'a> {
     never: Infallible,
@@ -24,6 +26,7 @@ pub struct Candidate {
 }
 
 pub struct Planned {
+    pub has_changes: bool,
     never: Infallible,
 }
 
@@ -60,11 +63,30 @@ impl<'a> Stack<'a> {
         match self.never {}
     }
 
-    pub async fn plan(&self, _: &Release, _: &Settings, _: &Ongoing, _: &Stop) -> Result<Planned, Failure> {
+    pub async fn serving(&self) -> Result<Option<Serving>, Failure> {
         match self.never {}
     }
 
-    pub async fn apply(&self, _: &Planned, _: &Ongoing, _: &Stop) -> Result<Candidate, Failure> {
+    pub async fn published(&self, _: &Record) -> Result<Published, Failure> {
+        match self.never {}
+    }
+
+    pub async fn plan(
+        &self,
+        _: &Release,
+        _: &Settings,
+        _: Option<&str>,
+        _: &Ongoing,
+        _: &Stop,
+    ) -> Result<Planned, Failure> {
+        match self.never {}
+    }
+
+    pub async fn apply(&self, _: &Release, _: &Planned, _: &Ongoing, _: &Stop) -> Result<Candidate, Failure> {
+        match self.never {}
+    }
+
+    pub async fn switch(&self, _: Candidate) -> Result<Switched, Failure> {
         match self.never {}
     }
 
@@ -80,6 +102,18 @@ impl Candidate {
 }
 
 impl Planned {
+    pub fn approval(&self) -> Option<String> {
+        match self.never {}
+    }
+
+    pub fn text(&self) -> String {
+        match self.never {}
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        match self.never {}
+    }
+
     pub fn guard(&self) -> Result<(), Failure> {
         match self.never {}
     }

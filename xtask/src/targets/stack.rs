@@ -4,22 +4,23 @@ mod checks;
 mod image;
 mod settings;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, Result, anyhow};
 
+use super::{Serving, Switched};
 use crate::bootstrap;
 use crate::check::Check;
-use crate::clients::service::Service;
+use crate::clients::service::{Answer, Service};
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::image::{self as images, ServiceImage};
-use crate::release::{Artifact, Published, Release, Settings, Source};
+use crate::release::{Artifact, Published, PublishedForm, Release, Settings, Source};
 use crate::report::{Ongoing, Summary as _};
 use crate::signals::Stop;
+use crate::state::history::{self, Record};
 pub use crate::tofu::plan::Planned;
 use crate::tofu::unseen::Verdict;
 use crate::tofu::variables::ReleaseVariables;
 use crate::tofu::{self, Workspace};
-use crate::tools::git;
 
 /// The output in which a stack returns the address of its container.
 const ENDPOINT: &str = "endpoint";
@@ -33,6 +34,8 @@ pub struct Stack<'a> {
 pub struct Candidate {
     /// Where its readiness is asked for.
     pub service: Service,
+    /// Where people reach it.
+    address: String,
     /// What was applied.
     pub summary: String,
 }
@@ -91,33 +94,82 @@ impl<'a> Stack<'a> {
         image::pushed(self.env, source, given).await
     }
 
-    /// Plans the release's stack.
+    /// The release that was deployed last, at the address where it went live. It need not answer there any more.
+    pub async fn serving(&self) -> Result<Option<Serving>, Failure> {
+        let records = history::live_records(&history::read_all(self.env.store()?).await?);
+        let Some((record, address)) = records.last().and_then(|last| Some((last, last.address.clone()?))) else {
+            return Ok(None);
+        };
+        let service = self.service(&address)?;
+        Ok(Some(Serving { id: record.id.clone(), version: record.version().to_owned(), address, service }))
+    }
+
+    /// The image that an earlier deploy pushed. Refused if the registry no longer has it.
+    pub async fn published(&self, record: &Record) -> Result<Published, Failure> {
+        let known = record.source.clone().zip(record.digest.clone());
+        let (source, digest) = known.with_context(|| format!("the record {} names no image", record.id))?;
+        let form = PublishedForm::Image { name: ServiceImage::find(self.env)?.name() };
+        let published = Published { source, digest, migrations: record.migrations.clone(), form };
+        if self.has_published(&published).await {
+            return Ok(published);
+        }
+        let (version, name) = (record.version(), self.env.name());
+        Err(Failure::Refused(anyhow!(
+            "the registry no longer has the image of {version}; to deploy its commit again, type: \
+             git checkout {} && cargo xtask deploy {name}",
+            published.source.commit
+        )))
+    }
+
+    /// Plans the release's stack, with the stack's files of its own commit. With `approved` it takes the kept plan instead, which
+    /// has to have that approval.
     pub async fn plan(
         &self,
         release: &Release,
         settings: &Settings,
+        approved: Option<&str>,
         step: &Ongoing,
         stop: &Stop,
     ) -> Result<Planned, Failure> {
-        let workspace = self.enter().await?;
+        let workspace = self.enter(release).await?;
         tofu::init_if_changed(&workspace, step, stop).await?;
         let takes_release = self.env.environment.settings.is_some();
         let variables = takes_release.then(|| ReleaseVariables::of(release, settings));
-        tofu::plan::make(&workspace, variables.as_ref(), false, step, stop).await
+        match approved {
+            Some(approval) => tofu::plan::kept(&workspace, stop).await?.approved(approval, variables.as_ref()),
+            None => tofu::plan::make(&workspace, variables.as_ref(), false, step, stop).await,
+        }
     }
 
-    /// Applies a plan. A request to stop interrupts OpenTofu, which then saves the state.
-    pub async fn apply(&self, planned: &Planned, step: &Ongoing, stop: &Stop) -> Result<Candidate, Failure> {
-        let workspace = self.enter().await?;
+    /// Applies the plan of a release. A request to stop interrupts OpenTofu, which then saves the state. Fails if the platform
+    /// reports an error of what was applied.
+    pub async fn apply(
+        &self,
+        release: &Release,
+        planned: &Planned,
+        step: &Ongoing,
+        stop: &Stop,
+    ) -> Result<Candidate, Failure> {
+        let workspace = self.enter(release).await?;
         tofu::init_if_changed(&workspace, step, stop).await?;
         let applied = tofu::apply::perform(&workspace, planned, &workspace.source, step, stop).await?;
-        for resource in &applied.errored {
-            self.env.report.warn(&resource.to_string());
-        }
         for unseen in applied.unseen.iter().filter(|unseen| unseen.verdict != Verdict::Good) {
             self.env.report.warn(&unseen.to_string());
         }
-        Ok(Candidate { service: self.service(&workspace, stop).await?, summary: applied.summary() })
+        if !applied.errored.is_empty() {
+            let errored: Vec<String> = applied.errored.iter().map(ToString::to_string).collect();
+            return Err(anyhow!("the platform reports an error of {}", errored.join("; ")).into());
+        }
+        let address = self.endpoint(&workspace, stop).await?;
+        Ok(Candidate { service: self.service(&address)?, address, summary: applied.summary() })
+    }
+
+    /// Checks that the release answers, ready, where people reach it. The platform has switched to it already.
+    pub async fn switch(&self, candidate: Candidate) -> Result<Switched, Failure> {
+        match candidate.service.ask().await {
+            Answer::Ready(readiness) => Ok(Switched { address: candidate.address, readiness }),
+            other => Err(anyhow!("{} was ready, and is not any more: {}", candidate.address, other.describe()).into()),
+        }
     }
 
     /// The failure of an operation that only works with `target: local`.
@@ -128,20 +180,23 @@ impl<'a> Stack<'a> {
         ))
     }
 
-    async fn enter(&self) -> Result<Workspace<'a>, Failure> {
-        let source = git::source(self.env.root()).await?;
-        Workspace::enter(self.env, source, &format!("deploy {}", self.env.name())).await
+    async fn enter(&self, release: &Release) -> Result<Workspace<'a>, Failure> {
+        let command = format!("deploy {}", self.env.name());
+        Workspace::of_commit(self.env, &release.published.source, &command).await
     }
 
-    /// The container's readiness, at the address that is an output of the stack.
-    async fn service(&self, workspace: &Workspace<'_>, stop: &Stop) -> Result<Service, Failure> {
+    fn service(&self, address: &str) -> Result<Service> {
+        Service::new(format!("{address}{}", self.env.config.service.readiness))
+    }
+
+    /// The container's address, which is an output of the stack.
+    async fn endpoint(&self, workspace: &Workspace<'_>, stop: &Stop) -> Result<String, Failure> {
         let outputs = tofu::outputs(workspace, stop).await?;
         let endpoint = outputs.get(ENDPOINT).and_then(|output| output.value.as_str());
         let missing =
             || format!("the stack {} has no output `{ENDPOINT}` with its container's address", workspace.stack.folder);
         let endpoint = endpoint.with_context(missing)?.trim_end_matches('/');
-        let endpoint = if endpoint.contains("://") { endpoint.to_owned() } else { format!("https://{endpoint}") };
-        Ok(Service::new(format!("{endpoint}{}", self.env.config.service.readiness))?)
+        Ok(if endpoint.contains("://") { endpoint.to_owned() } else { format!("https://{endpoint}") })
     }
 }
 

@@ -67,7 +67,7 @@ pub async fn init(workspace: &Workspace<'_>, step: &Ongoing, stop: &Stop) -> Res
     check_backend(workspace)?;
     replace_file(&workspace.folder().join(FINGERPRINT), format!("{fingerprint}\n{program}").as_bytes())?;
     let lock_file = stack.folder.join(LOCK_FILE);
-    if !has_lock_file && env.root().join(&lock_file).exists() {
+    if !has_lock_file && workspace.root.join(&lock_file).exists() {
         env.report.warn(&format!("{lock_file} is not committed; type: git add {lock_file}, and commit it"));
     }
     Ok(Initialized { program: tofu::name(stack.program), version, bucket: stack.state.bucket.clone() })
@@ -118,7 +118,7 @@ pub(super) fn fingerprint(workspace: &Workspace<'_>) -> Result<String, Failure> 
         name == LOCK_FILE || [".tf", ".tofu", ".tf.json", ".tofu.json"].iter().any(|end| name.ends_with(end))
     };
     for path in files_below(&workspace.stack_folder())?.iter().filter(|path| is_read(path)) {
-        text.push_str(&format!("{} {}\n", relative(env.root(), path), sha256_file(path)?));
+        text.push_str(&format!("{} {}\n", relative(&workspace.root, path), sha256_file(path)?));
     }
     Ok(sha256(text.as_bytes()))
 }

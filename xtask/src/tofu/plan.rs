@@ -68,6 +68,35 @@ impl Planned {
         self.kept.as_ref().filter(|record| !record.version.contains("-dirty-"))
     }
 
+    /// Names the kept plan to those who approve it. None if there is nothing to apply.
+    pub fn approval(&self) -> Option<String> {
+        self.applicable().map(PlanRecord::approval)
+    }
+
+    /// Fails unless the kept plan has this approval, and was made for this release.
+    pub fn approved(self, approval: &str, release: Option<&ReleaseVariables<'_>>) -> Result<Self, Failure> {
+        let kept = self.kept.as_ref();
+        let fingerprint = release.map(ReleaseVariables::fingerprint).transpose()?;
+        let why = if kept.map(PlanRecord::approval).as_deref() != Some(approval) {
+            "the approval is for another plan than the one that is kept"
+        } else if kept.is_some_and(|record| record.release != fingerprint) {
+            "the image, the settings or the secrets have changed since the plan was made"
+        } else {
+            return Ok(self);
+        };
+        Err(approval::refused(&self.environment, why))
+    }
+
+    /// The plan for people.
+    pub fn text(&self) -> String {
+        self.details().text()
+    }
+
+    /// The plan for programs.
+    pub fn json(&self) -> serde_json::Value {
+        self.details().json()
+    }
+
     /// The plan for people and programs.
     pub fn details(&self) -> PlanSummary<'_> {
         let Self { environment, plan, protected, refusals, .. } = self;
@@ -167,6 +196,7 @@ pub async fn make(
             environment: workspace.name().to_owned(),
             version: workspace.source.version.clone(),
             commit: workspace.source.commit.clone(),
+            release: release.map(ReleaseVariables::fingerprint).transpose()?,
             plan: content.sha256(),
             state,
             made: Timestamp::now(),

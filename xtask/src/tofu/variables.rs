@@ -12,6 +12,7 @@ use super::{Workspace, init};
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::fs::{found, replace_file};
+use crate::hash::sha256;
 use crate::release::{Release, Settings, Source};
 use crate::tools::tofu::plan::Plan;
 use crate::tools::tofu::{Tofu, hcl};
@@ -30,6 +31,11 @@ impl<'a> ReleaseVariables<'a> {
     /// Those of a release with these settings.
     pub fn of(release: &'a Release, settings: &'a Settings) -> Self {
         Self { source: &release.published.source, image: release.published.image(), settings }
+    }
+
+    /// A hash of what the release sets.
+    pub(super) fn fingerprint(&self) -> Result<String> {
+        Ok(sha256(format!("{}\n{}", self.image.as_deref().unwrap_or_default(), self.settings.inputs()?).as_bytes()))
     }
 
     /// Adds the variables that are not overridden to the program's environment, and returns their names.

@@ -81,6 +81,17 @@ pub async fn commit_time(root: &Utf8Path, commit: &str) -> Result<jiff::Timestam
     jiff::Timestamp::from_second(seconds).context("read the commit's time")
 }
 
+/// Whether a commit is in one of these references: whole names, or beginnings of names up to a `/`, or patterns with `*`.
+pub async fn is_in(root: &Utf8Path, commit: &str, references: &[&str]) -> Result<bool> {
+    let contains = ["for-each-ref", "--count=1", "--format=%(refname)", "--contains", commit];
+    Ok(!git(root, &[&contains[..], references].concat()).capture().await?.is_empty())
+}
+
+/// Whether the repository has a remote.
+pub async fn has_remote(root: &Utf8Path) -> Result<bool> {
+    Ok(!git(root, &["remote"]).capture().await?.is_empty())
+}
+
 /// The URL of the remote `origin`, without credentials.
 pub async fn origin(root: &Utf8Path) -> Result<Option<String>> {
     let Some(url) = ask(git(root, &["config", "--get", "remote.origin.url"])).await? else { return Ok(None) };

@@ -16,6 +16,7 @@ fn plan(folder: &Utf8Path, content: &str) -> (PlanRecord, PlanFile) {
     let record = PlanRecord {
         environment: ENVIRONMENT.to_owned(),
         version: "3f9c2d1a4b7e".to_owned(),
+        release: None,
         commit: "0123456789abcdef0123456789abcdef01234567".to_owned(),
         plan: file.sha256(),
         state: StateVersion { lineage: "abc".to_owned(), serial: 7 },

@@ -13,6 +13,7 @@ mod interrupt;
 mod life;
 mod lifecycle;
 mod platform;
+mod production;
 mod providers;
 mod registry;
 mod run;

@@ -31,7 +31,7 @@ wait
 #[test]
 fn a_commit_is_pushed_planned_approved_applied_and_runs() {
     let test = "a_commit_is_pushed_planned_approved_applied_and_runs";
-    let Some((site, registry, _rest)) = open(test) else { return };
+    let Some((site, registry, _rest)) = open(test, START) else { return };
     let head = site.project.head();
     // Without an image in the registry there is no plan.
     site.run(&["plan", "production"]).expect(21).says(&["cargo xtask image push production"]);
@@ -74,7 +74,7 @@ fn a_commit_is_pushed_planned_approved_applied_and_runs() {
 }
 
 /// Removes the containers and the images from the engine when it is dropped.
-struct Rest {
+pub struct Rest {
     images: String,
 }
 
@@ -90,8 +90,8 @@ impl Drop for Rest {
     }
 }
 
-/// A project with the stack, an image of its service, a registry and an engine.
-fn open(test: &str) -> Option<(Site<Versitygw>, DockerRegistry, Rest)> {
+/// A project with the stack, an image of its service, which `start` starts, a registry and an engine.
+pub fn open(test: &str, start: &str) -> Option<(Site<Versitygw>, DockerRegistry, Rest)> {
     if !docker(&["version"]).output().is_ok_and(|output| output.status.success()) {
         skipped(test, "no Docker engine answers; install one: cargo xtask setup --docker");
         return None;
@@ -120,7 +120,7 @@ fn open(test: &str) -> Option<(Site<Versitygw>, DockerRegistry, Rest)> {
     );
     project.write("Dockerfile", DOCKERFILE);
     project.write(".dockerignore", "*\n!bin\n!start\n");
-    project.write("start", START);
+    project.write("start", start);
     fs_err::create_dir_all(project.root.join("bin")).unwrap();
     fs_err::copy("/bin/busybox", project.root.join("bin/busybox"))
         .expect("Debian's package busybox-static is installed");
@@ -138,7 +138,7 @@ fn docker(args: &[&str]) -> Command {
 }
 
 /// The body of the answer, whose status must be 200.
-fn get(address: &str, path: &str) -> String {
+pub fn get(address: &str, path: &str) -> String {
     let answer = ask(address, "GET", path, &[], "").unwrap();
     assert_eq!(answer.status, 200, "{path}: {}", answer.text());
     answer.text()

@@ -16,6 +16,7 @@ fn plan(folder: &Utf8Path, content: &str) -> (PlanRecord, PlanFile) {
         environment: "production".to_owned(),
         version: "3f9c2d1a4b7e".to_owned(),
         commit: "0123456789abcdef0123456789abcdef01234567".to_owned(),
+        release: Some("r".to_owned()),
         plan: file.sha256(),
         state: StateVersion { lineage: "abc".to_owned(), serial: 7 },
         made: Timestamp::UNIX_EPOCH,
@@ -87,6 +88,7 @@ fn an_approval_stands_for_every_part_of_the_plan() {
         PlanRecord { state: StateVersion { serial: 8, ..record.state.clone() }, ..record.clone() },
         PlanRecord { made: Timestamp::now(), ..record.clone() },
         PlanRecord { destroy: true, ..record.clone() },
+        PlanRecord { release: None, ..record.clone() },
     ];
     for other in others {
         assert_ne!(other.approval(), record.approval(), "{other:?}");

@@ -106,6 +106,14 @@ impl Context {
         Ok(pack::stream(blobs, self.files.clone(), self.time))
     }
 
+    /// Writes its files into a folder, which is made.
+    pub async fn unpack(&self, folder: &Utf8Path) -> Result<()> {
+        let tar = SyncIoBridge::new(self.archive()?);
+        let into = folder.to_owned();
+        let unpacked = tokio::task::spawn_blocking(move || tar::Archive::new(tar).unpack(&into)).await;
+        unpacked.context("unpack in a thread")?.with_context(|| format!("write the commit's files into {folder}"))
+    }
+
     /// Fails with the names of all pointers of Git LFS.
     async fn check_pointers(&self) -> Result<()> {
         let small = |file: &&File| file.kind != Kind::Link && file.size < POINTER_LIMIT;
