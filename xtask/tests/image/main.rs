@@ -12,3 +12,4 @@ mod registry_commands;
 mod secrets;
 mod service;
 mod shop;
+mod trust;
