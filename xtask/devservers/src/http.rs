@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Result, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// A request that the server got.
 #[derive(Clone, Debug)]
@@ -33,13 +34,25 @@ pub struct Response {
     status: u16,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
-    endless: bool,
+    length: Option<usize>,
+    flow: Flow,
 }
+
+/// How a body is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    Whole,
+    Endless,
+    Dripping,
+}
+
+/// The time between two bytes of a body that drips: long against the time of a whole answer, short against every time limit.
+const DRIP: Duration = Duration::from_millis(20);
 
 impl Response {
     /// One with this status code and nothing else.
     pub fn new(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Vec::new(), endless: false }
+        Self { status, headers: Vec::new(), body: Vec::new(), length: None, flow: Flow::Whole }
     }
 
     /// With one more header.
@@ -55,9 +68,18 @@ impl Response {
     }
 
     /// Sends the body again and again until the client closes the connection.
-    pub fn endless(mut self) -> Self {
-        self.endless = true;
-        self
+    pub fn endless(self) -> Self {
+        Self { flow: Flow::Endless, ..self }
+    }
+
+    /// The same, a byte at a time.
+    pub fn dripping(self) -> Self {
+        Self { flow: Flow::Dripping, ..self }
+    }
+
+    /// Announces another length than the body has.
+    pub fn announcing(self, length: usize) -> Self {
+        Self { length: Some(length), ..self }
     }
 }
 
@@ -166,17 +188,23 @@ fn serve(
     for (name, value) in &response.headers {
         write!(stream, "{name}: {value}\r\n")?;
     }
-    if !response.endless && request.method != "HEAD" {
-        write!(stream, "content-length: {}\r\n", response.body.len())?;
+    if response.flow == Flow::Whole && request.method != "HEAD" {
+        write!(stream, "content-length: {}\r\n", response.length.unwrap_or(response.body.len()))?;
     }
     stream.write_all(b"\r\n")?;
-    if request.method != "HEAD" {
-        loop {
-            stream.write_all(&response.body)?;
-            if !response.endless {
-                break;
-            }
-        }
+    if request.method == "HEAD" {
+        return Ok(());
     }
-    Ok(())
+    match response.flow {
+        Flow::Whole => stream.write_all(&response.body),
+        Flow::Endless => loop {
+            stream.write_all(&response.body)?;
+        },
+        Flow::Dripping => loop {
+            for byte in &response.body {
+                stream.write_all(&[*byte])?;
+                std::thread::sleep(DRIP);
+            }
+        },
+    }
 }

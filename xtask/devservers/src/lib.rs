@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 pub mod buildkitd;
+pub mod cargo_deny;
 pub mod dns;
 pub mod engine;
 pub mod http;

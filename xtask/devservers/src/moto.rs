@@ -87,6 +87,7 @@ impl std::ops::Deref for Turn {
     }
 }
 
-fn python() -> Result<PathBuf> {
-    path::need("moto", "python3", "apt-get install python3 python3-pip")
+/// The program that installs Python packages.
+pub(crate) fn python() -> Result<PathBuf> {
+    path::need("a Python package", "python3", "apt-get install python3 python3-pip")
 }

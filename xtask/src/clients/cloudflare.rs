@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use super::registry::error::RegistryError;
-use super::registry::http::{Http, Request, host, is_loopback, printable};
+use super::registry::http::{Http, REQUEST_TIMEOUT, Request, host, is_loopback, printable};
 
 /// The URL of Cloudflare's API.
 pub const API: &str = "https://api.cloudflare.com/client/v4";
@@ -62,7 +62,7 @@ impl R2 {
             .map_err(|_| other("the token is not valid in a header"))?;
         authorization.set_sensitive(true);
         let base = below(&base, &[account, "r2", "buckets"]).ok_or_else(|| other("it cannot have a path"))?;
-        Ok(Self { http: Http::new(is_loopback(&base))?, base, authorization })
+        Ok(Self { http: Http::new(is_loopback(&base), REQUEST_TIMEOUT)?, base, authorization })
     }
 
     /// The r2.dev subdomain of a bucket in a jurisdiction: `default`, `eu` or `fedramp`.

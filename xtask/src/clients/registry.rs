@@ -54,13 +54,18 @@ struct Inner {
 impl Repository {
     /// The repository of an image's name. Sends no request yet.
     pub fn new(reference: &Reference, credentials: Credentials) -> Result<Self> {
+        Self::with_timeout(reference, credentials, http::REQUEST_TIMEOUT)
+    }
+
+    /// The same with a time limit of each request.
+    fn with_timeout(reference: &Reference, credentials: Credentials, timeout: Duration) -> Result<Self> {
         let (host, name) = (reference.host().clone(), reference.repository().to_owned());
         let base = Url::parse(&format!("{}/v2/", host.url())).map_err(|error| RegistryError::Other {
             registry: host.to_string(),
             what: "building its URL".to_owned(),
             why: error.to_string(),
         })?;
-        let http = Http::new(host.is_loopback())?;
+        let http = Http::new(host.is_loopback(), timeout)?;
         let auth = Auth::new(credentials, name.clone());
         Ok(Self(Arc::new(Inner { host, name, base, http, auth })))
     }

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 pub use self::containers::{Containers, Domain};
 pub use self::namespace::Namespace;
 use super::registry::error::RegistryError;
-use super::registry::http::{Http, Request, Response, host, is_loopback, printable};
+use super::registry::http::{Http, REQUEST_TIMEOUT, Request, Response, host, is_loopback, printable};
 
 /// The URL of Scaleway's API.
 pub const API: &str = "https://api.scaleway.com";
@@ -101,7 +101,7 @@ impl Api {
         let mut key =
             HeaderValue::try_from(key.expose_secret()).map_err(|_| other("the key is not valid in a header"))?;
         key.set_sensitive(true);
-        Ok(Self { http: Http::new(is_loopback(&base))?, base, key })
+        Ok(Self { http: Http::new(is_loopback(&base), REQUEST_TIMEOUT)?, base, key })
     }
 
     async fn list<T: DeserializeOwned>(&self, path: &str, filter: &[(&str, &str)]) -> Result<Vec<T>> {

@@ -13,3 +13,4 @@ mod registry_commands;
 mod secrets;
 mod service;
 mod shop;
+mod trust;

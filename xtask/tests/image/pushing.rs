@@ -33,8 +33,8 @@ fn an_image_is_pushed_once_and_has_one_digest() {
 }
 
 #[test]
-fn finding_an_image_in_the_registry_takes_one_request() {
-    let Some(shop) = Shop::open("finding_an_image_in_the_registry_takes_one_request") else { return };
+fn finding_an_image_in_the_registry_takes_two_requests() {
+    let Some(shop) = Shop::open("finding_an_image_in_the_registry_takes_two_requests") else { return };
     shop.run(&["image", "push", "production"]).expect(0);
     // The registry logs a request after its answer: the last of all these is the one for `cache`.
     until("the registry has written down the push", || {
@@ -54,7 +54,10 @@ fn finding_an_image_in_the_registry_takes_one_request() {
     });
     let manifests = asked.iter().filter(|request| request.contains("/manifests/inputs-")).count();
     assert_eq!(manifests, 1, "{asked:#?}");
-    assert!(asked.len() <= 3, "one request, one that learns how to log in, and the mark: {asked:#?}");
+    let lists = asked.iter().filter(|request| request.contains("/tags/list")).count();
+    assert_eq!(lists, 1, "the signature is looked for among all tags: {asked:#?}");
+    assert!(!asked.iter().any(|request| request.contains("signed-")), "the registry is not told it: {asked:#?}");
+    assert!(asked.len() <= 4, "two requests, one that learns how to log in, and the mark: {asked:#?}");
 }
 
 #[test]

@@ -170,6 +170,29 @@ fn credentials_come_from_dockers_helper_and_a_wrong_password_is_named_by_its_sou
 }
 
 #[test]
+fn the_password_of_the_environment_is_sent_where_the_environment_says() {
+    let test = "the_password_of_the_environment_is_sent_where_the_environment_says";
+    let Some(shelf) = Shelf::new(test, Login::Password) else { return };
+    shelf.fill(&[(&["one"], "01")]);
+    let address = &shelf.registry.address;
+    let list = |host: Option<&str>| {
+        let mut command = shelf.command(&["image", "list", "production"]);
+        command.env("REGISTRY_USERNAME", USER).env("REGISTRY_PASSWORD", PASSWORD);
+        Ran::of(command.envs(host.map(|host| ("REGISTRY_HOST", host))))
+    };
+    let export = format!("type: export REGISTRY_HOST={address}");
+    list(None).expect(1).says(&["does not say which registry it is for", &export]);
+    // The checked-out tree does not say it.
+    shelf.project.write(".env.production", &format!("REGISTRY_HOST={address}\n"));
+    let file = shelf.project.root.join(".env.production");
+    fs_err::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    list(None).expect(1).says(&["does not say which registry it is for", &export]);
+    list(Some("rg.example.org")).expect(1).says(&["is for rg.example.org", "was not sent"]);
+    assert_eq!(shelf.registry.requests().iter().filter(|request| request.contains("tags/list")).count(), 0);
+    answers(&list(Some(address)).expect(0), &["one"]);
+}
+
+#[test]
 fn an_expired_token_is_replaced() {
     // More than the minute of clock skew that registries accept.
     let tokens = Tokens::start(vec![(-300, 3600), (600, 3600)]);

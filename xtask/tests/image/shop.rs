@@ -10,7 +10,7 @@ use testkit::Ended;
 use testkit::{Project, Ran, machine, skipped};
 
 /// A base image of two megabytes: busybox.
-const BASE: &str = "xtask-test-base:1";
+pub const BASE: &str = "xtask-test-base:1";
 
 /// A command of Docker's client on the tests' engine.
 pub fn docker(args: &[&str]) -> Command {

@@ -177,6 +177,7 @@ fn the_image_is_that_of_the_commit_by_its_digest() {
         true => Response::new(200)
             .header("docker-content-digest", &answered)
             .body("application/vnd.oci.image.manifest.v1+json", "{}"),
+        false if request.path.contains("/tags/list") => Response::new(200).body("application/json", r#"{"tags":["a"]}"#),
         false => Response::new(404),
     });
     site.project.edit("deploy.yaml", "registry.example.com/shop", &format!("{}/shop", registry.address));
@@ -191,10 +192,17 @@ fn the_image_is_that_of_the_commit_by_its_digest() {
     ]);
 
     there.store(true, Ordering::SeqCst);
-    let approval = site.approval();
+    // The registry has one, and no signature of it.
+    site.run(&["plan", "production"]).expect(21).says(&[
+        "no machine with this TF_STATE_PASSPHRASE has signed it",
+        &format!("cargo xtask tofu plan production --image {digest}"),
+    ]);
+    site.run(&["plan", "production", "--image", "latest"]).expect(2).says(&["--image takes a digest"]);
+    let plan = site.result(&["plan", "production", "--image", &digest], 10);
+    let approval = plan["approval"].as_str().unwrap();
     // An apply takes it from the plan.
     there.store(false, Ordering::SeqCst);
-    site.run(&["apply", "production", "--approve", &approval]).expect(0);
+    site.run(&["apply", "production", "--approve", approval]).expect(0);
     let given = given(&site);
     assert_eq!(given["image"], format!("{}/shop/fixture@{digest}", registry.address));
     assert_eq!((&given["release"], &given["secrets"]), (&json!(head), &json!({})));

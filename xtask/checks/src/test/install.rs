@@ -11,11 +11,12 @@ use super::job::{Job, Work};
 use super::progress::Progress;
 use super::suite::Suite;
 
-/// A server that no distribution packages: it is built or fetched once for a machine, in a process of its own, which ends
-/// with the run.
+/// A server or program that no distribution packages: it is built or fetched once for a machine, in a process of its own,
+/// which ends with the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Server {
     Buildkitd,
+    CargoDeny,
     Moto,
     Versitygw,
 }
@@ -31,6 +32,7 @@ impl InstallArgs {
     pub fn run(self) -> Result<(), Failure> {
         match self.server {
             Server::Buildkitd => devservers::buildkitd::install()?,
+            Server::CargoDeny => devservers::cargo_deny::install()?,
             Server::Moto => devservers::moto::install()?,
             Server::Versitygw => devservers::versitygw::install()?,
         };
@@ -46,12 +48,12 @@ pub async fn for_the_compiler(context: &Context<'_>) {
 /// What the tests of these suites need: packages and OpenTofu, then servers.
 pub async fn for_the_tests(context: &Context<'_>, suites: &[Suite], progress: &Progress) {
     let any = |of: &[Suite]| suites.iter().any(|suite| of.contains(suite));
-    if !suites.iter().any(|suite| suite.has_programs()) {
-        return;
+    if suites.iter().any(|suite| suite.has_programs()) {
+        let stacks = any(&[Suite::StandIn, Suite::Tofu]);
+        set_up(context, Extras { tests: true, tofu: stacks, ..Extras::default() }).await;
     }
-    let stacks = any(&[Suite::StandIn, Suite::Tofu]);
-    set_up(context, Extras { tests: true, tofu: stacks, ..Extras::default() }).await;
     let servers = [
+        (Server::CargoDeny, any(&[Suite::Lint])),
         (Server::Moto, any(&[Suite::StandIn, Suite::Tofu, Suite::Toolkit])),
         (Server::Versitygw, any(&[Suite::StandIn, Suite::Tofu, Suite::Toolkit])),
         (Server::Buildkitd, any(&[Suite::Image, Suite::Toolkit])),

@@ -1,5 +1,6 @@
 //! One job of a run: what it runs, and what that came to.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -43,6 +44,8 @@ pub enum Work {
     Render(Option<Utf8PathBuf>),
     /// Compares the query cache with what a database says.
     Queries,
+    /// Compares the dependencies with deny.toml.
+    Dependencies,
 }
 
 /// A job that has ended.
@@ -106,6 +109,7 @@ impl Job {
                 let checked = Box::pin(check_queries(context)).await;
                 done.pass(checked);
             }
+            Work::Dependencies => done.check_dependencies(context).await,
         }
         done.wall = began.elapsed();
         (done, built)
@@ -145,6 +149,29 @@ impl Done {
         ended
     }
 
+    /// Licences, sources and what is banned are checked from what cargo has downloaded already. The advisories are in a
+    /// repository of their own: where it cannot be reached, they are those of an earlier run.
+    async fn check_dependencies(&mut self, context: &Context<'_>) {
+        let program = match devservers::cargo_deny::install() {
+            Ok(program) => program.display().to_string(),
+            Err(error) => return self.outcome.skipped.push(format!("{}: {error:#}", self.name)),
+        };
+        let deny = |args: &[&str]| {
+            Cmd::new(&program).args(["--locked", "--color", "never"]).args(args.iter().copied()).dir(&context.config.root)
+        };
+        let checked = self.follow(deny(&["--offline", "check", "licenses", "sources", "bans"])).await;
+        self.pass(checked);
+        if let Err(error) = self.follow(deny(&["fetch", "db"])).await {
+            if !has_advisories() {
+                context.report.warn("the advisories on the dependencies were not checked: their repository cannot be reached");
+                return;
+            }
+            context.report.warn(&format!("the advisories are those of an earlier run: {error:#}"));
+        }
+        let checked = self.follow(deny(&["--offline", "check", "advisories"])).await;
+        self.pass(checked);
+    }
+
     /// Something that passes or fails as a whole.
     fn pass(&mut self, ended: Result<()>) {
         self.outcome.add(match ended {
@@ -173,6 +200,14 @@ async fn check_queries(context: &Context<'_>) -> Result<()> {
     let checked = checked.await.map_err(Failure::into_error)?;
     context.report.notices(&checked.notices);
     Ok(())
+}
+
+/// Whether cargo-deny has fetched the advisories before.
+fn has_advisories() -> bool {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    let databases = home.and_then(|home| fs_err::read_dir(home.join("advisory-dbs")).ok());
+    databases.is_some_and(|mut databases| databases.any(|entry| entry.is_ok_and(|entry| entry.path().is_dir())))
 }
 
 fn lines(error: &anyhow::Error) -> Vec<String> {

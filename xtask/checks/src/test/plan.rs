@@ -56,6 +56,7 @@ pub fn after_the_build(config: &Config, suites: &[Suite], built: &Built, setting
     }
     if suites.contains(&Suite::Lint) {
         jobs.push(Job::new(&Suite::Lint.to_string(), Work::Whole(lints(config))).taking(target));
+        jobs.push(Job::new("lint: dependencies", Work::Dependencies));
     }
     if suites.contains(&Suite::Render) {
         let program = built.binaries.get(&config.service.binary).cloned();

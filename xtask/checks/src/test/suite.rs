@@ -10,7 +10,7 @@ use super::machine::Takes;
 pub enum Suite {
     /// rustfmt
     Format,
-    /// clippy, without warnings
+    /// clippy, without warnings; licences, sources and advisories of the dependencies
     Lint,
     /// Rendered files are up to date
     Render,

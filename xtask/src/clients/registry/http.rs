@@ -11,7 +11,7 @@ use super::error::RegistryError;
 /// The time limit of a connection attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time limit of a request with its response; none of them is large.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Waits before the second, third and fourth attempt.
 const RETRY_DELAYS: [Duration; 3] =
     [Duration::from_millis(200), Duration::from_millis(600), Duration::from_millis(1800)];
@@ -25,6 +25,7 @@ const SHOWN_ERRORS: usize = 5;
 /// A client for one registry.
 pub struct Http {
     client: reqwest::Client,
+    timeout: Duration,
 }
 
 #[derive(Clone)]
@@ -97,13 +98,13 @@ impl Response {
 }
 
 impl Http {
-    /// The environment's proxy is not used for a registry on this machine.
-    pub fn new(local: bool) -> Result<Self, RegistryError> {
+    /// `timeout` limits each request with its response. The environment's proxy is not used for a registry on this machine.
+    pub fn new(local: bool, timeout: Duration) -> Result<Self, RegistryError> {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("xtask/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(REQUEST_TIMEOUT);
+            .timeout(timeout);
         if local {
             builder = builder.no_proxy();
         }
@@ -112,7 +113,7 @@ impl Http {
             what: "setting up the HTTP client".to_owned(),
             why: causes(&error),
         })?;
-        Ok(Self { client })
+        Ok(Self { client, timeout })
     }
 
     /// Sends a request, with retries and redirects. A redirect to another host loses the request's authorization.
@@ -169,10 +170,10 @@ impl Http {
         if let Some(authorization) = &request.authorization {
             builder = builder.header(AUTHORIZATION, authorization);
         }
-        let mut response = builder.send().await.map_err(SendError::of)?;
+        let mut response = builder.send().await.map_err(|error| self.failed(error))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(SendError::of)? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.failed(error))? {
             if body.len() + chunk.len() > request.max_bytes {
                 let why = format!("its response has more than {} KiB", request.max_bytes / 1024);
                 return Err(SendError::Final(RegistryError::NotARegistry { registry: host(&request.url), why }));
@@ -180,6 +181,16 @@ impl Http {
             body.extend_from_slice(&chunk);
         }
         Ok(Response { status, headers, body, url: request.url.clone() })
+    }
+
+    fn failed(&self, error: reqwest::Error) -> SendError {
+        // No retry: four time-outs in a row would look like a hang.
+        if error.is_timeout() && !error.is_connect() {
+            let registry = error.url().map(host).unwrap_or_default();
+            let why = format!("no complete response within {:?}", self.timeout);
+            return SendError::Final(RegistryError::Unreachable { registry, why });
+        }
+        SendError::Connection(causes(&error.without_url()))
     }
 }
 
@@ -211,16 +222,6 @@ enum SendError {
 }
 
 impl SendError {
-    fn of(error: reqwest::Error) -> Self {
-        // No retry: four time-outs in a row would look like a hang.
-        if error.is_timeout() && !error.is_connect() {
-            let registry = error.url().map(host).unwrap_or_default();
-            let why = format!("no complete response within {} s", REQUEST_TIMEOUT.as_secs());
-            return Self::Final(RegistryError::Unreachable { registry, why });
-        }
-        Self::Connection(causes(&error.without_url()))
-    }
-
     fn into_error(self, url: &Url) -> RegistryError {
         match self {
             Self::Connection(why) => RegistryError::Unreachable { registry: host(url), why },

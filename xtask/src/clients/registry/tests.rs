@@ -1,3 +1,5 @@
+mod hostile;
+
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
