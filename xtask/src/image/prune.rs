@@ -52,7 +52,9 @@ pub async fn delete(image: &ServiceImage<'_>, plan: &Plan) -> Result<Vec<String>
         Ok(()) => Ok(deleted),
         Err(failure) => Err(failure.map(|error| {
             let (done, all) = (deleted.len(), plan.delete.len());
-            error.context(format!("{done} of {all} images were deleted; to delete the rest, type the same command again"))
+            error.context(format!(
+                "{done} of {all} images were deleted; to delete the rest, type the same command again"
+            ))
         })),
     }
 }

@@ -67,6 +67,7 @@ fn a_plan_is_refused_when_anything_differs_from_what_was_approved() {
     site.type_it(&asks, "type: ").expect(0);
     assert!(site.state().exists());
     site.run(&["plan", "production"]).expect(0);
+}
 
 #[test]
 fn a_state_that_has_changed_needs_a_new_plan() {
