@@ -55,7 +55,10 @@ fn a_file_in_place_of_the_deploy_folder_is_reported() {
 fn a_project_without_a_commit_is_reported_with_the_next_command() {
     let project = Project::fixture();
     fs_err::remove_dir_all(project.root.join(".git")).unwrap();
-    project.run(&["deploy"]).expect(1).says(&["git init"]);
+    let refused = project.run(&["deploy"]).expect(1);
+    refused.type_it("a new project needs one: ", &project.command(&[])).expect(0);
+    project.ok(&["deploy"]);
+    assert_eq!(project.serves(), Some(project.head()));
 }
 
 #[test]
@@ -72,8 +75,8 @@ fn a_missing_required_setting_is_reported_with_where_to_set_it() {
     project.ok(&["deploy"]);
 }
 
-/// Lets an ordinary user read the project and the toolkit.
-fn as_ordinary_user(project: &mut Project) {
+/// Gives the project to an ordinary user, 65534, who can read the toolkit.
+pub fn as_ordinary_user(project: &mut Project) {
     let copy = project.root.parent().unwrap().join("xtask");
     fs_err::copy(&project.toolkit, &copy).unwrap();
     project.toolkit = copy;

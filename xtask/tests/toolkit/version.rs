@@ -10,8 +10,7 @@ use std::process::Command;
 
 use testkit::{Project, Ran, git, machine, skipped};
 
-/// A user that is not root.
-const USER: u32 = 65534;
+use crate::preflight::as_ordinary_user;
 
 /// Lets the service answer with a file of the project.
 fn answer_with(project: &Project, file: &str) {
@@ -159,41 +158,41 @@ fn a_repository_of_another_user_is_reported_with_gits_own_command() {
 
 #[test]
 fn a_folder_that_git_cannot_read_is_an_error() {
-    let project = Project::fixture();
+    let mut project = Project::fixture();
     project.write("dark/text", "one");
-    let dark = project.root.join("dark");
-    let close = || fs_err::set_permissions(&dark, Permissions::from_mode(0)).unwrap();
     // root reads every folder.
-    let is_root = machine::is_root();
+    let user = machine::is_root().then_some(65534);
+    if user.is_some() {
+        as_ordinary_user(&mut project);
+    }
     let as_user = |mut command: Command| {
-        if is_root {
-            command.uid(USER).env("HOME", &project.root);
-        }
-        Ran::of(&mut command)
+        user.map(|user| command.uid(user));
+        Ran::of(command.env("HOME", &project.root))
     };
     let plan = || as_user(project.command(&["deploy", "--dry-run"]));
-    let version = || as_user(project.command(&["deploy", "--dry-run"])).expect(0).stdout;
-    if is_root {
-        fs_err::set_permissions(project.root.parent().unwrap(), Permissions::from_mode(0o755)).unwrap();
-        Ran::of(Command::new("chown").args(["-R", &USER.to_string()]).arg(&project.root)).expect(0);
-    }
+    let version = || {
+        let said = plan().expect(0).stderr;
+        let (_, version) = said.split_once("-dirty-").unwrap();
+        version[..8].to_owned()
+    };
+    let dark = project.root.join("dark");
+    let close = || fs_err::set_permissions(&dark, Permissions::from_mode(0)).unwrap();
+
     close();
     let refused = plan().expect(1).says(&["dark/ cannot be read by this user", "type: chmod u+rwx"]);
-    let typed = refused.stderr.split("type: ").nth(1).unwrap().lines().next().unwrap();
     let mut shell = Command::new("sh");
-    shell.args(["-c", typed]);
+    shell.args(["-ec", &refused.hint("type: ")]);
     as_user(shell).expect(0);
     let one = version();
-    assert!(one.contains("-dirty-"), "{one}");
     fs_err::write(dark.join("text"), "two").unwrap();
     assert_ne!(version(), one);
+
     close();
+    if user.is_some() {
+        fs_err::os::unix::fs::lchown(&dark, Some(0), None).unwrap();
+        plan().expect(1).says(&["dark/ cannot be read by this user", "type: sudo chown -R $(id -u)"]);
+    }
     // What git ignores need not be readable.
     project.write(".git/info/exclude", "/dark\n");
     plan().expect(0);
-    fs_err::remove_file(project.root.join(".git/info/exclude")).unwrap();
-    if is_root {
-        fs_err::os::unix::fs::lchown(&dark, Some(0), None).unwrap();
-        plan().expect(1).says(&["dark/ cannot be read by this user", "sudo chown -R $(id -u)"]);
-    }
 }
