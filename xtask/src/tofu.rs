@@ -89,7 +89,7 @@ pub struct Workspace<'a> {
     pub stack: &'a Stack,
     /// What the stack's files are of.
     pub source: Source,
-    /// The project's root, or a folder with the stack's files of a commit that is not checked out.
+    /// The project's root, or a folder with the files of a commit that is not checked out.
     root: Utf8PathBuf,
     /// Found by `init`.
     program: OnceCell<Utf8PathBuf>,
@@ -111,12 +111,10 @@ impl<'a> Workspace<'a> {
         }
         let workspace = Self::lock(env, source.clone(), command).await?;
         let root = workspace.folder().join("commit");
-        found(fs_err::remove_dir_all(&root)).context("remove the stack's files of another commit")?;
-        // A stack may read modules beside its folder.
-        let top = workspace.stack.folder.components().next().context("the stack has no folder")?.as_str();
-        let is_of_stack = |path: &[u8]| path.strip_prefix(top.as_bytes()).is_some_and(|rest| rest.starts_with(b"/"));
-        let files = git::Context::of(env.root(), &source.commit, is_of_stack).await;
-        let files = files.with_context(|| format!("read the stack's files of {}", source.version))?;
+        found(fs_err::remove_dir_all(&root)).context("remove the files of another commit")?;
+        // All of it: a stack may read files beside its folder.
+        let files = git::Context::all(env.root(), &source.commit).await;
+        let files = files.with_context(|| format!("read the files of {}", source.version))?;
         files.unpack(&root).await?;
         workspace.with_files_at(root)
     }

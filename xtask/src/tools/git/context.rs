@@ -53,7 +53,25 @@ enum Kind {
 impl Context {
     /// The files of `commit` for which `keep` returns true. If `root` is a folder of the repository, those of that folder. Refuses
     /// a submodule and a pointer of Git LFS: the content of neither is in the commit.
-    pub async fn of(root: &Utf8Path, commit: &str, mut keep: impl FnMut(&[u8]) -> bool) -> Result<Self> {
+    pub async fn of(root: &Utf8Path, commit: &str, keep: impl FnMut(&[u8]) -> bool) -> Result<Self> {
+        let (context, submodules) = Self::list(root, commit, keep).await?;
+        if !submodules.is_empty() {
+            bail!(
+                "submodules, whose files are not in this repository's commits: {}\n  put each into .dockerignore",
+                names(submodules.iter().map(Vec::as_slice))
+            );
+        }
+        context.check_pointers().await?;
+        Ok(context)
+    }
+
+    /// All files that the commit itself has, pointers of Git LFS as they are.
+    pub async fn all(root: &Utf8Path, commit: &str) -> Result<Self> {
+        Ok(Self::list(root, commit, |_| true).await?.0)
+    }
+
+    /// The files, and the paths of the submodules.
+    async fn list(root: &Utf8Path, commit: &str, mut keep: impl FnMut(&[u8]) -> bool) -> Result<(Self, Vec<Vec<u8>>)> {
         let listed = git(root, &["ls-tree", "-r", "-z", "--long", commit]).capture_bytes().await?;
         let (mut files, mut submodules) = (Vec::new(), Vec::new());
         for line in pieces(&listed) {
@@ -66,7 +84,7 @@ impl Context {
             let [mode, _, object, size] = what.split_whitespace().collect::<Vec<_>>()[..] else { bail!(unexpected()) };
             let kind = match mode {
                 "160000" => {
-                    submodules.push(path);
+                    submodules.push(path.to_vec());
                     continue;
                 }
                 "120000" => Kind::Link,
@@ -76,16 +94,8 @@ impl Context {
             let size = size.parse().with_context(unexpected)?;
             files.push(File { path: path.to_vec(), kind, object: object.to_owned(), size });
         }
-        if !submodules.is_empty() {
-            bail!(
-                "submodules, whose files are not in this repository's commits: {}\n  put each into .dockerignore",
-                names(submodules)
-            );
-        }
         let seconds = commit_time(root, commit).await?.as_second();
-        let context = Self { root: root.to_owned(), files, time: seconds.try_into().unwrap_or_default() };
-        context.check_pointers().await?;
-        Ok(context)
+        Ok((Self { root: root.to_owned(), files, time: seconds.try_into().unwrap_or_default() }, submodules))
     }
 
     /// A hash of the names, modes and contents of its files.
