@@ -47,8 +47,7 @@ impl Program {
         let (program, flags) = (folder.join("program"), format!("-s -w {flags}"));
         let out = program.to_str().context("the cache's path is not UTF-8")?;
         // In the module's own folder, whose `go.mod` and `go.sum` choose and pin the dependencies.
-        let build =
-            ["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", &flags, "-o", out, package];
+        let build = ["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", &flags, "-o", out, package];
         run(Path::new(field("Dir")?), &build)?;
         Ok(program)
     }

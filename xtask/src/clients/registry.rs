@@ -6,9 +6,9 @@ pub mod error;
 pub mod http;
 pub mod manifest;
 pub mod reference;
-mod token_server;
 #[cfg(test)]
 mod tests;
+mod token_server;
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -92,7 +92,9 @@ pub fn why_unsigned(key: Option<&Key>) -> String {
         Some(Key { is_shared: true, .. }) => {
             format!("no machine with this {PASSPHRASE} has signed it as built from these inputs")
         }
-        _ => format!("this machine has not built it, and without {PASSPHRASE} no other machine's signature can be checked"),
+        _ => format!(
+            "this machine has not built it, and without {PASSPHRASE} no other machine's signature can be checked"
+        ),
     }
 }
 

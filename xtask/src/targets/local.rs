@@ -75,7 +75,8 @@ impl<'a> Local<'a> {
 
     /// A release that was published earlier and is kept.
     pub fn published(&self, record: &Record) -> Result<Published> {
-        let (version, gone) = (record.version(), || format!("{} is no longer kept; deploy its commit instead", record.version()));
+        let (version, gone) =
+            (record.version(), || format!("{} is no longer kept; deploy its commit instead", record.version()));
         let published = releases::read(&self.releases().join(version)).with_context(gone)?;
         // A folder's name has the first digits of a commit only.
         ensure!(record.source.as_ref().is_some_and(|source| source.commit == published.source.commit), gone());

@@ -72,7 +72,10 @@ fn another_machine_uses_the_image_if_both_have_the_passphrase() {
     let other = push(shared);
     assert!(other.texts("reused").contains("is in the registry"), "{:#?}", other.events);
     assert!(!shop.project.root.join(".deploy/production/image-key.env").exists());
-    built_again(&push(Some("another passphrase of thirty-two")), "no machine with this TF_STATE_PASSPHRASE has signed it");
+    built_again(
+        &push(Some("another passphrase of thirty-two")),
+        "no machine with this TF_STATE_PASSPHRASE has signed it",
+    );
     away();
     built_again(&push(None), "without TF_STATE_PASSPHRASE no other machine's signature can be checked");
     let key = shop.project.root.join(".deploy/production/image-key.env");

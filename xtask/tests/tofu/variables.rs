@@ -177,7 +177,9 @@ fn the_image_is_that_of_the_commit_by_its_digest() {
         true => Response::new(200)
             .header("docker-content-digest", &answered)
             .body("application/vnd.oci.image.manifest.v1+json", "{}"),
-        false if request.path.contains("/tags/list") => Response::new(200).body("application/json", r#"{"tags":["a"]}"#),
+        false if request.path.contains("/tags/list") => {
+            Response::new(200).body("application/json", r#"{"tags":["a"]}"#)
+        }
         false => Response::new(404),
     });
     site.project.edit("deploy.yaml", "registry.example.com/shop", &format!("{}/shop", registry.address));

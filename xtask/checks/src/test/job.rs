@@ -157,13 +157,18 @@ impl Done {
             Err(error) => return self.outcome.skipped.push(format!("{}: {error:#}", self.name)),
         };
         let deny = |args: &[&str]| {
-            Cmd::new(&program).args(["--locked", "--color", "never"]).args(args.iter().copied()).dir(&context.config.root)
+            Cmd::new(&program)
+                .args(["--locked", "--color", "never"])
+                .args(args.iter().copied())
+                .dir(&context.config.root)
         };
         let checked = self.follow(deny(&["--offline", "check", "licenses", "sources", "bans"])).await;
         self.pass(checked);
         if let Err(error) = self.follow(deny(&["fetch", "db"])).await {
             if !has_advisories() {
-                context.report.warn("the advisories on the dependencies were not checked: their repository cannot be reached");
+                context
+                    .report
+                    .warn("the advisories on the dependencies were not checked: their repository cannot be reached");
                 return;
             }
             context.report.warn(&format!("the advisories are those of an earlier run: {error:#}"));

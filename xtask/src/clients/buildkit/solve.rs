@@ -193,10 +193,9 @@ fn solve_request(request: &Request<'_>, registry_cache: bool) -> SolveRequest {
     }
     if let Some(to) = request.cache.to {
         exports.push(match registry_cache {
-            true => CacheOptionsEntry {
-                r#type: "registry".to_owned(),
-                attrs: attributes(&[("ref", to), ("mode", "max")]),
-            },
+            true => {
+                CacheOptionsEntry { r#type: "registry".to_owned(), attrs: attributes(&[("ref", to), ("mode", "max")]) }
+            }
             false => CacheOptionsEntry { r#type: "inline".to_owned(), attrs: HashMap::new() },
         });
     }

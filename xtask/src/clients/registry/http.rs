@@ -88,8 +88,11 @@ impl Response {
             message: String,
         }
         let errors = serde_json::from_slice::<Errors>(&self.body).map(|all| all.errors).unwrap_or_default();
-        let messages: Vec<String> =
-            errors.iter().take(SHOWN_ERRORS).map(|error| printable(&format!("{}: {}", error.code, error.message))).collect();
+        let messages: Vec<String> = errors
+            .iter()
+            .take(SHOWN_ERRORS)
+            .map(|error| printable(&format!("{}: {}", error.code, error.message)))
+            .collect();
         if messages.is_empty() { self.status.to_string() } else { format!("{} ({})", self.status, messages.join("; ")) }
     }
 }

@@ -130,7 +130,11 @@ impl Project {
         fs_err::write(root.join("deploy.yaml"), yaml).unwrap();
         fs_err::create_dir(root.join("infra")).unwrap();
         let secrets = root.join(".env.production");
-        fs_err::write(&secrets, format!("REGISTRY_HOST={address}\nREGISTRY_USERNAME={USER}\nREGISTRY_PASSWORD={PASSWORD}\n")).unwrap();
+        fs_err::write(
+            &secrets,
+            format!("REGISTRY_HOST={address}\nREGISTRY_USERNAME={USER}\nREGISTRY_PASSWORD={PASSWORD}\n"),
+        )
+        .unwrap();
         fs_err::set_permissions(&secrets, std::fs::Permissions::from_mode(0o600)).unwrap();
         Self { config: Config::load(&root).unwrap(), _folder: folder }
     }

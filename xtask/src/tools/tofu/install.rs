@@ -209,8 +209,17 @@ async fn build(program: &Utf8Path, why: &str, mut on_line: impl FnMut(&str)) -> 
         "the Go module {name} has the hash {}, but the toolkit pins {MODULE_SUM}: nothing was installed",
         module.sum
     );
-    let build =
-        ["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", program.as_str(), PACKAGE];
+    let build = [
+        "build",
+        "-mod=readonly",
+        "-trimpath",
+        "-buildvcs=false",
+        "-ldflags",
+        "-s -w",
+        "-o",
+        program.as_str(),
+        PACKAGE,
+    ];
     go(&module.dir, &build).run_lines(&mut on_line).await.context("build OpenTofu from its Go module")
 }
 

@@ -100,7 +100,8 @@ async fn a_registry_that_never_accepts_a_token_is_asked_three_times() {
 
 #[tokio::test]
 async fn the_password_is_not_sent_to_the_token_server_of_another_host() {
-    for realm in ["https://tokens.example.org/token", "https://127.0.0.1.example.org/", "https://auth.docker.io/token"] {
+    for realm in ["https://tokens.example.org/token", "https://127.0.0.1.example.org/", "https://auth.docker.io/token"]
+    {
         let challenge = format!("Bearer realm=\"{realm}\",service=\"s\"");
         let server = HttpServer::start(move |_| Response::new(401).header("WWW-Authenticate", &challenge));
         let error = error_of(&server.address, LONG, async |repository| repository.tags().await).await;
@@ -124,9 +125,8 @@ async fn a_token_without_end_is_an_error() {
 async fn an_index_with_thousands_of_entries_is_refused() {
     let entry = serde_json::json!({ "digest": digest_of(b"x"), "size": 1 });
     let body = serde_json::json!({ "schemaVersion": 2, "manifests": vec![entry; 2001] }).to_string();
-    let server = HttpServer::start(move |_| {
-        Response::new(200).body("application/vnd.oci.image.index.v1+json", body.clone())
-    });
+    let server =
+        HttpServer::start(move |_| Response::new(200).body("application/vnd.oci.image.index.v1+json", body.clone()));
     let error = error_of(&server.address, LONG, async |repository| repository.manifest("one").await).await;
     assert!(error.to_string().contains("2001 entries"), "{error}");
 }

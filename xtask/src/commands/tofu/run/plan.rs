@@ -55,7 +55,8 @@ async fn make(workspace: &Workspace<'_>, destroy: bool, image: Option<&str>) -> 
         release.image = Some(env.stop.cancels("nothing was planned", stack.pushed_image(source, image)).await?);
     } else if image.is_some() {
         let name = env.name();
-        let why = "it needs `image` and `settings` in deploy.yaml, and neither `variables` nor TF_VAR_image that sets it";
+        let why =
+            "it needs `image` and `settings` in deploy.yaml, and neither `variables` nor TF_VAR_image that sets it";
         return Err(Failure::Usage(anyhow!("--image has no effect on {name}: {why}")));
     }
     let plan = async |step: &_| plan::make(workspace, release.as_ref(), destroy, step, &env.stop).await;

@@ -88,10 +88,8 @@ async fn two_processes_at_once_install_one() {
     let digest = digest(&whole);
     let (at, pin) = (releases(Some(whole)), pin(&digest));
     let cache = Cache::new();
-    let (one, other) = tokio::join!(
-        install_pinned(cache.path(), &at, &pin, |_| {}),
-        install_pinned(cache.path(), &at, &pin, |_| {})
-    );
+    let (one, other) =
+        tokio::join!(install_pinned(cache.path(), &at, &pin, |_| {}), install_pinned(cache.path(), &at, &pin, |_| {}));
     assert_eq!(one.unwrap(), other.unwrap());
     assert_eq!(cache.programs(), ["tofu"]);
 }
@@ -145,12 +143,11 @@ async fn an_archive_without_end_is_not_read_to_its_end() {
 
 #[tokio::test]
 async fn a_release_that_cannot_be_downloaded_says_why() {
-    let absent = async |at: &str, system: &str, processor: &str| {
-        match fetch(at, &ARCHIVES, system, processor).await.unwrap() {
+    let absent =
+        async |at: &str, system: &str, processor: &str| match fetch(at, &ARCHIVES, system, processor).await.unwrap() {
             Release::Absent(why) => why,
             Release::Archive(_) => panic!("there is none"),
-        }
-    };
+        };
     let at = releases(None);
     let why = absent(&at, "haiku", "x86_64").await;
     assert!(why.contains("no archive of OpenTofu for haiku on x86_64"), "{why}");
