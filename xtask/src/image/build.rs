@@ -51,7 +51,7 @@ pub enum Location {
 /// An image that was looked for.
 enum Found {
     /// It is there, and signed as built from these inputs.
-    Signed(Image),
+    Signed(Box<Image>),
     /// There is one, and why it is not used.
     Unsigned(String),
     Nothing,
@@ -68,7 +68,7 @@ pub async fn find_or_build(
     let mut not_used = Vec::new();
     if !no_cache {
         match find_in_registry(image, inputs).await? {
-            Found::Signed(found) => return Ok(found),
+            Found::Signed(found) => return Ok(*found),
             Found::Unsigned(why) => not_used.push(why),
             Found::Nothing => {}
         }
@@ -76,7 +76,7 @@ pub async fn find_or_build(
     let builder = builder::require().await?;
     if !no_cache {
         match find_in_engine(image, inputs, &builder).await? {
-            Found::Signed(found) => return Ok(found),
+            Found::Signed(found) => return Ok(*found),
             Found::Unsigned(why) => not_used.push(why),
             Found::Nothing => {}
         }
@@ -92,10 +92,10 @@ pub async fn find_or_build(
 /// The image with these inputs, if the registry or the Docker engine has it, with a signature.
 pub async fn find(image: &ServiceImage<'_>, inputs: &Inputs) -> Result<Option<Image>, Failure> {
     if let Found::Signed(found) = find_in_registry(image, inputs).await? {
-        return Ok(Some(found));
+        return Ok(Some(*found));
     }
     match find_in_engine(image, inputs, &builder::require().await?).await? {
-        Found::Signed(found) => Ok(Some(found)),
+        Found::Signed(found) => Ok(Some(*found)),
         Found::Unsigned(_) | Found::Nothing => Ok(None),
     }
 }
@@ -147,7 +147,8 @@ async fn find_in_registry(image: &ServiceImage<'_>, inputs: &Inputs) -> Result<F
         return Ok(Found::Unsigned(unsigned(image, "registry", &digest).await?));
     }
     let summary = format!("{} is in the registry", short_digest(&digest));
-    Ok(Found::Signed(Image { name, location: Location::Registry { digest }, summary, reused: true }))
+    let location = Location::Registry { digest };
+    Ok(Found::Signed(Box::new(Image { name, location, summary, reused: true })))
 }
 
 async fn find_in_engine(image: &ServiceImage<'_>, inputs: &Inputs, builder: &Builder) -> Result<Found> {
@@ -159,7 +160,7 @@ async fn find_in_engine(image: &ServiceImage<'_>, inputs: &Inputs, builder: &Bui
     }
     let summary = format!("{} is in the Docker engine", short_digest(&found.id));
     let location = Location::Engine { engine: engine.clone(), id: found.id };
-    Ok(Found::Signed(Image { name, location, summary, reused: true }))
+    Ok(Found::Signed(Box::new(Image { name, location, summary, reused: true })))
 }
 
 async fn unsigned(image: &ServiceImage<'_>, place: &str, digest: &str) -> Result<String> {

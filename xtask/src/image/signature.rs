@@ -83,7 +83,7 @@ pub async fn was_built_here(image: &ServiceImage<'_>, subject: Subject<'_>, id: 
 /// Remembers that this machine built the image of an engine with this id.
 pub async fn built_here(image: &ServiceImage<'_>, subject: Subject<'_>, id: &str) -> Result<()> {
     let signature = image.own_key().await?.tag(&image.name(), subject, id);
-    private_folder(image.env)?;
+    create_folder(image.env)?;
     replace_file(&last_build(image.env), format!("{signature}\n").as_bytes())
 }
 
@@ -134,7 +134,7 @@ impl ServiceImage<'_> {
         }
         let (key, mut secrets) = (secrets::generate()?, Secrets::default());
         secrets.insert(OWN_KEY, key.clone());
-        private_folder(self.env)?;
+        create_folder(self.env)?;
         secrets.write_file(&own_key_file(self.env))?;
         Ok(Key::new(key.expose_secret().as_bytes(), false))
     }
@@ -157,8 +157,7 @@ async fn derive(passphrase: SecretString, project: &str) -> Result<Key> {
     derived.await.context("derive the key of signatures")
 }
 
-/// The environment's folder on this machine, which a fresh clone does not have yet.
-fn private_folder(env: &Env<'_>) -> Result<()> {
+fn create_folder(env: &Env<'_>) -> Result<()> {
     let folder = env.folder();
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
     made.with_context(|| format!("create {folder}"))

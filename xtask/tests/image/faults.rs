@@ -30,6 +30,10 @@ fn a_registry_that_is_unreachable_or_refuses_the_credentials_is_reported() {
     let registry = format!("registry: {}/shop", shop.registry.address);
     shop.project.edit("deploy.yaml", &registry, &format!("registry: {free}/shop"));
     shop.project.commit("A registry that is away");
+    // Nothing is sent there before the user says that the password is for it.
+    let own = shop.registry.address.as_str();
+    let unsent = Ran::of(shop.command(&["image", "push", "production"]).env("REGISTRY_HOST", own)).expect(1);
+    unsent.says(&[own, &free.to_string(), "the password was not sent"]);
     shop.run(&["image", "push", "production"]).expect(1).says(&[&free.to_string(), "refused"]);
     shop.run(&["doctor", "production"]).expect(1).says(&["must be fixed"]);
 }
