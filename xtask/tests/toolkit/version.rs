@@ -176,7 +176,7 @@ fn a_folder_that_git_cannot_read_is_an_error() {
         version[..8].to_owned()
     };
     let dark = project.root.join("dark");
-    let close = || fs_err::set_permissions(&dark, Permissions::from_mode(0)).unwrap();
+    let close = || fs_err::set_permissions(&dark, Permissions::from_mode(0o000)).unwrap();
 
     close();
     let refused = plan().expect(1).says(&["dark/ cannot be read by this user", "type: chmod u+rwx"]);
