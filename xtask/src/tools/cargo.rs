@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 
@@ -11,6 +12,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::cmd::{Cmd, REPOSITORY_VARIABLES};
+use crate::fs::found;
 
 /// Which build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +89,20 @@ pub async fn build(build: &Build<'_>, on_progress: impl Fn(&str), on_line: impl 
     }
     let executable = executable.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
     executable.with_context(|| format!("cargo built {package}, but reported no program {binary}"))
+}
+
+/// The files of the project and of its path dependencies that a program was compiled from, without those that the build itself
+/// made. cargo lists them beside the program.
+pub fn sources(root: &Utf8Path, program: &Utf8Path) -> Result<Vec<PathBuf>> {
+    let Some(text) = found(fs_err::read_to_string(format!("{program}.d")))? else { return Ok(Vec::new()) };
+    // `target/release/<program>`
+    let target = program.ancestors().nth(2).map(fs_err::canonicalize).transpose()?;
+    let (_, names) = text.lines().next().and_then(|line| line.split_once(": ")).unwrap_or_default();
+    // Only blanks are escaped.
+    let names = names.replace("\\ ", "\0");
+    let files = names.split(' ').map(|name| root.as_std_path().join(name.replace('\0', " ")));
+    let files = files.filter_map(|file| fs_err::canonicalize(file).ok()).filter(|file| file.is_file());
+    Ok(files.filter(|file| target.as_ref().is_none_or(|target| !file.starts_with(target))).collect())
 }
 
 /// The path of a binary of the workspace in cargo's target folder.

@@ -17,11 +17,13 @@ mod changes;
 #[cfg(feature = "cloud")]
 mod context;
 mod snapshot;
+mod unnamed;
 
 use self::changes::Tree;
 #[cfg(feature = "cloud")]
 pub use self::context::Context;
 pub use self::snapshot::Snapshot;
+pub use self::unnamed::unnamed;
 
 /// How git's own command begins that makes it trust a repository of another user.
 const TRUST: &str = "git config --global --add safe.directory ";

@@ -17,7 +17,9 @@ impl Ran {
     /// a comma.
     #[track_caller]
     pub fn hint(&self, mark: &str) -> String {
-        let said = format!("{}{}", self.stdout, self.stderr);
+        // An annotation of GitHub repeats an error in one line.
+        let lines = self.stdout.lines().chain(self.stderr.lines()).filter(|line| !line.starts_with("::"));
+        let said = lines.collect::<Vec<_>>().join("\n");
         let hint = said.split(mark).nth(1).unwrap_or_else(|| panic!("it does not say {mark:?}: {said}"));
         let line = hint.lines().next().unwrap();
         let command = [";", " (", ", "].iter().fold(line, |line, end| line.split(end).next().unwrap());

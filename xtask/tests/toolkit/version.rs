@@ -176,7 +176,7 @@ fn a_folder_that_git_cannot_read_is_an_error() {
         version[..8].to_owned()
     };
     let dark = project.root.join("dark");
-    let close = || fs_err::set_permissions(&dark, Permissions::from_mode(0)).unwrap();
+    let close = || fs_err::set_permissions(&dark, Permissions::from_mode(0o000)).unwrap();
 
     close();
     let refused = plan().expect(1).says(&["dark/ cannot be read by this user", "type: chmod u+rwx"]);
@@ -195,4 +195,33 @@ fn a_folder_that_git_cannot_read_is_an_error() {
     // What git ignores need not be readable.
     project.write(".git/info/exclude", "/dark\n");
     plan().expect(0);
+}
+
+#[test]
+fn files_that_a_build_reads_and_no_version_names_are_said() {
+    let project = Project::fixture();
+    let said = "the version does not name them";
+    assert!(!project.ok(&["deploy"]).stderr.contains(said));
+    // What the build writes into its own folder is made of what the version names.
+    project.write(
+        "build.rs",
+        "fn main() { std::fs::write(std::env::var(\"OUT_DIR\").unwrap() + \"/made.txt\", \"made\").unwrap(); }",
+    );
+    let made =
+        "concat!(include_str!(concat!(env!(\"OUT_DIR\"), \"/made.txt\")), include_str!(\"a file.txt\")).to_owned()";
+    project.edit("src/main.rs", "variable(\"GREETING\")", made);
+    project.write("src/a file.txt", " tracked");
+    project.commit("Made");
+    assert!(!project.ok(&["deploy"]).stderr.contains(said));
+    assert_eq!(project.get("/greeting").as_deref(), Some("made tracked"));
+
+    project.write(".git/info/exclude", "a file.txt\nour *.txt\n");
+    project.write("src/our file.txt", " ignored");
+    fs_err::write(project.root.parent().unwrap().join("beside.txt"), " beside").unwrap();
+    let read = "include_str!(\"a file.txt\"), include_str!(\"our file.txt\"), include_str!(\"../../beside.txt\")";
+    project.edit("src/main.rs", "include_str!(\"a file.txt\")", read);
+    project.commit("Read");
+    let deployed = project.ok(&["deploy"]);
+    let names = deployed.stderr.split(said).nth(1).unwrap().lines().next().unwrap();
+    assert!(names.contains("/beside.txt, src/our file.txt") && !names.contains("a file"), "{names}");
 }

@@ -52,6 +52,14 @@ impl Local<'_> {
                 self.env.name()
             );
         }
+        let unnamed = git::unnamed(root, &cargo::sources(root, &program)?).await?;
+        if !unnamed.is_empty() {
+            self.env.report.warn(&format!(
+                "the build reads files that git ignores or that are outside of the repository, so the version does not name \
+                 them, and an edit of them alone is not deployed: {}",
+                listed(&unnamed)
+            ));
+        }
         let form =
             ArtifactForm::Binary { sha256: sha256_file(&program)?, size: fs_err::metadata(&program)?.len(), web };
         // Set already after an earlier build of this process, which had the same place.
