@@ -23,7 +23,7 @@ use crate::report::Step;
 use crate::sqlx::{self, Problems, Schema};
 use crate::state::history::{self, Kind, Outcome};
 use crate::targets::Target;
-use crate::tools::git;
+use crate::tools::git::{self, Filters};
 
 /// How a deploy ended well.
 pub enum Deployed {
@@ -47,7 +47,7 @@ pub struct Request<'m> {
 /// Deploys the checked-out tree.
 pub async fn deploy(env: &Env<'_>, target: &Target<'_>, request: Request<'_>) -> Result<Deployed, Failure> {
     target.local("deploying")?;
-    let source = headline(env).await?;
+    let source = headline(env, Filters::Run).await?;
     env.stop.cancels("nothing was changed", preflight(env, target)).await?; // Every problem at once.
     let message = request.message.map_or_else(|| format!("deploy {}", &source.commit[..12]), str::to_owned);
     let run = Run::begin(env, target, Kind::Deploy, message, request.resume).await?; // Locked → 20
@@ -106,7 +106,7 @@ async fn check_queries(run: &Run<'_>, schema: &Schema<'_>) -> Result<(), Failure
 /// What a deploy would do. Changes nothing.
 pub async fn outlook(env: &Env<'_>, target: &Target<'_>) -> Result<Vec<String>, Failure> {
     let local = target.local("deploying")?;
-    let source = headline(env).await?;
+    let source = headline(env, Filters::Off).await?;
     preflight::preview(env, target).await?;
     let records = history::read_all(env.store()?).await?;
     let live = records.iter().rfind(|record| record.outcome == Outcome::Live);
@@ -119,8 +119,8 @@ pub async fn outlook(env: &Env<'_>, target: &Target<'_>) -> Result<Vec<String>, 
 }
 
 /// Shows what goes where. The build checks that the tree is still this source when it ends.
-async fn headline(env: &Env<'_>) -> Result<Source, Failure> {
-    let source = git::source(env.root()).await?;
+async fn headline(env: &Env<'_>, filters: Filters) -> Result<Source, Failure> {
+    let source = git::source(env.root(), filters).await?;
     let (project, name, commit) = (&env.config.project, env.name(), &source.commit[..12]);
     env.report.headline(&format!("{project} → {name}   {commit}  {}", source.subject));
     Ok(source)

@@ -128,7 +128,7 @@ impl<'a> Stack<'a> {
     }
 
     async fn enter(&self) -> Result<Workspace<'a>, Failure> {
-        let source = git::source(self.env.root()).await?;
+        let source = git::source(self.env.root(), git::Filters::Run).await?;
         Workspace::enter(self.env, source, &format!("deploy {}", self.env.name())).await
     }
 
