@@ -330,12 +330,17 @@ async fn a_look_runs_no_program_of_a_repository_and_of_those_inside_it() {
     outer.git(&add).await;
     run(&inner.root, &["init", "--quiet", "embedded"]).await;
     fs_err::rename(inner.root.join("embedded"), outer.root.join("embedded")).unwrap();
-    for folder in ["", "sub", "embedded"] {
-        let file = |name: &str| outer.root.join(folder).join(name);
-        fs_err::write(file(".gitattributes"), "*.txt filter=a.b=c\n").unwrap();
-        fs_err::write(file("a.txt"), "one").unwrap();
-        run(&outer.root.join(folder), &["add", ".gitattributes", "a.txt"]).await;
-        run(&outer.root.join(folder), &["commit", "--quiet", "--message", "Files"]).await;
+    let folders = ["sub", "embedded", ""];
+    for folder in folders {
+        let folder = &outer.root.join(folder);
+        fs_err::write(folder.join(".gitattributes"), "*.txt filter=a.b=c\n").unwrap();
+        fs_err::write(folder.join("a.txt"), "one").unwrap();
+        run(folder, &["add", ".gitattributes", "a.txt"]).await;
+        run(folder, &["commit", "--quiet", "--message", "Files"]).await;
+    }
+    outer.git(&["add", "sub"]).await;
+    outer.git(&["commit", "--quiet", "--message", "The submodule"]).await;
+    for folder in folders {
         for (key, value) in [
             ("filter.a.b=c.clean", program.as_str()),
             ("filter.a.b=c.process", program.as_str()),
@@ -346,8 +351,6 @@ async fn a_look_runs_no_program_of_a_repository_and_of_those_inside_it() {
             run(&outer.root.join(folder), &["config", key, value]).await;
         }
     }
-    outer.git(&["add", "sub"]).await;
-    outer.git(&["commit", "--quiet", "--message", "The submodule"]).await;
     fs_err::remove_file(mark).ok();
     let changed = |folder: &str, text: &str| fs_err::write(outer.root.join(folder).join("a.txt"), text).unwrap();
     let mut seen = BTreeSet::new();
