@@ -76,15 +76,22 @@ pub fn read(root: &Utf8Path, path: &Utf8Path) -> Result<Option<Vec<u8>>, PathErr
     Ok(Some(bytes))
 }
 
-/// The same of a file that is no link: its content is shown.
+/// The place of a file that is shown: it is no link, nor in a folder below `root` that is one. None where nothing is.
+pub fn own_place(root: &Utf8Path, path: &Utf8Path) -> Result<Option<Utf8PathBuf>, PathError> {
+    let Some(target) = place(root, path)? else { return Ok(None) };
+    let root = canonical(root)?;
+    if target == root.join(path) {
+        return Ok(Some(target));
+    }
+    let target = target.strip_prefix(&root).unwrap_or(&target).to_owned();
+    Err(PathError::Link { path: path.to_owned(), target })
+}
+
+/// The content of a file that is shown.
 pub fn read_own(root: &Utf8Path, path: &Utf8Path) -> Result<Option<Vec<u8>>, PathError> {
-    let own = canonical(root)?;
-    match place(root, path)? {
-        Some(target) if target != own.join(path) => {
-            let target = target.strip_prefix(&own).unwrap_or(&target).to_owned();
-            Err(PathError::Link { path: path.to_owned(), target })
-        }
-        _ => read(root, path),
+    match own_place(root, path)? {
+        Some(_) => read(root, path),
+        None => Ok(None),
     }
 }
 

@@ -87,7 +87,9 @@ impl Traps {
             .env("XDG_CACHE_HOME", self.at("home/.cache"))
             .env("TMPDIR", self.at("tmp"))
             .env("PATH", format!("{}:{}", self.at("bin").display(), std::env::var("PATH").unwrap()))
-            .env("DOCKER_HOST", "unix:///no/such/socket");
+            .env("DOCKER_HOST", "unix:///no/such/socket")
+            .env("AWS_ACCESS_KEY_ID", "AK")
+            .env("AWS_SECRET_ACCESS_KEY", "not a key");
         Ran::of(&mut command)
     }
 
@@ -98,7 +100,8 @@ impl Traps {
         assert_eq!(text("marks"), "", "{args:?}");
         let noted = text("noted");
         // `id` knows nothing of a project. What is asked for its version is asked outside of the project.
-        let may_run = |line: &str| line.contains(": id ") || (line.starts_with("/: ") && line.ends_with(" --version"));
+        let asks = |line: &str| line.ends_with(" --version") || line.ends_with(" version -json");
+        let may_run = |line: &str| line.contains(": id ") || (line.starts_with("/: ") && asks(line));
         let odd: Vec<&str> = noted.lines().filter(|line| !may_run(line)).collect();
         assert!(odd.is_empty(), "{args:?} ran {odd:#?}");
     }
@@ -151,7 +154,7 @@ fn arm(repository: &Path, git_folder: &Path, traps: &Traps) {
     }
     for hook in ["post-index-change", "post-checkout", "pre-commit", "reference-transaction", "fsmonitor-watchman"] {
         fs_err::create_dir_all(git_folder.join("hooks")).unwrap();
-        fs_err::copy(&traps.at("trap"), git_folder.join("hooks").join(hook)).unwrap();
+        fs_err::copy(traps.at("trap"), git_folder.join("hooks").join(hook)).unwrap();
     }
     // Their times differ from those of the index, so git has to read them again.
     for name in ["a.txt", "b.bin", "c.inc"] {
@@ -167,9 +170,15 @@ fn hostile(traps: &Traps) -> Project {
             project.write(&format!("many/{}/{number}", number / 500), "");
         }
         project.write(".gitattributes", attributes);
-        for name in ["a.txt", "b.bin", "c.inc"] {
+        for name in ["a.txt", "b.bin", "c.inc", "Dockerfile", "infra/main.tf"] {
             project.write(name, "these");
         }
+        // No server is at its addresses.
+        let state = "{ bucket: states, region: eu, provider: other, endpoint: 'http://127.0.0.1:1' }";
+        let production = format!(
+            "\n  production: {{ target: scaleway, registry: '127.0.0.1:1/shop', stack: infra, state: {state} }}\nimage: {{}}\n"
+        );
+        project.write("deploy.yaml", &(project.read("deploy.yaml") + &production));
     });
     project.ok(&["deploy"]);
     project.ok(&["stop"]);
@@ -203,7 +212,7 @@ fn hostile(traps: &Traps) -> Project {
 fn a_look_at_a_hostile_tree_runs_nothing_of_it_and_writes_nothing() {
     let traps = Traps::new();
     let project = hostile(&traps);
-    let looks: &[&[&str]] = &[
+    let local: &[&[&str]] = &[
         &["--help"],
         &["--version"],
         &["completions", "bash"],
@@ -216,22 +225,38 @@ fn a_look_at_a_hostile_tree_runs_nothing_of_it_and_writes_nothing() {
         &["rollback", "--dry-run"],
         &["render", "--check"],
     ];
-    for folder in [project.root.clone(), project.root.join("bare")] {
-        let before = [snapshot(&project.root), snapshot(&traps.at("home")), snapshot(&traps.at("tmp"))].concat();
-        for args in looks {
-            let ran = traps.run(&project, &folder, args);
-            assert!(matches!(ran.code, Some(0 | 1 | 2 | 31)), "{args:?}: {ran:?}");
-            let control = |c: char| c.is_control() && !matches!(c, '\n' | '\t') || c == '\u{202e}';
-            for text in [&ran.stdout, &ran.stderr] {
-                assert!(!text.contains(control), "{args:?}: {text:?}");
-            }
-            traps.caught_nothing(args);
+    let remote: &[&[&str]] = &[
+        &["doctor", "production"],
+        &["history", "production"],
+        &["image", "list", "production"],
+        &["image", "inspect", "production"],
+        &["image", "prune", "production", "--dry-run"],
+        &["bootstrap", "state", "production", "--check"],
+    ];
+    let (root, bare) = (&project.root, &project.root.join("bare"));
+    let remote = if cfg!(feature = "cloud") { remote } else { &[] };
+    let before = [snapshot(root), snapshot(&traps.at("home")), snapshot(&traps.at("tmp"))].concat();
+    for (folder, args) in [(root, local), (bare, local), (root, remote)]
+        .into_iter()
+        .flat_map(|(folder, looks)| looks.iter().map(move |args| (folder, *args)))
+    {
+        let ran = traps.run(&project, folder, args);
+        assert!(matches!(ran.code, Some(0 | 1 | 2 | 10 | 21 | 31)), "{args:?}: {ran:?}");
+        let deceives = |c: char| c.is_control() && !matches!(c, '\n' | '\t') || c == '\u{202e}';
+        for text in [&ran.stdout, &ran.stderr] {
+            assert!(!text.contains(deceives), "{args:?}: {text:?}");
         }
-        let after = [snapshot(&project.root), snapshot(&traps.at("home")), snapshot(&traps.at("tmp"))].concat();
-        assert_eq!(differences(&before, &after), Vec::<String>::new(), "in {}", folder.display());
+        traps.caught_nothing(args);
     }
+    let after = [snapshot(root), snapshot(&traps.at("home")), snapshot(&traps.at("tmp"))].concat();
+    assert_eq!(differences(&before, &after), Vec::<String>::new());
     // The traps work: git itself springs one.
-    let status = Command::new("git").arg("status").current_dir(&project.root).stdout(Stdio::null()).status();
+    let status = Command::new("git")
+        .arg("status")
+        .current_dir(&project.root)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
     status.unwrap();
     assert!(traps.at("marks").exists());
 }
@@ -288,6 +313,26 @@ fn a_link_of_the_tree_shows_no_file_outside_and_no_secret() {
             said.push_str(&ran.stderr);
         }
         assert!(said.contains(says), "{path} → {target}:\n{said}");
+    }
+}
+
+#[test]
+fn a_log_that_the_tree_brings_is_not_shown() {
+    let project = Project::fixture();
+    let secret = project.root.with_file_name("secret");
+    fs_err::write(&secret, SENTINEL).unwrap();
+    for (place, target) in [("service.log", "../../../../secret"), ("", "../..")] {
+        fs_err::remove_dir_all(project.root.join(".deploy")).ok();
+        fs_err::create_dir_all(project.root.join(".deploy/local")).unwrap();
+        if place.is_empty() {
+            fs_err::copy(&secret, project.root.join("service.log")).unwrap();
+            symlink(target, project.root.join(".deploy/local/logs")).unwrap();
+        } else {
+            fs_err::create_dir_all(project.root.join(".deploy/local/logs")).unwrap();
+            symlink(target, project.root.join(".deploy/local/logs").join(place)).unwrap();
+        }
+        let ran = project.run(&["logs"]).expect(1).says(&["outside of the project"]);
+        assert!(!ran.stdout.contains(SENTINEL), "{ran:?}");
     }
 }
 
