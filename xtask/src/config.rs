@@ -27,7 +27,11 @@ pub use settings::{Setting, SettingsTable, SuppliedBy};
 pub use stack::{Program as StackProgram, Provider, Stack, State};
 
 use document::Document;
+use field::Log;
 use file::TextFile;
+use problem::Problem;
+
+use crate::fs::project;
 
 /// The file's name, in the project's root.
 pub const FILE: &str = "deploy.yaml";
@@ -226,9 +230,8 @@ impl Config {
         let missing = "create it, or run the command in a folder that has one";
         let name = Utf8Path::new(FILE);
         let read = || Ok(Arc::new(Document::parse(TextFile::read(root, name, missing)?)?));
-        let document =
-            read().map_err(|problem: problem::Problem| ConfigError::from(problem).with_example(name, EXAMPLE))?;
-        match Self::read(&document) {
+        let document = read().map_err(|problem: Problem| ConfigError::from(problem).with_example(name, EXAMPLE))?;
+        match Self::read(&document).and_then(|config| config.check_paths(root)) {
             Ok(config) => Ok(Self { root: root.to_owned(), ..config }),
             Err(error) => {
                 let error = error.with_example(name, EXAMPLE);
@@ -238,6 +241,33 @@ impl Config {
                 })
             }
         }
+    }
+
+    /// Fails if a path leads out of the project, or to its secrets, by a link or by its name. The file of settings is checked when
+    /// it is read.
+    fn check_paths(self, root: &Utf8Path) -> Result<Self, ConfigError> {
+        let service = &self.service;
+        let mut paths = vec![
+            (vec!["service", "migrations"], service.migrations.as_deref()),
+            (vec!["service", "web"], service.web.as_deref()),
+            (vec!["image", "dockerfile"], self.image.as_ref().map(|image| image.dockerfile.as_path())),
+        ];
+        for (name, environment) in &self.environments {
+            let stack = environment.stack().map(|stack| stack.folder.as_path());
+            paths.push((vec!["environments", name, "stack"], stack));
+        }
+        let problem = |(key, path): (Vec<&str>, Option<&Utf8Path>)| {
+            let error = project::place(root, path?).err()?;
+            let node = self.document.find(&key).map(|(_, value)| value);
+            Some(self.document.problem(
+                node,
+                &key.join("."),
+                error.to_string(),
+                "name a path of the project".to_owned(),
+            ))
+        };
+        let problems: Vec<Problem> = paths.into_iter().filter_map(problem).collect();
+        if problems.is_empty() { Ok(self) } else { Err(ConfigError::new(problems, 0)) }
     }
 
     /// The table of settings, if the document names one. The document may have other problems.
@@ -262,6 +292,12 @@ impl Config {
         Self::read(&Arc::new(Document::parse(TextFile::from_bytes(Utf8Path::new(FILE), yaml.into())?)?))
     }
 
+    /// Reads another YAML file, of names and texts, within the same limits. `name` is shown in its problems.
+    pub fn texts(name: &Utf8Path, bytes: Vec<u8>) -> Result<BTreeMap<String, String>, ConfigError> {
+        let document = Document::parse(TextFile::from_bytes(name, bytes)?)?;
+        Log::read(&document, "name: text", |root| root.map("text", |_, field| field.text("a text", |_| true)))
+    }
+
     /// The environment with this name. Fails with the known names.
     pub fn environment(&self, name: &str) -> Result<&Environment, ConfigError> {
         self.environments.get(name).ok_or_else(|| {
@@ -274,6 +310,6 @@ impl Config {
     }
 
     fn read(document: &Arc<Document>) -> Result<Self, ConfigError> {
-        field::Log::read(document, "project: my-service", |root| read::config(&root, document))
+        Log::read(document, "project: my-service", |root| read::config(&root, document))
     }
 }

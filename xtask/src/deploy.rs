@@ -27,7 +27,7 @@ use crate::report::Step;
 use crate::sqlx::{self, Problems, Schema};
 use crate::state::history::{self, Kind, Outcome, Record};
 use crate::targets::Target;
-use crate::tools::git;
+use crate::tools::git::{self, Filters};
 
 /// How a deploy ended well.
 pub enum Deployed {
@@ -56,7 +56,7 @@ pub struct Request<'m> {
 
 /// Deploys the checked-out tree.
 pub async fn deploy(env: &Env<'_>, target: &Target<'_>, request: Request<'_>) -> Result<Deployed, Failure> {
-    let source = headline(env).await?;
+    let source = headline(env, Filters::Run).await?;
     let checked = preflight(env, target, &source, request.allow_branch); // Every problem at once.
     env.stop.cancels("nothing was changed", checked).await?;
     let message = request.message.map_or_else(|| format!("deploy {}", &source.commit[..12]), str::to_owned);
@@ -134,7 +134,7 @@ pub async fn outlook(env: &Env<'_>, target: &Target<'_>) -> Result<Vec<String>, 
             "{name} runs on a stack, and OpenTofu's plan says what would change\n  type: cargo xtask deploy {name} --plan-only"
         )));
     };
-    let source = headline(env).await?;
+    let source = headline(env, Filters::Off).await?;
     preflight::preview(env, target).await?;
     let records = history::read_all(env.store()?).await?;
     let live = records.iter().rfind(|record| record.outcome == Outcome::Live);
@@ -147,8 +147,8 @@ pub async fn outlook(env: &Env<'_>, target: &Target<'_>) -> Result<Vec<String>, 
 }
 
 /// Shows what goes where. The build checks that the tree is still this source when it ends.
-async fn headline(env: &Env<'_>) -> Result<Source, Failure> {
-    let source = git::source(env.root()).await?;
+async fn headline(env: &Env<'_>, filters: Filters) -> Result<Source, Failure> {
+    let source = git::source(env.root(), filters).await?;
     let (project, name, commit) = (&env.config.project, env.name(), &source.commit[..12]);
     env.report.headline(&format!("{project} → {name}   {commit}  {}", source.subject));
     Ok(source)

@@ -29,7 +29,8 @@ pub async fn checks(env: &Env<'_>) -> Result<Vec<Check>, Failure> {
 /// The machine's clock, programs and user.
 async fn machine(config: &Config) -> Vec<Check> {
     let version = async |name: &'static str, command: Cmd, fix: &str| {
-        Check::of(name, command.arg("--version").capture().await, |version| version, fix)
+        // Outside of the project: rustup, nvm and others run what files of the current folder name.
+        Check::of(name, command.dir("/").arg("--version").capture().await, |version| version, fix)
     };
     let mut checks = vec![
         clock(&config.root).await,

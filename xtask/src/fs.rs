@@ -1,6 +1,7 @@
-//! Files of this machine: replaced whole, looked for, locked, and read from their end.
+//! Files of this machine: replaced whole, looked for, locked, and read from their end; and those of the project.
 
 mod lock;
+pub mod project;
 mod tail;
 
 use std::io::{ErrorKind, Write as _};

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, Setting};
+use crate::fs::project;
 use crate::hash::{files_below, sha256};
 use crate::report::Summary;
 use crate::secrets::Secrets;
@@ -165,12 +166,13 @@ impl Migration {
     pub fn of(config: &Config) -> anyhow::Result<Vec<Self>> {
         let mut migrations = Vec::new();
         let Some(folder) = &config.service.migrations else { return Ok(migrations) };
-        let folder = &config.root.join(folder);
-        for path in files_below(folder)? {
+        for path in files_below(&config.root.join(folder))? {
             if path.extension() != Some("sql") {
                 continue;
             }
-            let bytes = fs_err::read(&path)?;
+            let within = path.strip_prefix(&config.root).unwrap_or(&path);
+            let bytes = project::read(&config.root, within).with_context(|| format!("read the migration {within}"))?;
+            let bytes = bytes.with_context(|| format!("{within} is a link to nothing"))?;
             let irreversible =
                 String::from_utf8_lossy(&bytes).lines().any(|line| line.trim().eq_ignore_ascii_case("-- irreversible"));
             let name = path.file_name().context("a migration has no name")?.to_owned();

@@ -8,7 +8,7 @@ use minijinja::{Environment as Templates, UndefinedBehavior, context};
 use similar::TextDiff;
 
 use crate::config::{Config, SettingsTable};
-use crate::fs::{found, replace_source};
+use crate::fs::{project, replace_source};
 use crate::tools::cargo::{self, Profile};
 use crate::tools::cmd::Cmd;
 
@@ -48,7 +48,7 @@ impl Rendered {
 pub async fn render(config: &Config, program: Option<&Utf8Path>) -> Result<Vec<Rendered>> {
     let mut rendered = Vec::new();
     for (name, content) in contents(config, program).await? {
-        let there = found(fs_err::read_to_string(config.root.join(&name)))?.unwrap_or_default();
+        let there = text(&config.root, &name)?.unwrap_or_default();
         rendered.push(Rendered { name, content, there });
     }
     Ok(rendered)
@@ -82,19 +82,22 @@ async fn contents(config: &Config, program: Option<&Utf8Path>) -> Result<Vec<(Ut
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
     templates.set_syntax(syntax.context("set up the templates' syntax")?);
     for (target, template) in RENDERED {
-        let path = config.root.join("templates").join(template);
-        if !path.exists() {
-            continue;
-        }
-        let source = fs_err::read_to_string(&path)?;
-        let text = templates
+        let path = Utf8Path::new("templates").join(template);
+        let Some(source) = text(&config.root, &path)? else { continue };
+        let rendered = templates
             .render_named_str(
                 template,
                 &source,
                 context! { project => &config.project, settings => Serde(&table.settings) },
             )
             .with_context(|| format!("render {path}"))?;
-        contents.push((Utf8PathBuf::from(target), text));
+        contents.push((Utf8PathBuf::from(target), rendered));
     }
     Ok(contents)
+}
+
+/// The text of a file of the project; none where nothing is. A link would show another file in the diff.
+fn text(root: &Utf8Path, path: &Utf8Path) -> Result<Option<String>> {
+    let Some(bytes) = project::read_own(root, path).with_context(|| format!("read {path}"))? else { return Ok(None) };
+    String::from_utf8(bytes).map(Some).with_context(|| format!("{path} is not UTF-8"))
 }

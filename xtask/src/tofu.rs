@@ -106,7 +106,7 @@ impl<'a> Workspace<'a> {
     /// The same with the stack's files of a commit, whatever is checked out. `variables` and `protect` are those of today's
     /// deploy.yaml.
     pub async fn of_commit(env: &'a Env<'a>, source: &Source, command: &str) -> Result<Self, Failure> {
-        if git::source(env.root()).await? == *source {
+        if git::source(env.root(), git::Filters::Run).await? == *source {
             return Self::enter(env, source.clone(), command).await;
         }
         let workspace = Self::lock(env, source.clone(), command).await?;

@@ -17,6 +17,7 @@ pub mod http;
 pub mod moto;
 pub mod port;
 pub mod proxy;
+pub mod raw;
 pub mod registry;
 pub mod standin;
 pub mod tofu;

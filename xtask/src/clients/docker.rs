@@ -5,6 +5,7 @@ mod push;
 pub mod socket;
 
 use std::io;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use bollard::models::SystemInfo;
@@ -15,7 +16,7 @@ use tokio_util::io::StreamReader;
 
 pub use self::archive::{Compress, Layer, Measured, measure};
 pub use self::push::PushError;
-use self::socket::{Address, InvalidAddress, Stream};
+use self::socket::{Address, FIRST_ANSWER, InvalidAddress, Stream};
 
 /// The address of the engine when DOCKER_HOST is not set.
 pub const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
@@ -50,6 +51,9 @@ pub enum ConnectError {
         #[source]
         source: io::Error,
     },
+    /// It accepts connections and does not answer.
+    #[error("{address} accepts connections, and did not answer within {seconds} s")]
+    Silent { address: Address, seconds: u64 },
     /// The socket exists, and its permissions exclude this user.
     #[error(
         "permission denied: this user cannot open {address}\n  type: sudo usermod --append --groups docker $USER, and log in again"
@@ -107,7 +111,17 @@ pub struct Image {
 impl Engine {
     /// The engine at this address (`DOCKER_HOST`), or at [`DEFAULT_HOST`].
     pub async fn connect(host: Option<&str>) -> Result<Self, ConnectError> {
+        Self::connect_within(host, FIRST_ANSWER).await
+    }
+
+    /// The same. The engine may take this long for its first answers.
+    pub(in crate::clients) async fn connect_within(host: Option<&str>, limit: Duration) -> Result<Self, ConnectError> {
         let address: Address = host.unwrap_or(DEFAULT_HOST).parse()?;
+        let silent = ConnectError::Silent { address: address.clone(), seconds: limit.as_secs() };
+        tokio::time::timeout(limit, Self::connect_to(address)).await.map_err(|_| silent)?
+    }
+
+    async fn connect_to(address: Address) -> Result<Self, ConnectError> {
         // bollard's own errors do not tell why a connection failed.
         drop(address.open().await.map_err(|source| ConnectError::of(&address, source))?);
         let protocol =

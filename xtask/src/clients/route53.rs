@@ -26,6 +26,10 @@ const CONNECT_TAKES: Duration = Duration::from_secs(5);
 const ONE_REQUEST: Duration = Duration::from_secs(30);
 /// The most items that Route 53 returns in one page.
 const PAGE: i32 = 100;
+/// The most pages of zones of one name.
+const MAX_PAGES: usize = 100;
+/// The most bytes of an answer.
+const LARGEST_ANSWER: usize = 4 << 20;
 
 type Result<T> = std::result::Result<T, Route53Error>;
 
@@ -104,6 +108,7 @@ impl Route53 {
             .region(Region::from_static(REGION))
             .credentials_provider(credentials)
             .http_client(aws::http_client(is_loopback(&url)))
+            .interceptor(aws::BodyLimit(LARGEST_ANSWER))
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_WAIT))
             .timeout_config(timeouts.build());
         Ok(Self { client: Client::from_conf(config.build()), host: host(&url) })
@@ -112,7 +117,7 @@ impl Route53 {
     /// Every zone of exactly this name. Names are not unique.
     pub async fn zones_of(&self, name: &str) -> Result<Vec<Zone>> {
         let (mut all, mut next) = (Vec::new(), None::<String>);
-        loop {
+        for _ in 0..MAX_PAGES {
             let page = self.client.list_hosted_zones_by_name().dns_name(name).set_hosted_zone_id(next);
             let page = page.max_items(PAGE).send().await;
             let page = page.map_err(|error| self.error(&error, &format!("listing zones named {name}")))?;
@@ -127,6 +132,7 @@ impl Route53 {
                 return Ok(all);
             }
         }
+        Err(self.other(&format!("listing zones named {name}"), format!("there are more than {MAX_PAGES} pages")))
     }
 
     /// The name servers of a public zone, without final dots.

@@ -25,11 +25,15 @@ use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use self::error::{Kind, Result, S3Error};
-use super::aws::http_client;
+use super::aws::{BodyLimit, http_client};
 use super::registry::http::is_loopback;
 
 /// Limit for opening a connection.
 const CONNECT: Duration = Duration::from_secs(5);
+/// The most bytes of an answer: more than the largest object that is read.
+const LARGEST_ANSWER: usize = 257 << 20;
+/// The most pages of a list, of 1000 entries each.
+const MAX_PAGES: usize = 1000;
 /// Limit for one attempt. The SDK makes three attempts when an error is transient.
 const ANSWER: Duration = Duration::from_secs(30);
 
@@ -92,6 +96,7 @@ impl Bucket {
         let mut config = Builder::new()
             .behavior_version(BehaviorVersion::latest())
             .http_client(http_client(is_here))
+            .interceptor(BodyLimit(LARGEST_ANSWER))
             .region(Region::new(place.region.to_owned()))
             .credentials_provider(credentials)
             .retry_config(RetryConfig::standard())
@@ -128,7 +133,8 @@ impl Bucket {
     /// Whether the bucket belongs to the account of this key.
     pub async fn is_own(&self) -> Result<bool> {
         let mut pages = self.client.list_buckets().prefix(&self.name).into_paginator().send();
-        while let Some(page) = pages.next().await {
+        for _ in 0..MAX_PAGES {
+            let Some(page) = pages.next().await else { break };
             let page = page.map_err(|error| self.error("list the buckets of this key, to find", error))?;
             if page.buckets().iter().any(|bucket| bucket.name() == Some(&self.name)) {
                 return Ok(true);

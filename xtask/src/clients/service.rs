@@ -170,6 +170,7 @@ fn innermost(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use devservers::raw::{RawServer, Then};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
@@ -213,6 +214,41 @@ mod tests {
         let response = format!("HTTP/1.1 302 X\r\nlocation: http://{to}/\r\ncontent-length: 0\r\n\r\n");
         let answer = answer_to(response.leak()).await;
         assert!(matches!(&answer, Answer::NotUnderstood { what, .. } if what.contains("302")), "{answer:?}");
+    }
+
+    /// What comes of an answer that begins like this.
+    async fn of_raw(first: impl Into<Vec<u8>>, then: Then) -> Answer {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let server = RawServer::start(first, then);
+        Service::new(format!("http://{}/ready", server.address)).unwrap().ask().await
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_does_not_end_is_cut_off() {
+        const OK: &str = "HTTP/1.1 200 OK\r\n";
+        let ready = r#"{"status":"ready","version":"a"}"#;
+        let deep = format!("{{\"status\":\"ready\",\"version\":\"a\",\"x\":{}", "[".repeat(60_000));
+        let many = format!("{OK}{}", "x: y\r\n".repeat(100_000));
+        let (body, head, slow, slow_head, silent, short, long, deep, many, loops) = tokio::join!(
+            of_raw(format!("{OK}\r\n"), Then::Endless(b"x".repeat(64 << 10))),
+            of_raw(OK, Then::Endless(b"a: b\r\n".repeat(1000))),
+            of_raw(format!("{OK}\r\n"), Then::Slow(b" ".to_vec())),
+            of_raw("HTTP/1.1 200 ", Then::Slow(b"O".to_vec())),
+            of_raw("", Then::Silence),
+            // It has more bytes than it says, and less.
+            of_raw(format!("{OK}content-length: 3\r\n\r\n{ready}"), Then::Silence),
+            of_raw(format!("{OK}content-length: 9000\r\n\r\n{ready}"), Then::Close),
+            of_raw(format!("{OK}\r\n{deep}"), Then::Close),
+            of_raw(many, Then::Silence),
+            of_raw("HTTP/1.1 302 X\r\nlocation: file:///etc/passwd\r\ncontent-length: 0\r\n\r\n", Then::Close),
+        );
+        assert!(matches!(&body, Answer::NotUnderstood { what, .. } if what.contains("more than 64 KiB")), "{body:?}");
+        for answer in [head, slow, slow_head, silent, long, many] {
+            assert!(matches!(answer, Answer::Unreachable(_)), "{answer:?}");
+        }
+        for answer in [short, deep, loops] {
+            assert!(matches!(answer, Answer::NotUnderstood { .. }), "{answer:?}");
+        }
     }
 
     #[tokio::test]

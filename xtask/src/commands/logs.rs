@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{Context, EnvironmentArg};
 use crate::failure::Failure;
-use crate::fs::tail;
+use crate::fs::{project, tail};
 use crate::targets::Target;
 
 /// Show the end of the service's log
@@ -35,7 +35,15 @@ impl LogsArgs {
         let env = &context.env(&self.environment.environment)?;
         let (target, lines, follow) = (Target::of(env), self.lines, self.follow);
         let path = target.local("logs")?.log();
-        if !path.exists() {
+        let folder = env.folder();
+        let place = match path.strip_prefix(&folder) {
+            // A tree can bring a link in its place.
+            Ok(name) if folder.exists() => {
+                project::own_place(&folder, name).with_context(|| format!("look at {path}"))?
+            }
+            _ => None,
+        };
+        if place.is_none() {
             return Err(anyhow!("there is no log yet at {path}; type: cargo xtask deploy {}", env.name()).into());
         }
         for line in tail(&path, lines).with_context(|| format!("read {path}"))? {

@@ -16,9 +16,10 @@ pub(super) fn is_cargo_name(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
 }
 
-/// The name of a Debian package (Debian policy 5.6.1).
+/// The name of a Debian package (Debian policy 5.6.1). apt-get removes a package whose name it gets with a `-` at the end.
 pub(super) fn is_debian_package(text: &str) -> bool {
     text.len() >= 2
+        && !text.ends_with('-')
         && text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '+' | '-' | '.'))
 }

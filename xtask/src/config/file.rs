@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read as _};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::problem::{Position, Problem};
+use crate::fs::project::{self, PathError};
 
 /// The largest file, in bytes.
 const MAX_SIZE: u64 = 1024 * 1024;
@@ -18,8 +19,12 @@ pub(super) struct TextFile {
 impl TextFile {
     /// Reads `root`/`name`. `missing` is the hint if there is no such file.
     pub(super) fn read(root: &Utf8Path, name: &Utf8Path, missing: &str) -> Result<Self, Problem> {
-        let path = root.join(name);
         let refuse = |message: String, hint: &str| whole(name, message, hint);
+        let path = match project::place(root, name) {
+            Ok(place) => place.unwrap_or_else(|| root.join(name)),
+            Err(PathError::Io(_)) => root.join(name),
+            Err(error) => return Err(refuse(error.to_string(), "put a text file in its place")),
+        };
         let unreadable = |error: std::io::Error| match error.kind() {
             ErrorKind::NotFound => refuse(format!("not found; looked for {path}"), missing),
             _ => refuse(format!("cannot be read: {error}"), "make it a file that you can read"),

@@ -1,6 +1,8 @@
 //! YAML's merge keys: `<<: *common` stands for the keys of another mapping, `<<: [*one, *two]` for those of several. What the
 //! mapping has itself comes first, then the earlier one of several (YAML 1.1, "Merge Key Language-Independent Type").
 
+use std::collections::BTreeSet;
+
 use super::document::{Node, Value};
 
 const KEY: &str = "<<";
@@ -37,9 +39,11 @@ fn merge_entries(entries: Vec<(Node, Node)>) -> Result<Vec<(Node, Node)>, Wrong>
             merged = Some(sources(value)?);
         }
     }
-    for (key, value) in merged.into_iter().flatten() {
+    let Some(merged) = merged else { return Ok(own) };
+    let mut known: BTreeSet<String> = own.iter().filter_map(|(key, _)| key.text().map(str::to_owned)).collect();
+    for (key, value) in merged {
         // A key that is no text is refused later.
-        if key.text().is_none() || !own.iter().any(|(known, _)| known.text() == key.text()) {
+        if key.text().is_none_or(|key| known.insert(key.to_owned())) {
             own.push((key, value));
         }
     }

@@ -7,7 +7,7 @@ use super::way_back::{closed, was_started};
 use crate::env::Env;
 use crate::state::history::{Outcome, Record};
 use crate::targets::Target;
-use crate::tools::git;
+use crate::tools::git::{self, Filters};
 
 /// The next step of a person whose environment does not answer: a command, or what to do before it. `crashes` is the version that
 /// is started over and over.
@@ -20,7 +20,7 @@ pub async fn rescue(env: &Env<'_>, target: &Target<'_>, records: &[Record], cras
         if crashes == Some(version) || !fits(records, record) || target.published(record).await.is_err() {
             continue;
         }
-        let is_checked_out = git::source(env.root()).await.is_ok_and(|source| source.version == version);
+        let is_checked_out = git::source(env.root(), Filters::Off).await.is_ok_and(|source| source.version == version);
         return Ok(if is_checked_out && version == last.version() {
             format!("cargo xtask deploy {name}     (starts {version} again)")
         } else {

@@ -51,6 +51,7 @@ pub fn remedy(error: &ConnectError) -> &'static str {
             "install Docker: cargo xtask setup --docker; start it: systemctl start docker (without systemd: dockerd); \
              or set BUILDKIT_HOST to the address of a buildkitd"
         }
+        ConnectError::Silent { .. } => "check which program listens there, and restart it: systemctl restart docker",
         ConnectError::Denied { .. } => {
             "add this user to the group docker: sudo usermod --append --groups docker $USER; then log in again"
         }

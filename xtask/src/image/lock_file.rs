@@ -7,7 +7,8 @@ use anyhow::{Context as _, Result, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::clients::registry::reference::{Reference, is_digest};
-use crate::fs::{found, replace_source};
+use crate::config::Config;
+use crate::fs::{project, replace_source};
 use crate::tools::git;
 
 /// Beside deploy.yaml.
@@ -28,16 +29,19 @@ impl LockFile {
     /// Reads the file of the working tree. A missing file has no digests.
     pub fn read(root: &Utf8Path) -> Result<Self> {
         let path = path(root);
-        match found(fs_err::read_to_string(&path))? {
-            Some(text) => Self::parse(&text).with_context(|| format!("read {path}; {WRITTEN_BY}")),
+        let context = || format!("read {path}; {WRITTEN_BY}");
+        match project::read(root, Utf8Path::new(FILE)).with_context(context)? {
+            Some(bytes) => Self::parse(bytes).with_context(context),
             None => Ok(Self::default()),
         }
     }
 
     /// Reads the file of a commit. A missing file has no digests.
     pub async fn of_commit(root: &Utf8Path, commit: &str) -> Result<Self> {
-        match git::show(root, commit, FILE).await? {
-            Some(text) => Self::parse(&text).with_context(|| format!("read {FILE} of {}; {WRITTEN_BY}", &commit[..12])),
+        match git::show_bytes(root, commit, FILE).await? {
+            Some(bytes) => {
+                Self::parse(bytes).with_context(|| format!("read {FILE} of {}; {WRITTEN_BY}", &commit[..12]))
+            }
             None => Ok(Self::default()),
         }
     }
@@ -53,9 +57,12 @@ impl LockFile {
         Some(reference.pinned(self.digests.get(base)?).ok()?.to_string())
     }
 
-    fn parse(text: &str) -> Result<Self> {
-        let digests: Option<BTreeMap<String, String>> = serde_yaml::from_str(text)?;
-        let digests = digests.unwrap_or_default();
+    fn parse(bytes: Vec<u8>) -> Result<Self> {
+        let is_blank = |line: &[u8]| line.trim_ascii().is_empty() || line.trim_ascii().starts_with(b"#");
+        if bytes.split(|&byte| byte == b'\n').all(is_blank) {
+            return Ok(Self::default());
+        }
+        let digests = Config::texts(Utf8Path::new(FILE), bytes)?;
         for (name, digest) in &digests {
             name.parse::<Reference>()?;
             ensure!(is_digest(digest), "{digest:?} of {name} is not a digest");
@@ -90,7 +97,12 @@ mod tests {
         // As earlier versions of the toolkit wrote it.
         fs_err::write(root.join(FILE), format!("\"rust:1.95\": {}\n", digest_of(b"x"))).unwrap();
         assert_eq!(LockFile::read(&root).unwrap().pinned("rust:1.95"), Some(format!("rust:1.95@{}", digest_of(b"x"))));
-        for wrong in ["rust:1.95: latest", "- rust", "\"no name\": sha256:0", "{"] {
+        for empty in ["", "# a comment\n\n", "{}"] {
+            fs_err::write(root.join(FILE), empty).unwrap();
+            assert_eq!(LockFile::read(&root).unwrap(), LockFile::default());
+        }
+        let aliases = format!("a: &a {}\n{}", "x".repeat(100_000), "b: *a\n".repeat(20_000));
+        for wrong in ["rust:1.95: latest", "- rust", "\"no name\": sha256:0", "{", &"[".repeat(100_000), &aliases] {
             fs_err::write(root.join(FILE), wrong).unwrap();
             let error = format!("{:#}", LockFile::read(&root).unwrap_err());
             assert!(error.contains("image pin"), "{wrong}: {error}");

@@ -1,7 +1,7 @@
 //! The service's queries and migrations as they are in the tree, and a temporary database's answers about them.
 
 use anyhow::{Context as _, Result, ensure};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::SecretString;
 
 use super::differences::{Sources, differences};
@@ -9,6 +9,7 @@ use super::forward::{self, Forward, Outcome, forward, misnamed, run_all, scripts
 use super::migrations::compare;
 use super::problem::{Problem, Problems};
 use crate::env::Env;
+use crate::fs::project;
 use crate::release::Migration;
 use crate::report::{Notice, Ongoing};
 use crate::state::history::Record;
@@ -87,7 +88,8 @@ impl<'a> Schema<'a> {
 
     /// The same for a deploy: none without a query cache, too.
     pub fn cached(env: &'a Env<'a>) -> Result<Option<Self>> {
-        Ok(Self::find(env)?.filter(|schema| schema.folder.is_dir()))
+        let Some(schema) = Self::find(env)? else { return Ok(None) };
+        Ok(project::place(env.root(), Utf8Path::new(FOLDER))?.filter(|folder| folder.is_dir()).map(|_| schema))
     }
 
     /// What a deploy would do, for `--dry-run`.

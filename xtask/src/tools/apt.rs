@@ -45,7 +45,9 @@ impl Installer {
     /// there are none or they are outdated. Waits up to two minutes for each lock of another apt. Fails for
     /// [`Installer::Manual`].
     pub async fn install(&self, packages: &[&str], mut on_line: impl FnMut(&str)) -> Result<()> {
-        let install = ["install", "-y", "--no-install-recommends", "--no-upgrade"].iter().chain(packages).copied();
+        // Without the pattern option, a name with a dot that is no package is a regular expression for hundreds of them.
+        let install = ["install", "-y", "--no-install-recommends", "--no-upgrade", "--no-remove"].iter();
+        let install = install.chain(&["-o", "APT::Cmd::Pattern-Only=true", "--"]).chain(packages).copied();
         let install: Vec<&str> = install.collect();
         if has_lists() {
             let Err(stale) = self.apt_get(&install, &mut on_line).await else { return Ok(()) };

@@ -1,5 +1,8 @@
 //! git: what is checked out, and what differs from it. Plumbing commands only, because the user's configuration changes what the
 //! others print. Their output is bytes: a path need not be UTF-8.
+//!
+//! A repository's configuration can name programs, and the files of a tree decide which of them git runs. None of these commands
+//! runs one, except for the [`Filters`] that a build of the tree asks for.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -25,13 +28,19 @@ pub use self::context::Context;
 pub use self::snapshot::Snapshot;
 pub use self::unnamed::unnamed;
 
+/// The largest file of a commit that is read as a whole, in bytes.
+const LARGEST_FILE: u64 = 64 << 20;
+
 /// How git's own command begins that makes it trust a repository of another user.
 const TRUST: &str = "git config --global --add safe.directory ";
 
 /// How git looks at the working tree, whatever the repository's configuration says.
 const LOOK: &[&str] = &[
-    // A program that the configuration names is not run for a look.
+    // Programs that the repository's configuration names are not run.
     "core.fsmonitor=false",
+    "core.hooksPath=/dev/null",
+    // A folder of the tree that looks like a repository without a working tree brings a configuration of its own.
+    "safe.bareRepository=explicit",
     // An edit is seen by the file's inode and the time of its change, too, not by size and date alone.
     "core.checkStat=default",
     "core.trustctime=true",
@@ -55,12 +64,22 @@ pub async fn head(root: &Utf8Path) -> Result<Head> {
     Ok(Head { commit, subject })
 }
 
+/// What becomes of the filters (gitattributes(5)) that the tree names for its files: programs that git runs to compare a file
+/// with the commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Filters {
+    /// git runs them. For commands that build or run what is in the tree.
+    Run,
+    /// None runs. For commands that only look. If git has to read a file to compare it, a file with a filter counts as changed.
+    Off,
+}
+
 /// The checked-out source: a commit, or a commit and the hash of uncommitted changes. `root` may be a folder of the
 /// repository: a change anywhere in the repository counts, because a build can read files beside its project.
-pub async fn source(root: &Utf8Path) -> Result<Source> {
+pub async fn source(root: &Utf8Path, filters: Filters) -> Result<Source> {
     // First, because its error says what to do without a repository or a commit.
     let (repository, commit) = checked_out(root).await?;
-    let (subject, tree) = tokio::try_join!(text(root, &commit, "%s"), tree(root, &repository))?;
+    let (subject, tree) = tokio::try_join!(text(root, &commit, "%s"), tree(root, &repository, filters))?;
     ensure!(
         tree.commit.as_ref() == Some(&commit),
         "another commit was checked out while the toolkit read {commit}; type the same command again"
@@ -68,12 +87,6 @@ pub async fn source(root: &Utf8Path) -> Result<Source> {
     let short = &commit[..12];
     let version = tree.changes.map_or_else(|| short.to_owned(), |changes| format!("{short}-dirty-{changes}"));
     Ok(Source { version, commit, subject, branch: tree.branch })
-}
-
-/// A hash of the uncommitted changes: changed, added, deleted and untracked files. None without changes.
-pub async fn changes(root: &Utf8Path) -> Result<Option<String>> {
-    let (repository, _) = checked_out(root).await?;
-    Ok(tree(root, &repository).await?.changes)
 }
 
 /// The time of a commit: `HEAD`, or a commit's digits.
@@ -117,12 +130,16 @@ pub async fn show(root: &Utf8Path, commit: &str, path: &str) -> Result<Option<St
 
 /// The same as bytes.
 pub async fn show_bytes(root: &Utf8Path, commit: &str, path: &str) -> Result<Option<Vec<u8>>> {
-    let listed = git(root, &["ls-tree", "-z", commit, "--", path]).capture().await?;
-    // `<mode> blob <object><tab><path>`
-    match listed.split_whitespace().nth(2) {
-        Some(object) => git(root, &["cat-file", "blob", object]).capture_bytes().await.map(Some),
-        None => Ok(None),
-    }
+    let listed = git(root, &["ls-tree", "-z", "--long", commit, "--", path]).capture().await?;
+    // `<mode> blob <object> <bytes><tab><path>`
+    let mut fields = listed.split_whitespace().skip(2);
+    let (Some(object), Some(size)) = (fields.next(), fields.next()) else { return Ok(None) };
+    ensure!(
+        size.parse().is_ok_and(|size: u64| size <= LARGEST_FILE),
+        "{path} of commit {commit} is no file, or one of more than {} MiB",
+        LARGEST_FILE >> 20
+    );
+    git(root, &["cat-file", "blob", object]).capture_bytes().await.map(Some)
 }
 
 /// Whether git ignores this path.
@@ -170,8 +187,8 @@ async fn checked_out(root: &Utf8Path) -> Result<(PathBuf, String)> {
 
 /// The working tree of the project's repository. Fails when git ignores the project there, as a repository of the home folder
 /// does that ignores everything: no edit would be a change.
-async fn tree(root: &Utf8Path, repository: &Path) -> Result<Tree> {
-    let (tree, ignored) = tokio::try_join!(Tree::of(repository), ignores(root, FILE))?;
+async fn tree(root: &Utf8Path, repository: &Path, filters: Filters) -> Result<Tree> {
+    let (tree, ignored) = tokio::try_join!(Tree::of(repository, filters), ignores(root, FILE))?;
     let command = if root_of(root)? == repository {
         format!("git add --force {FILE} && git commit")
     } else {
@@ -214,6 +231,9 @@ fn git(folder: impl AsRef<Path>, args: &[&str]) -> Cmd {
         .args(LOOK.iter().flat_map(|setting| ["-c", setting]))
         .args(args.iter().copied())
         .dir(folder)
+        // In a partial clone git fetches what it lacks, by programs and from places that the configuration names.
+        .env("GIT_NO_LAZY_FETCH", "1")
+        .env("GIT_ALLOW_PROTOCOL", "")
         // What git says is read.
         .env("LC_ALL", "C")
 }

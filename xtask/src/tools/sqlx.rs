@@ -18,7 +18,7 @@ use serde::Deserialize;
 use self::cache::Cache;
 use super::cargo::{self, cargo};
 use super::cmd::Cmd;
-use crate::fs::{Lock, LockError, found};
+use crate::fs::{Lock, LockError, project};
 use crate::report::Ongoing;
 
 /// Attempts to compile while another process compiles in the same folder.
@@ -163,7 +163,8 @@ impl Workspace {
 
 /// The version of sqlx in Cargo.lock; none if the workspace does not use it.
 pub fn locked_version(root: &Utf8Path) -> Result<Option<String>> {
-    let Some(lock) = found(fs_err::read_to_string(root.join("Cargo.lock")))? else { return Ok(None) };
+    let Some(lock) = project::read(root, Utf8Path::new("Cargo.lock"))? else { return Ok(None) };
+    let lock = String::from_utf8_lossy(&lock);
     let after = lock.lines().skip_while(|line| *line != r#"name = "sqlx""#).nth(1);
     let version = after.and_then(|line| line.strip_prefix("version = "));
     Ok(version.map(|version| version.trim_matches('"').to_owned()))

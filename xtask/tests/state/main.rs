@@ -6,6 +6,7 @@
 
 mod faults;
 mod history;
+mod hostile;
 mod journal;
 mod lease;
 mod place;

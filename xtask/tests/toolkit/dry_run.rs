@@ -1,5 +1,6 @@
 //! `--dry-run` changes no file, no file's time and no process.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -7,11 +8,15 @@ use rustix::process::Signal;
 
 use testkit::{Project, machine, until};
 
-type Entry = (String, SystemTime, Vec<u8>);
+/// Name, mode, time and content.
+pub type Entry = (String, u32, SystemTime, Vec<u8>);
 
-/// Names, times and contents of all files below a folder.
-fn snapshot(folder: &Path) -> Vec<Entry> {
-    let mut all = Vec::new();
+/// All files below a folder, and the folder itself.
+pub fn snapshot(folder: &Path) -> Vec<Entry> {
+    let about = fs_err::symlink_metadata(folder).unwrap();
+    let itself =
+        (folder.to_str().unwrap().to_owned(), about.permissions().mode(), about.modified().unwrap(), Vec::new());
+    let mut all = vec![itself];
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs_err::read_dir(&folder).unwrap() {
@@ -21,7 +26,8 @@ fn snapshot(folder: &Path) -> Vec<Entry> {
             if about.is_dir() {
                 folders.push(entry.path());
             }
-            all.push((entry.path().to_str().unwrap().to_owned(), about.modified().unwrap(), content));
+            let name = entry.path().to_string_lossy().into_owned();
+            all.push((name, about.permissions().mode(), about.modified().unwrap(), content));
         }
     }
     all.sort();
@@ -29,9 +35,9 @@ fn snapshot(folder: &Path) -> Vec<Entry> {
 }
 
 /// The names of entries that differ.
-fn differences(before: &[Entry], after: &[Entry]) -> Vec<String> {
+pub fn differences(before: &[Entry], after: &[Entry]) -> Vec<String> {
     let only = |these: &[Entry], those: &[Entry]| -> Vec<String> {
-        these.iter().filter(|entry| !those.contains(entry)).map(|(name, _, _)| name.clone()).collect()
+        these.iter().filter(|entry| !those.contains(entry)).map(|(name, ..)| name.clone()).collect()
     };
     [only(before, after), only(after, before)].concat()
 }

@@ -9,6 +9,7 @@ mod dry_run;
 mod gate;
 mod help;
 mod hints;
+mod hostile;
 mod interrupt;
 mod kill;
 mod lifecycle;

@@ -18,7 +18,7 @@ use xtask::report::Report;
 use xtask::signals::Stop;
 use xtask::tools::cargo::cargo;
 use xtask::tools::cmd::Cmd;
-use xtask::tools::git;
+use xtask::tools::git::{self, Filters};
 
 /// The environment that is deployed to.
 const ENVIRONMENT: &str = "local";
@@ -75,7 +75,7 @@ impl Scratch {
                 .with_context(|| format!("stop what an earlier run left in {root}"))?;
             fs_err::remove_dir_all(&root)?;
         }
-        if git::changes(&config.root).await?.is_some() {
+        if git::source(&config.root, Filters::Run).await?.is_dirty() {
             report.warn(
                 "the tree has uncommitted changes; the commit without them is measured, by the toolkit that runs",
             );

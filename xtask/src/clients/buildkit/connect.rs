@@ -1,16 +1,25 @@
 //! Connecting to a builder, and its capabilities.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use bollard_buildkit_proto::moby::buildkit::v1::InfoRequest;
 use bollard_buildkit_proto::moby::buildkit::v1::control_client::ControlClient;
 use hyper_util::rt::TokioIo;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::clients::docker::socket::Address;
+use crate::clients::docker::socket::{Address, FIRST_ANSWER};
 use crate::clients::docker::{ConnectError, Engine};
 
 /// The maximum message size of BuildKit's own clients and daemons (`defaults.DefaultMaxRecvMsgSize` of containerd).
 pub(super) const MAX_MESSAGE: usize = 16 << 20;
+
+/// A server of grpc-go closes a connection that sends pings more often than every five minutes (its
+/// `keepalive.EnforcementPolicy`).
+const PING_INTERVAL: Duration = Duration::from_secs(330);
+
+/// Limit for the answer to a ping.
+const PING_ANSWER: Duration = Duration::from_secs(30);
 
 /// BuildKit, in one of its two forms.
 #[derive(Clone)]
@@ -42,9 +51,18 @@ impl Builder {
     /// The `buildkitd` at `daemon` (BUILDKIT_HOST) if that is set, else the engine at `engine` (DOCKER_HOST) or at its default
     /// address.
     pub async fn connect(daemon: Option<&str>, engine: Option<&str>) -> Result<Self, ConnectError> {
+        Self::connect_within(daemon, engine, FIRST_ANSWER).await
+    }
+
+    /// The same. The builder may take this long for its first answers.
+    pub(super) async fn connect_within(
+        daemon: Option<&str>,
+        engine: Option<&str>,
+        limit: Duration,
+    ) -> Result<Self, ConnectError> {
         match daemon {
-            Some(address) => Ok(Self::Daemon(Daemon::connect(address).await?)),
-            None => Ok(Self::Engine(Engine::connect(engine).await?)),
+            Some(address) => Ok(Self::Daemon(Daemon::connect(address, limit).await?)),
+            None => Ok(Self::Engine(Engine::connect_within(engine, limit).await?)),
         }
     }
 
@@ -91,7 +109,7 @@ impl Builder {
 }
 
 impl Daemon {
-    async fn connect(address: &str) -> Result<Self, ConnectError> {
+    async fn connect(address: &str, limit: Duration) -> Result<Self, ConnectError> {
         let address: Address = address.parse()?;
         drop(address.open().await.map_err(|source| ConnectError::of(&address, source))?);
         let protocol = |source: anyhow::Error| ConnectError::Protocol { address: address.clone(), source };
@@ -101,14 +119,21 @@ impl Daemon {
             async move { target.open().await.map(TokioIo::new) }
         });
         let channel = endpoint().connect_with_connector(open).await.map_err(|error| protocol(error.into()))?;
-        let info = ControlClient::new(channel.clone()).info(InfoRequest {}).await;
+        let mut control = ControlClient::new(channel.clone());
+        let info = tokio::time::timeout(limit, control.info(InfoRequest {})).await;
+        let silent = || ConnectError::Silent { address: address.clone(), seconds: limit.as_secs() };
+        let info = info.map_err(|_| silent())?;
         let info = info.context("read its version").map_err(protocol)?.into_inner();
         let version = info.buildkit_version.map(|version| version.version).unwrap_or_default();
         Ok(Self { channel, address, version })
     }
 }
 
-/// tonic requires an address; the connector ignores it.
+/// tonic requires an address; the connector ignores it. A build may be silent for hours, so only its connection is asked whether it
+/// lives.
 fn endpoint() -> Endpoint {
     Endpoint::from_static("http://builder")
+        .connect_timeout(FIRST_ANSWER)
+        .http2_keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_ANSWER)
 }

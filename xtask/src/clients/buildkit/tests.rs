@@ -3,4 +3,5 @@
 mod daemon;
 mod engine;
 mod faults;
+mod hostile;
 mod scratch;

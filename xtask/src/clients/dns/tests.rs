@@ -85,3 +85,63 @@ async fn without_a_parent_zone_there_is_no_answer() {
     let error = dns.delegation("example.org").await.unwrap_err().to_string();
     assert!(error.contains("above example.org"), "{error}");
 }
+
+/// The error for a server that answers each question with these bytes, and by TCP with others.
+async fn error_of(answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static, tcp: &[u8]) -> String {
+    let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = socket.local_addr().unwrap();
+    let (listener, tcp) = (std::net::TcpListener::bind(address).unwrap(), tcp.to_vec());
+    std::thread::spawn(move || {
+        let mut question = [0; 4096];
+        while let Ok((length, from)) = socket.recv_from(&mut question) {
+            socket.send_to(&answer(&question[..length]), from).ok();
+        }
+    });
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let tcp = tcp.clone();
+            std::thread::spawn(
+                move || while std::io::Write::write_all(&mut stream, &tcp).is_ok() && !tcp.is_empty() {},
+            );
+        }
+    });
+    let dns = Dns::new(Some(&address.to_string())).unwrap();
+    format!("{:#}", dns.delegation("example.org").await.unwrap_err())
+}
+
+#[tokio::test]
+async fn answers_that_are_none_are_errors_in_time() {
+    // The question as its own answer, with flags: an answer, and an answer that was cut off.
+    let flagged = |flags: u8| {
+        move |question: &[u8]| {
+            let mut answer = question.to_vec();
+            answer[2] |= flags;
+            answer
+        }
+    };
+    // A name that points to itself, in a record that says to be longer than the packet.
+    let looping = |question: &[u8]| {
+        let mut answer = question[..12].to_vec();
+        answer[2] |= 0x80;
+        (answer[5], answer[7]) = (0, 200);
+        answer.extend(b"\xc0\x0c\0\x02\0\x01\0\0\0\x3c\xff\xff\xc0\x0c".repeat(50));
+        answer
+    };
+    let other_id = |question: &[u8]| {
+        let mut answer = question.to_vec();
+        answer[0] ^= 0xff;
+        answer[2] |= 0x80;
+        answer
+    };
+    let errors = tokio::join!(
+        error_of(|_| b"nonsense".to_vec(), b""),
+        error_of(|_| Vec::new(), b""),
+        error_of(looping, b""),
+        error_of(other_id, b""),
+        error_of(flagged(0x82), b"\xff\xff nonsense"),
+        error_of(flagged(0x82), b""),
+    );
+    for error in [errors.0, errors.1, errors.2, errors.3, errors.4, errors.5] {
+        assert!(error.contains("127.0.0.1:") || error.contains("no answer in"), "{error}");
+    }
+}

@@ -15,8 +15,8 @@ use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::{ByteStream, DateTime, DateTimeFormat};
 use tokio::time::{sleep, timeout};
 
-use super::Bucket;
 use super::error::{Kind, Result, S3Error};
+use super::{Bucket, MAX_PAGES};
 
 /// The most attempts of one call.
 const ATTEMPTS: u32 = 4;
@@ -85,17 +85,22 @@ impl Bucket {
 
     /// All keys that begin with a prefix, in byte order.
     pub async fn list(&self, prefix: &str) -> Result<Vec<String>> {
-        let (mut keys, mut next) = (Vec::new(), None);
+        let (mut keys, mut next, mut pages) = (Vec::new(), None, 0);
+        let what = format!("list {prefix} in");
         let mut retry = Retry::default();
         loop {
             let call =
                 self.client.list_objects_v2().bucket(&self.name).prefix(prefix).set_continuation_token(next.clone());
             let sent = call.customize().config_override(once(0)).send().await;
-            let page = match sent.map_err(|error| self.error(&format!("list {prefix} in"), error)) {
+            let page = match sent.map_err(|error| self.error(&what, error)) {
                 Err(error) if retry.again(&error).await => continue,
                 page => page?,
             };
             keys.extend(page.contents().iter().filter_map(|object| object.key().map(str::to_owned)));
+            pages += 1;
+            if pages == MAX_PAGES {
+                return Err(self.failed(&what, Kind::Other, &format!("the list has more than {MAX_PAGES} pages")));
+            }
             next = page.next_continuation_token().map(str::to_owned);
             if next.is_none() {
                 return Ok(keys);

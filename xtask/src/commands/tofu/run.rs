@@ -35,7 +35,7 @@ impl Tofu {
 /// The environment's working folder, for `cargo xtask tofu <command>`.
 async fn enter<'a>(env: &'a Env<'a>, command: &str) -> Result<Workspace<'a>, Failure> {
     env.stack()?;
-    let source = git::source(env.root()).await?;
+    let source = git::source(env.root(), git::Filters::Run).await?;
     Workspace::enter(env, source, &format!("cargo xtask tofu {command} {}", env.name())).await
 }
 

@@ -253,6 +253,24 @@ fn no_value_is_taken_for_an_option_of_another_program() {
 }
 
 #[test]
+fn a_package_is_a_name_that_apt_takes_for_nothing_else() {
+    let with = |package: &str| {
+        let program = format!("  programs: [{{ name: cc, package: '{package}', needed_for: build }}]\nenvironments:");
+        Config::parse(&changed("environments:", &program))
+    };
+    // To be removed, of a release, of a version, of an architecture, patterns.
+    for package in
+        ["vim-", "vim/stable", "vim=1", "vim:amd64", "vim*", "^vim", "~i", "?installed", "-y", "a", ".a", "Vim"]
+    {
+        let error = with(package).unwrap_err().to_string();
+        assert!(error.contains("expected a Debian package"), "{package}: {error}");
+    }
+    for package in ["g++", "libstdc++6", "libc6-dev", "python3.11", "0ad"] {
+        with(package).unwrap();
+    }
+}
+
+#[test]
 fn all_problems_are_reported_in_the_order_of_the_file() {
     let yaml = changed("port: 3000", "port: 0\n    settings: { lower: 1, 2B: 2 }\n    host: localhost")
         .replace("/health", "health")

@@ -146,7 +146,7 @@ fn the_expansion_of_aliases_is_limited() {
     for level in 1..12 {
         bomb += &format!("a{level}: &a{level} {}\n", ten_of(&format!("*a{}", level - 1)));
     }
-    let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(300_000), vec!["*a"; 100_000].join(","));
+    let long = format!("a: &a {}\nb: [{}]\n", "x".repeat(100_000), vec!["*a"; 40_000].join(","));
     assert_snapshot!(refused(&bomb), @r"
     deploy.yaml:1:35: aliases expand to far more than the file's size
       write the values out instead of using `*` aliases
@@ -203,7 +203,35 @@ fn a_huge_file_is_refused() {
 }
 
 #[test]
+fn a_file_that_would_take_long_to_read_is_refused_at_once() {
+    assert_snapshot!(refused(&format!("a: {}", "b ".repeat(150_000))), @r"
+    deploy.yaml: larger than 256 KiB
+      check whether another file was saved under this name
+    ");
+    assert_snapshot!(refused(&format!("a: {}", "[".repeat(100_000))), @r"
+    deploy.yaml:1:132: not YAML: nested too deeply
+      check this line and the one above: indentation, the space after `:`, quotes, brackets
+    ");
+    // Each line opens a list, and its end is in a comment.
+    assert_snapshot!(refused(&format!("a:\n{}", " [ #]\n".repeat(40_000))), @r"
+    deploy.yaml:281:2: too many brackets for a file of this size
+      write its lists and mappings as indented lines
+    ");
+    // The same keys, merged.
+    let keys: String = (0..6_000).map(|number| format!("  key-{number}: 1\n")).collect();
+    let error = refused(&format!("a: &a\n{keys}b:\n  <<: *a\n{keys}"));
+    assert!(error.contains("unknown key"), "{error}");
+    // Problems on every line: only those that are shown are located.
+    let unknown: String = (0..12_000).map(|number| format!("keys-{number}: 1\n")).collect();
+    assert!(refused(&unknown).ends_with("more problems") || refused(&unknown).contains("more problems"));
+    for deep in ["- ", "? ", "!a ", "&a "] {
+        let error = refused(&deep.repeat(80_000));
+        assert!(error.starts_with("deploy.yaml:"), "{error}");
+    }
+}
+
+#[test]
 fn a_large_file_of_nonsense_is_refused() {
-    let list = format!("project: [{}]\n", "a,".repeat(500_000));
+    let list = format!("project: [{}]\n", "a,".repeat(100_000));
     assert_snapshot!(refused_bytes(list.as_bytes()).lines().next().unwrap_or_default(), @r"deploy.yaml:1:1: service: missing");
 }

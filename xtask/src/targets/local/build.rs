@@ -40,7 +40,7 @@ impl Local<'_> {
             let folder = npm::build(&root.join(web), |line| step.output(line)).await?;
             Ok(Some(sha256_folder(&folder)?))
         })?;
-        let now = git::source(root).await?;
+        let now = git::source(root, git::Filters::Run).await?;
         if now.version != source.version {
             let changed = before.differences(&git::Snapshot::take(root).await?);
             bail!(

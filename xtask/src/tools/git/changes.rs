@@ -1,15 +1,17 @@
 //! What differs from the checked-out commit, in a repository and in every repository inside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs::Metadata;
 use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use sha2::{Digest as _, Sha256};
 
-use super::{Cmd, git, path, quoted};
+use super::{Cmd, Filters, ask, git, path, quoted};
 use crate::hash::add_file;
 
 /// The working tree of a repository.
@@ -28,15 +30,15 @@ type Nested = Box<Tree>;
 
 impl Tree {
     /// The working tree whose top folder this is. Fails when something in it cannot be hashed.
-    pub async fn of(repository: &Path) -> Result<Self> {
+    pub async fn of(repository: &Path, filters: Filters) -> Result<Self> {
         let index = within(repository, &["ls-files", "-z", "--stage", "-v"]);
-        let (mut status, index) = tokio::try_join!(Status::of(repository), index.capture_bytes())?;
+        let (mut status, index) = tokio::try_join!(Status::of(repository, filters), index.capture_bytes())?;
         let mut overlooked: Vec<(&str, &Path)> = Vec::new();
         for entry in Entry::all(&index) {
             let entry = entry?;
             if entry.is_submodule {
                 // git's own look at a submodule overlooks what the submodule's configuration tells it to.
-                if let Some(tree) = submodule(repository, path(entry.path)).await?
+                if let Some(tree) = submodule(repository, path(entry.path), filters).await?
                     && (tree.changes.is_some() || tree.commit.as_deref() != Some(entry.object))
                 {
                     status.changed.insert(entry.path.to_vec(), Some(tree));
@@ -51,7 +53,7 @@ impl Tree {
         if let Some(unread) = status.unread.first() {
             bail!(unreadable(&repository.join(unread)));
         }
-        let changes = hash(repository, status.changed).await?;
+        let changes = hash(repository, status.changed, filters).await?;
         Ok(Self { commit: status.commit, branch: status.branch, changes })
     }
 }
@@ -69,10 +71,20 @@ pub struct Status {
 
 impl Status {
     /// Asks git in the repository whose top folder this is. Its configuration, and that of submodules, leaves nothing out.
-    pub async fn of(repository: &Path) -> Result<Self> {
+    pub async fn of(repository: &Path, filters: Filters) -> Result<Self> {
+        // `dirty` keeps git from running another git in each submodule, which would run the filters there. [`Tree`] looks into
+        // them itself.
+        let submodules = match filters {
+            Filters::Run => "--ignore-submodules=none",
+            Filters::Off => "--ignore-submodules=dirty",
+        };
         let status = ["status", "--porcelain=v2", "-z", "--branch", "--no-ahead-behind", "--no-renames"];
-        let status = [&status[..], &["--untracked-files=all", "--ignore-submodules=none"]].concat();
-        let (output, warnings) = within(repository, &status).capture_warned().await?;
+        let status = within(repository, &[&status[..], &["--untracked-files=all", submodules]].concat());
+        let status = match filters {
+            Filters::Run => status,
+            Filters::Off => without_filters(repository, status).await?,
+        };
+        let (output, warnings) = status.capture_warned().await?;
         let unread = warnings.lines().filter_map(|line| {
             let (folder, _why) = line.strip_prefix("warning: could not open directory '")?.rsplit_once("': ")?;
             Some(folder.to_owned())
@@ -142,9 +154,9 @@ impl<'a> Entry<'a> {
 }
 
 /// What is checked out in a submodule's folder; none where nothing is.
-async fn submodule(repository: &Path, name: &Path) -> Result<Option<Nested>> {
+async fn submodule(repository: &Path, name: &Path, filters: Filters) -> Result<Option<Nested>> {
     let folder = &repository.join(name);
-    if let Some(tree) = nested(folder).await? {
+    if let Some(tree) = nested(folder, filters).await? {
         return Ok(Some(tree));
     }
     // Without a folder, or with a file in its place, git reports a change.
@@ -162,17 +174,21 @@ async fn submodule(repository: &Path, name: &Path) -> Result<Option<Nested>> {
 }
 
 /// The working tree of a repository inside another one; none where this is none.
-async fn nested(folder: &Path) -> Result<Option<Nested>> {
+async fn nested(folder: &Path, filters: Filters) -> Result<Option<Nested>> {
     if look(&folder.join(".git"))?.is_none() {
         return Ok(None);
     }
-    let tree = Box::pin(Tree::of(folder)).await;
+    let tree = Box::pin(Tree::of(folder, filters)).await;
     let tree = tree.with_context(|| format!("read {}, a repository inside the project's", folder.display()))?;
     Ok(Some(Box::new(tree)))
 }
 
 /// A hash of names and contents; none without any.
-async fn hash(repository: &Path, changed: BTreeMap<Vec<u8>, Option<Nested>>) -> Result<Option<String>> {
+async fn hash(
+    repository: &Path,
+    changed: BTreeMap<Vec<u8>, Option<Nested>>,
+    filters: Filters,
+) -> Result<Option<String>> {
     if changed.is_empty() {
         return Ok(None);
     }
@@ -194,7 +210,7 @@ async fn hash(repository: &Path, changed: BTreeMap<Vec<u8>, Option<Nested>>) -> 
             Some(data) if data.is_dir() => {
                 let tree = match tree {
                     Some(tree) => Some(tree),
-                    None => nested(&place).await?,
+                    None => nested(&place, filters).await?,
                 };
                 hasher.update(b"folder ");
                 for text in tree.into_iter().flat_map(|tree| [tree.commit, tree.changes]) {
@@ -243,6 +259,29 @@ fn unreadable(folder: &Path) -> String {
     };
     let folder = folder.display();
     format!("{folder} cannot be read by this user, so the version cannot name its files\n  {command}")
+}
+
+/// The same command with every filter that is configured turned off, the user's own included: Git LFS, for one, runs programs
+/// that the repository's configuration names.
+async fn without_filters(repository: &Path, command: Cmd) -> Result<Cmd> {
+    let configured = within(repository, &["config", "--null", "--name-only", "--get-regexp", r"^filter\."]);
+    let configured = ask(configured).await?.unwrap_or_default();
+    // `filter.<name>.clean`; a name may contain dots and `=`, so the variables of the environment are used instead of `-c`.
+    let names: BTreeSet<&[u8]> = pieces(&configured)
+        .filter_map(|key| {
+            let name = key.strip_prefix(b"filter.")?;
+            Some(&name[..name.iter().rposition(|&byte| byte == b'.')?])
+        })
+        .collect();
+    let off = [("clean", ""), ("process", ""), ("required", "false")];
+    let settings = names.iter().flat_map(|name| off.map(|(what, value)| (*name, what, value)));
+    let (mut command, mut count) = (command, 0);
+    for (name, what, value) in settings {
+        let key = OsString::from_vec([b"filter.", name, b".", what.as_bytes()].concat());
+        command = command.env(format!("GIT_CONFIG_KEY_{count}"), key).env(format!("GIT_CONFIG_VALUE_{count}"), value);
+        count += 1;
+    }
+    Ok(command.env("GIT_CONFIG_COUNT", count.to_string()))
 }
 
 /// A command in this repository. A broken `.git` of a nested one must not make git look at the one around it.

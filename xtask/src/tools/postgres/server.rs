@@ -50,12 +50,10 @@ impl Server {
         Self::ensure_with(installation, spec, Durability::Durable).await
     }
 
-    /// The server of this folder if its data exists. Starts nothing.
+    /// The server of this folder if its data exists. Starts nothing and changes nothing, except that it may download programs of the
+    /// data's version.
     pub async fn find(installation: &Installation, spec: ServerSpec<'_>) -> Result<Option<Self>> {
-        if !spec.folder.join("data").exists() {
-            return Ok(None);
-        }
-        let layout = Layout::prepare(spec.folder, spec.project).await?;
+        let Some(layout) = Layout::find(spec.folder).await? else { return Ok(None) };
         if !has_data(&layout.data())? {
             return Ok(None);
         }

@@ -53,6 +53,29 @@ async fn life(choice: Choice) {
     assert_eq!(client.query_one(kept, &[]).await.unwrap().get::<_, String>(0), "Äiti");
 }
 
+#[tokio::test]
+async fn finding_a_server_changes_nothing() {
+    let Some(installation) = installed(Choice::Auto).await else { return };
+    let scratch = Scratch::new();
+    let server = scratch.ensure(&installation).await.unwrap();
+    server.stop().await.unwrap();
+    let home = server.layout().home.clone();
+    until("its log is whole", || server.log_tail(1).contains("database system is shut down"));
+    // What a start would make again, and set again.
+    fs_err::rename(home.join("log"), home.join("away")).unwrap();
+    fs_err::set_permissions(&home, std::fs::Permissions::from_mode(0o711)).unwrap();
+    let look = || {
+        let about = fs_err::metadata(&home).unwrap();
+        let names: Vec<String> =
+            home.read_dir_utf8().unwrap().map(|entry| entry.unwrap().file_name().to_owned()).collect();
+        (about.mode(), about.mtime_nsec(), about.ctime_nsec(), names)
+    };
+    let before = look();
+    assert!(Server::find(&installation, scratch.spec()).await.unwrap().is_some());
+    assert_eq!(look(), before);
+    fs_err::rename(home.join("away"), home.join("log")).unwrap();
+}
+
 /// The same as an ordinary user, if these tests run as root. It uses a copy of this program, because other users may have no access
 /// to its folder.
 #[tokio::test]

@@ -8,7 +8,7 @@ use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::fs::{found, replace_source};
+use crate::fs::{found, project, replace_source};
 use crate::hash::sha256;
 use crate::release::Migration;
 
@@ -61,7 +61,9 @@ impl Cache {
             let file = file?;
             let name = file.file_name();
             if name.starts_with("query-") && name.ends_with(".json") {
-                cache.0.insert(name.to_owned(), Entry::read(fs_err::read(file.path())?));
+                let bytes =
+                    project::read(folder, Utf8Path::new(name)).with_context(|| format!("read {name} in {folder}"))?;
+                cache.0.extend(bytes.map(|bytes| (name.to_owned(), Entry::read(bytes))));
             }
         }
         Ok(Some(cache))
@@ -108,7 +110,7 @@ impl Cache {
 impl Stamp {
     /// The stamp of a folder; none if it is missing or unreadable.
     pub fn read(folder: &Utf8Path) -> Result<Option<Self>> {
-        let bytes = found(fs_err::read(folder.join(STAMP)))?;
+        let bytes = if folder.exists() { project::read(folder, Utf8Path::new(STAMP))? } else { None };
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 

@@ -45,7 +45,7 @@ impl PushArgs {
 /// The image of the checked-out commit.
 async fn find_or_build(image: &ServiceImage<'_>, no_cache: bool) -> Result<(Inputs, Image), Failure> {
     let env = image.env;
-    let source = async |_: &_| Ok(Inputs::of(image, &git::source(env.root()).await?).await?);
+    let source = async |_: &_| Ok(Inputs::of(image, &git::source(env.root(), git::Filters::Run).await?).await?);
     let inputs = env.report.step(Step::Source, source).await?;
     let build = async |step: &_| build::find_or_build(image, &inputs, no_cache, step).await;
     let built = env.report.step(Step::Build, build).await?;

@@ -27,7 +27,7 @@ impl ApplyArgs {
             approve(&workspace, record, self.approve.as_deref()).await?;
         }
         // The user may have taken an hour to answer.
-        let source = git::source(env.root()).await?;
+        let source = git::source(env.root(), git::Filters::Run).await?;
         let perform = async |step: &_| apply::perform(&workspace, &planned, &source, step, &env.stop).await;
         let applied = env.report.step(Step::Apply, perform).await?;
         for resource in &applied.errored {
