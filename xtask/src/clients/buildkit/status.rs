@@ -11,6 +11,9 @@ use super::{Event, Step};
 /// Lines of a failed step's output in its error.
 const TAIL: usize = 25;
 
+/// Bytes after which a line ends. A program of the build may print one that never does.
+const LONGEST_LINE: usize = 64 << 10;
+
 /// The steps of a build that the status updates named.
 #[derive(Default)]
 pub(super) struct Steps {
@@ -112,7 +115,11 @@ impl StepState {
         for line in lines {
             self.line(line, on_event);
         }
-        self.pending.insert(log.stream, rest);
+        if rest.len() < LONGEST_LINE {
+            self.pending.insert(log.stream, rest);
+        } else {
+            self.line(&rest, on_event);
+        }
     }
 
     fn line(&mut self, line: &[u8], on_event: &mut impl FnMut(Event<'_>)) {
@@ -137,4 +144,28 @@ impl StepState {
 fn between(from: Timestamp, to: Timestamp) -> Duration {
     let nanos = |time: Timestamp| i128::from(time.seconds) * 1_000_000_000 + i128::from(time.nanos);
     Duration::from_nanos((nanos(to) - nanos(from)).try_into().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_without_an_end_is_cut() {
+        let vertex = Vertex { digest: "a".to_owned(), name: "[1/1] RUN yes".to_owned(), ..Vertex::default() };
+        let log = |msg: &[u8]| VertexLog { vertex: "a".to_owned(), msg: msg.to_vec(), ..VertexLog::default() };
+        let report = |vertexes, logs| StatusResponse { vertexes, logs, ..StatusResponse::default() };
+        let (mut steps, mut lines) = (Steps::default(), Vec::new());
+        let mut see = |event: Event<'_>| {
+            if let Event::Log(_, line) = event {
+                lines.push(line.len());
+            }
+        };
+        steps.update(report(vec![vertex], Vec::new()), &mut see);
+        for _ in 0..200 {
+            steps.update(report(Vec::new(), vec![log(&b"y".repeat(1000))]), &mut see);
+        }
+        steps.update(report(Vec::new(), vec![log(b"\nend\n")]), &mut see);
+        assert_eq!(lines, [66_000, 66_000, 66_000, 2_000, 3]);
+    }
 }
