@@ -132,6 +132,10 @@ async fn unchanged(run: &Run<'_>, source: &Source, settings: &Settings) -> Resul
     let Some(record) = run.live().filter(|record| record.inputs.as_ref() == Some(&inputs)) else {
         return Ok(None);
     };
+    // An earlier toolkit may have started it as root.
+    if !run.target.serves_as_now().await? {
+        return Ok(None);
+    }
     let live = is_serving(run.target, &record.id, &source.version).await?;
     if live.is_some() {
         run.is_unchanged();

@@ -74,7 +74,7 @@ impl Lock {
     pub async fn beside(folder: &Utf8Path, doing: &str, patience: Duration) -> Result<Self, LockError> {
         let path = Utf8PathBuf::from(format!("{folder}.lock"));
         if let Some(parent) = folder.parent() {
-            fs_err::create_dir_all(parent).map_err(|source| LockError::Broken { path: path.clone(), source })?;
+            super::private_folder(parent).map_err(|source| LockError::Broken { path: path.clone(), source })?;
         }
         Self::take(&path, doing, patience).await
     }

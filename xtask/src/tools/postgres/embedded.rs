@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha512};
 
 use super::installation::Installation;
 use super::layout;
-use crate::fs::Lock;
+use crate::fs::{Lock, own_folder, private_folder};
 use crate::tools::platform::{self, User};
 
 /// The version to download, the same for every machine.
@@ -68,9 +68,10 @@ pub async fn fetch_embedded(cache: &Utf8Path, mut on_line: impl FnMut(&str)) -> 
     let got = hex::encode(Sha512::digest(&archive));
     ensure!(got == *hash, "the archive of PostgreSQL {EMBEDDED_VERSION} has the SHA-512 {got} instead of {hash}");
 
-    fs_err::create_dir_all(cache)?;
+    private_folder(cache)?;
     if platform::is_root() {
-        open_folder(cache)?;
+        // The users of all servers pass it, to the programs.
+        own_folder(cache, None, 0o711)?;
     }
     remove_leftovers(cache)?;
     let staging = tempfile::Builder::new().prefix(STAGING).tempdir_in(cache)?;
@@ -139,7 +140,7 @@ fn open_to_all(folder: &Utf8Path) -> Result<()> {
         } else if kind.is_file() {
             let mode = entry.metadata()?.permissions().mode();
             let run = if mode & 0o100 != 0 { 0o111 } else { 0 };
-            fs_err::set_permissions(entry.path(), std::fs::Permissions::from_mode(mode | 0o444 | run))?;
+            fs_err::set_permissions(entry.path(), std::fs::Permissions::from_mode(mode & 0o700 | 0o444 | run))?;
         }
     }
     Ok(())
