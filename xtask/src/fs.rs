@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use camino::Utf8Path;
 
 pub use self::lock::{Lock, LockError};
-pub use self::private::{Owner, give_folder, open_of, own_folder, private_folder};
+pub use self::private::{Owner, give_folder, open_of, own_folder, private_folder, temporary_folder};
 pub use self::sockets::{find_socket_folder, socket_folder};
 pub use self::tail::{tail, tail_of};
 

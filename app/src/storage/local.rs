@@ -231,7 +231,9 @@ mod tests {
         for folder in [root.path().join("uploads"), root.path().join("thumbs"), storage.incoming.clone()] {
             assert_eq!(mode(folder.clone()), 0o700, "{}", folder.display());
         }
-        for file in [storage.path(StorageKey::Original(id)), storage.incoming.join("alive"), root.path().join("incoming/door")] {
+        for file in
+            [storage.path(StorageKey::Original(id)), storage.incoming.join("alive"), root.path().join("incoming/door")]
+        {
             assert_eq!(mode(file.clone()), 0o600, "{}", file.display());
         }
     }

@@ -8,6 +8,7 @@ use camino::Utf8Path;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
 use rustix::process::geteuid;
+use tempfile::TempDir;
 
 /// A user and a group, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -56,10 +57,18 @@ pub fn own_folder(path: &Utf8Path, owner: Option<Owner>, mode: u32) -> Result<()
     Ok(())
 }
 
+/// A folder with a name that cannot be guessed, for this user alone. It is removed with its value.
+pub fn temporary_folder(prefix: &str, parent: &Utf8Path) -> Result<TempDir> {
+    // By default the umask decides.
+    let private = std::fs::Permissions::from_mode(0o700);
+    tempfile::Builder::new().prefix(prefix).rand_bytes(12).permissions(private).tempdir_in(parent)
+}
+
 /// Gives everything in a folder to another user, and last the folder, so that what was interrupted is repeated. No link is
 /// followed, and a file with a second name stays this user's: that name may be in any other folder.
 pub fn give_folder(path: &Utf8Path, owner: Owner) -> Result<()> {
-    give(&open_folder(path)?, owner).map_err(|error| Error::new(error.kind(), format!("give {path} to user {}: {error}", owner.uid)))
+    give(&open_folder(path)?, owner)
+        .map_err(|error| Error::new(error.kind(), format!("give {path} to user {}: {error}", owner.uid)))
 }
 
 /// Opens a file for reading in a folder where a less privileged user may write. That user could have put a link, a pipe or a
@@ -136,6 +145,13 @@ mod tests {
             private_folder(&root.join("a")).unwrap();
             assert_eq!(mode(&root.join("a")), closed, "{open:o}");
         }
+    }
+
+    #[test]
+    fn a_temporary_folder_is_private() {
+        let (_folder, root) = scratch();
+        let made = temporary_folder(".new-", &root).unwrap();
+        assert_eq!(mode(Utf8Path::from_path(made.path()).unwrap()), 0o700);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::os::unix::fs::symlink;
 
-use super::{found, private_folder};
+use super::{found, private_folder, temporary_folder};
 
 /// The length of the longest folder. The path of a socket has at most 103 bytes on macOS and 107 on Linux, and
 /// `/.s.PGSQL.65535` is the longest name in use.
@@ -31,7 +31,7 @@ pub fn socket_folder(path: &Utf8Path, user: u32) -> Result<Utf8PathBuf> {
         private_folder(path)?;
         return Ok(path.to_owned());
     }
-    let folder = tempfile::Builder::new().prefix("xtask-").rand_bytes(12).tempdir_in("/tmp")?;
+    let folder = temporary_folder("xtask-", Utf8Path::new("/tmp"))?;
     let folder = Utf8PathBuf::try_from(folder.keep()).map_err(|error| error.into_io_error())?;
     symlink(&folder, path)?;
     Ok(folder)
@@ -44,9 +44,8 @@ pub fn find_socket_folder(path: &Utf8Path, user: u32) -> Result<Option<Utf8PathB
         return Ok((!is_long(path) || !meta.is_dir()).then(|| path.to_owned()));
     }
     let target = Utf8PathBuf::try_from(fs_err::read_link(path)?).map_err(|error| error.into_io_error())?;
-    let is_ours = |meta: &std::fs::Metadata| {
-        meta.is_dir() && [user, rustix::process::geteuid().as_raw()].contains(&meta.uid())
-    };
+    let is_ours =
+        |meta: &std::fs::Metadata| meta.is_dir() && [user, rustix::process::geteuid().as_raw()].contains(&meta.uid());
     match found(fs_err::symlink_metadata(&target)) {
         Ok(there) => Ok(there.filter(is_ours).map(|_| target).filter(|_| is_long(path))),
         Err(error) if error.kind() == ErrorKind::NotADirectory => Ok(None),

@@ -144,5 +144,9 @@ async fn unused(folder: &Utf8Path) -> Result<Owner> {
             return Ok(Owner { uid: number, gid: number });
         }
     }
-    bail!("every user from {} to {} has an account, and the service needs a number without one", NUMBERS.start(), NUMBERS.end())
+    bail!(
+        "every user from {} to {} has an account, and the service needs a number without one",
+        NUMBERS.start(),
+        NUMBERS.end()
+    )
 }

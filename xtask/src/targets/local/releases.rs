@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::os::unix::fs::lchown;
 use rustix::process::geteuid;
 
-use crate::fs::private_folder;
+use crate::fs::{private_folder, temporary_folder};
 use crate::hash::{files_below, sha256, sha256_file, sha256_folder};
 use crate::release::{Published, PublishedForm};
 
@@ -27,10 +27,7 @@ pub(super) fn publish(releases: &Utf8Path, published: &Published, files: &Files<
         return Ok(());
     }
     private_folder(releases)?;
-    let temporary = tempfile::Builder::new()
-        .prefix(".publish-")
-        .tempdir_in(releases)
-        .with_context(|| format!("make a folder in {releases}"))?;
+    let temporary = temporary_folder(".publish-", releases).with_context(|| format!("make a folder in {releases}"))?;
     let new = Utf8Path::from_path(temporary.path()).context("the temporary folder's path is not UTF-8")?;
     fs_err::create_dir(new.join("bin"))?;
     fs_err::copy(files.program, program(new, published)?)?;
@@ -45,7 +42,7 @@ pub(super) fn publish(releases: &Utf8Path, published: &Published, files: &Files<
     if folder.exists() {
         // The same version with other bytes, of another compiler for example. A process that runs from the old folder keeps
         // its files until it ends.
-        let old = tempfile::Builder::new().prefix(".replaced-").tempdir_in(releases).context("make a folder")?;
+        let old = temporary_folder(".replaced-", releases).context("make a folder")?;
         fs_err::rename(&folder, old.path().join("old"))?;
     }
     fs_err::rename(new, &folder)?;

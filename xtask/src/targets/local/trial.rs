@@ -7,7 +7,7 @@ use secrecy::ExposeSecret as _;
 use super::{Candidate, Local};
 use crate::config::SuppliedBy;
 use crate::failure::Failure;
-use crate::fs::{Owner, own_folder};
+use crate::fs::{Owner, own_folder, temporary_folder};
 use crate::release::{Published, Settings};
 use crate::settings;
 use crate::sqlx::Migrated;
@@ -35,7 +35,7 @@ impl Local<'_> {
         let mut spec = self.instance(id, published, settings).await?;
         // Beside the release, where its user may pass.
         let beside = spec.dir.parent().context("a release is in no folder")?;
-        let folder = tempfile::Builder::new().prefix(".trial-").tempdir_in(beside);
+        let folder = temporary_folder(".trial-", beside);
         let folder = folder.context("make a folder for a release that is tried")?;
         let folders = Utf8Path::from_path(folder.path()).context("the folder of releases is not named in UTF-8")?;
         if let Some(Owner { gid, .. }) = account {

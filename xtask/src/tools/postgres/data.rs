@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::installation::Installation;
 use super::layout::Layout;
 use super::settings::Durability;
-use crate::fs::{found, open_of, own_folder};
+use crate::fs::{found, open_of, own_folder, temporary_folder};
 use crate::tools::platform;
 
 /// What a server should be.
@@ -54,7 +54,7 @@ pub(super) async fn create_data(
             remove_leftover(entry.path()).await?;
         }
     }
-    let staging = tempfile::Builder::new().prefix(STAGING).tempdir_in(&layout.home)?;
+    let staging = temporary_folder(STAGING, &layout.home)?;
     let folder = Utf8Path::from_path(staging.path()).context("a path in UTF-8")?;
     // It stays this process's user's. The server's user may pass it, and gets the two things in it.
     own_folder(folder, None, 0o711)?;

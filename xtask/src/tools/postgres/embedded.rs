@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha512};
 
 use super::installation::Installation;
 use super::layout;
-use crate::fs::{Lock, own_folder, private_folder};
+use crate::fs::{Lock, own_folder, private_folder, temporary_folder};
 use crate::tools::platform::{self, User};
 
 /// The version to download, the same for every machine.
@@ -74,7 +74,7 @@ pub async fn fetch_embedded(cache: &Utf8Path, mut on_line: impl FnMut(&str)) -> 
         own_folder(cache, None, 0o711)?;
     }
     remove_leftovers(cache)?;
-    let staging = tempfile::Builder::new().prefix(STAGING).tempdir_in(cache)?;
+    let staging = temporary_folder(STAGING, cache)?;
     let unpacked = Utf8PathBuf::try_from(staging.path().join("unpacked"))?;
     let target = unpacked.clone();
     let unpack = move || {

@@ -34,7 +34,7 @@ owned (class, object, is_sequence) AS (
 )
 SELECT format('ALTER %s %s OWNER TO %I', replace(type, 'statistics object', 'statistics'), identity, $1::text)
 FROM owned, pg_identify_object(class, object, 0)
-WHERE (object >= 16384 OR class = 'pg_namespace'::regclass) AND NOT EXISTS (
+WHERE (object >= 16384 OR class IN ('pg_namespace'::regclass, 'pg_largeobject'::regclass)) AND NOT EXISTS (
     SELECT FROM pg_depend
     WHERE classid = class AND objid = object AND objsubid = 0 AND (deptype IN ('e', 'i') OR is_sequence AND deptype = 'a')
 )";

@@ -13,7 +13,7 @@ use super::installation::Installation;
 use super::search::{Choice, locate_or_fetch};
 use super::server::Server;
 use super::settings::Durability;
-use crate::fs::own_folder;
+use crate::fs::{own_folder, temporary_folder};
 use crate::secrets;
 
 /// The prefix of the servers' folders, in the folder for temporary files.
@@ -40,7 +40,7 @@ impl Throwaway {
     /// Starts a server with these programs.
     pub async fn start_with(installation: &Installation) -> Result<Self> {
         remove_leftovers(installation).await?;
-        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir()?;
+        let folder = temporary_folder(PREFIX, &Utf8PathBuf::try_from(std::env::temp_dir())?)?;
         let path =
             Utf8Path::from_path(folder.path()).context("the folder for temporary files is not named in UTF-8")?;
         // The server may run as another user, which passes this folder.
