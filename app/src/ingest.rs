@@ -6,7 +6,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use sqlx::PgPool;
-use tokio::sync::Semaphore;
+use tokio::{io::AsyncWriteExt as _, sync::Semaphore};
 use tracing::{error, info};
 use uuid::Uuid;
 
@@ -71,7 +71,9 @@ impl Ingest {
     pub async fn add(self: Arc<Self>, upload: Upload) -> Result<MediaId, IngestError> {
         let (kind, thumbnail) = self.process(&upload.file).await?;
         let thumbnail_path = upload.file.staging.file("thumbnail");
-        fs_err::tokio::write(&thumbnail_path, &thumbnail.webp).await.map_err(anyhow::Error::from)?;
+        let mut file = upload.file.staging.create("thumbnail").await.map_err(anyhow::Error::from)?;
+        file.write_all(&thumbnail.webp).await.map_err(anyhow::Error::from)?;
+        file.flush().await.map_err(anyhow::Error::from)?;
         // Spawned, because axum drops the request's future when the client disconnects, and this must run to its end.
         tokio::spawn(async move { self.store(upload, kind, thumbnail, thumbnail_path).await })
             .await

@@ -163,6 +163,10 @@ async fn unchanged(run: &Run<'_>, source: &Source, settings: &Settings) -> Resul
         record.inputs.as_ref() == Some(&inputs) && commit == Some(&source.commit)
     };
     let Some(record) = run.live().filter(is_same) else { return Ok(None) };
+    // An earlier toolkit may have started it as root.
+    if !run.target.serves_as_now().await? {
+        return Ok(None);
+    }
     let live = is_serving(run.target, &record.id, &source.version).await?;
     if live.is_some() {
         run.leaves_no_record();

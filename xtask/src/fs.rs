@@ -1,7 +1,10 @@
-//! Files of this machine: replaced whole, looked for, locked, and read from their end; and those of the project.
+//! Files of this machine: replaced whole, looked for, locked, kept from other users, and read from their end; and those of the
+//! project.
 
 mod lock;
+mod private;
 pub mod project;
+mod sockets;
 mod tail;
 
 use std::io::{ErrorKind, Write as _};
@@ -11,7 +14,9 @@ use anyhow::{Context as _, Result};
 use camino::Utf8Path;
 
 pub use self::lock::{Lock, LockError};
-pub use self::tail::tail;
+pub use self::private::{Owner, give_folder, open_of, own_folder, private_folder, temporary_folder};
+pub use self::sockets::{find_socket_folder, socket_folder};
+pub use self::tail::{tail, tail_of};
 
 /// Writes a file that only this user can read, whole or not at all: a reader, and a machine that loses power, finds the
 /// old content or the new. When this returns, the new content is on disk.

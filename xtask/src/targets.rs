@@ -7,7 +7,6 @@ mod no_stack;
 pub mod stack;
 
 use anyhow::Result;
-use secrecy::SecretString;
 
 pub use self::local::Local;
 #[cfg(not(feature = "cloud"))]
@@ -22,6 +21,7 @@ use crate::release::{Artifact, Published, Release, Settings, Source};
 use crate::report::{Ongoing, Summary};
 use crate::signals::Stop;
 use crate::state::history::Record;
+use crate::tools::postgres::Throwaway;
 
 /// Where an environment's release runs.
 pub enum Target<'a> {
@@ -97,6 +97,14 @@ impl<'a> Target<'a> {
         match self {
             Self::Local(local) => Ok(local.serving().await?),
             Self::Stack(stack) => Box::pin(stack.serving()).await,
+        }
+    }
+
+    /// Whether the release that serves runs as the user that a deploy of now would give it.
+    pub async fn serves_as_now(&self) -> Result<bool> {
+        match self {
+            Self::Local(local) => local.serves_as_now().await,
+            Self::Stack(_) => Ok(true),
         }
     }
 
@@ -198,7 +206,7 @@ impl<'a> Target<'a> {
         id: String,
         release: &Release,
         settings: &Settings,
-        database: &SecretString,
+        database: &Throwaway,
     ) -> Result<Candidate, Failure> {
         match self {
             Self::Local(local) => {

@@ -12,5 +12,6 @@ pub mod npm;
 pub mod platform;
 pub mod port;
 pub mod postgres;
+pub mod reach;
 pub mod sqlx;
 pub mod tofu;

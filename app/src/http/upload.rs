@@ -83,7 +83,7 @@ async fn receive_file(
     let id = MediaId::generate();
     let staging = ingest.stage(id)?;
     let path = staging.file("original");
-    let mut file = fs_err::tokio::File::create(&path).await?;
+    let mut file = staging.create("original").await?;
     let (mut size, mut hash) = (0_u64, digest::Context::new(&digest::SHA256));
     while let Some(chunk) = field.chunk().await.map_err(|error| read_error(&error, limit))? {
         size += chunk.len() as u64;

@@ -16,16 +16,23 @@
 //! During a deploy, two releases use the folder at the same time, so all releases must agree on these names.
 
 use std::{
-    fs::File,
-    io,
+    fs::{File, Permissions, TryLockError},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
-use fs_err as fs;
+use fs_err::{self as fs, os::unix::fs::OpenOptionsExt as _};
 use ulid::Ulid;
 
 use super::StorageKey;
 use crate::media::MediaId;
+
+/// How long a start waits for the door: another process holds it for milliseconds.
+const DOOR_TIMEOUT: Duration = Duration::from_secs(10);
+
+const DOOR_PAUSE: Duration = Duration::from_millis(5);
 
 pub struct LocalStorage {
     root: PathBuf,
@@ -51,19 +58,24 @@ pub struct OrphanedStaging {
 impl LocalStorage {
     pub(super) fn open(root: &Path) -> io::Result<Self> {
         for folder in ["uploads", "thumbs", "incoming"] {
-            fs::create_dir_all(root.join(folder))?;
+            let folder = root.join(folder);
+            create_folder(&folder, true)?;
+            // An earlier release made it in the mode of its umask.
+            if fs::metadata(&folder)?.permissions().mode() & 0o077 != 0 {
+                fs::set_permissions(&folder, Permissions::from_mode(0o700))?;
+            }
         }
         let _lock = lock_incoming(root)?;
         let incoming = root.join("incoming").join(Ulid::new().to_string());
-        fs::create_dir(&incoming)?;
-        let alive = fs::File::create(incoming.join("alive"))?.into_file();
+        create_folder(&incoming, false)?;
+        let alive = create_file().create_new(true).open(incoming.join("alive"))?.into_file();
         alive.try_lock()?;
         Ok(Self { root: root.to_owned(), incoming, _alive: alive })
     }
 
     pub(super) fn stage(&self, id: MediaId) -> io::Result<Staging> {
         let folder = self.incoming.join(id.to_string());
-        fs::create_dir(&folder)?;
+        create_folder(&folder, false)?;
         Ok(Staging { folder, persistent: false })
     }
 
@@ -131,6 +143,12 @@ impl Staging {
         self.folder.join(name)
     }
 
+    /// Creates a file in the staging folder, which no other user can read.
+    pub async fn create(&self, name: &str) -> io::Result<fs::tokio::File> {
+        let mut options = fs::tokio::OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600).open(self.file(name)).await
+    }
+
     /// Keeps the folder until [`Staging::remove`], even if the process crashes. Call this before moving the first file:
     /// from then on, recovery must compare the files with the row.
     pub fn persist(&mut self) {
@@ -162,7 +180,61 @@ impl OrphanedStaging {
 
 /// Prevents that another process sees a folder whose `alive` lock does not exist yet.
 fn lock_incoming(root: &Path) -> io::Result<File> {
-    let lock = fs::File::create(root.join("incoming/door"))?.into_file();
-    lock.lock()?;
+    let path = root.join("incoming/door");
+    let mut lock = create_file().read(true).create(true).truncate(false).open(&path)?.into_file();
+    let deadline = Instant::now() + DOOR_TIMEOUT;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(DOOR_PAUSE),
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                lock.take(100).read_to_string(&mut holder)?;
+                let text = format!("{} is locked by {}", path.display(), holder.trim());
+                return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+            }
+        }
+    }
+    // Only for people; the lock holds on a full disk, too.
+    let about = format!("process {}\n", std::process::id());
+    lock.set_len(0).and_then(|()| lock.write_all(about.as_bytes())).ok();
     Ok(lock)
+}
+
+fn create_folder(path: &Path, recursive: bool) -> io::Result<()> {
+    let made = std::fs::DirBuilder::new().recursive(recursive).mode(0o700).create(path);
+    made.map_err(|error| io::Error::new(error.kind(), format!("create the folder {}: {error}", path.display())))
+}
+
+fn create_file() -> fs::OpenOptions {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).mode(0o600);
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_other_user_can_read_what_is_stored() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("uploads")).unwrap();
+        fs::set_permissions(root.path().join("uploads"), Permissions::from_mode(0o777)).unwrap();
+        let storage = LocalStorage::open(root.path()).unwrap();
+        let id = MediaId::generate();
+        let staging = storage.stage(id).unwrap();
+        drop(staging.create("original").await.unwrap());
+        storage.put(StorageKey::Original(id), &staging.file("original")).await.unwrap();
+        let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        for folder in [root.path().join("uploads"), root.path().join("thumbs"), storage.incoming.clone()] {
+            assert_eq!(mode(folder.clone()), 0o700, "{}", folder.display());
+        }
+        for file in
+            [storage.path(StorageKey::Original(id)), storage.incoming.join("alive"), root.path().join("incoming/door")]
+        {
+            assert_eq!(mode(file.clone()), 0o600, "{}", file.display());
+        }
+    }
 }

@@ -1,8 +1,10 @@
 //! Where programs are kept that were built or downloaded for this machine.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 
 /// The toolkit's own cache folder.
 pub fn folder() -> Result<PathBuf> {
@@ -22,8 +24,10 @@ pub fn once(name: &str, make: impl FnOnce(&Path) -> Result<PathBuf>) -> Result<P
     if place.exists() {
         return Ok(place);
     }
-    fs_err::create_dir_all(&cache)?;
-    let lock = fs_err::File::create(cache.join(format!("{name}.lock")))?;
+    // As the toolkit makes it: no other user writes there, and servers of other users pass it.
+    std::fs::DirBuilder::new().recursive(true).mode(0o711).create(&cache).context("make the cache folder")?;
+    let lock = cache.join(format!("{name}.lock"));
+    let lock = fs_err::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(lock)?;
     lock.file().lock().with_context(|| format!("lock {}", lock.path().display()))?;
     if place.exists() {
         return Ok(place);

@@ -94,7 +94,7 @@ async fn start(
     let version = earlier.version();
     step.progress(&format!("starting {version} on the new schema"));
     let id = format!("{}-way-back", run.id());
-    let mut candidate = run.target.try_on(id, earlier, settings, &Migrated::url(&server)).await?;
+    let mut candidate = run.target.try_on(id, earlier, settings, &server).await?;
     let ready = gate(&mut candidate, version, run.env.environment.gate.timeout, step).await;
     // Before its database ends.
     candidate.give_up().await;

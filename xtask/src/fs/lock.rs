@@ -1,7 +1,8 @@
 //! Exclusive locks on files. The kernel releases one when the process that holds it ends, however it ends.
 
-use std::fs::TryLockError;
+use std::fs::{Permissions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -45,6 +46,10 @@ impl Lock {
         let mut open = fs_err::OpenOptions::new();
         let mut file =
             open.read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(broken)?;
+        // One that other users can open, they can hold. It may be theirs, and its mode then not ours to change.
+        if file.metadata().map_err(broken)?.permissions().mode() & 0o077 != 0 {
+            file.set_permissions(Permissions::from_mode(0o600)).ok();
+        }
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -74,7 +79,7 @@ impl Lock {
     pub async fn beside(folder: &Utf8Path, doing: &str, patience: Duration) -> Result<Self, LockError> {
         let path = Utf8PathBuf::from(format!("{folder}.lock"));
         if let Some(parent) = folder.parent() {
-            fs_err::create_dir_all(parent).map_err(|source| LockError::Broken { path: path.clone(), source })?;
+            super::private_folder(parent).map_err(|source| LockError::Broken { path: path.clone(), source })?;
         }
         Self::take(&path, doing, patience).await
     }
@@ -95,7 +100,10 @@ mod tests {
     async fn the_second_is_told_who_holds_it_and_gets_it_in_time() {
         let folder = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(folder.path()).unwrap().join("made.lock");
+        fs_err::write(&path, "").unwrap();
+        fs_err::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
         let first = Lock::try_take(&path, "installs the programs").unwrap();
+        assert_eq!(fs_err::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         let held = Lock::take(&path, "waits", Duration::from_millis(5)).await.unwrap_err();
         let this = format!("locked by process {} (installs the programs)", std::process::id());
         assert!(held.to_string().ends_with(&this), "{held}");

@@ -7,14 +7,21 @@ use camino::Utf8Path;
 /// What is read at once.
 const PIECE: u64 = 64 << 10;
 
+/// What is read at most: another program may have written the file, and without line breaks.
+const MOST: usize = 16 << 20;
+
 /// The last lines of a file that may be large, the newest last. What is not UTF-8 is replaced. Only the end of the file
 /// is read.
 pub fn tail(path: &Utf8Path, lines: usize) -> Result<Vec<String>> {
-    let mut file = fs_err::File::open(path)?;
+    tail_of(fs_err::File::open(path)?, lines)
+}
+
+/// The same of a file that is open.
+pub fn tail_of(mut file: fs_err::File, lines: usize) -> Result<Vec<String>> {
     let mut begin = file.metadata()?.len();
     let mut end = Vec::new();
     // One more line break than lines: that of the line before them. The last line has one of its own, or has none.
-    while begin > 0 && breaks(&end) <= lines {
+    while begin > 0 && end.len() < MOST && breaks(&end) <= lines {
         let length = begin.min(PIECE);
         begin -= length;
         file.seek(SeekFrom::Start(begin))?;

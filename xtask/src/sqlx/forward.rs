@@ -123,6 +123,9 @@ pub async fn forward(
     }));
     let (version, new) = (last.version(), scripts(env, folder, pending.iter().copied())?);
     let schema = format!("the schema of {version} with {ROWS} rows in each table");
+    // As the service runs them when it starts. Rows took a superuser.
+    server.give_database(DATABASE).await?;
+    let client = server.service_client(DATABASE).await?;
     let outcome = match apply_all(&client, &new).await? {
         // The rows are generated. Real ones may follow rules that the schema does not have.
         Some((script, rejected)) if rejected.of_values => {

@@ -73,7 +73,7 @@ pub enum Migrated {
 impl Migrated {
     /// The URL of a temporary database for a service.
     pub fn url(server: &Throwaway) -> SecretString {
-        server.server().url(forward::DATABASE)
+        server.server().service_url(forward::DATABASE)
     }
 }
 
@@ -183,7 +183,7 @@ impl<'a> Schema<'a> {
         let server = self.start(step).await?;
         step.progress("running the migrations");
         server.server().create_database(DATABASE).await?;
-        let client = server.server().client(DATABASE).await?;
+        let client = server.server().service_client(DATABASE).await?;
         let all = scripts(env, &self.relative, &self.migrations)?;
         found.problems.extend(run_all(&client, &all).await?);
         if !found.problems.is_empty() {
@@ -236,7 +236,7 @@ impl<'a> Schema<'a> {
         }
         let server = self.start(step).await?;
         server.server().create_database(DATABASE).await?;
-        let client = server.server().client(DATABASE).await?;
+        let client = server.server().service_client(DATABASE).await?;
         if let Some(problem) = run_all(&client, &scripts(self.env, &self.relative, &self.migrations)?).await? {
             let (all, next, notices) = (vec![problem], "fix this, then deploy again", Vec::new());
             return Err(Problems { all, next, notices }.into_error());

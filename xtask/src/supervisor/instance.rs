@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout};
 use super::output::{Ring, Sink, follow};
 use super::protocol::{Ended, Exit, InstanceSpec, Role};
 use super::shared::Shared;
+use crate::fs::Owner;
 
 /// Variables that a child inherits from the supervisor.
 const INHERITED: [&str; 4] = ["PATH", "HOME", "TMPDIR", "LANG"];
@@ -119,8 +120,11 @@ fn label(version: &str, role: Role) -> String {
 
 fn command(shared: &Shared, spec: &InstanceSpec, listener: TcpListener) -> Result<Command> {
     let mut command = std::process::Command::new(&shared.program);
-    command.args(["supervise-exec", "--parent", &shared.about.pid.to_string(), "--"]);
-    command.arg(&spec.program).args(&spec.args).current_dir(&spec.dir);
+    command.args(["supervise-exec", "--parent", &shared.about.pid.to_string()]);
+    if let Some(Owner { uid, gid }) = spec.user {
+        command.args(["--uid", &uid.to_string(), "--gid", &gid.to_string()]);
+    }
+    command.arg("--").arg(&spec.program).args(&spec.args).current_dir(&spec.dir);
     command.env_clear();
     command.envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
     command.envs(&spec.env).envs(&spec.secrets).env("LISTEN_FDS", "1");

@@ -2,11 +2,13 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
@@ -14,7 +16,7 @@ use tokio::time::{Instant, sleep};
 use super::client::{Connection, connect};
 use super::protocol::{Started, decode};
 use super::supervisor_log;
-use crate::fs::Lock;
+use crate::fs::{Lock, own_folder, private_folder};
 
 /// How long to wait for another launch of the same supervisor.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
@@ -47,7 +49,7 @@ pub async fn launch(
     program: &Utf8Path,
     toolkit: &str,
 ) -> Result<Connection, LaunchError> {
-    fs_err::create_dir_all(state_dir).context("create the state folder")?;
+    private_folder(state_dir).context("create the state folder")?;
     let state_dir = &state_dir.canonicalize_utf8().with_context(|| format!("find the folder {state_dir}"))?;
     // One launch at a time: the second would find that the supervisor of the first exists but does not answer yet.
     let lock = Lock::take(&state_dir.join("launch.lock"), "launches the supervisor", LOCK_TIMEOUT).await;
@@ -55,7 +57,7 @@ pub async fn launch(
     if let Some(connection) = connect(state_dir).await? {
         return Ok(connection);
     }
-    let program = copy(program, state_dir).await?;
+    let program = copy(program, state_dir)?;
     match start(state_dir, listen, &program, toolkit).await? {
         Started::Ready => {}
         Started::PortInUse => return Err(LaunchError::PortInUse { listen }),
@@ -67,20 +69,25 @@ pub async fn launch(
 }
 
 /// Replaces the copy by a rename, so that a running supervisor keeps the old one.
-async fn copy(program: &Utf8Path, state_dir: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
+fn copy(program: &Utf8Path, state_dir: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
     let folder = state_dir.join("bin");
-    fs_err::tokio::create_dir_all(&folder).await?;
-    let (copy, temporary) = (folder.join("xtask"), folder.join("xtask.tmp"));
-    fs_err::tokio::copy(program, &temporary).await?;
-    fs_err::tokio::rename(&temporary, &copy).await?;
+    own_folder(&folder, None, 0o700)?;
+    let copy = folder.join("xtask");
+    let private = std::fs::Permissions::from_mode(0o700);
+    let mut temporary = tempfile::Builder::new().prefix(".xtask-").permissions(private.clone()).tempfile_in(&folder)?;
+    let mut program = fs_err::File::open(program)?;
+    std::io::copy(&mut program, &mut temporary).with_context(|| format!("copy the toolkit to {copy}"))?;
+    // The process's umask may have taken something off.
+    temporary.as_file().set_permissions(private)?;
+    temporary.persist(&copy).with_context(|| format!("put {copy} in its place"))?;
     Ok(copy)
 }
 
 /// Starts it and reads its start message.
 async fn start(state_dir: &Utf8Path, listen: SocketAddr, program: &Utf8Path, toolkit: &str) -> anyhow::Result<Started> {
     let log = supervisor_log(state_dir);
-    fs_err::create_dir_all(state_dir.join("logs"))?;
-    let stderr = fs_err::OpenOptions::new().append(true).create(true).open(&log)?;
+    own_folder(&state_dir.join("logs"), None, 0o700)?;
+    let stderr = fs_err::OpenOptions::new().append(true).create(true).mode(0o600).open(&log)?;
     let mut command = Command::new(program);
     command.arg("supervise").arg(state_dir).args(["--listen", &listen.to_string(), "--toolkit", toolkit]);
     // The state folder, so that the supervisor does not keep the caller's folder in use.

@@ -35,8 +35,6 @@ impl Obstacle {
     /// The command that removes it. `stop` stops the environment.
     pub fn fix(&self, stop: &str) -> String {
         match self {
-            // Instead of `run`, a folder in `/tmp` with this user's number in its name, so another user took that on purpose.
-            Self::OtherUser { folder, .. } if folder.file_name() != Some("run") => format!("sudo rm -r {folder}"),
             Self::OtherUser { owner, .. } => format!("sudo --user='#{owner}' {stop}"),
             Self::NoFolder { folder } => format!("rm {folder}"),
             Self::Mute { pid: Some(pid), .. } => format!("kill -KILL {pid}"),

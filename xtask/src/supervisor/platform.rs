@@ -1,6 +1,7 @@
 //! The differences between Linux and macOS.
 
 use anyhow::{Result, bail};
+use rustix::fs::{Gid, Uid};
 use rustix::process::{Pid, getppid};
 
 /// On Linux, asks the kernel to send SIGTERM when the parent ends. Elsewhere the next supervisor stops the process: see
@@ -14,6 +15,21 @@ pub(super) fn end_with_parent(parent: u32) -> Result<()> {
         bail!("the supervisor {parent} ended before this process could start");
     }
     Ok(())
+}
+
+/// Makes this process, which has one thread, a user's with this group alone. It cannot go back.
+#[cfg(target_os = "linux")]
+pub(super) fn set_user(uid: Uid, gid: Gid) -> Result<()> {
+    use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+    set_thread_groups(&[])?;
+    set_thread_res_gid(gid, gid, gid)?;
+    Ok(set_thread_res_uid(uid, uid, uid)?)
+}
+
+/// Fails: the deploy asks for it on Linux only.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn set_user(_: Uid, _: Gid) -> Result<()> {
+    bail!("the service runs as another user on Linux only")
 }
 
 /// Distinguishes a process from later ones with the same number, by its start time. None if it has ended.

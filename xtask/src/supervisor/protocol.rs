@@ -11,6 +11,8 @@ use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::fs::Owner;
+
 /// The protocol's version. A supervisor outlives toolkit versions, so every change of a message increments it.
 pub const PROTOCOL: u32 = 1;
 
@@ -34,6 +36,10 @@ pub struct InstanceSpec {
     pub secrets: BTreeMap<String, String>,
     /// How long it may drain after SIGTERM before it is killed; [`InstanceSpec::STOP_TIMEOUT`] by default.
     pub stop_timeout: Duration,
+    /// The user that it runs as, without further groups; none for the supervisor's own. Needs root, and a supervisor that
+    /// [sets users](About::sets_user).
+    #[serde(default)]
+    pub user: Option<Owner>,
 }
 
 impl InstanceSpec {
@@ -52,6 +58,7 @@ impl fmt::Debug for InstanceSpec {
             .field("env", &self.env)
             .field("secrets", &self.secrets.keys().collect::<Vec<_>>())
             .field("stop_timeout", &self.stop_timeout)
+            .field("user", &self.user)
             .finish()
     }
 }
@@ -65,6 +72,9 @@ pub struct About {
     pub toolkit: String,
     /// The public address. If deploy.yaml now has another port, stop this supervisor and launch a new one.
     pub listen: SocketAddr,
+    /// Whether it starts instances as [`InstanceSpec::user`]. One of an earlier toolkit starts all as its own user.
+    #[serde(default)]
+    pub sets_user: bool,
 }
 
 /// A started candidate.
@@ -149,6 +159,9 @@ pub struct InstanceStatus {
     pub restarts: u32,
     /// Its last crash.
     pub last_exit: Option<Ended>,
+    /// The user that it runs as; none for the supervisor's own.
+    #[serde(default)]
+    pub user: Option<Owner>,
 }
 
 /// The supervisor and its instances.
@@ -268,6 +281,7 @@ mod tests {
             env: BTreeMap::new(),
             secrets: BTreeMap::from([("TOKEN".into(), "sentinel".into())]),
             stop_timeout: InstanceSpec::STOP_TIMEOUT,
+            user: None,
         };
         let text = format!("{:?}", Request { number: 1, ask: Ask::Candidate(spec) });
         assert!(text.contains("TOKEN") && !text.contains("sentinel"), "{text}");

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use camino::Utf8PathBuf;
-use rustix::process::setsid;
+use rustix::fs::Mode;
+use rustix::process::{setsid, umask};
 use tokio::net::{TcpSocket, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Mutex, watch};
@@ -20,7 +21,7 @@ use super::log::RotatedLog;
 use super::protocol::{About, Started, encode};
 use super::shared::{Flag, Shared, Table};
 use super::{control, service_log, supervisor_log};
-use crate::fs::Lock;
+use crate::fs::{Lock, own_folder};
 use crate::secrets::Redactor;
 
 /// Connections that may wait while no instance accepts, for example between a crash and the restart.
@@ -50,6 +51,8 @@ pub struct Supervise {
 pub fn supervise(args: Supervise) -> Result<()> {
     // Fails for the leader of a process group, as when it is started from a shell. It then stays in the shell's session.
     setsid().ok();
+    // Also what the service writes is its user's own, unless it says otherwise.
+    umask(Mode::from_raw_mode(0o077));
     // One thread: on Linux, the parent-death signal is sent when the thread that started the child ends.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tokio::task::LocalSet::new().block_on(&runtime, async {
@@ -80,13 +83,13 @@ async fn start(args: Supervise) -> Result<Supervisor> {
     let state_dir = state_dir.canonicalize_utf8().with_context(|| format!("find the folder {state_dir}"))?;
     let lock = Lock::take(&state_dir.join("supervisor.lock"), "supervises", LOCK_TIMEOUT).await;
     let lock = lock.with_context(|| format!("lock {state_dir}, which has another supervisor"))?;
-    fs_err::create_dir_all(state_dir.join("logs"))?;
+    own_folder(&state_dir.join("logs"), None, 0o700)?;
     let leftovers = Leftovers::stop(&state_dir).await?;
     let listener = bind(listen)?;
     let control_path = control::socket_path(&state_dir)?;
     let control = control::bind(&control_path)?;
     let program = Utf8PathBuf::try_from(std::env::current_exe()?).context("the toolkit's path is not UTF-8")?;
-    let about = About { pid: std::process::id(), toolkit, listen: listener.local_addr()? };
+    let about = About { pid: std::process::id(), toolkit, listen: listener.local_addr()?, sets_user: true };
     let shared = Rc::new(Shared {
         about,
         program,
@@ -108,7 +111,7 @@ async fn start(args: Supervise) -> Result<Supervisor> {
 impl Supervisor {
     async fn run(self) -> Result<()> {
         let Supervisor { shared, control, control_path, lock } = self;
-        let About { pid, toolkit, listen } = &shared.about;
+        let About { pid, toolkit, listen, .. } = &shared.about;
         shared.log(format_args!("supervisor {pid} of toolkit {toolkit} listens on {listen}"));
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let accepting = tokio::task::spawn_local(control::accept(Rc::clone(&shared), control));

@@ -150,6 +150,7 @@ impl Entry {
             since: Timestamp::now(),
             restarts: 0,
             last_exit: None,
+            user: spec.user,
         };
         let mut key = 0;
         shared.table.send_modify(|table| {

@@ -1,6 +1,7 @@
 //! The local target: a supervised process on this machine, a private PostgreSQL, files on disk, all below
 //! `.deploy/<environment>/`.
 
+mod account;
 mod build;
 mod candidate;
 mod checks;
@@ -22,6 +23,7 @@ use super::{Serving, Switched};
 use crate::clients::service::Service;
 use crate::config;
 use crate::env::Env;
+use crate::fs::Owner;
 use crate::release::{Migration, Published, Source};
 use crate::secrets::Secrets;
 use crate::settings;
@@ -40,13 +42,15 @@ pub struct Local<'a> {
     postgres: OnceCell<Option<Installation>>,
     /// The program that this process built.
     program: OnceCell<Utf8PathBuf>,
+    account: OnceCell<Option<Owner>>,
 }
 
 impl<'a> Local<'a> {
     /// The target of an environment.
     pub fn new(env: &'a Env<'a>, target: &'a config::Local) -> Self {
         let folder = env.folder();
-        Self { env, target, folder, postgres: OnceCell::new(), program: OnceCell::new() }
+        let (postgres, program, account) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { env, target, folder, postgres, program, account }
     }
 
     /// Where people reach the service.
@@ -132,6 +136,12 @@ impl<'a> Local<'a> {
         let Some(instance) = self.instance_that_serves().await? else { return Ok(None) };
         let service = self.public_service()?;
         Ok(Some(Serving { id: instance.id, version: instance.version, address: self.address(), service }))
+    }
+
+    /// Whether the release that serves runs as the user that a deploy of now would give it.
+    pub async fn serves_as_now(&self) -> Result<bool> {
+        let account = self.account().await?;
+        Ok(self.instance_that_serves().await?.is_some_and(|instance| instance.user == account))
     }
 
     /// What the supervisor and its instances are doing; none when there is no supervisor.

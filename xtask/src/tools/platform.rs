@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::geteuid;
 
+use crate::fs::Owner;
 use crate::tools::cmd::Cmd;
 
 /// The longest path of a Unix socket in bytes: `sun_path` without its final zero (unix(7); sys/un.h of macOS).
@@ -34,6 +35,13 @@ pub struct User {
     pub uid: u32,
     /// The number of the user's primary group.
     pub gid: u32,
+}
+
+impl User {
+    /// The user's numbers.
+    pub fn owner(&self) -> Owner {
+        Owner { uid: self.uid, gid: self.gid }
+    }
 }
 
 /// This program's file. On Linux it can be read after cargo has put another build in its place, as the first command of a stack

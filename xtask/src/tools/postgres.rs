@@ -1,9 +1,10 @@
 //! A private PostgreSQL server in a folder. It listens on a Unix socket only, which needs access to the folder and the password.
 //!
 //! ```text
-//! <folder>/data   its data
-//! <folder>/log    its log of one day
-//! <folder>/run    its socket (elsewhere if the path is too long for a socket)
+//! <folder>/data   its data                   the server's user's
+//! <folder>/log    its log of one day         the server's user's
+//! <folder>/run    its socket                 the server's user's; a link if the path is too long for a socket
+//! <folder>/conf   its configuration          this process's user's
 //! ```
 
 mod data;
@@ -13,6 +14,7 @@ mod layout;
 mod lockfile;
 mod search;
 mod server;
+mod service;
 mod settings;
 #[cfg(test)]
 mod tests;

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use self::cache::Cache;
 use super::cargo::{self, cargo};
 use super::cmd::Cmd;
-use crate::fs::{Lock, LockError, project};
+use crate::fs::{Lock, LockError, project, temporary_folder};
 use crate::report::Ongoing;
 
 /// Attempts to compile while another process compiles in the same folder.
@@ -89,7 +89,7 @@ impl Workspace {
         }
         for _ in 0..ATTEMPTS {
             clean.run().await?;
-            let folder = tempfile::Builder::new().prefix(ANSWERS).tempdir_in(&target)?;
+            let folder = temporary_folder(ANSWERS, &target)?;
             let into = Utf8Path::from_path(folder.path()).context("the path of the target folder is not UTF-8")?;
             let check = cargo(root)
                 .args(["check", "--package", package, "--all-targets", "--message-format", "json"])

@@ -1,5 +1,6 @@
 //! A project to deploy: a copy of the fixture, in a git repository of its own, on a port of its own.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -42,7 +43,9 @@ impl Project {
 
     /// The project in this folder of `xtask/tests`, committed after `change`, in a folder of its own.
     pub fn of(name: &str, change: impl FnOnce(&Self)) -> Self {
-        let folder = tempfile::Builder::new().prefix("xtask-test-").tempdir().unwrap();
+        // Root's deploy has users of its own, which pass the folder.
+        let open = std::fs::Permissions::from_mode(0o711);
+        let folder = tempfile::Builder::new().prefix("xtask-test-").permissions(open).tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap().join("project");
         let project = Self { root, port: devservers::port::free(), toolkit: toolkit().to_owned(), _folder: folder };
         copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests").join(name), &project.root);
@@ -110,6 +113,15 @@ impl Project {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.toolkit);
         command.args(args).current_dir(&self.root).stdin(Stdio::null());
+        inherit_little(&mut command);
+        command
+    }
+
+    /// The same with another umask than this process's.
+    pub fn under(&self, umask: &str, args: &[&str]) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", "umask $0 && exec \"$@\"", umask]).arg(&self.toolkit).args(args);
+        command.current_dir(&self.root).stdin(Stdio::null());
         inherit_little(&mut command);
         command
     }

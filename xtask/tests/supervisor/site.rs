@@ -80,6 +80,7 @@ pub fn version_that(version: &str, behaviour: &str) -> InstanceSpec {
         ]),
         secrets: BTreeMap::new(),
         stop_timeout: InstanceSpec::STOP_TIMEOUT,
+        user: None,
     }
 }
 

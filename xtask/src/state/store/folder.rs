@@ -6,7 +6,7 @@ use std::time::Duration;
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 use super::{ErrorKind, Put, Result, StoreError, Versioned};
-use crate::fs::{Lock, found, replace_file, replace_file_soon};
+use crate::fs::{Lock, found, private_folder, replace_file, replace_file_soon};
 use crate::hash::sha256;
 
 /// A write takes milliseconds; a process that holds the lock for longer was stopped in the middle of one.
@@ -43,7 +43,7 @@ impl Folder {
     pub(super) async fn put(&self, key: &str, bytes: &[u8], expected: Option<&str>) -> Result<Put> {
         let path = self.file("write", key)?;
         let parent = path.parent().unwrap_or(&self.path);
-        fs_err::create_dir_all(parent).map_err(|error| self.error("write", key, &error))?;
+        private_folder(parent).map_err(|error| self.error("write", key, &error))?;
         let _lock = self.lock(key).await?;
         if self.get(key)?.map(|object| object.etag).as_deref() != expected {
             return Ok(Put::Refused);

@@ -20,9 +20,13 @@ const WANTED_BYTES: u64 = 3 << 30;
 impl Local<'_> {
     /// Every check of this target. None changes anything.
     pub async fn checks(&self) -> Vec<Check> {
-        let (port, database) = tokio::join!(self.check_port(), self.check_database());
+        let (port, database, user) = tokio::join!(self.check_port(), self.check_database(), self.check_account());
         let mut checks = self.check_settings();
-        checks.extend([self.check_folder(), self.check_disk(), self.check_migrations(), port, database]);
+        checks.extend([self.check_folder(), self.check_disk(), self.check_migrations(), port, database, user]);
+        match self.check_own_folders().await {
+            Ok(own) => checks.extend(own),
+            Err(error) => checks.push(Check::bad("user", format!("{error:#}"), "see the error")),
+        }
         checks
     }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, bail};
+use camino::Utf8Path;
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 
@@ -28,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 impl Local<'_> {
     /// Starts a release beside the one that serves.
     pub async fn apply(&self, id: String, published: &Published, settings: &Settings) -> Result<Candidate, Failure> {
-        self.start(&self.instance(id, published, settings)?, None).await
+        self.start(&self.instance(id, published, settings).await?, None).await
     }
 
     /// Lets the release take over. It is asked on the public address before the old one is told to drain; until then
@@ -52,8 +53,16 @@ impl Local<'_> {
 
     /// Starts a process on a socket of its own. `folders` are removed after it.
     pub(super) async fn start(&self, spec: &InstanceSpec, folders: Option<TempDir>) -> Result<Candidate, Failure> {
-        let mut connection = self.supervisor().await?;
+        let running = if folders.is_some() { connect(&self.folder).await? } else { None };
+        let mut connection = match running {
+            // What serves must not stop for a release that is only tried.
+            Some(connection) => connection,
+            None => self.supervisor().await?,
+        };
         self.refuse_another_deploy(&connection.status().await?)?;
+        if let (Some(owner), None) = (spec.user, &folders) {
+            self.give_data(owner)?;
+        }
         let candidate = connection.candidate(spec).await?;
         let service = self.service_at(candidate.address)?;
         let (id, version) = (spec.id.clone(), spec.version.clone());
@@ -107,11 +116,12 @@ impl Local<'_> {
         Ok(instances.into_iter().find(|instance| matches!(instance.role, Role::Serving | Role::Restarting)))
     }
 
-    /// The running supervisor, or a new one. One that listens elsewhere, because deploy.yaml has another port since, is
-    /// replaced.
+    /// The running supervisor, or a new one. One is replaced that listens elsewhere, because deploy.yaml has another port since,
+    /// and one of an earlier toolkit, whose services run as root.
     async fn supervisor(&self) -> Result<Connection> {
         if let Some(connection) = connect(&self.folder).await? {
-            if connection.about().listen == self.listen() {
+            let about = connection.about();
+            if about.listen == self.listen() && (about.sets_user || self.account().await?.is_none()) {
                 return Ok(connection);
             }
             connection.stop().await?;
@@ -131,8 +141,13 @@ impl Local<'_> {
         }
     }
 
-    pub(super) fn instance(&self, id: String, published: &Published, settings: &Settings) -> Result<InstanceSpec> {
-        let dir = self.releases().join(&published.source.version);
+    pub(super) async fn instance(
+        &self,
+        id: String,
+        published: &Published,
+        settings: &Settings,
+    ) -> Result<InstanceSpec> {
+        let dir = self.release_folder(&published.source.version).await?;
         let mut env = settings.plain.clone();
         for setting in settings::table(self.env)?.settings {
             let value = match setting.supplied_by {
@@ -140,6 +155,13 @@ impl Local<'_> {
                 // then listens on this one, and the gate says so.
                 Some(SuppliedBy::Port) if matches!(settings::origin(self.env, &setting)?, Origin::Target(_)) => {
                     env.insert(setting.name, port::free(self.target.host)?.to_string());
+                    continue;
+                }
+                // The record of an earlier release may name a folder that had to move since.
+                Some(SuppliedBy::DataFolder(name)) => {
+                    if env.get(&setting.name).is_some_and(|path| Utf8Path::new(path).starts_with(self.data_folders())) {
+                        env.insert(setting.name, self.data_folder(&name).await?.into_string());
+                    }
                     continue;
                 }
                 Some(SuppliedBy::Version) => published.source.version.clone(),
@@ -158,6 +180,7 @@ impl Local<'_> {
             env,
             secrets: secrets.collect(),
             stop_timeout: InstanceSpec::STOP_TIMEOUT,
+            user: self.account().await?,
         })
     }
 }

@@ -6,6 +6,7 @@ use secrecy::SecretString;
 
 use super::Local;
 use crate::config::{Setting, SettingsTable, SuppliedBy};
+use crate::fs::Owner;
 use crate::release::Settings;
 use crate::report::Ongoing;
 use crate::secrets::{self, Secrets};
@@ -28,7 +29,7 @@ impl Local<'_> {
 
     /// Makes what is missing, starts what does not run.
     pub async fn provision(&self, step: &Ongoing) -> Result<Settings> {
-        fs_err::create_dir_all(&self.folder)?;
+        self.close_folders()?;
         let table = settings::table(self.env)?;
         let redactor = self.env.report.redactor();
         redactor.learn(self.env.file_values()?);
@@ -41,17 +42,18 @@ impl Local<'_> {
         } else {
             None
         };
-        let url = database.as_ref().map(|server| server.url(&self.database_name()));
-        if let Some(url) = &url {
+        let url = database.as_ref().map(|server| server.service_url(&self.database_name()));
+        if let (Some(url), Some(server)) = (&url, &database) {
             redactor.learn_value(url);
+            redactor.learn_value(&server.service_password());
         }
         let mut values = Vec::new();
         for setting in &table.settings {
-            if let Some(value) = self.value(setting, url.as_ref(), &generated)? {
+            if let Some(value) = self.value(setting, url.as_ref(), &generated).await? {
                 values.push((setting, value));
             }
         }
-        let provided = database.as_ref().map(|server| {
+        let mut provided = database.as_ref().map(|server| {
             let version = format!("PostgreSQL {}", server.installation().version);
             match &server.layout().link {
                 None => version,
@@ -61,11 +63,15 @@ impl Local<'_> {
                 }
             }
         });
+        if let (Some(_), Ok(home)) = (self.account().await?, fs_err::read_link(self.data_folders())) {
+            let (first, folder, home) = (provided.unwrap_or_default(), &self.folder, home.display());
+            provided = Some(format!("{first}\nthe service's user may not enter {folder}; its data is in {home}"));
+        }
         Ok(Settings::new(values, &self.env.store_prefix(), provided))
     }
 
     /// The value of a setting, if the target sets it.
-    fn value(
+    async fn value(
         &self,
         setting: &Setting,
         url: Option<&SecretString>,
@@ -81,7 +87,7 @@ impl Local<'_> {
             }
             Origin::Target(SuppliedBy::Host) => SecretString::from(self.target.host.to_string()),
             Origin::Target(SuppliedBy::DataFolder(folder)) => {
-                SecretString::from(self.data_folder(&folder)?.into_string())
+                SecretString::from(self.data_folder(&folder).await?.into_string())
             }
             // These differ from process to process and are set when one is started.
             Origin::Target(SuppliedBy::Version | SuppliedBy::WebFolder | SuppliedBy::Port) | Origin::Default => {
@@ -128,6 +134,9 @@ impl Local<'_> {
         let folder = self.postgres_folder();
         let server = Server::ensure(&installation, self.spec(&folder, password)).await?;
         server.create_database(&self.database_name()).await?;
+        if let Some(Owner { gid, .. }) = self.account().await? {
+            server.admit(gid).await?;
+        }
         Ok(server)
     }
 
@@ -158,11 +167,5 @@ impl Local<'_> {
     /// Underscores for what a database's name needs quoting for.
     fn database_name(&self) -> String {
         self.env.config.project.replace('-', "_")
-    }
-
-    fn data_folder(&self, name: &str) -> Result<Utf8PathBuf> {
-        let folder = self.folder.join("data").join(name);
-        fs_err::create_dir_all(&folder)?;
-        Ok(folder)
     }
 }

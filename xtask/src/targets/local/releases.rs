@@ -1,8 +1,14 @@
 //! The folders of the releases: `releases/<version>/{bin/<program>, web/, release.json}`.
 
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
+use fs_err::os::unix::fs::lchown;
+use rustix::process::geteuid;
 
+use crate::fs::{private_folder, temporary_folder};
 use crate::hash::{files_below, sha256, sha256_file, sha256_folder};
 use crate::release::{Published, PublishedForm};
 
@@ -20,11 +26,8 @@ pub(super) fn publish(releases: &Utf8Path, published: &Published, files: &Files<
     if has(releases, published) && read(&folder)? == *published {
         return Ok(());
     }
-    fs_err::create_dir_all(releases)?;
-    let temporary = tempfile::Builder::new()
-        .prefix(".publish-")
-        .tempdir_in(releases)
-        .with_context(|| format!("make a folder in {releases}"))?;
+    private_folder(releases)?;
+    let temporary = temporary_folder(".publish-", releases).with_context(|| format!("make a folder in {releases}"))?;
     let new = Utf8Path::from_path(temporary.path()).context("the temporary folder's path is not UTF-8")?;
     fs_err::create_dir(new.join("bin"))?;
     fs_err::copy(files.program, program(new, published)?)?;
@@ -35,11 +38,11 @@ pub(super) fn publish(releases: &Utf8Path, published: &Published, files: &Files<
         new.join("release.json"),
         serde_json::to_vec_pretty(published).context("describe the release as JSON")?,
     )?;
-    make_readable(new)?;
+    set_access(new, None)?;
     if folder.exists() {
         // The same version with other bytes, of another compiler for example. A process that runs from the old folder keeps
         // its files until it ends.
-        let old = tempfile::Builder::new().prefix(".replaced-").tempdir_in(releases).context("make a folder")?;
+        let old = temporary_folder(".replaced-", releases).context("make a folder")?;
         fs_err::rename(&folder, old.path().join("old"))?;
     }
     fs_err::rename(new, &folder)?;
@@ -81,6 +84,18 @@ pub(super) fn digest(files: &Files<'_>) -> Result<String> {
     Ok(format!("sha256:{parts}"))
 }
 
+/// Lets a group read the releases, and no other user.
+pub(super) fn open_to(releases: &Utf8Path, group: u32) -> Result<()> {
+    for entry in releases.read_dir_utf8()? {
+        let folder = entry?.into_path();
+        let meta = fs_err::symlink_metadata(&folder)?;
+        if meta.is_dir() && (meta.gid() != group || meta.mode() & 0o7777 != mode(true, true)) {
+            set_access(&folder, Some(group))?;
+        }
+    }
+    Ok(())
+}
+
 /// Removes the releases that are not to be kept, and what a crash left behind.
 pub(super) fn prune(releases: &Utf8Path, keep: &[&str]) -> Result<()> {
     if !releases.is_dir() {
@@ -104,8 +119,28 @@ fn copy_folder(from: &Utf8Path, to: &Utf8Path) -> Result<()> {
     Ok(())
 }
 
-/// Temporary folders are made for their owner alone; a release's folder follows the user's umask like any other.
-fn make_readable(folder: &Utf8Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    Ok(fs_err::set_permissions(folder, std::fs::Permissions::from_mode(0o755))?)
+/// Sets owner, group and mode of everything in a folder, and last of the folder: its owner's alone, or readable for this group.
+fn set_access(path: &Utf8Path, group: Option<u32>) -> Result<()> {
+    let meta = fs_err::symlink_metadata(path)?;
+    let runs = meta.is_dir() || meta.mode() & 0o100 != 0;
+    if meta.is_dir() {
+        for entry in path.read_dir_utf8()? {
+            set_access(entry?.path(), group)?;
+        }
+    } else if !meta.is_file() {
+        return Ok(());
+    }
+    if group.is_some() {
+        lchown(path, Some(geteuid().as_raw()), group)?;
+    }
+    Ok(fs_err::set_permissions(path, Permissions::from_mode(mode(runs, group.is_some())))?)
+}
+
+fn mode(runs: bool, has_group: bool) -> u32 {
+    match (runs, has_group) {
+        (true, true) => 0o750,
+        (true, false) => 0o700,
+        (false, true) => 0o640,
+        (false, false) => 0o600,
+    }
 }

@@ -2,13 +2,16 @@
 
 use anyhow::{Context as _, Result};
 use camino::Utf8Path;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 
 use super::{Candidate, Local};
 use crate::config::SuppliedBy;
 use crate::failure::Failure;
+use crate::fs::{Owner, own_folder, temporary_folder};
 use crate::release::{Published, Settings};
 use crate::settings;
+use crate::sqlx::Migrated;
+use crate::tools::postgres::Throwaway;
 
 impl Local<'_> {
     /// Why no release can be tried on another database; none if one can.
@@ -26,19 +29,25 @@ impl Local<'_> {
         id: String,
         published: &Published,
         settings: &Settings,
-        database: &SecretString,
+        server: &Throwaway,
     ) -> Result<Candidate, Failure> {
-        let folder = tempfile::Builder::new().prefix("xtask-trial-").tempdir();
+        let (account, database) = (self.account().await?, Migrated::url(server));
+        let mut spec = self.instance(id, published, settings).await?;
+        // Beside the release, where its user may pass.
+        let beside = spec.dir.parent().context("a release is in no folder")?;
+        let folder = temporary_folder(".trial-", beside);
         let folder = folder.context("make a folder for a release that is tried")?;
-        let folders =
-            Utf8Path::from_path(folder.path()).context("the folder for temporary files is not named in UTF-8")?;
-        let mut spec = self.instance(id, published, settings)?;
+        let folders = Utf8Path::from_path(folder.path()).context("the folder of releases is not named in UTF-8")?;
+        if let Some(Owner { gid, .. }) = account {
+            own_folder(folders, None, 0o711).context("let the release pass to its data")?;
+            server.server().admit(gid).await?;
+        }
         for setting in settings::table(self.env)?.settings {
             let value = match &setting.supplied_by {
                 Some(SuppliedBy::Postgres) => database.expose_secret().to_owned(),
                 Some(SuppliedBy::DataFolder(name)) => {
                     let own = folders.join(name);
-                    fs_err::create_dir_all(&own).context("make its data folder")?;
+                    own_folder(&own, account, 0o700).context("make its data folder")?;
                     own.into_string()
                 }
                 _ => continue,
@@ -50,7 +59,7 @@ impl Local<'_> {
                 spec.env.insert(setting.name, value);
             }
         }
-        self.env.report.redactor().learn_value(database);
+        self.env.report.redactor().learn_value(&database);
         self.start(&spec, Some(folder)).await
     }
 }

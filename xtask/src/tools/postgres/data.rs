@@ -1,6 +1,6 @@
 //! The data folder: whether it exists, its version, and how it is created.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::installation::Installation;
 use super::layout::Layout;
 use super::settings::Durability;
-use crate::fs::found;
+use crate::fs::{found, open_of, own_folder, temporary_folder};
 use crate::tools::platform;
 
 /// What a server should be.
@@ -27,11 +27,12 @@ pub struct ServerSpec<'a> {
     pub password: &'a SecretString,
 }
 
-/// The major version of a data folder.
-pub(super) fn major_of_data(data: &Utf8Path) -> Result<u32> {
-    let file = data.join("PG_VERSION");
-    let text = fs_err::read_to_string(&file).with_context(|| format!("{data} is not a data folder of PostgreSQL"))?;
-    text.trim().parse().with_context(|| format!("{file} contains {text:?}"))
+/// The major version of the data.
+pub(super) fn major_of_data(layout: &Layout) -> Result<u32> {
+    let (data, mut text) = (layout.data(), String::new());
+    let read = open_of(&data.join("PG_VERSION"), layout.uid()).and_then(|file| file.take(16).read_to_string(&mut text));
+    read.with_context(|| format!("{data} is not a data folder of PostgreSQL"))?;
+    text.trim().parse().with_context(|| format!("{data}/PG_VERSION contains {text:?}"))
 }
 
 /// Whether there is data. A data folder gets its name when it is complete, so an empty one has none.
@@ -53,15 +54,18 @@ pub(super) async fn create_data(
             remove_leftover(entry.path()).await?;
         }
     }
-    let staging = tempfile::Builder::new().prefix(STAGING).tempdir_in(&layout.home)?;
+    let staging = temporary_folder(STAGING, &layout.home)?;
     let folder = Utf8Path::from_path(staging.path()).context("a path in UTF-8")?;
-    layout.hand_over(folder)?;
-    let password_file = folder.join("password");
+    // It stays this process's user's. The server's user may pass it, and gets the two things in it.
+    own_folder(folder, None, 0o711)?;
+    let (data, password_file) = (folder.join("data"), folder.join("password"));
+    layout.own_folder(&data)?;
     let mut file = fs_err::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&password_file)?;
     writeln!(file, "{}", spec.password.expose_secret())?;
-    layout.hand_over(&password_file)?;
+    if let Some(owner) = layout.owner() {
+        std::os::unix::fs::fchown(&file, Some(owner.uid), Some(owner.gid))?;
+    }
 
-    let data = folder.join("data");
     let initdb = installation
         .program("initdb", layout.user.as_ref())
         .args(["--pgdata", data.as_str(), "--username", spec.role, "--pwfile", password_file.as_str()])

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha512};
 
 use super::installation::Installation;
 use super::layout;
-use crate::fs::Lock;
+use crate::fs::{Lock, own_folder, private_folder, temporary_folder};
 use crate::tools::platform::{self, User};
 
 /// The version to download, the same for every machine.
@@ -75,12 +75,13 @@ pub async fn fetch_embedded(cache: &Utf8Path, mut on_line: impl FnMut(&str)) -> 
     let got = hex::encode(Sha512::digest(&archive));
     ensure!(got == *hash, "the archive of PostgreSQL {EMBEDDED_VERSION} has the SHA-512 {got} instead of {hash}");
 
-    fs_err::create_dir_all(cache)?;
+    private_folder(cache)?;
     if platform::is_root() {
-        open_folder(cache)?;
+        // The users of all servers pass it, to the programs.
+        own_folder(cache, None, 0o711)?;
     }
     remove_leftovers(cache)?;
-    let staging = tempfile::Builder::new().prefix(STAGING).tempdir_in(cache)?;
+    let staging = temporary_folder(STAGING, cache)?;
     let unpacked = Utf8PathBuf::try_from(staging.path().join("unpacked"))?;
     let target = unpacked.clone();
     let unpack = move || {
@@ -146,8 +147,34 @@ fn open_to_all(folder: &Utf8Path) -> Result<()> {
         } else if kind.is_file() {
             let mode = entry.metadata()?.permissions().mode();
             let run = if mode & 0o100 != 0 { 0o111 } else { 0 };
-            fs_err::set_permissions(entry.path(), std::fs::Permissions::from_mode(mode | 0o444 | run))?;
+            fs_err::set_permissions(entry.path(), std::fs::Permissions::from_mode(mode & 0o700 | 0o444 | run))?;
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_open_to_all_for_reading_and_running_whatever_the_umask() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(folder.path()).unwrap();
+        let set = |name: &str, mode: u32| {
+            fs_err::set_permissions(root.join(name), std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        for (program, data, inside) in [(0o777, 0o666, 0o777), (0o700, 0o600, 0o700)] {
+            fs_err::create_dir_all(root.join("bin")).unwrap();
+            fs_err::write(root.join("bin/postgres"), "").unwrap();
+            fs_err::write(root.join("data"), "").unwrap();
+            set("bin/postgres", program);
+            set("data", data);
+            set("bin", inside);
+            open_to_all(root).unwrap();
+            for (name, mode) in [("", 0o755), ("bin", 0o755), ("bin/postgres", 0o755), ("data", 0o644)] {
+                assert_eq!(fs_err::metadata(root.join(name)).unwrap().permissions().mode() & 0o777, mode, "{name}");
+            }
+        }
+    }
 }

@@ -1,20 +1,19 @@
 //! The folders of a private server, and the user that it runs as.
 //!
 //! PostgreSQL refuses to run as root. So root runs its programs as the owner of the data, else as `postgres`, else as `nobody`.
-//! If that user has no access to the wanted folder (a checkout in root's home), the server's folder is below
-//! [`platform::SYSTEM_STATE`], and the wanted folder is a link to it.
+//! That user gets three folders of its own, for data, log and socket. Root changes nothing in them and opens nothing there
+//! that could be a link; what the user must only read, such as the configuration, is in a folder of root's.
 
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
-use fs_err::os::unix::fs::{chown, symlink};
 use rustix::process::geteuid;
-use sha2::{Digest as _, Sha256};
 
-use crate::fs::found;
+use crate::fs::{self, Owner, found, own_folder, private_folder};
 use crate::tools::cmd::Cmd;
 use crate::tools::platform::{self, User};
+use crate::tools::reach;
 
 /// The name of every private server's socket. The number has no meaning.
 const SOCKET_NAME: &str = ".s.PGSQL.5432";
@@ -33,30 +32,60 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Chooses and creates the folders. Only the server's user has access to them. Idempotent. `project` is part of the name of a
-    /// system folder, if one is needed.
+    /// The folders of a server that was made earlier. Changes nothing.
+    pub(super) fn find(folder: &Utf8Path) -> Result<Option<Self>> {
+        let Some(user) = owner_of_data(folder)? else { return Ok(None) };
+        let home = folder.canonicalize_utf8().with_context(|| format!("resolve {folder}"))?;
+        let sockets = fs::find_socket_folder(&home.join("run"), uid(user.as_ref()))?;
+        let link = folder.is_symlink().then(|| folder.to_owned());
+        Ok(Some(Self { sockets: sockets.unwrap_or_else(|| home.join("run")), home, user, link }))
+    }
+
+    /// Chooses and creates the folders. Only the server's user has access to them, and [`Layout::admit`] lets others to the
+    /// socket. Idempotent. `project` is part of the name of a system folder, if one is needed.
     pub(super) async fn prepare(folder: &Utf8Path, project: &str) -> Result<Self> {
-        let user = match user_of(folder)? {
+        let user = match owner_of_data(folder)? {
             Some(user) => user,
             None => default_user()?,
         };
-        let home = home(folder, project, user.as_ref()).await?;
+        let home = match &user {
+            Some(user) => reach::passable(folder, project, user.owner()).await?,
+            None => {
+                private_folder(folder)?;
+                folder.canonicalize_utf8().with_context(|| format!("resolve {folder}"))?
+            }
+        };
         let link = folder.is_symlink().then(|| folder.to_owned());
-        let sockets = sockets(&home, user.as_ref());
+        let sockets = fs::socket_folder(&home.join("run"), uid(user.as_ref()))?;
         let layout = Self { home, sockets, user, link };
-        for private in [&layout.home.join("log"), &layout.sockets] {
-            layout.own_folder(private)?;
+        layout.own_folder(&layout.log())?;
+        let sockets = fs_err::symlink_metadata(&layout.sockets)?;
+        // Unless it was opened to a group: a service that is in it connects all the time.
+        if sockets.uid() != layout.uid() || sockets.mode() & 0o7067 != 0 {
+            layout.own_folder(&layout.sockets)?;
         }
         Ok(layout)
     }
 
-    /// The folders as they are; none where there is no data. Changes nothing.
-    pub(super) async fn find(folder: &Utf8Path) -> Result<Option<Self>> {
-        let Some(user) = user_of(folder)? else { return Ok(None) };
-        let home = folder.canonicalize_utf8().with_context(|| format!("resolve {folder}"))?;
-        let link = folder.is_symlink().then(|| folder.to_owned());
-        let sockets = sockets(&home, user.as_ref());
-        Ok(Some(Self { home, sockets, user, link }))
+    /// Lets a group to the socket of a running server whose user is not this process's.
+    pub(super) async fn admit(&self, gid: u32) -> Result<()> {
+        let Some(Owner { uid, .. }) = self.owner() else { return Ok(()) };
+        own_folder(&self.sockets, Some(Owner { uid, gid }), 0o710)?;
+        let socket = self.socket();
+        let there = fs_err::symlink_metadata(&socket)?;
+        if (there.gid(), there.mode() & 0o777) == (gid, 0o770) {
+            return Ok(());
+        }
+        // As the server's user, whose folder it is in: that cannot change what a link there leads to, if it is root's.
+        for (program, to) in [("chgrp", gid.to_string()), ("chmod", "0770".to_owned())] {
+            Cmd::new(program).args([&to, socket.as_str()]).dir("/").bare().user(uid, gid).run().await?;
+        }
+        Ok(())
+    }
+
+    /// Creates a folder that only the server's user can enter.
+    pub(super) fn own_folder(&self, folder: &Utf8Path) -> Result<()> {
+        Ok(own_folder(folder, self.owner(), 0o700)?)
     }
 
     /// The data folder.
@@ -69,51 +98,25 @@ impl Layout {
         self.home.join("log")
     }
 
+    /// The folder of its configuration, which is this process's user's.
+    pub(super) fn conf(&self) -> Utf8PathBuf {
+        self.home.join("conf")
+    }
+
     /// The socket's path.
     pub(super) fn socket(&self) -> Utf8PathBuf {
         self.sockets.join(SOCKET_NAME)
     }
 
-    /// Makes the server's user the owner of a file or folder.
-    pub(super) fn hand_over(&self, path: &Utf8Path) -> Result<()> {
-        match &self.user {
-            Some(user) => Ok(chown(path, Some(user.uid), Some(user.gid))?),
-            None => Ok(()),
-        }
+    /// The number of the server's user.
+    pub(super) fn uid(&self) -> u32 {
+        uid(self.user.as_ref())
     }
 
-    /// Creates a folder that only the server's user can enter. Refuses an existing folder of another user: in /tmp, any user may
-    /// have created it.
-    fn own_folder(&self, folder: &Utf8Path) -> Result<()> {
-        match std::fs::DirBuilder::new().mode(0o700).create(folder) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            made => made.with_context(|| format!("create the folder {folder}"))?,
-        }
-        let meta = fs_err::symlink_metadata(folder)?;
-        let uid = self.user.as_ref().map_or(geteuid().as_raw(), |user| user.uid);
-        let is_own = meta.uid() == uid || meta.uid() == geteuid().as_raw();
-        ensure!(meta.is_dir() && is_own, "{folder} is not a folder of this server's user; remove it");
-        if meta.permissions().mode() & 0o777 != 0o700 {
-            fs_err::set_permissions(folder, std::fs::Permissions::from_mode(0o700))?;
-        }
-        self.hand_over(folder)
+    /// The server's user and group, if they are not this process's.
+    pub(super) fn owner(&self) -> Option<Owner> {
+        self.user.as_ref().map(User::owner)
     }
-}
-
-/// The user that the data belongs to, `Some(None)` if it is this process's; none where there is no data.
-fn user_of(folder: &Utf8Path) -> Result<Option<Option<User>>> {
-    Ok(match owner_of(&folder.join("data"))? {
-        Some((0, _)) => bail!("{folder}/data belongs to root, but PostgreSQL does not run as root; move it away"),
-        Some((uid, gid)) if platform::is_root() => Some(Some(User { name: platform::user_name(uid), uid, gid })),
-        Some((uid, _)) if uid != geteuid().as_raw() => {
-            let owner = platform::user_name(uid);
-            bail!(
-                "the database in {folder} belongs to {owner}; run the command as {owner} or root, or move the folder away"
-            );
-        }
-        Some(_) => Some(None),
-        None => None,
-    })
 }
 
 /// The user that a new server runs as; `None` is this process's user.
@@ -131,45 +134,22 @@ pub(super) fn default_user() -> Result<Option<User>> {
     )
 }
 
-/// The folder itself, or the system folder that it links to.
-async fn home(folder: &Utf8Path, project: &str, user: Option<&User>) -> Result<Utf8PathBuf> {
-    if folder.is_symlink() && !folder.exists() {
-        fs_err::remove_file(folder)?;
-    }
-    fs_err::create_dir_all(folder)?;
-    let home = folder.canonicalize_utf8().with_context(|| format!("resolve {folder}"))?;
-    let Some(user) = user else { return Ok(home) };
-    // The user needs access even under a strict umask. The folders inside are private.
-    fs_err::set_permissions(&home, std::fs::Permissions::from_mode(0o755))?;
-    if Cmd::new("test").args(["-x", home.as_str()]).dir("/").user(user.uid, user.gid).succeeds().await? {
-        return Ok(home);
-    }
-    let name = format!("{project}-{}", short_hash(&home));
-    let elsewhere = Utf8Path::new(platform::SYSTEM_STATE).join(name);
-    fs_err::create_dir_all(&elsewhere)?;
-    fs_err::set_permissions(&elsewhere, std::fs::Permissions::from_mode(0o755))?;
-    let not_empty = || format!("{} cannot enter {home}, which is not empty; move it away", user.name);
-    fs_err::remove_dir(&home).with_context(not_empty)?;
-    symlink(&elsewhere, &home)?;
-    Ok(elsewhere)
+/// The user of a server whose data exists, in the form of [`Layout::user`].
+fn owner_of_data(folder: &Utf8Path) -> Result<Option<Option<User>>> {
+    let Some(meta) = found(fs_err::symlink_metadata(folder.join("data")))? else { return Ok(None) };
+    Ok(Some(match (meta.uid(), meta.gid()) {
+        (0, _) => bail!("{folder}/data belongs to root, but PostgreSQL does not run as root; move it away"),
+        (uid, gid) if platform::is_root() => Some(User { name: platform::user_name(uid), uid, gid }),
+        (uid, _) if uid != geteuid().as_raw() => {
+            let owner = platform::user_name(uid);
+            bail!(
+                "the database in {folder} belongs to {owner}; run the command as {owner} or root, or move the folder away"
+            );
+        }
+        _ => None,
+    }))
 }
 
-/// `<home>/run`, or a folder in /tmp if the socket's path is too long. Not in `$XDG_RUNTIME_DIR`, which is removed at log-out:
-/// the server outlives that.
-fn sockets(home: &Utf8Path, user: Option<&User>) -> Utf8PathBuf {
-    let near = home.join("run");
-    if near.join(SOCKET_NAME).as_str().len() <= platform::SOCKET_PATH_MAX {
-        return near;
-    }
-    let uid = user.map_or(geteuid().as_raw(), |user| user.uid);
-    Utf8PathBuf::from(format!("/tmp/xtask-postgres-{uid}-{}", short_hash(home)))
-}
-
-/// 48 bits distinguish the folders of one machine.
-fn short_hash(path: &Utf8Path) -> String {
-    hex::encode(&Sha256::digest(path.as_str())[..6])
-}
-
-fn owner_of(path: &Utf8Path) -> Result<Option<(u32, u32)>> {
-    Ok(found(fs_err::metadata(path))?.map(|meta| (meta.uid(), meta.gid())))
+fn uid(user: Option<&User>) -> u32 {
+    user.map_or(geteuid().as_raw(), |user| user.uid)
 }

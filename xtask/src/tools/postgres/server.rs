@@ -1,5 +1,6 @@
 //! One private server: it is created, started, queried and stopped.
 
+use std::os::unix::fs::{PermissionsExt as _, fchown};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
@@ -15,7 +16,7 @@ use super::layout::Layout;
 use super::lockfile;
 use super::search;
 use super::settings::{Durability, postgresql_conf};
-use crate::fs::{Lock, tail};
+use crate::fs::{Lock, Owner, found, open_of, own_folder, private_folder, replace_file, tail_of};
 use crate::tools::cmd::Cmd;
 
 /// How long a start or a stop may take. After a crash, the start replays at most `max_wal_size`, which takes seconds.
@@ -28,8 +29,8 @@ const TAIL: usize = 25;
 pub struct Server {
     installation: Installation,
     layout: Layout,
-    role: String,
-    password: SecretString,
+    pub(super) role: String,
+    pub(super) password: SecretString,
 }
 
 enum Answer {
@@ -71,6 +72,9 @@ impl Server {
             create_data(installation, &layout, spec, durability).await?;
         }
         let server = Self::adopt(installation, layout, spec).await?;
+        if lockfile::listens_elsewhere(&server.layout).await {
+            server.stop().await?;
+        }
         let mut answer = server.settled_answer().await?;
         if matches!(answer, Answer::Silent) {
             server.start(durability).await?;
@@ -105,8 +109,12 @@ impl Server {
     /// The URL of a database for the superuser, in the format of sqlx and libpq:
     /// `postgres://user:password@localhost/database?host=/folder`, percent-encoded.
     pub fn url(&self, database: &str) -> SecretString {
+        self.url_for(&self.role, &self.password, database)
+    }
+
+    pub(super) fn url_for(&self, role: &str, password: &SecretString, database: &str) -> SecretString {
         let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-        let (role, password) = (encode(&self.role), encode(self.password.expose_secret()));
+        let (role, password) = (encode(role), encode(password.expose_secret()));
         let (database, host) = (encode(database), encode(self.layout.sockets.as_str()));
         SecretString::from(format!("postgres://{role}:{password}@localhost/{database}?host={host}"))
     }
@@ -117,20 +125,9 @@ impl Server {
         client.with_context(|| format!("connect to database {database} through {}", self.layout.socket()))
     }
 
-    /// Creates a database if it does not exist.
-    pub async fn create_database(&self, name: &str) -> Result<()> {
-        let client = self.client("postgres").await?;
-        let there = client.query_opt("SELECT FROM pg_database WHERE datname = $1", &[&name]).await?;
-        if there.is_some() {
-            return Ok(());
-        }
-        match client.batch_execute(&format!("CREATE DATABASE \"{}\"", name.replace('"', "\"\""))).await {
-            // Another process created it meanwhile.
-            Err(error) if matches!(error.code(), Some(&SqlState::DUPLICATE_DATABASE | &SqlState::UNIQUE_VIOLATION)) => {
-                Ok(())
-            }
-            made => made.with_context(|| format!("create database {name}")),
-        }
+    /// Lets the processes of a group connect, where the server runs as another user than this process.
+    pub async fn admit(&self, gid: u32) -> Result<()> {
+        self.layout.admit(gid).await
     }
 
     /// Whether it accepts connections.
@@ -155,22 +152,24 @@ impl Server {
         }
     }
 
-    /// The last lines of its log, the newest last; empty if there is no log.
+    /// The last lines of its log, the newest last; empty if there is no log. They are the server's user's, so no link is
+    /// followed to what that user may not read.
     pub fn log_tail(&self, lines: usize) -> String {
         let entries = self.layout.log().read_dir_utf8().into_iter().flatten().flatten();
         let mut files: Vec<(SystemTime, Utf8PathBuf)> = entries
             .filter_map(|entry| {
-                let meta = entry.metadata().ok().filter(|meta| meta.len() > 0)?;
+                let meta = entry.metadata().ok().filter(|meta| meta.is_file() && meta.len() > 0)?;
                 Some((meta.modified().ok()?, entry.into_path()))
             })
             .collect();
         files.sort();
-        files.last().and_then(|(_, file)| tail(file, lines).ok()).unwrap_or_default().join("\n")
+        let read = |file: &Utf8PathBuf| open_of(file, self.layout.uid()).and_then(|file| tail_of(file, lines)).ok();
+        files.iter().rev().find_map(|(_, file)| read(file)).unwrap_or_default().join("\n")
     }
 
     /// Finds the programs for the version of the data.
     async fn adopt(installation: &Installation, layout: Layout, spec: ServerSpec<'_>) -> Result<Self> {
-        let major = major_of_data(&layout.data())?;
+        let major = major_of_data(&layout)?;
         let installation = if installation.major == major {
             installation.clone()
         } else {
@@ -188,16 +187,29 @@ impl Server {
 
     async fn start(&self, durability: Durability) -> Result<()> {
         lockfile::remove_stale(&self.layout).await?;
-        let conf = self.layout.data().join("postgresql.conf");
-        fs_err::write(&conf, postgresql_conf(&self.layout, durability))?;
-        self.layout.hand_over(&conf)?;
+        let conf = self.write_conf(durability)?;
         // The server's output before it opens its own log. pg_ctl appends to it.
         let start_log = self.layout.log().join("start.log");
-        if start_log.exists() {
-            fs_err::remove_file(&start_log)?;
-        }
-        let start = self.pg_ctl("start").args(["--log", start_log.as_str()]);
+        found(fs_err::remove_file(&start_log))?;
+        // pg_ctl passes the options to a shell.
+        let conf = format!("-c config_file={}", shlex::try_quote(conf.as_str()).context("name its configuration")?);
+        let start = self.pg_ctl("start").args(["--log", start_log.as_str(), "--options", &conf]);
         start.run().await.with_context(|| format!("its log ends with:\n{}", self.log_tail(TAIL)))
+    }
+
+    /// The file is this process's user's, and only the server's group may read it.
+    fn write_conf(&self, durability: Durability) -> Result<Utf8PathBuf> {
+        let (folder, conf) = (self.layout.conf(), self.layout.conf().join("postgresql.conf"));
+        private_folder(&folder)?;
+        replace_file(&conf, postgresql_conf(&self.layout, durability).as_bytes())?;
+        if let Some(Owner { gid, .. }) = self.layout.owner() {
+            let this = Owner { uid: rustix::process::geteuid().as_raw(), gid };
+            let file = fs_err::File::open(&conf)?;
+            fchown(&file, None, Some(gid))?;
+            file.set_permissions(std::fs::Permissions::from_mode(0o640))?;
+            own_folder(&folder, Some(this), 0o750)?;
+        }
+        Ok(conf)
     }
 
     fn pg_ctl(&self, what: &str) -> Cmd {
@@ -236,8 +248,17 @@ impl Server {
     }
 
     async fn connect(&self, database: &str) -> Result<Client, tokio_postgres::Error> {
+        self.connect_as(&self.role, &self.password, database).await
+    }
+
+    pub(super) async fn connect_as(
+        &self,
+        role: &str,
+        password: &SecretString,
+        database: &str,
+    ) -> Result<Client, tokio_postgres::Error> {
         let mut config = tokio_postgres::Config::new();
-        config.host_path(&self.layout.sockets).user(&self.role).password(self.password.expose_secret());
+        config.host_path(&self.layout.sockets).user(role).password(password.expose_secret());
         config.dbname(database).application_name("xtask");
         let (client, connection) = config.connect(NoTls).await?;
         // It ends with the client, which gets its errors.

@@ -1,4 +1,5 @@
-//! The `postgresql.conf` of a private server, written at every start. `ALTER SYSTEM` overrides it.
+//! The `postgresql.conf` of a private server, written at every start and outside of the data folder, which the server's user
+//! may change. `ALTER SYSTEM` overrides it.
 
 use camino::Utf8Path;
 

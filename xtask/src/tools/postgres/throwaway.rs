@@ -1,9 +1,10 @@
 //! A temporary server that ends with its value.
 
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 use rustix::process::geteuid;
 use tempfile::TempDir;
 
@@ -12,6 +13,7 @@ use super::installation::Installation;
 use super::search::{Choice, locate_or_fetch};
 use super::server::Server;
 use super::settings::Durability;
+use crate::fs::{own_folder, temporary_folder};
 use crate::secrets;
 
 /// The prefix of the servers' folders, in the folder for temporary files.
@@ -38,12 +40,13 @@ impl Throwaway {
     /// Starts a server with these programs.
     pub async fn start_with(installation: &Installation) -> Result<Self> {
         remove_leftovers(installation).await?;
-        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir()?;
+        let folder = temporary_folder(PREFIX, &Utf8PathBuf::try_from(std::env::temp_dir())?)?;
         let path =
             Utf8Path::from_path(folder.path()).context("the folder for temporary files is not named in UTF-8")?;
-        // The server may run as another user, which needs access to its folder inside.
-        fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o755))?;
-        let alive = fs_err::File::create(path.join("locking"))?;
+        // The server may run as another user, which passes this folder.
+        own_folder(path, None, 0o711)?;
+        let mut create = fs_err::OpenOptions::new();
+        let alive = create.write(true).create_new(true).mode(0o600).open(path.join("locking"))?;
         alive.try_lock()?;
         fs_err::rename(path.join("locking"), path.join(ALIVE))?;
 

@@ -12,7 +12,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use sha2::{Digest as _, Sha256};
 
-use crate::fs::Lock;
+use crate::fs::{Lock, private_folder, temporary_folder};
 use crate::tools::cmd::Cmd;
 use crate::tools::platform;
 
@@ -82,9 +82,9 @@ async fn install_pinned(
     if platform::is_executable(&program) {
         return Ok(program);
     }
-    fs_err::create_dir_all(&folder)?;
+    private_folder(&folder)?;
     remove_unfinished(&folder)?;
-    let staging = tempfile::Builder::new().prefix(STAGING).tempdir_in(&folder)?;
+    let staging = temporary_folder(STAGING, &folder)?;
     let made = Utf8Path::from_path(staging.path()).context("the cache's path is not UTF-8")?.join("tofu");
     on_line(&format!("downloading OpenTofu {VERSION}, about 30 MB"));
     match fetch(releases, pins, std::env::consts::OS, std::env::consts::ARCH).await? {
