@@ -3,14 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, Setting};
 use crate::hash::{files_below, sha256};
 use crate::report::Summary;
-use crate::secrets::Secrets;
+use crate::secrets::{FingerprintKey, Secrets, has_password};
 
 /// What is deployed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -204,22 +204,34 @@ impl Release {
 }
 
 impl Settings {
-    /// Keeps secret values apart from the others, and fingerprints them. `scope` keeps equal secrets of two environments apart.
+    /// Keeps secret values apart from the others. Refuses a setting that is not secret and has a URL with a password: records
+    /// would show it.
     pub fn new<'s>(
         values: impl IntoIterator<Item = (&'s Setting, SecretString)>,
-        scope: &str,
         provided: Option<String>,
-    ) -> Self {
+    ) -> anyhow::Result<Self> {
         let (mut plain, mut secrets) = (BTreeMap::new(), Secrets::default());
         for (setting, value) in values {
             if setting.secret {
                 secrets.insert(&setting.name, value);
             } else {
+                ensure!(
+                    !has_password(value.expose_secret()),
+                    "{name} is not declared as secret, and its value is a URL with a password, which records would show\n  \
+                     let the service declare {name} with `secret: true`, or take the password out of the URL",
+                    name = setting.name
+                );
                 plain.insert(setting.name.clone(), value.expose_secret().to_owned());
             }
         }
-        let fingerprints = secrets.fingerprints(scope);
-        Self { plain, secrets, fingerprints, provided }
+        Ok(Self { plain, secrets, fingerprints: BTreeMap::new(), provided })
+    }
+
+    /// Fingerprints the secrets. `scope` keeps equal secrets of two environments apart.
+    pub fn fingerprinted(self, key: &FingerprintKey, scope: &str) -> Self {
+        let of = |(name, value): (&str, &_)| (name.to_owned(), key.fingerprint(scope, name, value));
+        let fingerprints = self.secrets.iter().map(of).collect();
+        Self { fingerprints, ..self }
     }
 
     /// One hash over settings and fingerprints.
@@ -277,7 +289,7 @@ impl Summary for WayBack {
 
 impl Summary for Settings {
     fn summary(&self) -> String {
-        let counts = format!("{} settings, {} secrets", self.plain.len(), self.fingerprints.len());
+        let counts = format!("{} settings, {} secrets", self.plain.len(), self.secrets.len());
         match &self.provided {
             Some(provided) => match provided.split_once('\n') {
                 Some(("", rest)) => format!("{counts}\n{rest}"),

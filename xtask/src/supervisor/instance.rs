@@ -17,12 +17,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
+use super::inherited;
 use super::output::{Ring, Sink, follow};
 use super::protocol::{Ended, Exit, InstanceSpec, Role};
 use super::shared::Shared;
-
-/// Variables that a child inherits from the supervisor.
-const INHERITED: [&str; 4] = ["PATH", "HOME", "TMPDIR", "LANG"];
 
 /// The first descriptor of socket activation.
 const LISTEN_FD: i32 = 3;
@@ -121,8 +119,7 @@ fn command(shared: &Shared, spec: &InstanceSpec, listener: TcpListener) -> Resul
     let mut command = std::process::Command::new(&shared.program);
     command.args(["supervise-exec", "--parent", &shared.about.pid.to_string(), "--"]);
     command.arg(&spec.program).args(&spec.args).current_dir(&spec.dir);
-    command.env_clear();
-    command.envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    command.env_clear().envs(inherited());
     command.envs(&spec.env).envs(&spec.secrets).env("LISTEN_FDS", "1");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // Its own process group, so that processes it starts can be killed with it.

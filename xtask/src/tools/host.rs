@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 
+use super::cmd::Inherited;
 use super::platform::variable;
 
 /// A process, distinguished from later ones with the same number.
@@ -64,7 +65,7 @@ fn find_who() -> String {
 
 /// Containers and CI machines often set no variable for it.
 fn user_name() -> anyhow::Result<String> {
-    let output = std::process::Command::new("id").arg("-un").output()?;
+    let output = std::process::Command::new("id").arg("-un").env_clear().envs(Inherited::of("id").variables()).output()?;
     anyhow::ensure!(output.status.success(), "`id -un` failed");
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
