@@ -26,7 +26,9 @@ pub(super) fn forms(secret: &str) -> BTreeSet<Vec<u8>> {
         forms.extend(shlex::try_quote(trimmed).map(|quoted| quoted.trim_matches(['\'', '"']).as_bytes().to_vec()));
         if (MIN_REDACTED..=LONGEST_ENCODED).contains(&trimmed.len()) {
             forms.extend([hex::encode(trimmed), hex::encode_upper(trimmed)].map(String::into_bytes));
-            forms.extend([STANDARD_NO_PAD, URL_SAFE_NO_PAD].iter().flat_map(|engine| base64(trimmed.as_bytes(), engine)));
+            forms.extend(
+                [STANDARD_NO_PAD, URL_SAFE_NO_PAD].iter().flat_map(|engine| base64(trimmed.as_bytes(), engine)),
+            );
         }
     }
     forms.retain(|form| form.len() >= MIN_REDACTED);
@@ -102,7 +104,10 @@ mod tests {
             ("postgres://shop:shop@db", &["shop:shop@"]),
             ("postgres://db/shop?user=a&password=in-the-query&x=y", &["in-the-query"]),
             ("host=db password='key word' user=a", &["key"]),
-            ("https://gh-token-1@git.example/a https://gh-token-2:x-oauth-basic@git.example/a", &["gh-token-1", "gh-token-2"]),
+            (
+                "https://gh-token-1@git.example/a https://gh-token-2:x-oauth-basic@git.example/a",
+                &["gh-token-1", "gh-token-2"],
+            ),
             ("ssh://git@git.example/a postgres://postgres@db/a https://example.org:8080/?mail=a@b", &["8080/?mail=a"]),
             ("no URL at all: a@b", &[]),
         ];
@@ -110,7 +115,9 @@ mod tests {
             let found: BTreeSet<String> = passwords(text).into_iter().collect();
             assert_eq!(found, expected.iter().map(|&text| text.to_owned()).collect(), "{text}");
         }
-        assert!(has_password("x postgres://a:b@c/d") && !has_password("https://a@b.example:80/c") && !has_password("a:b@c"));
+        assert!(
+            has_password("x postgres://a:b@c/d") && !has_password("https://a@b.example:80/c") && !has_password("a:b@c")
+        );
     }
 
     #[test]
@@ -118,7 +125,8 @@ mod tests {
         for engine in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
             for before in 0..4 {
                 for after in 0..4 {
-                    let text = engine.encode([&b"....."[..before], "s3cr\u{7ff}t?>~".as_bytes(), &b"....."[..after]].concat());
+                    let text =
+                        engine.encode([&b"....."[..before], "s3cr\u{7ff}t?>~".as_bytes(), &b"....."[..after]].concat());
                     let forms = base64("s3cr\u{7ff}t?>~".as_bytes(), &engine);
                     let has = |form: &Vec<u8>| text.contains(str::from_utf8(form).unwrap());
                     assert!(forms.iter().any(has), "{before} {after} {text}");

@@ -143,7 +143,10 @@ mod tests {
         for (text, redacted) in [
             ("password p@ss/word refused", "password [redacted] refused"),
             ("postgres://shop:p%40ss%2Fword@other", "postgres://shop:[redacted]@other"),
-            (r#"{"url":"postgres:\/\/shop:p%40ss%2fword@db.example\/shop"}"#, r#"{"url":"postgres:\/\/shop:[redacted]@db.example\/shop"}"#),
+            (
+                r#"{"url":"postgres:\/\/shop:p%40ss%2fword@db.example\/shop"}"#,
+                r#"{"url":"postgres:\/\/shop:[redacted]@db.example\/shop"}"#,
+            ),
             ("u=postgres%3A%2F%2Fshop%3Ap%2540ss%252Fword%40db.example%2Fshop&x", "u=[redacted]&x"),
             ("user shop at db.example", "user shop at db.example"),
         ] {

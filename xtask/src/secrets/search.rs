@@ -44,7 +44,7 @@ impl Search {
     }
 
     /// Calls `found` with each place where the text has a form, or a line break has cut one: a line ends with its start, begins with
-    /// its end, or is a piece from within it and has no blanks. Places may overlap.
+    /// its end, or is a piece from within it that could be base64. Places may overlap.
     pub(super) fn find(&self, text: &[u8], mut found: impl FnMut(Range<usize>)) {
         for end in self.ends.find_overlapping_iter(text) {
             let (form, is_start) = self.patterns[end.pattern().as_usize()];
@@ -68,7 +68,8 @@ impl Search {
         let mut begin = 0;
         for line in text.split(|&byte| byte == b'\n') {
             let piece = line.trim_ascii();
-            let is_piece = || !piece.iter().any(u8::is_ascii_whitespace) && memmem::find(&self.joined, piece).is_some();
+            // Few lines consist of one such word, and the search in all forms takes its time.
+            let is_piece = || piece.iter().all(is_digit) && memmem::find(&self.joined, piece).is_some();
             if (PIECE..self.longest).contains(&piece.len()) && is_piece() {
                 let blanks = line.len() - line.trim_ascii_start().len();
                 found(begin + blanks..begin + blanks + piece.len());
@@ -76,4 +77,9 @@ impl Search {
             begin += line.len() + 1;
         }
     }
+}
+
+/// Whether base64 in any form, or hexadecimal digits, can have this byte.
+fn is_digit(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+/-_=".contains(byte)
 }

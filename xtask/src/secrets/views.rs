@@ -21,11 +21,18 @@ impl View {
     }
 }
 
-/// One level of escapes: the bytes that stand at the start of a text, and how much of it they take. None where no escape begins.
-type Escape = fn(&[u8]) -> Option<(Vec<u8>, usize)>;
+/// What an escape stands for, and how much of the text it takes.
+struct Unescaped {
+    bytes: [u8; 4],
+    count: usize,
+    length: usize,
+}
 
-/// Each way to write escapes, with the byte without which a text has none.
-const ESCAPES: [(u8, Escape); 3] = [(b'%', percent), (b'+', form), (b'\\', backslash)];
+/// The escape at the start of a text; none if there is none.
+type Escape = fn(&[u8]) -> Option<Unescaped>;
+
+/// Each way to write escapes, with the bytes that they begin with.
+const ESCAPES: [(&[u8], Escape); 3] = [(b"%", percent), (b"+%", form), (b"\\", backslash)];
 
 /// Every view of a text that differs from it.
 pub(super) fn views(text: &[u8]) -> Vec<View> {
@@ -43,67 +50,77 @@ pub(super) fn views(text: &[u8]) -> Vec<View> {
 }
 
 fn unescape_each(text: &[u8], original: impl Fn(Range<usize>) -> Range<usize>) -> Vec<View> {
-    let there = ESCAPES.iter().filter(|(sign, _)| text.contains(sign));
-    there.filter_map(|(_, escape)| unescape(text, *escape, &original)).collect()
+    let there = ESCAPES.iter().filter(|(signs, _)| text.contains(&signs[0]));
+    there.filter_map(|(signs, escape)| unescape(text, signs, *escape, &original)).collect()
 }
 
 /// None if the text has none of these escapes.
-fn unescape(text: &[u8], escape: Escape, original: &impl Fn(Range<usize>) -> Range<usize>) -> Option<View> {
+fn unescape(
+    text: &[u8],
+    signs: &[u8],
+    escape: Escape,
+    original: &impl Fn(Range<usize>) -> Range<usize>,
+) -> Option<View> {
     let mut view = View { bytes: Vec::with_capacity(text.len()), origin: Vec::with_capacity(text.len()) };
     let (mut at, mut has_any) = (0, false);
     while at < text.len() {
-        let (bytes, length) = match escape(&text[at..]) {
-            Some(found) => {
-                has_any = true;
-                found
-            }
-            None => (vec![text[at]], 1),
+        let unescaped = signs.contains(&text[at]).then(|| escape(&text[at..])).flatten();
+        has_any |= unescaped.is_some();
+        let (bytes, length) = match &unescaped {
+            Some(it) => (&it.bytes[..it.count], it.length),
+            None => (&text[at..=at], 1),
         };
-        view.origin.extend(bytes.iter().map(|_| original(at..at + length)));
-        view.bytes.extend(bytes);
+        let place = original(at..at + length);
+        view.bytes.extend_from_slice(bytes);
+        view.origin.resize(view.bytes.len(), place);
         at += length;
     }
     has_any.then_some(view)
 }
 
-fn percent(text: &[u8]) -> Option<(Vec<u8>, usize)> {
-    match text {
-        [b'%', digits @ ..] => Some((vec![hexadecimal(digits, 2)?.try_into().ok()?], 3)),
-        _ => None,
-    }
+fn percent(text: &[u8]) -> Option<Unescaped> {
+    byte(hexadecimal(text.get(1..)?, 2)?.try_into().ok()?, 3)
 }
 
-fn form(text: &[u8]) -> Option<(Vec<u8>, usize)> {
-    if text.first() == Some(&b'+') { Some((vec![b' '], 1)) } else { percent(text) }
+fn form(text: &[u8]) -> Option<Unescaped> {
+    if text[0] == b'+' { byte(b' ', 1) } else { percent(text) }
 }
 
 /// The escapes of JSON (RFC 8259), of Rust (`\u{e4}`) and of C (`\xe4`); every other character behind a backslash is itself.
-fn backslash(text: &[u8]) -> Option<(Vec<u8>, usize)> {
-    let [b'\\', kind, rest @ ..] = text else { return None };
-    let of_code = |code: u32| char::from_u32(code).map(|character| character.to_string().into_bytes());
-    let one = |byte: u8| Some((vec![byte], 2));
+fn backslash(text: &[u8]) -> Option<Unescaped> {
+    let [_, kind, rest @ ..] = text else { return None };
     match kind {
-        b'n' => one(b'\n'),
-        b'r' => one(b'\r'),
-        b't' => one(b'\t'),
-        b'b' => one(8),
-        b'f' => one(12),
-        b'x' => Some((vec![hexadecimal(rest, 2)?.try_into().ok()?], 4)),
+        b'n' => byte(b'\n', 2),
+        b'r' => byte(b'\r', 2),
+        b't' => byte(b'\t', 2),
+        b'b' => byte(8, 2),
+        b'f' => byte(12, 2),
+        b'x' => byte(hexadecimal(rest, 2)?.try_into().ok()?, 4),
         b'u' if rest.first() == Some(&b'{') => {
             let length = rest.iter().position(|&byte| byte == b'}')?.checked_sub(1).filter(|length| *length <= 6)?;
-            Some((of_code(hexadecimal(&rest[1..], length)?)?, length + 4))
+            character(hexadecimal(&rest[1..], length)?, length + 4)
         }
         b'u' => {
             let first = hexadecimal(rest, 4)?;
             if let (0xd800..0xdc00, Some([b'\\', b'u'])) = (first, rest.get(4..6))
                 && let Some(second @ 0xdc00..0xe000) = hexadecimal(&rest[6..], 4)
             {
-                return Some((of_code(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00))?, 12));
+                return character(0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00), 12);
             }
-            Some((of_code(first)?, 6))
+            character(first, 6)
         }
-        &other => one(other),
+        &other => byte(other, 2),
     }
+}
+
+fn byte(byte: u8, length: usize) -> Option<Unescaped> {
+    Some(Unescaped { bytes: [byte, 0, 0, 0], count: 1, length })
+}
+
+fn character(code: u32, length: usize) -> Option<Unescaped> {
+    let (mut bytes, character) = ([0; 4], char::from_u32(code)?);
+    let count = character.encode_utf8(&mut bytes).len();
+    Some(Unescaped { bytes, count, length })
 }
 
 /// The number that this many digits at the start of a text make.

@@ -21,6 +21,7 @@ use super::inherited;
 use super::output::{Ring, Sink, follow};
 use super::protocol::{Ended, Exit, InstanceSpec, Role};
 use super::shared::Shared;
+use crate::secrets::has_password;
 
 /// The first descriptor of socket activation.
 const LISTEN_FD: i32 = 3;
@@ -48,7 +49,9 @@ impl Instance {
         if shared.stopping.is_raised() {
             bail!("the supervisor is stopping");
         }
-        for value in spec.secrets.values() {
+        // A setting of an early release may have a password that is not declared as secret.
+        let passwords = spec.env.values().filter(|value| has_password(value));
+        for value in spec.secrets.values().chain(passwords) {
             shared.redactor.learn_value(&SecretString::from(value.as_str()));
         }
         let mut child = command(shared, &spec, listener)?

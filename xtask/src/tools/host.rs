@@ -65,7 +65,8 @@ fn find_who() -> String {
 
 /// Containers and CI machines often set no variable for it.
 fn user_name() -> anyhow::Result<String> {
-    let output = std::process::Command::new("id").arg("-un").env_clear().envs(Inherited::of("id").variables()).output()?;
+    let output =
+        std::process::Command::new("id").arg("-un").env_clear().envs(Inherited::of("id").variables()).output()?;
     anyhow::ensure!(output.status.success(), "`id -un` failed");
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }

@@ -249,7 +249,8 @@ async fn version_of(program: &Utf8Path) -> Result<String> {
         terraform_version: String,
     }
     // Without TF_CLI_CONFIG_FILE: the complaint about a missing file would be on the same stream.
-    let cmd = Cmd::new(program.as_str()).inherits(Inherited::Path).env("CHECKPOINT_DISABLE", "1").args(["version", "-json"]);
+    let cmd =
+        Cmd::new(program.as_str()).inherits(Inherited::Path).env("CHECKPOINT_DISABLE", "1").args(["version", "-json"]);
     let output = cmd.capture().await?;
     let answer: Answer = serde_json::from_str(&output).with_context(|| format!("read the answer of `{cmd}`"))?;
     Ok(answer.terraform_version)

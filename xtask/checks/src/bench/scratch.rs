@@ -118,7 +118,10 @@ impl Scratch {
 
     /// This toolkit, on the clone.
     pub fn toolkit(&self) -> Cmd {
-        Cmd::new(&self.toolkit).inherits(Inherited::All).dir(self.root()).env("CARGO_TARGET_DIR", self.target().as_os_str())
+        Cmd::new(&self.toolkit)
+            .inherits(Inherited::All)
+            .dir(self.root())
+            .env("CARGO_TARGET_DIR", self.target().as_os_str())
     }
 
     /// Deploys what is there.

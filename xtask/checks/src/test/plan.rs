@@ -70,7 +70,8 @@ pub fn after_the_build(config: &Config, suites: &[Suite], built: &Built, setting
 fn tests(suite: Suite, program: &Program, built: &Built, setting: &Setting<'_>) -> Job {
     let (takes, threads) = suite.takes(program);
     let threads = threads.unwrap_or_else(processors);
-    let mut command = Cmd::new(program.executable.as_str()).inherits(Inherited::All)
+    let mut command = Cmd::new(program.executable.as_str())
+        .inherits(Inherited::All)
         .args(["--show-output".to_owned(), format!("--test-threads={threads}")])
         .dir(&program.folder)
         .without_env(xtask::tools::cargo::inherited())

@@ -176,7 +176,8 @@ mod tests {
             for name in ["PATH", "HOME", "LC_ALL", "https_proxy", "XDG_CACHE_HOME", "SSL_CERT_FILE"] {
                 assert!(inherits(program, name, "http://user:password@proxy"), "{program} {name}");
             }
-            for name in ["AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "TF_STATE_PASSPHRASE", "DATABASE_URL", "GIT_DIR", "X"] {
+            for name in ["AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "TF_STATE_PASSPHRASE", "DATABASE_URL", "GIT_DIR", "X"]
+            {
                 assert!(!inherits(program, name, "x"), "{program} {name}");
             }
         }
