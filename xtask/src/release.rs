@@ -26,7 +26,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// Whether it is a commit, without changes.
+    /// Whether it is a commit, without changes that are in none.
     pub fn is_clean(&self) -> bool {
         !self.version.contains("-dirty-")
     }
@@ -153,13 +153,6 @@ pub struct Settings {
     pub provided: Option<String>,
 }
 
-impl Source {
-    /// Whether the tree has changes that are in no commit.
-    pub fn is_dirty(&self) -> bool {
-        self.version.contains("-dirty-")
-    }
-}
-
 impl Migration {
     /// The service's migrations as they are in the tree: the `.sql` files of their folder, in the order of their names.
     pub fn of(config: &Config) -> anyhow::Result<Vec<Self>> {
@@ -248,7 +241,7 @@ impl Settings {
 
 impl Summary for Source {
     fn summary(&self) -> String {
-        let state = if self.is_dirty() { "with uncommitted changes" } else { "clean" };
+        let state = if self.is_clean() { "clean" } else { "with uncommitted changes" };
         let branch = self.branch.as_deref().map_or_else(|| "detached".to_owned(), |branch| format!("on {branch}"));
         format!("{}, {state}, {branch}", self.version)
     }
@@ -289,7 +282,7 @@ impl Summary for WayBack {
 
 impl Summary for Settings {
     fn summary(&self) -> String {
-        let counts = format!("{} settings, {} secrets", self.plain.len(), self.secrets.len());
+        let counts = format!("{} settings, {} secrets", self.plain.len(), self.secrets.iter().count());
         match &self.provided {
             Some(provided) => match provided.split_once('\n') {
                 Some(("", rest)) => format!("{counts}\n{rest}"),

@@ -89,11 +89,6 @@ impl Secrets {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &SecretString)> {
         self.values.iter().map(|(name, value)| (name.as_str(), value))
     }
-
-    /// The number of values.
-    pub fn len(&self) -> usize {
-        self.values.len()
-    }
 }
 
 /// Whether the name of a variable says that its value is secret: one of its words, between `_`, does.

@@ -64,20 +64,24 @@ fn passwords(text: &str) -> Vec<String> {
 
 /// Whether a text has a URL with a password.
 pub fn has_password(text: &str) -> bool {
-    text.match_indices("://").any(|(at, _)| {
-        userinfo(&text[at + 3..]).and_then(|userinfo| userinfo.split_once(':')).is_some_and(|(_, it)| !it.is_empty())
+    let mut behind_schemes = text.match_indices("://").map(|(at, _)| &text[at + 3..]);
+    behind_schemes.any(|url| {
+        let userinfo = authority(url).rsplit_once('@').and_then(|(userinfo, _)| userinfo.split_once(':'));
+        userinfo.is_some_and(|(_, password)| !password.is_empty())
     })
 }
 
 /// What stands before the host, without the `@`. A password should have no `/`, `?` or `#`, and some have.
 fn userinfo(behind_scheme: &str) -> Option<&str> {
-    let url = behind_scheme.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>')).next()?;
-    let authority = url.split(['/', '?', '#']).next().unwrap_or(url);
-    let before_host = |text: &'_ str| text.rfind('@');
-    match before_host(authority) {
-        Some(end) => Some(&url[..end]),
-        None => before_host(url).map(|end| &url[..end]).filter(|userinfo| userinfo.contains(':')),
+    if let Some((userinfo, _)) = authority(behind_scheme).rsplit_once('@') {
+        return Some(userinfo);
     }
+    let url = behind_scheme.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>')).next()?;
+    url.rsplit_once('@').map(|(userinfo, _)| userinfo).filter(|userinfo| userinfo.contains(':'))
+}
+
+fn authority(url: &str) -> &str {
+    url.split(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\'')).next().unwrap_or(url)
 }
 
 /// The digits of bytes in base64, alone and anywhere inside of other bytes: there, each three bytes give four digits, so there are
@@ -116,7 +120,10 @@ mod tests {
             assert_eq!(found, expected.iter().map(|&text| text.to_owned()).collect(), "{text}");
         }
         assert!(
-            has_password("x postgres://a:b@c/d") && !has_password("https://a@b.example:80/c") && !has_password("a:b@c")
+            has_password("x postgres://a:b@c/d")
+                && !has_password("https://a@b.example:80/c")
+                && !has_password("a:b@c")
+                && !has_password("https://b.example:80/?mail=a@b")
         );
     }
 

@@ -41,7 +41,8 @@ fn settings(env: &Env<'_>) -> Option<Check> {
         Err(failure) => return Some(Check::failed("settings", failure)),
     };
     let settings = &resolved.settings;
-    let found = format!("{} settings and {} secrets for the service", settings.plain.len(), settings.secrets.len());
+    let found =
+        format!("{} settings and {} secrets for the service", settings.plain.len(), settings.secrets.iter().count());
     if resolved.missing.is_empty() {
         return Some(Check::good("settings", found));
     }
