@@ -58,6 +58,7 @@ impl<'a> Context<'a> {
     pub fn env(&self, name: &str) -> Result<Env<'a>, Failure> {
         let env = Env::find(self.config, name, self.report, self.stop)?;
         cloud::ensure_for(env.environment)?;
+        env.learn_secrets();
         Ok(env)
     }
 }

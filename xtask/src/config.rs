@@ -282,6 +282,14 @@ impl Config {
         SettingsTable::load(&self.root, &self.service.settings, self.service.schema.is_some())
     }
 
+    /// The names of the service's secret settings and of the build secrets. A table that cannot be read has none: the service may
+    /// have yet to be built to write it.
+    pub fn secret_names(&self) -> Vec<String> {
+        let settings = self.settings_table().map(|table| table.settings).unwrap_or_default();
+        let secret = settings.into_iter().filter(|setting| setting.secret).map(|setting| setting.name);
+        secret.chain(self.image.iter().flat_map(|image| image.secrets.clone())).collect()
+    }
+
     /// The file with an environment's settings and secrets.
     pub fn env_file(&self, environment: &str) -> Utf8PathBuf {
         self.root.join(format!(".env.{environment}"))

@@ -78,6 +78,27 @@ impl<'a> Env<'a> {
         Ok(self.file.get_or_init(|| file))
     }
 
+    /// Generated secrets of an environment on this machine.
+    pub fn generated_file(&self) -> Utf8PathBuf {
+        self.folder().join("secrets.env")
+    }
+
+    /// Lets the report mask every secret that is known without asking: those of `.env.<name>`, the generated ones, and those of the
+    /// process's environment. A file that cannot be read is the error of the command that needs it.
+    pub fn learn_secrets(&self) {
+        let (redactor, names) = (self.report.redactor(), self.config.secret_names());
+        let is_secret = |name: &str| secrets::is_secret_name(name) || names.iter().any(|known| known == name);
+        for (name, value) in self.file_values().iter().flat_map(|file| file.iter()) {
+            if is_secret(name) || secrets::has_password(value.expose_secret()) {
+                redactor.learn_value(value);
+            }
+        }
+        redactor.learn(&Secrets::read_file(&self.generated_file()).unwrap_or_default());
+        for value in names.iter().filter_map(|name| secrets::of_process(name).ok().flatten()) {
+            redactor.learn_value(&value);
+        }
+    }
+
     /// The value of a variable: from `.env.<name>`, else from the process's environment. An empty value counts as none. The
     /// file comes first, so that what a shell happens to export for another account does not redirect a deploy.
     pub fn value(&self, name: &str) -> Result<Option<SecretString>> {

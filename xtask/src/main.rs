@@ -6,7 +6,7 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 use xtask::cli::Cli;
 use xtask::program;
-use xtask::tools::cmd::REPOSITORY_VARIABLES;
+use xtask::tools::cmd::Inherited;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -22,9 +22,7 @@ fn main() -> ExitCode {
 /// commit.
 fn print_version() -> ExitCode {
     let mut git = std::process::Command::new("git");
-    for name in REPOSITORY_VARIABLES {
-        git.env_remove(name);
-    }
+    git.env_clear().envs(Inherited::of("git").variables());
     let commit = git.args(["rev-parse", "--short=12", "HEAD"]).output();
     let commit = commit.ok().filter(|output| output.status.success());
     let commit = commit.map(|output| format!(" ({})", String::from_utf8_lossy(&output.stdout).trim()));

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use crate::config::{Config, Setting};
 use crate::fs::project;
 use crate::hash::{files_below, sha256};
 use crate::report::Summary;
-use crate::secrets::Secrets;
+use crate::secrets::{FingerprintKey, Secrets, has_password};
 
 /// What is deployed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +27,7 @@ pub struct Source {
 }
 
 impl Source {
-    /// Whether it is a commit, without changes.
+    /// Whether it is a commit, without changes that are in none.
     pub fn is_clean(&self) -> bool {
         !self.version.contains("-dirty-")
     }
@@ -154,13 +154,6 @@ pub struct Settings {
     pub provided: Option<String>,
 }
 
-impl Source {
-    /// Whether the tree has changes that are in no commit.
-    pub fn is_dirty(&self) -> bool {
-        self.version.contains("-dirty-")
-    }
-}
-
 impl Migration {
     /// The service's migrations as they are in the tree: the `.sql` files of their folder, in the order of their names.
     pub fn of(config: &Config) -> anyhow::Result<Vec<Self>> {
@@ -206,22 +199,34 @@ impl Release {
 }
 
 impl Settings {
-    /// Keeps secret values apart from the others, and fingerprints them. `scope` keeps equal secrets of two environments apart.
+    /// Keeps secret values apart from the others. Refuses a setting that is not secret and has a URL with a password: records
+    /// would show it.
     pub fn new<'s>(
         values: impl IntoIterator<Item = (&'s Setting, SecretString)>,
-        scope: &str,
         provided: Option<String>,
-    ) -> Self {
+    ) -> anyhow::Result<Self> {
         let (mut plain, mut secrets) = (BTreeMap::new(), Secrets::default());
         for (setting, value) in values {
             if setting.secret {
                 secrets.insert(&setting.name, value);
             } else {
+                ensure!(
+                    !has_password(value.expose_secret()),
+                    "{name} is not declared as secret, and its value is a URL with a password, which records would show\n  \
+                     let the service declare {name} with `secret: true`, or take the password out of the URL",
+                    name = setting.name
+                );
                 plain.insert(setting.name.clone(), value.expose_secret().to_owned());
             }
         }
-        let fingerprints = secrets.fingerprints(scope);
-        Self { plain, secrets, fingerprints, provided }
+        Ok(Self { plain, secrets, fingerprints: BTreeMap::new(), provided })
+    }
+
+    /// Fingerprints the secrets. `scope` keeps equal secrets of two environments apart.
+    pub fn fingerprinted(self, key: &FingerprintKey, scope: &str) -> Self {
+        let of = |(name, value): (&str, &_)| (name.to_owned(), key.fingerprint(scope, name, value));
+        let fingerprints = self.secrets.iter().map(of).collect();
+        Self { fingerprints, ..self }
     }
 
     /// One hash over settings and fingerprints.
@@ -238,7 +243,7 @@ impl Settings {
 
 impl Summary for Source {
     fn summary(&self) -> String {
-        let state = if self.is_dirty() { "with uncommitted changes" } else { "clean" };
+        let state = if self.is_clean() { "clean" } else { "with uncommitted changes" };
         let branch = self.branch.as_deref().map_or_else(|| "detached".to_owned(), |branch| format!("on {branch}"));
         format!("{}, {state}, {branch}", self.version)
     }
@@ -279,7 +284,7 @@ impl Summary for WayBack {
 
 impl Summary for Settings {
     fn summary(&self) -> String {
-        let counts = format!("{} settings, {} secrets", self.plain.len(), self.fingerprints.len());
+        let counts = format!("{} settings, {} secrets", self.plain.len(), self.secrets.iter().count());
         match &self.provided {
             Some(provided) => match provided.split_once('\n') {
                 Some(("", rest)) => format!("{counts}\n{rest}"),

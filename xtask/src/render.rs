@@ -65,7 +65,8 @@ async fn contents(config: &Config, program: Option<&Utf8Path>) -> Result<Vec<(Ut
                 Some(program) => program.to_owned(),
                 None => {
                     let (profile, locked, database) = (Profile::Dev, false, None);
-                    let build = cargo::Build { root, package, binary, profile, locked, database };
+                    let hidden = &config.secret_names();
+                    let build = cargo::Build { root, package, binary, profile, locked, database, hidden };
                     cargo::build(&build, |_| {}, |_| {}).await?
                 }
             };

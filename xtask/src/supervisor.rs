@@ -8,6 +8,8 @@
 //! `promote` (starts it on the public socket, beside the old one), `commit` (the old one drains). `discard`, or the end of the
 //! connection before `commit`, stops the new version; the old one runs on.
 
+use std::ffi::OsString;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 pub mod client;
@@ -32,6 +34,13 @@ pub use launch::{LaunchError, launch};
 pub use obstacle::Obstacle;
 pub use protocol::{InstanceSpec, InstanceStatus, Role, Status};
 pub use serve::{Supervise, supervise};
+
+/// What the supervisor inherits from the command that launches it, and a release from the supervisor.
+const INHERITED: [&str; 4] = ["PATH", "HOME", "TMPDIR", "LANG"];
+
+fn inherited() -> impl Iterator<Item = (&'static str, OsString)> {
+    INHERITED.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)))
+}
 
 /// The log of the service: the standard output and error of every instance. Rotated to `.1` … `.5`.
 pub fn service_log(state_dir: &Utf8Path) -> Utf8PathBuf {

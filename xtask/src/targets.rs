@@ -88,7 +88,7 @@ impl<'a> Target<'a> {
     pub async fn provision(&self, step: &Ongoing) -> Result<Settings, Failure> {
         match self {
             Self::Local(local) => Ok(local.provision(step).await?),
-            Self::Stack(stack) => stack.provision(),
+            Self::Stack(stack) => stack.provision().await,
         }
     }
 

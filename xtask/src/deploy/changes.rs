@@ -7,6 +7,7 @@ use anyhow::anyhow;
 use crate::failure::Failure;
 use crate::release::{Migration, Release, Trial, WayBack};
 use crate::report::Summary;
+use crate::secrets;
 use crate::sqlx::migrations;
 use crate::state::history::Record;
 use crate::targets::Planned;
@@ -55,8 +56,8 @@ impl Plan {
                 plan.lines.push(format!("migration {} is not in this version", gone.name));
             }
         }
-        plan.lines.extend(changed_names("setting", &live.settings, &release.settings));
-        plan.lines.extend(changed_names("secret", &live.secrets, &release.secrets));
+        plan.lines.extend(changed_names("setting", &live.settings, &release.settings, |_, _| "changed"));
+        plan.lines.extend(changed_names("secret", &live.secrets, &release.secrets, changed_secret));
         plan
     }
 
@@ -123,15 +124,43 @@ fn refusal(version: &str, across: &[String], why: &str, environment: &str) -> St
     )
 }
 
-fn changed_names(what: &str, before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<String> {
+fn changed_secret(before: &str, after: &str) -> &'static str {
+    match secrets::comparable(before, after) {
+        true => "changed",
+        false => "counts as changed this once, because its fingerprint has a new key",
+    }
+}
+
+fn changed_names(
+    what: &str,
+    before: &BTreeMap<String, String>,
+    after: &BTreeMap<String, String>,
+    changed: impl Fn(&str, &str) -> &'static str,
+) -> Vec<String> {
     let mut lines = Vec::new();
     for (name, value) in after {
         match before.get(name) {
             None => lines.push(format!("{what} {name}: new")),
-            Some(old) if old != value => lines.push(format!("{what} {name}: changed")),
+            Some(old) if old != value => lines.push(format!("{what} {name}: {}", changed(old, value))),
             Some(_) => {}
         }
     }
     lines.extend(before.keys().filter(|name| !after.contains_key(*name)).map(|name| format!("{what} {name}: gone")));
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_of_an_early_toolkit_counts_as_changed_and_that_is_said() {
+        let early = BTreeMap::from([("A".to_owned(), "0123abcd".to_owned()), ("B".to_owned(), "0123abcd".to_owned())]);
+        let now = BTreeMap::from([("A".to_owned(), format!("0123abcd-{}", "0".repeat(32)))]);
+        let lines = changed_names("secret", &early, &now, changed_secret);
+        let once = "secret A: counts as changed this once, because its fingerprint has a new key";
+        assert_eq!(lines, [once, "secret B: gone"]);
+        let next = BTreeMap::from([("A".to_owned(), format!("0123abcd-{}", "1".repeat(32)))]);
+        assert_eq!(changed_names("secret", &now, &next, changed_secret), ["secret A: changed"]);
+    }
 }

@@ -40,14 +40,14 @@ impl Inputs {
     pub async fn of(image: &ServiceImage<'_>, source: &Source) -> Result<Self> {
         let is_local = matches!(image.env.environment.target, Target::Local(_));
         let mut warnings = Vec::new();
-        if source.is_dirty() && !is_local {
+        if !source.is_clean() && !is_local {
             bail!(
                 "the working tree has uncommitted changes, and an image for {} is built from a commit\n  \
                  see them: git status; then commit them, or stash them: git stash --include-untracked",
                 image.env.name()
             );
         }
-        if source.is_dirty() {
+        if !source.is_clean() {
             warnings.push("the working tree has uncommitted changes; the image is built without them".to_owned());
         }
         let root = image.env.root();

@@ -199,8 +199,9 @@ impl<'a> Schema<'a> {
         }
         step.progress("compiling the queries");
         let (root, package) = (env.root(), env.config.service.package.as_str());
+        let hidden = env.config.secret_names();
         let url = server.server().url(DATABASE);
-        let (cache, errors) = Workspace::find(root).await?.describe(root, package, &url, step).await?;
+        let (cache, errors) = Workspace::find(root).await?.describe(root, package, &url, &hidden, step).await?;
         found.cache = cache;
         found.compiles = Some(errors.is_empty());
         if errors.is_empty()

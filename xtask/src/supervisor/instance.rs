@@ -17,13 +17,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
+use super::inherited;
 use super::output::{Ring, Sink, follow};
 use super::protocol::{Ended, Exit, InstanceSpec, Role};
 use super::shared::Shared;
 use crate::fs::Owner;
-
-/// Variables that a child inherits from the supervisor.
-const INHERITED: [&str; 4] = ["PATH", "HOME", "TMPDIR", "LANG"];
+use crate::secrets::has_password;
 
 /// The first descriptor of socket activation.
 const LISTEN_FD: i32 = 3;
@@ -51,7 +50,9 @@ impl Instance {
         if shared.stopping.is_raised() {
             bail!("the supervisor is stopping");
         }
-        for value in spec.secrets.values() {
+        // A setting of an early release may have a password that is not declared as secret.
+        let passwords = spec.env.values().filter(|value| has_password(value));
+        for value in spec.secrets.values().chain(passwords) {
             shared.redactor.learn_value(&SecretString::from(value.as_str()));
         }
         let mut child = command(shared, &spec, listener)?
@@ -125,8 +126,7 @@ fn command(shared: &Shared, spec: &InstanceSpec, listener: TcpListener) -> Resul
         command.args(["--uid", &uid.to_string(), "--gid", &gid.to_string()]);
     }
     command.arg("--").arg(&spec.program).args(&spec.args).current_dir(&spec.dir);
-    command.env_clear();
-    command.envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    command.env_clear().envs(inherited());
     command.envs(&spec.env).envs(&spec.secrets).env("LISTEN_FDS", "1");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // Its own process group, so that processes it starts can be killed with it.

@@ -14,6 +14,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
 use super::client::{Connection, connect};
+use super::inherited;
 use super::protocol::{Started, decode};
 use super::supervisor_log;
 use crate::fs::{Lock, own_folder, private_folder};
@@ -92,6 +93,8 @@ async fn start(state_dir: &Utf8Path, listen: SocketAddr, program: &Utf8Path, too
     command.arg("supervise").arg(state_dir).args(["--listen", &listen.to_string(), "--toolkit", toolkit]);
     // The state folder, so that the supervisor does not keep the caller's folder in use.
     command.current_dir(state_dir);
+    // It outlives this command, and everyone who may read its environment would have the keys of this one's.
+    command.env_clear().envs(inherited());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::from(stderr.into_file()));
     let mut child = spawn_fresh(&mut command).await.with_context(|| format!("start the supervisor {program}"))?;
     let stdout = child.stdout.take().context("the supervisor has no standard output")?;

@@ -161,6 +161,22 @@ mod tests {
         assert_eq!(sink.ring.tail().last().unwrap(), "last without line break");
     }
 
+    #[tokio::test]
+    async fn a_secret_is_redacted_across_chunks_and_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(folder.path()).unwrap().join("service.log");
+        let redactor = Redactor::default();
+        redactor.learn_value(&SecretString::from("postgres://shop:sentinel%2Dvalue-of-it@db/shop"));
+        let log = Rc::new(RefCell::new(RotatedLog::new(&path)));
+        let sink = Sink { label: String::new(), ring: Ring::default(), log, redactor };
+        let chunks = "password senti".as_bytes().chain("nel-value-of-it\n".as_bytes());
+        let chunks = chunks.chain("password sentinel-valu\r".as_bytes()).chain("\n  e-of-it, sentinel".as_bytes());
+        follow(chunks.chain("-value\n-of-it".as_bytes()), sink).await;
+        let text = fs_err::read_to_string(&path).unwrap();
+        // A rest of less than twelve bytes is no secret.
+        assert_eq!(text, "password [redacted]\npassword [redacted]\n  e-of-it, [redacted]\n-of-it\n");
+    }
+
     #[test]
     fn the_ring_keeps_the_last_lines() {
         let ring = Ring::default();

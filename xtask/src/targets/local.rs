@@ -64,9 +64,9 @@ impl<'a> Local<'a> {
 
     /// What a person wants to know of this target after a deploy: label and text.
     pub fn hints(&self) -> Vec<(&'static str, String)> {
-        let generated = Secrets::read_file(&self.secrets_file()).unwrap_or_default();
+        let generated = Secrets::read_file(&self.env.generated_file()).unwrap_or_default();
         let names: Vec<&str> = generated.iter().map(|(name, _)| name).collect();
-        let file = self.secrets_file();
+        let file = self.env.generated_file();
         let file = file.strip_prefix(self.env.root()).unwrap_or(&file);
         let are = if names.len() == 1 { "is" } else { "are" };
         if names.is_empty() { Vec::new() } else { vec![("secrets", format!("{} {are} in {file}", names.join(", ")))] }

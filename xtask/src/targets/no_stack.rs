@@ -43,7 +43,7 @@ impl<'a> Stack<'a> {
         match self.never {}
     }
 
-    pub fn provision(&self) -> Result<Settings, Failure> {
+    pub async fn provision(&self) -> Result<Settings, Failure> {
         match self.never {}
     }
 

@@ -15,7 +15,9 @@ use crate::failure::Failure;
 use crate::image::{self as images, ServiceImage};
 use crate::release::{Artifact, Published, PublishedForm, Release, Settings, Source};
 use crate::report::{Ongoing, Summary as _};
+use crate::secrets::FingerprintKey;
 use crate::signals::Stop;
+use crate::state::fingerprint;
 use crate::state::history::{self, Record};
 pub use crate::tofu::plan::Planned;
 use crate::tofu::unseen::Verdict;
@@ -64,8 +66,20 @@ impl<'a> Stack<'a> {
     }
 
     /// The service's settings. The stack may add more.
-    pub fn provision(&self) -> Result<Settings, Failure> {
+    pub fn settings(&self) -> Result<Settings, Failure> {
         Ok(settings::resolve(self.env)?.settings)
+    }
+
+    /// The same with fingerprints of the secrets, for a record.
+    pub async fn provision(&self) -> Result<Settings, Failure> {
+        let (env, settings) = (self.env, self.settings()?);
+        // The records are beside the state. Where that is encrypted, they must tell no more of the secrets than it does, and every
+        // machine that deploys has its passphrase. Where it is not, it has the secrets themselves.
+        let key = match env.stack()?.state.encrypted {
+            true => FingerprintKey::of_passphrase(&tofu::passphrase(env)?, &env.store_prefix()),
+            false => Box::pin(fingerprint::key(env.store()?)).await?,
+        };
+        Ok(settings.fingerprinted(&key, &env.store_prefix()))
     }
 
     /// Builds the commit's image, unless the registry or the Docker engine has it.

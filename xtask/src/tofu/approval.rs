@@ -13,7 +13,7 @@ use crate::tools::tofu::StateVersion;
 /// Fails if the plan must not be applied to what is checked out now.
 pub fn check(record: &PlanRecord, stack: &Stack, source: &Source, now: Timestamp) -> Result<(), Failure> {
     let refused = |why: String| Err(refused(&record.environment, &why));
-    if source.is_dirty() {
+    if !source.is_clean() {
         return refused(format!(
             "the tree is {}, and only a commit can be applied; commit or stash the changes",
             source.version

@@ -37,13 +37,16 @@ pub struct Build<'a> {
     pub locked: bool,
     /// For the macros of sqlx that ask a database.
     pub database: Option<&'a SecretString>,
+    /// Variables that build scripts and macros must not inherit.
+    pub hidden: &'a [String],
 }
 
 /// Builds a program and returns its path. `on_progress` gets texts such as `212 of 240 crates`, `on_line` the rest of cargo's
 /// output.
 pub async fn build(build: &Build<'_>, on_progress: impl Fn(&str), on_line: impl Fn(&str)) -> Result<Utf8PathBuf> {
-    let Build { root, package, binary, profile, locked, database } = *build;
+    let Build { root, package, binary, profile, locked, database, hidden } = *build;
     let mut cargo = cargo(root)
+        .without_env(hidden.iter().cloned())
         .args(["build", "--package", package, "--bin", binary, "--message-format", "json-render-diagnostics"])
         // cargo shows its progress bar on terminals only, unless this is set.
         .env("CARGO_TERM_PROGRESS_WHEN", "always")

@@ -1,50 +1,34 @@
 //! Runs programs: checks their exit status, and names them in errors.
 //!
-//! A child leads its own process group, which is terminated when the future that waits for it is dropped. So Ctrl-C, a failed
-//! concurrent step or a lost lease leave no compiler running.
+//! A child inherits a named part of this process's environment: see [`Inherited`]. It leads its own process group, which is
+//! terminated when the future that waits for it is dropped. So Ctrl-C, a failed concurrent step or a lost lease leave no compiler
+//! running.
 
+mod environment;
 mod followed;
+mod output;
+mod process;
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
-use std::task::{Context, Poll, ready};
 
 use anyhow::{Context as _, Result, bail};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::Pid;
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader, ReadBuf};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Command;
 
+pub use self::environment::{Inherited, REPOSITORY_VARIABLES};
+use self::output::End;
+pub use self::output::Output;
+use self::process::{Running, read_all};
 use crate::secrets::Redactor;
 
 /// Lines of a failed program's output in its error.
 const TAIL: usize = 25;
-
-/// Variables that name another repository than the one of the working directory, and its configuration: what
-/// `git rev-parse --local-env-vars` lists. git sets them for the hooks that it runs. No program inherits them: git, and programs
-/// that run git, would read and write that repository.
-pub const REPOSITORY_VARIABLES: [&str; 16] = [
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_CONFIG",
-    "GIT_CONFIG_COUNT",
-    "GIT_CONFIG_PARAMETERS",
-    "GIT_DIR",
-    "GIT_GRAFT_FILE",
-    "GIT_IMPLICIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_INTERNAL_SUPER_PREFIX",
-    "GIT_NO_REPLACE_OBJECTS",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX",
-    "GIT_REPLACE_REF_BASE",
-    "GIT_SHALLOW_FILE",
-    "GIT_WORK_TREE",
-];
 
 /// A program to run. Its arguments are never secret: [`Cmd::secret`] puts secrets into its environment.
 pub struct Cmd {
@@ -55,23 +39,24 @@ pub struct Cmd {
     env: Vec<(String, OsString)>,
     removed: Vec<String>,
     user: Option<(u32, u32)>,
-    bare: bool,
+    inherited: Inherited,
     input: Option<Vec<u8>>,
     redactor: Redactor,
 }
 
 impl Cmd {
-    /// A program on the `PATH`, or the path of one.
+    /// A program on the `PATH`, or the path of one. It inherits what [`Inherited::of`] says.
     pub fn new(program: impl Into<String>) -> Self {
+        let program = program.into();
         Self {
-            program: program.into(),
+            inherited: Inherited::of(&program),
+            program,
             args: Vec::new(),
             by: Vec::new(),
             dir: None,
             env: Vec::new(),
             removed: Vec::new(),
             user: None,
-            bare: false,
             input: None,
             redactor: Redactor::default(),
         }
@@ -127,10 +112,9 @@ impl Cmd {
         self
     }
 
-    /// Lets it inherit `PATH` only. For a program that outlives this process or runs as another user: its environment must not have
-    /// this process's secrets.
-    pub fn bare(mut self) -> Self {
-        self.bare = true;
+    /// Lets it inherit something else.
+    pub fn inherits(mut self, inherited: Inherited) -> Self {
+        self.inherited = inherited;
         self
     }
 
@@ -215,7 +199,7 @@ impl Cmd {
         let mut running = self.spawn(Stdio::piped())?;
         let stdout = running.child.stdout.take().context("the program has no standard output")?;
         let stderr = running.child.stderr.take();
-        let name = self.to_string();
+        let (name, redactor) = (self.to_string(), self.redactor.clone());
         let end = async move {
             let mut bytes = Vec::new();
             read_all(stderr, &mut bytes).await?;
@@ -223,7 +207,8 @@ impl Cmd {
             if status.success() {
                 return Ok(());
             }
-            let stderr = String::from_utf8_lossy(&bytes).trim().to_owned();
+            let stderr = String::from_utf8_lossy(&bytes);
+            let stderr = redactor.redact(stderr.trim());
             Err(std::io::Error::other(format!("`{name}` failed: {status}. Its output: {stderr}")))
         };
         Ok(Output { stdout, end: End::Awaited(Box::pin(end)) })
@@ -251,10 +236,8 @@ impl Cmd {
         let mut line = self.by.iter().chain([&self.program]).chain(&self.args);
         let mut command = Command::new(line.next().unwrap_or(&self.program));
         command.args(line);
-        if self.bare {
-            command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
-        }
-        for name in REPOSITORY_VARIABLES.into_iter().chain(self.removed.iter().map(String::as_str)) {
+        command.env_clear().envs(self.inherited.variables());
+        for name in &self.removed {
             command.env_remove(name);
         }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
@@ -309,106 +292,4 @@ impl std::fmt::Display for Cmd {
         }
         Ok(())
     }
-}
-
-/// The standard output of a running program.
-pub struct Output {
-    stdout: ChildStdout,
-    end: End,
-}
-
-/// How a program ended, if it has.
-enum End {
-    Awaited(Pin<Box<dyn Future<Output = std::io::Result<()>> + Send>>),
-    Known(std::io::Result<()>),
-}
-
-impl AsyncRead for Output {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        // Reads standard error meanwhile, or a program that writes much of it would block.
-        if let End::Awaited(end) = &mut self.end
-            && let Poll::Ready(ended) = end.as_mut().poll(context)
-        {
-            self.end = End::Known(ended);
-        }
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.stdout).poll_read(context, buffer))?;
-        if buffer.filled().len() > before || buffer.remaining() == 0 {
-            return Poll::Ready(Ok(()));
-        }
-        match &mut self.end {
-            End::Awaited(_) => Poll::Pending,
-            End::Known(ended) => Poll::Ready(std::mem::replace(ended, Ok(()))),
-        }
-    }
-}
-
-struct Running {
-    child: Child,
-    group: Option<Pid>,
-}
-
-impl Running {
-    async fn wait(&mut self) -> std::io::Result<ExitStatus> {
-        let status = self.child.wait().await?;
-        self.group = None;
-        Ok(status)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(group) = self.group {
-            // Fails if the group has ended.
-            kill_process_group(group, Signal::TERM).ok();
-        }
-    }
-}
-
-struct Lines<R> {
-    reader: Option<R>,
-    pending: Vec<u8>,
-    ended: bool,
-}
-
-impl<R: AsyncRead + Unpin> Lines<BufReader<R>> {
-    fn new(reader: Option<BufReader<R>>) -> Self {
-        Self { ended: reader.is_none(), reader, pending: Vec::new() }
-    }
-
-    /// Cancel-safe: partial lines stay in `pending`.
-    async fn next(&mut self) -> Result<Option<String>> {
-        let Some(reader) = &mut self.reader else { return Ok(None) };
-        loop {
-            let available = reader.fill_buf().await?;
-            if available.is_empty() {
-                self.ended = true;
-                let rest = std::mem::take(&mut self.pending);
-                return Ok((!rest.is_empty()).then(|| String::from_utf8_lossy(&rest).into_owned()));
-            }
-            if let Some(end) = available.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
-                self.pending.extend_from_slice(&available[..end]);
-                reader.consume(end + 1);
-                let line = std::mem::take(&mut self.pending);
-                if line.is_empty() {
-                    continue;
-                }
-                return Ok(Some(String::from_utf8_lossy(&line).into_owned()));
-            }
-            let length = available.len();
-            self.pending.extend_from_slice(available);
-            reader.consume(length);
-        }
-    }
-}
-
-async fn read_all(stream: Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>) -> std::io::Result<()> {
-    if let Some(mut stream) = stream {
-        tokio::io::AsyncReadExt::read_to_end(&mut stream, into).await?;
-    }
-    Ok(())
 }

@@ -70,6 +70,11 @@ pub fn find_user(name: &str) -> Result<Option<User>> {
     Ok(found.map(|user| User { name: user.name, uid: user.uid.as_raw(), gid: user.gid.as_raw() }))
 }
 
+/// Whether a user with this number has an account.
+pub fn has_account(uid: u32) -> Result<bool> {
+    Ok(nix::unistd::User::from_uid(uid.into()).with_context(|| format!("look up the user {uid}"))?.is_some())
+}
+
 /// The name of a user, or the number if it has none.
 pub fn user_name(uid: u32) -> String {
     let found = nix::unistd::User::from_uid(uid.into()).ok().flatten();

@@ -10,7 +10,7 @@ use rustix::process::geteuid;
 use sha2::{Digest as _, Sha256};
 
 use crate::fs::{Owner, found, own_folder, private_folder};
-use crate::tools::cmd::Cmd;
+use crate::tools::cmd::{Cmd, Inherited};
 use crate::tools::platform;
 
 /// Makes the folder where it is missing, and moves it where the user may pass. Others may pass it too, and not list it. Returns
@@ -48,7 +48,13 @@ pub async fn passable(folder: &Utf8Path, project: &str, user: Owner) -> Result<U
 
 /// Whether a user may enter a folder: whether each folder above lets it pass.
 pub async fn may_enter(folder: &Utf8Path, user: Owner) -> Result<bool> {
-    Cmd::new("test").args(["-x", folder.as_str()]).dir("/").bare().user(user.uid, user.gid).succeeds().await
+    Cmd::new("test")
+        .args(["-x", folder.as_str()])
+        .dir("/")
+        .inherits(Inherited::Path)
+        .user(user.uid, user.gid)
+        .succeeds()
+        .await
 }
 
 fn is_empty(folder: &Utf8Path) -> Result<bool> {

@@ -67,7 +67,7 @@ impl Workspace {
     }
 
     /// Compiles every target of a package, so that the macros query this database. Returns its answers and the compiler's errors.
-    /// Fails if cargo fails for another reason.
+    /// Build scripts do not inherit the variables `hidden`. Fails if cargo fails for another reason.
     ///
     /// Uses its own target folder, `sqlx` in the workspace's, so that other builds stay fresh and no source file is touched. One
     /// process at a time: a crate that another one has compiled would not be compiled again.
@@ -76,6 +76,7 @@ impl Workspace {
         root: &Utf8Path,
         package: &str,
         database: &SecretString,
+        hidden: &[String],
         step: &Ongoing,
     ) -> Result<(Cache, Vec<CompileError>)> {
         self.check_settings(root, package)?;
@@ -97,6 +98,7 @@ impl Workspace {
                 .env("CARGO_TERM_PROGRESS_WHEN", "always")
                 .env("CARGO_TERM_PROGRESS_WIDTH", "100")
                 .env("CARGO_TERM_COLOR", "never")
+                .without_env(hidden.iter().cloned())
                 .env("SQLX_OFFLINE", "false")
                 .env("SQLX_OFFLINE_DIR", into.as_str())
                 .secret("DATABASE_URL", database);

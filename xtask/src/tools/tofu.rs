@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 use tokio_util::io::SyncIoBridge;
 
 use self::backend::Use;
-use super::cmd::Cmd;
+use super::cmd::{Cmd, Inherited};
 use super::platform;
 use crate::config::StackProgram;
 
@@ -153,7 +153,7 @@ impl Tofu {
     }
 
     fn cmd_for(&self, state: Use) -> Cmd {
-        let mut cmd = Cmd::new(self.program.as_str()).dir(&self.stack).bare();
+        let mut cmd = Cmd::new(self.program.as_str()).dir(&self.stack).inherits(Inherited::Path);
         if let Some(passphrase) = &self.passphrase {
             cmd = cmd.secret("TF_ENCRYPTION", &backend::encryption(passphrase, state));
         }
@@ -256,7 +256,11 @@ async fn version_of(program: &Utf8Path) -> Result<String> {
         terraform_version: String,
     }
     // Without TF_CLI_CONFIG_FILE: the complaint about a missing file would be on the same stream.
-    let cmd = Cmd::new(program.as_str()).bare().dir("/").env("CHECKPOINT_DISABLE", "1").args(["version", "-json"]);
+    let cmd = Cmd::new(program.as_str())
+        .inherits(Inherited::Path)
+        .dir("/")
+        .env("CHECKPOINT_DISABLE", "1")
+        .args(["version", "-json"]);
     let output = cmd.capture().await?;
     let answer: Answer = serde_json::from_str(&output).with_context(|| format!("read the answer of `{cmd}`"))?;
     Ok(answer.terraform_version)

@@ -6,6 +6,7 @@
 mod addresses;
 mod disk;
 mod dry_run;
+mod environment;
 mod gate;
 mod help;
 mod hints;
@@ -23,6 +24,7 @@ mod prune;
 mod render;
 mod schema;
 mod secrets;
+mod sentinel;
 mod sqlx;
 mod status;
 mod supervision;

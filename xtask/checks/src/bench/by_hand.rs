@@ -38,7 +38,7 @@ pub async fn build(scratch: &Scratch) -> Result<Duration> {
     let began = Instant::now();
     tokio::try_join!(cargo.run(), async {
         match &service.web {
-            Some(web) => npm::build(&scratch.root().join(web), |_| {}).await.map(drop),
+            Some(web) => npm::build(&scratch.root().join(web), &[], |_| {}).await.map(drop),
             None => Ok(()),
         }
     })?;

@@ -17,7 +17,7 @@ use xtask::failure::Failure;
 use xtask::report::Report;
 use xtask::signals::Stop;
 use xtask::tools::cargo::cargo;
-use xtask::tools::cmd::Cmd;
+use xtask::tools::cmd::{Cmd, Inherited};
 use xtask::tools::git::{self, Filters};
 
 /// The environment that is deployed to.
@@ -75,7 +75,7 @@ impl Scratch {
                 .with_context(|| format!("stop what an earlier run left in {root}"))?;
             fs_err::remove_dir_all(&root)?;
         }
-        if git::source(&config.root, Filters::Run).await?.is_dirty() {
+        if !git::source(&config.root, Filters::Run).await?.is_clean() {
             report.warn(
                 "the tree has uncommitted changes; the commit without them is measured, by the toolkit that runs",
             );
@@ -118,7 +118,10 @@ impl Scratch {
 
     /// This toolkit, on the clone.
     pub fn toolkit(&self) -> Cmd {
-        Cmd::new(&self.toolkit).dir(self.root()).env("CARGO_TARGET_DIR", self.target().as_os_str())
+        Cmd::new(&self.toolkit)
+            .inherits(Inherited::All)
+            .dir(self.root())
+            .env("CARGO_TARGET_DIR", self.target().as_os_str())
     }
 
     /// Deploys what is there.
@@ -194,7 +197,7 @@ pub fn free_port() -> Result<u16> {
 
 /// Stops the environment of a clone.
 async fn stop_environment(toolkit: &str, root: &Utf8Path) -> Result<()> {
-    let stop = Cmd::new(toolkit).args(["stop", ENVIRONMENT]).dir(root);
+    let stop = Cmd::new(toolkit).inherits(Inherited::All).args(["stop", ENVIRONMENT]).dir(root);
     until_patience_ends(async || stop.run().await).await
 }
 

@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use xtask::commands::Context;
 use xtask::failure::Failure;
 use xtask::setup::{Extras, Missing};
-use xtask::tools::cmd::Cmd;
+use xtask::tools::cmd::{Cmd, Inherited};
 
 use super::job::{Job, Work};
 use super::progress::Progress;
@@ -69,7 +69,7 @@ pub async fn for_the_tests(context: &Context<'_>, suites: &[Suite], progress: &P
 fn install(server: Server) -> Option<Job> {
     let program = std::env::current_exe().ok()?.to_str()?.to_owned();
     let name = server.to_possible_value()?.get_name().to_owned();
-    let command = Cmd::new(program).args(["install", &name]);
+    let command = Cmd::new(program).inherits(Inherited::All).args(["install", &name]);
     Some(Job::new(&format!("install {name}"), Work::Install(command)))
 }
 

@@ -5,7 +5,7 @@ use std::num::NonZero;
 
 use secrecy::SecretString;
 use xtask::config::Config;
-use xtask::tools::cmd::Cmd;
+use xtask::tools::cmd::{Cmd, Inherited};
 
 use super::build::{Built, Program, cargo};
 use super::job::{Job, Work};
@@ -72,6 +72,7 @@ fn tests(suite: Suite, program: &Program, built: &Built, setting: &Setting<'_>) 
     let (takes, threads) = suite.takes(program);
     let threads = threads.unwrap_or_else(processors);
     let mut command = Cmd::new(program.executable.as_str())
+        .inherits(Inherited::All)
         .args(["--show-output".to_owned(), format!("--test-threads={threads}")])
         .dir(&program.folder)
         .without_env(xtask::tools::cargo::inherited())

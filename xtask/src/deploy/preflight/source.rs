@@ -10,7 +10,7 @@ use crate::tools::git;
 /// The checks of what is checked out. None changes anything.
 pub async fn checks(env: &Env<'_>, source: &Source, allow_branch: bool) -> Vec<Check> {
     let mut checks = Vec::new();
-    if source.is_dirty() {
+    if !source.is_clean() {
         let fix = "commit the changes, or put them aside: git stash --include-untracked";
         checks.push(Check::bad("source", "the tree has uncommitted changes, and only a commit can be deployed", fix));
     }

@@ -18,7 +18,7 @@ use crate::config::SuppliedBy;
 use crate::fs::{Owner, found, give_folder, own_folder, private_folder};
 use crate::hash::sha256;
 use crate::settings::{self, Origin};
-use crate::tools::cmd::Cmd;
+use crate::tools::cmd::{Cmd, Inherited};
 use crate::tools::{platform, reach};
 
 /// Numbers that neither systemd, nor distributions, nor tools for accounts and containers give away
@@ -79,7 +79,7 @@ impl Local<'_> {
             };
             let Owner { uid, gid } = owner;
             let path = self.env.root().join(path);
-            let look = Cmd::new("test").args(["-w", path.as_str()]).dir("/").bare().user(uid, gid);
+            let look = Cmd::new("test").args(["-w", path.as_str()]).dir("/").inherits(Inherited::Path).user(uid, gid);
             if path.exists() && !look.succeeds().await? {
                 let found = format!("{name} is {path}, and the service's user {uid} may not write there");
                 checks.push(Check::bad("user", found, format!("chown -R {uid}:{gid} {path}")));
@@ -142,10 +142,16 @@ impl Local<'_> {
         }
         let owner = match owner_of_data(&self.data_folders())? {
             Some(owner) => owner,
-            None => unused(&self.folder).await?,
+            None => unused(&self.folder)?,
         };
         // In a container, root may be allowed to become few users or none.
-        let can = Cmd::new("true").dir("/").bare().user(owner.uid, owner.gid).succeeds().await.unwrap_or(false);
+        let can = Cmd::new("true")
+            .dir("/")
+            .inherits(Inherited::Path)
+            .user(owner.uid, owner.gid)
+            .succeeds()
+            .await
+            .unwrap_or(false);
         Ok(can.then_some(owner))
     }
 }
@@ -168,12 +174,12 @@ fn owner_of_data(folders: &Utf8Path) -> Result<Option<Owner>> {
 }
 
 /// A number that no account has, and no other environment by chance.
-async fn unused(folder: &Utf8Path) -> Result<Owner> {
+fn unused(folder: &Utf8Path) -> Result<Owner> {
     let count = u64::from(NUMBERS.end() - NUMBERS.start() + 1);
     let hash = u64::from_str_radix(&sha256(folder.as_str().as_bytes())[..12], 16)?;
     for step in 0..count {
         let number = NUMBERS.start() + u32::try_from((hash + step) % count)?;
-        if platform::find_user(&number.to_string()).await?.is_none() {
+        if !platform::has_account(number)? {
             return Ok(Owner { uid: number, gid: number });
         }
     }

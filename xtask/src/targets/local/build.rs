@@ -19,7 +19,7 @@ impl Local<'_> {
     /// was built.
     pub async fn build(&self, source: &Source, step: &Ongoing) -> Result<Artifact> {
         let service = &self.env.config.service;
-        let (root, binary) = (self.env.root(), service.binary.as_str());
+        let (root, binary, hidden) = (self.env.root(), service.binary.as_str(), self.env.config.secret_names());
         let progress = |text: &str| step.progress(&format!("{binary}: {text}"));
         let before = git::Snapshot::take(root).await?;
         let database = match Schema::find(self.env)? {
@@ -33,11 +33,12 @@ impl Local<'_> {
             profile: Profile::Release,
             locked: source.is_clean(),
             database: database.as_ref().map(|(_, url)| url),
+            hidden: &hidden,
         };
         let program = cargo::build(&build, progress, |line| step.output(line));
         let (program, web) = tokio::try_join!(program, async {
             let Some(web) = &service.web else { return Ok(None) };
-            let folder = npm::build(&root.join(web), |line| step.output(line)).await?;
+            let folder = npm::build(&root.join(web), &hidden, |line| step.output(line)).await?;
             Ok(Some(sha256_folder(&folder)?))
         })?;
         let now = git::source(root, git::Filters::Run).await?;

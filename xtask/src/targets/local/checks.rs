@@ -75,7 +75,7 @@ impl Local<'_> {
         }
         checks.push(Check::of(
             "secrets",
-            Secrets::read_file(&self.secrets_file()),
+            Secrets::read_file(&self.env.generated_file()),
             |_| "private".to_owned(),
             "fix the file",
         ));

@@ -6,22 +6,19 @@ use secrecy::SecretString;
 
 use super::Local;
 use crate::config::{Setting, SettingsTable, SuppliedBy};
+use crate::failure::Failure;
 use crate::fs::Owner;
 use crate::release::Settings;
 use crate::report::Ongoing;
 use crate::secrets::{self, Secrets};
 use crate::settings::{self, Origin};
+use crate::state::fingerprint;
 use crate::tools::postgres::{self, Installation, Server, ServerSpec};
 
 /// The password of the private PostgreSQL, among the generated secrets.
 const POSTGRES_PASSWORD: &str = "POSTGRES_PASSWORD";
 
 impl Local<'_> {
-    /// Generated secrets of this environment.
-    pub fn secrets_file(&self) -> Utf8PathBuf {
-        self.folder.join("secrets.env")
-    }
-
     /// Whether the service needs a database that this target has to provide.
     pub(super) fn needs_postgres(&self, table: &SettingsTable) -> Result<bool> {
         self.supplies(table, |by| *by == SuppliedBy::Postgres).map(|settings| !settings.is_empty())
@@ -67,7 +64,9 @@ impl Local<'_> {
             let (first, folder, home) = (provided.unwrap_or_default(), &self.folder, home.display());
             provided = Some(format!("{first}\nthe service's user may not enter {folder}; its data is in {home}"));
         }
-        Ok(Settings::new(values, &self.env.store_prefix(), provided))
+        let store = self.env.store().map_err(Failure::into_error)?;
+        let key = fingerprint::key(store).await?;
+        Ok(Settings::new(values, provided)?.fingerprinted(&key, &self.env.store_prefix()))
     }
 
     /// The value of a setting, if the target sets it.
@@ -99,7 +98,7 @@ impl Local<'_> {
 
     /// The generated secrets of the environment, with those that were missing.
     fn generate_missing(&self, table: &SettingsTable, needs_postgres: bool) -> Result<Secrets> {
-        let mut generated = Secrets::read_file(&self.secrets_file())?;
+        let mut generated = Secrets::read_file(&self.env.generated_file())?;
         let mut names = self.supplies(table, |by| *by == SuppliedBy::Random)?;
         if needs_postgres {
             names.push(POSTGRES_PASSWORD);
@@ -109,7 +108,7 @@ impl Local<'_> {
             generated.insert(*name, secrets::generate()?);
         }
         if !names.is_empty() {
-            generated.write_file(&self.secrets_file())?;
+            generated.write_file(&self.env.generated_file())?;
         }
         Ok(generated)
     }
@@ -142,7 +141,7 @@ impl Local<'_> {
 
     /// The private PostgreSQL as it is now, if it was ever made.
     pub(super) async fn find_postgres(&self) -> Result<Option<Server>> {
-        let generated = Secrets::read_file(&self.secrets_file())?;
+        let generated = Secrets::read_file(&self.env.generated_file())?;
         let Some(password) = generated.get(POSTGRES_PASSWORD) else { return Ok(None) };
         let Some(installation) = self.located_postgres().await? else { return Ok(None) };
         Server::find(installation, self.spec(&self.postgres_folder(), password)).await

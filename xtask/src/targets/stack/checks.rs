@@ -42,7 +42,7 @@ fn settings(env: &Env<'_>) -> Option<Check> {
     };
     let settings = &resolved.settings;
     let found =
-        format!("{} settings and {} secrets for the service", settings.plain.len(), settings.fingerprints.len());
+        format!("{} settings and {} secrets for the service", settings.plain.len(), settings.secrets.iter().count());
     if resolved.missing.is_empty() {
         return Some(Check::good("settings", found));
     }

@@ -59,7 +59,7 @@ pub fn resolve(env: &Env<'_>) -> Result<Resolved, Failure> {
     }
     let provided = (!of_process.is_empty())
         .then(|| format!("\nsecrets from the environment, not from .env.{}: {}", env.name(), of_process.join(", ")));
-    let settings = Settings::new(values, &env.store_prefix(), provided);
+    let settings = Settings::new(values, provided)?;
     Ok(Resolved { settings, missing })
 }
 

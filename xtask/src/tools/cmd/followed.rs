@@ -7,7 +7,8 @@ use rustix::process::{Signal, kill_process_group};
 use tokio::io::BufReader;
 use tokio::process::{ChildStderr, ChildStdout};
 
-use super::{Cmd, Lines, Running};
+use super::Cmd;
+use super::process::{Lines, Running};
 use crate::secrets::Redactor;
 
 /// A running program. Dropping it terminates the program.

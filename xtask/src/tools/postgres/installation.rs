@@ -2,7 +2,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::tools::cmd::Cmd;
+use crate::tools::cmd::{Cmd, Inherited};
 use crate::tools::platform::{self, User};
 
 /// The oldest supported major version, for which the project's SQL is written.
@@ -27,7 +27,7 @@ pub struct Installation {
 impl Installation {
     /// One of its programs, in English. It runs in the root folder, because its user may have no access to the current one.
     pub(super) fn program(&self, name: &str, user: Option<&User>) -> Cmd {
-        let program = Cmd::new(self.programs.join(name)).dir("/").bare().env("LC_ALL", "C");
+        let program = Cmd::new(self.programs.join(name)).dir("/").inherits(Inherited::Path).env("LC_ALL", "C");
         match user {
             Some(user) => program.user(user.uid, user.gid),
             None => program,

@@ -11,7 +11,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::geteuid;
 
 use crate::fs::{self, Owner, found, own_folder, private_folder};
-use crate::tools::cmd::Cmd;
+use crate::tools::cmd::{Cmd, Inherited};
 use crate::tools::platform::{self, User};
 use crate::tools::reach;
 
@@ -78,7 +78,13 @@ impl Layout {
         }
         // As the server's user, whose folder it is in: that cannot change what a link there leads to, if it is root's.
         for (program, to) in [("chgrp", gid.to_string()), ("chmod", "0770".to_owned())] {
-            Cmd::new(program).args([&to, socket.as_str()]).dir("/").bare().user(uid, gid).run().await?;
+            Cmd::new(program)
+                .args([&to, socket.as_str()])
+                .dir("/")
+                .inherits(Inherited::Path)
+                .user(uid, gid)
+                .run()
+                .await?;
         }
         Ok(())
     }

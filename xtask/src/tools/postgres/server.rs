@@ -54,7 +54,7 @@ impl Server {
     /// The server of this folder if its data exists. Starts nothing and changes nothing, except that it may download programs of the
     /// data's version.
     pub async fn find(installation: &Installation, spec: ServerSpec<'_>) -> Result<Option<Self>> {
-        let Some(layout) = Layout::find(spec.folder).await? else { return Ok(None) };
+        let Some(layout) = Layout::find(spec.folder)? else { return Ok(None) };
         if !has_data(&layout.data())? {
             return Ok(None);
         }

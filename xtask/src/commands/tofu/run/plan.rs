@@ -45,7 +45,7 @@ async fn make(workspace: &Workspace<'_>, destroy: bool, image: Option<&str>) -> 
     let stack = Stack::new(env);
     let mut settings = None;
     if env.environment.settings.is_some() {
-        settings = Some(env.report.step(Step::Provision, async |_| stack.provision()).await?);
+        settings = Some(env.report.step(Step::Provision, async |_| stack.settings()).await?);
     }
     let mut release = settings.as_ref().map(|settings| ReleaseVariables { source, image: None, settings });
     if let Some(release) = &mut release

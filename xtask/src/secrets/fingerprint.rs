@@ -1,0 +1,91 @@
+//! Fingerprints of secrets. Records have them: they tell that a secret has changed, and nothing to a reader without the key.
+
+use std::num::NonZeroU32;
+
+use anyhow::{Context as _, Result};
+use ring::{hmac, pbkdf2};
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// Bytes of a key.
+const KEY: usize = 32;
+
+/// Bytes of the mark that tells a key from others, and of a fingerprint behind it.
+const MARK: usize = 4;
+const FINGERPRINT: usize = 16;
+
+/// Rounds for a key that is made of a passphrase: a passphrase must not be easier to guess by a fingerprint of a known secret than
+/// by the state that it encrypts.
+const ROUNDS: NonZeroU32 = NonZeroU32::new(600_000).expect("it is not zero");
+
+/// The key of an environment's fingerprints.
+pub struct FingerprintKey(hmac::Key);
+
+impl FingerprintKey {
+    /// The bytes of a new key.
+    pub fn random() -> Result<Vec<u8>> {
+        let mut bytes = vec![0; KEY];
+        getrandom::fill(&mut bytes).context("read random bytes from the operating system")?;
+        Ok(bytes)
+    }
+
+    /// The key of these bytes.
+    pub fn new(bytes: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
+    }
+
+    /// The key that a passphrase gives in this scope. That takes a part of a second, or seconds in a debug build.
+    pub fn of_passphrase(passphrase: &SecretString, scope: &str) -> Self {
+        Self::derive(passphrase, scope, ROUNDS)
+    }
+
+    fn derive(passphrase: &SecretString, scope: &str, rounds: NonZeroU32) -> Self {
+        let (mut bytes, salt) = ([0; KEY], format!("fingerprints of {scope}"));
+        let secret = passphrase.expose_secret().as_bytes();
+        pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, salt.as_bytes(), secret, &mut bytes);
+        Self::new(&bytes)
+    }
+
+    /// The fingerprint of a secret: the key's mark and HMAC-SHA-256 over scope, name and value.
+    pub fn fingerprint(&self, scope: &str, name: &str, value: &SecretString) -> String {
+        let text = [scope, name, value.expose_secret()].join("\0");
+        let digits = |text: &str, bytes: usize| hex::encode(&hmac::sign(&self.0, text.as_bytes()).as_ref()[..bytes]);
+        // A scope has no zero byte, so that no secret has this text.
+        format!("{}-{}", digits("\0mark", MARK), digits(&text, FINGERPRINT))
+    }
+}
+
+/// Whether two fingerprints are of one key. An early toolkit made them without one.
+pub fn comparable(one: &str, other: &str) -> bool {
+    matches!((one.split_once('-'), other.split_once('-')), (Some((one, _)), Some((other, _))) if one == other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_depends_on_key_scope_name_and_value() {
+        let (key, other) = (FingerprintKey::new(&[1; KEY]), FingerprintKey::new(&[2; KEY]));
+        let value = SecretString::from("one");
+        let first = key.fingerprint("shop/local", "A", &value);
+        assert_eq!(first.len(), 2 * MARK + 1 + 2 * FINGERPRINT);
+        assert_eq!(first, key.fingerprint("shop/local", "A", &value));
+        for changed in [
+            key.fingerprint("shop/production", "A", &value),
+            key.fingerprint("shop/local", "B", &value),
+            key.fingerprint("shop/local", "A", &SecretString::from("two")),
+        ] {
+            assert!(changed != first && comparable(&changed, &first));
+        }
+        assert!(!comparable(&other.fingerprint("shop/local", "A", &value), &first));
+        assert!(!comparable("0123abcd", &first) && !comparable("0123abcd", "0123abcd"));
+    }
+
+    #[test]
+    fn a_passphrase_gives_the_same_key_on_every_machine() {
+        let (passphrase, value) = (SecretString::from("a passphrase of the state"), SecretString::from("one"));
+        let key = |scope| FingerprintKey::derive(&passphrase, scope, NonZeroU32::MIN).fingerprint("a", "A", &value);
+        assert_eq!(key("shop/production"), key("shop/production"));
+        assert!(!comparable(&key("shop/production"), &key("shop/staging")));
+    }
+}

@@ -1,0 +1,85 @@
+//! What a deploy's environment holds reaches no program that does not need it.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use testkit::{Project, Ran};
+
+/// In every value that must not be passed on.
+const POISON: &str = "p0is0n";
+
+/// Variables of people and CI. `API_TOKEN` is a secret of the service, `DATABASE_URL` of another one.
+const POISONED: [&str; 8] = [
+    "AWS_SECRET_ACCESS_KEY",
+    "GITHUB_TOKEN",
+    "TF_STATE_PASSPHRASE",
+    "TF_VAR_secrets",
+    "REGISTRY_PASSWORD",
+    "STRIPE_KEY",
+    "API_TOKEN",
+    "CERTIFICATE",
+];
+
+/// Puts a program before the real one on the `PATH`. It adds its environment to a file of its name.
+fn spy(folder: &Path, program: &str) {
+    let path = folder.join(program);
+    let dump = folder.join(format!("{program}.environment"));
+    let script =
+        format!("#!/bin/sh\n/usr/bin/env >>'{}'\nPATH=\"${{PATH#*:}}\" exec {program} \"$@\"\n", dump.display());
+    fs_err::write(&path, script).unwrap();
+    fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// The environment of a process.
+fn of_process(pid: &str) -> String {
+    String::from_utf8_lossy(&fs_err::read(format!("/proc/{pid}/environ")).unwrap()).replace('\0', "\n")
+}
+
+#[test]
+fn secrets_of_the_callers_environment_reach_no_program() {
+    let project = Project::of("fixture", |project| {
+        let database = r#"{ "name": "DATABASE_URL", "help": "The database", "kind": "url", "required": true, "secret": true,
+            "supplied_by": "postgres" },"#;
+        project.edit("settings.json", "\"settings\": [", &format!("\"settings\": [\n{database}"));
+        let script = "fn main() {\n    let all: Vec<_> = std::env::vars().collect();\n    \
+                      std::fs::write(\"target/build.environment\", format!(\"{all:#?}\")).unwrap();\n}\n";
+        project.write("build.rs", script);
+    });
+    let spies = tempfile::tempdir().unwrap();
+    let programs = ["git", "id", "cargo"];
+    for program in programs {
+        spy(spies.path(), program);
+    }
+    let mut deploy = project.command(&["deploy"]);
+    for name in POISONED {
+        deploy.env(name, format!("{POISON} of {name}"));
+    }
+    deploy.env("SERVICE_URL", format!("amqp://shop:{POISON}@host")).env("OPENSSL_DIR", "/opt/kept");
+    // So that `id` is asked for the name, and cargo is the one on the PATH.
+    deploy.env_remove("USER").env_remove("LOGNAME").env_remove("CARGO");
+    let path = std::env::var("PATH").unwrap();
+    let ran = Ran::of(deploy.env("PATH", format!("{}:{path}", spies.path().display()))).expect(0);
+    assert!(!ran.stderr.contains(POISON), "{}", ran.stderr);
+
+    let mut seen: Vec<(String, String)> = Vec::new();
+    for program in programs {
+        let dump = fs_err::read_to_string(spies.path().join(format!("{program}.environment")));
+        seen.push((program.to_owned(), dump.unwrap_or_else(|error| panic!("{program} was not run: {error}"))));
+    }
+    let build = project.read("target/build.environment");
+    assert!(build.contains("/opt/kept"), "a build script gets what only its package knows: {build}");
+    seen.push(("the build script".to_owned(), build));
+    let supervisor = of_process(&project.supervisor().to_string());
+    let names: Vec<&str> = supervisor.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
+    assert!(names.iter().all(|name| ["PATH", "HOME", "TMPDIR", "LANG"].contains(name)), "{names:?}");
+    seen.push(("the supervisor".to_owned(), supervisor));
+    let service = of_process(&project.services()[0].pid.to_string());
+    assert!(service.contains("DATABASE_URL=postgres://"), "{service}");
+    seen.push(("the service".to_owned(), service));
+    let postmaster = fs_err::read_to_string(project.deployed("postgres/data/postmaster.pid")).unwrap();
+    seen.push(("PostgreSQL".to_owned(), of_process(postmaster.lines().next().unwrap())));
+    for (program, environment) in seen {
+        let poisoned: Vec<&str> = environment.lines().filter(|line| line.contains(POISON)).collect();
+        assert!(poisoned.is_empty() && !environment.is_empty(), "{program} got {poisoned:?}");
+    }
+}
