@@ -9,7 +9,7 @@ async fn what_git_overlooks_or_cannot_be_hashed_is_an_error() {
     repository.commit().await;
     for flag in ["assume-unchanged", "skip-worktree"] {
         repository.git(&["update-index", &format!("--{flag}"), "it's a file"]).await;
-        let error = source(&repository.root).await.unwrap_err();
+        let error = source(&repository.root, Filters::Run).await.unwrap_err();
         assert!(error.to_string().contains("told to overlook"), "{error}");
         type_hint(&repository.root, &error).await;
         assert!(repository.is_clean().await);
@@ -18,7 +18,7 @@ async fn what_git_overlooks_or_cannot_be_hashed_is_an_error() {
     repository.commit().await;
     for flag in ["assume-unchanged", "skip-worktree"] {
         repository.git(&["update-index", &format!("--{flag}"), "it's a file", "another file"]).await;
-        let error = source(&repository.root).await.unwrap_err();
+        let error = source(&repository.root, Filters::Run).await.unwrap_err();
         assert!(error.to_string().contains("another file and of 1 other file"), "{error}");
         type_hint(&repository.root, &error).await;
         assert!(repository.is_clean().await);
@@ -29,7 +29,7 @@ async fn what_git_overlooks_or_cannot_be_hashed_is_an_error() {
     assert!(repository.is_clean().await);
     repository.git(&["update-index", "--no-skip-worktree", "it's a file"]).await;
     rustix::fs::mkfifoat(rustix::fs::CWD, repository.root.join("it's a file").as_std_path(), 0o600.into()).unwrap();
-    let error = source(&repository.root).await.unwrap_err();
+    let error = source(&repository.root, Filters::Run).await.unwrap_err();
     assert!(error.to_string().contains("is no file, link or folder"), "{error}");
     type_hint(&repository.root, &error).await;
     assert!(!repository.is_clean().await, "the file is gone");
@@ -76,10 +76,10 @@ async fn a_working_tree_in_another_folder_is_an_error() {
     fs_err::copy(repository.root.join(".gitignore"), away.path().join(".gitignore")).unwrap();
     repository.git(&["config", "core.worktree", away.path().to_str().unwrap()]).await;
     repository.write("file", "one");
-    for error in [source(&repository.root).await.unwrap_err(), changes(&repository.root).await.unwrap_err()] {
+    for error in [source(&repository.root, Filters::Run).await.unwrap_err(), changes(&repository.root).await.unwrap_err()] {
         assert!(error.to_string().contains("has its working tree in another folder"), "{error}");
     }
-    type_hint(&repository.root, &source(&repository.root).await.unwrap_err()).await;
+    type_hint(&repository.root, &source(&repository.root, Filters::Run).await.unwrap_err()).await;
     assert!(!repository.is_clean().await);
 }
 
@@ -92,7 +92,7 @@ async fn a_repository_that_ignores_the_project_is_not_the_projects() {
         repository.git(&["commit", "--quiet", "--all", "--message", "Rules"]).await;
         fs_err::create_dir_all(&root).unwrap();
         fs_err::write(root.join(FILE), "project: shop").unwrap();
-        let error = source(&root).await.unwrap_err();
+        let error = source(&root, Filters::Run).await.unwrap_err();
         assert!(error.to_string().contains("which ignores deploy.yaml"), "{error}");
         type_hint(&root, &error).await;
         assert!(changes(&root).await.unwrap().is_none());
