@@ -175,8 +175,8 @@ fn a_folder_that_the_user_chose_is_not_given_away_unasked() {
     project.commit("A folder of its own");
     let refused = project.run(&["deploy"]).expect(1).says(&["DATA_DIR is", "may not write there", "chown -R"]);
     assert_eq!(fs_err::metadata(&uploads).unwrap().uid(), 0);
-    let fix = refused.stderr.lines().find_map(|line| line.split_once("→ ")).expect("a command to type").1;
-    assert!(std::process::Command::new("sh").args(["-c", fix]).status().unwrap().success(), "{fix}");
+    let fix = refused.stderr.lines().find_map(|line| line.split_once("→ chown")).expect("a command to type").1;
+    assert!(std::process::Command::new("sh").args(["-c", &format!("chown{fix}")]).status().unwrap().success(), "{fix}");
     project.ok(&["deploy"]);
     assert_eq!(fs_err::metadata(&uploads).unwrap().uid(), users(&project).0.uid);
 }
