@@ -106,7 +106,7 @@ fn release(source: Source, settings: &Settings) -> Release {
 
 async fn steps(run: &Run<'_>, before_apply: impl AsyncFnOnce(&Env<'_>)) -> Result<(), Failure> {
     let (env, target) = (run.env, run.target);
-    let source = git::source(env.root()).await?;
+    let source = git::source(env.root(), git::Filters::Run).await?;
     let settings = run.live_step(Step::Provision, async |step| target.provision(step).await).await?;
     let release = release(source, &settings);
     let plan = run.critical(Step::Plan, async |step, stop| {
@@ -259,7 +259,7 @@ fn a_release_is_planned_with_the_files_of_its_own_commit() {
     let Some(site) = open("a_release_is_planned_with_the_files_of_its_own_commit") else { return };
     let refused = site.in_process(async |env, _sender| {
         let target = Target::of(env);
-        let older = git::source(env.root()).await.unwrap();
+        let older = git::source(env.root(), git::Filters::Run).await.unwrap();
         site.project.edit("deploy.yaml", "settings: {}", "settings: { GREETING: hello }");
         site.project.commit("Another commit");
         let commit = older.commit.clone();
