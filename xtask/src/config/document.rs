@@ -8,21 +8,10 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, EnumAccess, IgnoredAny, MapAccess, SeqAccess, VariantAccess as _, Visitor};
 use serde_yaml::Deserializer;
 
-use super::file::{TextFile, whole};
+use super::file::TextFile;
 use super::merge::{Wrong, merge};
 use super::problem::{Position, Problem};
-
-/// The largest file, in bytes.
-const LARGEST: usize = 256 << 10;
-
-/// Collections in each other; serde_yaml's own limit, which it applies after the whole text was scanned.
-const DEEPEST: usize = 128;
-
-/// The most `[` and `{` times bytes. Each bracket that is open, or seems to be, is looked at again for each token that follows: a
-/// file of brackets takes the square of its length.
-const WORK: usize = 64 << 20;
-
-const CHECK: &str = "check this line and the one above: indentation, the space after `:`, quotes, brackets";
+use super::size::{CHECK, check_size};
 
 /// A parsed YAML file.
 pub(super) struct Document {
@@ -118,31 +107,6 @@ impl Node {
             _ => None,
         }
     }
-}
-
-/// Refuses a text that would take long to read. What it counts may be text in quotes, of which no file has so much.
-fn check_size(file: &TextFile) -> Result<(), Problem> {
-    let length = file.text.len();
-    if length > LARGEST {
-        let message = format!("larger than {} KiB", LARGEST >> 10);
-        return Err(whole(&file.name, message, "check whether another file was saved under this name"));
-    }
-    let (mut depth, mut brackets) = (0_usize, 0);
-    for (at, byte) in file.text.bytes().enumerate() {
-        match byte {
-            b'[' | b'{' => (depth, brackets) = (depth + 1, brackets + 1),
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => continue,
-        }
-        if depth > DEEPEST {
-            return Err(file.problem(file.position(at), "not YAML: nested too deeply", CHECK));
-        }
-        if brackets * length > WORK {
-            let hint = "write its lists and mappings as indented lines";
-            return Err(file.problem(file.position(at), "too many brackets for a file of this size", hint));
-        }
-    }
-    Ok(())
 }
 
 fn parse(file: &TextFile) -> Result<Node, Problem> {
