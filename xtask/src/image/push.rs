@@ -14,6 +14,7 @@ use crate::clients::registry::Repository;
 use crate::failure::Failure;
 use crate::release::short_digest;
 use crate::report::{Ongoing, Summary};
+use crate::tofu::PASSPHRASE;
 
 /// An image in the registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Pushed {
     pub tags: Vec<String>,
     /// Whether the registry had it already.
     pub reused: bool,
+    /// The environment whose stack no other machine can plan with it: the signature is of this machine's own key.
+    pub only_here: Option<String>,
 }
 
 /// Pushes the image, unless the registry has it, and tags it: with its signature, with the commit, on the main branch `latest`, and `cache` where
@@ -71,7 +74,10 @@ pub async fn publish(
         tags.push(tag.to_owned());
     }
     let reused = matches!(built.location, Location::Registry { .. });
-    Ok(Pushed { name: image.name(), digest, tags, reused })
+    let is_shared = image.key().await?.is_some_and(|key| key.is_shared);
+    let needs_sharing = !is_shared && image.env.environment.stack().is_some();
+    let only_here = needs_sharing.then(|| image.env.name().to_owned());
+    Ok(Pushed { name: image.name(), digest, tags, reused, only_here })
 }
 
 /// Whether the registry still has the image with this digest.
@@ -90,7 +96,15 @@ impl Pushed {
 
 impl Summary for Pushed {
     fn summary(&self) -> String {
-        format!("{}, tagged {}", short_digest(&self.digest), self.tags[1..].join(", "))
+        let pushed = format!("{}, tagged {}", short_digest(&self.digest), self.tags[1..].join(", "));
+        match &self.only_here {
+            Some(environment) => format!(
+                "{pushed}\nsigned by this machine's key; to plan with it on another, set {PASSPHRASE} here, too, or type there: \
+                 cargo xtask tofu plan {environment} --image {}",
+                self.digest
+            ),
+            None => pushed,
+        }
     }
 
     fn is_reused(&self) -> bool {

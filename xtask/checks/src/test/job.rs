@@ -149,8 +149,8 @@ impl Done {
         ended
     }
 
-    /// Licences, sources and what is banned are checked from what cargo has downloaded already. The advisories are in a
-    /// repository of their own: where it cannot be reached, they are those of an earlier run.
+    /// Licences, sources and what is banned are known from the packages. The advisories are in a repository of their own: where
+    /// it cannot be reached, they are those of an earlier run.
     async fn check_dependencies(&mut self, context: &Context<'_>) {
         let program = match devservers::cargo_deny::install() {
             Ok(program) => program.display().to_string(),
@@ -162,7 +162,7 @@ impl Done {
                 .args(args.iter().copied())
                 .dir(&context.config.root)
         };
-        let checked = self.follow(deny(&["--offline", "check", "licenses", "sources", "bans"])).await;
+        let checked = self.follow(deny(&["check", "licenses", "sources", "bans"])).await;
         self.pass(checked);
         if let Err(error) = self.follow(deny(&["fetch", "db"])).await {
             if !has_advisories() {

@@ -48,6 +48,14 @@ fn names(plan: &Plan) -> (Vec<&str>, Vec<&str>) {
 }
 
 #[test]
+fn a_layer_cache_that_was_replaced_is_deleted() {
+    let old = StoredImage { metadata: None, ..stored("old", 1, &["signed-aa"]) };
+    let now = StoredImage { metadata: None, ..stored("now", 2, &["cache", "signed-bb"]) };
+    let plan = Plan::new(vec![now, old], Usage::default(), keep(0));
+    assert_eq!(names(&plan), (vec!["cache"], vec!["signed-aa"]));
+}
+
+#[test]
 fn images_in_use_or_not_understood_stay_and_of_the_others_the_newest() {
     let mut all: Vec<StoredImage> =
         (1..=9).rev().map(|day| stored(&format!("{day}"), day, &[&format!("t{day}")])).collect();
