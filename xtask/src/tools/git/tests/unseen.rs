@@ -76,7 +76,9 @@ async fn a_working_tree_in_another_folder_is_an_error() {
     fs_err::copy(repository.root.join(".gitignore"), away.path().join(".gitignore")).unwrap();
     repository.git(&["config", "core.worktree", away.path().to_str().unwrap()]).await;
     repository.write("file", "one");
-    for error in [source(&repository.root, Filters::Run).await.unwrap_err(), changes(&repository.root).await.unwrap_err()] {
+    for error in
+        [source(&repository.root, Filters::Run).await.unwrap_err(), changes(&repository.root).await.unwrap_err()]
+    {
         assert!(error.to_string().contains("has its working tree in another folder"), "{error}");
     }
     type_hint(&repository.root, &source(&repository.root, Filters::Run).await.unwrap_err()).await;
