@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use anyhow::{Context as _, Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::getuid;
+use sha2::{Digest as _, Sha256};
 
 use super::Obstacle;
 use crate::fs::{self, found, own_folder, private_folder};
@@ -20,7 +21,20 @@ pub fn socket_folder(state_dir: &Utf8Path) -> Result<Utf8PathBuf> {
 
 /// The same folder, if it exists.
 pub(super) fn find_socket_folder(state_dir: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
-    Ok(fs::find_socket_folder(&checked(state_dir)?, getuid().as_raw())?)
+    let path = checked(state_dir)?;
+    match fs::find_socket_folder(&path, getuid().as_raw())? {
+        Some(folder) => Ok(Some(folder)),
+        None => of_earlier_toolkit(&path),
+    }
+}
+
+/// The folder in `/tmp` that earlier toolkits used for a long path. Their supervisors still answer there.
+fn of_earlier_toolkit(path: &Utf8Path) -> Result<Option<Utf8PathBuf>> {
+    let (user, state_dir) = (getuid().as_raw(), path.parent().context("the sockets are in no folder")?);
+    let digest = Sha256::digest(state_dir.as_str());
+    let folder = Utf8PathBuf::from(format!("/tmp/xtask-{user}-{}", hex::encode(&digest[..8])));
+    let there = found(fs_err::symlink_metadata(&folder))?;
+    Ok(there.filter(|there| there.is_dir() && there.uid() == user).map(|_| folder))
 }
 
 /// The path of `run`. Fails if something else is there, or another user's folder.
@@ -58,7 +72,17 @@ mod tests {
         assert_eq!(fs_err::metadata(&open).unwrap().mode() & 0o777, 0o700);
 
         let long = root.join("b".repeat(100));
+        fs_err::create_dir(&long).unwrap();
+        let digest = hex::encode(&Sha256::digest(long.as_str())[..8]);
+        let earlier = Utf8PathBuf::from(format!("/tmp/xtask-{}-{digest}", getuid().as_raw()));
+        assert_eq!(find_socket_folder(&long).unwrap(), None);
+        fs_err::os::unix::fs::symlink("/tmp", &earlier).unwrap();
+        assert_eq!(find_socket_folder(&long).unwrap(), None, "another user may have put it there");
+        fs_err::remove_file(&earlier).unwrap();
+        fs_err::create_dir(&earlier).unwrap();
+        assert_eq!(find_socket_folder(&long).unwrap().as_ref(), Some(&earlier));
         let folder = socket_folder(&long).unwrap();
+        fs_err::remove_dir(earlier).unwrap();
         assert_eq!(fs_err::metadata(&folder).unwrap().mode() & 0o777, 0o700);
         assert_eq!(find_socket_folder(&long.join("../").join("b".repeat(100))).unwrap().as_ref(), Some(&folder));
         fs_err::remove_dir(folder).unwrap();

@@ -50,8 +50,9 @@ fn a_file_of_secrets_becomes_private() {
 #[test]
 fn a_folder_becomes_ignored_whatever_the_rule_was() {
     for rule in ["", "/.deploy/\n"] {
-        let project = Project::fixture();
+        // The project is stopped before its folder goes.
         let away = tempfile::tempdir().unwrap();
+        let project = Project::fixture();
         std::os::unix::fs::symlink(away.path(), project.root.join(".deploy")).unwrap();
         project.write(".gitignore", &format!("/target\n{rule}"));
         let failed = project.run(&["deploy"]).expect(1);

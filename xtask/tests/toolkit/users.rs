@@ -148,7 +148,7 @@ fn a_checkout_that_only_root_may_enter_has_the_service_s_folders_elsewhere() {
     };
     chmod(&project.root, Mode::from_raw_mode(0o700)).unwrap();
     let home = |name: &str| fs_err::read_link(project.deployed(name)).unwrap();
-    project.ok(&["deploy"]).says(&["PostgreSQL's user may not enter"]);
+    project.ok(&["deploy"]).says(&["PostgreSQL's user may not enter", "the service's user may not enter"]);
     let moved = ["postgres", "data", "releases"].map(home);
     let removed = Removed(moved.to_vec());
     assert!(moved.iter().all(|folder| folder.starts_with("/var/lib")), "{moved:?}");
@@ -162,6 +162,23 @@ fn a_checkout_that_only_root_may_enter_has_the_service_s_folders_elsewhere() {
     assert_eq!(users(&project).0.uid, service.uid);
     project.ok(&["stop"]);
     drop(removed);
+}
+
+#[test]
+fn a_folder_that_the_user_chose_is_not_given_away_unasked() {
+    let Some(project) = project("a_folder_that_the_user_chose_is_not_given_away_unasked") else { return };
+    let uploads = project.root.join("uploads");
+    fs_err::create_dir(&uploads).unwrap();
+    project.write(".gitignore", "/target\n/.deploy\n/uploads\n");
+    let gate = "gate: { timeout: 30 }";
+    project.edit("deploy.yaml", gate, &format!("{gate}\n    settings: {{ DATA_DIR: {} }}", uploads.display()));
+    project.commit("A folder of its own");
+    let refused = project.run(&["deploy"]).expect(1).says(&["DATA_DIR is", "may not write there", "chown -R"]);
+    assert_eq!(fs_err::metadata(&uploads).unwrap().uid(), 0);
+    let fix = refused.stderr.lines().find_map(|line| line.split_once("→ chown")).expect("a command to type").1;
+    assert!(std::process::Command::new("sh").args(["-c", &format!("chown{fix}")]).status().unwrap().success(), "{fix}");
+    project.ok(&["deploy"]);
+    assert_eq!(fs_err::metadata(&uploads).unwrap().uid(), users(&project).0.uid);
 }
 
 /// Folders outside of the project, removed at the end of a test.

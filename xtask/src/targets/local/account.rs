@@ -4,16 +4,20 @@
 //! daemons run as `nobody`, PostgreSQL does where it has no account, and so would the services of all other environments.
 
 use std::fs::Permissions;
+use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use anyhow::{Result, bail};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::geteuid;
+use secrecy::ExposeSecret as _;
 
 use super::{Local, releases};
 use crate::check::Check;
+use crate::config::SuppliedBy;
 use crate::fs::{Owner, found, give_folder, own_folder, private_folder};
 use crate::hash::sha256;
+use crate::settings::{self, Origin};
 use crate::tools::cmd::Cmd;
 use crate::tools::{platform, reach};
 
@@ -58,6 +62,30 @@ impl Local<'_> {
             Ok(Some(Owner { uid, .. })) => Check::good("user", format!("the service runs as user {uid}")),
             Err(error) => Check::bad("user", format!("{error:#}"), format!("mv {} elsewhere", self.data_folders())),
         }
+    }
+
+    /// The folders that the user has chosen for the service's data, where its user may not write: nothing there was changed.
+    pub(super) async fn check_own_folders(&self) -> Result<Vec<Check>> {
+        let (Some(owner), Ok(table)) = (self.account().await?, settings::table(self.env)) else {
+            return Ok(Vec::new());
+        };
+        let mut checks = Vec::new();
+        for setting in table.settings {
+            let (Some(SuppliedBy::DataFolder(_)), name) = (&setting.supplied_by, &setting.name) else { continue };
+            let path = match settings::origin(self.env, &setting)? {
+                Origin::Config(path) => path,
+                Origin::File(path) | Origin::Process(path) => path.expose_secret().to_owned(),
+                _ => continue,
+            };
+            let Owner { uid, gid } = owner;
+            let path = self.env.root().join(path);
+            let look = Cmd::new("test").args(["-w", path.as_str()]).dir("/").bare().user(uid, gid);
+            if path.exists() && !look.succeeds().await? {
+                let found = format!("{name} is {path}, and the service's user {uid} may not write there");
+                checks.push(Check::bad("user", found, format!("chown -R {uid}:{gid} {path}")));
+            }
+        }
+        Ok(checks)
     }
 
     /// The folder of a release as its user reaches it.
@@ -124,7 +152,12 @@ impl Local<'_> {
 
 /// Who owns the service's folders, if that is not root.
 fn owner_of_data(folders: &Utf8Path) -> Result<Option<Owner>> {
-    let Some(entries) = found(folders.read_dir_utf8())? else { return Ok(None) };
+    let entries = match folders.read_dir_utf8() {
+        Ok(entries) => entries,
+        // A file is where a folder belongs, and another check says so.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
     for entry in entries {
         let meta = entry?.metadata()?;
         if meta.is_dir() && meta.uid() != 0 {

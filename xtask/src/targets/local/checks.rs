@@ -23,6 +23,10 @@ impl Local<'_> {
         let (port, database, user) = tokio::join!(self.check_port(), self.check_database(), self.check_account());
         let mut checks = self.check_settings();
         checks.extend([self.check_folder(), self.check_disk(), self.check_migrations(), port, database, user]);
+        match self.check_own_folders().await {
+            Ok(own) => checks.extend(own),
+            Err(error) => checks.push(Check::bad("user", format!("{error:#}"), "see the error")),
+        }
         checks
     }
 

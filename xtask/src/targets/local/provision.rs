@@ -53,7 +53,7 @@ impl Local<'_> {
                 values.push((setting, value));
             }
         }
-        let provided = database.as_ref().map(|server| {
+        let mut provided = database.as_ref().map(|server| {
             let version = format!("PostgreSQL {}", server.installation().version);
             match &server.layout().link {
                 None => version,
@@ -63,6 +63,10 @@ impl Local<'_> {
                 }
             }
         });
+        if let (Some(_), Ok(home)) = (self.account().await?, fs_err::read_link(self.data_folders())) {
+            let (first, folder, home) = (provided.unwrap_or_default(), &self.folder, home.display());
+            provided = Some(format!("{first}\nthe service's user may not enter {folder}; its data is in {home}"));
+        }
         Ok(Settings::new(values, &self.env.store_prefix(), provided))
     }
 

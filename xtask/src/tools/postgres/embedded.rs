@@ -145,3 +145,29 @@ fn open_to_all(folder: &Utf8Path) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_open_to_all_for_reading_and_running_whatever_the_umask() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(folder.path()).unwrap();
+        let set = |name: &str, mode: u32| {
+            fs_err::set_permissions(root.join(name), std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        for (program, data, inside) in [(0o777, 0o666, 0o777), (0o700, 0o600, 0o700)] {
+            fs_err::create_dir_all(root.join("bin")).unwrap();
+            fs_err::write(root.join("bin/postgres"), "").unwrap();
+            fs_err::write(root.join("data"), "").unwrap();
+            set("bin/postgres", program);
+            set("data", data);
+            set("bin", inside);
+            open_to_all(root).unwrap();
+            for (name, mode) in [("", 0o755), ("bin", 0o755), ("bin/postgres", 0o755), ("data", 0o644)] {
+                assert_eq!(fs_err::metadata(root.join(name)).unwrap().permissions().mode() & 0o777, mode, "{name}");
+            }
+        }
+    }
+}

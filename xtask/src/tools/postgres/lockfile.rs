@@ -21,6 +21,12 @@ pub(super) async fn postmaster_lives(layout: &Layout) -> bool {
     }
 }
 
+/// Whether the postmaster has its socket in another folder: an earlier toolkit chose it, or it was removed.
+pub(super) async fn listens_elsewhere(layout: &Layout) -> bool {
+    let sockets = line_of(&layout.data().join("postmaster.pid"), layout.uid(), 5);
+    sockets.is_some_and(|sockets| sockets != layout.sockets) && postmaster_lives(layout).await
+}
+
 /// Removes the files of a postmaster that has ended. PostgreSQL removes them only if no process has the id, not even a zombie,
 /// which containers without an init keep.
 pub(super) async fn remove_stale(layout: &Layout) -> Result<()> {
@@ -42,8 +48,12 @@ async fn is_postmaster_of(pid: i32, data: &Utf8Path) -> bool {
 
 /// The process id in the first line of a file of this user. It is negative for a server in single-user mode.
 fn pid_in(file: &Utf8Path, uid: u32) -> Option<i32> {
+    let pid: i32 = line_of(file, uid, 1)?.parse().ok()?;
+    Some(pid.abs())
+}
+
+fn line_of(file: &Utf8Path, uid: u32, number: usize) -> Option<String> {
     let mut text = String::new();
     open_of(file, uid).ok()?.take(4096).read_to_string(&mut text).ok()?;
-    let pid: i32 = text.lines().next()?.trim().parse().ok()?;
-    Some(pid.abs())
+    Some(text.lines().nth(number - 1)?.trim().to_owned())
 }

@@ -71,6 +71,9 @@ impl Server {
             create_data(installation, &layout, spec, durability).await?;
         }
         let server = Self::adopt(installation, layout, spec).await?;
+        if lockfile::listens_elsewhere(&server.layout).await {
+            server.stop().await?;
+        }
         let mut answer = server.settled_answer().await?;
         if matches!(answer, Answer::Silent) {
             server.start(durability).await?;
