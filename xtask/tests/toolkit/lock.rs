@@ -85,9 +85,11 @@ fn a_stopped_deploy_whose_lease_was_broken_does_not_make_the_next_one_unhealthy(
 fn of_concurrent_deploys_one_runs_and_the_others_are_refused() {
     let project = Project::fixture();
     let deploys: Vec<Running> = (0..4).map(|_| project.start(&["deploy"])).collect();
-    let codes: Vec<i32> = deploys.into_iter().map(|deploy| deploy.end().code.unwrap()).collect();
+    let ended: Vec<Ended> = deploys.into_iter().map(Running::end).collect();
+    let codes: Vec<i32> = ended.iter().map(|ended| ended.code.unwrap()).collect();
     // A deploy that started after another had finished finds nothing to do.
-    assert!(codes.iter().all(|code| matches!(code, 0 | 20)) && codes.contains(&0), "{codes:?}");
+    let expected = codes.iter().all(|code| matches!(code, 0 | 20)) && codes.contains(&0);
+    assert!(expected, "{codes:?}: {:?}", ended.iter().map(|ended| &ended.stderr).collect::<Vec<_>>());
     assert_eq!(project.records().len(), 1);
     until("one process serves", || project.services().len() == 1);
 }
