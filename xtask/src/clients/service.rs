@@ -128,6 +128,9 @@ impl Service {
         }
         match serde_json::from_slice::<Readiness>(&body) {
             Ok(readiness) if status.is_success() && readiness.status == "ready" => Answer::Ready(readiness),
+            Ok(readiness) if readiness.status == "ready" => {
+                Answer::Unready(format!("{}, with status code {}", readiness.what_is_wrong(), status.as_u16()))
+            }
             Ok(readiness) => Answer::Unready(readiness.what_is_wrong()),
             Err(error) => {
                 let text = String::from_utf8_lossy(&body);
@@ -202,7 +205,7 @@ mod tests {
     #[tokio::test]
     async fn readiness_takes_both_the_status_code_and_the_body() {
         let unready = "HTTP/1.1 503 X\r\nconnection: close\r\n\r\n{\"status\":\"ready\",\"version\":\"a\"}";
-        assert!(matches!(answer_to(unready).await, Answer::Unready(_)));
+        assert_eq!(answer_to(unready).await, Answer::Unready("version a says ready, with status code 503".to_owned()));
         let html = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n<html>welcome</html>";
         assert!(matches!(answer_to(html).await, Answer::NotUnderstood { success: true, .. }));
     }

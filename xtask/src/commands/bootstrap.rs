@@ -23,9 +23,9 @@ pub enum Bootstrap {
   cargo xtask bootstrap state production --check      exit code 10 if something differs; changes nothing
   cargo xtask bootstrap state production --yes        does not ask
 
-Needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, at Scaleway SCW_ACCESS_KEY and SCW_SECRET_KEY,
-from .env.<ENV> or the environment. Refused (exit code 21): a bucket of another account, in another
-region, or with other objects than states; and a service on which a state cannot be locked, because
+Needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, at Scaleway SCW_ACCESS_KEY and SCW_SECRET_KEY, \
+from .env.<ENV> or the environment. Refused (exit code 21): a bucket of another account, in another \
+region, or with other objects than states; and a service on which a state cannot be locked, because \
 it accepts the second of two conditional writes.")]
 pub struct StateArgs {
     #[command(flatten)]
@@ -41,10 +41,10 @@ pub struct StateArgs {
   cargo xtask bootstrap zone production --check       exit code 10 if something differs; changes nothing
   cargo xtask bootstrap zone production --name example.org --yes
 
-Needs TF_VAR_dns_access_key_id and TF_VAR_dns_secret_access_key from .env.<ENV> or the environment,
-like the stacks: the state bucket has credentials of its own. The delegation is queried from the
-parent zone's servers; if the network allows one DNS server only, set DNS_SERVER=ADDRESS[:PORT].
-The delegation has to be changed at the registrar. AWS_ENDPOINT_URL_ROUTE_53 sets another address of
+Needs TF_VAR_dns_access_key_id and TF_VAR_dns_secret_access_key from .env.<ENV> or the environment, \
+like the stacks: the state bucket has credentials of its own. The delegation is queried from the \
+parent zone's servers; if the network allows one DNS server only, set DNS_SERVER=ADDRESS[:PORT]. \
+The delegation has to be changed at the registrar. AWS_ENDPOINT_URL_ROUTE_53 sets another address of \
 Route 53.")]
 pub struct ZoneArgs {
     #[command(flatten)]
@@ -62,9 +62,9 @@ pub struct ZoneArgs {
   cargo xtask bootstrap registry production
   cargo xtask bootstrap registry production --check   exit code 10 if something differs; changes nothing
 
-The first image is pushed before the first `tofu apply`, so the namespace must exist before the
-stack, which imports it by `registry_namespace_id`. The credentials are those of `image push`; at
-Scaleway the password is SCW_SECRET_KEY. Refused (exit code 21): a namespace of another account, or
+The first image is pushed before the first `tofu apply`, so the namespace must exist before the \
+stack, which imports it by `registry_namespace_id`. The credentials are those of `image push`; at \
+Scaleway the password is SCW_SECRET_KEY. Refused (exit code 21): a namespace of another account, or \
 in another project.")]
 pub struct RegistryArgs {
     #[command(flatten)]

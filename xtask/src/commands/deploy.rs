@@ -18,16 +18,16 @@ use crate::targets::Target;
   cargo xtask deploy
   cargo xtask deploy local --dry-run
   cargo xtask deploy local --resume     continue after a crash or Ctrl-C
-  cargo xtask deploy production --plan-only           in CI: exits with 10, and prints the plan's digest
+  cargo xtask deploy production --plan-only           in CI: prints the digest of the plan
   cargo xtask deploy production --approve DIGEST      applies exactly that plan, on any machine
 
-A deploy with new migrations first starts the release that serves on the schema that they leave, in a temporary database. If it
+A deploy with new migrations first starts the release that serves on the schema that they leave, in a temporary database. If it \
 does not become ready there, it could not be brought back, and the deploy is refused (exit code 21): see --no-way-back.
 
-A tree with uncommitted changes can be deployed to `local` only. Its version contains `-dirty-`. A stack takes a commit of the main
+A tree with uncommitted changes can be deployed to `local` only. Its version contains `-dirty-`. A stack takes a commit of the main \
 branch that the remote has.
 
-On a stack the deploy shows OpenTofu's plan and asks, unless deploy.yaml says `approval: off`. Without a terminal it is refused (exit
+On a stack the deploy shows OpenTofu's plan and asks, unless deploy.yaml says `approval: off`. Without a terminal it is refused (exit \
 code 21) and prints the digest for --approve.")]
 pub struct DeployArgs {
     #[command(flatten)]

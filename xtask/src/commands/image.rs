@@ -25,7 +25,7 @@ pub enum Image {
   cargo xtask image build                 into this machine's Docker engine
   cargo xtask image build production      as it will be pushed, within the target's limits
 
-Docker's engine builds it, or the buildkitd that BUILDKIT_HOST names. The file that SSL_CERT_FILE names is available to the
+Docker's engine builds it, or the buildkitd that BUILDKIT_HOST names. The file that SSL_CERT_FILE names is available to the \
 build as the secret `ca`.")]
 pub struct BuildArgs {
     #[command(flatten)]
@@ -41,7 +41,7 @@ pub struct BuildArgs {
   cargo xtask image push production
   cargo xtask image push production --json | tail -1      the digest
 
-Credentials: REGISTRY_USERNAME and REGISTRY_PASSWORD for the registry REGISTRY_HOST, from .env.<ENV>, else from the environment;
+Credentials: REGISTRY_USERNAME and REGISTRY_PASSWORD for the registry REGISTRY_HOST, from .env.<ENV>, else from the environment; \
 else those of Docker. An image that another machine built is used when both have the same TF_STATE_PASSPHRASE.")]
 pub struct PushArgs {
     #[command(flatten)]
@@ -75,7 +75,7 @@ pub struct InspectArgs {
   cargo xtask image prune production --dry-run
   cargo xtask image prune production --keep 10 --yes
 
-Reads the deploy records of every environment that shares the repository. Nothing is deleted when the records of one of them
+Reads the deploy records of every environment that shares the repository. Nothing is deleted when the records of one of them \
 cannot be read, or show no live release (exit code 21).")]
 pub struct PruneArgs {
     #[command(flatten)]

@@ -15,7 +15,7 @@ use crate::targets::Target;
   cargo xtask rollback local --to 3f9c2d   to the newest release whose version begins with 3f9c2d
   cargo xtask history                      lists the releases
 
-Refused (exit code 21) when a migration came in between that is marked `-- irreversible`, or on whose schema the release before it
+Refused (exit code 21) when a migration came in between that is marked `-- irreversible`, or on whose schema the release before it \
 did not start when it was deployed.")]
 pub struct RollbackArgs {
     #[command(flatten)]

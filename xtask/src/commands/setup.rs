@@ -16,7 +16,7 @@ use crate::tools::tofu::install;
   cargo xtask setup --tests       also what `cargo xtask test` needs
   cargo xtask setup --dry-run
 
-If an environment has a stack, OpenTofu is downloaded into the toolkit's cache. If that fails, it is
+If an environment has a stack, OpenTofu is downloaded into the toolkit's cache. If that fails, it is \
 built from its Go module, which needs Go and takes minutes.")]
 pub struct SetupArgs {
     /// Also a Docker engine, which builds images

@@ -25,7 +25,7 @@ pub enum Tofu {
 #[command(after_help = "Examples:
   cargo xtask tofu init production
 
-The passphrase TF_STATE_PASSPHRASE encrypts state and plans. It comes from .env.<ENV>, else from the environment, and so do
+The passphrase TF_STATE_PASSPHRASE encrypts state and plans. It comes from .env.<ENV>, else from the environment, and so do \
 the credentials of providers and bucket (AWS_ACCESS_KEY_ID, SCW_SECRET_KEY, …) and secret variables of the stack (TF_VAR_…).")]
 pub struct InitArgs {
     #[command(flatten)]
@@ -43,11 +43,11 @@ Refused (exit code 21) when it would delete, replace or forget what `protect` na
 
 The plan is kept beside the state, encrypted, so it can be applied on another machine that has the same commit checked out.
 
-Where deploy.yaml gives the environment `settings`, the stack gets the variables settings, secrets,
-release and image of the checked-out commit. `variables` and TF_VAR_… override these. The image must be signed:
+Where deploy.yaml gives the environment `settings`, the stack gets the variables settings, secrets, \
+release and image of the checked-out commit. `variables` and TF_VAR_… override these. The image must be signed: \
 built by `image push` on a machine that has the same TF_STATE_PASSPHRASE.
 
-Asks the platform about what OpenTofu does not see: warns of a custom domain at Scaleway that is not ready,
+Asks the platform about what OpenTofu does not see: warns of a custom domain at Scaleway that is not ready, \
 and fails (exit code 1) when an R2 bucket is open at its r2.dev subdomain and the stack closes it.")]
 pub struct PlanArgs {
     #[command(flatten)]

@@ -106,17 +106,32 @@ pub fn choose<'r>(records: &'r [Record], to: Option<&str>) -> Result<(&'r Record
             let known = if known.is_empty() { "there is none".to_owned() } else { known.join(", ") };
             anyhow!("no other release's version begins with {to:?}; releases to go back to: {known}\n  type: cargo xtask history")
         })?,
-        None => before(&live_records, live).ok_or_else(|| anyhow!("{} is the only release that was ever live", live.version()))?,
+        None => before(&live_records).ok_or_else(|| match others().next() {
+            None => anyhow!("{} is the only release that was ever live", live.version()),
+            Some(left) => anyhow!(
+                "no release before {} was live; one that was left by a rollback serves again by: cargo xtask rollback --to {}",
+                live.version(),
+                left.version()
+            ),
+        })?,
     };
     Ok((live, target))
 }
 
-/// The deploy before the deploy of what serves: going back twice goes back by two.
-fn before<'r>(live_records: &[&'r Record], live: &Record) -> Option<&'r Record> {
-    let deployed =
-        live_records.iter().rposition(|record| record.kind == Kind::Deploy && record.is_same_release(live))?;
-    let earlier = |record: &&&Record| record.kind == Kind::Deploy && !record.is_same_release(live);
-    live_records[..deployed].iter().rev().find(earlier).copied()
+/// The release that what serves was deployed over. Going back twice goes back by two, and a release that was left by a rollback
+/// is not gone back to.
+fn before<'r>(live_records: &[&'r Record]) -> Option<&'r Record> {
+    // The releases below each other: each was deployed over the one below it.
+    let mut below: Vec<&Record> = Vec::new();
+    for record in live_records {
+        let known = below.iter().rposition(|earlier| earlier.is_same_release(record));
+        match known {
+            Some(place) if record.kind == Kind::Rollback || place + 1 == below.len() => below.truncate(place),
+            _ => {}
+        }
+        below.push(record);
+    }
+    below.iter().rev().nth(1).copied()
 }
 
 /// Older code must not run on a schema that it cannot know, or that it was seen not to start on.
@@ -168,9 +183,24 @@ mod tests {
         records.push(record("5", Kind::Rollback, "b", Outcome::Live));
         assert_eq!(choose(&records, None).unwrap().1.version(), "a");
         records.push(record("6", Kind::Rollback, "a", Outcome::Live));
-        assert!(choose(&records, None).unwrap_err().to_string().contains("only release"));
+        let error = choose(&records, None).unwrap_err().to_string();
+        assert!(error.contains("no release before a") && error.contains("--to b"), "{error}");
         assert_eq!(choose(&records, Some("c")).unwrap().1.version(), "c");
         assert!(choose(&records, Some("x")).unwrap_err().to_string().contains("c, b"));
+    }
+
+    #[test]
+    fn a_release_that_was_left_is_not_gone_back_to() {
+        let mut records = vec![record("1", Kind::Deploy, "a", Outcome::Live)];
+        assert!(choose(&records, None).unwrap_err().to_string().contains("only release"));
+        records.push(record("2", Kind::Deploy, "bad", Outcome::Live));
+        records.push(record("3", Kind::Rollback, "a", Outcome::Live));
+        records.push(record("4", Kind::Deploy, "fixed", Outcome::Live));
+        // With other settings.
+        records.push(record("5", Kind::Deploy, "fixed", Outcome::Live));
+        assert_eq!(choose(&records, None).unwrap().1.version(), "a");
+        records.push(record("6", Kind::Rollback, "bad", Outcome::Live));
+        assert_eq!(choose(&records, None).unwrap().1.version(), "fixed");
     }
 
     #[test]

@@ -190,7 +190,7 @@ impl<'a> Stack<'a> {
     pub fn unsupported(&self, what: &str) -> Failure {
         let name = self.env.name();
         Failure::Usage(anyhow!(
-            "{what} works with `target: local` only, and {name} runs on a stack\n  commands for {name}: cargo xtask image push {name}, cargo xtask tofu plan {name}"
+            "{what} works with `target: local` only, and {name} runs on a stack\n  commands for {name}: cargo xtask deploy {name}, cargo xtask status {name}, cargo xtask tofu plan {name}"
         ))
     }
 

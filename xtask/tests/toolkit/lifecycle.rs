@@ -30,7 +30,7 @@ fn a_service_is_deployed_changed_rolled_back_stopped_and_deployed_again() {
     assert_eq!(project.serves(), Some(third.clone()));
     project.ok(&["rollback"]);
     assert_eq!(project.serves(), Some(first.clone()));
-    project.run(&["rollback"]).expect(2).says(&["only release"]);
+    project.run(&["rollback"]).expect(2).says(&["no release before", "rollback --to", &third]);
     project.ok(&["rollback", "--to", &fourth[..6]]);
     assert_eq!(project.serves(), Some(fourth.clone()));
     project.run(&["rollback", "--to", &second]).expect(2).says(&["no other release", &third, "cargo xtask history"]);

@@ -121,7 +121,8 @@ fn what_an_earlier_toolkit_left_as_root_and_open_is_the_service_s_and_closed_aft
     {
         chown(&path, Some(rustix::fs::Uid::ROOT), Some(rustix::fs::Gid::ROOT)).unwrap();
         let name = path.file_name().unwrap();
-        let private = ["secrets.env", "upload"].iter().any(|private| name == *private);
+        // No toolkit left these open.
+        let private = ["secrets.env", "fingerprint.key", "upload"].iter().any(|private| name == *private);
         chmod(&path, Mode::from_raw_mode(if private { 0o600 } else { 0o777 })).unwrap();
     }
     project.ok(&["deploy"]);
