@@ -37,7 +37,7 @@ use problem::Problem;
 pub const FILE: &str = "deploy.yaml";
 
 /// The smallest file.
-const EXAMPLE: &str = "\
+pub const EXAMPLE: &str = "\
 project: my-service
 service:
   package: my-service

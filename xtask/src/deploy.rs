@@ -56,6 +56,7 @@ pub struct Request<'m> {
 
 /// Deploys the checked-out tree.
 pub async fn deploy(env: &Env<'_>, target: &Target<'_>, request: Request<'_>) -> Result<Deployed, Failure> {
+    target.runs_the_service()?;
     let source = headline(env, Filters::Run).await?;
     let checked = preflight(env, target, &source, request.allow_branch); // Every problem at once.
     env.stop.cancels("nothing was changed", checked).await?;

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::config::{Config, Environment, Local, Postgres, Provider, Stack, Target};
+use crate::config::{self, Config, Environment, Local, Postgres, Provider, Stack, Target};
 use crate::failure::Failure;
 use crate::report::Report;
 use crate::secrets::{self, Secrets};
@@ -216,7 +216,9 @@ pub fn find_root() -> Result<Utf8PathBuf> {
     let root = here.ancestors().find(|folder| folder.join("deploy.yaml").exists());
     let missing = || {
         format!(
-            "there is no deploy.yaml in {here} nor in any folder above; run the command inside a project that has one"
+            "there is no deploy.yaml in {here} nor in any folder above; run the command inside a project that has one\n  \
+             the smallest one is, for example:\n    {}",
+            config::EXAMPLE.trim_end().replace('\n', "\n    ")
         )
     };
     Ok(root.with_context(missing)?.to_owned())

@@ -148,6 +148,14 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// Fails unless deploy.yaml says what a release of the environment runs on.
+    pub fn runs_the_service(&self) -> Result<(), Failure> {
+        match self {
+            Self::Local(_) => Ok(()),
+            Self::Stack(stack) => stack.runs_the_service(),
+        }
+    }
+
     /// Whether the release runs on a stack: then OpenTofu's plan says what a deploy changes, and applying it replaces the release
     /// that serves.
     pub fn has_stack(&self) -> bool {

@@ -20,6 +20,9 @@ pub enum Lock {
 
 /// Arguments of `lock status`.
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask lock status production
+  cargo xtask lock status --json")]
 pub struct LockStatusArgs {
     #[command(flatten)]
     environment: EnvironmentArg,
@@ -27,6 +30,9 @@ pub struct LockStatusArgs {
 
 /// Arguments of `lock break`.
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask lock break production
+  cargo xtask lock break production --yes")]
 pub struct LockBreakArgs {
     #[command(flatten)]
     environment: EnvironmentArg,

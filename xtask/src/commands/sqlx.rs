@@ -23,6 +23,11 @@ pub enum Sqlx {
 
 /// Arguments of the `sqlx` commands.
 #[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask sqlx prepare     after a changed query or a new migration; commit .sqlx
+  cargo xtask sqlx check       in CI
+
+The first time, the service's dependencies are compiled once more, in a target folder of their own: that takes minutes.")]
 pub struct SqlxArgs {
     #[command(flatten)]
     environment: EnvironmentArg,

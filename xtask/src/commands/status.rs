@@ -74,12 +74,16 @@ impl StatusArgs {
         };
         if let Some(record) = record {
             let subject = record.source.as_ref().map(|source| source.subject.as_str()).unwrap_or_default();
-            row("deployed", &format!("{} by {}   {subject}", record.ended.strftime("%Y-%m-%d %H:%M:%SZ"), record.who));
+            let label = if record.kind == Kind::Rollback { "rolled back" } else { "deployed" };
+            row(label, &format!("{} by {}   {subject}", record.ended.strftime("%Y-%m-%d %H:%M:%SZ"), record.who));
         }
         for instance in supervisor.iter().flat_map(|status| &status.instances) {
             let pid = instance.pid.map_or_else(|| "no process".to_owned(), |pid| format!("process {pid}"));
-            let restarts =
-                if instance.restarts == 0 { String::new() } else { format!(", restarted {} times", instance.restarts) };
+            let restarts = match instance.restarts {
+                0 => String::new(),
+                1 => ", restarted once".to_owned(),
+                more => format!(", restarted {more} times"),
+            };
             let role = format!("{:?}", instance.role).to_lowercase();
             let up = Timestamp::now().duration_since(instance.since).unsigned_abs();
             row("process", &format!("{} {role}, {pid}, for {}{restarts}", instance.version, seconds(up)));

@@ -63,6 +63,10 @@ impl<'a> Stack<'a> {
         match self.never {}
     }
 
+    pub fn runs_the_service(&self) -> Result<(), Failure> {
+        match self.never {}
+    }
+
     pub async fn serving(&self) -> Result<Option<Serving>, Failure> {
         match self.never {}
     }

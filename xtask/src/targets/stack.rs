@@ -65,6 +65,23 @@ impl<'a> Stack<'a> {
         Ok([bootstrapped, of_image].concat())
     }
 
+    /// Fails unless deploy.yaml has what a deploy takes: an image, and a stack that gets it.
+    pub fn runs_the_service(&self) -> Result<(), Failure> {
+        let (environment, name) = (self.env.environment, self.env.name());
+        let missing = if environment.stack().is_none() {
+            format!("environments.{name} has no `stack`, so there is nothing to deploy to")
+        } else if environment.settings.is_none() {
+            format!("environments.{name} has no `settings`, which may be {{}}, so its stack does not run the service")
+        } else if self.env.config.image.is_none() {
+            "there is no `image`, which a stack runs".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(Failure::Usage(anyhow!(
+            "deploy.yaml: {missing}\n  single steps for {name}: cargo xtask image push {name}, cargo xtask tofu plan {name}"
+        )))
+    }
+
     /// The service's settings. The stack may add more.
     pub fn settings(&self) -> Result<Settings, Failure> {
         Ok(settings::resolve(self.env)?.settings)

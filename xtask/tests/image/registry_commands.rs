@@ -114,6 +114,7 @@ fn images_are_listed_shown_and_pruned() {
     assert!(shelf.has("old"));
     let mut like = shelf.command(&[]);
     like.env("REGISTRY_USERNAME", USER).env("REGISTRY_PASSWORD", PASSWORD);
+    like.env("REGISTRY_HOST", &shelf.registry.address);
     let real = asks.type_it("type: ", &like).expect(0);
     answers(&real, &["deleted 1", "1.9 MiB"]);
     assert!(real.stderr.contains(dry.trim()), "the dry run showed something else: {dry}\n{}", real.stderr);

@@ -106,6 +106,14 @@ fn a_lock_file_that_is_out_of_date_is_updated() {
 }
 
 #[test]
+fn a_lock_file_that_a_build_of_uncommitted_changes_updates_is_no_fault_of_git() {
+    let project = Project::fixture();
+    project.edit("Cargo.toml", "version = \"0.1.0\"", "version = \"0.2.0\"");
+    let failed = project.run(&["deploy"]).expect(1).says(&["Cargo.lock\n", "cargo has brought that up to date"]);
+    type_it(&project, &failed, "type: ").expect(0);
+}
+
+#[test]
 fn what_is_in_the_place_of_the_sockets_folder_is_removed() {
     let project = Project::fixture();
     project.write(".deploy/local/run", "");

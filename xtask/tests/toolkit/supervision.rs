@@ -16,7 +16,7 @@ fn a_killed_service_is_restarted_and_status_counts_it() {
     assert_eq!((&status["version"], &status["ready"]), (&version.as_str().into(), &true.into()));
     let instance = &status["supervisor"]["instances"][0];
     assert_eq!((&instance["restarts"], &instance["last_exit"]["signal"]), (&1.into(), &9.into()), "{instance:#}");
-    assert!(project.ok(&["status"]).stdout.contains("restarted 1 times"));
+    assert!(project.ok(&["status"]).stdout.contains("restarted once"));
     let ended = format!("{version} | (process {pid} was ended by signal 9)");
     assert!(project.ok(&["logs"]).stdout.contains(&ended));
 }

@@ -44,9 +44,12 @@ impl Local<'_> {
         let now = git::source(root, git::Filters::Run).await?;
         if now.version != source.version {
             let changed = before.differences(&git::Snapshot::take(root).await?);
+            let why = match changed.iter().all(|name| name.rsplit('/').next() == Some("Cargo.lock")) {
+                true => "cargo has brought that up to date",
+                false => "what was built is neither; if the build writes these, let git ignore them",
+            };
             bail!(
-                "the tree changed while it was built: {}\n  it was {} and is {}, and what was built is neither; if the build \
-                 writes these, let git ignore them\n  type: cargo xtask deploy {}",
+                "the tree changed while it was built: {}\n  it was {} and is {}; {why}\n  type: cargo xtask deploy {}",
                 listed(&changed),
                 source.version,
                 now.version,
