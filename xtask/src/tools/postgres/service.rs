@@ -44,9 +44,14 @@ impl Server {
     pub async fn create_database(&self, name: &str) -> Result<()> {
         let client = self.client("postgres").await?;
         self.create_role(&client).await?;
-        let there = client.query_opt("SELECT FROM pg_database WHERE datname = $1", &[&name]).await?;
-        if there.is_none() {
-            match self.execute(&client, "CREATE DATABASE %I OWNER %I", &[name, &self.service_role()]).await {
+        let owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = $1";
+        let owner = client.query_opt(owner, &[&name]).await?.map(|row| row.get::<_, String>(0));
+        // The database itself is given last.
+        if owner.as_ref() == Some(&self.service_role()) {
+            return Ok(());
+        }
+        if owner.is_none() {
+            match self.execute(&client, "CREATE DATABASE %I", &[name]).await {
                 // Another process created it meanwhile.
                 Err(error)
                     if matches!(error.code(), Some(&SqlState::DUPLICATE_DATABASE | &SqlState::UNIQUE_VIOLATION)) => {}
