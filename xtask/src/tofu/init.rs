@@ -68,7 +68,9 @@ pub async fn init(workspace: &Workspace<'_>, step: &Ongoing, stop: &Stop) -> Res
     replace_file(&workspace.folder().join(FINGERPRINT), format!("{fingerprint}\n{program}").as_bytes())?;
     let lock_file = stack.folder.join(LOCK_FILE);
     if !has_lock_file && workspace.root.join(&lock_file).exists() {
-        env.report.warn(&format!("{lock_file} is not committed; type: git add {lock_file}, and commit it"));
+        env.report.warn(&format!(
+            "{lock_file} is not committed: commit it with your next change\n  type: git add {lock_file}"
+        ));
     }
     Ok(Initialized { program: tofu::name(stack.program), version, bucket: stack.state.bucket.clone() })
 }

@@ -27,6 +27,9 @@ fn a_committed_lock_file_is_used_and_not_changed() {
         )
     };
     site.project.write("infra/.terraform.lock.hcl", &lock("2.81.0"));
+    let unpinned = site.run(&["init", "production"]).expect(0).says(&["infra/.terraform.lock.hcl is not committed"]);
+    site.type_it(&unpinned, "type: ").expect(0);
+    assert_eq!(site.project.git(&["diff", "--cached", "--name-only"]), "infra/.terraform.lock.hcl");
     site.project.commit("Pinned");
     doctor("✓ providers   pinned by infra/.terraform.lock.hcl");
     site.change();

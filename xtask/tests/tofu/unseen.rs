@@ -31,7 +31,8 @@ fn a_custom_domain_in_error_is_said_although_opentofu_succeeds() {
     assert_eq!(plan["unseen"][0]["verdict"], "doubtful", "{plan:#}");
 
     site.platform.set(|answers| answers.domain = Some(("creating", "")));
-    site.run(&["plan", "production"]).expect(0).says(&["is creating, so it may not answer yet"]);
+    let creating = site.run(&["plan", "production"]).expect(0).says(&["is creating, so it may not answer yet"]);
+    site.type_it(&creating, "to check again, type: ").expect(0).says(&["is creating, so it may not answer yet"]);
     site.platform.set(|answers| answers.domain = None);
     site.run(&["plan", "production"]).expect(0).says(&["Scaleway has no such domain"]);
     // The platform's word is not a request to the service, and an apply says so.
@@ -81,9 +82,9 @@ fn a_bucket_that_was_opened_by_hand_fails_the_plan() {
     site.project.commit("A change");
     let plan = site.run(&["plan", "production"]).expect(1);
     let approval = plan.says(&said).stdout.trim().rsplit(' ').next().unwrap().to_owned();
-    site.run(&["apply", "production", "--approve", &approval]).expect(1).says(&said);
+    let open = site.run(&["apply", "production", "--approve", &approval]).expect(1).says(&said);
     site.platform.set(|answers| answers.open = false);
-    site.run(&["plan", "production"]).expect(0);
+    site.type_it(&open, "then type: ").expect(0);
 }
 
 #[test]
