@@ -19,7 +19,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use camino::Utf8Path;
 use secrecy::{ExposeSecret as _, SecretString};
 
-pub use self::fingerprint::{FingerprintKey, comparable};
+pub use self::fingerprint::{FingerprintKey, ROUNDS, comparable, derived_key};
 pub use self::forms::has_password;
 pub use self::redactor::{MASK, MIN_REDACTED, Redactor};
 use crate::fs::{found, replace_file};

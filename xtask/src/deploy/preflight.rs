@@ -91,11 +91,14 @@ async fn git_checks(env: &Env<'_>) -> Vec<Check> {
             "git does not ignore .deploy, so every deploy would change the tree it is of",
             "echo /.deploy >> .gitignore",
         ),
-        Err(error) => {
-            let fix = git::remedy(&error).unwrap_or_else(|| "see what this says: git status".to_owned());
-            Check::bad("git", format!("{error:#}"), fix)
-        }
+        Err(error) => git_failed("git", &error),
     }]
+}
+
+/// A check that git could not answer.
+fn git_failed(name: &'static str, error: &anyhow::Error) -> Check {
+    let fix = git::remedy(error).unwrap_or_else(|| "see what this says: git status".to_owned());
+    Check::bad(name, format!("{error:#}"), fix)
 }
 
 fn programs_for_features(env: &Env<'_>) -> Check {

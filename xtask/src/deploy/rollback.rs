@@ -15,8 +15,8 @@ use crate::report::Step;
 use crate::state::history::{self, Kind, Outcome, Record};
 use crate::targets::Target;
 
-/// Brings back the release before the one that serves, or the newest one whose version or commit begins with `to`: the one that should serve
-/// too, when it does not. None after a dry run.
+/// Brings back the release before the one that serves, or the newest one whose version or commit begins with `to`: the one that
+/// should serve too, when it does not. None after a dry run.
 pub async fn rollback(
     env: &Env<'_>,
     target: &Target<'_>,

@@ -1,5 +1,5 @@
-//! Files and folders that other users of the machine must not change or read, whatever the process's umask and whoever may
-//! write beside them.
+//! Files and folders that other users of the machine must not change or read, with any umask of this process, and also where
+//! those users may write beside them.
 
 use std::io::{Error, ErrorKind, Result};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};

@@ -11,19 +11,16 @@
 //! The key is derived from the passphrase of the environment's state, which all machines that deploy it have. Without a
 //! passphrase each machine has a key of its own, and builds what another machine has built.
 
-use std::num::NonZeroU32;
-use std::os::unix::fs::DirBuilderExt as _;
-
 use anyhow::{Context as _, Result, ensure};
 use camino::Utf8PathBuf;
-use ring::{hmac, pbkdf2};
+use ring::hmac;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::ServiceImage;
 use crate::clients::registry::manifest::Manifest;
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::fs::{found, replace_file};
+use crate::fs::{found, private_folder, replace_file};
 use crate::secrets::{self, Secrets};
 use crate::tofu::PASSPHRASE;
 use crate::tools::tofu::backend::SHORTEST_PASSPHRASE;
@@ -32,8 +29,6 @@ use crate::tools::tofu::backend::SHORTEST_PASSPHRASE;
 pub const TAG_PREFIX: &str = "signed-";
 /// How many bytes of an HMAC are in a signature.
 const SIGNATURE_BYTES: usize = 20;
-/// Rounds of PBKDF2. Everyone who may read the registry sees signatures, and could try passphrases on one.
-const ROUNDS: NonZeroU32 = NonZeroU32::new(600_000).expect("it is not zero");
 /// The name of this machine's own key in its file.
 const OWN_KEY: &str = "IMAGE_KEY";
 
@@ -83,7 +78,7 @@ pub async fn was_built_here(image: &ServiceImage<'_>, subject: Subject<'_>, id: 
 /// Remembers that this machine built the image of an engine with this id.
 pub async fn built_here(image: &ServiceImage<'_>, subject: Subject<'_>, id: &str) -> Result<()> {
     let signature = image.own_key().await?.tag(&image.name(), subject, id);
-    create_folder(image.env)?;
+    private_folder(&image.env.folder())?;
     replace_file(&last_build(image.env), format!("{signature}\n").as_bytes())
 }
 
@@ -134,7 +129,7 @@ impl ServiceImage<'_> {
         }
         let (key, mut secrets) = (secrets::generate()?, Secrets::default());
         secrets.insert(OWN_KEY, key.clone());
-        create_folder(self.env)?;
+        private_folder(&self.env.folder())?;
         secrets.write_file(&own_key_file(self.env))?;
         Ok(Key::new(key.expose_secret().as_bytes(), false))
     }
@@ -149,18 +144,10 @@ async fn derive(passphrase: SecretString, project: &str) -> Result<Key> {
     );
     let salt = format!("signatures of the images of {project}");
     let derived = tokio::task::spawn_blocking(move || {
-        let mut bytes = [0; 32];
-        let passphrase = passphrase.expose_secret().as_bytes();
-        pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, ROUNDS, salt.as_bytes(), passphrase, &mut bytes);
-        Key::new(&bytes, true)
+        // Everyone who may read the registry sees signatures, and could try passphrases on one.
+        Key::new(&secrets::derived_key(&passphrase, &salt, secrets::ROUNDS), true)
     });
     derived.await.context("derive the key of signatures")
-}
-
-fn create_folder(env: &Env<'_>) -> Result<()> {
-    let folder = env.folder();
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
-    made.with_context(|| format!("create {folder}"))
 }
 
 fn own_key_file(env: &Env<'_>) -> Utf8PathBuf {

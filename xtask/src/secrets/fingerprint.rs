@@ -13,9 +13,9 @@ const KEY: usize = 32;
 const MARK: usize = 4;
 const FINGERPRINT: usize = 16;
 
-/// Rounds for a key that is made of a passphrase: a passphrase must not be easier to guess by a fingerprint of a known secret than
-/// by the state that it encrypts.
-const ROUNDS: NonZeroU32 = NonZeroU32::new(600_000).expect("it is not zero");
+/// Rounds for a key that is made of a passphrase: a passphrase must not be easier to guess by a fingerprint of a known secret, or
+/// by another use of such a key, than by the state that it encrypts.
+pub const ROUNDS: NonZeroU32 = NonZeroU32::new(600_000).expect("it is not zero");
 
 /// The key of an environment's fingerprints.
 pub struct FingerprintKey(hmac::Key);
@@ -39,10 +39,7 @@ impl FingerprintKey {
     }
 
     fn derive(passphrase: &SecretString, scope: &str, rounds: NonZeroU32) -> Self {
-        let (mut bytes, salt) = ([0; KEY], format!("fingerprints of {scope}"));
-        let secret = passphrase.expose_secret().as_bytes();
-        pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, salt.as_bytes(), secret, &mut bytes);
-        Self::new(&bytes)
+        Self::new(&derived_key(passphrase, &format!("fingerprints of {scope}"), rounds))
     }
 
     /// The fingerprint of a secret: the key's mark and HMAC-SHA-256 over scope, name and value.
@@ -52,6 +49,13 @@ impl FingerprintKey {
         // A scope has no zero byte, so that no secret has this text.
         format!("{}-{}", digits("\0mark", MARK), digits(&text, FINGERPRINT))
     }
+}
+
+/// The key that a passphrase gives for one purpose, which is the salt.
+pub fn derived_key(passphrase: &SecretString, purpose: &str, rounds: NonZeroU32) -> [u8; KEY] {
+    let (mut bytes, secret) = ([0; KEY], passphrase.expose_secret().as_bytes());
+    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, purpose.as_bytes(), secret, &mut bytes);
+    bytes
 }
 
 /// Whether two fingerprints are of one key. An early toolkit made them without one.

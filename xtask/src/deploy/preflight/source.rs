@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::git_failed;
 use crate::check::Check;
 use crate::env::Env;
 use crate::release::Source;
@@ -14,9 +15,9 @@ pub async fn checks(env: &Env<'_>, source: &Source, allow_branch: bool) -> Vec<C
         let fix = "commit the changes, or put them aside: git stash --include-untracked";
         checks.push(Check::bad("source", "the tree has uncommitted changes, and only a commit can be deployed", fix));
     }
-    checks.push(published(env, source).await.unwrap_or_else(|error| unreadable(&error)));
+    checks.push(published(env, source).await.unwrap_or_else(|error| git_failed("source", &error)));
     if !allow_branch {
-        checks.push(on_main(env, source).await.unwrap_or_else(|error| unreadable(&error)));
+        checks.push(on_main(env, source).await.unwrap_or_else(|error| git_failed("source", &error)));
     }
     checks
 }
@@ -44,9 +45,4 @@ async fn on_main(env: &Env<'_>, source: &Source) -> Result<Check> {
         format!("the commit {} is not in {main}, the branch that releases come from", &source.commit[..12]),
         format!("git checkout {main}; or, to deploy it all the same: cargo xtask deploy {name} --allow-branch"),
     ))
-}
-
-fn unreadable(error: &anyhow::Error) -> Check {
-    let fix = git::remedy(error).unwrap_or_else(|| "see what this says: git status".to_owned());
-    Check::bad("source", format!("{error:#}"), fix)
 }
