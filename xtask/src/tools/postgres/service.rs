@@ -7,6 +7,7 @@ use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 use super::Server;
+use super::server::MAINTENANCE;
 use crate::hash::sha256;
 
 /// What the superuser owns in a database, as statements that give it to the role `$1`: what the service made while it was the
@@ -42,7 +43,7 @@ WHERE (object >= 16384 OR class IN ('pg_namespace'::regclass, 'pg_largeobject'::
 impl Server {
     /// Creates a database for a service if it does not exist. It is the service's role's, with all that is in it.
     pub async fn create_database(&self, name: &str) -> Result<()> {
-        let client = self.client("postgres").await?;
+        let client = self.client(MAINTENANCE).await?;
         self.create_role(&client).await?;
         let owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = $1";
         let owner = client.query_opt(owner, &[&name]).await?.map(|row| row.get::<_, String>(0));
