@@ -1,6 +1,7 @@
 //! Where a release runs. One verb, one match: what differs between the targets is below, and nothing else.
 
 pub mod local;
+mod log;
 #[cfg(not(feature = "cloud"))]
 mod no_stack;
 #[cfg(feature = "cloud")]
@@ -9,6 +10,7 @@ pub mod stack;
 use anyhow::Result;
 
 pub use self::local::Local;
+pub(crate) use self::log::log_tail;
 #[cfg(not(feature = "cloud"))]
 use self::no_stack as stack;
 pub use self::stack::{Planned, Stack};
@@ -37,6 +39,8 @@ pub enum Candidate {
     Local(Box<local::Candidate>),
     /// A container behind its platform's address.
     Stack(stack::Candidate),
+    /// A container of this machine's engine, which never serves.
+    Trial(Box<stack::Trial>),
 }
 
 /// The release that serves.
@@ -201,10 +205,10 @@ impl<'a> Target<'a> {
     }
 
     /// Why no release can be tried on another database; none if one can.
-    pub fn cannot_try(&self) -> Result<Option<String>> {
+    pub async fn cannot_try(&self) -> Result<Option<String>, Failure> {
         match self {
-            Self::Local(local) => local.cannot_try(),
-            Self::Stack(_) => Ok(Some("releases of a stack are not started on this machine".to_owned())),
+            Self::Local(local) => Ok(local.cannot_try()?),
+            Self::Stack(stack) => Box::pin(stack.cannot_try()).await,
         }
     }
 
@@ -221,7 +225,9 @@ impl<'a> Target<'a> {
                 let started = local.try_on(id, &release.published, settings, database).await?;
                 Ok(Candidate::Local(Box::new(started)))
             }
-            Self::Stack(stack) => Err(stack.unsupported("starting a release on this machine")),
+            Self::Stack(stack) => {
+                Ok(Candidate::Trial(Box::new(Box::pin(stack.try_on(release, settings, database)).await?)))
+            }
         }
     }
 
@@ -231,7 +237,7 @@ impl<'a> Target<'a> {
         match (self, candidate) {
             (Self::Local(local), Candidate::Local(candidate)) => local.switch(*candidate, step, stop).await,
             (Self::Stack(stack), Candidate::Stack(candidate)) => stack.switch(candidate).await,
-            (Self::Local(_), Candidate::Stack(_)) | (Self::Stack(_), Candidate::Local(_)) => {
+            (Self::Local(_) | Self::Stack(_), _) => {
                 unreachable!("a target is given its own candidate")
             }
         }
@@ -269,6 +275,7 @@ impl Candidate {
         match self {
             Self::Local(candidate) => candidate.service.clone(),
             Self::Stack(candidate) => candidate.service.clone(),
+            Self::Trial(trial) => trial.service.clone(),
         }
     }
 
@@ -276,7 +283,7 @@ impl Candidate {
     pub fn ears(&self) -> Option<local::Ears> {
         match self {
             Self::Local(candidate) => Some(candidate.ears.clone()),
-            Self::Stack(_) => None,
+            Self::Stack(_) | Self::Trial(_) => None,
         }
     }
 
@@ -286,6 +293,7 @@ impl Candidate {
             Self::Local(candidate) => candidate.exited().await,
             // Its platform starts it again.
             Self::Stack(_) => std::future::pending().await,
+            Self::Trial(trial) => trial.exited().await,
         }
     }
 
@@ -294,6 +302,7 @@ impl Candidate {
         match self {
             Self::Local(candidate) => candidate.give_up().await,
             Self::Stack(candidate) => candidate.where_its_log_is(),
+            Self::Trial(trial) => trial.give_up().await,
         }
     }
 }
@@ -313,6 +322,7 @@ impl Summary for Candidate {
         match self {
             Self::Local(candidate) => format!("process {}, not public yet", candidate.ears.process),
             Self::Stack(candidate) => candidate.summary.clone(),
+            Self::Trial(trial) => trial.summary(),
         }
     }
 }

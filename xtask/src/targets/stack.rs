@@ -3,9 +3,11 @@
 mod checks;
 mod image;
 mod settings;
+mod trial;
 
 use anyhow::{Context as _, Result, anyhow};
 
+pub use self::trial::Trial;
 use super::{Serving, Switched};
 use crate::bootstrap;
 use crate::check::Check;

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_postgres::error::SqlState;
@@ -120,9 +120,19 @@ impl Server {
     }
 
     pub(super) fn url_for(&self, role: &str, password: &SecretString, database: &str) -> SecretString {
+        self.url_at(role, password, database, &self.layout.sockets)
+    }
+
+    pub(super) fn url_at(
+        &self,
+        role: &str,
+        password: &SecretString,
+        database: &str,
+        sockets: &Utf8Path,
+    ) -> SecretString {
         let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let (role, password) = (encode(role), encode(password.expose_secret()));
-        let (database, host) = (encode(database), encode(self.layout.sockets.as_str()));
+        let (database, host) = (encode(database), encode(sockets.as_str()));
         SecretString::from(format!("postgres://{role}:{password}@localhost/{database}?host={host}"))
     }
 
@@ -195,7 +205,13 @@ impl Server {
                 )
             })?
         };
-        Ok(Self { installation, layout, role: spec.role.to_owned(), password: spec.password.clone(), open: Mutex::default() })
+        Ok(Self {
+            installation,
+            layout,
+            role: spec.role.to_owned(),
+            password: spec.password.clone(),
+            open: Mutex::default(),
+        })
     }
 
     async fn start(&self, durability: Durability) -> Result<()> {

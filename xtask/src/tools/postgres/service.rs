@@ -2,6 +2,7 @@
 //! the server's user.
 
 use anyhow::{Context as _, Result};
+use camino::Utf8Path;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
@@ -81,6 +82,11 @@ impl Server {
     /// The URL of a database for the service, in the format of [`Server::url`].
     pub fn service_url(&self, database: &str) -> SecretString {
         self.url_for(&self.service_role(), &self.service_password(), database)
+    }
+
+    /// The same for a service that finds the server's socket in another folder, as one in a container does.
+    pub fn service_url_at(&self, database: &str, sockets: &Utf8Path) -> SecretString {
+        self.url_at(&self.service_role(), &self.service_password(), database, sockets)
     }
 
     /// A connection to a database as the service's role.
