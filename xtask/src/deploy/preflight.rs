@@ -93,9 +93,9 @@ async fn git_checks(env: &Env<'_>) -> Vec<Check> {
     // A rule for folders does not count for a link to one.
     let path = if env.root().join(".deploy").is_symlink() { ".deploy" } else { ".deploy/" };
     vec![match git::ignores(env.root(), path).await {
-        Ok(true) => Check::good("git", ".deploy is ignored"),
+        Ok(true) => Check::good("ignored", ".deploy is ignored by git"),
         Ok(false) => Check::bad(
-            "git",
+            "ignored",
             "git does not ignore .deploy, so every deploy would change the tree it is of",
             "echo /.deploy >> .gitignore",
         ),
@@ -117,7 +117,12 @@ fn programs_for_features(env: &Env<'_>) -> Check {
     let names: Vec<&str> = features.clone().map(|(program, _)| program.name.as_str()).collect();
     let missing = apt::missing(&names);
     if missing.is_empty() {
-        return Check::good("features", format!("{} programs found", names.len()));
+        let text = if names.is_empty() {
+            "none takes a program".to_owned()
+        } else {
+            format!("{} programs found", names.len())
+        };
+        return Check::good("features", text);
     }
     let off: Vec<String> = features
         .filter(|(program, _)| missing.contains(&program.name.as_str()))
