@@ -118,6 +118,10 @@ impl Planned {
         match self.never {}
     }
 
+    pub fn changes_only_the_release(&self) -> bool {
+        match self.never {}
+    }
+
     pub fn guard(&self) -> Result<(), Failure> {
         match self.never {}
     }

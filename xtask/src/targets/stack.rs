@@ -127,10 +127,9 @@ impl<'a> Stack<'a> {
 
     /// The release that was deployed last, at the address where it went live. It need not answer there any more.
     pub async fn serving(&self) -> Result<Option<Serving>, Failure> {
-        let records = history::live_records(&history::read_all(self.env.store()?).await?);
-        let Some((record, address)) = records.last().and_then(|last| Some((last, last.address.clone()?))) else {
-            return Ok(None);
-        };
+        let live = history::live(self.env.store()?).await?;
+        let Some(record) = live else { return Ok(None) };
+        let Some(address) = record.address.clone() else { return Ok(None) };
         let service = self.service(&address)?;
         Ok(Some(Serving { id: record.id.clone(), version: record.version().to_owned(), address, service }))
     }
