@@ -120,7 +120,7 @@ pub struct Record {
     pub outcome: Outcome,
     /// What went wrong; none when it is live.
     pub error: Option<String>,
-    /// What the service answered that was not as expected, the last one last.
+    /// The last answers of a release that was not healthy, oldest first, with their times; a few short lines without secrets.
     #[serde(default)]
     pub answers: Vec<String>,
     /// The last lines that a release logged which failed after it was started.
