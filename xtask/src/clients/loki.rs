@@ -129,6 +129,11 @@ impl Following {
         following
     }
 
+    /// Since when lines are asked for.
+    pub fn from(&self) -> Timestamp {
+        self.from
+    }
+
     /// Those of the lines since `from` that were not returned yet. `is_part` says that later ones were left out.
     fn new_ones(&mut self, lines: Vec<Line>, is_part: bool) -> Vec<Line> {
         let Some(newest) = lines.last().map(|line| line.at) else { return lines };

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 mod lease;
+mod log;
 
 pub use self::lease::take_lease;
 use super::gate::Breach;
@@ -223,6 +224,7 @@ impl<'a> Run<'a> {
         }
         let mut record = self.record.borrow().clone();
         record.previous = self.live().map(|live| live.id.clone());
+        record.container = self.target.container().or_else(|| self.live()?.container.clone());
         record.ended = Timestamp::now();
         record.steps = self.env.report.finished().into_iter().map(timing).collect();
         match ended {
@@ -262,7 +264,7 @@ async fn open(
 ) -> Result<(Journal, Record, Vec<Record>), Failure> {
     let (records, journal) = tokio::try_join!(history::recent(store), Journal::find(store, env.name()))?;
     let has_record = match &journal {
-        Found::Unfinished(journal) => history::contains(store, journal.deploy()).await?,
+        Found::Unfinished(journal) => history::with_id(store, journal.deploy()).await?.is_some(),
         Found::Nothing | Found::Unusable(_) => false,
     };
     let id = match journal {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub(super) use self::key::FOLDER;
 use self::key::Key;
-pub use self::read::{NewestFirst, contains, find, live, read_all, recent};
+pub use self::read::{NewestFirst, find, live, read_all, recent, with_id};
 use super::store::{Put, Store};
 use crate::release::{Migration, Source, WayBack};
 use crate::report::Step;
@@ -89,6 +89,9 @@ pub struct Record {
     /// Where the release answered when it went live.
     #[serde(default)]
     pub address: Option<String>,
+    /// The platform's id of what runs it, such as `fr-par/<UUID>`; none on this machine.
+    #[serde(default)]
+    pub container: Option<String>,
     /// Hash of everything that went in besides the bytes: settings, secrets' fingerprints.
     pub inputs: Option<String>,
     /// What the plan said.
@@ -139,6 +142,7 @@ impl Record {
             environment: environment.to_owned(),
             source: None,
             address: None,
+            container: None,
             digest: None,
             inputs: None,
             plan: Vec::new(),

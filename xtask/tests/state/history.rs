@@ -33,8 +33,8 @@ pub async fn records_are_read_in_the_order_of_their_tokens(place: &Place) {
     assert_eq!(newest_first.next().await.unwrap(), None);
     assert_eq!(history::live(&store).await.unwrap().as_ref(), Some(&expected[37]));
     assert_eq!(history::recent(&store).await.unwrap(), expected);
-    assert!(history::contains(&store, &expected[0].id).await.unwrap());
-    assert!(!history::contains(&store, "20261121").await.unwrap());
+    assert_eq!(history::with_id(&store, &expected[0].id).await.unwrap().as_ref(), Some(&expected[0]));
+    assert_eq!(history::with_id(&store, "20261121").await.unwrap(), None);
     let again = append(&place.store(), &expected[38]).await.unwrap_err().to_string();
     assert!(again.contains("never replaced"), "{again}");
 }
@@ -124,8 +124,8 @@ async fn of_ten_thousand_records_a_command_reads_as_many_as_it_needs() {
     // One, two and four are read.
     assert_eq!((history::live(&store).await.unwrap().unwrap().token, counted.seen().len()), (MANY - 3, 8));
     assert_eq!((history::recent(&store).await.unwrap().len(), counted.seen().len() < 130), (100, true));
-    assert!(history::contains(&store, &newest.id).await.unwrap());
-    assert_eq!(counted.seen().len(), 1);
+    assert_eq!(history::with_id(&store, &newest.id).await.unwrap().as_ref(), Some(&newest));
+    assert_eq!(counted.seen().len(), 2);
     append(&store, &record("20261122T000000Z-000000", MANY + 1)).await.unwrap();
     assert_eq!(counted.seen().len(), 2);
     assert_eq!(history::find(&store, "20261121T000000Z-000001").await.unwrap().token, 1);

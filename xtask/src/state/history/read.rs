@@ -143,9 +143,13 @@ pub async fn recent(store: &Store) -> Result<Vec<Record>> {
     Ok(recent)
 }
 
-/// Whether the deploy with this id, which is the last one that began or the one before, has its record.
-pub async fn contains(store: &Store, id: &str) -> Result<bool> {
-    Ok(newest_keys(store).await?.0.iter().any(|key| Key::parse(key).id == id))
+/// The record with this id, if it is one of the newest: the store is asked for one page of keys.
+pub async fn with_id(store: &Store, id: &str) -> Result<Option<Record>> {
+    let (keys, _) = newest_keys(store).await?;
+    match keys.iter().find(|key| Key::parse(key).id == id) {
+        Some(key) => Ok(Some(read_key(store, key).await?)),
+        None => Ok(None),
+    }
 }
 
 /// The record with this id or beginning of an id, or else the newest one whose version or commit begins with it. Fails where there
