@@ -140,6 +140,31 @@ mod tests {
         record.end(Outcome::Restored, Some("it was not ready\nlast answer: 503".to_owned()));
         record.answers = vec!["12:00:01Z 503".to_owned()];
         record.log = vec!["no database".to_owned(), "it ends".to_owned()];
-        insta::assert_snapshot!(text(&record), @"");
+        insta::assert_snapshot!(text(&record), @r"
+        record      20261121T113353Z-a54c45   deploy to production
+        outcome     restored
+        version     3f3f3f3f3f3f   Add tags
+        commit      3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f3f   on main
+        digest      sha256:0123
+        address     https://media.example.org
+        container   fr-par/1
+        time        1970-01-01 00:00:01Z – 1970-01-01 00:01:06Z   65.0 s
+        by          ada@desk   toolkit 0.1.0, lease 7
+        before it   20261120T000000Z-000000
+        steps       build         reused
+                    apply         61.0 s
+        plan        a → b
+                    migration 2.sql
+        way back    a does not start on the new schema
+                    it stumbled
+        migrations  2.sql, irreversible
+        settings    LOG_LEVEL=info
+        secrets     JWT_SECRET   (fingerprints only)
+        error       it was not ready
+                    last answer: 503
+        answers     12:00:01Z 503
+        log         no database
+                    it ends
+        ");
     }
 }
