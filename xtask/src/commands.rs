@@ -10,6 +10,7 @@ pub mod history;
 pub mod image;
 pub mod lock;
 pub mod logs;
+pub mod rehearse;
 pub mod render;
 pub mod rollback;
 pub mod setup;
