@@ -165,7 +165,9 @@ impl Cli {
             }
             Command::Test(args) => match checks::become_checks("test", args, self.json)? {},
             Command::Bench(args) => match checks::become_checks("bench", args, self.json)? {},
-            Command::Rehearse(args) => match rehearse::become_rehearsal(args, self.json)? {},
+            Command::Rehearse(args) => {
+                program::block_on(async { match rehearse::become_rehearsal(args, self.json).await? {} })
+            }
             command => program::block_on(run(command, report)),
         }
     }

@@ -68,7 +68,8 @@ fn states(place: &Place) -> Result<Vec<String>> {
     let mut states = Vec::new();
     for entry in found(place.servers.read_dir_utf8())?.into_iter().flatten() {
         let folder: Utf8PathBuf = entry?.path().join("cloud");
-        if let Some(folder) = found(folder.canonicalize_utf8())? {
+        if folder.is_dir() {
+            let folder = folder.canonicalize_utf8()?;
             states.push(hex::encode(Sha256::digest(folder.as_str().as_bytes()))[..12].to_owned());
         }
     }

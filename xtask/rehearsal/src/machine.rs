@@ -1,11 +1,11 @@
 //! What this machine has of what a rehearsal takes, and how the rest is installed.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use camino::Utf8PathBuf;
 use devservers::MachineEngine;
+use secrecy::ExposeSecret as _;
 use xtask::tools::postgres::{Choice, locate_or_fetch};
 
 use crate::engine::Machine;
@@ -34,7 +34,7 @@ pub struct Found {
     _started: Option<MachineEngine>,
 }
 
-/// The programs that are run: built where they are missing.
+/// The programs that are run.
 pub struct Programs {
     /// The toolkit.
     pub toolkit: Utf8PathBuf,
@@ -84,30 +84,17 @@ impl Found {
 }
 
 impl Programs {
-    /// Finds them beside this program, and has cargo build what is out of date.
-    pub async fn build() -> Result<Self> {
+    /// Finds them where cargo says that it has built them, or beside this program.
+    pub fn find() -> Result<Self> {
         let this = std::env::current_exe().context("find this program")?;
-        let target = this.parent().and_then(Path::parent).context("this program is in a target folder")?;
-        let standin = devservers::standin::build(target)?;
-        let toolkit = match std::env::var_os("CARGO_BIN_EXE_xtask") {
-            Some(program) => program.into(),
-            None => build_toolkit(target).await?,
+        let find = |name: &str| {
+            let named = std::env::var_os(format!("CARGO_BIN_EXE_{name}")).map(std::path::PathBuf::from);
+            let path = named.unwrap_or_else(|| this.with_file_name(name));
+            ensure!(path.is_file(), "{} is not built\n  type: cargo xtask rehearse", path.display());
+            Utf8PathBuf::from_path_buf(path).map_err(|path| anyhow!("{} is not UTF-8", path.display()))
         };
-        let path = |path| Utf8PathBuf::from_path_buf(path).map_err(|path| anyhow!("{} is not UTF-8", path.display()));
-        Ok(Self { toolkit: path(toolkit)?, standin: path(standin)? })
+        Ok(Self { toolkit: find("xtask")?, standin: find("standin")? })
     }
-}
-
-/// Builds the toolkit as its first command about a stack builds it.
-async fn build_toolkit(target: &Path) -> Result<std::path::PathBuf> {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
-    let manifest = manifest.to_str().context("the toolkit's path is UTF-8")?.to_owned();
-    let cargo = xtask::tools::cargo::cargo(camino::Utf8Path::new(env!("CARGO_MANIFEST_DIR")));
-    let build =
-        cargo.args(["build", "--quiet", "--bin", "xtask", "--features", "cloud", "--manifest-path"]).arg(manifest);
-    let build = build.arg("--target-dir").arg(target.to_str().context("the target folder's path is UTF-8")?);
-    build.run().await.context("build the toolkit")?;
-    Ok(target.join("debug/xtask"))
 }
 
 async fn engine() -> (Option<MachineEngine>, Result<Machine>) {
@@ -119,20 +106,16 @@ async fn engine() -> (Option<MachineEngine>, Result<Machine>) {
 
 /// An address of this machine's own at which no other server listens on the port of HTTPS.
 fn gateway() -> Result<SocketAddr> {
-    let free = (0..20).find_map(|_| {
-        let mut digits = [0; 3];
-        getrandom(&mut digits)?;
-        let [a, b, c] = digits;
-        let address = SocketAddr::from((Ipv4Addr::new(127, a.max(1), b, c.clamp(1, 254)), HTTPS));
-        Some(TcpListener::bind(address).map(|_| address))
-    });
-    let fix = "to reach containers under their names, run this as root, or type: sudo sysctl net.ipv4.ip_unprivileged_port_start=443";
-    free.context("no address")?.with_context(|| format!("this user cannot listen on port {HTTPS}: {fix}"))
-}
-
-fn getrandom(bytes: &mut [u8]) -> Option<()> {
-    let random = xtask::secrets::generate().ok()?;
-    let digits = hex::decode(secrecy::ExposeSecret::expose_secret(&random)).ok()?;
-    bytes.copy_from_slice(digits.get(..bytes.len())?);
-    Some(())
+    let random = xtask::secrets::generate()?;
+    let digits = hex::decode(random.expose_secret()).context("read random digits")?;
+    let address =
+        |digits: &[u8]| SocketAddr::from((Ipv4Addr::new(127, digits[0] | 1, digits[1] | 1, digits[2] | 1), HTTPS));
+    let free = digits.chunks_exact(3).map(|digits| TcpListener::bind(address(digits)).map(|_| address(digits)));
+    let found = free.reduce(|one, other| one.or(other)).context("there are random digits")?;
+    found.with_context(|| {
+        format!(
+            "this user cannot listen on port {HTTPS}: to reach containers under their names, run this as root, or type: \
+             sudo sysctl net.ipv4.ip_unprivileged_port_start={HTTPS}"
+        )
+    })
 }

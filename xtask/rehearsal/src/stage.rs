@@ -155,7 +155,7 @@ impl<'a> Stage<'a> {
 
     /// Starts a command of the toolkit.
     pub fn start(&self, args: &[&str]) -> Result<crate::toolkit::Running<'_>> {
-        self.toolkit.start_with(args, &self.variables.borrow())
+        self.toolkit.start(args, &self.variables.borrow())
     }
 
     /// The variables of the toolkit's commands.

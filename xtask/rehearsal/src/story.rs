@@ -11,7 +11,7 @@ use xtask::signals::Stop;
 
 use crate::account::Account;
 use crate::breaks;
-use crate::cli::{Chosen, RehearseArgs};
+use crate::cli::RehearseArgs;
 use crate::log::Log;
 use crate::machine::{Found, Programs};
 use crate::place::Place;
@@ -93,7 +93,7 @@ async fn prepare(config: &Config, environment: &Environment, report: &Report) ->
         let all = [missing, obstacles].concat().join("\n  ");
         return Err(Failure::Usage(anyhow!("the rehearsal of {name} cannot begin:\n  {all}")));
     }
-    let programs = Programs::build().await?;
+    let programs = Programs::find()?;
     Ok((found, programs))
 }
 
@@ -151,9 +151,4 @@ async fn chapters(
         stage.keep(stop).await?;
     }
     Ok(())
-}
-
-/// Whether this break needs what only the gateway offers.
-pub fn needs_gateway(chosen: Chosen) -> bool {
-    chosen == Chosen::Dns
 }

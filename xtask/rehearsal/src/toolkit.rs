@@ -39,8 +39,6 @@ pub struct Toolkit {
     pub program: Utf8PathBuf,
     /// The project's root.
     pub project: Utf8PathBuf,
-    /// The variables that it gets beside those of this process.
-    pub variables: Vec<(String, String)>,
     /// Variables of this process that it does not get: those of the service's settings.
     pub hidden: Vec<String>,
     /// When the rehearsal began.
@@ -83,7 +81,6 @@ impl Toolkit {
             program,
             project,
             began,
-            variables: Vec::new(),
             hidden: Vec::new(),
             report: report.clone(),
             steps: RefCell::default(),
@@ -91,18 +88,8 @@ impl Toolkit {
         }
     }
 
-    /// Runs a command to its end.
-    pub async fn run(&self, args: &[&str]) -> Result<Ran> {
-        self.start(args)?.end().await
-    }
-
-    /// Starts a command.
-    pub fn start(&self, args: &[&str]) -> Result<Running<'_>> {
-        self.start_with(args, &[])
-    }
-
-    /// The same with further variables.
-    pub fn start_with(&self, args: &[&str], variables: &[(String, String)]) -> Result<Running<'_>> {
+    /// Starts a command with these variables.
+    pub fn start(&self, args: &[&str], variables: &[(String, String)]) -> Result<Running<'_>> {
         let mut command = Command::new(&self.program);
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy();
@@ -116,7 +103,7 @@ impl Toolkit {
             }
         }
         command.args(args).arg("--json").current_dir(&self.project);
-        command.envs(self.variables.iter().chain(variables).map(|(name, value)| (name, value)));
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         // In a process group of its own: Ctrl-C at a terminal is this process's to pass on.
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).process_group(0).kill_on_drop(true);
         let mut child = command.spawn().with_context(|| format!("start {}", self.program))?;

@@ -1,16 +1,21 @@
 //! `rehearse` is a program of its own, the crate `rehearsal`, so that a deploy does not compile its dependencies.
 
 use std::convert::Infallible;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 
-use crate::env;
 use crate::failure::Failure;
-use crate::tools::cargo;
+use crate::tools::cargo::{self, Profile};
+use crate::{PACKAGE, env};
 
 /// The crate's manifest, in a project that has it.
 const MANIFEST: &str = "xtask/rehearsal/Cargo.toml";
+
+/// It and the programs that it runs.
+const PACKAGES: [&str; 3] = ["rehearsal", PACKAGE, "standin"];
 
 /// The end of the help of `rehearse`, here and in `rehearsal`.
 pub const EXAMPLES: &str = "Examples:
@@ -32,8 +37,9 @@ pub struct RehearseArgs {
     args: Vec<String>,
 }
 
-/// Replaces this process by `cargo run --package rehearsal`, so signals and the exit code are those of `rehearsal`.
-pub fn become_rehearsal(args: RehearseArgs, json: bool) -> Result<Infallible, Failure> {
+/// Has cargo build `rehearsal` with the programs that it runs, and replaces this process by it, so signals and the exit code are
+/// those of `rehearsal`.
+pub async fn become_rehearsal(args: RehearseArgs, json: bool) -> Result<Infallible, Failure> {
     let root = env::find_root().map_err(Failure::Usage)?;
     if !root.join(MANIFEST).exists() {
         return Err(Failure::Usage(anyhow!(
@@ -41,9 +47,22 @@ pub fn become_rehearsal(args: RehearseArgs, json: bool) -> Result<Infallible, Fa
              to see what a deploy would change, type: cargo xtask deploy ENV --plan-only"
         )));
     }
-    std::env::set_current_dir(&root).with_context(|| format!("enter {root}"))?;
+    let profile = if cfg!(debug_assertions) { Profile::Dev } else { Profile::Release };
+    // In one build: cargo chooses the features of dependencies for all packages of a build together, and would compile them again
+    // for each alone.
+    let mut build = Command::new(cargo::program());
+    for name in cargo::inherited() {
+        build.env_remove(name);
+    }
+    build.arg("build").current_dir(&root).args(PACKAGES.iter().flat_map(|package| ["--package", package]));
+    build.args(["--features", &format!("{PACKAGE}/cloud")]);
+    build.args((profile == Profile::Release).then_some("--release"));
+    let built = build.status().context("start cargo to build `rehearsal`")?;
+    if !built.success() {
+        return Err(anyhow!("cargo could not build `rehearsal`, and says why above").into());
+    }
+    let program = cargo::built_program(&root, "rehearsal", profile).await?;
     let args = json.then(|| "--json".to_owned()).into_iter().chain(args.args);
-    // Not `--quiet`: the first time, its dependencies are compiled for a minute.
-    let error = cargo::exec_run(&["--package", "rehearsal"], args);
-    Err(error.context("start cargo to build and run `rehearsal`").into())
+    let error = Command::new(&program).args(args).exec();
+    Err(anyhow!(error).context(format!("start {program}")).into())
 }

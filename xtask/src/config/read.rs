@@ -212,8 +212,7 @@ fn gate(table: &mut Table<'_>) -> Option<Gate> {
 }
 
 fn rehearsal(table: &mut Table<'_>) -> Option<Rehearsal> {
-    let variables =
-        table.optional("variables", "{ dns_zone_id: '{zone_id}' }", |field| field.map("value", variable));
+    let variables = table.optional("variables", "{ dns_zone_id: '{zone_id}' }", |field| field.map("value", variable));
     let settings = table.optional("settings", "{ API_TOKEN: rehearsed }", |field| field.map("value", setting));
     Some(Rehearsal { variables: variables?.unwrap_or_default(), settings: settings?.unwrap_or_default() })
 }

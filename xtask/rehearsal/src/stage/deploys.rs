@@ -60,7 +60,7 @@ impl Stage<'_> {
             .map(|(name, value)| (name.to_owned(), secrecy::ExposeSecret::expose_secret(value).to_owned()));
         let variables: Vec<_> =
             self.variables().into_iter().chain(of_file).chain([("CI".to_owned(), "true".to_owned())]).collect();
-        let run = async |args: &[&str]| self.toolkit.start_with(args, &variables)?.end().await;
+        let run = async |args: &[&str]| self.toolkit.start(args, &variables)?.end().await;
         let planned = run(&["deploy", name, "--plan-only"]).await?.expect(&[10])?;
         let refused = run(&["deploy", name]).await?.expect(&[21])?.reason();
         run(&["deploy", name, "--approve", planned.text("approval")?]).await?.expect(&[0])?;

@@ -76,7 +76,8 @@ pub fn status(services: &Services, id: &str) -> Result<Status> {
 
 /// Waits until the name has a CNAME record that leads to the container. The inner error is why it has none.
 async fn check(dns: &Resolver, hostname: &str, target: &str, limit: Duration) -> Result<Result<(), String>> {
-    let name = |text: &str| Name::from_ascii(format!("{text}.")).with_context(|| format!("{text:?} is not a host name"));
+    let name =
+        |text: &str| Name::from_ascii(format!("{text}.")).with_context(|| format!("{text:?} is not a host name"));
     let (hostname, target) = (name(hostname)?, name(target)?);
     let end = Instant::now() + limit;
     loop {

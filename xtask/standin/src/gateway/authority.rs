@@ -123,7 +123,8 @@ fn set_validity(params: &mut CertificateParams, days: i64) -> Result<()> {
     let day = |days: i64| -> Result<Date> {
         Ok(Timestamp::now().to_zoned(TimeZone::UTC).date().checked_add(Span::new().days(days))?)
     };
-    let midnight = |date: Date| date_time_ymd(date.year().into(), date.month().unsigned_abs(), date.day().unsigned_abs());
+    let midnight =
+        |date: Date| date_time_ymd(date.year().into(), date.month().unsigned_abs(), date.day().unsigned_abs());
     (params.not_before, params.not_after) = (midnight(day(-1)?), midnight(day(days)?));
     Ok(())
 }

@@ -37,7 +37,8 @@ impl Call {
     pub async fn read(request: Request<Incoming>) -> Result<Self, Outcome> {
         let (head, body) = request.into_parts();
         let invalid = |why: &str| Outcome::invalid("body", why);
-        let body = Limited::new(body, MAX_BODY).collect().await.map_err(|error| invalid(&error.to_string()))?.to_bytes();
+        let body =
+            Limited::new(body, MAX_BODY).collect().await.map_err(|error| invalid(&error.to_string()))?.to_bytes();
         let body = if body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(&body) };
         let query = head.uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
         let decoded = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
@@ -72,7 +73,11 @@ impl Call {
 
     /// A parameter of the query that is not empty.
     pub fn parameter(&self, name: &str) -> Option<&str> {
-        self.query.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+        self.query
+            .iter()
+            .find(|(own, _)| own == name)
+            .map(|(_, value)| value.as_str())
+            .filter(|value| !value.is_empty())
     }
 
     /// The page of a list that the request asks for, with the number of all entries.
@@ -87,7 +92,8 @@ impl Call {
 
 impl Outcome {
     pub fn not_found(resource: &str, id: &str) -> Self {
-        let body = json!({ "message": "resource is not found", "resource": resource, "resource_id": id, "type": "not_found" });
+        let body =
+            json!({ "message": "resource is not found", "resource": resource, "resource_id": id, "type": "not_found" });
         Self::Failed(StatusCode::NOT_FOUND, body)
     }
 

@@ -24,7 +24,8 @@ enum What {
 impl Query {
     /// Fails if the query has anything else, such as a parser stage or an aggregation.
     pub fn parse(text: &str) -> Result<Self> {
-        let mut rest = text.trim().strip_prefix('{').context("a query begins with a stream selector, {…}")?.trim_start();
+        let mut rest =
+            text.trim().strip_prefix('{').context("a query begins with a stream selector, {…}")?.trim_start();
         let mut query = Self { matchers: Vec::new(), filters: Vec::new() };
         while !rest.starts_with('}') {
             let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').context("the selector has no end")?;
@@ -52,7 +53,8 @@ impl Query {
 
     /// Whether the labels and the line are asked for. A label that is missing is empty.
     pub fn matches(&self, label: impl Fn(&str) -> String, line: &str) -> bool {
-        self.matchers.iter().all(|(name, test)| test.holds(&label(name))) && self.filters.iter().all(|it| it.holds(line))
+        self.matchers.iter().all(|(name, test)| test.holds(&label(name)))
+            && self.filters.iter().all(|it| it.holds(line))
     }
 }
 
@@ -97,7 +99,8 @@ fn string(text: &str) -> Result<(String, &str)> {
         ends
     });
     let Some((end, _)) = end else { bail!("a quote is missing") };
-    let value = serde_json::from_str(&text[..end + 2]).with_context(|| format!("{:?} is not a string", &text[..end + 2]))?;
+    let value =
+        serde_json::from_str(&text[..end + 2]).with_context(|| format!("{:?} is not a string", &text[..end + 2]))?;
     Ok((value, &inner[end + 1..]))
 }
 
@@ -122,7 +125,9 @@ mod tests {
 
     #[test]
     fn other_queries_are_refused() {
-        for query in ["", "{}", "{name}", "{name=\"a\"", "{name=\"a\"} | json", "rate({name=\"a\"}[5m])", "{name=~\"(\"}"] {
+        for query in
+            ["", "{}", "{name}", "{name=\"a\"", "{name=\"a\"} | json", "rate({name=\"a\"}[5m])", "{name=~\"(\"}"]
+        {
             assert!(Query::parse(query).is_err(), "{query}");
         }
     }

@@ -56,7 +56,9 @@ pub async fn query_range(platform: &Platform, call: &Call) -> Result<Outcome> {
     }
     let streams = streams.iter().map(|(labels, values)| json!({ "stream": labels, "values": values }));
     let result: Vec<_> = streams.collect();
-    Ok(Outcome::Done(json!({ "status": "success", "data": { "resultType": "streams", "result": result, "stats": {} } })))
+    Ok(Outcome::Done(
+        json!({ "status": "success", "data": { "resultType": "streams", "result": result, "stats": {} } }),
+    ))
 }
 
 /// A line as Cockpit has it: JSON with the message and where it is from.

@@ -13,11 +13,16 @@ const TYPE: &str = "scaleway_registry_namespace";
 
 pub fn list(platform: &Platform, call: &Call, region: &str) -> Result<Outcome> {
     let mut all = platform.server.stored(TYPE)?;
-    let wanted = |values: &Map, field: &str| call.parameter(field).is_none_or(|value| text(values, field).as_deref() == Some(value));
+    let wanted = |values: &Map, field: &str| {
+        call.parameter(field).is_none_or(|value| text(values, field).as_deref() == Some(value))
+    };
     all.retain(|values| {
         // The filter matches parts of names.
-        let named = call.parameter("name").is_none_or(|name| text(values, "name").is_some_and(|own| own.contains(name)));
-        named && wanted(values, "project_id") && text(values, "id").is_some_and(|id| id.starts_with(&format!("{region}/")))
+        let named =
+            call.parameter("name").is_none_or(|name| text(values, "name").is_some_and(|own| own.contains(name)));
+        named
+            && wanted(values, "project_id")
+            && text(values, "id").is_some_and(|id| id.starts_with(&format!("{region}/")))
     });
     let all: Vec<_> = all.iter().map(|values| json(region, values)).collect();
     Ok(call.page("namespaces", &all))
