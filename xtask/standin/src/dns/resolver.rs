@@ -75,7 +75,10 @@ impl Resolver {
         match zone {
             Ok(Some(zone)) => self.in_zone(&zone, name, kind).await,
             Ok(None) => Answer { code: ResponseCode::NXDomain, ..Answer::default() },
-            Err(_) => Answer { code: ResponseCode::ServFail, ..Answer::default() },
+            Err(error) => {
+                eprintln!("the DNS server cannot answer {name} {kind}: {error:#}");
+                Answer { code: ResponseCode::ServFail, ..Answer::default() }
+            }
         }
     }
 

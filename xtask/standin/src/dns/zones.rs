@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use aws_sdk_route53::Client;
 use aws_sdk_route53::types::ResourceRecordSet;
 use hickory_proto::rr::{Name, RData, Record, RecordType};
@@ -30,6 +30,8 @@ pub struct Zones {
 
 #[derive(Default)]
 struct Kept {
+    /// Whether `zones` was ever read.
+    is_loaded: bool,
     /// Names and ids.
     zones: Vec<(Name, String)>,
     /// By zone id.
@@ -57,15 +59,20 @@ impl Zones {
     /// The zone with the longest name that contains this name. Fails if the Route 53 server does not answer and never has.
     pub async fn containing(&self, name: &Name) -> Result<Option<Arc<Zone>>> {
         let mut kept = self.kept.lock().await;
+        let mut failure = None;
         if kept.not_before.is_none_or(|then| then <= Instant::now()) {
             let loaded = timeout(PATIENCE, self.load(&mut kept, name)).await;
-            match loaded.context("the Route 53 server does not answer").and_then(|loaded| loaded) {
-                Ok(()) => kept.not_before = None,
-                Err(error) if kept.zones.is_empty() => return Err(error),
-                Err(_) => kept.not_before = Some(Instant::now() + PAUSE),
-            }
+            failure = loaded.context("the Route 53 server does not answer").and_then(|loaded| loaded).err();
+            kept.not_before = failure.is_some().then(|| Instant::now() + PAUSE);
         }
-        Ok(kept.id_containing(name).and_then(|id| kept.contents.get(&id).cloned()))
+        let found = kept.id_containing(name).map(|id| kept.contents.get(&id).cloned());
+        match (found, failure) {
+            (Some(Some(zone)), _) => Ok(Some(zone)),
+            (Some(None), None) => bail!("the records of the zone of {name} were never read"),
+            (None, _) if kept.is_loaded => Ok(None),
+            (None, None) => bail!("the zones were never read"),
+            (_, Some(error)) => Err(error),
+        }
     }
 
     async fn load(&self, kept: &mut Kept, name: &Name) -> Result<()> {
@@ -77,7 +84,7 @@ impl Zones {
                 zones.push((name_of(&zone.name)?, last_segment(&zone.id).to_owned()));
             }
         }
-        kept.zones = zones;
+        (kept.zones, kept.is_loaded) = (zones, true);
         if let Some(id) = kept.id_containing(name) {
             let origin = kept.zones.iter().find(|(_, other)| *other == id).map(|(name, _)| name.clone());
             let zone = self.zone(&id, origin.unwrap_or_default()).await?;
@@ -139,9 +146,10 @@ impl Zone {
         }
         let ttl = set.ttl().and_then(|ttl| ttl.try_into().ok()).unwrap_or_default();
         for record in set.resource_records() {
-            let context = || format!("{kind} record {name}: {:?} is not understood", record.value());
-            let data = RData::try_from_str(kind, record.value()).with_context(context)?;
-            self.records.push(Record::from_rdata(name.clone(), ttl, absolute(data)));
+            match RData::try_from_str(kind, record.value()) {
+                Ok(data) => self.records.push(Record::from_rdata(name.clone(), ttl, absolute(data))),
+                Err(error) => eprintln!("the DNS server skips the {kind} record {name} {:?}: {error}", record.value()),
+            }
         }
         Ok(())
     }
