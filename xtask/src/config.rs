@@ -206,8 +206,14 @@ pub enum Postgres {
 /// When a release counts as healthy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gate {
-    /// How long it may take to become ready; whole seconds in deploy.yaml, 60 by default.
+    /// How long it may take to become ready, and on a stack also to answer at its public address; whole seconds in deploy.yaml. By
+    /// default 60, and 300 on a stack, whose platform has yet to get a certificate.
     pub timeout: Duration,
+    /// How long it is watched after it has taken over; whole seconds, by default 0, and 60 on a stack.
+    pub watch: Duration,
+    /// On a stack: how long neither the platform's status nor the kind of the service's answers may stay the same before the release
+    /// is ready; whole seconds, 120 by default.
+    pub no_progress: Duration,
 }
 
 impl Environment {

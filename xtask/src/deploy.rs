@@ -1,6 +1,7 @@
 //! A deploy: a commit becomes a running, verified, reversible release.
 
 pub mod approval;
+mod asked;
 pub mod changes;
 pub mod gate;
 pub mod preflight;
@@ -8,6 +9,7 @@ pub mod rescue;
 mod roll_out;
 pub mod rollback;
 pub mod run;
+mod watch;
 pub mod way_back;
 
 use anyhow::anyhow;

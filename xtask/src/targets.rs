@@ -1,16 +1,21 @@
 //! Where a release runs. One verb, one match: what differs between the targets is below, and nothing else.
 
+pub mod condition;
 pub mod local;
 #[cfg(not(feature = "cloud"))]
 mod no_stack;
 #[cfg(feature = "cloud")]
 pub mod stack;
 
+use std::sync::Arc;
+
 use anyhow::Result;
 
+use self::condition::Condition;
 pub use self::local::Local;
 #[cfg(not(feature = "cloud"))]
 use self::no_stack as stack;
+use self::stack::{Platform, PublicAddress};
 pub use self::stack::{Planned, Stack};
 use crate::check::Check;
 use crate::clients::service::{Answer, Readiness, Service};
@@ -57,6 +62,16 @@ pub struct Switched {
     pub address: String,
     /// Its readiness there.
     pub readiness: Readiness,
+    /// What of a stack's release can be watched.
+    pub watched: Option<Watched>,
+}
+
+/// What of a release that serves on a stack can be watched.
+pub struct Watched {
+    /// Where its readiness is asked for.
+    pub services: Vec<Service>,
+    /// What the platform says of its container.
+    pub platform: Arc<Platform>,
 }
 
 impl<'a> Target<'a> {
@@ -237,6 +252,23 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// Where the readiness of a release that has taken over is asked for.
+    pub async fn services(&self, switched: &Switched) -> Result<Vec<Service>, Failure> {
+        match &switched.watched {
+            Some(watched) => Ok(watched.services.clone()),
+            None => Ok(self.serving().await?.map(|serving| serving.service).into_iter().collect()),
+        }
+    }
+
+    /// What the platform says of a release that has taken over; on this machine the supervisor, which starts again what has ended.
+    pub async fn condition(&self, switched: &Switched) -> Condition {
+        match (self, &switched.watched) {
+            (_, Some(watched)) => watched.platform.condition().await,
+            (Self::Local(local), None) => local.condition().await,
+            (Self::Stack(_), None) => Condition::NotAsked("it is not known which container runs it".to_owned()),
+        }
+    }
+
     /// What a person wants to know of the target after a deploy: label and text.
     pub fn hints(&self) -> Vec<(&'static str, String)> {
         match self {
@@ -269,6 +301,22 @@ impl Candidate {
         match self {
             Self::Local(candidate) => candidate.service.clone(),
             Self::Stack(candidate) => candidate.service.clone(),
+        }
+    }
+
+    /// What its platform says of it; none for a process of this machine.
+    pub async fn condition(&self) -> Option<Condition> {
+        match self {
+            Self::Local(_) => None,
+            Self::Stack(candidate) => Some(candidate.platform.condition().await),
+        }
+    }
+
+    /// Where people reach it, if that is another address than the one that the gate asks.
+    pub fn public(&self) -> Option<&PublicAddress> {
+        match self {
+            Self::Local(_) => None,
+            Self::Stack(candidate) => candidate.public.as_ref(),
         }
     }
 

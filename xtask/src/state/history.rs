@@ -119,6 +119,9 @@ pub struct Record {
     pub outcome: Outcome,
     /// What went wrong; none when it is live.
     pub error: Option<String>,
+    /// The last answers of a release that was not healthy, oldest first, with their times; a few short lines without secrets.
+    #[serde(default)]
+    pub answers: Vec<String>,
 }
 
 impl Record {
@@ -148,6 +151,7 @@ impl Record {
             steps: Vec::new(),
             outcome: Outcome::Failed,
             error: None,
+            answers: Vec::new(),
         }
     }
 

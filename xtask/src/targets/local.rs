@@ -19,6 +19,7 @@ use tokio::sync::OnceCell;
 
 pub use self::candidate::Candidate;
 pub use self::ears::Ears;
+use super::condition::Condition;
 use super::{Serving, Switched};
 use crate::clients::service::Service;
 use crate::config;
@@ -29,7 +30,7 @@ use crate::secrets::Secrets;
 use crate::settings;
 use crate::state::history::{Outcome, Record};
 use crate::supervisor::client::connect;
-use crate::supervisor::{self, Status};
+use crate::supervisor::{self, Role, Status};
 use crate::tools::postgres::Installation;
 
 /// An environment on this machine.
@@ -136,6 +137,19 @@ impl<'a> Local<'a> {
         let Some(instance) = self.instance_that_serves().await? else { return Ok(None) };
         let service = self.public_service()?;
         Ok(Some(Serving { id: instance.id, version: instance.version, address: self.address(), service }))
+    }
+
+    /// What the supervisor says of the release that has just taken over.
+    pub async fn condition(&self) -> Condition {
+        match self.instance_that_serves().await {
+            Ok(Some(instance)) if instance.role == Role::Serving && instance.restarts == 0 => Condition::Ready,
+            Ok(Some(instance)) => {
+                let ended = instance.last_exit.map_or_else(String::new, |exit| format!(": it {exit}"));
+                Condition::Error(format!("its process has ended and is started again{ended}"))
+            }
+            Ok(None) => Condition::Error("no release serves".to_owned()),
+            Err(error) => Condition::NotAsked(format!("{error:#}")),
+        }
     }
 
     /// Whether the release that serves runs as the user that a deploy of now would give it.

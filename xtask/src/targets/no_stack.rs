@@ -3,10 +3,13 @@
 
 use std::convert::Infallible;
 use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
 
+use super::condition::Condition;
 use super::{Serving, Switched};
 use crate::check::Check;
-use crate::clients::service::Service;
+use crate::clients::service::{Readiness, Service};
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::release::{Artifact, Published, Release, Settings, Source};
@@ -21,7 +24,17 @@ pub struct Stack<'a> {
 
 pub struct Candidate {
     pub service: Service,
+    pub platform: Arc<Platform>,
+    pub public: Option<PublicAddress>,
     pub summary: String,
+    never: Infallible,
+}
+
+pub struct Platform {
+    never: Infallible,
+}
+
+pub struct PublicAddress {
     never: Infallible,
 }
 
@@ -101,6 +114,18 @@ impl<'a> Stack<'a> {
 
 impl Candidate {
     pub fn where_its_log_is(&self) -> String {
+        match self.never {}
+    }
+}
+
+impl Platform {
+    pub async fn condition(&self) -> Condition {
+        match self.never {}
+    }
+}
+
+impl PublicAddress {
+    pub async fn verify(&self, _: &str, _: Duration, _: impl Fn(String), _: &Ongoing) -> Result<Readiness, Failure> {
         match self.never {}
     }
 }

@@ -1,12 +1,21 @@
 //! An OpenTofu stack: a container that runs the service's image, and what belongs to it.
 
+mod address;
 mod checks;
 mod image;
+mod outputs;
+mod platform;
 mod settings;
+
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
 
-use super::{Serving, Switched};
+pub use self::address::PublicAddress;
+use self::address::Names;
+use self::outputs::Outputs;
+pub use self::platform::Platform;
+use super::{Serving, Switched, Watched};
 use crate::bootstrap;
 use crate::check::Check;
 use crate::clients::service::{Answer, Service};
@@ -20,12 +29,10 @@ use crate::signals::Stop;
 use crate::state::fingerprint;
 use crate::state::history::{self, Record};
 pub use crate::tofu::plan::Planned;
-use crate::tofu::unseen::Verdict;
+use crate::tofu::unseen::{Unseen, Verdict};
 use crate::tofu::variables::ReleaseVariables;
 use crate::tofu::{self, Workspace};
-
-/// The output in which a stack returns the address of its container.
-const ENDPOINT: &str = "endpoint";
+use crate::tools::platform::variable;
 
 /// An environment whose release runs on a stack.
 pub struct Stack<'a> {
@@ -34,10 +41,14 @@ pub struct Stack<'a> {
 
 /// A release that was applied to a stack.
 pub struct Candidate {
-    /// Where its readiness is asked for.
+    /// Where its readiness is asked for: at the container's own address.
     pub service: Service,
-    /// Where people reach it.
-    address: String,
+    /// What the platform says of its container.
+    pub platform: Arc<Platform>,
+    /// Where people reach it, if that is another address.
+    pub public: Option<PublicAddress>,
+    /// The container's own address.
+    endpoint: String,
     /// What was applied.
     pub summary: String,
 }
@@ -184,23 +195,42 @@ impl<'a> Stack<'a> {
         let workspace = self.enter(release).await?;
         tofu::init_if_changed(&workspace, step, stop).await?;
         let applied = tofu::apply::perform(&workspace, planned, &workspace.source, step, stop).await?;
-        for unseen in applied.unseen.iter().filter(|unseen| unseen.verdict != Verdict::Good) {
-            self.env.report.warn(&unseen.to_string());
-        }
+        // Where nothing was applied, the plan has asked.
+        let unseen = if planned.has_changes { &applied.unseen } else { &planned.unseen };
+        let is_wrong = |unseen: &&Unseen| unseen.verdict != Verdict::Good;
         if !applied.errored.is_empty() {
+            unseen.iter().filter(is_wrong).for_each(|unseen| self.env.report.warn(&unseen.to_string()));
             let errored: Vec<String> = applied.errored.iter().map(ToString::to_string).collect();
             return Err(anyhow!("the platform reports an error of {}", errored.join("; ")).into());
         }
-        let address = self.endpoint(&workspace, stop).await?;
-        Ok(Candidate { service: self.service(&address)?, address, summary: applied.summary() })
+        let outputs = Outputs::read(&workspace, stop).await?;
+        // What cannot work fails the step of the public address, once the release is known to be well itself.
+        let is_fatal = |unseen: &&Unseen| unseen.verdict == Verdict::Broken && outputs.url.is_some();
+        let doubtful = unseen.iter().filter(|unseen| is_wrong(unseen) && !is_fatal(unseen));
+        doubtful.for_each(|unseen| self.env.report.warn(&unseen.to_string()));
+        let broken = unseen.iter().filter(is_fatal).map(ToString::to_string).collect();
+        let Outputs { endpoint, url, container, record } = outputs;
+        let (names, readiness) = (names()?, &self.env.config.service.readiness);
+        let public = url.map(|url| PublicAddress::new(&url, readiness, record, names.clone(), names.network(), broken));
+        Ok(Candidate {
+            service: self.service(&endpoint)?,
+            platform: Arc::new(Platform::of(self.env, container.as_deref())),
+            public: public.transpose()?,
+            endpoint,
+            summary: applied.summary(),
+        })
     }
 
-    /// Checks that the release answers, ready, where people reach it. The platform has switched to it already.
+    /// Checks that the release still answers, ready, where people reach it. The platform has switched to it already.
     pub async fn switch(&self, candidate: Candidate) -> Result<Switched, Failure> {
-        match candidate.service.ask().await {
-            Answer::Ready(readiness) => Ok(Switched { address: candidate.address, readiness }),
-            other => Err(anyhow!("{} was ready, and is not any more: {}", candidate.address, other.describe()).into()),
-        }
+        let Candidate { service, platform, public, endpoint, .. } = candidate;
+        let (address, public) = public.map_or((endpoint, None), |public| (public.url, Some(public.service)));
+        let readiness = match public.as_ref().unwrap_or(&service).ask().await {
+            Answer::Ready(readiness) => readiness,
+            other => return Err(anyhow!("{address} was ready, and is not any more: {}", other.describe()).into()),
+        };
+        let services = [Some(service), public].into_iter().flatten().collect();
+        Ok(Switched { address, readiness, watched: Some(Watched { services, platform }) })
     }
 
     /// The failure of an operation that only works with `target: local`.
@@ -217,18 +247,13 @@ impl<'a> Stack<'a> {
     }
 
     fn service(&self, address: &str) -> Result<Service> {
-        Service::new(format!("{address}{}", self.env.config.service.readiness))
+        Service::through(format!("{address}{}", self.env.config.service.readiness), names()?.network())
     }
+}
 
-    /// The container's address, which is an output of the stack.
-    async fn endpoint(&self, workspace: &Workspace<'_>, stop: &Stop) -> Result<String, Failure> {
-        let outputs = tofu::outputs(workspace, stop).await?;
-        let endpoint = outputs.get(ENDPOINT).and_then(|output| output.value.as_str());
-        let missing =
-            || format!("the stack {} has no output `{ENDPOINT}` with its container's address", workspace.stack.folder);
-        let endpoint = endpoint.with_context(missing)?.trim_end_matches('/');
-        Ok(if endpoint.contains("://") { endpoint.to_owned() } else { format!("https://{endpoint}") })
-    }
+/// Who resolves the names of the service's addresses.
+fn names() -> Result<Names> {
+    Names::of(variable("DNS_SERVER").as_deref())
 }
 
 impl Candidate {

@@ -48,7 +48,7 @@ impl Local<'_> {
                 }
             }
         }
-        Ok(Switched { address: self.address(), readiness })
+        Ok(Switched { address: self.address(), readiness, watched: None })
     }
 
     /// Starts a process on a socket of its own. `folders` are removed after it.
