@@ -9,6 +9,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
+use crate::secrets::shortened;
+
 /// Limit for one request.
 const ONE_QUESTION: Duration = Duration::from_secs(5);
 
@@ -134,7 +136,7 @@ impl Service {
             Ok(readiness) => Answer::Unready(readiness.what_is_wrong()),
             Err(error) => {
                 let text = String::from_utf8_lossy(&body);
-                let start: String = text.chars().take(200).collect();
+                let start = shortened(&text, 200);
                 let what = format!("{} answered {status} without readiness JSON ({error}): {start:?}", self.url);
                 Answer::NotUnderstood { success: status.is_success(), what }
             }
