@@ -159,6 +159,10 @@ Neither needs your database: both start a temporary PostgreSQL."
 impl Cli {
     /// Runs the command.
     pub fn run(self, report: &Report) -> Result<(), Failure> {
+        // This one hands the listening socket on, and nothing else was left open to it.
+        if !matches!(self.command, Command::SuperviseExec(_)) {
+            program::keep_inherited_descriptors();
+        }
         match self.command {
             // These need no deploy.yaml.
             Command::Supervise(args) => Ok(supervisor::supervise(args)?),
