@@ -26,7 +26,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 pub use check::is_loopback;
 pub use problem::ConfigError;
 pub use settings::{Setting, SettingsTable, SuppliedBy};
-pub use stack::{Program as StackProgram, Provider, Stack, State};
+pub use stack::{Approvals, Program as StackProgram, Provider, Stack, State};
 
 use document::Document;
 use field::Log;
@@ -145,7 +145,19 @@ pub struct Environment {
     pub gate: Gate,
     /// How many releases are kept for a rollback, including the one that serves; at least one.
     pub keep_releases: usize,
+    /// What stands for the values of an account in a rehearsal; empty for a local environment.
+    pub rehearsal: Rehearsal,
     document: Arc<Document>,
+}
+
+/// Values that are used in a rehearsal only, where there is no account to take them from. `{zone_id}` in a value stands for the id of
+/// the zone that the rehearsal has made. None is secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rehearsal {
+    /// Of variables of the stack, which replace those of [`Stack::variables`].
+    pub variables: BTreeMap<String, String>,
+    /// Of settings of the service, secret ones too.
+    pub settings: BTreeMap<String, String>,
 }
 
 /// Where a release runs.
@@ -194,8 +206,14 @@ pub enum Postgres {
 /// When a release counts as healthy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gate {
-    /// How long it may take to become ready; whole seconds in deploy.yaml, 60 by default.
+    /// How long it may take to become ready, and on a stack also to answer at its public address; whole seconds in deploy.yaml. By
+    /// default 60, and 300 on a stack, whose platform has yet to get a certificate.
     pub timeout: Duration,
+    /// How long it is watched after it has taken over; whole seconds, by default 0, and 60 on a stack.
+    pub watch: Duration,
+    /// On a stack: how long neither the platform's status nor the kind of the service's answers may stay the same before the release
+    /// is ready; whole seconds, 120 by default.
+    pub no_progress: Duration,
 }
 
 impl Environment {

@@ -55,8 +55,12 @@ pub enum Step {
     Apply,
     /// Wait until the release reports that it is ready, in the expected version.
     Gate,
+    /// On a stack: wait until the release answers at the public address: DNS, certificate, version.
+    Address,
     /// Let the new release take over and the old one drain.
     Switch,
+    /// Watch the release that has taken over.
+    Watch,
     /// Let the previous release serve again.
     Restore,
     /// Write the record, and remove old releases.
@@ -77,7 +81,9 @@ impl std::fmt::Display for Step {
             Self::Plan => "plan",
             Self::Apply => "apply",
             Self::Gate => "gate",
+            Self::Address => "address",
             Self::Switch => "switch",
+            Self::Watch => "watch",
             Self::Restore => "restore",
             Self::Record => "record",
         })

@@ -1,17 +1,25 @@
 //! Where a release runs. One verb, one match: what differs between the targets is below, and nothing else.
 
+pub mod condition;
 pub mod local;
+mod log;
 #[cfg(not(feature = "cloud"))]
 mod no_stack;
 #[cfg(feature = "cloud")]
 pub mod stack;
 
-use anyhow::Result;
+use std::sync::Arc;
 
+use anyhow::Result;
+use jiff::Timestamp;
+
+use self::condition::Condition;
 pub use self::local::Local;
+pub(crate) use self::log::log_tail;
 #[cfg(not(feature = "cloud"))]
 use self::no_stack as stack;
-pub use self::stack::{Planned, Stack};
+pub use self::stack::{Log, Planned, Stack};
+use self::stack::{Platform, PublicAddress};
 use crate::check::Check;
 use crate::clients::service::{Answer, Readiness, Service};
 use crate::config;
@@ -37,6 +45,8 @@ pub enum Candidate {
     Local(Box<local::Candidate>),
     /// A container behind its platform's address.
     Stack(stack::Candidate),
+    /// A container of this machine's engine, which never serves.
+    Trial(Box<stack::Trial>),
 }
 
 /// The release that serves.
@@ -57,6 +67,16 @@ pub struct Switched {
     pub address: String,
     /// Its readiness there.
     pub readiness: Readiness,
+    /// What of a stack's release can be watched.
+    pub watched: Option<Watched>,
+}
+
+/// What of a release that serves on a stack can be watched.
+pub struct Watched {
+    /// Where its readiness is asked for.
+    pub services: Vec<Service>,
+    /// What the platform says of its container.
+    pub platform: Arc<Platform>,
 }
 
 impl<'a> Target<'a> {
@@ -201,10 +221,10 @@ impl<'a> Target<'a> {
     }
 
     /// Why no release can be tried on another database; none if one can.
-    pub fn cannot_try(&self) -> Result<Option<String>> {
+    pub async fn cannot_try(&self) -> Result<Option<String>, Failure> {
         match self {
-            Self::Local(local) => local.cannot_try(),
-            Self::Stack(_) => Ok(Some("releases of a stack are not started on this machine".to_owned())),
+            Self::Local(local) => Ok(local.cannot_try()?),
+            Self::Stack(stack) => Box::pin(stack.cannot_try()).await,
         }
     }
 
@@ -221,7 +241,9 @@ impl<'a> Target<'a> {
                 let started = local.try_on(id, &release.published, settings, database).await?;
                 Ok(Candidate::Local(Box::new(started)))
             }
-            Self::Stack(stack) => Err(stack.unsupported("starting a release on this machine")),
+            Self::Stack(stack) => {
+                Ok(Candidate::Trial(Box::new(Box::pin(stack.try_on(release, settings, database)).await?)))
+            }
         }
     }
 
@@ -231,9 +253,42 @@ impl<'a> Target<'a> {
         match (self, candidate) {
             (Self::Local(local), Candidate::Local(candidate)) => local.switch(*candidate, step, stop).await,
             (Self::Stack(stack), Candidate::Stack(candidate)) => stack.switch(candidate).await,
-            (Self::Local(_), Candidate::Stack(_)) | (Self::Stack(_), Candidate::Local(_)) => {
+            (Self::Local(_) | Self::Stack(_), _) => {
                 unreachable!("a target is given its own candidate")
             }
+        }
+    }
+
+    /// Where the readiness of a release that has taken over is asked for.
+    pub async fn services(&self, switched: &Switched) -> Result<Vec<Service>, Failure> {
+        match &switched.watched {
+            Some(watched) => Ok(watched.services.clone()),
+            None => Ok(self.serving().await?.map(|serving| serving.service).into_iter().collect()),
+        }
+    }
+
+    /// What the platform says of a release that has taken over; on this machine the supervisor, which starts again what has ended.
+    pub async fn condition(&self, switched: &Switched) -> Condition {
+        match (self, &switched.watched) {
+            (_, Some(watched)) => watched.platform.condition().await,
+            (Self::Local(local), None) => local.condition().await,
+            (Self::Stack(_), None) => Condition::NotAsked("it is not known which container runs it".to_owned()),
+        }
+    }
+
+    /// The platform's id of what runs a release, once this process has applied one; none on this machine.
+    pub fn container(&self) -> Option<String> {
+        match self {
+            Self::Local(_) => None,
+            Self::Stack(stack) => stack.container(),
+        }
+    }
+
+    /// What this version has logged since a time, as far as that is kept where the toolkit can read it.
+    pub async fn log_of(&self, version: &str, since: Timestamp) -> Result<Vec<String>, Failure> {
+        match self {
+            Self::Local(local) => Ok(local.log_of(version)?),
+            Self::Stack(stack) => Box::pin(stack.log_of(version, since)).await,
         }
     }
 
@@ -269,6 +324,23 @@ impl Candidate {
         match self {
             Self::Local(candidate) => candidate.service.clone(),
             Self::Stack(candidate) => candidate.service.clone(),
+            Self::Trial(trial) => trial.service.clone(),
+        }
+    }
+
+    /// What its platform says of it; none for a process of this machine.
+    pub async fn condition(&self) -> Option<Condition> {
+        match self {
+            Self::Local(_) | Self::Trial(_) => None,
+            Self::Stack(candidate) => Some(candidate.platform.condition().await),
+        }
+    }
+
+    /// Where people reach it, if that is another address than the one that the gate asks.
+    pub fn public(&self) -> Option<&PublicAddress> {
+        match self {
+            Self::Local(_) | Self::Trial(_) => None,
+            Self::Stack(candidate) => candidate.public.as_ref(),
         }
     }
 
@@ -276,7 +348,7 @@ impl Candidate {
     pub fn ears(&self) -> Option<local::Ears> {
         match self {
             Self::Local(candidate) => Some(candidate.ears.clone()),
-            Self::Stack(_) => None,
+            Self::Stack(_) | Self::Trial(_) => None,
         }
     }
 
@@ -286,6 +358,7 @@ impl Candidate {
             Self::Local(candidate) => candidate.exited().await,
             // Its platform starts it again.
             Self::Stack(_) => std::future::pending().await,
+            Self::Trial(trial) => trial.exited().await,
         }
     }
 
@@ -294,6 +367,7 @@ impl Candidate {
         match self {
             Self::Local(candidate) => candidate.give_up().await,
             Self::Stack(candidate) => candidate.where_its_log_is(),
+            Self::Trial(trial) => trial.give_up().await,
         }
     }
 }
@@ -313,6 +387,7 @@ impl Summary for Candidate {
         match self {
             Self::Local(candidate) => format!("process {}, not public yet", candidate.ears.process),
             Self::Stack(candidate) => candidate.summary.clone(),
+            Self::Trial(trial) => trial.summary(),
         }
     }
 }

@@ -1,4 +1,6 @@
-//! DNS: the name servers to which a zone's parent delegates it (RFC 1034, 4.2).
+//! DNS: the name servers to which a zone's parent delegates it (RFC 1034, 4.2), and the records that they answer with.
+
+mod records;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -12,6 +14,8 @@ use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
+
+pub use self::records::{Authority, Kind, Said};
 
 /// Limit for one query to one server. Each query is sent at most twice.
 const ONE_QUESTION: Duration = Duration::from_secs(2);
@@ -78,33 +82,49 @@ impl Dns {
 
     /// A resolver of the name servers of the nearest parent zone, and their description.
     async fn parent(&self, zone: &Name) -> Result<(String, TokioResolver)> {
-        let mut above = zone.base_name();
-        let names = loop {
-            match self.resolver.lookup(above.clone(), RecordType::NS).await {
-                Ok(found) => break name_servers(&found, &above),
-                Err(error) => {
-                    if let Some(error) = unless_absent(error) {
-                        bail!("looking for {}: {error}", servers_of(&above));
-                    }
-                    if above.is_root() {
-                        bail!("no zone above {} has name servers", plain(zone));
-                    }
-                }
-            }
-            above = above.base_name();
+        let Some((above, names)) = self.zone_of(zone.base_name()).await? else {
+            bail!("no zone above {} has name servers", plain(zone));
         };
-        let addresses = join_all(names.iter().map(|name| self.resolver.lookup_ip(format!("{name}.")))).await;
-        // A name server without an address is skipped.
-        let addresses = addresses.iter().flatten().flat_map(|addresses| addresses.iter());
-        let mut servers: Vec<SocketAddr> = addresses.map(|address| SocketAddr::new(address, self.port)).collect();
+        let addresses = join_all(names.iter().map(|name| self.addresses_of_server(name))).await;
+        let mut servers = addresses.concat();
         if servers.is_empty() {
             bail!("none of {} has an address", servers_of(&above));
         }
-        // IPv4 first: not every machine has IPv6.
         servers.sort_by_key(SocketAddr::is_ipv6);
-        let mut direct = ResolverOpts::default();
-        direct.recursion_desired = false;
-        Ok((servers_of(&above), asking(&servers, direct)?))
+        Ok((servers_of(&above), asking(&servers, direct())?))
+    }
+
+    /// The zone that has a name, and its name servers.
+    async fn zone_of(&self, mut name: Name) -> Result<Option<(Name, BTreeSet<String>)>> {
+        loop {
+            match self.resolver.lookup(name.clone(), RecordType::NS).await {
+                Ok(found) => {
+                    let servers = name_servers(&found, &name);
+                    // An alias is answered with its records, of which none is the name's.
+                    if !servers.is_empty() {
+                        return Ok(Some((name, servers)));
+                    }
+                }
+                Err(error) => {
+                    if let Some(error) = unless_absent(error) {
+                        bail!("looking for {}: {error}", servers_of(&name));
+                    }
+                }
+            }
+            if name.is_root() {
+                return Ok(None);
+            }
+            name = name.base_name();
+        }
+    }
+
+    /// The addresses of a zone's name server, IPv4 first: not every machine has IPv6. Empty if it has none.
+    async fn addresses_of_server(&self, name: &str) -> Vec<SocketAddr> {
+        let found = self.resolver.lookup_ip(format!("{name}.")).await;
+        let addresses = found.iter().flat_map(|found| found.iter());
+        let mut servers: Vec<SocketAddr> = addresses.map(|address| SocketAddr::new(address, self.port)).collect();
+        servers.sort_by_key(SocketAddr::is_ipv6);
+        servers
     }
 }
 
@@ -122,9 +142,18 @@ fn asking(servers: &[SocketAddr], with: ResolverOpts) -> Result<TokioResolver> {
     builder.with_options(options(with)).build().context("set up the DNS client")
 }
 
+/// For the name servers of a zone itself.
+fn direct() -> ResolverOpts {
+    let mut direct = ResolverOpts::default();
+    direct.recursion_desired = false;
+    direct
+}
+
 fn options(mut options: ResolverOpts) -> ResolverOpts {
     options.timeout = ONE_QUESTION;
     options.attempts = 1;
+    // A deploy that waits for a record asks again, and needs the answer of that time.
+    options.cache_size = 0;
     options
 }
 

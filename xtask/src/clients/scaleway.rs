@@ -1,7 +1,7 @@
 //! Scaleway's own API, as far as neither the OCI distribution API nor OpenTofu's provider serves.
 //!
 //! [`Registries`] deletes tags and creates namespaces ("Container Registry API", v1); it has tags, not manifests. [`Containers`]
-//! has the status of custom domains ("Serverless Containers API", v1).
+//! has the status of containers and custom domains ("Serverless Containers API", v1).
 
 mod containers;
 mod namespace;
@@ -12,7 +12,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-pub use self::containers::{Containers, Domain};
+pub use self::containers::{Container, Containers, Domain};
 pub use self::namespace::Namespace;
 use super::registry::error::RegistryError;
 use super::registry::http::{Http, REQUEST_TIMEOUT, Request, Response, host, is_loopback, printable};

@@ -1,6 +1,9 @@
 //! The readiness endpoint of the deployed service: `GET` answers 200 or 503 and JSON with `status` (`ready` or
 //! `unready`), `version`, and optionally `checks` and `features`.
 
+mod handshake;
+mod network;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -8,6 +11,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
+
+pub use self::handshake::Handshake;
+pub use self::network::Network;
+use crate::secrets::shortened;
 
 /// Limit for one request.
 const ONE_QUESTION: Duration = Duration::from_secs(5);
@@ -28,6 +35,8 @@ pub enum Answer {
         /// Its status code and first characters.
         what: String,
     },
+    /// A server is there, and the TLS handshake with it failed.
+    NoHandshake(Handshake),
     /// No answer, for this reason.
     Unreachable(String),
 }
@@ -91,6 +100,11 @@ impl Service {
 
     /// `url` is the readiness endpoint.
     pub fn new(url: String) -> Result<Self> {
+        Self::through(url, Network::default())
+    }
+
+    /// The same, reached as the network says.
+    pub fn through(url: String, network: Network) -> Result<Self> {
         // A proxy between the gate and the service would answer in the service's place, and a kept connection would ask
         // only the version that it was opened to.
         // A redirect would let the service have something else answer for it.
@@ -102,16 +116,31 @@ impl Service {
         if url.starts_with("http://") {
             // Reading the system's certificates takes longer than the request.
             builder = builder.tls_certs_only([]);
+        } else if !network.authorities.is_empty() {
+            builder = builder.tls_certs_merge(network.authorities);
+        }
+        if let Some(resolver) = network.resolver {
+            builder = builder.dns_resolver(resolver);
         }
         let client = builder.build().context("set up the client for the readiness check")?;
         Ok(Self { client, url })
+    }
+
+    /// The address that it asks.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Sends one request. Never fails: a missing answer is [`Answer::Unreachable`].
     pub async fn ask(&self) -> Answer {
         let mut response = match self.client.get(&self.url).send().await {
             Ok(response) => response,
-            Err(error) => return Answer::Unreachable(innermost(&error)),
+            Err(error) => {
+                return match Handshake::of(&error) {
+                    Some(why) => Answer::NoHandshake(why),
+                    None => Answer::Unreachable(innermost(&error)),
+                };
+            }
         };
         let status = response.status();
         let mut body = Vec::new();
@@ -134,7 +163,7 @@ impl Service {
             Ok(readiness) => Answer::Unready(readiness.what_is_wrong()),
             Err(error) => {
                 let text = String::from_utf8_lossy(&body);
-                let start: String = text.chars().take(200).collect();
+                let start = shortened(&text, 200);
                 let what = format!("{} answered {status} without readiness JSON ({error}): {start:?}", self.url);
                 Answer::NotUnderstood { success: status.is_success(), what }
             }
@@ -158,7 +187,19 @@ impl Answer {
         match self {
             Self::Ready(readiness) => format!("version {} is ready", readiness.version),
             Self::Unready(why) | Self::NotUnderstood { what: why, .. } => why.clone(),
+            Self::NoHandshake(why) => why.to_string(),
             Self::Unreachable(why) => format!("no answer: {why}"),
+        }
+    }
+
+    /// What kind of answer it is: the same for two that tell of no movement between them.
+    pub fn kind(&self) -> String {
+        match self {
+            Self::Ready(readiness) => format!("version {} is ready", readiness.version),
+            Self::Unready(_) => "unready".to_owned(),
+            Self::NotUnderstood { success, .. } => format!("not understood, success {success}"),
+            Self::NoHandshake(why) => why.to_string(),
+            Self::Unreachable(_) => "unreachable".to_owned(),
         }
     }
 }

@@ -11,12 +11,13 @@ use super::check;
 use super::document::Document;
 use super::field::{Field, Table};
 use super::problem::quoted;
-use super::stack::stack;
-use super::{Config, Environment, Gate, Image, Local, Need, Postgres, Program, Scaleway, Service, Source, Target};
+use super::stack::{stack, variable};
+use super::{
+    Config, Environment, Gate, Image, Local, Need, Postgres, Program, Rehearsal, Scaleway, Service, Source, Target,
+};
 
 const MAIN_BRANCH: &str = "main";
 const HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-const GATE: Gate = Gate { timeout: Duration::from_secs(60) };
 const KEEP_RELEASES: usize = 5;
 const DOCKERFILE: &str = "Dockerfile";
 const PLATFORM: &str = "linux/amd64";
@@ -26,6 +27,7 @@ const SERVICE: &str = "{ package: app, settings: app/settings.json, readiness: /
 const PROGRAM: &str = "{ name: cc, package: gcc, needed_for: build }";
 const IMAGE: &str = "{ bases: { RUNTIME_IMAGE: 'debian:bookworm-slim' } }";
 const REGISTRY: &str = "rg.fr-par.scw.cloud/my-service";
+const REHEARSAL: &str = "{ variables: { dns_zone_id: '{zone_id}' } }";
 const ENVIRONMENT: &str = "{ target: local, port: 3000 }";
 const ENVIRONMENTS: &str = "{ local: { target: local, port: 3000 } }";
 
@@ -161,12 +163,17 @@ fn environment(name: &str, field: &Field<'_>, document: &Arc<Document>) -> Optio
         let keep_releases = table.optional("keep_releases", "5", |field| {
             field.number("a whole number from 1 to 1000", |number| (1..=1000).contains(number))
         });
+        let rehearsal = match target {
+            Some(Target::Local(_)) => Some(None),
+            _ => table.optional("rehearsal", REHEARSAL, |field| field.table(rehearsal)),
+        };
         Some(Environment {
             name: name.to_owned(),
-            target: target?,
             settings: settings?,
-            gate: gate?.unwrap_or(GATE),
+            gate: gate?.unwrap_or_default().or(target.as_ref()?),
+            target: target?,
             keep_releases: keep_releases?.unwrap_or(KEEP_RELEASES),
+            rehearsal: rehearsal?.unwrap_or_default(),
             document: Arc::clone(document),
         })
     })
@@ -196,11 +203,46 @@ fn scaleway(table: &mut Table<'_>) -> Option<Target> {
     Some(Target::Scaleway(Scaleway { registry: registry?, domain: domain?, stack: stack?.map(Box::new) }))
 }
 
-fn gate(table: &mut Table<'_>) -> Option<Gate> {
+/// What deploy.yaml says of the gate, in seconds.
+#[derive(Default)]
+struct GateSeconds {
+    timeout: Option<u64>,
+    watch: Option<u64>,
+    no_progress: Option<u64>,
+}
+
+fn gate(table: &mut Table<'_>) -> Option<GateSeconds> {
     let timeout = table.optional("timeout", "60", |field| {
         field.number("whole seconds from 1 to 3600", |seconds| (1..=3600).contains(seconds))
     });
-    Some(timeout?.map_or(GATE, |seconds| Gate { timeout: Duration::from_secs(seconds) }))
+    let watch = table.optional("watch", "60", |field| {
+        field.number("whole seconds from 0 to 3600", |seconds| (0..=3600).contains(seconds))
+    });
+    let no_progress = table.optional("no_progress", "120", |field| {
+        field.number("whole seconds from 1 to 3600", |seconds| (1..=3600).contains(seconds))
+    });
+    Some(GateSeconds { timeout: timeout?, watch: watch?, no_progress: no_progress? })
+}
+
+impl GateSeconds {
+    /// With the defaults of a target.
+    fn or(self, target: &Target) -> Gate {
+        let (timeout, watch) = match target {
+            Target::Local(_) => (60, 0),
+            Target::Scaleway(_) => (300, 60),
+        };
+        Gate {
+            timeout: Duration::from_secs(self.timeout.unwrap_or(timeout)),
+            watch: Duration::from_secs(self.watch.unwrap_or(watch)),
+            no_progress: Duration::from_secs(self.no_progress.unwrap_or(120)),
+        }
+    }
+}
+
+fn rehearsal(table: &mut Table<'_>) -> Option<Rehearsal> {
+    let variables = table.optional("variables", "{ dns_zone_id: '{zone_id}' }", |field| field.map("value", variable));
+    let settings = table.optional("settings", "{ API_TOKEN: rehearsed }", |field| field.map("value", setting));
+    Some(Rehearsal { variables: variables?.unwrap_or_default(), settings: settings?.unwrap_or_default() })
 }
 
 fn setting(name: &str, field: Field<'_>) -> Option<String> {

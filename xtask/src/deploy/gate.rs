@@ -1,11 +1,15 @@
 //! The health gate: a release is up when it says so itself, in the expected version. A platform's word is not enough.
 
+mod platform;
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Error, anyhow};
 
+use super::asked::Asked;
 use crate::clients::service::{Answer, Readiness};
+use crate::config::Gate;
 use crate::failure::Failure;
 use crate::report::{Ongoing, Summary};
 use crate::targets::Candidate;
@@ -20,40 +24,72 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 #[error("{0}")]
 pub struct Breach(String);
 
-/// Asks a candidate until it is ready in the expected version. Fails when its process ends, when it listens elsewhere, or after
-/// `timeout`; the error has the last answer and the end of the candidate's log. It is a [`Breach`] where the service does not keep
-/// the contract.
+/// Asks a candidate until it is ready in the expected version. The error has the last answer and the end of the candidate's log. It
+/// is a [`Breach`] where the service does not keep the contract. `asked` gets every answer.
 pub async fn gate(
     candidate: &mut Candidate,
     version: &str,
-    timeout: Duration,
+    limits: &Gate,
+    asked: &Asked<'_>,
     step: &Ongoing,
 ) -> Result<Readiness, Failure> {
+    let ready = match candidate {
+        Candidate::Local(_) | Candidate::Trial(_) => match on_this_machine(candidate, version, limits.timeout, asked, step).await {
+            Ok(ready) => ready,
+            // There is nothing left to give up.
+            Err(Exited(how)) => return Err(anyhow!(how).into()),
+        },
+        Candidate::Stack(stack) => {
+            let condition = async || stack.platform.condition().await;
+            platform::ready(&stack.service, condition, version, limits, asked, step).await
+        }
+    };
+    match ready {
+        Ok(readiness) => Ok(readiness),
+        Err(error) => {
+            let tail = candidate.give_up().await;
+            Err(Failure::Failed(match error.downcast() {
+                Ok(Breach(why)) => Breach(format!("{why}\n{tail}")).into(),
+                Err(error) => anyhow!("{error}\n{tail}"),
+            }))
+        }
+    }
+}
+
+/// Its process has ended by itself: why, and the end of its log.
+struct Exited(String);
+
+/// Fails when the process ends, when it listens elsewhere, or after `timeout`.
+async fn on_this_machine(
+    candidate: &mut Candidate,
+    version: &str,
+    timeout: Duration,
+    asked: &Asked<'_>,
+    step: &Ongoing,
+) -> Result<Result<Readiness, Error>, Exited> {
     let began = Instant::now();
     let (service, ears) = (candidate.service(), candidate.ears());
     let mut pause = SHORTEST_PAUSE;
-    let ready = loop {
+    loop {
         let answer = tokio::select! {
             answer = service.ask() => answer,
-            exit = candidate.exited() => return Err(anyhow!(exit).into()),
-            address = elsewhere(ears.as_ref()) => break Err(Breach(listens_elsewhere(address)).into()),
+            exit = candidate.exited() => return Err(Exited(exit)),
+            address = elsewhere(ears.as_ref()) => return Ok(Err(Breach(listens_elsewhere(address)).into())),
         };
+        asked.note(&answer.describe());
         match answer {
-            Answer::Ready(readiness) if readiness.version == version => return Ok(readiness),
-            answer if began.elapsed() >= timeout => break Err(too_late(answer, version, timeout, ears.as_ref()).await),
+            Answer::Ready(readiness) if readiness.version == version => return Ok(Ok(readiness)),
+            answer if began.elapsed() >= timeout => {
+                return Ok(Err(too_late(answer, version, timeout, ears.as_ref()).await));
+            }
             answer => step.progress(&answer.describe()),
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            exit = candidate.exited() => return Err(anyhow!(exit).into()),
+            exit = candidate.exited() => return Err(Exited(exit)),
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
-    };
-    let tail = candidate.give_up().await;
-    ready.map_err(|error: Error| match error.downcast() {
-        Ok(Breach(why)) => Failure::Failed(Breach(format!("{why}\n{tail}")).into()),
-        Err(error) => Failure::Failed(anyhow!("{error}\n{tail}")),
-    })
+    }
 }
 
 /// Why a candidate that answered like this is not ready.
@@ -69,10 +105,11 @@ async fn too_late(answer: Answer, version: &str, timeout: Duration, ears: Option
             .into()
         }
         Answer::NotUnderstood { success: true, what } => {
-            Breach(format!("{late}: {what}; expected JSON such as {{\"status\":\"ready\",\"version\":\"{version}\"}}"))
-                .into()
+            Breach(format!("{late}: {what}; {}", expected(version))).into()
         }
-        Answer::Unready(_) | Answer::NotUnderstood { .. } => anyhow!("{late}: {}", answer.describe()),
+        Answer::Unready(_) | Answer::NotUnderstood { .. } | Answer::NoHandshake(_) => {
+            anyhow!("{late}: {}", answer.describe())
+        }
         Answer::Unreachable(_) => match ears {
             Some(ears) if let [first, ..] = ears.others().await[..] => {
                 Breach(format!("{late}: {}; {}", answer.describe(), listens_elsewhere(first))).into()
@@ -80,6 +117,10 @@ async fn too_late(answer: Answer, version: &str, timeout: Duration, ears: Option
             _ => anyhow!("{late}: {}", answer.describe()),
         },
     }
+}
+
+fn expected(version: &str) -> String {
+    format!("expected JSON such as {{\"status\":\"ready\",\"version\":\"{version}\"}}")
 }
 
 async fn elsewhere(ears: Option<&Ears>) -> SocketAddr {

@@ -4,9 +4,11 @@
 use anyhow::anyhow;
 
 use super::approval::Approval;
+use super::asked::Asked;
 use super::changes::{Plan, crossed};
 use super::gate::gate;
 use super::run::Run;
+use super::watch::watch;
 use crate::failure::Failure;
 use crate::release::{Release, Settings, Trial, WayBack};
 use crate::report::Step;
@@ -26,9 +28,10 @@ pub struct Live {
 
 /// Starts the release, verifies it and lets it take over; restores the previous one where that fails.
 pub async fn roll_out(run: &Run<'_>, release: &Release, settings: &Settings, plan: &Plan) -> Result<Live, Failure> {
+    let asked = Asked::new(&run.env.report);
     let done = match switched_earlier(run, release).await? {
         Some(live) => Ok(live),
-        None => start_and_switch(run, run.id(), release, settings, plan).await,
+        None => start_and_watch(run, release, settings, plan, &asked).await,
     };
     match done {
         Ok(live) => {
@@ -38,7 +41,11 @@ pub async fn roll_out(run: &Run<'_>, release: &Release, settings: &Settings, pla
             });
             Ok(live)
         }
-        Err(Failure::Failed(error)) => Err(restore(run, release, settings, plan, error).await),
+        Err(Failure::Failed(error)) => {
+            run.note(|record| record.answers = asked.lines());
+            run.keep_log().await;
+            Err(restore(run, release, settings, plan, error).await)
+        }
         Err(other) => Err(other),
     }
 }
@@ -96,23 +103,54 @@ async fn switched_earlier(run: &Run<'_>, release: &Release) -> Result<Option<Liv
     Ok(live)
 }
 
-/// Starts a release beside the one that serves, lets it say itself that it is ready, and lets it take over. `id` is its
-/// record's.
+/// Brings the release up and watches it for a while. A request to stop cuts the watch short: the release serves.
+async fn start_and_watch(
+    run: &Run<'_>,
+    release: &Release,
+    settings: &Settings,
+    plan: &Plan,
+    asked: &Asked<'_>,
+) -> Result<Live, Failure> {
+    let (target, version, time) = (run.target, release.version(), run.env.environment.gate.watch);
+    let switched = Box::pin(start_and_switch(run, run.id(), release, settings, plan, asked)).await?;
+    if !time.is_zero() {
+        let services = target.services(&switched).await?;
+        let condition = async || target.condition(&switched).await;
+        // Nothing is awaited after it: a request to stop would end the run as aborted, although the release serves.
+        let watched = run.critical(Step::Watch, async |step, stop| {
+            watch(&services, condition, version, time, asked, step, stop).await
+        });
+        if let Some(cut) = watched.await?.cut {
+            run.env.report.warn(&format!("{cut}: {version} serves, and was not watched to the end"));
+        }
+    }
+    let features_off = switched.readiness.features_off();
+    Ok(Live { version: version.to_owned(), address: switched.address, features_off })
+}
+
+/// Starts a release beside the one that serves, or in its place, lets it say itself that it is ready, and lets it take over. `id` is
+/// its record's.
 async fn start_and_switch(
     run: &Run<'_>,
     id: String,
     release: &Release,
     settings: &Settings,
     plan: &Plan,
-) -> Result<Live, Failure> {
-    let (target, version) = (run.target, release.version());
-    let timeout = run.env.environment.gate.timeout;
+    asked: &Asked<'_>,
+) -> Result<Switched, Failure> {
+    let (target, version, limits) = (run.target, release.version(), &run.env.environment.gate);
     run.verify_lease().await?;
     let candidate = run.critical(Step::Apply, async |step, stop| {
         target.apply(id, release, settings, plan.stack.as_ref(), step, stop).await
     });
     let mut candidate = candidate.await?;
-    run.live_step(Step::Gate, async |step| gate(&mut candidate, version, timeout, step).await).await?;
+    run.live_step(Step::Gate, async |step| gate(&mut candidate, version, limits, asked, step).await).await?;
+    if let Some(public) = candidate.public() {
+        let verified = run.live_step(Step::Address, async |step| {
+            public.verify(version, limits.timeout, |answer| asked.note(&answer), step).await
+        });
+        verified.await?;
+    }
     run.verify_lease().await?; // The last look before what users notice.
     let switched = run.critical(Step::Switch, async |step, stop| {
         let switched = target.switch(candidate, step, stop).await?;
@@ -123,9 +161,7 @@ async fn start_and_switch(
         }
         Ok(switched)
     });
-    let switched = switched.await?;
-    let features_off = switched.readiness.features_off();
-    Ok(Live { version: version.to_owned(), address: switched.address, features_off })
+    switched.await
 }
 
 /// Makes sure that the previous release serves: as it did all along, or started again.
@@ -174,7 +210,7 @@ async fn still_serves(target: &Target<'_>, record: &Record) -> Result<Switched, 
     let serving = serving.ok_or_else(|| anyhow!("{version} does not run"))?;
     let readiness = serving.ready_as(version).await;
     let readiness = readiness.ok_or_else(|| anyhow!("{version} runs and is not ready"))?;
-    Ok(Switched { address: serving.address, readiness })
+    Ok(Switched { address: serving.address, readiness, watched: None })
 }
 
 async fn start_again(run: &Run<'_>, failed: &Release, previous: &Record, settings: &Settings) -> Result<(), Failure> {
@@ -184,5 +220,6 @@ async fn start_again(run: &Run<'_>, failed: &Release, previous: &Record, setting
     // What is applied again was approved when it was deployed; what is protected stays so.
     let plan = Box::pin(plan_back(run, failed.version(), &release, &settings, Approval::Ask)).await?;
     plan.guard()?;
-    Box::pin(start_and_switch(run, previous.id.clone(), &release, &settings, &plan)).await.map(drop)
+    let asked = Asked::new(&run.env.report);
+    Box::pin(start_and_switch(run, previous.id.clone(), &release, &settings, &plan, &asked)).await.map(drop)
 }

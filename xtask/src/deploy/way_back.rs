@@ -3,6 +3,7 @@
 
 use anyhow::Result;
 
+use super::asked::Asked;
 use super::gate::gate;
 use super::run::Run;
 use crate::failure::Failure;
@@ -67,8 +68,8 @@ async fn prepare<'a>(
     run: &Run<'a>,
     live: &Record,
     settings: &Settings,
-) -> Result<Result<(Schema<'a>, (Release, Settings)), String>> {
-    if let Some(why) = run.target.cannot_try()? {
+) -> Result<Result<(Schema<'a>, (Release, Settings)), String>, Failure> {
+    if let Some(why) = run.target.cannot_try().await? {
         return Ok(Err(why));
     }
     let Some(schema) = Schema::find(run.env)? else {
@@ -95,7 +96,8 @@ async fn start(
     step.progress(&format!("starting {version} on the new schema"));
     let id = format!("{}-way-back", run.id());
     let mut candidate = run.target.try_on(id, earlier, settings, &server).await?;
-    let ready = gate(&mut candidate, version, run.env.environment.gate.timeout, step).await;
+    let asked = Asked::new(&run.env.report);
+    let ready = gate(&mut candidate, version, &run.env.environment.gate, &asked, step).await;
     // Before its database ends.
     candidate.give_up().await;
     Ok(match ready {

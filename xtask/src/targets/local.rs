@@ -6,6 +6,7 @@ mod build;
 mod candidate;
 mod checks;
 mod ears;
+mod one_off;
 mod process;
 mod provision;
 mod releases;
@@ -19,17 +20,18 @@ use tokio::sync::OnceCell;
 
 pub use self::candidate::Candidate;
 pub use self::ears::Ears;
+use super::condition::Condition;
 use super::{Serving, Switched};
 use crate::clients::service::Service;
 use crate::config;
 use crate::env::Env;
-use crate::fs::Owner;
+use crate::fs::{Owner, found, tail};
 use crate::release::{Migration, Published, Source};
 use crate::secrets::Secrets;
 use crate::settings;
 use crate::state::history::{Outcome, Record};
 use crate::supervisor::client::connect;
-use crate::supervisor::{self, Status};
+use crate::supervisor::{self, Role, Status};
 use crate::tools::postgres::Installation;
 
 /// An environment on this machine.
@@ -138,6 +140,19 @@ impl<'a> Local<'a> {
         Ok(Some(Serving { id: instance.id, version: instance.version, address: self.address(), service }))
     }
 
+    /// What the supervisor says of the release that has just taken over.
+    pub async fn condition(&self) -> Condition {
+        match self.instance_that_serves().await {
+            Ok(Some(instance)) if instance.role == Role::Serving && instance.restarts == 0 => Condition::Ready,
+            Ok(Some(instance)) => {
+                let ended = instance.last_exit.map_or_else(String::new, |exit| format!(": it {exit}"));
+                Condition::Error(format!("its process has ended and is started again{ended}"))
+            }
+            Ok(None) => Condition::Error("no release serves".to_owned()),
+            Err(error) => Condition::NotAsked(format!("{error:#}")),
+        }
+    }
+
     /// Whether the release that serves runs as the user that a deploy of now would give it.
     pub async fn serves_as_now(&self) -> Result<bool> {
         let account = self.account().await?;
@@ -155,6 +170,16 @@ impl<'a> Local<'a> {
     /// The service's log, newest file.
     pub fn log(&self) -> Utf8PathBuf {
         supervisor::service_log(&self.folder)
+    }
+
+    /// The last lines of this version in the service's log.
+    pub fn log_of(&self, version: &str) -> Result<Vec<String>> {
+        let path = self.log();
+        // Lines of other versions are among them.
+        let lines = found(tail(&path, 1000)).with_context(|| format!("read {path}"))?.unwrap_or_default();
+        // `<version> | ` or `<version> candidate | `.
+        let of_version = |line: &String| line.strip_prefix(version).is_some_and(|rest| rest.starts_with(' '));
+        Ok(lines.into_iter().filter(of_version).collect())
     }
 
     /// Stops the service, then its database. Returns what was running. All data is kept.

@@ -1,12 +1,29 @@
 //! An OpenTofu stack: a container that runs the service's image, and what belongs to it.
 
+mod address;
 mod checks;
 mod image;
+mod log;
+mod outputs;
+mod platform;
+mod seen;
 mod settings;
+mod trial;
+
+use std::cell::RefCell;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
+use jiff::Timestamp;
 
-use super::{Serving, Switched};
+use self::address::Names;
+pub use self::address::PublicAddress;
+pub use self::log::Log;
+use self::outputs::Outputs;
+pub use self::platform::Platform;
+pub use self::seen::Seen;
+pub use self::trial::Trial;
+use super::{Serving, Switched, Watched};
 use crate::bootstrap;
 use crate::check::Check;
 use crate::clients::service::{Answer, Service};
@@ -20,24 +37,28 @@ use crate::signals::Stop;
 use crate::state::fingerprint;
 use crate::state::history::{self, Record};
 pub use crate::tofu::plan::Planned;
-use crate::tofu::unseen::Verdict;
+use crate::tofu::unseen::{Unseen, Verdict};
 use crate::tofu::variables::ReleaseVariables;
 use crate::tofu::{self, Workspace};
-
-/// The output in which a stack returns the address of its container.
-const ENDPOINT: &str = "endpoint";
+use crate::tools::platform::variable;
 
 /// An environment whose release runs on a stack.
 pub struct Stack<'a> {
     env: &'a Env<'a>,
+    /// The container's id, once this process has applied a release.
+    container: RefCell<Option<String>>,
 }
 
 /// A release that was applied to a stack.
 pub struct Candidate {
-    /// Where its readiness is asked for.
+    /// Where its readiness is asked for: at the container's own address.
     pub service: Service,
-    /// Where people reach it.
-    address: String,
+    /// What the platform says of its container.
+    pub platform: Arc<Platform>,
+    /// Where people reach it, if that is another address.
+    pub public: Option<PublicAddress>,
+    /// The container's own address.
+    endpoint: String,
     /// What was applied.
     pub summary: String,
 }
@@ -45,7 +66,7 @@ pub struct Candidate {
 impl<'a> Stack<'a> {
     /// The target of an environment.
     pub fn new(env: &'a Env<'a>) -> Self {
-        Self { env }
+        Self { env, container: RefCell::default() }
     }
 
     /// Every check of the stack. None changes anything.
@@ -127,10 +148,9 @@ impl<'a> Stack<'a> {
 
     /// The release that was deployed last, at the address where it went live. It need not answer there any more.
     pub async fn serving(&self) -> Result<Option<Serving>, Failure> {
-        let records = history::live_records(&history::read_all(self.env.store()?).await?);
-        let Some((record, address)) = records.last().and_then(|last| Some((last, last.address.clone()?))) else {
-            return Ok(None);
-        };
+        let live = history::live(self.env.store()?).await?;
+        let Some(record) = live else { return Ok(None) };
+        let Some(address) = record.address.clone() else { return Ok(None) };
         let service = self.service(&address)?;
         Ok(Some(Serving { id: record.id.clone(), version: record.version().to_owned(), address, service }))
     }
@@ -184,22 +204,58 @@ impl<'a> Stack<'a> {
         let workspace = self.enter(release).await?;
         tofu::init_if_changed(&workspace, step, stop).await?;
         let applied = tofu::apply::perform(&workspace, planned, &workspace.source, step, stop).await?;
-        for unseen in applied.unseen.iter().filter(|unseen| unseen.verdict != Verdict::Good) {
-            self.env.report.warn(&unseen.to_string());
+        let outputs = Outputs::read(&workspace, stop).await;
+        if let Ok(Outputs { container: Some(container), .. }) = &outputs {
+            self.container.replace(Some(container.clone()));
         }
+        // Where nothing was applied, the plan has asked.
+        let unseen = if planned.has_changes { &applied.unseen } else { &planned.unseen };
+        let is_wrong = |unseen: &&Unseen| unseen.verdict != Verdict::Good;
         if !applied.errored.is_empty() {
+            unseen.iter().filter(is_wrong).for_each(|unseen| self.env.report.warn(&unseen.to_string()));
             let errored: Vec<String> = applied.errored.iter().map(ToString::to_string).collect();
             return Err(anyhow!("the platform reports an error of {}", errored.join("; ")).into());
         }
-        let address = self.endpoint(&workspace, stop).await?;
-        Ok(Candidate { service: self.service(&address)?, address, summary: applied.summary() })
+        let outputs = outputs?;
+        // What cannot work fails the step of the public address, once the release is known to be well itself.
+        let is_fatal = |unseen: &&Unseen| unseen.verdict == Verdict::Broken && outputs.url.is_some();
+        let doubtful = unseen.iter().filter(|unseen| is_wrong(unseen) && !is_fatal(unseen));
+        doubtful.for_each(|unseen| self.env.report.warn(&unseen.to_string()));
+        let broken = unseen.iter().filter(is_fatal).map(ToString::to_string).collect();
+        let Outputs { endpoint, url, container, record } = outputs;
+        let (names, readiness) = (names()?, &self.env.config.service.readiness);
+        let public = url.map(|url| PublicAddress::new(&url, readiness, record, names.clone(), names.network(), broken));
+        Ok(Candidate {
+            service: self.service(&endpoint)?,
+            platform: Arc::new(Platform::of(self.env, container.as_deref())),
+            public: public.transpose()?,
+            endpoint,
+            summary: applied.summary(),
+        })
     }
 
-    /// Checks that the release answers, ready, where people reach it. The platform has switched to it already.
+    /// Checks that the release still answers, ready, where people reach it. The platform has switched to it already.
     pub async fn switch(&self, candidate: Candidate) -> Result<Switched, Failure> {
-        match candidate.service.ask().await {
-            Answer::Ready(readiness) => Ok(Switched { address: candidate.address, readiness }),
-            other => Err(anyhow!("{} was ready, and is not any more: {}", candidate.address, other.describe()).into()),
+        let Candidate { service, platform, public, endpoint, .. } = candidate;
+        let (address, public) = public.map_or((endpoint, None), |public| (public.url, Some(public.service)));
+        let readiness = match public.as_ref().unwrap_or(&service).ask().await {
+            Answer::Ready(readiness) => readiness,
+            other => return Err(anyhow!("{address} was ready, and is not any more: {}", other.describe()).into()),
+        };
+        let services = [Some(service), public].into_iter().flatten().collect();
+        Ok(Switched { address, readiness, watched: Some(Watched { services, platform }) })
+    }
+
+    /// The container's id, `<region>/<UUID>`, once this process has applied a release.
+    pub fn container(&self) -> Option<String> {
+        self.container.borrow().clone()
+    }
+
+    /// What the container has logged since a time, if a release was applied: one container runs one version.
+    pub async fn log_of(&self, _version: &str, since: Timestamp) -> Result<Vec<String>, Failure> {
+        match self.container() {
+            Some(container) => self.log_since(&container, since).await,
+            None => Ok(Vec::new()),
         }
     }
 
@@ -217,18 +273,13 @@ impl<'a> Stack<'a> {
     }
 
     fn service(&self, address: &str) -> Result<Service> {
-        Service::new(format!("{address}{}", self.env.config.service.readiness))
+        Service::through(format!("{address}{}", self.env.config.service.readiness), names()?.network())
     }
+}
 
-    /// The container's address, which is an output of the stack.
-    async fn endpoint(&self, workspace: &Workspace<'_>, stop: &Stop) -> Result<String, Failure> {
-        let outputs = tofu::outputs(workspace, stop).await?;
-        let endpoint = outputs.get(ENDPOINT).and_then(|output| output.value.as_str());
-        let missing =
-            || format!("the stack {} has no output `{ENDPOINT}` with its container's address", workspace.stack.folder);
-        let endpoint = endpoint.with_context(missing)?.trim_end_matches('/');
-        Ok(if endpoint.contains("://") { endpoint.to_owned() } else { format!("https://{endpoint}") })
-    }
+/// Who resolves the names of the service's addresses.
+fn names() -> Result<Names> {
+    Names::of(variable("DNS_SERVER").as_deref())
 }
 
 impl Candidate {

@@ -13,6 +13,7 @@ use super::Workspace;
 use crate::clients::cloudflare::{self, R2};
 use crate::clients::registry::http::printable;
 use crate::clients::scaleway::{self, Containers};
+use crate::env::Env;
 use crate::failure::Failure;
 use crate::tools::platform::variable;
 use crate::tools::tofu::state::{State, UnreadResource};
@@ -34,8 +35,10 @@ pub struct Unseen {
 pub enum Verdict {
     /// As the stack has it.
     Good,
-    /// It does not work, or not yet, or could not be asked.
+    /// It may not work yet, or could not be asked.
     Doubtful,
+    /// It does not work, and will not before it is changed.
+    Broken,
     /// It is open to everyone, and the stack closes it.
     Exposed,
 }
@@ -76,9 +79,7 @@ pub fn refuse_exposed(unseen: &[Unseen]) -> Result<(), Failure> {
 }
 
 async fn container_domain(workspace: &Workspace<'_>, id: &str) -> Result<(Verdict, String)> {
-    let key = credential(workspace, "SCW_SECRET_KEY")?;
-    let (region, id) = id.split_once('/').ok_or_else(|| anyhow!("its id has no region: {id}"))?;
-    let api = Containers::new(&url("SCW_API_URL", scaleway::API), region, &key)?;
+    let (api, id) = containers(workspace.env, id)?;
     let name = workspace.name();
     let Some(domain) = api.domain(id).await? else {
         let found = format!("Scaleway has no such domain\n  to create it again, type: cargo xtask tofu apply {name}");
@@ -99,7 +100,7 @@ async fn container_domain(workspace: &Workspace<'_>, id: &str) -> Result<(Verdic
                 "the status of {hostname} is error, which neither an apply nor a plan shows: {reason}\n  \
                  check that its CNAME resolves; then delete the domain in Scaleway's console and type: cargo xtask tofu plan {name}"
             );
-            (Verdict::Doubtful, found)
+            (Verdict::Broken, found)
         }
         status => {
             let found = format!(
@@ -118,7 +119,7 @@ async fn managed_domain(
     jurisdiction: &str,
     enabled: bool,
 ) -> Result<(Verdict, String)> {
-    let token = credential(workspace, "CLOUDFLARE_API_TOKEN")?;
+    let token = credential(workspace.env, "CLOUDFLARE_API_TOKEN")?;
     let api = R2::new(&url("CLOUDFLARE_BASE_URL", cloudflare::API), account, &token)?;
     let actual = api.managed_domain(bucket, jurisdiction).await?;
     let domain = printable(&actual.domain);
@@ -141,10 +142,17 @@ async fn managed_domain(
     })
 }
 
-fn credential(workspace: &Workspace<'_>, name: &str) -> Result<SecretString> {
-    let environment = workspace.name();
+/// A client of Scaleway's containers in the region of an id, and the rest of that id, which is `<region>/<UUID>`.
+pub fn containers<'i>(env: &Env<'_>, id: &'i str) -> Result<(Containers, &'i str)> {
+    let key = credential(env, "SCW_SECRET_KEY")?;
+    let (region, id) = id.split_once('/').ok_or_else(|| anyhow!("the id has no region: {id}"))?;
+    Ok((Containers::new(&url("SCW_API_URL", scaleway::API), region, &key)?, id))
+}
+
+fn credential(env: &Env<'_>, name: &str) -> Result<SecretString> {
+    let environment = env.name();
     let missing = || format!("{name} has no value; put it into .env.{environment} (mode 0600) or into the environment");
-    workspace.env.secret(name)?.with_context(missing)
+    env.secret(name)?.with_context(missing)
 }
 
 /// The address of an API: that of the variable, which the provider reads too, else the usual one.

@@ -3,6 +3,7 @@
 use reqwest::{Method, StatusCode};
 use secrecy::SecretString;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::{Api, Result, is_id};
 
@@ -21,19 +22,41 @@ pub struct Domain {
     pub error_message: Option<String>,
 }
 
+/// A container. The API (`scaleway-sdk-go`, api/container/v1) tells neither instances nor restarts.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Container {
+    /// `creating`, `updating`, `upgrading`, `ready`, `error`, `locking`, `locked`, `deleting`, …
+    pub status: String,
+    /// The last error; there may be one although the status is not `error`.
+    #[serde(default)]
+    pub error_message: Option<String>,
+    /// The image that it runs, with its digest if it was named by one.
+    #[serde(default)]
+    pub image: Option<String>,
+}
+
 impl Containers {
     /// The containers of a region. `api` is [`super::API`], or an address of this machine in tests.
     pub fn new(api: &str, region: &str, key: &SecretString) -> Result<Self> {
         Ok(Self(Api::new(api, &format!("/containers/v1/regions/{region}/"), key)?))
     }
 
+    /// The container with this UUID; none if there is no such container.
+    pub async fn container(&self, id: &str) -> Result<Option<Container>> {
+        self.get("containers", id, "container").await
+    }
+
     /// The custom domain with this UUID; none if there is no such domain.
     pub async fn domain(&self, id: &str) -> Result<Option<Domain>> {
-        let what = format!("reading the custom domain {id}");
+        self.get("domains", id, "custom domain").await
+    }
+
+    async fn get<T: DeserializeOwned>(&self, list: &str, id: &str, what: &str) -> Result<Option<T>> {
+        let what = format!("reading the {what} {id}");
         if !is_id(id) {
             return Err(self.0.other(&what, "it is not an id".to_owned()));
         }
-        let response = self.0.send(Method::GET, &format!("domains/{id}"), &[], None).await?;
+        let response = self.0.send(Method::GET, &format!("{list}/{id}"), &[], None).await?;
         if response.status == StatusCode::NOT_FOUND {
             return Ok(None);
         }

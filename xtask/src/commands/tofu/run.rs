@@ -53,7 +53,7 @@ fn tell<'a>(env: &Env<'_>, unseen: impl IntoIterator<Item = &'a Unseen>) {
     for unseen in unseen {
         match unseen.verdict {
             Verdict::Good => env.report.note(&unseen.to_string()),
-            Verdict::Doubtful => env.report.warn(&unseen.to_string()),
+            Verdict::Doubtful | Verdict::Broken => env.report.warn(&unseen.to_string()),
             Verdict::Exposed => {}
         }
     }
