@@ -6,6 +6,7 @@
 
 mod environment;
 mod followed;
+mod outliving;
 mod output;
 mod process;
 
@@ -22,6 +23,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 pub use self::environment::{Inherited, REPOSITORY_VARIABLES};
+pub use self::followed::Followed;
 use self::output::End;
 pub use self::output::Output;
 use self::process::{Running, read_all};
@@ -196,7 +198,7 @@ impl Cmd {
     /// Starts it and returns its standard output as a stream. Reading to the end fails if the program fails. Dropping the stream
     /// ends the program.
     pub fn stream(&self) -> Result<Output> {
-        let mut running = self.spawn(Stdio::piped())?;
+        let mut running = self.spawn(Stdio::piped(), Stdio::piped())?;
         let stdout = running.child.stdout.take().context("the program has no standard output")?;
         let stderr = running.child.stderr.take();
         let (name, redactor) = (self.to_string(), self.redactor.clone());
@@ -221,7 +223,7 @@ impl Cmd {
     }
 
     async fn finish(&self) -> Result<(ExitStatus, Vec<u8>, String)> {
-        let mut running = self.spawn(Stdio::piped())?;
+        let mut running = self.spawn(Stdio::piped(), Stdio::piped())?;
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let (out, err) = (running.child.stdout.take(), running.child.stderr.take());
         let (read_out, read_err) = tokio::join!(read_all(out, &mut stdout), read_all(err, &mut stderr));
@@ -232,7 +234,7 @@ impl Cmd {
         Ok((status, stdout, stderr))
     }
 
-    fn spawn(&self, output: Stdio) -> Result<Running> {
+    fn spawn(&self, output: Stdio, errors: Stdio) -> Result<Running> {
         let mut line = self.by.iter().chain([&self.program]).chain(&self.args);
         let mut command = Command::new(line.next().unwrap_or(&self.program));
         command.args(line);
@@ -244,7 +246,7 @@ impl Cmd {
         command
             .stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(output)
-            .stderr(Stdio::piped())
+            .stderr(errors)
             .process_group(0);
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
