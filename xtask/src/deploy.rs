@@ -59,9 +59,9 @@ pub struct Request<'m> {
 /// Deploys the checked-out tree.
 pub async fn deploy(env: &Env<'_>, target: &Target<'_>, request: Request<'_>) -> Result<Deployed, Failure> {
     target.runs_the_service()?;
-    let source = headline(env, Filters::Run).await?;
-    let checked = preflight(env, target, &source, request.allow_branch); // Every problem at once.
-    env.stop.cancels("nothing was changed", checked).await?;
+    let source = headline(env, Filters::Run);
+    let checked = Box::pin(preflight(env, target, source, request.allow_branch)); // Every problem at once.
+    let source = env.stop.cancels("nothing was changed", checked).await?;
     let message = request.message.map_or_else(|| format!("deploy {}", &source.commit[..12]), str::to_owned);
     let run = Run::begin(env, target, Kind::Deploy, message, request.resume).await?; // Locked → 20
     Box::pin(run.finish(steps(&run, source, &request))).await

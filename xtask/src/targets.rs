@@ -2,6 +2,7 @@
 
 pub mod condition;
 pub mod local;
+mod log;
 #[cfg(not(feature = "cloud"))]
 mod no_stack;
 #[cfg(feature = "cloud")]
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 
 use self::condition::Condition;
 pub use self::local::Local;
+pub(crate) use self::log::log_tail;
 #[cfg(not(feature = "cloud"))]
 use self::no_stack as stack;
 pub use self::stack::{Log, Planned, Stack};
@@ -43,6 +45,8 @@ pub enum Candidate {
     Local(Box<local::Candidate>),
     /// A container behind its platform's address.
     Stack(stack::Candidate),
+    /// A container of this machine's engine, which never serves.
+    Trial(Box<stack::Trial>),
 }
 
 /// The release that serves.
@@ -217,10 +221,10 @@ impl<'a> Target<'a> {
     }
 
     /// Why no release can be tried on another database; none if one can.
-    pub fn cannot_try(&self) -> Result<Option<String>> {
+    pub async fn cannot_try(&self) -> Result<Option<String>, Failure> {
         match self {
-            Self::Local(local) => local.cannot_try(),
-            Self::Stack(_) => Ok(Some("releases of a stack are not started on this machine".to_owned())),
+            Self::Local(local) => Ok(local.cannot_try()?),
+            Self::Stack(stack) => Box::pin(stack.cannot_try()).await,
         }
     }
 
@@ -237,7 +241,9 @@ impl<'a> Target<'a> {
                 let started = local.try_on(id, &release.published, settings, database).await?;
                 Ok(Candidate::Local(Box::new(started)))
             }
-            Self::Stack(stack) => Err(stack.unsupported("starting a release on this machine")),
+            Self::Stack(stack) => {
+                Ok(Candidate::Trial(Box::new(Box::pin(stack.try_on(release, settings, database)).await?)))
+            }
         }
     }
 
@@ -247,7 +253,7 @@ impl<'a> Target<'a> {
         match (self, candidate) {
             (Self::Local(local), Candidate::Local(candidate)) => local.switch(*candidate, step, stop).await,
             (Self::Stack(stack), Candidate::Stack(candidate)) => stack.switch(candidate).await,
-            (Self::Local(_), Candidate::Stack(_)) | (Self::Stack(_), Candidate::Local(_)) => {
+            (Self::Local(_) | Self::Stack(_), _) => {
                 unreachable!("a target is given its own candidate")
             }
         }
@@ -318,13 +324,14 @@ impl Candidate {
         match self {
             Self::Local(candidate) => candidate.service.clone(),
             Self::Stack(candidate) => candidate.service.clone(),
+            Self::Trial(trial) => trial.service.clone(),
         }
     }
 
     /// What its platform says of it; none for a process of this machine.
     pub async fn condition(&self) -> Option<Condition> {
         match self {
-            Self::Local(_) => None,
+            Self::Local(_) | Self::Trial(_) => None,
             Self::Stack(candidate) => Some(candidate.platform.condition().await),
         }
     }
@@ -332,7 +339,7 @@ impl Candidate {
     /// Where people reach it, if that is another address than the one that the gate asks.
     pub fn public(&self) -> Option<&PublicAddress> {
         match self {
-            Self::Local(_) => None,
+            Self::Local(_) | Self::Trial(_) => None,
             Self::Stack(candidate) => candidate.public.as_ref(),
         }
     }
@@ -341,7 +348,7 @@ impl Candidate {
     pub fn ears(&self) -> Option<local::Ears> {
         match self {
             Self::Local(candidate) => Some(candidate.ears.clone()),
-            Self::Stack(_) => None,
+            Self::Stack(_) | Self::Trial(_) => None,
         }
     }
 
@@ -351,6 +358,7 @@ impl Candidate {
             Self::Local(candidate) => candidate.exited().await,
             // Its platform starts it again.
             Self::Stack(_) => std::future::pending().await,
+            Self::Trial(trial) => trial.exited().await,
         }
     }
 
@@ -359,6 +367,7 @@ impl Candidate {
         match self {
             Self::Local(candidate) => candidate.give_up().await,
             Self::Stack(candidate) => candidate.where_its_log_is(),
+            Self::Trial(trial) => trial.give_up().await,
         }
     }
 }
@@ -378,6 +387,7 @@ impl Summary for Candidate {
         match self {
             Self::Local(candidate) => format!("process {}, not public yet", candidate.ears.process),
             Self::Stack(candidate) => candidate.summary.clone(),
+            Self::Trial(trial) => trial.summary(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Mutex};
 
 use hickory_resolver::proto::op::{Message, ResponseCode};
-use hickory_resolver::proto::rr::rdata::{A, NS};
+use hickory_resolver::proto::rr::rdata::{A, CNAME, NS, SOA};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 
 /// What the server answers about a name.
@@ -17,6 +17,10 @@ pub enum Says {
     Referral(Vec<String>),
     /// The name is a host with this address.
     Address(Ipv4Addr),
+    /// The name is an alias of another one, for so many seconds.
+    Alias(String, u32),
+    /// The name does not exist, which may be remembered for so many seconds.
+    Absent(u32),
     /// The server fails.
     Failure,
 }
@@ -35,7 +39,16 @@ pub struct DnsServer {
 impl DnsServer {
     /// Starts one that knows no name.
     pub fn start() -> Self {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        Self::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+    }
+
+    /// Starts another one on the same port, at another address of this machine's loopback network.
+    pub fn beside(&self, address: Ipv4Addr) -> Self {
+        Self::at(SocketAddr::from((address, self.address.port())))
+    }
+
+    fn at(address: SocketAddr) -> Self {
+        let socket = UdpSocket::bind(address).unwrap();
         let address = socket.local_addr().unwrap();
         let server = Self { address, says: Arc::default(), asked: Arc::default() };
         let (says, asked) = (Arc::clone(&server.says), Arc::clone(&server.asked));
@@ -76,6 +89,17 @@ fn answer(question: &Message, says: &BTreeMap<String, Says>, asked: &Mutex<Vec<A
         Some(Says::Referral(servers)) => drop(answer.add_authorities(servers.iter().map(server))),
         Some(Says::Address(address)) if query.query_type() == RecordType::A => {
             answer.add_answer(record(RData::A(A(*address))));
+        }
+        Some(Says::Alias(to, ttl)) => {
+            let to = RData::CNAME(CNAME(Name::from_ascii(format!("{to}.")).unwrap()));
+            answer.add_answer(Record::from_rdata(query.name().clone(), *ttl, to));
+        }
+        Some(Says::Absent(seconds)) => {
+            answer.metadata.response_code = ResponseCode::NXDomain;
+            answer.metadata.authoritative = true;
+            let zone = query.name().base_name();
+            let soa = SOA::new(zone.clone(), zone.clone(), 1, 60, 60, 60, *seconds);
+            answer.add_authorities([Record::from_rdata(zone, *seconds, RData::SOA(soa))]);
         }
         Some(Says::Failure) => answer.metadata.response_code = ResponseCode::ServFail,
         Some(_) => {}

@@ -1,6 +1,6 @@
 //! HTTP without a library: a server whose answers a test decides, and a client that sends one request.
 
-use std::io::{BufRead as _, BufReader, Read as _, Result, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Result, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -149,7 +149,7 @@ impl HttpServer {
             for stream in listener.incoming() {
                 let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
                 // A client that goes away in the middle is part of what is tested.
-                std::thread::spawn(move || serve(&stream.unwrap(), &seen, &*answer).ok());
+                std::thread::spawn(move || serve(stream.unwrap(), &seen, &*answer).ok());
             }
         });
         Self { address, asked }
@@ -161,8 +161,9 @@ impl HttpServer {
     }
 }
 
-fn serve(
-    stream: &TcpStream,
+/// Answers the first request of a connection.
+pub(crate) fn serve(
+    stream: impl Read + Write,
     seen: &Mutex<Vec<Request>>,
     answer: &(dyn Fn(&Request) -> Response + Send + Sync),
 ) -> Result<()> {
@@ -183,7 +184,7 @@ fn serve(
     reader.read_exact(&mut request.body)?;
     seen.lock().unwrap().push(request.clone());
     let response = answer(&request);
-    let mut stream = stream;
+    let stream = reader.get_mut();
     write!(stream, "HTTP/1.1 {} Said\r\nconnection: close\r\n", response.status)?;
     for (name, value) in &response.headers {
         write!(stream, "{name}: {value}\r\n")?;
@@ -196,7 +197,10 @@ fn serve(
         return Ok(());
     }
     match response.flow {
-        Flow::Whole => stream.write_all(&response.body),
+        Flow::Whole => {
+            stream.write_all(&response.body)?;
+            stream.flush()
+        }
         Flow::Endless => loop {
             stream.write_all(&response.body)?;
         },

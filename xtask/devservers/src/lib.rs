@@ -20,6 +20,7 @@ pub mod proxy;
 pub mod raw;
 pub mod registry;
 pub mod standin;
+pub mod tls;
 pub mod tofu;
 pub mod versitygw;
 
@@ -37,4 +38,5 @@ pub use self::proxy::Proxy;
 pub use self::registry::DockerRegistry;
 pub use self::server::{Ready, Server};
 pub use self::standin::Cloud;
+pub use self::tls::TlsServer;
 pub use self::versitygw::Versitygw;

@@ -1,6 +1,7 @@
 //! A Docker engine: its version, its state and its images. `buildkit` builds with it.
 
 mod archive;
+pub mod container;
 mod push;
 pub mod socket;
 

@@ -75,6 +75,11 @@ impl Migrated {
     pub fn url(server: &Throwaway) -> SecretString {
         server.server().service_url(forward::DATABASE)
     }
+
+    /// The same for a service that finds the server's socket in another folder.
+    pub fn url_at(server: &Throwaway, sockets: &Utf8Path) -> SecretString {
+        server.server().service_url_at(forward::DATABASE, sockets)
+    }
 }
 
 impl<'a> Schema<'a> {

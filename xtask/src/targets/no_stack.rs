@@ -19,6 +19,7 @@ use crate::release::{Artifact, Published, Release, Settings, Source};
 use crate::report::{Ongoing, Summary};
 use crate::signals::Stop;
 use crate::state::history::Record;
+use crate::tools::postgres::Throwaway;
 
 pub struct Stack<'a> {
     never: Infallible,
@@ -30,6 +31,11 @@ pub struct Candidate {
     pub platform: Arc<Platform>,
     pub public: Option<PublicAddress>,
     pub summary: String,
+    never: Infallible,
+}
+
+pub struct Trial {
+    pub service: Service,
     never: Infallible,
 }
 
@@ -127,6 +133,28 @@ impl<'a> Stack<'a> {
     }
 
     pub fn unsupported(&self, _: &str) -> Failure {
+        match self.never {}
+    }
+
+    pub async fn cannot_try(&self) -> Result<Option<String>, Failure> {
+        match self.never {}
+    }
+
+    pub async fn try_on(&self, _: &Release, _: &Settings, _: &Throwaway) -> Result<Trial, Failure> {
+        match self.never {}
+    }
+}
+
+impl Trial {
+    pub async fn exited(&self) -> String {
+        match self.never {}
+    }
+
+    pub async fn give_up(&mut self) -> String {
+        match self.never {}
+    }
+
+    pub fn summary(&self) -> String {
         match self.never {}
     }
 }

@@ -8,6 +8,7 @@ mod outputs;
 mod platform;
 mod seen;
 mod settings;
+mod trial;
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub use self::log::Log;
 use self::outputs::Outputs;
 pub use self::platform::Platform;
 pub use self::seen::Seen;
+pub use self::trial::Trial;
 use super::{Serving, Switched, Watched};
 use crate::bootstrap;
 use crate::check::Check;

@@ -74,6 +74,52 @@ async fn the_nearest_parent_zone_is_queried() {
     assert_eq!(of_zone, [false], "the query does not desire recursion");
 }
 
+/// A client that finds the zones' own name servers by this server, on its port.
+fn from(server: &DnsServer) -> Dns {
+    let resolver = asking(&[server.address], ResolverOpts::default()).unwrap();
+    Dns { resolver, only: None, port: server.address.port() }
+}
+
+#[tokio::test]
+async fn every_name_server_of_a_zone_is_asked_by_itself() {
+    const NAME: &str = "media.example.org";
+    let server = DnsServer::start();
+    let other = server.beside(Ipv4Addr::new(127, 0, 0, 2));
+    server.says("example.org", Says::Answer(servers(&["ns-1.example.net", "ns-2.example.net", "ns-3.example.net"])));
+    server.says("ns-1.example.net", Says::Address(Ipv4Addr::LOCALHOST));
+    server.says("ns-2.example.net", Says::Address(Ipv4Addr::new(127, 0, 0, 2)));
+    server.says(NAME, Says::Alias("Gateway.example.net".to_owned(), 300));
+    other.says(NAME, Says::Absent(900));
+    let dns = from(&server);
+    let authorities = dns.authorities(NAME, Kind::Cname).await.unwrap();
+    let said = join_all(authorities.iter().map(|authority| authority.records(NAME, Kind::Cname))).await;
+    let gateway = Said::Records { values: servers(&["gateway.example.net"]).into_iter().collect(), ttl: 300 };
+    assert_eq!((authorities[0].server.as_str(), &said[0]), ("ns-1.example.net", &gateway));
+    assert_eq!(said[1], Said::Nothing { name_exists: false, remembered: Some(900) });
+    assert_eq!(said[2], Said::Failed("it has no address".to_owned()));
+    assert!(other.asked().iter().all(|(_, _, recursion)| !recursion), "{:?}", other.asked());
+    // It has caught up, and nothing was remembered.
+    other.says(NAME, Says::Alias("gateway.example.net".to_owned(), 300));
+    assert_eq!(authorities[1].records(NAME, Kind::Cname).await, gateway);
+    other.says("example.org", Says::Absent(120));
+    assert_eq!(authorities[1].absence_lasts(NAME).await, Some(120));
+}
+
+#[tokio::test]
+async fn addresses_are_found_behind_aliases() {
+    let server = DnsServer::start();
+    server.says("media.example.org", Says::Alias("gateway.example.net".to_owned(), 300));
+    server.says("gateway.example.net", Says::Address(Ipv4Addr::new(127, 0, 0, 9)));
+    let dns = Dns::new(Some(&server.address.to_string())).unwrap();
+    assert_eq!(dns.addresses("media.example.org").await.unwrap(), [IpAddr::from([127, 0, 0, 9])]);
+    let authorities = dns.authorities("gateway.example.net", Kind::A).await.unwrap();
+    let a = authorities[0].records("gateway.example.net", Kind::A).await;
+    assert_eq!(a, Said::Records { values: servers(&["127.0.0.9"]).into_iter().collect(), ttl: 60 });
+    let none = authorities[0].records("gateway.example.net", Kind::Aaaa).await;
+    assert_eq!(none, Said::Nothing { name_exists: true, remembered: None });
+    assert!(dns.addresses("other.example.org").await.is_err());
+}
+
 #[tokio::test]
 async fn without_a_parent_zone_there_is_no_answer() {
     let server = DnsServer::start();

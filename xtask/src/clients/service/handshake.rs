@@ -32,16 +32,15 @@ impl Handshake {
             if let Some(error) = error.downcast_ref::<rustls::Error>() {
                 return Some(Self::from(error));
             }
-            if let Some(error) = error.downcast_ref::<io::Error>() {
-                // An `io::Error` is not the source of what it wraps, but gives its source.
-                if let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-                    return Some(Self::from(inner));
-                }
-                if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) {
-                    return Some(Self::NoCertificate("it closed the connection".to_owned()));
-                }
+            let wrapper = error.downcast_ref::<io::Error>();
+            if wrapper.is_some_and(|it| matches!(it.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset)) {
+                return Some(Self::NoCertificate("it closed the connection".to_owned()));
             }
-            cause = error.source();
+            // The source of an `io::Error` is not what it wraps, but the source of that.
+            cause = match wrapper.and_then(io::Error::get_ref) {
+                Some(inner) => Some(inner),
+                None => error.source(),
+            };
         }
         None
     }

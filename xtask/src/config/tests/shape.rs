@@ -32,6 +32,28 @@ fn omitted_keys_have_defaults() {
 }
 
 #[test]
+fn the_gate_of_a_stack_has_more_time() {
+    let production = |gate: &str| {
+        let yaml = format!("{SMALLEST}  production: {{ target: scaleway, registry: rg.fr-par.scw.cloud/shop{gate} }}\n");
+        let gate = Config::parse(&yaml).unwrap().environments["production"].gate;
+        (gate.timeout.as_secs(), gate.watch.as_secs(), gate.no_progress.as_secs())
+    };
+    assert_eq!(production(""), (300, 60, 120));
+    assert_eq!(production(", gate: { watch: 0 }"), (300, 0, 120));
+    assert_eq!(production(", gate: { timeout: 1, watch: 3600, no_progress: 7 }"), (1, 3600, 7));
+    let gate = &Config::parse(SMALLEST).unwrap().environments["local"].gate;
+    assert_eq!((gate.timeout.as_secs(), gate.watch.as_secs(), gate.no_progress.as_secs()), (60, 0, 120));
+    assert_snapshot!(refused(&(SMALLEST.to_owned() + "    gate: { timeout: 0, watch: 1m, no_progress: 0 }\n")), @r"
+    deploy.yaml:10:22: environments.local.gate.timeout: found the number `0`, expected whole seconds from 1 to 3600
+      for example `timeout: 60`
+    deploy.yaml:10:32: environments.local.gate.watch: found the text `1m`, expected whole seconds from 0 to 3600
+      for example `watch: 60`
+    deploy.yaml:10:49: environments.local.gate.no_progress: found the number `0`, expected whole seconds from 1 to 3600
+      for example `no_progress: 120`
+    ");
+}
+
+#[test]
 fn block_and_flow_style_mean_the_same() {
     let config = Config::parse(
         "\u{feff}# With an editor's byte-order mark.\r
@@ -86,7 +108,7 @@ fn an_unknown_key_is_named_with_the_nearest() {
     ");
     assert_snapshot!(refused(&(SMALLEST.to_owned() + "    gate: { time: 5 }\n    <: {}\n")), @r"
     deploy.yaml:10:13: environments.local.gate.time: unknown key
-      did you mean `timeout`? Known keys: timeout
+      did you mean `timeout`? Known keys: no_progress, timeout, watch
     deploy.yaml:11:5: environments.local.<: unknown key
       known keys: gate, host, keep_releases, port, postgres, settings, target
     ");
