@@ -15,8 +15,8 @@ use self::condition::Condition;
 pub use self::local::Local;
 #[cfg(not(feature = "cloud"))]
 use self::no_stack as stack;
-use self::stack::{Platform, PublicAddress};
 pub use self::stack::{Planned, Stack};
+use self::stack::{Platform, PublicAddress};
 use crate::check::Check;
 use crate::clients::service::{Answer, Readiness, Service};
 use crate::config;

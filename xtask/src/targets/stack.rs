@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
 
-pub use self::address::PublicAddress;
 use self::address::Names;
+pub use self::address::PublicAddress;
 use self::outputs::Outputs;
 pub use self::platform::Platform;
 use super::{Serving, Switched, Watched};

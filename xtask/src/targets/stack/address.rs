@@ -102,8 +102,8 @@ impl PublicAddress {
         let mut wait = Wait { timeout, until: Instant::now() + timeout, pause: SHORTEST_PAUSE, step };
         if let Some(record) = &self.record {
             let began = Instant::now();
-            let servers = self.at_the_zone(record, &mut wait, &seen).await?;
-            step.part(&format!("{servers} of the zone of {} answer", record.name), Part::Done(began.elapsed()));
+            let answered = self.at_the_zone(record, &mut wait, &seen).await?;
+            step.part(&answered, Part::Done(began.elapsed()));
         }
         if self.host.parse::<IpAddr>().is_err() && !self.host.starts_with('[') {
             let began = Instant::now();
@@ -136,8 +136,8 @@ impl PublicAddress {
             };
             if what.is_empty() {
                 return Ok(match servers.len() {
-                    1 => "the name server".to_owned(),
-                    more => format!("all {more} name servers"),
+                    1 => format!("the name server of {name} answers with its record"),
+                    more => format!("all {more} name servers of {name} answer with its record"),
                 });
             }
             seen(format!("DNS: {}", what.join("; ")));
@@ -217,9 +217,14 @@ impl PublicAddress {
                         "a platform gets a certificate minutes after it has found the DNS record; to see which one is there: curl \
                          --verbose {url}"
                     ),
-                    _ => format!("the container's own address answers, so the way to it does not; try: curl --verbose {url}"),
+                    _ => format!(
+                        "the container's own address answers, so the way to it does not; try: curl --verbose {url}"
+                    ),
                 };
-                return Err(anyhow!("{url} does not answer as it should after {} s: {what}\n  {next}", wait.timeout.as_secs()));
+                return Err(anyhow!(
+                    "{url} does not answer as it should after {} s: {what}\n  {next}",
+                    wait.timeout.as_secs()
+                ));
             }
         }
     }
@@ -274,7 +279,11 @@ fn describe(said: &Said, kind: Kind) -> String {
     match said {
         Said::Records { values, ttl } => format!("says {kind} {} (resolvers keep that for {ttl} s)", listed(values)),
         Said::Nothing { name_exists, remembered } => {
-            let what = if *name_exists { format!("has no {kind} of the name") } else { "says that it does not exist".to_owned() };
+            let what = if *name_exists {
+                format!("has no {kind} of the name")
+            } else {
+                "says that it does not exist".to_owned()
+            };
             match remembered {
                 Some(seconds) => format!("{what} (resolvers remember that for {seconds} s)"),
                 None => what,
