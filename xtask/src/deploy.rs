@@ -111,7 +111,8 @@ async fn steps(run: &Run<'_>, source: Source, request: &Request<'_>) -> Result<D
     {
         return Ok(Deployed::Unchanged(live));
     }
-    approve(env, &plan, approval, &format!("cargo xtask deploy {}", env.name())).await?; // Refused → 21
+    let resume = if request.resume { " --resume" } else { "" };
+    approve(env, &plan, approval, &format!("cargo xtask deploy {}{resume}", env.name())).await?; // Refused → 21
     roll_out(run, &release, &settings, &plan).await.map(Deployed::Live) // Restored → 30, not restored → 31
 }
 

@@ -5,6 +5,7 @@ pub mod approval;
 mod drive;
 pub mod guard;
 mod init;
+mod interrupted;
 mod output;
 pub mod plan;
 pub mod recover;
@@ -22,6 +23,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::{ExposeSecret as _, SecretString};
 
 pub use self::init::{Initialized, LOCK_FILE, init, init_if_changed, is_initialized};
+pub use self::interrupted::settle;
 pub use self::output::outputs;
 pub use self::validate::{Validation, validate};
 use crate::config::Stack;

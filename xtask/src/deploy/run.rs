@@ -150,6 +150,12 @@ impl<'a> Run<'a> {
         step: Step,
         work: impl AsyncFnOnce(&Ongoing, &Stop) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        if step == Step::Apply {
+            // Before it changes anything: after a kill, the next run says how far this one came.
+            if let Err(error) = self.journal.lock().await.begin_step(step).await {
+                self.env.report.warn(&format!("{error:#}"));
+            }
+        }
         self.critical.send_replace(true);
         let result = self.live_step(step, async |ongoing| work(ongoing, &self.env.stop).await).await;
         self.critical.send_replace(false);
@@ -274,7 +280,7 @@ async fn open(
             }
             let steps: Vec<String> = journal.steps().iter().map(ToString::to_string).collect();
             let done = if steps.is_empty() { "nothing".to_owned() } else { steps.join(", ") };
-            env.report.note(&format!("resuming; done before: {done}"));
+            env.report.note(&format!("resuming the run {}; done before: {done}", journal.describe()));
             let record = Record::begin(journal.deploy().to_owned(), kind, env.name(), lease.token());
             return Ok((journal, record, history::live_records(&records)));
         }
@@ -288,10 +294,11 @@ async fn open(
         }
         Found::Unfinished(journal) if !has_record => {
             let mut killed = Record::begin(journal.deploy().to_owned(), journal.kind(), env.name(), lease.token());
-            let last = journal.steps().last().map_or_else(|| "its start".to_owned(), |step| format!("step {step}"));
-            killed.end(Outcome::Aborted, Some(format!("its process ended after {last}, without a record")));
+            let found = journal.describe();
+            killed.end(Outcome::Aborted, Some(format!("its process ended without a record: {found}")));
             history::append(store, &killed).await?;
-            env.report.note(&format!("an earlier run was interrupted after {last}; starting over"));
+            env.report
+                .note(&format!("found an earlier run, {found}; starting over (--resume would have continued it)"));
             history::new_id()?
         }
         Found::Nothing | Found::Unfinished(_) | Found::Unusable(_) => history::new_id()?,

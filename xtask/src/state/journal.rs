@@ -1,11 +1,12 @@
 //! The steps of the deploy under way, so that one that was killed can be resumed.
 //!
-//! An object of JSON lines: a header, then one entry for every finished step. An entry carries the hash of the step's
+//! An object of JSON lines: a header, then one entry for every finished step, and for the beginning of `apply`. An entry carries the hash of the step's
 //! inputs and a checksum of itself. Another schema, toolkit or environment voids the whole journal, a damaged entry voids
 //! itself and all that follow, and a step's result is checked before it is used again. The object is only written on the
 //! condition that it is the version that this deploy wrote last, so a deploy that has lost its lease cannot write into the journal of the next one.
 
 use anyhow::{Context as _, Result};
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,11 +15,15 @@ use sha2::{Digest as _, Sha256};
 use super::history::Kind;
 use super::store::{Put, Store};
 use crate::report::Step;
+use crate::tools::host;
 
 /// The object's key.
 pub const KEY: &str = "journal.jsonl";
 
 const SCHEMA: u32 = 1;
+
+/// In the place of the result of a step that has begun.
+const BEGUN: &str = "begun";
 
 /// What names the deploy that the journal is of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +35,12 @@ pub struct Header {
     pub kind: Kind,
     /// The deploy's id, kept when it is resumed.
     pub deploy: String,
+    /// Who began it: `user@machine`.
+    #[serde(default)]
+    who: String,
+    /// When.
+    #[serde(default)]
+    began: Option<Timestamp>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -72,7 +83,8 @@ impl Journal {
         let Some(header) = header else {
             return Ok(Found::Unusable("its first line is damaged".to_owned()));
         };
-        let expected = Header::new(environment, header.kind, &header.deploy);
+        let (who, began) = (header.who.clone(), header.began);
+        let expected = Header { who, began, ..Header::new(environment, header.kind, &header.deploy) };
         if header != expected {
             let reason = format!(
                 "it was written by toolkit {} (schema {}) for {}; this is {} (schema {}) for {}",
@@ -115,7 +127,25 @@ impl Journal {
 
     /// The steps that it knows to be finished.
     pub fn steps(&self) -> Vec<Step> {
-        self.entries.iter().map(|entry| entry.step).collect()
+        self.entries.iter().filter(|entry| !entry.is_begun()).map(|entry| entry.step).collect()
+    }
+
+    /// Where it was interrupted, for the middle of a sentence: by whom and when it was begun, and how far it came.
+    pub fn describe(&self) -> String {
+        let Header { who, began, deploy, .. } = &self.header;
+        let by = if who.is_empty() { String::new() } else { format!(" by {who}") };
+        let when = began.map_or_else(|| deploy.clone(), |began| began.strftime("%Y-%m-%d %H:%M:%SZ").to_string());
+        let step = match (self.entries.last(), self.steps().last()) {
+            (Some(entry), _) if entry.is_begun() => format!("in step {}", entry.step),
+            (_, Some(step)) => format!("after step {step}"),
+            (_, None) => "after its start".to_owned(),
+        };
+        format!("begun{by} at {when}, interrupted {step}")
+    }
+
+    /// Writes down that a step has begun which is never taken from the journal.
+    pub async fn begin_step(&mut self, step: Step) -> Result<()> {
+        self.remember(step, &BEGUN, &BEGUN, 0.0).await
     }
 
     /// The result of a step that was finished with these inputs.
@@ -194,11 +224,17 @@ impl Header {
             environment: environment.to_owned(),
             kind,
             deploy: deploy.to_owned(),
+            who: host::who().to_owned(),
+            began: Some(Timestamp::now()),
         }
     }
 }
 
 impl Entry {
+    fn is_begun(&self) -> bool {
+        self.output.as_str() == Some(BEGUN)
+    }
+
     fn parse(line: &str) -> Option<Self> {
         let entry: Self = serde_json::from_str(line).ok()?;
         (checksum(entry.step, &entry.inputs, &entry.output) == entry.sum).then_some(entry)

@@ -184,6 +184,7 @@ impl<'a> Stack<'a> {
     ) -> Result<Planned, Failure> {
         let workspace = self.enter(release).await?;
         tofu::init_if_changed(&workspace, step, stop).await?;
+        tofu::settle(&workspace, step, stop).await?;
         let takes_release = self.env.environment.settings.is_some();
         let variables = takes_release.then(|| ReleaseVariables::of(release, settings));
         match approved {

@@ -5,8 +5,10 @@ use std::time::Instant;
 
 use anyhow::anyhow;
 use jiff::Timestamp;
+use tokio::sync::Notify;
 
-use super::drive::{Ended, drive};
+use super::drive::{Ended, follow};
+use super::interrupted::{self, Applying};
 use super::plan::{PlanPath, Planned};
 use super::unseen::{self, Unseen};
 use super::{Workspace, approval, recover};
@@ -48,7 +50,35 @@ pub async fn perform(
     // Before anything is changed: once OpenTofu has begun, the plan is of a state that no longer exists.
     workspace.plan_store()?.take(record, file.as_path()).await?;
     let mut progress = Progress { step, running: BTreeMap::new(), counts: None };
-    let mut ended = drive(workspace, &tofu.apply(file.as_path()), stop, |event| progress.take(event)).await?;
+    let command = tofu.apply(file.as_path());
+    // What it makes is in its state even if this process is killed.
+    let started = command.follow_outliving()?;
+    let applying = started.pid().map(|pid| Applying::begin(workspace, pid)).transpose()?;
+    // The first operation: it has the lock, and no other process can have it.
+    let has_lock = Notify::new();
+    let take = |event: &Event| {
+        if matches!(event, Event::ApplyStart { .. }) {
+            has_lock.notify_one();
+        }
+        progress.take(event);
+    };
+    let learning = async {
+        has_lock.notified().await;
+        if let Some(applying) = applying {
+            applying.learn_lock(workspace).await;
+        }
+    };
+    let mut ended = {
+        let mut following = std::pin::pin!(follow(workspace, &command, started, stop, take));
+        tokio::select! {
+            ended = &mut following => ended,
+            () = learning => following.await,
+        }?
+    };
+    // One that a signal has ended may have left its lock.
+    if ended.status.code().is_some() {
+        interrupted::end(workspace)?;
+    }
     let Progress { running, counts, .. } = progress;
     if !ended.status.success() {
         let unsaved = recover::keep_unsaved_state(workspace, ended.unsaved_state.take())?;

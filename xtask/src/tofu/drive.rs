@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use super::{PASSPHRASE, Workspace, approval, guard};
 use crate::failure::Failure;
 use crate::signals::Stop;
-use crate::tools::cmd::Cmd;
+use crate::tools::cmd::{Cmd, Followed};
 use crate::tools::tofu::diagnostic::{Cause, Diagnostic, Diagnostics, Severity, cause};
 use crate::tools::tofu::event::Event;
 
@@ -44,10 +44,20 @@ pub async fn drive(
     workspace: &Workspace<'_>,
     cmd: &Cmd,
     stop: &Stop,
+    on_event: impl FnMut(&Event),
+) -> Result<Ended, Failure> {
+    follow(workspace, cmd, cmd.follow()?, stop, on_event).await
+}
+
+/// The same of a run that was started: of this command.
+pub async fn follow(
+    workspace: &Workspace<'_>,
+    cmd: &Cmd,
+    mut running: Followed,
+    stop: &Stop,
     mut on_event: impl FnMut(&Event),
 ) -> Result<Ended, Failure> {
     let report = &workspace.env.report;
-    let mut running = cmd.follow()?;
     let (mut errors, mut tail) = (Vec::new(), VecDeque::new());
     let (mut interrupted, mut killed, mut unsaved_state) = (None, false, None);
     let mut warnings = 0;

@@ -7,6 +7,7 @@
 mod apart;
 mod environment;
 mod followed;
+mod outliving;
 mod output;
 mod process;
 
@@ -23,6 +24,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
 pub use self::environment::{Inherited, REPOSITORY_VARIABLES};
+pub use self::followed::Followed;
 use self::output::End;
 pub use self::output::Output;
 use self::process::{Running, read_all};
@@ -198,7 +200,7 @@ impl Cmd {
     /// Starts it and returns its standard output as a stream. Reading to the end fails if the program fails. Dropping the stream
     /// ends the program.
     pub fn stream(&self) -> Result<Output> {
-        let mut running = self.spawn(Stdio::piped())?;
+        let mut running = self.spawn(Stdio::piped(), Stdio::piped())?;
         let stdout = running.child.stdout.take().context("the program has no standard output")?;
         let stderr = running.child.stderr.take();
         let (name, redactor) = (self.to_string(), self.redactor.clone());
@@ -223,7 +225,7 @@ impl Cmd {
     }
 
     async fn finish(&self) -> Result<(ExitStatus, Vec<u8>, String)> {
-        let mut running = self.spawn(Stdio::piped())?;
+        let mut running = self.spawn(Stdio::piped(), Stdio::piped())?;
         let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
         let (out, err) = (running.child.stdout.take(), running.child.stderr.take());
         let (read_out, read_err) = tokio::join!(read_all(out, &mut stdout), read_all(err, &mut stderr));
@@ -234,7 +236,7 @@ impl Cmd {
         Ok((status, stdout, stderr))
     }
 
-    fn spawn(&self, output: Stdio) -> Result<Running> {
+    fn spawn(&self, output: Stdio, errors: Stdio) -> Result<Running> {
         let mut line = self.by.iter().chain([&self.program]).chain(&self.args);
         let mut command = Command::new(line.next().unwrap_or(&self.program));
         command.args(line);
@@ -246,7 +248,7 @@ impl Cmd {
         command
             .stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(output)
-            .stderr(Stdio::piped());
+            .stderr(errors);
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
         }

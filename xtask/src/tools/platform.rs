@@ -56,6 +56,14 @@ pub fn own_program() -> Result<Utf8PathBuf> {
     Ok(Utf8PathBuf::try_from(std::env::current_exe().context("find this program")?)?)
 }
 
+/// A file without a name that ends with its last user. On Linux it is in memory, so a full disk does not matter.
+pub fn memory_file() -> Result<std::fs::File> {
+    #[cfg(target_os = "linux")]
+    return Ok(rustix::fs::memfd_create("output", rustix::fs::MemfdFlags::CLOEXEC)?.into());
+    #[cfg(not(target_os = "linux"))]
+    return Ok(tempfile::tempfile()?);
+}
+
 /// Whether this process runs as root.
 pub fn is_root() -> bool {
     geteuid().is_root()

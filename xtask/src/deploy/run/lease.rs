@@ -14,7 +14,9 @@ pub async fn take_lease(env: &Env<'_>, message: String) -> Result<Lease, Failure
         Err(TakeError::Broken(error)) => return Err(error.context("take the lease").into()),
     };
     if let Some(gone) = previous {
-        env.report.note(&format!("took the lease over from {}, who is gone (\"{}\")", gone.who, gone.message));
+        let since = gone.since.strftime("%Y-%m-%d %H:%M:%SZ");
+        env.report
+            .note(&format!("took the lease over from {}, who is gone (\"{}\", since {since})", gone.who, gone.message));
     }
     Ok(lease)
 }
