@@ -174,6 +174,19 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_is_redacted_in_a_page_and_so_is_the_key_of_a_document() {
+        let redactor = knows("a\"b<c>d&'e-f");
+        for text in ["a&quot;b&lt;c&gt;d&amp;&#39;e-f", "a&#34;b&#x3c;c&#x3E;d&#38;&apos;e-f"] {
+            assert_eq!(redactor.redact(&format!("<p>{text}</p>")), format!("<p>{MASK}</p>"));
+        }
+        let document =
+            r#"{"type":"service_account","client":{"private_key":"-----BEGIN-----\nMIIEvgIBADANBg\n"},"id":"shop-1"}"#;
+        let redactor = knows(document);
+        assert_eq!(redactor.redact("key MIIEvgIBADANBg of shop-1"), format!("key {MASK} of shop-1"));
+        assert_eq!(redactor.redact("type service_account"), "type service_account");
+    }
+
+    #[test]
     fn a_secret_that_a_shortened_text_has_in_part_is_redacted() {
         let redactor = knows("0123456789abcdef0123456789ABCDEF");
         for length in [25, 40, 48] {

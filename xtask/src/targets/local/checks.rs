@@ -2,8 +2,10 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt as _;
 
 use anyhow::{Context as _, Result, bail};
+use camino::Utf8Path;
 use tokio::net::TcpSocket;
 
 use super::Local;
@@ -97,6 +99,14 @@ impl Local<'_> {
             rustix::fs::access(there.as_std_path(), rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
         let writable = access.map_err(|error| anyhow::Error::from(error).context(format!("write in {there}")));
         let fix = format!("make {there} a folder that you may write in: chown -R \"$(id -un)\" {there}");
+        if let (Ok(()), Some(open)) = (&writable, open_to_all(self.env.root())) {
+            return Check::doubtful(
+                "folder",
+                format!(
+                    "every user of this machine may write in {open}, and so replace what is deployed; type: chmod o-w {open}"
+                ),
+            );
+        }
         Check::of("folder", writable, |()| format!("{} is writable", self.folder), &fix)
     }
 
@@ -199,6 +209,17 @@ impl Local<'_> {
             Err(error) => Check::bad("database", format!("{error:#}"), "cargo xtask doctor"),
         }
     }
+}
+
+/// The project's folder or one above it, if every user may put another in its place. In a folder with the sticky bit, as `/tmp`, only
+/// owners may.
+fn open_to_all(root: &Utf8Path) -> Option<&Utf8Path> {
+    const OTHERS_WRITE: u32 = 0o002;
+    const STICKY: u32 = 0o1000;
+    root.ancestors().find(|folder| {
+        let mode = fs_err::metadata(folder).map_or(0, |meta| meta.mode());
+        mode & OTHERS_WRITE != 0 && (*folder == root || mode & STICKY == 0)
+    })
 }
 
 /// A socket at this address, which does not listen, so that another deploy that looks or listens there in this moment is not
