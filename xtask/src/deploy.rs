@@ -59,9 +59,9 @@ pub struct Request<'m> {
 /// Deploys the checked-out tree.
 pub async fn deploy(env: &Env<'_>, target: &Target<'_>, request: Request<'_>) -> Result<Deployed, Failure> {
     target.runs_the_service()?;
-    let source = headline(env, Filters::Run).await?;
-    let checked = preflight(env, target, &source, request.allow_branch); // Every problem at once.
-    env.stop.cancels("nothing was changed", checked).await?;
+    let source = headline(env, Filters::Run);
+    let checked = Box::pin(preflight(env, target, source, request.allow_branch)); // Every problem at once.
+    let source = env.stop.cancels("nothing was changed", checked).await?;
     let message = request.message.map_or_else(|| format!("deploy {}", &source.commit[..12]), str::to_owned);
     let run = Run::begin(env, target, Kind::Deploy, message, request.resume).await?; // Locked → 20
     Box::pin(run.finish(steps(&run, source, &request))).await
@@ -138,8 +138,8 @@ pub async fn outlook(env: &Env<'_>, target: &Target<'_>) -> Result<Vec<String>, 
         )));
     };
     let source = headline(env, Filters::Off).await?;
-    preflight::preview(env, target).await?;
-    let records = history::read_all(env.store()?).await?;
+    env.stop.cancels("nothing was changed", preflight::preview(env, target)).await?;
+    let records = history::recent(env.store()?).await?;
     let live = records.iter().rfind(|record| record.outcome == Outcome::Live);
     let mut lines = Vec::new();
     if let Some(schema) = Schema::cached(env)? {
@@ -151,7 +151,9 @@ pub async fn outlook(env: &Env<'_>, target: &Target<'_>) -> Result<Vec<String>, 
 
 /// Shows what goes where. The build checks that the tree is still this source when it ends.
 async fn headline(env: &Env<'_>, filters: Filters) -> Result<Source, Failure> {
-    let source = git::source(env.root(), filters).await?;
+    // A filter may be git-lfs, which downloads.
+    let source = async { Ok(git::source(env.root(), filters).await?) };
+    let source = env.stop.cancels("nothing was changed", source).await?;
     let (project, name, commit) = (&env.config.project, env.name(), &source.commit[..12]);
     env.report.headline(&format!("{project} → {name}   {commit}  {}", source.subject));
     Ok(source)

@@ -20,6 +20,7 @@ pub mod usage;
 use anyhow::{Context as _, Result, anyhow};
 use tokio::sync::OnceCell;
 
+pub use self::builder::docker_credentials;
 use crate::clients::registry::Repository;
 use crate::clients::registry::credentials::{Credentials, Login};
 use crate::clients::registry::reference::{Host, Reference};

@@ -2,6 +2,7 @@
 
 pub mod condition;
 pub mod local;
+mod log;
 #[cfg(not(feature = "cloud"))]
 mod no_stack;
 #[cfg(feature = "cloud")]
@@ -10,12 +11,14 @@ pub mod stack;
 use std::sync::Arc;
 
 use anyhow::Result;
+use jiff::Timestamp;
 
 use self::condition::Condition;
 pub use self::local::Local;
+pub(crate) use self::log::log_tail;
 #[cfg(not(feature = "cloud"))]
 use self::no_stack as stack;
-pub use self::stack::{Planned, Stack};
+pub use self::stack::{Log, Planned, Stack};
 use self::stack::{Platform, PublicAddress};
 use crate::check::Check;
 use crate::clients::service::{Answer, Readiness, Service};
@@ -42,6 +45,8 @@ pub enum Candidate {
     Local(Box<local::Candidate>),
     /// A container behind its platform's address.
     Stack(Box<stack::Candidate>),
+    /// A container of this machine's engine, which never serves.
+    Trial(Box<stack::Trial>),
 }
 
 /// The release that serves.
@@ -216,10 +221,10 @@ impl<'a> Target<'a> {
     }
 
     /// Why no release can be tried on another database; none if one can.
-    pub fn cannot_try(&self) -> Result<Option<String>> {
+    pub async fn cannot_try(&self) -> Result<Option<String>, Failure> {
         match self {
-            Self::Local(local) => local.cannot_try(),
-            Self::Stack(_) => Ok(Some("releases of a stack are not started on this machine".to_owned())),
+            Self::Local(local) => Ok(local.cannot_try()?),
+            Self::Stack(stack) => Box::pin(stack.cannot_try()).await,
         }
     }
 
@@ -236,7 +241,9 @@ impl<'a> Target<'a> {
                 let started = local.try_on(id, &release.published, settings, database).await?;
                 Ok(Candidate::Local(Box::new(started)))
             }
-            Self::Stack(stack) => Err(stack.unsupported("starting a release on this machine")),
+            Self::Stack(stack) => {
+                Ok(Candidate::Trial(Box::new(Box::pin(stack.try_on(release, settings, database)).await?)))
+            }
         }
     }
 
@@ -246,7 +253,7 @@ impl<'a> Target<'a> {
         match (self, candidate) {
             (Self::Local(local), Candidate::Local(candidate)) => local.switch(*candidate, step, stop).await,
             (Self::Stack(stack), Candidate::Stack(candidate)) => stack.switch(*candidate).await,
-            (Self::Local(_), Candidate::Stack(_)) | (Self::Stack(_), Candidate::Local(_)) => {
+            (Self::Local(_) | Self::Stack(_), _) => {
                 unreachable!("a target is given its own candidate")
             }
         }
@@ -266,6 +273,22 @@ impl<'a> Target<'a> {
             (_, Some(watched)) => watched.platform.condition().await,
             (Self::Local(local), None) => local.condition().await,
             (Self::Stack(_), None) => Condition::NotAsked("it is not known which container runs it".to_owned()),
+        }
+    }
+
+    /// The platform's id of what runs a release, once this process has applied one; none on this machine.
+    pub fn container(&self) -> Option<String> {
+        match self {
+            Self::Local(_) => None,
+            Self::Stack(stack) => stack.container(),
+        }
+    }
+
+    /// What this version has logged since a time, as far as that is kept where the toolkit can read it.
+    pub async fn log_of(&self, version: &str, since: Timestamp) -> Result<Vec<String>, Failure> {
+        match self {
+            Self::Local(local) => Ok(local.log_of(version)?),
+            Self::Stack(stack) => Box::pin(stack.log_of(version, since)).await,
         }
     }
 
@@ -301,13 +324,14 @@ impl Candidate {
         match self {
             Self::Local(candidate) => candidate.service.clone(),
             Self::Stack(candidate) => candidate.service.clone(),
+            Self::Trial(trial) => trial.service.clone(),
         }
     }
 
     /// Where people reach it, if that is another address than the one that the gate asks.
     pub fn public(&self) -> Option<&PublicAddress> {
         match self {
-            Self::Local(_) => None,
+            Self::Local(_) | Self::Trial(_) => None,
             Self::Stack(candidate) => candidate.public.as_ref(),
         }
     }
@@ -316,7 +340,7 @@ impl Candidate {
     pub fn ears(&self) -> Option<local::Ears> {
         match self {
             Self::Local(candidate) => Some(candidate.ears.clone()),
-            Self::Stack(_) => None,
+            Self::Stack(_) | Self::Trial(_) => None,
         }
     }
 
@@ -326,6 +350,7 @@ impl Candidate {
             Self::Local(candidate) => candidate.exited().await,
             // Its platform starts it again.
             Self::Stack(_) => std::future::pending().await,
+            Self::Trial(trial) => trial.exited().await,
         }
     }
 
@@ -334,6 +359,7 @@ impl Candidate {
         match self {
             Self::Local(candidate) => candidate.give_up().await,
             Self::Stack(candidate) => candidate.where_its_log_is(),
+            Self::Trial(trial) => trial.give_up().await,
         }
     }
 }
@@ -353,6 +379,7 @@ impl Summary for Candidate {
         match self {
             Self::Local(candidate) => format!("process {}, not public yet", candidate.ears.process),
             Self::Stack(candidate) => candidate.summary.clone(),
+            Self::Trial(trial) => trial.summary(),
         }
     }
 }

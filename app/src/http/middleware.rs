@@ -43,8 +43,8 @@ pub async fn handle_request(State(draining): State<Draining>, request: Request, 
     }
 
     let (status, duration_ms) = (status.as_u16(), started.elapsed().as_millis() as u64);
-    if path.starts_with("/api/health/") && status == 200 {
-        // Health probes would fill the log.
+    if path.starts_with("/api/health/") && matches!(status, 200 | 503) {
+        // Health probes would fill the log. Why the service is not ready is logged by the check that failed.
         debug!(%method, path, status, duration_ms, request_id = id, "request");
     } else {
         info!(%method, path, status, duration_ms, request_id = id, "request");

@@ -11,18 +11,8 @@ use crate::{cache, http, path};
 
 const VERSION: &str = "5.2.5";
 
-/// It ends with its standard input, so with this process, however that ends. It answers in threads, and moto looks whether an
-/// object exists before it writes it: the lock makes a conditional write one step, as in S3.
-const PROGRAM: &str = "import os, sys, threading
-from moto.server import main
-from moto.s3.responses import S3Response
-lock, put_object = threading.Lock(), S3Response.put_object
-def put_object_alone(self):
-    with lock:
-        return put_object(self)
-S3Response.put_object = put_object_alone
-threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
-main(['--host', '127.0.0.1', '--port', '0'])";
+/// Starts moto's server, with what it lacks.
+const PROGRAM: &str = include_str!("moto.py");
 
 /// A server that keeps everything in memory. It ends when this value is dropped.
 pub struct Moto(Server);

@@ -1,6 +1,7 @@
 //! TCP ports of this machine.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// A port that no process listens on, below those that the system gives to clients. This process gets each port only
@@ -12,6 +13,22 @@ pub fn free() -> u16 {
         let port = first + NEXT.fetch_add(1, Ordering::SeqCst) % 2000;
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
             return port;
+        }
+    }
+}
+
+/// A loopback address of its own whose port 443 no process listens on, for a TLS server that clients find by DNS. Fails if this
+/// process may not listen on port 443.
+pub fn secure() -> std::io::Result<SocketAddr> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let [.., process] = std::process::id().to_be_bytes();
+    loop {
+        let [high, low] = NEXT.fetch_add(1, Ordering::SeqCst).to_be_bytes();
+        let address = SocketAddr::from(([127, process | 1, high | 128, low], 443));
+        match TcpListener::bind(address) {
+            Ok(_) => return Ok(address),
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {}
+            Err(error) => return Err(error),
         }
     }
 }

@@ -1,20 +1,41 @@
 //! The stand-in provider: OpenTofu makes resources of four providers with it, which are files in a folder.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
+use crate::port;
 use crate::server::{Ready, Server};
 
 /// The providers that it stands in for.
 pub const PROVIDERS: [&str; 4] = ["scaleway", "aws", "cloudflare", "supabase"];
 
-/// A stand-in and the resources that it has made. It ends, and they go, when this value is dropped.
+/// A stand-in and the resources that it has made. It ends when this value is dropped, and they go, unless the folder was given.
 pub struct Cloud {
     server: Server,
-    folder: tempfile::TempDir,
+    folder: PathBuf,
+    _temporary: Option<tempfile::TempDir>,
+}
+
+/// A stand-in that is not started yet.
+pub struct Builder {
+    command: Command,
+    folder: Option<PathBuf>,
+    gateway: bool,
+}
+
+/// Where a provider's schema is from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Such as `scaleway/scaleway`.
+    pub provider: String,
+    /// The provider's version.
+    pub version: String,
+    /// The month in which the schema was taken, where it is known: `2026-08`.
+    pub date: Option<String>,
 }
 
 /// Compiles the stand-in into this target folder, unless `cargo xtask test` has compiled it and says where: its path.
@@ -34,21 +55,110 @@ pub fn schema(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../standin/schemas").join(name)
 }
 
+/// The sources of all schemas.
+pub fn versions() -> Result<Vec<Source>> {
+    let file = schema("SOURCES.json");
+    let sources: Value = serde_json::from_str(&fs_err::read_to_string(&file)?).context("read SOURCES.json")?;
+    let text = |source: &Value, field: &str| source[field].as_str().map(str::to_owned);
+    let of = |source: &Value| {
+        let (provider, version) = (text(source, "provider"), text(source, "version"));
+        let provider = provider.with_context(|| format!("{}: a source has no provider", file.display()))?;
+        Ok(Source {
+            version: version.with_context(|| format!("{provider} has no version"))?,
+            provider,
+            date: text(source, "date"),
+        })
+    };
+    sources.as_array().into_iter().flatten().map(of).collect()
+}
+
+impl Builder {
+    /// Sets a variable, such as one that gives it a server of this machine.
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Keeps the resources in `cloud` of this folder, and the gateway's authority in `ca`.
+    pub fn folder(mut self, folder: &Path) -> Self {
+        self.folder = Some(folder.to_owned());
+        self
+    }
+
+    /// With the platform's HTTP API, at a free port that stays the same when it is restarted.
+    pub fn api(self) -> Self {
+        self.variable("STANDIN_API", &format!("127.0.0.1:{}", port::free()))
+    }
+
+    /// With the DNS server, at a free port that stays the same when it is restarted.
+    pub fn dns(self) -> Self {
+        self.variable("STANDIN_DNS", &format!("127.0.0.1:{}", port::free()))
+    }
+
+    /// With the gateway at this address, whose port is 443.
+    pub fn gateway(mut self, address: SocketAddr) -> Self {
+        self.gateway = true;
+        self.variable("STANDIN_GATEWAY", &address.to_string())
+    }
+
+    /// Starts it.
+    pub fn start(mut self) -> Result<Cloud> {
+        let temporary = match self.folder {
+            Some(_) => None,
+            None => Some(tempfile::tempdir().context("make a folder for the stand-in")?),
+        };
+        let folder = self.folder.or_else(|| temporary.as_ref().map(|it| it.path().to_owned())).unwrap_or_default();
+        self.command.arg("--state").arg(folder.join("cloud"));
+        if self.gateway {
+            self.command.env("STANDIN_CA", folder.join("ca"));
+        }
+        let addresses = |line: &str| line.starts_with('{').then(|| line.to_owned());
+        Ok(Cloud { server: Server::start(self.command, Ready::Line(addresses))?, folder, _temporary: temporary })
+    }
+}
+
 impl Cloud {
     /// Starts this program with all providers and no resources. `machine` are the variables that give it servers of this
     /// machine, where containers, buckets or zones are to be more than files.
     pub fn start(program: &Path, machine: &[(&str, &str)]) -> Result<Self> {
-        let folder = tempfile::tempdir().context("make a folder for the stand-in")?;
+        machine.iter().fold(Self::builder(program), |builder, (name, value)| builder.variable(name, value)).start()
+    }
+
+    /// This program with all providers.
+    pub fn builder(program: &Path) -> Builder {
         let mut command = Command::new(program);
         for provider in PROVIDERS {
             command.arg("--schema").arg(schema(&format!("{provider}.json")));
             command.arg("--rules").arg(schema(&format!("{provider}.standin.json")));
         }
         command.arg("--rules").arg(schema("scaleway.rules.json"));
-        command.arg("--state").arg(folder.path().join("cloud"));
-        command.envs(machine.iter().copied());
-        let addresses = |line: &str| line.starts_with('{').then(|| line.to_owned());
-        Ok(Self { server: Server::start(command, Ready::Line(addresses))?, folder })
+        Builder { command, folder: None, gateway: false }
+    }
+
+    /// The URL of the platform's HTTP API, also of Cockpit's Loki API.
+    pub fn api(&self) -> String {
+        self.address("api")
+    }
+
+    /// The address of the DNS server.
+    pub fn dns(&self) -> SocketAddr {
+        self.address("dns").parse().unwrap()
+    }
+
+    /// The address of the gateway.
+    pub fn gateway(&self) -> SocketAddr {
+        self.address("gateway").parse().unwrap()
+    }
+
+    /// The certificate that clients of the gateway trust.
+    pub fn ca(&self) -> PathBuf {
+        self.address("ca").into()
+    }
+
+    fn address(&self, name: &str) -> String {
+        let file = fs_err::read_to_string(self.folder().join("addresses.json")).unwrap();
+        let addresses: Value = serde_json::from_str(&file).unwrap();
+        addresses[name].as_str().unwrap_or_else(|| panic!("the stand-in has no {name}: {addresses}")).to_owned()
     }
 
     /// The addresses of its providers, for `TF_REATTACH_PROVIDERS`.
@@ -94,6 +204,6 @@ impl Cloud {
 
     /// The folder of the resources.
     pub fn folder(&self) -> PathBuf {
-        self.folder.path().join("cloud")
+        self.folder.join("cloud")
     }
 }

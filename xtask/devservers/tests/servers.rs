@@ -34,6 +34,54 @@ fn each_turn_of_the_shared_moto_begins_empty() {
 }
 
 #[test]
+fn moto_has_zone_and_change_ids_as_route_53_has_them() {
+    let Some(moto) = started(Moto::turn) else { return };
+    // moto selects the service by the credential scope.
+    let credential =
+        "AWS4-HMAC-SHA256 Credential=AK/20260101/us-east-1/route53/aws4_request, SignedHeaders=host, Signature=x";
+    let ask = |method: &str, path: &str, body: &str| {
+        let headers = [("Authorization", credential), ("Content-Type", "text/xml")];
+        let answer = http::ask(&moto.endpoint(), method, &format!("/2013-04-01/{path}"), &headers, body).unwrap();
+        (answer.status, answer.text())
+    };
+    let between = |text: &str, begin: &str, end: &str| {
+        let (_, rest) = text.split_once(begin).unwrap_or_else(|| panic!("{text}"));
+        rest.split_once(end).unwrap().0.to_owned()
+    };
+    let body = "<CreateHostedZoneRequest xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\"><Name>example.org</Name>\
+                <CallerReference>1</CallerReference></CreateHostedZoneRequest>";
+    let (status, made) = ask("POST", "hostedzone", body);
+    assert_eq!(status, 201, "{made}");
+    let is_id = |id: &str, first: char| {
+        id.len() == 21 && id.starts_with(first) && id.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
+    };
+    let (zone, change) = (between(&made, "/hostedzone/", "<"), between(&made, "/change/", "<"));
+    assert!(is_id(&zone, 'Z') && is_id(&change, 'C'), "{made}");
+    assert!(made.contains("<Status>PENDING</Status>"), "{made}");
+    let (status, changed) = ask("GET", &format!("change/{change}"), "");
+    assert!(status == 200 && changed.contains("<Status>INSYNC</Status>"), "{changed}");
+    let (status, missing) = ask("GET", "change/C0", "");
+    assert!(status != 200 && missing.contains("NoSuchChange"), "{status} {missing}");
+    // Its records have values that a DNS server understands.
+    let (_, records) = ask("GET", &format!("hostedzone/{zone}/rrset"), "");
+    assert!(records.contains("<Value>ns-2048.awsdns-64.com. hostmaster.example.com. 1 7200"), "{records}");
+    let (_, deleted) = ask("DELETE", &format!("hostedzone/{zone}"), "");
+    assert_ne!(between(&deleted, "/change/", "<"), change);
+}
+
+#[test]
+fn each_schema_of_the_stand_in_has_its_source() {
+    let sources = devservers::standin::versions().unwrap();
+    for provider in devservers::standin::PROVIDERS {
+        let dump = fs_err::read_to_string(devservers::standin::schema(&format!("{provider}.json"))).unwrap();
+        let source = sources.iter().find(|source| source.provider.ends_with(provider)).unwrap();
+        assert!(dump.contains(&format!("\"{}\"", source.provider)), "{source:?}");
+        assert!(source.version.split('.').filter(|part| part.parse::<u32>().is_ok()).count() == 3, "{source:?}");
+    }
+    assert_eq!(sources.len(), devservers::standin::PROVIDERS.len());
+}
+
+#[test]
 fn a_registry_answers_those_who_may() {
     let Some(registry) = started(|| DockerRegistry::start(Login::Open)) else { return };
     assert_eq!(http::ask(&registry.address, "GET", "/v2/", &[], "").unwrap().status, 200);

@@ -15,17 +15,25 @@ use crate::targets::Target;
 use crate::tools::apt::{self, Installer};
 use crate::tools::git;
 
-/// Checks everything, installs the programs that the build needs where that takes no decision, and fails with every
-/// problem there is.
-pub async fn preflight(env: &Env<'_>, target: &Target<'_>, source: &Source, allow_branch: bool) -> Result<(), Failure> {
-    let step = env.report.begin(Step::Preflight);
+/// Checks everything while `source` finds out what is checked out, installs the programs that the build needs where that takes
+/// no decision, and fails with every problem there is.
+pub async fn preflight(
+    env: &Env<'_>,
+    target: &Target<'_>,
+    source: impl Future<Output = Result<Source, Failure>>,
+    allow_branch: bool,
+) -> Result<Source, Failure> {
+    // The headline comes before the step.
+    let found = async { source.await.map(|source| (source, env.report.begin(Step::Preflight))) };
+    let ((source, step), mut checks) = tokio::try_join!(found, checks(env, target))?;
     // An image is built by its builder, and from a commit.
-    let (missing, of_source) = match target.has_stack() {
-        true => (Vec::new(), source::checks(env, source, allow_branch).await),
-        false => (missing_packages(env.config, |need| *need == Need::Build), Vec::new()),
+    let missing = match target.has_stack() {
+        true => {
+            checks.extend(source::checks(env, &source, allow_branch).await);
+            Vec::new()
+        }
+        false => missing_packages(env.config, |need| *need == Need::Build),
     };
-    let mut checks = checks(env, target).await?;
-    checks.extend(of_source);
     if !missing.is_empty() {
         match Installer::find(&missing).await? {
             Installer::Manual(command) => {
@@ -43,7 +51,7 @@ pub async fn preflight(env: &Env<'_>, target: &Target<'_>, source: &Source, allo
     match failure {
         None => {
             step.finish(&text);
-            Ok(())
+            Ok(source)
         }
         Some(error) => {
             step.fail(&text);
@@ -85,9 +93,9 @@ async fn git_checks(env: &Env<'_>) -> Vec<Check> {
     // A rule for folders does not count for a link to one.
     let path = if env.root().join(".deploy").is_symlink() { ".deploy" } else { ".deploy/" };
     vec![match git::ignores(env.root(), path).await {
-        Ok(true) => Check::good("git", ".deploy is ignored"),
+        Ok(true) => Check::good("ignored", ".deploy is ignored by git"),
         Ok(false) => Check::bad(
-            "git",
+            "ignored",
             "git does not ignore .deploy, so every deploy would change the tree it is of",
             "echo /.deploy >> .gitignore",
         ),
@@ -109,7 +117,12 @@ fn programs_for_features(env: &Env<'_>) -> Check {
     let names: Vec<&str> = features.clone().map(|(program, _)| program.name.as_str()).collect();
     let missing = apt::missing(&names);
     if missing.is_empty() {
-        return Check::good("features", format!("{} programs found", names.len()));
+        let text = if names.is_empty() {
+            "none takes a program".to_owned()
+        } else {
+            format!("{} programs found", names.len())
+        };
+        return Check::good("features", text);
     }
     let off: Vec<String> = features
         .filter(|(program, _)| missing.contains(&program.name.as_str()))

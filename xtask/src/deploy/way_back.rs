@@ -68,8 +68,8 @@ async fn prepare<'a>(
     run: &Run<'a>,
     live: &Record,
     settings: &Settings,
-) -> Result<Result<(Schema<'a>, (Release, Settings)), String>> {
-    if let Some(why) = run.target.cannot_try()? {
+) -> Result<Result<(Schema<'a>, (Release, Settings)), String>, Failure> {
+    if let Some(why) = run.target.cannot_try().await? {
         return Ok(Err(why));
     }
     let Some(schema) = Schema::find(run.env)? else {

@@ -49,7 +49,7 @@ impl Redactor {
     }
 
     /// The text with [`MASK`] in place of every known secret. Text that arrives in parts is redacted line by line: a piece of a
-    /// secret that a line break has cut is found, one that another cut has is not.
+    /// secret that a line break or [`shortened`](super::shortened) has cut is found, one that another cut has is not.
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let Some(search) = self.search() else { return Cow::Borrowed(text) };
         let mut places = Vec::new();
@@ -92,6 +92,7 @@ impl Redactor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secrets::shortened;
 
     const SECRET: &str = "p%4 +s\"&/'\\$ö🦀~\nsecond line";
 
@@ -170,6 +171,19 @@ mod tests {
         for line in digits.as_bytes().chunks(60) {
             assert_eq!(wrapped.redact(str::from_utf8(line).unwrap()), MASK);
         }
+    }
+
+    #[test]
+    fn a_secret_that_a_shortened_text_has_in_part_is_redacted() {
+        let redactor = knows("0123456789abcdef0123456789ABCDEF");
+        for length in [25, 40, 48] {
+            let text = shortened("RUN login 0123456789abcdef0123456789ABCDEF and more", length);
+            assert!(redactor.redact(&text).starts_with("RUN login [redacted]"), "{text}");
+        }
+        let quoted = format!("{:?} is it", shortened("0123456789abcdef0123456789ABCDEF", 20));
+        assert_eq!(redactor.redact(&quoted), format!("\"{MASK} …\" is it"));
+        assert_eq!(shortened("short", 5), "short");
+        assert_eq!(shortened("longer", 5), "longe …");
     }
 
     #[test]

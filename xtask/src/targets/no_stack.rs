@@ -7,6 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::condition::Condition;
+use jiff::Timestamp;
+use serde::Serialize;
+
 use super::{Serving, Switched};
 use crate::check::Check;
 use crate::clients::service::{Readiness, Service};
@@ -16,6 +19,7 @@ use crate::release::{Artifact, Published, Release, Settings, Source};
 use crate::report::{Ongoing, Summary};
 use crate::signals::Stop;
 use crate::state::history::Record;
+use crate::tools::postgres::Throwaway;
 
 pub struct Stack<'a> {
     never: Infallible,
@@ -27,6 +31,11 @@ pub struct Candidate {
     pub platform: Arc<Platform>,
     pub public: Option<PublicAddress>,
     pub summary: String,
+    never: Infallible,
+}
+
+pub struct Trial {
+    pub service: Service,
     never: Infallible,
 }
 
@@ -107,7 +116,72 @@ impl<'a> Stack<'a> {
         match self.never {}
     }
 
+    pub async fn seen(&self, _: &Record) -> Seen {
+        match self.never {}
+    }
+
+    pub fn container(&self) -> Option<String> {
+        match self.never {}
+    }
+
+    pub async fn log(&self) -> Result<Log, Failure> {
+        match self.never {}
+    }
+
+    pub async fn log_of(&self, _: &str, _: Timestamp) -> Result<Vec<String>, Failure> {
+        match self.never {}
+    }
+
     pub fn unsupported(&self, _: &str) -> Failure {
+        match self.never {}
+    }
+
+    pub async fn cannot_try(&self) -> Result<Option<String>, Failure> {
+        match self.never {}
+    }
+
+    pub async fn try_on(&self, _: &Release, _: &Settings, _: &Throwaway) -> Result<Trial, Failure> {
+        match self.never {}
+    }
+}
+
+impl Trial {
+    pub async fn exited(&self) -> String {
+        match self.never {}
+    }
+
+    pub async fn give_up(&mut self) -> String {
+        match self.never {}
+    }
+
+    pub fn summary(&self) -> String {
+        match self.never {}
+    }
+}
+
+#[derive(Serialize)]
+pub enum Seen {}
+
+impl Seen {
+    pub fn describe(&self) -> String {
+        match *self {}
+    }
+
+    pub fn differs(&self) -> &[String] {
+        match *self {}
+    }
+}
+
+pub struct Log {
+    never: Infallible,
+}
+
+impl Log {
+    pub async fn last(&mut self, _: usize) -> Result<Vec<String>, Failure> {
+        match self.never {}
+    }
+
+    pub async fn more(&mut self) -> Result<(Vec<String>, bool), Failure> {
         match self.never {}
     }
 }
@@ -140,6 +214,10 @@ impl Planned {
     }
 
     pub fn json(&self) -> serde_json::Value {
+        match self.never {}
+    }
+
+    pub fn changes_only_the_release(&self) -> bool {
         match self.never {}
     }
 

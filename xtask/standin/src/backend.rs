@@ -2,7 +2,8 @@
 
 mod bucket;
 mod compare;
-mod container;
+pub mod container;
+pub mod domain;
 mod record;
 mod resource;
 mod route53;
@@ -30,6 +31,8 @@ pub enum Backend {
     Bucket(Settings),
     /// Settings of an existing bucket.
     BucketSettings(Settings),
+    /// A custom domain of a container, whose CNAME record the DNS server has.
+    Domain,
     /// A DNS record of the Route 53 server.
     Record,
     /// A hosted zone of the Route 53 server.
@@ -89,6 +92,7 @@ impl Backend {
             (Self::Container, Some(docker), ..) => container::delete(docker, resource, values).await?,
             (Self::Bucket(_), _, Some(s3), _) => bucket::delete(s3, values).await?,
             (Self::BucketSettings(settings), _, Some(s3), _) => bucket::delete_settings(s3, settings, values).await?,
+            (Self::Domain, ..) => domain::delete(services, values)?,
             (Self::Record, .., Some(route53)) => record::delete(route53, values).await?,
             (Self::Zone, .., Some(route53)) => zone::delete(route53, values).await?,
             _ => {}
@@ -107,6 +111,10 @@ impl Backend {
             }
             (Self::Record, .., Some(route53)) => record::apply(route53, before, values).await,
             (Self::Zone, .., Some(route53)) => zone::apply(route53, before, values).await,
+            (Self::Domain, ..) => match &services.dns {
+                Some(dns) => domain::apply(dns, resource, values).await,
+                None => Ok(values),
+            },
             (Self::RegistryNamespace, ..) => Ok(with_registry_endpoint(services.registry.as_deref(), values)),
             _ => Ok(values),
         }

@@ -6,15 +6,21 @@ mod backend;
 mod check;
 mod computed;
 mod diagnostic;
+mod dns;
 mod faults;
 mod fields;
+mod gateway;
+mod http;
+mod listening;
 mod parent_watch;
 mod path;
 mod plan;
+mod platform;
 mod plugin;
 mod policy_document;
 mod protocol;
 mod proxy;
+mod rollouts;
 mod rules;
 mod schema;
 mod server;
@@ -51,7 +57,10 @@ struct Arguments {
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
     parent_watch::exit_when_stdin_closes();
-    let services = Arc::new(services::Services::from_env(&arguments.state).await?);
+    let as_plugin = plugin::started_by_opentofu();
+    // A plugin ends with the command: its process does not serve.
+    let listening = if as_plugin { listening::Listening::default() } else { listening::Listening::from_env().await? };
+    let services = Arc::new(services::Services::from_env(&arguments.state, &listening).await?);
     let serve = |schema: &PathBuf| {
         let rules = rules::Rules::read(&arguments.rules)?;
         server::Server::new(schema::Provider::read(schema)?, rules, Arc::clone(&services), &arguments.state)
@@ -60,9 +69,12 @@ async fn main() -> Result<()> {
     for server in &servers {
         server.reopen_proxies().await?;
     }
-    if plugin::started_by_opentofu() {
+    if as_plugin {
         plugin::serve_plugin(servers).await
     } else {
+        let platform = servers.iter().find(|server| server.source() == platform::PROVIDER).cloned();
+        let platform = platform.map(|server| platform::Platform::new(server, Arc::clone(&services)));
+        listening.serve(&services, platform)?;
         plugin::serve_reattach(servers).await
     }
 }

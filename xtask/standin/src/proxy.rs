@@ -1,8 +1,10 @@
-//! TCP proxies that give containers stable addresses while their versions are replaced.
+//! What gives containers stable addresses while their versions are replaced: a TCP proxy on a port of this machine, or a
+//! host name of the gateway.
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use tokio::io::copy_bidirectional;
@@ -16,18 +18,34 @@ pub struct Proxies(Mutex<HashMap<String, Proxy>>);
 
 #[derive(Debug)]
 struct Proxy {
-    port: u16,
-    target: watch::Sender<Option<SocketAddr>>,
-    task: AbortHandle,
+    front: Front,
+    target: watch::Sender<Option<Target>>,
 }
+
+#[derive(Debug)]
+enum Front {
+    Port { port: u16, task: AbortHandle },
+    Host(String),
+}
+
+/// A version of a container that gets requests.
+#[derive(Clone, Debug)]
+pub struct Target {
+    pub address: SocketAddr,
+    /// The number of requests that it has not answered yet.
+    waiting: Arc<watch::Sender<usize>>,
+}
+
+/// A request that a version has not answered yet. Dropped when the answer begins.
+pub struct Waiting(Target);
 
 impl Proxies {
     /// Returns the port of a proxy on 127.0.0.1, and starts the proxy if it does not run: on its previous port, or on a
     /// free one. Fails if another process listens on the previous port.
-    pub fn open(&self, name: &str, previous: Option<u16>) -> Result<u16> {
+    pub fn open_port(&self, name: &str, previous: Option<u16>) -> Result<u16> {
         let mut proxies = self.lock();
-        if let Some(proxy) = proxies.get(name) {
-            return Ok(proxy.port);
+        if let Some(Proxy { front: Front::Port { port, .. }, .. }) = proxies.get(name) {
+            return Ok(*port);
         }
         let port = previous.unwrap_or_default();
         let context = || format!("listen on 127.0.0.1:{port}, the address of {name}");
@@ -36,20 +54,46 @@ impl Proxies {
         let port = listener.local_addr().with_context(context)?.port();
         let (target, receiver) = watch::channel(None);
         let serving = tokio::spawn(serve(TcpListener::from_std(listener).with_context(context)?, receiver));
-        proxies.insert(name.to_owned(), Proxy { port, target, task: serving.abort_handle() });
+        let front = Front::Port { port, task: serving.abort_handle() };
+        proxies.insert(name.to_owned(), Proxy { front, target });
         Ok(port)
     }
 
-    /// Forwards new connections to `target`. Existing connections stay where they are.
-    pub fn set_target(&self, name: &str, target: SocketAddr) {
-        if let Some(proxy) = self.lock().get(name) {
-            proxy.target.send_replace(Some(target));
+    /// Lets the gateway find the container by its host name.
+    pub fn open_host(&self, name: &str, host: &str) {
+        let new = || Proxy { front: Front::Host(host.to_owned()), target: watch::Sender::new(None) };
+        self.lock().entry(name.to_owned()).or_insert_with(new);
+    }
+
+    /// The name of the container that has this host name.
+    pub fn by_host(&self, host: &str) -> Option<String> {
+        let is_host = |proxy: &Proxy| matches!(&proxy.front, Front::Host(own) if own == host);
+        self.lock().iter().find(|(_, proxy)| is_host(proxy)).map(|(name, _)| name.clone())
+    }
+
+    /// Begins a request to the current version of a container. None if none is up.
+    pub fn begin(&self, name: &str) -> Option<Waiting> {
+        // Under the lock: a version that is replaced now either has this request or does not get it.
+        let proxies = self.lock();
+        let target = proxies.get(name)?.target.borrow().clone()?;
+        target.waiting.send_modify(|count| *count += 1);
+        Some(Waiting(target))
+    }
+
+    /// Forwards new connections to `address`, and returns the previous target if it is another. Existing connections stay
+    /// where they are.
+    pub fn set_target(&self, name: &str, address: SocketAddr) -> Option<Target> {
+        let proxies = self.lock();
+        let proxy = proxies.get(name)?;
+        if proxy.target.borrow().as_ref().is_some_and(|current| current.address == address) {
+            return None;
         }
+        proxy.target.send_replace(Some(Target { address, waiting: Arc::default() }))
     }
 
     pub fn close(&self, name: &str) {
-        if let Some(proxy) = self.lock().remove(name) {
-            proxy.task.abort();
+        if let Some(Proxy { front: Front::Port { task, .. }, .. }) = self.lock().remove(name) {
+            task.abort();
         }
     }
 
@@ -58,10 +102,31 @@ impl Proxies {
     }
 }
 
-async fn serve(listener: TcpListener, target: watch::Receiver<Option<SocketAddr>>) {
+impl Target {
+    /// Waits until it has answered all requests of the gateway, but not longer than this.
+    pub async fn answered(&self, limit: Duration) {
+        let mut waiting = self.waiting.subscribe();
+        // After the limit, the version is stopped all the same.
+        tokio::time::timeout(limit, waiting.wait_for(|count| *count == 0)).await.ok();
+    }
+}
+
+impl Waiting {
+    pub fn address(&self) -> SocketAddr {
+        self.0.address
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.waiting.send_modify(|count| *count -= 1);
+    }
+}
+
+async fn serve(listener: TcpListener, target: watch::Receiver<Option<Target>>) {
     loop {
         let Ok((mut client, _)) = listener.accept().await else { continue };
-        let target = *target.borrow();
+        let target = target.borrow().as_ref().map(|target| target.address);
         tokio::spawn(async move {
             // Without a reachable target, the client's connection is closed.
             let mut server = TcpStream::connect(target?).await.ok()?;

@@ -3,6 +3,7 @@
 mod apply;
 mod calls;
 mod data_source;
+mod platform;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

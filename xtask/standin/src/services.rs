@@ -1,6 +1,9 @@
 //! The servers of this machine that back resources, each configured by environment variables.
 
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use aws_sdk_s3::config::{
@@ -10,10 +13,15 @@ use aws_smithy_http_client::Builder;
 use bollard::Docker;
 use sha2::{Digest as _, Sha256};
 
+use crate::dns::Resolver;
+use crate::listening::Listening;
 use crate::proxy::Proxies;
+use crate::rollouts::Rollouts;
+
+/// How many seconds a custom domain waits for its CNAME record. The platform waits for three minutes.
+const DOMAIN_TIMEOUT: u64 = 5;
 
 /// A resource whose server is not configured is only stored.
-#[derive(Debug)]
 pub struct Services {
     /// `STANDIN_DOCKER=1`: the engine at `DOCKER_HOST` or at the default socket.
     pub docker: Option<Docker>,
@@ -23,8 +31,18 @@ pub struct Services {
     pub route53: Option<aws_sdk_route53::Client>,
     /// `STANDIN_REGISTRY`, such as `127.0.0.1:5000`.
     pub registry: Option<String>,
+    /// Where the gateway listens. The containers then have host names.
+    pub gateway: Option<SocketAddr>,
+    /// What the DNS server answers.
+    pub dns: Option<Arc<Resolver>>,
+    /// `STANDIN_DOMAIN_TIMEOUT`: how many seconds the check of a custom domain waits for its CNAME record.
+    pub domain_timeout: Duration,
     /// The addresses of containers.
     pub proxies: Proxies,
+    /// The containers whose new version is being started.
+    pub rollouts: Rollouts,
+    /// The state folder, with an absolute path.
+    pub state: PathBuf,
     /// Distinguishes the containers of this state folder from those of others: the first 12 hexadecimal digits of the
     /// SHA-256 of its absolute path.
     pub state_id: String,
@@ -32,7 +50,7 @@ pub struct Services {
 
 impl Services {
     /// Reads the environment. Fails if the variables of a server are incomplete or the Docker engine does not answer.
-    pub async fn from_env(state: &Path) -> Result<Self> {
+    pub async fn from_env(state: &Path, listening: &Listening) -> Result<Self> {
         fs_err::create_dir_all(state)?;
         let absolute = fs_err::canonicalize(state)?;
         let state_id = hex::encode(Sha256::digest(absolute.as_os_str().as_encoded_bytes()))[..12].to_owned();
@@ -40,12 +58,28 @@ impl Services {
         let docker = if use_docker { Some(docker().await?) } else { None };
         let s3 = variable("STANDIN_S3_ENDPOINT").map(|endpoint| s3(&endpoint)).transpose()?;
         let route53 = variable("STANDIN_ROUTE53_ENDPOINT").map(|endpoint| route53(&endpoint));
-        let (registry, proxies) = (variable("STANDIN_REGISTRY"), Proxies::default());
-        Ok(Self { docker, s3, route53, registry, proxies, state_id })
+        let domain_timeout = match variable("STANDIN_DOMAIN_TIMEOUT") {
+            Some(text) => text.parse().context("STANDIN_DOMAIN_TIMEOUT must be a number of seconds")?,
+            None => DOMAIN_TIMEOUT,
+        };
+        Ok(Self {
+            gateway: listening.gateway_address(),
+            dns: listening.resolver(route53.clone()).map(Arc::new),
+            docker,
+            s3,
+            route53,
+            registry: variable("STANDIN_REGISTRY"),
+            domain_timeout: Duration::from_secs(domain_timeout),
+            proxies: Proxies::default(),
+            rollouts: Rollouts::default(),
+            state: absolute,
+            state_id,
+        })
     }
 }
 
-fn variable(name: &str) -> Option<String> {
+/// A variable that is not empty.
+pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 

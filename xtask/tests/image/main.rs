@@ -14,3 +14,4 @@ mod secrets;
 mod service;
 mod shop;
 mod trust;
+mod way_back;

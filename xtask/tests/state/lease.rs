@@ -57,8 +57,9 @@ pub async fn both_orders_of_two_machines_come_to_one_holder(place: &Place) {
         assert_eq!(held(place, of(second)).await, format!("deploy from {first}"));
         lease.release().await.unwrap();
     }
-    // At the same moment.
-    for _ in 0..3 {
+    // At the same moment, a hundred times.
+    let mut token = 0;
+    for _ in 0..100 {
         let (one, two) = (place.store(), place.store());
         let both = tokio::join!(Lease::take(&one, of("one")), Lease::take(&two, of("two")));
         let mut leases = Vec::new();
@@ -70,6 +71,8 @@ pub async fn both_orders_of_two_machines_come_to_one_holder(place: &Place) {
             }
         }
         assert_eq!(leases.len(), 1);
+        assert!(leases[0].token() > token, "a token that an earlier holder had");
+        token = leases[0].token();
         leases[0].release().await.unwrap();
     }
 }

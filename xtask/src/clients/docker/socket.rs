@@ -57,6 +57,11 @@ impl std::fmt::Display for Address {
 }
 
 impl Address {
+    /// Whether it is a socket of this machine. Behind a TCP address there can be any machine, behind this one's too.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Self::Unix(_))
+    }
+
     /// A new connection.
     pub async fn open(&self) -> io::Result<Box<dyn Stream>> {
         let open = async {

@@ -5,6 +5,7 @@ use tempfile::TempDir;
 use super::Ears;
 use crate::clients::service::Service;
 use crate::supervisor::client::Connection;
+use crate::targets::log_tail;
 
 /// A release that runs beside the one that serves, on a socket of its own. Dropped before the switch, it ends.
 pub struct Candidate {
@@ -35,12 +36,5 @@ impl Candidate {
             Ok(None) => log_tail(&[]),
             Err(error) => format!("{error:#}"),
         }
-    }
-}
-
-pub(super) fn log_tail(lines: &[String]) -> String {
-    match lines {
-        [] => "it wrote nothing to its log".to_owned(),
-        lines => format!("the end of its log:\n  {}", lines.join("\n  ")),
     }
 }

@@ -7,7 +7,6 @@ use camino::Utf8Path;
 use secrecy::ExposeSecret as _;
 use tempfile::TempDir;
 
-use super::candidate::log_tail;
 use super::{Candidate, Ears, Local, Switched, releases};
 use crate::clients::service::{Answer, Readiness};
 use crate::config::SuppliedBy;
@@ -18,6 +17,7 @@ use crate::settings::{self, Origin};
 use crate::signals::Stop;
 use crate::supervisor::client::{Connection, connect};
 use crate::supervisor::{InstanceSpec, InstanceStatus, LaunchError, Role, Status, launch};
+use crate::targets::log_tail;
 use crate::tools::{platform, port};
 
 /// How long the deploy waits for the old version's last requests; it goes on draining without being watched.

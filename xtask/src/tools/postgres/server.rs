@@ -1,10 +1,11 @@
 //! One private server: it is created, started, queried and stopped.
 
 use std::os::unix::fs::{PermissionsExt as _, fchown};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, Result, bail};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_postgres::error::SqlState;
@@ -25,16 +26,22 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// Lines of the log that an error repeats.
 const TAIL: usize = 25;
 
+/// The database that every server has, for what concerns the server.
+pub(super) const MAINTENANCE: &str = "postgres";
+
 /// A private server whose data exists. It runs on when this value is dropped.
 pub struct Server {
     installation: Installation,
     layout: Layout,
     pub(super) role: String,
     pub(super) password: SecretString,
+    /// The connection that showed that it is ready, for the next one who asks for the same: proving the password costs both
+    /// sides thousands of hashes.
+    open: Mutex<Option<Client>>,
 }
 
 enum Answer {
-    Ready,
+    Ready(Client),
     Starting,
     Refused(tokio_postgres::Error),
     Silent,
@@ -81,7 +88,7 @@ impl Server {
             answer = server.settled_answer().await?;
         }
         match answer {
-            Answer::Ready => Ok(server),
+            Answer::Ready(client) => Ok(Self { open: Mutex::new(Some(client)), ..server }),
             Answer::Refused(error) => Err(error).with_context(|| {
                 let data = server.layout.data();
                 let role = spec.role;
@@ -113,14 +120,30 @@ impl Server {
     }
 
     pub(super) fn url_for(&self, role: &str, password: &SecretString, database: &str) -> SecretString {
+        self.url_at(role, password, database, &self.layout.sockets)
+    }
+
+    pub(super) fn url_at(
+        &self,
+        role: &str,
+        password: &SecretString,
+        database: &str,
+        sockets: &Utf8Path,
+    ) -> SecretString {
         let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let (role, password) = (encode(role), encode(password.expose_secret()));
-        let (database, host) = (encode(database), encode(self.layout.sockets.as_str()));
+        let (database, host) = (encode(database), encode(sockets.as_str()));
         SecretString::from(format!("postgres://{role}:{password}@localhost/{database}?host={host}"))
     }
 
     /// A connection to one of its databases as the superuser. It ends when the client is dropped.
     pub async fn client(&self, database: &str) -> Result<Client> {
+        if database == MAINTENANCE
+            && let Some(open) = self.open.lock().unwrap_or_else(PoisonError::into_inner).take()
+            && !open.is_closed()
+        {
+            return Ok(open);
+        }
         let client = self.connect(database).await;
         client.with_context(|| format!("connect to database {database} through {}", self.layout.socket()))
     }
@@ -182,7 +205,13 @@ impl Server {
                 )
             })?
         };
-        Ok(Self { installation, layout, role: spec.role.to_owned(), password: spec.password.clone() })
+        Ok(Self {
+            installation,
+            layout,
+            role: spec.role.to_owned(),
+            password: spec.password.clone(),
+            open: Mutex::default(),
+        })
     }
 
     async fn start(&self, durability: Durability) -> Result<()> {
@@ -236,10 +265,13 @@ impl Server {
 
     /// Opens a session: a process id or a socket does not prove that the server runs.
     async fn answer(&self) -> Answer {
-        let Ok(connected) = tokio::time::timeout(Duration::from_secs(5), self.connect("postgres")).await else {
+        let Ok(connected) = tokio::time::timeout(Duration::from_secs(5), self.connect(MAINTENANCE)).await else {
             return Answer::Starting;
         };
-        let Err(error) = connected else { return Answer::Ready };
+        let error = match connected {
+            Ok(client) => return Answer::Ready(client),
+            Err(error) => error,
+        };
         match error.code() {
             Some(&SqlState::CANNOT_CONNECT_NOW) => Answer::Starting,
             Some(_) => Answer::Refused(error),

@@ -2,11 +2,13 @@
 //! the server's user.
 
 use anyhow::{Context as _, Result};
+use camino::Utf8Path;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
 
 use super::Server;
+use super::server::MAINTENANCE;
 use crate::hash::sha256;
 
 /// What the superuser owns in a database, as statements that give it to the role `$1`: what the service made while it was the
@@ -42,7 +44,7 @@ WHERE (object >= 16384 OR class IN ('pg_namespace'::regclass, 'pg_largeobject'::
 impl Server {
     /// Creates a database for a service if it does not exist. It is the service's role's, with all that is in it.
     pub async fn create_database(&self, name: &str) -> Result<()> {
-        let client = self.client("postgres").await?;
+        let client = self.client(MAINTENANCE).await?;
         self.create_role(&client).await?;
         let owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = $1";
         let owner = client.query_opt(owner, &[&name]).await?.map(|row| row.get::<_, String>(0));
@@ -80,6 +82,11 @@ impl Server {
     /// The URL of a database for the service, in the format of [`Server::url`].
     pub fn service_url(&self, database: &str) -> SecretString {
         self.url_for(&self.service_role(), &self.service_password(), database)
+    }
+
+    /// The same for a service that finds the server's socket in another folder, as one in a container does.
+    pub fn service_url_at(&self, database: &str, sockets: &Utf8Path) -> SecretString {
+        self.url_at(&self.service_role(), &self.service_password(), database, sockets)
     }
 
     /// A connection to a database as the service's role.

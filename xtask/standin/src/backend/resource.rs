@@ -6,7 +6,7 @@ use crate::schema::{Object, Provider};
 use crate::services::Services;
 use crate::store::Store;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Resource<'a> {
     pub store: &'a Store,
     pub services: &'a Services,

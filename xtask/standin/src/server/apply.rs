@@ -137,7 +137,7 @@ fn crash() -> ! {
 }
 
 /// A new resource gets an id that no other resource has.
-fn random_seed() -> Result<String> {
+pub(super) fn random_seed() -> Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes)?;
     Ok(hex::encode(bytes))

@@ -26,13 +26,19 @@ wait
 
 /// Starts the stand-in with the Docker backend. Skips the test if no engine answers.
 pub fn start(more: &[(&str, String)]) -> Option<TestProvider> {
+    require_engine()?;
+    TestProvider::with(&[&[("STANDIN_DOCKER", "1".to_owned())], more].concat())
+}
+
+/// Skips the test if no engine answers. Imports the image otherwise.
+pub fn require_engine() -> Option<()> {
     if !docker(&["version"]).output().is_ok_and(|output| output.status.success()) {
         testkit::skipped(&testkit::test_name(), "no Docker engine answers. Install one: cargo xtask setup --docker");
         return None;
     }
     static IMPORTED: OnceLock<()> = OnceLock::new();
     IMPORTED.get_or_init(|| ["1", "2"].into_iter().for_each(import_image));
-    TestProvider::with(&[&[("STANDIN_DOCKER", "1".to_owned())], more].concat())
+    Some(())
 }
 
 /// The ids of the containers of a state folder.

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use devservers::standin::Builder;
 use devservers::{Cloud, tofu};
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// A running stand-in. Dropping it stops the process.
 pub struct TestProvider {
-    cloud: Cloud,
+    pub cloud: Cloud,
     /// The stacks and the configuration of OpenTofu's CLI.
     folder: TempDir,
     /// Whether it starts containers in the Docker engine.
@@ -31,16 +32,21 @@ impl TestProvider {
 
     /// As [`TestProvider::new`], with variables that configure backends.
     pub fn with(variables: &[(&str, String)]) -> Option<Self> {
+        let has_docker = variables.iter().any(|(name, _)| *name == "STANDIN_DOCKER");
+        Self::of(variables.iter().fold(builder(), |builder, (name, value)| builder.variable(name, value)), has_docker)
+    }
+
+    /// Serves a stand-in with other servers.
+    pub fn of(builder: Builder, has_docker: bool) -> Option<Self> {
         require_tofu()?;
-        let values: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let cloud = Cloud::start(Path::new(env!("CARGO_BIN_EXE_standin")), &values).unwrap();
+        let cloud = builder.start().unwrap();
         let folder = tempfile::tempdir().unwrap();
         fs_err::write(
             folder.path().join("tofurc"),
             "provider_installation {\n  direct {\n    exclude = [\"*/*\"]\n  }\n}\n",
         )
         .unwrap();
-        Some(Self { cloud, folder, has_docker: variables.iter().any(|(name, _)| *name == "STANDIN_DOCKER") })
+        Some(Self { cloud, folder, has_docker })
     }
 
     /// Kills the process and starts another on the same state.
@@ -105,6 +111,11 @@ impl Drop for TestProvider {
             super::docker::remove_containers(&self.state());
         }
     }
+}
+
+/// The stand-in that these tests are for.
+pub fn builder() -> Builder {
+    Cloud::builder(Path::new(env!("CARGO_BIN_EXE_standin")))
 }
 
 /// A folder with a configuration.

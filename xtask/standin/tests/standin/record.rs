@@ -1,14 +1,13 @@
 //! Hosted zones and records on a Route 53 server.
 
 use aws_sdk_route53::Client;
-use aws_sdk_route53::config::{BehaviorVersion, Credentials, Region};
-use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch, ResourceRecord, ResourceRecordSet, RrType};
-use aws_smithy_http_client::Builder;
+use aws_sdk_route53::types::{ChangeAction, ResourceRecord, RrType};
 use serde_json::json;
 
 use devservers::Moto;
 
 use super::harness::{TestProvider, or_skip};
+use super::route53::{change, client, create_zone};
 
 const STACK: &str = r#"
 data "aws_route53_zone" "main" {
@@ -60,13 +59,7 @@ resource "aws_route53_record" "other" {
 fn zone_and_record_lifecycle() {
     let Some(server) = or_skip(Moto::turn()) else { return };
     let Some(provider) = TestProvider::with(&[("STANDIN_ROUTE53_ENDPOINT", server.endpoint())]) else { return };
-    let config = aws_sdk_route53::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(server.endpoint())
-        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-        .http_client(Builder::new().build_http());
-    let route53 = Client::from_conf(config.build());
+    let route53 = client(&server.endpoint());
     tokio::runtime::Runtime::new().unwrap().block_on(zone_and_record_lifecycle_on(route53, provider));
 }
 
@@ -75,8 +68,7 @@ async fn zone_and_record_lifecycle_on(route53: Client, provider: TestProvider) {
     let result = stack.run(&["plan"]);
     assert!(result.code == 1 && result.one_line().contains("no Route 53 hosted zones match"), "{}", result.output);
 
-    let zone = route53.create_hosted_zone().name("example.org").caller_reference("a").send().await.unwrap();
-    let zone = zone.hosted_zone.unwrap().id.rsplit('/').next().unwrap().to_owned();
+    let zone = create_zone(&route53, "example.org").await;
     let result = stack.apply();
     assert_eq!(result.code, 0, "{}", result.output);
     assert_eq!(stack.changes(), []);
@@ -92,15 +84,10 @@ async fn zone_and_record_lifecycle_on(route53: Client, provider: TestProvider) {
     assert_eq!(route53.get_hosted_zone().id(&other).send().await.unwrap().hosted_zone.unwrap().name, "example.com.");
 
     // Another client changes one record and deletes another.
-    let change = async |action: ChangeAction, set: ResourceRecordSet| {
-        let change = Change::builder().action(action).resource_record_set(set).build().unwrap();
-        let batch = ChangeBatch::builder().changes(change).build().unwrap();
-        route53.change_resource_record_sets().hosted_zone_id(&zone).change_batch(batch).send().await.unwrap();
-    };
     let mut theirs = cname.clone();
     theirs.resource_records = Some(vec![ResourceRecord::builder().value("theirs.example.net").build().unwrap()]);
-    change(ChangeAction::Upsert, theirs).await;
-    change(ChangeAction::Delete, text.clone()).await;
+    change(&route53, &zone, ChangeAction::Upsert, theirs).await;
+    change(&route53, &zone, ChangeAction::Delete, text.clone()).await;
     let of = |name: &str, action: &str| (format!("aws_route53_record.{name}"), action.to_owned());
     assert_eq!(stack.changes(), [of("service", "update"), of("text", "create")]);
     assert!(stack.ok(&["show", "plan"]).output.contains("theirs.example.net"));

@@ -1,5 +1,7 @@
 //! Replaces a container: the new version starts beside the old one and takes its place when its probes succeed.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, bail};
 use bollard::Docker;
 use bollard::errors::Error;
@@ -11,8 +13,12 @@ use futures_util::StreamExt as _;
 
 use super::engine::{inspect, published_address, remove};
 use super::probe;
-use super::spec::Spec;
+use super::{logs, spec::Spec};
 use crate::backend::Resource;
+use crate::value::Map;
+
+/// How long the previous version may take for the requests that it has, before it gets SIGTERM.
+const DRAIN: Duration = Duration::from_secs(10);
 
 /// Seconds between SIGTERM and SIGKILL.
 const GRACE_PERIOD: i32 = 10;
@@ -28,7 +34,13 @@ pub fn next_name(name: &str) -> String {
 ///
 /// The inner error is why the version did not come up. The previous version is then unchanged; without one, the failed
 /// container remains for inspection.
-pub async fn start(docker: &Docker, resource: Resource<'_>, name: &str, spec: &Spec) -> Result<Result<(), String>> {
+pub async fn start(
+    docker: &Docker,
+    resource: Resource<'_>,
+    values: &Map,
+    name: &str,
+    spec: &Spec,
+) -> Result<Result<(), String>> {
     let pulled = tokio::select! {
         pulled = pull(docker, &spec.image) => pulled?,
         () = resource.stopped() => bail!(INTERRUPTED),
@@ -55,15 +67,19 @@ pub async fn start(docker: &Docker, resource: Resource<'_>, name: &str, spec: &S
     let has_previous = inspect(docker, name).await?.is_some();
     match &started {
         Ok(()) => {
-            if let Some(container) = inspect(docker, &next).await? {
-                resource.services.proxies.set_target(name, published_address(&container)?);
+            if let Some(container) = inspect(docker, &next).await?
+                && let Some(previous) = resource.services.proxies.set_target(name, published_address(&container)?)
+            {
+                previous.answered(DRAIN).await;
             }
             let options = StopContainerOptionsBuilder::new().t(GRACE_PERIOD).build();
             // Fails if the container has already exited. It is removed in any case.
             docker.stop_container(name, Some(options)).await.ok();
+            logs::keep(docker, resource, values, name).await?;
             remove(docker, name).await?;
         }
         Err(_) if has_previous => {
+            logs::keep(docker, resource, values, &next).await?;
             remove(docker, &next).await?;
             return Ok(started);
         }

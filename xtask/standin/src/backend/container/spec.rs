@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use bollard::models::{ContainerCreateBody, HostConfig, PortBinding};
 
+use super::namespace;
 use super::probe::{Probe, duration};
 use crate::backend::Resource;
 use crate::fields::{block, non_empty_text, text, texts};
@@ -49,7 +50,7 @@ impl Spec {
         };
         let mut body = ContainerCreateBody {
             image: Some(image.clone()),
-            env: Some(environment(resource, values, port)?),
+            env: Some(environment(resource, values, port)),
             entrypoint: list("command"),
             cmd: list("args"),
             exposed_ports: Some(vec![inside]),
@@ -80,21 +81,16 @@ fn with_digest(image: String, digest: Option<String>) -> String {
 }
 
 /// The variables of the namespace and of the container, of which the latter take precedence, and `PORT`.
-fn environment(resource: Resource<'_>, values: &Map, port: u16) -> Result<Vec<String>> {
-    const NAMESPACE: &str = "scaleway_container_namespace";
-    let namespace = match (text(values, "namespace_id"), resource.provider.resources.get(NAMESPACE)) {
-        (Some(id), Some(schema)) => resource.store.get(NAMESPACE, &id, &schema.object)?,
-        _ => None,
-    };
+fn environment(resource: Resource<'_>, values: &Map, port: u16) -> Vec<String> {
     let mut all = BTreeMap::new();
-    for values in [&namespace.unwrap_or_default(), values] {
+    for values in [&namespace(resource, values).unwrap_or_default(), values] {
         for name in ["environment_variables", "secret_environment_variables"] {
             let variables = values.get(name).and_then(Value::map).into_iter().flatten();
             all.extend(variables.filter_map(|(name, value)| Some((name.clone(), value.text()?))));
         }
     }
     all.insert("PORT".to_owned(), port.to_string());
-    Ok(all.into_iter().map(|(name, value)| format!("{name}={value}")).collect())
+    all.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
 }
 
 fn timeout(values: &Map, operation: &str) -> Result<Duration> {

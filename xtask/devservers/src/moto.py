@@ -1,0 +1,81 @@
+# moto's server, with what it lacks of Amazon's services.
+
+import os
+import random
+import string
+import sys
+import threading
+
+from moto.core.exceptions import ServiceException
+from moto.route53.models import HostedZoneIdentifier, RecordSet
+from moto.route53.responses import Route53
+from moto.s3.responses import S3Response
+from moto.server import main
+
+# It answers in threads, and looks whether an object exists before it writes it: the lock makes a conditional write one step,
+# as in S3.
+lock, put_object = threading.Lock(), S3Response.put_object
+
+
+def put_object_alone(self):
+    with lock:
+        return put_object(self)
+
+
+S3Response.put_object = put_object_alone
+
+
+# Route 53's ids begin with a Z (zones) or a C (changes).
+def new_id(first, length):
+    return first + "".join(random.choices(string.ascii_uppercase + string.digits, k=length))
+
+
+HostedZoneIdentifier.generate = lambda self, existing_ids=None, tags=None: new_id("Z", 20)
+
+# moto writes the value of a zone's SOA record as Python shows a dictionary.
+def values(self):
+    return [value if isinstance(value, dict) else {"Value": value} for value in self.records] or None
+
+
+RecordSet.resource_records = property(values)
+
+# A change has an id of its own. It is pending until it is asked for, and ids of no change are refused.
+changes = {}
+
+
+class NoSuchChange(ServiceException):
+    def __init__(self, id):
+        super().__init__("NoSuchChange", f"Could not find resource with ID: {id}")
+
+
+def recorded(action):
+    def call(self):
+        answer = action(self)
+        change = answer.result["ChangeInfo"]
+        change["Id"], change["Status"] = f"/change/{new_id('C', 20)}", "PENDING"
+        changes[change["Id"]] = dict(change, Status="INSYNC")
+        return answer
+
+    return call
+
+
+for name in ["create_hosted_zone", "delete_hosted_zone", "change_resource_record_sets"]:
+    setattr(Route53, name, recorded(getattr(Route53, name)))
+
+get_change = Route53.get_change
+
+
+def known_change(self):
+    id = self._get_param("Id")
+    answer, change = get_change(self), changes.get(f"/change/{id.removeprefix('/change/')}")
+    if change is None:
+        raise NoSuchChange(id)
+    answer.result["ChangeInfo"] = change
+    return answer
+
+
+Route53.get_change = known_change
+
+# It ends with its standard input, so with the process that has started it, however that ends.
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+main(["--host", "127.0.0.1", "--port", "0"])
