@@ -14,9 +14,11 @@ use crate::commands::history::HistoryArgs;
 use crate::commands::image::Image;
 use crate::commands::lock::Lock;
 use crate::commands::logs::LogsArgs;
+use crate::commands::open::OpenArgs;
 use crate::commands::rehearse::{self, RehearseArgs};
 use crate::commands::render::RenderArgs;
 use crate::commands::rollback::RollbackArgs;
+use crate::commands::run::RunArgs;
 use crate::commands::setup::SetupArgs;
 use crate::commands::sqlx::Sqlx;
 use crate::commands::status::StatusArgs;
@@ -73,6 +75,8 @@ pub enum Command {
     Status(StatusArgs),
     History(HistoryArgs),
     Logs(LogsArgs),
+    Open(OpenArgs),
+    Run(RunArgs),
     Stop(StopArgs),
 
     /// Show or break the lease that allows one deploy at a time
@@ -195,7 +199,9 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<(), Failure
         Command::Rollback(args) => Box::pin(args.run(context)).await,
         Command::Status(args) => args.run(context).await,
         Command::History(args) => args.run(context).await,
-        Command::Logs(args) => args.run(context).await,
+        Command::Logs(args) => Box::pin(args.run(context)).await,
+        Command::Open(args) => args.run(context).await,
+        Command::Run(args) => Box::pin(args.run(context)).await,
         Command::Stop(args) => args.run(context).await,
         Command::Lock(command) => command.run(context).await,
         #[cfg(feature = "cloud")]

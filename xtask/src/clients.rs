@@ -11,6 +11,8 @@ pub mod dns;
 #[cfg(feature = "cloud")]
 pub mod docker;
 #[cfg(feature = "cloud")]
+pub mod loki;
+#[cfg(feature = "cloud")]
 pub mod registry;
 #[cfg(feature = "cloud")]
 pub mod route53;

@@ -26,7 +26,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 pub use check::is_loopback;
 pub use problem::ConfigError;
 pub use settings::{Setting, SettingsTable, SuppliedBy};
-pub use stack::{Program as StackProgram, Provider, Stack, State};
+pub use stack::{Approvals, Program as StackProgram, Provider, Stack, State};
 
 use document::Document;
 use field::Log;

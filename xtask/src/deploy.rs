@@ -139,7 +139,7 @@ pub async fn outlook(env: &Env<'_>, target: &Target<'_>) -> Result<Vec<String>, 
     };
     let source = headline(env, Filters::Off).await?;
     preflight::preview(env, target).await?;
-    let records = history::read_all(env.store()?).await?;
+    let records = history::recent(env.store()?).await?;
     let live = records.iter().rfind(|record| record.outcome == Outcome::Live);
     let mut lines = Vec::new();
     if let Some(schema) = Schema::cached(env)? {

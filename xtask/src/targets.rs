@@ -10,13 +10,14 @@ pub mod stack;
 use std::sync::Arc;
 
 use anyhow::Result;
+use jiff::Timestamp;
 
 use self::condition::Condition;
 pub use self::local::Local;
 #[cfg(not(feature = "cloud"))]
 use self::no_stack as stack;
+pub use self::stack::{Log, Planned, Stack};
 use self::stack::{Platform, PublicAddress};
-pub use self::stack::{Planned, Stack};
 use crate::check::Check;
 use crate::clients::service::{Answer, Readiness, Service};
 use crate::config;
@@ -266,6 +267,22 @@ impl<'a> Target<'a> {
             (_, Some(watched)) => watched.platform.condition().await,
             (Self::Local(local), None) => local.condition().await,
             (Self::Stack(_), None) => Condition::NotAsked("it is not known which container runs it".to_owned()),
+        }
+    }
+
+    /// The platform's id of what runs a release, once this process has applied one; none on this machine.
+    pub fn container(&self) -> Option<String> {
+        match self {
+            Self::Local(_) => None,
+            Self::Stack(stack) => stack.container(),
+        }
+    }
+
+    /// What this version has logged since a time, as far as that is kept where the toolkit can read it.
+    pub async fn log_of(&self, version: &str, since: Timestamp) -> Result<Vec<String>, Failure> {
+        match self {
+            Self::Local(local) => Ok(local.log_of(version)?),
+            Self::Stack(stack) => Box::pin(stack.log_of(version, since)).await,
         }
     }
 

@@ -27,8 +27,9 @@ does not become ready there, it could not be brought back, and the deploy is ref
 A tree with uncommitted changes can be deployed to `local` only. Its version contains `-dirty-`. A stack takes a commit of the main \
 branch that the remote has.
 
-On a stack the deploy shows OpenTofu's plan and asks, unless deploy.yaml says `approval: off`. Without a terminal it is refused (exit \
-code 21) and prints the digest for --approve.")]
+On a stack the deploy shows OpenTofu's plan and asks, unless deploy.yaml says `approval: none` and nothing but \
+the release changes (its image, settings and secrets), or `approval: off`. Without a terminal it is refused (exit code 21) and prints \
+the digest for --approve.")]
 pub struct DeployArgs {
     #[command(flatten)]
     environment: EnvironmentArg,

@@ -1,19 +1,28 @@
 //! `history`
 
-use anyhow::{Context as _, Result};
-use clap::Args;
+mod show;
 
+use anyhow::{Context as _, Result};
+use clap::{Args, Subcommand};
+
+use self::show::ShowArgs;
 use super::{Context, EnvironmentArg};
 use crate::failure::Failure;
 use crate::report::seconds;
-use crate::state::history::{self, Kind, Outcome, Record};
+use crate::state::history::{self, Kind, NewestFirst, Record};
 
 /// List every deploy and rollback, newest first
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
   cargo xtask history
-  cargo xtask history local --json | head -1")]
+  cargo xtask history local --json | head -1
+  cargo xtask history show 3f9c2d"
+)]
 pub struct HistoryArgs {
+    #[command(subcommand)]
+    command: Option<History>,
     #[command(flatten)]
     environment: EnvironmentArg,
     /// The number of entries to show
@@ -21,19 +30,35 @@ pub struct HistoryArgs {
     lines: usize,
 }
 
+/// `history …`
+#[derive(Subcommand, Debug)]
+enum History {
+    /// Show everything that the record of one deploy says
+    Show(ShowArgs),
+}
+
 impl HistoryArgs {
     /// Runs the command.
     pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
+        if let Some(History::Show(args)) = self.command {
+            return args.run(context).await;
+        }
         let env = &context.env(&self.environment.environment)?;
-        let (name, lines) = (env.name(), self.lines);
-        let records = history::read_all(env.store()?).await?;
-        if records.is_empty() {
+        let (name, store) = (env.name(), env.store()?);
+        let mut records = NewestFirst::of(store);
+        let mut newest = Vec::new();
+        while newest.len() < self.lines
+            && let Some(record) = records.next().await?
+        {
+            newest.push(record);
+        }
+        if newest.is_empty() && self.lines > 0 {
             env.report.note(&format!("nothing was deployed to {name} yet; type: cargo xtask deploy {name}"));
         }
-        let serving = records.iter().rfind(|record| record.outcome == Outcome::Live).map(|record| &record.id);
-        for record in records.iter().rev().take(lines) {
-            let detail = serde_json::to_value(record).context("write the record as JSON")?;
-            env.report.result(detail, &history_line(record, serving == Some(&record.id)));
+        let serving = history::live(store).await?.map(|live| live.id);
+        for record in newest {
+            let detail = serde_json::to_value(&record).context("write the record as JSON")?;
+            env.report.result(detail, &history_line(&record, serving.as_ref() == Some(&record.id)));
         }
         Ok(())
     }

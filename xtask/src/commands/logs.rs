@@ -9,15 +9,23 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Context, EnvironmentArg};
+use crate::env::Env;
 use crate::failure::Failure;
 use crate::fs::{project, tail};
-use crate::targets::Target;
+use crate::targets::{Log, Target};
+
+/// Between two questions for new lines, when there were none.
+const POLL: Duration = Duration::from_secs(1);
 
 /// Show the end of the service's log
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cargo xtask logs
-  cargo xtask logs local -n 200 --follow")]
+  cargo xtask logs local -n 200 --follow
+  cargo xtask logs production --follow
+
+The log of a stack's container is in Scaleway's Cockpit: COCKPIT_LOGS_URL and COCKPIT_TOKEN in .env.<ENV> name its address and a token \
+that may query logs. It has what was logged in the last 7 days, and new lines some seconds after they were written.")]
 pub struct LogsArgs {
     #[command(flatten)]
     environment: EnvironmentArg,
@@ -33,8 +41,42 @@ impl LogsArgs {
     /// Runs the command.
     pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
         let env = &context.env(&self.environment.environment)?;
-        let (target, lines, follow) = (Target::of(env), self.lines, self.follow);
-        let path = target.local("logs")?.log();
+        match Target::of(env) {
+            Target::Local(local) => self.of_file(env, &local.log()).await,
+            Target::Stack(stack) => {
+                // In order by itself when a stop is requested: only `--follow` waits.
+                let log = context.stop.cancels("nothing was changed", Box::pin(stack.log())).await?;
+                self.of_platform(env, log).await
+            }
+        }
+    }
+
+    async fn of_platform(&self, env: &Env<'_>, mut log: Log) -> Result<(), Failure> {
+        let show = |lines: Vec<String>| {
+            for line in lines {
+                env.report.result(json!({ "line": line }), &line);
+            }
+        };
+        show(env.stop.cancels("nothing was changed", log.last(self.lines)).await?);
+        while self.follow && !env.report.is_unread() {
+            let more = async {
+                let (lines, has_more) = log.more().await?;
+                if !has_more && lines.is_empty() {
+                    tokio::time::sleep(POLL).await;
+                }
+                Ok::<_, Failure>(lines)
+            };
+            tokio::select! {
+                lines = more => show(lines?),
+                // Ctrl-C ends `--follow`.
+                _ = env.stop.requested() => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn of_file(&self, env: &Env<'_>, path: &Utf8Path) -> Result<(), Failure> {
+        let (lines, follow) = (self.lines, self.follow);
         let folder = env.folder();
         let place = match path.strip_prefix(&folder) {
             // A tree can bring a link in its place.
@@ -46,27 +88,27 @@ impl LogsArgs {
         if place.is_none() {
             return Err(anyhow!("there is no log yet at {path}; type: cargo xtask deploy {}", env.name()).into());
         }
-        for line in tail(&path, lines).with_context(|| format!("read {path}"))? {
+        for line in tail(path, lines).with_context(|| format!("read {path}"))? {
             env.report.result(json!({ "line": line }), &line);
         }
         if !follow {
             return Ok(());
         }
-        let mut file = open(&path)?;
+        let mut file = open(path)?;
         file.seek(SeekFrom::End(0)).context("seek to the end of the log")?;
         let mut line = String::new();
         while !env.report.is_unread() {
             match file.read_line(&mut line).with_context(|| format!("read {path}"))? {
                 0 => {
                     // Polls, because a file gives no notice of new lines. A file that is shorter than what was read is a new one.
-                    let length = fs_err::metadata(&path).map_or(0, |data| data.len());
+                    let length = fs_err::metadata(path).map_or(0, |data| data.len());
                     if file.stream_position().context("read the position in the log")? > length {
-                        file = open(&path)?;
+                        file = open(path)?;
                     }
                     tokio::select! {
                         () = tokio::time::sleep(Duration::from_millis(200)) => {}
                         // Ctrl-C ends `--follow`.
-                        _ = context.stop.requested() => return Ok(()),
+                        _ = env.stop.requested() => return Ok(()),
                     }
                 }
                 _ if !line.ends_with('\n') => {}

@@ -39,16 +39,25 @@ impl StatusArgs {
             Target::Stack(_) => None,
         };
         let live = target.serving().await?;
-        let records = history::read_all(store).await?;
-        let record = live.as_ref().and_then(|live| records.iter().rfind(|record| record.id == live.id));
+        let newest = history::live(store).await?;
+        let should_serve = newest.is_some();
+        let record = match &live {
+            Some(live) if newest.as_ref().is_some_and(|newest| newest.id == live.id) => newest,
+            Some(live) => history::with_id(store, &live.id).await?,
+            None => None,
+        };
+        // Of a stack: what its platform says of the container that the record names.
+        let platform = match (&target, &record) {
+            (Target::Stack(stack), Some(record)) => Some(stack.seen(record).await),
+            _ => None,
+        };
         let answer = match &live {
             Some(live) => Some(live.service.ask().await),
             None => None,
         };
         let ready = live.as_ref().zip(answer.as_ref()).is_some_and(|(live, answer)| answer.is_ready_as(&live.version));
         let holder = lease::status(store).await?;
-        let unfinished = if holder.is_none() { unfinished(env, &records).await? } else { None };
-        let should_serve = records.iter().any(|record| record.outcome == Outcome::Live);
+        let unfinished = if holder.is_none() { unfinished(env).await? } else { None };
         let paint = env.report.paint();
 
         let mut text = String::new();
@@ -61,18 +70,34 @@ impl StatusArgs {
             _ if should_serve => row("serves", &paint.red("nothing")),
             _ => row("serves", &format!("nothing yet; type: cargo xtask deploy {name}")),
         }
+        if let Some(platform) = &platform {
+            row("platform", &platform.describe());
+        }
+        let mut differs = platform.iter().flat_map(|platform| platform.differs().to_vec()).collect::<Vec<_>>();
+        if let (Some(live), Some(Answer::Ready(readiness))) = (&live, &answer)
+            && readiness.version != live.version
+        {
+            differs.push(format!(
+                "the service says that it is {}, and the record says {}",
+                readiness.version, live.version
+            ));
+        }
+        for differs in &differs {
+            row("differs", &paint.red(differs));
+        }
         let fix = if should_serve && !ready {
             // One that says why it is not ready runs: it lacks something that a deploy starts.
             let silent = matches!(answer, Some(Answer::Unreachable(_)));
             let mut instances = supervisor.iter().flat_map(|status| &status.instances).filter(|_| silent);
             let crashes = instances.find(|instance| instance.role == Role::Restarting || instance.restarts > 0);
+            let records = history::recent(store).await?;
             let fix = rescue(env, &target, &records, crashes.map(|instance| instance.version.as_str())).await?;
             row("fix", &fix);
             Some(fix)
         } else {
             None
         };
-        if let Some(record) = record {
+        if let Some(record) = &record {
             let subject = record.source.as_ref().map(|source| source.subject.as_str()).unwrap_or_default();
             let label = if record.kind == Kind::Rollback { "rolled back" } else { "deployed" };
             row(label, &format!("{} by {}   {subject}", record.ended.strftime("%Y-%m-%d %H:%M:%SZ"), record.who));
@@ -114,6 +139,8 @@ impl StatusArgs {
             "health": answer.as_ref().map(Answer::describe),
             "record": record,
             "supervisor": supervisor,
+            "platform": platform,
+            "differs": differs,
             "locked_by": holder,
             "unfinished": unfinished.is_some(),
             "fix": fix,
@@ -134,11 +161,12 @@ impl StatusArgs {
 
 /// The kind of a run that can be continued, and the first line of its error if it failed by itself. A run whose release was
 /// unhealthy has ended.
-async fn unfinished(env: &Env<'_>, records: &[Record]) -> Result<Option<(Kind, Option<String>)>, Failure> {
-    let journal = Journal::find(env.store()?, env.name()).await?;
+async fn unfinished(env: &Env<'_>) -> Result<Option<(Kind, Option<String>)>, Failure> {
+    let store = env.store()?;
+    let journal = Journal::find(store, env.name()).await?;
     let Found::Unfinished(journal) = journal else { return Ok(None) };
     let kind = journal.kind();
-    Ok(match records.iter().find(|record| record.id == journal.deploy()) {
+    Ok(match history::with_id(store, journal.deploy()).await? {
         Some(Record { outcome: Outcome::Failed, error, .. }) => {
             let first = error.as_deref().and_then(|error| error.lines().next()).unwrap_or("it failed");
             let what = first.split(';').next().unwrap_or(first);

@@ -24,10 +24,22 @@ pub struct Stack {
     pub protect: Vec<String>,
     /// Values of its variables, as text: numbers, lists and objects in HCL. None is secret.
     pub variables: BTreeMap<String, String>,
-    /// Whether a plan needs approval before it is applied.
-    pub approval: bool,
+    /// Which plans need an approval before they are applied.
+    pub approval: Approvals,
     /// How long an approved plan is valid; whole minutes in deploy.yaml, 60 by default.
     pub approval_lasts: Duration,
+}
+
+/// Which plans of a stack need an approval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Approvals {
+    /// `required`: every plan.
+    #[default]
+    Every,
+    /// `none`: every plan that changes more than the release.
+    BeyondTheRelease,
+    /// `off`: no plan at all, not even one that deletes what is not protected.
+    No,
 }
 
 /// The program that applies a stack.
@@ -92,7 +104,8 @@ fn of_folder(table: &mut Table<'_>, folder: Option<Utf8PathBuf>) -> Option<Stack
         })
     });
     let variables = table.optional("variables", "{ region: fr-par }", |field| field.map("value", variable));
-    let approval = table.optional("approval", "required", |field| field.choice(&[("required", true), ("off", false)]));
+    let approvals = [("required", Approvals::Every), ("none", Approvals::BeyondTheRelease), ("off", Approvals::No)];
+    let approval = table.optional("approval", "required", |field| field.choice(&approvals));
     let minutes = table.optional("approval_minutes", "60", |field| {
         field.number("whole minutes from 1 to 10080", |minutes| (1..=10_080).contains(minutes))
     });
@@ -109,7 +122,7 @@ fn of_folder(table: &mut Table<'_>, folder: Option<Utf8PathBuf>) -> Option<Stack
         state,
         protect: protect?.unwrap_or_default(),
         variables: variables?.unwrap_or_default(),
-        approval: approval?.unwrap_or(true),
+        approval: approval?.unwrap_or_default(),
         approval_lasts: minutes?.map_or(APPROVAL, |minutes: u64| Duration::from_secs(60 * minutes)),
     })
 }

@@ -3,6 +3,7 @@
 use anyhow::anyhow;
 
 use super::changes::Plan;
+use crate::config::Approvals;
 use crate::confirm::confirmed;
 use crate::env::Env;
 use crate::failure::Failure;
@@ -33,11 +34,16 @@ impl<'r> Approval<'r> {
 /// digest would be given to.
 pub async fn approve(env: &Env<'_>, plan: &Plan, approval: Approval<'_>, command: &str) -> Result<(), Failure> {
     let Some(stack) = plan.stack.as_ref().filter(|stack| stack.has_changes) else { return Ok(()) };
+    let approvals = env.environment.stack().map(|stack| stack.approval).unwrap_or_default();
     // The target has compared the digest with the plan.
-    if approval.digest().is_some() || env.environment.stack().is_some_and(|stack| !stack.approval) {
+    if approval.digest().is_some() || approvals == Approvals::No {
         return Ok(());
     }
     env.report.note(&stack.text());
+    if approvals == Approvals::BeyondTheRelease && stack.changes_only_the_release() {
+        env.report.note("nothing but the release changes, and deploy.yaml has `approval: none`: no question is asked");
+        return Ok(());
+    }
     let name = env.name();
     if confirmed(&env.report, &env.stop, &format!("Apply this to {name}?"), "nothing was applied").await? {
         return Ok(());

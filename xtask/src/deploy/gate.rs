@@ -107,7 +107,9 @@ async fn too_late(answer: Answer, version: &str, timeout: Duration, ears: Option
         Answer::NotUnderstood { success: true, what } => {
             Breach(format!("{late}: {what}; {}", expected(version))).into()
         }
-        Answer::Unready(_) | Answer::NotUnderstood { .. } | Answer::NoHandshake(_) => anyhow!("{late}: {}", answer.describe()),
+        Answer::Unready(_) | Answer::NotUnderstood { .. } | Answer::NoHandshake(_) => {
+            anyhow!("{late}: {}", answer.describe())
+        }
         Answer::Unreachable(_) => match ears {
             Some(ears) if let [first, ..] = ears.others().await[..] => {
                 Breach(format!("{late}: {}; {}", answer.describe(), listens_elsewhere(first))).into()

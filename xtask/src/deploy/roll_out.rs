@@ -43,6 +43,7 @@ pub async fn roll_out(run: &Run<'_>, release: &Release, settings: &Settings, pla
         }
         Err(Failure::Failed(error)) => {
             run.note(|record| record.answers = asked.lines());
+            run.keep_log().await;
             Err(restore(run, release, settings, plan, error).await)
         }
         Err(other) => Err(other),

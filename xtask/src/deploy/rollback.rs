@@ -24,7 +24,10 @@ pub async fn rollback(
     dry_run: bool,
     approval: Approval<'_>,
 ) -> Result<Option<Deployed>, Failure> {
-    let records = history::read_all(env.store()?).await?;
+    let mut records = history::recent(env.store()?).await?;
+    if to.is_some_and(|to| !records.iter().any(|record| record.begins_with(to))) {
+        records = history::read_all(env.store()?).await?;
+    }
     let (live, earlier) = choose(&records, to).map_err(Failure::Usage)?;
     let (from, back_to) = (live.version(), earlier.version());
     if live.is_same_release(earlier) && is_serving(target, &live.id, from).await?.is_some() {
@@ -76,7 +79,7 @@ pub struct Undo {
 /// Undoes a deploy by a rollback, and a rollback by bringing the release back that was left. None where that release is not kept,
 /// or could not serve again.
 pub async fn undo(env: &Env<'_>, target: &Target<'_>) -> Option<Undo> {
-    let (records, name) = (history::read_all(env.store().ok()?).await.ok()?, env.name());
+    let (records, name) = (history::recent(env.store().ok()?).await.ok()?, env.name());
     let live = records.iter().rfind(|record| record.outcome == Outcome::Live)?;
     let (earlier, command) = match live.kind {
         Kind::Rollback => {

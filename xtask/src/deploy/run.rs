@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
 mod lease;
+mod log;
 
 pub use self::lease::take_lease;
 use super::gate::Breach;
@@ -223,6 +224,7 @@ impl<'a> Run<'a> {
         }
         let mut record = self.record.borrow().clone();
         record.previous = self.live().map(|live| live.id.clone());
+        record.container = self.target.container().or_else(|| self.live()?.container.clone());
         record.ended = Timestamp::now();
         record.steps = self.env.report.finished().into_iter().map(timing).collect();
         match ended {
@@ -245,7 +247,8 @@ impl<'a> Run<'a> {
         if record.outcome == Outcome::Live || record.kind == Kind::Rollback {
             journal.end().await?;
         }
-        if record.outcome == Outcome::Live {
+        // A folder is read as a whole in a moment; the images of a stack are removed by `image prune`.
+        if record.outcome == Outcome::Live && !self.target.has_stack() {
             self.target.prune(&history::read_all(self.store).await?)?;
         }
         Ok(())
@@ -259,11 +262,14 @@ async fn open(
     resume: bool,
     lease: &Lease,
 ) -> Result<(Journal, Record, Vec<Record>), Failure> {
-    let records = history::read_all(store).await?;
-    let has_record = |id: &str| records.iter().any(|record| record.id == id);
-    let id = match Journal::find(store, env.name()).await? {
+    let (records, journal) = tokio::try_join!(history::recent(store), Journal::find(store, env.name()))?;
+    let has_record = match &journal {
+        Found::Unfinished(journal) => history::with_id(store, journal.deploy()).await?.is_some(),
+        Found::Nothing | Found::Unusable(_) => false,
+    };
+    let id = match journal {
         Found::Unfinished(mut journal) if resume && journal.kind() == kind => {
-            if has_record(journal.deploy()) {
+            if has_record {
                 journal.rename(history::new_id()?).await?;
             }
             let steps: Vec<String> = journal.steps().iter().map(ToString::to_string).collect();
@@ -280,7 +286,7 @@ async fn open(
             env.report.note("there is nothing to resume; starting over");
             history::new_id()?
         }
-        Found::Unfinished(journal) if !has_record(journal.deploy()) => {
+        Found::Unfinished(journal) if !has_record => {
             let mut killed = Record::begin(journal.deploy().to_owned(), journal.kind(), env.name(), lease.token());
             let last = journal.steps().last().map_or_else(|| "its start".to_owned(), |step| format!("step {step}"));
             killed.end(Outcome::Aborted, Some(format!("its process ended after {last}, without a record")));

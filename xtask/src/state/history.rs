@@ -1,24 +1,25 @@
 //! The records: one immutable object for every deploy and rollback that ended, however it ended.
+//!
+//! Their keys sort newest first (`key.rs`), so the newest one is the first of a list, however many there are. There is no object
+//! beside the records that says which is the newest: a process that is killed between two writes would leave it wrong.
+
+mod key;
+mod read;
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::key::FOLDER;
+use self::key::Key;
+pub use self::read::{NewestFirst, find, live, read_all, recent, with_id};
 use super::store::{Put, Store};
 use crate::release::{Migration, Source, WayBack};
 use crate::report::Step;
 
-pub(super) const FOLDER: &str = "records/";
 const SCHEMA: u32 = 1;
-
-/// Keys sort by the token as long as it has no more digits than this.
-const TOKEN_DIGITS: usize = 8;
-
-/// How many records are read at once.
-const SIDE_BY_SIDE: usize = 16;
 
 /// How a deploy ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +89,9 @@ pub struct Record {
     /// Where the release answered when it went live.
     #[serde(default)]
     pub address: Option<String>,
+    /// The platform's id of what runs it, such as `fr-par/<UUID>`; none on this machine.
+    #[serde(default)]
+    pub container: Option<String>,
     /// Hash of everything that went in besides the bytes: settings, secrets' fingerprints.
     pub inputs: Option<String>,
     /// What the plan said.
@@ -122,6 +126,9 @@ pub struct Record {
     /// The last answers of a release that was not healthy, oldest first, with their times; a few short lines without secrets.
     #[serde(default)]
     pub answers: Vec<String>,
+    /// The last lines that a release logged which failed after it was started.
+    #[serde(default)]
+    pub log: Vec<String>,
 }
 
 impl Record {
@@ -135,6 +142,7 @@ impl Record {
             environment: environment.to_owned(),
             source: None,
             address: None,
+            container: None,
             digest: None,
             inputs: None,
             plan: Vec::new(),
@@ -152,6 +160,7 @@ impl Record {
             outcome: Outcome::Failed,
             error: None,
             answers: Vec::new(),
+            log: Vec::new(),
         }
     }
 
@@ -189,15 +198,9 @@ pub fn new_id() -> Result<String> {
 /// Writes a record. A record that is there is never replaced, and a deploy whose lease was taken over cannot write once
 /// the next holder of the lease has written.
 pub async fn append(store: &Store, record: &Record) -> Result<()> {
-    let keys = store.list(FOLDER).await.context("list the records")?;
-    for key in &keys {
-        let name = Name::parse(key);
-        anyhow::ensure!(name.id != record.id, "there is a record {key} already; records are never replaced");
-    }
-    // The keys tell the tokens in their order. Only records of an early toolkit, whose keys tell none, are read.
-    let mut newest = keys.iter().filter_map(|key| Some((Name::parse(key).token?, key.clone()))).max();
-    for key in keys.iter().filter(|key| Name::parse(key).token.is_none()) {
-        newest = newest.max(Some((read(store, key).await?.token, key.clone())));
+    let (keys, newest) = read::newest_keys(store).await?;
+    if let Some(key) = keys.iter().find(|key| Key::parse(key).id == record.id) {
+        anyhow::bail!("there is a record {key} already; records are never replaced");
     }
     if let Some((token, key)) = newest
         && token > record.token
@@ -206,59 +209,16 @@ pub async fn append(store: &Store, record: &Record) -> Result<()> {
     }
     let mut bytes = serde_json::to_vec_pretty(record).context("write the record as JSON")?;
     bytes.push(b'\n');
-    let key = format!("{FOLDER}{:0TOKEN_DIGITS$}-{}.json", record.token, record.id);
+    let key = Key::of(record.token, &record.id)?;
     match store.put_if_absent(&key, &bytes).await.context("write the record")? {
         Put::Written { .. } => Ok(()),
         Put::Refused => anyhow::bail!("there is a record {key} already; records are never replaced"),
     }
 }
 
-/// Every record, oldest first: in the order of the lease's tokens, which no clock can turn round. A record that cannot be
-/// read is an error that names it: an unreadable history is never taken for an empty one.
-pub async fn read_all(store: &Store) -> Result<Vec<Record>> {
-    let keys = store.list(FOLDER).await.context("list the records")?;
-    let reads = stream::iter(&keys).map(|key| read(store, key)).buffered(SIDE_BY_SIDE);
-    let mut records: Vec<Record> = reads.try_collect().await?;
-    records.sort_by(|one, other| (one.token, one.ended, &one.id).cmp(&(other.token, other.ended, &other.id)));
-    Ok(records)
-}
-
 /// The records of releases that went live, in the order of `records`.
 pub fn live_records(records: &[Record]) -> Vec<Record> {
     records.iter().filter(|record| record.outcome == Outcome::Live).cloned().collect()
-}
-
-async fn read(store: &Store, key: &str) -> Result<Record> {
-    let object = store.get(key).await.with_context(|| format!("read the record {key}"))?;
-    let object = object.with_context(|| format!("the record {key} was deleted in this moment; try again"))?;
-    let record: Record = serde_json::from_slice(&object.bytes)
-        .with_context(|| format!("read the record {key}: it is damaged, or of a newer toolkit"))?;
-    anyhow::ensure!(
-        record.schema == SCHEMA,
-        "the record {key} has schema {}; this toolkit knows {SCHEMA}",
-        record.schema
-    );
-    Ok(record)
-}
-
-/// What a record's key says: `records/<token>-<id>.json`, or `records/<id>.json` as an early toolkit wrote it.
-struct Name<'a> {
-    token: Option<u64>,
-    id: &'a str,
-}
-
-impl<'a> Name<'a> {
-    fn parse(key: &'a str) -> Self {
-        let name = key.strip_prefix(FOLDER).unwrap_or(key);
-        let name = name.strip_suffix(".json").unwrap_or(name);
-        match name.split_once('-') {
-            // An id itself begins with a date and a `T`, which is no number.
-            Some((token, id)) if token.len() >= TOKEN_DIGITS && token.parse::<u64>().is_ok() => {
-                Self { token: token.parse().ok(), id }
-            }
-            _ => Self { token: None, id: name },
-        }
-    }
 }
 
 #[cfg(test)]
@@ -302,6 +262,7 @@ mod tests {
         store.put_if_absent("records/x.json", b"{").await.unwrap();
         assert!(format!("{:#}", read_all(&store).await.unwrap_err()).contains("records/x.json"));
     }
+
     #[tokio::test]
     async fn records_of_an_early_toolkit_fence_too() {
         let (_folder, store) = scratch();

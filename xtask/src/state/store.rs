@@ -43,6 +43,15 @@ pub struct Versioned {
     pub age: Option<Duration>,
 }
 
+/// A part of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// In order.
+    pub keys: Vec<String>,
+    /// Whether no key comes after these.
+    pub is_last: bool,
+}
+
 /// The result of a conditional write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Put {
@@ -72,6 +81,18 @@ impl Store {
         match self {
             Self::Folder(folder) => folder.list(prefix),
             Self::Bucket(objects) => Box::pin(objects.list(prefix)).await,
+        }
+    }
+
+    /// The first of the keys that begin with `prefix` and come after `after`, as many as the store tells in one request.
+    pub async fn list_after(&self, prefix: &str, after: &str) -> Result<Page> {
+        match self {
+            Self::Folder(folder) => {
+                let mut keys = folder.list(prefix)?;
+                keys.retain(|key| key.as_str() > after);
+                Ok(Page { keys, is_last: true })
+            }
+            Self::Bucket(objects) => Box::pin(objects.list_after(prefix, after)).await,
         }
     }
 

@@ -6,6 +6,7 @@ mod build;
 mod candidate;
 mod checks;
 mod ears;
+mod one_off;
 mod process;
 mod provision;
 mod releases;
@@ -24,7 +25,7 @@ use super::{Serving, Switched};
 use crate::clients::service::Service;
 use crate::config;
 use crate::env::Env;
-use crate::fs::Owner;
+use crate::fs::{Owner, found, tail};
 use crate::release::{Migration, Published, Source};
 use crate::secrets::Secrets;
 use crate::settings;
@@ -169,6 +170,16 @@ impl<'a> Local<'a> {
     /// The service's log, newest file.
     pub fn log(&self) -> Utf8PathBuf {
         supervisor::service_log(&self.folder)
+    }
+
+    /// The last lines of this version in the service's log.
+    pub fn log_of(&self, version: &str) -> Result<Vec<String>> {
+        let path = self.log();
+        // Lines of other versions are among them.
+        let lines = found(tail(&path, 1000)).with_context(|| format!("read {path}"))?.unwrap_or_default();
+        // `<version> | ` or `<version> candidate | `.
+        let of_version = |line: &String| line.strip_prefix(version).is_some_and(|rest| rest.starts_with(' '));
+        Ok(lines.into_iter().filter(of_version).collect())
     }
 
     /// Stops the service, then its database. Returns what was running. All data is kept.

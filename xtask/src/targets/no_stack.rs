@@ -7,6 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::condition::Condition;
+use jiff::Timestamp;
+use serde::Serialize;
+
 use super::{Serving, Switched};
 use crate::check::Check;
 use crate::clients::service::{Readiness, Service};
@@ -107,7 +110,50 @@ impl<'a> Stack<'a> {
         match self.never {}
     }
 
+    pub async fn seen(&self, _: &Record) -> Seen {
+        match self.never {}
+    }
+
+    pub fn container(&self) -> Option<String> {
+        match self.never {}
+    }
+
+    pub async fn log(&self) -> Result<Log, Failure> {
+        match self.never {}
+    }
+
+    pub async fn log_of(&self, _: &str, _: Timestamp) -> Result<Vec<String>, Failure> {
+        match self.never {}
+    }
+
     pub fn unsupported(&self, _: &str) -> Failure {
+        match self.never {}
+    }
+}
+
+#[derive(Serialize)]
+pub enum Seen {}
+
+impl Seen {
+    pub fn describe(&self) -> String {
+        match *self {}
+    }
+
+    pub fn differs(&self) -> &[String] {
+        match *self {}
+    }
+}
+
+pub struct Log {
+    never: Infallible,
+}
+
+impl Log {
+    pub async fn last(&mut self, _: usize) -> Result<Vec<String>, Failure> {
+        match self.never {}
+    }
+
+    pub async fn more(&mut self) -> Result<(Vec<String>, bool), Failure> {
         match self.never {}
     }
 }
@@ -140,6 +186,10 @@ impl Planned {
     }
 
     pub fn json(&self) -> serde_json::Value {
+        match self.never {}
+    }
+
+    pub fn changes_only_the_release(&self) -> bool {
         match self.never {}
     }
 

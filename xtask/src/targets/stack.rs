@@ -3,18 +3,24 @@
 mod address;
 mod checks;
 mod image;
+mod log;
 mod outputs;
 mod platform;
+mod seen;
 mod settings;
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
+use jiff::Timestamp;
 
-pub use self::address::PublicAddress;
 use self::address::Names;
+pub use self::address::PublicAddress;
+pub use self::log::Log;
 use self::outputs::Outputs;
 pub use self::platform::Platform;
+pub use self::seen::Seen;
 use super::{Serving, Switched, Watched};
 use crate::bootstrap;
 use crate::check::Check;
@@ -37,6 +43,8 @@ use crate::tools::platform::variable;
 /// An environment whose release runs on a stack.
 pub struct Stack<'a> {
     env: &'a Env<'a>,
+    /// The container's id, once this process has applied a release.
+    container: RefCell<Option<String>>,
 }
 
 /// A release that was applied to a stack.
@@ -56,7 +64,7 @@ pub struct Candidate {
 impl<'a> Stack<'a> {
     /// The target of an environment.
     pub fn new(env: &'a Env<'a>) -> Self {
-        Self { env }
+        Self { env, container: RefCell::default() }
     }
 
     /// Every check of the stack. None changes anything.
@@ -138,10 +146,9 @@ impl<'a> Stack<'a> {
 
     /// The release that was deployed last, at the address where it went live. It need not answer there any more.
     pub async fn serving(&self) -> Result<Option<Serving>, Failure> {
-        let records = history::live_records(&history::read_all(self.env.store()?).await?);
-        let Some((record, address)) = records.last().and_then(|last| Some((last, last.address.clone()?))) else {
-            return Ok(None);
-        };
+        let live = history::live(self.env.store()?).await?;
+        let Some(record) = live else { return Ok(None) };
+        let Some(address) = record.address.clone() else { return Ok(None) };
         let service = self.service(&address)?;
         Ok(Some(Serving { id: record.id.clone(), version: record.version().to_owned(), address, service }))
     }
@@ -195,6 +202,10 @@ impl<'a> Stack<'a> {
         let workspace = self.enter(release).await?;
         tofu::init_if_changed(&workspace, step, stop).await?;
         let applied = tofu::apply::perform(&workspace, planned, &workspace.source, step, stop).await?;
+        let outputs = Outputs::read(&workspace, stop).await;
+        if let Ok(Outputs { container: Some(container), .. }) = &outputs {
+            self.container.replace(Some(container.clone()));
+        }
         // Where nothing was applied, the plan has asked.
         let unseen = if planned.has_changes { &applied.unseen } else { &planned.unseen };
         let is_wrong = |unseen: &&Unseen| unseen.verdict != Verdict::Good;
@@ -203,7 +214,7 @@ impl<'a> Stack<'a> {
             let errored: Vec<String> = applied.errored.iter().map(ToString::to_string).collect();
             return Err(anyhow!("the platform reports an error of {}", errored.join("; ")).into());
         }
-        let outputs = Outputs::read(&workspace, stop).await?;
+        let outputs = outputs?;
         // What cannot work fails the step of the public address, once the release is known to be well itself.
         let is_fatal = |unseen: &&Unseen| unseen.verdict == Verdict::Broken && outputs.url.is_some();
         let doubtful = unseen.iter().filter(|unseen| is_wrong(unseen) && !is_fatal(unseen));
@@ -231,6 +242,19 @@ impl<'a> Stack<'a> {
         };
         let services = [Some(service), public].into_iter().flatten().collect();
         Ok(Switched { address, readiness, watched: Some(Watched { services, platform }) })
+    }
+
+    /// The container's id, `<region>/<UUID>`, once this process has applied a release.
+    pub fn container(&self) -> Option<String> {
+        self.container.borrow().clone()
+    }
+
+    /// What the container has logged since a time, if a release was applied: one container runs one version.
+    pub async fn log_of(&self, _version: &str, since: Timestamp) -> Result<Vec<String>, Failure> {
+        match self.container() {
+            Some(container) => self.log_since(&container, since).await,
+            None => Ok(Vec::new()),
+        }
     }
 
     /// The failure of an operation that only works with `target: local`.

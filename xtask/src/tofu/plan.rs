@@ -68,6 +68,11 @@ impl Planned {
         self.kept.as_ref().filter(|record| !record.version.contains("-dirty-"))
     }
 
+    /// Whether nothing but the release changes: see [`approval::is_of_the_release`].
+    pub fn changes_only_the_release(&self) -> bool {
+        self.prevented_destroys.is_empty() && approval::is_of_the_release(&self.plan)
+    }
+
     /// Names the kept plan to those who approve it. None if there is nothing to apply.
     pub fn approval(&self) -> Option<String> {
         self.applicable().map(PlanRecord::approval)

@@ -21,6 +21,9 @@ pub const SYSTEM_STATE: &str = if cfg!(target_os = "macos") { "/usr/local/var" }
 /// The folder of system caches (Filesystem Hierarchy Standard 5.5).
 pub const SYSTEM_CACHE: &str = if cfg!(target_os = "macos") { "/Library/Caches" } else { "/var/cache" };
 
+/// The program that opens an address in the user's browser (xdg-utils; open(1) of macOS).
+pub const OPENER: &str = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+
 /// An environment variable that describes this machine. An empty one counts as unset.
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())

@@ -60,6 +60,8 @@ behaviours! {
     history:
         records_are_read_in_the_order_of_their_tokens
         a_deploy_that_was_overtaken_cannot_record
+        records_of_earlier_toolkits_are_the_older_ones
+        a_record_is_found_by_its_id_or_its_version
         a_damaged_record_is_named;
     plan:
         another_machine_fetches_the_plan

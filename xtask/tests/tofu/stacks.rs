@@ -39,13 +39,9 @@ fn production(stack: &str, state: &str) -> String {
     let yaml = yaml.replace(own, &format!("    {state}"));
     // The namespace does not exist before the stack.
     let yaml: String = yaml.split_inclusive('\n').filter(|line| !line.contains("registry_namespace_id:")).collect();
-    // Two of the examples are only a part of an environment.
-    match yaml.strip_prefix("environments:\n") {
-        Some(whole) => whole.to_owned(),
-        None => format!("  production:\n    target: scaleway\n    registry: registry.example.com/shop\n{yaml}"),
-    }
+    let own = yaml.strip_prefix("environments:\n").expect("it is a whole environment");
     // A real key is longer than the one in the example.
-    .replace("\\n…\\n", "\\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA\\n")
+    own.replace("\\n…\\n", "\\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA\\n")
 }
 
 /// Copies the stack's files, and the files that they read.

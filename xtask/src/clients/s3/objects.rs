@@ -109,6 +109,22 @@ impl Bucket {
         }
     }
 
+    /// The first page of the keys that begin with a prefix and come after `after`, in byte order, and whether it is the last one.
+    pub async fn list_after(&self, prefix: &str, after: &str) -> Result<(Vec<String>, bool)> {
+        let what = format!("list {prefix} in");
+        let mut retry = Retry::default();
+        loop {
+            let call = self.client.list_objects_v2().bucket(&self.name).prefix(prefix).start_after(after);
+            let sent = call.customize().config_override(once(0)).send().await;
+            let page = match sent.map_err(|error| self.error(&what, error)) {
+                Err(error) if retry.again(&error).await => continue,
+                page => page?,
+            };
+            let keys = page.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect();
+            return Ok((keys, page.next_continuation_token().is_none()));
+        }
+    }
+
     async fn get_once(&self, key: &str, limit: u64) -> Result<Option<Object>> {
         let what = format!("read {key} from");
         let date = ServerDate::default();

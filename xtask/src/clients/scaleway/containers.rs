@@ -30,6 +30,9 @@ pub struct Container {
     /// The last error; there may be one although the status is not `error`.
     #[serde(default)]
     pub error_message: Option<String>,
+    /// The image that it runs, with its digest if it was named by one.
+    #[serde(default)]
+    pub image: Option<String>,
 }
 
 impl Containers {

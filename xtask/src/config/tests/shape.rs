@@ -34,7 +34,8 @@ fn omitted_keys_have_defaults() {
 #[test]
 fn the_gate_of_a_stack_has_more_time() {
     let production = |gate: &str| {
-        let yaml = format!("{SMALLEST}  production: {{ target: scaleway, registry: rg.fr-par.scw.cloud/shop{gate} }}\n");
+        let yaml =
+            format!("{SMALLEST}  production: {{ target: scaleway, registry: rg.fr-par.scw.cloud/shop{gate} }}\n");
         let gate = Config::parse(&yaml).unwrap().environments["production"].gate;
         (gate.timeout.as_secs(), gate.watch.as_secs(), gate.no_progress.as_secs())
     };

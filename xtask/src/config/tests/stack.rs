@@ -5,7 +5,7 @@ use std::time::Duration;
 use insta::assert_snapshot;
 
 use super::{SMALLEST, refused};
-use crate::config::{Config, Provider, Stack, StackProgram};
+use crate::config::{Approvals, Config, Provider, Stack, StackProgram};
 
 /// A deploy.yaml whose environment `production` has these lines too.
 fn with(lines: &str) -> String {
@@ -23,7 +23,8 @@ fn omitted_keys_have_defaults() {
     assert_eq!((stack.folder.as_str(), stack.program), ("infra/scaleway", StackProgram::Tofu));
     assert_eq!((stack.state.provider, stack.state.key.as_deref()), (Provider::Scaleway, None));
     assert_eq!(stack.state.endpoint.as_deref(), Some("https://s3.fr-par.scw.cloud"));
-    assert!(stack.state.encrypted && stack.approval && stack.protect.is_empty() && stack.variables.is_empty());
+    assert_eq!((stack.state.encrypted, stack.approval), (true, Approvals::Every));
+    assert!(stack.protect.is_empty() && stack.variables.is_empty());
     assert_eq!(stack.approval_lasts, Duration::from_secs(3600));
 }
 
@@ -63,7 +64,7 @@ fn every_key_is_read() {
     approval_minutes: 5
 ",
     );
-    assert_eq!((stack.program, stack.state.encrypted, stack.approval), (StackProgram::Terraform, false, false));
+    assert_eq!((stack.program, stack.state.encrypted, stack.approval), (StackProgram::Terraform, false, Approvals::No));
     assert_eq!(stack.protect, ["scaleway_object_bucket", "module.db.t.n[\"a\"]"]);
     assert_eq!(stack.variables.values().collect::<Vec<_>>(), ["[\"a\"]", "true", "3"]);
     assert_eq!((stack.approval_lasts.as_secs(), stack.state.key.as_deref()), (300, Some("a/b.tfstate")));
@@ -102,7 +103,7 @@ fn invalid_values_are_refused_at_their_position() {
     deploy.yaml:16:31: environments.production.variables.c: found a list, expected a text, a number, true or false
       for example `c: value`
     deploy.yaml:17:15: environments.production.approval: unknown value `maybe`
-      known values: off, required
+      known values: none, off, required
     deploy.yaml:18:23: environments.production.approval_minutes: found the number `0`, expected whole minutes from 1 to 10080
       for example `approval_minutes: 60`
     deploy.yaml:19:14: environments.production.program: unknown value `pulumi`

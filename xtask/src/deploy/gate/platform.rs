@@ -54,7 +54,12 @@ pub(super) async fn ready(
             (last, moved) = (now, Instant::now());
         }
         if began.elapsed() >= limits.timeout {
-            return Err(not_ready(&format!("not ready within {} s", limits.timeout.as_secs()), &both, &answer, version));
+            return Err(not_ready(
+                &format!("not ready within {} s", limits.timeout.as_secs()),
+                &both,
+                &answer,
+                version,
+            ));
         }
         if moved.elapsed() >= limits.no_progress {
             return Err(not_ready(

@@ -1,6 +1,6 @@
 //! A store in a bucket, below a prefix of its own. The server does the conditional writes.
 
-use super::{ErrorKind, Put, Result, Store, StoreError, Versioned};
+use super::{ErrorKind, Page, Put, Result, Store, StoreError, Versioned};
 use crate::clients::s3::Bucket;
 use crate::clients::s3::error::{Kind, S3Error};
 pub(super) use crate::clients::s3::objects::Condition;
@@ -42,10 +42,15 @@ impl Objects {
     pub(super) async fn list(&self, prefix: &str) -> Result<Vec<String>> {
         let listed = self.bucket.list(&self.full(prefix)).await;
         let all = listed.map_err(|error| self.error("list", prefix, error))?;
-        let own = all.iter().filter(|key| !key.ends_with('/')).filter_map(|key| key.strip_prefix(&self.prefix));
-        let mut keys: Vec<String> = own.map(str::to_owned).collect();
+        let mut keys = self.own(&all);
         keys.sort();
         Ok(keys)
+    }
+
+    pub(super) async fn list_after(&self, prefix: &str, after: &str) -> Result<Page> {
+        let listed = self.bucket.list_after(&self.full(prefix), &self.full(after)).await;
+        let (keys, is_last) = listed.map_err(|error| self.error("list", prefix, error))?;
+        Ok(Page { keys: self.own(&keys), is_last })
     }
 
     pub(super) async fn put(&self, key: &str, bytes: &[u8], condition: Condition<'_>) -> Result<Put> {
@@ -59,6 +64,11 @@ impl Objects {
             Err(error) if error.kind == Kind::Unset => Ok(()),
             done => done.map(drop).map_err(|error| self.error("delete", key, error)),
         }
+    }
+
+    fn own(&self, keys: &[String]) -> Vec<String> {
+        let own = keys.iter().filter(|key| !key.ends_with('/')).filter_map(|key| key.strip_prefix(&self.prefix));
+        own.map(str::to_owned).collect()
     }
 
     fn full(&self, key: &str) -> String {

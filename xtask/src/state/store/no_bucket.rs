@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 
-use super::{Put, Result, Versioned};
+use super::{Page, Put, Result, Versioned};
 
 #[derive(Clone, Debug)]
 pub struct Objects {
@@ -26,6 +26,10 @@ impl Objects {
     }
 
     pub(super) async fn list(&self, _: &str) -> Result<Vec<String>> {
+        match self.never {}
+    }
+
+    pub(super) async fn list_after(&self, _: &str, _: &str) -> Result<Page> {
         match self.never {}
     }
 

@@ -217,9 +217,14 @@ impl PublicAddress {
                         "a platform gets a certificate minutes after it has found the DNS record; to see which one is there: curl \
                          --verbose {url}"
                     ),
-                    _ => format!("the container's own address answers, so the way to it does not; try: curl --verbose {url}"),
+                    _ => format!(
+                        "the container's own address answers, so the way to it does not; try: curl --verbose {url}"
+                    ),
                 };
-                return Err(anyhow!("{url} does not answer as it should after {} s: {what}\n  {next}", wait.timeout.as_secs()));
+                return Err(anyhow!(
+                    "{url} does not answer as it should after {} s: {what}\n  {next}",
+                    wait.timeout.as_secs()
+                ));
             }
         }
     }
@@ -274,7 +279,11 @@ fn describe(said: &Said, kind: Kind) -> String {
     match said {
         Said::Records { values, ttl } => format!("says {kind} {} (resolvers keep that for {ttl} s)", listed(values)),
         Said::Nothing { name_exists, remembered } => {
-            let what = if *name_exists { format!("has no {kind} of the name") } else { "says that it does not exist".to_owned() };
+            let what = if *name_exists {
+                format!("has no {kind} of the name")
+            } else {
+                "says that it does not exist".to_owned()
+            };
             match remembered {
                 Some(seconds) => format!("{what} (resolvers remember that for {seconds} s)"),
                 None => what,

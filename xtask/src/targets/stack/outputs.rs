@@ -99,12 +99,17 @@ mod tests {
         let record = json!({ "zone_id": "Z1", "name": "a.example.org", "type": "CNAME", "ttl": 300, "values": ["X.Example.net."] });
         let outputs = json!({ "endpoint": "x.example.net", "url": "https://a.example.org/", "container_id": "fr-par/1", "dns_record": record });
         let outputs = of(outputs).unwrap();
-        assert_eq!((outputs.endpoint.as_str(), outputs.url.as_deref()), ("https://x.example.net", Some("https://a.example.org")));
+        assert_eq!(
+            (outputs.endpoint.as_str(), outputs.url.as_deref()),
+            ("https://x.example.net", Some("https://a.example.org"))
+        );
         let record = outputs.record.unwrap();
         assert_eq!((record.kind, record.ttl), (Kind::Cname, 300));
         assert_eq!(record.values.iter().collect::<Vec<_>>(), ["x.example.net"]);
         // The container's own address is no other one.
-        let own = of(json!({ "endpoint": "https://x.example.net", "url": "https://x.example.net/", "dns_record": null })).unwrap();
+        let own =
+            of(json!({ "endpoint": "https://x.example.net", "url": "https://x.example.net/", "dns_record": null }))
+                .unwrap();
         assert!(own.url.is_none() && own.record.is_none() && own.container.is_none());
     }
 

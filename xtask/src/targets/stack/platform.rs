@@ -119,5 +119,4 @@ mod tests {
         let gone = self::platform(&gone).condition().await;
         assert!(matches!(&gone, Condition::Other(why) if why.contains("no such container")), "{gone:?}");
     }
-
 }

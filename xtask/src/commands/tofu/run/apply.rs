@@ -6,10 +6,12 @@ use serde_json::json;
 use super::{enter, initialize, tell};
 use crate::commands::Context;
 use crate::commands::tofu::ApplyArgs;
+use crate::config::Approvals;
 use crate::confirm::confirmed;
 use crate::failure::Failure;
 use crate::report::{Step, Summary as _};
 use crate::state::plan_store::PlanRecord;
+use crate::tofu::plan::Planned;
 use crate::tofu::{Workspace, apply, approval, plan, unseen};
 use crate::tools::git;
 
@@ -24,7 +26,7 @@ impl ApplyArgs {
         let details = planned.details();
         env.report.headline(&format!("{}: {}\n\n{}", env.name(), details.counts(), details.text()));
         if let Some(record) = &planned.kept {
-            approve(&workspace, record, self.approve.as_deref()).await?;
+            approve(&workspace, &planned, record, self.approve.as_deref()).await?;
         }
         // The user may have taken an hour to answer.
         let source = git::source(env.root(), git::Filters::Run).await?;
@@ -50,13 +52,21 @@ impl ApplyArgs {
 }
 
 /// Fails unless the plan is approved: by its digest, by the user's answer, or because deploy.yaml requires no approval.
-async fn approve(workspace: &Workspace<'_>, record: &PlanRecord, given: Option<&str>) -> Result<(), Failure> {
+async fn approve(
+    workspace: &Workspace<'_>,
+    planned: &Planned,
+    record: &PlanRecord,
+    given: Option<&str>,
+) -> Result<(), Failure> {
     let (env, name) = (workspace.env, workspace.name());
     match given {
         Some(given) if given == record.approval() => return Ok(()),
         Some(_) => return Err(approval::refused(name, "the approval is for another plan than the one that is kept")),
-        None if !workspace.stack.approval => return Ok(()),
-        None => {}
+        None => match workspace.stack.approval {
+            Approvals::No => return Ok(()),
+            Approvals::BeyondTheRelease if planned.changes_only_the_release() => return Ok(()),
+            Approvals::BeyondTheRelease | Approvals::Every => {}
+        },
     }
     if confirmed(&env.report, &env.stop, &format!("Apply this to {name}?"), "nothing was applied").await? {
         return Ok(());

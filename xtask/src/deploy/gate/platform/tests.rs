@@ -45,7 +45,8 @@ async fn gate(service: &Service, platform: Vec<Condition>, limits: Gate) -> (Res
 #[tokio::test]
 async fn it_takes_three_ready_answers_in_a_row() {
     let new = || says("ready", "new");
-    let (service, asked) = service(vec![new(), new(), says("ready", "old"), new(), new(), says("unready", "new"), new()]);
+    let (service, asked) =
+        service(vec![new(), new(), says("ready", "old"), new(), new(), says("unready", "new"), new()]);
     assert_eq!(gate(&service, vec![Condition::Ready], LIMITS).await.0.unwrap().version, "new");
     assert_eq!(asked.load(Ordering::SeqCst), 9);
 }
@@ -86,7 +87,10 @@ async fn it_fails_when_nothing_moves() {
     let limits = Gate { no_progress: SOON, ..LIMITS };
     let (ended, answers) = gate(&service, vec![Condition::Ready], limits).await;
     let error = ended.unwrap_err();
-    assert!(error.contains("nothing has moved for 0 s (`gate.no_progress`): the platform says ready; the service:"), "{error}");
+    assert!(
+        error.contains("nothing has moved for 0 s (`gate.no_progress`): the platform says ready; the service:"),
+        "{error}"
+    );
     assert!(error.contains("version new says unready"), "{error}");
     assert_eq!(answers.len(), 2, "{answers:?}");
 }

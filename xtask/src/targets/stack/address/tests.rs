@@ -87,12 +87,15 @@ async fn a_release_that_answers_there_is_verified() {
 async fn a_name_server_that_lags_is_waited_for() {
     let place = Place::new();
     place.dns.says(HOST, Says::Alias("old.example.net".to_owned(), 300));
-    says(place.verify(SOON).await, &[
-        "media.example.org should be CNAME gateway.example.net, and not every name server of its zone says so",
-        "says CNAME old.example.net (resolvers keep that for 300 s)",
-        "dig CNAME media.example.org @127.0.0.1",
-        "DNS_SERVER=ADDRESS",
-    ]);
+    says(
+        place.verify(SOON).await,
+        &[
+            "media.example.org should be CNAME gateway.example.net, and not every name server of its zone says so",
+            "says CNAME old.example.net (resolvers keep that for 300 s)",
+            "dig CNAME media.example.org @127.0.0.1",
+            "DNS_SERVER=ADDRESS",
+        ],
+    );
     place.seen.lock().unwrap().clear();
     let (verified, ()) = tokio::join!(place.verify(LONG), async {
         while place.seen.lock().unwrap().is_empty() {
@@ -117,17 +120,23 @@ async fn a_name_that_does_not_resolve_here_is_said_with_how_long_that_is_remembe
     let place = Place::new();
     place.dns.says(GATEWAY, Says::Absent(60));
     place.dns.says("example.org", Says::Absent(900));
-    says(place.verify(SOON).await, &[
-        "this machine does not resolve media.example.org as its zone does",
-        "for its TTL, 300 s, and that the name does not exist for 900 s",
-    ]);
+    says(
+        place.verify(SOON).await,
+        &[
+            "this machine does not resolve media.example.org as its zone does",
+            "for its TTL, 300 s, and that the name does not exist for 900 s",
+        ],
+    );
 }
 
 #[tokio::test]
 async fn a_certificate_is_waited_for_and_its_fault_is_named() {
     let place = Place::new();
     place.gateway.presents(place.issuer.issue("other.example.org"));
-    says(place.verify(SOON).await, &["the certificate is for another name: other.example.org", "curl --verbose https://"]);
+    says(
+        place.verify(SOON).await,
+        &["the certificate is for another name: other.example.org", "curl --verbose https://"],
+    );
     place.gateway.presents(Issuer::new().issue(HOST));
     says(place.verify(SOON).await, &["an authority that this machine does not trust (SSL_CERT_FILE"]);
     place.gateway.presents(place.issuer.issue_expired(HOST));
@@ -162,7 +171,10 @@ async fn an_old_version_that_answers_there_is_named() {
 async fn what_the_platform_has_given_up_is_not_waited_for() {
     let place = Place::new();
     let broken = vec!["scaleway_container_domain.service: the status is error".to_owned()];
-    says(place.verify_but(LONG, broken).await, &["cannot answer: scaleway_container_domain.service: the status is error"]);
+    says(
+        place.verify_but(LONG, broken).await,
+        &["cannot answer: scaleway_container_domain.service: the status is error"],
+    );
     assert!(place.dns.asked().is_empty());
 }
 
