@@ -92,6 +92,11 @@ impl Servers {
         Ok(Self { storage, registry, cloud, platform, zones, database })
     }
 
+    /// The address of Route 53.
+    pub fn zones(&self) -> String {
+        self.zones.endpoint()
+    }
+
     /// What they are reached with.
     pub fn access(&self) -> Access {
         Access {

@@ -4,10 +4,12 @@
 // Test helpers panic, as tests do.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod address;
 mod approval;
 mod bootstrap;
 mod faults;
 mod full;
+mod gateway;
 mod guard;
 mod interrupt;
 mod life;

@@ -14,6 +14,8 @@ pub struct Platform {
 
 /// What the APIs answer. At first, all is well.
 pub struct Answers {
+    /// The status and the error message of every container.
+    pub container: (&'static str, &'static str),
     /// The status and the error message of every custom domain. None: there is no such domain.
     pub domain: Option<(&'static str, &'static str)>,
     /// Whether the r2.dev subdomain of every bucket is enabled.
@@ -22,7 +24,8 @@ pub struct Answers {
 
 impl Platform {
     pub fn start() -> Self {
-        let answers = Arc::new(Mutex::new(Answers { domain: Some(("ready", "")), open: false }));
+        let answers =
+            Arc::new(Mutex::new(Answers { container: ("ready", ""), domain: Some(("ready", "")), open: false }));
         let kept = Arc::clone(&answers);
         Self { server: HttpServer::start(move |request| answer(&kept.lock().unwrap(), request)), answers }
     }
@@ -46,7 +49,11 @@ fn answer(answers: &Answers, request: &Request) -> Response {
     let json = |body: serde_json::Value| Response::new(200).body("application/json", body.to_string());
     if request.path.starts_with("/containers/v1/regions/") {
         assert!(request.header("x-auth-token").is_some_and(|key| key.starts_with("sentinel")));
+        let (status, message) = answers.container;
         return match answers.domain {
+            _ if request.path.contains("/fr-par/containers/") => {
+                json(json!({ "status": status, "error_message": message }))
+            }
             Some((status, message)) => {
                 json(json!({ "hostname": "media.example.org", "status": status, "error_message": message }))
             }

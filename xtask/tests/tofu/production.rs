@@ -5,12 +5,13 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::gateway::Gateway;
 use crate::site::Site;
 use crate::whole::{get, open};
 use testkit::Ran;
 
 /// The service: a shell script that says that it is ready in its version.
-const START: &str = r#"#!/bin/busybox sh
+pub const START: &str = r#"#!/bin/busybox sh
 b=/bin/busybox
 status=ready
 $b mkdir -p /www/api/health
@@ -24,10 +25,15 @@ wait
 
 #[test]
 fn a_deploy_to_a_stack_succeeds_fails_and_goes_back() {
-    let Some((site, _registry, _rest)) = open("a_deploy_to_a_stack_succeeds_fails_and_goes_back", START) else {
+    let Some((mut site, _registry, _rest)) = open("a_deploy_to_a_stack_succeeds_fails_and_goes_back", START) else {
         return;
     };
-    site.project.edit("deploy.yaml", "    target: scaleway", "    target: scaleway\n    gate: { timeout: 10 }");
+    let gateway = Gateway::before(&mut site);
+    site.project.edit(
+        "deploy.yaml",
+        "    target: scaleway",
+        "    target: scaleway\n    gate: { watch: 1, no_progress: 2 }",
+    );
     let first = site.project.commit("A short gate");
 
     // Without a terminal it is refused, and says what to type.
@@ -35,7 +41,14 @@ fn a_deploy_to_a_stack_succeeds_fails_and_goes_back() {
     assert!(site.result(&["output", "production"], 0)["outputs"].as_object().unwrap().is_empty());
     let live = site.type_it(&refused, "type: ").expect(0).says(&["live", &first]);
     let address = site.result(&["output", "production"], 0)["outputs"]["endpoint"].as_str().unwrap().to_owned();
-    live.says(&[&address]);
+    // There is no key for the platform's API.
+    live.says(&[
+        "the platform could not be asked",
+        "SCW_SECRET_KEY has no value",
+        "the name server of media.example.org answers with its record",
+        &gateway.url,
+        "ready for 1 s",
+    ]);
     assert!(get(&address, "/ready").contains(&first));
     assert_eq!(status(&site, 0)["version"], first.as_str());
     deploy(&site, &[]).expect(0).says(&["unchanged", &first]);
@@ -54,7 +67,7 @@ fn a_deploy_to_a_stack_succeeds_fails_and_goes_back() {
     site.project.edit("start", "status=ready", "status=unready");
     site.project.commit("One that does not get ready");
     let failed = approved(&site, &["deploy", "production"]).expect(30);
-    failed.says(&["says unready", &format!("{second} serves as before")]);
+    failed.says(&["nothing has moved for 2 s", "says unready", &format!("{second} serves as before")]);
     assert!(get(&address, "/ready").contains(&second));
     assert_eq!(status(&site, 0)["version"], second.as_str());
     // One that ends is an error of the platform.
@@ -96,23 +109,23 @@ fn only_a_commit_of_the_main_branch_that_the_remote_has_is_deployed_to_a_stack()
     assert!(!site.state().exists(), "nothing was created");
 }
 
-fn deploy(site: &Site, options: &[&str]) -> Ran {
+pub fn deploy(site: &Site, options: &[&str]) -> Ran {
     xtask(site, &[&["deploy", "production"], options].concat())
 }
 
-fn xtask(site: &Site, args: &[&str]) -> Ran {
+pub fn xtask(site: &Site, args: &[&str]) -> Ran {
     let mut command: Command = site.toolkit(args);
     Ran::of(&mut command)
 }
 
 /// Plans, and gives the plan's approval to the same command.
-fn approved(site: &Site, args: &[&str]) -> Ran {
+pub fn approved(site: &Site, args: &[&str]) -> Ran {
     let planned = xtask(site, &[args, &["--plan-only"]].concat()).expect(10);
     site.type_it(&planned, "to apply   ")
 }
 
 /// What `status` says, which has to end with this code.
-fn status(site: &Site, code: i32) -> Value {
+pub fn status(site: &Site, code: i32) -> Value {
     let said = xtask(site, &["status", "production", "--json"]).expect(code);
     let last = said.stdout.lines().last().unwrap();
     serde_json::from_str::<Value>(last).unwrap()["detail"].take()

@@ -66,6 +66,8 @@ pub struct Site<S = Versitygw> {
     pub cloud: Option<Cloud>,
     /// The APIs of its platforms.
     pub platform: Platform,
+    /// Variables that every command of the toolkit gets.
+    pub variables: Vec<(&'static str, String)>,
     /// The folder with the program.
     tofu: PathBuf,
 }
@@ -85,7 +87,7 @@ impl<S: Storage> Site<S> {
                 &format!("state: {{ bucket: states, region: {REGION}, provider: other, endpoint: '{endpoint}' }}"),
             );
         });
-        Some(Self { project, storage, cloud: None, platform: Platform::start(), tofu })
+        Some(Self { project, storage, cloud: None, platform: Platform::start(), variables: Vec::new(), tofu })
     }
 }
 
@@ -169,6 +171,7 @@ impl<S> Site<S> {
         if let Some(cloud) = &self.cloud {
             command.env("TF_REATTACH_PROVIDERS", cloud.addresses());
         }
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 

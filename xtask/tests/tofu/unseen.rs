@@ -28,7 +28,7 @@ fn a_custom_domain_in_error_is_said_although_opentofu_succeeds() {
     // The next plan has no changes, and says it again.
     site.run(&["plan", "production"]).expect(0).says(&said);
     let plan = site.result(&["plan", "production"], 0);
-    assert_eq!(plan["unseen"][0]["verdict"], "doubtful", "{plan:#}");
+    assert_eq!(plan["unseen"][0]["verdict"], "broken", "{plan:#}");
 
     site.platform.set(|answers| answers.domain = Some(("creating", "")));
     let creating = site.run(&["plan", "production"]).expect(0).says(&["is creating, so it may not answer yet"]);

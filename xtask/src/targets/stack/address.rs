@@ -102,8 +102,8 @@ impl PublicAddress {
         let mut wait = Wait { timeout, until: Instant::now() + timeout, pause: SHORTEST_PAUSE, step };
         if let Some(record) = &self.record {
             let began = Instant::now();
-            let servers = self.at_the_zone(record, &mut wait, &seen).await?;
-            step.part(&format!("{servers} of the zone of {} answer", record.name), Part::Done(began.elapsed()));
+            let answered = self.at_the_zone(record, &mut wait, &seen).await?;
+            step.part(&answered, Part::Done(began.elapsed()));
         }
         if self.host.parse::<IpAddr>().is_err() && !self.host.starts_with('[') {
             let began = Instant::now();
@@ -136,8 +136,8 @@ impl PublicAddress {
             };
             if what.is_empty() {
                 return Ok(match servers.len() {
-                    1 => "the name server".to_owned(),
-                    more => format!("all {more} name servers"),
+                    1 => format!("the name server of {name} answers with its record"),
+                    more => format!("all {more} name servers of {name} answer with its record"),
                 });
             }
             seen(format!("DNS: {}", what.join("; ")));
