@@ -5,6 +5,7 @@ use anyhow::{Result, bail};
 use crate::cli::Chosen;
 use crate::stage::Stage;
 
+mod dns;
 mod release;
 mod run;
 mod servers;
@@ -34,7 +35,7 @@ pub async fn rehearse(stage: &Stage<'_>, chosen: Chosen) -> Result<Vec<String>> 
         Chosen::Killed => run::killed(stage).await,
         Chosen::State => servers::state(stage).await,
         Chosen::Registry => servers::registry(stage).await,
-        Chosen::Dns => bail!("there is no gateway, so names lead nowhere"),
+        Chosen::Dns => dns::rehearse(stage).await,
         Chosen::All => bail!("it stands for the others"),
     }
 }

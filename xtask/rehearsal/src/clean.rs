@@ -1,13 +1,17 @@
 //! Removes what a rehearsal has made, also one that was killed.
 
 use anyhow::{Context as _, Result};
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use rustix::process::{Pid, Signal, kill_process};
 use sha2::{Digest as _, Sha256};
 use xtask::fs::found;
 
 use crate::engine::Machine;
 use crate::place::Place;
+use crate::servers::STANDIN;
+
+/// The file with the address of the registry.
+const REGISTRY: &str = "registry";
 
 /// What was removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,11 +27,11 @@ pub struct Removed {
 /// Ends what still runs and removes all of it but the account. Without an engine, nothing of it was in one.
 pub async fn clean(place: &Place) -> Result<Removed> {
     let mut removed = Removed { processes: end_processes(&place.folders()), ..Removed::default() };
-    let (states, registries) = (states(place)?, registries(place)?);
-    if !states.is_empty() || !registries.is_empty() {
+    let (state, registry) = (state(place)?, found(fs_err::read_to_string(place.servers.join(REGISTRY)))?);
+    if state.is_some() || registry.is_some() {
         let engine =
             Machine::connect().await.context("containers and images of the rehearsal may be left in the engine")?;
-        (removed.containers, removed.images) = engine.remove(&states, &registries).await?;
+        (removed.containers, removed.images) = engine.remove(state.as_deref(), registry.as_deref()).await?;
     }
     place.remove()?;
     Ok(removed)
@@ -35,7 +39,7 @@ pub async fn clean(place: &Place) -> Result<Removed> {
 
 /// Notes in the servers' folder which registry's images are the rehearsal's.
 pub fn note_registry(place: &Place, address: &str) -> Result<()> {
-    fs_err::write(place.servers.join("registry"), address).context("note the registry's address")
+    fs_err::write(place.servers.join(REGISTRY), address).context("note the registry's address")
 }
 
 impl std::fmt::Display for Removed {
@@ -63,19 +67,8 @@ fn end_processes(folders: &[&Utf8Path]) -> usize {
     killed
 }
 
-/// What marks the containers of the stand-ins whose folders are there: the beginning of the hash of each folder's path.
-fn states(place: &Place) -> Result<Vec<String>> {
-    let mut states = Vec::new();
-    for entry in found(place.servers.read_dir_utf8())?.into_iter().flatten() {
-        let folder: Utf8PathBuf = entry?.path().join("cloud");
-        if folder.is_dir() {
-            let folder = folder.canonicalize_utf8()?;
-            states.push(hex::encode(Sha256::digest(folder.as_str().as_bytes()))[..12].to_owned());
-        }
-    }
-    Ok(states)
-}
-
-fn registries(place: &Place) -> Result<Vec<String>> {
-    Ok(found(fs_err::read_to_string(place.servers.join("registry")))?.into_iter().collect())
+/// What marks the stand-in's containers: the beginning of the hash of its folder's path. None if it was not started.
+fn state(place: &Place) -> Result<Option<String>> {
+    let folder = found(place.servers.join(STANDIN).join("cloud").canonicalize_utf8())?;
+    Ok(folder.map(|folder| hex::encode(Sha256::digest(folder.as_str().as_bytes()))[..12].to_owned()))
 }

@@ -59,11 +59,11 @@ impl Machine {
         self.engine.remove(to).await
     }
 
-    /// Removes the containers of the stand-ins with these folders, and the images whose names begin with `<registry>/`: how many
+    /// Removes the containers of the stand-in with this mark, and the images whose names begin with `<registry>/`: how many
     /// of each.
-    pub async fn remove(&self, states: &[String], registries: &[String]) -> Result<(usize, usize)> {
+    pub async fn remove(&self, state: Option<&str>, registry: Option<&str>) -> Result<(usize, usize)> {
         let mut containers = 0;
-        for state in states {
+        if let Some(state) = state {
             let filters = HashMap::from([("label", vec![format!("{LABEL}={state}")])]);
             let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
             let found = self.docker.list_containers(Some(options)).await.context("list containers")?;
@@ -75,7 +75,7 @@ impl Machine {
         }
         let options = ListImagesOptionsBuilder::new().all(false).build();
         let found = self.docker.list_images(Some(options)).await.context("list images")?;
-        let is_ours = |name: &String| registries.iter().any(|registry| name.starts_with(&format!("{registry}/")));
+        let is_ours = |name: &String| registry.is_some_and(|registry| name.starts_with(&format!("{registry}/")));
         let mut images = 0;
         for image in found {
             // One that has lost its tag still has its digest.

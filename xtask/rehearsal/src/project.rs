@@ -1,12 +1,18 @@
 //! The clone that is deployed, and what is changed in it.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_yaml::{Mapping, Value};
-use xtask::config::{self, Config};
+use xtask::config::{self, Config, Gate};
 use xtask::tools::cmd::Cmd;
 
 use crate::place::Place;
+
+/// The longest times of the gate in a rehearsal: the service starts on this machine, and those who watch want to see its end.
+const LONGEST: Gate =
+    Gate { timeout: Duration::from_secs(120), watch: Duration::from_secs(5), no_progress: Duration::from_secs(30) };
 
 /// Who commits in the clone.
 const AUTHOR: [&str; 6] =
@@ -28,6 +34,8 @@ pub struct Servers<'a> {
     pub storage: &'a str,
     /// Base images that are in the registry, by their names in deploy.yaml.
     pub bases: &'a [String],
+    /// How long the gate waits.
+    pub gate: Gate,
 }
 
 impl Clone {
@@ -104,6 +112,15 @@ impl Clone {
     }
 }
 
+/// The times of a gate, where they are not longer than what a rehearsal waits.
+pub fn gate(own: Gate) -> Gate {
+    Gate {
+        timeout: own.timeout.min(LONGEST.timeout),
+        watch: own.watch.min(LONGEST.watch),
+        no_progress: own.no_progress.min(LONGEST.no_progress),
+    }
+}
+
 /// Whether the tree has changes that no commit has.
 pub async fn is_dirty(root: &Utf8Path) -> Result<bool> {
     Ok(!git(root, &["status", "--porcelain"]).await?.is_empty())
@@ -122,6 +139,10 @@ fn change(document: &mut Value, environment: &str, servers: &Servers<'_>) -> Res
     if let Some(state) = of_environment.get_mut("state").and_then(Value::as_mapping_mut) {
         state.insert("endpoint".into(), servers.storage.into());
     }
+    let Gate { timeout, watch, no_progress } = servers.gate;
+    let gate = [("timeout", timeout), ("watch", watch), ("no_progress", no_progress)];
+    let gate: Mapping = gate.into_iter().map(|(name, time)| (name.into(), time.as_secs().into())).collect();
+    of_environment.insert("gate".into(), gate.into());
     let bases = document.get_mut("image").and_then(|image| image.get_mut("bases")).and_then(Value::as_mapping_mut);
     for base in bases.into_iter().flat_map(Mapping::values_mut) {
         if let Some(name) = base.as_str().filter(|name| servers.bases.iter().any(|ours| ours == name)) {
@@ -148,7 +169,7 @@ mod tests {
                     variables: { size: 3, list: '[\"a\"]' }\n";
         let mut document: Value = serde_yaml::from_str(text).unwrap();
         let bases = ["debian:12".to_owned()];
-        let servers = Servers { registry: "127.0.0.1:5", storage: "http://127.0.0.1:6", bases: &bases };
+        let servers = Servers { registry: "127.0.0.1:5", storage: "http://127.0.0.1:6", bases: &bases, gate: LONGEST };
         change(&mut document, "production", &servers).unwrap();
         insta::assert_snapshot!(serde_yaml::to_string(&document).unwrap(), @"");
     }

@@ -10,12 +10,15 @@ use camino::Utf8PathBuf;
 use devservers::registry::{Login, PASSWORD, USER};
 use devservers::versitygw::{ACCESS_KEY, SECRET_KEY};
 use devservers::{Cloud, DockerRegistry, Moto, Versitygw};
-use serde_json::Value;
+use xtask::fs::private_folder;
 
 use self::database::Database;
 use crate::engine::Machine;
 use crate::place::Place;
 use crate::values::Access;
+
+/// The stand-in's folder among those of the servers.
+pub const STANDIN: &str = "stand-in";
 
 /// What is started.
 pub struct Wanted<'a> {
@@ -44,12 +47,12 @@ pub struct Servers {
 }
 
 /// Where the platform and DNS are stood in for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Platform {
     /// The platform's API.
-    pub api: Option<String>,
+    pub api: String,
     /// The DNS server.
-    pub dns: Option<String>,
+    pub dns: SocketAddr,
     /// The gateway, by which containers are reached under their names.
     pub gateway: Option<SocketAddr>,
     /// The certificate of the authority that signs the gateway's.
@@ -66,27 +69,32 @@ impl Servers {
             true => Some(Database::start(place, engine.bridge().await?).await.context("start a PostgreSQL")?),
             false => None,
         };
-        let endpoint = storage.endpoint();
-        let (zone_endpoint, ca) = (zones.endpoint(), place.servers.join("ca"));
-        let gateway = wanted.gateway.map(|gateway| gateway.to_string());
-        let mut machine = vec![
-            ("STANDIN_DOCKER", "1"),
-            ("STANDIN_REGISTRY", registry.address.as_str()),
-            ("STANDIN_S3_ENDPOINT", &endpoint),
-            ("STANDIN_S3_ACCESS_KEY", ACCESS_KEY),
-            ("STANDIN_S3_SECRET_KEY", SECRET_KEY),
-            ("STANDIN_S3_REGION", wanted.region),
-            ("STANDIN_ROUTE53_ENDPOINT", &zone_endpoint),
-            ("STANDIN_API", "127.0.0.1:0"),
-            ("STANDIN_DNS", "127.0.0.1:0"),
-        ];
-        if let Some(gateway) = &gateway {
-            machine.extend([("STANDIN_GATEWAY", gateway.as_str()), ("STANDIN_CA", ca.as_str())]);
+        // In a folder that has a name: what it has put into the engine is found by it, also after a kill.
+        let standin = place.servers.join(STANDIN);
+        private_folder(&standin)?;
+        let mut cloud = Cloud::builder(wanted.standin.as_std_path())
+            .folder(standin.as_std_path())
+            .variable("STANDIN_DOCKER", "1")
+            .variable("STANDIN_REGISTRY", &registry.address)
+            .variable("STANDIN_S3_ENDPOINT", &storage.endpoint())
+            .variable("STANDIN_S3_ACCESS_KEY", ACCESS_KEY)
+            .variable("STANDIN_S3_SECRET_KEY", SECRET_KEY)
+            .variable("STANDIN_S3_REGION", wanted.region)
+            .variable("STANDIN_ROUTE53_ENDPOINT", &zones.endpoint())
+            .api()
+            .dns();
+        if let Some(gateway) = wanted.gateway {
+            cloud = cloud.gateway(gateway);
         }
-        let cloud = Cloud::start(wanted.standin.as_std_path(), &machine).context("start the stand-in")?;
-        let platform = Platform::of(&cloud)?;
+        let cloud = cloud.start().context("start the stand-in")?;
+        let platform = Platform::of(&cloud, wanted.gateway)?;
         let (storage, registry, cloud) = (RefCell::new(storage), RefCell::new(registry), RefCell::new(cloud));
         Ok(Self { storage, registry, cloud, platform, zones, database })
+    }
+
+    /// The address of Route 53.
+    pub fn zones(&self) -> String {
+        self.zones.endpoint()
     }
 
     /// What they are reached with.
@@ -104,11 +112,11 @@ impl Servers {
         let mut variables = vec![
             ("TF_REATTACH_PROVIDERS", self.cloud.borrow().addresses()),
             ("AWS_ENDPOINT_URL_ROUTE_53", self.zones.endpoint()),
+            ("SCW_API_URL", api.clone()),
+            ("DNS_SERVER", dns.to_string()),
             // Nothing is reached through a proxy: all of it is on this machine.
             ("NO_PROXY", "*".to_owned()),
         ];
-        variables.extend(api.clone().map(|api| ("SCW_API_URL", api)));
-        variables.extend(dns.clone().map(|dns| ("DNS_SERVER", dns)));
         variables.extend(bundle.map(|bundle| ("SSL_CERT_FILE", bundle.to_string())));
         variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
@@ -122,23 +130,15 @@ impl Servers {
             format!("Route 53 at {}", self.zones.endpoint()),
         ];
         lines.extend(self.database.as_ref().map(|database| format!("PostgreSQL with TLS at {}", database.address)));
-        lines.extend(api.as_ref().map(|api| format!("the platform's API at {api}")));
-        lines.extend(dns.as_ref().map(|dns| format!("DNS at {dns}")));
+        lines.extend([format!("the platform's API at {api}"), format!("DNS at {dns}")]);
         lines.extend(gateway.as_ref().map(|gateway| format!("the platform's gateway at {gateway}")));
         lines
     }
 }
 
 impl Platform {
-    /// What a stand-in says of its other servers. One without them says nothing.
-    fn of(cloud: &Cloud) -> Result<Self> {
-        let Ok(text) = fs_err::read_to_string(cloud.folder().join("addresses.json")) else {
-            return Ok(Self::default());
-        };
-        let found: Value = serde_json::from_str(&text).context("read the stand-in's addresses.json")?;
-        let text = |name: &str| found[name].as_str().map(str::to_owned);
-        let gateway =
-            text("gateway").map(|gateway| gateway.parse().context("read the gateway's address")).transpose()?;
-        Ok(Self { api: text("api"), dns: text("dns"), gateway, ca: text("ca").map(Utf8PathBuf::from) })
+    fn of(cloud: &Cloud, gateway: Option<SocketAddr>) -> Result<Self> {
+        let ca = Utf8PathBuf::try_from(cloud.ca()).context("the path of the authority's certificate");
+        Ok(Self { api: cloud.api(), dns: cloud.dns(), gateway, ca: gateway.map(|_| ca).transpose()? })
     }
 }

@@ -90,9 +90,16 @@ impl<'a> Stage<'a> {
         let mut proof = Vec::new();
         let pinned = clone.root.join("image.lock").exists();
         let bases = if pinned { Vec::new() } else { self.push_bases(&registry).await? };
-        let changes = project::Servers { registry: &registry, storage: &storage, bases: &bases };
+        let gate = project::gate(self.environment.gate);
+        let changes = project::Servers { registry: &registry, storage: &storage, bases: &bases, gate };
         clone.use_servers(self.config, name, &changes).await?;
-        proof.push(format!("in the clone's deploy.yaml: the registry is {registry}, the state's endpoint is {storage}; nothing else of {name} is changed"));
+        proof.push(format!(
+            "in the clone's deploy.yaml: the registry is {registry}, the state's endpoint is {storage}, the gate waits {} s, watches for \
+             {} s and gives up after {} s without progress; nothing else of {name} is changed",
+            gate.timeout.as_secs(),
+            gate.watch.as_secs(),
+            gate.no_progress.as_secs()
+        ));
         if !bases.is_empty() {
             proof.push(format!(
                 "no public registry was asked for {}: the engine's own are in the rehearsal's registry",

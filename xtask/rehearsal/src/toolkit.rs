@@ -237,6 +237,15 @@ impl Ran {
         value.as_str().with_context(|| format!("`cargo xtask {}` answered with {key}: {value}", self.command))
     }
 
+    /// The command that its error says to type, without `cargo xtask`.
+    pub fn typed(&self) -> Result<Vec<String>> {
+        let error = self.error.as_deref().unwrap_or_default();
+        let typed = error.rsplit_once("type: cargo xtask ").and_then(|(_, rest)| rest.lines().next());
+        let typed =
+            typed.with_context(|| format!("the error of `cargo xtask {}` names no command: {error}", self.command))?;
+        Ok(typed.split_whitespace().map(str::to_owned).collect())
+    }
+
     /// The first line of its error, which is the reason that it gives.
     pub fn reason(&self) -> String {
         let error = self.error.as_deref().unwrap_or("it reported no error");

@@ -16,9 +16,24 @@ pub async fn killed(stage: &Stage<'_>) -> Result<Vec<String>> {
     running.reaches("apply", "progress").await?;
     running.kill().await?;
     stage.servers()?.cloud.borrow().faults(&json!([]));
-    let mut proof = vec![format!("killed while it applied; {}", stage.serves(&before).await?)];
-    let resumed = stage.xtask(&["deploy", name, "--resume", "--plan-only"]).await?;
-    proof.push(format!("then: {:?} {:?} {:?}", resumed.code, resumed.said, resumed.results));
+    let mut proof = vec![format!("killed with the programs that it ran; {}", stage.serves(&before).await?)];
+    let status = stage.status().await?;
+    ensure!(status["unfinished"] == true, "`status` does not say that a deploy was interrupted: {status}");
+    // OpenTofu has left the lock of its state.
+    let locked = stage.xtask(&["deploy", name, "--resume", "--plan-only"]).await?.expect(&[20])?;
+    let unlock = locked.typed()?;
+    proof.push(format!("exit code 20: {}", locked.reason()));
+    stage.xtask(&unlock.iter().map(String::as_str).collect::<Vec<_>>()).await?.expect(&[0])?;
+    let planned = stage.xtask(&["deploy", name, "--resume", "--plan-only"]).await?.expect(&[10])?;
+    let counts = planned.result("counts")?.to_string();
+    let resume = ["deploy", name, "--resume", "--approve", planned.text("approval")?];
+    let resumed = stage.xtask(&resume).await?.expect(&[0])?;
+    let done = resumed.said.iter().find(|said| said.starts_with("resuming")).cloned().unwrap_or_default();
+    let serves = stage.serves(&stage.version().await?).await?;
+    proof.push(format!(
+        "unlocked by `cargo xtask {}`, and resumed: {counts} was left; {done}; {serves}",
+        unlock.join(" ")
+    ));
     Ok(proof)
 }
 
