@@ -245,10 +245,7 @@ impl Cmd {
             command.env_remove(name);
         }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
-        command
-            .stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() })
-            .stdout(output)
-            .stderr(errors);
+        command.stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() }).stdout(output).stderr(errors);
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
         }
