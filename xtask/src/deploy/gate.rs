@@ -34,11 +34,13 @@ pub async fn gate(
     step: &Ongoing,
 ) -> Result<Readiness, Failure> {
     let ready = match candidate {
-        Candidate::Local(_) | Candidate::Trial(_) => match on_this_machine(candidate, version, limits.timeout, asked, step).await {
-            Ok(ready) => ready,
-            // There is nothing left to give up.
-            Err(Exited(how)) => return Err(anyhow!(how).into()),
-        },
+        Candidate::Local(_) | Candidate::Trial(_) => {
+            match on_this_machine(candidate, version, limits.timeout, asked, step).await {
+                Ok(ready) => ready,
+                // There is nothing left to give up.
+                Err(Exited(how)) => return Err(anyhow!(how).into()),
+            }
+        }
         Candidate::Stack(stack) => {
             let condition = async || stack.platform.condition().await;
             platform::ready(&stack.service, condition, version, limits, asked, step).await
