@@ -34,5 +34,6 @@ mod terminal;
 mod usage;
 mod users;
 mod version;
+mod watch;
 mod way_back;
 mod web;
