@@ -15,6 +15,7 @@ use crate::commands::image::Image;
 use crate::commands::lock::Lock;
 use crate::commands::logs::LogsArgs;
 use crate::commands::open::OpenArgs;
+use crate::commands::rehearse::{self, RehearseArgs};
 use crate::commands::render::RenderArgs;
 use crate::commands::rollback::RollbackArgs;
 use crate::commands::run::RunArgs;
@@ -140,6 +141,10 @@ Neither needs your database: both start a temporary PostgreSQL."
     #[command(disable_help_flag = true, after_help = crate::commands::checks::BENCH_EXAMPLES)]
     Bench(ChecksArgs),
 
+    /// Rehearse a deploy to a stack on this machine: bootstrap, deploy, break, recover, roll back, clean up
+    #[command(disable_help_flag = true, after_help = crate::commands::rehearse::EXAMPLES)]
+    Rehearse(RehearseArgs),
+
     Completions(CompletionsArgs),
 
     /// Run the supervisor, which owns the local target's listening socket
@@ -154,6 +159,10 @@ Neither needs your database: both start a temporary PostgreSQL."
 impl Cli {
     /// Runs the command.
     pub fn run(self, report: &Report) -> Result<(), Failure> {
+        // This one hands the listening socket on, and nothing else was left open to it.
+        if !matches!(self.command, Command::SuperviseExec(_)) {
+            program::keep_inherited_descriptors();
+        }
         match self.command {
             // These need no deploy.yaml.
             Command::Supervise(args) => Ok(supervisor::supervise(args)?),
@@ -164,6 +173,9 @@ impl Cli {
             }
             Command::Test(args) => match checks::become_checks("test", args, self.json)? {},
             Command::Bench(args) => match checks::become_checks("bench", args, self.json)? {},
+            Command::Rehearse(args) => {
+                program::block_on(async { match rehearse::become_rehearsal(args, self.json).await? {} })
+            }
             command => program::block_on(run(command, report)),
         }
     }
@@ -211,6 +223,7 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<(), Failure
         // `Cli::run` has run these.
         Command::Test(_)
         | Command::Bench(_)
+        | Command::Rehearse(_)
         | Command::Completions(_)
         | Command::Supervise(_)
         | Command::SuperviseExec(_) => Ok(()),

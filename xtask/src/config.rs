@@ -145,7 +145,19 @@ pub struct Environment {
     pub gate: Gate,
     /// How many releases are kept for a rollback, including the one that serves; at least one.
     pub keep_releases: usize,
+    /// What stands for the values of an account in a rehearsal; empty for a local environment.
+    pub rehearsal: Rehearsal,
     document: Arc<Document>,
+}
+
+/// Values that are used in a rehearsal only, where there is no account to take them from. `{zone_id}` in a value stands for the id of
+/// the zone that the rehearsal has made. None is secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rehearsal {
+    /// Of variables of the stack, which replace those of [`Stack::variables`].
+    pub variables: BTreeMap<String, String>,
+    /// Of settings of the service, secret ones too.
+    pub settings: BTreeMap<String, String>,
 }
 
 /// Where a release runs.

@@ -139,7 +139,7 @@ pub async fn outlook(env: &Env<'_>, target: &Target<'_>) -> Result<Vec<String>, 
         )));
     };
     let source = headline(env, Filters::Off).await?;
-    preflight::preview(env, target).await?;
+    env.stop.cancels("nothing was changed", preflight::preview(env, target)).await?;
     let records = history::recent(env.store()?).await?;
     let live = records.iter().rfind(|record| record.outcome == Outcome::Live);
     let mut lines = Vec::new();
@@ -152,7 +152,9 @@ pub async fn outlook(env: &Env<'_>, target: &Target<'_>) -> Result<Vec<String>, 
 
 /// Shows what goes where. The build checks that the tree is still this source when it ends.
 async fn headline(env: &Env<'_>, filters: Filters) -> Result<Source, Failure> {
-    let source = git::source(env.root(), filters).await?;
+    // A filter may be git-lfs, which downloads.
+    let source = async { Ok(git::source(env.root(), filters).await?) };
+    let source = env.stop.cancels("nothing was changed", source).await?;
     let (project, name, commit) = (&env.config.project, env.name(), &source.commit[..12]);
     env.report.headline(&format!("{project} → {name}   {commit}  {}", source.subject));
     Ok(source)

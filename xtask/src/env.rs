@@ -84,18 +84,22 @@ impl<'a> Env<'a> {
     }
 
     /// Lets the report mask every secret that is known without asking: those of `.env.<name>`, the generated ones, and those of the
-    /// process's environment. A file that cannot be read is the error of the command that needs it.
+    /// process's environment, where a job of CI has secrets that no environment names. A file that cannot be read is the error of
+    /// the command that needs it.
     pub fn learn_secrets(&self) {
         let (redactor, names) = (self.report.redactor(), self.config.secret_names());
-        let is_secret = |name: &str| secrets::is_secret_name(name) || names.iter().any(|known| known == name);
-        for (name, value) in self.file_values().iter().flat_map(|file| file.iter()) {
-            if is_secret(name) || secrets::has_password(value.expose_secret()) {
+        let learn = |name: &str, value: &SecretString| {
+            let is_known = secrets::is_secret_name(name) || names.iter().any(|known| known == name);
+            if is_known || secrets::has_password(value.expose_secret()) {
                 redactor.learn_value(value);
             }
-        }
+        };
+        self.file_values().iter().flat_map(|file| file.iter()).for_each(|(name, value)| learn(name, value));
         redactor.learn(&Secrets::read_file(&self.generated_file()).unwrap_or_default());
-        for value in names.iter().filter_map(|name| secrets::of_process(name).ok().flatten()) {
-            redactor.learn_value(&value);
+        for (name, value) in std::env::vars_os() {
+            if let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) {
+                learn(&name, &SecretString::from(value));
+            }
         }
     }
 

@@ -6,6 +6,7 @@ mod private;
 pub mod project;
 mod sockets;
 mod tail;
+mod whole;
 
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -17,6 +18,7 @@ pub use self::lock::{Lock, LockError};
 pub use self::private::{Owner, give_folder, open_of, own_folder, private_folder, temporary_folder};
 pub use self::sockets::{find_socket_folder, socket_folder};
 pub use self::tail::{tail, tail_of};
+pub use self::whole::{LARGEST, read_file, read_text};
 
 /// Writes a file that only this user can read, whole or not at all: a reader, and a machine that loses power, finds the
 /// old content or the new. When this returns, the new content is on disk.

@@ -9,6 +9,15 @@ use crate::failure::Failure;
 use crate::report::{Audience, Report};
 use crate::secrets::Redactor;
 
+/// The first descriptor behind standard input, output and error.
+const FIRST_INHERITED: i32 = 3;
+
+/// Keeps the descriptors that this process has inherited, but for its input and output, from every program that it starts. The
+/// service and PostgreSQL outlive it: they would hold the caller's files open, and its locks, and may be less privileged.
+pub fn keep_inherited_descriptors() {
+    close_fds::set_fds_cloexec(FIRST_INHERITED, &[]);
+}
+
 /// For events if they are asked for, otherwise for what `CI`, `GITHUB_ACTIONS`, `NO_COLOR` and standard error say.
 pub fn report(json: bool) -> Report {
     let is_set = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty() && value != "false");

@@ -22,7 +22,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 pub use self::fingerprint::{FingerprintKey, ROUNDS, comparable, derived_key};
 pub use self::forms::has_password;
 pub use self::redactor::{MASK, MIN_REDACTED, Redactor};
-use crate::fs::{found, replace_file};
+pub use self::search::shortened;
+use crate::fs::{found, read_text, replace_file};
 
 /// A word of a variable's name that says that its value is secret.
 const SECRET_WORDS: [&str; 12] = [
@@ -49,7 +50,7 @@ pub struct Secrets {
 impl Secrets {
     /// Reads a file with the grammar of [`env_file`]. Empty if the file does not exist. Fails if other users can read it.
     pub fn read_file(path: &Utf8Path) -> Result<Self> {
-        let text = match found(fs_err::read_to_string(path)) {
+        let text = match found(read_text(path)) {
             Ok(Some(text)) => text,
             Ok(None) => return Ok(Self::default()),
             // A parent is a file. The operation that needs the folder reports that.

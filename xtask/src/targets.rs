@@ -44,7 +44,7 @@ pub enum Candidate {
     /// A process with a socket of its own.
     Local(Box<local::Candidate>),
     /// A container behind its platform's address.
-    Stack(stack::Candidate),
+    Stack(Box<stack::Candidate>),
     /// A container of this machine's engine, which never serves.
     Trial(Box<stack::Trial>),
 }
@@ -214,7 +214,7 @@ impl<'a> Target<'a> {
                 Ok(Candidate::Local(Box::new(stop.cancels("nothing was changed", apply).await?)))
             }
             (Self::Stack(stack), Some(plan)) => {
-                Ok(Candidate::Stack(Box::pin(stack.apply(release, plan, step, stop)).await?))
+                Ok(Candidate::Stack(Box::new(Box::pin(stack.apply(release, plan, step, stop)).await?)))
             }
             (Self::Stack(stack), None) => Err(stack.unsupported("applying a release without a plan")),
         }
@@ -252,7 +252,7 @@ impl<'a> Target<'a> {
     pub async fn switch(&self, candidate: Candidate, step: &Ongoing, stop: &Stop) -> Result<Switched, Failure> {
         match (self, candidate) {
             (Self::Local(local), Candidate::Local(candidate)) => local.switch(*candidate, step, stop).await,
-            (Self::Stack(stack), Candidate::Stack(candidate)) => stack.switch(candidate).await,
+            (Self::Stack(stack), Candidate::Stack(candidate)) => stack.switch(*candidate).await,
             (Self::Local(_) | Self::Stack(_), _) => {
                 unreachable!("a target is given its own candidate")
             }
@@ -325,14 +325,6 @@ impl Candidate {
             Self::Local(candidate) => candidate.service.clone(),
             Self::Stack(candidate) => candidate.service.clone(),
             Self::Trial(trial) => trial.service.clone(),
-        }
-    }
-
-    /// What its platform says of it; none for a process of this machine.
-    pub async fn condition(&self) -> Option<Condition> {
-        match self {
-            Self::Local(_) | Self::Trial(_) => None,
-            Self::Stack(candidate) => Some(candidate.platform.condition().await),
         }
     }
 

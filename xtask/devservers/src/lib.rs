@@ -36,7 +36,7 @@ pub use self::http::HttpServer;
 pub use self::moto::Moto;
 pub use self::proxy::Proxy;
 pub use self::registry::DockerRegistry;
-pub use self::server::{Ready, Server};
+pub use self::server::{Ready, Server, keep_apart_from_the_terminal};
 pub use self::standin::Cloud;
 pub use self::tls::TlsServer;
 pub use self::versitygw::Versitygw;

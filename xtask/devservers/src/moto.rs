@@ -5,11 +5,13 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
+use sha2::{Digest as _, Sha256};
 
 use crate::server::{Ready, Server};
 use crate::{cache, http, path};
 
-const VERSION: &str = "5.2.5";
+/// Its packages, by version and hash.
+const PACKAGES: &str = include_str!("../moto.txt");
 
 /// Starts moto's server, with what it lacks.
 const PROGRAM: &str = include_str!("moto.py");
@@ -23,19 +25,20 @@ pub struct Turn {
     _turn: MutexGuard<'static, ()>,
 }
 
-/// Installs moto's Python package if this machine does not have it yet: its folder, for `PYTHONPATH`.
+/// Installs moto's Python packages if this machine does not have them yet: their folder, for `PYTHONPATH`. pip compares each with its
+/// hash, and builds none, which would run its code.
 pub fn install() -> Result<PathBuf> {
-    cache::once(&format!("moto-{VERSION}"), |folder| {
-        let packages = folder.join("packages");
+    let lock = hex::encode(Sha256::digest(PACKAGES));
+    cache::once(&format!("moto-{}", &lock[..12]), |folder| {
+        let (packages, list) = (folder.join("packages"), folder.join("packages.txt"));
+        fs_err::write(&list, PACKAGES)?;
         let mut pip = Command::new(python()?);
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]);
-        pip.arg("--target").arg(&packages).arg(format!("moto[server]=={VERSION}"));
+        pip.args(["--require-hashes", "--only-binary", ":all:"]);
+        pip.arg("--target").arg(&packages).arg("--requirement").arg(&list);
         let output = pip.output().context("run pip")?;
         let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(
-            output.status.success(),
-            "install moto {VERSION} (if pip is missing: apt-get install python3-pip): {said}"
-        );
+        ensure!(output.status.success(), "install moto (if pip is missing: apt-get install python3-pip): {said}");
         Ok(packages)
     })
 }

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 pub use self::content::{Image, digest_of};
 pub use self::tokens::Tokens;
-use crate::path;
 use crate::server::{Ready, Server};
+use crate::{path, port};
 
 /// The only user of a registry that knows one.
 pub const USER: &str = "deployer";
@@ -76,6 +76,16 @@ impl DockerRegistry {
         folder
     }
 
+    /// Kills the server; its images stay.
+    pub fn pause(&mut self) {
+        self.server.kill();
+    }
+
+    /// Starts it again at the same address.
+    pub fn go_on(&mut self) {
+        self.server.restart().unwrap();
+    }
+
     fn start_by(mut command: Command, login: Login, deletes: bool) -> Result<Self> {
         let folder = tempfile::tempdir().context("make a folder for a registry")?;
         let path = |name: &str| folder.path().join(name);
@@ -83,7 +93,8 @@ impl DockerRegistry {
             "version": "0.1",
             "log": {"level": "info"},
             "storage": {"filesystem": {"rootdirectory": path("data")}, "delete": {"enabled": deletes}},
-            "http": {"addr": "127.0.0.1:0"},
+            // Always the same one, so that it can be started again there.
+            "http": {"addr": format!("127.0.0.1:{}", port::free())},
         });
         if let Some(auth) = auth(&login, folder.path())? {
             config["auth"] = auth;
@@ -100,7 +111,8 @@ impl DockerRegistry {
     }
 }
 
-fn program() -> Result<std::path::PathBuf> {
+/// The path of its program.
+pub fn program() -> Result<std::path::PathBuf> {
     path::need("an image registry", "docker-registry", "apt-get install docker-registry")
 }
 

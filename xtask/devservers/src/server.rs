@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -20,6 +22,14 @@ const LINES: usize = 10_000;
 
 /// How many of them an error shows.
 const TAIL: usize = 20;
+
+/// Whether servers lead process groups of their own.
+static APART: AtomicBool = AtomicBool::new(false);
+
+/// Servers that are started from now on do not get the Ctrl-C of this process's terminal: this process ends them by itself.
+pub fn keep_apart_from_the_terminal() {
+    APART.store(true, Ordering::Relaxed);
+}
 
 /// What says that a server is up.
 #[derive(Clone, Debug)]
@@ -121,6 +131,9 @@ struct Process {
 
 impl Process {
     fn spawn(command: &mut Command, ready: &Ready) -> Result<Self> {
+        if APART.load(Ordering::Relaxed) {
+            command.process_group(0);
+        }
         let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.with_context(|| format!("start {}", command.get_program().display()))?;
         let find = if let Ready::Line(find) = ready { Some(*find) } else { None };

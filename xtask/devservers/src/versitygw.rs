@@ -23,7 +23,7 @@ const PROGRAM: Program = Program {
 pub const ACCESS_KEY: &str = "AKTEST";
 /// That user's secret key.
 pub const SECRET_KEY: &str = "sentinel-storage-key";
-/// Its only region.
+/// Its only region, unless it was started in another one.
 pub const REGION: &str = "us-east-1";
 
 /// A server whose buckets are folders. It ends, and its buckets go, when this value is dropped.
@@ -41,22 +41,27 @@ pub fn install() -> Result<PathBuf> {
 impl Versitygw {
     /// Starts one that speaks HTTP.
     pub fn start() -> Result<Self> {
-        Self::start_with(None)
+        Self::start_with(REGION, None)
+    }
+
+    /// The same in another region than [`REGION`].
+    pub fn start_in(region: &str) -> Result<Self> {
+        Self::start_with(region, None)
     }
 
     /// Starts one that speaks HTTPS with this certificate and key, both PEM files.
     pub fn start_secure(certificate: &Path, key: &Path) -> Result<Self> {
-        Self::start_with(Some((certificate, key)))
+        Self::start_with(REGION, Some((certificate, key)))
     }
 
-    fn start_with(tls: Option<(&Path, &Path)>) -> Result<Self> {
+    fn start_with(region: &str, tls: Option<(&Path, &Path)>) -> Result<Self> {
         let folder = tempfile::tempdir().context("make a folder for an S3 server")?;
         let [buckets, versions] = ["buckets", "versions"].map(|name| folder.path().join(name));
         fs_err::create_dir(&buckets)?;
         fs_err::create_dir(&versions)?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port::free()));
         let mut command = Command::new(install()?);
-        command.args(["--quiet", "--region", REGION, "--port", &address.to_string()]);
+        command.args(["--quiet", "--region", region, "--port", &address.to_string()]);
         if let Some((certificate, key)) = tls {
             command.arg("--cert").arg(certificate).arg("--key").arg(key);
         }

@@ -6,6 +6,7 @@ use secrecy::ExposeSecret as _;
 
 use super::item::Item;
 use crate::env::Env;
+use crate::fs::read_text;
 
 /// The item of a variable of the environment's stack. It is good when the stack gets `value`, or declares no variable of
 /// this name.
@@ -31,10 +32,10 @@ pub fn item<F>(env: &Env<'_>, name: &'static str, value: &str) -> Result<Item<F>
 
 /// Whether a stack's files declare a variable of this name, in the layout of `tofu fmt`.
 fn declares(folder: &Utf8Path, name: &str) -> Result<bool> {
-    for entry in fs_err::read_dir(folder)? {
-        let path = entry?.path();
-        let is_stack = path.extension().is_some_and(|extension| extension == "tf" || extension == "tofu");
-        if is_stack && fs_err::read_to_string(path)?.contains(&format!("variable \"{name}\" {{")) {
+    for entry in folder.read_dir_utf8()? {
+        let path = entry?.into_path();
+        let is_stack = matches!(path.extension(), Some("tf" | "tofu"));
+        if is_stack && read_text(path)?.contains(&format!("variable \"{name}\" {{")) {
             return Ok(true);
         }
     }

@@ -4,6 +4,7 @@ mod archive;
 pub mod container;
 mod push;
 pub mod socket;
+mod transport;
 
 use std::io;
 use std::time::Duration;
@@ -25,7 +26,7 @@ pub const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 /// The oldest API version that has every call made here: that of engine 20.10.
 const MIN_API_VERSION: (usize, usize) = (1, 41);
 
-/// Seconds until a response has to begin.
+/// Seconds until a response has to begin, and a short one to end.
 const TIMEOUT: u64 = 120;
 
 /// An engine that answers and has BuildKit.
@@ -127,13 +128,8 @@ impl Engine {
         drop(address.open().await.map_err(|source| ConnectError::of(&address, source))?);
         let protocol =
             |error: bollard::errors::Error| ConnectError::Protocol { address: address.clone(), source: error.into() };
-        let api = match &address {
-            Address::Unix(path) => {
-                bollard::Docker::connect_with_unix(path.as_str(), TIMEOUT, bollard::API_DEFAULT_VERSION)
-            }
-            Address::Tcp(host) => bollard::Docker::connect_with_http(host, TIMEOUT, bollard::API_DEFAULT_VERSION),
-        };
-        let api = api.map_err(protocol)?.with_request_modifier(push::fix_auth_header);
+        let api = transport::api(&address, bollard::API_DEFAULT_VERSION).map_err(protocol)?;
+        let api = api.with_request_modifier(push::fix_auth_header);
         let api = api.negotiate_version().await.map_err(protocol)?;
         let found = api.client_version();
         if (found.major_version, found.minor_version) < MIN_API_VERSION {
@@ -162,12 +158,12 @@ impl Engine {
 
     /// The engine's state: `docker info`.
     pub async fn info(&self) -> Result<SystemInfo> {
-        self.api.info().await.with_context(|| format!("read the state of the engine at {}", self.address))
+        within(self.api.info()).await.with_context(|| format!("read the state of the engine at {}", self.address))
     }
 
     /// The image of this name or id, if the engine has it.
     pub async fn image(&self, name: &str) -> Result<Option<Image>> {
-        let found = match self.api.inspect_image(name).await {
+        let found = match within(self.api.inspect_image(name)).await {
             Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => return Ok(None),
             found => found.with_context(|| format!("look for the image {name} in the engine"))?,
         };
@@ -181,7 +177,7 @@ impl Engine {
 
     /// Instruction and size on disk of every layer, the base image's first.
     pub async fn layers(&self, name: &str) -> Result<Vec<Layer>> {
-        let history = self.api.image_history(name).await;
+        let history = within(self.api.image_history(name)).await;
         let history = history.with_context(|| format!("read the history of the image {name}"))?;
         // The history is newest first. Instructions that change no file make no layer.
         Ok(history
@@ -203,7 +199,7 @@ impl Engine {
     /// Untags an image; the engine deletes the image with its last name. A missing name is not an error.
     pub async fn remove(&self, name: &str) -> Result<()> {
         let options = RemoveImageOptionsBuilder::new().build();
-        match self.api.remove_image(name, Some(options), None).await {
+        match within(self.api.remove_image(name, Some(options), None)).await {
             Ok(_) | Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
             Err(error) => Err(error).with_context(|| format!("remove the image {name}")),
         }
@@ -225,6 +221,12 @@ impl ConnectError {
             _ => Self::Unreachable { address, source },
         }
     }
+}
+
+/// A call with its whole answer; bollard's own limit is for the answer's beginning.
+async fn within<T>(call: impl Future<Output = Result<T, bollard::errors::Error>>) -> Result<T, bollard::errors::Error> {
+    let answered = tokio::time::timeout(Duration::from_secs(TIMEOUT), call).await;
+    answered.unwrap_or(Err(bollard::errors::Error::RequestTimeoutError))
 }
 
 /// Splits a name before its tag; a port is not a tag.

@@ -250,7 +250,12 @@ impl Repository {
     }
 
     async fn send(&self, request: Request, access: Access) -> Result<Response> {
-        self.0.auth.send(&self.0.http, request, access).await
+        let limit = self.0.http.longest();
+        let sent = tokio::time::timeout(limit, self.0.auth.send(&self.0.http, request, access)).await;
+        sent.unwrap_or_else(|_| {
+            let why = format!("no answer within {limit:?}, with retries, redirects and tokens");
+            Err(RegistryError::Unreachable { registry: self.0.host.to_string(), why })
+        })
     }
 
     fn url(&self, path: &str) -> Result<Url> {

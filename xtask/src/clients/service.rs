@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 pub use self::handshake::Handshake;
 pub use self::network::Network;
+use crate::secrets::shortened;
 
 /// Limit for one request.
 const ONE_QUESTION: Duration = Duration::from_secs(5);
@@ -162,7 +163,7 @@ impl Service {
             Ok(readiness) => Answer::Unready(readiness.what_is_wrong()),
             Err(error) => {
                 let text = String::from_utf8_lossy(&body);
-                let start: String = text.chars().take(200).collect();
+                let start = shortened(&text, 200);
                 let what = format!("{} answered {status} without readiness JSON ({error}): {start:?}", self.url);
                 Answer::NotUnderstood { success: status.is_success(), what }
             }

@@ -11,8 +11,10 @@ use super::check;
 use super::document::Document;
 use super::field::{Field, Table};
 use super::problem::quoted;
-use super::stack::stack;
-use super::{Config, Environment, Gate, Image, Local, Need, Postgres, Program, Scaleway, Service, Source, Target};
+use super::stack::{stack, variable};
+use super::{
+    Config, Environment, Gate, Image, Local, Need, Postgres, Program, Rehearsal, Scaleway, Service, Source, Target,
+};
 
 const MAIN_BRANCH: &str = "main";
 const HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -25,6 +27,7 @@ const SERVICE: &str = "{ package: app, settings: app/settings.json, readiness: /
 const PROGRAM: &str = "{ name: cc, package: gcc, needed_for: build }";
 const IMAGE: &str = "{ bases: { RUNTIME_IMAGE: 'debian:bookworm-slim' } }";
 const REGISTRY: &str = "rg.fr-par.scw.cloud/my-service";
+const REHEARSAL: &str = "{ variables: { dns_zone_id: '{zone_id}' } }";
 const ENVIRONMENT: &str = "{ target: local, port: 3000 }";
 const ENVIRONMENTS: &str = "{ local: { target: local, port: 3000 } }";
 
@@ -160,12 +163,17 @@ fn environment(name: &str, field: &Field<'_>, document: &Arc<Document>) -> Optio
         let keep_releases = table.optional("keep_releases", "5", |field| {
             field.number("a whole number from 1 to 1000", |number| (1..=1000).contains(number))
         });
+        let rehearsal = match target {
+            Some(Target::Local(_)) => Some(None),
+            _ => table.optional("rehearsal", REHEARSAL, |field| field.table(rehearsal)),
+        };
         Some(Environment {
             name: name.to_owned(),
             settings: settings?,
             gate: gate?.unwrap_or_default().or(target.as_ref()?),
             target: target?,
             keep_releases: keep_releases?.unwrap_or(KEEP_RELEASES),
+            rehearsal: rehearsal?.unwrap_or_default(),
             document: Arc::clone(document),
         })
     })
@@ -229,6 +237,12 @@ impl GateSeconds {
             no_progress: Duration::from_secs(self.no_progress.unwrap_or(120)),
         }
     }
+}
+
+fn rehearsal(table: &mut Table<'_>) -> Option<Rehearsal> {
+    let variables = table.optional("variables", "{ dns_zone_id: '{zone_id}' }", |field| field.map("value", variable));
+    let settings = table.optional("settings", "{ API_TOKEN: rehearsed }", |field| field.map("value", setting));
+    Some(Rehearsal { variables: variables?.unwrap_or_default(), settings: settings?.unwrap_or_default() })
 }
 
 fn setting(name: &str, field: Field<'_>) -> Option<String> {

@@ -162,7 +162,8 @@ fn state(table: &mut Table<'_>) -> Option<State> {
     Some(State { bucket, region, provider, endpoint, key: key?, encrypted: encrypted?.unwrap_or(true) })
 }
 
-fn variable(name: &str, field: Field<'_>) -> Option<String> {
+/// The value of a variable of a stack.
+pub(super) fn variable(name: &str, field: Field<'_>) -> Option<String> {
     let value = field.scalar();
     if check::is_stack_variable(name) {
         return value;

@@ -1,14 +1,11 @@
 //! Files of the project. Its tree may have been written by others, and may have a link in any place: to a file outside, to the
 //! user's secrets, to a device.
 
-use std::io::Read as _;
+use std::io::ErrorKind;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
-use super::found;
-
-/// The largest file that is read as a whole, in bytes.
-const LARGEST: u64 = 64 << 20;
+use super::{LARGEST, found, read_file};
 
 /// Why a path of the project is not used.
 #[derive(Debug, thiserror::Error)]
@@ -64,16 +61,12 @@ pub fn place(root: &Utf8Path, path: &Utf8Path) -> Result<Option<Utf8PathBuf>, Pa
 /// The content of a file of the project; none where nothing is. `path` is relative to `root`.
 pub fn read(root: &Utf8Path, path: &Utf8Path) -> Result<Option<Vec<u8>>, PathError> {
     let Some(place) = place(root, path)? else { return Ok(None) };
-    // Before it is opened: opening a pipe blocks.
-    if !fs_err::metadata(&place)?.is_file() {
-        return Err(PathError::NoFile(path.to_owned()));
+    match read_file(&place) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::InvalidInput => Err(PathError::NoFile(path.to_owned())),
+        Err(error) if error.kind() == ErrorKind::FileTooLarge => Err(PathError::TooLarge(path.to_owned())),
+        Err(error) => Err(error.into()),
     }
-    let mut bytes = Vec::new();
-    fs_err::File::open(&place)?.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(PathError::TooLarge(path.to_owned()));
-    }
-    Ok(Some(bytes))
 }
 
 /// The place of a file that is shown: it is no link, nor in a folder below `root` that is one. None where nothing is.

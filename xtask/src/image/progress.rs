@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use super::size::truncated;
 use crate::clients::buildkit::{Event, Step};
 use crate::report::{Ongoing, Part};
+use crate::secrets::shortened;
 
 /// Steps of BuildKit itself are shown when they take longer than this.
 const SLOW: Duration = Duration::from_secs(2);
@@ -69,7 +69,7 @@ impl<'a> Progress<'a> {
             Event::Progress(step, what, current, Some(total)) if total > 1 << 20 => {
                 let megabytes = |bytes: u64| bytes as f64 / 1e6;
                 let text = format!("{}: {what} {:.0} of {:.0} MB", step.name, megabytes(current), megabytes(total));
-                return self.ongoing.progress(&truncated(&text, SHOWN));
+                return self.ongoing.progress(&shortened(&text, SHOWN));
             }
             Event::Progress(..) => {}
         }
@@ -79,7 +79,7 @@ impl<'a> Progress<'a> {
                 0 | 1 => String::new(),
                 count => format!(" (and {} more)", count - 1),
             };
-            self.ongoing.progress_since(&format!("{}{others}", truncated(&step.name, SHOWN)), *began);
+            self.ongoing.progress_since(&format!("{}{others}", shortened(&step.name, SHOWN)), *began);
         }
     }
 
@@ -98,7 +98,7 @@ impl<'a> Progress<'a> {
                 Part::Done(_) | Part::Without => self.counts.ran += 1,
             }
         }
-        self.ongoing.part(&truncated(&step.name, SHOWN), part);
+        self.ongoing.part(&shortened(&step.name, SHOWN), part);
     }
 }
 

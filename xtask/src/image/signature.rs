@@ -20,7 +20,7 @@ use super::ServiceImage;
 use crate::clients::registry::manifest::Manifest;
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::fs::{found, private_folder, replace_file};
+use crate::fs::{found, private_folder, read_text, replace_file};
 use crate::secrets::{self, Secrets};
 use crate::tofu::PASSPHRASE;
 use crate::tools::tofu::backend::SHORTEST_PASSPHRASE;
@@ -71,7 +71,7 @@ pub async fn sign(image: &ServiceImage<'_>, subject: Subject<'_>, manifest: &Man
 /// engine's layer cache.
 pub async fn was_built_here(image: &ServiceImage<'_>, subject: Subject<'_>, id: &str) -> Result<bool> {
     let Some(key) = image.key().await? else { return Ok(false) };
-    let written = found(fs_err::read_to_string(last_build(image.env)))?;
+    let written = found(read_text(last_build(image.env)))?;
     Ok(written.is_some_and(|written| written.trim_end() == key.tag(&image.name(), subject, id)))
 }
 

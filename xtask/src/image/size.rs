@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 
 use crate::clients::docker::Layer;
+use crate::secrets::shortened;
 
 /// Characters of an instruction in [`table`].
 const SHOWN: usize = 72;
@@ -23,17 +24,9 @@ pub fn table(layers: &[Layer]) -> String {
         let instruction = if instruction.is_empty() { "(base image)".to_owned() } else { instruction };
         let compressed = layer.compressed.map(human_bytes).unwrap_or_default();
         let unpacked = human_bytes(layer.unpacked);
-        text.push_str(&format!("\n  {compressed:>11}  {unpacked:>11}  {}", truncated(&instruction, SHOWN)));
+        text.push_str(&format!("\n  {compressed:>11}  {unpacked:>11}  {}", shortened(&instruction, SHOWN)));
     }
     text
-}
-
-/// A text with at most `length` characters and a mark where it was cut.
-pub fn truncated(text: &str, length: usize) -> String {
-    match text.char_indices().nth(length) {
-        Some((end, _)) => format!("{} …", &text[..end]),
-        None => text.to_owned(),
-    }
 }
 
 /// `512 B`, `1.5 KiB`, `250.0 MiB`.

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use base64::Engine as _;
 use base64::engine::general_purpose::{GeneralPurpose, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use percent_encoding::percent_decode_str;
+use serde_json::Value;
 
-use super::MIN_REDACTED;
+use super::{MIN_REDACTED, is_secret_name};
 
 /// The longest text, in bytes, whose base64 and hexadecimal digits are looked for: longer than a private key with its
 /// certificates. Each of these forms is in memory as a whole.
@@ -16,10 +17,11 @@ const LONGEST_ENCODED: usize = 16 << 10;
 const NO_PASSWORD: [&str; 2] = ["", "x-oauth-basic"];
 
 /// Every form of a secret, none shorter than [`MIN_REDACTED`]: itself and each of its lines, and of itself and of each password in
-/// it (see [`passwords`]) what a shell's quoting, base64 and hexadecimal digits make of it.
+/// it (see [`passwords`] and [`fields`]) what a shell's quoting, base64 and hexadecimal digits make of it.
 pub(super) fn forms(secret: &str) -> BTreeSet<Vec<u8>> {
-    let mut forms: BTreeSet<Vec<u8>> = secret.split(['\n', '\r']).map(|line| line.trim().into()).collect();
-    for text in std::iter::once(secret.to_owned()).chain(passwords(secret)) {
+    let mut forms = BTreeSet::new();
+    for text in std::iter::once(secret.to_owned()).chain(passwords(secret)).chain(fields(secret)) {
+        forms.extend(text.split(['\n', '\r']).map(|line| line.trim().as_bytes().to_vec()));
         let trimmed = text.trim();
         forms.extend([text.as_bytes().to_vec(), trimmed.replace('\'', r"'\''").into_bytes()]);
         // Fails for a zero byte, which no variable has.
@@ -60,6 +62,28 @@ fn passwords(text: &str) -> Vec<String> {
     }
     let decoded = |text: &&str| percent_decode_str(text).decode_utf8().ok().map(String::from);
     found.iter().filter_map(decoded).chain(found.iter().map(|&text| text.to_owned())).collect()
+}
+
+/// The texts of a JSON document whose names say that they are secret: `private_key` of a service account. A library that reads the
+/// document shows them without it.
+fn fields(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    if text.trim_start().starts_with(['{', '[']) {
+        // What is no JSON has none.
+        collect(&serde_json::from_str(text).unwrap_or_default(), false, &mut found);
+    }
+    found
+}
+
+fn collect(value: &Value, is_secret: bool, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) if is_secret => found.push(text.clone()),
+        Value::Array(values) => values.iter().for_each(|value| collect(value, is_secret, found)),
+        Value::Object(values) => {
+            values.iter().for_each(|(name, value)| collect(value, is_secret || is_secret_name(name), found));
+        }
+        _ => {}
+    }
 }
 
 /// Whether a text has a URL with a password.

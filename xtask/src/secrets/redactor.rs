@@ -49,7 +49,7 @@ impl Redactor {
     }
 
     /// The text with [`MASK`] in place of every known secret. Text that arrives in parts is redacted line by line: a piece of a
-    /// secret that a line break has cut is found, one that another cut has is not.
+    /// secret that a line break or [`shortened`](super::shortened) has cut is found, one that another cut has is not.
     pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let Some(search) = self.search() else { return Cow::Borrowed(text) };
         let mut places = Vec::new();
@@ -92,6 +92,7 @@ impl Redactor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secrets::shortened;
 
     const SECRET: &str = "p%4 +s\"&/'\\$ö🦀~\nsecond line";
 
@@ -170,6 +171,32 @@ mod tests {
         for line in digits.as_bytes().chunks(60) {
             assert_eq!(wrapped.redact(str::from_utf8(line).unwrap()), MASK);
         }
+    }
+
+    #[test]
+    fn a_secret_is_redacted_in_a_page_and_so_is_the_key_of_a_document() {
+        let redactor = knows("a\"b<c>d&'e-f");
+        for text in ["a&quot;b&lt;c&gt;d&amp;&#39;e-f", "a&#34;b&#x3c;c&#x3E;d&#38;&apos;e-f"] {
+            assert_eq!(redactor.redact(&format!("<p>{text}</p>")), format!("<p>{MASK}</p>"));
+        }
+        let document =
+            r#"{"type":"service_account","client":{"private_key":"-----BEGIN-----\nMIIEvgIBADANBg\n"},"id":"shop-1"}"#;
+        let redactor = knows(document);
+        assert_eq!(redactor.redact("key MIIEvgIBADANBg of shop-1"), format!("key {MASK} of shop-1"));
+        assert_eq!(redactor.redact("type service_account"), "type service_account");
+    }
+
+    #[test]
+    fn a_secret_that_a_shortened_text_has_in_part_is_redacted() {
+        let redactor = knows("0123456789abcdef0123456789ABCDEF");
+        for length in [25, 40, 48] {
+            let text = shortened("RUN login 0123456789abcdef0123456789ABCDEF and more", length);
+            assert!(redactor.redact(&text).starts_with("RUN login [redacted]"), "{text}");
+        }
+        let quoted = format!("{:?} is it", shortened("0123456789abcdef0123456789ABCDEF", 20));
+        assert_eq!(redactor.redact(&quoted), format!("\"{MASK} …\" is it"));
+        assert_eq!(shortened("short", 5), "short");
+        assert_eq!(shortened("longer", 5), "longe …");
     }
 
     #[test]

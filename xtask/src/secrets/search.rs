@@ -1,4 +1,4 @@
-//! Finds known secrets in a text, whole or cut by a line break.
+//! Finds known secrets in a text, whole or cut: by a line break, or where a text was shortened.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -6,11 +6,23 @@ use std::ops::Range;
 use aho_corasick::AhoCorasick;
 use memchr::memmem;
 
+/// What a shortened text ends with. [`shortened`] writes it.
+const CUT: char = '…';
+
 /// The shortest piece of a secret, in bytes, that is found where a line break cuts it. A shorter one would match ordinary words.
 const PIECE: usize = 12;
 
 /// Between the forms in one buffer: no text in UTF-8 has it.
 const SEPARATOR: u8 = 0xff;
+
+/// A text with at most `length` characters. The mark behind a shorter one tells the redactor that a secret may have been cut there:
+/// whatever is shortened before it is redacted is shortened by this.
+pub fn shortened(text: &str, length: usize) -> String {
+    match text.char_indices().nth(length) {
+        Some((end, _)) => format!("{} {CUT}", &text[..end]),
+        None => text.to_owned(),
+    }
+}
 
 /// A search for the forms of all secrets.
 pub(super) struct Search {
@@ -43,15 +55,15 @@ impl Search {
         Self { forms, ends, patterns, joined, longest }
     }
 
-    /// Calls `found` with each place where the text has a form, or a line break has cut one: a line ends with its start, begins with
-    /// its end, or is a piece from within it that could be base64. Places may overlap.
+    /// Calls `found` with each place where the text has a form, or one that was cut: a line or a shortened text ends with its start,
+    /// a line begins with its end, or is a piece from within it that could be base64. Places may overlap.
     pub(super) fn find(&self, text: &[u8], mut found: impl FnMut(Range<usize>)) {
         for end in self.ends.find_overlapping_iter(text) {
             let (form, is_start) = self.patterns[end.pattern().as_usize()];
             let form = self.forms[form].as_slice();
             if is_start {
                 let rest = &text[end.start()..];
-                let line = rest.split(|&byte| byte == b'\n').next().unwrap_or(rest).trim_ascii_end();
+                let line = until_cut(rest);
                 if rest.starts_with(form) {
                     found(end.start()..end.start() + form.len());
                 } else if line.len() >= PIECE && form.starts_with(line) {
@@ -77,6 +89,15 @@ impl Search {
             begin += line.len() + 1;
         }
     }
+}
+
+/// A text up to the first line break or mark of a cut.
+fn until_cut(text: &[u8]) -> &[u8] {
+    let mut mark = [0; 4];
+    let mark = CUT.encode_utf8(&mut mark).as_bytes();
+    let end = |at: &usize| text[*at] == b'\n' || text[*at..].starts_with(mark);
+    let end = memchr::memchr2_iter(b'\n', mark[0], text).find(end);
+    text[..end.unwrap_or(text.len())].trim_ascii_end()
 }
 
 /// Whether base64 in any form, or hexadecimal digits, can have this byte.

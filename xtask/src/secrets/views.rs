@@ -1,5 +1,5 @@
 //! A text with its escapes undone, so that a secret is found whichever characters of it are escaped: percent-encoding, the `+` of
-//! forms, and the backslashes of JSON, of a shell and of Rust's `{:?}`, also one inside of another.
+//! forms, the backslashes of JSON, of a shell and of Rust's `{:?}`, and the entities of HTML and XML, also one inside of another.
 
 use std::ops::Range;
 
@@ -32,7 +32,14 @@ struct Unescaped {
 type Escape = fn(&[u8]) -> Option<Unescaped>;
 
 /// Each way to write escapes, with the bytes that they begin with.
-const ESCAPES: [(&[u8], Escape); 3] = [(b"%", percent), (b"+%", form), (b"\\", backslash)];
+const ESCAPES: [(&[u8], Escape); 4] = [(b"%", percent), (b"+%", form), (b"\\", backslash), (b"&", entity)];
+
+/// The entities that XML has, and that every escaping of HTML writes. Others have numbers.
+const ENTITIES: [(&[u8], u8); 5] =
+    [(b"&amp;", b'&'), (b"&lt;", b'<'), (b"&gt;", b'>'), (b"&quot;", b'"'), (b"&apos;", b'\'')];
+
+/// The longest number of one, `&#x10ffff;`, with zeros before it.
+const LONGEST_ENTITY: usize = 16;
 
 /// Every view of a text that differs from it.
 pub(super) fn views(text: &[u8]) -> Vec<View> {
@@ -113,6 +120,19 @@ fn backslash(text: &[u8]) -> Option<Unescaped> {
     }
 }
 
+fn entity(text: &[u8]) -> Option<Unescaped> {
+    if let Some((name, plain)) = ENTITIES.iter().find(|(name, _)| text.starts_with(name)) {
+        return byte(*plain, name.len());
+    }
+    let end = text.iter().take(LONGEST_ENTITY).position(|&byte| byte == b';')?;
+    let number = str::from_utf8(text[..end].strip_prefix(b"&#")?).ok()?;
+    let code = match number.strip_prefix(['x', 'X']) {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => number.parse(),
+    };
+    character(code.ok()?, end + 1)
+}
+
 fn byte(byte: u8, length: usize) -> Option<Unescaped> {
     Some(Unescaped { bytes: [byte, 0, 0, 0], count: 1, length })
 }
@@ -142,6 +162,11 @@ mod tests {
             (r#"\\\"it\'s\ \$x\n"#, "\\\"it's $x\n"),
             (r#"{\"a\":\"\\\"quoted\\\"\"}"#, r#"{"a":""quoted""}"#),
             (r"a%2Fb\u002f%252f", "a/b/%2f"),
+            (
+                "&lt;a href=&quot;b&quot;&gt; &amp;&#39;&#x27;&#X1F980; &nbsp;&#zz;&#",
+                "<a href=\"b\"> &''🦀 &nbsp;&#zz;&#",
+            ),
+            ("&amp;quot;%26amp;", "\"%26amp;"),
             (r"\u{}\u{1234567}\ud800\", ""),
         ];
         for (text, shown) in cases {

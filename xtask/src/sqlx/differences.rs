@@ -5,6 +5,7 @@ use camino::Utf8Path;
 use serde_json::Value;
 
 use super::problem::{At, Problem};
+use crate::fs::read_file;
 use crate::hash::files_below;
 use crate::tools::sqlx::cache::{Cache, Entry, FOLDER};
 
@@ -55,7 +56,7 @@ impl Sources {
                 if !matches!(path.extension(), Some("rs" | "sql")) {
                     continue;
                 }
-                let bytes = fs_err::read(&path)?;
+                let bytes = read_file(&path)?;
                 let file = path.strip_prefix(root).unwrap_or(&path).to_string();
                 sources.push(Source::new(file, String::from_utf8_lossy(&bytes).into_owned()));
             }

@@ -10,7 +10,7 @@ use super::problem::Problem;
 use super::rows::fill;
 use super::values::ROWS;
 use crate::env::Env;
-use crate::fs::found;
+use crate::fs::{found, read_text};
 use crate::hash::sha256;
 use crate::release::Migration;
 use crate::report::Notice;
@@ -74,7 +74,7 @@ pub fn scripts<'m>(
     all.sort_by_key(|migration| number(&migration.name));
     let read = |migration: &&Migration| {
         let file = folder.join(&migration.name);
-        Ok(Script { sql: fs_err::read_to_string(env.root().join(&file))?, file: file.into_string() })
+        Ok(Script { sql: read_text(env.root().join(&file))?, file: file.into_string() })
     };
     all.iter().map(read).collect()
 }
@@ -173,7 +173,7 @@ async fn as_released(
     let file = folder.join(&migration.name);
     let is_same = |sql: &String| sha256(sql.as_bytes()) == migration.sha256;
     let script = |sql| Script { file: file.to_string(), sql };
-    let in_tree = found(fs_err::read_to_string(env.root().join(&file))).context("read a released migration")?;
+    let in_tree = found(read_text(env.root().join(&file))).context("read a released migration")?;
     if let Some(sql) = in_tree.filter(is_same) {
         return Ok(Some(script(sql)));
     }

@@ -9,7 +9,7 @@ use super::forward::{self, Forward, Outcome, forward, misnamed, run_all, scripts
 use super::migrations::compare;
 use super::problem::{Problem, Problems};
 use crate::env::Env;
-use crate::fs::project;
+use crate::fs::{project, read_text};
 use crate::release::Migration;
 use crate::report::{Notice, Ongoing};
 use crate::state::history::Record;
@@ -271,7 +271,7 @@ impl<'a> Schema<'a> {
                 continue;
             }
             let file = self.relative.join(&migration.name);
-            for statement in statements(&fs_err::read_to_string(self.env.root().join(&file))?) {
+            for statement in statements(&read_text(self.env.root().join(&file))?) {
                 if let Some(what) = statement.destroys() {
                     let line = statement.line;
                     notices.push(Notice::Warning(format!(

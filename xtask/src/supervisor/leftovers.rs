@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::time::{Instant, sleep};
 
 use super::platform::identity;
-use crate::fs::{found, replace_file_soon};
+use crate::fs::{found, read_file, replace_file_soon};
 
 /// How long leftovers may drain. It is short, because the service is down meanwhile.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,7 +28,7 @@ impl Leftovers {
     /// supervisor's lock.
     pub(super) async fn stop(state_dir: &Utf8Path) -> Result<Self> {
         let path = state_dir.join("children.json");
-        let text = found(fs_err::read(&path))?.unwrap_or_default();
+        let text = found(read_file(&path))?.unwrap_or_default();
         // A damaged file is from a crash of the machine, which ended the processes, too.
         let children: BTreeMap<u32, String> = serde_json::from_slice(&text).unwrap_or_default();
         let mut left = Self { path, children };

@@ -20,7 +20,9 @@ pub(super) fn end_with_parent(parent: u32) -> Result<()> {
 /// Makes this process, which has one thread, a user's with this group alone. It cannot go back.
 #[cfg(target_os = "linux")]
 pub(super) fn set_user(uid: Uid, gid: Gid) -> Result<()> {
-    use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+    use rustix::thread::{set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+    // A set-user-id program would be a way back.
+    set_no_new_privs(true)?;
     set_thread_groups(&[])?;
     set_thread_res_gid(gid, gid, gid)?;
     Ok(set_thread_res_uid(uid, uid, uid)?)

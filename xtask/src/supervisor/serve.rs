@@ -21,7 +21,7 @@ use super::log::RotatedLog;
 use super::protocol::{About, Started, encode};
 use super::shared::{Flag, Shared, Table};
 use super::{control, service_log, supervisor_log};
-use crate::fs::{Lock, own_folder};
+use crate::fs::{Lock, found, own_folder};
 use crate::secrets::Redactor;
 
 /// Connections that may wait while no instance accepts, for example between a crash and the restart.
@@ -85,9 +85,16 @@ async fn start(args: Supervise) -> Result<Supervisor> {
     let lock = lock.with_context(|| format!("lock {state_dir}, which has another supervisor"))?;
     own_folder(&state_dir.join("logs"), None, 0o700)?;
     let leftovers = Leftovers::stop(&state_dir).await?;
-    let listener = bind(listen)?;
+    // In this order: who finds the port taken finds by which supervisor.
     let control_path = control::socket_path(&state_dir)?;
     let control = control::bind(&control_path)?;
+    let listener = match bind(listen) {
+        Ok(listener) => listener,
+        Err(error) => {
+            found(fs_err::remove_file(&control_path))?;
+            return Err(error);
+        }
+    };
     let program = Utf8PathBuf::try_from(std::env::current_exe()?).context("the toolkit's path is not UTF-8")?;
     let about = About { pid: std::process::id(), toolkit, listen: listener.local_addr()?, sets_user: true };
     let shared = Rc::new(Shared {

@@ -8,7 +8,7 @@ use super::drive::drive;
 use super::{Workspace, relative};
 use crate::config::StackProgram;
 use crate::failure::Failure;
-use crate::fs::{found, replace_file};
+use crate::fs::{found, read_file, read_text, replace_file};
 use crate::hash::{files_below, sha256, sha256_file};
 use crate::report::{Ongoing, Summary};
 use crate::signals::Stop;
@@ -50,7 +50,7 @@ pub async fn init(workspace: &Workspace<'_>, step: &Ongoing, stop: &Stop) -> Res
     // A missing secret is reported before anything is changed.
     let tofu = workspace.tofu()?;
     let backend = workspace.folder().join(BACKEND);
-    if fs_err::read_to_string(&backend).is_ok_and(|before| before != settings) {
+    if read_text(&backend).is_ok_and(|before| before != settings) {
         let (name, location) = (env.name(), env.state_location()?);
         env.report.warn(&format!(
             "the state of {name} was in another location when it was last used in this checkout; it is now {location}, \
@@ -85,7 +85,7 @@ pub async fn init_if_changed(workspace: &Workspace<'_>, step: &Ongoing, stop: &S
 
 /// Whether the working folder was initialized with the same stack, backend and program.
 pub fn is_initialized(workspace: &Workspace<'_>) -> Result<bool, Failure> {
-    let last = found(fs_err::read_to_string(workspace.folder().join(FINGERPRINT))).context("read its fingerprint")?;
+    let last = found(read_text(workspace.folder().join(FINGERPRINT))).context("read its fingerprint")?;
     let last = last.unwrap_or_default();
     let Some((last, program)) = last.split_once('\n') else { return Ok(false) };
     if last != fingerprint(workspace)? {
@@ -158,7 +158,7 @@ fn check_backend(workspace: &Workspace<'_>) -> Result<()> {
         #[serde(rename = "type")]
         kind: String,
     }
-    let data = found(fs_err::read(workspace.folder().join(BACKEND_DATA)))?;
+    let data = found(read_file(workspace.folder().join(BACKEND_DATA)))?;
     let data: Option<Data> = data.map(|data| serde_json::from_slice(&data)).transpose().context("read the backend")?;
     if data.and_then(|data| data.backend).is_some_and(|backend| backend.kind == "s3") {
         return Ok(());

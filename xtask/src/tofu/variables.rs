@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::{Workspace, init};
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::fs::{found, replace_file};
+use crate::fs::{found, read_text, replace_file};
 use crate::hash::sha256;
 use crate::release::{Release, Settings, Source};
 use crate::tools::tofu::plan::Plan;
@@ -97,7 +97,7 @@ impl DeclaredVariables {
 
     /// Whether an earlier plan checked the same.
     pub fn are_known(&self) -> Result<bool> {
-        Ok(found(fs_err::read_to_string(&self.file))?.is_some_and(|known| known == self.fingerprint))
+        Ok(found(read_text(&self.file))?.is_some_and(|known| known == self.fingerprint))
     }
 
     /// Fails if the stack of a plan does not declare one of them.

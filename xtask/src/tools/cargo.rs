@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::cmd::{Cmd, REPOSITORY_VARIABLES};
-use crate::fs::found;
+use crate::fs::{found, read_text};
 
 /// Which build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +97,7 @@ pub async fn build(build: &Build<'_>, on_progress: impl Fn(&str), on_line: impl 
 /// The files of the project and of its path dependencies that a program was compiled from, without those that the build itself
 /// made. cargo lists them beside the program.
 pub fn sources(root: &Utf8Path, program: &Utf8Path) -> Result<Vec<PathBuf>> {
-    let Some(text) = found(fs_err::read_to_string(format!("{program}.d")))? else { return Ok(Vec::new()) };
+    let Some(text) = found(read_text(format!("{program}.d")))? else { return Ok(Vec::new()) };
     // `target/release/<program>`
     let target = program.ancestors().nth(2).map(fs_err::canonicalize).transpose()?;
     let (_, names) = text.lines().next().and_then(|line| line.split_once(": ")).unwrap_or_default();

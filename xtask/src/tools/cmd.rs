@@ -4,6 +4,7 @@
 //! terminated when the future that waits for it is dropped. So Ctrl-C, a failed concurrent step or a lost lease leave no compiler
 //! running.
 
+mod apart;
 mod environment;
 mod followed;
 mod outliving;
@@ -108,7 +109,8 @@ impl Cmd {
         self
     }
 
-    /// Sets its user and group. Needs root.
+    /// Sets its user and group. Needs root. It gets a session of its own, without this process's terminal, and no way to more
+    /// privileges.
     pub fn user(mut self, uid: u32, gid: u32) -> Self {
         self.user = Some((uid, gid));
         self
@@ -243,16 +245,14 @@ impl Cmd {
             command.env_remove(name);
         }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
-        command
-            .stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() })
-            .stdout(output)
-            .stderr(errors)
-            .process_group(0);
+        command.stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() }).stdout(output).stderr(errors);
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
         }
-        if let Some((uid, gid)) = self.user {
-            command.uid(uid).gid(gid);
+        match self.user {
+            // Its session's leader leads its group, too.
+            Some((uid, gid)) => apart::run_apart(command.uid(uid).gid(gid)),
+            None => drop(command.process_group(0)),
         }
         let mut child = command.spawn().with_context(|| match &self.dir {
             Some(dir) => format!("start `{self}` in {}", dir.display()),

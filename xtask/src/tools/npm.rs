@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::cmd::Cmd;
+use crate::fs::read_text;
 use crate::hash::sha256_file;
 
 /// Installs the packages of `package-lock.json` if they have changed, runs the script `build`, and returns its folder `dist`.
@@ -13,7 +14,7 @@ pub async fn build(folder: &Utf8Path, hidden: &[String], mut on_line: impl FnMut
     let installed = folder.join("node_modules/.installed-lock");
     if lock.exists() {
         let wanted = sha256_file(&lock)?;
-        let current = fs_err::read_to_string(&installed).unwrap_or_default();
+        let current = read_text(&installed).unwrap_or_default();
         if current != wanted {
             npm(folder, hidden, &["ci", "--no-audit", "--no-fund"])
                 .run_lines(&mut on_line)

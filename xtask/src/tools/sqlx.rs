@@ -18,7 +18,7 @@ use serde::Deserialize;
 use self::cache::Cache;
 use super::cargo::{self, cargo};
 use super::cmd::Cmd;
-use crate::fs::{Lock, LockError, project, temporary_folder};
+use crate::fs::{Lock, LockError, project, read_text, temporary_folder};
 use crate::report::Ongoing;
 
 /// Attempts to compile while another process compiles in the same folder.
@@ -154,7 +154,7 @@ impl Workspace {
             cache::FOLDER
         );
         let settings = folder.join("sqlx.toml");
-        let renamed = settings.exists() && fs_err::read_to_string(&settings)?.contains("database-url-var");
+        let renamed = settings.exists() && read_text(&settings)?.contains("database-url-var");
         ensure!(
             !renamed,
             "{settings} renames DATABASE_URL, which this command sets for the macros; remove `database-url-var`"

@@ -35,12 +35,23 @@ fn of_process(pid: &str) -> String {
     String::from_utf8_lossy(&fs_err::read(format!("/proc/{pid}/environ")).unwrap()).replace('\0', "\n")
 }
 
+/// Declares a database.
+fn with_database(project: &Project) {
+    let database = r#"{ "name": "DATABASE_URL", "help": "The database", "kind": "url", "required": true, "secret": true,
+        "supplied_by": "postgres" },"#;
+    project.edit("settings.json", "\"settings\": [", &format!("\"settings\": [\n{database}"));
+}
+
+/// The process of the project's PostgreSQL.
+fn postmaster(project: &Project) -> String {
+    let about = fs_err::read_to_string(project.deployed("postgres/data/postmaster.pid")).unwrap();
+    about.lines().next().unwrap().to_owned()
+}
+
 #[test]
 fn secrets_of_the_callers_environment_reach_no_program() {
     let project = Project::of("fixture", |project| {
-        let database = r#"{ "name": "DATABASE_URL", "help": "The database", "kind": "url", "required": true, "secret": true,
-            "supplied_by": "postgres" },"#;
-        project.edit("settings.json", "\"settings\": [", &format!("\"settings\": [\n{database}"));
+        with_database(project);
         let script = "fn main() {\n    let all: Vec<_> = std::env::vars().collect();\n    \
                       std::fs::write(\"target/build.environment\", format!(\"{all:#?}\")).unwrap();\n}\n";
         project.write("build.rs", script);
@@ -76,10 +87,29 @@ fn secrets_of_the_callers_environment_reach_no_program() {
     let service = of_process(&project.services()[0].pid.to_string());
     assert!(service.contains("DATABASE_URL=postgres://"), "{service}");
     seen.push(("the service".to_owned(), service));
-    let postmaster = fs_err::read_to_string(project.deployed("postgres/data/postmaster.pid")).unwrap();
-    seen.push(("PostgreSQL".to_owned(), of_process(postmaster.lines().next().unwrap())));
+    seen.push(("PostgreSQL".to_owned(), of_process(&postmaster(&project))));
     for (program, environment) in seen {
         let poisoned: Vec<&str> = environment.lines().filter(|line| line.contains(POISON)).collect();
         assert!(poisoned.is_empty() && !environment.is_empty(), "{program} got {poisoned:?}");
+    }
+}
+
+/// A caller may hold a lock on one (`flock file cargo xtask deploy`), or read it as root.
+#[test]
+fn files_that_the_caller_has_open_are_passed_to_no_program() {
+    let project = Project::of("fixture", with_database);
+    let path = project.root.join("deploy.yaml");
+    let held = fs_err::File::open(&path).unwrap();
+    rustix::io::fcntl_setfd(&held, rustix::io::FdFlags::empty()).unwrap();
+    project.ok(&["deploy"]);
+    let mut processes: Vec<String> = project.processes().iter().map(|process| process.pid.to_string()).collect();
+    processes.push(postmaster(&project));
+    assert!(processes.len() >= 3, "{processes:?}");
+    for process in processes {
+        // Helpers of PostgreSQL come and go.
+        for entry in fs_err::read_dir(format!("/proc/{process}/fd")).into_iter().flatten() {
+            let open = fs_err::read_link(entry.unwrap().path()).unwrap_or_default();
+            assert_ne!(open, path, "the process {process} has it open");
+        }
     }
 }

@@ -106,6 +106,7 @@ fn a_link_of_the_tree_shows_no_file_outside_and_no_secret() {
         ("migrations/0001_notes.sql", "/dev/zero", "outside of the project"),
         ("Cargo.lock", secret, "outside of the project"),
         ("Cargo.lock", "/dev/zero", "outside of the project"),
+        (".env.local", "/dev/zero", "is not a file"),
     ] {
         let project = Project::fixture();
         project.write(".env.production", &format!("{{\"{SENTINEL}\": \"{SENTINEL}\"}}\n"));
@@ -148,8 +149,14 @@ fn a_log_that_the_tree_brings_is_not_shown() {
 
 #[test]
 fn a_pipe_in_the_place_of_a_file_is_refused() {
-    for path in ["settings.json", "Cargo.lock", "migrations/0001_notes.sql", ".env.example", "templates/env.example.j2"]
-    {
+    for path in [
+        "settings.json",
+        "Cargo.lock",
+        "migrations/0001_notes.sql",
+        ".env.example",
+        "templates/env.example.j2",
+        ".env.local",
+    ] {
         let project = Project::fixture();
         let place = project.root.join(path);
         fs_err::remove_file(&place).ok();

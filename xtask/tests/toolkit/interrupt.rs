@@ -1,5 +1,7 @@
 //! Ctrl-C and SIGTERM: started processes end, the lease is released, and the next command is shown.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use rustix::process::Signal;
 
 use testkit::machine::{lives, signal_group};
@@ -154,4 +156,23 @@ fn an_interrupted_rollback_names_the_next_command() {
     let ended = rollback.end().expect(1);
     assert!(ended.stderr.contains(&format!("cargo xtask rollback local --to {first}")), "{}", ended.stderr);
     assert_eq!(project.serves(), Some(second));
+}
+
+/// git runs the tree's filters, one of which may download. Nothing has begun then, and nothing is kept.
+#[test]
+fn what_waits_for_git_before_a_deploy_begins_is_interrupted() {
+    let project = Project::fixture();
+    let programs = tempfile::tempdir().unwrap();
+    let (git, asked) = (programs.path().join("git"), programs.path().join("asked"));
+    fs_err::write(&git, format!("#!/bin/sh\n: >'{}'\nexec sleep 600\n", asked.display())).unwrap();
+    fs_err::set_permissions(&git, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", programs.path().display(), std::env::var("PATH").unwrap());
+    for args in [&["deploy"][..], &["deploy", "--dry-run"]] {
+        let deploy = Running::start(project.command(args).arg("--json").env("PATH", &path));
+        until("git is asked", || asked.exists());
+        deploy.signal(Signal::TERM);
+        let ended = deploy.end().expect(1);
+        assert!(ended.stderr.contains("interrupted by SIGTERM; nothing was changed"), "{}", ended.stderr);
+        fs_err::remove_file(&asked).unwrap();
+    }
 }

@@ -1,5 +1,6 @@
 //! Preflight reports all problems together, before anything changes.
 
+use std::fs::Permissions;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -110,4 +111,19 @@ fn a_folder_without_write_access_is_reported_with_the_next_command() {
     };
     as_nobody(&["deploy"]).expect(1).says(&["folder:", ".deploy", "→", "chown"]);
     assert_eq!(fs_err::read_dir(project.root.join(".deploy")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_project_in_a_folder_that_every_user_may_write_in_is_doubtful() {
+    let project = Project::fixture();
+    let above = project.root.parent().unwrap();
+    let change = |folder: &Path, mode: u32| fs_err::set_permissions(folder, Permissions::from_mode(mode)).unwrap();
+    assert!(!project.ok(&["doctor"]).stdout.contains("every user"));
+    for (folder, mode, is_told) in
+        [(&*project.root, 0o777, true), (&*project.root, 0o755, false), (above, 0o777, true), (above, 0o1777, false)]
+    {
+        change(folder, mode);
+        let told = project.ok(&["doctor"]).stdout.contains(&format!("chmod o-w {}", folder.display()));
+        assert_eq!(told, is_told, "{} {mode:o}", folder.display());
+    }
 }

@@ -182,6 +182,27 @@ fn no_channel_shows_a_secret_in_any_encoding() {
     forbidden.check_folder(&project.root.join(".deploy"));
 }
 
+/// A job of CI exports secrets that no environment of deploy.yaml names.
+#[test]
+fn a_secret_that_only_the_caller_s_environment_has_is_not_shown() {
+    let project = Project::fixture();
+    project.gate(1);
+    project.ok(&["deploy"]);
+    let why = serde_json::to_string(&format!("cannot log in with {TOKEN} to {URL}")).unwrap();
+    fs_err::write(project.deployed("data/data/why"), why.trim_matches('"')).unwrap();
+    project.commit_behaviour("repeats-unready");
+    let mut deploy = project.command(&["deploy"]);
+    let ran = Ran::of(deploy.env("STRIPE_KEY", TOKEN).env("QUEUE", URL).env("GITHUB_ACTIONS", "true")).expect(30);
+    ran.says(&["cannot log in with [redacted] to [redacted]"]);
+}
+
+#[test]
+fn a_value_that_is_not_secret_is_not_redacted() {
+    let project = Project::fixture();
+    set_own(&project, "GREETING=settings\n");
+    project.ok(&["deploy"]).says(&["3 settings"]);
+}
+
 #[test]
 fn a_password_in_a_setting_that_is_not_secret_is_refused() {
     let project = Project::fixture();

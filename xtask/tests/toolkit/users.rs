@@ -1,7 +1,9 @@
 //! Other users of the machine, and the two less privileged ones that root's deploy makes use of: PostgreSQL's and the
 //! service's. They try what they can, as processes of theirs; see [`crate::intruder`].
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, chmod, chown};
@@ -140,6 +142,37 @@ fn what_an_earlier_toolkit_left_as_root_and_open_is_the_service_s_and_closed_aft
     let pid: u32 = project.get("/pid").unwrap().parse().unwrap();
     machine::signal(project.supervisor(), rustix::process::Signal::KILL);
     until("the service ends with its supervisor", || !machine::lives(pid));
+}
+
+/// One that starts every service as itself: it would start the next release as root.
+#[test]
+fn a_supervisor_of_an_earlier_toolkit_is_replaced() {
+    let Some(project) = project("a_supervisor_of_an_earlier_toolkit_is_replaced") else { return };
+    project.ok(&["deploy"]);
+    let (earlier, socket) = (project.supervisor(), project.deployed("run/control.sock"));
+    let moved = socket.with_extension("moved");
+    fs_err::rename(&socket, &moved).unwrap();
+    let listener = UnixListener::bind(&socket).unwrap();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (client, server) = (client.unwrap(), UnixStream::connect(&moved).unwrap());
+            let (mut requests, mut to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut requests, &mut to_server));
+            std::thread::spawn(move || {
+                let (mut answers, mut client, mut greeting) = (BufReader::new(server), client, String::new());
+                answers.read_line(&mut greeting)?;
+                assert!(greeting.contains(r#","sets_user":true"#), "{greeting}");
+                client.write_all(greeting.replace(r#","sets_user":true"#, "").as_bytes())?;
+                std::io::copy(&mut answers, &mut client)?;
+                client.shutdown(std::net::Shutdown::Both)
+            });
+        }
+    });
+    let second = project.commit("Second");
+    project.ok(&["deploy"]);
+    assert!(!machine::lives(earlier), "the earlier supervisor runs on");
+    assert_eq!((project.serves(), project.services().len()), (Some(second), 1));
+    users(&project);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::reference::Host;
-use crate::fs::found;
+use crate::fs::{found, read_file};
 use crate::tools::cmd::Cmd;
 
 /// The time limit of a helper program, which can wait for a password in a window that the user does not see.
@@ -143,7 +143,7 @@ struct HelperOutput {
 }
 
 async fn from_docker(host: &Host, path: &Utf8Path) -> Result<Credentials> {
-    let Some(bytes) = found(fs_err::read(path))? else { return Ok(Credentials::anonymous()) };
+    let Some(bytes) = found(read_file(path))? else { return Ok(Credentials::anonymous()) };
     // serde's error could contain a part of the file.
     let config: DockerConfig = serde_json::from_slice(&bytes).map_err(|error| {
         anyhow::anyhow!(

@@ -7,11 +7,14 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATIO
 use reqwest::{Method, StatusCode, Url};
 
 use super::error::RegistryError;
+use crate::secrets::shortened;
 
 /// The time limit of a connection attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time limit of a request with its response; none of them is large.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// How many times as long a request takes at most with all that it leads to.
+const LONGEST: u32 = 4;
 /// Waits before the second, third and fourth attempt.
 const RETRY_DELAYS: [Duration; 3] =
     [Duration::from_millis(200), Duration::from_millis(600), Duration::from_millis(1800)];
@@ -116,6 +119,11 @@ impl Http {
         Ok(Self { client, timeout })
     }
 
+    /// The time limit of a request with its retries, its redirects and the tokens that it takes. Each of them could take long.
+    pub fn longest(&self) -> Duration {
+        self.timeout * LONGEST
+    }
+
     /// Sends a request, with retries and redirects. A redirect to another host loses the request's authorization.
     pub async fn send(&self, request: Request) -> Result<Response, RegistryError> {
         let mut request = request;
@@ -212,8 +220,8 @@ pub fn is_loopback(url: &Url) -> bool {
 
 /// The start of a server's message, without control characters.
 pub fn printable(text: &str) -> String {
-    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect();
-    text.trim().trim_end_matches(':').to_owned()
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    shortened(text.trim().trim_end_matches(':'), 300)
 }
 
 enum SendError {

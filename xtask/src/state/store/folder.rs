@@ -6,7 +6,7 @@ use std::time::Duration;
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 use super::{ErrorKind, Put, Result, StoreError, Versioned};
-use crate::fs::{Lock, found, private_folder, replace_file, replace_file_soon};
+use crate::fs::{Lock, found, private_folder, read_file, replace_file, replace_file_soon};
 use crate::hash::sha256;
 
 /// A write takes milliseconds; a process that holds the lock for longer was stopped in the middle of one.
@@ -28,7 +28,7 @@ impl Folder {
 
     pub(super) fn get(&self, key: &str) -> Result<Option<Versioned>> {
         let path = self.file("read", key)?;
-        let bytes = found(fs_err::read(path)).map_err(|error| self.error("read", key, &error))?;
+        let bytes = found(read_file(path)).map_err(|error| self.error("read", key, &error))?;
         Ok(bytes.map(|bytes| Versioned { etag: sha256(&bytes), bytes, age: None }))
     }
 

@@ -1,6 +1,12 @@
 //! What this machine must provide before a release starts on it.
 
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt as _;
+
 use anyhow::{Context as _, Result, bail};
+use camino::Utf8Path;
+use tokio::net::TcpSocket;
 
 use super::Local;
 use crate::check::Check;
@@ -93,6 +99,14 @@ impl Local<'_> {
             rustix::fs::access(there.as_std_path(), rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
         let writable = access.map_err(|error| anyhow::Error::from(error).context(format!("write in {there}")));
         let fix = format!("make {there} a folder that you may write in: chown -R \"$(id -un)\" {there}");
+        if let (Ok(()), Some(open)) = (&writable, open_to_all(self.env.root())) {
+            return Check::doubtful(
+                "folder",
+                format!(
+                    "every user of this machine may write in {open}, and so replace what is deployed; type: chmod o-w {open}"
+                ),
+            );
+        }
         Check::of("folder", writable, |()| format!("{} is writable", self.folder), &fix)
     }
 
@@ -135,23 +149,16 @@ impl Local<'_> {
     }
 
     async fn check_port(&self) -> Check {
-        match connect(&self.folder).await {
-            Ok(Some(connection)) if connection.about().listen == self.listen() => {
-                return Check::good("port", format!("{} is served by this environment", self.target.port));
-            }
-            Ok(_) => {}
-            Err(error) => {
-                let stop = format!("cargo xtask stop {}", self.env.name());
-                let fix = error.downcast_ref::<Obstacle>().map_or_else(
-                    || format!("see the end of {}", supervisor_log(&self.folder)),
-                    |obstacle| obstacle.fix(&stop),
-                );
-                return Check::bad("port", format!("{error:#}"), fix);
-            }
+        if let Some(check) = self.check_supervisor().await {
+            return check;
         }
-        match std::net::TcpListener::bind(self.listen()) {
+        match probe(self.listen()) {
             Ok(_) => Check::good("port", format!("{} is free", self.target.port)),
-            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {
+                // Another deploy may have started the supervisor meanwhile. It can be asked before it takes the port.
+                if let Some(check) = self.check_supervisor().await {
+                    return check;
+                }
                 let holder = port::holder(self.target.port)
                     .map_or_else(|| "another program".to_owned(), |holder| holder.to_string());
                 let fix =
@@ -161,6 +168,24 @@ impl Local<'_> {
             Err(error) => {
                 let fix = format!("set another `port` or `host` under environments.{} in deploy.yaml", self.env.name());
                 Check::bad("port", format!("{} cannot be listened on: {error}", self.listen()), fix)
+            }
+        }
+    }
+
+    /// What the environment's supervisor says of the port; none where none runs, or it has another port.
+    async fn check_supervisor(&self) -> Option<Check> {
+        match connect(&self.folder).await {
+            Ok(Some(connection)) if connection.about().listen == self.listen() => {
+                Some(Check::good("port", format!("{} is served by this environment", self.target.port)))
+            }
+            Ok(_) => None,
+            Err(error) => {
+                let stop = format!("cargo xtask stop {}", self.env.name());
+                let fix = error.downcast_ref::<Obstacle>().map_or_else(
+                    || format!("see the end of {}", supervisor_log(&self.folder)),
+                    |obstacle| obstacle.fix(&stop),
+                );
+                Some(Check::bad("port", format!("{error:#}"), fix))
             }
         }
     }
@@ -183,5 +208,42 @@ impl Local<'_> {
             Ok(None) => Check::good("database", format!("PostgreSQL {} will be fetched", postgres::EMBEDDED_VERSION)),
             Err(error) => Check::bad("database", format!("{error:#}"), "cargo xtask doctor"),
         }
+    }
+}
+
+/// The project's folder or one above it, if every user may put another in its place. In a folder with the sticky bit, as `/tmp`, only
+/// owners may.
+fn open_to_all(root: &Utf8Path) -> Option<&Utf8Path> {
+    const OTHERS_WRITE: u32 = 0o002;
+    const STICKY: u32 = 0o1000;
+    root.ancestors().find(|folder| {
+        let mode = fs_err::metadata(folder).map_or(0, |meta| meta.mode());
+        mode & OTHERS_WRITE != 0 && (*folder == root || mode & STICKY == 0)
+    })
+}
+
+/// A socket at this address, which does not listen, so that another deploy that looks or listens there in this moment is not
+/// refused. Fails where another program listens.
+fn probe(address: SocketAddr) -> std::io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn deploys_that_look_for_a_free_port_at_once_do_not_see_each_other() {
+        let first = probe("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = first.local_addr().unwrap();
+        let second = probe(address).unwrap();
+        let listener = second.listen(1).unwrap();
+        drop(first);
+        assert_eq!(probe(address).unwrap_err().kind(), ErrorKind::AddrInUse);
+        drop(listener);
+        probe(address).unwrap();
     }
 }

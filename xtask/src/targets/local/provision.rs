@@ -29,7 +29,6 @@ impl Local<'_> {
         self.close_folders()?;
         let table = settings::table(self.env)?;
         let redactor = self.env.report.redactor();
-        redactor.learn(self.env.file_values()?);
         let needs_postgres = self.needs_postgres(&table)?;
         let generated = self.generate_missing(&table, needs_postgres)?;
         redactor.learn(&generated);
@@ -47,6 +46,9 @@ impl Local<'_> {
         let mut values = Vec::new();
         for setting in &table.settings {
             if let Some(value) = self.value(setting, url.as_ref(), &generated).await? {
+                if setting.secret {
+                    redactor.learn_value(&value);
+                }
                 values.push((setting, value));
             }
         }

@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::os::unix::fs::lchown;
 use rustix::process::geteuid;
 
-use crate::fs::{private_folder, temporary_folder};
+use crate::fs::{private_folder, read_file, temporary_folder};
 use crate::hash::{files_below, sha256, sha256_file, sha256_folder};
 use crate::release::{Published, PublishedForm};
 
@@ -63,7 +63,7 @@ pub(super) fn has(releases: &Utf8Path, published: &Published) -> bool {
 /// The release of a folder, as it was published.
 pub(super) fn read(folder: &Utf8Path) -> Result<Published> {
     let path = folder.join("release.json");
-    serde_json::from_slice(&fs_err::read(&path)?).with_context(|| format!("read {path}"))
+    serde_json::from_slice(&read_file(&path)?).with_context(|| format!("read {path}"))
 }
 
 /// The program in a release's folder.

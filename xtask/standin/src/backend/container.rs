@@ -12,7 +12,7 @@ mod spec;
 use anyhow::Result;
 use bollard::Docker;
 
-use self::engine::{exit_reason, inspect, is_running, published_address, remove};
+use self::engine::{exit_reason, is_running, published_address, remove};
 use self::rollout::next_name;
 use self::spec::Spec;
 use crate::backend::Resource;
@@ -42,7 +42,7 @@ pub async fn read(docker: &Docker, resource: Resource<'_>, mut values: Map) -> R
     if resource.services.rollouts.status(&name).is_some() {
         return Ok(Some(values));
     }
-    let Some(current) = inspect(docker, &name).await? else {
+    let Some(current) = rollout::current(docker, resource, &values, &name).await? else {
         // A version that failed before it started has no container.
         return Ok(has_failed(&values).then_some(values));
     };

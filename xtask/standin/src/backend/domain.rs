@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow};
 use hickory_proto::rr::{Name, RData, RecordType};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -36,20 +36,24 @@ pub struct Status {
 /// Creates a domain. The call succeeds if the check fails, as with the real provider: then the status is `error`.
 pub async fn apply(dns: &Resolver, resource: Resource<'_>, values: Map) -> Result<Map> {
     let (id, hostname) = (text(&values, "id").unwrap_or_default(), text(&values, "hostname").unwrap_or_default());
+    let target = container_host(resource, &values)?;
     let created_at = Timestamp::now();
     let write = |status: &str, error_message: Option<String>| {
         let status = Status { status: status.to_owned(), error_message, created_at, updated_at: Timestamp::now() };
         write(resource.services, &id, &status)
     };
     write("creating", None)?;
-    let target = container_host(resource, &values)?;
     let checked = tokio::select! {
-        checked = check(dns, &hostname, &target, resource.services.domain_timeout) => checked?,
-        () = resource.stopped() => bail!("OpenTofu was asked to stop, and the provider stopped waiting for the domain"),
+        checked = check(dns, &hostname, &target, resource.services.domain_timeout) => checked,
+        () = resource.stopped() => Err(anyhow!("OpenTofu was asked to stop, and the provider stopped waiting for the domain")),
     };
     match checked {
-        Ok(()) => write("ready", None)?,
-        Err(reason) => write("error", Some(reason))?,
+        Ok(Ok(())) => write("ready", None)?,
+        Ok(Err(reason)) => write("error", Some(reason))?,
+        Err(error) => {
+            delete(resource.services, &values)?;
+            return Err(error);
+        }
     }
     Ok(values)
 }

@@ -51,10 +51,14 @@ impl Query {
         Ok(query)
     }
 
-    /// Whether the labels and the line are asked for. A label that is missing is empty.
-    pub fn matches(&self, label: impl Fn(&str) -> String, line: &str) -> bool {
-        self.matchers.iter().all(|(name, test)| test.holds(&label(name)))
-            && self.filters.iter().all(|it| it.holds(line))
+    /// Whether the query asks for the stream with these labels. A label that is missing is empty.
+    pub fn selects<'a>(&self, label: impl Fn(&str) -> &'a str) -> bool {
+        self.matchers.iter().all(|(name, test)| test.holds(label(name)))
+    }
+
+    /// Whether the filters let a line pass.
+    pub fn passes(&self, line: &str) -> bool {
+        self.filters.iter().all(|filter| filter.holds(line))
     }
 }
 
@@ -109,8 +113,8 @@ mod tests {
     use super::*;
 
     fn matches(query: &str, line: &str) -> bool {
-        let label = |name: &str| if name == "name" { "shop-app".to_owned() } else { String::new() };
-        Query::parse(query).unwrap().matches(label, line)
+        let query = Query::parse(query).unwrap();
+        query.selects(|name| if name == "name" { "shop-app" } else { "" }) && query.passes(line)
     }
 
     #[test]

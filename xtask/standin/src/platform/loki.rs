@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::answer::{Call, Outcome};
 use super::logql::Query;
 use super::{Platform, containers};
+use crate::backend::container::engine_name;
 use crate::backend::container::logs::{self, Labels, Line};
 
 /// The lines of an answer, unless the request says how many, and the most that it may ask for.
@@ -41,7 +42,11 @@ pub async fn query_range(platform: &Platform, call: &Call) -> Result<Outcome> {
     if let Some(docker) = &platform.services.docker {
         let resource = platform.server.resource(containers::TYPE)?;
         for values in platform.server.stored(containers::TYPE)? {
-            lines.extend(logs::lines(docker, resource, &values).await?);
+            let labels = logs::labels(resource, &values);
+            if range.query.selects(|name| labels.get(name)) {
+                let name = engine_name(&platform.services, &labels.resource_id);
+                lines.extend(logs::lines(docker, &labels, &name, range.start).await?);
+            }
         }
     }
     lines.retain(|line| range.contains(line));
@@ -87,16 +92,8 @@ impl Range {
     }
 
     fn contains(&self, line: &Line) -> bool {
-        let label = |name: &str| match name {
-            "project_id" => line.labels.project_id.clone(),
-            "region" => line.labels.region.clone(),
-            "resource_id" => line.labels.resource_id.clone(),
-            "resource_name" => line.labels.resource_name.clone(),
-            "resource_type" => line.labels.resource_type.clone(),
-            "service_name" => line.labels.service_name.clone(),
-            _ => String::new(),
-        };
-        (self.start..self.end).contains(&line.time) && self.query.matches(label, &text(line))
+        let in_time = (self.start..self.end).contains(&line.time);
+        in_time && self.query.selects(|name| line.labels.get(name)) && self.query.passes(&text(line))
     }
 }
 

@@ -168,7 +168,9 @@ fn an_image_is_pulled_from_the_registry_by_digest() {
     let stack = provider.stack(&(namespace.to_owned() + &STACK.replace("= var.image", &format!("= {image}"))));
     let result = stack.apply();
     assert_eq!(result.code, 0, "{}", result.output);
-    assert_eq!(stack.values("scaleway_container.app")["image"], format!("{name}@{digest}"));
+    let app = stack.values("scaleway_container.app");
+    assert_eq!((&app["status"], &app["error_message"]), (&json!("ready"), &json!("")));
+    assert_eq!(app["image"], format!("{name}@{digest}"));
     assert_eq!(get(&stack.ok(&["output", "-raw", "address"]).stdout, "/version"), "1");
     stack.ok(&["destroy", "-auto-approve", "-input=false"]);
     docker_stdout(&["rmi", &format!("{name}@{digest}")]);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use hickory_proto::rr::{RData, RecordType};
 
-use super::docker::{IMAGE, container};
+use super::docker::{IMAGE, container, docker_stdout};
 use super::edge::{Https, dns, get, start};
 
 const STACK: &str = include_str!("stacks/container.tf");
@@ -48,6 +48,15 @@ fn a_container_is_served_by_its_name_on_the_platform_and_across_restarts() {
     assert_eq!(get(&provider.cloud, &host, "/version").unwrap(), (200, "1".to_owned()));
     assert_eq!(container(&provider)["Id"], first);
     assert_eq!(stack.changes(), []);
+
+    // A process that crashed while it stopped the previous version has left the new one under another name.
+    let folder = stack.into_folder();
+    let name = container(&provider)["Name"].as_str().unwrap().trim_start_matches('/').to_owned();
+    docker_stdout(&["rename", &name, &format!("{name}-next")]);
+    let provider = provider.restart();
+    let stack = provider.stack_at(folder);
+    assert_eq!(get(&provider.cloud, &host, "/version").unwrap(), (200, "1".to_owned()));
+    assert_eq!(container(&provider)["Name"], format!("/{name}"));
     stack.ok(&["destroy", "-auto-approve", "-input=false"]);
     assert_eq!(get(&provider.cloud, &host, "/version").unwrap().0, 404);
 }

@@ -89,6 +89,15 @@ async fn redirects_without_end_or_to_another_scheme_are_an_error() {
 }
 
 #[tokio::test]
+async fn a_registry_that_asks_for_patience_again_and_again_is_given_up() {
+    let busy = HttpServer::start(|_| Response::new(503).header("Retry-After", "9"));
+    let error = error_of(&busy.address, SHORT, async |repository| repository.manifest("one").await).await;
+    assert!(matches!(error, RegistryError::Unreachable { .. }), "{error:?}");
+    assert!(error.to_string().contains("no answer within 1.2s"), "{error}");
+    assert_eq!(busy.asked().len(), 1);
+}
+
+#[tokio::test]
 async fn a_registry_that_never_accepts_a_token_is_asked_three_times() {
     let tokens = HttpServer::start(|_| Response::new(200).body("application/json", r#"{"token":"t"}"#));
     let challenge = format!("Bearer realm=\"http://{}/\",error=\"invalid_token\"", tokens.address);

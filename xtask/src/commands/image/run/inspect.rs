@@ -8,7 +8,8 @@ use crate::failure::Failure;
 use crate::image::ServiceImage;
 use crate::image::inspect::{Inspected, inspect};
 use crate::image::list::printable;
-use crate::image::size::{human_bytes, truncated};
+use crate::image::size::human_bytes;
+use crate::secrets::shortened;
 use crate::tools::git;
 
 /// Characters of an instruction in a line.
@@ -56,7 +57,7 @@ fn text(inspected: &Inspected) -> String {
         row(if index == 0 { "labels" } else { "" }, &format!("{name}={value}"));
     }
     for (index, layer) in inspected.layers.iter().enumerate() {
-        let instruction = truncated(&layer.instruction, SHOWN);
+        let instruction = shortened(&layer.instruction, SHOWN);
         row(if index == 0 { "layers" } else { "" }, &format!("{:>10}  {instruction}", human_bytes(layer.bytes)));
     }
     text.trim_end().to_owned()

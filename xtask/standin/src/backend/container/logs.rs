@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::engine::inspect;
 use super::rollout::next_name;
-use super::{container_name, namespace, platform_name};
+use super::{namespace, platform_name};
 use crate::backend::Resource;
 use crate::fields::text;
 use crate::services::Services;
@@ -38,6 +38,21 @@ pub struct Labels {
     pub service_name: String,
 }
 
+impl Labels {
+    /// A label by its name; empty if there is no such label.
+    pub fn get(&self, name: &str) -> &str {
+        match name {
+            "project_id" => &self.project_id,
+            "region" => &self.region,
+            "resource_id" => &self.resource_id,
+            "resource_name" => &self.resource_name,
+            "resource_type" => &self.resource_type,
+            "service_name" => &self.service_name,
+            _ => "",
+        }
+    }
+}
+
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Line {
     pub labels: Labels,
@@ -50,11 +65,12 @@ pub struct Line {
     pub message: String,
 }
 
-/// All lines of a container that runs, or whose last version has failed.
-pub async fn lines(docker: &Docker, resource: Resource<'_>, values: &Map) -> Result<Vec<Line>> {
-    let (name, labels) = (container_name(resource, values), labels(resource, values));
-    let mut all = from_engine(docker, &labels, &name, "all").await?;
-    all.extend(from_engine(docker, &labels, &next_name(&name), "all").await?);
+/// The lines of a container that runs, or whose last version has failed, since this time in nanoseconds or a little earlier.
+pub async fn lines(docker: &Docker, labels: &Labels, name: &str, since: i64) -> Result<Vec<Line>> {
+    let mut all = Vec::new();
+    for name in [name, &next_name(name)] {
+        all.extend(from_engine(docker, labels, name, "all", since).await?);
+    }
     Ok(all)
 }
 
@@ -75,7 +91,7 @@ pub fn kept(services: &Services) -> Result<Vec<Line>> {
 /// Keeps the last lines of a version that is about to be removed. Does nothing if it does not exist.
 pub async fn keep(docker: &Docker, resource: Resource<'_>, values: &Map, name: &str) -> Result<()> {
     let labels = labels(resource, values);
-    let lines = from_engine(docker, &labels, name, KEPT).await?;
+    let lines = from_engine(docker, &labels, name, KEPT, 0).await?;
     if lines.is_empty() {
         return Ok(());
     }
@@ -90,7 +106,8 @@ pub async fn keep(docker: &Docker, resource: Resource<'_>, values: &Map, name: &
     options.open(&file)?.write_all(text.as_bytes()).with_context(|| format!("write {}", file.display()))
 }
 
-fn labels(resource: Resource<'_>, values: &Map) -> Labels {
+/// The labels of a container's lines.
+pub fn labels(resource: Resource<'_>, values: &Map) -> Labels {
     let id = text(values, "id").unwrap_or_default();
     let project = namespace(resource, values).and_then(|namespace| text(&namespace, "project_id"));
     Labels {
@@ -103,11 +120,13 @@ fn labels(resource: Resource<'_>, values: &Map) -> Labels {
     }
 }
 
-async fn from_engine(docker: &Docker, labels: &Labels, name: &str, tail: &str) -> Result<Vec<Line>> {
+async fn from_engine(docker: &Docker, labels: &Labels, name: &str, tail: &str, since: i64) -> Result<Vec<Line>> {
     let Some(container) = inspect(docker, name).await? else { return Ok(Vec::new()) };
     let version: String = container.id.unwrap_or_default().chars().take(10).collect();
     let instance = format!("{}-deployment-{version}", labels.resource_name);
-    let options = LogsOptionsBuilder::new().stdout(true).stderr(true).timestamps(true).tail(tail).build();
+    let options = LogsOptionsBuilder::new().stdout(true).stderr(true).timestamps(true).tail(tail);
+    // The engine takes whole seconds.
+    let options = options.since((since / 1_000_000_000).try_into().unwrap_or_default()).build();
     let mut log = docker.logs(name, Some(options));
     let mut lines = Vec::new();
     // An error is a container that was removed meanwhile.

@@ -5,13 +5,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use bollard::Docker;
 use bollard::errors::Error;
+use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, CreateImageOptionsBuilder, RenameContainerOptionsBuilder,
     StopContainerOptionsBuilder,
 };
 use futures_util::StreamExt as _;
 
-use super::engine::{inspect, published_address, remove};
+use super::engine::{inspect, is_running, published_address, remove};
 use super::probe;
 use super::{logs, spec::Spec};
 use crate::backend::Resource;
@@ -85,9 +86,35 @@ pub async fn start(
         }
         Err(_) => {}
     }
-    let options = RenameContainerOptionsBuilder::new().name(name).build();
-    docker.rename_container(&next, options).await.with_context(|| format!("rename the container to {name}"))?;
+    rename(docker, &next, name).await?;
     Ok(started)
+}
+
+/// The container's current version. A process that crashed while it stopped the previous version has left the new one under
+/// its first name: it takes its place now.
+pub async fn current(
+    docker: &Docker,
+    resource: Resource<'_>,
+    values: &Map,
+    name: &str,
+) -> Result<Option<ContainerInspectResponse>> {
+    let found = inspect(docker, name).await?;
+    if found.as_ref().is_some_and(is_running) {
+        return Ok(found);
+    }
+    let next = next_name(name);
+    if !inspect(docker, &next).await?.as_ref().is_some_and(is_running) {
+        return Ok(found);
+    }
+    logs::keep(docker, resource, values, name).await?;
+    remove(docker, name).await?;
+    rename(docker, &next, name).await?;
+    inspect(docker, name).await
+}
+
+async fn rename(docker: &Docker, from: &str, to: &str) -> Result<()> {
+    let options = RenameContainerOptionsBuilder::new().name(to).build();
+    docker.rename_container(from, options).await.with_context(|| format!("rename the container to {to}"))
 }
 
 /// Pulls an image. A tag of a registry is always pulled, because it can point to another image now. An image with a digest

@@ -1,0 +1,60 @@
+//! Deploys that do not come to their end by themselves.
+
+use anyhow::{Result, ensure};
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::stage::Stage;
+
+/// A deploy is killed while OpenTofu applies; the next one says so, and goes on.
+pub async fn killed(stage: &Stage<'_>) -> Result<Vec<String>> {
+    let (name, before) = (&stage.environment.name, stage.version().await?);
+    stage.clone()?.commit("A version whose deploy is killed").await?;
+    let slow = json!([{ "type": "scaleway_container", "during": "update", "fault": { "slow": 60.0 } }]);
+    stage.servers()?.cloud.borrow().faults(&slow);
+    let mut running = stage.start_deploy(&[]).await?;
+    running.reaches("apply", "progress").await?;
+    running.kill().await?;
+    stage.servers()?.cloud.borrow().faults(&json!([]));
+    let mut proof = vec![format!("killed with the programs that it ran; {}", stage.serves(&before).await?)];
+    let status = stage.status().await?;
+    ensure!(status["unfinished"] == true, "`status` does not say that a deploy was interrupted: {status}");
+    // OpenTofu has left the lock of its state.
+    let locked = stage.xtask(&["deploy", name, "--resume", "--plan-only"]).await?.expect(&[20])?;
+    let unlock = locked.typed()?;
+    proof.push(format!("exit code 20: {}", locked.reason()));
+    stage.xtask(&unlock.iter().map(String::as_str).collect::<Vec<_>>()).await?.expect(&[0])?;
+    let planned = stage.xtask(&["deploy", name, "--resume", "--plan-only"]).await?.expect(&[10])?;
+    let counts = planned.result("counts")?.to_string();
+    let resume = ["deploy", name, "--resume", "--approve", planned.text("approval")?];
+    let resumed = stage.xtask(&resume).await?.expect(&[0])?;
+    let done = resumed.said.iter().find(|said| said.starts_with("resuming")).cloned().unwrap_or_default();
+    let serves = stage.serves(&stage.version().await?).await?;
+    proof.push(format!(
+        "unlocked by `cargo xtask {}`, and resumed: {counts} was left; {done}; {serves}",
+        unlock.join(" ")
+    ));
+    Ok(proof)
+}
+
+/// A deploy is stopped, and another one takes its place. Woken, the first one changes nothing.
+pub async fn lease(stage: &Stage<'_>) -> Result<Vec<String>> {
+    let name = &stage.environment.name;
+    stage.clone()?.commit("A version whose deploy sleeps").await?;
+    let mut sleeper = stage.start_deploy(&[]).await?;
+    sleeper.reaches("provision", "started").await?;
+    sleeper.signal(Signal::STOP);
+    stage.clone()?.commit("A version that overtakes it").await?;
+    let refused = stage.plan().await?.expect(&[20])?.reason();
+    stage.xtask(&["lock", "break", name, "--yes"]).await?.expect(&[0])?;
+    stage.deploy().await?.expect(&[0])?;
+    let version = stage.version().await?;
+    sleeper.signal(Signal::CONT);
+    let woken = sleeper.end().await?;
+    ensure!(woken.code != Some(0), "the deploy that was overtaken went on");
+    Ok(vec![
+        format!("while one deploys, the next is refused: {refused}"),
+        format!("woken after another had taken its lease, it stopped: {}", woken.reason()),
+        stage.serves(&version).await?,
+    ])
+}

@@ -1,0 +1,62 @@
+//! Servers that are away for some time.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::stage::Stage;
+
+/// How long a server is away: longer than one attempt, shorter than all.
+const AWAY: Duration = Duration::from_secs(5);
+
+/// The bucket of the state: away for some seconds, then for good.
+pub async fn state(stage: &Stage<'_>) -> Result<Vec<String>> {
+    let pause = |stage: &Stage<'_>| stage.servers().map(|servers| servers.storage.borrow_mut().pause());
+    let go_on = |stage: &Stage<'_>| stage.servers().map(|servers| servers.storage.borrow_mut().go_on());
+    away(stage, "plan", pause, go_on).await
+}
+
+/// The registry: away for some seconds, then for good.
+pub async fn registry(stage: &Stage<'_>) -> Result<Vec<String>> {
+    let pause = |stage: &Stage<'_>| stage.servers().map(|servers| servers.registry.borrow_mut().pause());
+    let go_on = |stage: &Stage<'_>| stage.servers().map(|servers| servers.registry.borrow_mut().go_on());
+    away(stage, "build", pause, go_on).await
+}
+
+/// Takes a server away when a deploy begins this step.
+async fn away(
+    stage: &Stage<'_>,
+    step: &str,
+    pause: impl Fn(&Stage<'_>) -> Result<()>,
+    go_on: impl Fn(&Stage<'_>) -> Result<()>,
+) -> Result<Vec<String>> {
+    stage.clone()?.commit("A version that is deployed although a server was away").await?;
+    let mut running = stage.start_deploy(&[]).await?;
+    running.reaches(step, "started").await?;
+    pause(stage)?;
+    let back = async {
+        tokio::time::sleep(AWAY).await;
+        go_on(stage)
+    };
+    let (ended, back) = tokio::join!(running.end(), back);
+    back?;
+    ended?.expect(&[0])?;
+    let version = stage.version().await?;
+    let mut proof = vec![format!(
+        "away for {} s in mid-deploy, and tried again: {}",
+        AWAY.as_secs(),
+        stage.serves(&version).await?
+    )];
+
+    stage.clone()?.commit("A version that waits for a server").await?;
+    let mut running = stage.start_deploy(&[]).await?;
+    running.reaches(step, "started").await?;
+    pause(stage)?;
+    let failed = running.end().await;
+    go_on(stage)?;
+    let failed = failed?.expect(&[1])?;
+    proof.push(format!("away for good: exit code 1: {}", failed.reason()));
+    stage.deploy().await?.expect(&[0])?;
+    proof.push(format!("back, and deployed: {}", stage.serves(&stage.version().await?).await?));
+    Ok(proof)
+}

@@ -1,0 +1,74 @@
+//! Removes what a rehearsal has made, also one that was killed.
+
+use anyhow::{Context as _, Result};
+use camino::Utf8Path;
+use rustix::process::{Pid, Signal, kill_process};
+use sha2::{Digest as _, Sha256};
+use xtask::fs::found;
+
+use crate::engine::Machine;
+use crate::place::Place;
+use crate::servers::STANDIN;
+
+/// The file with the address of the registry.
+const REGISTRY: &str = "registry";
+
+/// What was removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// Processes that still ran.
+    pub processes: usize,
+    /// Containers of the engine.
+    pub containers: usize,
+    /// Images of the engine.
+    pub images: usize,
+}
+
+/// Ends what still runs and removes all of it but the account. Without an engine, nothing of it was in one.
+pub async fn clean(place: &Place) -> Result<Removed> {
+    let mut removed = Removed { processes: end_processes(&place.folders()), ..Removed::default() };
+    let (state, registry) = (state(place)?, found(fs_err::read_to_string(place.servers.join(REGISTRY)))?);
+    if state.is_some() || registry.is_some() {
+        let engine =
+            Machine::connect().await.context("containers and images of the rehearsal may be left in the engine")?;
+        (removed.containers, removed.images) = engine.remove(state.as_deref(), registry.as_deref()).await?;
+    }
+    place.remove()?;
+    Ok(removed)
+}
+
+/// Notes in the servers' folder which registry's images are the rehearsal's.
+pub fn note_registry(place: &Place, address: &str) -> Result<()> {
+    fs_err::write(place.servers.join(REGISTRY), address).context("note the registry's address")
+}
+
+impl std::fmt::Display for Removed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { processes, containers, images } = self;
+        write!(f, "removed {containers} containers, {images} images, {processes} processes and all files")
+    }
+}
+
+/// Kills the processes that were started in these folders or whose arguments name something in them: how many there were.
+fn end_processes(folders: &[&Utf8Path]) -> usize {
+    let Ok(processes) = fs_err::read_dir("/proc") else { return 0 };
+    let mut killed = 0;
+    for process in processes.flatten() {
+        let pid = process.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
+        let Some(pid) = pid.filter(|pid| *pid != rustix::process::getpid()) else { continue };
+        let working = std::fs::read_link(process.path().join("cwd")).unwrap_or_default();
+        let arguments = fs_err::read(process.path().join("cmdline")).unwrap_or_default();
+        let arguments = String::from_utf8_lossy(&arguments);
+        let is_in = |folder: &&Utf8Path| working.starts_with(folder) || arguments.contains(&format!("{folder}/"));
+        if folders.iter().any(is_in) && kill_process(pid, Signal::KILL).is_ok() {
+            killed += 1;
+        }
+    }
+    killed
+}
+
+/// What marks the stand-in's containers: the beginning of the hash of its folder's path. None if it was not started.
+fn state(place: &Place) -> Result<Option<String>> {
+    let folder = found(place.servers.join(STANDIN).join("cloud").canonicalize_utf8())?;
+    Ok(folder.map(|folder| hex::encode(Sha256::digest(folder.as_str().as_bytes()))[..12].to_owned()))
+}

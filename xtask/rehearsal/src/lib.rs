@@ -1,0 +1,158 @@
+//! `cargo xtask rehearse`: the whole story of a deploy to a stack, on this machine and with the stack's own files.
+//!
+//! The toolkit's program is run as a user types it, in a clone of the last commit, and it knows of no rehearsal: it is led to the
+//! servers of this machine by variables that every user may set.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+pub mod account;
+pub mod cli;
+
+mod breaks;
+mod clean;
+mod engine;
+mod load;
+mod log;
+mod machine;
+mod place;
+mod project;
+mod servers;
+mod stage;
+mod story;
+mod toolkit;
+mod values;
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use serde_json::json;
+use xtask::config::{Config, Environment};
+use xtask::env;
+use xtask::failure::Failure;
+use xtask::fs::Lock;
+use xtask::report::Report;
+use xtask::signals::Stop;
+
+use self::cli::{Cli, Command, RehearseArgs};
+use self::place::Place;
+use self::story::Ended;
+
+/// How long `clean` waits for the end of a rehearsal that was kept.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs the command.
+pub async fn run(cli: Cli, report: &Report) -> Result<(), Failure> {
+    let stop = &Stop::on_signals()?;
+    let config = &Config::load(&env::find_root().map_err(Failure::Usage)?)?;
+    match cli.command {
+        Some(Command::Clean(args)) => {
+            let environment = environment(config, args.environment.as_deref())?;
+            Box::pin(clean(config, environment, report)).await
+        }
+        None => {
+            let environment = environment(config, cli.rehearse.environment.as_deref())?;
+            Box::pin(rehearse(config, environment, &cli.rehearse, report, stop)).await
+        }
+    }
+}
+
+/// The environment of this name, or the only one with a stack. It must have what a deploy to a stack takes.
+fn environment<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a Environment, Failure> {
+    let usage = |text: String| Failure::Usage(anyhow!(text));
+    let with: Vec<&Environment> = config.environments.values().filter(|other| other.stack().is_some()).collect();
+    let names = || with.iter().map(|environment| environment.name.as_str()).collect::<Vec<_>>().join(", ");
+    let environment = match (name, with.as_slice()) {
+        (Some(name), _) => config.environment(name)?,
+        (None, [only]) => only,
+        (None, []) => {
+            return Err(usage("deploy.yaml has no environment with a `stack`, and only a deploy to a stack is rehearsed\n  type: cargo xtask deploy local".to_owned()));
+        }
+        (None, _) => {
+            return Err(usage(format!(
+                "which environment? These have a stack: {}\n  type: cargo xtask rehearse ENV",
+                names()
+            )));
+        }
+    };
+    let name = &environment.name;
+    let missing = if environment.stack().is_none() {
+        format!("environments.{name} has no `stack`")
+    } else if environment.settings.is_none() {
+        format!("environments.{name} has no `settings`, which may be {{}}, so its stack does not run the service")
+    } else if config.image.is_none() {
+        "there is no `image`, which a stack runs".to_owned()
+    } else {
+        return Ok(environment);
+    };
+    Err(usage(format!(
+        "deploy.yaml: {missing}; only a deploy to a stack is rehearsed\n  environments with a stack: {}",
+        names()
+    )))
+}
+
+async fn rehearse(
+    config: &Config,
+    environment: &Environment,
+    args: &RehearseArgs,
+    report: &Report,
+    stop: &Stop,
+) -> Result<(), Failure> {
+    let name = &environment.name;
+    let place = Place::of(config, name)?;
+    let _lock = place.take("rehearses")?;
+    if place.has_remains() {
+        let removed = clean::clean(&place).await?;
+        report.note(&format!("an earlier rehearsal was not cleaned up: {removed}"));
+    }
+    let ended = story::tell(config, environment, args, &place, report, stop).await;
+    let cleaned = clean::clean(&place).await;
+    match &cleaned {
+        Ok(removed) => report.note(&format!(
+            "cleaned up: {removed}; the engine's build cache stays, so that the next rehearsal builds faster: docker builder prune"
+        )),
+        Err(error) => report.warn(&format!("{error:#}\n  type: cargo xtask rehearse clean {name}")),
+    }
+    match ended {
+        Ended { account: Some(account), failure } => {
+            account.text().lines().for_each(|line| report.detail(line));
+            report.result(json!({ "account": account, "html": place.html }), "");
+            report.note(&format!("the account as a page: {}", place.html));
+            failure.map_or(Ok(()), Err)?;
+        }
+        Ended { account: None, failure } => {
+            place.remove_all()?;
+            failure.map_or(Ok(()), Err)?;
+        }
+    }
+    cleaned.map(drop).map_err(Failure::Failed)
+}
+
+async fn clean(config: &Config, environment: &Environment, report: &Report) -> Result<(), Failure> {
+    let place = Place::of(config, &environment.name)?;
+    let _lock = take_or_end(&place, report).await?;
+    let removed = clean::clean(&place).await?;
+    place.remove_all()?;
+    report.result(
+        json!({ "processes": removed.processes, "containers": removed.containers, "images": removed.images }),
+        &removed.to_string(),
+    );
+    Ok(())
+}
+
+/// Takes the lock. A rehearsal that only waits, because of `--keep`, is asked to end.
+async fn take_or_end(place: &Place, report: &Report) -> Result<Lock, Failure> {
+    let taken = place.take("cleans up");
+    if !matches!(taken, Err(Failure::Locked(_))) || !place.end_kept()? {
+        return taken;
+    }
+    report.note("the rehearsal that was kept is asked to end");
+    let begin = tokio::time::Instant::now();
+    loop {
+        match place.take("cleans up") {
+            Err(Failure::Locked(_)) if begin.elapsed() < PATIENCE => {
+                tokio::time::sleep(Duration::from_millis(50)).await
+            }
+            taken => return taken,
+        }
+    }
+}

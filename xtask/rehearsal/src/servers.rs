@@ -1,0 +1,144 @@
+//! The servers of a rehearsal. They end with this value.
+
+mod database;
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, Result};
+use camino::Utf8PathBuf;
+use devservers::registry::{Login, PASSWORD, USER};
+use devservers::versitygw::{ACCESS_KEY, SECRET_KEY};
+use devservers::{Cloud, DockerRegistry, Moto, Versitygw};
+use xtask::fs::private_folder;
+
+use self::database::Database;
+use crate::engine::Machine;
+use crate::place::Place;
+use crate::values::Access;
+
+/// The stand-in's folder among those of the servers.
+pub const STANDIN: &str = "stand-in";
+
+/// What is started.
+pub struct Wanted<'a> {
+    /// The region of the state's bucket.
+    pub region: &'a str,
+    /// Whether the service has a database.
+    pub database: bool,
+    /// Where the platform's gateway listens, if this machine allows it.
+    pub gateway: Option<SocketAddr>,
+    /// The stand-in's program.
+    pub standin: Utf8PathBuf,
+}
+
+/// The servers.
+pub struct Servers {
+    /// The S3 server.
+    pub storage: RefCell<Versitygw>,
+    /// The image registry.
+    pub registry: RefCell<DockerRegistry>,
+    /// The providers and the platform.
+    pub cloud: RefCell<Cloud>,
+    /// Where the stand-in's other servers listen.
+    pub platform: Platform,
+    zones: Moto,
+    database: Option<Database>,
+}
+
+/// Where the platform and DNS are stood in for.
+#[derive(Clone, Debug)]
+pub struct Platform {
+    /// The platform's API.
+    pub api: String,
+    /// The DNS server.
+    pub dns: SocketAddr,
+    /// The gateway, by which containers are reached under their names.
+    pub gateway: Option<SocketAddr>,
+    /// The certificate of the authority that signs the gateway's.
+    pub ca: Option<Utf8PathBuf>,
+}
+
+impl Servers {
+    /// Starts all of them.
+    pub async fn start(place: &Place, engine: &Machine, wanted: &Wanted<'_>) -> Result<Self> {
+        let storage = Versitygw::start_in(wanted.region).context("start an S3 server")?;
+        let registry = DockerRegistry::start(Login::Password).context("start an image registry")?;
+        let zones = Moto::start().context("start a Route 53")?;
+        let database = match wanted.database {
+            true => Some(Database::start(place, engine.bridge().await?).await.context("start a PostgreSQL")?),
+            false => None,
+        };
+        // In a folder that has a name: what it has put into the engine is found by it, also after a kill.
+        let standin = place.servers.join(STANDIN);
+        private_folder(&standin)?;
+        let mut cloud = Cloud::builder(wanted.standin.as_std_path())
+            .folder(standin.as_std_path())
+            .variable("STANDIN_DOCKER", "1")
+            .variable("STANDIN_REGISTRY", &registry.address)
+            .variable("STANDIN_S3_ENDPOINT", &storage.endpoint())
+            .variable("STANDIN_S3_ACCESS_KEY", ACCESS_KEY)
+            .variable("STANDIN_S3_SECRET_KEY", SECRET_KEY)
+            .variable("STANDIN_S3_REGION", wanted.region)
+            .variable("STANDIN_ROUTE53_ENDPOINT", &zones.endpoint())
+            .api()
+            .dns();
+        if let Some(gateway) = wanted.gateway {
+            cloud = cloud.gateway(gateway);
+        }
+        let cloud = cloud.start().context("start the stand-in")?;
+        let platform = Platform::of(&cloud, wanted.gateway)?;
+        let (storage, registry, cloud) = (RefCell::new(storage), RefCell::new(registry), RefCell::new(cloud));
+        Ok(Self { storage, registry, cloud, platform, zones, database })
+    }
+
+    /// The address of Route 53.
+    pub fn zones(&self) -> String {
+        self.zones.endpoint()
+    }
+
+    /// What they are reached with.
+    pub fn access(&self) -> Access {
+        Access {
+            storage: (ACCESS_KEY.to_owned(), SECRET_KEY.to_owned()),
+            registry: (self.registry.borrow().address.clone(), USER.to_owned(), PASSWORD.to_owned()),
+            database: self.database.as_ref().map(Database::url),
+        }
+    }
+
+    /// The variables by which the toolkit and OpenTofu find them.
+    pub fn variables(&self, bundle: Option<&Utf8PathBuf>) -> Vec<(String, String)> {
+        let Platform { api, dns, .. } = &self.platform;
+        let mut variables = vec![
+            ("TF_REATTACH_PROVIDERS", self.cloud.borrow().addresses()),
+            ("AWS_ENDPOINT_URL_ROUTE_53", self.zones.endpoint()),
+            ("SCW_API_URL", api.clone()),
+            ("DNS_SERVER", dns.to_string()),
+            // Nothing is reached through a proxy: all of it is on this machine.
+            ("NO_PROXY", "*".to_owned()),
+        ];
+        variables.extend(bundle.map(|bundle| ("SSL_CERT_FILE", bundle.to_string())));
+        variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// What is started, for people.
+    pub fn lines(&self) -> Vec<String> {
+        let Platform { api, dns, gateway, .. } = &self.platform;
+        let mut lines = vec![
+            format!("S3 at {}", self.storage.borrow().endpoint()),
+            format!("registry at {}", self.registry.borrow().address),
+            format!("Route 53 at {}", self.zones.endpoint()),
+        ];
+        lines.extend(self.database.as_ref().map(|database| format!("PostgreSQL with TLS at {}", database.address)));
+        lines.extend([format!("the platform's API at {api}"), format!("DNS at {dns}")]);
+        lines.extend(gateway.as_ref().map(|gateway| format!("the platform's gateway at {gateway}")));
+        lines
+    }
+}
+
+impl Platform {
+    fn of(cloud: &Cloud, gateway: Option<SocketAddr>) -> Result<Self> {
+        let ca = Utf8PathBuf::try_from(cloud.ca()).context("the path of the authority's certificate");
+        Ok(Self { api: cloud.api(), dns: cloud.dns(), gateway, ca: gateway.map(|_| ca).transpose()? })
+    }
+}

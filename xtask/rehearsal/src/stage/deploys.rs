@@ -1,0 +1,88 @@
+//! The chapters that deploy, and what the breaks share with them.
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::Stage;
+use crate::toolkit::{Ran, Running};
+
+impl Stage<'_> {
+    /// Chapter: the plan of the first deploy, which applies nothing.
+    pub async fn first_plan(&self) -> Result<Vec<String>> {
+        let planned = self.plan().await?.expect(&[10])?;
+        let (digest, counts) = (planned.text("approval")?, planned.result("counts")?);
+        let status = self.status().await?;
+        ensure!(status["version"].is_null(), "a plan has deployed {}", status["version"]);
+        Ok(vec![
+            format!("exit code 10: {counts} to do, and nothing serves yet"),
+            format!("the plan is kept for its approval {digest}"),
+        ])
+    }
+
+    /// Chapter: the first deploy.
+    pub async fn first_deploy(&self) -> Result<Vec<String>> {
+        self.deploy().await?.expect(&[0])?;
+        let serves = self.serves(&self.version().await?).await?;
+        let again = self.plan().await?.expect(&[0])?;
+        Ok(vec![serves, format!("planned again at once: {} to do", again.result("counts")?)])
+    }
+
+    /// Chapter: the second version, while users ask.
+    pub async fn deploy_under_load(&self) -> Result<Vec<String>> {
+        self.clone()?.commit("A second version").await?;
+        let public = self.public().await?;
+        let (deployed, load) = public.while_it_runs(self.deploy()).await;
+        deployed?.expect(&[0])?;
+        let serves = self.serves(&self.version().await?).await?;
+        ensure!(load.failed == 0, "the deploy was to be unnoticed: {load}");
+        Ok(vec![serves, load.to_string()])
+    }
+
+    /// Chapter: back to the release before.
+    pub async fn roll_back(&self) -> Result<Vec<String>> {
+        let name = &self.environment.name;
+        let before = self.status().await?["version"].as_str().unwrap_or_default().to_owned();
+        let planned = self.xtask(&["rollback", name, "--plan-only"]).await?.expect(&[10])?;
+        self.xtask(&["rollback", name, "--approve", planned.text("approval")?]).await?.expect(&[0])?;
+        let status = self.status().await?;
+        let after = status["version"].as_str().context("a release serves after the rollback")?;
+        ensure!(after != before, "the rollback left {before} serving");
+        Ok(vec![format!("from {before} back to {after}"), self.serves(after).await?])
+    }
+
+    /// Chapter: the first deploy as CI does it. No terminal, and the secrets are in the environment instead of a file.
+    pub async fn deploy_in_ci(&self) -> Result<Vec<String>> {
+        let name = &self.environment.name;
+        let file = self.clone()?.root.join(format!(".env.{name}"));
+        fs_err::remove_file(&file)?;
+        let secrets = self.secrets();
+        let of_file = secrets
+            .iter()
+            .map(|(name, value)| (name.to_owned(), secrecy::ExposeSecret::expose_secret(value).to_owned()));
+        let variables: Vec<_> =
+            self.variables().into_iter().chain(of_file).chain([("CI".to_owned(), "true".to_owned())]).collect();
+        let run = async |args: &[&str]| self.toolkit.start(args, &variables)?.end().await;
+        let planned = run(&["deploy", name, "--plan-only"]).await?.expect(&[10])?;
+        let refused = run(&["deploy", name]).await?.expect(&[21])?.reason();
+        run(&["deploy", name, "--approve", planned.text("approval")?]).await?.expect(&[0])?;
+        self.write_env_file(&[])?;
+        let serves = self.serves(&self.version().await?).await?;
+        Ok(vec![serves, format!("without an approval it was refused: {refused}")])
+    }
+
+    /// Plans the clone's last commit.
+    pub async fn plan(&self) -> Result<Ran> {
+        self.xtask(&["deploy", &self.environment.name, "--plan-only"]).await
+    }
+
+    /// Plans it, and applies that plan.
+    pub async fn deploy(&self) -> Result<Ran> {
+        self.start_deploy(&[]).await?.end().await
+    }
+
+    /// The same, and returns when the second command has begun. `options` are further ones of it.
+    pub async fn start_deploy(&self, options: &[&str]) -> Result<Running<'_>> {
+        let planned = self.plan().await?.expect(&[10])?;
+        let approve = ["deploy", &self.environment.name, "--approve", planned.text("approval")?];
+        self.start(&[&approve[..], options].concat())
+    }
+}

@@ -1,0 +1,161 @@
+//! What stands in a rehearsal for the values that an account has: the environment's file of secrets and settings, and what is
+//! missing for it.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use camino::Utf8Path;
+use secrecy::SecretString;
+use xtask::config::{Config, Environment, Rehearsal, Setting, Stack, SuppliedBy};
+use xtask::secrets::{Secrets, generate};
+
+/// In a value, the id of the zone that the rehearsal has made.
+const ZONE: &str = "{zone_id}";
+
+/// The variables that a release sets, and the credentials of the zone, which `bootstrap zone` needs too.
+const SET_ELSEWHERE: [&str; 6] =
+    ["image", "release", "settings", "secrets", "dns_access_key_id", "dns_secret_access_key"];
+
+/// What the servers of a rehearsal are reached with.
+#[derive(Clone, Default)]
+pub struct Access {
+    /// The key of the state's bucket.
+    pub storage: (String, String),
+    /// The registry's host, user and password.
+    pub registry: (String, String, String),
+    /// The URL of the database, if there is one.
+    pub database: Option<SecretString>,
+}
+
+/// What is missing, a line each: the name, and what to write where.
+pub fn missing(config: &Config, environment: &Environment) -> Result<Vec<String>> {
+    let (name, rehearsal) = (&environment.name, &environment.rehearsal);
+    let mut lines = Vec::new();
+    for setting in config.settings_table()?.settings.iter().filter(|setting| is_missing(setting, environment)) {
+        lines.push(format!(
+            "the service requires {0}; write into deploy.yaml: environments.{name}.rehearsal.settings.{0}: VALUE",
+            setting.name
+        ));
+    }
+    if let Some(stack) = environment.stack() {
+        for variable in required_variables(&config.root.join(&stack.folder))? {
+            if !is_set(&variable, stack, rehearsal) {
+                lines.push(format!(
+                    "the stack {} requires the variable {variable}; write into deploy.yaml: \
+                     environments.{name}.rehearsal.variables.{variable}: VALUE",
+                    stack.folder
+                ));
+            }
+        }
+    }
+    Ok(lines)
+}
+
+/// Whether the service has a database that is to be made for it.
+pub fn takes_database(config: &Config) -> Result<bool> {
+    Ok(config.settings_table()?.settings.iter().any(|setting| setting.supplied_by == Some(SuppliedBy::Postgres)))
+}
+
+/// `.env.<environment>` of the rehearsal. `zone` is the id of the zone, once there is one.
+pub fn env_file(config: &Config, environment: &Environment, access: &Access, zone: Option<&str>) -> Result<Secrets> {
+    let mut file = Secrets::default();
+    let mut set = |name: &str, value: &str| file.insert(name, SecretString::from(value.to_owned()));
+    let (key, secret) = &access.storage;
+    set("AWS_ACCESS_KEY_ID", key);
+    set("AWS_SECRET_ACCESS_KEY", secret);
+    set("SCW_ACCESS_KEY", "SCWREHEARSAL00000000");
+    set("SCW_SECRET_KEY", "7e6ea75a-1000-4000-8000-000000000000");
+    set("CLOUDFLARE_API_TOKEN", "rehearsal-0000000000000000000000000000000");
+    set("TF_VAR_dns_access_key_id", "AKIAREHEARSAL0000000");
+    set("TF_VAR_dns_secret_access_key", "rehearsal-of-the-zone-00000000000000000");
+    let (host, user, password) = &access.registry;
+    set("REGISTRY_HOST", host);
+    set("REGISTRY_USERNAME", user);
+    set("REGISTRY_PASSWORD", password);
+    for (name, value) in &environment.rehearsal.variables {
+        match zone {
+            Some(zone) => set(&format!("TF_VAR_{name}"), &value.replace(ZONE, zone)),
+            None if value.contains(ZONE) => {}
+            None => set(&format!("TF_VAR_{name}"), value),
+        }
+    }
+    for (name, value) in &environment.rehearsal.settings {
+        set(name, value);
+    }
+    file.insert("TF_STATE_PASSPHRASE", generate()?);
+    for setting in &config.settings_table()?.settings {
+        let given = environment.rehearsal.settings.contains_key(&setting.name);
+        match setting.supplied_by {
+            Some(SuppliedBy::Postgres) if !given => {
+                file.insert(&setting.name, access.database.clone().context("the service has a database")?);
+            }
+            Some(SuppliedBy::Random) if !given => file.insert(&setting.name, generate()?),
+            _ => {}
+        }
+    }
+    Ok(file)
+}
+
+/// The names of the variables that a stack's files declare without a default.
+fn required_variables(folder: &Utf8Path) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in folder.read_dir_utf8().with_context(|| format!("read the stack {folder}"))? {
+        let path = entry?.into_path();
+        if matches!(path.extension(), Some("tf" | "tofu")) {
+            names.extend(required_in(&fs_err::read_to_string(path)?));
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The same in a file that is formatted as `tofu fmt` does it: a block begins and ends at the beginning of a line.
+fn required_in(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut open: Option<(String, bool)> = None;
+    for line in text.lines() {
+        if let Some(name) = line.strip_prefix("variable \"").and_then(|rest| rest.split('"').next()) {
+            // A block on one line declares nothing.
+            open = (!line.trim_end().ends_with('}')).then(|| (name.to_owned(), false));
+            if open.is_none() {
+                names.push(name.to_owned());
+            }
+        } else if let Some((_, has_default)) = &mut open {
+            *has_default |=
+                line.trim_start().strip_prefix("default").is_some_and(|rest| rest.trim_start().starts_with('='));
+        }
+        if line.starts_with('}')
+            && let Some((name, false)) = open.take()
+        {
+            names.push(name);
+        }
+    }
+    names
+}
+
+fn is_set(variable: &str, stack: &Stack, rehearsal: &Rehearsal) -> bool {
+    SET_ELSEWHERE.contains(&variable)
+        || stack.variables.contains_key(variable)
+        || rehearsal.variables.contains_key(variable)
+}
+
+fn is_missing(setting: &Setting, environment: &Environment) -> bool {
+    let given = |values: &BTreeMap<String, String>| values.contains_key(&setting.name);
+    setting.required
+        && setting.default.is_none()
+        && setting.supplied_by.is_none()
+        && !given(&environment.rehearsal.settings)
+        && !environment.settings.as_ref().is_some_and(given)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_without_a_default_are_found() {
+        let text = "variable \"a\" {}\nvariable \"b\" {\n  type = string\n}\n\nvariable \"c\" {\n  default   = 3\n}\nvariable \"d\" {\n  \
+                    description = \"the default = 3\"\n}\noutput \"e\" {\n}\n";
+        assert_eq!(required_in(text), ["a", "b", "d"]);
+    }
+}
