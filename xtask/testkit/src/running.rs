@@ -64,6 +64,17 @@ impl Running {
         assert!(self.wait_for(step, state), "there is no {step} {state}: {:#?}", self.seen);
     }
 
+    /// Waits for an event like this, which must come.
+    #[track_caller]
+    pub fn must_tell(&mut self, is_it: impl Fn(&Value) -> bool) {
+        while let Some(event) = self.next() {
+            if is_it(&event) {
+                return;
+            }
+        }
+        panic!("there is no such event: {:#?}", self.seen);
+    }
+
     /// Sends a signal to the process alone.
     pub fn signal(&self, signal: Signal) {
         machine::signal(self.pid(), signal);

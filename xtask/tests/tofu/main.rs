@@ -14,6 +14,7 @@ mod guard;
 mod interrupt;
 mod life;
 mod lifecycle;
+mod operations;
 mod platform;
 mod production;
 mod providers;

@@ -9,6 +9,7 @@ use super::outputs::Outputs;
 use crate::clients::loki::{Following, Line, Loki, MOST_LINES, of_container};
 use crate::env::Env;
 use crate::failure::Failure;
+use crate::state::history;
 use crate::tofu::{self, Workspace};
 use crate::tools::git;
 
@@ -49,6 +50,11 @@ impl Stack<'_> {
         let loki = |container: &str| loki(self.env, container);
         loki("")?;
         let name = self.env.name();
+        // The newest one, also of a first release that failed.
+        let records = history::recent(self.env.store()?).await?;
+        if let Some(container) = records.iter().rev().find_map(|record| record.container.as_deref()) {
+            return Ok(Log { loki: loki(container)?, following: Following::after(&[], back()) });
+        }
         let source = git::source(self.env.root(), git::Filters::Off).await?;
         let workspace = Workspace::enter(self.env, source, &format!("cargo xtask logs {name}")).await?;
         if !tofu::is_initialized(&workspace)? {
