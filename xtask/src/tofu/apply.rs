@@ -45,7 +45,7 @@ pub async fn perform(
     }
     recover::refuse_unsaved_state(workspace)?;
     let record = planned.kept.as_ref().ok_or_else(|| approval::refused(workspace.name(), "the plan was not kept"))?;
-    approval::check(record, workspace.stack, source, Timestamp::now())?;
+    approval::check(record, workspace.name(), workspace.stack, source, Timestamp::now())?;
     let (tofu, file) = (workspace.tofu()?, PlanPath::new(workspace)?);
     // Before anything is changed: once OpenTofu has begun, the plan is of a state that no longer exists.
     workspace.plan_store()?.take(record, file.as_path()).await?;

@@ -41,9 +41,18 @@ fn is_set_by_release(attributes: &[String]) -> bool {
         && attributes.iter().all(|name| is_one(&OF_THE_RELEASE, name) || is_one(&OF_THE_PLATFORM, name))
 }
 
-/// Fails if the plan must not be applied to what is checked out now.
-pub fn check(record: &PlanRecord, stack: &Stack, source: &Source, now: Timestamp) -> Result<(), Failure> {
-    let refused = |why: String| Err(refused(&record.environment, &why));
+/// Fails if the plan must not be applied to this environment and what is checked out now.
+pub fn check(
+    record: &PlanRecord,
+    environment: &str,
+    stack: &Stack,
+    source: &Source,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let refused = |why: String| Err(refused(environment, &why));
+    if record.environment != environment {
+        return refused(format!("the plan is for {}", record.environment));
+    }
     if !source.is_clean() {
         return refused(format!(
             "the tree is {}, and only a commit can be applied; commit or stash the changes",

@@ -222,7 +222,7 @@ pub async fn kept(workspace: &Workspace<'_>, stop: &Stop) -> Result<Planned, Fai
     let store = workspace.plan_store()?;
     let record = store.find().await?;
     let record = record.ok_or_else(|| approval::refused(workspace.name(), "there is no plan"))?;
-    approval::check(&record, workspace.stack, &workspace.source, Timestamp::now())?;
+    approval::check(&record, workspace.name(), workspace.stack, &workspace.source, Timestamp::now())?;
     let protected = guard::protected(workspace).await?;
     let (tofu, file) = (workspace.tofu()?, PlanPath::new(workspace)?);
     store.fetch(&record, &file.0).await?;

@@ -51,6 +51,13 @@ fn a_plan_is_refused_when_anything_differs_from_what_was_approved() {
     refused(&site, &approval, "the approval is for another plan");
     fs_err::write(&record, &text).unwrap();
 
+    // One of another environment, put into this one's place.
+    let mut foreign: Value = serde_json::from_str(&text).unwrap();
+    foreign["environment"] = json!("staging");
+    fs_err::write(&record, foreign.to_string()).unwrap();
+    refused(&site, &approval, "the plan is for staging");
+    fs_err::write(&record, &text).unwrap();
+
     // The tree, and the commit.
     site.project.write("README.md", "changed");
     refused(&site, &approval, "only a commit can be applied");
