@@ -49,13 +49,13 @@ pub async fn for_the_compiler(context: &Context<'_>) {
 pub async fn for_the_tests(context: &Context<'_>, suites: &[Suite], progress: &Progress) {
     let any = |of: &[Suite]| suites.iter().any(|suite| of.contains(suite));
     if suites.iter().any(|suite| suite.has_programs()) {
-        let stacks = any(&[Suite::StandIn, Suite::Tofu]);
+        let stacks = any(&[Suite::Rehearsal, Suite::StandIn, Suite::Tofu]);
         set_up(context, Extras { tests: true, tofu: stacks, ..Extras::default() }).await;
     }
     let servers = [
         (Server::CargoDeny, any(&[Suite::Lint])),
-        (Server::Moto, any(&[Suite::StandIn, Suite::Tofu, Suite::Toolkit])),
-        (Server::Versitygw, any(&[Suite::StandIn, Suite::Tofu, Suite::Toolkit])),
+        (Server::Moto, any(&[Suite::Rehearsal, Suite::StandIn, Suite::Tofu, Suite::Toolkit])),
+        (Server::Versitygw, any(&[Suite::Rehearsal, Suite::StandIn, Suite::Tofu, Suite::Toolkit])),
         (Server::Buildkitd, any(&[Suite::Image, Suite::Toolkit])),
     ];
     // One after another: the compiler runs beside them.

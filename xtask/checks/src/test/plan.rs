@@ -105,7 +105,7 @@ fn tests(suite: Suite, program: &Program, built: &Built, setting: &Setting<'_>) 
 /// What is compiled for one is shared with the next. All targets are without those that `cargo test` leaves out, even
 /// where they are named beside it. The last is the toolkit's first build, without its feature `cloud`.
 fn lints(config: &Config) -> Vec<Cmd> {
-    let left_out = ["--workspace", "--test", "image", "--test", "journey", "--test", "tofu"];
+    let left_out = ["--workspace", "--test", "image", "--test", "journey", "--test", "rehearsal", "--test", "tofu"];
     let clippy = |what: &[&str]| {
         cargo(config).arg("clippy").args(what.iter().copied()).args(["--quiet", "--", "--deny", "warnings"])
     };

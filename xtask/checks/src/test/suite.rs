@@ -24,6 +24,8 @@ pub enum Suite {
     StandIn,
     /// Stacks from nothing to nothing, with a real OpenTofu and a real S3 server
     Tofu,
+    /// Deploys to a stack, rehearsed, broken and recovered, with a real engine
+    Rehearsal,
     /// The service's image, with a real engine and real registries
     Image,
     /// A fresh clone from the first deploy to the rollback, with real processes and load
@@ -42,6 +44,7 @@ impl Suite {
         match (program.package.as_str(), program.target.as_str()) {
             (package, _) if package == service => Self::Service,
             ("standin", _) => Self::StandIn,
+            ("rehearsal", "rehearsal") if !program.is_unit => Self::Rehearsal,
             (xtask::PACKAGE, "tofu") => Self::Tofu,
             (xtask::PACKAGE, "image") => Self::Image,
             (xtask::PACKAGE, "journey") => Self::Journey,
@@ -78,6 +81,7 @@ impl Suite {
             Self::Toolkit => Some("*"),
             Self::StandIn => Some("standin"),
             Self::Tofu => Some("tofu"),
+            Self::Rehearsal => Some("rehearsal"),
             Self::Image => Some("image"),
             Self::Journey => Some("journey"),
         }
@@ -88,8 +92,8 @@ impl Suite {
     pub fn takes(self, program: &Program) -> (Takes, Option<usize>) {
         // Some unit tests of the toolkit ask the machine's engine too.
         let of_toolkit = program.package == xtask::PACKAGE && program.is_unit;
-        let engine = matches!(self, Self::Image | Self::StandIn) || of_toolkit;
-        let threads = matches!(self, Self::Image).then_some(1);
+        let engine = matches!(self, Self::Image | Self::Rehearsal | Self::StandIn) || of_toolkit;
+        let threads = matches!(self, Self::Image | Self::Rehearsal).then_some(1);
         (Takes { engine, ..Takes::default() }, threads)
     }
 }

@@ -6,36 +6,39 @@ use anyhow::Result;
 
 use crate::stage::Stage;
 
-/// How long a server is away: longer than one attempt, shorter than all.
-const AWAY: Duration = Duration::from_secs(5);
+/// How long each is away: longer than one attempt of its clients, shorter than all of them.
+const STATE_AWAY: Duration = Duration::from_secs(5);
+const REGISTRY_AWAY: Duration = Duration::from_millis(1500);
 
 /// The bucket of the state: away for some seconds, then for good.
 pub async fn state(stage: &Stage<'_>) -> Result<Vec<String>> {
     let pause = |stage: &Stage<'_>| stage.servers().map(|servers| servers.storage.borrow_mut().pause());
     let go_on = |stage: &Stage<'_>| stage.servers().map(|servers| servers.storage.borrow_mut().go_on());
-    away(stage, "plan", pause, go_on).await
+    // OpenTofu holds what it has made until it has saved it.
+    away(stage, STATE_AWAY, [("apply", "progress"), ("plan", "started")], pause, go_on).await
 }
 
 /// The registry: away for some seconds, then for good.
 pub async fn registry(stage: &Stage<'_>) -> Result<Vec<String>> {
     let pause = |stage: &Stage<'_>| stage.servers().map(|servers| servers.registry.borrow_mut().pause());
     let go_on = |stage: &Stage<'_>| stage.servers().map(|servers| servers.registry.borrow_mut().go_on());
-    away(stage, "build", pause, go_on).await
+    away(stage, REGISTRY_AWAY, [("build", "started"), ("build", "started")], pause, go_on).await
 }
 
-/// Takes a server away when a deploy begins this step.
+/// Takes a server away when a step of a deploy is in a state: for some seconds in the first, for good in the second.
 async fn away(
     stage: &Stage<'_>,
-    step: &str,
+    time: Duration,
+    [some, good]: [(&str, &str); 2],
     pause: impl Fn(&Stage<'_>) -> Result<()>,
     go_on: impl Fn(&Stage<'_>) -> Result<()>,
 ) -> Result<Vec<String>> {
     stage.clone()?.commit("A version that is deployed although a server was away").await?;
     let mut running = stage.start_deploy(&[]).await?;
-    running.reaches(step, "started").await?;
+    running.reaches(some.0, some.1).await?;
     pause(stage)?;
     let back = async {
-        tokio::time::sleep(AWAY).await;
+        tokio::time::sleep(time).await;
         go_on(stage)
     };
     let (ended, back) = tokio::join!(running.end(), back);
@@ -44,13 +47,13 @@ async fn away(
     let version = stage.version().await?;
     let mut proof = vec![format!(
         "away for {} s in mid-deploy, and tried again: {}",
-        AWAY.as_secs(),
+        time.as_secs_f64(),
         stage.serves(&version).await?
     )];
 
     stage.clone()?.commit("A version that waits for a server").await?;
     let mut running = stage.start_deploy(&[]).await?;
-    running.reaches(step, "started").await?;
+    running.reaches(good.0, good.1).await?;
     pause(stage)?;
     let failed = running.end().await;
     go_on(stage)?;

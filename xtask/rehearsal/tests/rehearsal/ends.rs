@@ -1,0 +1,52 @@
+//! How rehearsals end that do not come to their end.
+
+use rustix::process::Signal;
+use testkit::machine::signal_group;
+use testkit::until;
+
+use crate::shop::{Shop, account, images_of};
+
+#[test]
+fn ctrl_c_in_mid_apply_leaves_nothing_but_the_account() {
+    let Some(shop) = Shop::open("ctrl_c_in_mid_apply_leaves_nothing_but_the_account") else { return };
+    let running = shop.start(&["production"]);
+    until_applied(&shop);
+    // As a terminal sends it: to the whole group.
+    signal_group(running.pid(), Signal::INT);
+    let ended = running.end().expect(1);
+    assert!(ended.stderr.contains("interrupted by Ctrl-C"), "{}", ended.stderr);
+    let account = account(&ended.events);
+    let outcome = |name: &str| {
+        let chapters = account["chapters"].as_array().unwrap();
+        chapters.iter().find(|chapter| chapter["name"] == name).unwrap()["outcome"].clone()
+    };
+    assert_eq!((outcome("bootstrap state"), outcome("rollback")), ("done".into(), "skipped".into()));
+    assert!(!shop.folder().join("servers").exists() && !shop.folder().join("project").exists());
+    assert_eq!(shop.processes(), []);
+}
+
+#[test]
+fn what_a_killed_rehearsal_has_left_is_cleaned_up() {
+    let Some(shop) = Shop::open("what_a_killed_rehearsal_has_left_is_cleaned_up") else { return };
+    let running = shop.start(&["production"]);
+    until_applied(&shop);
+    running.kill();
+    let registry = fs_err::read_to_string(shop.folder().join("servers/registry")).unwrap();
+    assert!(!shop.containers().is_empty() && !images_of(&registry).is_empty() && !shop.processes().is_empty());
+    let containers = shop.containers();
+    let said = shop.run(&["clean"]).expect(0).stdout;
+    assert!(said.contains("1 containers, 1 images"), "{said}");
+    assert_eq!((shop.processes(), images_of(&registry)), (Vec::new(), Vec::new()));
+    assert!(!shop.folder().exists());
+    for id in containers {
+        let asked = std::process::Command::new("docker").args(["inspect", &id]).output().unwrap();
+        assert!(!asked.status.success(), "the container {id} is left");
+    }
+    // Once more there is nothing.
+    assert!(shop.run(&["clean"]).expect(0).stdout.contains("0 containers, 0 images, 0 processes"));
+}
+
+/// Waits until the first deploy has started its container.
+fn until_applied(shop: &Shop) {
+    until("the container runs", || !shop.containers().is_empty());
+}

@@ -1,0 +1,8 @@
+//! Whole rehearsals: of the fixture's service, and how they end.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod ends;
+mod missing;
+mod shop;
+mod whole;
