@@ -282,7 +282,7 @@ async fn open(
             let done = if steps.is_empty() { "nothing".to_owned() } else { steps.join(", ") };
             env.report.note(&format!("resuming the run {}; done before: {done}", journal.describe()));
             let record = Record::begin(journal.deploy().to_owned(), kind, env.name(), lease.token());
-            return Ok((journal, record, history::live_records(&records)));
+            return Ok((*journal, record, history::live_records(&records)));
         }
         Found::Unusable(why) if resume => {
             env.report.warn(&format!("the journal of the earlier run cannot be used: {why}; starting over"));

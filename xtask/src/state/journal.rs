@@ -68,7 +68,7 @@ pub enum Found {
     /// Nothing: the last deploy ended properly.
     Nothing,
     /// A deploy that did not end.
-    Unfinished(Journal),
+    Unfinished(Box<Journal>),
     /// Something that cannot be used, and why.
     Unusable(String),
 }
@@ -98,7 +98,8 @@ impl Journal {
             return Ok(Found::Unusable(reason));
         }
         let entries = lines.map_while(|line| line.strip_suffix('\n').and_then(Entry::parse)).collect();
-        Ok(Found::Unfinished(Self { store: store.clone(), header, entries, is_whole: false, etag: object.etag }))
+        let journal = Self { store: store.clone(), header, entries, is_whole: false, etag: object.etag };
+        Ok(Found::Unfinished(Box::new(journal)))
     }
 
     /// Begins a new journal in place of any other.

@@ -10,7 +10,7 @@ use crate::place::ENVIRONMENT;
 
 async fn unfinished(store: &Store) -> Journal {
     match Journal::find(store, ENVIRONMENT).await.unwrap() {
-        Found::Unfinished(journal) => journal,
+        Found::Unfinished(journal) => *journal,
         Found::Nothing => panic!("there is no journal"),
         Found::Unusable(why) => panic!("{why}"),
     }

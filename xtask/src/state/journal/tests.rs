@@ -12,7 +12,7 @@ async fn journal() -> (tempfile::TempDir, Store, std::path::PathBuf) {
 
 async fn unfinished(store: &Store) -> Journal {
     match Journal::find(store, "local").await.unwrap() {
-        Found::Unfinished(journal) => journal,
+        Found::Unfinished(journal) => *journal,
         Found::Nothing => panic!("nothing was found"),
         Found::Unusable(why) => panic!("{why}"),
     }
