@@ -160,6 +160,14 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// Signs a complete record of a release that went live, where others than those who deploy may write records.
+    pub async fn sign(&self, record: &mut Record) -> Result<(), Failure> {
+        match self {
+            Self::Local(_) => Ok(()),
+            Self::Stack(stack) => stack.sign(record).await,
+        }
+    }
+
     /// What an earlier deploy published, if it is kept.
     pub async fn published(&self, record: &Record) -> Result<Published, Failure> {
         match self {

@@ -243,6 +243,9 @@ impl<'a> Run<'a> {
         }
         record.error = record.error.take().map(|error| self.env.report.redactor().redact(&error).into_owned());
         let ongoing = self.env.report.begin(Step::Record);
+        if record.outcome == Outcome::Live {
+            self.target.sign(&mut record).await.map_err(Failure::into_error).context("sign the record")?;
+        }
         let written = history::append(self.store, &record).await;
         match &written {
             Ok(()) => ongoing.finish(&format!("{}, {}", record.id, record.outcome.words())),

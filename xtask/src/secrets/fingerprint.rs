@@ -51,6 +51,23 @@ impl FingerprintKey {
     }
 }
 
+impl FingerprintKey {
+    /// A signature of a text: HMAC-SHA-256, in hexadecimal.
+    pub fn sign(&self, text: &[u8]) -> String {
+        hex::encode(hmac::sign(&self.0, &signed(text)).as_ref())
+    }
+
+    /// Whether this is the signature of a text.
+    pub fn has_signed(&self, text: &[u8], signature: &str) -> bool {
+        hex::decode(signature).is_ok_and(|signature| hmac::verify(&self.0, &signed(text), &signature).is_ok())
+    }
+}
+
+/// No fingerprint is of such a text: a scope does not begin with a zero byte, and the mark has another one.
+fn signed(text: &[u8]) -> Vec<u8> {
+    [b"\0signed\0", text].concat()
+}
+
 /// The key that a passphrase gives for one purpose, which is the salt.
 pub fn derived_key(passphrase: &SecretString, purpose: &str, rounds: NonZeroU32) -> [u8; KEY] {
     let (mut bytes, secret) = ([0; KEY], passphrase.expose_secret().as_bytes());

@@ -129,6 +129,9 @@ pub struct Record {
     /// The last lines that a release logged which failed after it was started.
     #[serde(default)]
     pub log: Vec<String>,
+    /// Of a release of a stack that went live: that nothing of this record was changed since. See `targets/stack/signed.rs`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
 
 impl Record {
@@ -161,6 +164,7 @@ impl Record {
             error: None,
             answers: Vec::new(),
             log: Vec::new(),
+            signature: None,
         }
     }
 

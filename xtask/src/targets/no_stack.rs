@@ -93,6 +93,10 @@ impl<'a> Stack<'a> {
         match self.never {}
     }
 
+    pub async fn sign(&self, _: &mut Record) -> Result<(), Failure> {
+        match self.never {}
+    }
+
     pub async fn published(&self, _: &Record) -> Result<Published, Failure> {
         match self.never {}
     }

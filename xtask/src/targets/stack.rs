@@ -8,6 +8,7 @@ mod outputs;
 mod platform;
 mod seen;
 mod settings;
+mod signed;
 mod trial;
 
 use std::cell::RefCell;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
 use jiff::Timestamp;
+use tokio::sync::OnceCell;
 
 use self::address::Names;
 pub use self::address::PublicAddress;
@@ -34,7 +36,6 @@ use crate::release::{Artifact, Published, PublishedForm, Release, Settings, Sour
 use crate::report::{Ongoing, Summary as _};
 use crate::secrets::FingerprintKey;
 use crate::signals::Stop;
-use crate::state::fingerprint;
 use crate::state::history::{self, Record};
 pub use crate::tofu::plan::Planned;
 use crate::tofu::unseen::{Unseen, Verdict};
@@ -47,6 +48,8 @@ pub struct Stack<'a> {
     env: &'a Env<'a>,
     /// The container's id, once this process has applied a release.
     container: RefCell<Option<String>>,
+    /// Derived once.
+    key: OnceCell<FingerprintKey>,
 }
 
 /// A release that was applied to a stack.
@@ -66,7 +69,7 @@ pub struct Candidate {
 impl<'a> Stack<'a> {
     /// The target of an environment.
     pub fn new(env: &'a Env<'a>) -> Self {
-        Self { env, container: RefCell::default() }
+        Self { env, container: RefCell::default(), key: OnceCell::new() }
     }
 
     /// Every check of the stack. None changes anything.
@@ -111,13 +114,7 @@ impl<'a> Stack<'a> {
     /// The same with fingerprints of the secrets, for a record.
     pub async fn provision(&self) -> Result<Settings, Failure> {
         let (env, settings) = (self.env, self.settings()?);
-        // The records are beside the state. Where that is encrypted, they must tell no more of the secrets than it does, and every
-        // machine that deploys has its passphrase. Where it is not, it has the secrets themselves.
-        let key = match env.stack()?.state.encrypted {
-            true => FingerprintKey::of_passphrase(&tofu::passphrase(env)?, &env.store_prefix()),
-            false => Box::pin(fingerprint::key(env.store()?)).await?,
-        };
-        Ok(settings.fingerprinted(&key, &env.store_prefix()))
+        Ok(settings.fingerprinted(self.key().await?, &env.store_prefix()))
     }
 
     /// Builds the commit's image, unless the registry or the Docker engine has it.
@@ -155,8 +152,9 @@ impl<'a> Stack<'a> {
         Ok(Some(Serving { id: record.id.clone(), version: record.version().to_owned(), address, service }))
     }
 
-    /// The image that an earlier deploy pushed. Refused if the registry no longer has it.
+    /// The image that an earlier deploy pushed. Refused if the registry no longer has it, or if the record is not signed.
     pub async fn published(&self, record: &Record) -> Result<Published, Failure> {
+        self.verify(record).await?;
         let known = record.source.clone().zip(record.digest.clone());
         let (source, digest) = known.with_context(|| format!("the record {} names no image", record.id))?;
         let form = PublishedForm::Image { name: ServiceImage::find(self.env)?.name() };

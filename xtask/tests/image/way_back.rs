@@ -120,9 +120,10 @@ async fn look(project: &Project, image: &str, migrations: Vec<Migration>) -> Way
     live.migrations = migrations;
     live.settings = [("DATA_DIR".to_owned(), "/dev/shm".to_owned())].into();
     live.end(Outcome::Live, None);
+    let target = Target::of(&env);
+    target.sign(&mut live).await.unwrap();
     history::append(env.store().unwrap(), &live).await.unwrap();
 
-    let target = Target::of(&env);
     let run = Run::begin(&env, &target, Kind::Deploy, "a test".to_owned(), false).await.unwrap();
     let settings = Stack::new(&env).settings().unwrap();
     let form = PublishedForm::Image { name: name.to_owned() };

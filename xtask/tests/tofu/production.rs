@@ -84,6 +84,20 @@ fn a_deploy_to_a_stack_succeeds_fails_and_goes_back() {
     assert!(get(&address, "/ready").contains(&first));
     assert_eq!(status(&site, 0)["record"]["kind"], "rollback");
     assert!(site.project.git(&["status", "--porcelain"]).is_empty());
+
+    // What a record says is applied only as it was written.
+    let records = site.storage.bucket("states").join("fixture/production/records");
+    let files = fs_err::read_dir(records).unwrap().map(|entry| entry.unwrap().path());
+    let is_of_second = |text: &String| text.contains("\"outcome\": \"live\"") && text.contains(&second);
+    for (file, text) in files.map(|file| (file.clone(), fs_err::read_to_string(file).unwrap())) {
+        if is_of_second(&text) {
+            fs_err::write(file, text.replacen("\"info\"", "\"warn\"", 1)).unwrap();
+        }
+    }
+    xtask(&site, &["rollback", "production", "--to", &second])
+        .expect(21)
+        .says(&["is not signed with production's key, or was changed after it was written"]);
+    assert!(get(&address, "/ready").contains(&first));
 }
 
 #[test]
