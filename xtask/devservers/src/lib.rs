@@ -9,6 +9,7 @@
 // A server that a test has started itself fails the test by panicking.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod bases;
 pub mod buildkitd;
 pub mod cargo_deny;
 pub mod dns;

@@ -106,6 +106,16 @@ mod tests {
     }
 
     #[test]
+    fn the_help_is_as_it_was() {
+        let help = [&["--help"][..], &["clean", "--help"]].map(|args| {
+            let command = Cli::command().term_width(100);
+            let words = std::iter::once(&"rehearse").chain(args);
+            command.try_get_matches_from(words).unwrap_err().to_string()
+        });
+        insta::assert_snapshot!("help", help.join("\n────\n"));
+    }
+
+    #[test]
     fn breaks_are_rehearsed_in_one_order_and_once() {
         let breaks = |words: &[&str]| {
             let words = std::iter::once(&"rehearse").chain(words);

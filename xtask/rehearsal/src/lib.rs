@@ -21,6 +21,7 @@ mod stage;
 mod story;
 mod toolkit;
 mod values;
+mod versions;
 
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ use xtask::signals::Stop;
 
 use self::cli::{Cli, Command, RehearseArgs};
 use self::place::Place;
-use self::story::Ended;
+use self::story::{Ended, Story};
 
 /// How long `clean` waits for the end of a rehearsal that was kept.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -104,7 +105,7 @@ async fn rehearse(
         let removed = clean::clean(&place).await?;
         report.note(&format!("an earlier rehearsal was not cleaned up: {removed}"));
     }
-    let ended = story::tell(config, environment, args, &place, report, stop).await;
+    let ended = Story { config, environment, args, place: &place, report, stop }.tell().await;
     let cleaned = clean::clean(&place).await;
     match &cleaned {
         Ok(removed) => report.note(&format!(

@@ -171,6 +171,6 @@ mod tests {
         let bases = ["debian:12".to_owned()];
         let servers = Servers { registry: "127.0.0.1:5", storage: "http://127.0.0.1:6", bases: &bases, gate: LONGEST };
         change(&mut document, "production", &servers).unwrap();
-        insta::assert_snapshot!(serde_yaml::to_string(&document).unwrap(), @"");
+        insta::assert_snapshot!("deploy_yaml", serde_yaml::to_string(&document).unwrap());
     }
 }

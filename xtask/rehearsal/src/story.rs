@@ -18,7 +18,7 @@ use crate::place::Place;
 use crate::project::is_dirty;
 use crate::stage::Stage;
 use crate::toolkit::Toolkit;
-use crate::values;
+use crate::{values, versions};
 
 /// How a story ended.
 pub struct Ended {
@@ -28,46 +28,99 @@ pub struct Ended {
     pub failure: Option<Failure>,
 }
 
-/// Tells the story of an environment. Everything that it started has ended when it returns, but what it made is still there.
-pub async fn tell(
-    config: &Config,
-    environment: &Environment,
-    args: &RehearseArgs,
-    place: &Place,
-    report: &Report,
-    stop: &Stop,
-) -> Ended {
-    let began = Instant::now();
-    let early = |failure: Failure| Ended { account: None, failure: Some(failure) };
-    let prepared = stop.cancels("nothing was changed", Box::pin(prepare(config, environment, report)));
-    let (found, programs) = match prepared.await {
-        Ok(prepared) => prepared,
-        Err(failure) => return early(failure),
-    };
-    let toolkit = Toolkit::new(programs.toolkit.clone(), place.project.clone(), began, report);
-    let account = Account {
-        project: config.project.clone(),
-        environment: environment.name.clone(),
-        commit: String::new(),
-        started: Timestamp::now(),
-        chapters: Vec::new(),
-    };
-    let log = Log::new(report, place, &toolkit, account);
-    let mut work = Box::pin(chapters(config, environment, args, place, &log, &toolkit, &found, &programs, stop));
-    let ended = tokio::select! {
-        ended = &mut work => ended,
-        signal = stop.requested() => {
-            // The toolkit's commands end in order first: they have servers of their own.
-            toolkit.ask_to_end();
-            drop(tokio::time::timeout(toolkit.patience(), &mut work).await);
-            Err(Failure::Aborted(anyhow!("interrupted by {signal}")))
+/// What is told, and where.
+pub struct Story<'a> {
+    /// The project's own deploy.yaml.
+    pub config: &'a Config,
+    /// The environment that is rehearsed.
+    pub environment: &'a Environment,
+    /// What goes wrong, and what is left.
+    pub args: &'a RehearseArgs,
+    /// Where all of it is.
+    pub place: &'a Place,
+    /// Where progress is shown.
+    pub report: &'a Report,
+    /// Requests to stop.
+    pub stop: &'a Stop,
+}
+
+impl Story<'_> {
+    /// Tells the story. Everything that it started has ended when it returns, but what it made is still there.
+    pub async fn tell(&self) -> Ended {
+        let Self { config, environment, args, place, report, stop } = *self;
+        let began = Instant::now();
+        let prepared = stop.cancels("nothing was changed", Box::pin(prepare(config, environment, report)));
+        let (found, programs) = match prepared.await {
+            Ok(prepared) => prepared,
+            Err(failure) => return Ended { account: None, failure: Some(failure) },
+        };
+        let toolkit = Toolkit::new(programs.toolkit.clone(), place.project.clone(), began, report);
+        let account = Account {
+            project: config.project.clone(),
+            environment: environment.name.clone(),
+            commit: String::new(),
+            started: Timestamp::now(),
+            chapters: Vec::new(),
+        };
+        let log = Log::new(report, place, &toolkit, account);
+        let mut work = Box::pin(self.chapters(&log, &toolkit, &found, &programs));
+        let ended = tokio::select! {
+            // The work first: one that was kept ends by the same request.
+            biased;
+            ended = &mut work => ended,
+            signal = stop.requested() => {
+                // The toolkit's commands end in order first: they have servers of their own.
+                toolkit.ask_to_end();
+                drop(tokio::time::timeout(toolkit.patience(), &mut work).await);
+                Err(Failure::Aborted(anyhow!("interrupted by {signal}")))
+            }
+        };
+        drop(work);
+        let why = match &ended {
+            Err(Failure::Aborted(_)) => "the rehearsal was interrupted",
+            _ => "an earlier chapter failed",
+        };
+        let skipped = log.skip(&names(environment, args), why);
+        let failure = ended.err().or(skipped.err().map(Failure::Failed));
+        Ended { account: Some(log.account()), failure }
+    }
+
+    async fn chapters(
+        &self,
+        log: &Log<'_>,
+        toolkit: &Toolkit,
+        found: &Found,
+        programs: &Programs,
+    ) -> Result<(), Failure> {
+        let Self { config, environment, args, place, stop, .. } = *self;
+        let engine = found.engine.as_ref().context("there is an engine")?;
+        let mut stage = Stage::new(config, environment, place, toolkit, engine);
+        log.chapter("servers", stage.start_servers(found.gateway, &programs.standin)).await?;
+        log.chapter("project", stage.prepare_project()).await?;
+        log.commit(&stage.version().await?);
+        // The rest changes nothing of the stage itself.
+        let stage = &stage;
+        log.chapter("bootstrap state", stage.bootstrap_state()).await?;
+        if environment.domain().is_some() {
+            log.chapter("bootstrap zone", stage.bootstrap_zone()).await?;
         }
-    };
-    drop(work);
-    let why = ended.as_ref().err().map(|_| "an earlier chapter failed");
-    let skipped = log.skip(&names(environment, args), why.unwrap_or("it was not reached"));
-    let failure = ended.err().or(skipped.err().map(Failure::Failed));
-    Ended { account: Some(log.account()), failure }
+        log.chapter("bootstrap registry", stage.bootstrap_registry()).await?;
+        if args.ci {
+            log.chapter("deploy in CI", stage.deploy_in_ci()).await?;
+        } else {
+            log.chapter("plan", stage.first_plan()).await?;
+            log.chapter("deploy", stage.first_deploy()).await?;
+            log.chapter("deploy under load", stage.deploy_under_load()).await?;
+            for chosen in args.breaks() {
+                log.chapter(breaks::chapter(chosen), Box::pin(breaks::rehearse(stage, chosen))).await?;
+            }
+            log.chapter("rollback", stage.roll_back()).await?;
+        }
+        if args.keep {
+            stage.keep(stop).await?;
+        }
+        Ok(())
+    }
 }
 
 /// Looks what there is and what is missing, and says it.
@@ -76,6 +129,14 @@ async fn prepare(config: &Config, environment: &Environment, report: &Report) ->
     report.headline(&format!("a rehearsal of {name} of {}", config.project));
     if is_dirty(&config.root).await? {
         report.warn("the tree has changes that are not committed: the last commit is rehearsed, without them");
+    }
+    for line in environment
+        .stack()
+        .map(|stack| versions::differences(&config.root.join(&stack.folder)))
+        .transpose()?
+        .unwrap_or_default()
+    {
+        report.warn(&line);
     }
     let missing = values::missing(config, environment)?;
     let found = Found::look(values::takes_database(config)?).await;
@@ -110,45 +171,4 @@ fn names(environment: &Environment, args: &RehearseArgs) -> Vec<String> {
     let breaks = args.breaks();
     let breaks = breaks.iter().map(|chosen| breaks::chapter(*chosen).to_owned());
     names.into_iter().map(str::to_owned).chain(breaks).chain(["rollback".to_owned()]).collect()
-}
-
-#[expect(clippy::too_many_arguments, reason = "all of it is what the story is told with")]
-async fn chapters(
-    config: &Config,
-    environment: &Environment,
-    args: &RehearseArgs,
-    place: &Place,
-    log: &Log<'_>,
-    toolkit: &Toolkit,
-    found: &Found,
-    programs: &Programs,
-    stop: &Stop,
-) -> Result<(), Failure> {
-    let engine = found.engine.as_ref().context("there is an engine")?;
-    let mut stage = Stage::new(config, environment, place, toolkit, engine);
-    log.chapter("servers", stage.start_servers(found.gateway, &programs.standin)).await?;
-    log.chapter("project", stage.prepare_project()).await?;
-    log.commit(&stage.version().await?);
-    // The rest changes nothing of the stage itself.
-    let stage = &stage;
-    log.chapter("bootstrap state", stage.bootstrap_state()).await?;
-    if environment.domain().is_some() {
-        log.chapter("bootstrap zone", stage.bootstrap_zone()).await?;
-    }
-    log.chapter("bootstrap registry", stage.bootstrap_registry()).await?;
-    if args.ci {
-        log.chapter("deploy in CI", stage.deploy_in_ci()).await?;
-    } else {
-        log.chapter("plan", stage.first_plan()).await?;
-        log.chapter("deploy", stage.first_deploy()).await?;
-        log.chapter("deploy under load", stage.deploy_under_load()).await?;
-        for chosen in args.breaks() {
-            log.chapter(breaks::chapter(chosen), Box::pin(breaks::rehearse(stage, chosen))).await?;
-        }
-        log.chapter("rollback", stage.roll_back()).await?;
-    }
-    if args.keep {
-        stage.keep(stop).await?;
-    }
-    Ok(())
 }

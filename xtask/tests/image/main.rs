@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod bases;
 mod builders;
 mod building;
 mod faults;

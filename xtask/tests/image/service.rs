@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::bases;
 use crate::shop::{docker, docker_says, engine_answers, push};
 use devservers::port;
 use devservers::registry::{DockerRegistry, Login, PASSWORD, USER};
@@ -72,7 +71,7 @@ fn prepare(root: &Path, registry: &DockerRegistry) {
     deploy["environments"]["production"] = serde_yaml::to_value(production).unwrap();
     for base in deploy["image"]["bases"].as_mapping_mut().unwrap().values_mut() {
         let name = base.as_str().unwrap();
-        bases::ensure(name);
+        devservers::bases::make_available(name).unwrap();
         let ours = format!("{}/bases/{}", registry.address, name);
         push(registry, name, &ours);
         *base = ours.into();

@@ -1,8 +1,10 @@
 //! How rehearsals end that do not come to their end.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use rustix::process::Signal;
 use testkit::machine::signal_group;
-use testkit::until;
+use testkit::{Ran, until};
 
 use crate::shop::{Shop, account, images_of};
 
@@ -49,4 +51,28 @@ fn what_a_killed_rehearsal_has_left_is_cleaned_up() {
 /// Waits until the first deploy has started its container.
 fn until_applied(shop: &Shop) {
     until("the container runs", || !shop.containers().is_empty());
+}
+
+#[test]
+fn one_that_is_kept_can_be_looked_at_and_is_ended_by_clean() {
+    let Some(shop) = Shop::open("one_that_is_kept_can_be_looked_at_and_is_ended_by_clean") else { return };
+    let running = shop.start(&["production", "--ci", "--keep"]);
+    until("the rehearsal waits", || shop.folder().join("kept.json").exists());
+    // Another one would be in its way.
+    shop.run(&["production"]).expect(20).says(&["kept by --keep"]);
+    let look = shop.folder().join("look");
+    assert_eq!(fs_err::metadata(&look).unwrap().permissions().mode() & 0o777, 0o600);
+    // As it says: the variables are sourced, and the toolkit is run in the clone.
+    let mut status = std::process::Command::new("sh");
+    status.args(["-c", ". ../look && exec \"$0\" status production --json"]).arg(testkit::toolkit());
+    let status = Ran::of(status.current_dir(shop.folder().join("project"))).expect(0).stdout;
+    assert!(status.contains("https://media.example.org") && status.contains("\"ready\":true"), "{status}");
+    shop.run(&["clean", "production"]).expect(0).says(&["is asked to end"]);
+    let ended = running.end().expect(0);
+    let account = account(&ended.events);
+    let last = account["chapters"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!((&last["name"], &last["outcome"]), (&"deploy in CI".into(), &"done".into()), "{account:#}");
+    assert!(last["proof"].to_string().contains("without an approval it was refused"), "{last:#}");
+    assert!(!shop.folder().exists());
+    assert_eq!(shop.processes(), []);
 }

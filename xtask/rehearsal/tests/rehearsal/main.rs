@@ -4,5 +4,6 @@
 
 mod ends;
 mod missing;
+mod own;
 mod shop;
 mod whole;

@@ -69,7 +69,6 @@ const REHEARSAL: &str = r#"    rehearsal:
 /// A project with a stack. What its rehearsals leave is removed when it is dropped.
 pub struct Shop {
     pub project: Project,
-    tofu: PathBuf,
 }
 
 impl Shop {
@@ -89,7 +88,7 @@ impl Shop {
 
     /// One whose values for a rehearsal are these.
     pub fn with(test: &str, rehearsal: &str) -> Option<Self> {
-        let tofu = or_skip(test, devservers::tofu::program())?.parent()?.to_owned();
+        or_skip(test, devservers::tofu::program())?;
         let project = Project::of("fixture", |project| {
             let deploy = project.read("deploy.yaml").replace("  migrations: migrations\n", "");
             let (service, local) = deploy.split_once("\nenvironments:\n").unwrap();
@@ -105,16 +104,12 @@ impl Shop {
             fs_err::copy("/bin/busybox", project.root.join("bin/busybox")).expect("busybox-static is installed");
             copy_stack(&project.root);
         });
-        Some(Self { project, tofu })
+        Some(Self { project })
     }
 
     /// The command, which has secrets of this shell that are another account's.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsal"));
-        let path = std::env::var("PATH").unwrap();
-        command.args(args).current_dir(&self.project.root).stdin(std::process::Stdio::null());
-        command.env("PATH", format!("{}:{path}", self.tofu.display())).env_remove("CI");
-        command.env("CARGO_BIN_EXE_xtask", testkit::toolkit()).env("CARGO_BIN_EXE_standin", standin());
+        let mut command = rehearsal(&self.project.root, args);
         command.env("SCW_SECRET_KEY", SENTINEL).env("AWS_SECRET_ACCESS_KEY", SENTINEL).env("SIGNING_KEY", SENTINEL);
         command
     }
@@ -154,6 +149,19 @@ impl Drop for Shop {
             signal(process.pid, Signal::KILL);
         }
     }
+}
+
+/// The command in this project.
+pub fn rehearsal(root: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsal"));
+    command.args(args).current_dir(root).stdin(std::process::Stdio::null()).env_remove("CI");
+    command.env("CARGO_BIN_EXE_xtask", testkit::toolkit()).env("CARGO_BIN_EXE_standin", standin());
+    command
+}
+
+/// The events of a command that was run with `--json`.
+pub fn events(ran: &Ran) -> Vec<Value> {
+    ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// The ids of the containers of a stand-in with this folder.

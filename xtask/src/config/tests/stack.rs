@@ -128,7 +128,7 @@ fn invalid_values_are_refused_at_their_position() {
     ");
     assert_snapshot!(refused(&with("    protect: [a]\n")), @r"
     deploy.yaml:13:5: environments.production.protect: unknown key
-      known keys: domain, gate, keep_releases, registry, settings, stack, target
+      known keys: domain, gate, keep_releases, registry, rehearsal, settings, stack, target
     ");
     assert_snapshot!(refused(&with("    stack: infra\n")), @r"
     deploy.yaml:10:3: environments.production.state: missing
@@ -136,6 +136,35 @@ fn invalid_values_are_refused_at_their_position() {
     ");
     assert_snapshot!(refused(&(SMALLEST.to_owned() + "    stack: infra\n")), @r"
     deploy.yaml:10:5: environments.local.stack: unknown key
+      known keys: gate, host, keep_releases, port, postgres, settings, target
+    ");
+}
+
+#[test]
+fn values_for_a_rehearsal_are_read_and_checked_as_those_that_they_stand_for() {
+    let rehearsal =
+        |yaml: &str| Config::parse(&with(yaml)).unwrap().environment("production").unwrap().rehearsal.clone();
+    assert_eq!(rehearsal(""), crate::config::Rehearsal::default());
+    let found = rehearsal(
+        "    rehearsal:\n      variables: { dns_zone_id: '{zone_id}', size: 3 }\n      settings: { API_TOKEN: rehearsed }\n",
+    );
+    assert_eq!(found.variables["dns_zone_id"], "{zone_id}");
+    assert_eq!((found.variables["size"].as_str(), found.settings["API_TOKEN"].as_str()), ("3", "rehearsed"));
+    assert_snapshot!(refused(&with(
+        "    rehearsal:\n      variables: { 'a b': 1 }\n      settings: { api_token: x, B: [] }\n      registry: here\n"
+    )), @r"
+    deploy.yaml:14:20: environments.production.rehearsal.variables.a b: not the name of a variable: expected letters, digits, `_` and `-`
+      write the name as in the stack
+    deploy.yaml:15:19: environments.production.rehearsal.settings.api_token: not the name of an environment variable: expected A–Z, 0–9 and `_`
+      write `API_TOKEN`
+    deploy.yaml:15:36: environments.production.rehearsal.settings.B: found a list, expected a text, a number, true or false
+      for example `B: value`
+    deploy.yaml:16:7: environments.production.rehearsal.registry: unknown key
+      known keys: settings, variables
+    ");
+    // A process on this machine is deployed as it is.
+    assert_snapshot!(refused(&(SMALLEST.to_owned() + "    rehearsal: {}\n")), @r"
+    deploy.yaml:10:5: environments.local.rehearsal: unknown key
       known keys: gate, host, keep_releases, port, postgres, settings, target
     ");
 }
