@@ -36,7 +36,7 @@ pub enum Target<'a> {
     /// A supervised process on this machine.
     Local(Box<Local<'a>>),
     /// What an OpenTofu stack makes.
-    Stack(Stack<'a>),
+    Stack(Box<Stack<'a>>),
 }
 
 /// A release that was started and does not serve yet. Dropped before the switch, it ends.
@@ -84,7 +84,7 @@ impl<'a> Target<'a> {
     pub fn of(env: &'a Env<'a>) -> Self {
         match &env.environment.target {
             config::Target::Local(target) => Self::Local(Box::new(Local::new(env, target))),
-            config::Target::Scaleway(_) => Self::Stack(Stack::new(env)),
+            config::Target::Scaleway(_) => Self::Stack(Box::new(Stack::new(env))),
         }
     }
 
