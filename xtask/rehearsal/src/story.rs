@@ -54,7 +54,9 @@ impl Story<'_> {
             Ok(prepared) => prepared,
             Err(failure) => return Ended { account: None, failure: Some(failure) },
         };
-        let toolkit = Toolkit::new(programs.toolkit.clone(), place.project.clone(), began, report);
+        let mut toolkit = Toolkit::new(programs.toolkit.clone(), place.project.clone(), began, report);
+        // The rehearsal has secrets of its own; those that a shell exports are of a real account.
+        toolkit.hidden = config.secret_names();
         let account = Account {
             project: config.project.clone(),
             environment: environment.name.clone(),

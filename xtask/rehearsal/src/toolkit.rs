@@ -97,8 +97,7 @@ impl Toolkit {
                 Some(begin) => name.starts_with(begin),
                 None => name == **pattern,
             };
-            if NOT_INHERITED.iter().any(|pattern| matches(pattern)) || self.hidden.iter().any(|hidden| *hidden == name)
-            {
+            if NOT_INHERITED.iter().any(matches) || self.hidden.iter().any(|hidden| *hidden == name) {
                 command.env_remove(&*name);
             }
         }

@@ -151,9 +151,9 @@ fn environment(name: &str, field: &Field<'_>, document: &Arc<Document>) -> Optio
     field.table(|table| {
         // The target determines the other keys.
         type Read = fn(&mut Table<'_>) -> Option<Target>;
-        let targets: [(&str, Read); 2] = [("local", local), ("scaleway", scaleway)];
+        let targets: [(&str, (bool, Read)); 2] = [("local", (false, local)), ("scaleway", (true, scaleway))];
         let target = table.required("target", "local", |field| field.choice(&targets));
-        let Some(target) = target else {
+        let Some((has_account, target)) = target else {
             table.accept_other_keys();
             return None;
         };
@@ -163,9 +163,9 @@ fn environment(name: &str, field: &Field<'_>, document: &Arc<Document>) -> Optio
         let keep_releases = table.optional("keep_releases", "5", |field| {
             field.number("a whole number from 1 to 1000", |number| (1..=1000).contains(number))
         });
-        let rehearsal = match target {
-            Some(Target::Local(_)) => Some(None),
-            _ => table.optional("rehearsal", REHEARSAL, |field| field.table(rehearsal)),
+        let rehearsal = match has_account {
+            true => table.optional("rehearsal", REHEARSAL, |field| field.table(rehearsal)),
+            false => Some(None),
         };
         Some(Environment {
             name: name.to_owned(),

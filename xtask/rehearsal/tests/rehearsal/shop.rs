@@ -181,8 +181,8 @@ pub fn images_of(registry: &str) -> Vec<String> {
 
 /// The account that a rehearsal ended with.
 pub fn account(events: &[Value]) -> Value {
-    let results = events.iter().filter(|event| event["state"] == "result");
-    results.last().expect("it ends with an account")["detail"]["account"].clone()
+    let mut results = events.iter().rev().filter(|event| event["state"] == "result");
+    results.next().expect("it ends with an account")["detail"]["account"].clone()
 }
 
 fn docker(args: &[&str]) -> Command {
