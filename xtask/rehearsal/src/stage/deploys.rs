@@ -61,8 +61,9 @@ impl Stage<'_> {
         let variables: Vec<_> =
             self.variables().into_iter().chain(of_file).chain([("CI".to_owned(), "true".to_owned())]).collect();
         let run = async |args: &[&str]| self.toolkit.start(args, &variables)?.end().await;
-        let planned = run(&["deploy", name, "--plan-only"]).await?.expect(&[10])?;
+        // First, because it makes a plan, too, and the newest one is kept.
         let refused = run(&["deploy", name]).await?.expect(&[21])?.reason();
+        let planned = run(&["deploy", name, "--plan-only"]).await?.expect(&[10])?;
         run(&["deploy", name, "--approve", planned.text("approval")?]).await?.expect(&[0])?;
         self.write_env_file(&[])?;
         let serves = self.serves(&self.version().await?).await?;
