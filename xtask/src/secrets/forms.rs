@@ -80,7 +80,8 @@ fn collect(value: &Value, is_secret: bool, found: &mut Vec<String>) {
         Value::String(text) if is_secret => found.push(text.clone()),
         Value::Array(values) => values.iter().for_each(|value| collect(value, is_secret, found)),
         Value::Object(values) => {
-            values.iter().for_each(|(name, value)| collect(value, is_secret || is_secret_name(name), found));
+            // Not of the name above: what is below `key_provider` has names of its own, and is not all secret.
+            values.iter().for_each(|(name, value)| collect(value, is_secret_name(name), found));
         }
         _ => {}
     }

@@ -184,6 +184,8 @@ mod tests {
         let redactor = knows(document);
         assert_eq!(redactor.redact("key MIIEvgIBADANBg of shop-1"), format!("key {MASK} of shop-1"));
         assert_eq!(redactor.redact("type service_account"), "type service_account");
+        let settings = r#"{"key_provider":{"pbkdf2":{"passphrase":"a long one","hash_function":"sha512"}}}"#;
+        assert_eq!(knows(settings).redact("a long one, sha512"), format!("{MASK}, sha512"));
     }
 
     #[test]
