@@ -243,6 +243,20 @@ impl Environment {
 }
 
 impl Config {
+    /// What deploy.yaml lacks for a stack to run the service in an environment; none if it has all of it.
+    pub fn lacks_for_a_stack(&self, environment: &Environment) -> Option<String> {
+        let name = &environment.name;
+        if environment.stack().is_none() {
+            Some(format!("environments.{name} has no `stack`, so there is nothing to deploy to"))
+        } else if environment.settings.is_none() {
+            Some(format!(
+                "environments.{name} has no `settings`, which may be {{}}, so its stack does not run the service"
+            ))
+        } else {
+            self.image.is_none().then(|| "there is no `image`, which a stack runs".to_owned())
+        }
+    }
+
     /// Reads `root`/deploy.yaml. Fails with all its problems, and with those of the table of settings that it names.
     pub fn load(root: &Utf8Path) -> Result<Self, ConfigError> {
         let missing = "create it, or run the command in a folder that has one";

@@ -17,6 +17,11 @@ pub fn free() -> u16 {
     }
 }
 
+/// A port that no process listens on at an address of this machine that is not its loopback address.
+pub fn free_at(host: Ipv4Addr) -> std::io::Result<u16> {
+    Ok(TcpListener::bind((host, 0))?.local_addr()?.port())
+}
+
 /// A loopback address of its own whose port 443 no process listens on, for a TLS server that clients find by DNS. Fails if this
 /// process may not listen on port 443.
 pub fn secure() -> std::io::Result<SocketAddr> {

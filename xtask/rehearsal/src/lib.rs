@@ -75,16 +75,7 @@ fn environment<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a Environ
             )));
         }
     };
-    let name = &environment.name;
-    let missing = if environment.stack().is_none() {
-        format!("environments.{name} has no `stack`")
-    } else if environment.settings.is_none() {
-        format!("environments.{name} has no `settings`, which may be {{}}, so its stack does not run the service")
-    } else if config.image.is_none() {
-        "there is no `image`, which a stack runs".to_owned()
-    } else {
-        return Ok(environment);
-    };
+    let Some(missing) = config.lacks_for_a_stack(environment) else { return Ok(environment) };
     Err(usage(format!(
         "deploy.yaml: {missing}; only a deploy to a stack is rehearsed\n  environments with a stack: {}",
         names()

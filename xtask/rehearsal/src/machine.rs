@@ -1,17 +1,13 @@
 //! What this machine has of what a rehearsal takes, and how the rest is installed.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use camino::Utf8PathBuf;
-use devservers::MachineEngine;
-use secrecy::ExposeSecret as _;
+use devservers::{MachineEngine, port};
 use xtask::tools::postgres::{Choice, locate_or_fetch};
 
 use crate::engine::Machine;
-
-/// The port of HTTPS, which names are reached at.
-const HTTPS: u16 = 443;
 
 /// One thing that was looked for.
 pub struct Finding {
@@ -106,16 +102,8 @@ async fn engine() -> (Option<MachineEngine>, Result<Machine>) {
 
 /// An address of this machine's own at which no other server listens on the port of HTTPS.
 fn gateway() -> Result<SocketAddr> {
-    let random = xtask::secrets::generate()?;
-    let digits = hex::decode(random.expose_secret()).context("read random digits")?;
-    let address =
-        |digits: &[u8]| SocketAddr::from((Ipv4Addr::new(127, digits[0] | 1, digits[1] | 1, digits[2] | 1), HTTPS));
-    let free = digits.chunks_exact(3).map(|digits| TcpListener::bind(address(digits)).map(|_| address(digits)));
-    let found = free.reduce(|one, other| one.or(other)).context("there are random digits")?;
-    found.with_context(|| {
-        format!(
-            "this user cannot listen on port {HTTPS}: to reach containers under their names, run this as root, or type: \
-             sudo sysctl net.ipv4.ip_unprivileged_port_start={HTTPS}"
-        )
-    })
+    port::secure().context(
+        "this user cannot listen on port 443: to reach containers under their names, run this as root, or type: \
+         sudo sysctl net.ipv4.ip_unprivileged_port_start=443",
+    )
 }

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use super::item::Item;
 use super::{Prerequisite, variable};
 use crate::check::Check;
-use crate::clients::dns::{Delegation, Dns};
+use crate::clients::dns::{self, Delegation, Dns};
 use crate::clients::route53::{Route53, Route53Error, Zone};
 use crate::env::{Env, lacks};
 use crate::failure::Failure;
@@ -20,9 +20,6 @@ const KEY_ID: &str = "TF_VAR_dns_access_key_id";
 const SECRET_KEY: &str = "TF_VAR_dns_secret_access_key";
 /// Another address of Route 53, under the name that the AWS SDKs read.
 const ENDPOINT: &str = "AWS_ENDPOINT_URL_ROUTE_53";
-/// The only DNS server that the network allows.
-const DNS_SERVER: &str = "DNS_SERVER";
-
 /// The zone of a domain.
 pub struct DomainZone<'a> {
     env: &'a Env<'a>,
@@ -64,7 +61,7 @@ impl<'a> DomainZone<'a> {
             let above = above.join(", ");
             return Err(Failure::Usage(anyhow!("{domain} cannot be in the zone {name:?}; it can be in: {above}")));
         }
-        let server = platform::variable(DNS_SERVER);
+        let server = platform::variable(dns::SERVER);
         let wanted = name.or(above.first().copied()).context("the domain needs three labels to be in a zone")?;
         let (route53, dns) = (connect(env)?, Dns::new(server.as_deref()));
         Ok(Self { env, domain, wanted, named: name.is_some(), route53, dns })

@@ -23,6 +23,9 @@ const ONE_QUESTION: Duration = Duration::from_secs(2);
 const TAKES: Duration = Duration::from_secs(12);
 const PORT: u16 = 53;
 
+/// The variable with the address of the single server that a client may ask.
+pub const SERVER: &str = "DNS_SERVER";
+
 /// A DNS client of the system's name servers, or of a single server.
 pub struct Dns {
     resolver: TokioResolver,

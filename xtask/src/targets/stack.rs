@@ -28,6 +28,7 @@ pub use self::trial::Trial;
 use super::{Serving, Switched, Watched};
 use crate::bootstrap;
 use crate::check::Check;
+use crate::clients::dns;
 use crate::clients::service::{Answer, Service};
 use crate::env::Env;
 use crate::failure::Failure;
@@ -91,16 +92,8 @@ impl<'a> Stack<'a> {
 
     /// Fails unless deploy.yaml has what a deploy takes: an image, and a stack that gets it.
     pub fn runs_the_service(&self) -> Result<(), Failure> {
-        let (environment, name) = (self.env.environment, self.env.name());
-        let missing = if environment.stack().is_none() {
-            format!("environments.{name} has no `stack`, so there is nothing to deploy to")
-        } else if environment.settings.is_none() {
-            format!("environments.{name} has no `settings`, which may be {{}}, so its stack does not run the service")
-        } else if self.env.config.image.is_none() {
-            "there is no `image`, which a stack runs".to_owned()
-        } else {
-            return Ok(());
-        };
+        let (env, name) = (self.env, self.env.name());
+        let Some(missing) = env.config.lacks_for_a_stack(env.environment) else { return Ok(()) };
         Err(Failure::Usage(anyhow!(
             "deploy.yaml: {missing}\n  single steps for {name}: cargo xtask image push {name}, cargo xtask tofu plan {name}"
         )))
@@ -278,7 +271,7 @@ impl<'a> Stack<'a> {
 
 /// Who resolves the names of the service's addresses.
 fn names() -> Result<Names> {
-    Names::of(variable("DNS_SERVER").as_deref())
+    Names::of(variable(dns::SERVER).as_deref())
 }
 
 impl Candidate {

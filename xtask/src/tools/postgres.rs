@@ -25,6 +25,7 @@ use std::time::Duration;
 pub use data::ServerSpec;
 pub use embedded::EMBEDDED_VERSION;
 pub use installation::Installation;
+pub use layout::default_user;
 pub use search::{Choice, locate, locate_or_fetch};
 pub use server::Server;
 pub use throwaway::Throwaway;

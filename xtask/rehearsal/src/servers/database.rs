@@ -6,13 +6,13 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use camino::Utf8Path;
-use devservers::{Ready, Server};
+use devservers::{Ready, Server, port};
 use secrecy::{ExposeSecret as _, SecretString};
 use xtask::fs::{Owner, own_folder, replace_file};
 use xtask::secrets::generate;
 use xtask::tools::cmd::{Cmd, Inherited};
-use xtask::tools::platform::{self, UTF8_LOCALE, User};
-use xtask::tools::postgres::{Choice, locate_or_fetch};
+use xtask::tools::platform::{UTF8_LOCALE, User};
+use xtask::tools::postgres::{Choice, default_user, locate_or_fetch};
 
 use crate::place::Place;
 
@@ -31,7 +31,7 @@ impl Database {
     /// Makes and starts one that listens on the address of this machine in the containers' network.
     pub async fn start(place: &Place, host: Ipv4Addr) -> Result<Self> {
         let programs = locate_or_fetch(Choice::Auto, |_| {}).await?.programs;
-        let user = user()?;
+        let user = default_user()?;
         let owner = user.as_ref().map(User::owner);
         let folder = &place.database;
         // Another user passes this folder, and gets the one with the data.
@@ -57,7 +57,7 @@ impl Database {
         let (status, _, said) = single.output().await?;
         anyhow::ensure!(status.success() && !said.contains("ERROR"), "make the service's role and database: {said}");
 
-        let address = SocketAddr::from((host, free_port(host)?));
+        let address = SocketAddr::from((host, port::free_at(host)?));
         let certificate = rcgen::generate_simple_self_signed(vec![host.to_string()]).context("make a certificate")?;
         write(&data.join("server.crt"), &certificate.cert.pem(), owner)?;
         write(&data.join("server.key"), &certificate.signing_key.serialize_pem(), owner)?;
@@ -87,22 +87,6 @@ impl Database {
         let (password, address) = (self.password.expose_secret(), self.address);
         SecretString::from(format!("postgres://{NAME}:{password}@{address}/{NAME}?sslmode=require"))
     }
-}
-
-/// The user that it runs as, if not this one: PostgreSQL refuses to run as root.
-fn user() -> Result<Option<User>> {
-    if !platform::is_root() {
-        return Ok(None);
-    }
-    let found = [platform::find_user("postgres")?, platform::find_user("nobody")?].into_iter().flatten().next();
-    found
-        .context("PostgreSQL does not run as root, and this machine has neither a user postgres nor a user nobody")
-        .map(Some)
-}
-
-fn free_port(host: Ipv4Addr) -> Result<u16> {
-    let listener = std::net::TcpListener::bind((host, 0)).with_context(|| format!("listen on {host}"))?;
-    Ok(listener.local_addr()?.port())
 }
 
 fn write(path: &Utf8Path, text: &str, owner: Option<Owner>) -> Result<()> {

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, anyhow};
 use futures_util::future::join_all;
 
 use super::outputs::DnsRecord;
-use crate::clients::dns::{Authority, Dns, Kind, Said};
+use crate::clients::dns::{self, Authority, Dns, Kind, Said};
 use crate::clients::service::{Answer, Network, Readiness, Service};
 use crate::failure::Failure;
 use crate::report::{Ongoing, Part};
@@ -45,7 +45,7 @@ pub struct Names {
 impl Names {
     /// By the DNS server with this address, or as the system does it.
     pub fn of(server: Option<&str>) -> Result<Self> {
-        let dns = |server| Dns::new(Some(server)).context("DNS_SERVER");
+        let dns = |server| Dns::new(Some(server)).context(dns::SERVER);
         Ok(Self { only: server.map(dns).transpose()?.map(Arc::new) })
     }
 

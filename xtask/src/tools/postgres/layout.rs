@@ -126,7 +126,7 @@ impl Layout {
 }
 
 /// The user that a new server runs as; `None` is this process's user.
-pub(super) fn default_user() -> Result<Option<User>> {
+pub fn default_user() -> Result<Option<User>> {
     if !platform::is_root() {
         return Ok(None);
     }
