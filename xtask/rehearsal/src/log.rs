@@ -57,14 +57,14 @@ impl<'a> Log<'a> {
     }
 
     /// Notes the chapters that were not reached, and why.
-    pub fn skip(&self, names: &[String], why: &str) -> Result<()> {
+    pub fn skip(&self, names: impl IntoIterator<Item = &'static str>, why: &str) -> Result<()> {
         let began = self.toolkit.began.elapsed().as_secs_f64();
         let mut account = self.account.borrow_mut();
         for name in names {
-            if account.chapters.iter().any(|chapter| chapter.name == *name) {
+            if account.chapters.iter().any(|chapter| chapter.name == name) {
                 continue;
             }
-            let (name, proof) = (name.clone(), vec![why.to_owned()]);
+            let (name, proof) = (name.to_owned(), vec![why.to_owned()]);
             let outcome = Outcome::Skipped;
             account.chapters.push(Chapter { name, began, seconds: 0.0, outcome, proof, steps: Vec::new() });
         }

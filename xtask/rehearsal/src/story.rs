@@ -11,7 +11,7 @@ use xtask::signals::Stop;
 
 use crate::account::Account;
 use crate::breaks;
-use crate::cli::RehearseArgs;
+use crate::cli::{Chosen, RehearseArgs};
 use crate::log::Log;
 use crate::machine::{Found, Programs};
 use crate::place::Place;
@@ -82,7 +82,7 @@ impl Story<'_> {
             Err(Failure::Aborted(_)) => "the rehearsal was interrupted",
             _ => "an earlier chapter failed",
         };
-        let skipped = log.skip(&names(environment, args), why);
+        let skipped = log.skip(Part::all(environment, args).into_iter().map(Part::name), why);
         let failure = ended.err().or(skipped.err().map(Failure::Failed));
         Ended { account: Some(log.account()), failure }
     }
@@ -97,26 +97,27 @@ impl Story<'_> {
         let Self { config, environment, args, place, stop, .. } = *self;
         let engine = found.engine.as_ref().context("there is an engine")?;
         let mut stage = Stage::new(config, environment, place, toolkit, engine);
-        log.chapter("servers", stage.start_servers(found.gateway, &programs.standin)).await?;
-        log.chapter("project", stage.prepare_project()).await?;
-        log.commit(&stage.version().await?);
-        // The rest changes nothing of the stage itself.
-        let stage = &stage;
-        log.chapter("bootstrap state", stage.bootstrap_state()).await?;
-        if environment.domain().is_some() {
-            log.chapter("bootstrap zone", stage.bootstrap_zone()).await?;
-        }
-        log.chapter("bootstrap registry", stage.bootstrap_registry()).await?;
-        if args.ci {
-            log.chapter("deploy in CI", stage.deploy_in_ci()).await?;
-        } else {
-            log.chapter("plan", stage.first_plan()).await?;
-            log.chapter("deploy", stage.first_deploy()).await?;
-            log.chapter("deploy under load", stage.deploy_under_load()).await?;
-            for chosen in args.breaks() {
-                log.chapter(breaks::chapter(chosen), Box::pin(breaks::rehearse(stage, chosen))).await?;
-            }
-            log.chapter("rollback", stage.roll_back()).await?;
+        for part in Part::all(environment, args) {
+            let work = async {
+                match part {
+                    Part::Servers => stage.start_servers(found.gateway, &programs.standin).await,
+                    Part::Project => {
+                        let proof = stage.prepare_project().await?;
+                        log.commit(&stage.version().await?);
+                        Ok(proof)
+                    }
+                    Part::State => stage.bootstrap_state().await,
+                    Part::Zone => stage.bootstrap_zone().await,
+                    Part::Registry => stage.bootstrap_registry().await,
+                    Part::Ci => stage.deploy_in_ci().await,
+                    Part::Plan => stage.first_plan().await,
+                    Part::Deploy => stage.first_deploy().await,
+                    Part::Load => stage.deploy_under_load().await,
+                    Part::Break(chosen) => breaks::rehearse(&stage, chosen).await,
+                    Part::Rollback => stage.roll_back().await,
+                }
+            };
+            log.chapter(part.name(), Box::pin(work)).await?;
         }
         if args.keep {
             stage.keep(stop).await?;
@@ -160,17 +161,52 @@ async fn prepare(config: &Config, environment: &Environment, report: &Report) ->
     Ok((found, programs))
 }
 
-/// The names of all chapters that an account has in the end.
-fn names(environment: &Environment, args: &RehearseArgs) -> Vec<String> {
-    let mut names = vec!["servers", "project", "bootstrap state"];
-    names.extend(environment.domain().map(|_| "bootstrap zone"));
-    names.push("bootstrap registry");
-    if args.ci {
-        names.push("deploy in CI");
-        return names.into_iter().map(str::to_owned).collect();
+/// A chapter.
+#[derive(Clone, Copy)]
+enum Part {
+    Servers,
+    Project,
+    State,
+    Zone,
+    Registry,
+    Ci,
+    Plan,
+    Deploy,
+    Load,
+    Break(Chosen),
+    Rollback,
+}
+
+impl Part {
+    /// Every chapter of a story, in its order.
+    fn all(environment: &Environment, args: &RehearseArgs) -> Vec<Self> {
+        let mut all = vec![Self::Servers, Self::Project, Self::State];
+        all.extend(environment.domain().map(|_| Self::Zone));
+        all.push(Self::Registry);
+        if args.ci {
+            all.push(Self::Ci);
+        } else {
+            all.extend([Self::Plan, Self::Deploy, Self::Load]);
+            all.extend(args.breaks().into_iter().map(Self::Break));
+            all.push(Self::Rollback);
+        }
+        all
     }
-    names.extend(["plan", "deploy", "deploy under load"]);
-    let breaks = args.breaks();
-    let breaks = breaks.iter().map(|chosen| breaks::chapter(*chosen).to_owned());
-    names.into_iter().map(str::to_owned).chain(breaks).chain(["rollback".to_owned()]).collect()
+
+    /// For the account.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Servers => "servers",
+            Self::Project => "project",
+            Self::State => "bootstrap state",
+            Self::Zone => "bootstrap zone",
+            Self::Registry => "bootstrap registry",
+            Self::Ci => "deploy in CI",
+            Self::Plan => "plan",
+            Self::Deploy => "deploy",
+            Self::Load => "deploy under load",
+            Self::Break(chosen) => breaks::chapter(chosen),
+            Self::Rollback => "rollback",
+        }
+    }
 }
