@@ -53,21 +53,15 @@ pub(super) async fn ready(
         if now != last {
             (last, moved) = (now, Instant::now());
         }
-        if began.elapsed() >= limits.timeout {
-            return Err(not_ready(
-                &format!("not ready within {} s", limits.timeout.as_secs()),
-                &both,
-                &answer,
-                version,
-            ));
-        }
-        if moved.elapsed() >= limits.no_progress {
-            return Err(not_ready(
-                &format!("nothing has moved for {} s (`gate.no_progress`)", limits.no_progress.as_secs()),
-                &both,
-                &answer,
-                version,
-            ));
+        let (timeout, no_progress) = (limits.timeout, limits.no_progress);
+        let over = if began.elapsed() >= timeout {
+            Some(format!("not ready within {} s", timeout.as_secs()))
+        } else {
+            (moved.elapsed() >= no_progress)
+                .then(|| format!("nothing has moved for {} s (`gate.no_progress`)", no_progress.as_secs()))
+        };
+        if let Some(why) = over {
+            return Err(not_ready(&why, &both, &answer, version));
         }
         step.progress(&both);
         tokio::time::sleep(pause).await;
