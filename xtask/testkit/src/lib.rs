@@ -8,6 +8,7 @@ pub mod client;
 pub mod disk;
 pub mod git;
 mod hint;
+mod image;
 pub mod load;
 pub mod machine;
 pub mod project;

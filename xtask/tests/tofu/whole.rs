@@ -15,7 +15,6 @@ use testkit::{Ran, skipped};
 const SECRET: &str = "it's a \"sentinel\"\\n\n$HOME ${x} %{y} $${z} 100% ü 東京";
 
 /// The service: a shell script that answers with its environment.
-const DOCKERFILE: &str = "FROM scratch\nCOPY bin /bin\nCOPY start /start\nCMD [\"/start\"]\n";
 const START: &str = r#"#!/bin/busybox sh
 b=/bin/busybox
 $b mkdir -p /www/api/health
@@ -118,14 +117,7 @@ pub fn open(test: &str, start: &str) -> Option<(Site<Versitygw>, DockerRegistry,
             "JWT_SECRET=\"{secret}\"\nTF_VAR_dns_access_key_id=AKZONE\nTF_VAR_dns_secret_access_key=sentinel-zone-key\n"
         ),
     );
-    project.write("Dockerfile", DOCKERFILE);
-    project.write(".dockerignore", "*\n!bin\n!start\n");
-    project.write("start", start);
-    fs_err::create_dir_all(project.root.join("bin")).unwrap();
-    fs_err::copy("/bin/busybox", project.root.join("bin/busybox"))
-        .expect("Debian's package busybox-static is installed");
-    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs_err::set_permissions(project.root.join("start"), executable).unwrap();
+    project.write_image(start);
     project.commit("As an image");
     let rest = Rest { images: format!("{}/meemit/*", registry.address) };
     Some((site, registry, rest))

@@ -12,8 +12,6 @@ use testkit::{Project, Ran, Running, or_skip, skipped};
 /// A secret that no output, argument or file may contain.
 pub const SENTINEL: &str = "sentinel-of-the-shop-7d1f";
 
-const DOCKERFILE: &str = "FROM scratch\nCOPY bin /bin\nCOPY start /start\nCMD [\"/start\"]\n";
-
 /// The service: a shell script that says that it is ready in its version.
 const START: &str = r#"#!/bin/busybox sh
 b=/bin/busybox
@@ -94,14 +92,8 @@ impl Shop {
             let (service, local) = deploy.split_once("\nenvironments:\n").unwrap();
             project.write("deploy.yaml", &format!("{service}{PRODUCTION}{rehearsal}{local}"));
             project.write("settings.json", SETTINGS);
-            project.write("Dockerfile", DOCKERFILE);
-            project.write(".dockerignore", "*\n!bin\n!start\n");
             project.write(".gitignore", "/.deploy\n/target\n.env.*\n");
-            project.write("start", START);
-            let open = std::fs::Permissions::from_mode(0o755);
-            fs_err::set_permissions(project.root.join("start"), open).unwrap();
-            fs_err::create_dir_all(project.root.join("bin")).unwrap();
-            fs_err::copy("/bin/busybox", project.root.join("bin/busybox")).expect("busybox-static is installed");
+            project.write_image(START);
             copy_stack(&project.root);
         });
         Some(Self { project })
