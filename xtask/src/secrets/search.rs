@@ -15,8 +15,8 @@ const PIECE: usize = 12;
 /// Between the forms in one buffer: no text in UTF-8 has it.
 const SEPARATOR: u8 = 0xff;
 
-/// A text with at most `length` characters. The mark behind a shorter one tells the redactor that a secret may have been cut there:
-/// whatever is shortened before it is redacted is shortened by this.
+/// A text with at most `length` characters. The mark behind a shorter one tells the redactor that a secret may have been cut there,
+/// so all code that shortens a text before it is redacted calls this.
 pub fn shortened(text: &str, length: usize) -> String {
     match text.char_indices().nth(length) {
         Some((end, _)) => format!("{} {CUT}", &text[..end]),

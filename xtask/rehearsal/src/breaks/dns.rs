@@ -12,7 +12,8 @@ const WHO: &str =
 /// The path of Route 53's zones.
 const ZONES: &str = "/2013-04-01/hostedzone";
 
-/// Somebody makes a zone of the name itself, which takes it away from the zone that the record is in.
+/// Another user of the account makes a zone of the name itself. Its name servers then answer instead of those of the zone that the
+/// record is in.
 pub async fn rehearse(stage: &Stage<'_>) -> Result<Vec<String>> {
     let domain = stage.environment.domain().context("the environment has no domain, so no name can lead elsewhere")?;
     ensure!(stage.servers()?.platform.gateway.is_some(), "there is no gateway, so containers have no names");
