@@ -82,8 +82,8 @@ impl DockerRegistry {
     }
 
     /// Starts it again at the same address.
-    pub fn go_on(&mut self) {
-        self.server.restart().unwrap();
+    pub fn go_on(&mut self) -> Result<()> {
+        self.server.restart()
     }
 
     fn start_by(mut command: Command, login: Login, deletes: bool) -> Result<Self> {

@@ -136,29 +136,30 @@ impl Cloud {
     }
 
     /// The URL of the platform's HTTP API, also of Cockpit's Loki API.
-    pub fn api(&self) -> String {
+    pub fn api(&self) -> Result<String> {
         self.address("api")
     }
 
     /// The address of the DNS server.
-    pub fn dns(&self) -> SocketAddr {
-        self.address("dns").parse().unwrap()
+    pub fn dns(&self) -> Result<SocketAddr> {
+        self.address("dns")?.parse().context("read the address of the stand-in's DNS server")
     }
 
     /// The address of the gateway.
-    pub fn gateway(&self) -> SocketAddr {
-        self.address("gateway").parse().unwrap()
+    pub fn gateway(&self) -> Result<SocketAddr> {
+        self.address("gateway")?.parse().context("read the address of the stand-in's gateway")
     }
 
     /// The certificate that clients of the gateway trust.
-    pub fn ca(&self) -> PathBuf {
-        self.address("ca").into()
+    pub fn ca(&self) -> Result<PathBuf> {
+        Ok(self.address("ca")?.into())
     }
 
-    fn address(&self, name: &str) -> String {
-        let file = fs_err::read_to_string(self.folder().join("addresses.json")).unwrap();
-        let addresses: Value = serde_json::from_str(&file).unwrap();
-        addresses[name].as_str().unwrap_or_else(|| panic!("the stand-in has no {name}: {addresses}")).to_owned()
+    fn address(&self, name: &str) -> Result<String> {
+        let file = fs_err::read(self.folder().join("addresses.json"))?;
+        let addresses: Value = serde_json::from_slice(&file).context("read the addresses of the stand-in")?;
+        let found = addresses[name].as_str().map(str::to_owned);
+        found.with_context(|| format!("the stand-in has no {name}: {addresses}"))
     }
 
     /// The addresses of its providers, for `TF_REATTACH_PROVIDERS`.
@@ -198,8 +199,8 @@ impl Cloud {
     }
 
     /// Makes calls fail, as `faults.json` describes it.
-    pub fn faults(&self, entries: &Value) {
-        fs_err::write(self.folder().join("faults.json"), entries.to_string()).unwrap();
+    pub fn faults(&self, entries: &Value) -> Result<()> {
+        Ok(fs_err::write(self.folder().join("faults.json"), entries.to_string())?)
     }
 
     /// The folder of the resources.

@@ -104,7 +104,7 @@ impl Versitygw {
     }
 
     /// Starts it again at the same address.
-    pub fn go_on(&mut self) {
-        self.server.restart().unwrap();
+    pub fn go_on(&mut self) -> Result<()> {
+        self.server.restart()
     }
 }

@@ -16,7 +16,7 @@ fn versitygw_keeps_buckets_while_it_is_paused() {
     assert_eq!(status(&server), Some(403));
     server.pause();
     assert_eq!(status(&server), None);
-    server.go_on();
+    server.go_on().unwrap();
     assert_eq!(status(&server), Some(403));
     drop(server);
     assert!(!bucket.exists());

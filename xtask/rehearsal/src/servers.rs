@@ -138,7 +138,7 @@ impl Servers {
 
 impl Platform {
     fn of(cloud: &Cloud, gateway: Option<SocketAddr>) -> Result<Self> {
-        let ca = Utf8PathBuf::try_from(cloud.ca()).context("the path of the authority's certificate");
-        Ok(Self { api: cloud.api(), dns: cloud.dns(), gateway, ca: gateway.map(|_| ca).transpose()? })
+        let ca = || Utf8PathBuf::try_from(cloud.ca()?).context("the path of the authority's certificate");
+        Ok(Self { api: cloud.api()?, dns: cloud.dns()?, gateway, ca: gateway.map(|_| ca()).transpose()? })
     }
 }

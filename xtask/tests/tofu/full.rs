@@ -42,7 +42,7 @@ fn ends_in_trouble(site: &mut Site, disk: &Disk, meanwhile: impl FnOnce(&Path)) 
     meanwhile(&site.folder());
     let ended = applying.end().expect(1);
     disk.make_room();
-    site.storage.go_on();
+    site.storage.go_on().unwrap();
     assert!(!site.project.root.join("infra/errored.tfstate").exists());
     assert!(!ended.stderr.contains("sentinel"), "{}", ended.stderr);
     ended.stderr

@@ -39,7 +39,7 @@ fn a_secret_reaches_the_container_unchanged_and_nothing_else() {
     keep(site.run(&["plan", "production", "--json"]), 10);
     // A provider whose error repeats it.
     let repeats = format!("cannot set JWT_SECRET to {SECRET}, in JSON {}", json!(SECRET));
-    site.cloud().faults(&json!([{ "type": "scaleway_container", "times": 1, "fault": { "fail": repeats } }]));
+    site.cloud().faults(&json!([{ "type": "scaleway_container", "times": 1, "fault": { "fail": repeats } }])).unwrap();
     let approval = site.approval();
     let applying = site.start(&["apply", "production", "--approve", &approval]);
     let mut arguments = String::new();

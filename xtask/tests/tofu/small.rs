@@ -51,6 +51,6 @@ impl Site {
     /// Makes the next creation of the container fail in this way.
     pub fn fault(&self, fault: Value) {
         let entry = json!({ "type": "scaleway_container", "during": "create", "times": 1, "fault": fault });
-        self.cloud().faults(&json!([entry]));
+        self.cloud().faults(&json!([entry])).unwrap();
     }
 }

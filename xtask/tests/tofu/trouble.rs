@@ -36,7 +36,7 @@ fn an_unreachable_missing_or_forbidden_bucket_is_reported() {
     site.project.write(".env.production", &file);
     site.storage.pause();
     site.run(&["plan", "production"]).expect(1).says(&["states/fixture/production.tfstate", "connection refused"]);
-    site.storage.go_on();
+    site.storage.go_on().unwrap();
     site.project.edit("deploy.yaml", "bucket: states", "bucket: no-states");
     site.project.commit("A bucket that is not there");
     site.run(&["plan", "production"]).expect(1).says(&["no-states", "the state of production was in another location"]);
@@ -118,7 +118,7 @@ fn a_state_that_cannot_be_saved_is_kept_and_recovered() {
     assert!(!site.project.root.join("infra/errored.tfstate").exists());
     let kept = fs_err::read_to_string(site.folder().join("unsaved/terraform.tfstate")).unwrap();
     assert!(kept.contains("encrypted_data"), "{kept}");
-    site.storage.go_on();
+    site.storage.go_on().unwrap();
     // Nothing is planned before the state is recovered.
     let refused = site.run(&["plan", "production"]).expect(21);
     // OpenTofu could not remove the lock either.

@@ -1,6 +1,6 @@
 //! Deploys that do not come to their end by themselves.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -11,11 +11,11 @@ pub async fn killed(stage: &Stage<'_>) -> Result<Vec<String>> {
     let (name, before) = (&stage.environment.name, stage.version().await?);
     stage.clone()?.commit("A version whose deploy is killed").await?;
     let slow = json!([{ "type": "scaleway_container", "during": "update", "fault": { "slow": 60.0 } }]);
-    stage.servers()?.cloud.borrow().faults(&slow);
+    stage.servers()?.cloud.borrow().faults(&slow)?;
     let mut running = stage.start_deploy(&[]).await?;
     running.reaches("apply", "progress").await?;
     running.kill().await?;
-    stage.servers()?.cloud.borrow().faults(&json!([]));
+    stage.servers()?.cloud.borrow().faults(&json!([]))?;
     let mut proof = vec![format!("killed with the programs that it ran; {}", stage.serves(&before).await?)];
     let status = stage.status().await?;
     ensure!(status["unfinished"] == true, "`status` does not say that a deploy was interrupted: {status}");
@@ -30,7 +30,9 @@ pub async fn killed(stage: &Stage<'_>) -> Result<Vec<String>> {
     let counts = planned.result("counts")?.to_string();
     let resume = ["deploy", name, "--resume", "--approve", planned.text("approval")?];
     let resumed = stage.xtask(&resume).await?.expect(&[0])?;
-    let done = resumed.said.iter().find(|said| said.starts_with("resuming")).cloned().unwrap_or_default();
+    // The first of the two that goes on says what was done before.
+    let mut said = planned.said.iter().chain(&resumed.said);
+    let done = said.find(|said| said.starts_with("resuming")).context("no command said what it resumes")?;
     let serves = stage.serves(&stage.version().await?).await?;
     proof.push(format!("resumed: {counts} was left; {done}; {serves}"));
     Ok(proof)

@@ -13,7 +13,7 @@ const REGISTRY_AWAY: Duration = Duration::from_millis(1500);
 /// The bucket of the state: away for some seconds, then for good.
 pub async fn state(stage: &Stage<'_>) -> Result<Vec<String>> {
     let pause = |stage: &Stage<'_>| stage.servers().map(|servers| servers.storage.borrow_mut().pause());
-    let go_on = |stage: &Stage<'_>| stage.servers().map(|servers| servers.storage.borrow_mut().go_on());
+    let go_on = |stage: &Stage<'_>| stage.servers().and_then(|servers| servers.storage.borrow_mut().go_on());
     // OpenTofu holds what it has made until it has saved it.
     away(stage, STATE_AWAY, [("apply", "progress"), ("plan", "started")], pause, go_on).await
 }
@@ -21,7 +21,7 @@ pub async fn state(stage: &Stage<'_>) -> Result<Vec<String>> {
 /// The registry: away for some seconds, then for good.
 pub async fn registry(stage: &Stage<'_>) -> Result<Vec<String>> {
     let pause = |stage: &Stage<'_>| stage.servers().map(|servers| servers.registry.borrow_mut().pause());
-    let go_on = |stage: &Stage<'_>| stage.servers().map(|servers| servers.registry.borrow_mut().go_on());
+    let go_on = |stage: &Stage<'_>| stage.servers().and_then(|servers| servers.registry.borrow_mut().go_on());
     away(stage, REGISTRY_AWAY, [("build", "started"), ("build", "started")], pause, go_on).await
 }
 

@@ -34,9 +34,9 @@ pub struct Https(StreamOwned<ClientConnection, TcpStream>);
 impl Https {
     /// Connects to the gateway and asks for this name.
     pub fn connect(cloud: &Cloud, name: &str) -> std::io::Result<Self> {
-        let config = trusting(&cloud.ca());
+        let config = trusting(&cloud.ca().unwrap());
         let connection = ClientConnection::new(config, ServerName::try_from(name.to_owned()).unwrap()).unwrap();
-        let stream = TcpStream::connect(cloud.gateway())?;
+        let stream = TcpStream::connect(cloud.gateway().unwrap())?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         let mut stream = StreamOwned::new(connection, stream);
         while stream.conn.is_handshaking() {
@@ -89,7 +89,7 @@ fn trusting(ca: &Path) -> Arc<ClientConfig> {
 
 /// Asks the platform's API with a key.
 pub fn api(cloud: &Cloud, method: &str, path: &str, body: &str) -> (u16, Value) {
-    let answer = http::ask(&cloud.api(), method, path, &[("X-Auth-Token", "key")], body).unwrap();
+    let answer = http::ask(&cloud.api().unwrap(), method, path, &[("X-Auth-Token", "key")], body).unwrap();
     let json = serde_json::from_slice(&answer.body);
     (answer.status, json.unwrap_or_else(|error| panic!("{path}: {error}: {}", answer.text())))
 }

@@ -25,9 +25,9 @@ fn a_container_is_served_by_its_name_on_the_platform_and_across_restarts() {
     assert_eq!(stack.changes(), []);
 
     // The DNS server has the name, and the certificate is for it.
-    let answer = dns(provider.cloud.dns(), &host, RecordType::A, true);
+    let answer = dns(provider.cloud.dns().unwrap(), &host, RecordType::A, true);
     let RData::A(address) = &answer.answers[0].data else { panic!("{answer:?}") };
-    assert_eq!(address.0, provider.cloud.gateway().ip());
+    assert_eq!(address.0, provider.cloud.gateway().unwrap().ip());
     assert_eq!(get(&provider.cloud, &host, "/version").unwrap(), (200, "1".to_owned()));
     let (status, _) = get(&provider.cloud, &host, "/nowhere").unwrap();
     assert_eq!(status, 404, "the container's own answer");
@@ -37,14 +37,14 @@ fn a_container_is_served_by_its_name_on_the_platform_and_across_restarts() {
     assert_eq!((status, body.as_str()), (404, "no container has this host name"));
     assert!(Https::connect(&provider.cloud, "media.example.org").is_err());
 
-    let (ca, key) = (provider.cloud.ca(), provider.cloud.ca().with_file_name("ca-key.pem"));
+    let (ca, key) = (provider.cloud.ca().unwrap(), provider.cloud.ca().unwrap().with_file_name("ca-key.pem"));
     let mode = |file: &std::path::Path| fs_err::metadata(file).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&ca), mode(&key)), (0o644, 0o600));
     let authority = fs_err::read_to_string(&ca).unwrap();
     let (folder, first) = (stack.into_folder(), container(&provider)["Id"].clone());
     let provider = provider.restart();
     let stack = provider.stack_at(folder);
-    assert_eq!(fs_err::read_to_string(provider.cloud.ca()).unwrap(), authority);
+    assert_eq!(fs_err::read_to_string(provider.cloud.ca().unwrap()).unwrap(), authority);
     assert_eq!(get(&provider.cloud, &host, "/version").unwrap(), (200, "1".to_owned()));
     assert_eq!(container(&provider)["Id"], first);
     assert_eq!(stack.changes(), []);

@@ -61,7 +61,7 @@ impl TestProvider {
     }
 
     pub fn inject_faults(&self, entries: &Value) {
-        self.cloud.faults(entries);
+        self.cloud.faults(entries).unwrap();
     }
 
     /// The folder of the stored resources.

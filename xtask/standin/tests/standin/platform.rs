@@ -177,11 +177,11 @@ fn a_registry_namespace_of_the_api_is_imported_by_the_provider() {
 
     // Without the key, and with another one.
     for headers in [&[][..], &[("X-Auth-Token", "")], &[("X-Auth-Token", "other")], &[("X-Token", "other")]] {
-        let answer = http::ask(&cloud.api(), "GET", path, headers, "").unwrap();
+        let answer = http::ask(&cloud.api().unwrap(), "GET", path, headers, "").unwrap();
         assert_eq!(answer.status, 401, "{headers:?}");
         assert!(answer.text().contains("\"type\":\"denied_authentication\""), "{}", answer.text());
     }
-    let bearer = http::ask(&cloud.api(), "GET", path, &[("Authorization", "Bearer key")], "").unwrap();
+    let bearer = http::ask(&cloud.api().unwrap(), "GET", path, &[("Authorization", "Bearer key")], "").unwrap();
     assert_eq!(bearer.status, 200);
     let (status, unknown) = api(cloud, "GET", "/functions/v1", "");
     assert_eq!((status, &unknown["type"]), (404, &json!("unknown_resource")));

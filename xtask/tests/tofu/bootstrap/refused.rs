@@ -108,7 +108,7 @@ fn a_wrong_or_missing_key_and_an_unreachable_server_are_named() {
     keys(&fixture.project, SECRET_KEY);
     server.pause();
     fixture.run(&["--yes"]).expect(1).says(&["states", "onnection refused", &server.endpoint()]);
-    server.go_on();
+    server.go_on().unwrap();
     // The server's only region is us-east-1.
     fixture.project.edit("deploy.yaml", "region: us-east-1", "region: fr-par");
     fixture.run(&["--yes"]).expect(21).says(&["in another region", "us-east-1"]);
