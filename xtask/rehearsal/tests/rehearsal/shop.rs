@@ -1,6 +1,5 @@
 //! A project to rehearse: the fixture's, with this repository's stack for Scaleway and a service of busybox.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

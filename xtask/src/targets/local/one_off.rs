@@ -24,7 +24,7 @@ impl Local<'_> {
         command.envs(INHERITED.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
         command.envs(env).envs(secrets);
         if let Some(Owner { uid, gid }) = user {
-            // Without the further groups of root, which the standard library leaves.
+            // The standard library drops the further groups of root, too.
             command.uid(uid).gid(gid).env("HOME", "/");
         }
         Ok(command)
