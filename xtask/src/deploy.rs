@@ -24,7 +24,7 @@ use self::way_back::way_back;
 use crate::config::Service;
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::release::{Release, Settings, Source};
+use crate::release::{Published, Release, Settings, Source};
 use crate::report::Step;
 use crate::sqlx::{self, Problems, Schema};
 use crate::state::history::{self, Kind, Outcome, Record};
@@ -74,9 +74,6 @@ async fn steps(run: &Run<'_>, source: Source, request: &Request<'_>) -> Result<D
     if source.branch.as_ref() != Some(&env.config.source.main_branch) {
         env.report.note(&format!("this is not {}, the branch that releases come from", env.config.source.main_branch));
     }
-    if let Some(schema) = Schema::cached(env)? {
-        check_queries(run, &schema).await?;
-    }
     let settings = run.live_step(Step::Provision, async |step| target.provision(step).await).await?;
     // A stack can differ from its files, so its plan decides.
     if !target.has_stack()
@@ -84,13 +81,9 @@ async fn steps(run: &Run<'_>, source: Source, request: &Request<'_>) -> Result<D
     {
         return Ok(Deployed::Unchanged(live));
     }
-    let Service { package, binary, web, .. } = &env.config.service;
-    let inputs = (&source, package, binary, web);
-    let holds = async |artifact: &_| target.has_built(artifact).await;
-    let artifact = run.step(Step::Build, &inputs, holds, async |step| target.build(&source, step).await).await?;
-    let holds = async |published: &_| target.has_published(published).await;
-    let publish = async |step: &_| target.publish(&artifact, step).await;
-    let published = run.step(Step::Publish, &artifact, holds, publish).await?;
+    // None of these needs another's result. The first that fails ends the others.
+    let (published, (), ()) =
+        tokio::try_join!(Box::pin(build_and_publish(run, &source)), check_queries(run), initialize(run, &source))?;
     let release = Release::new(published, &settings)?;
     let way_back = way_back(run, &release, &settings, no_way_back).await?;
     // Critical: a stack's plan holds the lock of its state.
@@ -116,9 +109,27 @@ async fn steps(run: &Run<'_>, source: Source, request: &Request<'_>) -> Result<D
     roll_out(run, &release, &settings, &plan).await.map(Deployed::Live) // Restored → 30, not restored → 31
 }
 
+/// Builds the source, and puts what that makes where the target takes it from.
+async fn build_and_publish(run: &Run<'_>, source: &Source) -> Result<Published, Failure> {
+    let (target, Service { package, binary, web, .. }) = (run.target, &run.env.config.service);
+    let inputs = (source, package, binary, web);
+    let holds = async |artifact: &_| target.has_built(artifact).await;
+    let artifact = run.step(Step::Build, &inputs, holds, async |step| target.build(source, step).await).await?;
+    let holds = async |published: &_| target.has_published(published).await;
+    run.step(Step::Publish, &artifact, holds, async |step| target.publish(&artifact, step).await).await
+}
+
+/// Initializes the working folder of the target's stack, if it has one.
+async fn initialize(run: &Run<'_>, source: &Source) -> Result<(), Failure> {
+    let Target::Stack(stack) = run.target else { return Ok(()) };
+    let initialized = async |step: &_| Box::pin(stack.initialize(source, step, &run.env.stop)).await;
+    run.live_step(Step::Init, initialized).await.map(drop)
+}
+
 /// Checks the service's queries and migrations, and shows what else that found.
-async fn check_queries(run: &Run<'_>, schema: &Schema<'_>) -> Result<(), Failure> {
-    let checked = async |step: &_| Ok(sqlx::fresh(schema, run.live_records(), step).await?);
+async fn check_queries(run: &Run<'_>) -> Result<(), Failure> {
+    let Some(schema) = Schema::cached(run.env)? else { return Ok(()) };
+    let checked = async |step: &_| Ok(sqlx::fresh(&schema, run.live_records(), step).await?);
     let checked = run.live_step(Step::Sqlx, checked).await;
     match &checked {
         Ok(checked) => run.env.report.notices(&checked.notices),

@@ -35,8 +35,13 @@ pub enum Step {
     Preflight,
     /// Determine what is deployed: a commit, or a commit and the hash of uncommitted changes.
     Source,
-    /// Check the service's queries, and run new migrations on the released schema.
+    /// Prepare what the service needs at runtime: database, settings, secrets.
+    #[serde(alias = "ground")]
+    Provision,
+    /// Check the service's queries, and run new migrations on the released schema. It runs beside the next three.
     Sqlx,
+    /// Initialize OpenTofu's working folder: backend and providers.
+    Init,
     /// Compile the service and its web UI.
     Build,
     /// Copy or push the artifact to where the target takes it from. From here on it has a digest.
@@ -44,11 +49,6 @@ pub enum Step {
     /// Try whether the release that serves starts on the schema that the new one leaves.
     #[serde(rename = "way-back")]
     WayBack,
-    /// Initialize OpenTofu's working folder: backend and providers.
-    Init,
-    /// Prepare what the service needs at runtime: database, settings, secrets.
-    #[serde(alias = "ground")]
-    Provision,
     /// Determine what would change.
     Plan,
     /// Start the new release beside the one that serves.
@@ -161,6 +161,8 @@ struct Inner {
     results: Results,
     /// On GitHub.
     commands: Option<Commands>,
+    /// On GitHub, which has one group at a time: the step whose group is open.
+    group: Mutex<Option<Step>>,
     bars: MultiProgress,
     finished: Mutex<Vec<(Step, Duration, bool)>>,
     began: Instant,
@@ -185,6 +187,7 @@ impl Report {
             screen,
             results: Results::new(),
             commands: (audience == Audience::GitHub).then(Commands::new),
+            group: Mutex::default(),
             bars: MultiProgress::with_draw_target(target),
             finished: Mutex::default(),
             began: Instant::now(),

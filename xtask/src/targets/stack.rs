@@ -41,7 +41,7 @@ use crate::state::history::{self, Record};
 pub use crate::tofu::plan::Planned;
 use crate::tofu::unseen::{Unseen, Verdict};
 use crate::tofu::variables::ReleaseVariables;
-use crate::tofu::{self, Workspace};
+use crate::tofu::{self, Initialized, Workspace};
 use crate::tools::platform::variable;
 
 /// An environment whose release runs on a stack.
@@ -161,6 +161,13 @@ impl<'a> Stack<'a> {
              git checkout {} && cargo xtask deploy {name}",
             published.source.commit
         )))
+    }
+
+    /// Initializes OpenTofu's working folder for the stack of a source that is checked out, unless it is.
+    pub async fn initialize(&self, source: &Source, step: &Ongoing, stop: &Stop) -> Result<Initialized, Failure> {
+        let command = format!("deploy {}", self.env.name());
+        let workspace = Workspace::enter(self.env, source.clone(), &command).await?;
+        tofu::init_if_changed(&workspace, step, stop).await
     }
 
     /// Plans the release's stack, with the stack's files of its own commit. With `approved` it takes the kept plan instead, which
