@@ -24,7 +24,7 @@ use self::way_back::way_back;
 use crate::config::Service;
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::release::{Published, Release, Settings, Source};
+use crate::release::{Artifact, Release, Settings, Source};
 use crate::report::Step;
 use crate::sqlx::{self, Problems, Schema};
 use crate::state::history::{self, Kind, Outcome, Record};
@@ -74,16 +74,24 @@ async fn steps(run: &Run<'_>, source: Source, request: &Request<'_>) -> Result<D
     if source.branch.as_ref() != Some(&env.config.source.main_branch) {
         env.report.note(&format!("this is not {}, the branch that releases come from", env.config.source.main_branch));
     }
+    let has_stack = target.has_stack();
+    if !has_stack {
+        // Before anything is made for a release that is refused.
+        check_queries(run).await?;
+    }
     let settings = run.live_step(Step::Provision, async |step| target.provision(step).await).await?;
     // A stack can differ from its files, so its plan decides.
-    if !target.has_stack()
-        && let Some(live) = unchanged(run, &source, &settings).await?
-    {
+    if !has_stack && let Some(live) = unchanged(run, &source, &settings).await? {
         return Ok(Deployed::Unchanged(live));
     }
-    // None of these needs another's result. The first that fails ends the others.
-    let (published, (), ()) =
-        tokio::try_join!(Box::pin(build_and_publish(run, &source)), check_queries(run), initialize(run, &source))?;
+    let artifact = match has_stack {
+        // None needs another's result, or changes what users or others see. The first that fails ends the others.
+        true => tokio::try_join!(build(run, &source), check_queries(run), initialize(run, &source))?.0,
+        false => build(run, &source).await?,
+    };
+    let holds = async |published: &_| target.has_published(published).await;
+    let publish = async |step: &_| target.publish(&artifact, step).await;
+    let published = run.step(Step::Publish, &artifact, holds, publish).await?;
     let release = Release::new(published, &settings)?;
     let way_back = way_back(run, &release, &settings, no_way_back).await?;
     // Critical: a stack's plan holds the lock of its state.
@@ -109,17 +117,14 @@ async fn steps(run: &Run<'_>, source: Source, request: &Request<'_>) -> Result<D
     roll_out(run, &release, &settings, &plan).await.map(Deployed::Live) // Restored → 30, not restored → 31
 }
 
-/// Builds the source, and puts what that makes where the target takes it from.
-async fn build_and_publish(run: &Run<'_>, source: &Source) -> Result<Published, Failure> {
+async fn build(run: &Run<'_>, source: &Source) -> Result<Artifact, Failure> {
     let (target, Service { package, binary, web, .. }) = (run.target, &run.env.config.service);
     let inputs = (source, package, binary, web);
     let holds = async |artifact: &_| target.has_built(artifact).await;
-    let artifact = run.step(Step::Build, &inputs, holds, async |step| target.build(source, step).await).await?;
-    let holds = async |published: &_| target.has_published(published).await;
-    run.step(Step::Publish, &artifact, holds, async |step| target.publish(&artifact, step).await).await
+    run.step(Step::Build, &inputs, holds, async |step| target.build(source, step).await).await
 }
 
-/// Initializes the working folder of the target's stack, if it has one.
+/// Initializes the working folder of the target's stack.
 async fn initialize(run: &Run<'_>, source: &Source) -> Result<(), Failure> {
     let Target::Stack(stack) = run.target else { return Ok(()) };
     let initialized = async |step: &_| Box::pin(stack.initialize(source, step, &run.env.stop)).await;

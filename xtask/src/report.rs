@@ -35,11 +35,11 @@ pub enum Step {
     Preflight,
     /// Determine what is deployed: a commit, or a commit and the hash of uncommitted changes.
     Source,
+    /// Check the service's queries, and run new migrations on the released schema.
+    Sqlx,
     /// Prepare what the service needs at runtime: database, settings, secrets.
     #[serde(alias = "ground")]
     Provision,
-    /// Check the service's queries, and run new migrations on the released schema. It runs beside the next three.
-    Sqlx,
     /// Initialize OpenTofu's working folder: backend and providers.
     Init,
     /// Compile the service and its web UI.
