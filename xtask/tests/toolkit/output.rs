@@ -131,9 +131,10 @@ fn a_terminal_shows_live_lines_and_ends_with_the_summary() {
         return skipped("a_terminal_shows_live_lines_and_ends_with_the_summary", "there is no script");
     };
     assert!(shown.contains("\x1b[32m✓\x1b[0m"), "{shown:?}");
-    let summary: Vec<&str> = shown.trim_end().lines().rev().take(2).collect();
-    assert!(summary[0].contains("secrets") && summary[1].contains("live"), "{shown:?}");
-    assert!(summary[1].contains(&format!("http://localhost:{}   {}", project.port, project.head())), "{shown:?}");
+    let summary: Vec<&str> = shown.trim_end().lines().rev().take(3).collect();
+    let last = "cargo xtask open local, cargo xtask status local, cargo xtask logs -f local";
+    assert!(summary[0].contains(last) && summary[1].contains("secrets") && summary[2].contains("live"), "{shown:?}");
+    assert!(summary[2].contains(&format!("http://localhost:{}   {}", project.port, project.head())), "{shown:?}");
     project.write("notes", "");
     let shown = in_a_terminal(&project, &["deploy"], true).unwrap();
     assert!(shown.contains('✓') && !shown.contains("\x1b[32m"), "{shown:?}");
