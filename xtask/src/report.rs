@@ -65,6 +65,8 @@ pub enum Step {
     Restore,
     /// Write the record, and remove old releases.
     Record,
+    /// Run a program once beside the service.
+    Run,
 }
 
 impl std::fmt::Display for Step {
@@ -86,6 +88,7 @@ impl std::fmt::Display for Step {
             Self::Watch => "watch",
             Self::Restore => "restore",
             Self::Record => "record",
+            Self::Run => "run",
         })
     }
 }

@@ -235,7 +235,13 @@ impl<'a> Run<'a> {
         record.steps = self.env.report.finished().into_iter().map(timing).collect();
         match ended {
             Err(Failure::Aborted(error)) => record.end(Outcome::Aborted, Some(format!("{error:#}"))),
-            Err(Failure::Failed(error) | Failure::Refused(error) | Failure::Locked(error) | Failure::Usage(error)) => {
+            Err(
+                Failure::Failed(error)
+                | Failure::Refused(error)
+                | Failure::Locked(error)
+                | Failure::Usage(error)
+                | Failure::Ended(_, error),
+            ) => {
                 record.end(Outcome::Failed, Some(format!("{error:#}")));
             }
             // These have ended the record themselves.

@@ -3,6 +3,7 @@
 mod address;
 mod checks;
 mod image;
+mod job;
 mod log;
 mod outputs;
 mod platform;
@@ -20,6 +21,7 @@ use tokio::sync::OnceCell;
 
 use self::address::Names;
 pub use self::address::PublicAddress;
+pub use self::job::{Ended, Inputs, Job, Leftovers, Place};
 pub use self::log::Log;
 use self::outputs::Outputs;
 pub use self::platform::Platform;

@@ -12,6 +12,7 @@ mod full;
 mod gateway;
 mod guard;
 mod interrupt;
+mod jobs;
 mod life;
 mod lifecycle;
 mod operations;

@@ -79,7 +79,6 @@ fn a_release_on_a_stack_is_looked_at_approved_and_read() {
     assert!(xtask(&site, &["status", "production"]).expect(0).stdout.contains(differs));
 
     assert_eq!(xtask(&site, &["open", "production"]).expect(0).stdout, format!("{}\n", gateway.url));
-    xtask(&site, &["run", "production", "--", "migrate"]).expect(2).says(&["`run` works with `target: local` only"]);
     reads_its_log(&site, container.split('/').nth(1).unwrap());
 }
 

@@ -42,6 +42,8 @@ pub struct Request {
     pub max_bytes: usize,
     /// Whether redirects are followed: only those of reading requests.
     pub follow_redirects: bool,
+    /// Whether it is sent again where it failed for a moment. Not what must not happen twice.
+    pub retries: bool,
 }
 
 pub struct Response {
@@ -64,6 +66,7 @@ impl Request {
             body: Vec::new(),
             max_bytes: 1 << 20,
             follow_redirects,
+            retries: true,
         }
     }
 }
@@ -161,7 +164,7 @@ impl Http {
                 Err(SendError::Connection(_)) => true,
                 Err(SendError::Final(_)) => false,
             };
-            match delays.next().filter(|_| is_transient) {
+            match delays.next().filter(|_| is_transient && request.retries) {
                 Some(delay) => {
                     tokio::time::sleep(outcome.as_ref().map_or(delay, |response| retry_after(response, delay))).await
                 }
