@@ -165,6 +165,7 @@ impl Cli {
         if !matches!(self.command, Command::SuperviseExec(_)) {
             program::keep_inherited_descriptors();
         }
+        program::write_no_core();
         match self.command {
             // These need no deploy.yaml.
             Command::Supervise(args) => Ok(supervisor::supervise(args)?),

@@ -156,7 +156,9 @@ pub async fn outlook(env: &Env<'_>, target: &Target<'_>) -> Result<Vec<String>, 
     };
     let source = headline(env, Filters::Off).await?;
     env.stop.cancels("nothing was changed", preflight::preview(env, target)).await?;
-    let records = history::recent(env.store()?).await?;
+    let store = env.store()?;
+    let read = async { Ok(history::recent(store).await?) };
+    let records = env.stop.cancels("nothing was changed", read).await?;
     let live = records.iter().rfind(|record| record.outcome == Outcome::Live);
     let mut lines = Vec::new();
     if let Some(schema) = Schema::cached(env)? {

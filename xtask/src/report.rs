@@ -345,6 +345,16 @@ impl Report {
         }
     }
 
+    /// A text as people see it, for a page that is written elsewhere: redacted, and with what deceives a reader escaped.
+    pub fn shown(&self, text: &str) -> String {
+        printable(&self.0.redactor.redact(text), false)
+    }
+
+    /// Shows a text about a command line that is none, as it is.
+    pub fn usage(&self, text: &str) {
+        self.write_error(text.trim_end());
+    }
+
     /// Asks a question at the terminal; the answer is typed behind it.
     pub fn ask(&self, question: &str) {
         let text = printable(&self.0.redactor.redact(question), self.0.colour);
