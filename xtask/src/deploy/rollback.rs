@@ -77,6 +77,20 @@ async fn records(env: &Env<'_>, to: Option<&str>) -> Result<Vec<Record>, Failure
     }
 }
 
+/// The releases that `rollback --to` can name, newest first, without the one that serves.
+pub async fn releases(env: &Env<'_>) -> Result<Vec<Record>, Failure> {
+    let records = history::recent(env.store()?).await?;
+    let Some(live) = records.iter().rfind(|record| record.outcome == Outcome::Live) else { return Ok(Vec::new()) };
+    let mut releases: Vec<Record> = Vec::new();
+    for record in records.iter().rev().filter(|record| record.outcome == Outcome::Live && !record.is_same_release(live))
+    {
+        if !releases.iter().any(|known| known.is_same_release(record)) {
+            releases.push(record.clone());
+        }
+    }
+    Ok(releases)
+}
+
 /// How to undo what was just deployed or brought back.
 pub struct Undo {
     /// The version that would serve again.

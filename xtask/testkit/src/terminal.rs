@@ -1,7 +1,7 @@
 //! A program in a terminal of its own, which can go away.
 
 use std::fs::File;
-use std::io::{ErrorKind, Read as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::process::{Child, Command};
 
 use rustix::fs::{Mode, OFlags, fcntl_setfl, open};
@@ -62,6 +62,12 @@ impl Terminal {
             let shown = String::from_utf8_lossy(&self.shown).contains(text);
             (shown || !goes_on).then_some(shown)
         })
+    }
+
+    /// The user types a line.
+    pub fn types(&mut self, line: &str) {
+        let master = self.master.as_mut().unwrap();
+        master.write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
     /// The terminal goes away.

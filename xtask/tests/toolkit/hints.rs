@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use testkit::{Project, Ran};
+use testkit::{Controls, Project, Ran, Terminal};
 
 /// Types the command that a failed one shows behind `mark`.
 #[track_caller]
@@ -146,6 +146,30 @@ fn a_rollback_to_a_release_that_is_not_there_shows_which_are() {
     project.ok(&["deploy"]);
     let failed = project.run(&["rollback", "--to", "0000"]).expect(2);
     assert!(type_it(&project, &failed, "type: ").expect(0).stdout.contains(&first));
+}
+
+#[test]
+fn the_release_to_go_back_to_is_picked_from_a_list() {
+    let project = Project::fixture();
+    project.run(&["rollback", "--to"]).expect(2).says(&["no other release was ever live"]);
+    let mut versions = Vec::new();
+    for subject in ["First", "Second", "Third"] {
+        versions.push(project.commit(subject));
+        project.ok(&["deploy"]);
+    }
+    project.run(&["rollback", "--to"]).expect(2).says(&["no terminal to pick one at"]);
+    let picks = |answer: &str| {
+        let mut rollback = Terminal::start(&project.command(&["rollback", "--to"]), Controls::Yes);
+        assert!(rollback.shows("which of them (1-2)?"));
+        rollback.types(answer);
+        rollback.end()
+    };
+    let (code, shown) = picks("3");
+    assert!(code == Some(2) && shown.contains("\"3\" is none of them"), "{shown}");
+    assert_eq!(project.serves().as_ref(), Some(&versions[2]));
+    let (code, shown) = picks("2");
+    assert!(code == Some(0) && shown.contains("Second") && shown.contains("First"), "{shown}");
+    assert_eq!(project.serves().as_ref(), Some(&versions[0]));
 }
 
 #[test]
