@@ -25,6 +25,7 @@ use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use self::error::{Kind, Result, S3Error};
+use self::objects::Patience;
 use super::aws::{BodyLimit, http_client};
 use super::registry::http::is_loopback;
 
@@ -60,6 +61,7 @@ pub struct Bucket {
     client: Client,
     name: String,
     endpoint: Option<String>,
+    patience: Patience,
 }
 
 /// Leaves out the client, which holds the credentials.
@@ -109,7 +111,8 @@ impl Bucket {
         }
         config.set_endpoint_url(place.endpoint.map(str::to_owned));
         let endpoint = place.endpoint.map(str::to_owned);
-        Self { client: Client::from_conf(config.build()), name: place.bucket.to_owned(), endpoint }
+        let patience = Patience::default();
+        Self { client: Client::from_conf(config.build()), name: place.bucket.to_owned(), endpoint, patience }
     }
 
     /// Another bucket of the same service, which may not exist either.

@@ -1,11 +1,12 @@
 //! Reading, listing and conditional writing of small objects.
 //!
-//! Each call has a time limit. A transient error is retried a few times, after a random pause. A write whose answer was
-//! lost may have succeeded. The condition then rejects the retry, so the object is read back and compared before the
-//! call returns.
+//! Each call has a time limit. A transient error is retried a few times, after a random pause, or for as long as the caller's
+//! [`Patience`] lasts. A write whose answer was lost may have succeeded. The condition then rejects the retry, so the object is
+//! read back and compared before the call returns.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextRef;
 use aws_sdk_s3::config::retry::RetryConfig;
@@ -20,8 +21,9 @@ use super::{Bucket, MAX_PAGES};
 
 /// The most attempts of one call.
 const ATTEMPTS: u32 = 4;
-/// The longest pause before the second attempt; it doubles with each one.
+/// The longest pause before the second attempt; it doubles with each one, up to [`LONGEST_PAUSE`].
 const PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Limit for one attempt, without the transfer of its bytes.
 const ATTEMPT: Duration = Duration::from_secs(15);
 /// The slowest transfer that is waited for, in bytes per second.
@@ -46,10 +48,20 @@ pub enum Condition<'a> {
     Unchanged(&'a str),
 }
 
+/// How long a server that does not answer is asked again. All clones of a bucket share it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Patience(Arc<AtomicU64>);
+
 impl Bucket {
+    /// From now on, a server that does not answer is asked again for this long, instead of a few times. Waited for in vain once, it is
+    /// not waited for again: the command then ends soon.
+    pub fn wait_for_the_server(&self, patience: Duration) {
+        self.patience.0.store(patience.as_millis().try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
     /// Reads the object. `None` if it does not exist, [`Kind::TooLarge`] if it has more than `limit` bytes.
     pub async fn get(&self, key: &str, limit: u64) -> Result<Option<Object>> {
-        let mut retry = Retry::default();
+        let mut retry = self.retry();
         loop {
             match self.get_once(key, limit).await {
                 Err(error) if retry.again(&error).await => {}
@@ -60,7 +72,7 @@ impl Bucket {
 
     /// Writes the object and returns its new ETag. `None` if the condition does not hold.
     pub async fn put(&self, key: &str, bytes: &[u8], condition: Condition<'_>) -> Result<Option<String>> {
-        let mut retry = Retry::default();
+        let mut retry = self.retry();
         let failed = loop {
             match self.put_once(key, bytes, condition).await {
                 Ok(Some(etag)) => return Ok(Some(etag)),
@@ -87,7 +99,7 @@ impl Bucket {
     pub async fn list(&self, prefix: &str) -> Result<Vec<String>> {
         let (mut keys, mut next, mut pages) = (Vec::new(), None, 0);
         let what = format!("list {prefix} in");
-        let mut retry = Retry::default();
+        let mut retry = self.retry();
         loop {
             let call =
                 self.client.list_objects_v2().bucket(&self.name).prefix(prefix).set_continuation_token(next.clone());
@@ -105,14 +117,14 @@ impl Bucket {
             if next.is_none() {
                 return Ok(keys);
             }
-            retry = Retry::default();
+            retry = self.retry();
         }
     }
 
     /// The first page of the keys that begin with a prefix and come after `after`, in byte order, and whether it is the last one.
     pub async fn list_after(&self, prefix: &str, after: &str) -> Result<(Vec<String>, bool)> {
         let what = format!("list {prefix} in");
-        let mut retry = Retry::default();
+        let mut retry = self.retry();
         loop {
             let call = self.client.list_objects_v2().bucket(&self.name).prefix(prefix).start_after(after);
             let sent = call.customize().config_override(once(0)).send().await;
@@ -180,11 +192,16 @@ impl Bucket {
     fn failed(&self, what: &str, kind: Kind, said: &str) -> S3Error {
         S3Error { what: format!("{what} {}", self.name), kind, said: said.to_owned() }
     }
+
+    fn retry(&self) -> Retry {
+        Retry { failed: 0, began: Instant::now(), patience: self.patience.clone() }
+    }
 }
 
-#[derive(Default)]
 struct Retry {
     failed: u32,
+    began: Instant,
+    patience: Patience,
 }
 
 impl Retry {
@@ -194,11 +211,15 @@ impl Retry {
 
     /// Whether to retry after this error. If so, waits first.
     async fn again(&mut self, error: &S3Error) -> bool {
-        if !error.is_passing() || self.failed + 1 == ATTEMPTS {
+        let patience = Duration::from_millis(self.patience.0.load(Ordering::Relaxed));
+        if !error.is_passing() || (self.failed + 1 >= ATTEMPTS && self.began.elapsed() >= patience) {
+            if error.is_passing() {
+                self.patience.0.store(0, Ordering::Relaxed);
+            }
             return false;
         }
         // The random part keeps two machines that failed together from retrying together.
-        let longest = PAUSE * 2u32.pow(self.failed);
+        let longest = (PAUSE * 2u32.pow(self.failed.min(ATTEMPTS))).min(LONGEST_PAUSE);
         let part = f64::from(getrandom::u32().unwrap_or(u32::MAX)) / f64::from(u32::MAX);
         self.failed += 1;
         sleep(longest.mul_f64(0.5 + part / 2.0)).await;
