@@ -25,8 +25,8 @@ use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use self::error::{Kind, Result, S3Error};
-use self::objects::Patience;
 use super::aws::{BodyLimit, http_client};
+use super::patience::Patience;
 use super::registry::http::is_loopback;
 
 /// Limit for opening a connection.
@@ -53,6 +53,8 @@ pub struct Place<'a> {
     pub secret: &'a SecretString,
     /// The session token of temporary credentials.
     pub token: Option<&'a SecretString>,
+    /// How long a server that does not answer is asked again for an object.
+    pub patience: &'a Patience,
 }
 
 /// A bucket, which may not exist. Every call is one request, repeated only after a transient error.
@@ -111,7 +113,7 @@ impl Bucket {
         }
         config.set_endpoint_url(place.endpoint.map(str::to_owned));
         let endpoint = place.endpoint.map(str::to_owned);
-        let patience = Patience::default();
+        let patience = place.patience.clone();
         Self { client: Client::from_conf(config.build()), name: place.bucket.to_owned(), endpoint, patience }
     }
 

@@ -25,7 +25,7 @@ use crate::state::lease::Lease;
 use crate::state::store::Store;
 use crate::targets::Target;
 
-/// How long the server of the store may be away while a run is under way: less than its lease lasts without a renewal.
+/// How long a server may be away while a run is under way: less than its lease lasts without a renewal.
 const AWAY: Duration = Duration::from_secs(30);
 
 /// A run under way. Its steps are either *cancellable* ([`Run::step`], [`Run::live_step`]): dropped when a stop is requested or the
@@ -57,7 +57,7 @@ impl<'a> Run<'a> {
     ) -> Result<Self, Failure> {
         let store = env.store()?;
         let lease = take_lease(env, message).await?;
-        store.wait_for_the_server(AWAY);
+        env.patience.lasts(AWAY);
         let (journal, record, records) = match open(env, store, kind, resume, &lease).await {
             Ok(opened) => opened,
             Err(failure) => {

@@ -136,14 +136,6 @@ impl Store {
         }
     }
 
-    /// From now on, a server that does not answer is waited for this long: what is under way is worth it.
-    pub fn wait_for_the_server(&self, patience: Duration) {
-        match self {
-            Self::Folder(_) => {}
-            Self::Bucket(objects) => objects.wait_for_the_server(patience),
-        }
-    }
-
     /// Where the objects are, for people.
     pub fn location(&self) -> String {
         match self {

@@ -38,6 +38,7 @@ use crate::report::{Ongoing, Summary as _};
 use crate::secrets::FingerprintKey;
 use crate::signals::Stop;
 use crate::state::history::{self, Record};
+use crate::state::lease;
 pub use crate::tofu::plan::Planned;
 use crate::tofu::unseen::{Unseen, Verdict};
 use crate::tofu::variables::ReleaseVariables;
@@ -125,9 +126,9 @@ impl<'a> Stack<'a> {
         image::publish(self.env, artifact, step).await
     }
 
-    /// Whether the registry still has the image.
+    /// Whether the registry still has the image, with the signature that it is the one of its source.
     pub async fn has_published(&self, published: &Published) -> bool {
-        image::has_published(self.env, published).await
+        image::is_of_source(self.env, published).await
     }
 
     /// The image of a commit by its digest, as the registry has it, or the one with the digest `given`. Refused if it was not
@@ -152,7 +153,7 @@ impl<'a> Stack<'a> {
         let (source, digest) = known.with_context(|| format!("the record {} names no image", record.id))?;
         let form = PublishedForm::Image { name: ServiceImage::find(self.env)?.name() };
         let published = Published { source, digest, migrations: record.migrations.clone(), form };
-        if self.has_published(&published).await {
+        if image::has_published(self.env, &published).await {
             return Ok(published);
         }
         let (version, name) = (record.version(), self.env.name());
@@ -193,8 +194,8 @@ impl<'a> Stack<'a> {
         step: &Ongoing,
         stop: &Stop,
     ) -> Result<Candidate, Failure> {
-        let workspace = self.enter(release).await?;
-        tofu::init_if_changed(&workspace, step, stop).await?;
+        let workspace = self.enter(release).await.map_err(Failure::untouched)?;
+        tofu::init_if_changed(&workspace, step, stop).await.map_err(Failure::untouched)?;
         let applied = tofu::apply::perform(&workspace, planned, &workspace.source, step, stop).await?;
         let outputs = Outputs::read(&workspace, stop).await;
         if let Ok(Outputs { container: Some(container), .. }) = &outputs {
@@ -260,6 +261,9 @@ impl<'a> Stack<'a> {
     }
 
     async fn enter(&self, release: &Release) -> Result<Workspace<'a>, Failure> {
+        // OpenTofu waits less long for the state's bucket than the toolkit, and does not say so.
+        let reached = self.env.store()?.get(lease::KEY).await;
+        reached.context("reach the bucket of the stack's state")?;
         let command = format!("deploy {}", self.env.name());
         Workspace::of_commit(self.env, &release.published.source, &command).await
     }

@@ -6,7 +6,9 @@
 
 mod address;
 mod approval;
+mod away;
 mod bootstrap;
+mod edited;
 mod faults;
 mod full;
 mod gateway;

@@ -6,10 +6,9 @@ use serde_json::{Value, json};
 
 use crate::operations::{result, xtask};
 use crate::production::{START, approved, deploy};
-use crate::site::Site;
 use crate::whole::{get, open};
 use rustix::process::Signal;
-use testkit::Running;
+use testkit::{Running, sample};
 use xtask::state::lease::{Holder, KEY, Lease};
 
 #[test]
@@ -30,8 +29,9 @@ fn a_deploy_that_is_stopped_past_its_time_changes_nothing_when_it_goes_on() {
     let approval = planned["approval"].as_str().unwrap();
     let state = fs_err::read(site.state()).unwrap();
     // Before it plans, and while OpenTofu reads the kept plan: right before it would apply it.
-    for step in ["source", "plan"] {
-        let mut deploying = Running::start(site.toolkit(&["deploy", "production", "--json", "--approve", approval]));
+    for step in sample(&["source", "plan"], 1) {
+        let mut deploying =
+            Running::start(&mut site.toolkit(&["deploy", "production", "--json", "--approve", approval]));
         deploying.must(step, "started");
         deploying.signal(Signal::STOP);
         site.in_process(async |env, _| {
@@ -47,10 +47,12 @@ fn a_deploy_that_is_stopped_past_its_time_changes_nothing_when_it_goes_on() {
             assert!(from.is_some(), "it is taken over");
             deploying.signal(Signal::CONT);
             let ended = deploying.end().expect(1);
-            assert!(ended.stderr.contains("lease"), "{}", ended.stderr);
+            // Its next look at the lease, or its next renewal.
+            let taken_over =
+                ["has taken it over (\"deploy of another machine\")", "broken or taken over by another deploy"];
+            assert!(taken_over.iter().any(|why| ended.stderr.contains(why)), "{}", ended.stderr);
             assert!(ended.stderr.contains("cargo xtask deploy production --resume"), "{}", ended.stderr);
             assert!(!ended.steps("finished").contains(&"apply"), "{:#?}", ended.events);
-            println!("{step}: {}", ended.stderr);
             // It gave back nothing that is not its own.
             lease.verify().await.unwrap();
             lease.release().await.unwrap();

@@ -1,12 +1,10 @@
 //! Reading, listing and conditional writing of small objects.
 //!
-//! Each call has a time limit. A transient error is retried a few times, after a random pause, or for as long as the caller's
-//! [`Patience`] lasts. A write whose answer was lost may have succeeded. The condition then rejects the retry, so the object is
+//! Each call has a time limit. A transient error is retried after a random pause, see `clients/patience.rs`. A write whose answer was lost may have succeeded. The condition then rejects the retry, so the object is
 //! read back and compared before the call returns.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextRef;
 use aws_sdk_s3::config::retry::RetryConfig;
@@ -14,16 +12,12 @@ use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{Builder, ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::{ByteStream, DateTime, DateTimeFormat};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::error::{Kind, Result, S3Error};
 use super::{Bucket, MAX_PAGES};
+use crate::clients::patience::Attempts;
 
-/// The most attempts of one call.
-const ATTEMPTS: u32 = 4;
-/// The longest pause before the second attempt; it doubles with each one, up to [`LONGEST_PAUSE`].
-const PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// Limit for one attempt, without the transfer of its bytes.
 const ATTEMPT: Duration = Duration::from_secs(15);
 /// The slowest transfer that is waited for, in bytes per second.
@@ -48,23 +42,13 @@ pub enum Condition<'a> {
     Unchanged(&'a str),
 }
 
-/// How long a server that does not answer is asked again. All clones of a bucket share it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Patience(Arc<AtomicU64>);
-
 impl Bucket {
-    /// From now on, a server that does not answer is asked again for this long, instead of a few times. Waited for in vain once, it is
-    /// not waited for again: the command then ends soon.
-    pub fn wait_for_the_server(&self, patience: Duration) {
-        self.patience.0.store(patience.as_millis().try_into().unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-
     /// Reads the object. `None` if it does not exist, [`Kind::TooLarge`] if it has more than `limit` bytes.
     pub async fn get(&self, key: &str, limit: u64) -> Result<Option<Object>> {
-        let mut retry = self.retry();
+        let mut attempts = self.attempts();
         loop {
             match self.get_once(key, limit).await {
-                Err(error) if retry.again(&error).await => {}
+                Err(error) if self.again(&mut attempts, &error).await => {}
                 done => return done,
             }
         }
@@ -72,13 +56,13 @@ impl Bucket {
 
     /// Writes the object and returns its new ETag. `None` if the condition does not hold.
     pub async fn put(&self, key: &str, bytes: &[u8], condition: Condition<'_>) -> Result<Option<String>> {
-        let mut retry = self.retry();
+        let mut attempts = self.attempts();
         let failed = loop {
             match self.put_once(key, bytes, condition).await {
                 Ok(Some(etag)) => return Ok(Some(etag)),
-                Ok(None) if retry.is_first() => return Ok(None),
+                Ok(None) if attempts.is_first() => return Ok(None),
                 Ok(None) => break None,
-                Err(error) if retry.again(&error).await => {}
+                Err(error) if self.again(&mut attempts, &error).await => {}
                 Err(error) if error.is_passing() => break Some(error),
                 Err(error) => return Err(error),
             }
@@ -99,13 +83,13 @@ impl Bucket {
     pub async fn list(&self, prefix: &str) -> Result<Vec<String>> {
         let (mut keys, mut next, mut pages) = (Vec::new(), None, 0);
         let what = format!("list {prefix} in");
-        let mut retry = self.retry();
+        let mut attempts = self.attempts();
         loop {
             let call =
                 self.client.list_objects_v2().bucket(&self.name).prefix(prefix).set_continuation_token(next.clone());
             let sent = call.customize().config_override(once(0)).send().await;
             let page = match sent.map_err(|error| self.error(&what, error)) {
-                Err(error) if retry.again(&error).await => continue,
+                Err(error) if self.again(&mut attempts, &error).await => continue,
                 page => page?,
             };
             keys.extend(page.contents().iter().filter_map(|object| object.key().map(str::to_owned)));
@@ -117,19 +101,19 @@ impl Bucket {
             if next.is_none() {
                 return Ok(keys);
             }
-            retry = self.retry();
+            attempts = self.attempts();
         }
     }
 
     /// The first page of the keys that begin with a prefix and come after `after`, in byte order, and whether it is the last one.
     pub async fn list_after(&self, prefix: &str, after: &str) -> Result<(Vec<String>, bool)> {
         let what = format!("list {prefix} in");
-        let mut retry = self.retry();
+        let mut attempts = self.attempts();
         loop {
             let call = self.client.list_objects_v2().bucket(&self.name).prefix(prefix).start_after(after);
             let sent = call.customize().config_override(once(0)).send().await;
             let page = match sent.map_err(|error| self.error(&what, error)) {
-                Err(error) if retry.again(&error).await => continue,
+                Err(error) if self.again(&mut attempts, &error).await => continue,
                 page => page?,
             };
             let keys = page.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect();
@@ -193,41 +177,17 @@ impl Bucket {
         S3Error { what: format!("{what} {}", self.name), kind, said: said.to_owned() }
     }
 
-    fn retry(&self) -> Retry {
-        Retry { failed: 0, began: Instant::now(), patience: self.patience.clone() }
+    fn attempts(&self) -> Attempts {
+        self.patience.attempts(self.endpoint.clone().unwrap_or_else(|| self.location()))
+    }
+
+    /// Whether to try again after this error. If so, waits first.
+    async fn again(&self, attempts: &mut Attempts, error: &S3Error) -> bool {
+        error.is_passing() && attempts.again(None).await
     }
 }
 
-struct Retry {
-    failed: u32,
-    began: Instant,
-    patience: Patience,
-}
-
-impl Retry {
-    fn is_first(&self) -> bool {
-        self.failed == 0
-    }
-
-    /// Whether to retry after this error. If so, waits first.
-    async fn again(&mut self, error: &S3Error) -> bool {
-        let patience = Duration::from_millis(self.patience.0.load(Ordering::Relaxed));
-        if !error.is_passing() || (self.failed + 1 >= ATTEMPTS && self.began.elapsed() >= patience) {
-            if error.is_passing() {
-                self.patience.0.store(0, Ordering::Relaxed);
-            }
-            return false;
-        }
-        // The random part keeps two machines that failed together from retrying together.
-        let longest = (PAUSE * 2u32.pow(self.failed.min(ATTEMPTS))).min(LONGEST_PAUSE);
-        let part = f64::from(getrandom::u32().unwrap_or(u32::MAX)) / f64::from(u32::MAX);
-        self.failed += 1;
-        sleep(longest.mul_f64(0.5 + part / 2.0)).await;
-        true
-    }
-}
-
-/// One attempt: the SDK does not retry, [`Retry`] does.
+/// One attempt: the SDK does not retry, [`Attempts`] do.
 fn once(bytes: u64) -> Builder {
     let limits = TimeoutConfig::builder().operation_attempt_timeout(time_for(bytes)).build();
     Builder::new().retry_config(RetryConfig::disabled()).timeout_config(limits)

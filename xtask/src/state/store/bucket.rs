@@ -1,7 +1,5 @@
 //! A store in a bucket, below a prefix of its own. The server does the conditional writes.
 
-use std::time::Duration;
-
 use super::{ErrorKind, Page, Put, Result, Store, StoreError, Versioned};
 use crate::clients::s3::Bucket;
 use crate::clients::s3::error::{Kind, S3Error};
@@ -32,10 +30,6 @@ impl Objects {
             "" => self.bucket.location(),
             prefix => format!("{} of {}", prefix.trim_end_matches('/'), self.bucket.location()),
         }
-    }
-
-    pub(super) fn wait_for_the_server(&self, patience: Duration) {
-        self.bucket.wait_for_the_server(patience);
     }
 
     pub(super) async fn get(&self, key: &str) -> Result<Option<Versioned>> {
