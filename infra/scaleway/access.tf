@@ -31,9 +31,10 @@ resource "scaleway_iam_api_key" "service" {
   }
 }
 
-# The permissions of the deployer: to push images, run containers and change bucket settings. It cannot delete the bucket, read
-# media (see the bucket policy), change that policy, or change permissions: an administrator applies such changes. Create its
-# key by hand, so that it is not in a state.
+# The permissions of the deployer: to push images, run containers and jobs, and change bucket settings. A job of `cargo xtask run`
+# gets its secrets from Secret Manager, where nothing else of this project is. It cannot delete the bucket, read media (see the
+# bucket policy), change that policy, or change permissions: an administrator applies such changes. Create its key by hand, so that
+# it is not in a state.
 resource "scaleway_iam_application" "deployer" {
   name = "${local.name}-deployer"
   tags = local.tags
@@ -49,6 +50,8 @@ resource "scaleway_iam_policy" "deployer" {
     permission_set_names = [
       "ContainersFullAccess",
       "ContainerRegistryFullAccess",
+      "ServerlessJobsFullAccess",
+      "SecretManagerFullAccess",
       "ObjectStorageReadOnly", # the only set that can read a bucket policy and not change it
       "ObjectStorageBucketsWrite",
     ]

@@ -55,7 +55,9 @@ Exit codes:
   20 the environment is locked by another command
   21 refused by the guard, or not approved
   30 unhealthy; the previous release was restored
-  31 unhealthy; the previous release could not be restored"
+  31 unhealthy; the previous release could not be restored
+
+`run` ends with the exit code of the program that it has run."
 )]
 pub struct Cli {
     /// Print events, one JSON object a line, on standard output
@@ -163,6 +165,7 @@ impl Cli {
         if !matches!(self.command, Command::SuperviseExec(_)) {
             program::keep_inherited_descriptors();
         }
+        program::write_no_core();
         match self.command {
             // These need no deploy.yaml.
             Command::Supervise(args) => Ok(supervisor::supervise(args)?),
@@ -187,7 +190,7 @@ async fn run(command: Command, report: &Report) -> Result<(), Failure> {
     let context = &Context { config, report, stop };
     let left = match &command {
         // These end in order by themselves when a stop is requested.
-        Command::Deploy(_) | Command::Rollback(_) | Command::Tofu(_) | Command::Logs(_) => {
+        Command::Deploy(_) | Command::Rollback(_) | Command::Tofu(_) | Command::Logs(_) | Command::Run(_) => {
             return dispatch(command, context).await;
         }
         Command::Image(_) => "run the command again to continue; finished work is kept",

@@ -76,20 +76,21 @@ async fn steps(run: &Run<'_>, source: Source, request: &Request<'_>) -> Result<D
     if source.branch.as_ref() != Some(&env.config.source.main_branch) {
         env.report.note(&format!("this is not {}, the branch that releases come from", env.config.source.main_branch));
     }
-    if let Some(schema) = Schema::cached(env)? {
-        check_queries(run, &schema).await?;
+    let has_stack = target.has_stack();
+    if !has_stack {
+        // Before anything is made for a release that is refused.
+        check_queries(run).await?;
     }
     let settings = run.live_step(Step::Provision, async |step| target.provision(step).await).await?;
     // A stack can differ from its files, so its plan decides.
-    if !target.has_stack()
-        && let Some(live) = unchanged(run, &source, &settings).await?
-    {
+    if !has_stack && let Some(live) = unchanged(run, &source, &settings).await? {
         return Ok(Deployed::Unchanged(live));
     }
-    let Service { package, binary, web, .. } = &env.config.service;
-    let inputs = (&source, package, binary, web);
-    let holds = async |found: &Artifact| found.source == source && target.has_built(found).await;
-    let artifact = run.step(Step::Build, &inputs, holds, async |step| target.build(&source, step).await).await?;
+    let artifact = match has_stack {
+        // None needs another's result, or changes what users or others see. The first that fails ends the others.
+        true => tokio::try_join!(build(run, &source), check_queries(run), initialize(run, &source))?.0,
+        false => build(run, &source).await?,
+    };
     let holds = async |found: &Published| {
         found.source == source && found.migrations == artifact.migrations && target.has_published(found).await
     };
@@ -120,9 +121,24 @@ async fn steps(run: &Run<'_>, source: Source, request: &Request<'_>) -> Result<D
     roll_out(run, &release, &settings, &plan).await.map(Deployed::Live) // Restored → 30, not restored → 31
 }
 
+async fn build(run: &Run<'_>, source: &Source) -> Result<Artifact, Failure> {
+    let (target, Service { package, binary, web, .. }) = (run.target, &run.env.config.service);
+    let inputs = (source, package, binary, web);
+    let holds = async |found: &Artifact| found.source == *source && target.has_built(found).await;
+    run.step(Step::Build, &inputs, holds, async |step| target.build(source, step).await).await
+}
+
+/// Initializes the working folder of the target's stack.
+async fn initialize(run: &Run<'_>, source: &Source) -> Result<(), Failure> {
+    let Target::Stack(stack) = run.target else { return Ok(()) };
+    let initialized = async |step: &_| Box::pin(stack.initialize(source, step, &run.env.stop)).await;
+    run.live_step(Step::Init, initialized).await.map(drop)
+}
+
 /// Checks the service's queries and migrations, and shows what else that found.
-async fn check_queries(run: &Run<'_>, schema: &Schema<'_>) -> Result<(), Failure> {
-    let checked = async |step: &_| Ok(sqlx::fresh(schema, run.live_records(), step).await?);
+async fn check_queries(run: &Run<'_>) -> Result<(), Failure> {
+    let Some(schema) = Schema::cached(run.env)? else { return Ok(()) };
+    let checked = async |step: &_| Ok(sqlx::fresh(&schema, run.live_records(), step).await?);
     let checked = run.live_step(Step::Sqlx, checked).await;
     match &checked {
         Ok(checked) => run.env.report.notices(&checked.notices),
@@ -144,7 +160,9 @@ pub async fn outlook(env: &Env<'_>, target: &Target<'_>) -> Result<Vec<String>, 
     };
     let source = headline(env, Filters::Off).await?;
     env.stop.cancels("nothing was changed", preflight::preview(env, target)).await?;
-    let records = history::recent(env.store()?).await?;
+    let store = env.store()?;
+    let read = async { Ok(history::recent(store).await?) };
+    let records = env.stop.cancels("nothing was changed", read).await?;
     let live = records.iter().rfind(|record| record.outcome == Outcome::Live);
     let mut lines = Vec::new();
     if let Some(schema) = Schema::cached(env)? {

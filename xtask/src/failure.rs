@@ -26,6 +26,8 @@ pub enum Failure {
     Restored(anyhow::Error),
     /// 31: unhealthy, and no release serves.
     NotRestored(anyhow::Error),
+    /// The exit code of a program that was run for the user.
+    Ended(u8, anyhow::Error),
 }
 
 /// A line of a file that causes an error. Displays as its error does.
@@ -61,6 +63,7 @@ impl Failure {
             Self::Refused(_) => 21,
             Self::Restored(_) => 30,
             Self::NotRestored(_) => 31,
+            Self::Ended(code, _) => *code,
         }
     }
 
@@ -73,7 +76,8 @@ impl Failure {
             | Self::Locked(error)
             | Self::Refused(error)
             | Self::Restored(error)
-            | Self::NotRestored(error) => error,
+            | Self::NotRestored(error)
+            | Self::Ended(_, error) => error,
             Self::Pending => anyhow!("changes are pending"),
         }
     }
@@ -97,6 +101,7 @@ impl Failure {
             Self::Refused(error) => Self::Refused(change(error)),
             Self::Restored(error) => Self::Restored(change(error)),
             Self::NotRestored(error) => Self::NotRestored(change(error)),
+            Self::Ended(code, error) => Self::Ended(code, change(error)),
         }
     }
 }

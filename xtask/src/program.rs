@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::failure::Failure;
 use crate::report::{Audience, Report};
@@ -18,6 +19,16 @@ pub fn keep_inherited_descriptors() {
     close_fds::set_fds_cloexec(FIRST_INHERITED, &[]);
 }
 
+/// Keeps this process, and all that it starts, from leaving a core file: it would have every secret of the process that crashed, in the
+/// folder of a release or where the system collects such files. A limit of one byte also stops Linux from passing the core to a
+/// program (`fs/coredump.c`), which a limit of none does not.
+pub fn write_no_core() {
+    let most = getrlimit(Resource::Core).maximum.map_or(1, |most| most.min(1));
+    let limit = Rlimit { current: Some(most), maximum: Some(most) };
+    // No process needs a right to lower its limits.
+    setrlimit(Resource::Core, limit).ok();
+}
+
 /// For events if they are asked for, otherwise for what `CI`, `GITHUB_ACTIONS`, `NO_COLOR` and standard error say.
 pub fn report(json: bool) -> Report {
     let is_set = |name: &str| std::env::var(name).is_ok_and(|value| !value.is_empty() && value != "false");
@@ -28,11 +39,16 @@ pub fn report(json: bool) -> Report {
 /// Shows help, or what is wrong with a command line, and returns the exit code of the process.
 pub fn usage(error: &clap::Error) -> ExitCode {
     let report = report(false);
+    let text = error.render();
     if error.use_stderr() {
-        drop(error.print());
+        // It repeats an argument, which in a workflow may be a branch's or a commit's name.
+        match report.audience() == Audience::Terminal && report.shown(&text.to_string()) == text.to_string() {
+            true => drop(error.print()),
+            false => report.usage(&text.to_string()),
+        }
+        report.end().ok();
         return ExitCode::from(2);
     }
-    let text = error.render();
     report.data(&if std::io::stdout().is_terminal() { text.ansi().to_string() } else { text.to_string() });
     exit(Ok(()), &report)
 }

@@ -37,6 +37,11 @@ pub enum Step {
     Source,
     /// Check the service's queries, and run new migrations on the released schema.
     Sqlx,
+    /// Prepare what the service needs at runtime: database, settings, secrets.
+    #[serde(alias = "ground")]
+    Provision,
+    /// Initialize OpenTofu's working folder: backend and providers.
+    Init,
     /// Compile the service and its web UI.
     Build,
     /// Copy or push the artifact to where the target takes it from. From here on it has a digest.
@@ -44,11 +49,6 @@ pub enum Step {
     /// Try whether the release that serves starts on the schema that the new one leaves.
     #[serde(rename = "way-back")]
     WayBack,
-    /// Initialize OpenTofu's working folder: backend and providers.
-    Init,
-    /// Prepare what the service needs at runtime: database, settings, secrets.
-    #[serde(alias = "ground")]
-    Provision,
     /// Determine what would change.
     Plan,
     /// Start the new release beside the one that serves.
@@ -65,6 +65,8 @@ pub enum Step {
     Restore,
     /// Write the record, and remove old releases.
     Record,
+    /// Run a program once beside the service.
+    Run,
 }
 
 impl std::fmt::Display for Step {
@@ -86,6 +88,7 @@ impl std::fmt::Display for Step {
             Self::Watch => "watch",
             Self::Restore => "restore",
             Self::Record => "record",
+            Self::Run => "run",
         })
     }
 }
@@ -161,6 +164,8 @@ struct Inner {
     results: Results,
     /// On GitHub.
     commands: Option<Commands>,
+    /// On GitHub, which has one group at a time: the step whose group is open.
+    group: Mutex<Option<Step>>,
     bars: MultiProgress,
     finished: Mutex<Vec<(Step, Duration, bool)>>,
     began: Instant,
@@ -185,6 +190,7 @@ impl Report {
             screen,
             results: Results::new(),
             commands: (audience == Audience::GitHub).then(Commands::new),
+            group: Mutex::default(),
             bars: MultiProgress::with_draw_target(target),
             finished: Mutex::default(),
             began: Instant::now(),
@@ -337,6 +343,16 @@ impl Report {
         } else {
             self.0.results.write(text);
         }
+    }
+
+    /// A text as people see it, for a page that is written elsewhere: redacted, and with what deceives a reader escaped.
+    pub fn shown(&self, text: &str) -> String {
+        printable(&self.0.redactor.redact(text), false)
+    }
+
+    /// Shows a text about a command line that is none, as it is.
+    pub fn usage(&self, text: &str) {
+        self.write_error(text.trim_end());
     }
 
     /// Asks a question at the terminal; the answer is typed behind it.

@@ -122,11 +122,11 @@ run "deployer_cannot_change_permissions_or_delete_data" {
     condition = {
       for rule in scaleway_iam_policy.deployer.rule : try(rule.project_ids[0], rule.organization_id) => rule.permission_set_names
       } == {
-      "11111111-2222-4333-8444-555555555555" = toset(["ContainersFullAccess", "ContainerRegistryFullAccess", "ObjectStorageReadOnly", "ObjectStorageBucketsWrite"])
+      "11111111-2222-4333-8444-555555555555" = toset(["ContainersFullAccess", "ContainerRegistryFullAccess", "ServerlessJobsFullAccess", "SecretManagerFullAccess", "ObjectStorageReadOnly", "ObjectStorageBucketsWrite"])
       "33333333-2222-4333-8444-555555555555" = toset(["ObjectStorageBucketsRead", "ObjectStorageObjectsRead", "ObjectStorageObjectsWrite", "ObjectStorageObjectsDelete"])
       "22222222-2222-4333-8444-555555555555" = toset(["IAMApplicationReadOnly", "IAMPolicyReadOnly"])
     }
-    error_message = "The deployer has other permissions than those for containers, images, bucket settings and its state."
+    error_message = "The deployer has other permissions than those for containers, images, jobs and their secrets, bucket settings and its state."
   }
   assert {
     condition     = scaleway_iam_policy.deployer.application_id != scaleway_iam_policy.service.application_id && scaleway_iam_api_key.service.application_id != scaleway_iam_application.deployer.id

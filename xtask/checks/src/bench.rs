@@ -7,6 +7,7 @@ mod deployed;
 mod images;
 mod load;
 mod measure;
+mod rehearsed;
 mod scratch;
 mod stacks;
 mod table;
@@ -49,6 +50,8 @@ pub enum Measurement {
     TofuNoOp,
     /// A plan of 10,000 changes read and summarised
     TofuSummary,
+    /// A rehearsal, and of its deploys to a stack one, one with nothing to do, and the way back
+    Rehearsal,
 }
 
 /// Measure the toolkit, as ratios against a reference that runs beside it
@@ -93,6 +96,10 @@ async fn measure(chosen: &[Measurement], scratch: &Scratch, report: &Report) -> 
         let name = measurement.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
         report.note(&format!("{name}: begins"));
         let row = match measurement {
+            Measurement::Rehearsal => {
+                rows.extend(rehearsed::rehearsal(scratch, report).await.with_context(|| format!("measure {name}"))?);
+                continue;
+            }
             Measurement::Help => measure::help(scratch).await,
             Measurement::NoOp => measure::no_op(scratch, report).await,
             Measurement::Change => measure::change(scratch, report).await,

@@ -10,7 +10,7 @@ from moto.core.exceptions import ServiceException
 from moto.route53.models import HostedZoneIdentifier, RecordSet
 from moto.route53.responses import Route53
 from moto.s3.responses import S3Response
-from moto.server import main
+from moto.server import DomainDispatcherApplication, main
 
 # It answers in threads, and looks whether an object exists before it writes it: the lock makes a conditional write one step,
 # as in S3.
@@ -75,6 +75,23 @@ def known_change(self):
 
 
 Route53.get_change = known_change
+
+# It checks no signature. Where it has a secret path, it answers nothing else, and moto does not see that part of the path.
+secret, answer = os.environ.get("MOTO_PATH"), DomainDispatcherApplication.__call__
+
+
+def answer_those_who_know(self, environ, start_response):
+    begin = f"/{secret}/"
+    if not environ["PATH_INFO"].startswith(begin):
+        start_response("403 Forbidden", [("Content-Length", "0")])
+        return [b""]
+    for name in ["PATH_INFO", "RAW_URI", "REQUEST_URI"]:
+        environ[name] = environ[name][len(begin) - 1 :]
+    return answer(self, environ, start_response)
+
+
+if secret:
+    DomainDispatcherApplication.__call__ = answer_those_who_know
 
 # It ends with its standard input, so with the process that has started it, however that ends.
 threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()

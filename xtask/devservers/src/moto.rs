@@ -17,7 +17,11 @@ const PACKAGES: &str = include_str!("../moto.txt");
 const PROGRAM: &str = include_str!("moto.py");
 
 /// A server that keeps everything in memory. It ends when this value is dropped.
-pub struct Moto(Server);
+pub struct Moto {
+    server: Server,
+    /// What every path begins with, without a `/` at the end.
+    path: String,
+}
 
 /// The use of a server that all tests of a program share, by one test at a time.
 pub struct Turn {
@@ -46,10 +50,12 @@ pub fn install() -> Result<PathBuf> {
 impl Moto {
     /// Starts one that holds nothing yet. Needs Python, and the first time pip.
     pub fn start() -> Result<Self> {
-        let mut command = Command::new(python()?);
-        command.args(["-c", PROGRAM]).env("PYTHONPATH", install()?).env("PYTHONUNBUFFERED", "1");
-        let address = |line: &str| Some(line.split_once("Running on ")?.1.trim().to_owned());
-        Ok(Self(Server::start(command, Ready::Line(address))?))
+        Self::start_below("")
+    }
+
+    /// The same, which answers only below `/<secret>`: no other user of this machine knows that.
+    pub fn start_secret(secret: &str) -> Result<Self> {
+        Self::start_below(secret)
     }
 
     /// Waits until no other test of this program uses the shared server, and empties it. The first call starts it. A test
@@ -66,9 +72,21 @@ impl Moto {
         Ok(Turn { moto, _turn: turn })
     }
 
-    /// The address of all its services: `http://127.0.0.1:<port>`.
+    /// The address of all its services: `http://127.0.0.1:<port>`, with the secret path if it has one.
     pub fn endpoint(&self) -> String {
-        self.0.said()
+        self.server.said() + &self.path
+    }
+
+    fn start_below(secret: &str) -> Result<Self> {
+        let mut command = Command::new(python()?);
+        command
+            .args(["-c", PROGRAM])
+            .env("PYTHONPATH", install()?)
+            .env("PYTHONUNBUFFERED", "1")
+            .env("MOTO_PATH", secret);
+        let address = |line: &str| Some(line.split_once("Running on ")?.1.trim().to_owned());
+        let path = if secret.is_empty() { String::new() } else { format!("/{secret}") };
+        Ok(Self { server: Server::start(command, Ready::Line(address))?, path })
     }
 }
 

@@ -28,6 +28,8 @@ pub enum Login {
     Open,
     /// By [`USER`] and [`PASSWORD`].
     Password,
+    /// By [`USER`] and this password, which no other user of this machine knows.
+    Own(String),
     /// By tokens of this server.
     Token(Tokens),
 }
@@ -120,10 +122,11 @@ pub fn program() -> Result<std::path::PathBuf> {
 fn auth(login: &Login, folder: &std::path::Path) -> Result<Option<Value>> {
     Ok(match login {
         Login::Open => None,
-        Login::Password => {
-            let file = folder.join("htpasswd");
-            fs_err::write(&file, HTPASSWD)?;
-            Some(json!({"htpasswd": {"realm": "test", "path": file}}))
+        Login::Password => Some(passwords(HTPASSWD, folder)?),
+        // The least rounds: a password that is not generated does not belong here.
+        Login::Own(password) => {
+            let hash = bcrypt::hash(password, 4).context("hash the registry's password")?;
+            Some(passwords(&format!("{USER}:{hash}\n"), folder)?)
         }
         Login::Token(tokens) => {
             let file = folder.join("root.pem");
@@ -132,4 +135,10 @@ fn auth(login: &Login, folder: &std::path::Path) -> Result<Option<Value>> {
             Some(json!({"token": {"realm": realm, "service": service, "issuer": issuer, "rootcertbundle": file}}))
         }
     })
+}
+
+fn passwords(text: &str, folder: &std::path::Path) -> Result<Value> {
+    let file = folder.join("htpasswd");
+    fs_err::write(&file, text)?;
+    Ok(json!({"htpasswd": {"realm": "test", "path": file}}))
 }

@@ -167,7 +167,7 @@ impl Cloud {
         self.server.said()
     }
 
-    /// Kills it and starts it again, at other addresses, with the resources that it had.
+    /// Kills it and starts it again, with the resources that it had.
     pub fn restart(&mut self) {
         self.server.restart().unwrap();
     }

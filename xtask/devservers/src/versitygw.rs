@@ -41,20 +41,20 @@ pub fn install() -> Result<PathBuf> {
 impl Versitygw {
     /// Starts one that speaks HTTP.
     pub fn start() -> Result<Self> {
-        Self::start_with(REGION, None)
+        Self::start_with(REGION, SECRET_KEY, None)
     }
 
-    /// The same in another region than [`REGION`].
-    pub fn start_in(region: &str) -> Result<Self> {
-        Self::start_with(region, None)
+    /// The same in another region than [`REGION`], with another secret key than [`SECRET_KEY`].
+    pub fn start_in(region: &str, secret: &str) -> Result<Self> {
+        Self::start_with(region, secret, None)
     }
 
     /// Starts one that speaks HTTPS with this certificate and key, both PEM files.
     pub fn start_secure(certificate: &Path, key: &Path) -> Result<Self> {
-        Self::start_with(REGION, Some((certificate, key)))
+        Self::start_with(REGION, SECRET_KEY, Some((certificate, key)))
     }
 
-    fn start_with(region: &str, tls: Option<(&Path, &Path)>) -> Result<Self> {
+    fn start_with(region: &str, secret: &str, tls: Option<(&Path, &Path)>) -> Result<Self> {
         let folder = tempfile::tempdir().context("make a folder for an S3 server")?;
         let [buckets, versions] = ["buckets", "versions"].map(|name| folder.path().join(name));
         fs_err::create_dir(&buckets)?;
@@ -66,7 +66,7 @@ impl Versitygw {
             command.arg("--cert").arg(certificate).arg("--key").arg(key);
         }
         command.args(["posix", "--versioning-dir"]).arg(versions).arg(buckets);
-        command.env("ROOT_ACCESS_KEY", ACCESS_KEY).env("ROOT_SECRET_KEY", SECRET_KEY);
+        command.env("ROOT_ACCESS_KEY", ACCESS_KEY).env("ROOT_SECRET_KEY", secret);
         let scheme = if tls.is_some() { "https" } else { "http" };
         let server = Server::start(command, Ready::Port(address))?;
         Ok(Self { server, endpoint: format!("{scheme}://{address}"), folder })

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use devservers::registry::Login;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use devservers::registry::{Login, PASSWORD, USER};
 use devservers::{Buildkitd, DockerRegistry, Moto, OwnEngine, Versitygw, http};
 use testkit::{or_skip, test_name};
 
@@ -87,6 +89,12 @@ fn a_registry_answers_those_who_may() {
     assert_eq!(http::ask(&registry.address, "GET", "/v2/", &[], "").unwrap().status, 200);
     let Some(registry) = started(|| DockerRegistry::start(Login::Password)) else { return };
     assert_eq!(http::ask(&registry.address, "GET", "/v2/", &[], "").unwrap().status, 401);
+    let Some(registry) = started(|| DockerRegistry::start(Login::Own("own".to_owned()))) else { return };
+    for (password, status) in [("own", 200), (PASSWORD, 401)] {
+        let basic = format!("Basic {}", STANDARD.encode(format!("{USER}:{password}")));
+        let answer = http::ask(&registry.address, "GET", "/v2/", &[("Authorization", &basic)], "").unwrap();
+        assert_eq!(answer.status, status, "{password}");
+    }
 }
 
 #[test]

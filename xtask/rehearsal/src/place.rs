@@ -7,8 +7,11 @@
 //! .deploy/rehearsal-<env>/look           the variables of the toolkit's commands, to source
 //! .deploy/rehearsal-<env>/account.*      what happened; all that is left after the clean-up
 //! .deploy/rehearsal-<env>.lock           locked while a rehearsal runs
-//! /tmp/xtask-rehearsal-<digits>          PostgreSQL's, which runs as another user where this one is root
+//! .deploy/rehearsal-<env>/database       PostgreSQL's files
 //! ```
+//!
+//! Where this user is root, PostgreSQL runs as another one, which may not enter that folder. Its files are in
+//! /tmp/xtask-rehearsal-<digits> then. An ordinary user's are not: another user could have taken the name.
 
 use anyhow::{Context as _, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -18,6 +21,7 @@ use xtask::config::Config;
 use xtask::failure::Failure;
 use xtask::fs::{Lock, LockError, found, private_folder, replace_file};
 use xtask::tools::host::Process;
+use xtask::tools::platform::is_root;
 
 /// The folders of one environment's rehearsal.
 #[derive(Clone, Debug)]
@@ -44,8 +48,15 @@ impl Place {
     /// That of an environment of this project. Nothing is made yet.
     pub fn of(config: &Config, environment: &str) -> Result<Self> {
         let folder = config.root.join(".deploy").join(format!("rehearsal-{environment}"));
-        let digits = hex::encode(Sha256::digest(folder.as_str().as_bytes()));
-        let temporary = Utf8PathBuf::try_from(std::env::temp_dir()).context("the folder for temporary files")?;
+        let database = match is_root() {
+            true => {
+                let digits = hex::encode(Sha256::digest(folder.as_str().as_bytes()));
+                let temporary =
+                    Utf8PathBuf::try_from(std::env::temp_dir()).context("the folder for temporary files")?;
+                temporary.join(format!("xtask-rehearsal-{}", &digits[..12]))
+            }
+            false => folder.join("database"),
+        };
         Ok(Self {
             project: folder.join("project"),
             remote: folder.join("remote.git"),
@@ -53,7 +64,7 @@ impl Place {
             look: folder.join("look"),
             json: folder.join("account.json"),
             html: folder.join("account.html"),
-            database: temporary.join(format!("xtask-rehearsal-{}", &digits[..12])),
+            database,
             folder,
         })
     }

@@ -1,4 +1,7 @@
 //! The servers of a rehearsal. They end with this value.
+//!
+//! They listen on loopback addresses, which every user of this machine reaches. So none answers without a secret that was made for this
+//! rehearsal, but DNS and the gateway, which are public elsewhere too.
 
 mod database;
 
@@ -7,10 +10,12 @@ use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result};
 use camino::Utf8PathBuf;
-use devservers::registry::{Login, PASSWORD, USER};
-use devservers::versitygw::{ACCESS_KEY, SECRET_KEY};
+use devservers::registry::{Login, USER};
+use devservers::versitygw::ACCESS_KEY;
 use devservers::{Cloud, DockerRegistry, Moto, Versitygw};
+use secrecy::ExposeSecret as _;
 use xtask::fs::private_folder;
+use xtask::secrets::generate;
 
 use self::database::Database;
 use crate::engine::Machine;
@@ -44,6 +49,15 @@ pub struct Servers {
     pub platform: Platform,
     zones: Moto,
     database: Option<Database>,
+    keys: Keys,
+}
+
+/// The secrets that they accept.
+struct Keys {
+    storage: String,
+    registry: String,
+    api: String,
+    zones: String,
 }
 
 /// Where the platform and DNS are stood in for.
@@ -62,9 +76,10 @@ pub struct Platform {
 impl Servers {
     /// Starts all of them.
     pub async fn start(place: &Place, engine: &Machine, wanted: &Wanted<'_>) -> Result<Self> {
-        let storage = Versitygw::start_in(wanted.region).context("start an S3 server")?;
-        let registry = DockerRegistry::start(Login::Password).context("start an image registry")?;
-        let zones = Moto::start().context("start a Route 53")?;
+        let keys = Keys::make()?;
+        let storage = Versitygw::start_in(wanted.region, &keys.storage).context("start an S3 server")?;
+        let registry = DockerRegistry::start(Login::Own(keys.registry.clone())).context("start an image registry")?;
+        let zones = Moto::start_secret(&keys.zones).context("start a Route 53")?;
         let database = match wanted.database {
             true => Some(Database::start(place, engine.bridge().await?).await.context("start a PostgreSQL")?),
             false => None,
@@ -78,9 +93,10 @@ impl Servers {
             .variable("STANDIN_REGISTRY", &registry.address)
             .variable("STANDIN_S3_ENDPOINT", &storage.endpoint())
             .variable("STANDIN_S3_ACCESS_KEY", ACCESS_KEY)
-            .variable("STANDIN_S3_SECRET_KEY", SECRET_KEY)
+            .variable("STANDIN_S3_SECRET_KEY", &keys.storage)
             .variable("STANDIN_S3_REGION", wanted.region)
             .variable("STANDIN_ROUTE53_ENDPOINT", &zones.endpoint())
+            .variable("STANDIN_API_KEY", &keys.api)
             .api()
             .dns();
         if let Some(gateway) = wanted.gateway {
@@ -89,7 +105,7 @@ impl Servers {
         let cloud = cloud.start().context("start the stand-in")?;
         let platform = Platform::of(&cloud, wanted.gateway)?;
         let (storage, registry, cloud) = (RefCell::new(storage), RefCell::new(registry), RefCell::new(cloud));
-        Ok(Self { storage, registry, cloud, platform, zones, database })
+        Ok(Self { storage, registry, cloud, platform, zones, database, keys })
     }
 
     /// The address of Route 53.
@@ -100,8 +116,9 @@ impl Servers {
     /// What they are reached with.
     pub fn access(&self) -> Access {
         Access {
-            storage: (ACCESS_KEY.to_owned(), SECRET_KEY.to_owned()),
-            registry: (self.registry.borrow().address.clone(), USER.to_owned(), PASSWORD.to_owned()),
+            storage: (ACCESS_KEY.to_owned(), self.keys.storage.clone()),
+            registry: (self.registry.borrow().address.clone(), USER.to_owned(), self.keys.registry.clone()),
+            api: self.keys.api.clone(),
             database: self.database.as_ref().map(Database::url),
         }
     }
@@ -127,12 +144,23 @@ impl Servers {
         let mut lines = vec![
             format!("S3 at {}", self.storage.borrow().endpoint()),
             format!("registry at {}", self.registry.borrow().address),
-            format!("Route 53 at {}", self.zones.endpoint()),
+            format!("Route 53 at {}", self.zones.endpoint().replace(&self.keys.zones, "…")),
         ];
         lines.extend(self.database.as_ref().map(|database| format!("PostgreSQL with TLS at {}", database.address)));
         lines.extend([format!("the platform's API at {api}"), format!("DNS at {dns}")]);
         lines.extend(gateway.as_ref().map(|gateway| format!("the platform's gateway at {gateway}")));
         lines
+    }
+}
+
+impl Keys {
+    fn make() -> Result<Self> {
+        let make = || Ok::<_, anyhow::Error>(generate()?.expose_secret().to_owned());
+        let digits = make()?;
+        let part = |from: usize, to: usize| &digits[from..to];
+        // Scaleway's secret keys are UUIDs.
+        let api = [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-");
+        Ok(Self { storage: make()?, registry: make()?, zones: make()?, api })
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Access {
     pub storage: (String, String),
     /// The registry's host, user and password.
     pub registry: (String, String, String),
+    /// The key of the platform's API.
+    pub api: String,
     /// The URL of the database, if there is one.
     pub database: Option<SecretString>,
 }
@@ -64,7 +66,7 @@ pub fn env_file(config: &Config, environment: &Environment, access: &Access, zon
     set("AWS_ACCESS_KEY_ID", key);
     set("AWS_SECRET_ACCESS_KEY", secret);
     set("SCW_ACCESS_KEY", "SCWREHEARSAL00000000");
-    set("SCW_SECRET_KEY", "7e6ea75a-1000-4000-8000-000000000000");
+    set("SCW_SECRET_KEY", &access.api);
     set("CLOUDFLARE_API_TOKEN", "rehearsal-0000000000000000000000000000000");
     set("TF_VAR_dns_access_key_id", "AKIAREHEARSAL0000000");
     set("TF_VAR_dns_secret_access_key", "rehearsal-of-the-zone-00000000000000000");

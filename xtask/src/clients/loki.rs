@@ -193,8 +193,17 @@ fn line(value: Vec<serde_json::Value>) -> Option<Line> {
 
 /// A query for the log of a container at Scaleway, by its UUID.
 pub fn of_container(id: &str) -> String {
+    of_resource("serverless_container", id)
+}
+
+/// A query for the log of one run of a job at Scaleway, by the run's UUID.
+pub fn of_job(id: &str) -> String {
+    of_resource("serverless_job", id)
+}
+
+fn of_resource(kind: &str, id: &str) -> String {
     let id: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-    format!(r#"{{resource_type="serverless_container", resource_id="{id}"}}"#)
+    format!(r#"{{resource_type="{kind}", resource_id="{id}"}}"#)
 }
 
 #[cfg(test)]

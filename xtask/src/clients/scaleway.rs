@@ -1,10 +1,13 @@
 //! Scaleway's own API, as far as neither the OCI distribution API nor OpenTofu's provider serves.
 //!
 //! [`Registries`] deletes tags and creates namespaces ("Container Registry API", v1); it has tags, not manifests. [`Containers`]
-//! has the status of containers and custom domains ("Serverless Containers API", v1).
+//! has the status of containers and custom domains ("Serverless Containers API", v1). [`Jobs`] runs programs to their end ("Serverless
+//! Jobs API", v1alpha2), and [`Vault`] has their secrets ("Secret Manager API", v1beta1).
 
 mod containers;
+mod jobs;
 mod namespace;
+mod secrets;
 
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
@@ -12,8 +15,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-pub use self::containers::{Container, Containers, Domain};
+pub use self::containers::{Container, ContainerSettings, Containers, Domain};
+pub use self::jobs::{Definition, JobRun, Jobs, NewJob};
 pub use self::namespace::Namespace;
+pub use self::secrets::{KeptSecret, Vault};
 use super::registry::error::RegistryError;
 use super::registry::http::{Http, REQUEST_TIMEOUT, Request, Response, host, is_loopback, printable};
 
@@ -51,6 +56,7 @@ pub struct Tag {
 #[derive(Deserialize)]
 struct Page<T> {
     #[serde(alias = "namespaces", alias = "images", alias = "tags")]
+    #[serde(alias = "job_definitions", alias = "job_runs", alias = "secrets")]
     items: Vec<T>,
 }
 
@@ -134,6 +140,22 @@ impl Api {
         query: &[(&str, &str)],
         body: Option<&serde_json::Value>,
     ) -> Result<Response> {
+        self.http.send(self.request(method, path, query, body)?).await
+    }
+
+    /// The same for what must not happen twice: without another attempt.
+    async fn send_once(&self, method: Method, path: &str, body: &serde_json::Value) -> Result<Response> {
+        let request = self.request(method, path, &[], Some(body))?;
+        self.http.send(Request { retries: false, ..request }).await
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        body: Option<&serde_json::Value>,
+    ) -> Result<Request> {
         let mut url = self.base.join(path).map_err(|error| self.other("building a URL", error.to_string()))?;
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
@@ -146,7 +168,12 @@ impl Api {
         }
         // A redirect to another host would not remove the key's header.
         request.follow_redirects = false;
-        self.http.send(request).await
+        Ok(request)
+    }
+
+    fn read<T: DeserializeOwned>(&self, response: &Response, what: &str) -> Result<T> {
+        let read = serde_json::from_slice(&response.body);
+        read.map_err(|error| self.other(what, format!("the response is not understood: {error}")))
     }
 
     /// The entry with exactly this name: the API's filter also matches parts of names.

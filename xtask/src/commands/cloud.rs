@@ -8,9 +8,6 @@ use crate::config::{Environment, Target};
 use crate::failure::Failure;
 use crate::tools::cargo;
 
-/// This package, wherever the command is typed.
-const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
-
 /// Returns if this build has what commands about this environment need. Otherwise replaces this process by a build that has it.
 pub fn ensure_for(environment: &Environment) -> Result<(), Failure> {
     if cfg!(feature = "cloud") || matches!(environment.target, Target::Local(_)) {
@@ -22,6 +19,16 @@ pub fn ensure_for(environment: &Environment) -> Result<(), Failure> {
 /// Replaces this process by `cargo run --features cloud` with the same arguments: its signals, its input and output and its exit
 /// code are those of the command. Not `--quiet`: the first time, the rest of the dependencies is compiled for minutes.
 pub fn become_full_build() -> Result<Infallible, Failure> {
-    let error = cargo::exec_run(&["--manifest-path", MANIFEST, "--features", "cloud"], std::env::args_os().skip(1));
+    let manifest = manifest();
+    let error = cargo::exec_run(&["--manifest-path", &manifest, "--features", "cloud"], std::env::args_os().skip(1));
     Err(error.context("start cargo, which builds the toolkit with the feature `cloud`").into())
+}
+
+/// This package's, wherever the command is typed. Cargo names the folder to a program that it runs. The folder that was compiled in
+/// may be another one: cargo does not compile again when a project moves, or is copied with its target folder.
+fn manifest() -> String {
+    let named = std::env::var("CARGO_MANIFEST_DIR").ok();
+    let is_ours = std::env::var("CARGO_PKG_NAME").is_ok_and(|name| name == crate::PACKAGE);
+    let folder = named.filter(|_| is_ours).unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").to_owned());
+    format!("{folder}/Cargo.toml")
 }

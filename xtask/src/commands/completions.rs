@@ -6,7 +6,8 @@ use clap_complete::Shell;
 /// Print shell completions
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
-  cargo xtask completions bash > ~/.local/share/bash-completion/completions/xtask")]
+  cargo xtask completions bash > ~/.local/share/bash-completion/completions/xtask
+  alias xtask='cargo xtask'     shells complete the name that is typed")]
 pub struct CompletionsArgs {
     /// The shell
     shell: Shell,

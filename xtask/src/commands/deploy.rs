@@ -122,15 +122,20 @@ fn show_plan(env: &Env<'_>, plan: &Plan, command: &str) -> Result<(), Failure> {
     if stack.has_changes { Err(Failure::Pending) } else { Ok(()) }
 }
 
-/// Shows the last lines of a deploy or rollback: address and version, disabled features, hints, how to undo it.
+/// Shows the last lines of a deploy or rollback: address and version, disabled features, hints, how to undo it or what to
+/// type next.
 async fn summarize(env: &Env<'_>, target: &Target<'_>, label: &str, live: &Live) {
     let mut rows = vec![(label, format!("{}   {}   {}", live.address, live.version, env.report.elapsed()))];
     for (feature, why) in &live.features_off {
         rows.push(("off", format!("{feature}: {why}")));
     }
     rows.extend(target.hints());
-    if let Some(Undo { version, command }) = undo(env, target).await {
-        rows.push(("undo", format!("{command}     ({version} is kept)")));
-    }
+    rows.push(match undo(env, target).await {
+        Some(Undo { version, command }) => ("undo", format!("{command}     ({version} is kept)")),
+        // There is none to go back to.
+        None => {
+            ("next", ["open", "status", "logs -f"].map(|verb| format!("cargo xtask {verb} {}", env.name())).join(", "))
+        }
+    });
     env.report.summary(&rows);
 }

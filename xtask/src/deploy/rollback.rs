@@ -24,18 +24,18 @@ pub async fn rollback(
     dry_run: bool,
     approval: Approval<'_>,
 ) -> Result<Option<Deployed>, Failure> {
-    let mut records = history::recent(env.store()?).await?;
-    if to.is_some_and(|to| !records.iter().any(|record| record.begins_with(to))) {
-        records = history::read_all(env.store()?).await?;
-    }
+    let records = env.stop.cancels("nothing was changed", Box::pin(records(env, to))).await?;
     let (live, earlier) = choose(&records, to).map_err(Failure::Usage)?;
     let (from, back_to) = (live.version(), earlier.version());
-    if live.is_same_release(earlier) && is_serving(target, &live.id, from).await?.is_some() {
-        return Err(Failure::Usage(anyhow!("{from} serves already")));
-    }
-    env.report.headline(&format!("{} → {}   {from} ⇢ {back_to}", env.config.project, env.name()));
-    refuse_to_cross(&records, live, earlier)?; // Refused → 21
-    let published = target.published(earlier).await?;
+    let look = async {
+        if live.is_same_release(earlier) && is_serving(target, &live.id, from).await?.is_some() {
+            return Err(Failure::Usage(anyhow!("{from} serves already")));
+        }
+        env.report.headline(&format!("{} → {}   {from} ⇢ {back_to}", env.config.project, env.name()));
+        refuse_to_cross(&records, live, earlier)?; // Refused → 21
+        target.published(earlier).await
+    };
+    let published = env.stop.cancels("nothing was changed", Box::pin(look)).await?;
     if dry_run {
         env.report.note(&format!("{back_to} is kept and can serve again; nothing was changed"));
         return Ok(None);
@@ -66,6 +66,15 @@ pub async fn rollback(
         roll_out(&run, &release, &settings, &plan).await.map(Deployed::Live)
     };
     Box::pin(run.finish(steps)).await.map(Some)
+}
+
+/// The newest records; all of them where none of those begins with `to`.
+async fn records(env: &Env<'_>, to: Option<&str>) -> Result<Vec<Record>, Failure> {
+    let recent = history::recent(env.store()?).await?;
+    match to {
+        Some(to) if !recent.iter().any(|record| record.begins_with(to)) => Ok(history::read_all(env.store()?).await?),
+        _ => Ok(recent),
+    }
 }
 
 /// How to undo what was just deployed or brought back.

@@ -239,7 +239,13 @@ impl<'a> Run<'a> {
         record.steps = self.env.report.finished().into_iter().map(timing).collect();
         match ended {
             Err(Failure::Aborted(error)) => record.end(Outcome::Aborted, Some(format!("{error:#}"))),
-            Err(Failure::Failed(error) | Failure::Refused(error) | Failure::Locked(error) | Failure::Usage(error)) => {
+            Err(
+                Failure::Failed(error)
+                | Failure::Refused(error)
+                | Failure::Locked(error)
+                | Failure::Usage(error)
+                | Failure::Ended(_, error),
+            ) => {
                 record.end(Outcome::Failed, Some(format!("{error:#}")));
             }
             // These have ended the record themselves.
@@ -275,11 +281,15 @@ async fn open(
     resume: bool,
     lease: &Lease,
 ) -> Result<(Journal, Record, Vec<Record>), Failure> {
-    let (records, journal) = tokio::try_join!(history::recent(store), Journal::find(store, env.name()))?;
-    let has_record = match &journal {
-        Found::Unfinished(journal) => history::with_id(store, journal.deploy()).await?.is_some(),
-        Found::Nothing | Found::Unusable(_) => false,
+    let read = async {
+        let (records, journal) = tokio::try_join!(history::recent(store), Journal::find(store, env.name()))?;
+        let has_record = match &journal {
+            Found::Unfinished(journal) => history::with_id(store, journal.deploy()).await?.is_some(),
+            Found::Nothing | Found::Unusable(_) => false,
+        };
+        Ok((records, journal, has_record))
     };
+    let (records, journal, has_record) = env.stop.cancels("nothing was changed", Box::pin(read)).await?;
     let id = match journal {
         Found::Unfinished(mut journal) if resume && journal.kind() == kind => {
             if has_record {

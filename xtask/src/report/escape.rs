@@ -75,8 +75,11 @@ fn deceives(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Paint;
+    use secrecy::SecretString;
+
+    use super::super::{Audience, Paint, Report};
     use super::*;
+    use crate::secrets::Redactor;
 
     #[test]
     fn what_deceives_is_written_out_and_the_rest_stays() {
@@ -97,6 +100,16 @@ mod tests {
         let text = format!("{} \x1b[32mnot green\x1b[0m", Paint::new(true).green("green"));
         assert_eq!(printable(&text, true), "\x1b[32mgreen\x1b[0m \\u{1b}[32mnot green\\u{1b}[0m");
         assert_eq!(printable(&text, false), "green \\u{1b}[32mnot green\\u{1b}[0m");
+    }
+
+    /// As the summary of a plan, which GitHub shows: a key of `for_each` may be another person's text.
+    #[test]
+    fn a_page_has_neither_secrets_nor_what_deceives() {
+        let redactor = Redactor::default();
+        redactor.learn_value(&SecretString::from("sentinel-of-the-page"));
+        let report = Report::new(Audience::GitHub, true, redactor);
+        let page = "### plan\n+ create b[\"\u{202e}\x1b[2J sentinel-of-the-page\"]\n";
+        assert_eq!(report.shown(page), "### plan\n+ create b[\"\\u{202e}\\u{1b}[2J [redacted]\"]\n");
     }
 
     #[test]

@@ -4,6 +4,8 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Mutex;
 
+use super::{Report, Step};
+
 /// Which stream has an open block of text, if any. GitHub knows of one block at a time.
 pub(super) struct Commands {
     token: String,
@@ -41,6 +43,49 @@ impl Commands {
         let begin = stream.map(|new| (new, format!("::stop-commands::{}\n", self.token)));
         *block = stream;
         end.into_iter().chain(begin).collect()
+    }
+}
+
+/// Groups: GitHub has no groups in groups, so of the steps that run side by side the first has its group open while it runs. The
+/// others show their output when they end.
+impl Report {
+    /// Opens the group of a step, unless one is open.
+    pub(super) fn open_group(&self, step: Step) -> bool {
+        let mut open = self.group();
+        if open.is_some() {
+            return false;
+        }
+        *open = Some(step);
+        self.command(&format!("::group::{step}"));
+        true
+    }
+
+    /// Closes the open group.
+    pub(super) fn close_group(&self) {
+        if self.group().take().is_some() {
+            self.command("::endgroup::");
+        }
+    }
+
+    /// Shows a step that has ended, with its output in a group, and then goes on with the group that is open.
+    pub(super) fn between_groups(&self, step: Step, output: &[String], line: &str) {
+        let open = self.group();
+        if open.is_some() {
+            self.command("::endgroup::");
+        }
+        if !output.is_empty() {
+            self.command(&format!("::group::{step}"));
+            output.iter().for_each(|line| self.say(line));
+            self.command("::endgroup::");
+        }
+        self.say(line);
+        if let Some(step) = *open {
+            self.command(&format!("::group::{step}, continued"));
+        }
+    }
+
+    fn group(&self) -> std::sync::MutexGuard<'_, Option<Step>> {
+        self.0.group.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Ongoing {
     last_shown: Mutex<Instant>,
     /// When the current part began. The live line shows both times.
     part_began: Arc<Mutex<Option<Instant>>>,
+    /// On GitHub, for a step that began while another one's group was open: its output, until it ends.
+    collected: Option<Mutex<Vec<String>>>,
     open: bool,
 }
 
@@ -57,11 +59,11 @@ impl Ongoing {
             bar.set_prefix(step.to_string());
             bar.enable_steady_tick(Duration::from_millis(100));
         }
-        if report.0.audience == Audience::GitHub {
-            report.command(&format!("::group::{step}"));
-        }
+        let collected = report.0.audience == Audience::GitHub && !report.open_group(step);
+        let collected = collected.then(Mutex::default);
         let now = Instant::now();
-        Self { report: report.clone(), step, bar, started: now, last_shown: Mutex::new(now), part_began, open: true }
+        let last_shown = Mutex::new(now);
+        Self { report: report.clone(), step, bar, started: now, last_shown, part_began, collected, open: true }
     }
 
     /// Shows what the step is doing.
@@ -110,8 +112,10 @@ impl Ongoing {
 
     /// Shows a line of a program's output on GitHub, inside the step's group.
     pub fn output(&self, line: &str) {
-        if self.report.0.audience == Audience::GitHub {
-            self.report.say(line);
+        match &self.collected {
+            Some(lines) => lines.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(line.to_owned()),
+            None if self.report.0.audience == Audience::GitHub => self.report.say(line),
+            None => {}
         }
     }
 
@@ -138,10 +142,17 @@ impl Ongoing {
             let mut finished = self.report.0.finished.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
             finished.push((self.step, self.started.elapsed(), state == State::Reused));
         }
-        if self.report.0.audience == Audience::GitHub {
-            self.report.command("::endgroup::");
+        let line = self.line(&mark, text);
+        match self.collected.take() {
+            Some(lines) => {
+                let lines = lines.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+                self.report.between_groups(self.step, &lines, &line);
+            }
+            None => {
+                self.report.close_group();
+                self.report.say(&line);
+            }
         }
-        self.report.say(&self.line(&mark, text));
         self.report.event(Some(self.step), state, json!({ "text": text, "seconds": self.elapsed() }));
     }
 

@@ -103,6 +103,20 @@ mod tests {
     }
 
     #[test]
+    fn a_key_accepts_no_signature_of_another_passphrase_or_environment() {
+        let key =
+            |passphrase: &str, scope| FingerprintKey::derive(&SecretString::from(passphrase), scope, NonZeroU32::MIN);
+        let (own, record) = (key("of production", "shop/production"), b"{}");
+        let signature = own.sign(record);
+        assert!(key("of production", "shop/production").has_signed(record, &signature));
+        for other in [key("of staging", "shop/production"), key("of production", "shop/staging")] {
+            assert!(!other.has_signed(record, &signature));
+        }
+        let value = SecretString::from("{}");
+        assert!(!own.has_signed(record, &own.fingerprint("", "", &value)) && !own.has_signed(record, ""));
+    }
+
+    #[test]
     fn a_passphrase_gives_the_same_key_on_every_machine() {
         let (passphrase, value) = (SecretString::from("a passphrase of the state"), SecretString::from("one"));
         let key = |scope| FingerprintKey::derive(&passphrase, scope, NonZeroU32::MIN).fingerprint("a", "A", &value);

@@ -267,6 +267,21 @@ mod tests {
         assert!(format!("{:#}", read_all(&store).await.unwrap_err()).contains("records/x.json"));
     }
 
+    /// A bucket's other writers can copy a signed record, and make an earlier release the one that a deploy restores.
+    #[tokio::test]
+    async fn a_record_under_another_name_is_refused() {
+        for (key, says) in
+            [("records/99999989-1.json", "(token 1) under another name"), ("records/99999998-2.json", "that of 1 ")]
+        {
+            let (_folder, store) = scratch();
+            let record = Record::begin("1".to_owned(), Kind::Deploy, "production", 1);
+            append(&store, &record).await.unwrap();
+            store.put_if_absent(key, &serde_json::to_vec(&record).unwrap()).await.unwrap();
+            let error = format!("{:#}", live(&store).await.unwrap_err());
+            assert!(error.contains(key) && error.contains(says), "{error}");
+        }
+    }
+
     #[tokio::test]
     async fn records_of_an_early_toolkit_fence_too() {
         let (_folder, store) = scratch();

@@ -101,6 +101,10 @@ impl<'a> Stack<'a> {
         match self.never {}
     }
 
+    pub async fn initialize(&self, _: &Source, _: &Ongoing, _: &Stop) -> Result<(), Failure> {
+        match self.never {}
+    }
+
     pub async fn plan(
         &self,
         _: &Release,

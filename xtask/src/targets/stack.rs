@@ -3,6 +3,7 @@
 mod address;
 mod checks;
 mod image;
+mod job;
 mod log;
 mod outputs;
 mod platform;
@@ -20,6 +21,7 @@ use tokio::sync::OnceCell;
 
 use self::address::Names;
 pub use self::address::PublicAddress;
+pub use self::job::{Ended, Inputs, Job, Leftovers, Place};
 pub use self::log::Log;
 use self::outputs::Outputs;
 pub use self::platform::Platform;
@@ -42,7 +44,7 @@ use crate::state::lease;
 pub use crate::tofu::plan::Planned;
 use crate::tofu::unseen::{Unseen, Verdict};
 use crate::tofu::variables::ReleaseVariables;
-use crate::tofu::{self, Workspace};
+use crate::tofu::{self, Initialized, Workspace};
 use crate::tools::platform::variable;
 
 /// An environment whose release runs on a stack.
@@ -164,6 +166,14 @@ impl<'a> Stack<'a> {
         )))
     }
 
+    /// Initializes OpenTofu's working folder for the stack of a source that is checked out, unless it is.
+    pub async fn initialize(&self, source: &Source, step: &Ongoing, stop: &Stop) -> Result<Initialized, Failure> {
+        self.reach_state().await?;
+        let command = format!("deploy {}", self.env.name());
+        let workspace = Workspace::enter(self.env, source.clone(), &command).await?;
+        tofu::init_if_changed(&workspace, step, stop).await
+    }
+
     /// Plans the release's stack, with the stack's files of its own commit. With `approved` it takes the kept plan instead, which
     /// has to have that approval.
     pub async fn plan(
@@ -261,11 +271,16 @@ impl<'a> Stack<'a> {
     }
 
     async fn enter(&self, release: &Release) -> Result<Workspace<'a>, Failure> {
-        // OpenTofu waits less long for the state's bucket than the toolkit, and does not say so.
-        let reached = self.env.store()?.get(lease::KEY).await;
-        reached.context("reach the bucket of the stack's state")?;
+        self.reach_state().await?;
         let command = format!("deploy {}", self.env.name());
         Workspace::of_commit(self.env, &release.published.source, &command).await
+    }
+
+    /// Waits for the bucket of the state, if it is away: longer than OpenTofu, which does not say that it waits.
+    async fn reach_state(&self) -> Result<(), Failure> {
+        let reached = self.env.store()?.get(lease::KEY).await;
+        reached.context("reach the bucket of the stack's state")?;
+        Ok(())
     }
 
     fn service(&self, address: &str) -> Result<Service> {

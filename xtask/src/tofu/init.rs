@@ -35,8 +35,8 @@ const FINGERPRINT: &str = "initialised";
 pub struct Initialized {
     /// `tofu` or `terraform`.
     pub program: &'static str,
-    /// The program's version.
-    pub version: String,
+    /// The program's version. None if the folder was ready before, and the program was not asked.
+    pub version: Option<String>,
     /// The state's bucket.
     pub bucket: String,
 }
@@ -72,15 +72,16 @@ pub async fn init(workspace: &Workspace<'_>, step: &Ongoing, stop: &Stop) -> Res
             "{lock_file} is not committed: commit it with your next change\n  type: git add {lock_file}"
         ));
     }
-    Ok(Initialized { program: tofu::name(stack.program), version, bucket: stack.state.bucket.clone() })
+    Ok(Initialized { program: tofu::name(stack.program), version: Some(version), bucket: stack.state.bucket.clone() })
 }
 
 /// Initializes the working folder if something has changed since the last time.
-pub async fn init_if_changed(workspace: &Workspace<'_>, step: &Ongoing, stop: &Stop) -> Result<(), Failure> {
+pub async fn init_if_changed(workspace: &Workspace<'_>, step: &Ongoing, stop: &Stop) -> Result<Initialized, Failure> {
     if !is_initialized(workspace)? {
-        init(workspace, step, stop).await?;
+        return init(workspace, step, stop).await;
     }
-    Ok(())
+    let stack = workspace.stack;
+    Ok(Initialized { program: tofu::name(stack.program), version: None, bucket: stack.state.bucket.clone() })
 }
 
 /// Whether the working folder was initialized with the same stack, backend and program.
@@ -172,6 +173,11 @@ fn check_backend(workspace: &Workspace<'_>) -> Result<()> {
 
 impl Summary for Initialized {
     fn summary(&self) -> String {
-        format!("{} {}, state in {}", self.program, self.version, self.bucket)
+        let version = self.version.iter().map(|version| format!(" {version}")).collect::<String>();
+        format!("{}{version}, state in {}", self.program, self.bucket)
+    }
+
+    fn is_reused(&self) -> bool {
+        self.version.is_none()
     }
 }

@@ -220,7 +220,7 @@ pub async fn make(
 pub async fn kept(workspace: &Workspace<'_>, stop: &Stop) -> Result<Planned, Failure> {
     recover::refuse_unsaved_state(workspace)?;
     let store = workspace.plan_store()?;
-    let record = store.find().await?;
+    let record = workspace.query(stop, async { store.find().await }).await?;
     let record = record.ok_or_else(|| approval::refused(workspace.name(), "there is no plan"))?;
     approval::check(&record, workspace.name(), workspace.stack, &workspace.source, Timestamp::now())?;
     let protected = guard::protected(workspace).await?;

@@ -144,9 +144,15 @@ async fn managed_domain(
 
 /// A client of Scaleway's containers in the region of an id, and the rest of that id, which is `<region>/<UUID>`.
 pub fn containers<'i>(env: &Env<'_>, id: &'i str) -> Result<(Containers, &'i str)> {
-    let key = credential(env, "SCW_SECRET_KEY")?;
+    let (api, key) = scaleway(env)?;
     let (region, id) = id.split_once('/').ok_or_else(|| anyhow!("the id has no region: {id}"))?;
-    Ok((Containers::new(&url("SCW_API_URL", scaleway::API), region, &key)?, id))
+    Ok((Containers::new(&api, region, &key)?, id))
+}
+
+/// The address of Scaleway's API, and the key for it.
+pub fn scaleway(env: &Env<'_>) -> Result<(String, SecretString)> {
+    let key = credential(env, "SCW_SECRET_KEY")?;
+    Ok((url("SCW_API_URL", scaleway::API), key))
 }
 
 fn credential(env: &Env<'_>, name: &str) -> Result<SecretString> {

@@ -114,6 +114,7 @@ pub async fn origin(root: &Utf8Path) -> Result<Option<String>> {
     let url = url.trim_end_matches('\n');
     let url = match url.split_once("://") {
         Some((scheme, rest)) => {
+            let rest = rest.split(['?', '#']).next().unwrap_or(rest);
             let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
             format!("{scheme}://{}/{path}", host.rsplit('@').next().unwrap_or(host))
         }

@@ -4,6 +4,7 @@ mod bucket;
 mod compare;
 pub mod container;
 pub mod domain;
+pub mod job;
 mod record;
 mod resource;
 mod route53;

@@ -25,6 +25,7 @@ mod rules;
 mod schema;
 mod server;
 mod services;
+mod socket;
 mod store;
 mod template;
 mod validate;
@@ -70,11 +71,11 @@ async fn main() -> Result<()> {
         server.reopen_proxies().await?;
     }
     if as_plugin {
-        plugin::serve_plugin(servers).await
+        plugin::serve_plugin(servers, &services.state).await
     } else {
         let platform = servers.iter().find(|server| server.source() == platform::PROVIDER).cloned();
         let platform = platform.map(|server| platform::Platform::new(server, Arc::clone(&services)));
         listening.serve(&services, platform)?;
-        plugin::serve_reattach(servers).await
+        plugin::serve_reattach(servers, &services.state).await
     }
 }

@@ -1,12 +1,14 @@
-//! Scaleway's HTTP API, as far as a deployment asks it beside OpenTofu's provider: Serverless Containers v1, Container Registry
-//! v1, and the Loki API of Cockpit. It has the resources that the provider has.
+//! Scaleway's HTTP API, as far as a deployment asks it beside OpenTofu's provider: Serverless Containers v1, Serverless Jobs v1alpha2,
+//! Secret Manager v1beta1, Container Registry v1, and the Loki API of Cockpit. It has the resources that the provider has.
 
 mod answer;
 mod containers;
 mod domains;
+mod jobs;
 mod logql;
 mod loki;
 mod registry;
+mod vault;
 
 use std::sync::Arc;
 
@@ -75,8 +77,28 @@ impl Platform {
             (_, ["containers", "v1", "regions", region, rest @ ..]) => match (&call.method, rest) {
                 (&Method::GET, ["containers"]) => containers::list(self, &call, region).await,
                 (&Method::GET, ["containers", id]) => containers::get(self, region, id).await,
+                (&Method::GET, ["namespaces", id]) => containers::namespace(self, region, id),
                 (&Method::GET, ["domains"]) => domains::list(self, &call, region),
                 (&Method::GET, ["domains", id]) => domains::get(self, region, id),
+                _ => Ok(Outcome::unknown_path(&call)),
+            },
+            (_, ["serverless-jobs", "v1alpha2", "regions", region, rest @ ..]) => match (&call.method, rest) {
+                (&Method::GET, ["job-definitions"]) => jobs::list(self, &call, region),
+                (&Method::POST, ["job-definitions"]) => jobs::create(self, &call, region).await,
+                (&Method::GET, ["job-definitions", id]) => jobs::get(self, region, id),
+                (&Method::DELETE, ["job-definitions", id]) => jobs::delete(self, region, id).await,
+                (&Method::POST, ["job-definitions", id, "start"]) => jobs::start(self, &call, region, id).await,
+                (&Method::POST, ["secrets"]) => jobs::refer(self, &call, region).await,
+                (&Method::GET, ["job-runs"]) => jobs::runs(self, &call, region).await,
+                (&Method::GET, ["job-runs", id]) => jobs::run(self, region, id).await,
+                (&Method::POST, ["job-runs", id, "stop"]) => jobs::stop(self, region, id).await,
+                _ => Ok(Outcome::unknown_path(&call)),
+            },
+            (_, ["secret-manager", "v1beta1", "regions", region, rest @ ..]) => match (&call.method, rest) {
+                (&Method::GET, ["secrets"]) => vault::list(self, &call, region),
+                (&Method::POST, ["secrets"]) => vault::create(self, &call, region).await,
+                (&Method::POST, ["secrets", id, "versions"]) => vault::add(self, &call, region, id).await,
+                (&Method::DELETE, ["secrets", id]) => vault::delete(self, region, id),
                 _ => Ok(Outcome::unknown_path(&call)),
             },
             (_, ["registry", "v1", "regions", region, rest @ ..]) => match (&call.method, rest) {

@@ -1,15 +1,13 @@
 //! How OpenTofu connects to the provider: go-plugin's handshake or `TF_REATTACH_PROVIDERS`.
 
-use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 use serde_json::json;
-use tokio::net::TcpListener;
 use tokio::sync::Notify;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Identity, Server as Transport, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
@@ -17,6 +15,7 @@ use crate::protocol::controller::Empty;
 use crate::protocol::controller::grpc_controller_server::{GrpcController, GrpcControllerServer};
 use crate::protocol::provider_server::ProviderServer;
 use crate::server::Server;
+use crate::socket::listen;
 
 /// The variable that OpenTofu sets for plugins, and its value.
 const MAGIC_COOKIE: (&str, &str) =
@@ -28,20 +27,22 @@ pub fn started_by_opentofu() -> bool {
 }
 
 /// Prints the value of `TF_REATTACH_PROVIDERS` as one line, then serves until the process is stopped.
-pub async fn serve_reattach(servers: Vec<Server>) -> Result<()> {
+/// The sockets are in `folder`.
+pub async fn serve_reattach(servers: Vec<Server>, folder: &Path) -> Result<()> {
     let mut addresses = serde_json::Map::new();
     let mut serving = tokio::task::JoinSet::new();
     for server in servers {
-        let (listener, address) = listen().await?;
+        let name = server.source().rsplit('/').next().unwrap_or_default();
+        let (connections, path) = listen(folder, &format!("{name}.sock"))?;
         addresses.insert(
             server.source().to_owned(),
             json!({
                 "Protocol": "grpc", "ProtocolVersion": 6, "Pid": std::process::id(), "Test": true,
-                "Addr": { "Network": "tcp", "String": address.to_string() },
+                "Addr": { "Network": "unix", "String": path },
             }),
         );
         let router = Transport::builder().add_service(provider(server)).add_service(controller(Arc::default()));
-        serving.spawn(router.serve_with_incoming(listener));
+        serving.spawn(router.serve_with_incoming(connections));
     }
     println!("{}", serde_json::Value::Object(addresses));
     while let Some(ended) = serving.join_next().await {
@@ -51,11 +52,11 @@ pub async fn serve_reattach(servers: Vec<Server>) -> Result<()> {
 }
 
 /// Prints the line of go-plugin's handshake, then serves until OpenTofu calls `Shutdown`. Uses TLS if OpenTofu set
-/// `PLUGIN_CLIENT_CERT`.
-pub async fn serve_plugin(mut servers: Vec<Server>) -> Result<()> {
+/// `PLUGIN_CLIENT_CERT`. The socket is in `folder`.
+pub async fn serve_plugin(mut servers: Vec<Server>, folder: &Path) -> Result<()> {
     ensure!(servers.len() == 1, "a plugin serves one provider, but STANDIN_SCHEMA names {} schemas", servers.len());
     let server = servers.remove(0);
-    let (listener, address) = listen().await?;
+    let (connections, path) = listen(folder, &format!("plugin-{}.sock", std::process::id()))?;
     let mut transport = Transport::builder();
     let mut certificate = String::new();
     if std::env::var_os("PLUGIN_CLIENT_CERT").is_some() {
@@ -67,15 +68,11 @@ pub async fn serve_plugin(mut servers: Vec<Server>) -> Result<()> {
     }
     let shutdown = Arc::new(Notify::new());
     let router = transport.add_service(provider(server)).add_service(controller(Arc::clone(&shutdown)));
-    println!("1|6|tcp|{address}|grpc|{certificate}");
-    let served = router.serve_with_incoming_shutdown(listener, async move { shutdown.notified().await });
-    served.await.context("serve the provider")
-}
-
-async fn listen() -> Result<(TcpListenerStream, SocketAddr)> {
-    let listener = TcpListener::bind("127.0.0.1:0").await.context("listen on 127.0.0.1")?;
-    let address = listener.local_addr().context("listen on 127.0.0.1")?;
-    Ok((TcpListenerStream::new(listener), address))
+    println!("1|6|unix|{}|grpc|{certificate}", path.display());
+    let served = router.serve_with_incoming_shutdown(connections, async move { shutdown.notified().await });
+    let served = served.await.context("serve the provider");
+    fs_err::remove_file(path).ok();
+    served
 }
 
 fn provider(server: Server) -> ProviderServer<Server> {

@@ -6,7 +6,6 @@ mod data_source;
 mod platform;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -22,6 +21,7 @@ use crate::protocol::{self, Diagnostic, DynamicValue};
 use crate::rules::{Rules, TypeRules};
 use crate::schema::{Provider, Schema};
 use crate::services::Services;
+use crate::socket::Number;
 use crate::store::{Store, key};
 use crate::validate::validate;
 use crate::value::{Map, Value};
@@ -41,9 +41,9 @@ struct Inner {
     stop: broadcast::Sender<Peer>,
 }
 
-/// The client's address. OpenTofu opens a connection for each `provider` block, so the address tells apart two regions of
-/// `aws`, or two stacks that use this process at the same time.
-type Peer = Option<SocketAddr>;
+/// The client's connection. OpenTofu opens one for each `provider` block, so it tells apart two regions of `aws`, or two stacks
+/// that use this process at the same time.
+type Peer = Option<Number>;
 
 impl Server {
     pub fn new(mut provider: Provider, rules: Rules, services: Arc<Services>, state: &Path) -> Result<Self> {

@@ -40,3 +40,18 @@ pub fn toolkit() -> &'static Path {
         toolkit.expect("the toolkit is built: cargo build --package xtask")
     })
 }
+
+/// The number of GitHub's groups in an output. Fails if one is open when another begins, or at the end.
+pub fn groups(text: &str) -> usize {
+    let (mut open, mut count) = (0, 0);
+    for line in text.lines() {
+        match line {
+            line if line.starts_with("::group::") => (open, count) = (open + 1, count + 1),
+            "::endgroup::" => open -= 1,
+            _ => {}
+        }
+        assert!((0..=1).contains(&open), "{text}");
+    }
+    assert_eq!(open, 0, "{text}");
+    count
+}

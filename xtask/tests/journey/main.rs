@@ -110,7 +110,7 @@ fn short_way(site: &Site, sign_up: impl FnOnce(&Site, &Picture) -> Visitor) {
     let media = visitor.upload(&photograph);
     visitor.look_at(&media, &photograph);
 
-    operate::change(site, "one");
+    operate::change_program(site);
     site.deploy();
     site.xtask("rollback").expect(0).says(&[&first]);
     site.stop().says(&["stopped: the service, PostgreSQL"]);

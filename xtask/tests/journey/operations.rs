@@ -165,6 +165,12 @@ fn short_gate(local: &mut serde_yaml::Value) {
     local["gate"] = serde_yaml::from_str("{ timeout: 3 }").unwrap();
 }
 
+/// Changes the service's program and commits it. Its library is not compiled again, which takes a minute in a clone at another path.
+pub fn change_program(site: &Site) {
+    site.checkout.edit("app/src/main.rs", "    app::main()", "    std::thread::yield_now();\n    app::main()");
+    site.checkout.commit("A change");
+}
+
 /// Changes a line of the service and commits it.
 pub fn change(site: &Site, mark: &str) {
     let text = fs_err::read_to_string(site.folder().join(HEALTH)).unwrap();

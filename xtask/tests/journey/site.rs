@@ -43,8 +43,9 @@ impl Site {
         });
         checkout.commit("A port and a PostgreSQL for the journey");
         let target = workshop.copy_build(&parent.join("target"));
-        if let (Some(target), Some(user)) = (&target, person.user) {
-            give(target, user);
+        if let Some(target) = &target {
+            checkout.age();
+            person.user.inspect(|user| give(target, *user));
         }
         let makes_build = target.is_none().into();
         let site = Self { name, checkout, port, person, target, makes_build, said: Mutex::default() };

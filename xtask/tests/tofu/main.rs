@@ -14,6 +14,7 @@ mod full;
 mod gateway;
 mod guard;
 mod interrupt;
+mod jobs;
 mod killed;
 mod life;
 mod lifecycle;

@@ -79,7 +79,6 @@ fn a_release_on_a_stack_is_looked_at_approved_and_read() {
     assert!(xtask(&site, &["status", "production"]).expect(0).stdout.contains(differs));
 
     assert_eq!(xtask(&site, &["open", "production"]).expect(0).stdout, format!("{}\n", gateway.url));
-    xtask(&site, &["run", "production", "--", "migrate"]).expect(2).says(&["`run` works with `target: local` only"]);
     reads_its_log(&site, container.split('/').nth(1).unwrap());
 }
 
@@ -154,7 +153,10 @@ fn a_deploy_that_is_killed_in_its_apply_is_resumed_and_makes_nothing_twice() {
     let resumed = resumed.end().expect(0);
     let notes = resumed.texts("note");
     assert!(notes.contains("resuming the run begun by ") && notes.contains("interrupted in step apply"), "{notes}");
-    assert_eq!(resumed.steps("reused"), ["source", "build", "publish"], "{:#?}", resumed.events);
+    // Two of them run side by side.
+    let mut reused = resumed.steps("reused");
+    reused.sort_unstable();
+    assert_eq!(reused, ["build", "init", "publish", "source"], "{:#?}", resumed.events);
     // Without the one of the test.
     assert_eq!(site.cloud().count(), 13, "everything was made once");
     in_order(&site, &first);

@@ -99,6 +99,7 @@ pub fn open(test: &str, start: &str) -> Option<(Site<Versitygw>, DockerRegistry,
     let mut site = crate::stacks::site::<Versitygw>(test, "scaleway")?;
     let machine = [
         ("STANDIN_DOCKER", "1"),
+        ("STANDIN_API", "127.0.0.1:0"),
         ("STANDIN_REGISTRY", &registry.address),
         ("STANDIN_S3_ENDPOINT", &site.storage.endpoint()),
         ("STANDIN_S3_ACCESS_KEY", ACCESS_KEY),

@@ -94,14 +94,31 @@ fn secrets_of_the_callers_environment_reach_no_program() {
     }
 }
 
+/// The limit of the size of core files of every process of an environment, soft and hard, and its process.
+fn core_limits(project: &Project) -> Vec<(String, String)> {
+    let mut processes: Vec<String> = project.processes().iter().map(|process| process.pid.to_string()).collect();
+    processes.push(postmaster(project));
+    let of = |process: String| {
+        let limits = fs_err::read_to_string(format!("/proc/{process}/limits")).unwrap();
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
+        (line.split_whitespace().take(2).collect::<Vec<_>>().join(" "), process)
+    };
+    processes.into_iter().map(of).collect()
+}
+
 /// A caller may hold a lock on one (`flock file cargo xtask deploy`), or read it as root.
 #[test]
-fn files_that_the_caller_has_open_are_passed_to_no_program() {
+fn files_that_the_caller_has_open_are_passed_to_no_program_and_none_leaves_a_core_file() {
     let project = Project::of("fixture", with_database);
     let path = project.root.join("deploy.yaml");
     let held = fs_err::File::open(&path).unwrap();
     rustix::io::fcntl_setfd(&held, rustix::io::FdFlags::empty()).unwrap();
-    project.ok(&["deploy"]);
+    let mut deploy = std::process::Command::new("sh");
+    deploy.args(["-c", "ulimit -c unlimited; exec \"$0\" deploy"]).arg(&project.toolkit).current_dir(&project.root);
+    Ran::of(&mut deploy).expect(0);
+    for (limit, process) in core_limits(&project) {
+        assert!(["0 0", "1 1"].contains(&limit.as_str()), "the process {process} may leave {limit} bytes");
+    }
     let mut processes: Vec<String> = project.processes().iter().map(|process| process.pid.to_string()).collect();
     processes.push(postmaster(&project));
     assert!(processes.len() >= 3, "{processes:?}");

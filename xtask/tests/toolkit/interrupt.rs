@@ -1,5 +1,6 @@
 //! Ctrl-C and SIGTERM: started processes end, the lease is released, and the next command is shown.
 
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 
 use rustix::process::Signal;
@@ -175,4 +176,28 @@ fn what_waits_for_git_before_a_deploy_begins_is_interrupted() {
         assert!(ended.stderr.contains("interrupted by SIGTERM; nothing was changed"), "{}", ended.stderr);
         fs_err::remove_file(&asked).unwrap();
     }
+}
+
+/// Its records are in a bucket, whose server does not answer.
+#[test]
+fn a_rollback_that_waits_for_its_records_is_interrupted() {
+    if !cfg!(feature = "cloud") {
+        return;
+    }
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let project = Project::of("fixture", |project| {
+        let state =
+            format!("bucket: states, region: eu, provider: other, endpoint: 'http://{}'", server.local_addr().unwrap());
+        let production = format!(
+            "\n  production: {{ target: scaleway, registry: 'rg.example.com/shop', stack: infra, state: {{ {state} }} }}\n"
+        );
+        project.write("deploy.yaml", &(project.read("deploy.yaml") + &production));
+        project.write("infra/main.tf", "");
+    });
+    let keys = [("AWS_ACCESS_KEY_ID", "AK"), ("AWS_SECRET_ACCESS_KEY", "not a key")];
+    let rollback = Running::start(project.command(&["rollback", "production", "--json"]).envs(keys));
+    let _asked = server.accept().unwrap();
+    rollback.signal(Signal::INT);
+    let ended = rollback.end().expect(1);
+    assert!(ended.stderr.contains("interrupted by Ctrl-C; nothing was changed"), "{}", ended.stderr);
 }

@@ -72,38 +72,23 @@ fn messages_are_on_standard_error_and_results_on_standard_output() {
     }
 }
 
-/// The open groups at each line. Fails if `::group::` and `::endgroup::` do not match.
-fn groups_are_closed(text: &str) -> usize {
-    let (mut open, mut count) = (0, 0);
-    for line in text.lines() {
-        match line {
-            line if line.starts_with("::group::") => (open, count) = (open + 1, count + 1),
-            "::endgroup::" => open -= 1,
-            _ => {}
-        }
-        assert!((0..=1).contains(&open), "{text}");
-    }
-    assert_eq!(open, 0, "{text}");
-    count
-}
-
 #[test]
 fn on_github_every_step_is_a_group_and_an_error_is_an_annotation() {
     let project = Project::fixture();
     let github = |args: &[&str]| Ran::of(project.command(args).env("GITHUB_ACTIONS", "true").env("CI", "true"));
     let ran = github(&["deploy"]).expect(0).says(&["::group::build", "Compiling fixture"]);
-    assert_eq!(groups_are_closed(&ran.stderr), 10);
+    assert_eq!(testkit::groups(&ran.stderr), 10);
     project.gate(1);
     project.commit_behaviour("unready");
     let ran = github(&["deploy"]).expect(30).says(&["::error::", "the moon is down"]);
-    groups_are_closed(&ran.stderr);
+    testkit::groups(&ran.stderr);
     let annotation = ran.stderr.lines().find(|line| line.starts_with("::error")).unwrap();
     assert!(annotation.contains("the moon is down") && annotation.contains("%0A"), "{annotation}");
     assert_eq!(ran.stdout, "");
 
     project.write("src/main.rs", "fn main() { 100% wrong }");
     let ran = github(&["deploy"]).expect(1);
-    groups_are_closed(&ran.stderr);
+    testkit::groups(&ran.stderr);
     let annotation = ran.stderr.lines().find(|line| line.starts_with("::error")).unwrap();
     assert!(annotation.contains("100%25 wrong"), "{annotation}");
 }
@@ -146,9 +131,10 @@ fn a_terminal_shows_live_lines_and_ends_with_the_summary() {
         return skipped("a_terminal_shows_live_lines_and_ends_with_the_summary", "there is no script");
     };
     assert!(shown.contains("\x1b[32m✓\x1b[0m"), "{shown:?}");
-    let summary: Vec<&str> = shown.trim_end().lines().rev().take(2).collect();
-    assert!(summary[0].contains("secrets") && summary[1].contains("live"), "{shown:?}");
-    assert!(summary[1].contains(&format!("http://localhost:{}   {}", project.port, project.head())), "{shown:?}");
+    let summary: Vec<&str> = shown.trim_end().lines().rev().take(3).collect();
+    let last = "cargo xtask open local, cargo xtask status local, cargo xtask logs -f local";
+    assert!(summary[0].contains(last) && summary[1].contains("secrets") && summary[2].contains("live"), "{shown:?}");
+    assert!(summary[2].contains(&format!("http://localhost:{}   {}", project.port, project.head())), "{shown:?}");
     project.write("notes", "");
     let shown = in_a_terminal(&project, &["deploy"], true).unwrap();
     assert!(shown.contains('✓') && !shown.contains("\x1b[32m"), "{shown:?}");

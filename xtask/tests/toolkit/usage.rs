@@ -63,6 +63,22 @@ fn wrong_arguments_are_reported() {
     project.run(&["depoly"]).says(&["deploy"]);
 }
 
+/// A workflow may pass on a name that another person has chosen.
+#[test]
+fn an_argument_is_repeated_without_what_it_would_do_to_a_terminal_or_to_github() {
+    let project = Project::fixture();
+    let hostile = "x\u{1b}[2J\n::add-path::/tmp\n\u{202e}";
+    for args in [&["deploy", "local", hostile][..], &[hostile]] {
+        let ran = Ran::of(project.command(args).env("GITHUB_ACTIONS", "true")).expect(2);
+        let (begin, end) = ran.stderr.split_once("::add-path::").expect("it is repeated");
+        assert!(begin.contains("::stop-commands::") && !begin.contains('\u{1b}'), "{ran:?}");
+        let token = begin.rsplit_once("::stop-commands::").unwrap().1.lines().next().unwrap();
+        assert!(end.contains(&format!("\n::{token}::\n")) && !end.contains('\u{202e}'), "{ran:?}");
+        let ran = project.run(args).expect(2);
+        assert!(!ran.stderr.contains(['\u{1b}', '\u{202e}']), "{ran:?}");
+    }
+}
+
 #[test]
 fn an_unreadable_settings_json_fails_preflight() {
     let project = Project::fixture();

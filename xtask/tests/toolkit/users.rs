@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rustix::fs::{Mode, chmod, chown};
 use testkit::{Project, Ran, machine, skipped, until};
@@ -198,6 +199,23 @@ fn a_checkout_that_only_root_may_enter_has_the_service_s_folders_elsewhere() {
     drop(removed);
 }
 
+/// As in a container that maps a single user.
+#[test]
+fn root_that_can_become_no_other_user_is_warned_that_the_service_runs_as_root() {
+    let test = "root_that_can_become_no_other_user_is_warned_that_the_service_runs_as_root";
+    let alone = ["--user", "--map-root-user"];
+    if !Command::new("unshare").args(alone).arg("true").status().is_ok_and(|status| status.success()) {
+        skipped(test, "no user namespace can be made (unshare of util-linux)");
+        return;
+    }
+    let project = Project::fixture();
+    let doctor = project.command(&["doctor"]);
+    let mut command = Command::new("unshare");
+    command.args(alone).arg(doctor.get_program()).args(doctor.get_args()).current_dir(&project.root);
+    let said = Ran::of(&mut command).expect(0).stdout;
+    assert!(said.contains("! user        the service runs as root"), "{said}");
+}
+
 #[test]
 fn a_folder_that_the_user_chose_is_not_given_away_unasked() {
     let Some(project) = project("a_folder_that_the_user_chose_is_not_given_away_unasked") else { return };
@@ -210,7 +228,7 @@ fn a_folder_that_the_user_chose_is_not_given_away_unasked() {
     let refused = project.run(&["deploy"]).expect(1).says(&["DATA_DIR is", "may not write there", "chown -R"]);
     assert_eq!(fs_err::metadata(&uploads).unwrap().uid(), 0);
     let fix = refused.stderr.lines().find_map(|line| line.split_once("→ chown")).expect("a command to type").1;
-    assert!(std::process::Command::new("sh").args(["-c", &format!("chown{fix}")]).status().unwrap().success(), "{fix}");
+    assert!(Command::new("sh").args(["-c", &format!("chown{fix}")]).status().unwrap().success(), "{fix}");
     project.ok(&["deploy"]);
     assert_eq!(fs_err::metadata(&uploads).unwrap().uid(), users(&project).0.uid);
 }

@@ -26,6 +26,8 @@ pub enum Goal {
     Within(Duration),
     /// At most this many times as long as the reference.
     Times(f64),
+    /// At most this much longer than the reference.
+    Beside(Duration),
     /// At most this much memory, in bytes, and how much it took.
     Memory {
         /// The goal.
@@ -95,6 +97,7 @@ impl Goal {
         match self {
             Self::Within(most) => turns.measured.median() <= most,
             Self::Times(most) => turns.ratio() <= most,
+            Self::Beside(most) => turns.measured.median() <= turns.reference.median() + most,
             Self::Memory { most, took } => took <= most,
         }
     }
@@ -105,6 +108,7 @@ impl std::fmt::Display for Goal {
         match self {
             Self::Within(most) => write!(f, "≤ {}", text(*most)),
             Self::Times(most) => write!(f, "≤ {}", times(*most)),
+            Self::Beside(most) => write!(f, "≤ + {}", text(*most)),
             Self::Memory { most, .. } => write!(f, "≤ {} MB", most / 1_000_000),
         }
     }
@@ -127,7 +131,7 @@ fn times(ratio: f64) -> String {
 }
 
 fn line(name: &str, [measured, range, reference, ratio, goal]: [&str; 5], mark: &str) -> String {
-    format!("  {name:<11} {measured:>9}  {range:>19} {reference:>10} {ratio:>8}  {goal:<15} {mark}")
+    format!("  {name:<13} {measured:>9}  {range:>19} {reference:>10} {ratio:>8}  {goal:<15} {mark}")
         .trim_end()
         .to_owned()
 }

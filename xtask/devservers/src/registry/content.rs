@@ -126,9 +126,11 @@ impl DockerRegistry {
 
     fn ask(&self, method: &str, repository: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let mut headers = headers.to_vec();
+        let basic = |password: &str| format!("Basic {}", STANDARD.encode(format!("{USER}:{password}")));
         let authorization = match &self.login {
             Login::Open => None,
-            Login::Password => Some(format!("Basic {}", STANDARD.encode(format!("{USER}:{PASSWORD}")))),
+            Login::Password => Some(basic(PASSWORD)),
+            Login::Own(password) => Some(basic(password)),
             Login::Token(tokens) => {
                 Some(format!("Bearer {}", tokens.mint(&format!("repository:{repository}:pull,push,delete"), 600)))
             }

@@ -1,8 +1,14 @@
 //! How rehearsals end that do not come to their end.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use devservers::http;
+use devservers::registry::{PASSWORD, USER};
 use rustix::process::Signal;
+use serde_json::Value;
 use testkit::machine::signal_group;
 use testkit::{Ran, until};
 
@@ -62,6 +68,7 @@ fn one_that_is_kept_can_be_looked_at_and_is_ended_by_clean() {
     shop.run(&["production"]).expect(20).says(&["kept by --keep"]);
     let look = shop.folder().join("look");
     assert_eq!(fs_err::metadata(&look).unwrap().permissions().mode() & 0o777, 0o600);
+    answer_no_other_user(&shop, &fs_err::read_to_string(&look).unwrap());
     // As it says: the variables are sourced, and the toolkit is run in the clone.
     let mut status = std::process::Command::new("sh");
     status.args(["-c", ". ../look && exec \"$0\" status production --json"]).arg(testkit::toolkit());
@@ -75,4 +82,36 @@ fn one_that_is_kept_can_be_looked_at_and_is_ended_by_clean() {
     assert!(last["proof"].to_string().contains("without an approval it was refused"), "{last:#}");
     assert!(!shop.folder().exists());
     assert_eq!(shop.processes(), []);
+}
+
+/// The servers are at loopback addresses, which every user of this machine reaches, and knows the secrets of this repository.
+fn answer_no_other_user(shop: &Shop, look: &str) {
+    let variable = |name: &str| {
+        let line = look.lines().find_map(|line| line.strip_prefix(&format!("export {name}='")));
+        line.unwrap_or_else(|| panic!("{name} is set")).trim_end_matches('\'').to_owned()
+    };
+    let refuses = |address: &str, path: &str, headers: &[(&str, &str)], status: u16| {
+        let answer = http::ask(address, "GET", path, headers, "").unwrap();
+        assert_eq!(answer.status, status, "{address}{path}: {}", answer.text());
+    };
+    let api = variable("SCW_API_URL");
+    let known = ("X-Auth-Token", "7e6ea75a-1000-4000-8000-000000000000");
+    refuses(&api, "/containers/v1/regions/fr-par/containers", &[known], 401);
+    let zones = variable("AWS_ENDPOINT_URL_ROUTE_53");
+    let (address, _) = zones.strip_prefix("http://").unwrap().split_once('/').expect("it has a secret path");
+    for path in ["/2013-04-01/hostedzone", "/moto-api/data.json", "/"] {
+        refuses(address, path, &[], 403);
+    }
+    let registry = fs_err::read_to_string(shop.folder().join("servers/registry")).unwrap();
+    let basic = format!("Basic {}", STANDARD.encode(format!("{USER}:{PASSWORD}")));
+    refuses(&registry, "/v2/_catalog", &[("Authorization", &basic)], 401);
+    let deploy = fs_err::read_to_string(shop.folder().join("project/deploy.yaml")).unwrap();
+    let storage = deploy.lines().find_map(|line| line.trim().strip_prefix("endpoint: ")).unwrap();
+    refuses(storage.trim_matches('\''), "/shop-tofu-state", &[], 403);
+    let providers: Value = serde_json::from_str(&variable("TF_REATTACH_PROVIDERS")).unwrap();
+    for (provider, about) in providers.as_object().unwrap() {
+        assert_eq!(about["Addr"]["Network"], "unix", "{provider}");
+        let folder = Path::new(about["Addr"]["String"].as_str().unwrap()).parent().unwrap();
+        assert_eq!(fs_err::metadata(folder).unwrap().permissions().mode() & 0o777, 0o700, "{provider}");
+    }
 }

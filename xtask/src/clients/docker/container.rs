@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use anyhow::{Context as _, Result, anyhow};
 use bollard::auth::DockerCredentials;
 use bollard::errors::Error;
-use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType, PortBinding};
+use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType, PortBinding, ResourcesUlimits};
 use bollard::query_parameters::{
     CreateImageOptionsBuilder, ListContainersOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
     WaitContainerOptions,
@@ -86,6 +86,8 @@ impl Engine {
             port_bindings: Some([(inside.clone(), Some(vec![loopback]))].into()),
             mounts: Some(vec![mount]),
             group_add: spec.group.map(|group| vec![group.to_string()]),
+            // As `program::write_no_core` does it for processes of this machine.
+            ulimits: Some(vec![ResourcesUlimits { name: Some("core".to_owned()), soft: Some(1), hard: Some(1) }]),
             ..HostConfig::default()
         };
         let body = ContainerCreateBody {

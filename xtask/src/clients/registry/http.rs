@@ -41,6 +41,8 @@ pub struct Request {
     pub max_bytes: usize,
     /// Whether redirects are followed: only those of reading requests.
     pub follow_redirects: bool,
+    /// Whether it is sent again where it failed for a moment. Not what must not happen twice.
+    pub retries: bool,
 }
 
 pub struct Response {
@@ -63,6 +65,7 @@ impl Request {
             body: Vec::new(),
             max_bytes: 1 << 20,
             follow_redirects,
+            retries: true,
         }
     }
 }
@@ -165,7 +168,7 @@ impl Http {
                 Err(SendError::Connection(_)) => (true, None),
                 Err(SendError::Final(_)) => (false, None),
             };
-            if !is_transient || !attempts.again(wanted).await {
+            if !is_transient || !request.retries || !attempts.again(wanted).await {
                 return outcome.map_err(|error| error.into_error(&request.url));
             }
         }

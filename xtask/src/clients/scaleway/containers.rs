@@ -1,5 +1,7 @@
 //! Serverless Containers: what OpenTofu's provider does not tell about them.
 
+use std::collections::BTreeMap;
+
 use reqwest::{Method, StatusCode};
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -36,6 +38,44 @@ pub struct Container {
     pub image: Option<String>,
 }
 
+/// What a container runs with. The API shows no value of a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ContainerSettings {
+    /// The image, with its digest if it was named by one.
+    pub image: String,
+    /// A UUID.
+    pub namespace_id: String,
+    /// In place of the image's entry point.
+    #[serde(default)]
+    pub command: Option<Vec<String>>,
+    #[serde(default)]
+    pub environment_variables: Option<BTreeMap<String, String>>,
+    /// By name. The values are hashes.
+    #[serde(default)]
+    pub secret_environment_variables: Option<BTreeMap<String, serde_json::Value>>,
+    /// Thousandths of a processor.
+    pub mvcpu_limit: u64,
+    pub memory_limit_bytes: u64,
+    #[serde(default)]
+    pub local_storage_limit_bytes: Option<u64>,
+    /// The value of `PORT`.
+    #[serde(default)]
+    pub port: Option<u16>,
+    /// The private network that it can reach.
+    #[serde(default)]
+    pub private_network_id: Option<String>,
+}
+
+/// What containers of one project share.
+#[derive(Deserialize)]
+struct Namespace {
+    project_id: String,
+    #[serde(default)]
+    environment_variables: Option<BTreeMap<String, String>>,
+    #[serde(default)]
+    secret_environment_variables: Option<BTreeMap<String, serde_json::Value>>,
+}
+
 impl Containers {
     /// The containers of a region. `api` is [`super::API`], or an address of this machine in tests.
     pub fn new(api: &str, region: &str, key: &SecretString) -> Result<Self> {
@@ -56,6 +96,23 @@ impl Containers {
     /// The custom domain with this UUID; none if there is no such domain.
     pub async fn domain(&self, id: &str) -> Result<Option<Domain>> {
         self.get("domains", id, "custom domain").await
+    }
+
+    /// What the container with this UUID runs with, and its project; none if there is no such container. It has the variables of its
+    /// namespace, too.
+    pub async fn settings(&self, id: &str) -> Result<Option<(ContainerSettings, String)>> {
+        let Some(own) = self.get::<ContainerSettings>("containers", id, "container").await? else { return Ok(None) };
+        let namespace = self.get::<Namespace>("namespaces", &own.namespace_id, "container namespace").await?;
+        let Some(of_all) = namespace else { return Ok(None) };
+        let mut plain = of_all.environment_variables.unwrap_or_default();
+        let mut secret = of_all.secret_environment_variables.unwrap_or_default();
+        plain.extend(own.environment_variables.unwrap_or_default());
+        secret.extend(own.secret_environment_variables.unwrap_or_default());
+        // A container's own variable counts more than the namespace's, also where that one is secret.
+        plain.retain(|name, _| !secret.contains_key(name));
+        let own =
+            ContainerSettings { environment_variables: Some(plain), secret_environment_variables: Some(secret), ..own };
+        Ok(Some((own, of_all.project_id)))
     }
 
     async fn get<T: DeserializeOwned>(&self, list: &str, id: &str, what: &str) -> Result<Option<T>> {

@@ -226,5 +226,9 @@ async fn read_key(store: &Store, key: &str) -> Result<Record> {
     let record: Record = serde_json::from_slice(&object.bytes)
         .with_context(|| format!("read the record {key}: it is damaged, or of a newer toolkit"))?;
     ensure!(record.schema == SCHEMA, "the record {key} has schema {}; this toolkit knows {SCHEMA}", record.schema);
+    // A copy of an earlier release's record, which is signed, would otherwise be the newest one under such a name.
+    let named = Key::parse(key);
+    let is_its_own = named.id == record.id && named.token.is_none_or(|token| token == record.token);
+    ensure!(is_its_own, "the record {key} is that of {} (token {}) under another name", record.id, record.token);
     Ok(record)
 }

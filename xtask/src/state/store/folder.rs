@@ -85,7 +85,8 @@ impl Folder {
         lock.map_err(|error| self.failure(ErrorKind::Other, "write", key, error.to_string()))
     }
 
-    /// Files whose names begin with a dot are no objects: the lock, and content that is being written.
+    /// Files whose names begin with a dot are no objects: the lock, and content that is being written. A folder whose name has an
+    /// object's ending is in an object's place: it is listed, so that reading it is an error and it is not overlooked.
     fn list_into(&self, prefix: &str, keys: &mut Vec<String>) -> std::io::Result<()> {
         let Some(entries) = found(fs_err::read_dir(self.path.join(prefix)))? else { return Ok(()) };
         for entry in entries {
@@ -95,7 +96,7 @@ impl Folder {
             if name.starts_with('.') {
                 continue;
             }
-            if entry.file_type()?.is_dir() {
+            if entry.file_type()?.is_dir() && !name.contains('.') {
                 self.list_into(&format!("{prefix}{name}/"), keys)?;
             } else {
                 keys.push(format!("{prefix}{name}"));
@@ -193,6 +194,19 @@ mod tests {
         for key in ["../lease.json", "/etc/passwd", "records/../../x", ""] {
             let error = store.put_if_absent(key, b"").await.unwrap_err().to_string();
             assert!(error.contains("not the key of an object"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_folder_in_the_place_of_an_object_is_no_missing_object() {
+        let (folder, store) = scratch();
+        fs_err::create_dir_all(folder.path().join("records/1.json")).unwrap();
+        fs_err::create_dir_all(folder.path().join("lease.json")).unwrap();
+        assert_eq!(store.list("records/").await.unwrap(), ["records/1.json"]);
+        for key in ["records/1.json", "lease.json"] {
+            let error = store.get(key).await.unwrap_err().to_string();
+            assert!(error.contains(key) && error.contains("is not a file"), "{error}");
+            store.put_if_absent(key, b"{}").await.unwrap_err();
         }
     }
 

@@ -47,7 +47,7 @@ impl Stack<'_> {
     /// The log of the container. Fails where no address or token is set, or where the stack returns no container.
     pub async fn log(&self) -> Result<Log, Failure> {
         // What a person has to set is said before OpenTofu is asked.
-        let loki = |container: &str| loki(self.env, container);
+        let loki = |container: &str| loki(self.env, of_uuid(container));
         loki("")?;
         let name = self.env.name();
         // The newest one, also of a first release that failed.
@@ -72,12 +72,25 @@ impl Stack<'_> {
         if self.env.value(URL)?.is_none() {
             return Ok(Vec::new());
         }
-        let lines = loki(self.env, container)?.last(since, MOST_LINES).await.map_err(anyhow::Error::from)?;
+        let lines = loki(self.env, of_uuid(container))?.last(since, MOST_LINES).await.map_err(anyhow::Error::from)?;
         Ok(lines.into_iter().map(|line| line.text).collect())
     }
 }
 
-fn loki(env: &Env<'_>, container: &str) -> Result<Loki, Failure> {
+/// The log that a query selects, from a time on. None where no address is set.
+pub(super) fn of(env: &Env<'_>, query: String, since: Timestamp) -> Result<Option<Log>, Failure> {
+    if env.value(URL)?.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(Log { loki: loki(env, query)?, following: Following::after(&[], since) }))
+}
+
+/// The query for a container with an id, `<region>/<UUID>`.
+fn of_uuid(id: &str) -> String {
+    of_container(id.rsplit('/').next().unwrap_or(id))
+}
+
+fn loki(env: &Env<'_>, query: String) -> Result<Loki, Failure> {
     let name = env.name();
     let (Some(url), Some(token)) = (env.value(URL)?, env.secret(TOKEN)?) else {
         return Err(Failure::Refused(anyhow!(
@@ -86,10 +99,9 @@ fn loki(env: &Env<'_>, container: &str) -> Result<Loki, Failure> {
              both are in Scaleway's console, at Cockpit"
         )));
     };
-    let id = container.rsplit('/').next().unwrap_or(container);
-    Ok(Loki::new(url.expose_secret(), &token, of_container(id)).map_err(anyhow::Error::from)?)
+    Ok(Loki::new(url.expose_secret(), &token, query).map_err(anyhow::Error::from)?)
 }
 
-fn back() -> Timestamp {
+pub(super) fn back() -> Timestamp {
     Timestamp::now().checked_sub(BACK).unwrap_or(Timestamp::UNIX_EPOCH)
 }

@@ -53,8 +53,53 @@ fn content(record: &Record) -> Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use camino::Utf8Path;
+    use secrecy::SecretString;
+
     use super::*;
+    use crate::config::Config;
+    use crate::env::Env;
+    use crate::report::{Audience, Report};
+    use crate::secrets::{Redactor, Secrets};
+    use crate::signals::Stop;
     use crate::state::history::{Kind, Timing};
+
+    /// The record of staging is put into production's bucket.
+    #[tokio::test]
+    async fn a_record_of_an_environment_is_not_accepted_by_another_with_the_same_passphrase() {
+        let (_stopping, stop) = Stop::channel();
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(folder.path()).unwrap();
+        let environment = |name: &str| {
+            let state = "{ bucket: states, region: fr-par, provider: scaleway }";
+            format!("  {name}: {{ target: scaleway, registry: rg.example.org/shop, stack: infra, state: {state} }}\n")
+        };
+        let service =
+            "{ package: app, binary: app, settings: settings.json, migrations: migrations, readiness: /ready }";
+        let environments = ["staging", "production"].map(environment).concat();
+        fs_err::write(
+            root.join("deploy.yaml"),
+            format!("project: shop\nservice: {service}\nenvironments:\n{environments}"),
+        )
+        .unwrap();
+        let config = Config::load(root).unwrap();
+        let report = Report::new(Audience::Events, false, Redactor::default());
+        let env = |name| {
+            let mut secrets = Secrets::default();
+            secrets.insert(tofu::PASSPHRASE, SecretString::from("one passphrase of both environments"));
+            secrets.write_file(&root.join(format!(".env.{name}"))).unwrap();
+            Env::find(&config, name, &report, &stop).unwrap()
+        };
+        let (staging, production) = (env("staging"), env("production"));
+        let mut record = Record::begin("20260102T030405Z-000001".to_owned(), Kind::Deploy, "staging", 7);
+        let staging = Stack::new(&staging);
+        staging.sign(&mut record).await.unwrap();
+        staging.verify(&record).await.unwrap();
+        let Err(Failure::Refused(why)) = Stack::new(&production).verify(&record).await else {
+            panic!("it is accepted")
+        };
+        assert!(why.to_string().contains("is not signed with production's key"), "{why}");
+    }
 
     #[test]
     fn a_record_that_is_read_back_has_the_content_that_was_signed() {

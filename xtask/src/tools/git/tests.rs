@@ -275,6 +275,8 @@ async fn questions_that_git_cannot_answer_are_errors() {
     assert_eq!(origin(&repository.root).await.unwrap(), None);
     repository.git(&["remote", "add", "origin", "https://user:secret@example.org/a.git"]).await;
     assert_eq!(origin(&repository.root).await.unwrap().as_deref(), Some("https://example.org/a.git"));
+    repository.git(&["remote", "set-url", "origin", "https://t@example.org/a.git?private_token=secret"]).await;
+    assert_eq!(origin(&repository.root).await.unwrap().as_deref(), Some("https://example.org/a.git"));
     fs_err::write(repository.root.join(".git/config"), "[broken").unwrap();
     assert!(origin(&repository.root).await.is_err());
     drop(repository.folder);

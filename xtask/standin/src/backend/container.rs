@@ -3,10 +3,10 @@
 //! A container is named after the resource's id, so that another process finds it after a crash. A new version starts
 //! beside it with `-next` appended to the name, and takes its name when the probes succeed.
 
-mod engine;
+pub mod engine;
 pub mod logs;
-mod probe;
-mod rollout;
+pub mod probe;
+pub mod rollout;
 mod spec;
 
 use anyhow::Result;

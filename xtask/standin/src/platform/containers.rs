@@ -55,6 +55,26 @@ pub async fn get(platform: &Platform, region: &str, id: &str) -> Result<Outcome>
     Ok(found.map_or_else(|| Outcome::not_found("container", id), |values| Outcome::Done(json(region, &values))))
 }
 
+/// A namespace of containers: `Namespace`.
+pub fn namespace(platform: &Platform, region: &str, id: &str) -> Result<Outcome> {
+    const NAMESPACE: &str = "scaleway_container_namespace";
+    let resource = platform.server.resource(NAMESPACE)?;
+    let found = resource.store.get(NAMESPACE, &format!("{region}/{id}"), resource.object)?;
+    let shown = |values: Map| {
+        json!({
+            "id": id,
+            "name": text(&values, "name"),
+            "description": text(&values, "description").unwrap_or_default(),
+            "project_id": text(&values, "project_id"),
+            "environment_variables": values.get("environment_variables").map(crate::value::Value::json),
+            "secret_environment_variables": hidden(&values),
+            "status": "ready",
+            "region": region,
+        })
+    };
+    Ok(found.map_or_else(|| Outcome::not_found("namespace", id), |values| Outcome::Done(shown(values))))
+}
+
 /// The values with the state of the engine's container. None if it does not exist.
 async fn current(platform: &Platform, key: &str, stored: Map) -> Result<Option<Map>> {
     let rollout = || platform.services.rollouts.status(&engine_name(&platform.services, key));
@@ -72,9 +92,6 @@ fn json(region: &str, values: &Map) -> Value {
     }
     let list = |field: &str| crate::fields::texts(values, field);
     let last = |field: &str| text(values, field).map(|id| last_segment(&id).to_owned());
-    let secret = values.get("secret_environment_variables").and_then(crate::value::Value::map);
-    // The platform returns digests; not even those are shown here.
-    let secret: Json<String, Value> = secret.into_iter().flatten().map(|(name, _)| (name.clone(), json!(""))).collect();
     let number = |field: &str| values.get(field).map_or(Value::Null, crate::value::Value::json);
     for (field, value) in [
         ("id", json!(last("id"))),
@@ -88,13 +105,20 @@ fn json(region: &str, values: &Map) -> Value {
         ("tags", json!(list("tags"))),
         ("command", json!(list("command"))),
         ("args", json!(list("args"))),
-        ("secret_environment_variables", Value::Object(secret)),
+        ("secret_environment_variables", hidden(values)),
         ("startup_probe", probe(values, "startup_probe")),
         ("liveness_probe", probe(values, "liveness_probe")),
     ] {
         json.insert(field.to_owned(), value);
     }
     Value::Object(json)
+}
+
+/// The names of secrets. The platform returns digests of their values; not even those are shown here.
+fn hidden(values: &Map) -> Value {
+    let secret = values.get("secret_environment_variables").and_then(crate::value::Value::map);
+    let names: Json<String, Value> = secret.into_iter().flatten().map(|(name, _)| (name.clone(), json!(""))).collect();
+    Value::Object(names)
 }
 
 fn probe(values: &Map, name: &str) -> Value {

@@ -1,4 +1,4 @@
-//! Loki's API, as Cockpit has it: `query_range` for the lines of containers, also of versions that have ended.
+//! Loki's API, as Cockpit has it: `query_range` for the lines of containers and jobs, also of those that have ended.
 
 use std::collections::BTreeMap;
 
@@ -12,6 +12,7 @@ use super::logql::Query;
 use super::{Platform, containers};
 use crate::backend::container::engine_name;
 use crate::backend::container::logs::{self, Labels, Line};
+use crate::backend::job::Run;
 
 /// The lines of an answer, unless the request says how many, and the most that it may ask for.
 const LIMIT: (usize, usize) = (100, 5000);
@@ -46,6 +47,12 @@ pub async fn query_range(platform: &Platform, call: &Call) -> Result<Outcome> {
             if range.query.selects(|name| labels.get(name)) {
                 let name = engine_name(&platform.services, &labels.resource_id);
                 lines.extend(logs::lines(docker, &labels, &name, range.start).await?);
+            }
+        }
+        for run in Run::all(&platform.services)?.iter().filter(|run| run.ended.is_none()) {
+            let labels = run.labels();
+            if range.query.selects(|name| labels.get(name)) {
+                lines.extend(run.lines(docker, &platform.services, range.start).await?);
             }
         }
     }

@@ -17,6 +17,7 @@ use crate::protocol::{
 };
 use crate::rules::TypeRules;
 use crate::schema::Schema;
+use crate::socket::number;
 use crate::validate::validate;
 use crate::value::{Map, Value};
 
@@ -92,7 +93,7 @@ impl Calls for Server {
         match decode_map(request.get_ref().config.as_ref()) {
             Ok(config) => {
                 let mut configs = self.0.provider_configs.write().unwrap_or_else(PoisonError::into_inner);
-                configs.insert(request.remote_addr(), config);
+                configs.insert(number(&request), config);
             }
             Err(error) => diagnostics.push(from_error("Invalid provider configuration", &error)),
         }
@@ -112,7 +113,7 @@ impl Calls for Server {
         &self,
         request: Request<plan_resource_change::Request>,
     ) -> CallResult<plan_resource_change::Response> {
-        let (peer, request) = (request.remote_addr(), request.get_ref());
+        let (peer, request) = (number(&request), request.get_ref());
         let planned = self.0.plan(peer, request).unwrap_or_else(|error| plan_resource_change::Response {
             planned_state: request.prior_state.clone(),
             diagnostics: vec![from_error(&format!("{} cannot be planned", request.type_name), &error)],
@@ -125,7 +126,7 @@ impl Calls for Server {
         &self,
         request: Request<apply_resource_change::Request>,
     ) -> CallResult<apply_resource_change::Response> {
-        Ok(Response::new(self.0.apply(request.remote_addr(), request.get_ref()).await))
+        Ok(Response::new(self.0.apply(number(&request), request.get_ref()).await))
     }
 
     async fn import_resource_state(
@@ -146,7 +147,7 @@ impl Calls for Server {
         &self,
         request: Request<read_data_source::Request>,
     ) -> CallResult<read_data_source::Response> {
-        let (peer, request) = (request.remote_addr(), request.get_ref());
+        let (peer, request) = (number(&request), request.get_ref());
         let read = self.0.read_data_source(peer, &request.type_name, request.config.as_ref()).await;
         let (state, diagnostics) = encode_result(&format!("{} cannot be read", request.type_name), read);
         Ok(Response::new(read_data_source::Response { state, diagnostics }))
@@ -154,7 +155,7 @@ impl Calls for Server {
 
     async fn stop_provider(&self, request: Request<stop_provider::Request>) -> CallResult<stop_provider::Response> {
         // Fails if no operation is in progress.
-        self.0.stop.send(request.remote_addr()).ok();
+        self.0.stop.send(number(&request)).ok();
         Ok(Response::new(stop_provider::Response::default()))
     }
 }

@@ -1,5 +1,8 @@
 //! By a `buildkitd`.
 
+use bollard_buildkit_proto::moby::buildkit::v1::{BuildHistoryEvent, BuildHistoryRequest};
+use futures_util::TryStreamExt as _;
+
 use super::super::*;
 use super::scratch::{Scratch, Seen, build, unique};
 use devservers::Buildkitd;
@@ -40,7 +43,10 @@ async fn it_pushes_with_a_password_and_says_the_digest_of_the_registry() {
     let Some(daemon) = or_skip(&test_name(), Buildkitd::start()) else { return };
     let Some(registry) = or_skip(&test_name(), DockerRegistry::start(Login::Password)) else { return };
     let builder = connect(&daemon).await;
-    let mut scratch = Scratch::new("RUN echo one > /one");
+    let mut scratch =
+        Scratch::new("RUN --mount=type=secret,id=token cat /run/secrets/token > /dev/null; echo one > /one");
+    let sentinel = "sentinel-token-of-the-build";
+    scratch.secrets.insert("token".to_owned(), SecretString::from(sentinel));
     let name = format!("{}/team/it:one", registry.address);
     let (refused, _) = build(&builder, &scratch, Output::Push(&name)).await;
     assert!(matches!(refused, Err(BuildError::Unauthorized(_))), "{refused:?}");
@@ -54,6 +60,13 @@ async fn it_pushes_with_a_password_and_says_the_digest_of_the_registry() {
     let head = head.basic_auth(USER, Some(PASSWORD)).header("accept", "application/vnd.oci.image.manifest.v1+json");
     let head = head.send().await.unwrap();
     assert_eq!(head.headers()["docker-content-digest"], built.digest.as_str());
+    // What it keeps of every build, and shows to all who may build (`docker buildx history`), has no secret.
+    let asked = BuildHistoryRequest { early_exit: true, ..BuildHistoryRequest::default() };
+    let records = builder.control().await.unwrap().listen_build_history(asked).await.unwrap().into_inner();
+    let records: Vec<BuildHistoryEvent> = records.try_collect().await.unwrap();
+    let records = format!("{records:?}");
+    assert!(records.contains("dockerfile.v0") && records.contains(&built.digest), "{records}");
+    assert!(!records.contains(sentinel) && !records.contains(PASSWORD), "{records}");
 }
 
 #[tokio::test]

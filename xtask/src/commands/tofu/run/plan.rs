@@ -81,7 +81,7 @@ fn show(env: &Env<'_>, planned: &Planned, markdown: Option<&Utf8Path>) -> Result
     }
     if let Some(path) = markdown {
         let page = details.markdown(approval.as_deref());
-        fs_err::write(path, env.report.redactor().redact(&page).as_ref()).context("write the summary")?;
+        fs_err::write(path, env.report.shown(&page)).context("write the summary")?;
     }
     env.report.result(json, &text);
     Ok(())

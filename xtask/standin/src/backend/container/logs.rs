@@ -95,9 +95,14 @@ pub async fn keep(docker: &Docker, resource: Resource<'_>, values: &Map, name: &
     if lines.is_empty() {
         return Ok(());
     }
-    let file = resource.services.state.join(format!("{FILES}{}.jsonl", labels.resource_id));
+    keep_lines(resource.services, &labels, &lines)
+}
+
+/// Keeps the lines of something that is about to be removed.
+pub fn keep_lines(services: &Services, labels: &Labels, lines: &[Line]) -> Result<()> {
+    let file = services.state.join(format!("{FILES}{}.jsonl", labels.resource_id));
     let mut text = String::new();
-    for line in &lines {
+    for line in lines {
         text.push_str(&serde_json::to_string(line)?);
         text.push('\n');
     }
@@ -120,7 +125,8 @@ pub fn labels(resource: Resource<'_>, values: &Map) -> Labels {
     }
 }
 
-async fn from_engine(docker: &Docker, labels: &Labels, name: &str, tail: &str, since: i64) -> Result<Vec<Line>> {
+/// The lines of a container as the engine has them. None if it does not exist.
+pub async fn from_engine(docker: &Docker, labels: &Labels, name: &str, tail: &str, since: i64) -> Result<Vec<Line>> {
     let Some(container) = inspect(docker, name).await? else { return Ok(Vec::new()) };
     let version: String = container.id.unwrap_or_default().chars().take(10).collect();
     let instance = format!("{}-deployment-{version}", labels.resource_name);

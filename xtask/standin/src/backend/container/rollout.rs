@@ -119,7 +119,7 @@ async fn rename(docker: &Docker, from: &str, to: &str) -> Result<()> {
 
 /// Pulls an image. A tag of a registry is always pulled, because it can point to another image now. An image with a digest
 /// or without a registry is not pulled if the engine has it.
-async fn pull(docker: &Docker, image: &str) -> Result<Result<(), String>> {
+pub async fn pull(docker: &Docker, image: &str) -> Result<Result<(), String>> {
     let host = image.split_once('/').map(|(host, _)| host);
     let is_remote_tag = !image.contains('@') && host.is_some_and(|host| host.contains(['.', ':']));
     if !is_remote_tag && docker.inspect_image(image).await.is_ok() {
