@@ -1,4 +1,4 @@
-//! One remote system each: calls and answers, no policy. A deploy on this machine needs `service` alone.
+//! One remote system each: calls and answers, no policy. A deploy on this machine needs `service` alone. `patience`: how long each asks.
 
 #[cfg(feature = "cloud")]
 pub mod aws;
@@ -12,6 +12,7 @@ pub mod dns;
 pub mod docker;
 #[cfg(feature = "cloud")]
 pub mod loki;
+pub mod patience;
 #[cfg(feature = "cloud")]
 pub mod registry;
 #[cfg(feature = "cloud")]

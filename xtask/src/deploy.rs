@@ -24,7 +24,7 @@ use self::way_back::way_back;
 use crate::config::Service;
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::release::{Artifact, Release, Settings, Source};
+use crate::release::{Artifact, Published, Release, Settings, Source};
 use crate::report::Step;
 use crate::sqlx::{self, Problems, Schema};
 use crate::state::history::{self, Kind, Outcome, Record};
@@ -69,7 +69,9 @@ pub async fn deploy(env: &Env<'_>, target: &Target<'_>, request: Request<'_>) ->
 
 async fn steps(run: &Run<'_>, source: Source, request: &Request<'_>) -> Result<Deployed, Failure> {
     let (env, target, Request { no_way_back, approval, .. }) = (run.env, run.target, *request);
-    let source = run.step(Step::Source, &source.clone(), async |_: &_| true, async |_| Ok(source)).await?;
+    // A journal in a bucket may be changed by more than those who may deploy, so its results are compared with what is known here.
+    let holds = async |found: &Source| *found == source;
+    let source = run.step(Step::Source, &source, holds, async |_| Ok(source.clone())).await?;
     run.note(|record| record.source = Some(source.clone()));
     if source.branch.as_ref() != Some(&env.config.source.main_branch) {
         env.report.note(&format!("this is not {}, the branch that releases come from", env.config.source.main_branch));
@@ -89,7 +91,9 @@ async fn steps(run: &Run<'_>, source: Source, request: &Request<'_>) -> Result<D
         true => tokio::try_join!(build(run, &source), check_queries(run), initialize(run, &source))?.0,
         false => build(run, &source).await?,
     };
-    let holds = async |published: &_| target.has_published(published).await;
+    let holds = async |found: &Published| {
+        found.source == source && found.migrations == artifact.migrations && target.has_published(found).await
+    };
     let publish = async |step: &_| target.publish(&artifact, step).await;
     let published = run.step(Step::Publish, &artifact, holds, publish).await?;
     let release = Release::new(published, &settings)?;
@@ -120,7 +124,7 @@ async fn steps(run: &Run<'_>, source: Source, request: &Request<'_>) -> Result<D
 async fn build(run: &Run<'_>, source: &Source) -> Result<Artifact, Failure> {
     let (target, Service { package, binary, web, .. }) = (run.target, &run.env.config.service);
     let inputs = (source, package, binary, web);
-    let holds = async |artifact: &_| target.has_built(artifact).await;
+    let holds = async |found: &Artifact| found.source == *source && target.has_built(found).await;
     run.step(Step::Build, &inputs, holds, async |step| target.build(source, step).await).await
 }
 

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, anyhow};
 use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::clients::patience::Patience;
 use crate::config::{self, Config, Environment, Local, Postgres, Provider, Stack, Target};
 use crate::failure::Failure;
 use crate::report::Report;
@@ -29,6 +30,8 @@ pub struct Env<'a> {
     pub report: Report,
     /// Requests to stop.
     pub stop: Stop,
+    /// How long its clients ask a server that does not answer.
+    pub patience: Patience,
     file: OnceCell<Secrets>,
     store: OnceCell<Store>,
 }
@@ -45,8 +48,8 @@ impl<'a> Env<'a> {
     }
 
     fn new(config: &'a Config, environment: &'a Environment, report: &Report, stop: &Stop) -> Self {
-        let (report, stop) = (report.clone(), stop.clone());
-        Self { config, environment, report, stop, file: OnceCell::new(), store: OnceCell::new() }
+        let (report, stop, patience) = (report.clone(), stop.clone(), Patience::new(report.clone()));
+        Self { config, environment, report, stop, patience, file: OnceCell::new(), store: OnceCell::new() }
     }
 
     /// The environment's name.

@@ -42,6 +42,16 @@ pub struct Located {
     error: Box<dyn std::error::Error + Send + Sync>,
 }
 
+/// Context of an error of an apply: it came before anything was changed, so what served still serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Untouched;
+
+impl fmt::Display for Untouched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nothing was applied")
+    }
+}
+
 impl Failure {
     /// The process's exit code.
     pub fn exit_code(&self) -> u8 {
@@ -69,6 +79,14 @@ impl Failure {
             | Self::NotRestored(error)
             | Self::Ended(_, error) => error,
             Self::Pending => anyhow!("changes are pending"),
+        }
+    }
+
+    /// The same failure, marked as one that came before anything was changed.
+    pub fn untouched(self) -> Self {
+        match self {
+            Self::Failed(error) => Self::Failed(error.context(Untouched)),
+            other => other,
         }
     }
 

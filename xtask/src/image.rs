@@ -76,7 +76,8 @@ impl<'a> ServiceImage<'a> {
         let repository = self.repository.get_or_try_init(async || {
             let reference = self.name().parse::<Reference>().context("read the image's name")?;
             let credentials = self.credentials(reference.host()).await?;
-            Repository::new(&reference, credentials).context("set up the client of the image's registry")
+            Repository::new(&reference, credentials, &self.env.patience)
+                .context("set up the client of the image's registry")
         });
         Ok(repository.await?)
     }

@@ -23,6 +23,7 @@ use self::error::RegistryError;
 use self::http::{Http, Request, Response, host, printable};
 use self::manifest::{ImageConfig, ImageManifest, Manifest, is_manifest};
 use self::reference::{Host, Reference, is_digest, is_tag};
+use super::patience::Patience;
 use crate::hash::sha256;
 
 /// The largest manifest or configuration; the specification requires registries to accept 4 MiB.
@@ -53,19 +54,24 @@ struct Inner {
 
 impl Repository {
     /// The repository of an image's name. Sends no request yet.
-    pub fn new(reference: &Reference, credentials: Credentials) -> Result<Self> {
-        Self::with_timeout(reference, credentials, http::REQUEST_TIMEOUT)
+    pub fn new(reference: &Reference, credentials: Credentials, patience: &Patience) -> Result<Self> {
+        Self::with_timeout(reference, credentials, patience, http::REQUEST_TIMEOUT)
     }
 
     /// The same with a time limit of each request.
-    fn with_timeout(reference: &Reference, credentials: Credentials, timeout: Duration) -> Result<Self> {
+    fn with_timeout(
+        reference: &Reference,
+        credentials: Credentials,
+        patience: &Patience,
+        timeout: Duration,
+    ) -> Result<Self> {
         let (host, name) = (reference.host().clone(), reference.repository().to_owned());
         let base = Url::parse(&format!("{}/v2/", host.url())).map_err(|error| RegistryError::Other {
             registry: host.to_string(),
             what: "building its URL".to_owned(),
             why: error.to_string(),
         })?;
-        let http = Http::new(host.is_loopback(), timeout)?;
+        let http = Http::new(host.is_loopback(), timeout)?.patient(patience);
         let auth = Auth::new(credentials, name.clone());
         Ok(Self(Arc::new(Inner { host, name, base, http, auth })))
     }

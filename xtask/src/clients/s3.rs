@@ -26,6 +26,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use self::error::{Kind, Result, S3Error};
 use super::aws::{BodyLimit, http_client};
+use super::patience::Patience;
 use super::registry::http::is_loopback;
 
 /// Limit for opening a connection.
@@ -52,6 +53,8 @@ pub struct Place<'a> {
     pub secret: &'a SecretString,
     /// The session token of temporary credentials.
     pub token: Option<&'a SecretString>,
+    /// How long a server that does not answer is asked again for an object.
+    pub patience: &'a Patience,
 }
 
 /// A bucket, which may not exist. Every call is one request, repeated only after a transient error.
@@ -60,6 +63,7 @@ pub struct Bucket {
     client: Client,
     name: String,
     endpoint: Option<String>,
+    patience: Patience,
 }
 
 /// Leaves out the client, which holds the credentials.
@@ -109,7 +113,8 @@ impl Bucket {
         }
         config.set_endpoint_url(place.endpoint.map(str::to_owned));
         let endpoint = place.endpoint.map(str::to_owned);
-        Self { client: Client::from_conf(config.build()), name: place.bucket.to_owned(), endpoint }
+        let patience = place.patience.clone();
+        Self { client: Client::from_conf(config.build()), name: place.bucket.to_owned(), endpoint, patience }
     }
 
     /// Another bucket of the same service, which may not exist either.

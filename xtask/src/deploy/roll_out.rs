@@ -9,7 +9,7 @@ use super::changes::{Plan, crossed};
 use super::gate::gate;
 use super::run::Run;
 use super::watch::watch;
-use crate::failure::Failure;
+use crate::failure::{Failure, Untouched};
 use crate::release::{Release, Settings, Trial, WayBack};
 use crate::report::Step;
 use crate::state::history::{Outcome, Record};
@@ -41,6 +41,7 @@ pub async fn roll_out(run: &Run<'_>, release: &Release, settings: &Settings, pla
             });
             Ok(live)
         }
+        Err(Failure::Failed(error)) if error.is::<Untouched>() => Err(Failure::Failed(error)),
         Err(Failure::Failed(error)) => {
             run.note(|record| record.answers = asked.lines());
             run.keep_log().await;

@@ -2,7 +2,7 @@
 //! ends with all of them in order.
 
 use std::cell::{Cell, RefCell};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
 use jiff::Timestamp;
@@ -24,6 +24,9 @@ use crate::state::journal::{Found, Journal};
 use crate::state::lease::Lease;
 use crate::state::store::Store;
 use crate::targets::Target;
+
+/// How long a server may be away while a run is under way: less than its lease lasts without a renewal.
+const AWAY: Duration = Duration::from_secs(30);
 
 /// A run under way. Its steps are either *cancellable* ([`Run::step`], [`Run::live_step`]): dropped when a stop is requested or the
 /// lease is lost, and the processes that they started end; or *critical* ([`Run::critical`]): awaited to their end.
@@ -54,6 +57,7 @@ impl<'a> Run<'a> {
     ) -> Result<Self, Failure> {
         let store = env.store()?;
         let lease = take_lease(env, message).await?;
+        env.patience.lasts(AWAY);
         let (journal, record, records) = match open(env, store, kind, resume, &lease).await {
             Ok(opened) => opened,
             Err(failure) => {

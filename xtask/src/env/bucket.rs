@@ -38,6 +38,7 @@ impl Env<'_> {
             key: secret("AWS_ACCESS_KEY_ID")?.expose_secret(),
             secret: &secret("AWS_SECRET_ACCESS_KEY")?,
             token: self.state_key("AWS_SESSION_TOKEN")?.as_ref(),
+            patience: &self.patience,
         }))
     }
 }

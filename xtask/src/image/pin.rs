@@ -88,7 +88,7 @@ impl Change {
 /// The digest of the manifest that the registry serves under a name; it is verified, and has an image for the platform.
 async fn current_digest(image: &ServiceImage<'_>, name: &str) -> Result<String> {
     let reference: Reference = name.parse()?;
-    let repository = Repository::new(&reference, image.credentials(reference.host()).await?)?;
+    let repository = Repository::new(&reference, image.credentials(reference.host()).await?, &image.env.patience)?;
     let manifest = repository.manifest(reference.tag_or_digest()).await?;
     let platform = &image.spec.platform;
     ensure!(

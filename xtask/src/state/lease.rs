@@ -29,8 +29,8 @@ pub const KEY: &str = "lease.json";
 /// A holder that has not renewed for this long is gone, if it did not set another time.
 pub const TTL: Duration = Duration::from_secs(60);
 
-/// Limit for [`Lease::verify`].
-const VERIFY: Duration = Duration::from_secs(20);
+/// Limit for [`Lease::verify`]: longer than a server that is away is waited for while a deploy is under way.
+const VERIFY: Duration = Duration::from_secs(40);
 /// Limit for [`Lease::release`]. A lease that is not released expires.
 const RELEASE: Duration = Duration::from_secs(10);
 
@@ -128,11 +128,12 @@ impl Lease {
     pub async fn verify(&self) -> Result<()> {
         let asked = timeout(VERIFY, read(&self.store)).await;
         let object = asked.with_context(|| format!("the lease could not be read for {} s", VERIFY.as_secs()))??.object;
-        anyhow::ensure!(
-            object.token == self.token && object.holder.is_some(),
-            "the lease is no longer held by this deploy"
-        );
-        Ok(())
+        let why = match &object.holder {
+            Some(_) if object.token == self.token => return Ok(()),
+            Some(Holder { who, message, .. }) => format!("{who} has taken it over (\"{message}\")"),
+            None => "it was broken (`lock break`), or another deploy had it meanwhile".to_owned(),
+        };
+        anyhow::bail!("the lease is no longer held by this deploy: {why}")
     }
 
     /// Gives the lease back.

@@ -40,6 +40,7 @@ use crate::report::{Ongoing, Summary as _};
 use crate::secrets::FingerprintKey;
 use crate::signals::Stop;
 use crate::state::history::{self, Record};
+use crate::state::lease;
 pub use crate::tofu::plan::Planned;
 use crate::tofu::unseen::{Unseen, Verdict};
 use crate::tofu::variables::ReleaseVariables;
@@ -127,9 +128,9 @@ impl<'a> Stack<'a> {
         image::publish(self.env, artifact, step).await
     }
 
-    /// Whether the registry still has the image.
+    /// Whether the registry still has the image, with the signature that it is the one of its source.
     pub async fn has_published(&self, published: &Published) -> bool {
-        image::has_published(self.env, published).await
+        image::is_of_source(self.env, published).await
     }
 
     /// The image of a commit by its digest, as the registry has it, or the one with the digest `given`. Refused if it was not
@@ -154,7 +155,7 @@ impl<'a> Stack<'a> {
         let (source, digest) = known.with_context(|| format!("the record {} names no image", record.id))?;
         let form = PublishedForm::Image { name: ServiceImage::find(self.env)?.name() };
         let published = Published { source, digest, migrations: record.migrations.clone(), form };
-        if self.has_published(&published).await {
+        if image::has_published(self.env, &published).await {
             return Ok(published);
         }
         let (version, name) = (record.version(), self.env.name());
@@ -167,6 +168,7 @@ impl<'a> Stack<'a> {
 
     /// Initializes OpenTofu's working folder for the stack of a source that is checked out, unless it is.
     pub async fn initialize(&self, source: &Source, step: &Ongoing, stop: &Stop) -> Result<Initialized, Failure> {
+        self.reach_state().await?;
         let command = format!("deploy {}", self.env.name());
         let workspace = Workspace::enter(self.env, source.clone(), &command).await?;
         tofu::init_if_changed(&workspace, step, stop).await
@@ -202,8 +204,8 @@ impl<'a> Stack<'a> {
         step: &Ongoing,
         stop: &Stop,
     ) -> Result<Candidate, Failure> {
-        let workspace = self.enter(release).await?;
-        tofu::init_if_changed(&workspace, step, stop).await?;
+        let workspace = self.enter(release).await.map_err(Failure::untouched)?;
+        tofu::init_if_changed(&workspace, step, stop).await.map_err(Failure::untouched)?;
         let applied = tofu::apply::perform(&workspace, planned, &workspace.source, step, stop).await?;
         let outputs = Outputs::read(&workspace, stop).await;
         if let Ok(Outputs { container: Some(container), .. }) = &outputs {
@@ -269,8 +271,16 @@ impl<'a> Stack<'a> {
     }
 
     async fn enter(&self, release: &Release) -> Result<Workspace<'a>, Failure> {
+        self.reach_state().await?;
         let command = format!("deploy {}", self.env.name());
         Workspace::of_commit(self.env, &release.published.source, &command).await
+    }
+
+    /// Waits for the bucket of the state, if it is away: longer than OpenTofu, which does not say that it waits.
+    async fn reach_state(&self) -> Result<(), Failure> {
+        let reached = self.env.store()?.get(lease::KEY).await;
+        reached.context("reach the bucket of the stack's state")?;
+        Ok(())
     }
 
     fn service(&self, address: &str) -> Result<Service> {

@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::release::Source;
 use crate::report::{Ongoing, Part, Summary};
 use crate::signals::Stop;
+use crate::tools::tofu::Tofu;
 use crate::tools::tofu::event::{Counts, Event};
 use crate::tools::tofu::state::ErroredResource;
 
@@ -43,13 +44,8 @@ pub async fn perform(
     if !planned.has_changes {
         return Ok(Applied::default());
     }
-    recover::refuse_unsaved_state(workspace)?;
-    let record = planned.kept.as_ref().ok_or_else(|| approval::refused(workspace.name(), "the plan was not kept"))?;
-    approval::check(record, workspace.name(), workspace.stack, source, Timestamp::now())?;
-    let (tofu, file) = (workspace.tofu()?, PlanPath::new(workspace)?);
-    // Before anything is changed: once OpenTofu has begun, the plan is of a state that no longer exists.
-    workspace.plan_store()?.take(record, file.as_path()).await?;
-    let mut progress = Progress { step, running: BTreeMap::new(), counts: None };
+    let (tofu, file) = take_plan(workspace, planned, source).await.map_err(Failure::untouched)?;
+    let mut progress = Progress { step, running: BTreeMap::new(), has_begun: false, counts: None };
     let command = tofu.apply(file.as_path());
     // What it makes is in its state even if this process is killed.
     let started = command.follow_outliving()?;
@@ -79,8 +75,11 @@ pub async fn perform(
     if ended.status.code().is_some() {
         interrupted::end(workspace)?;
     }
-    let Progress { running, counts, .. } = progress;
+    let Progress { running, has_begun, counts, .. } = progress;
     if !ended.status.success() {
+        if !has_begun && ended.unsaved_state.is_none() {
+            return Err(ended.failure(workspace, "apply").untouched());
+        }
         let unsaved = recover::keep_unsaved_state(workspace, ended.unsaved_state.take())?;
         return Err(failure(workspace, ended, running.into_keys().collect(), unsaved));
     }
@@ -97,6 +96,16 @@ pub async fn perform(
     Ok(applied)
 }
 
+/// Takes the plan out of the store, into a file: once OpenTofu has begun, it is of a state that no longer exists.
+async fn take_plan(workspace: &Workspace<'_>, planned: &Planned, source: &Source) -> Result<(Tofu, PlanPath), Failure> {
+    recover::refuse_unsaved_state(workspace)?;
+    let record = planned.kept.as_ref().ok_or_else(|| approval::refused(workspace.name(), "the plan was not kept"))?;
+    approval::check(record, workspace.name(), workspace.stack, source, Timestamp::now())?;
+    let (tofu, file) = (workspace.tofu()?, PlanPath::new(workspace)?);
+    workspace.plan_store()?.take(record, file.as_path()).await?;
+    Ok((tofu, file))
+}
+
 impl Summary for Applied {
     fn summary(&self) -> String {
         let Counts { add, change, remove } = self.counts;
@@ -109,6 +118,8 @@ struct Progress<'a> {
     step: &'a Ongoing,
     /// Operations that have begun, with their time.
     running: BTreeMap<String, Instant>,
+    /// Whether an operation has begun.
+    has_begun: bool,
     counts: Option<Counts>,
 }
 
@@ -116,6 +127,7 @@ impl Progress<'_> {
     fn take(&mut self, event: &Event) {
         match event {
             Event::ApplyStart { hook } => {
+                self.has_begun = true;
                 self.running.insert(hook.resource.addr.clone(), Instant::now());
             }
             Event::ApplyComplete { hook } => {

@@ -63,8 +63,15 @@ pub fn check(
         return refused(format!("the plan was made from {}, and {} is checked out", record.version, source.version));
     }
     let age = now.duration_since(record.made);
+    if age.is_negative() {
+        let (minutes, now) = (-age.as_mins(), now.strftime("%Y-%m-%d %H:%M:%SZ"));
+        return refused(format!(
+            "the plan was made {minutes} minutes after this machine's time, {now}: the clock of this machine is wrong, or that of the \
+             machine that planned"
+        ));
+    }
     let valid_for = SignedDuration::try_from(stack.approval_lasts).context("read `approval_minutes`")?;
-    if age > valid_for || age.is_negative() {
+    if age > valid_for {
         let (minutes, valid_for) = (age.as_mins(), valid_for.as_mins());
         return refused(format!(
             "the plan is {minutes} minutes old, and a plan is valid for {valid_for} (`approval_minutes`)"

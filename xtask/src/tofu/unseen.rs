@@ -81,7 +81,7 @@ pub fn refuse_exposed(unseen: &[Unseen]) -> Result<(), Failure> {
 async fn container_domain(workspace: &Workspace<'_>, id: &str) -> Result<(Verdict, String)> {
     let (api, id) = containers(workspace.env, id)?;
     let name = workspace.name();
-    let Some(domain) = api.domain(id).await? else {
+    let Some(domain) = api.patient(&workspace.env.patience).domain(id).await? else {
         let found = format!("Scaleway has no such domain\n  to create it again, type: cargo xtask tofu apply {name}");
         return Ok((Verdict::Doubtful, found));
     };

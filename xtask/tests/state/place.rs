@@ -5,6 +5,7 @@ use devservers::moto::{Moto, Turn};
 use devservers::versitygw::{self, Versitygw};
 use secrecy::SecretString;
 use testkit::or_skip;
+use xtask::clients::patience::Patience;
 use xtask::clients::s3::{self, Bucket};
 use xtask::state::store::Store;
 
@@ -84,5 +85,6 @@ pub fn bucket(endpoint: &str, name: &str, secret: &str) -> Bucket {
         key: versitygw::ACCESS_KEY,
         secret: &SecretString::from(secret),
         token: None,
+        patience: &Patience::default(),
     })
 }

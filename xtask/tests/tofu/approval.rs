@@ -46,6 +46,9 @@ fn a_plan_is_refused_when_anything_differs_from_what_was_approved() {
     old["made"] = json!("2026-01-01T00:00:00Z");
     fs_err::write(&record, old.to_string()).unwrap();
     refused(&site, &approval, "is valid for 60");
+    old["made"] = json!(jiff::Timestamp::now() + jiff::SignedDuration::from_mins(90));
+    fs_err::write(&record, old.to_string()).unwrap();
+    refused(&site, &approval, "minutes after this machine's time");
     old["made"] = json!(jiff::Timestamp::now() - jiff::SignedDuration::from_mins(1));
     fs_err::write(&record, old.to_string()).unwrap();
     refused(&site, &approval, "the approval is for another plan");

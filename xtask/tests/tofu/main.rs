@@ -6,13 +6,16 @@
 
 mod address;
 mod approval;
+mod away;
 mod bootstrap;
+mod edited;
 mod faults;
 mod full;
 mod gateway;
 mod guard;
 mod interrupt;
 mod jobs;
+mod killed;
 mod life;
 mod lifecycle;
 mod operations;
@@ -26,6 +29,7 @@ mod sentinel;
 mod site;
 mod small;
 mod stacks;
+mod stopped;
 mod storage;
 mod trouble;
 mod unseen;

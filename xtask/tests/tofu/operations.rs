@@ -13,18 +13,18 @@ use devservers::http::{HttpServer, Response};
 use testkit::{Ran, Running};
 use xtask::state::lease::{Holder, Lease};
 
-fn xtask(site: &Site, args: &[&str]) -> Ran {
+pub fn xtask(site: &Site, args: &[&str]) -> Ran {
     Ran::of(&mut site.toolkit(args))
 }
 
 /// Adds lines to `.env.production`.
-fn set(site: &Site, lines: &str) {
+pub fn set(site: &Site, lines: &str) {
     let file = site.project.read(".env.production");
     site.project.write(".env.production", &format!("{file}{lines}"));
 }
 
 /// The answer of a command with `--json`, which has to end with this code.
-fn result(site: &Site, args: &[&str], code: i32) -> Value {
+pub fn result(site: &Site, args: &[&str], code: i32) -> Value {
     let said = xtask(site, &[args, &["--json"]].concat()).expect(code);
     let events = said.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let mut results = events.filter(|event| event["state"] == "result");
@@ -224,7 +224,7 @@ fn deploy(site: &Site, options: &[&str]) -> Running {
 }
 
 /// The version serves, and no lock, lease or mark is left.
-fn in_order(site: &Site, version: &str) {
+pub fn in_order(site: &Site, version: &str) {
     assert!(!site.lock().exists());
     assert!(!site.folder().join("applying.json").exists());
     let status = result(site, &["status", "production"], 0);

@@ -20,12 +20,14 @@ pub struct Answers {
     pub domain: Option<(&'static str, &'static str)>,
     /// Whether the r2.dev subdomain of every bucket is enabled.
     pub open: bool,
+    /// Whether a server before it says that it is not there.
+    pub away: bool,
 }
 
 impl Platform {
     pub fn start() -> Self {
-        let answers =
-            Arc::new(Mutex::new(Answers { container: ("ready", ""), domain: Some(("ready", "")), open: false }));
+        let answers = Answers { container: ("ready", ""), domain: Some(("ready", "")), open: false, away: false };
+        let answers = Arc::new(Mutex::new(answers));
         let kept = Arc::clone(&answers);
         Self { server: HttpServer::start(move |request| answer(&kept.lock().unwrap(), request)), answers }
     }
@@ -46,6 +48,9 @@ impl Platform {
 }
 
 fn answer(answers: &Answers, request: &Request) -> Response {
+    if answers.away {
+        return Response::new(503);
+    }
     let json = |body: serde_json::Value| Response::new(200).body("application/json", body.to_string());
     if request.path.starts_with("/containers/v1/regions/") {
         assert!(request.header("x-auth-token").is_some_and(|key| key.starts_with("sentinel")));

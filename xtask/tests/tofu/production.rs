@@ -6,6 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::gateway::Gateway;
+use crate::secrets::files;
 use crate::site::Site;
 use crate::whole::{get, open};
 use testkit::Ran;
@@ -61,6 +62,7 @@ fn a_deploy_to_a_stack_succeeds_fails_and_goes_back() {
     let second = site.project.commit("Another one");
     let planned = deploy(&site, &["--plan-only"]).expect(10).says(&["1 to update"]);
     assert!(get(&address, "/ready").contains(&first));
+    no_object_tells_a_secret(&site, 5);
     deploy(&site, &["--approve", &"0".repeat(32)]).expect(21).says(&["the approval is for another plan"]);
     site.type_it(&planned, "to apply   ").expect(0).says(&["live", &second, "cargo xtask rollback production"]);
     assert!(get(&address, "/ready").contains(&second));
@@ -100,6 +102,15 @@ fn a_deploy_to_a_stack_succeeds_fails_and_goes_back() {
         .expect(21)
         .says(&["is not signed with production's key, or was changed after it was written"]);
     assert!(get(&address, "/ready").contains(&first));
+    // Nor does a restore apply one: the record of the rollback from there was changed, too.
+    site.project.edit("start", "echo no database", "echo no disk");
+    site.project.commit("Another one that ends");
+    approved(&site, &["deploy", "production"]).expect(31).says(&[
+        &format!("the release is not healthy, and {first} could not be restored"),
+        "was changed after it was written, so it is not applied",
+        "the platform reports an error of scaleway_container",
+    ]);
+    no_object_tells_a_secret(&site, 8);
 }
 
 #[test]
@@ -123,6 +134,17 @@ fn only_a_commit_of_the_main_branch_that_the_remote_has_is_deployed_to_a_stack()
     deploy(&site, &["--plan-only"]).expect(1).says(&["is not in main", "--allow-branch"]);
     deploy(&site, &["--plan-only", "--allow-branch"]).expect(10);
     assert!(!site.state().exists(), "nothing was created");
+}
+
+/// The state and the kept plan are encrypted; records, journal and lease have no secret. There are at least so many.
+fn no_object_tells_a_secret(site: &Site, objects: usize) {
+    let mut found = 0;
+    files(&site.storage.bucket("states"), &mut |path| {
+        found += 1;
+        let text = String::from_utf8_lossy(&fs_err::read(path).unwrap()).into_owned();
+        assert!(!text.contains("sentinel"), "{}", path.display());
+    });
+    assert!(found >= objects, "{found}");
 }
 
 pub fn deploy(site: &Site, options: &[&str]) -> Ran {

@@ -6,29 +6,27 @@ use anyhow::Result;
 
 use crate::stage::Stage;
 
-/// How long each is away: longer than one attempt of its clients, shorter than all of them.
-const STATE_AWAY: Duration = Duration::from_secs(5);
-const REGISTRY_AWAY: Duration = Duration::from_millis(1500);
+/// How long each is away: longer than the few attempts of a command that only asks, shorter than a deploy waits.
+const AWAY: Duration = Duration::from_secs(5);
 
 /// The bucket of the state: away for some seconds, then for good.
 pub async fn state(stage: &Stage<'_>) -> Result<Vec<String>> {
     let pause = |stage: &Stage<'_>| stage.servers().map(|servers| servers.storage.borrow_mut().pause());
     let go_on = |stage: &Stage<'_>| stage.servers().and_then(|servers| servers.storage.borrow_mut().go_on());
     // OpenTofu holds what it has made until it has saved it.
-    away(stage, STATE_AWAY, [("apply", "progress"), ("plan", "started")], pause, go_on).await
+    away(stage, [("apply", "progress"), ("plan", "started")], pause, go_on).await
 }
 
 /// The registry: away for some seconds, then for good.
 pub async fn registry(stage: &Stage<'_>) -> Result<Vec<String>> {
     let pause = |stage: &Stage<'_>| stage.servers().map(|servers| servers.registry.borrow_mut().pause());
     let go_on = |stage: &Stage<'_>| stage.servers().and_then(|servers| servers.registry.borrow_mut().go_on());
-    away(stage, REGISTRY_AWAY, [("build", "started"), ("build", "started")], pause, go_on).await
+    away(stage, [("build", "started"), ("build", "started")], pause, go_on).await
 }
 
 /// Takes a server away when a step of a deploy is in a state: for some seconds in the first, for good in the second.
 async fn away(
     stage: &Stage<'_>,
-    time: Duration,
     [some, good]: [(&str, &str); 2],
     pause: impl Fn(&Stage<'_>) -> Result<()>,
     go_on: impl Fn(&Stage<'_>) -> Result<()>,
@@ -38,7 +36,7 @@ async fn away(
     running.reaches(some.0, some.1).await?;
     pause(stage)?;
     let back = async {
-        tokio::time::sleep(time).await;
+        tokio::time::sleep(AWAY).await;
         go_on(stage)
     };
     let (ended, back) = tokio::join!(running.end(), back);
@@ -47,7 +45,7 @@ async fn away(
     let version = stage.version().await?;
     let mut proof = vec![format!(
         "away for {} s in mid-deploy, and tried again: {}",
-        time.as_secs_f64(),
+        AWAY.as_secs(),
         stage.serves(&version).await?
     )];
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::bootstrap::{Outcome, fixable, judge};
+use crate::clients::patience::Patience;
 use crate::clients::registry::credentials::Credentials;
 use crate::clients::registry::reference::Reference;
 use crate::clients::scaleway::tests::{Api, KEY, PROJECT};
@@ -72,7 +73,7 @@ impl Site {
     fn registry<'a>(&self, env: &'a Env<'a>) -> ImageRegistry<'a> {
         let (_, namespace) = env.environment.registry().unwrap().split_once('/').unwrap();
         let reference: Reference = format!("{}/{namespace}/app", self.registry.address).parse().unwrap();
-        let repository = Repository::new(&reference, Credentials::anonymous()).unwrap();
+        let repository = Repository::new(&reference, Credentials::anonymous(), &Patience::default()).unwrap();
         let scaleway = Scaleway {
             api: Registries::new(&self.api.url(), "fr-par", &KEY.into()).unwrap(),
             region: "fr-par".to_owned(),

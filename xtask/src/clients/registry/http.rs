@@ -7,6 +7,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATIO
 use reqwest::{Method, StatusCode, Url};
 
 use super::error::RegistryError;
+use crate::clients::patience::Patience;
 use crate::secrets::shortened;
 
 /// The time limit of a connection attempt.
@@ -15,9 +16,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How many times as long a request takes at most with all that it leads to.
 const LONGEST: u32 = 4;
-/// Waits before the second, third and fourth attempt.
-const RETRY_DELAYS: [Duration; 3] =
-    [Duration::from_millis(200), Duration::from_millis(600), Duration::from_millis(1800)];
 /// The longest Retry-After that is respected.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(10);
 /// Registries redirect once, to their storage.
@@ -29,6 +27,7 @@ const SHOWN_ERRORS: usize = 5;
 pub struct Http {
     client: reqwest::Client,
     timeout: Duration,
+    patience: Patience,
 }
 
 #[derive(Clone)]
@@ -119,7 +118,12 @@ impl Http {
             what: "setting up the HTTP client".to_owned(),
             why: causes(&error),
         })?;
-        Ok(Self { client, timeout })
+        Ok(Self { client, timeout, patience: Patience::default() })
+    }
+
+    /// The same, with the patience of an environment.
+    pub fn patient(self, patience: &Patience) -> Self {
+        Self { patience: patience.clone(), ..self }
     }
 
     /// The time limit of a request with its retries, its redirects and the tokens that it takes. Each of them could take long.
@@ -156,19 +160,16 @@ impl Http {
     }
 
     async fn send_with_retries(&self, request: &Request) -> Result<Response, RegistryError> {
-        let mut delays = RETRY_DELAYS.into_iter();
+        let mut attempts = self.patience.attempts(host(&request.url));
         loop {
             let outcome = self.send_once(request).await;
-            let is_transient = match &outcome {
-                Ok(response) => response.status == StatusCode::TOO_MANY_REQUESTS || response.status.is_server_error(),
-                Err(SendError::Connection(_)) => true,
-                Err(SendError::Final(_)) => false,
+            let (is_transient, wanted) = match &outcome {
+                Ok(response) => (is_busy(response.status), retry_after(response)),
+                Err(SendError::Connection(_)) => (true, None),
+                Err(SendError::Final(_)) => (false, None),
             };
-            match delays.next().filter(|_| is_transient && request.retries) {
-                Some(delay) => {
-                    tokio::time::sleep(outcome.as_ref().map_or(delay, |response| retry_after(response, delay))).await
-                }
-                None => return outcome.map_err(|error| error.into_error(&request.url)),
+            if !is_transient || !request.retries || !attempts.again(wanted).await {
+                return outcome.map_err(|error| error.into_error(&request.url));
             }
         }
     }
@@ -250,9 +251,13 @@ fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-fn retry_after(response: &Response, default: Duration) -> Duration {
-    let seconds = response.header(RETRY_AFTER.as_str()).and_then(|text| text.trim().parse().ok());
-    seconds.map_or(default, |seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
+fn is_busy(status: StatusCode) -> bool {
+    status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
+}
+
+fn retry_after(response: &Response) -> Option<Duration> {
+    let seconds = response.header(RETRY_AFTER.as_str())?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
 }
 
 fn causes(error: &dyn std::error::Error) -> String {

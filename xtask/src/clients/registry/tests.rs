@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::credentials::Sources;
 use super::*;
+use crate::clients::patience::Patience;
 use devservers::http::{HttpServer, Response};
 use devservers::registry::Tokens;
 use devservers::registry::{DockerRegistry, Image, Login, PASSWORD, USER, digest_of};
@@ -24,7 +25,7 @@ fn reference(address: &str) -> Reference {
 
 async fn open(address: &str, password: Option<&str>) -> Repository {
     drop(rustls::crypto::ring::default_provider().install_default());
-    Repository::new(&reference(address), credentials(address, password).await).unwrap()
+    Repository::new(&reference(address), credentials(address, password).await, &Patience::default()).unwrap()
 }
 
 fn image<'a>(tags: &'a [&'a str], created: &'a str) -> Image<'a> {
@@ -210,7 +211,7 @@ async fn an_identity_token_is_exchanged_and_a_wrong_password_is_an_error() {
     let name = reference(&registry.address);
     drop(rustls::crypto::ring::default_provider().install_default());
     let found = Credentials::find(name.host(), &Sources { docker, ..Sources::default() }).await.unwrap();
-    let repository = Repository::new(&name, found).unwrap();
+    let repository = Repository::new(&name, found, &Patience::default()).unwrap();
     assert_eq!(repository.digest_of("one").await.unwrap(), Some(digest));
 
     let error = open(&registry.address, Some("not-the-password")).await.check().await.unwrap_err().to_string();

@@ -1,8 +1,7 @@
 //! Reading, listing and conditional writing of small objects.
 //!
-//! Each call has a time limit. A transient error is retried a few times, after a random pause. A write whose answer was
-//! lost may have succeeded. The condition then rejects the retry, so the object is read back and compared before the
-//! call returns.
+//! Each call has a time limit. A transient error is retried after a random pause, see `clients/patience.rs`. A write whose answer was lost may have succeeded. The condition then rejects the retry, so the object is
+//! read back and compared before the call returns.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,15 +12,12 @@ use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{Builder, ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::{ByteStream, DateTime, DateTimeFormat};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::error::{Kind, Result, S3Error};
 use super::{Bucket, MAX_PAGES};
+use crate::clients::patience::Attempts;
 
-/// The most attempts of one call.
-const ATTEMPTS: u32 = 4;
-/// The longest pause before the second attempt; it doubles with each one.
-const PAUSE: Duration = Duration::from_millis(200);
 /// Limit for one attempt, without the transfer of its bytes.
 const ATTEMPT: Duration = Duration::from_secs(15);
 /// The slowest transfer that is waited for, in bytes per second.
@@ -49,10 +45,10 @@ pub enum Condition<'a> {
 impl Bucket {
     /// Reads the object. `None` if it does not exist, [`Kind::TooLarge`] if it has more than `limit` bytes.
     pub async fn get(&self, key: &str, limit: u64) -> Result<Option<Object>> {
-        let mut retry = Retry::default();
+        let mut attempts = self.attempts();
         loop {
             match self.get_once(key, limit).await {
-                Err(error) if retry.again(&error).await => {}
+                Err(error) if self.again(&mut attempts, &error).await => {}
                 done => return done,
             }
         }
@@ -60,13 +56,13 @@ impl Bucket {
 
     /// Writes the object and returns its new ETag. `None` if the condition does not hold.
     pub async fn put(&self, key: &str, bytes: &[u8], condition: Condition<'_>) -> Result<Option<String>> {
-        let mut retry = Retry::default();
+        let mut attempts = self.attempts();
         let failed = loop {
             match self.put_once(key, bytes, condition).await {
                 Ok(Some(etag)) => return Ok(Some(etag)),
-                Ok(None) if retry.is_first() => return Ok(None),
+                Ok(None) if attempts.is_first() => return Ok(None),
                 Ok(None) => break None,
-                Err(error) if retry.again(&error).await => {}
+                Err(error) if self.again(&mut attempts, &error).await => {}
                 Err(error) if error.is_passing() => break Some(error),
                 Err(error) => return Err(error),
             }
@@ -87,13 +83,13 @@ impl Bucket {
     pub async fn list(&self, prefix: &str) -> Result<Vec<String>> {
         let (mut keys, mut next, mut pages) = (Vec::new(), None, 0);
         let what = format!("list {prefix} in");
-        let mut retry = Retry::default();
+        let mut attempts = self.attempts();
         loop {
             let call =
                 self.client.list_objects_v2().bucket(&self.name).prefix(prefix).set_continuation_token(next.clone());
             let sent = call.customize().config_override(once(0)).send().await;
             let page = match sent.map_err(|error| self.error(&what, error)) {
-                Err(error) if retry.again(&error).await => continue,
+                Err(error) if self.again(&mut attempts, &error).await => continue,
                 page => page?,
             };
             keys.extend(page.contents().iter().filter_map(|object| object.key().map(str::to_owned)));
@@ -105,19 +101,19 @@ impl Bucket {
             if next.is_none() {
                 return Ok(keys);
             }
-            retry = Retry::default();
+            attempts = self.attempts();
         }
     }
 
     /// The first page of the keys that begin with a prefix and come after `after`, in byte order, and whether it is the last one.
     pub async fn list_after(&self, prefix: &str, after: &str) -> Result<(Vec<String>, bool)> {
         let what = format!("list {prefix} in");
-        let mut retry = Retry::default();
+        let mut attempts = self.attempts();
         loop {
             let call = self.client.list_objects_v2().bucket(&self.name).prefix(prefix).start_after(after);
             let sent = call.customize().config_override(once(0)).send().await;
             let page = match sent.map_err(|error| self.error(&what, error)) {
-                Err(error) if retry.again(&error).await => continue,
+                Err(error) if self.again(&mut attempts, &error).await => continue,
                 page => page?,
             };
             let keys = page.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect();
@@ -180,33 +176,18 @@ impl Bucket {
     fn failed(&self, what: &str, kind: Kind, said: &str) -> S3Error {
         S3Error { what: format!("{what} {}", self.name), kind, said: said.to_owned() }
     }
-}
 
-#[derive(Default)]
-struct Retry {
-    failed: u32,
-}
-
-impl Retry {
-    fn is_first(&self) -> bool {
-        self.failed == 0
+    fn attempts(&self) -> Attempts {
+        self.patience.attempts(self.endpoint.clone().unwrap_or_else(|| self.location()))
     }
 
-    /// Whether to retry after this error. If so, waits first.
-    async fn again(&mut self, error: &S3Error) -> bool {
-        if !error.is_passing() || self.failed + 1 == ATTEMPTS {
-            return false;
-        }
-        // The random part keeps two machines that failed together from retrying together.
-        let longest = PAUSE * 2u32.pow(self.failed);
-        let part = f64::from(getrandom::u32().unwrap_or(u32::MAX)) / f64::from(u32::MAX);
-        self.failed += 1;
-        sleep(longest.mul_f64(0.5 + part / 2.0)).await;
-        true
+    /// Whether to try again after this error. If so, waits first.
+    async fn again(&self, attempts: &mut Attempts, error: &S3Error) -> bool {
+        error.is_passing() && attempts.again(None).await
     }
 }
 
-/// One attempt: the SDK does not retry, [`Retry`] does.
+/// One attempt: the SDK does not retry, [`Attempts`] do.
 fn once(bytes: u64) -> Builder {
     let limits = TimeoutConfig::builder().operation_attempt_timeout(time_for(bytes)).build();
     Builder::new().retry_config(RetryConfig::disabled()).timeout_config(limits)

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::{Api, Result, is_id};
+use crate::clients::patience::Patience;
 
 /// The containers of one region.
 pub struct Containers(Api);
@@ -79,6 +80,12 @@ impl Containers {
     /// The containers of a region. `api` is [`super::API`], or an address of this machine in tests.
     pub fn new(api: &str, region: &str, key: &SecretString) -> Result<Self> {
         Ok(Self(Api::new(api, &format!("/containers/v1/regions/{region}/"), key)?))
+    }
+
+    /// The same, with the patience of an environment.
+    pub fn patient(self, patience: &Patience) -> Self {
+        let Api { http, base, key } = self.0;
+        Self(Api { http: http.patient(patience), base, key })
     }
 
     /// The container with this UUID; none if there is no such container.

@@ -25,9 +25,11 @@ pub async fn has_built(env: &Env<'_>, artifact: &Artifact) -> bool {
     let ArtifactForm::Image { name } = &artifact.form else { return false };
     let found = async {
         let image = ServiceImage::find(env)?;
-        find(&image, &Inputs::of(&image, &artifact.source).await?).await
+        let found = find(&image, &Inputs::of(&image, &artifact.source).await?).await?;
+        let is_found = found.is_some_and(|found| found.name == *name);
+        Ok::<_, Failure>(is_found && Migration::of(env.config)? == artifact.migrations)
     };
-    matches!(found.await, Ok(Some(found)) if found.name == *name)
+    matches!(found.await, Ok(true))
 }
 
 /// Pushes the image, unless the registry has it.
@@ -44,11 +46,23 @@ pub async fn publish(env: &Env<'_>, artifact: &Artifact, step: &Ongoing) -> Resu
     })
 }
 
-/// Whether the registry has the image with this digest.
+/// Whether the registry has the image with this digest. Whether it is the image of its source, a signed record says.
 pub async fn has_published(env: &Env<'_>, published: &Published) -> bool {
     let PublishedForm::Image { .. } = &published.form else { return false };
     let found = async { push::is_published(&ServiceImage::find(env)?, &published.digest).await };
     matches!(found.await, Ok(true))
+}
+
+/// Whether the registry has the image with this digest, and its signature says that it is the one of its source.
+pub async fn is_of_source(env: &Env<'_>, published: &Published) -> bool {
+    let PublishedForm::Image { name } = &published.form else { return false };
+    let found = async {
+        let image = ServiceImage::find(env)?;
+        let inputs = Inputs::of(&image, &published.source).await?;
+        let (is_named, digest) = (image.name() == *name, &published.digest);
+        Ok::<_, Failure>(is_named && signature::is_signed(&image, inputs.subject(), digest).await?)
+    };
+    has_published(env, published).await && matches!(found.await, Ok(true))
 }
 
 /// `name@sha256:…` of a source's image, as the registry has it. Refused if it was not pushed, or is not signed. With `given`

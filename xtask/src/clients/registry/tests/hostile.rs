@@ -11,7 +11,7 @@ async fn error_of<T>(
 ) -> RegistryError {
     drop(rustls::crypto::ring::default_provider().install_default());
     let credentials = credentials(address, Some(PASSWORD)).await;
-    let repository = Repository::with_timeout(&reference(address), credentials, timeout).unwrap();
+    let repository = Repository::with_timeout(&reference(address), credentials, &Patience::default(), timeout).unwrap();
     request(repository).await.err().expect("the answer is refused")
 }
 
