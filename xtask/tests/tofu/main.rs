@@ -13,6 +13,7 @@ mod gateway;
 mod guard;
 mod interrupt;
 mod jobs;
+mod keys;
 mod life;
 mod lifecycle;
 mod operations;
