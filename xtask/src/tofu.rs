@@ -9,6 +9,7 @@ mod interrupted;
 mod output;
 pub mod plan;
 pub mod recover;
+pub mod rehearsed;
 pub mod summary;
 pub mod unseen;
 mod validate;

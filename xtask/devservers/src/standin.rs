@@ -27,17 +27,6 @@ pub struct Builder {
     gateway: bool,
 }
 
-/// Where a provider's schema is from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
-    /// Such as `scaleway/scaleway`.
-    pub provider: String,
-    /// The provider's version.
-    pub version: String,
-    /// The month in which the schema was taken, where it is known: `2026-08`.
-    pub date: Option<String>,
-}
-
 /// Compiles the stand-in into this target folder, unless `cargo xtask test` has compiled it and says where: its path.
 pub fn build(target: &Path) -> Result<PathBuf> {
     if let Some(program) = std::env::var_os("CARGO_BIN_EXE_standin") {
@@ -53,23 +42,6 @@ pub fn build(target: &Path) -> Result<PathBuf> {
 /// A file of the stand-in's schemas and rules.
 pub fn schema(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../standin/schemas").join(name)
-}
-
-/// The sources of all schemas.
-pub fn versions() -> Result<Vec<Source>> {
-    let file = schema("SOURCES.json");
-    let sources: Value = serde_json::from_str(&fs_err::read_to_string(&file)?).context("read SOURCES.json")?;
-    let text = |source: &Value, field: &str| source[field].as_str().map(str::to_owned);
-    let of = |source: &Value| {
-        let (provider, version) = (text(source, "provider"), text(source, "version"));
-        let provider = provider.with_context(|| format!("{}: a source has no provider", file.display()))?;
-        Ok(Source {
-            version: version.with_context(|| format!("{provider} has no version"))?,
-            provider,
-            date: text(source, "date"),
-        })
-    };
-    sources.as_array().into_iter().flatten().map(of).collect()
 }
 
 impl Builder {

@@ -21,7 +21,6 @@ mod stage;
 mod story;
 mod toolkit;
 mod values;
-mod versions;
 
 use std::time::Duration;
 

@@ -88,6 +88,16 @@ impl Clone {
         self.commit("Servers of this machine").await
     }
 
+    /// Sets how long the environment's gate waits, and returns how long it did. The next commit has it.
+    pub fn set_gate_timeout(&self, environment: &str, timeout: Duration) -> Result<Duration> {
+        let path = self.root.join(config::FILE);
+        let before = self.config()?.environment(environment)?.gate.timeout;
+        let mut document: Value = serde_yaml::from_str(&fs_err::read_to_string(&path)?)?;
+        document["environments"][environment]["gate"]["timeout"] = timeout.as_secs().into();
+        fs_err::write(&path, serde_yaml::to_string(&document)?)?;
+        Ok(before)
+    }
+
     /// Changes files, and commits and pushes that. `paths` are those that may have changed.
     pub async fn commit(&self, message: &str) -> Result<()> {
         git(&self.repository, &["add", "--all"]).await?;

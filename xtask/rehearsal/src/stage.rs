@@ -6,13 +6,17 @@ mod kept;
 use std::cell::RefCell;
 use std::net::SocketAddr;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use xtask::config::{Config, Environment};
+use xtask::env::Env;
+use xtask::failure::Failure;
 use xtask::fs::private_folder;
 use xtask::secrets::Secrets;
+use xtask::signals::Stop;
+use xtask::state::lease::{Holder, Lease, TakeError};
 
 use crate::clean::note_registry;
 use crate::engine::Machine;
@@ -213,6 +217,18 @@ impl<'a> Stage<'a> {
         let (code, _) = self.public().await?.get().await?;
         ensure!(code == 200, "{} should be ready, and answers with {code}", status["address"]);
         Ok(format!("{version} serves at {}", status["address"].as_str().unwrap_or_default()))
+    }
+
+    /// Takes the environment's lease for a holder that neither renews it nor gives it back.
+    pub async fn hold_lease(&self, holder: Holder) -> Result<()> {
+        let (config, (_sender, stop)) = (self.clone()?.config()?, Stop::channel());
+        let env =
+            Env::find(&config, &self.environment.name, &self.toolkit.report, &stop).map_err(Failure::into_error)?;
+        match Lease::take(env.store().map_err(Failure::into_error)?, holder).await {
+            Ok(_) => Ok(()),
+            Err(TakeError::Held(other)) => bail!("{} holds the lease: {}", other.who, other.message),
+            Err(TakeError::Broken(error)) => Err(error),
+        }
     }
 
     async fn bootstrap(&self, what: &[&str], codes: &[i32]) -> Result<Vec<String>> {

@@ -8,6 +8,7 @@ use xtask::config::{Config, Environment};
 use xtask::failure::Failure;
 use xtask::report::Report;
 use xtask::signals::Stop;
+use xtask::tofu::rehearsed;
 
 use crate::account::Account;
 use crate::breaks;
@@ -18,7 +19,7 @@ use crate::place::Place;
 use crate::project::is_dirty;
 use crate::stage::Stage;
 use crate::toolkit::Toolkit;
-use crate::{values, versions};
+use crate::values;
 
 /// How a story ended.
 pub struct Ended {
@@ -135,8 +136,9 @@ async fn prepare(config: &Config, environment: &Environment, report: &Report) ->
     }
     for line in environment
         .stack()
-        .map(|stack| versions::differences(&config.root.join(&stack.folder)))
+        .map(|stack| rehearsed::differences(&config.root.join(&stack.folder)))
         .transpose()?
+        .flatten()
         .unwrap_or_default()
     {
         report.warn(&line);

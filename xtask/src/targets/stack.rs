@@ -81,7 +81,8 @@ impl<'a> Stack<'a> {
         checks::checks(self.env).await
     }
 
-    /// Doctor's checks of the zone, the registry, the builder and the registry's credentials. None changes anything.
+    /// Doctor's checks of the zone, the registry, the builder, the registry's credentials, and what a deploy does not take. None
+    /// changes anything.
     pub async fn prerequisites(&self) -> Result<Vec<Check>, Failure> {
         let of_image = async {
             match &self.env.config.image {
@@ -89,8 +90,10 @@ impl<'a> Stack<'a> {
                 None => Ok(Vec::new()),
             }
         };
-        let (bootstrapped, of_image) = tokio::try_join!(Box::pin(bootstrap::checks(self.env)), Box::pin(of_image))?;
-        Ok([bootstrapped, of_image].concat())
+        let further = async { Ok(checks::of_doctor(self.env).await) };
+        let (bootstrapped, of_image, further) =
+            tokio::try_join!(Box::pin(bootstrap::checks(self.env)), Box::pin(of_image), Box::pin(further))?;
+        Ok([bootstrapped, of_image, further].concat())
     }
 
     /// Fails unless deploy.yaml has what a deploy takes: an image, and a stack that gets it.

@@ -15,6 +15,7 @@ mod gateway;
 mod guard;
 mod interrupt;
 mod jobs;
+mod keys;
 mod killed;
 mod life;
 mod lifecycle;

@@ -1,10 +1,17 @@
 //! Deploys that do not come to their end by themselves.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::Signal;
 use serde_json::json;
+use xtask::state::lease::Holder;
+use xtask::tools::host::Process;
 
 use crate::stage::Stage;
+
+/// How long a lease is held that nothing renews: longer than it takes to look at it.
+const HELD: Duration = Duration::from_mins(10);
 
 /// A deploy is killed while OpenTofu applies; the next one says so, and goes on.
 pub async fn killed(stage: &Stage<'_>) -> Result<Vec<String>> {
@@ -38,7 +45,8 @@ pub async fn killed(stage: &Stage<'_>) -> Result<Vec<String>> {
     Ok(proof)
 }
 
-/// A deploy is stopped, and another one takes its place. Woken, the first one changes nothing.
+/// A deploy is stopped, and another one takes its place. Woken, the first one changes nothing. Then a machine goes away with the
+/// lease, and its successor is let in by hand.
 pub async fn lease(stage: &Stage<'_>) -> Result<Vec<String>> {
     let name = &stage.environment.name;
     stage.clone()?.commit("A version whose deploy sleeps").await?;
@@ -53,9 +61,44 @@ pub async fn lease(stage: &Stage<'_>) -> Result<Vec<String>> {
     sleeper.signal(Signal::CONT);
     let woken = sleeper.end().await?;
     ensure!(woken.code != Some(0), "the deploy that was overtaken went on");
-    Ok(vec![
+    let mut proof = vec![
         format!("while one deploys, the next is refused: {refused}"),
         format!("woken after another had taken its lease, it stopped: {}", woken.reason()),
         stage.serves(&version).await?,
+    ];
+    proof.extend(lease_of_another_machine(stage).await?);
+    Ok(proof)
+}
+
+/// The lease is held by a machine that has gone away. Whether its process still runs cannot be seen from here, so a user looks who it
+/// is, and decides.
+async fn lease_of_another_machine(stage: &Stage<'_>) -> Result<Vec<String>> {
+    let name = &stage.environment.name;
+    stage.clone()?.commit("A version that waits for another machine").await?;
+    let process = Process { machine: "another machine".to_owned(), pid: 4242, started: 1 };
+    let holder = Holder {
+        who: "anna@laptop".to_owned(),
+        process,
+        ..Holder::this_process(format!("deploy {}", stage.version().await?))
+    };
+    // It must last until a user has looked. The machine that is gone does not renew it.
+    stage.hold_lease(holder.with_ttl(HELD)).await?;
+    let refused = stage.plan().await?.expect(&[20])?;
+    let status = stage.xtask(&["lock", "status", name]).await?.expect(&[0])?;
+    let held_by = status.result("locked_by")?["who"].as_str().unwrap_or_default().to_owned();
+    ensure!(held_by == "anna@laptop", "`lock status` says that {held_by:?} holds it");
+    let typed = refused.typed()?;
+    let typed: Vec<&str> = typed.iter().map(String::as_str).collect();
+    ensure!(typed == ["lock", "break", name], "the refused deploy says to type {typed:?}");
+    // Without a terminal `lock break` does not ask: it says what to type.
+    let asked = stage.xtask(&typed).await?.expect(&[21])?;
+    let consented = asked.typed()?;
+    let consented: Vec<&str> = consented.iter().map(String::as_str).collect();
+    stage.xtask(&consented).await?.expect(&[0])?;
+    stage.deploy().await?.expect(&[0])?;
+    Ok(vec![
+        format!("another machine holds the lease: {}", refused.reason()),
+        format!("`lock status` names {held_by}; typed: cargo xtask {}", consented.join(" ")),
+        stage.serves(&stage.version().await?).await?,
     ])
 }

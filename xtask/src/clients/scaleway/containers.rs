@@ -88,6 +88,16 @@ impl Containers {
         Self(Api { http: http.patient(patience), base, key })
     }
 
+    /// Whether the API knows the key.
+    pub async fn accepts_key(&self) -> Result<bool> {
+        let response = self.0.send(Method::GET, "containers", &[("page_size", "1")], None).await?;
+        match response.status {
+            StatusCode::UNAUTHORIZED => Ok(false),
+            status if status.is_success() => Ok(true),
+            _ => Err(self.0.failed(&response, "listing containers")),
+        }
+    }
+
     /// The container with this UUID; none if there is no such container.
     pub async fn container(&self, id: &str) -> Result<Option<Container>> {
         self.get("containers", id, "container").await

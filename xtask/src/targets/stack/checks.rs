@@ -1,12 +1,17 @@
-//! Checks of a stack: its program, passphrase, state bucket, settings and providers.
+//! Checks of a stack: its program, passphrase, state bucket, settings, providers, and the platform's API and logs.
+
+use std::time::Duration;
 
 use crate::bootstrap;
 use crate::check::Check;
 use crate::config::{Stack, StackProgram};
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::tofu::{LOCK_FILE, PASSPHRASE, passphrase};
+use crate::tofu::{LOCK_FILE, PASSPHRASE, passphrase, rehearsed, unseen};
 use crate::tools::{git, tofu};
+
+/// How long the platform is waited for: a deploy works without its API and its logs.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Every check of an environment's stack; none if it has no stack.
 pub async fn checks(env: &Env<'_>) -> Result<Vec<Check>, Failure> {
@@ -18,10 +23,77 @@ pub async fn checks(env: &Env<'_>) -> Result<Vec<Check>, Failure> {
             Err(failure) => Check::failed("passphrase", failure),
         });
     }
-    checks.push(bootstrap::state::check(env).await);
+    let (state, api, logs) = tokio::join!(Box::pin(bootstrap::state::check(env)), platform(env), logs(env));
+    checks.push(state);
     checks.extend(settings(env));
+    checks.extend(api);
+    // That none are set is doctor's to say: some read them elsewhere.
+    checks.extend(logs.filter(|_| has_logs(env)));
     checks.push(providers(env, stack).await);
     Ok(checks)
+}
+
+/// What only `doctor` says of a stack.
+pub async fn of_doctor(env: &Env<'_>) -> Vec<Check> {
+    let logs = if has_logs(env) { None } else { logs(env).await };
+    logs.into_iter().chain(env.environment.stack().map(rehearsed_versions)).collect()
+}
+
+/// Whether the key for the platform's API works. None if the stack runs no service.
+async fn platform(env: &Env<'_>) -> Option<Check> {
+    env.environment.settings.as_ref()?;
+    let name = env.name();
+    let api = match unseen::containers(env, "fr-par/none") {
+        Ok((api, _)) => api,
+        Err(error) => {
+            let what = "the gate does not ask the platform, `status` shows no more than the service says, and `run` is refused";
+            return Some(Check::doubtful("platform", format!("{error:#}; until then {what}")));
+        }
+    };
+    Some(match tokio::time::timeout(PATIENCE, api.accepts_key()).await {
+        Ok(Ok(true)) => Check::good("platform", "Scaleway's API accepts SCW_SECRET_KEY"),
+        Ok(Ok(false)) => Check::bad(
+            "platform",
+            "Scaleway's API does not know SCW_SECRET_KEY",
+            format!("put the secret key of an API key of Scaleway into .env.{name}"),
+        ),
+        Ok(Err(error)) => Check::doubtful("platform", format!("Scaleway's API: {error}")),
+        Err(_) => Check::doubtful("platform", format!("Scaleway's API did not answer within {} s", PATIENCE.as_secs())),
+    })
+}
+
+fn has_logs(env: &Env<'_>) -> bool {
+    ["COCKPIT_LOGS_URL", "COCKPIT_TOKEN"].iter().any(|name| env.value(name).is_ok_and(|value| value.is_some()))
+}
+
+/// Whether the logs can be read. None if the stack runs no service.
+async fn logs(env: &Env<'_>) -> Option<Check> {
+    env.environment.settings.as_ref()?;
+    Some(match tokio::time::timeout(PATIENCE, super::log::check(env)).await {
+        Ok(Ok(Some(()))) => Check::good("logs", "Cockpit accepts COCKPIT_TOKEN"),
+        Ok(Ok(None)) => Check::doubtful(
+            "logs",
+            format!(
+                "COCKPIT_LOGS_URL and COCKPIT_TOKEN have no value, so `logs` is refused and the record of a failed release has no log \
+                 lines; put both into .env.{} (mode 0600)",
+                env.name()
+            ),
+        ),
+        Ok(Err(failure)) => Check::doubtful("logs", format!("the logs cannot be read: {:#}", failure.into_error())),
+        Err(_) => Check::doubtful("logs", format!("Cockpit did not answer within {} s", PATIENCE.as_secs())),
+    })
+}
+
+/// Whether `rehearse` has the schemas of the providers that the stack pins.
+fn rehearsed_versions(stack: &Stack) -> Check {
+    match rehearsed::differences(&stack.folder) {
+        Ok(None) => Check::good("rehearsal", "the stack pins no providers"),
+        Ok(Some(lines)) if lines.is_empty() => {
+            Check::good("rehearsal", "`rehearse` has the schemas of the pinned providers")
+        }
+        Ok(Some(lines)) => Check::doubtful("rehearsal", lines.join("\n")),
+        Err(error) => Check::doubtful("rehearsal", format!("{LOCK_FILE} cannot be compared: {error:#}")),
+    }
 }
 
 async fn program(stack: &Stack) -> Check {

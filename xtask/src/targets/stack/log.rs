@@ -77,6 +77,16 @@ impl Stack<'_> {
     }
 }
 
+/// Whether the logs can be read. None where no address and token are set.
+pub(super) async fn check(env: &Env<'_>) -> Result<Option<()>, Failure> {
+    if env.value(URL)?.is_none() && env.secret(TOKEN)?.is_none() {
+        return Ok(None);
+    }
+    // Of no container: only the answer's status counts.
+    loki(env, of_uuid("none"))?.last(back(), 1).await.map_err(anyhow::Error::from)?;
+    Ok(Some(()))
+}
+
 /// The log that a query selects, from a time on. None where no address is set.
 pub(super) fn of(env: &Env<'_>, query: String, since: Timestamp) -> Result<Option<Log>, Failure> {
     if env.value(URL)?.is_none() {

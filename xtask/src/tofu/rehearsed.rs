@@ -1,16 +1,36 @@
-//! Whether the stack pins the versions of providers that the stand-in has the schemas of.
+//! Whether a stack pins the versions of providers that a rehearsal has the schemas of: the stand-in's, which are no real providers.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use camino::Utf8Path;
-use devservers::standin::{self, Source};
-use xtask::fs::found;
-use xtask::tofu::LOCK_FILE;
+use serde::Deserialize;
 
-/// What a user has to know of the versions, a line for each provider whose pinned version is another one. A stack without a lock file
-/// pins none.
-pub fn differences(stack: &Utf8Path) -> Result<Vec<String>> {
-    let Some(lock) = found(fs_err::read_to_string(stack.join(LOCK_FILE)))? else { return Ok(Vec::new()) };
-    Ok(compare(&pinned(&lock), &standin::versions()?))
+use super::LOCK_FILE;
+use crate::fs::found;
+
+/// Where the schemas are from.
+const SOURCES: &str = include_str!("../../standin/schemas/SOURCES.json");
+
+/// Where a provider's schema is from.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Source {
+    /// Such as `scaleway/scaleway`.
+    pub provider: String,
+    /// The provider's version.
+    pub version: String,
+    /// The month in which the schema was taken, where it is known: `2026-08`.
+    pub date: Option<String>,
+}
+
+/// The sources of all schemas.
+pub fn sources() -> Result<Vec<Source>> {
+    serde_json::from_str(SOURCES).context("read the sources of the stand-in's schemas")
+}
+
+/// What a user has to know of the versions, a line for each provider whose pinned version is another one. None where the stack has no
+/// lock file, which pins none.
+pub fn differences(stack: &Utf8Path) -> Result<Option<Vec<String>>> {
+    let Some(lock) = found(fs_err::read_to_string(stack.join(LOCK_FILE)))? else { return Ok(None) };
+    Ok(Some(compare(&pinned(&lock), &sources()?)))
 }
 
 fn compare(pinned: &[(String, String)], sources: &[Source]) -> Vec<String> {
@@ -20,7 +40,7 @@ fn compare(pinned: &[(String, String)], sources: &[Source]) -> Vec<String> {
         if source.version != *version {
             let date = source.date.as_ref().map(|date| format!(" of {date}")).unwrap_or_default();
             lines.push(format!(
-                "{LOCK_FILE} pins {provider} {version}, and the rehearsal has the schema of {}{date}: what differs is not rehearsed",
+                "{LOCK_FILE} pins {provider} {version}, and `rehearse` has the schema of {}{date}: what differs is not rehearsed",
                 source.version
             ));
         }
@@ -64,14 +84,21 @@ mod tests {
         assert_eq!(
             said,
             [
-                ".terraform.lock.hcl pins scaleway/scaleway 2.99.0, and the rehearsal has the schema of 2.81.0 of 2026-08: what \
+                ".terraform.lock.hcl pins scaleway/scaleway 2.99.0, and `rehearse` has the schema of 2.81.0 of 2026-08: what \
               differs is not rehearsed"
             ]
         );
     }
 
     #[test]
-    fn the_stand_in_says_the_versions_of_its_schemas() {
-        assert!(standin::versions().unwrap().iter().any(|source| source.provider == "scaleway/scaleway"));
+    fn each_schema_of_the_stand_in_has_its_source() {
+        let sources = sources().unwrap();
+        for provider in devservers::standin::PROVIDERS {
+            let dump = fs_err::read_to_string(devservers::standin::schema(&format!("{provider}.json"))).unwrap();
+            let source = sources.iter().find(|source| source.provider.ends_with(provider)).unwrap();
+            assert!(dump.contains(&format!("\"{}\"", source.provider)), "{source:?}");
+            assert!(source.version.split('.').filter(|part| part.parse::<u32>().is_ok()).count() == 3, "{source:?}");
+        }
+        assert_eq!(sources.len(), devservers::standin::PROVIDERS.len());
     }
 }
