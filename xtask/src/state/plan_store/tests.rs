@@ -67,6 +67,20 @@ async fn another_file_than_the_records_is_neither_kept_nor_fetched() {
     assert!(key(&PlanRecord { plan: "../../secrets".to_owned(), ..record }).is_err());
 }
 
+/// Between the question and the answer, by another machine or another writer of the bucket.
+#[tokio::test]
+async fn a_plan_whose_record_was_replaced_after_it_was_shown_is_not_taken() {
+    let (_folder, path, plans) = here();
+    let (shown, file) = plan(&path, ENCRYPTED);
+    plans.keep(&shown, &file).await.unwrap();
+    let other = PlanRecord { destroy: true, ..shown.clone() };
+    plans.keep(&other, &file).await.unwrap();
+    let taken = plans.take(&shown, &path.join("plan.tfplan")).await;
+    let Err(Failure::Refused(error)) = taken else { panic!("it was replaced") };
+    assert!(error.to_string().contains("the plan is no longer"), "{error}");
+    assert_eq!(plans.find().await.unwrap(), Some(other));
+}
+
 #[test]
 fn what_is_encrypted_is_told_by_the_file() {
     let (_folder, path, _) = here();

@@ -59,7 +59,7 @@ async fn a_look_does_not_enter_a_bare_repository_of_the_tree_and_fetches_nothing
     let mark = repository.folder.path().join("mark");
     repository.git(&["init", "--quiet", "--bare", "bare"]).await;
     let error = head(&repository.root.join("bare")).await.err().unwrap();
-    assert!(format!("{error:#}").contains("bare"), "{error:#}");
+    assert!(format!("{error:#}").contains("safe.bareRepository"), "{error:#}");
 
     // A partial clone that lacks the content of a file.
     let commit = repository.commit().await;

@@ -72,8 +72,12 @@ async fn a_release_is_installed_once() {
     let digest = digest(&whole);
     let at = releases(Some(whole));
     let cache = Cache::new();
+    // As with an umask of 000: another user could put a program there.
+    fs_err::set_permissions(cache.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
     let program = install_pinned(cache.path(), &at, &pin(&digest), |_| {}).await.unwrap();
     assert_eq!(program, place(cache.path()));
+    let mode = |path: &Utf8Path| fs_err::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(cache.path()), mode(program.parent().unwrap())), (0o711, 0o755));
     assert_eq!(super::super::version_of(&program).await.unwrap(), VERSION);
     assert_eq!(fs_err::metadata(&program).unwrap().permissions().mode() & 0o777, 0o755);
     assert_eq!(cache.programs(), ["tofu"]);
