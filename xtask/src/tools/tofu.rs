@@ -77,10 +77,7 @@ impl Tofu {
     pub fn init(&self, backend: Option<&Utf8Path>, lock_file: bool) -> Cmd {
         let cmd = self.cmd().args(["init", "-input=false", "-json"]);
         let cmd = match backend {
-            Some(file) => {
-                let retries = format!("-backend-config=max_retries={}", backend::ATTEMPTS);
-                cmd.arg("-reconfigure").arg(format!("-backend-config={file}")).arg(retries)
-            }
+            Some(file) => cmd.arg("-reconfigure").arg(format!("-backend-config={file}")),
             None => cmd.arg("-backend=false"),
         };
         if lock_file { cmd.arg("-lockfile=readonly") } else { cmd }

@@ -20,9 +20,6 @@ const ITERATIONS: u32 = 220_000;
 /// OpenTofu's minimum.
 const FEWEST_ITERATIONS: u32 = 200_000;
 
-/// How often OpenTofu asks a bucket that does not answer: with its pauses, 20 to 50 s. By default it is 5, 1 to 30 s.
-pub const ATTEMPTS: u32 = 6;
-
 /// The settings of the `s3` backend, in the format of `-backend-config`. None is secret. OpenTofu's documentation of that
 /// backend lists what to skip for services other than Amazon's.
 pub fn settings(state: &State, key: &str) -> String {
