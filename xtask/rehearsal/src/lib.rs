@@ -24,7 +24,7 @@ mod values;
 
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use serde_json::json;
 use xtask::config::{Config, Environment};
 use xtask::env;
@@ -115,7 +115,7 @@ async fn rehearse(
             failure.map_or(Ok(()), Err)?;
         }
     }
-    cleaned.map(drop).map_err(Failure::Failed)
+    cleaned.map(drop).context("the rehearsal went well, but was not cleaned up").map_err(Failure::Failed)
 }
 
 async fn clean(config: &Config, environment: &Environment, report: &Report) -> Result<(), Failure> {

@@ -236,7 +236,7 @@ impl<'a> Stage<'a> {
         let ran = self.xtask(&args).await?.expect(codes)?;
         let fixed = ran.result("fixed")?.as_array().map(Vec::len).unwrap_or_default();
         let items = ran.result("items")?.as_array().map(Vec::len).unwrap_or_default();
-        Ok(vec![format!("{items} items are as they should be, {fixed} of them were fixed")])
+        Ok(vec![format!("{items} items are as they should be; {fixed} of them were made or set for that")])
     }
 
     /// Pushes the base images that the engine has into the registry, and returns their names.

@@ -1,6 +1,6 @@
 //! The toolkit's program, run as a user types it, and followed by its events.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -17,6 +17,9 @@ use crate::account::{Outcome, StepTime};
 
 /// How long a command that is asked to end may take.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Between two lines about a long step.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Variables of this process that would change what the toolkit does. A `*` stands for any end.
 const NOT_INHERITED: &[&str] = &[
@@ -48,6 +51,8 @@ pub struct Toolkit {
     /// The steps that have ended since they were last taken.
     pub steps: RefCell<Vec<StepTime>>,
     running: RefCell<BTreeSet<u32>>,
+    /// When the progress of a step was shown last.
+    shown: Cell<Instant>,
 }
 
 /// A command that runs. Dropped, it is killed.
@@ -85,6 +90,7 @@ impl Toolkit {
             report: report.clone(),
             steps: RefCell::default(),
             running: RefCell::default(),
+            shown: Cell::new(began),
         }
     }
 
@@ -101,6 +107,8 @@ impl Toolkit {
                 command.env_remove(&*name);
             }
         }
+        self.report.detail(&format!("$ cargo xtask {}", args.join(" ")));
+        self.shown.set(Instant::now());
         command.args(args).arg("--json").current_dir(&self.project);
         command.envs(variables.iter().map(|(name, value)| (name, value)));
         // In a process group of its own: Ctrl-C at a terminal is this process's to pass on.
@@ -130,6 +138,7 @@ impl Toolkit {
         let outcome = match state {
             "finished" | "reused" => Outcome::Done,
             "failed" => Outcome::Failed,
+            "progress" => return self.note_progress(name, &event["detail"]),
             _ => return,
         };
         let took = event["detail"]["seconds"].as_f64().unwrap_or_default();
@@ -139,6 +148,14 @@ impl Toolkit {
         let took_text = seconds(Duration::from_secs_f64(took.max(0.0)));
         self.report.detail(&format!("{name:<9} {took_text:>7}  {first}"));
         self.steps.borrow_mut().push(StepTime { name: name.to_owned(), began, seconds: took, outcome });
+    }
+
+    /// Shows how far a long step is.
+    fn note_progress(&self, name: &str, detail: &Value) {
+        if self.shown.get().elapsed() >= PROGRESS_INTERVAL {
+            self.shown.set(Instant::now());
+            self.report.detail(&format!("{name:<9}       …  {}", detail["text"].as_str().unwrap_or_default()));
+        }
     }
 }
 

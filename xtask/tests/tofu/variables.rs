@@ -114,7 +114,7 @@ fn settings_and_secrets_arrive_unchanged() {
     assert_eq!(given["settings"].as_object().unwrap().len(), plain.len());
     site.run(&["plan", "production"]).expect(0);
     let doctor = Ran::of(&mut site.toolkit(&["doctor", "production"]));
-    let line = "! settings    18 settings and 18 secrets for the service; the service requires REQUIRED:";
+    let line = "! settings    for the service: 18 plain settings, 18 secret; it requires REQUIRED, too:";
     assert!(doctor.stdout.contains(line), "{}", doctor.stdout);
 
     // The file comes before the environment, which is used for what the file does not set.

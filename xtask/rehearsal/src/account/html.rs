@@ -125,7 +125,11 @@ fn ticks(total: f64) -> impl Iterator<Item = f64> {
 /// As much of a name as the column has room for.
 fn shortened(name: &str) -> String {
     const LONGEST: usize = 32;
-    if name.chars().count() <= LONGEST { name.to_owned() } else { name.chars().take(LONGEST - 1).chain(['…']).collect() }
+    if name.chars().count() <= LONGEST {
+        name.to_owned()
+    } else {
+        name.chars().take(LONGEST - 1).chain(['…']).collect()
+    }
 }
 
 /// Text of others as text of the page.
@@ -163,7 +167,10 @@ mod tests {
     fn every_chapter_is_in_the_picture_and_below_it() {
         let page = example().html();
         for name in ["first deploy", "a release that crashes", "registry away"] {
-            assert!(page.contains(&format!("\">{name}</text>")) && page.contains(&format!("<h2>{name}</h2>")), "{name}: {page}");
+            assert!(
+                page.contains(&format!("\">{name}</text>")) && page.contains(&format!("<h2>{name}</h2>")),
+                "{name}: {page}"
+            );
         }
         assert_eq!(page.matches("<rect ").count(), 3);
         assert_eq!(page.matches("class=\"step\"").count(), 2);

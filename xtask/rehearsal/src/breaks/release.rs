@@ -29,9 +29,10 @@ pub async fn health(stage: &Stage<'_>) -> Result<Vec<String>> {
     let failed = stage.deploy().await?.expect(&[30, 31])?;
     let mut proof =
         vec![format!("{name} is wrong: exit code {}: {}", failed.code.unwrap_or_default(), failed.reason())];
-    if failed.code == Some(30) {
-        proof.push(stage.serves(&before).await?);
-    }
+    proof.push(match failed.code {
+        Some(30) => stage.serves(&before).await?,
+        _ => "nothing served until it was set right: the release before it gets the same value".to_owned(),
+    });
     stage.write_env_file(&[])?;
     stage.deploy().await?.expect(&[0])?;
     proof.push(format!("set right, and deployed again: {}", stage.serves(&stage.version().await?).await?));

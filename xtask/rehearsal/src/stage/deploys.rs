@@ -1,6 +1,7 @@
 //! The chapters that deploy, and what the breaks share with them.
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 
 use super::Stage;
 use crate::toolkit::{Ran, Running};
@@ -13,7 +14,7 @@ impl Stage<'_> {
         let status = self.status().await?;
         ensure!(status["version"].is_null(), "a plan has deployed {}", status["version"]);
         Ok(vec![
-            format!("exit code 10: {counts} to do, and nothing serves yet"),
+            format!("exit code 10: {}, and nothing serves yet", changes(&counts)),
             format!("the plan is kept for its approval {digest}"),
         ])
     }
@@ -23,7 +24,7 @@ impl Stage<'_> {
         self.deploy().await?.expect(&[0])?;
         let serves = self.serves(&self.version().await?).await?;
         let again = self.plan().await?.expect(&[0])?;
-        Ok(vec![serves, format!("planned again at once: {} to do", again.result("counts")?)])
+        Ok(vec![serves, format!("planned again at once: {}", changes(&again.result("counts")?))])
     }
 
     /// Chapter: the second version, while users ask.
@@ -86,4 +87,11 @@ impl Stage<'_> {
         let approve = ["deploy", &self.environment.name, "--approve", planned.text("approval")?];
         self.start(&[&approve[..], options].concat())
     }
+}
+
+/// `13 to create, 1 to update`, of a plan's numbers.
+fn changes(counts: &Value) -> String {
+    let counts: Vec<String> =
+        counts.as_object().into_iter().flatten().map(|(what, n)| format!("{n} to {what}")).collect();
+    if counts.is_empty() { "nothing to change".to_owned() } else { counts.join(", ") }
 }

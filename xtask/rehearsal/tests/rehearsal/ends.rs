@@ -41,9 +41,10 @@ fn what_a_killed_rehearsal_has_left_is_cleaned_up() {
     running.kill();
     let registry = fs_err::read_to_string(shop.folder().join("servers/registry")).unwrap();
     assert!(!shop.containers().is_empty() && !images_of(&registry).is_empty() && !shop.processes().is_empty());
-    let containers = shop.containers();
+    // An engine may have images of an earlier registry at this address.
+    let (containers, images) = (shop.containers(), images_of(&registry).len());
     let said = shop.run(&["clean"]).expect(0).stdout;
-    assert!(said.contains("1 containers, 1 images"), "{said}");
+    assert!(said.contains(&format!("1 containers, {images} images")), "{said}");
     assert_eq!((shop.processes(), images_of(&registry)), (Vec::new(), Vec::new()));
     assert!(!shop.folder().exists());
     for id in containers {

@@ -114,14 +114,14 @@ fn settings(env: &Env<'_>) -> Option<Check> {
     };
     let settings = &resolved.settings;
     let found =
-        format!("{} settings and {} secrets for the service", settings.plain.len(), settings.secrets.iter().count());
+        format!("for the service: {} plain settings, {} secret", settings.plain.len(), settings.secrets.iter().count());
     if resolved.missing.is_empty() {
         return Some(Check::good("settings", found));
     }
     let missing = resolved.missing.join(", ");
     Some(Check::doubtful(
         "settings",
-        format!("{found}; the service requires {missing}: check that the stack sets them"),
+        format!("{found}; it requires {missing}, too: put the values into {}, unless the stack sets them", env.file()),
     ))
 }
 
