@@ -14,7 +14,7 @@ impl Stage<'_> {
         let status = self.status().await?;
         ensure!(status["version"].is_null(), "a plan has deployed {}", status["version"]);
         Ok(vec![
-            format!("exit code 10: {}, and nothing serves yet", changes(&counts)),
+            format!("exit code 10: {}, and nothing serves yet", changes(counts)),
             format!("the plan is kept for its approval {digest}"),
         ])
     }
@@ -24,7 +24,7 @@ impl Stage<'_> {
         self.deploy().await?.expect(&[0])?;
         let serves = self.serves(&self.version().await?).await?;
         let again = self.plan().await?.expect(&[0])?;
-        Ok(vec![serves, format!("planned again at once: {}", changes(&again.result("counts")?))])
+        Ok(vec![serves, format!("planned again at once: {}", changes(again.result("counts")?))])
     }
 
     /// Chapter: the second version, while users ask.
