@@ -226,6 +226,13 @@ impl Drop for Running<'_> {
 }
 
 impl Ran {
+    /// What a plan that it made changes: `13 to create, 1 to update`.
+    pub fn changes(&self) -> Result<String> {
+        let counts = self.result("counts")?.as_object().into_iter().flatten();
+        let counts: Vec<String> = counts.map(|(what, number)| format!("{number} to {what}")).collect();
+        Ok(if counts.is_empty() { "nothing to change".to_owned() } else { counts.join(", ") })
+    }
+
     /// It must have ended with one of these codes.
     pub fn expect(self, codes: &[i32]) -> Result<Self> {
         let is_expected = self.code.is_some_and(|code| codes.contains(&code));

@@ -34,14 +34,14 @@ pub async fn killed(stage: &Stage<'_>) -> Result<Vec<String>> {
         stage.xtask(&unlock.iter().map(String::as_str).collect::<Vec<_>>()).await?.expect(&[0])?;
         planned = stage.xtask(&["deploy", name, "--resume", "--plan-only"]).await?.expect(&[10])?;
     }
-    let counts = planned.result("counts")?.to_string();
+    let changes = planned.changes()?;
     let resume = ["deploy", name, "--resume", "--approve", planned.text("approval")?];
     let resumed = stage.xtask(&resume).await?.expect(&[0])?;
     // The first of the two that goes on says what was done before.
     let mut said = planned.said.iter().chain(&resumed.said);
     let done = said.find(|said| said.starts_with("resuming")).context("no command said what it resumes")?;
     let serves = stage.serves(&stage.version().await?).await?;
-    proof.push(format!("resumed: {counts} was left; {done}; {serves}"));
+    proof.push(format!("resumed with {changes}; {done}; {serves}"));
     Ok(proof)
 }
 

@@ -1,7 +1,6 @@
 //! The chapters that deploy, and what the breaks share with them.
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
 
 use super::Stage;
 use crate::toolkit::{Ran, Running};
@@ -10,11 +9,11 @@ impl Stage<'_> {
     /// Chapter: the plan of the first deploy, which applies nothing.
     pub async fn first_plan(&self) -> Result<Vec<String>> {
         let planned = self.plan().await?.expect(&[10])?;
-        let (digest, counts) = (planned.text("approval")?, planned.result("counts")?);
+        let (digest, changes) = (planned.text("approval")?, planned.changes()?);
         let status = self.status().await?;
         ensure!(status["version"].is_null(), "a plan has deployed {}", status["version"]);
         Ok(vec![
-            format!("exit code 10: {}, and nothing serves yet", changes(counts)),
+            format!("exit code 10: {changes}, and nothing serves yet"),
             format!("the plan is kept for its approval {digest}"),
         ])
     }
@@ -24,7 +23,7 @@ impl Stage<'_> {
         self.deploy().await?.expect(&[0])?;
         let serves = self.serves(&self.version().await?).await?;
         let again = self.plan().await?.expect(&[0])?;
-        Ok(vec![serves, format!("planned again at once: {}", changes(again.result("counts")?))])
+        Ok(vec![serves, format!("planned again at once: {}", again.changes()?)])
     }
 
     /// Chapter: the second version, while users ask.
@@ -87,11 +86,4 @@ impl Stage<'_> {
         let approve = ["deploy", &self.environment.name, "--approve", planned.text("approval")?];
         self.start(&[&approve[..], options].concat())
     }
-}
-
-/// `13 to create, 1 to update`, of a plan's numbers.
-fn changes(counts: &Value) -> String {
-    let counts: Vec<String> =
-        counts.as_object().into_iter().flatten().map(|(what, n)| format!("{n} to {what}")).collect();
-    if counts.is_empty() { "nothing to change".to_owned() } else { counts.join(", ") }
 }
