@@ -49,7 +49,8 @@ impl std::fmt::Display for Removed {
     }
 }
 
-/// Kills the processes that were started in these folders or whose arguments name something in them: how many there were.
+/// Kills the processes that were started in these folders or whose arguments name something in them: how many there were. A user's
+/// shell in one of them stays: a rehearsal that is kept says to go there.
 fn end_processes(folders: &[&Utf8Path]) -> usize {
     let Ok(processes) = fs_err::read_dir("/proc") else { return 0 };
     let mut killed = 0;
@@ -59,7 +60,10 @@ fn end_processes(folders: &[&Utf8Path]) -> usize {
         let working = std::fs::read_link(process.path().join("cwd")).unwrap_or_default();
         let arguments = fs_err::read(process.path().join("cmdline")).unwrap_or_default();
         let arguments = String::from_utf8_lossy(&arguments);
-        let is_in = |folder: &&Utf8Path| working.starts_with(folder) || arguments.contains(&format!("{folder}/"));
+        let is_shell = leads_a_terminal(&fs_err::read_to_string(process.path().join("stat")).unwrap_or_default());
+        let is_in = |folder: &&Utf8Path| {
+            (working.starts_with(folder) && !is_shell) || arguments.contains(&format!("{folder}/"))
+        };
         if folders.iter().any(is_in) && kill_process(pid, Signal::KILL).is_ok() {
             killed += 1;
         }
@@ -67,8 +71,29 @@ fn end_processes(folders: &[&Utf8Path]) -> usize {
     killed
 }
 
+/// Whether a process leads the session of a terminal, by its `/proc/PID/stat` (proc(5)): its id is the session's, and there is a terminal.
+fn leads_a_terminal(stat: &str) -> bool {
+    let id = stat.split(' ').next().unwrap_or_default();
+    // A program's name may have anything in it, but it ends with the last bracket.
+    let after: Vec<&str> = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace().collect()).unwrap_or_default();
+    matches!(after.as_slice(), [_, _, _, session, terminal, ..] if *session == id && *terminal != "0")
+}
+
 /// What marks the stand-in's containers: the beginning of the hash of its folder's path. None if it was not started.
 fn state(place: &Place) -> Result<Option<String>> {
     let folder = found(place.servers.join(STANDIN).join("cloud").canonicalize_utf8())?;
     Ok(folder.map(|folder| hex::encode(Sha256::digest(folder.as_str().as_bytes()))[..12].to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shell_of_a_terminal_is_told_from_what_it_runs() {
+        assert!(leads_a_terminal("4711 (ba) (sh) S 4700 4711 4711 34816 4711 4194304"));
+        assert!(!leads_a_terminal("4712 (xtask) S 4711 4712 4711 34816 4712 4194304"));
+        assert!(!leads_a_terminal("4713 (daemon) S 1 4713 4713 0 -1 4194304"));
+        assert!(!leads_a_terminal(""));
+    }
 }

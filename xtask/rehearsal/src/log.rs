@@ -40,7 +40,7 @@ impl<'a> Log<'a> {
         let proof: Vec<String> = proof.iter().map(|line| redactor.redact(line).into_owned()).collect();
         let took_text = seconds(Duration::from_secs_f64(took.max(0.0)));
         match outcome {
-            Outcome::Failed => self.report.warn(&format!("{name} failed after {took_text}")),
+            Outcome::Failed => self.report.warn(&format!("{name} failed after {took_text}: {}", proof.join("; "))),
             _ => proof.iter().for_each(|line| self.report.detail(&format!("→ {line}"))),
         }
         let steps = self.toolkit.steps.take();

@@ -98,7 +98,21 @@ impl Story<'_> {
         let Self { config, environment, args, place, stop, .. } = *self;
         let engine = found.engine.as_ref().context("there is an engine")?;
         let mut stage = Stage::new(config, environment, place, toolkit, engine);
-        for part in Part::all(environment, args) {
+        let ended = Self::play(&mut stage, log, programs, found, Part::all(environment, args)).await;
+        if args.keep && stage.clone().is_ok() {
+            stage.keep(stop).await?;
+        }
+        ended
+    }
+
+    async fn play(
+        stage: &mut Stage<'_>,
+        log: &Log<'_>,
+        programs: &Programs,
+        found: &Found,
+        parts: Vec<Part>,
+    ) -> Result<(), Failure> {
+        for part in parts {
             let work = async {
                 match part {
                     Part::Servers => stage.start_servers(found.gateway, &programs.standin).await,
@@ -114,14 +128,11 @@ impl Story<'_> {
                     Part::Plan => stage.first_plan().await,
                     Part::Deploy => stage.first_deploy().await,
                     Part::Load => stage.deploy_under_load().await,
-                    Part::Break(chosen) => breaks::rehearse(&stage, chosen).await,
+                    Part::Break(chosen) => breaks::rehearse(stage, chosen).await,
                     Part::Rollback => stage.roll_back().await,
                 }
             };
             log.chapter(part.name(), Box::pin(work)).await?;
-        }
-        if args.keep {
-            stage.keep(stop).await?;
         }
         Ok(())
     }

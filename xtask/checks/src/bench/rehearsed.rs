@@ -82,7 +82,7 @@ pub async fn rehearsal(scratch: &Scratch, report: &Report) -> Result<Vec<(String
 
 async fn rehearse(scratch: &Scratch, report: &Report) -> Result<(Duration, Account)> {
     let (began, account) = (Instant::now(), RefCell::new(None));
-    let command = scratch.toolkit().args(["rehearse", "--break", "health", "--json"]);
+    let command = scratch.toolkit_of_the_project().args(["rehearse", "--break", "health", "--json"]);
     command
         .run_lines_if(|line| {
             let Ok(event) = serde_json::from_str::<Event>(line) else { return true };

@@ -124,6 +124,11 @@ impl Scratch {
             .env("CARGO_TARGET_DIR", self.target().as_os_str())
     }
 
+    /// The toolkit on the project itself, for a rehearsal: that makes a clone of its own.
+    pub fn toolkit_of_the_project(&self) -> Cmd {
+        Cmd::new(&self.toolkit).inherits(Inherited::All)
+    }
+
     /// Deploys what is there.
     pub async fn deploy(&self) -> Result<Deployed> {
         Deployed::run(&self.toolkit().args(["deploy", ENVIRONMENT, "--json"]), &self.report).await
