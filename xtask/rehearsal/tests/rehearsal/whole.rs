@@ -42,7 +42,7 @@ fn the_fixture_is_deployed_under_load_broken_restored_resumed_and_rolled_back() 
     for (name, text) in [
         ("plan", "exit code 10"),
         ("deploy", "serves at https://media.example.org"),
-        ("deploy", "planned again at once: {} to do"),
+        ("deploy", "planned again at once: nothing to change"),
         ("deploy under load", " 0 failed"),
         ("a release that ends at once", "exit code 30"),
         ("a release that ends at once", "/no/such/program"),
@@ -70,6 +70,8 @@ fn the_fixture_is_deployed_under_load_broken_restored_resumed_and_rolled_back() 
     assert_eq!(left, ["account.html", "account.json"]);
     let kept: Value = serde_json::from_slice(&fs_err::read(shop.folder().join("account.json")).unwrap()).unwrap();
     assert_eq!(kept, account);
+    let page = fs_err::read_to_string(shop.folder().join("account.html")).unwrap();
+    assert!(page.contains("<svg") && page.contains("planned again at once"), "{page}");
     assert_eq!(shop.processes(), []);
     let registry =
         proof("servers").lines().find_map(|line| line.strip_prefix("registry at ").map(str::to_owned)).unwrap();
