@@ -57,6 +57,8 @@ fn what_a_killed_rehearsal_has_left_is_cleaned_up() {
 
 /// Waits until the first deploy has started its container.
 fn until_applied(shop: &Shop) {
+    let initialized = shop.folder().join("project/.deploy/production/tofu");
+    until("the first deploy initializes OpenTofu", || initialized.exists());
     until("the container runs", || !shop.containers().is_empty());
 }
 
