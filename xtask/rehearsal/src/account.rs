@@ -13,7 +13,7 @@ pub struct Account {
     pub project: String,
     /// The environment that was rehearsed.
     pub environment: String,
-    /// The commit that was rehearsed, 40 hexadecimal digits.
+    /// The version that was deployed first: twelve digits of its commit, or all forty.
     pub commit: String,
     /// When the rehearsal began.
     pub started: Timestamp,

@@ -10,7 +10,7 @@ mod namespace;
 mod secrets;
 
 use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use reqwest::{Method, Url};
+use reqwest::{Method, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -121,9 +121,7 @@ impl Api {
             if !response.status.is_success() {
                 return Err(self.failed(&response, &what));
             }
-            let read = serde_json::from_slice::<Page<T>>(&response.body);
-            let items =
-                read.map_err(|error| self.other(&what, format!("the response is not understood: {error}")))?.items;
+            let items = self.read::<Page<T>>(&response, &what)?.items;
             let last = items.len() < PAGE_SIZE;
             all.extend(items);
             if last {
@@ -131,6 +129,30 @@ impl Api {
             }
         }
         Err(self.other(&format!("listing {path}"), format!("there are more than {MAX_PAGES} pages")))
+    }
+
+    /// Sends a request, which has to succeed, and reads its answer.
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&serde_json::Value>,
+        what: &str,
+    ) -> Result<T> {
+        let response = self.send(method, path, &[], body).await?;
+        if !response.status.is_success() {
+            return Err(self.failed(&response, what));
+        }
+        self.read(&response, what)
+    }
+
+    /// Deletes something, if it is still there.
+    async fn delete(&self, path: &str, what: &str) -> Result<()> {
+        let response = self.send(Method::DELETE, path, &[], None).await?;
+        if response.status.is_success() || response.status == StatusCode::NOT_FOUND {
+            return Ok(());
+        }
+        Err(self.failed(&response, what))
     }
 
     async fn send(

@@ -80,10 +80,8 @@ async fn records(env: &Env<'_>, to: Option<&str>) -> Result<Vec<Record>, Failure
 /// The releases that `rollback --to` can name, newest first, without the one that serves.
 pub async fn releases(env: &Env<'_>) -> Result<Vec<Record>, Failure> {
     let records = history::recent(env.store()?).await?;
-    let Some(live) = records.iter().rfind(|record| record.outcome == Outcome::Live) else { return Ok(Vec::new()) };
     let mut releases: Vec<Record> = Vec::new();
-    for record in records.iter().rev().filter(|record| record.outcome == Outcome::Live && !record.is_same_release(live))
-    {
+    for record in others(&live_records(&records)) {
         if !releases.iter().any(|known| known.is_same_release(record)) {
             releases.push(record.clone());
         }
@@ -122,9 +120,9 @@ pub async fn undo(env: &Env<'_>, target: &Target<'_>) -> Option<Undo> {
 
 /// The release that serves, and the one to go back to.
 pub fn choose<'r>(records: &'r [Record], to: Option<&str>) -> Result<(&'r Record, &'r Record)> {
-    let live_records: Vec<&Record> = records.iter().filter(|record| record.outcome == Outcome::Live).collect();
+    let live_records = live_records(records);
     let live = *live_records.last().ok_or_else(|| anyhow!("nothing was deployed yet; type: cargo xtask deploy"))?;
-    let others = || live_records.iter().rev().copied().filter(|record| !record.is_same_release(live));
+    let others = || others(&live_records);
     let target = match to {
         Some(to) => others().chain([live]).find(|record| record.begins_with(to)).ok_or_else(|| {
             let mut known: Vec<&str> = others().map(Record::version).collect();
@@ -142,6 +140,16 @@ pub fn choose<'r>(records: &'r [Record], to: Option<&str>) -> Result<(&'r Record
         })?,
     };
     Ok((live, target))
+}
+
+fn live_records(records: &[Record]) -> Vec<&Record> {
+    records.iter().filter(|record| record.outcome == Outcome::Live).collect()
+}
+
+/// The records of other releases than the one that serves, newest first.
+fn others<'r>(live_records: &[&'r Record]) -> impl Iterator<Item = &'r Record> {
+    let live = live_records.last().copied();
+    live_records.iter().rev().copied().filter(move |record| !live.is_some_and(|live| record.is_same_release(live)))
 }
 
 /// The release that what serves was deployed over. Going back twice goes back by two, and a release that was left by a rollback

@@ -137,7 +137,6 @@ impl Containers {
         if !response.status.is_success() {
             return Err(self.0.failed(&response, &what));
         }
-        let read = serde_json::from_slice(&response.body);
-        read.map(Some).map_err(|error| self.0.other(&what, format!("the response is not understood: {error}")))
+        self.0.read(&response, &what).map(Some)
     }
 }

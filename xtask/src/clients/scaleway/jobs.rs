@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -176,32 +176,6 @@ fn escaped(args: &[String]) -> Vec<String> {
         text
     };
     args.iter().map(escape).collect()
-}
-
-impl Api {
-    /// Sends a request, which has to succeed, and reads its answer.
-    pub(super) async fn call<T: serde::de::DeserializeOwned>(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-        what: &str,
-    ) -> Result<T> {
-        let response = self.send(method, path, &[], body).await?;
-        if !response.status.is_success() {
-            return Err(self.failed(&response, what));
-        }
-        self.read(&response, what)
-    }
-
-    /// Deletes something, if it is still there.
-    pub(super) async fn delete(&self, path: &str, what: &str) -> Result<()> {
-        let response = self.send(Method::DELETE, path, &[], None).await?;
-        if response.status.is_success() || response.status == StatusCode::NOT_FOUND {
-            return Ok(());
-        }
-        Err(self.failed(&response, what))
-    }
 }
 
 #[cfg(test)]

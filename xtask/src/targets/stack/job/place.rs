@@ -35,7 +35,7 @@ pub struct Place {
 
 /// A job that was started.
 pub struct Job {
-    /// Its run, as it was when it was looked at last.
+    /// Its run, as the platform's last answer describes it.
     pub run: JobRun,
 }
 
