@@ -18,6 +18,7 @@ pub mod fs;
 pub mod hash;
 #[cfg(feature = "cloud")]
 pub mod image;
+pub mod needs;
 pub mod program;
 pub mod release;
 pub mod render;
