@@ -11,6 +11,7 @@ pub mod image;
 pub mod lock;
 pub mod logs;
 pub mod open;
+mod outputs;
 pub mod rehearse;
 pub mod render;
 pub mod rollback;

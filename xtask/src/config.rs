@@ -16,6 +16,7 @@ mod size;
 mod stack;
 #[cfg(test)]
 mod tests;
+mod workflows;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -29,6 +30,7 @@ pub use github::GitHub;
 pub use problem::ConfigError;
 pub use settings::{Setting, SettingsTable, SuppliedBy};
 pub use stack::{Approvals, Program as StackProgram, Provider, Stack, State};
+pub use workflows::{Hooks, Workflow, Workflows};
 
 use document::Document;
 use field::Log;

@@ -7,7 +7,7 @@ pub mod stack_files;
 
 use anyhow::Result;
 
-use crate::config::{Config, Environment, Setting, SuppliedBy, Target};
+use crate::config::{Config, Environment, Setting, SettingsTable, SuppliedBy, Target};
 
 /// The variable that holds the passphrase of states and plans.
 pub const PASSPHRASE: &str = "TF_STATE_PASSPHRASE";
@@ -61,7 +61,7 @@ pub enum Ci {
 
 /// Everything that an environment needs, in the order in which people give it: state, credentials, stack, registry, build, settings,
 /// logs. Empty for an environment on this machine, which makes what it needs.
-pub fn needs(config: &Config, environment: &Environment) -> Result<Vec<Need>> {
+pub fn needs(config: &Config, environment: &Environment, table: &SettingsTable) -> Result<Vec<Need>> {
     let Target::Scaleway(target) = &environment.target else { return Ok(Vec::new()) };
     let mut needs = Vec::new();
     let stack = match &target.stack {
@@ -80,7 +80,6 @@ pub fn needs(config: &Config, environment: &Environment) -> Result<Vec<Need>> {
         needs.push(need(name, true, true, "A secret of the image's build", &[Use::Build]));
     }
     if environment.settings.is_some() {
-        let table = config.settings_table()?;
         let made = |name: &str| stack.as_ref().is_some_and(|declared| declared.sets(name));
         let settings = table.settings.iter().filter(|setting| !made(&setting.name));
         needs.extend(settings.filter_map(|setting| of_setting(setting, environment)));
@@ -135,6 +134,16 @@ fn of_setting(setting: &Setting, environment: &Environment) -> Option<Need> {
     }
     let need = need(&setting.name, setting.secret, required, &setting.help, &[Use::Settings]);
     Some(Need { ci: if setting.secret { Ci::Given } else { Ci::Nowhere }, ..need })
+}
+
+/// The environment at GitHub whose jobs change what is deployed: its reviewers approve each of them.
+pub fn approved_at_github(environment: &str) -> String {
+    environment.to_owned()
+}
+
+/// The environment at GitHub whose jobs plan, push images and compare, without an approval. It has the same secrets and variables.
+pub fn planned_at_github(environment: &str) -> String {
+    format!("{environment}-plan")
 }
 
 #[cfg(test)]

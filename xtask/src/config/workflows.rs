@@ -16,6 +16,9 @@ const JOBS: &str = "{ docs: { runs-on: ubuntu-24.04, steps: [{ run: make docs }]
 pub struct Workflows {
     /// The label of the machines that jobs run on; `ubuntu-24.04` by default.
     pub runner: String,
+    /// Whether GitHub attests that a workflow has built an image; true by default. GitHub has no attestations for some private
+    /// repositories.
+    pub attestations: bool,
     /// The environments that a release is deployed to; those with a stack that runs the service by default.
     pub released: Option<Vec<String>>,
     /// Schedules that differ from the default, in cron's format.
@@ -98,6 +101,7 @@ impl Default for Workflows {
     fn default() -> Self {
         Self {
             runner: RUNNER.to_owned(),
+            attestations: true,
             released: None,
             schedules: BTreeMap::new(),
             off: Vec::new(),
@@ -110,6 +114,7 @@ impl Default for Workflows {
 pub(super) fn workflows(table: &mut Table<'_>) -> Option<Workflows> {
     let mut all = Workflows::default();
     let runner = table.optional("runner", RUNNER, |field| field.text("the label of a runner", check::is_runner));
+    let attestations = table.optional("attestations", "off", |field| field.choice(&[("on", true), ("off", false)]));
     let mut is_sound = true;
     for workflow in Workflow::ALL {
         let read = |field: Field<'_>| {
@@ -122,6 +127,7 @@ pub(super) fn workflows(table: &mut Table<'_>) -> Option<Workflows> {
         is_sound &= table.optional(workflow.name(), "{ jobs: {} }", read).is_some();
     }
     all.runner = runner?.unwrap_or(all.runner);
+    all.attestations = attestations?.unwrap_or(all.attestations);
     is_sound.then_some(all)
 }
 

@@ -61,16 +61,17 @@ pub fn blocks(folder: &Utf8Path) -> Result<Vec<Block>> {
 
 /// The variables among the blocks.
 pub fn variables(blocks: &[Block]) -> Vec<Variable<'_>> {
-    let of = |block: &'_ Block| -> Option<Variable<'_>> {
-        let [_, name] = block.labels.as_slice() else { return None };
-        Some(Variable {
-            name,
-            default: block.attributes.get("default").map(String::as_str),
-            description: block.string("description"),
-            sensitive: block.attributes.get("sensitive").is_some_and(|value| value == "true"),
-        })
-    };
-    blocks.iter().filter(|block| block.is("variable")).filter_map(of).collect()
+    blocks.iter().filter(|block| block.is("variable")).filter_map(variable).collect()
+}
+
+fn variable(block: &Block) -> Option<Variable<'_>> {
+    let [_, name] = block.labels.as_slice() else { return None };
+    Some(Variable {
+        name,
+        default: block.attributes.get("default").map(String::as_str),
+        description: block.string("description"),
+        sensitive: block.attributes.get("sensitive").is_some_and(|value| value == "true"),
+    })
 }
 
 fn of_text(text: &str) -> Vec<Block> {

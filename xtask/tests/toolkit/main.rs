@@ -37,3 +37,4 @@ mod version;
 mod watch;
 mod way_back;
 mod web;
+mod workflows;
