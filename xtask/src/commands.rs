@@ -12,6 +12,7 @@ pub mod lock;
 pub mod logs;
 pub mod open;
 pub mod rehearse;
+pub mod release;
 pub mod render;
 pub mod rollback;
 pub mod run;
