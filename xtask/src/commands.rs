@@ -13,6 +13,7 @@ pub mod logs;
 pub mod open;
 mod outputs;
 pub mod rehearse;
+pub mod release;
 pub mod render;
 pub mod rollback;
 pub mod run;

@@ -21,6 +21,8 @@ pub mod image;
 pub mod needs;
 pub mod program;
 pub mod release;
+#[cfg(feature = "cloud")]
+pub mod releases;
 pub mod render;
 pub mod report;
 pub mod secrets;

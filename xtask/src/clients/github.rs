@@ -8,6 +8,7 @@ mod compare;
 mod deployments;
 mod error;
 mod releases;
+mod runs;
 mod send;
 
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub use self::compare::Compared;
 pub use self::deployments::{Deployment, DeploymentState, NewDeployment, NewStatus, Status};
 pub use self::error::GitHubError;
 pub use self::releases::{Asset, NewRelease, Release};
+pub use self::runs::{Job, JobStep, WorkflowRun};
 use super::patience::Patience;
 use super::registry::http::is_loopback;
 use crate::config::is_github_repository;
