@@ -2,6 +2,7 @@
 
 pub mod bootstrap;
 pub mod checks;
+pub mod ci;
 pub mod cloud;
 pub mod completions;
 pub mod deploy;

@@ -5,6 +5,7 @@
 #[cfg(feature = "cloud")]
 pub mod bootstrap;
 pub mod check;
+pub mod ci;
 pub mod cli;
 pub mod clients;
 pub mod commands;

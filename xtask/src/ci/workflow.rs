@@ -117,7 +117,8 @@ impl Workflow {
         while !waiting.is_empty() {
             let is_ready = |job: &Job| job.needs().iter().all(|need| ordered.iter().any(|other| other.id == **need));
             let next = waiting.iter().position(is_ready);
-            let next = next.with_context(|| format!("the jobs of {} need each other, or one that there is not", self.name))?;
+            let next =
+                next.with_context(|| format!("the jobs of {} need each other, or one that there is not", self.name))?;
             ordered.push(waiting.remove(next));
         }
         Ok(ordered)
@@ -139,6 +140,13 @@ impl Job {
         self.environment.as_ref().map(|environment| match environment {
             Environment::Name(name) | Environment::More { name } => name.as_str(),
         })
+    }
+
+    /// Whether it uses what another job has handed on.
+    pub fn takes_outputs(&self) -> bool {
+        let steps = self.steps.iter().flat_map(|step| step.env.values().chain(&step.condition).chain(&step.run));
+        let texts = self.env.values().chain(&self.condition).chain(steps);
+        texts.into_iter().any(|text| text.contains("needs."))
     }
 
     /// Whether GitHub would give it tokens of OpenID Connect.

@@ -48,7 +48,9 @@ impl RenderArgs {
         }
         if let Some(why) = not_compared {
             let file = &config.service.settings;
-            report.note(&format!("{file} was not compared with the service: {why}; to do so, type: cargo xtask render --check --build"));
+            report.note(&format!(
+                "{file} was not compared with the service: {why}; to do so, type: cargo xtask render --check --build"
+            ));
         }
         if stale.is_empty() {
             report.note("every rendered file is up to date");

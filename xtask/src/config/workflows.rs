@@ -162,7 +162,8 @@ fn one(table: &mut Table<'_>, workflow: Workflow, all: &mut Workflows) -> Option
 /// A job runs on a machine or calls a workflow; GitHub refuses a file with any other.
 fn job(id: &str, field: Field<'_>) -> Option<Value> {
     if !check::is_job(id) {
-        return field.refuse_key("not the id of a job: expected letters, digits, `-` and `_`", "begin with a letter or `_`");
+        return field
+            .refuse_key("not the id of a job: expected letters, digits, `-` and `_`", "begin with a letter or `_`");
     }
     with_one_of(&field, "a job", ["runs-on", "uses"])
 }

@@ -113,7 +113,8 @@ mod tests {
         let root = &outer.join("project");
         fs_err::create_dir_all(root.join("app/.git")).unwrap();
         fs_err::create_dir_all(root.join(".deploy/local")).unwrap();
-        for file in ["../outside", "app/file", "app/.git/config", ".env.production", ".env", ".env.example", ".env.a.example"]
+        for file in
+            ["../outside", "app/file", "app/.git/config", ".env.production", ".env", ".env.example", ".env.a.example"]
         {
             fs_err::write(root.join(file), file).unwrap();
         }

@@ -44,7 +44,8 @@ impl<'a> Declared<'a> {
             let uses = of_state(Provider::Aws);
             let role = "The ARN of the role of AWS that jobs of this environment take by OpenID Connect";
             needs.push(Need { ci: Ci::Alone, ..need("AWS_ROLE_ARN", false, true, role, &uses) });
-            let key = need("AWS_ACCESS_KEY_ID", true, true, "An access key of AWS; or AWS_PROFILE names a profile", &uses);
+            let key =
+                need("AWS_ACCESS_KEY_ID", true, true, "An access key of AWS; or AWS_PROFILE names a profile", &uses);
             needs.push(Need { ci: Ci::Nowhere, ..key });
             let key = need("AWS_SECRET_ACCESS_KEY", true, true, "The secret key of that access key", &uses);
             needs.push(Need { ci: Ci::Nowhere, ..key });
@@ -62,7 +63,8 @@ impl<'a> Declared<'a> {
     /// The variables that neither deploy.yaml nor a release sets: those without a default, and as optional ones those whose default
     /// is `null`.
     pub fn variables(&self) -> Vec<Need> {
-        let mut needs: Vec<Need> = stack_files::variables(&self.blocks).iter().filter_map(|v| self.variable(v)).collect();
+        let mut needs: Vec<Need> =
+            stack_files::variables(&self.blocks).iter().filter_map(|v| self.variable(v)).collect();
         needs.sort_by_key(|need| !need.required);
         needs
     }

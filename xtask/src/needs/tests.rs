@@ -45,7 +45,19 @@ fn a_stack_at_scaleway_needs_its_keys_and_what_nothing_sets() {
                  S3_SECRET_ACCESS_KEY = scaleway_iam_api_key.service.secret_key\n  }\n}\n";
     let environment = "    registry: rg.fr-par.scw.cloud/shop\n    stack: infra\n    variables: { region: fr-par }\n    \
                        state: { bucket: shop, region: fr-par, provider: scaleway }\n    settings: { UPLOAD_DIR: /data }\n";
-    assert_snapshot!(shown(environment, stack), @"");
+    assert_snapshot!(shown(environment, stack), @r#"
+    TF_STATE_PASSPHRASE secret required [State, Stack, Registry] Given
+    SCW_ACCESS_KEY secret required [State, Stack] Given
+    SCW_SECRET_KEY secret required [State, Stack, Registry] Given
+    TF_VAR_dns_key secret required [Stack] Given
+    TF_VAR_namespace_id - - [Stack] Given
+    NPM_TOKEN secret required [Build] Given
+    DATABASE_URL secret required [Settings] Given
+    MAIL_KEY secret - [Settings] Given
+    SITE - required [Settings] Nowhere
+    COCKPIT_LOGS_URL - - [Logs] Given
+    COCKPIT_TOKEN secret - [Logs] Given
+    "#);
 }
 
 #[test]
@@ -54,17 +66,39 @@ fn a_role_takes_the_place_of_keys_of_aws() {
                  provider \"aws\" {}\n";
     let environment = "    registry: ghcr.io/shop\n    stack: infra\n    \
                        state: { bucket: shop, region: eu-north-1, provider: aws, encryption: off }\n";
-    assert_snapshot!(shown(environment, stack), @"");
+    assert_snapshot!(shown(environment, stack), @r#"
+    TF_STATE_PASSPHRASE secret - [State, Stack, Registry] Given
+    AWS_ROLE_ARN - required [State, Stack] Alone
+    AWS_ACCESS_KEY_ID secret required [State, Stack] Nowhere
+    AWS_SECRET_ACCESS_KEY secret required [State, Stack] Nowhere
+    CLOUDFLARE_API_TOKEN secret required [Stack] Given
+    REGISTRY_HOST - required [Registry] Expression("ghcr.io")
+    REGISTRY_USERNAME - required [Registry] Expression("${{ github.actor }}")
+    REGISTRY_PASSWORD secret required [Registry] Expression("${{ secrets.GITHUB_TOKEN }}")
+    NPM_TOKEN secret required [Build] Given
+    "#);
 }
 
 #[test]
 fn another_bucket_takes_the_names_of_aws_for_its_keys() {
     let environment = "    registry: registry.example.org/shop\n    stack: infra\n    \
                        state: { bucket: shop, region: auto, provider: other, endpoint: 'https://s3.example.org' }\n";
-    assert_snapshot!(shown(environment, "provider \"aws\" {}\n"), @"");
+    assert_snapshot!(shown(environment, "provider \"aws\" {}\n"), @r#"
+    TF_STATE_PASSPHRASE secret required [State, Stack, Registry] Given
+    AWS_ACCESS_KEY_ID secret required [State, Stack] Given
+    AWS_SECRET_ACCESS_KEY secret required [State, Stack] Given
+    REGISTRY_HOST - required [Registry] Given
+    REGISTRY_USERNAME - required [Registry] Given
+    REGISTRY_PASSWORD secret required [Registry] Given
+    NPM_TOKEN secret required [Build] Given
+    "#);
 }
 
 #[test]
 fn an_environment_without_a_stack_needs_its_registry() {
-    assert_snapshot!(shown("    registry: rg.fr-par.scw.cloud/shop\n", ""), @"");
+    assert_snapshot!(shown("    registry: rg.fr-par.scw.cloud/shop\n", ""), @r#"
+    TF_STATE_PASSPHRASE secret - [State, Stack, Registry] Given
+    SCW_SECRET_KEY secret required [Registry] Given
+    NPM_TOKEN secret required [Build] Given
+    "#);
 }

@@ -67,7 +67,9 @@ fn built(config: &Config) -> Result<Result<Utf8PathBuf, String>> {
     let binary = &config.service.binary;
     let own = std::env::current_exe().context("find this program")?;
     let folder = own.parent().and_then(Utf8Path::from_path);
-    let Some(program) = folder.map(|folder| folder.join(binary)) else { return Ok(Err(format!("{binary} is not built"))) };
+    let Some(program) = folder.map(|folder| folder.join(binary)) else {
+        return Ok(Err(format!("{binary} is not built")));
+    };
     // Where the toolkit's target folder is another project's, so is the program.
     let Ok(sources) = read_text(program.with_extension("d")) else { return Ok(Err(format!("{binary} is not built"))) };
     let Some(built) = changed(&program) else { return Ok(Err(format!("{binary} is not built"))) };

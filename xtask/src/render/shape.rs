@@ -131,7 +131,9 @@ impl Shape {
             runner: workflows.runner.clone(),
             rust: match TOOLCHAIN.iter().any(|name| has(name)) {
                 true => "rustup toolchain install",
-                false => "rustup toolchain install stable --profile minimal --component clippy,rustfmt && rustup default stable",
+                false => {
+                    "rustup toolchain install stable --profile minimal --component clippy,rustfmt && rustup default stable"
+                }
             },
             schema: config.service.schema.is_some(),
             queries: config.service.migrations.is_some() && uses_sqlx && local.is_some(),

@@ -9,7 +9,10 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, UndefinedBehavior, Value};
 
 /// The folder of a project's templates.
-const FOLDER: &str = "templates";
+pub(super) const FOLDER: &str = "templates";
+
+/// The list of settings of a project that has a template for it.
+const OF_SETTINGS: &str = "env.example";
 
 /// The toolkit's own, by the name that a template and a project know them by.
 const OWN: [(&str, &str); 11] = [
@@ -42,7 +45,7 @@ impl Templates {
             }
             .with_context(|| format!("read the template {FOLDER}/{name}.j2"))?;
         }
-        Ok(Self { own, of_settings: of_project(root, "env.example")? })
+        Ok(Self { own, of_settings: of_project(root, OF_SETTINGS)? })
     }
 
     /// Renders one of the toolkit's own, or what the project has in its place.
@@ -51,12 +54,22 @@ impl Templates {
         template.render(values).with_context(|| format!("render {FOLDER}/{name}.j2"))
     }
 
+    /// Renders another template of the project.
+    pub fn render_text(&self, path: &Utf8Path, text: &str, values: Value) -> Result<String> {
+        self.own.render_named_str(path.as_str(), text, values).with_context(|| format!("render {path}"))
+    }
+
     /// Renders the project's list of settings, if it has one.
     pub fn render_settings(&self, values: Value) -> Result<Option<String>> {
         let Some(source) = &self.of_settings else { return Ok(None) };
         let rendered = environment(false)?.render_named_str("env.example.j2", source, values);
         rendered.map(Some).with_context(|| format!("render {FOLDER}/env.example.j2"))
     }
+}
+
+/// Whether the name is one that the toolkit renders itself.
+pub(super) fn is_known(name: &str) -> bool {
+    name == OF_SETTINGS || OWN.iter().any(|(own, _)| *own == name)
 }
 
 fn of_project(root: &Utf8Path, name: &str) -> Result<Option<String>> {
