@@ -16,6 +16,7 @@ mod faults;
 mod handle;
 mod issues;
 mod jobs;
+mod objects;
 mod refs;
 mod releases;
 mod repository;

@@ -89,7 +89,7 @@ pub(super) fn search<'a>(call: &Call, repositories: impl Iterator<Item = &'a Rep
                 issue["labels"].as_array().is_some_and(|all| all.iter().any(|label| label["name"] == name))
             };
             match term.split_once(':') {
-                Some(("is", kind @ ("issue" | "pr"))) => (kind == "pr") == !issue["pull_request"].is_null(),
+                Some(("is", kind @ ("issue" | "pr"))) => (kind == "pr") != issue["pull_request"].is_null(),
                 Some(("is" | "state", state)) => issue["state"] == state,
                 Some(("label", name)) => has_label(name),
                 Some(("repo", name)) => name == format!("{}/{}", repository.owner, repository.name),

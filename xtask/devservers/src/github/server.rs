@@ -69,35 +69,6 @@ impl Inner {
         response.header("x-github-request-id", &format!("{number:04X}:STANDIN"))
     }
 
-    /// Answers a request to the host that the API redirects to. It takes signed addresses only, and no token beside them.
-    pub fn object(&self, request: &Request) -> Response {
-        let path = request.path.split('?').next().unwrap_or_default();
-        if request.header("authorization").is_some() {
-            return Response::new(400).body("application/xml", "<Error><Code>InvalidAuthenticationInfo</Code></Error>");
-        }
-        let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-        let ([kind, owner, name, id], Some("valid")) = (&parts[..], request.query("signature")) else {
-            return Response::new(403).body("application/xml", "<Error><Code>AuthenticationFailed</Code></Error>");
-        };
-        let state = self.lock();
-        let repository = state.repositories.get(&((*owner).to_owned(), (*name).to_owned()));
-        let found = repository.and_then(|repository| match *kind {
-            "assets" => {
-                let mut assets = repository.releases.assets.iter();
-                let asset = assets.find(|asset| asset.value["id"].to_string() == *id)?;
-                Some(("application/octet-stream", asset.bytes.clone()))
-            }
-            _ => {
-                let job = repository.workflows.jobs.iter().find(|job| job.value["id"].to_string() == *id)?;
-                Some(("text/plain", job.log.clone().into_bytes()))
-            }
-        });
-        match found {
-            Some((media_type, bytes)) => Response::new(200).body(media_type, bytes),
-            None => Response::new(404).body("application/xml", "<Error><Code>BlobNotFound</Code></Error>"),
-        }
-    }
-
     fn respond(&self, state: &mut State, request: &Request) -> (u16, Response) {
         let path = request.path.split('?').next().unwrap_or_default();
         let upload = path.strip_prefix("/uploads");
