@@ -1,4 +1,4 @@
-//! One remote system each: calls and answers, no policy. A deploy on this machine needs `service` alone. `patience`: how long each asks.
+//! One remote system each: calls and answers, no policy. A deploy on this machine needs `service`, `webhook` and `otlp`. `patience`: how long each asks.
 
 #[cfg(feature = "cloud")]
 pub mod aws;
@@ -12,6 +12,7 @@ pub mod dns;
 pub mod docker;
 #[cfg(feature = "cloud")]
 pub mod loki;
+pub mod otlp;
 pub mod patience;
 #[cfg(feature = "cloud")]
 pub mod registry;
@@ -22,3 +23,4 @@ pub mod s3;
 #[cfg(feature = "cloud")]
 pub mod scaleway;
 pub mod service;
+pub mod webhook;

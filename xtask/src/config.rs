@@ -7,6 +7,7 @@ mod document;
 mod field;
 mod file;
 mod merge;
+mod notify;
 mod paths;
 mod problem;
 mod read;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 
 pub use check::is_loopback;
+pub use notify::{Address, Event, Format, Receiver, is_webhook};
 pub use problem::ConfigError;
 pub use settings::{Setting, SettingsTable, SuppliedBy};
 pub use stack::{Approvals, Program as StackProgram, Provider, Stack, State};
@@ -61,6 +63,8 @@ pub struct Config {
     pub service: Service,
     /// The service's image, if it has one.
     pub image: Option<Image>,
+    /// Who is told of deploys.
+    pub notify: Vec<Receiver>,
     /// The environments by name, at least one.
     pub environments: BTreeMap<String, Environment>,
     document: Arc<Document>,
