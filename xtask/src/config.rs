@@ -6,6 +6,7 @@ mod check;
 mod document;
 mod field;
 mod file;
+mod github;
 mod merge;
 mod notify;
 mod paths;
@@ -24,7 +25,8 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-pub use check::is_loopback;
+pub use check::{is_github_repository, is_loopback};
+pub use github::GitHub;
 pub use notify::{Address, Event, Format, Receiver, is_webhook};
 pub use problem::ConfigError;
 pub use settings::{Setting, SettingsTable, SuppliedBy};
@@ -65,6 +67,8 @@ pub struct Config {
     pub image: Option<Image>,
     /// Who is told of deploys.
     pub notify: Vec<Receiver>,
+    /// Its repository at GitHub, if deploy.yaml says something of it.
+    pub github: Option<GitHub>,
     /// The environments by name, at least one.
     pub environments: BTreeMap<String, Environment>,
     document: Arc<Document>,

@@ -10,6 +10,7 @@ use camino::Utf8PathBuf;
 use super::check;
 use super::document::Document;
 use super::field::{Field, Table};
+use super::github::github;
 use super::notify::receivers;
 use super::problem::quoted;
 use super::stack::{stack, variable};
@@ -41,6 +42,7 @@ pub(super) fn config(root: &Field<'_>, document: &Arc<Document>) -> Option<Confi
         let service = table.required("service", SERVICE, |field| field.table(service));
         let image = table.optional("image", IMAGE, |field| field.table(|table| image(table, project.as_deref())));
         let notify = table.optional("notify", NOTIFY, |field| receivers(&field));
+        let github = table.optional("github", "{ repository: owner/name }", |field| field.table(github));
         let environments = table.required("environments", ENVIRONMENTS, |field| environments(&field, document));
         Some(Config {
             root: Utf8PathBuf::new(),
@@ -49,6 +51,7 @@ pub(super) fn config(root: &Field<'_>, document: &Arc<Document>) -> Option<Confi
             source: source?.unwrap_or_else(|| Source { main_branch: MAIN_BRANCH.to_owned() }),
             service: service?,
             notify: notify?.unwrap_or_default(),
+            github: github?,
             environments: environments?,
             document: Arc::clone(document),
         })
