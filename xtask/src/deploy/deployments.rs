@@ -23,9 +23,9 @@ pub struct Deployments<'a> {
 }
 
 impl<'a> Deployments<'a> {
-    /// None outside of a job of GitHub Actions.
+    /// None outside of a job of GitHub Actions, nor for an environment of this machine.
     pub fn of(env: &'a Env<'a>) -> Self {
-        let opened = match is_job() {
+        let opened = match is_job() && env.environment.stack().is_some() {
             true => OnceCell::new(),
             false => OnceCell::new_with(Some(None)),
         };
@@ -114,5 +114,10 @@ fn is_job() -> bool {
 /// The page with the job's log.
 fn log_address() -> Option<String> {
     let part = |name| variable(name);
-    Some(format!("{}/{}/actions/runs/{}", part("GITHUB_SERVER_URL")?, part("GITHUB_REPOSITORY")?, part("GITHUB_RUN_ID")?))
+    Some(format!(
+        "{}/{}/actions/runs/{}",
+        part("GITHUB_SERVER_URL")?,
+        part("GITHUB_REPOSITORY")?,
+        part("GITHUB_RUN_ID")?
+    ))
 }

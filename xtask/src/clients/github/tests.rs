@@ -13,7 +13,8 @@ fn start() -> (devservers::GitHub, Handle, GitHub) {
     let server = devservers::GitHub::start();
     let repository = server.repository("owner", "name");
     let token = server.personal_token(&["contents:write", "deployments:write", "checks:read", "statuses:read"]);
-    let client = GitHub::with_timeout(&server.url(), OWNER, &token.into(), &Patience::default(), Duration::from_secs(2));
+    let client =
+        GitHub::with_timeout(&server.url(), OWNER, &token.into(), &Patience::default(), Duration::from_secs(2));
     (server, repository, client.unwrap())
 }
 
@@ -61,7 +62,12 @@ async fn a_call_that_fails_once_is_made_once() {
         let (server, repository, github) = start();
         let commit = repository.commit("main", "First");
         // Each of them meets another call, so that all is seen in few runs.
-        let operations = ["POST /releases", "PATCH /releases/{release_id}", "POST /releases/{release_id}/assets", "POST /deployments"];
+        let operations = [
+            "POST /releases",
+            "PATCH /releases/{release_id}",
+            "POST /releases/{release_id}/assets",
+            "POST /deployments",
+        ];
         for operation in &operations {
             server.fail(operation, fault.clone());
             if index % 2 == 1 {
