@@ -6,7 +6,9 @@ mod check;
 mod document;
 mod field;
 mod file;
+mod github;
 mod merge;
+mod notify;
 mod paths;
 mod problem;
 mod read;
@@ -23,7 +25,9 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-pub use check::is_loopback;
+pub use check::{is_github_repository, is_loopback};
+pub use github::GitHub;
+pub use notify::{Address, Event, Format, Receiver, is_webhook};
 pub use problem::ConfigError;
 pub use settings::{Setting, SettingsTable, SuppliedBy};
 pub use stack::{Approvals, Program as StackProgram, Provider, Stack, State};
@@ -61,6 +65,10 @@ pub struct Config {
     pub service: Service,
     /// The service's image, if it has one.
     pub image: Option<Image>,
+    /// Who is told of deploys.
+    pub notify: Vec<Receiver>,
+    /// Its repository at GitHub, if deploy.yaml says something of it.
+    pub github: Option<GitHub>,
     /// The environments by name, at least one.
     pub environments: BTreeMap<String, Environment>,
     document: Arc<Document>,

@@ -13,6 +13,7 @@ pub mod pin;
 pub mod progress;
 pub mod prune;
 pub mod push;
+pub mod pushed;
 pub mod signature;
 pub mod size;
 pub mod usage;

@@ -2,6 +2,7 @@
 
 mod address;
 mod checks;
+mod drift;
 mod image;
 mod job;
 mod log;
@@ -21,6 +22,7 @@ use tokio::sync::OnceCell;
 
 use self::address::Names;
 pub use self::address::PublicAddress;
+pub use self::drift::Drift;
 pub use self::job::{Ended, Inputs, Job, Leftovers, Place};
 pub use self::log::Log;
 use self::outputs::Outputs;
@@ -34,6 +36,7 @@ use crate::clients::dns;
 use crate::clients::service::{Answer, Service};
 use crate::env::Env;
 use crate::failure::Failure;
+use crate::image::pushed::pushed;
 use crate::image::{self as images, ServiceImage};
 use crate::release::{Artifact, Published, PublishedForm, Release, Settings, Source};
 use crate::report::{Ongoing, Summary as _};
@@ -139,7 +142,7 @@ impl<'a> Stack<'a> {
     /// The image of a commit by its digest, as the registry has it, or the one with the digest `given`. Refused if it was not
     /// pushed, or is not signed.
     pub async fn pushed_image(&self, source: &Source, given: Option<&str>) -> Result<String, Failure> {
-        image::pushed(self.env, source, given).await
+        pushed(self.env, source, given).await
     }
 
     /// The release that was deployed last, at the address where it went live. It need not answer there any more.
