@@ -11,6 +11,7 @@ use crate::commands::cloud;
 use crate::commands::completions::CompletionsArgs;
 use crate::commands::deploy::DeployArgs;
 use crate::commands::doctor::DoctorArgs;
+use crate::commands::drift::DriftArgs;
 use crate::commands::history::HistoryArgs;
 use crate::commands::image::Image;
 use crate::commands::lock::Lock;
@@ -53,7 +54,7 @@ Exit codes:
   0  done
   1  failed
   2  wrong usage or configuration
-  10 changes are pending (`plan`, `--check`)
+  10 changes are pending (`plan`, `--check`), or something differs (`drift`)
   20 the environment is locked by another command
   21 refused by the guard, or not approved
   30 unhealthy; the previous release was restored
@@ -77,6 +78,7 @@ pub enum Command {
     Deploy(DeployArgs),
     Rollback(RollbackArgs),
     Status(StatusArgs),
+    Drift(DriftArgs),
     History(HistoryArgs),
     Logs(LogsArgs),
     Open(OpenArgs),
@@ -239,11 +241,13 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<(), Failure
         #[cfg(feature = "cloud")]
         Command::Tofu(command) => Box::pin(command.run(context)).await,
         #[cfg(feature = "cloud")]
+        Command::Drift(args) => Box::pin(args.run(context)).await,
+        #[cfg(feature = "cloud")]
         Command::Bootstrap(command) => Box::pin(command.run(context)).await,
         #[cfg(feature = "cloud")]
         Command::Release(command) => Box::pin(command.run(context)).await,
         #[cfg(not(feature = "cloud"))]
-        Command::Image(_) | Command::Release(_) | Command::Tofu(_) | Command::Bootstrap(_) => {
+        Command::Image(_) | Command::Release(_) | Command::Tofu(_) | Command::Bootstrap(_) | Command::Drift(_) => {
             match cloud::become_full_build()? {}
         }
         Command::Sqlx(command) => Box::pin(command.run(context)).await,

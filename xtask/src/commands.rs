@@ -7,6 +7,7 @@ pub mod cloud;
 pub mod completions;
 pub mod deploy;
 pub mod doctor;
+pub mod drift;
 pub mod history;
 pub mod image;
 pub mod lock;

@@ -7,7 +7,7 @@ pub mod stack_files;
 
 use anyhow::Result;
 
-use crate::config::{Config, Environment, Setting, SettingsTable, SuppliedBy, Target};
+use crate::config::{Address, Config, Environment, Receiver, Setting, SettingsTable, SuppliedBy, Target};
 
 /// The variable that holds the passphrase of states and plans.
 pub const PASSPHRASE: &str = "TF_STATE_PASSPHRASE";
@@ -44,6 +44,8 @@ pub enum Use {
     Build,
     /// The platform's logs.
     Logs,
+    /// Those who are told of a deploy, and its traces.
+    Notify,
 }
 
 /// Where a variable is given in GitHub Actions.
@@ -87,6 +89,7 @@ pub fn needs(config: &Config, environment: &Environment, table: &SettingsTable) 
         needs.push(need("COCKPIT_LOGS_URL", false, false, help, &[Use::Logs]));
         let help = "A token of Cockpit with the permission to query logs";
         needs.push(need("COCKPIT_TOKEN", true, false, help, &[Use::Logs]));
+        of_receivers(config, environment, &mut needs);
     }
     Ok(needs)
 }
@@ -121,6 +124,29 @@ fn of_registry(registry: &str, needs: &mut Vec<Need>) {
     of("REGISTRY_HOST", false, &format!("The registry that the password is for: {host}"), host);
     of("REGISTRY_USERNAME", false, "The user of the registry", "${{ github.actor }}");
     of("REGISTRY_PASSWORD", true, "The password or token of that user", "${{ secrets.GITHUB_TOKEN }}");
+}
+
+/// The addresses and keys of those who are told of a deploy, and where its traces go.
+fn of_receivers(config: &Config, environment: &Environment, needs: &mut Vec<Need>) {
+    let is_told = |receiver: &&Receiver| {
+        receiver.environments.as_ref().is_none_or(|names| names.iter().any(|name| *name == environment.name))
+    };
+    for receiver in config.notify.iter().filter(is_told) {
+        let address = match &receiver.url {
+            Address::Secret(name) => Some((name, "The address of a webhook that is told of deploys")),
+            Address::Plain(_) => None,
+        };
+        let key = receiver.secret_env.as_ref().map(|name| (name, "The key that signs what a webhook is told of deploys"));
+        for (name, help) in address.into_iter().chain(key) {
+            if !needs.iter().any(|need| need.name == *name) {
+                needs.push(need(name, true, true, help, &[Use::Notify]));
+            }
+        }
+    }
+    let help = "The address of an OpenTelemetry collector that gets a trace of each deploy";
+    needs.push(need("OTEL_EXPORTER_OTLP_ENDPOINT", false, false, help, &[Use::Notify]));
+    let help = "Headers for that collector, name=value, such as a key";
+    needs.push(need("OTEL_EXPORTER_OTLP_HEADERS", true, false, help, &[Use::Notify]));
 }
 
 /// A setting that neither deploy.yaml nor the target gives. The process's environment gives secrets only (see `settings.rs`), so

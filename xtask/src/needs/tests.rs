@@ -19,7 +19,7 @@ fn shown(environment: &str, stack: &str) -> String {
     let root = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
     let yaml = format!(
         "project: shop\nservice: {{ package: app, settings: settings.json, readiness: /ready }}\n\
-         image: {{ secrets: [NPM_TOKEN] }}\nenvironments:\n  local: {{ target: local, port: 3000 }}\n  \
+         image: {{ secrets: [NPM_TOKEN] }}\nnotify:\n  - {{ url_env: CHAT_URL, format: slack }}\n  - {{ url_env: OTHER_URL, environments: [local] }}\nenvironments:\n  local: {{ target: local, port: 3000 }}\n  \
          production:\n    target: scaleway\n{environment}"
     );
     fs_err::create_dir(root.join("infra")).unwrap();
@@ -57,6 +57,9 @@ fn a_stack_at_scaleway_needs_its_keys_and_what_nothing_sets() {
     SITE - required [Settings] Nowhere
     COCKPIT_LOGS_URL - - [Logs] Given
     COCKPIT_TOKEN secret - [Logs] Given
+    CHAT_URL secret required [Notify] Given
+    OTEL_EXPORTER_OTLP_ENDPOINT - - [Notify] Given
+    OTEL_EXPORTER_OTLP_HEADERS secret - [Notify] Given
     "#);
 }
 

@@ -17,7 +17,8 @@ struct Line<'a> {
     help: &'a str,
     required: bool,
     secret: bool,
-    only_here: bool,
+    /// Where GitHub Actions has it, unless a person gives it there.
+    elsewhere: &'static str,
 }
 
 /// Their names and contents.
@@ -42,5 +43,10 @@ pub fn all(config: &Config, table: &SettingsTable, templates: &Templates) -> Res
 
 fn line(need: &Need) -> Line<'_> {
     let Need { name, help, required, secret, ci, .. } = need;
-    Line { name, help, required: *required, secret: *secret, only_here: *ci == Ci::Nowhere }
+    let elsewhere = match ci {
+        Ci::Given | Ci::Alone => "",
+        Ci::Expression(_) => "GitHub Actions has its own",
+        Ci::Nowhere => "not in GitHub Actions",
+    };
+    Line { name, help, required: *required, secret: *secret, elsewhere }
 }

@@ -177,8 +177,8 @@ impl Place {
         let released = workflows.released.as_ref().is_none_or(|names| names.contains(&environment.name));
         let of = |uses: &[Use]| values(&needs, uses);
         let plan = [Use::Settings, Use::Stack, Use::State, Use::Registry];
-        let all = [Use::Settings, Use::Stack, Use::State, Use::Registry, Use::Build, Use::Logs];
-        let without_logs = &all[..5];
+        let all = [Use::Settings, Use::Stack, Use::State, Use::Registry, Use::Build, Use::Logs, Use::Notify];
+        let without_rest = &all[..5];
         let approval = Value { name: "APPROVAL".to_owned(), expression: approval(&environment.name) };
         Ok(Self {
             name: environment.name.clone(),
@@ -190,7 +190,7 @@ impl Place {
             env: Env {
                 deploy: [approval].into_iter().chain(of(&all)).collect(),
                 plan: of(&plan),
-                prepare: of(without_logs),
+                prepare: of(without_rest),
                 image: of(&[Use::Registry, Use::Build]),
                 release: of(&[Use::Registry, Use::State]),
                 prune: of(&[Use::Registry, Use::State]),

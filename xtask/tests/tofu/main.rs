@@ -24,6 +24,7 @@ mod platform;
 mod production;
 mod providers;
 mod registry;
+mod released;
 mod run;
 mod secrets;
 mod sentinel;

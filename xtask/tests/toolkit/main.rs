@@ -5,6 +5,7 @@
 
 mod addresses;
 mod ci;
+mod beside;
 mod disk;
 mod dry_run;
 mod environment;
