@@ -17,6 +17,7 @@ mod size;
 mod stack;
 #[cfg(test)]
 mod tests;
+mod workflows;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -31,6 +32,7 @@ pub use notify::{Address, Event, Format, Receiver, is_webhook};
 pub use problem::ConfigError;
 pub use settings::{Setting, SettingsTable, SuppliedBy};
 pub use stack::{Approvals, Program as StackProgram, Provider, Stack, State};
+pub use workflows::{Hooks, Workflow, Workflows};
 
 use document::Document;
 use field::Log;

@@ -25,10 +25,12 @@ pub mod standin;
 pub mod tls;
 pub mod tofu;
 pub mod versitygw;
+pub mod workflow_checks;
 
 mod cache;
 mod go;
 mod path;
+mod pip;
 mod server;
 
 pub use self::buildkitd::Buildkitd;

@@ -149,6 +149,23 @@ pub(super) fn is_bucket(text: &str) -> bool {
         && text.chars().all(|c| alphanumeric(c) || matches!(c, '-' | '.'))
 }
 
+/// The label of a runner of GitHub Actions.
+pub(super) fn is_runner(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+/// The id of a job of GitHub Actions.
+pub(super) fn is_job(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+}
+
+/// A schedule of GitHub Actions: minute, hour, day, month, day of the week.
+pub(super) fn is_schedule(text: &str) -> bool {
+    let field = |field: &str| field.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '*' | ',' | '-' | '/'));
+    text.split(' ').filter(|part| !part.is_empty() && field(part)).count() == 5 && text.split(' ').count() == 5
+}
+
 /// A region of an S3 service.
 pub(super) fn is_region(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')

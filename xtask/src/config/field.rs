@@ -123,6 +123,19 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// Whether it is this word.
+    pub(super) fn is_word(&self, word: &str) -> bool {
+        matches!(&self.node.value, Value::Scalar(Kind::Text, text) if text == word)
+    }
+
+    /// A value of any shape, as it is written, to be written into another YAML file.
+    pub(super) fn yaml(&self) -> Option<serde_yaml::Value> {
+        match yaml(self.node) {
+            Some(value) => Some(value),
+            None => self.refuse("found a tag such as `!name` in it", "write the value without a tag"),
+        }
+    }
+
     /// One of a few words.
     pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
         let words = choices.iter().map(|(word, _)| *word);
@@ -279,6 +292,21 @@ fn found(node: &Node) -> Option<String> {
         Value::Scalar(Kind::Boolean, text) => Some(quoted(text)),
         Value::Scalar(Kind::Tagged, tag) => Some(format!("the tag {}", quoted(tag))),
     }
+}
+
+/// A node as a value; none with a tag in it.
+fn yaml(node: &Node) -> Option<serde_yaml::Value> {
+    Some(match &node.value {
+        Value::Nothing => serde_yaml::Value::Null,
+        Value::List(items) => serde_yaml::Value::Sequence(items.iter().map(yaml).collect::<Option<_>>()?),
+        Value::Map(entries) => {
+            let entry = |(key, value): &(Node, Node)| Some((yaml(key)?, yaml(value)?));
+            serde_yaml::Value::Mapping(entries.iter().map(entry).collect::<Option<_>>()?)
+        }
+        Value::Scalar(Kind::Text, text) => serde_yaml::Value::String(text.clone()),
+        Value::Scalar(Kind::Number | Kind::Boolean, text) => serde_yaml::from_str(text).ok()?,
+        Value::Scalar(Kind::Tagged, _) => return None,
+    })
 }
 
 fn push<T>(mut list: Vec<T>, item: T) -> Vec<T> {
