@@ -11,6 +11,7 @@ pub mod lock_file;
 mod login;
 pub mod pin;
 pub mod progress;
+pub mod provenance;
 pub mod prune;
 pub mod push;
 pub mod signature;
