@@ -6,6 +6,7 @@ mod check;
 mod document;
 mod field;
 mod file;
+mod github;
 mod merge;
 mod paths;
 mod problem;
@@ -23,7 +24,8 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-pub use check::is_loopback;
+pub use check::{is_github_repository, is_loopback};
+pub use github::GitHub;
 pub use problem::ConfigError;
 pub use settings::{Setting, SettingsTable, SuppliedBy};
 pub use stack::{Approvals, Program as StackProgram, Provider, Stack, State};
@@ -61,6 +63,8 @@ pub struct Config {
     pub service: Service,
     /// The service's image, if it has one.
     pub image: Option<Image>,
+    /// Its repository at GitHub, if deploy.yaml says something of it.
+    pub github: Option<GitHub>,
     /// The environments by name, at least one.
     pub environments: BTreeMap<String, Environment>,
     document: Arc<Document>,

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "cloud")]
 mod bucket;
+#[cfg(feature = "cloud")]
+mod github;
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;

@@ -14,6 +14,7 @@ pub mod progress;
 pub mod provenance;
 pub mod prune;
 pub mod push;
+pub mod pushed;
 pub mod signature;
 pub mod size;
 pub mod usage;

@@ -48,6 +48,23 @@ pub(super) fn is_branch(text: &str) -> bool {
         && text.split('/').all(part)
 }
 
+/// A repository at GitHub: `owner/name`, of the characters that GitHub allows in both.
+pub fn is_github_repository(text: &str) -> bool {
+    let part = |part: &str, others: &[char]| {
+        !part.is_empty()
+            && part.len() <= 100
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(&c))
+            && !part.chars().all(|c| c == '.')
+            && !part.starts_with('-')
+    };
+    text.split_once('/').is_some_and(|(owner, name)| part(owner, &['-', '_']) && part(name, &['-', '_', '.']))
+}
+
+/// The name of a check or of a commit's status: one line.
+pub(super) fn is_check_name(text: &str) -> bool {
+    !text.trim().is_empty() && text.len() <= 255 && !text.contains(|c: char| c.is_control())
+}
+
 /// The path of a URL, without query and fragment.
 pub(super) fn is_url_path(text: &str) -> bool {
     text.starts_with('/')

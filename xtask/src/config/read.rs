@@ -10,6 +10,7 @@ use camino::Utf8PathBuf;
 use super::check;
 use super::document::Document;
 use super::field::{Field, Table};
+use super::github::github;
 use super::problem::quoted;
 use super::stack::{stack, variable};
 use super::{
@@ -38,6 +39,7 @@ pub(super) fn config(root: &Field<'_>, document: &Arc<Document>) -> Option<Confi
         let source = table.optional("source", "{ main_branch: main }", |field| field.table(source));
         let service = table.required("service", SERVICE, |field| field.table(service));
         let image = table.optional("image", IMAGE, |field| field.table(|table| image(table, project.as_deref())));
+        let github = table.optional("github", "{ repository: owner/name }", |field| field.table(github));
         let environments = table.required("environments", ENVIRONMENTS, |field| environments(&field, document));
         Some(Config {
             root: Utf8PathBuf::new(),
@@ -45,6 +47,7 @@ pub(super) fn config(root: &Field<'_>, document: &Arc<Document>) -> Option<Confi
             image: image?,
             source: source?.unwrap_or_else(|| Source { main_branch: MAIN_BRANCH.to_owned() }),
             service: service?,
+            github: github?,
             environments: environments?,
             document: Arc::clone(document),
         })

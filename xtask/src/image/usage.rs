@@ -10,7 +10,7 @@ use crate::clients::registry::reference::Reference;
 use crate::config::Environment;
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::state::history::{self, Outcome, Record};
+use crate::state::history::{self, Outcome, Record, uses};
 
 /// Digests that environments use.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,34 +48,12 @@ impl Usage {
         digests.filter_map(|digest| self.by_digest.get(digest)).flatten().cloned().collect()
     }
 
-    /// Adds the images of an environment: the live release, those that a rollback can restore, those that served before
-    /// them, and those of deploys since the live release that failed.
+    /// Adds the images of an environment.
     fn add(&mut self, environment: &str, records: &[Record], keep_releases: usize) {
-        let live: Vec<&Record> = records.iter().rev().filter(|record| record.outcome == Outcome::Live).collect();
-        let mut kept: Vec<&str> = Vec::new();
-        for digest in live.iter().filter_map(|record| record.digest.as_deref()) {
-            if !kept.contains(&digest) && kept.len() < keep_releases.max(1) {
-                let what = if kept.is_empty() { "runs it" } else { "can roll back to it" };
-                kept.push(digest);
-                self.insert(digest, format!("{environment} {what}"));
-            }
+        for (digest, what) in uses(records, keep_releases, |record| record.digest.as_deref()) {
+            self.insert(digest, format!("{environment} {what}"));
         }
-        for record in live.iter().filter(|record| record.digest.as_deref().is_some_and(|digest| kept.contains(&digest)))
-        {
-            let before = records.iter().find(|other| Some(&other.id) == record.previous.as_ref());
-            let digest = before.and_then(|before| before.digest.as_deref());
-            if let Some(digest) = digest.filter(|digest| !kept.contains(digest)) {
-                self.insert(digest, format!("{environment} ran it before"));
-            }
-        }
-        // A deploy that failed or was interrupted may have started its image.
-        let since = records.iter().rev().take_while(|record| record.outcome != Outcome::Live);
-        for record in since {
-            if let Some(digest) = record.digest.as_deref().filter(|digest| !kept.contains(digest)) {
-                self.insert(digest, format!("{environment} may run it (deploy {})", record.outcome.words()));
-            }
-        }
-        if live.is_empty() {
+        if !records.iter().any(|record| record.outcome == Outcome::Live) {
             self.unknown.push(environment.to_owned());
         }
     }

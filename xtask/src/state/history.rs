@@ -5,6 +5,7 @@
 
 mod key;
 mod read;
+mod uses;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use self::key::FOLDER;
 use self::key::Key;
 pub use self::read::{NewestFirst, find, live, read_all, recent, with_id};
+pub use self::uses::uses;
 use super::store::{Put, Store};
 use crate::release::{Migration, Source, WayBack};
 use crate::report::Step;

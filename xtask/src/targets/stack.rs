@@ -34,6 +34,7 @@ use crate::clients::dns;
 use crate::clients::service::{Answer, Service};
 use crate::env::Env;
 use crate::failure::Failure;
+use crate::image::pushed::pushed;
 use crate::image::{self as images, ServiceImage};
 use crate::release::{Artifact, Published, PublishedForm, Release, Settings, Source};
 use crate::report::{Ongoing, Summary as _};
@@ -139,7 +140,7 @@ impl<'a> Stack<'a> {
     /// The image of a commit by its digest, as the registry has it, or the one with the digest `given`. Refused if it was not
     /// pushed, or is not signed.
     pub async fn pushed_image(&self, source: &Source, given: Option<&str>) -> Result<String, Failure> {
-        image::pushed(self.env, source, given).await
+        pushed(self.env, source, given).await
     }
 
     /// The release that was deployed last, at the address where it went live. It need not answer there any more.

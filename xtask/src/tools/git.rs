@@ -19,6 +19,8 @@ use crate::release::Source;
 mod changes;
 #[cfg(feature = "cloud")]
 mod context;
+#[cfg(feature = "cloud")]
+pub mod log;
 mod snapshot;
 mod unnamed;
 

@@ -1,8 +1,5 @@
 //! The image of a stack's release: built from a commit, and in the environment's registry.
 
-use anyhow::{Context as _, anyhow};
-
-use crate::clients::registry::reference::is_digest;
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::image::build::{find, find_or_build};
@@ -63,47 +60,4 @@ pub async fn is_of_source(env: &Env<'_>, published: &Published) -> bool {
         Ok::<_, Failure>(is_named && signature::is_signed(&image, inputs.subject(), digest).await?)
     };
     has_published(env, published).await && matches!(found.await, Ok(true))
-}
-
-/// `name@sha256:…` of a source's image, as the registry has it. Refused if it was not pushed, or is not signed. With `given`
-/// it is the image with that digest.
-pub async fn pushed(env: &Env<'_>, source: &Source, given: Option<&str>) -> Result<String, Failure> {
-    let image = ServiceImage::find(env)?;
-    if let Some(digest) = given {
-        return pushed_as(&image, digest).await;
-    }
-    let inputs = Inputs::of(&image, source).await?;
-    let (name, tag) = (image.name(), inputs.tag());
-    let digest = image.repository().await?.digest_of(&tag).await;
-    let digest = digest.with_context(|| format!("look for the image {name}:{tag} in the registry"))?;
-    let commit = &source.commit[..12];
-    let digest = digest.ok_or_else(|| {
-        Failure::Refused(anyhow!(
-            "the registry has no image of {commit}, {name}:{tag}\n  push it: cargo xtask image push {}",
-            env.name()
-        ))
-    })?;
-    if !signature::is_signed(&image, inputs.subject(), &digest).await? {
-        let why = signature::why_unsigned(image.key().await?.as_ref());
-        return Err(Failure::Refused(anyhow!(
-            "the registry's image of {commit}, {name}@{digest}, is not used: {why}\n  \
-             build it again: cargo xtask image push {0}; or, if that printed this digest elsewhere: \
-             cargo xtask tofu plan {0} --image {digest}",
-            env.name()
-        )));
-    }
-    Ok(format!("{name}@{digest}"))
-}
-
-async fn pushed_as(image: &ServiceImage<'_>, digest: &str) -> Result<String, Failure> {
-    if !is_digest(digest) {
-        let text = format!("--image takes a digest (sha256: and 64 hexadecimal digits), and {digest:?} is none");
-        return Err(Failure::Usage(anyhow!(text)));
-    }
-    let name = image.name();
-    if push::is_published(image, digest).await? {
-        return Ok(format!("{name}@{digest}"));
-    }
-    let push = format!("push it: cargo xtask image push {}", image.env.name());
-    Err(Failure::Refused(anyhow!("the registry has no {name}@{digest}\n  {push}")))
 }

@@ -1,0 +1,208 @@
+//! GitHub's REST API for one repository (its OpenAPI description 1.1.4, API version 2022-11-28): calls and answers, no policy.
+//!
+//! A request that failed for a moment is sent again. What may have been done although no answer came is looked for before it is sent
+//! again ([`GitHub::create`]), so nothing is made twice.
+
+mod checks;
+mod compare;
+mod deployments;
+mod error;
+mod releases;
+mod send;
+
+use std::time::Duration;
+
+use http::Method;
+use octocrab::Octocrab;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+pub use self::checks::{Check, Conclusion};
+pub use self::compare::Compared;
+pub use self::deployments::{Deployment, DeploymentState, NewDeployment, NewStatus, Status};
+pub use self::error::GitHubError;
+pub use self::releases::{Asset, NewRelease, Release};
+use super::patience::Patience;
+use super::registry::http::is_loopback;
+use crate::config::is_github_repository;
+
+/// GitHub's own API.
+pub const API: &str = "https://api.github.com";
+
+/// Entries per page; the API's maximum.
+const PAGE_SIZE: usize = 100;
+/// The most pages of a list.
+const MAX_PAGES: usize = 100;
+/// The time limit of a request with its answer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+
+type Result<T> = std::result::Result<T, GitHubError>;
+
+/// One repository at GitHub.
+pub struct GitHub {
+    crab: Octocrab,
+    /// For what GitHub redirects to: without the token.
+    plain: reqwest::Client,
+    repository: String,
+    host: String,
+    patience: Patience,
+}
+
+impl GitHub {
+    /// The repository `owner/name`. `api` is [`API`], the one of an enterprise's server, or an address of this machine in tests.
+    pub fn new(api: &str, repository: &str, token: &SecretString, patience: &Patience) -> Result<Self> {
+        Self::with_timeout(api, repository, token, patience, REQUEST_TIMEOUT)
+    }
+
+    /// The same with another time limit of a request.
+    pub fn with_timeout(
+        api: &str,
+        repository: &str,
+        token: &SecretString,
+        patience: &Patience,
+        timeout: Duration,
+    ) -> Result<Self> {
+        let unusable = |why: String| GitHubError::Other { what: format!("using the API at {api}"), why };
+        let url = reqwest::Url::parse(api).map_err(|_| unusable("it is not a URL".to_owned()))?;
+        if url.scheme() != "https" && !is_loopback(&url) {
+            return Err(unusable("the token requires https".to_owned()));
+        }
+        if !is_github_repository(repository) {
+            return Err(unusable(format!("{repository:?} is not a repository as owner/name")));
+        }
+        // octocrab builds a header of it, and panics where it cannot.
+        if http::HeaderValue::try_from(token.expose_secret()).is_err() {
+            return Err(unusable("the token is not valid in a header".to_owned()));
+        }
+        let client = || {
+            let client = reqwest::Client::builder()
+                .user_agent(concat!("xtask/", env!("CARGO_PKG_VERSION")))
+                .redirect(reqwest::redirect::Policy::none())
+                .timeout(timeout);
+            let client = if is_loopback(&url) { client.no_proxy() } else { client };
+            client.build().map_err(|error| unusable(error.to_string()))
+        };
+        let (through, plain) = (client()?, client()?);
+        let crab = Octocrab::builder()
+            .base_uri(url.as_str().trim_end_matches('/'))
+            .and_then(|builder| builder.upload_uri(upload_address(&url)))
+            .and_then(|builder| builder.personal_token(token.clone()).build_with_reqwest(through))
+            .map_err(|error| unusable(error.to_string()))?;
+        let host = url.host_str().unwrap_or("GitHub").to_owned();
+        Ok(Self { crab, plain, repository: repository.to_owned(), host, patience: patience.clone() })
+    }
+
+    /// `owner/name`.
+    pub fn repository(&self) -> &str {
+        &self.repository
+    }
+
+    /// What is below the repository's path; none where nothing is there.
+    async fn find<T: DeserializeOwned>(&self, path: &str, what: &str) -> Result<Option<T>> {
+        match self.get(path, what).await {
+            Ok(found) => Ok(Some(found)),
+            Err(GitHubError::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str, what: &str) -> Result<T> {
+        self.call(Method::GET, path, None::<&()>, what).await
+    }
+
+    /// Every entry of a list. `field` has the entries where the answer is no list itself.
+    async fn list<T: DeserializeOwned>(&self, path: &str, field: Option<&str>, what: &str) -> Result<Vec<T>> {
+        let mut all = Vec::new();
+        let join = if path.contains('?') { '&' } else { '?' };
+        for page in 1..=MAX_PAGES {
+            let mut answer: Value = self.get(&format!("{path}{join}per_page={PAGE_SIZE}&page={page}"), what).await?;
+            let entries = match field {
+                Some(field) => answer[field].take(),
+                None => answer,
+            };
+            let entries: Vec<T> = serde_json::from_value(entries).map_err(|error| misread(what, &error))?;
+            let is_last = entries.len() < PAGE_SIZE;
+            all.extend(entries);
+            if is_last {
+                return Ok(all);
+            }
+        }
+        Err(GitHubError::Other { what: what.to_owned(), why: format!("there are more than {MAX_PAGES} pages") })
+    }
+
+    /// Sends what can be sent twice with the same result.
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+        what: &str,
+    ) -> Result<T> {
+        let mut attempts = self.patience.attempts(self.host.clone());
+        loop {
+            let failed = match self.once(&method, path, body, what).await {
+                Ok(value) => return Ok(value),
+                Err(failed) => failed,
+            };
+            let Some(wait) = failed.passes() else { return Err(failed.error) };
+            if !attempts.again(wait).await {
+                return Err(failed.error);
+            }
+        }
+    }
+
+    /// Deletes something, if it is still there.
+    async fn delete(&self, path: &str, what: &str) -> Result<()> {
+        match self.call(Method::DELETE, path, None::<&()>, what).await {
+            Ok(()) | Err(GitHubError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends what would be made twice if it were sent twice. Where it may have been made without an answer, or is there already,
+    /// `find` says so.
+    async fn create<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        what: &str,
+        find: impl AsyncFn() -> Result<Option<T>>,
+    ) -> Result<T> {
+        let mut attempts = self.patience.attempts(self.host.clone());
+        loop {
+            let failed = match self.once(&Method::POST, path, Some(body), what).await {
+                Ok(value) => return Ok(value),
+                Err(failed) => failed,
+            };
+            let wait = failed.passes();
+            if (wait.is_some() || matches!(failed.error, GitHubError::Exists { .. }))
+                && let Some(made) = find().await?
+            {
+                return Ok(made);
+            }
+            let Some(wait) = wait else { return Err(failed.error) };
+            if !attempts.again(wait).await {
+                return Err(failed.error);
+            }
+        }
+    }
+}
+
+/// Where assets are sent to: GitHub has a host for them, an enterprise's server a path.
+fn upload_address(api: &reqwest::Url) -> String {
+    let text = api.as_str().trim_end_matches('/');
+    match (api.host_str(), text.strip_suffix("/v3")) {
+        (Some(host), _) if host.starts_with("api.") => text.replacen("://api.", "://uploads.", 1),
+        (_, Some(server)) => format!("{server}/uploads"),
+        _ => text.to_owned(),
+    }
+}
+
+fn misread(what: &str, error: &serde_json::Error) -> GitHubError {
+    GitHubError::Other { what: what.to_owned(), why: format!("the answer is not understood: {error}") }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! The checks of a commit: check runs, as Actions and apps report them, and statuses, as others do.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{GitHub, Result};
+
+/// One check of a commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// Its name, as a rule of a branch names it.
+    pub name: String,
+    /// How it ended.
+    pub conclusion: Conclusion,
+    /// Its page, if it has one.
+    pub url: Option<String>,
+}
+
+/// How a check ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Conclusion {
+    /// Well, or it was not needed (`neutral`, `skipped`).
+    Passed,
+    /// It has not ended.
+    Pending,
+    /// In any other way, as GitHub names it.
+    Failed(String),
+}
+
+impl GitHub {
+    /// The last run of each check of a commit, by name.
+    pub async fn checks(&self, commit: &str) -> Result<Vec<Check>> {
+        #[derive(Deserialize)]
+        struct Run {
+            name: String,
+            status: String,
+            conclusion: Option<String>,
+            html_url: Option<String>,
+        }
+        #[derive(Deserialize)]
+        struct Status {
+            context: String,
+            state: String,
+            target_url: Option<String>,
+        }
+        let what = format!("reading the checks of {}", commit.get(..12).unwrap_or(commit));
+        let paths = [format!("/commits/{commit}/check-runs"), format!("/commits/{commit}/status")];
+        let (runs, statuses) = tokio::try_join!(
+            self.list::<Run>(&paths[0], Some("check_runs"), &what),
+            self.list::<Status>(&paths[1], Some("statuses"), &what),
+        )?;
+        let runs = runs.into_iter().map(|run| {
+            let conclusion = match run.conclusion.as_deref() {
+                _ if run.status != "completed" => Conclusion::Pending,
+                Some("success" | "neutral" | "skipped") => Conclusion::Passed,
+                other => Conclusion::Failed(other.unwrap_or("unknown").to_owned()),
+            };
+            Check { name: run.name, conclusion, url: run.html_url }
+        });
+        let statuses = statuses.into_iter().map(|status| {
+            let conclusion = match status.state.as_str() {
+                "success" => Conclusion::Passed,
+                "pending" => Conclusion::Pending,
+                other => Conclusion::Failed(other.to_owned()),
+            };
+            Check { name: status.context, conclusion, url: status.target_url }
+        });
+        let mut worst = BTreeMap::<String, Check>::new();
+        // Two apps may use one name. The worse one counts.
+        for check in runs.chain(statuses) {
+            let known = worst.get(&check.name).map(|known| badness(&known.conclusion));
+            if known.is_none_or(|known| known < badness(&check.conclusion)) {
+                worst.insert(check.name.clone(), check);
+            }
+        }
+        Ok(worst.into_values().collect())
+    }
+}
+
+fn badness(conclusion: &Conclusion) -> u8 {
+    match conclusion {
+        Conclusion::Passed => 0,
+        Conclusion::Pending => 1,
+        Conclusion::Failed(_) => 2,
+    }
+}

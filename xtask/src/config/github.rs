@@ -1,0 +1,23 @@
+//! The section `github` of deploy.yaml.
+
+use super::check;
+use super::field::Table;
+
+/// The repository at GitHub that releases, checks and deployments are in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GitHub {
+    /// `owner/name`. Without it, the environment or the remote `origin` names it.
+    pub repository: Option<String>,
+    /// The names of the checks that a commit needs before its release is promoted. Without them, every check that the commit has.
+    pub required_checks: Vec<String>,
+}
+
+pub(super) fn github(table: &mut Table<'_>) -> Option<GitHub> {
+    let repository = table.optional("repository", "owner/name", |field| {
+        field.text("a repository at GitHub, as owner/name", check::is_github_repository)
+    });
+    let required_checks = table.optional("required_checks", "[test]", |field| {
+        field.list("test", |item| item.text("the name of a check", check::is_check_name))
+    });
+    Some(GitHub { repository: repository?, required_checks: required_checks?.unwrap_or_default() })
+}
