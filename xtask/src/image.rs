@@ -1,5 +1,6 @@
 //! The service's image: built from a commit, pushed to the environment's registry, listed and pruned there.
 
+pub mod attached;
 pub mod build;
 mod builder;
 pub mod check;

@@ -14,7 +14,7 @@ mod policy;
 mod tests;
 mod trust;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 
 use self::attestation::Attestation;
 use self::policy::Allowed;
@@ -22,31 +22,57 @@ use self::trust::Trust;
 use super::ServiceImage;
 use super::inputs::Inputs;
 use crate::clients::registry::http::printable;
+use crate::env::Env;
 use crate::failure::Failure;
 use crate::release::{Provenance, Source, short_digest};
+use crate::tofu::variables::is_overridden;
 use crate::tools::git;
 
 /// How many attestations a refusal tells of.
 const SHOWN: usize = 5;
 
-/// Checks that an image was built by the allowed workflow, from this source's commit or from one in its history with the same inputs. `bundles`
-/// are its attestations. Refused otherwise, with what was found.
-pub async fn verify(
-    image: &ServiceImage<'_>,
-    source: &Source,
-    digest: &str,
-    bundles: &[String],
-    allowed: &Allowed,
-    trust: &Trust,
-) -> Result<Provenance, Failure> {
+/// Checks that an image was built by the workflow that the environment's `verify` allows, from this source's commit or from one in its
+/// history with the same inputs. Refused otherwise, with what was found. None where the environment requires no proof.
+pub async fn verify(image: &ServiceImage<'_>, source: &Source, digest: &str) -> Result<Option<Provenance>, Failure> {
+    let env = image.env;
+    let Some(wanted) = &env.environment.verify else { return Ok(None) };
+    if is_overridden(env, "image")? {
+        return Err(not_the_pushed_one(env));
+    }
+    let repository = match &wanted.repository {
+        Some(repository) => repository.clone(),
+        None => env.github_repository().await?,
+    };
+    let trust = match &wanted.trusted_root {
+        Some(path) => Trust::of_file(env.root(), path)?,
+        None => Trust::public()?,
+    };
+    let bundles = env.github_of(&repository)?.attestations(digest).await;
+    let bundles = bundles.with_context(|| format!("read the proof of who built {}", short_digest(digest)))?;
+    let allowed = Allowed {
+        server: wanted.server.clone(),
+        repository,
+        workflow: wanted.workflow.clone(),
+        issuer: wanted.issuer.clone(),
+        main_branch: env.config.source.main_branch.clone(),
+    };
     let mut refused = Vec::new();
-    for bundle in bundles {
-        match accept(image, source, digest, bundle, allowed, trust).await {
-            Ok(provenance) => return Ok(provenance),
+    for bundle in &bundles {
+        match accept(image, source, digest, bundle, &allowed, &trust).await {
+            Ok(provenance) => return Ok(Some(provenance)),
             Err(why) => refused.push(printable(&format!("{why:#}"))),
         }
     }
-    Err(Failure::Refused(refusal(image, source, digest, &refused, allowed)))
+    Err(Failure::Refused(refusal(image, source, digest, &refused, &allowed)))
+}
+
+/// That a stack runs another image than the pushed one, which no proof is looked for of.
+pub fn not_the_pushed_one(env: &Env<'_>) -> Failure {
+    let name = env.name();
+    Failure::Refused(anyhow!(
+        "the stack's variable `image` is set by `variables` in deploy.yaml or by TF_VAR_image, so the stack of {name} would run an \
+         image that is not verified\n  remove that value, or remove environments.{name}.verify from deploy.yaml"
+    ))
 }
 
 async fn accept(

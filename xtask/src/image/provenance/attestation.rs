@@ -1,7 +1,7 @@
 //! One attestation: a Sigstore bundle with an in-toto statement of SLSA provenance. Everything in it was written by others, and nothing
 //! of it is believed before its signature is verified.
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use serde::Deserialize;
 use sigstore_verify::crypto::CertificateInfo;
 use sigstore_verify::types::{Artifact, ArtifactDigest, Bundle, DigestBytes, HashAlgorithm, SignatureContent};
@@ -36,7 +36,7 @@ impl Attestation {
     /// Verifies a bundle's signature, its time, its certificate, and that it is of this digest. Fails with the reason.
     pub fn verify(json: &str, digest: &str, trust: &Trust) -> Result<Self> {
         ensure!(json.len() <= MAX_BYTES, "it has {} bytes, and more than {MAX_BYTES} are not read", json.len());
-        let bundle = Bundle::from_json(json).context("it is not a Sigstore bundle")?;
+        let bundle = Bundle::from_json(json).map_err(|error| anyhow!("it is not a Sigstore bundle: {error}"))?;
         let material = &bundle.verification_material;
         let stamps = &material.timestamp_verification_data.rfc3161_timestamps;
         let proofs = material.tlog_entries.len().max(stamps.len());

@@ -57,6 +57,7 @@ impl Scratch {
             created: Timestamp::from_second(1_700_000_000).unwrap(),
             auth: &self.auth,
             no_cache: self.no_cache,
+            attest: self.attest,
         }
     }
 
