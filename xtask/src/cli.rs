@@ -10,12 +10,14 @@ use crate::commands::cloud;
 use crate::commands::completions::CompletionsArgs;
 use crate::commands::deploy::DeployArgs;
 use crate::commands::doctor::DoctorArgs;
+use crate::commands::drift::DriftArgs;
 use crate::commands::history::HistoryArgs;
 use crate::commands::image::Image;
 use crate::commands::lock::Lock;
 use crate::commands::logs::LogsArgs;
 use crate::commands::open::OpenArgs;
 use crate::commands::rehearse::{self, RehearseArgs};
+use crate::commands::release::ReleaseCommand;
 use crate::commands::render::RenderArgs;
 use crate::commands::rollback::RollbackArgs;
 use crate::commands::run::RunArgs;
@@ -51,7 +53,7 @@ Exit codes:
   0  done
   1  failed
   2  wrong usage or configuration
-  10 changes are pending (`plan`, `--check`)
+  10 changes are pending (`plan`, `--check`), or something differs (`drift`)
   20 the environment is locked by another command
   21 refused by the guard, or not approved
   30 unhealthy; the previous release was restored
@@ -75,6 +77,7 @@ pub enum Command {
     Deploy(DeployArgs),
     Rollback(RollbackArgs),
     Status(StatusArgs),
+    Drift(DriftArgs),
     History(HistoryArgs),
     Logs(LogsArgs),
     Open(OpenArgs),
@@ -99,6 +102,16 @@ pub enum Command {
   cargo xtask image prune production --dry-run"
     )]
     Image(Image),
+
+    /// Make, list, promote and prune releases at GitHub
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  cargo xtask release create production
+  cargo xtask release list production
+  cargo xtask release promote build-20261129-0123456789ab --follow"
+    )]
+    Release(ReleaseCommand),
 
     /// Plan and apply the environment's OpenTofu stack
     #[command(
@@ -194,6 +207,7 @@ async fn run(command: Command, report: &Report) -> Result<(), Failure> {
             return dispatch(command, context).await;
         }
         Command::Image(_) => "run the command again to continue; finished work is kept",
+        Command::Release(_) => "run the command again to continue; what was made is kept",
         Command::Bootstrap(_) => "run the command again to continue; earlier fixes are kept",
         _ => "nothing is left half done",
     };
@@ -216,9 +230,15 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<(), Failure
         #[cfg(feature = "cloud")]
         Command::Tofu(command) => Box::pin(command.run(context)).await,
         #[cfg(feature = "cloud")]
+        Command::Drift(args) => Box::pin(args.run(context)).await,
+        #[cfg(feature = "cloud")]
         Command::Bootstrap(command) => Box::pin(command.run(context)).await,
+        #[cfg(feature = "cloud")]
+        Command::Release(command) => Box::pin(command.run(context)).await,
         #[cfg(not(feature = "cloud"))]
-        Command::Image(_) | Command::Tofu(_) | Command::Bootstrap(_) => match cloud::become_full_build()? {},
+        Command::Image(_) | Command::Release(_) | Command::Tofu(_) | Command::Bootstrap(_) | Command::Drift(_) => {
+            match cloud::become_full_build()? {}
+        }
         Command::Sqlx(command) => Box::pin(command.run(context)).await,
         Command::Render(args) => args.run(context).await,
         Command::Doctor(args) => Box::pin(args.run(context)).await,

@@ -1,4 +1,4 @@
-//! One remote system each: calls and answers, no policy. A deploy on this machine needs `service` alone. `patience`: how long each asks.
+//! One remote system each: calls and answers, no policy. A deploy on this machine needs `service`, `webhook` and `otlp`. `patience`: how long each asks.
 
 #[cfg(feature = "cloud")]
 pub mod aws;
@@ -14,6 +14,7 @@ pub mod docker;
 pub mod github;
 #[cfg(feature = "cloud")]
 pub mod loki;
+pub mod otlp;
 pub mod patience;
 #[cfg(feature = "cloud")]
 pub mod registry;
@@ -24,3 +25,4 @@ pub mod s3;
 #[cfg(feature = "cloud")]
 pub mod scaleway;
 pub mod service;
+pub mod webhook;

@@ -8,6 +8,7 @@ mod field;
 mod file;
 mod github;
 mod merge;
+mod notify;
 mod paths;
 mod problem;
 mod read;
@@ -27,6 +28,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 pub use check::{is_github_repository, is_loopback};
 pub use github::GitHub;
+pub use notify::{Address, Event, Format, Receiver, is_webhook};
 pub use problem::ConfigError;
 pub use settings::{Setting, SettingsTable, SuppliedBy};
 pub use stack::{Approvals, Program as StackProgram, Provider, Stack, State};
@@ -65,6 +67,8 @@ pub struct Config {
     pub service: Service,
     /// The service's image, if it has one.
     pub image: Option<Image>,
+    /// Who is told of deploys.
+    pub notify: Vec<Receiver>,
     /// Its repository at GitHub, if deploy.yaml says something of it.
     pub github: Option<GitHub>,
     /// The environments by name, at least one.

@@ -3,12 +3,19 @@
 pub mod approval;
 mod asked;
 pub mod changes;
+#[cfg(feature = "cloud")]
+mod deployments;
+#[cfg(not(feature = "cloud"))]
+#[path = "deploy/no_deployments.rs"]
+mod deployments;
 pub mod gate;
+mod notify;
 pub mod preflight;
 pub mod rescue;
 mod roll_out;
 pub mod rollback;
 pub mod run;
+mod trace;
 mod watch;
 pub mod way_back;
 
@@ -73,6 +80,9 @@ async fn steps(run: &Run<'_>, source: Source, request: &Request<'_>) -> Result<D
     let holds = async |found: &Source| *found == source;
     let source = run.step(Step::Source, &source, holds, async |_| Ok(source.clone())).await?;
     run.note(|record| record.source = Some(source.clone()));
+    if approval != Approval::PlanOnly {
+        run.has_started().await;
+    }
     if source.branch.as_ref() != Some(&env.config.source.main_branch) {
         env.report.note(&format!("this is not {}, the branch that releases come from", env.config.source.main_branch));
     }

@@ -20,6 +20,8 @@ pub mod hash;
 pub mod image;
 pub mod program;
 pub mod release;
+#[cfg(feature = "cloud")]
+pub mod releases;
 pub mod render;
 pub mod report;
 pub mod secrets;

@@ -178,12 +178,17 @@ impl Migration {
             let within = path.strip_prefix(&config.root).unwrap_or(&path);
             let bytes = project::read(&config.root, within).with_context(|| format!("read the migration {within}"))?;
             let bytes = bytes.with_context(|| format!("{within} is a link to nothing"))?;
-            let irreversible =
-                String::from_utf8_lossy(&bytes).lines().any(|line| line.trim().eq_ignore_ascii_case("-- irreversible"));
             let name = path.file_name().context("a migration has no name")?.to_owned();
-            migrations.push(Self { name, sha256: sha256(&bytes), irreversible });
+            migrations.push(Self::read(name, &bytes));
         }
         Ok(migrations)
+    }
+
+    /// A migration with this content.
+    pub fn read(name: String, bytes: &[u8]) -> Self {
+        let irreversible =
+            String::from_utf8_lossy(bytes).lines().any(|line| line.trim().eq_ignore_ascii_case("-- irreversible"));
+        Self { name, sha256: sha256(bytes), irreversible }
     }
 }
 

@@ -13,7 +13,7 @@ mod stream;
 mod style;
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use indicatif::{MultiProgress, ProgressDrawTarget};
@@ -43,6 +43,26 @@ pub trait Summary {
 impl Summary for () {
     fn summary(&self) -> String {
         String::new()
+    }
+}
+
+/// A step that has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended {
+    /// Which.
+    pub step: Step,
+    /// When it began.
+    pub began: SystemTime,
+    /// How long it took.
+    pub took: Duration,
+    /// Finished, reused or failed.
+    pub state: State,
+}
+
+impl Ended {
+    /// Whether it succeeded.
+    pub fn is_ok(&self) -> bool {
+        self.state != State::Failed
     }
 }
 
@@ -103,7 +123,7 @@ struct Inner {
     /// On GitHub, which has one group at a time: the step whose group is open.
     group: Mutex<Option<Step>>,
     bars: MultiProgress,
-    finished: Mutex<Vec<(Step, Duration, bool)>>,
+    ended: Mutex<Vec<Ended>>,
     began: Instant,
 }
 
@@ -128,7 +148,7 @@ impl Report {
             commands: (audience == Audience::GitHub).then(Commands::new),
             group: Mutex::default(),
             bars: MultiProgress::with_draw_target(target),
-            finished: Mutex::default(),
+            ended: Mutex::default(),
             began: Instant::now(),
         }))
     }
@@ -184,7 +204,14 @@ impl Report {
 
     /// Every step that has succeeded: its duration, and whether an earlier run's result was reused.
     pub fn finished(&self) -> Vec<(Step, Duration, bool)> {
-        self.0.finished.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+        let succeeded =
+            |ended: Ended| Some((ended.step, ended.took, ended.state == State::Reused)).filter(|_| ended.is_ok());
+        self.ended().into_iter().filter_map(succeeded).collect()
+    }
+
+    /// Every step that has ended, however it did.
+    pub fn ended(&self) -> Vec<Ended> {
+        self.0.ended.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
 
     /// The time since the start of the command, for people.

@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod approval;
+pub mod drift;
 mod drive;
 pub mod guard;
 mod init;

@@ -4,7 +4,7 @@ use anyhow::anyhow;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Context, EnvironmentArg};
+use super::{Context, EnvironmentArg, cloud};
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::report::{Report, Step};
@@ -17,7 +17,7 @@ use crate::tools::sqlx::cache::Change;
 pub enum Sqlx {
     /// Migrate a temporary PostgreSQL and rewrite the query cache, .sqlx
     Prepare(SqlxArgs),
-    /// Compare the query cache with a temporary PostgreSQL, and run new migrations on the released schema; change nothing
+    /// Compare the query cache with a temporary PostgreSQL, and check new migrations on the released schema; change nothing
     Check(SqlxArgs),
 }
 
@@ -26,6 +26,10 @@ pub enum Sqlx {
 #[command(after_help = "Examples:
   cargo xtask sqlx prepare     after a changed query or a new migration; commit .sqlx
   cargo xtask sqlx check       in CI
+
+A migration is new if no live release had it; where no release is recorded, if the main branch lacks it. `check` looks at the new
+ones: what they lock or rewrite, and whether the queries of the last release still hold (unless one is marked -- irreversible).
+A finding is lifted above its statement by: -- squawk-ignore RULE -- REASON
 
 The first time, the service's dependencies are compiled once more, in a target folder of their own: that takes minutes.")]
 pub struct SqlxArgs {
@@ -39,12 +43,13 @@ impl Sqlx {
         let (Self::Prepare(args) | Self::Check(args)) = &self;
         let env = &context.env(&args.environment.environment)?;
         let schema = &Schema::find(env)?.ok_or_else(|| Failure::Usage(not_used(env)))?;
-        let live = &history::live_records(&history::read_all(env.store()?).await?);
+        let live = history::live_records(&history::read_all(env.store()?).await?);
         let report = &env.report;
         report.headline(&format!("{} → {}   queries and migrations", env.config.project, env.name()));
         match self {
             Self::Prepare(_) => {
-                let prepared = report.step(Step::Sqlx, async |step| Ok(sqlx::prepare(schema, live, step).await?)).await;
+                let prepared =
+                    report.step(Step::Sqlx, async |step| Ok(sqlx::prepare(schema, &live, step).await?)).await;
                 let Prepared { queries, change, migrations, notices, .. } = show_problems(report, prepared)?;
                 let Change { new, changed, gone } = change;
                 report.notices(&notices);
@@ -54,7 +59,12 @@ impl Sqlx {
                 );
             }
             Self::Check(_) => {
-                let checked = report.step(Step::Sqlx, async |step| Ok(sqlx::check(schema, live, step).await?)).await;
+                let base = schema.base(live).await?;
+                // The linter is compiled with that feature: most projects have no new migration most of the time.
+                if !cfg!(feature = "cloud") && !schema.new_scripts(&base.releases)?.is_empty() {
+                    match cloud::become_full_build()? {}
+                }
+                let checked = report.step(Step::Sqlx, async |step| Ok(sqlx::check(schema, base, step).await?)).await;
                 let Checked { queries, migrations, notices } = show_problems(report, checked)?;
                 report.notices(&notices);
                 report.result(json!({ "queries": queries, "migrations": migrations, "problems": [] }), "");

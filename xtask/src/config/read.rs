@@ -11,6 +11,7 @@ use super::check;
 use super::document::Document;
 use super::field::{Field, Table};
 use super::github::github;
+use super::notify::receivers;
 use super::problem::quoted;
 use super::stack::{stack, variable};
 use super::verify::{NO_VERIFY, VERIFY, verify};
@@ -30,6 +31,7 @@ const PROGRAM: &str = "{ name: cc, package: gcc, needed_for: build }";
 const IMAGE: &str = "{ bases: { RUNTIME_IMAGE: 'debian:bookworm-slim' } }";
 const REGISTRY: &str = "rg.fr-par.scw.cloud/my-service";
 const REHEARSAL: &str = "{ variables: { dns_zone_id: '{zone_id}' } }";
+const NOTIFY: &str = "[{ url_env: SLACK_URL, format: slack }]";
 const ENVIRONMENT: &str = "{ target: local, port: 3000 }";
 const ENVIRONMENTS: &str = "{ local: { target: local, port: 3000 } }";
 
@@ -40,6 +42,7 @@ pub(super) fn config(root: &Field<'_>, document: &Arc<Document>) -> Option<Confi
         let source = table.optional("source", "{ main_branch: main }", |field| field.table(source));
         let service = table.required("service", SERVICE, |field| field.table(service));
         let image = table.optional("image", IMAGE, |field| field.table(|table| image(table, project.as_deref())));
+        let notify = table.optional("notify", NOTIFY, |field| receivers(&field));
         let github = table.optional("github", "{ repository: owner/name }", |field| field.table(github));
         let environments = table.required("environments", ENVIRONMENTS, |field| environments(&field, document));
         Some(Config {
@@ -48,6 +51,7 @@ pub(super) fn config(root: &Field<'_>, document: &Arc<Document>) -> Option<Confi
             image: image?,
             source: source?.unwrap_or_else(|| Source { main_branch: MAIN_BRANCH.to_owned() }),
             service: service?,
+            notify: notify?.unwrap_or_default(),
             github: github?,
             environments: environments?,
             document: Arc::clone(document),

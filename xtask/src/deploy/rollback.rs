@@ -50,6 +50,10 @@ pub async fn rollback(
                 anyhow!("another deploy to {name} ended meanwhile; look again: cargo xtask history {name}").into()
             );
         }
+        run.note(|record| record.source = earlier.source.clone());
+        if approval != Approval::PlanOnly {
+            run.has_started().await;
+        }
         let settings = run.live_step(Step::Provision, async |step| target.provision(step).await).await?;
         // An earlier release gets the settings that it had: a wrong setting is as good a reason to go back as a wrong line.
         let settings = settings.with_plain(&earlier.settings);

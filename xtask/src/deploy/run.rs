@@ -14,7 +14,10 @@ mod lease;
 mod log;
 
 pub use self::lease::take_lease;
+use super::deployments::Deployments;
 use super::gate::Breach;
+use super::notify::Notifier;
+use super::trace;
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::report::{Ongoing, Step, Summary};
@@ -40,6 +43,8 @@ pub struct Run<'a> {
     journal: tokio::sync::Mutex<Journal>,
     record: RefCell<Record>,
     records: Vec<Record>,
+    notifier: Notifier,
+    deployments: Deployments<'a>,
     /// The run changes nothing, so it leaves no record.
     without_record: Cell<bool>,
     /// Whether a critical step is under way.
@@ -67,7 +72,20 @@ impl<'a> Run<'a> {
         };
         let (journal, record) = (tokio::sync::Mutex::new(journal), RefCell::new(record));
         let (without_record, critical) = (Cell::new(false), watch::Sender::new(false));
-        Ok(Self { env, target, store, lease, journal, record, records, without_record, critical })
+        let (notifier, deployments) = (Notifier::of(env), Deployments::of(env));
+        Ok(Self {
+            env,
+            target,
+            store,
+            lease,
+            journal,
+            record,
+            records,
+            notifier,
+            deployments,
+            without_record,
+            critical,
+        })
     }
 
     /// The id of this run's record and of the release that it starts.
@@ -93,6 +111,13 @@ impl<'a> Run<'a> {
     /// Puts something into the record.
     pub fn note(&self, change: impl FnOnce(&mut Record)) {
         change(&mut self.record.borrow_mut());
+    }
+
+    /// Tells GitHub, and those who are named in deploy.yaml, that the run goes on: its source is known.
+    pub async fn has_started(&self) {
+        let record = self.record.borrow().clone();
+        self.notifier.started(&record);
+        self.deployments.open(&record, self.live()).await;
     }
 
     /// Nothing is changed, so there is nothing to record.
@@ -185,8 +210,16 @@ impl<'a> Run<'a> {
             ended = steps => ended,
             failure = self.cancelled() => Err(failure),
         };
-        let recorded = self.write_record(&ended).await;
+        let mut record = self.ended_record(&ended);
+        let recorded = self.write_record(&mut record).await;
         let released = self.lease.release().await.context("release the lease");
+        // Others may deploy meanwhile.
+        let is_unchanged = self.without_record.get() && ended.is_ok();
+        tokio::join!(
+            self.notifier.ended(&record, self.live(), is_unchanged),
+            self.deployments.close(&record, self.live(), is_unchanged),
+            trace::export(self.env, &record, ended.is_ok())
+        );
         match ended {
             Ok(value) => recorded.and(released).map(|()| value).map_err(Failure::from),
             // The first failure is the one to report; the rest is said beside it.
@@ -227,11 +260,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn write_record<T>(&self, ended: &Result<T, Failure>) -> Result<()> {
-        let journal = self.journal.lock().await;
-        if self.without_record.get() {
-            return journal.end().await;
-        }
+    fn ended_record<T>(&self, ended: &Result<T, Failure>) -> Record {
         let mut record = self.record.borrow().clone();
         record.previous = self.live().map(|live| live.id.clone());
         record.container = self.target.container().or_else(|| self.live()?.container.clone());
@@ -252,11 +281,19 @@ impl<'a> Run<'a> {
             Ok(_) | Err(Failure::Restored(_) | Failure::NotRestored(_) | Failure::Pending) => {}
         }
         record.error = record.error.take().map(|error| self.env.report.redactor().redact(&error).into_owned());
+        record
+    }
+
+    async fn write_record(&self, record: &mut Record) -> Result<()> {
+        let journal = self.journal.lock().await;
+        if self.without_record.get() {
+            return journal.end().await;
+        }
         let ongoing = self.env.report.begin(Step::Record);
         if record.outcome == Outcome::Live {
-            self.target.sign(&mut record).await.map_err(Failure::into_error).context("sign the record")?;
+            self.target.sign(record).await.map_err(Failure::into_error).context("sign the record")?;
         }
-        let written = history::append(self.store, &record).await;
+        let written = history::append(self.store, record).await;
         match &written {
             Ok(()) => ongoing.finish(&format!("{}, {}", record.id, record.outcome.words())),
             Err(_) => ongoing.fail("failed"),

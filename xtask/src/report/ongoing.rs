@@ -2,14 +2,14 @@
 
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde_json::json;
 
 use super::escape::one_line;
 use super::style::seconds;
-use super::{Audience, Report, State, Step};
+use super::{Audience, Ended, Report, State, Step};
 
 /// The interval of progress lines on plain output.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
@@ -138,10 +138,9 @@ impl Ongoing {
         self.open = false;
         self.bar.finish_and_clear();
         self.report.0.bars.remove(&self.bar);
-        if matches!(state, State::Finished | State::Reused) {
-            let mut finished = self.report.0.finished.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            finished.push((self.step, self.started.elapsed(), state == State::Reused));
-        }
+        let took = self.started.elapsed();
+        let ended = Ended { step: self.step, began: SystemTime::now() - took, took, state };
+        self.report.0.ended.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(ended);
         let line = self.line(&mark, text);
         match self.collected.take() {
             Some(lines) => {

@@ -42,6 +42,10 @@ pub enum Step {
     Record,
     /// Run a program once beside the service.
     Run,
+    /// Make or promote a release at GitHub.
+    Release,
+    /// Follow the workflow that deploys a release.
+    Follow,
 }
 
 impl std::fmt::Display for Step {
@@ -65,6 +69,8 @@ impl std::fmt::Display for Step {
             Self::Restore => "restore",
             Self::Record => "record",
             Self::Run => "run",
+            Self::Release => "release",
+            Self::Follow => "follow",
         })
     }
 }

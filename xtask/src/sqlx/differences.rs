@@ -69,7 +69,7 @@ impl Sources {
         self.0.iter().filter(|source| source.file.ends_with(".rs")).find_map(Source::first_macro)
     }
 
-    fn find(&self, query: &str) -> Option<At> {
+    pub fn find(&self, query: &str) -> Option<At> {
         let (wanted, _) = compact(query);
         self.0.iter().find_map(|source| source.find(&wanted))
     }
@@ -183,7 +183,7 @@ fn text(value: &Value) -> String {
 }
 
 /// The first 80 characters of a query, on one line.
-fn start(query: &str) -> String {
+pub fn start(query: &str) -> String {
     let line = query.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(80) {
         Some((at, _)) => format!("{} …", &line[..at]),

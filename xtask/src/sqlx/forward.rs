@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result};
 use camino::Utf8Path;
 use tokio_postgres::Client;
 
+use super::contract::{Broken, Contract, Query, queries};
 use super::migrations::{number, released};
 use super::problem::Problem;
 use super::rows::fill;
@@ -26,6 +27,8 @@ pub const DATABASE: &str = "forward";
 pub struct Forward {
     /// How they ran.
     pub outcome: Outcome,
+    /// The queries of the last release that no longer hold. None of a migration that is marked irreversible.
+    pub broken: Vec<Broken>,
     /// What the user should know.
     pub notices: Vec<Notice>,
 }
@@ -97,7 +100,7 @@ pub async fn forward(
     let mut notices = Vec::new();
     let before = released(live);
     let Some(last) = live.last().filter(|_| !pending.is_empty() && !before.is_empty()) else {
-        return Ok(Forward { outcome: Outcome::Skipped, notices });
+        return Ok(Forward { outcome: Outcome::Skipped, broken: Vec::new(), notices });
     };
     let mut base = Vec::new();
     for (record, migration) in before {
@@ -107,7 +110,7 @@ pub async fn forward(
                 migration.name,
                 record.version()
             )));
-            return Ok(Forward { outcome: Outcome::Skipped, notices });
+            return Ok(Forward { outcome: Outcome::Skipped, broken: Vec::new(), notices });
         };
         base.push(script);
     }
@@ -115,7 +118,7 @@ pub async fn forward(
     let client = server.client(DATABASE).await?;
     if let Some((script, rejected)) = apply_all(&client, &base).await? {
         let outcome = Outcome::Failed(problem(script, &rejected, "no longer runs as it was released"));
-        return Ok(Forward { outcome, notices });
+        return Ok(Forward { outcome, broken: Vec::new(), notices });
     }
     let filled = fill(&client).await?;
     notices.extend(filled.empty.iter().map(|(table, why)| {
@@ -126,7 +129,8 @@ pub async fn forward(
     // As the service runs them when it starts. Rows took a superuser.
     server.give_database(DATABASE).await?;
     let client = server.service_client(DATABASE).await?;
-    let outcome = match apply_all(&client, &new).await? {
+    let (failed, broken) = apply_new(&client, &new, pending, queries(env, last).await?).await?;
+    let outcome = match failed {
         // The rows are generated. Real ones may follow rules that the schema does not have.
         Some((script, rejected)) if rejected.of_values => {
             let text =
@@ -146,7 +150,29 @@ pub async fn forward(
             Outcome::Ran(format!("{ran} on {version} with rows in {tables}"))
         }
     };
-    Ok(Forward { outcome, notices })
+    Ok(Forward { outcome, broken, notices })
+}
+
+/// Applies the new migrations up to the first that fails, and compares the released queries before and after each one.
+async fn apply_new<'s>(
+    client: &Client,
+    new: &'s [Script],
+    pending: &[&Migration],
+    queries: Vec<Query>,
+) -> Result<(Option<(&'s Script, Rejected)>, Vec<Broken>)> {
+    let (mut broken, mut before) = (Vec::new(), Contract::of(client, queries).await?);
+    for script in new {
+        if let Some(rejected) = apply(client, script).await? {
+            return Ok((Some((script, rejected)), broken));
+        }
+        let after = Contract::of(client, before.queries()).await?;
+        // Older code is not meant to run on what this one leaves.
+        if !pending.iter().any(|migration| migration.irreversible && migration.name == script.name()) {
+            broken.extend(before.broken(&after, &script.file));
+        }
+        before = after;
+    }
+    Ok((None, broken))
 }
 
 async fn apply_all<'s>(client: &Client, scripts: &'s [Script]) -> Result<Option<(&'s Script, Rejected)>> {

@@ -4,9 +4,11 @@ use anyhow::{Context as _, Result, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::SecretString;
 
-use super::differences::{Sources, differences};
+use super::base::Base;
+use super::contract::Broken;
+use super::differences::{Sources, differences, start};
 use super::forward::{self, Forward, Outcome, forward, misnamed, run_all, scripts};
-use super::migrations::compare;
+use super::migrations::{compare, released};
 use super::problem::{Problem, Problems};
 use crate::env::Env;
 use crate::fs::{project, read_text};
@@ -15,6 +17,7 @@ use crate::report::{Notice, Ongoing};
 use crate::state::history::Record;
 use crate::tools::postgres::Throwaway;
 use crate::tools::sqlx::cache::{Cache, FOLDER, Stamp};
+use crate::tools::sqlx::migrate::Script;
 use crate::tools::sqlx::statements::statements;
 use crate::tools::sqlx::{Workspace, keeps_cache, locked_version};
 
@@ -47,6 +50,8 @@ pub struct Inspection {
     pub problems: Vec<Problem>,
     /// What the user should know.
     pub notices: Vec<Notice>,
+    /// The queries of the last release that no longer hold.
+    pub broken: Vec<Broken>,
     /// Whether the sources compile; none if they were not compiled because of the migrations' problems.
     compiles: Option<bool>,
 }
@@ -135,8 +140,10 @@ impl<'a> Schema<'a> {
         }
         new.notices = self.notices(&pending)?;
         let server = self.start(step).await?;
-        let Forward { outcome, notices } = forward(self.env, server.server(), &self.relative, &pending, live).await?;
+        let forward = forward(self.env, server.server(), &self.relative, &pending, live).await?;
+        let Forward { outcome, broken, notices } = forward;
         new.notices.extend(notices);
+        new.notices.extend(self.located(broken, live).await?.into_iter().map(warning));
         match outcome {
             Outcome::Skipped => {}
             Outcome::Ran(how) => new.ran = Some(how),
@@ -151,7 +158,8 @@ impl<'a> Schema<'a> {
         let server = self.start(step).await?;
         let pending = compare(&self.migrations, live).pending;
         step.progress("running the new migrations on the released schema");
-        let Forward { outcome, notices } = forward(self.env, server.server(), &self.relative, &pending, live).await?;
+        let forward = forward(self.env, server.server(), &self.relative, &pending, live).await?;
+        let Forward { outcome, notices, .. } = forward;
         match outcome {
             Outcome::Ran(_) => Ok(Migrated::Database(Box::new(server))),
             Outcome::Skipped => Ok(Migrated::Skipped(match notices.into_iter().next_back() {
@@ -194,9 +202,10 @@ impl<'a> Schema<'a> {
         if !found.problems.is_empty() {
             return Ok(found);
         }
-        let Forward { outcome, notices } =
-            forward(env, server.server(), &self.relative, &compared.pending, live).await?;
+        let forward = forward(env, server.server(), &self.relative, &compared.pending, live).await?;
+        let Forward { outcome, broken, notices } = forward;
         found.notices.extend(notices);
+        found.broken = broken;
         match outcome {
             Outcome::Skipped => {}
             Outcome::Ran(how) => found.migrations.push_str(&format!("; {how}")),
@@ -231,6 +240,42 @@ impl<'a> Schema<'a> {
             return Ok(Vec::new());
         }
         Ok(differences(&committed, &found.cache, &self.sources().await?, compiles))
+    }
+
+    /// The releases that the migrations are compared with in a check. `live` are the records of those that went live, oldest first.
+    pub async fn base(&self, live: Vec<Record>) -> Result<Base> {
+        Base::find(self.env, live, &self.migrations).await
+    }
+
+    /// The migrations that none of these releases had, in the order in which they run. None where there is no release: on an empty
+    /// database nothing is locked and no older code runs.
+    pub fn new_scripts(&self, releases: &[Record]) -> Result<Vec<Script>> {
+        if released(releases).is_empty() {
+            return Ok(Vec::new());
+        }
+        scripts(self.env, &self.relative, compare(&self.migrations, releases).pending)
+    }
+
+    /// The released queries that no longer hold, at the migration that breaks each one, with the place of the query where the sources
+    /// still have it.
+    pub async fn located(&self, broken: Vec<Broken>, live: &[Record]) -> Result<Vec<Problem>> {
+        let Some(last) = live.last().filter(|_| !broken.is_empty()) else { return Ok(Vec::new()) };
+        let sources = self.sources().await?;
+        let problem = |Broken { migration, query, why }: Broken| {
+            let place = match sources.find(&query.text) {
+                Some((file, line, _)) => format!("{file}:{line}"),
+                None => query.file,
+            };
+            let text = format!(
+                "this breaks a query of {}, which runs on the new schema until the new version serves, and after a rollback: \
+                 {why}\n{place}: {}\n\
+                 safe: first only add (this release), then drop or narrow (the next one); or mark the migration: -- irreversible",
+                last.version(),
+                start(&query.text)
+            );
+            Problem::at(&migration, 1, 1, text)
+        };
+        Ok(broken.into_iter().map(problem).collect())
     }
 
     /// A temporary database with all migrations, for a build whose macros have no query cache. None where there is one, or no
@@ -282,4 +327,9 @@ impl<'a> Schema<'a> {
         }
         Ok(notices)
     }
+}
+
+/// For a deploy, which tries the way back itself.
+fn warning(problem: Problem) -> Notice {
+    Notice::Warning(problem.to_string())
 }

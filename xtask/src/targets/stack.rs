@@ -2,6 +2,7 @@
 
 mod address;
 mod checks;
+mod drift;
 mod image;
 mod job;
 mod log;
@@ -21,6 +22,7 @@ use tokio::sync::OnceCell;
 
 use self::address::Names;
 pub use self::address::PublicAddress;
+pub use self::drift::Drift;
 pub use self::job::{Ended, Inputs, Job, Leftovers, Place};
 pub use self::log::Log;
 use self::outputs::Outputs;

@@ -25,7 +25,7 @@ use crate::tools::tofu::plan::Plan;
 use crate::tools::tofu::state::UnreadResource;
 
 /// OpenTofu's exit code for a plan with changes.
-const CHANGES: i32 = 2;
+pub(super) const CHANGES: i32 = 2;
 
 /// A plan that was made.
 #[derive(Debug)]
@@ -244,7 +244,7 @@ impl PlanPath {
     }
 
     /// With an empty file that only this user can read. OpenTofu writes into it.
-    fn create(workspace: &Workspace<'_>) -> Result<Self> {
+    pub fn create(workspace: &Workspace<'_>) -> Result<Self> {
         let path = Self::new(workspace)?;
         let mut options = fs_err::OpenOptions::new();
         options.write(true).create_new(true).mode(0o600).open(&path.0).context("create the plan file")?;

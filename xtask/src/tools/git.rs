@@ -24,7 +24,7 @@ pub mod log;
 mod snapshot;
 mod unnamed;
 
-use self::changes::Tree;
+use self::changes::{Tree, pieces};
 #[cfg(feature = "cloud")]
 pub use self::context::Context;
 pub use self::snapshot::Snapshot;
@@ -151,6 +151,27 @@ pub async fn show_bytes(root: &Utf8Path, commit: &str, path: &str) -> Result<Opt
         LARGEST_FILE >> 20
     );
     git(root, &["cat-file", "blob", object]).capture_bytes().await.map(Some)
+}
+
+/// The paths of the files below a folder in a commit, relative to `root`; none where the commit does not have the folder.
+pub async fn files(root: &Utf8Path, commit: &str, folder: &Utf8Path) -> Result<Vec<String>> {
+    let folder = format!("{folder}/");
+    let listed = git(root, &["ls-tree", "-r", "-z", "--name-only", commit, "--", &folder]).capture_bytes().await?;
+    pieces(&listed)
+        .map(|path| String::from_utf8(path.to_vec()).with_context(|| format!("a path in {folder} is not UTF-8")))
+        .collect()
+}
+
+/// The newest commit that HEAD and the branch have in common: of the remote `origin`, else of this clone. None where there is
+/// neither, or their histories have nothing in common, as in a shallow clone.
+pub async fn merge_base(root: &Utf8Path, branch: &str) -> Result<Option<String>> {
+    for reference in [format!("refs/remotes/origin/{branch}"), format!("refs/heads/{branch}")] {
+        if ask(git(root, &["rev-parse", "--quiet", "--verify", &reference])).await?.is_some() {
+            let base = ask(git(root, &["merge-base", "HEAD", &reference])).await?;
+            return Ok(base.map(|base| String::from_utf8_lossy(&base).trim_end().to_owned()));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether git ignores this path.

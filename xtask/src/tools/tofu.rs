@@ -90,6 +90,18 @@ impl Tofu {
         if destroy { cmd.arg("-destroy") } else { cmd }
     }
 
+    /// `plan` of what was changed outside of OpenTofu since the last apply, into this file if there is one. Exits like
+    /// [`Tofu::plan`]. It reads the state, whoever holds its lock.
+    pub fn refresh_only(&self, file: Option<&Utf8Path>) -> Cmd {
+        let state = if file.is_some() { Use::Writes } else { Use::Reads };
+        let args = ["plan", "-refresh-only", "-lock=false", "-input=false", "-json", "-detailed-exitcode"];
+        let cmd = self.cmd_for(state).args(args);
+        match file {
+            Some(file) => cmd.arg(format!("-out={file}")),
+            None => cmd,
+        }
+    }
+
     /// `apply` of a plan file.
     pub fn apply(&self, file: &Utf8Path) -> Cmd {
         self.cmd().args(["apply", "-input=false", "-json", file.as_str()])

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod addresses;
+mod beside;
 mod disk;
 mod dry_run;
 mod environment;

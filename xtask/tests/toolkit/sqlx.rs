@@ -312,6 +312,60 @@ fn a_new_migration_runs_on_generated_rows() {
 }
 
 #[test]
+fn a_new_migration_is_looked_at_for_locks_before_it_is_merged() {
+    let project = prepared();
+    // No release is recorded; the main branch lacks these.
+    project.git(&["checkout", "--quiet", "-b", "index"]);
+    let index = "migrations/0003_state.sql";
+    project.write(index, "SET LOCAL lock_timeout = '2s';\n\nCREATE INDEX purchase_state ON purchase (state);\n");
+    project.write("migrations/0004_note.sql", "CREATE TABLE note (id bigint);\nCREATE INDEX note_id ON note (id);\n");
+    run(&project, &["sqlx", "prepare"]).expect(0);
+    project.commit("Index");
+    let ran = Ran::of(command(&project, &["sqlx", "check"]).env("GITHUB_ACTIONS", "true")).expect(1).says(&[
+        "1 problem with queries or migrations",
+        "migrations/0003_state.sql:3:1: require-concurrent-index-creation: ",
+        "begins with `-- no-transaction`",
+        "-- squawk-ignore RULE -- REASON",
+    ]);
+    assert!(ran.stderr.contains("::error file=migrations/0003_state.sql,line=3,col=1::"), "{}", ran.stderr);
+
+    project.edit(
+        index,
+        "CREATE INDEX",
+        "-- squawk-ignore require-concurrent-index-creation -- a hundred rows\nCREATE INDEX",
+    );
+    run(&project, &["sqlx", "prepare"]).expect(0);
+    run(&project, &["sqlx", "check"]).expect(0).says(&["2 new migrations run on main at "]);
+    project.git(&["checkout", "--quiet", "main"]);
+    run(&project, &["sqlx", "check"]).expect(0);
+}
+
+#[test]
+fn a_new_migration_must_leave_the_released_queries_whole() {
+    let project = prepared();
+    released(&project, "1", 1);
+    project.edit(LIB, "SELECT code, width", "SELECT code");
+    project.edit(LIB, "row.width", "row.code");
+    let file = "migrations/0003_width.sql";
+    project.write(
+        file,
+        "SET LOCAL lock_timeout = '2s';\n-- squawk-ignore ban-drop-column -- not read\n\
+         ALTER TABLE purchase DROP COLUMN width;\n",
+    );
+    run(&project, &["sqlx", "prepare"]).expect(0);
+    run(&project, &["sqlx", "check"]).expect(1).says(&[
+        "1 problem with queries or migrations",
+        "migrations/0003_width.sql:1:1: this breaks a query of ",
+        "column \"width\" does not exist",
+        ".sqlx/query-",
+        "SELECT code, width",
+    ]);
+    project.edit(file, "SET LOCAL", "-- irreversible\nSET LOCAL");
+    run(&project, &["sqlx", "prepare"]).expect(0);
+    run(&project, &["sqlx", "check"]).expect(0).says(&["0003_width.sql is irreversible"]);
+}
+
+#[test]
 fn a_failure_on_the_values_of_generated_rows_is_a_warning() {
     let project = prepared();
     released(&project, "1", 1);

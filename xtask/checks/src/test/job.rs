@@ -201,7 +201,8 @@ async fn check_queries(context: &Context<'_>) -> Result<()> {
     let env = context.env(name).map_err(Failure::into_error)?;
     let schema = Schema::find(&env)?.context("the service has no migrations, or does not use sqlx")?;
     let live = history::live_records(&history::read_all(env.store().map_err(Failure::into_error)?).await?);
-    let checked = context.report.step(Step::Sqlx, async |step| Ok(sqlx::check(&schema, &live, step).await?));
+    let base = schema.base(live).await?;
+    let checked = context.report.step(Step::Sqlx, async |step| Ok(sqlx::check(&schema, base, step).await?));
     let checked = checked.await.map_err(Failure::into_error)?;
     context.report.notices(&checked.notices);
     Ok(())

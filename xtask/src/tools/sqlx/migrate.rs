@@ -45,11 +45,16 @@ impl Script {
     pub fn name(&self) -> &str {
         self.file.rsplit('/').next().unwrap_or(&self.file)
     }
+
+    /// Whether sqlx runs all of it in one transaction.
+    pub fn is_whole(&self) -> bool {
+        !self.sql.starts_with("-- no-transaction")
+    }
 }
 
 /// Applies a migration. If PostgreSQL refuses it, rolls it back and returns the error. Fails if the server does not answer.
 pub async fn apply(client: &Client, script: &Script) -> Result<Option<Rejected>> {
-    let whole = !script.sql.starts_with("-- no-transaction");
+    let whole = script.is_whole();
     let run = async {
         if whole {
             client.batch_execute("BEGIN").await?;

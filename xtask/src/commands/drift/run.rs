@@ -1,0 +1,105 @@
+//! What `drift` runs.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::DriftArgs;
+use crate::commands::Context;
+use crate::env::Env;
+use crate::failure::Failure;
+use crate::state::history::Record;
+use crate::targets::Stack;
+use crate::targets::stack::Drift;
+
+/// What to type when something differs.
+struct Ways {
+    /// To keep what is there.
+    adopt: String,
+    /// To go back to what was deployed.
+    revert: String,
+}
+
+impl DriftArgs {
+    /// Runs the command.
+    pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
+        let env = context.env(&self.stack.environment)?;
+        env.stack()?;
+        env.report.headline(&format!("{} → {}   drift", env.config.project, env.name()));
+        let drift = Stack::new(&env).drift().await?;
+        let differences = drift.differences();
+        show(&env, &drift, &differences)?;
+        if differences.is_empty() { Ok(()) } else { Err(Failure::Pending) }
+    }
+}
+
+fn show(env: &Env<'_>, drift: &Drift, differences: &[(&str, String)]) -> Result<(), Failure> {
+    let (paint, mut rows) = (env.report.paint(), Vec::new());
+    if let Some(holder) = &drift.under_way {
+        let since = holder.since.strftime("%H:%M:%SZ");
+        rows.push((
+            "under way",
+            format!("{} by {} since {since}; what differs may be its work", holder.message, holder.who),
+        ));
+    }
+    if let Some(seen) = drift.platform.as_ref().filter(|seen| seen.status.is_none() && seen.differs().is_empty()) {
+        rows.push(("platform", seen.describe()));
+    }
+    rows.extend(differences.iter().map(|(part, text)| (*part, paint.red(text))));
+    let ways = ways(env, drift)?;
+    if differences.is_empty() {
+        let read = drift.stack.read;
+        rows.push((
+            "same",
+            format!("{read} resources, the platform and the service are as {}", since(drift.record.as_ref())),
+        ));
+    } else {
+        rows.push(("since", format!("after {}, found {}", since(drift.record.as_ref()), time(Timestamp::now()))));
+        rows.push(("adopt", ways.adopt.clone()));
+        rows.push(("revert", ways.revert.clone()));
+    }
+    let text: Vec<String> = rows.iter().map(|(label, value)| format!("  {label:<11} {value}")).collect();
+    let differs: Vec<_> = differences.iter().map(|(part, text)| json!({ "part": part, "text": text })).collect();
+    let detail = json!({
+        "environment": env.name(),
+        "differs": differs,
+        "record": drift.record.as_ref().map(|record| json!({
+            "id": record.id, "version": record.version(), "ended": record.ended, "address": record.address,
+        })),
+        "stack": drift.stack,
+        "platform": drift.platform,
+        "service": drift.service,
+        "under_way": drift.under_way,
+        "adopt": ways.adopt,
+        "revert": ways.revert,
+    });
+    env.report.result(detail, &text.join("\n"));
+    Ok(())
+}
+
+/// The two ways on. Both end in a plan that is approved as always.
+fn ways(env: &Env<'_>, drift: &Drift) -> Result<Ways, Failure> {
+    let (name, folder) = (env.name(), &env.stack()?.folder);
+    let source = drift.record.as_ref().and_then(|record| record.source.as_ref());
+    Ok(match source {
+        Some(source) => Ways {
+            adopt: format!("write what is there into {folder} and commit it, then: cargo xtask deploy {name}"),
+            revert: format!("git checkout {} && cargo xtask deploy {name}", &source.commit),
+        },
+        None => Ways {
+            adopt: format!("write what is there into {folder} and commit it, then: cargo xtask tofu plan {name}"),
+            revert: format!("cargo xtask tofu plan {name} && cargo xtask tofu apply {name}"),
+        },
+    })
+}
+
+/// The last time when all of it was as it should be.
+fn since(record: Option<&Record>) -> String {
+    match record {
+        Some(record) => format!("{} went live, {}", record.version(), time(record.ended)),
+        None => "they were applied".to_owned(),
+    }
+}
+
+fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}
