@@ -21,7 +21,10 @@ use self::policy::Allowed;
 use self::trust::Trust;
 use super::ServiceImage;
 use super::inputs::Inputs;
+use crate::check::Check;
+use crate::clients::github::GitHub;
 use crate::clients::registry::http::printable;
+use crate::config::{self, Config, FILE, Verify};
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::release::{Provenance, Source, short_digest};
@@ -34,28 +37,10 @@ const SHOWN: usize = 5;
 /// Checks that an image was built by the workflow that the environment's `verify` allows, from this source's commit or from one in its
 /// history with the same inputs. Refused otherwise, with what was found. None where the environment requires no proof.
 pub async fn verify(image: &ServiceImage<'_>, source: &Source, digest: &str) -> Result<Option<Provenance>, Failure> {
-    let env = image.env;
-    let Some(wanted) = &env.environment.verify else { return Ok(None) };
-    if is_overridden(env, "image")? {
-        return Err(not_the_pushed_one(env));
-    }
-    let repository = match &wanted.repository {
-        Some(repository) => repository.clone(),
-        None => env.github_repository().await?,
-    };
-    let trust = match &wanted.trusted_root {
-        Some(path) => Trust::of_file(env.root(), path)?,
-        None => Trust::public()?,
-    };
-    let bundles = env.github_of(&repository)?.attestations(digest).await;
+    let Some(wanted) = &image.env.environment.verify else { return Ok(None) };
+    let Means { github, allowed, trust } = Means::of(image.env, wanted).await?;
+    let bundles = github.attestations(digest).await;
     let bundles = bundles.with_context(|| format!("read the proof of who built {}", short_digest(digest)))?;
-    let allowed = Allowed {
-        server: wanted.server.clone(),
-        repository,
-        workflow: wanted.workflow.clone(),
-        issuer: wanted.issuer.clone(),
-        main_branch: env.config.source.main_branch.clone(),
-    };
     let mut refused = Vec::new();
     for bundle in &bundles {
         match accept(image, source, digest, bundle, &allowed, &trust).await {
@@ -66,6 +51,17 @@ pub async fn verify(image: &ServiceImage<'_>, source: &Source, digest: &str) -> 
     Err(Failure::Refused(refusal(image, source, digest, &refused, &allowed)))
 }
 
+/// Whether all is there that verifies who built an image; none where the environment requires no proof. Asks nothing of GitHub.
+pub async fn check(env: &Env<'_>) -> Option<Check> {
+    let wanted = env.environment.verify.as_ref()?;
+    Some(match Means::of(env, wanted).await {
+        Ok(Means { allowed: Allowed { workflow, repository, .. }, .. }) => {
+            Check::good("provenance", format!("only what {workflow} of {repository} has built is deployed"))
+        }
+        Err(failure) => Check::failed("provenance", failure),
+    })
+}
+
 /// That a stack runs another image than the pushed one, which no proof is looked for of.
 pub fn not_the_pushed_one(env: &Env<'_>) -> Failure {
     let name = env.name();
@@ -73,6 +69,33 @@ pub fn not_the_pushed_one(env: &Env<'_>) -> Failure {
         "the stack's variable `image` is set by `variables` in deploy.yaml or by TF_VAR_image, so the stack of {name} would run an \
          image that is not verified\n  remove that value, or remove environments.{name}.verify from deploy.yaml"
     ))
+}
+
+/// What verifies who built an image.
+struct Means {
+    github: GitHub,
+    allowed: Allowed,
+    trust: Trust,
+}
+
+impl Means {
+    async fn of(env: &Env<'_>, wanted: &Verify) -> Result<Self, Failure> {
+        if is_overridden(env, "image")? {
+            return Err(not_the_pushed_one(env));
+        }
+        let repository = match &wanted.repository {
+            Some(repository) => repository.clone(),
+            None => env.github_repository().await?,
+        };
+        let trust = match &wanted.trusted_root {
+            Some(path) => Trust::of_file(env.root(), path)?,
+            None => Trust::public()?,
+        };
+        let github = env.github_of(&repository)?;
+        let Verify { server, workflow, issuer, .. } = wanted.clone();
+        let main_branch = env.config.source.main_branch.clone();
+        Ok(Self { github, allowed: Allowed { server, repository, workflow, issuer, main_branch }, trust })
+    }
 }
 
 async fn accept(
@@ -107,6 +130,14 @@ async fn is_of(image: &ServiceImage<'_>, source: &Source, commit: &str) -> Resul
     ensure!(
         earlier.hash == own.hash,
         "it was built from {short}, whose files for the image differ from those of {wanted}"
+    );
+    // The workflow has built by what deploy.yaml said of the image then.
+    let said = git::show(image.env.root(), commit, FILE).await?.context("deploy.yaml of that commit is not there")?;
+    let said = Config::parse(&said).with_context(|| format!("read deploy.yaml of {short}"))?.image;
+    let recipe = |spec: &config::Image| (spec.dockerfile.clone(), spec.platform.clone(), spec.bases.clone());
+    ensure!(
+        said.as_ref().map(recipe) == Some(recipe(image.spec)),
+        "it was built from {short}, whose deploy.yaml says something else of the image than that of {wanted}"
     );
     Ok(())
 }
