@@ -2,24 +2,32 @@
 
 mod answer;
 mod assets;
+mod attestations;
 mod call;
 mod checks;
+mod comments;
 mod commits;
 mod compare;
 mod deployments;
 mod description;
+mod environments;
 mod events;
 mod faults;
 mod handle;
+mod issues;
 mod jobs;
+mod objects;
 mod refs;
 mod releases;
 mod repository;
 mod route;
 mod rules;
 mod run;
+mod secrets;
 mod server;
+mod settings;
 mod tokens;
+mod variables;
 mod workflows;
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -53,12 +61,12 @@ impl GitHub {
     /// Starts one without a repository.
     pub fn start() -> Self {
         let inner = Arc::new(Inner { state: Mutex::default(), changed: Condvar::new(), urls: OnceLock::new() });
-        let (api, uploads, objects) = (Arc::clone(&inner), Arc::clone(&inner), Arc::clone(&inner));
-        let api = HttpServer::start(move |request| api.answer(request, false));
-        let uploads = HttpServer::start(move |request| uploads.answer(request, true));
+        let (api, objects) = (Arc::clone(&inner), Arc::clone(&inner));
+        let api = HttpServer::start(move |request| api.answer(request));
         let objects = HttpServer::start(move |request| objects.object(request));
         let url = |server: &HttpServer| format!("http://{}", server.address);
-        let urls = Urls { api: url(&api), uploads: url(&uploads), objects: url(&objects) };
+        // As at an enterprise's server: the same host, and a path of its own.
+        let urls = Urls { api: url(&api), uploads: format!("{}/uploads", url(&api)), objects: url(&objects) };
         inner.urls.set(urls).expect("the addresses are set once");
         Self { inner }
     }

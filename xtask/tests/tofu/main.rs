@@ -25,6 +25,7 @@ mod production;
 mod provenance;
 mod providers;
 mod registry;
+mod released;
 mod run;
 mod secrets;
 mod sentinel;

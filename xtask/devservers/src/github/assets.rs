@@ -92,6 +92,14 @@ impl Repository {
         self.releases.assets.iter_mut().find(|asset| asset.value["id"] == id).ok_or_else(Answer::not_found)
     }
 
+    /// Makes an asset one of which the upload broke off.
+    pub fn break_off(&mut self, id: &Value) {
+        for asset in self.releases.assets.iter_mut().filter(|asset| asset.value["id"] == *id) {
+            (asset.value["state"], asset.value["size"], asset.value["digest"]) = ("open".into(), 0.into(), Value::Null);
+            asset.bytes.clear();
+        }
+    }
+
     fn changeable(&mut self, call: &Call) -> Result<&mut Asset, Answer> {
         let id = call.id("asset_id")?;
         let release = self.asset(id)?.release;

@@ -78,6 +78,7 @@ fn create(call: &Call, repository: &mut Repository) -> Outcome {
         "production_environment": call.flag("production_environment", usual),
     });
     repository.deployments.list.push(deployment.clone());
+    repository.environment(environment);
     repository.happened(call.token.kind, "deployment", Some("created"), reference, json!({"deployment": deployment}));
     Ok(Answer::created(deployment))
 }

@@ -55,7 +55,7 @@ impl Operation {
         })
     }
 
-    /// Whether it belongs to the host of the uploads.
+    /// Whether it is an upload, which has an address of its own.
     pub fn is_upload(&self) -> bool {
         self.described.get("server").is_some()
     }

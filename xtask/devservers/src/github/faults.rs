@@ -25,6 +25,8 @@ pub enum Fault {
     CutAfter,
     /// The request is taken, and the answer is this status code.
     StatusAfter(u16),
+    /// An upload that breaks off: the answer is a 502, and GitHub keeps an asset of this name that is not complete.
+    HalfUpload,
 }
 
 /// A fault that has yet to happen.
@@ -52,7 +54,7 @@ pub(super) fn take(planned: &mut Vec<Planned>, operation: &Operation) -> Option<
 impl Fault {
     /// Whether the request is taken all the same.
     pub fn is_after(&self) -> bool {
-        matches!(self, Self::CutAfter | Self::StatusAfter(_))
+        matches!(self, Self::CutAfter | Self::StatusAfter(_) | Self::HalfUpload)
     }
 
     /// What the client gets.
@@ -60,9 +62,8 @@ impl Fault {
         match self {
             Self::TimeOut => Response::silent(),
             Self::CutBefore | Self::CutAfter => Response::cut(),
-            Self::Status(status) | Self::StatusAfter(status) => {
-                Response::new(*status).body("text/html", "<html><body><h1>Whoa there!</h1></body></html>")
-            }
+            Self::Status(status) | Self::StatusAfter(status) => failed(*status),
+            Self::HalfUpload => failed(502),
             Self::Unprocessable(message) => json(&Answer::error(422, message)),
             Self::RateLimit(wait) => {
                 let reset = now + i64::try_from(wait.as_secs()).expect("a wait is short");
@@ -80,6 +81,10 @@ impl Fault {
             }
         }
     }
+}
+
+fn failed(status: u16) -> Response {
+    Response::new(status).body("text/html", "<html><body><h1>Whoa there!</h1></body></html>")
 }
 
 fn json(answer: &Answer) -> Response {

@@ -1,5 +1,6 @@
 //! What a test reads of a repository, and what it puts there.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use super::Inner;
 use super::events::Event;
 use super::repository::Repository;
 use super::run::{Callback, Run};
+use super::secrets::Secrets;
 
 /// A repository of the stand-in, for the test.
 pub struct Handle {
@@ -105,9 +107,68 @@ impl Handle {
         Run { inner: Arc::clone(&self.inner), repository: self.key.clone(), id }
     }
 
+    /// All issues and pull requests, oldest first.
+    pub fn issues(&self) -> Vec<Value> {
+        self.with(|repository| repository.issues.list.clone())
+    }
+
+    /// Opens a pull request: its number.
+    pub fn pull_request(&self, title: &str) -> u64 {
+        self.with(|repository| repository.add_pull_request(title))
+    }
+
+    /// All comments on issues and pull requests, oldest first.
+    pub fn comments(&self) -> Vec<Value> {
+        self.with(|repository| repository.issues.comments.clone())
+    }
+
+    /// Makes an environment without rules, if it does not exist.
+    pub fn environment(&self, name: &str) {
+        self.with(|repository| {
+            repository.environment(name);
+        });
+    }
+
+    /// The names and the opened values of an environment's secrets, or of the repository's.
+    pub fn secrets(&self, environment: Option<&str>) -> BTreeMap<String, String> {
+        self.with_secrets(environment, |secrets| secrets.opened())
+    }
+
+    /// Sets a secret as a person does it on the page, last changed at a time (RFC 3339).
+    pub fn set_secret(&self, environment: Option<&str>, name: &str, value: &str, updated: &str) {
+        self.with_secrets(environment, |secrets| {
+            secrets.set(name, value);
+            secrets.date(name, updated);
+        });
+    }
+
+    /// The names and values of an environment's variables, or of the repository's.
+    pub fn variables(&self, environment: Option<&str>) -> BTreeMap<String, String> {
+        self.with(|repository| {
+            let variables = match environment {
+                None => &repository.variables,
+                Some(name) => &repository.environment(name).variables,
+            };
+            let text = |variable: &Value| variable["value"].as_str().unwrap_or_default().to_owned();
+            variables.iter().map(|(name, variable)| (name.clone(), text(variable))).collect()
+        })
+    }
+
+    /// Adds an attestation: a Sigstore bundle about the digests that its statement names.
+    pub fn attest(&self, bundle: &Value) {
+        self.with(|repository| repository.attestations.add(bundle)).expect("the bundle has a statement with a subject");
+    }
+
     /// What happened, oldest first.
     pub fn events(&self) -> Vec<Event> {
         self.with(|repository| repository.events.clone())
+    }
+
+    fn with_secrets<T>(&self, environment: Option<&str>, does: impl FnOnce(&mut Secrets) -> T) -> T {
+        self.with(|repository| match environment {
+            None => does(&mut repository.secrets),
+            Some(name) => does(&mut repository.environment(name).secrets),
+        })
     }
 
     pub(super) fn with<T>(&self, does: impl FnOnce(&mut Repository) -> T) -> T {

@@ -8,7 +8,10 @@ use super::answer::{Answer, Outcome};
 use super::call::{Call, change, node};
 use super::events::Event;
 use super::route::{Route, Urls};
-use super::{checks, commits, deployments, releases, rules, workflows};
+use super::{
+    attestations, checks, commits, deployments, environments, issues, releases, rules, secrets, settings, variables,
+    workflows,
+};
 
 pub(super) const ROUTES: &[Route] = &[
     Route::new("GET", "", "metadata:read", |_, repository| Ok(Answer::ok(repository.full()))),
@@ -76,6 +79,12 @@ pub(super) struct Repository {
     pub deployments: deployments::Deployments,
     pub rules: rules::Rules,
     pub workflows: workflows::Workflows,
+    pub issues: issues::Issues,
+    pub secrets: secrets::Secrets,
+    pub variables: variables::Variables,
+    pub environments: BTreeMap<String, environments::Environment>,
+    pub actions: settings::Actions,
+    pub attestations: attestations::Attestations,
     pub events: Vec<Event>,
 }
 
@@ -102,6 +111,12 @@ impl Repository {
             deployments: deployments::Deployments::default(),
             rules: rules::Rules::default(),
             workflows: workflows::Workflows::default(),
+            issues: issues::Issues::default(),
+            secrets: secrets::Secrets::new(id),
+            variables: variables::Variables::new(),
+            environments: BTreeMap::new(),
+            actions: settings::Actions::default(),
+            attestations: attestations::Attestations::default(),
             events: Vec::new(),
         }
     }

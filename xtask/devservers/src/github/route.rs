@@ -4,9 +4,12 @@ use super::answer::Outcome;
 use super::call::Call;
 use super::repository::{self, Repository};
 use super::tokens::Level;
-use super::{assets, checks, commits, compare, deployments, jobs, refs, releases, rules, workflows};
+use super::{
+    assets, attestations, checks, comments, commits, compare, deployments, environments, issues, jobs, refs, releases,
+    rules, secrets, settings, variables, workflows,
+};
 
-/// The addresses of the stand-in's hosts: the API, the uploads, and what both redirect to.
+/// The stand-in's addresses: the API, the uploads, and what the API redirects to.
 #[derive(Clone, Debug)]
 pub(super) struct Urls {
     pub api: String,
@@ -22,22 +25,30 @@ pub(super) struct Route {
     pub method: &'static str,
     /// Below `/repos/{owner}/{repo}`.
     pub path: &'static str,
+    /// `issues:write|pull_requests:write`: one of them is enough.
     permission: &'static str,
     pub handler: Handler,
 }
 
 /// All operations of a repository, a subject each.
 const ROUTES: &[&[Route]] = &[
-    repository::ROUTES,
     assets::ROUTES,
+    attestations::ROUTES,
     checks::ROUTES,
+    comments::ROUTES,
     commits::ROUTES,
     compare::ROUTES,
     deployments::ROUTES,
-    refs::ROUTES,
+    environments::ROUTES,
+    issues::ROUTES,
     jobs::ROUTES,
+    refs::ROUTES,
     releases::ROUTES,
+    repository::ROUTES,
     rules::ROUTES,
+    secrets::ROUTES,
+    settings::ROUTES,
+    variables::ROUTES,
     workflows::ROUTES,
 ];
 
@@ -52,9 +63,29 @@ impl Route {
         ROUTES.iter().flat_map(|routes| routes.iter()).find(|route| route.method == method && route.path == path)
     }
 
-    /// Area and level of the permission that it needs.
-    pub fn permission(&self) -> (&'static str, Level) {
-        let (area, level) = self.permission.split_once(':').expect("a permission is AREA:LEVEL");
-        (area, if level == "read" { Level::Read } else { Level::Write })
+    /// Area and level of the permissions of which it needs one.
+    pub fn permissions(&self) -> impl Iterator<Item = (&'static str, Level)> {
+        self.permission.split('|').map(|permission| {
+            let (area, level) = permission.split_once(':').expect("a permission is AREA:LEVEL");
+            (area, if level == "read" { Level::Read } else { Level::Write })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::github::description::Operation;
+
+    #[test]
+    fn each_described_operation_is_answered_and_no_other() {
+        let described: BTreeSet<String> = Operation::all().map(|(method, path)| format!("{method} {path}")).collect();
+        let routes = ROUTES.iter().flat_map(|routes| routes.iter());
+        let routes = routes.map(|route| format!("{} /repos/{{owner}}/{{repo}}{}", route.method, route.path));
+        let whole = ["GET /rate_limit", "GET /search/issues", "GET /user"].map(str::to_owned);
+        let answered: BTreeSet<String> = routes.chain(whole).collect();
+        assert_eq!(answered, described);
     }
 }

@@ -12,6 +12,7 @@ use super::answer::{Answer, Outcome};
 use super::call::Call;
 use super::description::Operation;
 use super::faults::{self, Fault, Planned};
+use super::issues;
 use super::repository::{Repository, user};
 use super::route::Route;
 use super::run::Run;
@@ -43,12 +44,12 @@ impl State {
 }
 
 impl Inner {
-    /// Answers a request to the API, or to the host of the uploads.
-    pub fn answer(self: &Arc<Self>, request: &Request, uploads: bool) -> Response {
+    /// Answers a request to the API or an upload.
+    pub fn answer(self: &Arc<Self>, request: &Request) -> Response {
         let start = Instant::now();
         let mut state = self.lock();
         let delay = state.delay;
-        let (status, response) = self.respond(&mut state, request, uploads);
+        let (status, response) = self.respond(&mut state, request);
         state.calls.push(format!("{} {} {status}", request.method, request.path));
         let number = state.calls.len();
         let started: Vec<_> = state
@@ -68,37 +69,10 @@ impl Inner {
         response.header("x-github-request-id", &format!("{number:04X}:STANDIN"))
     }
 
-    /// Answers a request to the host that the API redirects to. It takes signed addresses only, and no token beside them.
-    pub fn object(&self, request: &Request) -> Response {
+    fn respond(&self, state: &mut State, request: &Request) -> (u16, Response) {
         let path = request.path.split('?').next().unwrap_or_default();
-        if request.header("authorization").is_some() {
-            return Response::new(400).body("application/xml", "<Error><Code>InvalidAuthenticationInfo</Code></Error>");
-        }
-        let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-        let ([kind, owner, name, id], Some("valid")) = (&parts[..], request.query("signature")) else {
-            return Response::new(403).body("application/xml", "<Error><Code>AuthenticationFailed</Code></Error>");
-        };
-        let state = self.lock();
-        let repository = state.repositories.get(&((*owner).to_owned(), (*name).to_owned()));
-        let found = repository.and_then(|repository| match *kind {
-            "assets" => {
-                let mut assets = repository.releases.assets.iter();
-                let asset = assets.find(|asset| asset.value["id"].to_string() == *id)?;
-                Some(("application/octet-stream", asset.bytes.clone()))
-            }
-            _ => {
-                let job = repository.workflows.jobs.iter().find(|job| job.value["id"].to_string() == *id)?;
-                Some(("text/plain", job.log.clone().into_bytes()))
-            }
-        });
-        match found {
-            Some((media_type, bytes)) => Response::new(200).body(media_type, bytes),
-            None => Response::new(404).body("application/xml", "<Error><Code>BlobNotFound</Code></Error>"),
-        }
-    }
-
-    fn respond(&self, state: &mut State, request: &Request, uploads: bool) -> (u16, Response) {
-        let path = request.path.split('?').next().unwrap_or_default();
+        let upload = path.strip_prefix("/uploads");
+        let (path, uploads) = (upload.unwrap_or(path), upload.is_some());
         let query = request.path.split_once('?').map_or("", |(_, query)| query);
         let queries: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let found = Operation::find(&request.method, path).filter(|operation| operation.is_upload() == uploads);
@@ -134,6 +108,9 @@ impl Inner {
         let wrong = operation.check_answer(answer.status, answer.body.as_ref());
         state.violations.extend(wrong.into_iter().map(|wrong| format!("{name}: the stand-in's own {wrong}")));
         if let Some(fault) = fault {
+            if let (Fault::HalfUpload, Some(asset)) = (&fault, &answer.body) {
+                state.repositories.values_mut().for_each(|repository| repository.break_off(&asset["id"]));
+            }
             return (0, fault.response(now));
         }
         let headers = token.and_then(|token| state.tokens.get(&token)).map(Token::headers).unwrap_or_default();
@@ -171,21 +148,21 @@ impl Inner {
 }
 
 fn perform(state: &mut State, operation: &Operation, call: &Call) -> Outcome {
-    let Some(route) = Route::find(&operation.method, operation.template) else { return whole(operation, call) };
+    let Some(route) = Route::find(&operation.method, operation.template) else { return whole(state, operation, call) };
     let key = (call.parameter("owner").to_owned(), call.parameter("repo").to_owned());
     let repository = state.repositories.get_mut(&key).ok_or_else(Answer::not_found)?;
-    let (area, level) = route.permission();
-    call.token.may(area, level)?;
+    call.token.may(route.permissions())?;
     (route.handler)(call, repository)
 }
 
 /// What is of no repository.
-fn whole(operation: &Operation, call: &Call) -> Outcome {
+fn whole(state: &State, operation: &Operation, call: &Call) -> Outcome {
     match operation.template {
         "/rate_limit" => {
             let rate = call.token.rate();
             Ok(Answer::ok(json!({"resources": {"core": rate, "search": rate}, "rate": rate})))
         }
+        "/search/issues" => Ok(issues::search(call, state.repositories.values())),
         "/user" if call.token.kind == Kind::Person => Ok(Answer::ok(person(call))),
         "/user" => Err(Answer::error(403, "Resource not accessible by integration")),
         other => panic!("{other} is described and has no route"),

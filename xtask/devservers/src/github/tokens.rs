@@ -91,18 +91,22 @@ impl Token {
         ]
     }
 
-    /// Refuses an operation that needs a permission which the token lacks.
-    pub fn may(&self, area: &str, level: Level) -> Result<(), Answer> {
-        let has = self.permissions.get(area).or_else(|| self.permissions.get("all"));
-        if area == "metadata" || has.is_some_and(|&has| has >= level) {
+    /// Refuses an operation that needs one of these permissions if the token has none of them.
+    pub fn may(&self, wanted: impl Iterator<Item = (&'static str, Level)>) -> Result<(), Answer> {
+        let wanted: Vec<_> = wanted.collect();
+        let has = |area: &str| self.permissions.get(area).or_else(|| self.permissions.get("all"));
+        let may = |&(area, level): &(&str, Level)| area == "metadata" || has(area).is_some_and(|&has| has >= level);
+        if wanted.iter().any(may) {
             return Ok(());
         }
-        let access = if level == Level::Read { "read" } else { "write" };
+        let name =
+            |(area, level): &(&str, Level)| format!("{area}={}", if *level == Level::Read { "read" } else { "write" });
+        let accepted: Vec<String> = wanted.iter().map(name).collect();
         let message = match self.kind {
             Kind::Workflow => "Resource not accessible by integration",
             Kind::Person => "Resource not accessible by personal access token",
         };
-        Err(Answer::error(403, message).header("x-accepted-github-permissions", &format!("{area}={access}")))
+        Err(Answer::error(403, message).header("x-accepted-github-permissions", &accepted.join("; ")))
     }
 
     /// Limit, use and rest as `GET /rate_limit` shows them.

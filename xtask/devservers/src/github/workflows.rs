@@ -131,8 +131,9 @@ impl Repository {
     /// The workflow with this id or file name.
     fn workflow(&self, call: &Call) -> Result<&Workflow, Answer> {
         let wanted = call.parameter("workflow_id");
+        let id: Option<u64> = wanted.parse().ok();
         let fits = |workflow: &&Workflow| {
-            workflow.value["id"].to_string() == wanted
+            (id.is_some() && workflow.value["id"].as_u64() == id)
                 || workflow.value["path"].as_str().is_some_and(|path| path.rsplit('/').next() == Some(wanted))
         };
         self.workflows.list.iter().find(fits).ok_or_else(Answer::not_found)

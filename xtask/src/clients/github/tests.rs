@@ -14,7 +14,7 @@ fn start() -> (devservers::GitHub, Handle, GitHub) {
     let repository = server.repository("owner", "name");
     let token = server.personal_token(&["contents:write", "deployments:write", "checks:read", "statuses:read"]);
     let client =
-        GitHub::with_timeout(&server.url(), OWNER, &token.into(), &Patience::default(), Duration::from_secs(2));
+        GitHub::with_timeout(&server.url(), OWNER, &token.into(), &Patience::default(), Duration::from_secs(1));
     (server, repository, client.unwrap())
 }
 
