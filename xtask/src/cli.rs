@@ -5,6 +5,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::commands::Context;
 use crate::commands::bootstrap::Bootstrap;
 use crate::commands::checks::{self, ChecksArgs};
+use crate::commands::ci::Ci;
 #[cfg(not(feature = "cloud"))]
 use crate::commands::cloud;
 use crate::commands::completions::CompletionsArgs;
@@ -144,6 +145,16 @@ Neither needs your database: both start a temporary PostgreSQL."
     )]
     Sqlx(Sqlx),
 
+    /// Run a rendered workflow on this machine
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  cargo xtask ci run --list
+  cargo xtask ci run ci check
+  cargo xtask ci actions"
+    )]
+    Ci(Ci),
+
     Render(RenderArgs),
     Doctor(DoctorArgs),
     Setup(SetupArgs),
@@ -240,6 +251,7 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<(), Failure
             match cloud::become_full_build()? {}
         }
         Command::Sqlx(command) => Box::pin(command.run(context)).await,
+        Command::Ci(command) => Box::pin(command.run(context)).await,
         Command::Render(args) => args.run(context).await,
         Command::Doctor(args) => Box::pin(args.run(context)).await,
         Command::Setup(args) => Box::pin(args.run(context)).await,

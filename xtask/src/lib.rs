@@ -5,6 +5,7 @@
 #[cfg(feature = "cloud")]
 pub mod bootstrap;
 pub mod check;
+pub mod ci;
 pub mod cli;
 pub mod clients;
 pub mod commands;
@@ -18,6 +19,7 @@ pub mod fs;
 pub mod hash;
 #[cfg(feature = "cloud")]
 pub mod image;
+pub mod needs;
 pub mod program;
 pub mod release;
 #[cfg(feature = "cloud")]

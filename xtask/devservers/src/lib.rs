@@ -21,14 +21,17 @@ pub mod port;
 pub mod proxy;
 pub mod raw;
 pub mod registry;
+pub mod sigstore;
 pub mod standin;
 pub mod tls;
 pub mod tofu;
 pub mod versitygw;
+pub mod workflow_checks;
 
 mod cache;
 mod go;
 mod path;
+mod pip;
 mod server;
 
 pub use self::buildkitd::Buildkitd;

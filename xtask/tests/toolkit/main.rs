@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod addresses;
+mod ci;
 mod beside;
 mod disk;
 mod dry_run;
@@ -38,3 +39,4 @@ mod version;
 mod watch;
 mod way_back;
 mod web;
+mod workflows;
