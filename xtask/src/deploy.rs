@@ -19,7 +19,7 @@ mod trace;
 mod watch;
 pub mod way_back;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 
 use self::approval::{Approval, approve};
 use self::changes::Plan;
@@ -32,7 +32,7 @@ use crate::config::Service;
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::release::{Artifact, Published, Release, Settings, Source};
-use crate::report::Step;
+use crate::report::{Step, Summary as _};
 use crate::sqlx::{self, Problems, Schema};
 use crate::state::history::{self, Kind, Outcome, Record};
 use crate::targets::Target;
@@ -106,6 +106,7 @@ async fn steps(run: &Run<'_>, source: Source, request: &Request<'_>) -> Result<D
     };
     let publish = async |step: &_| target.publish(&artifact, step).await;
     let published = run.step(Step::Publish, &artifact, holds, publish).await?;
+    verify(run, &published, None).await?; // Refused → 21
     let release = Release::new(published, &settings)?;
     let way_back = way_back(run, &release, &settings, no_way_back).await?;
     // Critical: a stack's plan holds the lock of its state.
@@ -136,6 +137,31 @@ async fn build(run: &Run<'_>, source: &Source) -> Result<Artifact, Failure> {
     let inputs = (source, package, binary, web);
     let holds = async |found: &Artifact| found.source == *source && target.has_built(found).await;
     run.step(Step::Build, &inputs, holds, async |step| target.build(source, step).await).await
+}
+
+/// Verifies who built what is deployed, where the environment requires a proof. An earlier release may have been verified when it was
+/// deployed, by its signed record.
+async fn verify(run: &Run<'_>, published: &Published, earlier: Option<&Record>) -> Result<(), Failure> {
+    let env = run.env;
+    if env.environment.verify.is_none() {
+        return Ok(());
+    }
+    let known = earlier.and_then(|record| record.provenance.clone());
+    let provenance = match known {
+        Some(known) => {
+            env.report.begin(Step::Provenance).reuse(&known.summary());
+            known
+        }
+        None => {
+            let verified = async |_: &_| {
+                let verified = run.target.verify(published).await?;
+                Ok(verified.context("the target cannot verify who built a release")?)
+            };
+            run.live_step(Step::Provenance, verified).await?
+        }
+    };
+    run.note(|record| record.provenance = Some(provenance));
+    Ok(())
 }
 
 /// Initializes the working folder of the target's stack.

@@ -21,6 +21,7 @@ pub mod port;
 pub mod proxy;
 pub mod raw;
 pub mod registry;
+pub mod sigstore;
 pub mod standin;
 pub mod tls;
 pub mod tofu;

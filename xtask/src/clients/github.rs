@@ -3,6 +3,7 @@
 //! A request that failed for a moment is sent again. What may have been done although no answer came is looked for before it is sent
 //! again ([`GitHub::create`]), so nothing is made twice.
 
+mod attestations;
 mod checks;
 mod compare;
 mod deployments;

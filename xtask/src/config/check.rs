@@ -60,6 +60,20 @@ pub fn is_github_repository(text: &str) -> bool {
     text.split_once('/').is_some_and(|(owner, name)| part(owner, &['-', '_']) && part(name, &['-', '_', '.']))
 }
 
+/// The file of a workflow of GitHub Actions.
+pub(super) fn is_workflow(text: &str) -> bool {
+    let name = text
+        .strip_prefix(".github/workflows/")
+        .and_then(|name| name.strip_suffix(".yml").or(name.strip_suffix(".yaml")));
+    let character = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    name.is_some_and(|name| !name.is_empty() && name.chars().all(character))
+}
+
+/// The issuer of tokens, as it names itself.
+pub(super) fn is_issuer(text: &str) -> bool {
+    text.strip_prefix("https://").is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_graphic()))
+}
+
 /// The name of a check or of a commit's status: one line.
 pub(super) fn is_check_name(text: &str) -> bool {
     !text.trim().is_empty() && text.len() <= 255 && !text.contains(|c: char| c.is_control())

@@ -93,6 +93,11 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// Whether it is a mapping, where a short form is a text.
+    pub(super) fn is_mapping(&self) -> bool {
+        matches!(self.node.value, Value::Map(_))
+    }
+
     /// A path inside the project.
     pub(super) fn path(&self) -> Option<Utf8PathBuf> {
         self.text("a path inside the project, relative to its root and without `..`", check::is_inside).map(Into::into)
@@ -251,6 +256,12 @@ impl<'a> Table<'a> {
             Some(field) => read(field).map(Some),
             None => Some(None),
         }
+    }
+
+    /// A key that the mapping cannot have, and why not.
+    pub(super) fn refused(&mut self, key: &str, message: &str, hint: &str) -> Option<()> {
+        let Some(index) = self.entries.iter().position(|(name, _)| *name == key) else { return Some(()) };
+        self.entries.swap_remove(index).1.refuse_key(message, hint)
     }
 
     /// Accepts any other key: which keys are known depends on a value that has a problem.

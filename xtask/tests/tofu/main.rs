@@ -22,6 +22,7 @@ mod lifecycle;
 mod operations;
 mod platform;
 mod production;
+mod provenance;
 mod providers;
 mod registry;
 mod released;

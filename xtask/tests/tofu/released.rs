@@ -152,7 +152,8 @@ fn open_shop(test: &str) -> Option<Shop> {
     let repository = github.repository("owner", "name");
     let (person, release) = (github.personal_token(&["contents:write"]), github.personal_token(&["all:write"]));
     site.variables.push(("GITHUB_API_URL", github.url()));
-    set(&site, &format!("GH_TOKEN={person}\nRELEASE_TOKEN={release}\n"));
+    site.variables.push(("GH_TOKEN", person));
+    set(&site, &format!("RELEASE_TOKEN={release}\n"));
     site.project.edit(
         "deploy.yaml",
         "    target: scaleway",

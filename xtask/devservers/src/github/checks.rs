@@ -36,6 +36,13 @@ impl Checks {
         runs.chain(statuses.map(|status| (text(status, "context"), text(status, "state")))).collect()
     }
 
+    /// Ends a check run.
+    pub fn conclude(&mut self, id: u64, conclusion: &str) {
+        if let Ok(run) = by_id(&mut self.runs, id) {
+            update(run, &json!({ "conclusion": conclusion }));
+        }
+    }
+
     fn statuses_of(&self, sha: &str) -> Vec<&Value> {
         newest(self.statuses.iter().filter(|(of, _)| of == sha).map(|(_, status)| status), "context")
     }

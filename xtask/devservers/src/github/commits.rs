@@ -33,7 +33,7 @@ pub(super) struct Commit {
     tree: String,
     author: String,
     email: String,
-    date: String,
+    pub date: String,
     message: String,
     /// Its place in the order in which they were made: parents come first.
     order: usize,

@@ -45,7 +45,6 @@ impl Operation {
         Some(Self { method: method.to_owned(), template, parameters, described })
     }
 
-    #[cfg(test)]
     /// All that are described: method and path.
     pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
         let paths = DESCRIPTION["paths"].as_object().expect("the description has paths");

@@ -41,14 +41,22 @@ pub(super) struct Planned {
 
 /// The fault of this call, if a test wants one.
 pub(super) fn take(planned: &mut Vec<Planned>, operation: &Operation) -> Option<Fault> {
-    let template = operation.template.strip_prefix("/repos/{owner}/{repo}").unwrap_or(operation.template);
-    let name = format!("{} {template}", operation.method);
+    let name = name(&operation.method, operation.template);
     let index = planned.iter().position(|planned| planned.operation == name || planned.operation == "*")?;
     if planned[index].after > 0 {
         planned[index].after -= 1;
         return None;
     }
     Some(planned.remove(index).fault)
+}
+
+/// The names of all operations.
+pub(super) fn names() -> impl Iterator<Item = String> {
+    Operation::all().map(|(method, template)| name(method, template))
+}
+
+fn name(method: &str, template: &str) -> String {
+    format!("{method} {}", template.strip_prefix("/repos/{owner}/{repo}").unwrap_or(template))
 }
 
 impl Fault {

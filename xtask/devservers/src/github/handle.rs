@@ -11,6 +11,7 @@ use super::events::Event;
 use super::repository::Repository;
 use super::run::{Callback, Run};
 use super::secrets::Secrets;
+use super::tokens::Kind;
 
 /// A repository of the stand-in, for the test.
 pub struct Handle {
@@ -95,6 +96,14 @@ impl Handle {
     /// Without that, a run stays queued until the test ends it.
     pub fn workflow(&self, path: &str, name: &str, on: &[&str], does: Option<Callback>) {
         self.with(|repository| repository.add_workflow(path, name, on, does));
+    }
+
+    /// Tells that a person has pushed a branch, which starts the workflows that wait for it.
+    pub fn pushed(&self, branch: &str) {
+        let name = format!("refs/heads/{branch}");
+        let payload = json!({"ref": name, "created": false});
+        self.with(|repository| repository.happened(Kind::Person, "push", None, &name, payload));
+        self.inner.begin_runs();
     }
 
     /// The runs so far, oldest first.

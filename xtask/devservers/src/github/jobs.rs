@@ -20,12 +20,13 @@ pub(super) struct Job {
 }
 
 impl Repository {
-    /// Starts a job of a run.
+    /// Starts a job of a run. It is a check of the commit too, with the same id.
     pub fn start_job(&mut self, run: u64, name: &str) -> u64 {
-        let id = self.next_id();
         let found = self.workflows.runs.iter_mut().find(|found| found["id"] == run).expect("the run exists");
         (found["status"], found["updated_at"]) = ("in_progress".into(), now().into());
         let found = found.clone();
+        let sha = found["head_sha"].as_str().unwrap_or_default();
+        let id = self.add_check(name, sha, &json!({"status": "in_progress"}));
         let value = json!({
             "id": id, "run_id": run, "run_url": found["url"], "run_attempt": found["run_attempt"],
             "node_id": node("CR", id), "head_sha": found["head_sha"], "url": self.url(&format!("/actions/jobs/{id}")),
@@ -67,6 +68,8 @@ impl Repository {
         let job = &mut self.job(job).value;
         (job["status"], job["conclusion"]) = ("completed".into(), conclusion.into());
         job["completed_at"] = now().into();
+        let id = job["id"].as_u64().unwrap_or(0);
+        self.checks.conclude(id, conclusion);
     }
 
     /// Ends a run, with the jobs that have not ended.

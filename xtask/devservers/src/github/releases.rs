@@ -8,6 +8,7 @@ use super::call::{Call, by_id, change, node, now};
 use super::refs::HEX_NAME;
 use super::repository::Repository;
 use super::route::Route;
+use super::tokens::Level;
 
 pub(super) const ROUTES: &[Route] = &[
     Route::new("GET", "/releases", "contents:read", list),
@@ -89,23 +90,14 @@ impl Repository {
         self.happened(call.token.kind, "release", Some(action), &reference, json!({"release": release}));
     }
 
-    /// Marks a release as the latest, where the request says so and it can be.
-    fn mark(&mut self, call: &Call, id: u64) -> Result<(), Answer> {
-        let release = by_id(&mut self.releases.list, id)?;
-        let full = release["draft"] == false && release["prerelease"] == false;
+    /// Marks a release as the latest, where the request says so or, without a word of it, where it is newly published.
+    fn mark(&mut self, call: &Call, id: u64, newly: bool) {
+        let full = self.release(id).is_some_and(|release| release["draft"] == false && release["prerelease"] == false);
         match call.text("make_latest") {
-            Some("true") if !full => {
-                Err(Answer::custom("Release", "make_latest", "drafts and prereleases cannot be set as latest"))
-            }
-            Some("true") | None if full => {
-                self.releases.latest = Some(id);
-                Ok(())
-            }
-            Some("legacy") => {
-                self.releases.latest = None;
-                Ok(())
-            }
-            _ => Ok(()),
+            Some("true") => self.releases.latest = Some(id),
+            Some("legacy") => self.releases.latest = None,
+            None if newly && full => self.releases.latest = Some(id),
+            _ => {}
         }
     }
 
@@ -121,7 +113,9 @@ impl Repository {
 }
 
 fn list(call: &Call, repository: &mut Repository) -> Outcome {
-    let ids = repository.releases.list.iter().rev().filter_map(|release| release["id"].as_u64());
+    let drafts = sees_drafts(call);
+    let seen = repository.releases.list.iter().rev().filter(|release| drafts || release["draft"] == false);
+    let ids = seen.filter_map(|release| release["id"].as_u64());
     Ok(Answer::page(call, ids.filter_map(|id| repository.release(id)).collect()))
 }
 
@@ -137,7 +131,16 @@ fn by_tag(call: &Call, repository: &mut Repository) -> Outcome {
 }
 
 fn get(call: &Call, repository: &mut Repository) -> Outcome {
-    repository.release_answer(Some(call.id("release_id")?))
+    let id = call.id("release_id")?;
+    if by_id(&mut repository.releases.list, id)?["draft"] == true && !sees_drafts(call) {
+        return Err(Answer::not_found());
+    }
+    repository.release_answer(Some(id))
+}
+
+/// Who may write sees drafts.
+fn sees_drafts(call: &Call) -> bool {
+    call.token.may([("contents", Level::Write)].into_iter()).is_ok()
 }
 
 fn create(call: &Call, repository: &mut Repository) -> Outcome {
@@ -153,6 +156,8 @@ fn create(call: &Call, repository: &mut Repository) -> Outcome {
         return Err(Answer::custom("Release", "make_latest", "drafts and prereleases cannot be set as latest"));
     }
     let id = repository.next_id();
+    let commit = repository.resolve(if tag_exists { tag } else { &target });
+    let commit = commit.and_then(|sha| repository.commits.find(&sha)).map(|commit| commit.date.clone());
     let url = repository.url(&format!("/releases/{id}"));
     let uploads = url.replacen(&repository.urls.api, &repository.urls.uploads, 1);
     let archive = |kind: &str| repository.url(&format!("/{kind}/{tag}"));
@@ -161,7 +166,7 @@ fn create(call: &Call, repository: &mut Repository) -> Outcome {
         "upload_url": format!("{uploads}/assets{{?name,label}}"), "tarball_url": archive("tarball"),
         "zipball_url": archive("zipball"), "id": id, "node_id": node("RE", id), "tag_name": tag,
         "target_commitish": target, "name": call.body["name"], "body": call.body["body"], "draft": draft,
-        "prerelease": prerelease, "immutable": false, "created_at": now(), "published_at": null, "updated_at": now(),
+        "prerelease": prerelease, "immutable": false, "created_at": commit, "published_at": null, "updated_at": now(),
         "author": repository.asker(call), "assets": [],
     });
     repository.releases.list.push(release);
@@ -172,7 +177,7 @@ fn create(call: &Call, repository: &mut Repository) -> Outcome {
             return Err(refused);
         }
     }
-    repository.mark(call, id)?;
+    repository.mark(call, id, true);
     Ok(Answer { status: 201, ..repository.release_answer(Some(id))? }.header("location", &url))
 }
 
@@ -210,7 +215,7 @@ fn patch(call: &Call, repository: &mut Repository) -> Outcome {
             repository.release_event(call, id, "prereleased");
         }
     }
-    repository.mark(call, id)?;
+    repository.mark(call, id, before["draft"] == true);
     repository.release_answer(Some(id))
 }
 

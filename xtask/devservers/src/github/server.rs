@@ -39,6 +39,7 @@ impl State {
     }
 
     pub fn plan(&mut self, operation: &str, after: usize, fault: Fault) {
+        assert!(operation == "*" || faults::names().any(|name| name == operation), "there is no operation {operation}");
         self.faults.push(Planned { operation: operation.to_owned(), after, fault });
     }
 }
@@ -52,21 +53,26 @@ impl Inner {
         let (status, response) = self.respond(&mut state, request);
         state.calls.push(format!("{} {} {status}", request.method, request.path));
         let number = state.calls.len();
-        let started: Vec<_> = state
-            .repositories
-            .iter_mut()
-            .flat_map(|(key, repository)| {
-                let waiting = std::mem::take(&mut repository.workflows.waiting);
-                waiting.into_iter().map(|(id, does)| (key.clone(), id, does))
-            })
-            .collect();
         drop(state);
-        self.changed.notify_all();
-        for (repository, id, does) in started {
-            Run { inner: Arc::clone(self), repository, id }.begin(does);
-        }
+        self.begin_runs();
         std::thread::sleep(delay.saturating_sub(start.elapsed()));
         response.header("x-github-request-id", &format!("{number:04X}:STANDIN"))
+    }
+
+    /// Begins the runs that were started.
+    pub fn begin_runs(self: &Arc<Self>) {
+        let mut state = self.lock();
+        let repositories = state.repositories.iter_mut();
+        let waiting = repositories.flat_map(|(key, repository)| {
+            let waiting = std::mem::take(&mut repository.workflows.waiting);
+            waiting.into_iter().map(|(id, does)| (key.clone(), id, does))
+        });
+        let waiting: Vec<_> = waiting.collect();
+        drop(state);
+        self.changed.notify_all();
+        for (repository, id, does) in waiting {
+            Run { inner: Arc::clone(self), repository, id }.begin(does);
+        }
     }
 
     fn respond(&self, state: &mut State, request: &Request) -> (u16, Response) {

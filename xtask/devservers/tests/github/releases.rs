@@ -66,6 +66,27 @@ fn a_release_is_made_completed_promoted_and_deleted() {
 }
 
 #[test]
+fn a_draft_has_no_tag_and_is_seen_by_those_who_may_write() {
+    let mut client = Client::new();
+    let (owner, reader) = (client.token.clone(), client.github.workflow_token(&["contents:read"]));
+    let sha = client.repository.commit("main", "one");
+    let draft = json!({"tag_name": "v1", "draft": true, "prerelease": true, "target_commitish": sha});
+    let path = format!("/releases/{}", client.ok("POST", "/releases", draft)["id"]);
+    client.refused(404, "GET", "/releases/tags/v1", Value::Null);
+    client.refused(422, "PATCH", &path, json!({"make_latest": "true"}));
+    assert!(client.repository.events().is_empty(), "{:?}", client.repository.events());
+    client.token = reader;
+    assert_eq!(client.get("/releases"), json!([]));
+    client.refused(404, "GET", &path, Value::Null);
+    client.token = owner;
+    client.ok("PATCH", &path, json!({"draft": false}));
+    assert_eq!(client.repository.resolve("refs/tags/v1"), Some(sha));
+    client.ok("POST", "/releases", json!({"tag_name": "v2"}));
+    client.ok("PATCH", &path, json!({"prerelease": false}));
+    assert_eq!(client.get("/releases/latest")["tag_name"], "v2", "v1 was not marked as the latest");
+}
+
+#[test]
 fn an_immutable_release_keeps_its_assets_and_its_tag() {
     let client = Client::new();
     client.repository.commit("main", "one");

@@ -61,13 +61,16 @@ fn a_run_without_a_function_goes_on_as_the_test_wants() {
     let client = Client::new();
     client.repository.commit("main", "one");
     client.repository.workflow(".github/workflows/ci.yml", "CI", &["push"], None);
-    client.ok("POST", "/git/refs", json!({"ref": "refs/tags/v1", "sha": client.repository.resolve("main")}));
+    client.repository.pushed("main");
     let id = client.repository.runs()[0]["id"].as_u64().unwrap();
     let run = client.repository.run(id);
     let job = run.job("test");
     assert_eq!(client.get("/actions/workflows/ci.yml/runs")["workflow_runs"][0]["status"], "in_progress");
     client.refused(404, "GET", &format!("/actions/jobs/{job}/logs"), Value::Null);
+    assert_eq!(client.get("/commits/main/check-runs")["check_runs"][0]["status"], "in_progress");
     run.finish("failure");
+    let checks = client.get("/commits/main/check-runs?check_name=test");
+    assert_eq!((&checks["total_count"], &checks["check_runs"][0]["conclusion"]), (&json!(1), &json!("failure")));
     assert_eq!(client.get(&format!("/actions/jobs/{job}"))["conclusion"], "failure");
     client.ok("POST", &format!("/actions/runs/{id}/rerun"), json!({}));
     assert_eq!(client.get(&format!("/actions/runs/{id}"))["run_attempt"], 2);
