@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use crate::clients::github::{Deployment, DeploymentState, GitHub, NewDeployment, NewStatus};
+use crate::clients::github::{Deployment, DeploymentState, GitHub, GitHubError, NewDeployment, NewStatus};
 use crate::env::Env;
 use crate::state::history::{Outcome, Record};
 use crate::tools::platform::variable;
@@ -19,7 +19,15 @@ const LONGEST: usize = 140;
 /// The deployment of a run.
 pub struct Deployments<'a> {
     env: &'a Env<'a>,
-    opened: OnceCell<Option<(GitHub, Deployment)>>,
+    opened: OnceCell<Option<Opened>>,
+}
+
+/// A deployment that was opened.
+struct Opened {
+    github: GitHub,
+    deployment: Deployment,
+    /// Those that GitHub shows as active.
+    before: Vec<Deployment>,
 }
 
 impl<'a> Deployments<'a> {
@@ -49,7 +57,7 @@ impl<'a> Deployments<'a> {
 
     /// Says how the run ended.
     pub async fn close(&self, record: &Record, live: Option<&Record>, is_unchanged: bool) {
-        let Some(Some((github, deployment))) = self.opened.get() else { return };
+        let Some(Some(opened)) = self.opened.get() else { return };
         let (state, said) = match (record.outcome, is_unchanged) {
             (_, true) | (Outcome::Live, _) => (DeploymentState::Success, format!("{} serves", record.version())),
             (Outcome::Restored, _) => {
@@ -61,7 +69,17 @@ impl<'a> Deployments<'a> {
         // The address of an unchanged release is in its record.
         let address = record.address.as_deref().or_else(|| live.filter(|_| is_unchanged)?.address.as_deref());
         let status = self.status(state, &said, address.filter(|_| state == DeploymentState::Success));
-        let set = timeout(PATIENCE, github.set_deployment_status(deployment, &status)).await;
+        let set = async {
+            opened.github.set_deployment_status(&opened.deployment, &status).await?;
+            // GitHub does this by itself only for environments that it does not take for production.
+            let others = if state == DeploymentState::Success { opened.before.as_slice() } else { &[] };
+            for other in others {
+                let inactive = self.status(DeploymentState::Inactive, &format!("{} serves", record.version()), None);
+                opened.github.set_deployment_status(other, &inactive).await?;
+            }
+            Ok::<_, GitHubError>(())
+        };
+        let set = timeout(PATIENCE, set).await;
         let error = match set {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error.to_string(),
@@ -70,25 +88,29 @@ impl<'a> Deployments<'a> {
         self.env.report.warn(&format!("GitHub does not show how this deployment ended: {error}"));
     }
 
-    async fn try_open(&self, record: &Record, live: Option<&Record>) -> anyhow::Result<Option<(GitHub, Deployment)>> {
+    async fn try_open(&self, record: &Record, live: Option<&Record>) -> anyhow::Result<Option<Opened>> {
         let Some(source) = &record.source else { return Ok(None) };
         let github = self.env.github().await.map_err(crate::failure::Failure::into_error)?;
-        let name = self.env.name();
+        let (name, mut before) = (self.env.name(), Vec::new());
         for earlier in github.deployments(name).await? {
             let run = earlier.payload["run"].as_str().map(str::to_owned);
             // Others may use deployments of their own.
             let Some(run) = run.filter(|run| *run != record.id) else { continue };
             let status = github.deployment_status(&earlier).await?;
-            let is_open = status.is_none_or(|status| {
-                matches!(status.state, DeploymentState::InProgress | DeploymentState::Queued | DeploymentState::Pending)
-            });
-            if is_open {
-                let lives = live.is_some_and(|live| live.id == run);
-                let (state, said) = match lives {
-                    true => (DeploymentState::Success, "it serves; its job ended before it could say so"),
-                    false => (DeploymentState::Error, "its job ended before it could say how the deploy ended"),
-                };
-                github.set_deployment_status(&earlier, &self.status(state, said, None)).await?;
+            let lives = live.is_some_and(|live| live.id == run);
+            let state = match status.map(|status| status.state) {
+                None | Some(DeploymentState::InProgress | DeploymentState::Queued | DeploymentState::Pending) => {
+                    let (state, said) = match lives {
+                        true => (DeploymentState::Success, "it serves; its job ended before it could say so"),
+                        false => (DeploymentState::Error, "its job ended before it could say how the deploy ended"),
+                    };
+                    github.set_deployment_status(&earlier, &self.status(state, said, None)).await?;
+                    state
+                }
+                Some(state) => state,
+            };
+            if state == DeploymentState::Success {
+                before.push(earlier);
             }
         }
         let description = source.subject.chars().take(LONGEST).collect::<String>();
@@ -97,7 +119,7 @@ impl<'a> Deployments<'a> {
         let deployment = github.create_deployment(&new).await?;
         let status = self.status(DeploymentState::InProgress, &format!("deploying {}", source.version), None);
         github.set_deployment_status(&deployment, &status).await?;
-        Ok(Some((github, deployment)))
+        Ok(Some(Opened { github, deployment, before }))
     }
 
     fn status<'s>(&self, state: DeploymentState, said: &str, address: Option<&'s str>) -> NewStatus<'s> {

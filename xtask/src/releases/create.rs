@@ -15,7 +15,7 @@ use crate::image::inputs::Inputs;
 use crate::image::pushed::digest_of;
 use crate::release::Source;
 use crate::report::{Ongoing, Summary};
-use crate::tools::git;
+use crate::tools::git::{self, log::Change};
 
 /// The checksums' name among the files of a release.
 const CHECKSUMS: &str = "SHA256SUMS";
@@ -153,7 +153,7 @@ async fn changes_since(
     source: &Source,
     releases: &[Release],
     notices: &mut Vec<String>,
-) -> Result<(Option<String>, Vec<git::log::Change>), Failure> {
+) -> Result<(Option<String>, Vec<Change>), Failure> {
     let (root, commit) = (env.root(), &source.commit);
     for release in releases.iter().filter(|release| !release.draft && is_tag(&release.tag_name)).take(SEARCHED) {
         let before = &release.target_commitish;
