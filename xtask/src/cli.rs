@@ -219,6 +219,7 @@ async fn run(command: Command, report: &Report) -> Result<(), Failure> {
         }
         Command::Image(_) => "run the command again to continue; finished work is kept",
         Command::Release(_) => "run the command again to continue; what was made is kept",
+        Command::Ci(_) => "the step that ran was ended; to continue a deploy of it: cargo xtask deploy ENV --resume",
         Command::Bootstrap(_) => "run the command again to continue; earlier fixes are kept",
         _ => "nothing is left half done",
     };

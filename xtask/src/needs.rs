@@ -128,9 +128,8 @@ fn of_registry(registry: &str, needs: &mut Vec<Need>) {
 
 /// The addresses and keys of those who are told of a deploy, and where its traces go.
 fn of_receivers(config: &Config, environment: &Environment, needs: &mut Vec<Need>) {
-    let is_told = |receiver: &&Receiver| {
-        receiver.environments.as_ref().is_none_or(|names| names.iter().any(|name| *name == environment.name))
-    };
+    let is_told =
+        |receiver: &&Receiver| receiver.environments.as_ref().is_none_or(|names| names.contains(&environment.name));
     for receiver in config.notify.iter().filter(is_told) {
         let address = match &receiver.url {
             Address::Secret(name) => Some((name, "The address of a webhook that is told of deploys")),
@@ -163,12 +162,8 @@ fn of_setting(setting: &Setting, environment: &Environment) -> Option<Need> {
     Some(Need { ci: if setting.secret { Ci::Given } else { Ci::Nowhere }, ..need })
 }
 
-/// The environment at GitHub whose jobs change what is deployed: its reviewers approve each of them.
-pub fn approved_at_github(environment: &str) -> String {
-    environment.to_owned()
-}
-
-/// The environment at GitHub whose jobs plan, push images and compare, without an approval. It has the same secrets and variables.
+/// The environment at GitHub whose jobs plan, push images and compare, without an approval. It has the same secrets and variables as
+/// the one with the environment's own name, whose reviewers approve each deploy.
 pub fn planned_at_github(environment: &str) -> String {
     format!("{environment}-plan")
 }

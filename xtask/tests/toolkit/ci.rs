@@ -2,7 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use devservers::http;
 use testkit::{Project, Ran};
+use xtask::render::actions::ACTIONS;
 
 const PRODUCTION: &str = "
   production:
@@ -129,6 +131,36 @@ fn what_there_is_is_listed_and_named() {
     project.run(&["ci", "run", "cd"]).expect(2).says(&["there is no workflow cd; there are: ci, deploy"]);
     project.run(&["ci", "run", "ci", "tset"]).expect(2).says(&["ci has no job tset; it has: check, test"]);
     project.run(&["ci", "run", "ci", "--event", "release"]).expect(2).says(&["push, pull_request"]);
+}
+
+#[test]
+fn actions_that_are_behind_or_whose_tag_was_moved_are_named() {
+    let github = devservers::GitHub::start();
+    let token = github.owner_token();
+    let release = |repository: &str, tag: &str, commit: &str| {
+        let headers = [("Authorization", format!("Bearer {token}")), ("User-Agent", "test".to_owned())];
+        let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let body = format!(r#"{{"tag_name":"{tag}","target_commitish":"{commit}","name":"{tag}","body":"b"}}"#);
+        let path = format!("/repos/{repository}/releases");
+        assert_eq!(http::ask(&github.url(), "POST", &path, &headers, body).unwrap().status, 201);
+    };
+    for action in ACTIONS {
+        let (owner, name) = action.repository.split_once('/').unwrap();
+        let commit = github.repository(owner, name).commit("main", "First");
+        release(action.repository, action.version, &commit);
+        if action.key == "cache" {
+            release(action.repository, "v99.0.0", &commit);
+        }
+    }
+    let project = Project::fixture();
+    let mut command = project.command(&["ci", "actions"]);
+    let ran = Ran::of(command.env("GITHUB_API_URL", github.url()).env("GH_TOKEN", &token)).expect(10);
+    let [cache, node] = ["cache", "node"].map(|key| ACTIONS.iter().find(|action| action.key == key).unwrap());
+    let behind = format!("{} {}, the latest release is v99.0.0", cache.repository, cache.version);
+    prints(&ran, &[&behind, &format!("{} {}, the latest release\n", node.repository, node.version)]);
+    ran.says(&[&format!("{} {} is another commit now", node.repository, node.version)]);
+    let mut command = project.command(&["ci", "actions"]);
+    Ran::of(command.env_remove("GH_TOKEN").env_remove("GITHUB_TOKEN")).expect(21).says(&["export GH_TOKEN="]);
 }
 
 fn prints(ran: &Ran, texts: &[&str]) {

@@ -181,6 +181,19 @@ fn a_template_of_the_project_takes_the_place_of_the_toolkits() {
     project.0.run(&["render", "--check"]).expect(1).says(&["dependabot.yml.j2", "undefined"]);
 }
 
+#[test]
+fn other_templates_of_the_project_repeat_what_deploy_yaml_says() {
+    let project = Project::of("fixture", |project| {
+        let text = "{= head =}\nvariable \"path\" {\n  default = \"{= service.readiness =}\"\n}\n";
+        project.write("templates/infra/deploy.tf.j2", text);
+    });
+    project.ok(&["render"]);
+    assert!(project.read("infra/deploy.tf").contains("default = \"/ready\""), "{}", project.read("infra/deploy.tf"));
+    project.edit("deploy.yaml", "readiness: /ready", "readiness: /health");
+    let ran = project.run(&["render", "--check"]).expect(1).says(&["not up to date: infra/deploy.tf"]);
+    assert!(ran.stdout.contains("+  default = \"/health\""), "{}", ran.stdout);
+}
+
 /// A project, rendered.
 struct Shaped(Project);
 
@@ -215,6 +228,8 @@ impl Shaped {
             let text = ACTIONS
                 .iter()
                 .fold(text, |text, action| text.replace(&action.pinned(), &format!("{}@COMMIT", action.repository)));
+            // The port is another one in each test.
+            let text = text.replace(&format!(":{}\n", self.0.port), ":PORT\n");
             assert_snapshot!(format!("{test}-{name}"), text);
         }
     }
