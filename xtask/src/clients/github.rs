@@ -10,6 +10,7 @@ mod deployments;
 mod error;
 mod releases;
 mod runs;
+mod secrets;
 mod send;
 
 use std::time::Duration;
