@@ -124,7 +124,7 @@ pub async fn plan(env: &Env<'_>, github: &GitHub, told: BTreeMap<String, SecretS
     let mut entries = Vec::new();
     for (place, (secrets, variables)) in &there.0 {
         for need in &needs {
-            let (name, value) = (&need.name, values.get(&need.name));
+            let (name, value) = (&at_github(&need.name), values.get(&need.name));
             let state = match (value, need.secret) {
                 (None, true) if secrets.contains_key(name) => State::Unknown,
                 (None, false) if variables.contains_key(name) => State::Unknown,
@@ -194,6 +194,11 @@ impl There {
     }
 }
 
+/// GitHub keeps names in upper case, and finds them in any.
+fn at_github(name: &str) -> String {
+    name.to_ascii_uppercase()
+}
+
 /// The two environments at GitHub.
 fn places(env: &Env<'_>) -> [String; 2] {
     [approved_at_github(env.name()), planned_at_github(env.name())]
@@ -217,8 +222,9 @@ fn unused<'s>(
     needs: &[Need],
 ) -> Vec<Entry> {
     let all = secrets.map(|name| (name, true)).chain(variables.map(|name| (name, false)));
-    let is_unused =
-        |(name, secret): &(&String, bool)| !needs.iter().any(|need| need.name == **name && need.secret == *secret);
+    let is_unused = |(name, secret): &(&String, bool)| {
+        !needs.iter().any(|need| at_github(&need.name) == **name && need.secret == *secret)
+    };
     let entry = |(name, secret): (&String, bool)| Entry {
         place: place.to_owned(),
         name: name.clone(),

@@ -6,7 +6,7 @@ use anyhow::{Context as _, anyhow};
 use secrecy::ExposeSecret as _;
 
 use super::given::{self, Set};
-use super::{Entry, Plan, State, key, places, scope};
+use super::{Entry, Plan, State, at_github, key, places, scope};
 use crate::clients::github::GitHub;
 use crate::env::Env;
 use crate::failure::Failure;
@@ -45,7 +45,8 @@ pub async fn apply(
             step.progress(&format!("{place}: {}", entry.name));
             if entry.secret {
                 github.set_secret(&place, &sealing, &entry.name, value).await.with_context(again)?;
-                set.insert(entry.name.clone(), key.fingerprint(&scope(env, &place), &entry.name, value));
+                let name = at_github(&entry.name);
+                set.insert(name.clone(), key.fingerprint(&scope(env, &place), &name, value));
             } else {
                 let is_new = entry.state == State::New;
                 let value = value.expose_secret();
