@@ -169,6 +169,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_is_signed_by_the_key_that_the_issuer_shows() {
         let claims = json!({ "sub": "repo:example/shop:environment:production", "repository_owner": "example" });
+        drop(rustls::crypto::ring::default_provider().install_default());
         let issuer = Issuer::start(claims.as_object().unwrap().clone()).await.unwrap();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let url = issuer.request_url() + "&audience=sts.amazonaws.com";

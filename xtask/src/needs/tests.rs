@@ -19,7 +19,7 @@ fn shown(environment: &str, stack: &str) -> String {
     let root = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
     let yaml = format!(
         "project: shop\nservice: {{ package: app, settings: settings.json, readiness: /ready }}\n\
-         image: {{ secrets: [NPM_TOKEN] }}\nnotify:\n  - {{ url_env: CHAT_URL, format: slack }}\n  - {{ url_env: OTHER_URL, environments: [local] }}\nenvironments:\n  local: {{ target: local, port: 3000 }}\n  \
+         image: {{ secrets: [NPM_TOKEN] }}\nnotify:\n  - {{ url_env: CHAT_URL, format: slack }}\n  - {{ url_env: OTHER_URL, format: discord, environments: [local] }}\nenvironments:\n  local: {{ target: local, port: 3000 }}\n  \
          production:\n    target: scaleway\n{environment}"
     );
     fs_err::create_dir(root.join("infra")).unwrap();

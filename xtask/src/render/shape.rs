@@ -65,7 +65,6 @@ struct Web {
 #[derive(Clone, Serialize)]
 struct Place {
     name: String,
-    domain: Option<String>,
     /// The image without tag and digest.
     image: Option<String>,
     /// The region of AWS whose role its jobs take, if they do.
@@ -182,7 +181,6 @@ impl Place {
         let approval = Value { name: "APPROVAL".to_owned(), expression: approval(&environment.name) };
         Ok(Self {
             name: environment.name.clone(),
-            domain: environment.domain().map(str::to_owned),
             image: config.image.as_ref().map(|image| format!("{registry}/{}", image.name)),
             aws: role.then(|| environment.stack().map_or_else(String::new, region)),
             packages: registry.starts_with("ghcr.io/"),

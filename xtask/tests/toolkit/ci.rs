@@ -55,7 +55,7 @@ jobs:
         run: test "$later" = 1 && cargo xtask completions bash | cmp - shell
       - name: After a failure
         if: failure()
-        run: cargo xtask completions bash
+        run: cargo xtask completions bash > /dev/null
   second:
     runs-on: x
     needs: [first]
@@ -64,7 +64,7 @@ jobs:
       - name: Take
         env:
           WORD: ${{ needs.first.outputs.word }}
-        run: test "$WORD" = hello && test -z "$SCW_SECRET_KEY$ACTIONS_ID_TOKEN_REQUEST_URL" && cargo xtask completions bash
+        run: test "$WORD" = hello && test -z "$SCW_SECRET_KEY$ACTIONS_ID_TOKEN_REQUEST_URL" && cargo xtask completions bash > /dev/null
 "#;
 
 fn project(values: &str) -> Project {
@@ -92,7 +92,7 @@ fn a_job_of_ci_runs_the_toolkit_in_a_clone_of_the_commit() {
     project.write("settings.json", "{}");
     let ran = project.run(&["ci", "run", "ci", "check"]);
     project.git(&["checkout", "--", "settings.json"]);
-    ran.expect(0).says(&["✓ Compare the rendered files", "Install Rust: it does not run the toolkit"]);
+    prints(&ran.expect(0), &["✓ Compare the rendered files", "Install Rust: it does not run the toolkit"]);
 }
 
 #[test]
@@ -100,19 +100,13 @@ fn outputs_identity_and_names_are_those_of_the_workflow() {
     let project = project(VALUES);
     let run = |args: &[&str]| Ran::of(project.command(args).env("OF_THE_USER", "x"));
     let ran = run(&["ci", "run", "drift"]).expect(0);
-    let ran = ran.says(&[
-        "✓ Say",
-        "✓ Look",
-        "After a failure: its condition does not hold",
-        "word=hello",
-        "✓ Take",
-        "a summary",
-    ]);
+    let ran = ran.says(&["a summary"]);
+    prints(&ran, &["✓ Say", "✓ Look", "After a failure: its condition does not hold", "word=hello", "✓ Take"]);
     assert!(!ran.stderr.contains("key-of-scaleway") && !ran.stdout.contains("key-of-scaleway"), "{ran:?}");
     // A job that takes outputs runs after those that hand them on.
-    run(&["ci", "run", "drift", "second"]).expect(0).says(&["✓ Say", "✓ Take"]);
+    prints(&run(&["ci", "run", "drift", "second"]).expect(0), &["✓ Say", "✓ Take"]);
     let all = run(&["ci", "run", "drift", "first", "--all-steps"]).expect(1);
-    all.says(&["✗ Prepare", "✓ After a failure", "the job first failed at: Prepare"]);
+    prints(&all.says(&["the job first failed at: Prepare"]), &["✗ Prepare", "✓ After a failure"]);
 }
 
 #[test]
@@ -128,12 +122,17 @@ fn what_the_environment_lacks_is_named_before_the_first_step() {
 fn what_there_is_is_listed_and_named() {
     let project = project(VALUES);
     let listed = project.ok(&["ci", "run", "--list"]);
-    listed.says(&[
-        "ci   on push, pull_request",
-        "plan-production   (production-plan)",
-        "deploy-production   (production)",
-    ]);
+    prints(
+        &listed,
+        &["ci   on push, pull_request", "plan-production   (production-plan)", "deploy-production   (production)"],
+    );
     project.run(&["ci", "run", "cd"]).expect(2).says(&["there is no workflow cd; there are: ci, deploy"]);
     project.run(&["ci", "run", "ci", "tset"]).expect(2).says(&["ci has no job tset; it has: check, test"]);
     project.run(&["ci", "run", "ci", "--event", "release"]).expect(2).says(&["push, pull_request"]);
+}
+
+fn prints(ran: &Ran, texts: &[&str]) {
+    for text in texts {
+        assert!(ran.stdout.contains(text), "it does not print {text:?}:\n{}", ran.stdout);
+    }
 }
