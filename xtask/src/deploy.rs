@@ -3,6 +3,8 @@
 pub mod approval;
 mod asked;
 pub mod changes;
+#[cfg(feature = "cloud")]
+pub mod drift_issue;
 pub mod gate;
 mod notify;
 pub mod preflight;

@@ -7,6 +7,7 @@ mod checks;
 mod compare;
 mod deployments;
 mod error;
+mod issues;
 mod releases;
 mod send;
 
@@ -23,6 +24,7 @@ pub use self::checks::{Check, Conclusion};
 pub use self::compare::Compared;
 pub use self::deployments::{Deployment, DeploymentState, NewDeployment, NewStatus, Status};
 pub use self::error::GitHubError;
+pub use self::issues::{Closed, Issue};
 pub use self::releases::{Asset, NewRelease, Release};
 use super::patience::Patience;
 use super::registry::http::is_loopback;
