@@ -5,6 +5,7 @@
 
 mod attestations;
 mod checks;
+mod comments;
 mod compare;
 mod deployments;
 mod error;
