@@ -22,6 +22,7 @@ use crate::commands::release::ReleaseCommand;
 use crate::commands::render::RenderArgs;
 use crate::commands::rollback::RollbackArgs;
 use crate::commands::run::RunArgs;
+use crate::commands::secrets::SecretsCommand;
 use crate::commands::setup::SetupArgs;
 use crate::commands::sqlx::Sqlx;
 use crate::commands::status::StatusArgs;
@@ -123,6 +124,16 @@ pub enum Command {
   cargo xtask tofu output production"
     )]
     Tofu(Tofu),
+
+    /// Compare and set the secrets and variables that jobs of GitHub Actions are given
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  cargo xtask secrets plan production
+  cargo xtask secrets apply production
+  cargo xtask secrets check production"
+    )]
+    Secrets(SecretsCommand),
 
     /// Check and create a stack's prerequisites (state bucket, DNS zone, registry)
     #[command(
@@ -245,6 +256,8 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<(), Failure
         Command::Drift(args) => Box::pin(args.run(context)).await,
         #[cfg(feature = "cloud")]
         Command::Bootstrap(command) => Box::pin(command.run(context)).await,
+        #[cfg(feature = "cloud")]
+        Command::Secrets(command) => Box::pin(command.run(context)).await,
         #[cfg(feature = "cloud")]
         Command::Release(command) => Box::pin(command.run(context)).await,
         #[cfg(not(feature = "cloud"))]

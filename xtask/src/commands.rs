@@ -19,6 +19,7 @@ pub mod release;
 pub mod render;
 pub mod rollback;
 pub mod run;
+pub mod secrets;
 pub mod setup;
 pub mod sqlx;
 pub mod status;

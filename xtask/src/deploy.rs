@@ -8,6 +8,8 @@ mod deployments;
 #[cfg(not(feature = "cloud"))]
 #[path = "deploy/no_deployments.rs"]
 mod deployments;
+#[cfg(feature = "cloud")]
+pub mod drift_issue;
 pub mod gate;
 mod notify;
 pub mod preflight;

@@ -6,6 +6,8 @@
 pub mod bootstrap;
 pub mod check;
 pub mod ci;
+#[cfg(feature = "cloud")]
+pub mod ci_secrets;
 pub mod cli;
 pub mod clients;
 pub mod commands;

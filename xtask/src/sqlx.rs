@@ -133,7 +133,7 @@ fn judge(
     let next = match (problems.is_empty(), findings.is_empty(), stale.is_empty()) {
         (true, true, true) => return Ok(notices),
         (true, true, false) => "type: cargo xtask sqlx prepare",
-        (true, false, true) => LIFT,
+        (true, false, _) => LIFT,
         _ => "fix this, then type: cargo xtask sqlx prepare",
     };
     problems.extend(findings);

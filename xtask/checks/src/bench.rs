@@ -48,6 +48,8 @@ pub enum Measurement {
     TofuPlan,
     /// `tofu plan` of such a stack without changes
     TofuNoOp,
+    /// `drift` of such a stack that has not drifted
+    Drift,
     /// A plan of 10,000 changes read and summarised
     TofuSummary,
     /// A rehearsal, and of its deploys to a stack one, one with nothing to do, and the way back
@@ -111,6 +113,7 @@ async fn measure(chosen: &[Measurement], scratch: &Scratch, report: &Report) -> 
             Measurement::Switch => measure::switch(scratch, report).await,
             Measurement::TofuPlan => stacks::plan(scratch, report).await,
             Measurement::TofuNoOp => stacks::no_op(scratch, report).await,
+            Measurement::Drift => stacks::drift(scratch, report).await,
             Measurement::TofuSummary => stacks::summary(report).await,
         };
         let row = row.with_context(|| format!("measure {name}"))?;

@@ -5,11 +5,14 @@
 
 mod attestations;
 mod checks;
+mod comments;
 mod compare;
 mod deployments;
 mod error;
+mod issues;
 mod releases;
 mod runs;
+mod secrets;
 mod send;
 
 use std::time::Duration;
@@ -26,6 +29,7 @@ pub use self::checks::{Check, Conclusion};
 pub use self::compare::Compared;
 pub use self::deployments::{Deployment, DeploymentState, NewDeployment, NewStatus, Status};
 pub use self::error::GitHubError;
+pub use self::issues::{Closed, Issue};
 pub use self::releases::{Asset, NewRelease, Release};
 pub use self::runs::{Job, JobStep, WorkflowRun};
 use super::patience::{Attempts, Patience};

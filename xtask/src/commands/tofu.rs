@@ -61,6 +61,9 @@ pub struct PlanArgs {
     /// Write the summary to this file too, as Markdown
     #[arg(long, value_name = "FILE")]
     markdown: Option<Utf8PathBuf>,
+    /// In a job of a pull request: show the plan as one comment there, which later runs replace, and keep no plan
+    #[arg(long, conflicts_with = "destroy")]
+    comment: bool,
 }
 
 /// Apply the kept plan, after approval

@@ -44,7 +44,7 @@ use crate::secrets::FingerprintKey;
 use crate::signals::Stop;
 use crate::state::history::{self, Record};
 use crate::state::lease;
-pub use crate::tofu::plan::Planned;
+pub use crate::tofu::plan::{Planned, Purpose};
 use crate::tofu::unseen::{Unseen, Verdict};
 use crate::tofu::variables::ReleaseVariables;
 use crate::tofu::{self, Initialized, Workspace};
@@ -202,7 +202,7 @@ impl<'a> Stack<'a> {
         let variables = takes_release.then(|| ReleaseVariables::of(release, settings));
         match approved {
             Some(approval) => tofu::plan::kept(&workspace, stop).await?.approved(approval, variables.as_ref()),
-            None => tofu::plan::make(&workspace, variables.as_ref(), false, step, stop).await,
+            None => tofu::plan::make(&workspace, variables.as_ref(), Purpose::Apply, step, stop).await,
         }
     }
 

@@ -27,6 +27,17 @@ use crate::tools::tofu::state::UnreadResource;
 /// OpenTofu's exit code for a plan with changes.
 pub(super) const CHANGES: i32 = 2;
 
+/// What a plan is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be applied: it is kept in place of an earlier one.
+    Apply,
+    /// The same, and it deletes everything.
+    Destroy,
+    /// To be shown. What is kept stays.
+    Show,
+}
+
 /// A plan that was made.
 #[derive(Debug)]
 pub struct Planned {
@@ -127,15 +138,15 @@ impl Summary for Planned {
     }
 }
 
-/// Makes a plan for a release, or for the stack alone, and keeps it in place of an earlier one. `destroy` plans to delete
-/// everything. The working folder is initialized.
+/// Makes a plan for a release, or for the stack alone. The working folder is initialized.
 pub async fn make(
     workspace: &Workspace<'_>,
     release: Option<&ReleaseVariables<'_>>,
-    destroy: bool,
+    purpose: Purpose,
     step: &Ongoing,
     stop: &Stop,
 ) -> Result<Planned, Failure> {
+    let (destroy, keeps) = (purpose == Purpose::Destroy, purpose != Purpose::Show);
     recover::refuse_unsaved_state(workspace)?;
     if let Some(release) = release {
         check_commit(workspace, release)?;
@@ -167,7 +178,9 @@ pub async fn make(
         if !prevented_destroys.is_empty()
             && let Ok(plan) = tofu.show(&file.0).await
         {
-            store.clear().await?;
+            if keeps {
+                store.clear().await?;
+            }
             return Ok(Planned { prevented_destroys, ..Planned::new(workspace, plan, protected) });
         }
         return Err(failure);
@@ -195,6 +208,9 @@ pub async fn make(
         declared.remember()?;
     }
     let mut planned = Planned { has_changes, unseen, ..Planned::new(workspace, plan, protected) };
+    if !keeps {
+        return Ok(planned);
+    }
     if has_changes && planned.refusals.is_empty() {
         let content = PlanFile::read(&file.0)?;
         let record = PlanRecord {

@@ -6,6 +6,7 @@ use crate::site::Site;
 use crate::storage::Storage;
 use devservers::Versitygw;
 use devservers::moto::Turn;
+use testkit::Ran;
 
 /// The differences between the stacks.
 struct Life {
@@ -166,6 +167,16 @@ fn drifted<S>(site: &Site<S>, life: &Life) {
     let before = values[*attribute].take();
     values[*attribute] = value.clone();
     fs_err::write(file, values.to_string()).unwrap();
+    let state = fs_err::read(site.state()).unwrap();
+    let found = Ran::of(&mut site.toolkit(&["drift", "production"])).expect(10);
+    for said in [
+        &format!("{address} was changed outside of OpenTofu: {attribute}\n"),
+        "adopt",
+        "cargo xtask tofu apply production",
+    ] {
+        assert!(found.stdout.contains(said), "{said}: {}", found.stdout);
+    }
+    assert_eq!(fs_err::read(site.state()).unwrap(), state, "a look changes nothing");
     let ran = site.run(&["plan", "production"]).expect(10);
     assert!(
         ran.stdout.contains(&format!("! {address} was changed outside of OpenTofu: {attribute}\n")),
@@ -178,6 +189,8 @@ fn drifted<S>(site: &Site<S>, life: &Life) {
     site.change();
     assert_eq!(cloud.only(kind).1[*attribute], before);
     site.run(&["plan", "production"]).expect(0);
+    let same = Ran::of(&mut site.toolkit(&["drift", "production"])).expect(0);
+    assert!(same.stdout.contains(&format!("{} resources", life.makes)), "{}", same.stdout);
 }
 
 /// The stack is deleted only after commits removed both `protect` and `prevent_destroy`.

@@ -8,6 +8,7 @@ mod address;
 mod approval;
 mod away;
 mod bootstrap;
+mod ci_secrets;
 mod edited;
 mod faults;
 mod full;

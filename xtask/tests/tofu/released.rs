@@ -96,8 +96,8 @@ fn a_commit_is_released_promoted_and_deployed_by_the_workflow() {
         "says unready",
         "the workflow ended with failure",
     ]);
-    let (first, last) = (&repository.deployments()[0].1, repository.deployments()[1].1.clone());
-    assert_eq!((first.last().unwrap().as_str(), last.last().unwrap().as_str()), ("success", "failure"));
+    let states: Vec<String> = repository.deployments().iter().map(|one| one.1.last().unwrap().clone()).collect();
+    assert_eq!(states, ["success", "failure"]);
 
     // What is not in use is deleted; what runs stays.
     let third = release_head(&shop);
@@ -108,7 +108,23 @@ fn a_commit_is_released_promoted_and_deployed_by_the_workflow() {
     let refs: Vec<String> = repository.refs().into_iter().map(|(name, _)| name).collect();
     assert!(refs.contains(&format!("refs/tags/{tag}")) && !refs.contains(&format!("refs/tags/{third}")), "{refs:?}");
 
-    // An older one, and one whose tag was moved, are refused.
+    // A pull request shows its plan as one comment, and takes no plan's place. Its image is built only after the merge.
+    let number = repository.pull_request("More memory");
+    site.project.edit("infra/scaleway/variables_service.tf", "1073741824", "2147483648");
+    site.project.edit("start", "exit 0", "exit 1");
+    site.project.commit("More memory");
+    for _ in 0..2 {
+        let mut plan = in_job(&shop, &["tofu", "plan", "production", "--comment"]);
+        let planned = Ran::of(plan.env("GITHUB_REF", format!("refs/pull/{number}/merge"))).expect(10);
+        planned.says(&["planned with the image that serves", "the plan is in the pull request"]);
+    }
+    let comments = repository.comments();
+    assert_eq!(comments.len(), 1);
+    let body = comments[0]["body"].as_str().unwrap();
+    assert!(body.contains("### production: 1 to update") && !body.contains("--approve"), "{body}");
+    xtask(site, &["tofu", "plan", "production", "--comment"]).expect(2).says(&["GITHUB_REF names none"]);
+
+    // One whose tag was moved is not promoted.
     repository.set_ref(&format!("refs/tags/{second}"), &head);
     let moved = xtask(site, &["release", "show", &second]).expect(0);
     assert!(moved.stdout.contains("names the commit") && moved.stdout.contains("✗ tag"), "{}", moved.stdout);
@@ -194,7 +210,7 @@ fn release_head(shop: &Shop) -> String {
 /// A command of the toolkit in a job of GitHub Actions.
 fn in_job(shop: &Shop, args: &[&str]) -> Command {
     let mut command = shop.site.toolkit(args);
-    let token = shop.github.workflow_token(&["contents:read", "deployments:write"]);
+    let token = shop.github.workflow_token(&["contents:read", "deployments:write", "pull_requests:write"]);
     command.env("GITHUB_ACTIONS", "true").env("CI", "true").env("GITHUB_RUN_ID", "7").env("GH_TOKEN", token);
     command.env("GITHUB_SERVER_URL", "https://github.example.org").env("GITHUB_REPOSITORY", "owner/name");
     command

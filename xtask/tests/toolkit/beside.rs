@@ -56,7 +56,7 @@ fn a_deploy_tells_how_it_ends_and_no_receiver_can_fail_it() {
 
     // Neither gets it, and the deploy ends as it would without them.
     refuses.store(true, Ordering::SeqCst);
-    project.gate(1);
+    project.edit("deploy.yaml", "timeout: 5", "timeout: 1");
     project.commit_behaviour("unready");
     let host = server.address.split(':').next().unwrap();
     let ran = deploy(30);

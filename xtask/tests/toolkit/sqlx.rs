@@ -336,6 +336,7 @@ fn a_new_migration_is_looked_at_for_locks_before_it_is_merged() {
     );
     run(&project, &["sqlx", "prepare"]).expect(0);
     run(&project, &["sqlx", "check"]).expect(0).says(&["2 new migrations run on main at "]);
+    project.commit("Lifted");
     project.git(&["checkout", "--quiet", "main"]);
     run(&project, &["sqlx", "check"]).expect(0);
 }

@@ -47,6 +47,16 @@ pub async fn no_op(scratch: &Scratch, report: &Report) -> Result<Row> {
     planned(scratch, what, "1", report).await
 }
 
+/// The drift of a stack that has none, against OpenTofu's plan that only reads.
+pub async fn drift(scratch: &Scratch, report: &Report) -> Result<Row> {
+    let what = format!("`drift` of {} resources, against `tofu plan -refresh-only`", RESOURCES.0);
+    let site = Site::open().await?;
+    let toolkit = site.toolkit(scratch, &["drift", "production"]).env("TF_VAR_size", "1");
+    let alone = site.tofu.clone().env("TF_VAR_size", "1").refresh_only(None);
+    let turns = Turns::take(9, async || timed(&toolkit, 0).await, async || timed(&alone, 0).await, said(report));
+    Ok(Row { what, turns: turns.await?, goals: vec![Goal::Times(1.1)], notes: Vec::new() })
+}
+
 /// A large plan read and summarised, against a look at its syntax.
 pub async fn summary(report: &Report) -> Result<Row> {
     let folder = tempfile::tempdir()?;
@@ -89,9 +99,7 @@ pub async fn summary(report: &Report) -> Result<Row> {
 
 async fn planned(scratch: &Scratch, what: String, size: &str, report: &Report) -> Result<Row> {
     let site = Site::open().await?;
-    let toolkit = scratch.toolkit().dir(&site.root).args(["tofu", "plan", "production"]);
-    let toolkit = toolkit.env("TF_VAR_size", size).env("AWS_ACCESS_KEY_ID", "bench");
-    let toolkit = toolkit.secret("AWS_SECRET_ACCESS_KEY", &KEY.into()).secret("TF_STATE_PASSPHRASE", &site.passphrase);
+    let toolkit = site.toolkit(scratch, &["tofu", "plan", "production"]).env("TF_VAR_size", size);
     let expected = if size == "1" { (0, 0) } else { (PENDING, CHANGES) };
     let file = site.root.join("by-hand.tfplan");
     let alone = site.tofu.clone().env("TF_VAR_size", size).plan(&file, false);
@@ -121,6 +129,12 @@ struct Site {
 }
 
 impl Site {
+    /// The toolkit in this project, with the keys of its state.
+    fn toolkit(&self, scratch: &Scratch, args: &[&str]) -> Cmd {
+        let toolkit = scratch.toolkit().dir(&self.root).args(args.iter().copied()).env("AWS_ACCESS_KEY_ID", "bench");
+        toolkit.secret("AWS_SECRET_ACCESS_KEY", &KEY.into()).secret("TF_STATE_PASSPHRASE", &self.passphrase)
+    }
+
     async fn open() -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let root =

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::DriftArgs;
 use crate::commands::Context;
+use crate::deploy::drift_issue::{Finding, Kept, keep};
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::state::history::Record;
@@ -28,6 +29,9 @@ impl DriftArgs {
         let drift = Stack::new(&env).drift().await?;
         let differences = drift.differences();
         show(&env, &drift, &differences)?;
+        if self.issue {
+            issue(&env, &drift, &differences).await?;
+        }
         if differences.is_empty() { Ok(()) } else { Err(Failure::Pending) }
     }
 }
@@ -73,6 +77,31 @@ fn show(env: &Env<'_>, drift: &Drift, differences: &[(&str, String)]) -> Result<
         "revert": ways.revert,
     });
     env.report.result(detail, &text.join("\n"));
+    Ok(())
+}
+
+/// Makes the issue at GitHub say the same.
+async fn issue(env: &Env<'_>, drift: &Drift, differences: &[(&str, String)]) -> Result<(), Failure> {
+    if let Some(holder) = &drift.under_way {
+        env.report.note(&format!("the issue stays as it is until {} has ended: {}", holder.who, holder.message));
+        return Ok(());
+    }
+    let Ways { adopt, revert } = ways(env, drift)?;
+    let lines = differences.iter().map(|(part, text)| env.report.shown(&format!("{part:<9} {text}")));
+    let (differences, since) = (lines.collect(), since(drift.record.as_ref()));
+    let (project, environment) = (env.config.project.as_str(), env.name());
+    let finding = Finding { project, environment, differences, since, adopt, revert };
+    let github = env.github().await?;
+    let kept = env
+        .stop
+        .cancels("the issue may have been written", async { Ok(keep(&github, &finding, Timestamp::now()).await?) });
+    env.report.note(&match kept.await? {
+        Kept::Opened(page) => format!("opened the issue {page}"),
+        Kept::Updated(page) => format!("updated the issue {page}"),
+        Kept::Unchanged(page) => format!("the issue says so already: {page}"),
+        Kept::Closed(page) => format!("closed the issue {page}"),
+        Kept::None => "there is no open issue about a drift".to_owned(),
+    });
     Ok(())
 }
 

@@ -112,7 +112,9 @@ impl Message {
         let values = json!({
             "bold": bold, "words": words, "project": escape(&self.project), "environment": escape(&self.environment),
             // In a code span, where nothing is escaped; it has no backquote.
-            "version": self.version, "subject": escaped(&self.subject), "seconds": self.seconds,
+            "version": self.version, "subject": escaped(&self.subject),
+            // As a text: a number of serde_json's is not always one to a template.
+            "seconds": self.seconds.filter(|&seconds| seconds > 0).map(|seconds| seconds.to_string()),
             "address": self.address, "error": escaped(&self.error), "run": self.run,
         });
         let text = minijinja::Environment::new().render_str(CHAT, Serde(&values));

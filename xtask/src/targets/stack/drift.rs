@@ -84,10 +84,11 @@ impl Stack<'_> {
         if !tofu::is_initialized(&workspace)? {
             env.report.step(Step::Init, async |step| tofu::init(&workspace, step, stop).await).await?;
         }
-        let settings = match record {
-            Some(record) => Some(self.settings()?.with_plain(&record.settings)),
-            None => None,
-        };
+        let settings = env.environment.settings.is_some().then(|| self.settings()).transpose()?;
+        let settings = settings.map(|settings| match record {
+            Some(record) => settings.with_plain(&record.settings),
+            None => settings,
+        });
         let image = record.map(|record| self.image_of(record)).transpose()?;
         let release = settings.as_ref().map(|settings| ReleaseVariables { source: &source, image, settings });
         let found = async |step: &_| drift::find(&workspace, release.as_ref(), step, stop).await;

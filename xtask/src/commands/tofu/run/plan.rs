@@ -12,11 +12,13 @@ use crate::failure::Failure;
 use crate::image::{ServiceImage, provenance};
 use crate::release::Source;
 use crate::report::Step;
+use crate::state::history;
 use crate::targets::Stack;
 use crate::tofu::Workspace;
-use crate::tofu::plan::{self, Planned};
+use crate::tofu::plan::{self, Planned, Purpose};
 use crate::tofu::unseen::{self, Verdict};
 use crate::tofu::variables::{ReleaseVariables, is_overridden};
+use crate::tools::platform::variable;
 
 impl PlanArgs {
     /// Runs the command.
@@ -24,7 +26,13 @@ impl PlanArgs {
         let env = context.env(&self.stack.environment)?;
         let workspace = enter(&env, "plan").await?;
         initialize(&workspace).await?;
-        let planned = make(&workspace, self.destroy, self.image.as_deref()).await?;
+        // A plan of a pull request must not take the place of one that waits for its approval.
+        let (purpose, number) = match (self.comment, self.destroy) {
+            (true, _) => (Purpose::Show, Some(pull_request()?)),
+            (false, true) => (Purpose::Destroy, None),
+            (false, false) => (Purpose::Apply, None),
+        };
+        let planned = make(&workspace, purpose, self.image.as_deref()).await?;
         for entry in planned.unused_protect_entries() {
             env.report
                 .warn(&format!("`protect` names {entry}, and neither the stack nor its state has such a resource"));
@@ -34,15 +42,33 @@ impl PlanArgs {
         }
         tell(&env, planned.unseen.iter().filter(|unseen| unseen.verdict != Verdict::Good));
         show(&env, &planned, self.markdown.as_deref())?;
+        if let Some(number) = number {
+            let marker = format!("<!-- xtask: plan of {} -->", env.name());
+            let page = env.report.shown(&planned.details().markdown(None));
+            let comment = env.github().await?.keep_comment(number, &marker, &page).await;
+            let comment = comment.context("show the plan in the pull request")?;
+            env.report.note(&format!("the plan is in the pull request: {}", comment.html_url));
+        }
         planned.guard()?;
         unseen::refuse_exposed(&planned.unseen)?;
         if planned.has_changes { Err(Failure::Pending) } else { Ok(()) }
     }
 }
 
+/// The number of the pull request that the job is of.
+fn pull_request() -> Result<u64, Failure> {
+    let reference = variable("GITHUB_REF").unwrap_or_default();
+    let number = reference.strip_prefix("refs/pull/").and_then(|rest| rest.split('/').next()?.parse().ok());
+    number.ok_or_else(|| {
+        Failure::Usage(anyhow!(
+            "--comment needs a pull request, and GITHUB_REF names none; it is for a job of the event `pull_request`"
+        ))
+    })
+}
+
 /// Plans the stack with the release of the checked-out commit, if deploy.yaml has `settings` for the environment. `image` is
 /// the digest of an image that another machine pushed.
-async fn make(workspace: &Workspace<'_>, destroy: bool, image: Option<&str>) -> Result<Planned, Failure> {
+async fn make(workspace: &Workspace<'_>, purpose: Purpose, image: Option<&str>) -> Result<Planned, Failure> {
     let (env, source) = (workspace.env, &workspace.source);
     let stack = Stack::new(env);
     let mut settings = None;
@@ -54,11 +80,19 @@ async fn make(workspace: &Workspace<'_>, destroy: bool, image: Option<&str>) -> 
         && env.config.image.is_some()
         && !is_overridden(env, "image")?
     {
-        let pushed = env.stop.cancels("nothing was planned", stack.pushed_image(source, image)).await?;
-        if !destroy {
-            verify(env, source, &pushed).await?;
-        }
-        release.image = Some(pushed);
+        let pushed = async {
+            match stack.pushed_image(source, image).await {
+                Err(Failure::Refused(why)) if purpose == Purpose::Show => serving_image(env, &stack, source, why).await,
+                pushed => {
+                    let pushed = pushed?;
+                    if purpose != Purpose::Destroy {
+                        verify(env, source, &pushed).await?;
+                    }
+                    Ok(pushed)
+                }
+            }
+        };
+        release.image = Some(env.stop.cancels("nothing was planned", Box::pin(pushed)).await?);
     } else if release.is_some() && env.environment.verify.is_some() {
         return Err(provenance::not_the_pushed_one(env));
     } else if image.is_some() {
@@ -67,8 +101,22 @@ async fn make(workspace: &Workspace<'_>, destroy: bool, image: Option<&str>) -> 
             "it needs `image` and `settings` in deploy.yaml, and neither `variables` nor TF_VAR_image that sets it";
         return Err(Failure::Usage(anyhow!("--image has no effect on {name}: {why}")));
     }
-    let plan = async |step: &_| plan::make(workspace, release.as_ref(), destroy, step, &env.stop).await;
+    let plan = async |step: &_| plan::make(workspace, release.as_ref(), purpose, step, &env.stop).await;
     env.report.step(Step::Plan, plan).await
+}
+
+/// The image that serves, in place of one that is built only after a pull request is merged. `why` there is no such image is the
+/// error where nothing serves.
+async fn serving_image(
+    env: &Env<'_>,
+    stack: &Stack<'_>,
+    source: &Source,
+    why: anyhow::Error,
+) -> Result<String, Failure> {
+    let live = history::live(env.store()?).await?;
+    let Some(digest) = live.as_ref().and_then(|live| live.digest.as_deref()) else { return Err(Failure::Refused(why)) };
+    env.report.note("the registry does not have the image of this commit yet; planned with the image that serves");
+    stack.pushed_image(source, Some(digest)).await
 }
 
 /// Verifies who built an image, `name@sha256:…`, where the environment requires a proof.

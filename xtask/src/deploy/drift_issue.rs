@@ -1,0 +1,109 @@
+//! The one issue that says how an environment has drifted: opened, kept true, and closed when nothing differs any more. It is known
+//! by its label and by a hidden mark in its text, so that an issue of a person with that label is left alone.
+
+use anyhow::{Context as _, Result};
+use jiff::Timestamp;
+
+use crate::clients::github::{Closed, GitHub, Issue};
+
+/// What the issue says.
+pub struct Finding<'a> {
+    /// The project's name.
+    pub project: &'a str,
+    /// The environment's name.
+    pub environment: &'a str,
+    /// What differs, a line each; none when nothing does.
+    pub differences: Vec<String>,
+    /// The last time when all of it was as it should be, in words.
+    pub since: String,
+    /// How to keep what is there.
+    pub adopt: String,
+    /// How to go back to what was deployed.
+    pub revert: String,
+}
+
+/// What became of the issue, with its page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It was opened.
+    Opened(String),
+    /// Something else differs now.
+    Updated(String),
+    /// It says the same already.
+    Unchanged(String),
+    /// Nothing differs any more.
+    Closed(String),
+    /// Nothing differs, and there is none.
+    None,
+}
+
+/// Makes the issue say what was found at this time. Where two runs have opened one each, the older one stays.
+pub async fn keep(github: &GitHub, finding: &Finding<'_>, now: Timestamp) -> Result<Kept> {
+    let (label, mark) = (format!("drift:{}", finding.environment), finding.mark());
+    let open = github.open_issues(&label).await.context("look for the issue about the drift")?;
+    let mut ours = open.into_iter().filter(|issue| text(issue).contains(&mark));
+    let (kept, more) = (ours.next(), ours.collect::<Vec<_>>());
+    if let Some(kept) = &kept {
+        for other in &more {
+            let body = format!("{mark}\nThe same as #{}.\n", kept.number);
+            let closed = github.edit_issue(other.number, &other.title, &body, Some(Closed::NotPlanned)).await;
+            closed.context("close a second issue about the drift")?;
+        }
+    }
+    let title = format!("{} has drifted", finding.environment);
+    match kept {
+        None if finding.differences.is_empty() => Ok(Kept::None),
+        None => {
+            let opened = github.open_issue(&title, &finding.body(now), &label, &mark).await;
+            Ok(Kept::Opened(opened.context("open an issue about the drift")?.html_url))
+        }
+        Some(issue) if finding.differences.is_empty() => {
+            let body = format!("{}\n\nNothing differs any more: {}\n", text(&issue).trim_end(), time(now));
+            let closed = github.edit_issue(issue.number, &issue.title, &body, Some(Closed::Completed)).await;
+            Ok(Kept::Closed(closed.context("close the issue about the drift")?.html_url))
+        }
+        Some(issue) => {
+            let body = finding.body(issue.created_at);
+            if text(&issue).replace("\r\n", "\n").trim_end() == body.trim_end() {
+                return Ok(Kept::Unchanged(issue.html_url));
+            }
+            let edited = github.edit_issue(issue.number, &title, &body, None).await;
+            Ok(Kept::Updated(edited.context("update the issue about the drift")?.html_url))
+        }
+    }
+}
+
+impl Finding<'_> {
+    fn mark(&self) -> String {
+        format!("<!-- drift of {}/{} -->", self.project, self.environment)
+    }
+
+    /// The issue's text: the same for the same finding, so that an unchanged one is not written again.
+    fn body(&self, found: Timestamp) -> String {
+        let Self { environment, differences, since, adopt, revert, .. } = self;
+        let listed = differences.join("\n");
+        // An address may have backticks in it; the fence is longer than any run of them.
+        let longest = listed.split(|c| c != '`').map(str::len).max().unwrap_or_default();
+        let fence = "`".repeat(3.max(longest + 1));
+        format!(
+            "{}\n`{environment}` is not as it was deployed.\n\n{fence}text\n{listed}\n{fence}\n\n\
+             Since: after {since}; found {}.\n\n\
+             - To adopt what is there: {adopt}\n\
+             - To go back to what was deployed, with the usual approval: `{revert}`\n\n\
+             `cargo xtask drift {environment} --issue` writes this text, and closes the issue when nothing differs.\n",
+            self.mark(),
+            time(found)
+        )
+    }
+}
+
+fn text(issue: &Issue) -> &str {
+    issue.body.as_deref().unwrap_or_default()
+}
+
+fn time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+#[cfg(test)]
+mod tests;
