@@ -162,8 +162,12 @@ fn of_setting(setting: &Setting, environment: &Environment) -> Option<Need> {
     Some(Need { ci: if setting.secret { Ci::Given } else { Ci::Nowhere }, ..need })
 }
 
-/// The environment at GitHub whose jobs plan, push images and compare, without an approval. It has the same secrets and variables as
-/// the one with the environment's own name, whose reviewers approve each deploy.
+/// The environment at GitHub whose jobs change what is deployed: its reviewers approve each of them.
+pub fn approved_at_github(environment: &str) -> String {
+    environment.to_owned()
+}
+
+/// The environment at GitHub whose jobs plan, push images and compare, without an approval. It has the same secrets and variables.
 pub fn planned_at_github(environment: &str) -> String {
     format!("{environment}-plan")
 }
