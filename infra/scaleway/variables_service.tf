@@ -20,17 +20,6 @@ variable "release" {
   }
 }
 
-variable "settings_file" {
-  type        = string
-  description = "The path of the service's settings.json, relative to this folder. The file declares the settings and which of them are secret."
-  default     = "../../app/settings.json"
-
-  validation {
-    condition     = alltrue([for setting in jsondecode(file("${path.module}/${var.settings_file}")).settings : setting.secret if setting.name == "S3_SECRET_ACCESS_KEY"])
-    error_message = "settings_file must declare S3_SECRET_ACCESS_KEY as secret."
-  }
-}
-
 variable "settings" {
   type        = map(string)
   description = "Settings that are not secret. The stack adds those that it provides: bucket, keys and release."
@@ -106,17 +95,6 @@ variable "liveness_path" {
   validation {
     condition     = can(regex("^/[A-Za-z0-9/_.-]{0,99}$", var.liveness_path))
     error_message = "liveness_path must be a path that starts with a slash and has at most 100 characters."
-  }
-}
-
-variable "readiness_path" {
-  type        = string
-  description = "The path of the startup probe. A new instance gets no requests until it responds with 200."
-  default     = "/api/health/readiness"
-
-  validation {
-    condition     = can(regex("^/[A-Za-z0-9/_.-]{0,99}$", var.readiness_path))
-    error_message = "readiness_path must be a path that starts with a slash and has at most 100 characters."
   }
 }
 

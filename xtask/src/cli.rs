@@ -5,6 +5,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use crate::commands::Context;
 use crate::commands::bootstrap::Bootstrap;
 use crate::commands::checks::{self, ChecksArgs};
+use crate::commands::ci::Ci;
 #[cfg(not(feature = "cloud"))]
 use crate::commands::cloud;
 use crate::commands::completions::CompletionsArgs;
@@ -17,9 +18,11 @@ use crate::commands::lock::Lock;
 use crate::commands::logs::LogsArgs;
 use crate::commands::open::OpenArgs;
 use crate::commands::rehearse::{self, RehearseArgs};
+use crate::commands::release::ReleaseCommand;
 use crate::commands::render::RenderArgs;
 use crate::commands::rollback::RollbackArgs;
 use crate::commands::run::RunArgs;
+use crate::commands::secrets::SecretsCommand;
 use crate::commands::setup::SetupArgs;
 use crate::commands::sqlx::Sqlx;
 use crate::commands::status::StatusArgs;
@@ -102,6 +105,16 @@ pub enum Command {
     )]
     Image(Image),
 
+    /// Make, list, promote and prune releases at GitHub
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  cargo xtask release create production
+  cargo xtask release list production
+  cargo xtask release promote build-20261129-0123456789ab --follow"
+    )]
+    Release(ReleaseCommand),
+
     /// Plan and apply the environment's OpenTofu stack
     #[command(
         subcommand,
@@ -111,6 +124,16 @@ pub enum Command {
   cargo xtask tofu output production"
     )]
     Tofu(Tofu),
+
+    /// Compare and set the secrets and variables that jobs of GitHub Actions are given
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  cargo xtask secrets plan production
+  cargo xtask secrets apply production
+  cargo xtask secrets check production"
+    )]
+    Secrets(SecretsCommand),
 
     /// Check and create a stack's prerequisites (state bucket, DNS zone, registry)
     #[command(
@@ -132,6 +155,16 @@ pub enum Command {
 Neither needs your database: both start a temporary PostgreSQL."
     )]
     Sqlx(Sqlx),
+
+    /// Run a rendered workflow on this machine
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  cargo xtask ci run --list
+  cargo xtask ci run ci check
+  cargo xtask ci actions"
+    )]
+    Ci(Ci),
 
     Render(RenderArgs),
     Doctor(DoctorArgs),
@@ -196,6 +229,7 @@ async fn run(command: Command, report: &Report) -> Result<(), Failure> {
             return dispatch(command, context).await;
         }
         Command::Image(_) => "run the command again to continue; finished work is kept",
+        Command::Release(_) => "run the command again to continue; what was made is kept",
         Command::Bootstrap(_) => "run the command again to continue; earlier fixes are kept",
         _ => "nothing is left half done",
     };
@@ -221,11 +255,16 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<(), Failure
         Command::Drift(args) => Box::pin(args.run(context)).await,
         #[cfg(feature = "cloud")]
         Command::Bootstrap(command) => Box::pin(command.run(context)).await,
+        #[cfg(feature = "cloud")]
+        Command::Secrets(command) => Box::pin(command.run(context)).await,
+        #[cfg(feature = "cloud")]
+        Command::Release(command) => Box::pin(command.run(context)).await,
         #[cfg(not(feature = "cloud"))]
-        Command::Image(_) | Command::Tofu(_) | Command::Bootstrap(_) | Command::Drift(_) => {
+        Command::Image(_) | Command::Release(_) | Command::Tofu(_) | Command::Bootstrap(_) | Command::Drift(_) => {
             match cloud::become_full_build()? {}
         }
         Command::Sqlx(command) => Box::pin(command.run(context)).await,
+        Command::Ci(command) => Box::pin(command.run(context)).await,
         Command::Render(args) => args.run(context).await,
         Command::Doctor(args) => Box::pin(args.run(context)).await,
         Command::Setup(args) => Box::pin(args.run(context)).await,

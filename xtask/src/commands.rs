@@ -2,6 +2,7 @@
 
 pub mod bootstrap;
 pub mod checks;
+pub mod ci;
 pub mod cloud;
 pub mod completions;
 pub mod deploy;
@@ -12,10 +13,13 @@ pub mod image;
 pub mod lock;
 pub mod logs;
 pub mod open;
+mod outputs;
 pub mod rehearse;
+pub mod release;
 pub mod render;
 pub mod rollback;
 pub mod run;
+pub mod secrets;
 pub mod setup;
 pub mod sqlx;
 pub mod status;

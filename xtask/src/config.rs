@@ -17,6 +17,8 @@ mod size;
 mod stack;
 #[cfg(test)]
 mod tests;
+mod verify;
+mod workflows;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -31,6 +33,8 @@ pub use notify::{Address, Event, Format, Receiver, is_webhook};
 pub use problem::ConfigError;
 pub use settings::{Setting, SettingsTable, SuppliedBy};
 pub use stack::{Approvals, Program as StackProgram, Provider, Stack, State};
+pub use verify::Verify;
+pub use workflows::{Hooks, Workflow, Workflows};
 
 use document::Document;
 use field::Log;
@@ -137,6 +141,15 @@ pub struct Image {
     pub bases: BTreeMap<String, String>,
     /// Build secrets: the names of their variables, which are also their ids in the Dockerfile.
     pub secrets: Vec<String>,
+    /// The image that lists the software in the image, as `name:tag`; `image.lock` has its digest. No list is attached without one.
+    pub sbom: Option<String>,
+}
+
+impl Image {
+    /// The images of others that a build takes: `image.lock` has their digests.
+    pub fn of_others(&self) -> impl Iterator<Item = &String> {
+        self.bases.values().chain(&self.sbom)
+    }
 }
 
 /// An environment to deploy to.
@@ -153,6 +166,8 @@ pub struct Environment {
     pub gate: Gate,
     /// How many releases are kept for a rollback, including the one that serves; at least one.
     pub keep_releases: usize,
+    /// The proof that a deploy requires of the image; none where it requires none, and in a local environment.
+    pub verify: Option<Verify>,
     /// What stands for the values of an account in a rehearsal; empty for a local environment.
     pub rehearsal: Rehearsal,
     document: Arc<Document>,

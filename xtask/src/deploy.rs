@@ -4,6 +4,11 @@ pub mod approval;
 mod asked;
 pub mod changes;
 #[cfg(feature = "cloud")]
+mod deployments;
+#[cfg(not(feature = "cloud"))]
+#[path = "deploy/no_deployments.rs"]
+mod deployments;
+#[cfg(feature = "cloud")]
 pub mod drift_issue;
 pub mod gate;
 mod notify;
@@ -16,7 +21,7 @@ mod trace;
 mod watch;
 pub mod way_back;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 
 use self::approval::{Approval, approve};
 use self::changes::Plan;
@@ -29,7 +34,7 @@ use crate::config::Service;
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::release::{Artifact, Published, Release, Settings, Source};
-use crate::report::Step;
+use crate::report::{Step, Summary as _};
 use crate::sqlx::{self, Problems, Schema};
 use crate::state::history::{self, Kind, Outcome, Record};
 use crate::targets::Target;
@@ -78,7 +83,7 @@ async fn steps(run: &Run<'_>, source: Source, request: &Request<'_>) -> Result<D
     let source = run.step(Step::Source, &source, holds, async |_| Ok(source.clone())).await?;
     run.note(|record| record.source = Some(source.clone()));
     if approval != Approval::PlanOnly {
-        run.has_started();
+        run.has_started().await;
     }
     if source.branch.as_ref() != Some(&env.config.source.main_branch) {
         env.report.note(&format!("this is not {}, the branch that releases come from", env.config.source.main_branch));
@@ -103,6 +108,7 @@ async fn steps(run: &Run<'_>, source: Source, request: &Request<'_>) -> Result<D
     };
     let publish = async |step: &_| target.publish(&artifact, step).await;
     let published = run.step(Step::Publish, &artifact, holds, publish).await?;
+    verify(run, &published, None).await?; // Refused → 21
     let release = Release::new(published, &settings)?;
     let way_back = way_back(run, &release, &settings, no_way_back).await?;
     // Critical: a stack's plan holds the lock of its state.
@@ -133,6 +139,31 @@ async fn build(run: &Run<'_>, source: &Source) -> Result<Artifact, Failure> {
     let inputs = (source, package, binary, web);
     let holds = async |found: &Artifact| found.source == *source && target.has_built(found).await;
     run.step(Step::Build, &inputs, holds, async |step| target.build(source, step).await).await
+}
+
+/// Verifies who built what is deployed, where the environment requires a proof. An earlier release may have been verified when it was
+/// deployed, by its signed record.
+async fn verify(run: &Run<'_>, published: &Published, earlier: Option<&Record>) -> Result<(), Failure> {
+    let env = run.env;
+    if env.environment.verify.is_none() {
+        return Ok(());
+    }
+    let known = earlier.and_then(|record| record.provenance.clone());
+    let provenance = match known {
+        Some(known) => {
+            env.report.begin(Step::Provenance).reuse(&known.summary());
+            known
+        }
+        None => {
+            let verified = async |_: &_| {
+                let verified = run.target.verify(published).await?;
+                Ok(verified.context("the target cannot verify who built a release")?)
+            };
+            run.live_step(Step::Provenance, verified).await?
+        }
+    };
+    run.note(|record| record.provenance = Some(provenance));
+    Ok(())
 }
 
 /// Initializes the working folder of the target's stack.

@@ -1,5 +1,6 @@
 //! The service's image: built from a commit, pushed to the environment's registry, listed and pruned there.
 
+pub mod attached;
 pub mod build;
 mod builder;
 pub mod check;
@@ -11,6 +12,7 @@ pub mod lock_file;
 mod login;
 pub mod pin;
 pub mod progress;
+pub mod provenance;
 pub mod prune;
 pub mod push;
 pub mod pushed;

@@ -5,6 +5,9 @@
 #[cfg(feature = "cloud")]
 pub mod bootstrap;
 pub mod check;
+pub mod ci;
+#[cfg(feature = "cloud")]
+pub mod ci_secrets;
 pub mod cli;
 pub mod clients;
 pub mod commands;
@@ -18,8 +21,11 @@ pub mod fs;
 pub mod hash;
 #[cfg(feature = "cloud")]
 pub mod image;
+pub mod needs;
 pub mod program;
 pub mod release;
+#[cfg(feature = "cloud")]
+pub mod releases;
 pub mod render;
 pub mod report;
 pub mod secrets;

@@ -67,6 +67,18 @@ pub enum Trial {
     NotTried(String),
 }
 
+/// The proof of who built an image, as it was verified.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The commit that it was built from: the deployed one, or an earlier one with the same inputs.
+    pub commit: String,
+    /// The workflow's file and the reference that it ran for: `.github/workflows/ci.yml@refs/heads/main`.
+    pub workflow: String,
+    /// The address of the workflow's run.
+    #[serde(default)]
+    pub run: Option<String>,
+}
+
 /// What a build made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
@@ -273,6 +285,13 @@ impl Summary for Published {
             count => format!("{count} migrations"),
         };
         format!("{}, {migrations}", short_digest(&self.digest))
+    }
+}
+
+impl Summary for Provenance {
+    fn summary(&self) -> String {
+        let built = format!("built from {} by {}", &self.commit[..12], self.workflow);
+        self.run.iter().fold(built, |built, run| format!("{built}\n{run}"))
     }
 }
 

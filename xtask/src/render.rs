@@ -1,19 +1,23 @@
-//! Files that are written from data: the service's table of settings, and what the templates make of it.
+//! Files that are written from data: the service's table of settings, the workflows of GitHub Actions, and what each environment
+//! needs. Templates are the toolkit's own (`xtask/templates`), unless the project has one of the same name in `templates/`.
+
+pub mod actions;
+mod examples;
+mod hooks;
+mod own;
+mod schema;
+mod shape;
+mod templates;
+mod workflows;
 
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
-use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Serde;
-use minijinja::{Environment as Templates, UndefinedBehavior, context};
 use similar::TextDiff;
 
-use crate::config::{Config, SettingsTable};
+pub use self::schema::Schema;
+use self::templates::Templates;
+use crate::config::Config;
 use crate::fs::{project, replace_source};
-use crate::tools::cargo::{self, Profile};
-use crate::tools::cmd::Cmd;
-
-/// Rendered files, each from the template of its name in `templates/`.
-const RENDERED: [(&str, &str); 1] = [(".env.example", "env.example.j2")];
 
 /// One rendered file.
 pub struct Rendered {
@@ -23,6 +27,14 @@ pub struct Rendered {
     pub content: String,
     /// What it is; empty where it is missing.
     pub there: String,
+}
+
+/// All rendered files.
+pub struct Rendering {
+    /// The files, the table of settings first.
+    pub files: Vec<Rendered>,
+    /// Why the table of settings was not compared with the service, if it was not.
+    pub not_compared: Option<String>,
 }
 
 impl Rendered {
@@ -39,62 +51,36 @@ impl Rendered {
 
     /// Writes the file.
     pub fn write(&self, config: &Config) -> Result<()> {
-        replace_source(&config.root.join(&self.name), self.content.as_bytes())
-    }
-}
-
-/// Renders every file and compares it with the tree. Changes nothing. The service's program says its settings: this one, or
-/// one that is compiled now.
-pub async fn render(config: &Config, program: Option<&Utf8Path>) -> Result<Vec<Rendered>> {
-    let mut rendered = Vec::new();
-    for (name, content) in contents(config, program).await? {
-        let there = text(&config.root, &name)?.unwrap_or_default();
-        rendered.push(Rendered { name, content, there });
-    }
-    Ok(rendered)
-}
-
-/// What each file should be, the settings table first: the others are made from it.
-async fn contents(config: &Config, program: Option<&Utf8Path>) -> Result<Vec<(Utf8PathBuf, String)>> {
-    let service = &config.service;
-    let mut contents = Vec::new();
-    let table = match &service.schema {
-        Some(args) => {
-            let (root, package, binary) = (&config.root, &service.package, &service.binary);
-            let program = match program {
-                Some(program) => program.to_owned(),
-                None => {
-                    let (profile, locked, database) = (Profile::Dev, false, None);
-                    let hidden = &config.secret_names();
-                    let build = cargo::Build { root, package, binary, profile, locked, database, hidden };
-                    cargo::build(&build, |_| {}, |_| {}).await?
-                }
-            };
-            let said = Cmd::new(program).args(args.iter().map(String::as_str)).capture().await;
-            let said = said.context("ask the service for its settings")? + "\n";
-            let table = SettingsTable::parse(&said, &service.settings)?;
-            contents.push((service.settings.clone(), said));
-            table
+        let path = config.root.join(&self.name);
+        if let Some(folder) = path.parent() {
+            fs_err::create_dir_all(folder)?;
         }
-        None => config.settings_table()?,
-    };
-    let mut templates = Templates::new();
-    templates.set_undefined_behavior(UndefinedBehavior::Strict);
-    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build();
-    templates.set_syntax(syntax.context("set up the templates' syntax")?);
-    for (target, template) in RENDERED {
-        let path = Utf8Path::new("templates").join(template);
-        let Some(source) = text(&config.root, &path)? else { continue };
-        let rendered = templates
-            .render_named_str(
-                template,
-                &source,
-                context! { project => &config.project, settings => Serde(&table.settings) },
-            )
-            .with_context(|| format!("render {path}"))?;
-        contents.push((Utf8PathBuf::from(target), rendered));
+        replace_source(&path, self.content.as_bytes())
     }
-    Ok(contents)
+}
+
+/// Renders every file and compares it with the tree. Changes nothing.
+pub async fn render(config: &Config, schema: Schema<'_>) -> Result<Rendering> {
+    let mut contents = Vec::new();
+    let said = schema::table(config, schema).await?;
+    contents.extend(said.written.map(|text| (config.service.settings.clone(), text)));
+    let templates = Templates::load(&config.root)?;
+    contents.extend(examples::all(config, &said.table, &templates)?);
+    contents.extend(own::all(config, &said.table, &templates)?);
+    if let Some(github) = &config.github {
+        contents.extend(workflows::all(config, &github.workflows, &said.table, &templates)?);
+    }
+    let mut files = Vec::new();
+    for (name, content) in contents {
+        let there = text(&config.root, &name)?.unwrap_or_default();
+        files.push(Rendered { name, content, there });
+    }
+    Ok(Rendering { files, not_compared: said.not_compared })
+}
+
+/// The first line of a generated file: what to change instead of it.
+fn head(source: &str) -> String {
+    format!("# Generated by `cargo xtask render`, do not edit: {source}.")
 }
 
 /// The text of a file of the project; none where nothing is. A link would show another file in the diff.

@@ -61,7 +61,16 @@ impl Secrets {
         if mode & 0o077 != 0 {
             bail!("other users can read the secrets in {path} (mode {:04o}); type: chmod 600 {path}", mode & 0o7777);
         }
-        let values = env_file::parse(&text).map_err(|wrong| anyhow!("{path}:{}: {}", wrong.line, wrong.what))?;
+        Self::parse_as(&text, path.as_str())
+    }
+
+    /// Reads a text with the same grammar, for example what a program printed.
+    pub fn parse(text: &str) -> Result<Self> {
+        Self::parse_as(text, "line")
+    }
+
+    fn parse_as(text: &str, name: &str) -> Result<Self> {
+        let values = env_file::parse(text).map_err(|wrong| anyhow!("{name}:{}: {}", wrong.line, wrong.what))?;
         Ok(Self { values: values.into_iter().map(|(name, value)| (name, SecretString::from(value))).collect() })
     }
 

@@ -25,7 +25,7 @@ use crate::clients::service::{Answer, Readiness, Service};
 use crate::config;
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::release::{Artifact, Published, Release, Settings, Source};
+use crate::release::{Artifact, Provenance, Published, Release, Settings, Source};
 use crate::report::{Ongoing, Summary};
 use crate::signals::Stop;
 use crate::state::history::Record;
@@ -149,6 +149,15 @@ impl<'a> Target<'a> {
         match self {
             Self::Local(local) => Ok(local.publish(artifact).await?),
             Self::Stack(stack) => Box::pin(stack.publish(artifact, step)).await,
+        }
+    }
+
+    /// Verifies that the workflow that deploy.yaml allows has built what was published. Refused otherwise. None where it requires no
+    /// proof.
+    pub async fn verify(&self, published: &Published) -> Result<Option<Provenance>, Failure> {
+        match self {
+            Self::Local(_) => Ok(None),
+            Self::Stack(stack) => Box::pin(stack.verify_build(published)).await,
         }
     }
 

@@ -39,8 +39,7 @@ use crate::state::store::Store;
 use crate::tools::git;
 use crate::tools::tofu::{Tofu, backend, hcl};
 
-/// The variable that holds the passphrase of state and plans.
-pub const PASSPHRASE: &str = "TF_STATE_PASSPHRASE";
+pub use crate::needs::PASSPHRASE;
 
 /// Credentials of providers and of the state's bucket.
 const CREDENTIALS: [&str; 6] = [

@@ -44,6 +44,10 @@ enum Flow {
     Whole,
     Endless,
     Dripping,
+    /// Nothing: the connection ends.
+    Cut,
+    /// Nothing: the client has to end the connection.
+    Silent,
 }
 
 /// The time between two bytes of a body that drips: long against the time of a whole answer, short against every time limit.
@@ -75,6 +79,16 @@ impl Response {
     /// The same, a byte at a time.
     pub fn dripping(self) -> Self {
         Self { flow: Flow::Dripping, ..self }
+    }
+
+    /// Sends no answer at all and closes the connection.
+    pub fn cut() -> Self {
+        Self { flow: Flow::Cut, ..Self::new(0) }
+    }
+
+    /// Sends no answer at all and keeps the connection until the client closes it.
+    pub fn silent() -> Self {
+        Self { flow: Flow::Silent, ..Self::new(0) }
     }
 
     /// Announces another length than the body has.
@@ -184,12 +198,18 @@ pub(crate) fn serve(
     reader.read_exact(&mut request.body)?;
     seen.lock().unwrap().push(request.clone());
     let response = answer(&request);
+    match response.flow {
+        Flow::Cut => return Ok(()),
+        Flow::Silent => return std::io::copy(&mut reader, &mut std::io::sink()).map(drop),
+        Flow::Whole | Flow::Endless | Flow::Dripping => {}
+    }
     let stream = reader.get_mut();
     write!(stream, "HTTP/1.1 {} Said\r\nconnection: close\r\n", response.status)?;
     for (name, value) in &response.headers {
         write!(stream, "{name}: {value}\r\n")?;
     }
-    if response.flow == Flow::Whole && request.method != "HEAD" {
+    // An answer without a body has no length: 204 and 304 must not announce one.
+    if response.flow == Flow::Whole && request.method != "HEAD" && !matches!(response.status, 204 | 304) {
         write!(stream, "content-length: {}\r\n", response.length.unwrap_or(response.body.len()))?;
     }
     stream.write_all(b"\r\n")?;
@@ -210,5 +230,6 @@ pub(crate) fn serve(
                 std::thread::sleep(DRIP);
             }
         },
+        Flow::Cut | Flow::Silent => Ok(()),
     }
 }

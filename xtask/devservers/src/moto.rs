@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use sha2::{Digest as _, Sha256};
 
 use crate::server::{Ready, Server};
-use crate::{cache, http, path};
+use crate::{cache, http, pip};
 
 /// Its packages, by version and hash.
 const PACKAGES: &str = include_str!("../moto.txt");
@@ -36,13 +36,7 @@ pub fn install() -> Result<PathBuf> {
     cache::once(&format!("moto-{}", &lock[..12]), |folder| {
         let (packages, list) = (folder.join("packages"), folder.join("packages.txt"));
         fs_err::write(&list, PACKAGES)?;
-        let mut pip = Command::new(python()?);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]);
-        pip.args(["--require-hashes", "--only-binary", ":all:"]);
-        pip.arg("--target").arg(&packages).arg("--requirement").arg(&list);
-        let output = pip.output().context("run pip")?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "install moto (if pip is missing: apt-get install python3-pip): {said}");
+        pip::install(&list, &packages, &[]).context("install moto")?;
         Ok(packages)
     })
 }
@@ -78,7 +72,7 @@ impl Moto {
     }
 
     fn start_below(secret: &str) -> Result<Self> {
-        let mut command = Command::new(python()?);
+        let mut command = Command::new(pip::python()?);
         command
             .args(["-c", PROGRAM])
             .env("PYTHONPATH", install()?)
@@ -96,9 +90,4 @@ impl std::ops::Deref for Turn {
     fn deref(&self) -> &Moto {
         self.moto
     }
-}
-
-/// The program that installs Python packages.
-pub(crate) fn python() -> Result<PathBuf> {
-    path::need("a Python package", "python3", "apt-get install python3 python3-pip")
 }

@@ -149,6 +149,8 @@ fn change(document: &mut Value, environment: &str, servers: &Servers<'_>) -> Res
     if let Some(state) = of_environment.get_mut("state").and_then(Value::as_mapping_mut) {
         state.insert("endpoint".into(), servers.storage.into());
     }
+    // The image is built on this machine, and no workflow has attested it.
+    of_environment.remove("verify");
     let Gate { timeout, watch, no_progress } = servers.gate;
     let gate = [("timeout", timeout), ("watch", watch), ("no_progress", no_progress)];
     let gate: Mapping = gate.into_iter().map(|(name, time)| (name.into(), time.as_secs().into())).collect();
@@ -175,7 +177,7 @@ mod tests {
     #[test]
     fn only_the_servers_are_written_into_deploy_yaml() {
         let text = "project: shop\nimage: { bases: { A: 'debian:12', B: 'rust:1' } }\nenvironments:\n  production:\n    target: scaleway\n    \
-                    registry: rg.fr-par.scw.cloud/shop\n    state: { bucket: states, region: fr-par, provider: scaleway }\n    \
+                    registry: rg.fr-par.scw.cloud/shop\n    state: { bucket: states, region: fr-par, provider: scaleway }\n    verify: provenance\n    \
                     variables: { size: 3, list: '[\"a\"]' }\n";
         let mut document: Value = serde_yaml::from_str(text).unwrap();
         let bases = ["debian:12".to_owned()];

@@ -104,6 +104,11 @@ impl<'a> Stage<'a> {
             gate.watch.as_secs(),
             gate.no_progress.as_secs()
         ));
+        if self.environment.verify.is_some() {
+            proof.push(format!(
+                "`verify` of {name} is left out: the image is built on this machine, and no workflow has attested it"
+            ));
+        }
         if !bases.is_empty() {
             proof.push(format!(
                 "no public registry was asked for {}: the engine's own are in the rehearsal's registry",

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
-use camino::Utf8Path;
 use secrecy::SecretString;
 use xtask::config::{Config, Environment, Rehearsal, Setting, Stack, SuppliedBy};
+use xtask::needs::stack_files;
 use xtask::secrets::{Secrets, generate};
 
 /// In a value, the id of the zone that the rehearsal has made.
@@ -40,8 +40,10 @@ pub fn missing(config: &Config, environment: &Environment) -> Result<Vec<String>
         ));
     }
     if let Some(stack) = environment.stack() {
-        for variable in required_variables(&config.root.join(&stack.folder))? {
-            if !is_set(&variable, stack, rehearsal) {
+        let blocks = stack_files::blocks(&config.root.join(&stack.folder))?;
+        let required = stack_files::variables(&blocks).into_iter().filter(|variable| variable.default.is_none());
+        for variable in required.map(|variable| variable.name) {
+            if !is_set(variable, stack, rehearsal) {
                 lines.push(format!(
                     "the stack {} requires the variable {variable}; write into deploy.yaml: \
                      environments.{name}.rehearsal.variables.{variable}: VALUE",
@@ -98,43 +100,6 @@ pub fn env_file(config: &Config, environment: &Environment, access: &Access, zon
     Ok(file)
 }
 
-/// The names of the variables that a stack's files declare without a default.
-fn required_variables(folder: &Utf8Path) -> Result<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in folder.read_dir_utf8().with_context(|| format!("read the stack {folder}"))? {
-        let path = entry?.into_path();
-        if matches!(path.extension(), Some("tf" | "tofu")) {
-            names.extend(required_in(&fs_err::read_to_string(path)?));
-        }
-    }
-    names.sort();
-    Ok(names)
-}
-
-/// The same in a file that is formatted as `tofu fmt` does it: a block begins and ends at the beginning of a line.
-fn required_in(text: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut open: Option<(String, bool)> = None;
-    for line in text.lines() {
-        if let Some(name) = line.strip_prefix("variable \"").and_then(|rest| rest.split('"').next()) {
-            // A block on one line declares nothing.
-            open = (!line.trim_end().ends_with('}')).then(|| (name.to_owned(), false));
-            if open.is_none() {
-                names.push(name.to_owned());
-            }
-        } else if let Some((_, has_default)) = &mut open {
-            *has_default |=
-                line.trim_start().strip_prefix("default").is_some_and(|rest| rest.trim_start().starts_with('='));
-        }
-        if line.starts_with('}')
-            && let Some((name, false)) = open.take()
-        {
-            names.push(name);
-        }
-    }
-    names
-}
-
 fn is_set(variable: &str, stack: &Stack, rehearsal: &Rehearsal) -> bool {
     SET_ELSEWHERE.contains(&variable)
         || stack.variables.contains_key(variable)
@@ -148,16 +113,4 @@ fn is_missing(setting: &Setting, environment: &Environment) -> bool {
         && setting.supplied_by.is_none()
         && !given(&environment.rehearsal.settings)
         && !environment.settings.as_ref().is_some_and(given)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn variables_without_a_default_are_found() {
-        let text = "variable \"a\" {}\nvariable \"b\" {\n  type = string\n}\n\nvariable \"c\" {\n  default   = 3\n}\nvariable \"d\" {\n  \
-                    description = \"the default = 3\"\n}\noutput \"e\" {\n}\n";
-        assert_eq!(required_in(text), ["a", "b", "d"]);
-    }
 }

@@ -51,6 +51,19 @@ pub struct Request<'a> {
     pub auth: &'a Auth,
     /// Runs every step again.
     pub no_cache: bool,
+    /// What a `buildkitd` attaches to an image that it pushes. The image of a platform is the same with and without it.
+    pub attest: Attest<'a>,
+}
+
+/// What is attached to an image: SLSA provenance, in any case, and a list of its software.
+#[derive(Clone, Copy, Default)]
+pub struct Attest<'a> {
+    /// The repository that the files are from, for the provenance.
+    pub source: Option<&'a str>,
+    /// Their commit.
+    pub revision: Option<&'a str>,
+    /// The image that lists the software, by its digest (BuildKit's SBOM scanning protocol); no list without one.
+    pub scanner: Option<&'a str>,
 }
 
 /// The layer cache in a registry.

@@ -3,18 +3,22 @@
 //! A request that failed for a moment is sent again. What may have been done although no answer came is looked for before it is sent
 //! again ([`GitHub::create`]), so nothing is made twice.
 
+mod attestations;
 mod checks;
 mod compare;
 mod deployments;
 mod error;
 mod issues;
 mod releases;
+mod runs;
+mod secrets;
 mod send;
 
 use std::time::Duration;
 
-use http::Method;
+use http::{HeaderValue, Method};
 use octocrab::Octocrab;
+use reqwest::Url;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -26,8 +30,9 @@ pub use self::deployments::{Deployment, DeploymentState, NewDeployment, NewStatu
 pub use self::error::GitHubError;
 pub use self::issues::{Closed, Issue};
 pub use self::releases::{Asset, NewRelease, Release};
-use super::patience::Patience;
-use super::registry::http::is_loopback;
+pub use self::runs::{Job, JobStep, WorkflowRun};
+use super::patience::{Attempts, Patience};
+use super::registry::http::{host, is_loopback};
 use crate::config::is_github_repository;
 
 /// GitHub's own API.
@@ -47,8 +52,10 @@ pub struct GitHub {
     crab: Octocrab,
     /// For what GitHub redirects to: without the token.
     plain: reqwest::Client,
+    /// For the host that takes files, which octocrab does not know.
+    authorization: HeaderValue,
+    api: Url,
     repository: String,
-    host: String,
     patience: Patience,
 }
 
@@ -67,17 +74,17 @@ impl GitHub {
         timeout: Duration,
     ) -> Result<Self> {
         let unusable = |why: String| GitHubError::Other { what: format!("using the API at {api}"), why };
-        let url = reqwest::Url::parse(api).map_err(|_| unusable("it is not a URL".to_owned()))?;
+        let url = Url::parse(api).map_err(|_| unusable("it is not a URL".to_owned()))?;
         if url.scheme() != "https" && !is_loopback(&url) {
             return Err(unusable("the token requires https".to_owned()));
         }
         if !is_github_repository(repository) {
             return Err(unusable(format!("{repository:?} is not a repository as owner/name")));
         }
-        // octocrab builds a header of it, and panics where it cannot.
-        if http::HeaderValue::try_from(token.expose_secret()).is_err() {
-            return Err(unusable("the token is not valid in a header".to_owned()));
-        }
+        // octocrab makes the same header, and panics where it cannot.
+        let mut authorization = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
+            .map_err(|_| unusable("the token is not valid in a header".to_owned()))?;
+        authorization.set_sensitive(true);
         let client = || {
             let client = reqwest::Client::builder()
                 .user_agent(concat!("xtask/", env!("CARGO_PKG_VERSION")))
@@ -89,16 +96,20 @@ impl GitHub {
         let (through, plain) = (client()?, client()?);
         let crab = Octocrab::builder()
             .base_uri(url.as_str().trim_end_matches('/'))
-            .and_then(|builder| builder.upload_uri(upload_address(&url)))
             .and_then(|builder| builder.personal_token(token.clone()).build_with_reqwest(through))
             .map_err(|error| unusable(error.to_string()))?;
-        let host = url.host_str().unwrap_or("GitHub").to_owned();
-        Ok(Self { crab, plain, repository: repository.to_owned(), host, patience: patience.clone() })
+        let (repository, patience) = (repository.to_owned(), patience.clone());
+        Ok(Self { crab, plain, authorization, api: url, repository, patience })
     }
 
     /// `owner/name`.
     pub fn repository(&self) -> &str {
         &self.repository
+    }
+
+    /// The attempts of one request.
+    fn attempts(&self) -> Attempts {
+        self.patience.attempts(host(&self.api))
     }
 
     /// What is below the repository's path; none where nothing is there.
@@ -142,7 +153,7 @@ impl GitHub {
         body: Option<&impl Serialize>,
         what: &str,
     ) -> Result<T> {
-        let mut attempts = self.patience.attempts(self.host.clone());
+        let mut attempts = self.attempts();
         loop {
             let failed = match self.once(&method, path, body, what).await {
                 Ok(value) => return Ok(value),
@@ -172,7 +183,7 @@ impl GitHub {
         what: &str,
         find: impl AsyncFn() -> Result<Option<T>>,
     ) -> Result<T> {
-        let mut attempts = self.patience.attempts(self.host.clone());
+        let mut attempts = self.attempts();
         loop {
             let failed = match self.once(&Method::POST, path, Some(body), what).await {
                 Ok(value) => return Ok(value),
@@ -189,16 +200,6 @@ impl GitHub {
                 return Err(failed.error);
             }
         }
-    }
-}
-
-/// Where assets are sent to: GitHub has a host for them, an enterprise's server a path.
-fn upload_address(api: &reqwest::Url) -> String {
-    let text = api.as_str().trim_end_matches('/');
-    match (api.host_str(), text.strip_suffix("/v3")) {
-        (Some(host), _) if host.starts_with("api.") => text.replacen("://api.", "://uploads.", 1),
-        (_, Some(server)) => format!("{server}/uploads"),
-        _ => text.to_owned(),
     }
 }
 

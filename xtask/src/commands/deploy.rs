@@ -3,6 +3,7 @@
 use anyhow::anyhow;
 use clap::Args;
 
+use super::outputs::output;
 use super::{Context, EnvironmentArg};
 use crate::deploy::approval::Approval;
 use crate::deploy::changes::Plan;
@@ -116,6 +117,7 @@ fn show_plan(env: &Env<'_>, plan: &Plan, command: &str) -> Result<(), Failure> {
     let (mut json, mut text) = (stack.json(), stack.text());
     if let Some(digest) = stack.approval() {
         text.push_str(&format!("\n\nto apply   cargo xtask {command} --approve {digest}"));
+        output("approval", &digest)?;
         json["approval"] = digest.into();
     }
     env.report.result(json, &text);

@@ -6,24 +6,35 @@ use serde_json::json;
 
 use super::Context;
 use crate::failure::Failure;
-use crate::render::{Rendered, render};
+use crate::render::{Rendered, Rendering, Schema, render};
 
 /// Write the files that are generated from the table of settings and the templates
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cargo xtask render
-  cargo xtask render --check      in CI: fails, with a diff, when a file is not up to date")]
+  cargo xtask render --check              fails, with a diff, when a file is not up to date
+  cargo xtask render --check --build      in CI: also when the table of settings is not what the service says
+
+The table of settings is compared with the service's program only where that is built from the sources as they are; --build has \
+cargo build it first.
+
+Workflows of GitHub Actions are rendered where deploy.yaml has `github`. Your own jobs and steps are in its `workflows`; a file in \
+templates/ takes the place of the toolkit's template of that name.")]
 pub struct RenderArgs {
     /// Change nothing; fail with a diff when a file is not up to date
     #[arg(long)]
     check: bool,
+    /// With --check: build the service, to compare the table of settings with it
+    #[arg(long, requires = "check")]
+    build: bool,
 }
 
 impl RenderArgs {
     /// Runs the command.
     pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
         let Context { config, report, .. } = context;
-        let files = render(config, None).await?;
+        let schema = if self.check && !self.build { Schema::Built } else { Schema::Build };
+        let Rendering { files, not_compared } = render(config, schema).await?;
         let stale: Vec<&Rendered> = files.iter().filter(|file| !file.is_fresh()).collect();
         for file in &stale {
             let name = &file.name;
@@ -34,6 +45,12 @@ impl RenderArgs {
                 file.write(config)?;
                 report.result(json!({ "file": name, "written": true }), &format!("wrote {name}"));
             }
+        }
+        if let Some(why) = not_compared {
+            let file = &config.service.settings;
+            report.note(&format!(
+                "{file} was not compared with the service: {why}; to do so, type: cargo xtask render --check --build"
+            ));
         }
         if stale.is_empty() {
             report.note("every rendered file is up to date");

@@ -60,6 +60,20 @@ pub fn is_github_repository(text: &str) -> bool {
     text.split_once('/').is_some_and(|(owner, name)| part(owner, &['-', '_']) && part(name, &['-', '_', '.']))
 }
 
+/// The file of a workflow of GitHub Actions.
+pub(super) fn is_workflow(text: &str) -> bool {
+    let name = text
+        .strip_prefix(".github/workflows/")
+        .and_then(|name| name.strip_suffix(".yml").or(name.strip_suffix(".yaml")));
+    let character = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    name.is_some_and(|name| !name.is_empty() && name.chars().all(character))
+}
+
+/// The issuer of tokens, as it names itself.
+pub(super) fn is_issuer(text: &str) -> bool {
+    text.strip_prefix("https://").is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_graphic()))
+}
+
 /// The name of a check or of a commit's status: one line.
 pub(super) fn is_check_name(text: &str) -> bool {
     !text.trim().is_empty() && text.len() <= 255 && !text.contains(|c: char| c.is_control())
@@ -147,6 +161,23 @@ pub(super) fn is_bucket(text: &str) -> bool {
         && text.ends_with(alphanumeric)
         && !text.contains("..")
         && text.chars().all(|c| alphanumeric(c) || matches!(c, '-' | '.'))
+}
+
+/// The label of a runner of GitHub Actions.
+pub(super) fn is_runner(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+/// The id of a job of GitHub Actions.
+pub(super) fn is_job(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+}
+
+/// A schedule of GitHub Actions: minute, hour, day, month, day of the week.
+pub(super) fn is_schedule(text: &str) -> bool {
+    let field = |field: &str| field.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '*' | ',' | '-' | '/'));
+    text.split(' ').filter(|part| !part.is_empty() && field(part)).count() == 5 && text.split(' ').count() == 5
 }
 
 /// A region of an S3 service.

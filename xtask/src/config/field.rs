@@ -93,6 +93,11 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// Whether it is a mapping, where a short form is a text.
+    pub(super) fn is_mapping(&self) -> bool {
+        matches!(self.node.value, Value::Map(_))
+    }
+
     /// A path inside the project.
     pub(super) fn path(&self) -> Option<Utf8PathBuf> {
         self.text("a path inside the project, relative to its root and without `..`", check::is_inside).map(Into::into)
@@ -120,6 +125,19 @@ impl<'a> Field<'a> {
             Value::Scalar(Kind::Tagged, _) => self.expected("a text, a number, true or false"),
             Value::Scalar(_, text) if !text.contains('\0') => Some(text.clone()),
             _ => self.expected("a text, a number, true or false"),
+        }
+    }
+
+    /// Whether it is this word.
+    pub(super) fn is_word(&self, word: &str) -> bool {
+        matches!(&self.node.value, Value::Scalar(Kind::Text, text) if text == word)
+    }
+
+    /// A value of any shape, as it is written, to be written into another YAML file.
+    pub(super) fn yaml(&self) -> Option<serde_yaml::Value> {
+        match yaml(self.node) {
+            Some(value) => Some(value),
+            None => self.refuse("found a tag such as `!name` in it", "write the value without a tag"),
         }
     }
 
@@ -240,6 +258,12 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// A key that the mapping cannot have, and why not.
+    pub(super) fn refused(&mut self, key: &str, message: &str, hint: &str) -> Option<()> {
+        let Some(index) = self.entries.iter().position(|(name, _)| *name == key) else { return Some(()) };
+        self.entries.swap_remove(index).1.refuse_key(message, hint)
+    }
+
     /// Accepts any other key: which keys are known depends on a value that has a problem.
     pub(super) fn accept_other_keys(&mut self) {
         self.open = true;
@@ -279,6 +303,21 @@ fn found(node: &Node) -> Option<String> {
         Value::Scalar(Kind::Boolean, text) => Some(quoted(text)),
         Value::Scalar(Kind::Tagged, tag) => Some(format!("the tag {}", quoted(tag))),
     }
+}
+
+/// A node as a value; none with a tag in it.
+fn yaml(node: &Node) -> Option<serde_yaml::Value> {
+    Some(match &node.value {
+        Value::Nothing => serde_yaml::Value::Null,
+        Value::List(items) => serde_yaml::Value::Sequence(items.iter().map(yaml).collect::<Option<_>>()?),
+        Value::Map(entries) => {
+            let entry = |(key, value): &(Node, Node)| Some((yaml(key)?, yaml(value)?));
+            serde_yaml::Value::Mapping(entries.iter().map(entry).collect::<Option<_>>()?)
+        }
+        Value::Scalar(Kind::Text, text) => serde_yaml::Value::String(text.clone()),
+        Value::Scalar(Kind::Number | Kind::Boolean, text) => serde_yaml::from_str(text).ok()?,
+        Value::Scalar(Kind::Tagged, _) => return None,
+    })
 }
 
 fn push<T>(mut list: Vec<T>, item: T) -> Vec<T> {

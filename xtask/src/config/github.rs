@@ -2,6 +2,7 @@
 
 use super::check;
 use super::field::Table;
+use super::workflows::{Workflows, workflows};
 
 /// The repository at GitHub that releases, checks and deployments are in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -10,6 +11,8 @@ pub struct GitHub {
     pub repository: Option<String>,
     /// The names of the checks that a commit needs before its release is promoted. Without them, every check that the commit has.
     pub required_checks: Vec<String>,
+    /// What the rendered workflows have of the user's own.
+    pub workflows: Workflows,
 }
 
 pub(super) fn github(table: &mut Table<'_>) -> Option<GitHub> {
@@ -19,5 +22,10 @@ pub(super) fn github(table: &mut Table<'_>) -> Option<GitHub> {
     let required_checks = table.optional("required_checks", "[test]", |field| {
         field.list("test", |item| item.text("the name of a check", check::is_check_name))
     });
-    Some(GitHub { repository: repository?, required_checks: required_checks?.unwrap_or_default() })
+    let workflows = table.optional("workflows", "{ runner: ubuntu-24.04 }", |field| field.table(workflows));
+    Some(GitHub {
+        repository: repository?,
+        required_checks: required_checks?.unwrap_or_default(),
+        workflows: workflows?.unwrap_or_default(),
+    })
 }

@@ -14,6 +14,7 @@ use super::github::github;
 use super::notify::receivers;
 use super::problem::quoted;
 use super::stack::{stack, variable};
+use super::verify::{NO_VERIFY, VERIFY, verify};
 use super::{
     Config, Environment, Gate, Image, Local, Need, Postgres, Program, Rehearsal, Scaleway, Service, Source, Target,
 };
@@ -112,7 +113,11 @@ fn image(table: &mut Table<'_>, project: Option<&str>) -> Option<Image> {
     let secrets = table.optional("secrets", "[NPM_TOKEN]", |field| {
         field.list("NPM_TOKEN", |item| item.text("the name of an environment variable", check::is_variable))
     });
+    let sbom = table.optional("sbom", "docker/buildkit-syft-scanner:stable-1", |field| {
+        field.text("an image as `name:tag`, without a digest", check::is_tagged_image)
+    });
     Some(Image {
+        sbom: sbom?,
         name: name?.or_else(|| project.map(str::to_owned))?,
         dockerfile: dockerfile?.unwrap_or_else(|| DOCKERFILE.into()),
         platform: platform?.unwrap_or(PLATFORM).to_owned(),
@@ -174,8 +179,15 @@ fn environment(name: &str, field: &Field<'_>, document: &Arc<Document>) -> Optio
             true => table.optional("rehearsal", REHEARSAL, |field| field.table(rehearsal)),
             false => Some(None),
         };
+        let verify = match has_account {
+            true => table.optional("verify", VERIFY, |field| verify(&field)),
+            false => table
+                .refused("verify", NO_VERIFY, "remove it, or move it to an environment that runs an image")
+                .map(|()| None),
+        };
         Some(Environment {
             name: name.to_owned(),
+            verify: verify?,
             settings: settings?,
             gate: gate?.unwrap_or_default().or(target.as_ref()?),
             target: target?,

@@ -4,6 +4,7 @@ mod shape;
 mod stack;
 mod table;
 mod text;
+mod verify;
 
 use super::{Config, ConfigError};
 

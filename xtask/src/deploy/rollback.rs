@@ -2,12 +2,12 @@
 
 use anyhow::{Result, anyhow};
 
-use super::Deployed;
 use super::approval::{Approval, approve};
 use super::changes::crossed;
 use super::roll_out::{is_serving, plan_back, record_release, roll_out};
 use super::run::Run;
 use super::way_back::closed;
+use super::{Deployed, verify};
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::release::Release;
@@ -52,11 +52,12 @@ pub async fn rollback(
         }
         run.note(|record| record.source = earlier.source.clone());
         if approval != Approval::PlanOnly {
-            run.has_started();
+            run.has_started().await;
         }
         let settings = run.live_step(Step::Provision, async |step| target.provision(step).await).await?;
         // An earlier release gets the settings that it had: a wrong setting is as good a reason to go back as a wrong line.
         let settings = settings.with_plain(&earlier.settings);
+        verify(&run, &published, Some(earlier)).await?; // Refused → 21
         let release = Release::new(published, &settings)?;
         let plan = plan_back(&run, from, &release, &settings, approval).await?;
         run.note(|record| record_release(record, &release, &plan));

@@ -14,6 +14,7 @@ mod lease;
 mod log;
 
 pub use self::lease::take_lease;
+use super::deployments::Deployments;
 use super::gate::Breach;
 use super::notify::Notifier;
 use super::trace;
@@ -43,6 +44,7 @@ pub struct Run<'a> {
     record: RefCell<Record>,
     records: Vec<Record>,
     notifier: Notifier,
+    deployments: Deployments<'a>,
     /// The run changes nothing, so it leaves no record.
     without_record: Cell<bool>,
     /// Whether a critical step is under way.
@@ -70,8 +72,20 @@ impl<'a> Run<'a> {
         };
         let (journal, record) = (tokio::sync::Mutex::new(journal), RefCell::new(record));
         let (without_record, critical) = (Cell::new(false), watch::Sender::new(false));
-        let notifier = Notifier::of(env);
-        Ok(Self { env, target, store, lease, journal, record, records, notifier, without_record, critical })
+        let (notifier, deployments) = (Notifier::of(env), Deployments::of(env));
+        Ok(Self {
+            env,
+            target,
+            store,
+            lease,
+            journal,
+            record,
+            records,
+            notifier,
+            deployments,
+            without_record,
+            critical,
+        })
     }
 
     /// The id of this run's record and of the release that it starts.
@@ -99,9 +113,11 @@ impl<'a> Run<'a> {
         change(&mut self.record.borrow_mut());
     }
 
-    /// Tells those who are named in deploy.yaml that the run goes on: its source is known.
-    pub fn has_started(&self) {
-        self.notifier.started(&self.record.borrow());
+    /// Tells GitHub, and those who are named in deploy.yaml, that the run goes on: its source is known.
+    pub async fn has_started(&self) {
+        let record = self.record.borrow().clone();
+        self.notifier.started(&record);
+        self.deployments.open(&record, self.live()).await;
     }
 
     /// Nothing is changed, so there is nothing to record.
@@ -201,6 +217,7 @@ impl<'a> Run<'a> {
         let is_unchanged = self.without_record.get() && ended.is_ok();
         tokio::join!(
             self.notifier.ended(&record, self.live(), is_unchanged),
+            self.deployments.close(&record, self.live(), is_unchanged),
             trace::export(self.env, &record, ended.is_ok())
         );
         match ended {

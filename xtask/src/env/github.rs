@@ -17,9 +17,14 @@ const INSTALLATION: &str = "ghs_";
 impl Env<'_> {
     /// The repository. Nothing is asked yet.
     pub async fn github(&self) -> Result<GitHub, Failure> {
+        self.github_of(&self.github_repository().await?)
+    }
+
+    /// Another repository, `owner/name`.
+    pub fn github_of(&self, repository: &str) -> Result<GitHub, Failure> {
         let token = ["GH_TOKEN", "GITHUB_TOKEN"].into_iter().find_map(|name| self.secret(name).transpose());
         let token = token.transpose()?.ok_or_else(|| self.no_token("GH_TOKEN"))?;
-        self.github_with(&token).await
+        self.github_client(repository, &token)
     }
 
     /// The repository, with a token whose changes start workflows. Those that the token of a job makes start none.
@@ -45,10 +50,13 @@ impl Env<'_> {
     }
 
     async fn github_with(&self, token: &SecretString) -> Result<GitHub, Failure> {
+        self.github_client(&self.github_repository().await?, token)
+    }
+
+    fn github_client(&self, repository: &str, token: &SecretString) -> Result<GitHub, Failure> {
         let api = variable("GITHUB_API_URL").unwrap_or_else(|| API.to_owned());
-        let repository = self.github_repository().await?;
         let github =
-            GitHub::new(&api, &repository, token, &self.patience).context("set up the client of GitHub's API")?;
+            GitHub::new(&api, repository, token, &self.patience).context("set up the client of GitHub's API")?;
         Ok(github)
     }
 

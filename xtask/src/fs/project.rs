@@ -95,7 +95,9 @@ fn canonical(path: &Utf8Path) -> std::io::Result<Utf8PathBuf> {
 
 fn is_private(part: Utf8Component<'_>) -> bool {
     let name = part.as_str();
-    matches!(name, ".git" | ".deploy") || (name.starts_with(".env") && name != ".env.example")
+    // An example has names and no values: the one of all settings, and those of environments.
+    let is_example = name == ".env.example" || (name.starts_with(".env.") && name.ends_with(".example"));
+    matches!(name, ".git" | ".deploy") || (name.starts_with(".env") && !is_example)
 }
 
 #[cfg(test)]
@@ -111,7 +113,9 @@ mod tests {
         let root = &outer.join("project");
         fs_err::create_dir_all(root.join("app/.git")).unwrap();
         fs_err::create_dir_all(root.join(".deploy/local")).unwrap();
-        for file in ["../outside", "app/file", "app/.git/config", ".env.production", ".env", ".env.example"] {
+        for file in
+            ["../outside", "app/file", "app/.git/config", ".env.production", ".env", ".env.example", ".env.a.example"]
+        {
             fs_err::write(root.join(file), file).unwrap();
         }
         for (link, target) in [
@@ -137,6 +141,7 @@ mod tests {
             ("good", "app/file"),
             ("good-folder/file", "app/file"),
             (".env.example", ".env.example"),
+            (".env.a.example", ".env.a.example"),
             ("gone", "nothing"),
             ("missing/file", "nothing"),
             ("app", "is not a file"),

@@ -7,6 +7,7 @@ use super::builder::{self, Build};
 use super::inputs::Inputs;
 use super::limits::Limits;
 use super::progress::Counts;
+use super::provenance;
 use super::signature;
 use super::size::{human_bytes, table, totals};
 use crate::clients::buildkit::{Builder, Output};
@@ -143,12 +144,28 @@ async fn find_in_registry(image: &ServiceImage<'_>, inputs: &Inputs) -> Result<F
     let Some(digest) = digest.with_context(|| format!("look for {name} in the registry"))? else {
         return Ok(Found::Nothing);
     };
-    if !signature::is_signed(image, inputs.subject(), &digest).await? {
-        return Ok(Found::Unsigned(unsigned(image, "registry", &digest).await?));
+    if let Some(why) = why_not_used(image, inputs, &digest).await? {
+        return Ok(Found::Unsigned(why));
     }
     let summary = format!("{} is in the registry", short_digest(&digest));
     let location = Location::Registry { digest };
     Ok(Found::Signed(Box::new(Image { name, location, summary, reused: true })))
+}
+
+/// Why an image of the registry is not used; none of one that is signed or, where a proof of its build is required, has that.
+async fn why_not_used(image: &ServiceImage<'_>, inputs: &Inputs, digest: &str) -> Result<Option<String>, Failure> {
+    if image.env.environment.verify.is_some() {
+        // What this machine builds may be attested next, as built by its workflow. So it must not be what another machine built.
+        return match provenance::verify(image, &inputs.source, digest).await {
+            Ok(_) => Ok(None),
+            Err(Failure::Refused(why)) => Ok(why.to_string().lines().next().map(str::to_owned)),
+            Err(other) => Err(other),
+        };
+    }
+    match signature::is_signed(image, inputs.subject(), digest).await? {
+        true => Ok(None),
+        false => Ok(Some(unsigned(image, "registry", digest).await?)),
+    }
 }
 
 async fn find_in_engine(image: &ServiceImage<'_>, inputs: &Inputs, builder: &Builder) -> Result<Found> {

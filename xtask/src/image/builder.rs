@@ -9,7 +9,7 @@ use super::inputs::Inputs;
 use super::progress::{Counts, Progress};
 use super::signature::{self, Subject};
 use super::{CACHE_TAG, ServiceImage};
-use crate::clients::buildkit::{Auth, Builder, Built, Cache, Output, Request};
+use crate::clients::buildkit::{Attest, Auth, Builder, Built, Cache, Output, Request};
 use crate::clients::docker::{self, ConnectError};
 use crate::clients::registry::credentials::{Credentials, Login};
 use crate::clients::registry::reference::Reference;
@@ -82,6 +82,9 @@ impl Build<'_> {
         let write = matches!(self.builder, Builder::Engine(_)) || matches!(output, Output::Push(_));
         let (labels, auth) = tokio::try_join!(self.labels(), self.auth())?;
         let (args, secrets) = (self.args()?, self.secrets()?);
+        let label = |name: &str| labels.get(&format!("org.opencontainers.image.{name}")).map(String::as_str);
+        let attest =
+            Attest { source: label("source"), revision: label("revision"), scanner: self.inputs.scanner.as_deref() };
         let request = Request {
             context: Box::pin(self.inputs.context.archive()?),
             dockerfile: self.image.spec.dockerfile.as_str(),
@@ -93,6 +96,7 @@ impl Build<'_> {
             created: self.inputs.created,
             auth: &auth,
             no_cache: self.no_cache,
+            attest,
         };
         let mut progress = Progress::new(step);
         let built = self.builder.build(request, output, |event| progress.show(event)).await?;
@@ -140,11 +144,11 @@ impl Build<'_> {
         Ok(known.map(|(name, value)| (format!("org.opencontainers.image.{name}"), value)).collect())
     }
 
-    /// Credentials for the registries of the image and of its base images.
+    /// Credentials for the registries of the image and of those that its build takes.
     async fn auth(&self) -> Result<Auth> {
         let own = self.image.env.environment.registry().map(|_| self.image.name());
         let mut auth = Auth::new();
-        for name in self.image.spec.bases.values().cloned().chain(own) {
+        for name in self.image.spec.of_others().cloned().chain(own) {
             let reference: Reference = name.parse()?;
             if let Some(credentials) = docker_credentials(&self.image.credentials(reference.host()).await?) {
                 auth.insert(reference.host().to_string(), credentials);

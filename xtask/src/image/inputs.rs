@@ -28,6 +28,8 @@ pub struct Inputs {
     pub context: git::Context,
     /// Base images by their build arguments, with the digests of the commit's `image.lock`.
     pub bases: BTreeMap<String, String>,
+    /// The image that lists the software of the built one, with its digest. It does not change what is built.
+    pub scanner: Option<String>,
     /// A hash over context, Dockerfile, base images and platform: 24 hexadecimal digits.
     pub hash: String,
     /// Differences between the image and the working tree, and base images without a digest.
@@ -68,7 +70,8 @@ impl Inputs {
         let created = git::commit_time(root, &source.commit).await?;
         let inputs = (RECIPE_VERSION, context.id(), &image.spec.dockerfile, &image.spec.platform, &bases);
         let hash = sha256(serde_json::to_string(&inputs).context("hash the inputs of the image")?.as_bytes());
-        Ok(Self { source: source.clone(), created, context, bases, hash: hash[..24].to_owned(), warnings })
+        let scanner = image.spec.sbom.as_ref().map(|name| lock.pinned(name).unwrap_or_else(|| name.clone()));
+        Ok(Self { source: source.clone(), created, context, bases, scanner, hash: hash[..24].to_owned(), warnings })
     }
 
     /// The tag by which a registry or engine is searched for an image with these inputs. Everyone who may push can move it: see
@@ -95,16 +98,11 @@ impl Summary for Inputs {
     }
 }
 
-/// The base images by their build arguments, with digests where there are any; and those without.
+/// The base images by their build arguments, with digests where there are any; and the images of others without one.
 fn pin_bases<'a>(image: &ServiceImage<'a>, lock: &LockFile) -> (BTreeMap<String, String>, Vec<&'a str>) {
-    let (mut bases, mut unpinned) = (BTreeMap::new(), Vec::new());
-    for (arg, base) in &image.spec.bases {
-        let pinned = lock.pinned(base);
-        if pinned.is_none() {
-            unpinned.push(base.as_str());
-        }
-        bases.insert(arg.clone(), pinned.unwrap_or_else(|| base.clone()));
-    }
+    let pin = |name: &String| lock.pinned(name).unwrap_or_else(|| name.clone());
+    let bases = image.spec.bases.iter().map(|(arg, base)| (arg.clone(), pin(base))).collect();
+    let unpinned = image.spec.of_others().filter(|name| lock.pinned(name).is_none()).map(String::as_str).collect();
     (bases, unpinned)
 }
 

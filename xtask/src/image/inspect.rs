@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result, anyhow};
 
 use super::ServiceImage;
+use super::attached::{Attached, attached};
 use crate::clients::registry::Repository;
 use crate::clients::registry::manifest::{Content, ImageConfig, ImageManifest, Manifest};
 use crate::clients::registry::reference::{Reference, is_digest};
@@ -21,6 +22,8 @@ pub struct Inspected {
     pub config: ImageConfig,
     /// The lowest first.
     pub layers: Vec<LayerSize>,
+    /// The statements that are attached to it.
+    pub attached: Vec<Attached>,
 }
 
 /// One layer.
@@ -47,11 +50,13 @@ pub async fn inspect(image: &ServiceImage<'_>, wanted: &str) -> Result<Inspected
         return Err(anyhow!("{wanted} is not an image: its configuration is {:?}", parts.config.media_type).into());
     }
     let config = repository.config(parts).await.context("read the image's configuration")?;
+    let attached = attached(repository, &manifest, &image.spec.platform).await?;
     Ok(Inspected {
         name: format!("{}@{}", name.name(), manifest.digest),
         digest: manifest.digest,
         size: parts.size(),
         layers: layers(parts, &config),
+        attached,
         config,
     })
 }

@@ -46,7 +46,7 @@ pub enum Change {
 pub async fn pin(image: &ServiceImage<'_>, write: bool) -> Result<Pinned> {
     let old = LockFile::read(image.env.root())?;
     let (mut new, mut bases) = (LockFile::default(), BTreeMap::new());
-    for name in image.spec.bases.values() {
+    for name in image.spec.of_others() {
         let digest = current_digest(image, name)
             .await
             .with_context(|| format!("ask the registry for the digest of {name}; image.lock was not changed"))?;

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
+use super::attached::{Attached, attached, names};
 use super::build::{Image, Location};
 use super::builder::{Build, docker_credentials};
 use super::inputs::Inputs;
@@ -11,6 +12,7 @@ use super::{CACHE_TAG, ServiceImage};
 use crate::clients::buildkit::{Builder, Output};
 use crate::clients::docker::{Engine, PushError};
 use crate::clients::registry::Repository;
+use crate::clients::registry::manifest::Manifest;
 use crate::failure::Failure;
 use crate::release::short_digest;
 use crate::report::{Ongoing, Summary};
@@ -27,6 +29,8 @@ pub struct Pushed {
     pub tags: Vec<String>,
     /// Whether the registry had it already.
     pub reused: bool,
+    /// What is attached to it, or why less than could be.
+    pub attached: String,
     /// The environment whose stack no other machine can plan with it: the signature is of this machine's own key.
     pub only_here: Option<String>,
 }
@@ -49,8 +53,11 @@ pub async fn publish(
         Location::Buildkitd { builder, digest } => {
             let build = Build { image, inputs, builder, no_cache: false };
             let (pushed, _) = build.run(Output::Push(&built.name), step).await?;
-            if pushed.digest != *digest {
-                let error = anyhow!("the buildkitd built {digest} and pushed {}; run the command again", pushed.digest);
+            // What it has attached makes an index of it.
+            let pushed = repository.manifest(&pushed.digest).await.context("read what the buildkitd has pushed")?;
+            let of_platform = pushed.for_platform(&image.spec.platform).map_or(&pushed.digest, |image| &image.digest);
+            if of_platform != digest {
+                let error = anyhow!("the buildkitd built {digest} and pushed {of_platform}; run the command again");
                 return Err(error.into());
             }
             (pushed.digest, true)
@@ -77,7 +84,34 @@ pub async fn publish(
     let is_shared = image.key().await?.is_some_and(|key| key.is_shared);
     let needs_sharing = !is_shared && image.env.environment.stack().is_some();
     let only_here = needs_sharing.then(|| image.env.name().to_owned());
-    Ok(Pushed { name: image.name(), digest, tags, reused, only_here })
+    let attached = say_attached(image, inputs, built, &manifest).await?;
+    Ok(Pushed { name: image.name(), digest, tags, reused, attached, only_here })
+}
+
+/// What is attached to the pushed image; and of what is not, why.
+async fn say_attached(
+    image: &ServiceImage<'_>,
+    inputs: &Inputs,
+    built: &Image,
+    manifest: &Manifest,
+) -> Result<String, Failure> {
+    let found = attached(image.repository().await?, manifest, &image.spec.platform).await?;
+    let has_sbom = found.iter().any(Attached::is_sbom);
+    let attached = names(&found).map(|names| format!("attached: {names}"));
+    let missing = match (&attached, &built.location, &inputs.scanner) {
+        (None, Location::Engine { engine, .. }, _) => Some(format!(
+            "nothing is attached: Docker {} attaches no provenance and no SBOM; a buildkitd does (BUILDKIT_HOST)",
+            engine.version()
+        )),
+        (None, _, _) => Some("nothing is attached: its builder attached no provenance and no SBOM".to_owned()),
+        (Some(_), _, None) if !has_sbom => Some(
+            "no SBOM: deploy.yaml names no scanner, such as image.sbom: docker/buildkit-syft-scanner:stable-1"
+                .to_owned(),
+        ),
+        (Some(_), _, Some(_)) if !has_sbom => Some("no SBOM: its builder attached none".to_owned()),
+        (Some(_), _, _) => None,
+    };
+    Ok(attached.into_iter().chain(missing).collect::<Vec<_>>().join("; "))
 }
 
 /// Whether the registry still has the image with this digest.
@@ -96,7 +130,8 @@ impl Pushed {
 
 impl Summary for Pushed {
     fn summary(&self) -> String {
-        let pushed = format!("{}, tagged {}", short_digest(&self.digest), self.tags[1..].join(", "));
+        let (digest, tags) = (short_digest(&self.digest), self.tags[1..].join(", "));
+        let pushed = format!("{digest}, tagged {tags}\n{}", self.attached);
         match &self.only_here {
             Some(environment) => format!(
                 "{pushed}\nsigned by this machine's key; to plan with it on another, set {PASSPHRASE} here, too, or type there: \

@@ -21,7 +21,8 @@ pub async fn pushed(env: &Env<'_>, source: &Source, given: Option<&str>) -> Resu
     Ok(format!("{}@{digest}", image.name()))
 }
 
-/// The digest of the image with these inputs, as the registry has it. Refused if it was not pushed, or is not signed.
+/// The digest of the image with these inputs, as the registry has it. Refused if it was not pushed, or is not signed. Where the
+/// environment requires a proof of the image's build, the caller verifies that instead.
 pub async fn digest_of(image: &ServiceImage<'_>, inputs: &Inputs) -> Result<String, Failure> {
     let env = image.env;
     let (name, tag) = (image.name(), inputs.tag());
@@ -29,12 +30,17 @@ pub async fn digest_of(image: &ServiceImage<'_>, inputs: &Inputs) -> Result<Stri
     let digest = digest.with_context(|| format!("look for the image {name}:{tag} in the registry"))?;
     let commit = &inputs.source.commit[..12];
     let digest = digest.ok_or_else(|| {
-        Failure::Refused(anyhow!(
-            "the registry has no image of {commit}, {name}:{tag}\n  push it: cargo xtask image push {}",
-            env.name()
-        ))
+        let how = match &env.environment.verify {
+            Some(verify) => format!(
+                "{} builds it: git push, wait for the workflow, and type the same command again",
+                verify.workflow
+            ),
+            None => format!("push it: cargo xtask image push {}", env.name()),
+        };
+        Failure::Refused(anyhow!("the registry has no image of {commit}, {name}:{tag}\n  {how}"))
     })?;
-    if !signature::is_signed(image, inputs.subject(), &digest).await? {
+    // Where a proof of the image's build is required, the workflow need not have the key of signatures.
+    if env.environment.verify.is_none() && !signature::is_signed(image, inputs.subject(), &digest).await? {
         let why = signature::why_unsigned(image.key().await?.as_ref());
         return Err(Failure::Refused(anyhow!(
             "the registry's image of {commit}, {name}@{digest}, is not used: {why}\n  \

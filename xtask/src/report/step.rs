@@ -19,6 +19,8 @@ pub enum Step {
     Build,
     /// Copy or push the artifact to where the target takes it from. From here on it has a digest.
     Publish,
+    /// Verify that the workflow that deploy.yaml allows has built the image, from this commit.
+    Provenance,
     /// Try whether the release that serves starts on the schema that the new one leaves.
     #[serde(rename = "way-back")]
     WayBack,
@@ -40,6 +42,10 @@ pub enum Step {
     Record,
     /// Run a program once beside the service.
     Run,
+    /// Make or promote a release at GitHub.
+    Release,
+    /// Follow the workflow that deploys a release.
+    Follow,
 }
 
 impl std::fmt::Display for Step {
@@ -50,6 +56,7 @@ impl std::fmt::Display for Step {
             Self::Sqlx => "sqlx",
             Self::Build => "build",
             Self::Publish => "publish",
+            Self::Provenance => "provenance",
             Self::WayBack => "way-back",
             Self::Init => "init",
             Self::Provision => "provision",
@@ -62,6 +69,8 @@ impl std::fmt::Display for Step {
             Self::Restore => "restore",
             Self::Record => "record",
             Self::Run => "run",
+            Self::Release => "release",
+            Self::Follow => "follow",
         })
     }
 }

@@ -18,7 +18,7 @@ use self::key::Key;
 pub use self::read::{NewestFirst, find, live, read_all, recent, with_id};
 pub use self::uses::uses;
 use super::store::{Put, Store};
-use crate::release::{Migration, Source, WayBack};
+use crate::release::{Migration, Provenance, Source, WayBack};
 use crate::report::Step;
 
 const SCHEMA: u32 = 1;
@@ -100,6 +100,9 @@ pub struct Record {
     pub plan: Vec<String>,
     /// The migrations of this release, oldest first; the last one is the head.
     pub migrations: Vec<Migration>,
+    /// The proof of who built it; none where the environment requires none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
     /// Whether the release that served before can start again; none when no migration was new, or one is irreversible.
     #[serde(default)]
     pub way_back: Option<WayBack>,
@@ -152,6 +155,7 @@ impl Record {
             inputs: None,
             plan: Vec::new(),
             migrations: Vec::new(),
+            provenance: None,
             way_back: None,
             settings: BTreeMap::new(),
             secrets: BTreeMap::new(),

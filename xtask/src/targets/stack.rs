@@ -38,7 +38,7 @@ use crate::env::Env;
 use crate::failure::Failure;
 use crate::image::pushed::pushed;
 use crate::image::{self as images, ServiceImage};
-use crate::release::{Artifact, Published, PublishedForm, Release, Settings, Source};
+use crate::release::{Artifact, Provenance, Published, PublishedForm, Release, Settings, Source};
 use crate::report::{Ongoing, Summary as _};
 use crate::secrets::FingerprintKey;
 use crate::signals::Stop;
@@ -132,6 +132,11 @@ impl<'a> Stack<'a> {
     /// Pushes the image, unless the registry has it.
     pub async fn publish(&self, artifact: &Artifact, step: &Ongoing) -> Result<Published, Failure> {
         image::publish(self.env, artifact, step).await
+    }
+
+    /// Checks that the workflow that deploy.yaml allows has built the image. None where it requires no proof.
+    pub async fn verify_build(&self, published: &Published) -> Result<Option<Provenance>, Failure> {
+        image::verify(self.env, published).await
     }
 
     /// Whether the registry still has the image, with the signature that it is the one of its source.

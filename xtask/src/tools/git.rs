@@ -104,6 +104,14 @@ pub async fn is_in(root: &Utf8Path, commit: &str, references: &[&str]) -> Result
     Ok(!git(root, &[&contains[..], references].concat()).capture().await?.is_empty())
 }
 
+/// Whether a commit is another one, or in its history. Of a commit that the clone does not have it is not.
+#[cfg(feature = "cloud")]
+pub async fn is_ancestor(root: &Utf8Path, commit: &str, of: &str) -> Result<bool> {
+    let object = format!("{commit}^{{commit}}");
+    let (code, _) = git(root, &["cat-file", "-e", &object]).capture_if(|code| code != 0).await?;
+    Ok(code == 0 && ask(git(root, &["merge-base", "--is-ancestor", commit, of])).await?.is_some())
+}
+
 /// Whether the repository has a remote.
 pub async fn has_remote(root: &Utf8Path) -> Result<bool> {
     Ok(!git(root, &["remote"]).capture().await?.is_empty())

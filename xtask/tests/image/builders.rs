@@ -1,6 +1,6 @@
 //! Builders other than the machine's engine: a buildkitd, and engines that are full or are killed.
 
-use crate::shop::{Shop, import_base, runs};
+use crate::shop::{Shop, base_image, docker_says, import_base, push, runs};
 use devservers::Buildkitd;
 use devservers::OwnEngine;
 use testkit::{Ran, Running, or_skip, until};
@@ -23,8 +23,10 @@ fn a_buildkitd_builds_the_same_twice_and_pushes_it() {
     let again = detail(run(&daemon, &["image", "build", "production", "--no-cache"]));
     assert_eq!(again["id"], first["id"], "the same commit gives the same digest");
     let pushed = detail(run(&daemon, &["image", "push", "production"]));
-    assert_eq!(pushed["digest"], first["id"]);
-    assert_eq!(shop.digest(&shop.commit()).as_deref(), first["id"].as_str());
+    // What is attached makes an index of the image.
+    assert_ne!(pushed["digest"], first["id"]);
+    assert_eq!(shop.digest(&shop.commit()).as_deref(), pushed["digest"].as_str());
+    assert_eq!(shop.digest(first["id"].as_str().unwrap()).as_deref(), first["id"].as_str());
 
     // A builder with an empty cache finds every layer in the registry.
     drop(daemon);
@@ -35,6 +37,77 @@ fn a_buildkitd_builds_the_same_twice_and_pushes_it() {
     let built = Ran::of(command.env("BUILDKIT_HOST", cold.address())).expect(0);
     let dependencies = built.stderr.lines().find(|line| line.contains("[dependencies 3/3]")).unwrap();
     assert!(dependencies.contains("cached"), "{}", built.stderr);
+}
+
+/// What a scanner of BuildKit's protocol runs; this one finds nothing.
+const SCAN: &str = r#"echo '{"_type":"https://in-toto.io/Statement/v0.1","predicateType":"https://spdx.dev/Document","predicate":{"spdxVersion":"SPDX-2.3"}}' > $BUILDKIT_SCAN_DESTINATION/sbom.spdx.json"#;
+
+#[test]
+fn what_a_builder_attaches_is_kept_with_the_image_and_what_it_cannot_is_said() {
+    let test = "what_a_builder_attaches_is_kept_with_the_image_and_what_it_cannot_is_said";
+    let Some(shop) = Shop::open(test) else { return };
+    let Some(daemon) = or_skip(test, Buildkitd::start()) else { return };
+    let run = |args: &[&str]| {
+        let mut command = shop.command(args);
+        Ran::of(command.env("BUILDKIT_HOST", daemon.address()).env("DOCKER_HOST", "unix:///nowhere"))
+    };
+    run(&["image", "push", "production"])
+        .expect(0)
+        .says(&["attached: SLSA provenance; no SBOM: deploy.yaml names no scanner"]);
+
+    // With a scanner, which is pinned as a base image is.
+    let scanner = format!("{}/base/scanner:1", shop.registry.address);
+    scanner_image(&shop, &scanner);
+    shop.project.edit("deploy.yaml", "bases: {", &format!("sbom: '{scanner}', bases: {{"));
+    shop.project.edit("src/main.rs", "//! A service", "//! Another service");
+    shop.project.commit("A list of the software");
+    run(&["image", "push", "production"]).expect(1).says(&[
+        "image.lock has no digest of",
+        &scanner,
+        "cargo xtask image pin",
+    ]);
+    run(&["image", "pin", "production"]).expect(0);
+    shop.project.commit("Pin the scanner");
+    run(&["image", "push", "production"]).expect(0).says(&["attached: SBOM, SLSA provenance"]);
+    let inspected = run(&["image", "inspect", "production"]).expect(0).stdout;
+    assert!(inspected.contains("attached") && inspected.contains("SBOM"), "{inspected}");
+    assert!(inspected.contains("service") && !inspected.contains("in-toto"), "the layers are the image's: {inspected}");
+    run(&["image", "push", "production"]).expect(0).says(&["is in the registry", "attached: SBOM, SLSA provenance"]);
+    // Each image is listed once, with its version.
+    let listed = run(&["image", "list", "production"]).expect(0).stdout;
+    let of_commits: Vec<&str> = listed.lines().filter(|line| !line.contains("no image")).collect();
+    assert_eq!(of_commits.len(), 2, "{listed}");
+    let pruned = run(&[
+        "image",
+        "prune",
+        "production",
+        "--keep",
+        "1",
+        "--never-deployed",
+        "production",
+        "--never-deployed",
+        "local",
+    ]);
+    println!("{}{}", pruned.stdout, pruned.stderr);
+    run(&["image", "inspect", "production"]).expect(0);
+
+    // The engine attaches nothing.
+    shop.project.edit("src/main.rs", "//! Another service", "//! A third service");
+    shop.project.commit("By the engine");
+    shop.run(&["image", "push", "production"])
+        .expect(0)
+        .says(&["nothing is attached: Docker", "a buildkitd does (BUILDKIT_HOST)"]);
+}
+
+/// Makes a scanner of the base image, and pushes it.
+fn scanner_image(shop: &Shop, name: &str) {
+    let made = "xtask-test-scanner:1";
+    let entrypoint = serde_json::json!(["/bin/sh", "-c", SCAN]);
+    let container = docker_says(&["create", base_image(), "sh"]);
+    docker_says(&["commit", "--change", &format!("ENTRYPOINT {entrypoint}"), "--change", "CMD []", &container, made]);
+    docker_says(&["rm", &container]);
+    push(&shop.registry, made, name);
+    docker_says(&["rmi", made]);
 }
 
 #[test]

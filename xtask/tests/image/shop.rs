@@ -154,7 +154,7 @@ pub fn push(registry: &DockerRegistry, image: &str, name: &str) {
 }
 
 /// Builds the base image in the engine once, without a registry.
-fn base_image() -> &'static str {
+pub fn base_image() -> &'static str {
     static MADE: OnceLock<()> = OnceLock::new();
     MADE.get_or_init(|| import_base(&[], BASE));
     BASE

@@ -23,6 +23,7 @@ fn the_help_of_every_command_is_as_it_was() {
     for name in names.into_iter().filter(|name| !["test", "bench", "rehearse"].contains(&name.as_str())) {
         all.push_str(&format!("\n──── {name} ────\n{}", said(&[&name, "--help"])));
         let subs: &[&str] = match name.as_str() {
+            "ci" => &["run", "actions"],
             "lock" => &["status", "break"],
             "sqlx" => &["prepare", "check"],
             _ => &[],

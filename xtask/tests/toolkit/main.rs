@@ -5,6 +5,7 @@
 
 mod addresses;
 mod beside;
+mod ci;
 mod disk;
 mod dry_run;
 mod environment;
@@ -38,3 +39,4 @@ mod version;
 mod watch;
 mod way_back;
 mod web;
+mod workflows;

@@ -19,6 +19,7 @@ pub enum Server {
     CargoDeny,
     Moto,
     Versitygw,
+    WorkflowChecks,
 }
 
 /// Install a server for tests
@@ -35,6 +36,12 @@ impl InstallArgs {
             Server::CargoDeny => devservers::cargo_deny::install()?,
             Server::Moto => devservers::moto::install()?,
             Server::Versitygw => devservers::versitygw::install()?,
+            Server::WorkflowChecks => {
+                devservers::workflow_checks::actionlint()?;
+                devservers::workflow_checks::zizmor()?;
+                let [schema, _] = devservers::workflow_checks::schemas()?;
+                schema
+            }
         };
         Ok(())
     }
@@ -56,6 +63,7 @@ pub async fn for_the_tests(context: &Context<'_>, suites: &[Suite], progress: &P
         (Server::CargoDeny, any(&[Suite::Lint])),
         (Server::Moto, any(&[Suite::Rehearsal, Suite::StandIn, Suite::Tofu, Suite::Toolkit])),
         (Server::Versitygw, any(&[Suite::Rehearsal, Suite::StandIn, Suite::Tofu, Suite::Toolkit])),
+        (Server::WorkflowChecks, any(&[Suite::Toolkit])),
         (Server::Buildkitd, any(&[Suite::Image, Suite::Toolkit])),
     ];
     // One after another: the compiler runs beside them.

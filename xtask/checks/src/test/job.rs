@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use xtask::commands::Context;
 use xtask::config::{Environment, Target};
 use xtask::failure::Failure;
-use xtask::render::{Rendered, render};
+use xtask::render::{self, Rendered, render};
 use xtask::report::Step;
 use xtask::sqlx::{self, Schema};
 use xtask::state::history;
@@ -187,7 +187,7 @@ impl Done {
 }
 
 async fn is_rendered(context: &Context<'_>, program: Option<&Utf8Path>) -> Result<()> {
-    let files = render(context.config, program).await?;
+    let files = render(context.config, program.map_or(render::Schema::Build, render::Schema::Program)).await?.files;
     let stale: Vec<String> = files.iter().filter(|file| !file.is_fresh()).map(Rendered::diff).collect();
     anyhow::ensure!(stale.is_empty(), "not up to date; type: cargo xtask render\n{}", stale.join("\n"));
     Ok(())

@@ -16,7 +16,7 @@ use tonic::transport::Channel;
 use super::receive::Receiver;
 use super::session::{METHODS, Session};
 use super::status::Steps;
-use super::{BuildError, Builder, Built, Event, Output, Request};
+use super::{Attest, BuildError, Builder, Built, Event, Output, Request};
 use crate::clients::docker::socket::Stream;
 
 /// How long a builder may take to send its response after the session ended, and the last status updates after its response.
@@ -45,7 +45,13 @@ impl Builder {
                 solve.exporter_deprecated = "moby".to_owned();
                 solve.exporter_attrs_deprecated = attributes(&[("name", name)]);
             }
-            Self::Daemon(_) => solve.exporters = exporters(output),
+            Self::Daemon(_) => {
+                solve.exporters = exporters(output);
+                // Provenance has the time of the build, so an index with it has another digest after each.
+                if let Output::Push(_) = output {
+                    solve.frontend_attrs.extend(attestations(request.attest));
+                }
+            }
         }
         let (receiver, measured) = Receiver::new();
         let session = Session::new(request.context, request.secrets.clone(), request.auth.clone(), receiver);
@@ -205,6 +211,20 @@ fn solve_request(request: &Request<'_>, registry_cache: bool) -> SolveRequest {
         cache: Some(CacheOptions { exports, ..CacheOptions::default() }),
         ..SolveRequest::default()
     }
+}
+
+/// BuildKit's options. Build arguments, which the full provenance repeats, are in the image's history as well; of a secret it has the
+/// name only.
+fn attestations(attest: Attest<'_>) -> HashMap<String, String> {
+    let Attest { source, revision, scanner } = attest;
+    let scanner = scanner.map(|scanner| format!("generator={scanner}"));
+    let given = [
+        ("attest:provenance", Some("mode=max,version=v1")),
+        ("attest:sbom", scanner.as_deref()),
+        ("vcs:source", source),
+        ("vcs:revision", revision),
+    ];
+    given.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect()
 }
 
 /// The digest in a descriptor, which is JSON.

@@ -74,6 +74,19 @@ struct Manifest {
 #[derive(Deserialize)]
 struct Descriptor {
     digest: String,
+    platform: Option<Platform>,
+}
+
+#[derive(Deserialize)]
+struct Platform {
+    os: String,
+}
+
+impl Index {
+    /// Its first image. An attestation has no operating system.
+    fn image(&self) -> Option<&Descriptor> {
+        self.manifests.iter().find(|image| image.platform.as_ref().is_none_or(|platform| platform.os != "unknown"))
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -144,9 +157,13 @@ fn read(tar: impl Read, compress: Compress) -> Result<Measured> {
     } else {
         let index: Index =
             serde_json::from_slice(text("index.json")?).context("parse index.json of the image's archive")?;
-        let first = index.manifests.first().context("index.json of the image's archive is empty")?;
-        let manifest: Manifest =
-            serde_json::from_slice(text(&blob(&first.digest))?).context("parse the image's manifest")?;
+        let empty = "index.json of the image's archive is empty";
+        let mut manifest = text(&blob(&index.image().context(empty)?.digest))?;
+        // Of an image with attestations it names an index of its own.
+        if let Ok(index) = serde_json::from_slice::<Index>(manifest) {
+            manifest = text(&blob(&index.image().context("the index in the image's archive has no image")?.digest))?;
+        }
+        let manifest: Manifest = serde_json::from_slice(manifest).context("parse the image's manifest")?;
         (blob(&manifest.config.digest), manifest.layers.iter().map(|layer| blob(&layer.digest)).collect())
     };
     let config: Config = serde_json::from_slice(text(&config)?).context("parse the image's configuration")?;

@@ -63,7 +63,7 @@ pub struct NewStatus<'a> {
     pub environment_url: Option<&'a str>,
     /// Where the log is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub log_url: Option<&'a str>,
+    pub log_url: Option<String>,
 }
 
 /// A status that was set.

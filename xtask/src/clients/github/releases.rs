@@ -5,6 +5,7 @@ use http_body_util::{BodyExt as _, Limited};
 use jiff::Timestamp;
 use octocrab::OctoBody;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -124,12 +125,18 @@ impl GitHub {
     pub async fn upload_asset(&self, release: &Release, name: &str, media_type: &str, bytes: &[u8]) -> Result<()> {
         let what = format!("adding {name} to the release {}", release.tag_name);
         let base = release.upload_url.split('{').next().unwrap_or_default();
+        let refused = || GitHubError::Other {
+            what: what.clone(),
+            why: format!("GitHub names {base} for it, which is not its own"),
+        };
+        let base = Url::parse(base).ok().filter(|base| self.takes_files(base)).ok_or_else(refused)?;
         let uri = format!("{base}?name={}", encoded(name));
-        let mut attempts = self.patience.attempts(self.host.clone());
+        let mut attempts = self.attempts();
         loop {
             let request = http::Request::builder()
                 .method(Method::POST)
                 .uri(&uri)
+                .header(header::AUTHORIZATION, self.authorization.clone())
                 .header(header::CONTENT_TYPE, media_type)
                 .header(header::CONTENT_LENGTH, bytes.len())
                 .body(OctoBody::from(bytes.to_vec()))
@@ -151,6 +158,13 @@ impl GitHub {
         }
     }
 
+    /// Whether files, and with them the token, may be sent to this address: GitHub's own host for them, or the API's.
+    fn takes_files(&self, address: &Url) -> bool {
+        let (api, other) = (self.api.host_str().unwrap_or_default(), address.host_str().unwrap_or_default());
+        let is_own = other == api || other == api.replacen("api.", "uploads.", 1);
+        is_own && address.scheme() == self.api.scheme()
+    }
+
     /// The files of a release.
     pub async fn assets(&self, release: &Release) -> Result<Vec<Asset>> {
         let what = format!("listing the files of {}", release.tag_name);
@@ -170,7 +184,7 @@ impl GitHub {
 
     /// The bytes behind a path, which GitHub redirects to its storage: without the token.
     pub(super) async fn download(&self, path: &str, accept: &str, what: &str) -> Result<Vec<u8>> {
-        let mut attempts = self.patience.attempts(self.host.clone());
+        let mut attempts = self.attempts();
         let (head, body) = loop {
             let request = http::Request::builder()
                 .uri(format!("/repos/{}{path}", self.repository))
@@ -189,7 +203,7 @@ impl GitHub {
         };
         let Some(elsewhere) = head.headers.get(header::LOCATION) else { return Ok(body) };
         let refused = |why: &str| GitHubError::Other { what: what.to_owned(), why: why.to_owned() };
-        let elsewhere = elsewhere.to_str().ok().and_then(|url| reqwest::Url::parse(url).ok());
+        let elsewhere = elsewhere.to_str().ok().and_then(|url| Url::parse(url).ok());
         let elsewhere = elsewhere.ok_or_else(|| refused("GitHub redirects to an invalid URL"))?;
         if elsewhere.scheme() != "https" && !crate::clients::registry::http::is_loopback(&elsewhere) {
             return Err(refused("GitHub redirects to an address without TLS"));

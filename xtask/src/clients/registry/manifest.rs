@@ -10,6 +10,12 @@ const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 
+/// The annotations by which BuildKit attaches statements to an image of an index (its document `attestation-storage.md`): of the
+/// manifest that has them, what it is and of which image, and of each of them its type.
+const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
+const REFERENCE_DIGEST: &str = "vnd.docker.reference.digest";
+const PREDICATE_TYPE: &str = "in-toto.io/predicate-type";
+
 /// The supported media types. Without this header a registry converts a manifest, which changes its digest.
 pub const ACCEPT: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
                           application/vnd.docker.distribution.manifest.list.v2+json, \
@@ -59,6 +65,9 @@ pub struct Descriptor {
     pub size: u64,
     /// Of an image in an index.
     pub platform: Option<Platform>,
+    /// What its builder says of it.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// Operating system and processor of an image.
@@ -164,6 +173,15 @@ impl Manifest {
         all.iter().filter(|child| is_manifest(&child.media_type))
     }
 
+    /// The manifests of an index that have statements about the image with this digest.
+    pub fn attestations_of(&self, digest: &str) -> impl Iterator<Item = &Descriptor> {
+        let is =
+            |child: &Descriptor, name: &str, value: &str| child.annotations.get(name).is_some_and(|own| own == value);
+        self.children().filter(move |child| {
+            is(child, REFERENCE_TYPE, "attestation-manifest") && is(child, REFERENCE_DIGEST, digest)
+        })
+    }
+
     /// The image of an index for a platform such as `linux/amd64`; the only image of an index without platforms.
     pub fn for_platform(&self, platform: &str) -> Option<&Descriptor> {
         let images =
@@ -183,6 +201,13 @@ impl ImageManifest {
     /// Compressed bytes of configuration and layers.
     pub fn size(&self) -> u64 {
         self.layers.iter().fold(self.config.size, |sum, layer| sum.saturating_add(layer.size))
+    }
+}
+
+impl Descriptor {
+    /// The type of the statement that it is, such as `https://slsa.dev/provenance/v1`.
+    pub fn predicate(&self) -> Option<&str> {
+        self.annotations.get(PREDICATE_TYPE).map(String::as_str)
     }
 }
 

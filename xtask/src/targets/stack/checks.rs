@@ -7,6 +7,7 @@ use crate::check::Check;
 use crate::config::{Stack, StackProgram};
 use crate::env::Env;
 use crate::failure::Failure;
+use crate::image::provenance;
 use crate::tofu::{LOCK_FILE, PASSPHRASE, passphrase, rehearsed, unseen};
 use crate::tools::{git, tofu};
 
@@ -26,6 +27,7 @@ pub async fn checks(env: &Env<'_>) -> Result<Vec<Check>, Failure> {
     let (state, api, logs) = tokio::join!(Box::pin(bootstrap::state::check(env)), platform(env), logs(env));
     checks.push(state);
     checks.extend(settings(env));
+    checks.extend(provenance::check(env).await);
     checks.extend(api);
     // That none are set is doctor's to say: some read them elsewhere.
     checks.extend(logs.filter(|_| has_logs(env)));

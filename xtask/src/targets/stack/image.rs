@@ -4,16 +4,24 @@ use crate::env::Env;
 use crate::failure::Failure;
 use crate::image::build::{find, find_or_build};
 use crate::image::inputs::Inputs;
-use crate::image::{ServiceImage, push, signature};
-use crate::release::{Artifact, ArtifactForm, Migration, Published, PublishedForm, Source};
+use crate::image::pushed::digest_of;
+use crate::image::{ServiceImage, provenance, push, signature};
+use crate::release::{Artifact, ArtifactForm, Migration, Provenance, Published, PublishedForm, Source};
 use crate::report::Ongoing;
 
-/// Builds the image of a source, unless the registry or the Docker engine has it.
+/// Builds the image of a source, unless the registry or the Docker engine has it. Where a workflow has to have built it, the registry
+/// has it, or the source is refused.
 pub async fn build(env: &Env<'_>, source: &Source, step: &Ongoing) -> Result<Artifact, Failure> {
     let image = ServiceImage::find(env)?;
     let inputs = Inputs::of(&image, source).await?;
-    let built = find_or_build(&image, &inputs, false, step).await?;
-    let form = ArtifactForm::Image { name: built.name };
+    let name = match env.environment.verify {
+        Some(_) => {
+            digest_of(&image, &inputs).await?;
+            format!("{}:{}", image.name(), inputs.tag())
+        }
+        None => find_or_build(&image, &inputs, false, step).await?.name,
+    };
+    let form = ArtifactForm::Image { name };
     Ok(Artifact { source: source.clone(), migrations: Migration::of(env.config)?, form })
 }
 
@@ -33,14 +41,24 @@ pub async fn has_built(env: &Env<'_>, artifact: &Artifact) -> bool {
 pub async fn publish(env: &Env<'_>, artifact: &Artifact, step: &Ongoing) -> Result<Published, Failure> {
     let image = ServiceImage::find(env)?;
     let inputs = Inputs::of(&image, &artifact.source).await?;
-    let built = find_or_build(&image, &inputs, false, step).await?;
-    let pushed = push::publish(&image, &inputs, &built, step).await?;
+    let digest = match env.environment.verify {
+        Some(_) => digest_of(&image, &inputs).await?,
+        None => {
+            let built = find_or_build(&image, &inputs, false, step).await?;
+            push::publish(&image, &inputs, &built, step).await?.digest
+        }
+    };
     Ok(Published {
         source: artifact.source.clone(),
-        digest: pushed.digest,
+        digest,
         migrations: artifact.migrations.clone(),
-        form: PublishedForm::Image { name: pushed.name },
+        form: PublishedForm::Image { name: image.name() },
     })
+}
+
+/// Checks that the workflow that deploy.yaml allows has built what was published. None where it requires no proof.
+pub async fn verify(env: &Env<'_>, published: &Published) -> Result<Option<Provenance>, Failure> {
+    provenance::verify(&ServiceImage::find(env)?, &published.source, &published.digest).await
 }
 
 /// Whether the registry has the image with this digest. Whether it is the image of its source, a signed record says.

@@ -107,6 +107,8 @@ const CREDENTIALS: &[&str] =
 /// Which variables a program inherits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inherited {
+    /// Nothing: for a program whose whole environment its caller sets.
+    Nothing,
     /// `PATH` only: for a program that runs as another user.
     Path,
     /// The base, and these: what the program is known to need.
@@ -143,6 +145,7 @@ impl Inherited {
             return false;
         }
         match self {
+            Self::Nothing => false,
             Self::Path => name == "PATH",
             Self::Named(names) => is_in(BASE, name) || is_in(names, name),
             Self::Build(names) => is_in(BASE, name) || is_in(names, name) || !looks_secret(name, value),

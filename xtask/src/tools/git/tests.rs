@@ -304,3 +304,19 @@ async fn tests_that_a_hook_runs_leave_its_repository_alone() {
     assert!(ran.status.success() && said.contains("2 passed"), "{said}");
     assert_eq!(sha256_folder(&folder).unwrap(), before);
 }
+
+#[cfg(feature = "cloud")]
+#[tokio::test]
+async fn a_commit_is_in_the_history_of_those_after_it() {
+    let repository = Repository::new().await;
+    let first = repository.git(&["rev-parse", "HEAD"]).await;
+    repository.write("file", "one");
+    let second = repository.commit().await;
+    let is = async |commit: &str, of: &str| is_ancestor(&repository.root, commit, of).await.unwrap();
+    assert!(is(&first, &second).await && is(&second, &second).await);
+    assert!(!is(&second, &first).await);
+    assert!(!is(&"0".repeat(40), &second).await, "one that the clone does not have");
+    // A file is not a commit.
+    let file = repository.git(&["rev-parse", "HEAD:file"]).await;
+    assert!(!is(&file, &second).await);
+}

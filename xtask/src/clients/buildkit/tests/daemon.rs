@@ -4,7 +4,11 @@ use bollard_buildkit_proto::moby::buildkit::v1::{BuildHistoryEvent, BuildHistory
 use futures_util::TryStreamExt as _;
 
 use super::super::*;
-use super::scratch::{Scratch, Seen, build, unique};
+use super::scratch::{REVISION, SOURCE, Scratch, Seen, build, unique};
+use crate::clients::patience::Patience;
+use crate::clients::registry::Repository;
+use crate::clients::registry::credentials::Credentials as RegistryCredentials;
+use crate::clients::registry::manifest::{Content, ImageManifest};
 use devservers::Buildkitd;
 use devservers::registry::{DockerRegistry, Login, PASSWORD, USER};
 use testkit::{or_skip, test_name};
@@ -57,7 +61,7 @@ async fn it_pushes_with_a_password_and_says_the_digest_of_the_registry() {
     assert_eq!(built.layers.len(), 2);
     drop(rustls::crypto::ring::default_provider().install_default());
     let head = reqwest::Client::new().head(format!("http://{}/v2/team/it/manifests/one", registry.address));
-    let head = head.basic_auth(USER, Some(PASSWORD)).header("accept", "application/vnd.oci.image.manifest.v1+json");
+    let head = head.basic_auth(USER, Some(PASSWORD)).header("accept", "application/vnd.oci.image.index.v1+json");
     let head = head.send().await.unwrap();
     assert_eq!(head.headers()["docker-content-digest"], built.digest.as_str());
     // What it keeps of every build, and shows to all who may build (`docker buildx history`), has no secret.
@@ -67,6 +71,51 @@ async fn it_pushes_with_a_password_and_says_the_digest_of_the_registry() {
     let records = format!("{records:?}");
     assert!(records.contains("dockerfile.v0") && records.contains(&built.digest), "{records}");
     assert!(!records.contains(sentinel) && !records.contains(PASSWORD), "{records}");
+}
+
+/// A scanner of BuildKit's protocol, which finds nothing.
+const SCANNER: &str = r#"ENTRYPOINT ["/bin/sh", "-c", "echo '{\"_type\":\"https://in-toto.io/Statement/v0.1\",\"predicateType\":\"https://spdx.dev/Document\",\"predicate\":{\"spdxVersion\":\"SPDX-2.3\",\"packages\":[]}}' > $BUILDKIT_SCAN_DESTINATION/sbom.spdx.json"]"#;
+
+#[tokio::test]
+async fn what_is_attached_leaves_the_image_as_it_is() {
+    let Some(daemon) = or_skip(&test_name(), Buildkitd::start()) else { return };
+    let Some(registry) = or_skip(&test_name(), DockerRegistry::start(Login::Open)) else { return };
+    let builder = connect(&daemon).await;
+    let (scanner, name) = (format!("{}/team/scanner", registry.address), format!("{}/team/it:one", registry.address));
+    let (pushed, _) = build(&builder, &Scratch::new(SCANNER), Output::Push(&format!("{scanner}:1"))).await;
+    let mut scratch =
+        Scratch::new("RUN --mount=type=secret,id=token cat /run/secrets/token > /dev/null; echo one > /one");
+    scratch.secrets.insert("token".to_owned(), SecretString::from("sentinel-token-of-the-build"));
+    let (alone, _) = build(&builder, &scratch, Output::Keep(&name)).await;
+    scratch.scanner = Some(format!("{scanner}@{}", pushed.unwrap().digest));
+    let (built, _) = build(&builder, &scratch, Output::Push(&name)).await;
+    let (alone, built) = (alone.unwrap(), built.unwrap());
+    // Measured are the layers of the image alone.
+    assert_eq!(built.layers, alone.layers);
+
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let (reference, anonymous) = (name.parse().unwrap(), RegistryCredentials::anonymous());
+    let repository = Repository::new(&reference, anonymous, &Patience::default()).unwrap();
+    let index = repository.manifest(&built.digest).await.unwrap();
+    assert_eq!(index.for_platform("linux/amd64").unwrap().digest, alone.digest);
+    let attached: Vec<String> = index.attestations_of(&alone.digest).map(|child| child.digest.clone()).collect();
+    let [attached] = attached.as_slice() else { panic!("{attached:?}") };
+    let Content::Image(ImageManifest { layers: attached, .. }) = repository.manifest(attached).await.unwrap().content
+    else {
+        panic!("it is an index")
+    };
+    let predicates: Vec<&str> = attached.iter().filter_map(|statement| statement.predicate()).collect();
+    assert_eq!(predicates, ["https://spdx.dev/Document", "https://slsa.dev/provenance/v1"]);
+    let text = async |digest: &str| {
+        let url = format!("http://{}/v2/team/it/blobs/{digest}", registry.address);
+        reqwest::get(url).await.unwrap().text().await.unwrap()
+    };
+    let provenance = text(&attached[1].digest).await;
+    for part in [SOURCE, REVISION, alone.digest.trim_start_matches("sha256:"), "cat /run/secrets/token"] {
+        assert!(provenance.contains(part), "{part}: {provenance}");
+    }
+    assert!(!provenance.contains("sentinel"), "{provenance}");
+    assert!(text(&attached[0].digest).await.contains("SPDX-2.3"));
 }
 
 #[tokio::test]

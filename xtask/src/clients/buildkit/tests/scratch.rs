@@ -8,6 +8,10 @@ use super::super::*;
 /// Debian's programs that a step may use; the shell has `echo` and more built in.
 const PROGRAMS: &[&str] = &["sh", "cat", "sleep", "date", "head", "rm"];
 
+/// Where the files are from, by the provenance.
+pub const SOURCE: &str = "https://git.example.org/shop.git";
+pub const REVISION: &str = "0123456789abcdef0123456789abcdef01234567";
+
 /// All that a request borrows.
 pub struct Scratch {
     pub args: BTreeMap<String, String>,
@@ -16,6 +20,7 @@ pub struct Scratch {
     pub auth: Auth,
     pub no_cache: bool,
     pub cache: Option<(String, bool)>,
+    pub scanner: Option<String>,
     files: Vec<(String, Vec<u8>)>,
 }
 
@@ -30,6 +35,7 @@ impl Scratch {
             auth: Auth::new(),
             no_cache: false,
             cache: None,
+            scanner: None,
             files: Vec::new(),
         };
         scratch.file("Dockerfile", dockerfile)
@@ -57,6 +63,7 @@ impl Scratch {
             created: Timestamp::from_second(1_700_000_000).unwrap(),
             auth: &self.auth,
             no_cache: self.no_cache,
+            attest: Attest { source: Some(SOURCE), revision: Some(REVISION), scanner: self.scanner.as_deref() },
         }
     }
 

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::commands::Context;
 use crate::commands::image::{BuildArgs, PushArgs};
+use crate::commands::outputs::output;
 use crate::failure::Failure;
 use crate::image::ServiceImage;
 use crate::image::build::{self, Image};
@@ -37,6 +38,7 @@ impl PushArgs {
         let pushed = env.report.step(Step::Publish, publish).await?;
         let (reference, commit) = (pushed.reference(), &inputs.source.commit);
         let detail = json!({ "image": reference, "digest": pushed.digest, "tags": pushed.tags, "commit": commit });
+        output("digest", &pushed.digest)?;
         env.report.result(detail, &reference);
         Ok(())
     }

@@ -60,6 +60,10 @@ fn text(inspected: &Inspected) -> String {
         let instruction = shortened(&layer.instruction, SHOWN);
         row(if index == 0 { "layers" } else { "" }, &format!("{:>10}  {instruction}", human_bytes(layer.bytes)));
     }
+    for (index, attached) in inspected.attached.iter().enumerate() {
+        let statement = format!("{:>10}  {}", human_bytes(attached.size), attached.name());
+        row(if index == 0 { "attached" } else { "" }, &statement);
+    }
     text.trim_end().to_owned()
 }
 
@@ -67,6 +71,7 @@ fn detail(inspected: &Inspected) -> Value {
     let (config, container) = (&inspected.config, &inspected.config.config);
     let layer =
         |layer: &crate::image::inspect::LayerSize| json!({ "bytes": layer.bytes, "instruction": layer.instruction });
+    let attached = |statement: &crate::image::attached::Attached| json!({ "predicate": statement.predicate, "digest": statement.digest, "bytes": statement.size });
     json!({
         "digest": inspected.digest,
         "platform": config.platform(),
@@ -81,5 +86,6 @@ fn detail(inspected: &Inspected) -> Value {
         "env": container.env,
         "labels": container.labels,
         "layers": inspected.layers.iter().map(layer).collect::<Vec<_>>(),
+        "attached": inspected.attached.iter().map(attached).collect::<Vec<_>>(),
     })
 }

@@ -9,6 +9,8 @@ use crate::commands::Context;
 use crate::commands::tofu::PlanArgs;
 use crate::env::Env;
 use crate::failure::Failure;
+use crate::image::{ServiceImage, provenance};
+use crate::release::Source;
 use crate::report::Step;
 use crate::targets::Stack;
 use crate::tofu::Workspace;
@@ -52,7 +54,13 @@ async fn make(workspace: &Workspace<'_>, destroy: bool, image: Option<&str>) -> 
         && env.config.image.is_some()
         && !is_overridden(env, "image")?
     {
-        release.image = Some(env.stop.cancels("nothing was planned", stack.pushed_image(source, image)).await?);
+        let pushed = env.stop.cancels("nothing was planned", stack.pushed_image(source, image)).await?;
+        if !destroy {
+            verify(env, source, &pushed).await?;
+        }
+        release.image = Some(pushed);
+    } else if release.is_some() && env.environment.verify.is_some() {
+        return Err(provenance::not_the_pushed_one(env));
     } else if image.is_some() {
         let name = env.name();
         let why =
@@ -61,6 +69,17 @@ async fn make(workspace: &Workspace<'_>, destroy: bool, image: Option<&str>) -> 
     }
     let plan = async |step: &_| plan::make(workspace, release.as_ref(), destroy, step, &env.stop).await;
     env.report.step(Step::Plan, plan).await
+}
+
+/// Verifies who built an image, `name@sha256:…`, where the environment requires a proof.
+async fn verify(env: &Env<'_>, source: &Source, image: &str) -> Result<(), Failure> {
+    let Some((_, digest)) = image.split_once('@').filter(|_| env.environment.verify.is_some()) else { return Ok(()) };
+    let verified = async |_: &_| {
+        let verified = provenance::verify(&ServiceImage::find(env)?, source, digest).await?;
+        Ok(verified.context("the environment requires no proof")?)
+    };
+    let verified = env.report.step(Step::Provenance, verified);
+    env.stop.cancels("nothing was planned", verified).await.map(drop)
 }
 
 fn show(env: &Env<'_>, planned: &Planned, markdown: Option<&Utf8Path>) -> Result<(), Failure> {

@@ -1,0 +1,74 @@
+//! What a job has at GitHub before its first step: the commit in a folder of its own, without the user's files, and `cargo`.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use anyhow::{Context as _, Result};
+use camino::{Utf8Path, Utf8PathBuf};
+use tempfile::TempDir;
+
+use crate::fs::temporary_folder;
+use crate::tools::cmd::Cmd;
+use crate::tools::{cargo, git};
+
+/// A clone of the last commit, with the remote of the project. It is removed with this value.
+pub struct Checkout {
+    /// The project's root in it.
+    pub root: Utf8PathBuf,
+    /// The whole commit.
+    pub commit: String,
+    /// The folder with the program `cargo`, whose `cargo xtask` is this toolkit.
+    pub programs: Utf8PathBuf,
+    /// An empty folder for this user alone, in the place of the home folder.
+    pub home: Utf8PathBuf,
+    /// A folder for a step's files.
+    pub files: Utf8PathBuf,
+    _folder: TempDir,
+}
+
+impl Checkout {
+    /// Clones the repository that the project is in.
+    pub async fn make(root: &Utf8Path) -> Result<Self> {
+        let ask = async |args: &[&str]| Cmd::new("git").args(args.iter().copied()).dir(root).capture().await;
+        let repository = ask(&["rev-parse", "--show-toplevel"]).await.context("find the repository")?;
+        let prefix = ask(&["rev-parse", "--show-prefix"]).await?;
+        let commit = ask(&["rev-parse", "HEAD"]).await.context("find the last commit")?;
+        let parent =
+            Utf8PathBuf::try_from(std::env::temp_dir()).context("the folder for temporary files is not UTF-8")?;
+        let folder = temporary_folder("xtask-ci-", &parent)?;
+        let place =
+            Utf8Path::from_path(folder.path()).context("the folder for temporary files is not UTF-8")?.to_owned();
+        let clone = place.join("project");
+        let git = async |args: &[&str]| Cmd::new("git").args(args.iter().copied()).dir(&place).run().await;
+        git(&["clone", "--quiet", "--no-checkout", &format!("file://{repository}"), clone.as_str()]).await?;
+        git(&["-C", clone.as_str(), "checkout", "--quiet", "--detach", &commit]).await?;
+        if let Some(origin) = git::origin(root).await? {
+            git(&["-C", clone.as_str(), "remote", "set-url", "origin", &origin]).await?;
+        }
+        let [programs, home, files] = ["bin", "home", "files"].map(|name| place.join(name));
+        for folder in [&programs, &home, &files] {
+            fs_err::create_dir(folder)?;
+        }
+        write_cargo(&programs.join("cargo"))?;
+        let root = clone.join(prefix.trim_end_matches('/'));
+        Ok(Self { root, commit, programs, home, files, _folder: folder })
+    }
+}
+
+/// The program `cargo`: `cargo xtask` is the toolkit that runs, so nothing is compiled again for the clone.
+fn write_cargo(path: &Utf8Path) -> Result<()> {
+    let toolkit = Utf8PathBuf::try_from(std::env::current_exe().context("find this program")?)?;
+    let quoted = |text: &str| shlex::try_quote(text).map(|text| text.into_owned()).context("quote a path");
+    let script = format!(
+        "#!/bin/sh\nif [ \"$1\" = xtask ]; then\n  shift\n  exec {} \"$@\"\nfi\nexec {} \"$@\"\n",
+        quoted(toolkit.as_str())?,
+        quoted(&real_cargo())?
+    );
+    fs_err::write(path, script)?;
+    Ok(fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o700))?)
+}
+
+/// The path of cargo: by its name alone, the program would find itself.
+pub fn real_cargo() -> String {
+    let program = cargo::program();
+    crate::tools::platform::find_program(&program).map_or(program, |path| path.to_string())
+}

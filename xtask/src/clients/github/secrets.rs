@@ -1,0 +1,141 @@
+//! Secrets and variables of an environment's jobs. A secret's value can be written and never read.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use crypto_box::PublicKey;
+use crypto_box::aead::OsRng;
+use http::Method;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::releases::encoded;
+use super::{GitHub, GitHubError, Result};
+
+/// The key that an environment's secrets are sealed with, so that GitHub alone opens them.
+pub struct SealingKey {
+    id: String,
+    key: PublicKey,
+}
+
+impl GitHub {
+    /// Whether there is an environment with this name.
+    pub async fn has_environment(&self, name: &str) -> Result<bool> {
+        let what = format!("looking for the environment {name}");
+        Ok(self.find::<Value>(&format!("/environments/{}", encoded(name)), &what).await?.is_some())
+    }
+
+    /// Makes an environment without rules; one that is there stays as it is.
+    pub async fn create_environment(&self, name: &str) -> Result<()> {
+        if self.has_environment(name).await? {
+            return Ok(());
+        }
+        let what = format!("making the environment {name}");
+        self.call::<Value>(Method::PUT, &format!("/environments/{}", encoded(name)), Some(&json!({})), &what)
+            .await
+            .map(drop)
+    }
+
+    /// The names of an environment's secrets, and when each was last set.
+    pub async fn secrets(&self, environment: &str) -> Result<BTreeMap<String, Timestamp>> {
+        #[derive(Deserialize)]
+        struct Secret {
+            name: String,
+            updated_at: Timestamp,
+        }
+        let path = format!("/environments/{}/secrets", encoded(environment));
+        let all: Vec<Secret> =
+            self.list(&path, Some("secrets"), &format!("listing the secrets of {environment}")).await?;
+        Ok(all.into_iter().map(|secret| (secret.name, secret.updated_at)).collect())
+    }
+
+    /// The names and values of an environment's variables.
+    pub async fn variables(&self, environment: &str) -> Result<BTreeMap<String, String>> {
+        #[derive(Deserialize)]
+        struct Variable {
+            name: String,
+            value: String,
+        }
+        let path = format!("/environments/{}/variables", encoded(environment));
+        let what = format!("listing the variables of {environment}");
+        // The API's maximum of a page is 30 here.
+        let mut all = BTreeMap::new();
+        for page in 1..=super::MAX_PAGES {
+            let answer: Value = self.get(&format!("{path}?per_page=30&page={page}"), &what).await?;
+            let entries: Vec<Variable> =
+                serde_json::from_value(answer["variables"].clone()).map_err(|error| super::misread(&what, &error))?;
+            let is_last = entries.len() < 30;
+            all.extend(entries.into_iter().map(|variable| (variable.name, variable.value)));
+            if is_last {
+                return Ok(all);
+            }
+        }
+        Err(GitHubError::Other { what, why: "there are too many".to_owned() })
+    }
+
+    /// The key for an environment's secrets.
+    pub async fn sealing_key(&self, environment: &str) -> Result<SealingKey> {
+        #[derive(Deserialize)]
+        struct Answer {
+            key_id: String,
+            key: String,
+        }
+        let what = format!("reading the key for the secrets of {environment}");
+        let path = format!("/environments/{}/secrets/public-key", encoded(environment));
+        let answer: Answer = self.get(&path, &what).await?;
+        let bytes = STANDARD.decode(&answer.key).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        let bytes =
+            bytes.ok_or_else(|| GitHubError::Other { what, why: "the answer has no key of 32 bytes".to_owned() })?;
+        Ok(SealingKey { id: answer.key_id, key: PublicKey::from(bytes) })
+    }
+
+    /// Sets a secret of an environment.
+    pub async fn set_secret(
+        &self,
+        environment: &str,
+        key: &SealingKey,
+        name: &str,
+        value: &SecretString,
+    ) -> Result<()> {
+        let what = format!("setting the secret {name} of {environment}");
+        let sealed = key.key.seal(&mut OsRng, value.expose_secret().as_bytes());
+        let sealed =
+            sealed.map_err(|_| GitHubError::Other { what: what.clone(), why: "it cannot be sealed".to_owned() })?;
+        let body = json!({ "encrypted_value": STANDARD.encode(sealed), "key_id": key.id });
+        let path = format!("/environments/{}/secrets/{}", encoded(environment), encoded(name));
+        self.call::<Value>(Method::PUT, &path, Some(&body), &what).await.map(drop)
+    }
+
+    /// Sets a variable of an environment.
+    pub async fn set_variable(&self, environment: &str, name: &str, value: &str, is_new: bool) -> Result<()> {
+        let what = format!("setting the variable {name} of {environment}");
+        let body = json!({ "name": name, "value": value });
+        let path = format!("/environments/{}/variables", encoded(environment));
+        if is_new {
+            let find = async || Ok(self.variables(environment).await?.contains_key(name).then_some(Value::Null));
+            match self.create::<Value>(&path, &body, &what, find).await {
+                Ok(_) => return Ok(()),
+                // Another run has made it meanwhile, with a value that may be another one.
+                Err(GitHubError::Exists { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let path = format!("{path}/{}", encoded(name));
+        self.call::<Value>(Method::PATCH, &path, Some(&body), &what).await.map(drop)
+    }
+
+    /// Deletes a secret of an environment.
+    pub async fn delete_secret(&self, environment: &str, name: &str) -> Result<()> {
+        let path = format!("/environments/{}/secrets/{}", encoded(environment), encoded(name));
+        self.delete(&path, &format!("deleting the secret {name} of {environment}")).await
+    }
+
+    /// Deletes a variable of an environment.
+    pub async fn delete_variable(&self, environment: &str, name: &str) -> Result<()> {
+        let path = format!("/environments/{}/variables/{}", encoded(environment), encoded(name));
+        self.delete(&path, &format!("deleting the variable {name} of {environment}")).await
+    }
+}

@@ -1,0 +1,183 @@
+//! `github.workflows` of deploy.yaml: what the rendered workflows have of the user's own.
+
+use std::collections::BTreeMap;
+
+use serde_yaml::Value;
+
+use super::check;
+use super::field::{Field, Table};
+
+const RUNNER: &str = "ubuntu-24.04";
+const STEPS: &str = "[{ name: Lint the docs, run: make lint }]";
+const JOBS: &str = "{ docs: { runs-on: ubuntu-24.04, steps: [{ run: make docs }] } }";
+
+/// What the rendered workflows have of the user's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Workflows {
+    /// The label of the machines that jobs run on; `ubuntu-24.04` by default.
+    pub runner: String,
+    /// Whether GitHub attests that a workflow has built an image; true by default. GitHub has no attestations for some private
+    /// repositories.
+    pub attestations: bool,
+    /// The environments that a release is deployed to; those with a stack that runs the service by default.
+    pub released: Option<Vec<String>>,
+    /// Schedules that differ from the default, in cron's format.
+    pub schedules: BTreeMap<Workflow, String>,
+    /// The workflows that are not rendered.
+    pub off: Vec<Workflow>,
+    /// The user's own jobs and steps.
+    pub hooks: BTreeMap<Workflow, Hooks>,
+}
+
+/// A rendered workflow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Workflow {
+    /// Checks, tests, image and pre-release.
+    Ci,
+    /// A release to its environments.
+    Deploy,
+    /// Whether anything differs from the last record, on a schedule.
+    Drift,
+    /// A rehearsal of a deploy, on a schedule.
+    Rehearse,
+    /// Old images and releases, on a schedule.
+    Prune,
+}
+
+/// The user's own jobs and steps in a workflow, to be inserted as they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hooks {
+    /// Jobs by their id.
+    pub jobs: BTreeMap<String, Value>,
+    /// Steps by their place: `before_JOB` or `after_JOB`.
+    pub steps: BTreeMap<&'static str, Vec<Value>>,
+}
+
+impl Workflow {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Ci, Self::Deploy, Self::Drift, Self::Rehearse, Self::Prune];
+
+    /// Its name in deploy.yaml, and that of its file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ci => "ci",
+            Self::Deploy => "deploy",
+            Self::Drift => "drift",
+            Self::Rehearse => "rehearse",
+            Self::Prune => "prune",
+        }
+    }
+
+    /// The places of the user's own steps.
+    pub fn places(self) -> &'static [&'static str] {
+        match self {
+            Self::Ci => &[
+                "before_check",
+                "after_check",
+                "before_test",
+                "after_test",
+                "before_web",
+                "after_web",
+                "before_plan",
+                "after_plan",
+                "before_image",
+                "after_image",
+                "before_release",
+                "after_release",
+            ],
+            Self::Deploy => &["before_plan", "after_plan", "before_deploy", "after_deploy"],
+            Self::Drift => &["before_drift", "after_drift"],
+            Self::Rehearse => &["before_rehearse", "after_rehearse"],
+            Self::Prune => &["before_images", "after_images", "before_releases", "after_releases"],
+        }
+    }
+
+    fn is_scheduled(self) -> bool {
+        matches!(self, Self::Drift | Self::Rehearse | Self::Prune)
+    }
+}
+
+impl Default for Workflows {
+    fn default() -> Self {
+        Self {
+            runner: RUNNER.to_owned(),
+            attestations: true,
+            released: None,
+            schedules: BTreeMap::new(),
+            off: Vec::new(),
+            hooks: BTreeMap::new(),
+        }
+    }
+}
+
+/// Reads the section.
+pub(super) fn workflows(table: &mut Table<'_>) -> Option<Workflows> {
+    let mut all = Workflows::default();
+    let runner = table.optional("runner", RUNNER, |field| field.text("the label of a runner", check::is_runner));
+    let attestations = table.optional("attestations", "off", |field| field.choice(&[("on", true), ("off", false)]));
+    let mut is_sound = true;
+    for workflow in Workflow::ALL {
+        let read = |field: Field<'_>| {
+            if field.is_word("off") {
+                all.off.push(workflow);
+                return Some(());
+            }
+            field.table(|table| one(table, workflow, &mut all))
+        };
+        is_sound &= table.optional(workflow.name(), "{ jobs: {} }", read).is_some();
+    }
+    all.runner = runner?.unwrap_or(all.runner);
+    all.attestations = attestations?.unwrap_or(all.attestations);
+    is_sound.then_some(all)
+}
+
+fn one(table: &mut Table<'_>, workflow: Workflow, all: &mut Workflows) -> Option<()> {
+    let schedule = match workflow.is_scheduled() {
+        true => table.optional("schedule", "17 4 * * *", |field| {
+            field.text("minute, hour, day, month and day of the week, as cron takes them", check::is_schedule)
+        }),
+        false => Some(None),
+    };
+    let released = match workflow {
+        Workflow::Deploy => table.optional("released", "[production]", |field| {
+            field.list("production", |item| item.text("the name of an environment", check::is_label))
+        }),
+        _ => Some(None),
+    };
+    let jobs = table.optional("jobs", JOBS, |field| field.map("{ steps: [] }", job));
+    let mut hooks = Hooks { jobs: jobs?.unwrap_or_default(), ..Hooks::default() };
+    let mut is_sound = true;
+    for place in workflow.places() {
+        match table.optional(place, STEPS, |field| field.list("{ run: make lint }", |item| step(&item))) {
+            Some(steps) => hooks.steps.extend(steps.map(|steps| (*place, steps))),
+            None => is_sound = false,
+        }
+    }
+    all.schedules.extend(schedule?.map(|schedule| (workflow, schedule)));
+    all.released = released?.or(all.released.take());
+    all.hooks.insert(workflow, hooks);
+    is_sound.then_some(())
+}
+
+/// A job runs on a machine or calls a workflow; GitHub refuses a file with any other.
+fn job(id: &str, field: Field<'_>) -> Option<Value> {
+    if !check::is_job(id) {
+        return field
+            .refuse_key("not the id of a job: expected letters, digits, `-` and `_`", "begin with a letter or `_`");
+    }
+    with_one_of(&field, "a job", ["runs-on", "uses"])
+}
+
+fn step(field: &Field<'_>) -> Option<Value> {
+    with_one_of(field, "a step", ["run", "uses"])
+}
+
+fn with_one_of(field: &Field<'_>, what: &str, keys: [&str; 2]) -> Option<Value> {
+    let value = field.yaml()?;
+    let Value::Mapping(map) = &value else { return field.expected("a mapping") };
+    if keys.iter().filter(|key| map.contains_key(**key)).count() == 1 {
+        return Some(value);
+    }
+    let [one, other] = keys;
+    field.refuse(format!("{what} has either `{one}` or `{other}`"), format!("add `{one}:`, or remove one of the two"))
+}

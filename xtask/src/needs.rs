@@ -1,0 +1,177 @@
+//! What an environment needs from outside: the names of its secrets, variables and credentials, from the service's table of settings,
+//! deploy.yaml and the stack's files. No value is read. The rendered workflows, `.env.<environment>.example` and the secrets of
+//! GitHub all come from this list.
+
+mod of_stack;
+pub mod stack_files;
+
+use anyhow::Result;
+
+use crate::config::{Address, Config, Environment, Receiver, Setting, SettingsTable, SuppliedBy, Target};
+
+/// The variable that holds the passphrase of states and plans.
+pub const PASSPHRASE: &str = "TF_STATE_PASSPHRASE";
+
+/// A variable that an environment needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// The variable's name.
+    pub name: String,
+    /// Whether its value is secret.
+    pub secret: bool,
+    /// Whether nothing works without it.
+    pub required: bool,
+    /// What it is: a sentence.
+    pub help: String,
+    /// What takes it.
+    pub uses: Vec<Use>,
+    /// Where it is given in GitHub Actions.
+    pub ci: Ci,
+}
+
+/// What takes a variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// The service, as a setting.
+    Settings,
+    /// The stack and its providers.
+    Stack,
+    /// The bucket and the encryption of the stack's state, where records and leases are too.
+    State,
+    /// The registry of images.
+    Registry,
+    /// The image's build.
+    Build,
+    /// The platform's logs.
+    Logs,
+    /// Those who are told of a deploy, and its traces.
+    Notify,
+}
+
+/// Where a variable is given in GitHub Actions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ci {
+    /// A person gives it to the environment at GitHub: a secret if [`Need::secret`], else a variable.
+    Given,
+    /// The workflow says it: an expression of GitHub Actions.
+    Expression(String),
+    /// OpenID Connect takes its place.
+    Nowhere,
+    /// There alone: a role of AWS that a job takes by OpenID Connect.
+    Alone,
+}
+
+/// Everything that an environment needs, in the order in which people give it: state, credentials, stack, registry, build, settings,
+/// logs. Empty for an environment on this machine, which makes what it needs.
+pub fn needs(config: &Config, environment: &Environment, table: &SettingsTable) -> Result<Vec<Need>> {
+    let Target::Scaleway(target) = &environment.target else { return Ok(Vec::new()) };
+    let mut needs = Vec::new();
+    let stack = match &target.stack {
+        Some(stack) => Some(of_stack::Declared::read(config, environment, stack)?),
+        None => None,
+    };
+    let passphrase = "Encrypts the state and plans of the stack, and signs images: openssl rand -hex 32";
+    let encrypted = target.stack.as_ref().is_some_and(|stack| stack.state.encrypted);
+    needs.push(need(PASSPHRASE, true, encrypted, passphrase, &[Use::State, Use::Stack, Use::Registry]));
+    if let Some(declared) = &stack {
+        needs.extend(declared.credentials());
+        needs.extend(declared.variables());
+    }
+    of_registry(&target.registry, &mut needs);
+    for name in config.image.iter().flat_map(|image| &image.secrets) {
+        needs.push(need(name, true, true, "A secret of the image's build", &[Use::Build]));
+    }
+    if environment.settings.is_some() {
+        let made = |name: &str| stack.as_ref().is_some_and(|declared| declared.sets(name));
+        let settings = table.settings.iter().filter(|setting| !made(&setting.name));
+        needs.extend(settings.filter_map(|setting| of_setting(setting, environment)));
+        let help = "The address of Scaleway's Cockpit for `logs`: Cockpit, Data sources, Scaleway Logs";
+        needs.push(need("COCKPIT_LOGS_URL", false, false, help, &[Use::Logs]));
+        let help = "A token of Cockpit with the permission to query logs";
+        needs.push(need("COCKPIT_TOKEN", true, false, help, &[Use::Logs]));
+        of_receivers(config, environment, &mut needs);
+    }
+    Ok(needs)
+}
+
+/// A variable that a person gives.
+fn need(name: &str, secret: bool, required: bool, help: &str, uses: &[Use]) -> Need {
+    let (name, help) = (name.to_owned(), help.to_owned());
+    Need { name, secret, required, help, uses: uses.to_vec(), ci: Ci::Given }
+}
+
+/// The credentials for the registry. Scaleway's take the key of its API, GitHub's the token of the job.
+fn of_registry(registry: &str, needs: &mut Vec<Need>) {
+    let host = registry.split('/').next().unwrap_or_default();
+    if host.starts_with("rg.") && host.ends_with(".scw.cloud") {
+        match needs.iter_mut().find(|need| need.name == "SCW_SECRET_KEY") {
+            Some(key) => {
+                key.uses.push(Use::Registry);
+                key.required = true;
+            }
+            None => {
+                let help = "The secret key of an API key of Scaleway that can push images";
+                needs.push(need("SCW_SECRET_KEY", true, true, help, &[Use::Registry]));
+            }
+        }
+        return;
+    }
+    let of_github = host == "ghcr.io";
+    let mut of = |name: &str, secret: bool, help: &str, expression: &str| {
+        let ci = if of_github { Ci::Expression(expression.to_owned()) } else { Ci::Given };
+        needs.push(Need { ci, ..need(name, secret, true, help, &[Use::Registry]) });
+    };
+    of("REGISTRY_HOST", false, &format!("The registry that the password is for: {host}"), host);
+    of("REGISTRY_USERNAME", false, "The user of the registry", "${{ github.actor }}");
+    of("REGISTRY_PASSWORD", true, "The password or token of that user", "${{ secrets.GITHUB_TOKEN }}");
+}
+
+/// The addresses and keys of those who are told of a deploy, and where its traces go.
+fn of_receivers(config: &Config, environment: &Environment, needs: &mut Vec<Need>) {
+    let is_told = |receiver: &&Receiver| {
+        receiver.environments.as_ref().is_none_or(|names| names.iter().any(|name| *name == environment.name))
+    };
+    for receiver in config.notify.iter().filter(is_told) {
+        let address = match &receiver.url {
+            Address::Secret(name) => Some((name, "The address of a webhook that is told of deploys")),
+            Address::Plain(_) => None,
+        };
+        let key =
+            receiver.secret_env.as_ref().map(|name| (name, "The key that signs what a webhook is told of deploys"));
+        for (name, help) in address.into_iter().chain(key) {
+            if !needs.iter().any(|need| need.name == *name) {
+                needs.push(need(name, true, true, help, &[Use::Notify]));
+            }
+        }
+    }
+    let help = "The address of an OpenTelemetry collector that gets a trace of each deploy";
+    needs.push(need("OTEL_EXPORTER_OTLP_ENDPOINT", false, false, help, &[Use::Notify]));
+    let help = "Headers for that collector, name=value, such as a key";
+    needs.push(need("OTEL_EXPORTER_OTLP_HEADERS", true, false, help, &[Use::Notify]));
+}
+
+/// A setting that neither deploy.yaml nor the target gives. The process's environment gives secrets only (see `settings.rs`), so
+/// that a plain one can be in `.env.<environment>` and in deploy.yaml.
+fn of_setting(setting: &Setting, environment: &Environment) -> Option<Need> {
+    let is_set = environment.settings.as_ref().is_some_and(|settings| settings.contains_key(&setting.name));
+    let by_target = matches!(setting.supplied_by, Some(SuppliedBy::Version | SuppliedBy::Host | SuppliedBy::Port));
+    let required = setting.required && setting.default.is_none();
+    if is_set || by_target || !(required || setting.secret) {
+        return None;
+    }
+    let need = need(&setting.name, setting.secret, required, &setting.help, &[Use::Settings]);
+    Some(Need { ci: if setting.secret { Ci::Given } else { Ci::Nowhere }, ..need })
+}
+
+/// The environment at GitHub whose jobs change what is deployed: its reviewers approve each of them.
+pub fn approved_at_github(environment: &str) -> String {
+    environment.to_owned()
+}
+
+/// The environment at GitHub whose jobs plan, push images and compare, without an approval. It has the same secrets and variables.
+pub fn planned_at_github(environment: &str) -> String {
+    format!("{environment}-plan")
+}
+
+#[cfg(test)]
+mod tests;

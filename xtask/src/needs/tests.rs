@@ -1,0 +1,107 @@
+use camino::{Utf8Path, Utf8PathBuf};
+use insta::assert_snapshot;
+
+use super::*;
+
+const SETTINGS: &str = r#"{ "schema": 1, "settings": [
+  { "name": "PORT", "help": "h", "kind": "port", "required": true, "secret": false, "supplied_by": "port" },
+  { "name": "DATABASE_URL", "help": "The database", "kind": "url", "required": true, "secret": true, "supplied_by": "postgres" },
+  { "name": "S3_SECRET_ACCESS_KEY", "help": "Made by the stack", "kind": "text", "required": true, "secret": true },
+  { "name": "MAIL_KEY", "help": "For mail", "kind": "text", "required": false, "secret": true },
+  { "name": "SITE", "help": "The site's name", "kind": "text", "required": true, "secret": false },
+  { "name": "UPLOAD_DIR", "help": "Set in deploy.yaml", "kind": "path", "required": true, "secret": false },
+  { "name": "LOG_LEVEL", "help": "Has a default", "kind": "text", "default": "info", "required": false, "secret": false }
+] }"#;
+
+/// What an environment with these lines and this stack needs, a line each.
+fn shown(environment: &str, stack: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
+    let yaml = format!(
+        "project: shop\nservice: {{ package: app, settings: settings.json, readiness: /ready }}\n\
+         image: {{ secrets: [NPM_TOKEN] }}\nnotify:\n  - {{ url_env: CHAT_URL, format: slack }}\n  - {{ url_env: OTHER_URL, format: discord, environments: [local] }}\nenvironments:\n  local: {{ target: local, port: 3000 }}\n  \
+         production:\n    target: scaleway\n{environment}"
+    );
+    fs_err::create_dir(root.join("infra")).unwrap();
+    for (name, text) in [("deploy.yaml", yaml.as_str()), ("settings.json", SETTINGS), ("infra/main.tf", stack)] {
+        fs_err::write(root.join(name), text).unwrap();
+    }
+    let config = Config::load(&root).unwrap();
+    let table = SettingsTable::load(&root, Utf8Path::new("settings.json"), false).unwrap();
+    assert_eq!(needs(&config, &config.environments["local"], &table).unwrap(), []);
+    let line = |need: Need| {
+        let Need { name, secret, required, uses, ci, .. } = need;
+        let word = |is: bool, word: &'static str| if is { word } else { "-" };
+        format!("{name} {} {} {uses:?} {ci:?}\n", word(secret, "secret"), word(required, "required"))
+    };
+    needs(&config, &config.environments["production"], &table).unwrap().into_iter().map(line).collect()
+}
+
+#[test]
+fn a_stack_at_scaleway_needs_its_keys_and_what_nothing_sets() {
+    let stack = "provider \"scaleway\" {}\nprovider \"aws\" {\n  alias = \"dns\"\n  access_key = var.dns_key\n}\n\
+                 variable \"dns_key\" {\n  sensitive = true\n}\nvariable \"region\" {}\nvariable \"namespace_id\" {\n  \
+                 default = null\n}\nvariable \"size\" {\n  default = 1\n}\nvariable \"image\" {}\nlocals {\n  made = {\n    \
+                 S3_SECRET_ACCESS_KEY = scaleway_iam_api_key.service.secret_key\n  }\n}\n";
+    let environment = "    registry: rg.fr-par.scw.cloud/shop\n    stack: infra\n    variables: { region: fr-par }\n    \
+                       state: { bucket: shop, region: fr-par, provider: scaleway }\n    settings: { UPLOAD_DIR: /data }\n";
+    assert_snapshot!(shown(environment, stack), @r#"
+    TF_STATE_PASSPHRASE secret required [State, Stack, Registry] Given
+    SCW_ACCESS_KEY secret required [State, Stack] Given
+    SCW_SECRET_KEY secret required [State, Stack, Registry] Given
+    TF_VAR_dns_key secret required [Stack] Given
+    TF_VAR_namespace_id - - [Stack] Given
+    NPM_TOKEN secret required [Build] Given
+    DATABASE_URL secret required [Settings] Given
+    MAIL_KEY secret - [Settings] Given
+    SITE - required [Settings] Nowhere
+    COCKPIT_LOGS_URL - - [Logs] Given
+    COCKPIT_TOKEN secret - [Logs] Given
+    CHAT_URL secret required [Notify] Given
+    OTEL_EXPORTER_OTLP_ENDPOINT - - [Notify] Given
+    OTEL_EXPORTER_OTLP_HEADERS secret - [Notify] Given
+    "#);
+}
+
+#[test]
+fn a_role_takes_the_place_of_keys_of_aws() {
+    let stack = "terraform {\n  required_providers {\n    cloudflare = {\n      source = \"cloudflare/cloudflare\"\n    }\n  }\n}\n\
+                 provider \"aws\" {}\n";
+    let environment = "    registry: ghcr.io/shop\n    stack: infra\n    \
+                       state: { bucket: shop, region: eu-north-1, provider: aws, encryption: off }\n";
+    assert_snapshot!(shown(environment, stack), @r#"
+    TF_STATE_PASSPHRASE secret - [State, Stack, Registry] Given
+    AWS_ROLE_ARN - required [State, Stack] Alone
+    AWS_ACCESS_KEY_ID secret required [State, Stack] Nowhere
+    AWS_SECRET_ACCESS_KEY secret required [State, Stack] Nowhere
+    CLOUDFLARE_API_TOKEN secret required [Stack] Given
+    REGISTRY_HOST - required [Registry] Expression("ghcr.io")
+    REGISTRY_USERNAME - required [Registry] Expression("${{ github.actor }}")
+    REGISTRY_PASSWORD secret required [Registry] Expression("${{ secrets.GITHUB_TOKEN }}")
+    NPM_TOKEN secret required [Build] Given
+    "#);
+}
+
+#[test]
+fn another_bucket_takes_the_names_of_aws_for_its_keys() {
+    let environment = "    registry: registry.example.org/shop\n    stack: infra\n    \
+                       state: { bucket: shop, region: auto, provider: other, endpoint: 'https://s3.example.org' }\n";
+    assert_snapshot!(shown(environment, "provider \"aws\" {}\n"), @r#"
+    TF_STATE_PASSPHRASE secret required [State, Stack, Registry] Given
+    AWS_ACCESS_KEY_ID secret required [State, Stack] Given
+    AWS_SECRET_ACCESS_KEY secret required [State, Stack] Given
+    REGISTRY_HOST - required [Registry] Given
+    REGISTRY_USERNAME - required [Registry] Given
+    REGISTRY_PASSWORD secret required [Registry] Given
+    NPM_TOKEN secret required [Build] Given
+    "#);
+}
+
+#[test]
+fn an_environment_without_a_stack_needs_its_registry() {
+    assert_snapshot!(shown("    registry: rg.fr-par.scw.cloud/shop\n", ""), @r#"
+    TF_STATE_PASSPHRASE secret - [State, Stack, Registry] Given
+    SCW_SECRET_KEY secret required [Registry] Given
+    NPM_TOKEN secret required [Build] Given
+    "#);
+}

@@ -1,0 +1,214 @@
+//! From a commit to its deploy by way of GitHub: pushed, released, promoted, and deployed by the workflow that this starts. GitHub is
+//! the stand-in; the registry, the stack and the deploy are those of `production.rs`.
+
+use std::process::Command;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::gateway::Gateway;
+use crate::operations::{result, set, xtask};
+use crate::production::START;
+use crate::site::Site;
+use crate::whole::{Rest, open};
+use devservers::GitHub;
+use devservers::github::{Callback, Fault, Handle};
+use devservers::registry::DockerRegistry;
+use testkit::Ran;
+
+/// A site whose project is a repository of a GitHub.
+struct Shop {
+    site: Site,
+    github: GitHub,
+    repository: Handle,
+    _gateway: Gateway,
+    _registry: DockerRegistry,
+    _rest: Rest,
+}
+
+#[test]
+fn a_commit_is_released_promoted_and_deployed_by_the_workflow() {
+    let Some(shop) = open_shop("a_commit_is_released_promoted_and_deployed_by_the_workflow") else { return };
+    let Shop { site, github, repository, .. } = &shop;
+    let head = site.project.git(&["rev-parse", "HEAD"]);
+    // Its image has to be in the registry.
+    xtask(site, &["release", "create", "production"]).expect(21).says(&["cargo xtask image push production"]);
+    assert!(repository.releases().is_empty());
+    xtask(site, &["image", "push", "production"]).expect(0);
+
+    // The answer to the first call is lost, and the second run finds nothing to do.
+    github.fail("POST /releases", Fault::CutAfter);
+    let created = result(site, &["release", "create", "production"], 0);
+    let tag = created["tag"].as_str().unwrap().to_owned();
+    assert!(tag.starts_with("build-20") && tag.ends_with(&head[..12]), "{tag}");
+    let again = result(site, &["release", "create", "production"], 0);
+    assert_eq!((&again["made"], &again["kind"]), (&json!([]), &json!("pre-release")));
+    assert_eq!(repository.releases().len(), 1);
+    let manifest: Value = serde_json::from_slice(&repository.asset(&tag, "release.json").unwrap()).unwrap();
+    assert_eq!((&manifest["commit"], &manifest["tag"]), (&json!(head), &json!(tag)));
+    assert_eq!(manifest, created["manifest"]);
+    let schema = fs_err::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/schema/release.json")).unwrap();
+    let schema = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
+    assert!(schema.is_valid(&manifest), "{manifest:#}: {:?}", schema.iter_errors(&manifest).next());
+    let sums = String::from_utf8(repository.asset(&tag, "SHA256SUMS").unwrap()).unwrap();
+    assert!(sums.ends_with("  release.json\n"), "{sums}");
+
+    // Promoted only with its checks, and with a token that starts workflows.
+    let promote = ["release", "promote", &tag, "--yes", "--follow"];
+    xtask(site, &promote).expect(21).says(&["the commit has no checks"]);
+    repository.check("test", &head, Some("failure"));
+    xtask(site, &promote).expect(21).says(&["not passed: test (failure)"]);
+    repository.check("test", &head, Some("success"));
+    let of_job = github.workflow_token(&["contents:write"]);
+    let mut as_job = site.toolkit(&promote);
+    as_job.env("GITHUB_TOKEN", &of_job).env("RELEASE_TOKEN", &of_job);
+    // `.env.production` has another one, and comes first.
+    let env = site.project.read(".env.production");
+    site.project.write(".env.production", &env.replace("RELEASE_TOKEN=", "UNUSED="));
+    Ran::of(&mut as_job).expect(21).says(&["GitHub starts no workflow", "RELEASE_TOKEN"]);
+    site.project.write(".env.production", &env);
+    xtask(site, &["release", "promote", &tag]).expect(21).says(&["nothing was promoted", "--yes"]);
+    assert!(repository.runs().is_empty());
+
+    // The workflow deploys it.
+    let promoted = xtask(site, &promote).expect(0);
+    promoted.says(&["✓ deploy: plan", "✓ deploy: apply", "the registry has sha256:", "the workflow runs"]);
+    let release = &repository.releases()[0];
+    assert_eq!((&release["prerelease"], &release["draft"]), (&json!(false), &json!(false)));
+    assert_eq!(result(site, &["status", "production"], 0)["version"], head[..12]);
+    let deployments = repository.deployments();
+    assert_eq!(deployments.len(), 1);
+    assert_eq!(
+        (&deployments[0].0["sha"], deployments[0].1.as_slice()),
+        (&json!(head), &["in_progress", "success"].map(str::to_owned)[..])
+    );
+    let listed = xtask(site, &["release", "list", "production"]).expect(0).stdout;
+    assert!(listed.contains("latest, production runs it"), "{listed}");
+    xtask(site, &promote).expect(0).says(&["is a release already"]);
+
+    // A deploy that fails is one at GitHub, too, and the end of its log is shown.
+    site.project.edit("start", "status=ready", "status=unready");
+    let second = release_head(&shop);
+    let failed = xtask(site, &["release", "promote", &second, "--yes", "--follow"]).expect(1);
+    failed.says(&[
+        "✗ deploy: apply",
+        "the end of the log of deploy",
+        "says unready",
+        "the workflow ended with failure",
+    ]);
+    let (first, last) = (&repository.deployments()[0].1, repository.deployments()[1].1.clone());
+    assert_eq!((first.last().unwrap().as_str(), last.last().unwrap().as_str()), ("success", "failure"));
+
+    // What is not in use is deleted; what runs stays.
+    let third = release_head(&shop);
+    let prune = ["release", "prune", "production", "--keep", "0"];
+    xtask(site, &[&prune[..], &["--dry-run"]].concat()).expect(0);
+    let pruned = result(site, &[&prune[..], &["--yes"]].concat(), 0);
+    assert_eq!(pruned["deleted"], json!([third]));
+    let refs: Vec<String> = repository.refs().into_iter().map(|(name, _)| name).collect();
+    assert!(refs.contains(&format!("refs/tags/{tag}")) && !refs.contains(&format!("refs/tags/{third}")), "{refs:?}");
+
+    // An older one, and one whose tag was moved, are refused.
+    repository.set_ref(&format!("refs/tags/{second}"), &head);
+    let moved = xtask(site, &["release", "show", &second]).expect(0);
+    assert!(moved.stdout.contains("names the commit") && moved.stdout.contains("✗ tag"), "{}", moved.stdout);
+}
+
+#[test]
+fn a_job_that_was_killed_leaves_a_deployment_that_the_next_one_ends() {
+    let Some(shop) = open_shop("a_job_that_was_killed_leaves_a_deployment_that_the_next_one_ends") else { return };
+    let Shop { site, github, repository, .. } = &shop;
+    let mut killed = testkit::Running::start(in_job(&shop, &["deploy", "production", "--plan-only"]).arg("--json"));
+    // A plan alone deploys nothing.
+    killed.must_tell(|event| event["step"] == "plan" && event["state"] == "started");
+    killed.kill();
+    assert!(repository.deployments().is_empty());
+    let mut killed =
+        testkit::Running::start(in_job(&shop, &["deploy", "production", "--approve", &"0".repeat(32)]).arg("--json"));
+    killed.must_tell(|event| event["step"] == "publish" && event["state"] == "started");
+    killed.kill();
+    assert_eq!(repository.deployments()[0].1, ["in_progress"]);
+    xtask(site, &["lock", "break", "production", "--yes"]).expect(0);
+
+    // The next one goes on although GitHub does not.
+    github.fail("GET /deployments", Fault::Status(403));
+    let refused = Ran::of(&mut in_job(&shop, &["deploy", "production"])).expect(21);
+    refused.says(&["GitHub does not show this deployment", "nothing was applied"]);
+    let refused = Ran::of(&mut in_job(&shop, &["deploy", "production"])).expect(21);
+    let deployments = repository.deployments();
+    assert_eq!(
+        deployments.iter().map(|one| one.1.last().unwrap().as_str()).collect::<Vec<_>>(),
+        ["error", "failure"],
+        "{}",
+        refused.stderr
+    );
+}
+
+/// A project with its registry, stack, gateway and GitHub. Its workflow deploys as `deploy.yml` does: a plan, then exactly that plan.
+fn open_shop(test: &str) -> Option<Shop> {
+    let (mut site, registry, rest) = open(test, START)?;
+    let gateway = Gateway::before(&mut site);
+    let github = GitHub::start();
+    let repository = github.repository("owner", "name");
+    let (person, release) = (github.personal_token(&["contents:write"]), github.personal_token(&["all:write"]));
+    site.variables.push(("GITHUB_API_URL", github.url()));
+    site.variables.push(("GH_TOKEN", person));
+    set(&site, &format!("RELEASE_TOKEN={release}\n"));
+    site.project.edit(
+        "deploy.yaml",
+        "    target: scaleway",
+        "    target: scaleway\n    gate: { watch: 0, no_progress: 2 }",
+    );
+    site.project.edit("deploy.yaml", "\nenvironments:", "\ngithub: { repository: owner/name }\n\nenvironments:");
+    site.project.commit("On GitHub");
+    repository.read(&site.project.root).unwrap();
+    let shop = Shop { site, github, repository, _gateway: gateway, _registry: registry, _rest: rest };
+    let (plan, apply) = (in_job(&shop, &[]), in_job(&shop, &[]));
+    let does: Callback = Arc::new(move |run| {
+        let job = run.job("deploy");
+        let planned = Ran::of(like(&plan).args(["deploy", "production", "--plan-only", "--json"]));
+        run.step(job, "plan", Some(if planned.code == Some(10) { "success" } else { "failure" }));
+        let digest = planned.stdout.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let digest = digest.filter_map(|event| event["detail"]["approval"].as_str().map(str::to_owned)).last().unwrap();
+        let applied = Ran::of(like(&apply).args(["deploy", "production", "--approve", &digest]));
+        applied.stderr.lines().for_each(|line| run.log(job, line));
+        let how = if applied.code == Some(0) { "success" } else { "failure" };
+        run.step(job, "apply", Some(how));
+        run.finish_job(job, how);
+        run.finish(how);
+    });
+    shop.repository.workflow(".github/workflows/deploy.yml", "Deploy", &["release:released"], Some(does));
+    Some(shop)
+}
+
+/// Commits, pushes and releases what is in the tree: the release's tag. Its checks have passed.
+fn release_head(shop: &Shop) -> String {
+    let Shop { site, repository, .. } = shop;
+    site.project.commit("Another one");
+    repository.read(&site.project.root).unwrap();
+    repository.check("test", &site.project.git(&["rev-parse", "HEAD"]), Some("success"));
+    xtask(site, &["image", "push", "production"]).expect(0);
+    result(site, &["release", "create", "production"], 0)["tag"].as_str().unwrap().to_owned()
+}
+
+/// A command of the toolkit in a job of GitHub Actions.
+fn in_job(shop: &Shop, args: &[&str]) -> Command {
+    let mut command = shop.site.toolkit(args);
+    let token = shop.github.workflow_token(&["contents:read", "deployments:write"]);
+    command.env("GITHUB_ACTIONS", "true").env("CI", "true").env("GITHUB_RUN_ID", "7").env("GH_TOKEN", token);
+    command.env("GITHUB_SERVER_URL", "https://github.example.org").env("GITHUB_REPOSITORY", "owner/name");
+    command
+}
+
+/// The same command again.
+fn like(command: &Command) -> Command {
+    let mut again = Command::new(command.get_program());
+    again.args(command.get_args()).current_dir(command.get_current_dir().unwrap()).stdin(std::process::Stdio::null());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => again.env(name, value),
+            None => again.env_remove(name),
+        };
+    }
+    again
+}

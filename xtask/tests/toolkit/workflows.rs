@@ -1,0 +1,271 @@
+//! The rendered workflows of projects of several shapes: what they are, and that actionlint, zizmor and the JSON schemas find nothing.
+
+use std::path::Path;
+use std::process::Command;
+
+use devservers::workflow_checks;
+use insta::assert_snapshot;
+use serde_json::Value;
+use testkit::{Project, or_skip, test_name};
+use xtask::render::actions::ACTIONS;
+
+/// A stack with variables of each kind, whose provider takes the keys of the platform.
+const STACK: &str = r#"terraform {
+  required_providers {
+    scaleway = {
+      source = "scaleway/scaleway"
+    }
+  }
+  backend "s3" {}
+}
+provider "scaleway" {}
+variable "project_id" {
+  description = "The id of the project"
+}
+variable "namespace_id" {
+  description = "The id of an existing namespace"
+  default     = null
+}
+variable "dns_key" {
+  description = "A key for the zone"
+  sensitive   = true
+}
+variable "image" {}
+variable "release" {}
+variable "settings" {}
+variable "secrets" {}
+variable "size" {
+  default = 1
+}
+"#;
+
+/// The same without a provider that takes keys; and one of AWS, whose jobs take a role.
+const AWS_STACK: &str = "provider \"aws\" {\n  region = var.region\n}\nvariable \"region\" {}\n";
+
+const SCALEWAY: &str = "
+  production:
+    target: scaleway
+    registry: rg.fr-par.scw.cloud/shop
+    domain: shop.example.org
+    stack: infra
+    state: { bucket: shop-state, region: fr-par, provider: scaleway }
+    settings: { GREETING: hello }
+";
+
+#[test]
+fn a_project_without_a_stack_is_checked_and_tested() {
+    let project = shaped("", "", |_| {});
+    assert_eq!(project.rendered(), [".github/workflows/ci.yml", ".github/dependabot.yml"]);
+    project.show(&["ci"]);
+    project.lint();
+}
+
+#[test]
+fn a_project_with_a_stack_and_a_web_ui_has_every_workflow() {
+    let project = shaped(SCALEWAY, "", |project| {
+        project.write("infra/main.tf", STACK);
+        project.edit("deploy.yaml", "  args: [serve]", "  args: [serve]\n  web: web");
+        project.edit("deploy.yaml", "environments:", "image: { secrets: [NPM_TOKEN] }\nenvironments:");
+        let scripts = r#"{ "build": "b", "lint": "l", "test": "t", "test:browser": "p" }"#;
+        let manifest = format!(r#"{{ "scripts": {scripts}, "devDependencies": {{ "@playwright/test": "1" }} }}"#);
+        project.write("web/package.json", &manifest);
+        project.write("web/package-lock.json", "{}");
+        project.write("xtask/checks/Cargo.toml", "");
+        project.write("xtask/rehearsal/Cargo.toml", "");
+        project.write("rust-toolchain.toml", "");
+    });
+    let named = ["ci", "deploy", "drift", "rehearse", "prune"].map(|name| format!(".github/workflows/{name}.yml"));
+    let mut expected = vec![".env.production.example".to_owned()];
+    expected.extend(named);
+    expected.push(".github/dependabot.yml".to_owned());
+    assert_eq!(project.rendered(), expected);
+    project.show(&["ci", "deploy", "drift", "rehearse", "prune"]);
+    assert_snapshot!("scaleway-env", project.0.read(".env.production.example"));
+    assert_snapshot!("scaleway-dependabot", project.0.read(".github/dependabot.yml"));
+    project.lint();
+}
+
+/// Two environments that share a registry, at GitHub itself, with keys that OpenID Connect replaces, and the user's own jobs and steps.
+#[test]
+fn environments_at_aws_take_a_role_and_hooks_are_inserted_as_they_are() {
+    let environment = |name: &str| {
+        format!(
+            "
+  {name}:
+    target: scaleway
+    registry: ghcr.io/shop
+    stack: infra
+    state: {{ bucket: shop-state, region: eu-north-1, provider: aws }}
+    variables: {{ region: eu-north-1 }}
+    settings: {{ GREETING: hello }}
+"
+        )
+    };
+    let hooks = r#"
+  workflows:
+    runner: ubuntu-22.04
+    attestations: off
+    ci:
+      jobs:
+        docs:
+          runs-on: ubuntu-24.04
+          timeout-minutes: 5
+          permissions: {}
+          steps:
+            - name: Greet
+              run: |
+                echo one
+
+                echo "two: ${TWO}"
+              env: { TWO: "2" }
+        after:
+          needs: [docs]
+          runs-on: ubuntu-24.04
+          timeout-minutes: 5
+          permissions: {}
+          steps: [{ run: "true" }]
+      before_test: [{ name: Prepare, run: make prepare }]
+      after_test:
+        - name: Tell
+          if: always()
+          run: make tell
+    deploy: { released: [production] }
+    drift: { schedule: "5 5 * * 1-5" }
+    prune: off
+"#;
+    let environments = environment("staging") + &environment("production");
+    let project = shaped(&environments, hooks, |project| {
+        project.write("infra/main.tf", AWS_STACK);
+        project.edit("deploy.yaml", "environments:", "image: {}\nenvironments:");
+    });
+    assert!(!project.0.root.join(".github/workflows/prune.yml").exists());
+    project.show(&["ci", "deploy", "drift"]);
+    assert_snapshot!("aws-env", project.0.read(".env.production.example"));
+    project.lint();
+}
+
+#[test]
+fn a_wrong_hook_is_named_with_its_place() {
+    for (hooks, says) in [
+        ("ci: { before_tset: [] }", "did you mean `before_test`?"),
+        ("ci: { before_test: [{ name: Nothing }] }", "a step has either `run` or `uses`"),
+        ("ci: { jobs: { docs: { steps: [] } } }", "a job has either `runs-on` or `uses`"),
+        ("ci: { jobs: { 'a b': { runs-on: x } } }", "not the id of a job"),
+        ("drift: { schedule: hourly }", "expected minute, hour, day, month and day of the week"),
+        ("deploy: { schedule: '1 1 * * *' }", "unknown key"),
+    ] {
+        let project = Project::of("fixture", |project| {
+            project.write(
+                "deploy.yaml",
+                &format!("{}\ngithub: {{ workflows: {{ {hooks} }} }}\n", project.read("deploy.yaml")),
+            );
+        });
+        project.run(&["render", "--check"]).expect(2).says(&["deploy.yaml:", says]);
+    }
+    // A job with an id of the toolkit's own would replace it.
+    let project = Project::of("fixture", |project| {
+        let hooks = "{ ci: { jobs: { test: { runs-on: x, steps: [] } } } }";
+        project.write("deploy.yaml", &format!("{}\ngithub: {{ workflows: {hooks} }}\n", project.read("deploy.yaml")));
+    });
+    project.run(&["render"]).expect(1).says(&[".github/workflows/ci.yml", "github.workflows.ci", "duplicate"]);
+}
+
+#[test]
+fn a_template_of_the_project_takes_the_place_of_the_toolkits() {
+    let project = shaped("", "", |project| {
+        project.write("templates/dependabot.yml.j2", "{= head =}\nversion: 2 # {= main_branch =}\nupdates: []\n");
+    });
+    let text = project.0.read(".github/dependabot.yml");
+    assert!(text.starts_with("# Generated by `cargo xtask render`") && text.contains("version: 2 # main\n"), "{text}");
+    project.0.edit("templates/dependabot.yml.j2", "main_branch", "main_brnch");
+    project.0.run(&["render", "--check"]).expect(1).says(&["dependabot.yml.j2", "undefined"]);
+}
+
+/// A project, rendered.
+struct Shaped(Project);
+
+/// The fixture with more environments and with lines below `github`, rendered.
+fn shaped(environments: &str, github: &str, change: impl FnOnce(&Project)) -> Shaped {
+    let project = Project::of("fixture", |project| {
+        let github = format!("\ngithub:\n  repository: example/shop{github}\n");
+        project.write("deploy.yaml", &(project.read("deploy.yaml") + environments + &github));
+        change(project);
+    });
+    project.ok(&["render"]);
+    project.ok(&["render", "--check"]);
+    Shaped(project)
+}
+
+impl Shaped {
+    /// The names of the files that were rendered from the toolkit's own templates, in the order in which they are written.
+    fn rendered(&self) -> Vec<String> {
+        let names = [".env.production.example"].map(str::to_owned).into_iter();
+        let workflows =
+            ["ci", "deploy", "drift", "rehearse", "prune"].map(|name| format!(".github/workflows/{name}.yml"));
+        let all = names.chain(workflows).chain([".github/dependabot.yml".to_owned()]);
+        all.filter(|name| self.0.root.join(name).exists()).collect()
+    }
+
+    /// Compares workflows with the snapshots of this test. Commits of actions change by themselves, in their table.
+    fn show(&self, names: &[&str]) {
+        for name in names {
+            let test = test_name();
+            let test = test.rsplit("::").next().unwrap();
+            let text = self.0.read(&format!(".github/workflows/{name}.yml"));
+            let text = ACTIONS
+                .iter()
+                .fold(text, |text, action| text.replace(&action.pinned(), &format!("{}@COMMIT", action.repository)));
+            assert_snapshot!(format!("{test}-{name}"), text);
+        }
+    }
+
+    /// actionlint and the schemas find nothing, and zizmor nothing above what informs.
+    fn lint(&self) {
+        lint(&self.0.root);
+    }
+}
+
+/// The workflows of this project itself.
+#[test]
+fn the_checks_find_nothing_in_this_projects_own_workflows() {
+    lint(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+}
+
+fn lint(root: &Path) {
+    let folder = root.join(".github/workflows");
+    let files: Vec<_> = fs_err::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(!files.is_empty());
+    if let Some(actionlint) = or_skip(&test_name(), workflow_checks::actionlint()) {
+        // Not shellcheck, which is another program, nor the labels of runners, which are the user's.
+        run(Command::new(actionlint).args(["-no-color", "-shellcheck=", "-pyflakes="]).args(&files).current_dir(root));
+    }
+    if let Some(zizmor) = or_skip(&test_name(), workflow_checks::zizmor()) {
+        let mut zizmor = Command::new(zizmor);
+        zizmor.args(["--offline", "--no-progress", "--color", "never", "--min-severity", "low"]);
+        run(zizmor.arg(".github").current_dir(root));
+    }
+    if let Some([workflow, dependabot]) = or_skip(&test_name(), workflow_checks::schemas()) {
+        let workflow = jsonschema::validator_for(&json(&workflow)).unwrap();
+        for file in &files {
+            fits(&workflow, file);
+        }
+        fits(&jsonschema::validator_for(&json(&dependabot)).unwrap(), &root.join(".github/dependabot.yml"));
+    }
+}
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {}\n{said}", output.status);
+}
+
+fn fits(schema: &jsonschema::Validator, file: &Path) {
+    let value: Value = serde_yaml::from_str(&fs_err::read_to_string(file).unwrap()).unwrap();
+    let wrong: Vec<String> =
+        schema.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert!(wrong.is_empty(), "{}: {wrong:#?}", file.display());
+}
+
+fn json(file: &Path) -> Value {
+    serde_json::from_str(&fs_err::read_to_string(file).unwrap()).unwrap()
+}
