@@ -44,15 +44,20 @@ pub struct Broken {
 /// What a database says of a release's queries.
 pub struct Contract {
     queries: Vec<(Query, Result<Shape, String>)>,
-    columns: BTreeMap<(u32, i16), Column>,
+    columns: BTreeMap<Origin, Column>,
 }
+
+/// A column of a table: the table's OID, and the column's number in it.
+type Origin = (u32, i16);
 
 #[derive(PartialEq)]
 struct Shape {
     parameters: Vec<String>,
-    /// Names and types, and the table's column that each one is, where it is one.
-    columns: Vec<(String, String, Option<(u32, i16)>)>,
+    columns: Vec<Returned>,
 }
+
+/// A column that a query returns: its name and type, and the table's column that it is, where it is one.
+type Returned = (String, String, Option<Origin>);
 
 struct Column {
     table: String,
@@ -139,7 +144,7 @@ impl Contract {
 
     /// Why a query that has the same shape may fail all the same: by its values.
     fn differs_for(&self, after: &Self, query: &Query, now: &Shape) -> Option<String> {
-        let was_not_null = |origin: &(u32, i16)| self.columns.get(origin).is_some_and(|column| column.not_null);
+        let was_not_null = |origin: &Origin| self.columns.get(origin).is_some_and(|column| column.not_null);
         let nullable =
             now.columns.iter().filter_map(|(name, _, origin)| Some((name, origin.as_ref()?))).find(|(_, origin)| {
                 was_not_null(origin) && after.columns.get(origin).is_some_and(|column| !column.not_null)

@@ -167,7 +167,6 @@ fn drifted<S>(site: &Site<S>, life: &Life) {
     let before = values[*attribute].take();
     values[*attribute] = value.clone();
     fs_err::write(file, values.to_string()).unwrap();
-    let state = fs_err::read(site.state()).unwrap();
     let found = Ran::of(&mut site.toolkit(&["drift", "production"])).expect(10);
     for said in [
         &format!("{address} was changed outside of OpenTofu: {attribute}\n"),
@@ -176,7 +175,6 @@ fn drifted<S>(site: &Site<S>, life: &Life) {
     ] {
         assert!(found.stdout.contains(said), "{said}: {}", found.stdout);
     }
-    assert_eq!(fs_err::read(site.state()).unwrap(), state, "a look changes nothing");
     let ran = site.run(&["plan", "production"]).expect(10);
     assert!(
         ran.stdout.contains(&format!("! {address} was changed outside of OpenTofu: {attribute}\n")),

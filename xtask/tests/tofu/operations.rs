@@ -87,6 +87,7 @@ fn a_release_on_a_stack_is_looked_at_approved_and_read() {
 /// The platform, the stack and the service are each compared with the record.
 fn drifts(site: &Site, record: &Value) {
     let commit = record["source"]["commit"].as_str().unwrap();
+    let state = fs_err::read(site.state()).unwrap();
     let found = result(site, &["drift", "production"], 10);
     assert_eq!(found["differs"], json!([{ "part": "platform", "text": "the platform says error: out of memory" }]));
     assert_eq!(found["record"]["id"], record["id"]);
@@ -121,6 +122,7 @@ fn drifts(site: &Site, record: &Value) {
     fs_err::write(&file, values.to_string()).unwrap();
     site.project.git(&["reset", "--quiet", "--hard", "HEAD~1"]);
     result(site, &["drift", "production"], 0);
+    assert_eq!(fs_err::read(site.state()).unwrap(), state, "a look changes nothing");
 }
 
 /// The log is read of a Loki whose lines this test decides.
