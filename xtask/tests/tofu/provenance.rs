@@ -1,46 +1,14 @@
 //! `deploy` with `verify: provenance`: only what the allowed workflow has built from the commit, and attested, is run.
 
-use std::sync::{Arc, Mutex};
-
-use serde_json::{Value, json};
-
-use devservers::http::{HttpServer, Response};
+use devservers::GitHub;
 use devservers::sigstore::{Attestation, Sigstore};
 
+use crate::gateway::Gateway;
 use crate::production::{START, approved, deploy, xtask};
 use crate::site::Site;
 use crate::whole::open;
 
 const REPOSITORY: &str = "owner/name";
-
-/// A GitHub that has attestations, each by the digest that it is of.
-struct GitHub {
-    server: HttpServer,
-    attestations: Arc<Mutex<Vec<(String, Value)>>>,
-}
-
-impl GitHub {
-    fn start() -> Self {
-        let attestations: Arc<Mutex<Vec<(String, Value)>>> = Arc::default();
-        let known = Arc::clone(&attestations);
-        let server = HttpServer::start(move |request| {
-            let path = request.path.split('?').next().unwrap();
-            let known = known.lock().unwrap();
-            let of = known.iter().filter(|(digest, _)| path == format!("/repos/{REPOSITORY}/attestations/{digest}"));
-            let found: Vec<Value> = of.map(|(_, bundle)| json!({ "bundle": bundle, "repository_id": 1 })).collect();
-            match found.is_empty() {
-                true => Response::new(404).body("application/json", json!({ "message": "Not Found" }).to_string()),
-                false => Response::new(200).body("application/json", json!({ "attestations": found }).to_string()),
-            }
-        });
-        Self { server, attestations }
-    }
-
-    /// Has this one of a digest, and no other.
-    fn has(&self, digest: &str, bundle: Value) {
-        *self.attestations.lock().unwrap() = vec![(digest.to_owned(), bundle)];
-    }
-}
 
 /// What the workflow does: it pushes the image of the commit. Its digest.
 fn push(site: &Site) -> String {
@@ -57,8 +25,9 @@ fn a_deploy_runs_only_what_the_workflow_has_built_from_its_commit() {
     let test = "a_deploy_runs_only_what_the_workflow_has_built_from_its_commit";
     let Some((mut site, _registry, _rest)) = open(test, START) else { return };
     let (sigstore, github) = (Sigstore::new(), GitHub::start());
-    let api = format!("http://{}", github.server.address);
-    site.variables.extend([("GITHUB_API_URL", api), ("GH_TOKEN", "a-token-of-a-test".to_owned())]);
+    let _gateway = Gateway::before(&mut site);
+    let attested = github.repository("owner", "name");
+    site.variables.extend([("GITHUB_API_URL", github.url()), ("GH_TOKEN", github.owner_token())]);
     let verify = format!("verify: {{ provenance: {{ repository: {REPOSITORY}, trusted_root: root.json }} }}");
     site.project.edit(
         "deploy.yaml",
@@ -93,13 +62,13 @@ fn a_deploy_runs_only_what_the_workflow_has_built_from_its_commit() {
         (changed, "invalid signature"),
     ];
     for (bundle, why) in wrong {
-        github.has(&digest, bundle);
-        planned(21).says(&["nothing proves that", "found one attestation", why]);
+        attested.attest(&bundle);
+        planned(21).says(&["nothing proves that", why]);
     }
     site.run(&["plan", "production"]).expect(21).says(&["nothing proves that"]);
     assert!(!site.state().exists(), "nothing was created");
 
-    github.has(&digest, sigstore.sign(&right()));
+    attested.attest(&sigstore.sign(&right()));
     let by = format!("built from {} by .github/workflows/ci.yml@refs/heads/main", &built[..12]);
     site.run(&["plan", "production"]).expect(10).says(&[&by]);
     let live = approved(&site, &["deploy", "production"]).expect(0);
@@ -113,13 +82,13 @@ fn a_deploy_runs_only_what_the_workflow_has_built_from_its_commit() {
     site.project.edit("start", "exit 0", "exit");
     let next = site.project.commit("Another one");
     let other = push(&site);
-    github.has(&other, sigstore.sign(&Attestation::of(REPOSITORY, &built, &other)));
+    attested.attest(&sigstore.sign(&Attestation::of(REPOSITORY, &built, &other)));
     planned(21)
         .says(&[&format!("it was built from {}, whose files for the image differ from those of {next}", &built[..12])]);
 
     // A release that was verified is brought back without GitHub.
-    github.has(&other, sigstore.sign(&Attestation::of(REPOSITORY, &commit(&site), &other)));
+    attested.attest(&sigstore.sign(&Attestation::of(REPOSITORY, &commit(&site), &other)));
     approved(&site, &["deploy", "production"]).expect(0);
-    github.attestations.lock().unwrap().clear();
+    site.variables.retain(|(name, _)| *name != "GH_TOKEN");
     approved(&site, &["rollback", "production"]).expect(0).says(&[&by]);
 }
