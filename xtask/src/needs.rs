@@ -136,7 +136,8 @@ fn of_receivers(config: &Config, environment: &Environment, needs: &mut Vec<Need
             Address::Secret(name) => Some((name, "The address of a webhook that is told of deploys")),
             Address::Plain(_) => None,
         };
-        let key = receiver.secret_env.as_ref().map(|name| (name, "The key that signs what a webhook is told of deploys"));
+        let key =
+            receiver.secret_env.as_ref().map(|name| (name, "The key that signs what a webhook is told of deploys"));
         for (name, help) in address.into_iter().chain(key) {
             if !needs.iter().any(|need| need.name == *name) {
                 needs.push(need(name, true, true, help, &[Use::Notify]));

@@ -7,10 +7,13 @@ mod attestations;
 mod checks;
 mod compare;
 mod deployments;
+mod environments;
 mod error;
 mod releases;
+mod rules;
 mod runs;
 mod send;
+mod settings;
 
 use std::time::Duration;
 
@@ -25,9 +28,12 @@ use serde_json::Value;
 pub use self::checks::{Check, Conclusion};
 pub use self::compare::Compared;
 pub use self::deployments::{Deployment, DeploymentState, NewDeployment, NewStatus, Status};
+pub use self::environments::{Access, DeployableRef, Protection, RefKind, RefPolicy, Reviewer, ReviewerKind};
 pub use self::error::GitHubError;
 pub use self::releases::{Asset, NewRelease, Release};
+pub use self::rules::{Conditions, ListedRuleset, RefNames, RequiredCheck, RequiredChecks, Rule, Ruleset};
 pub use self::runs::{Job, JobStep, WorkflowRun};
+pub use self::settings::{ActionsPermissions, ForkApproval, SelectedActions, WorkflowToken};
 use super::patience::{Attempts, Patience};
 use super::registry::http::{host, is_loopback};
 use crate::config::is_github_repository;

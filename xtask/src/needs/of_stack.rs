@@ -44,8 +44,13 @@ impl<'a> Declared<'a> {
             let uses = of_state(Provider::Aws);
             let role = "The ARN of the role of AWS that jobs of this environment take by OpenID Connect";
             needs.push(Need { ci: Ci::Alone, ..need("AWS_ROLE_ARN", false, true, role, &uses) });
-            let key =
-                need("AWS_ACCESS_KEY_ID", true, true, "An access key of AWS; or AWS_PROFILE names a profile. In GitHub Actions the role of the variable AWS_ROLE_ARN takes its place", &uses);
+            let key = need(
+                "AWS_ACCESS_KEY_ID",
+                true,
+                true,
+                "An access key of AWS; or AWS_PROFILE names a profile. In GitHub Actions the role of the variable AWS_ROLE_ARN takes its place",
+                &uses,
+            );
             needs.push(Need { ci: Ci::Nowhere, ..key });
             let key = need("AWS_SECRET_ACCESS_KEY", true, true, "The secret key of that access key", &uses);
             needs.push(Need { ci: Ci::Nowhere, ..key });

@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod addresses;
-mod ci;
 mod beside;
+mod ci;
 mod disk;
 mod dry_run;
 mod environment;
