@@ -1,7 +1,9 @@
-//! What a stack needs and cannot create: the bucket of its state, the DNS zone of its domain, the registry of its images.
+//! What a stack needs and cannot create: the bucket of its state, the DNS zone of its domain, the registry of its images, and the
+//! repository at GitHub that it is deployed from.
 //!
 //! Each is inspected item by item, and fixed item by item. `commands/bootstrap` asks for consent in between.
 
+pub mod github;
 pub mod item;
 pub mod registry;
 pub mod state;
@@ -18,7 +20,7 @@ use crate::env::Env;
 use crate::failure::Failure;
 use crate::image::ServiceImage;
 
-/// A bucket, a zone or a registry that a stack needs.
+/// A bucket, a zone, a registry or a repository that a stack needs.
 pub trait Prerequisite {
     /// What fixing one item takes.
     type Fix;

@@ -135,13 +135,14 @@ pub enum Command {
     )]
     Secrets(SecretsCommand),
 
-    /// Check and create a stack's prerequisites (state bucket, DNS zone, registry)
+    /// Check and create a stack's prerequisites (state bucket, DNS zone, registry, GitHub)
     #[command(
         subcommand,
         after_help = "Examples:
   cargo xtask bootstrap state production
   cargo xtask bootstrap registry production
-  cargo xtask bootstrap zone production --check"
+  cargo xtask bootstrap zone production --check
+  cargo xtask bootstrap github production --check"
     )]
     Bootstrap(Bootstrap),
 

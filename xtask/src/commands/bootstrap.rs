@@ -14,6 +14,7 @@ pub enum Bootstrap {
     State(StateArgs),
     Zone(ZoneArgs),
     Registry(RegistryArgs),
+    Github(GithubArgs),
 }
 
 /// Create, harden and check the bucket of the stack's state, and test its locks
@@ -67,6 +68,28 @@ stack, which imports it by `registry_namespace_id`. The credentials are those of
 Scaleway the password is SCW_SECRET_KEY. Refused (exit code 21): a namespace of another account, or \
 in another project.")]
 pub struct RegistryArgs {
+    #[command(flatten)]
+    stack: StackArg,
+    #[command(flatten)]
+    fix: FixArgs,
+}
+
+/// Protect and check the repository at GitHub: environments, branches, tags, workflows, releases
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask bootstrap github production
+  cargo xtask bootstrap github production --check     exit code 10 if something differs; changes nothing
+  cargo xtask bootstrap github production --yes       does not ask
+
+Sets the environments at GitHub of every environment with a stack: ENV, which only the main branch and the tags build-* are \
+deployed to, and which the `github.reviewers` of deploy.yaml approve, and ENV-plan without an approval. Sets two rulesets, with \
+the `github.required_checks` on the main branch; rulesets of other names stay. Allows workflows the actions of GitHub, of the \
+rendered workflows and of `github.actions`, pinned to a commit, and a token that reads. Makes releases immutable. What GitHub \
+does not offer for the repository is said, and is no failure. What no API sets is listed at the end, behind a question mark.
+
+Needs GH_TOKEN or GITHUB_TOKEN from .env.<ENV> or the environment, with the permissions administration: write and \
+actions: read.")]
+pub struct GithubArgs {
     #[command(flatten)]
     stack: StackArg,
     #[command(flatten)]

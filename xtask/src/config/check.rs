@@ -60,6 +60,19 @@ pub fn is_github_repository(text: &str) -> bool {
     text.split_once('/').is_some_and(|(owner, name)| part(owner, &['-', '_']) && part(name, &['-', '_', '.']))
 }
 
+/// Who approves a deployment: a login, or `org/team`.
+pub(super) fn is_reviewer(text: &str) -> bool {
+    match text.contains('/') {
+        true => is_github_repository(text),
+        false => {
+            !text.is_empty()
+                && text.len() <= 100
+                && !text.starts_with('-')
+                && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+        }
+    }
+}
+
 /// The file of a workflow of GitHub Actions.
 pub(super) fn is_workflow(text: &str) -> bool {
     let name = text

@@ -4,6 +4,9 @@ use super::check;
 use super::field::Table;
 use super::workflows::{Workflows, workflows};
 
+/// The most reviewers of an environment that GitHub takes.
+const MAX_REVIEWERS: usize = 6;
+
 /// The repository at GitHub that releases, checks and deployments are in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GitHub {
@@ -11,6 +14,10 @@ pub struct GitHub {
     pub repository: Option<String>,
     /// The names of the checks that a commit needs before its release is promoted. Without them, every check that the commit has.
     pub required_checks: Vec<String>,
+    /// Who approves a deployment: logins, or teams as `org/team`. Without them, no one has to.
+    pub reviewers: Vec<String>,
+    /// The actions that the user's own workflows have, beside GitHub's own and the toolkit's: `owner/name`.
+    pub actions: Vec<String>,
     /// What the rendered workflows have of the user's own.
     pub workflows: Workflows,
 }
@@ -22,10 +29,23 @@ pub(super) fn github(table: &mut Table<'_>) -> Option<GitHub> {
     let required_checks = table.optional("required_checks", "[test]", |field| {
         field.list("test", |item| item.text("the name of a check", check::is_check_name))
     });
+    let reviewers = table.optional("reviewers", "[login, org/team]", |field| {
+        let what = "a login, or a team as org/team";
+        let all = field.list("login", |item| item.text(what, check::is_reviewer))?;
+        match all.len() > MAX_REVIEWERS {
+            true => field.refuse("GitHub takes six reviewers at most", "name a team: org/team"),
+            false => Some(all),
+        }
+    });
+    let actions = table.optional("actions", "[owner/name]", |field| {
+        field.list("owner/name", |item| item.text("an action, as owner/name", check::is_github_repository))
+    });
     let workflows = table.optional("workflows", "{ runner: ubuntu-24.04 }", |field| field.table(workflows));
     Some(GitHub {
         repository: repository?,
         required_checks: required_checks?.unwrap_or_default(),
+        reviewers: reviewers?.unwrap_or_default(),
+        actions: actions?.unwrap_or_default(),
         workflows: workflows?.unwrap_or_default(),
     })
 }

@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Outcome};
 use super::call::{Call, by_id, change, node, now};
+use super::people::team;
+use super::plan::Feature;
 use super::repository::{Repository, user};
 use super::route::Route;
 use super::secrets::Secrets;
@@ -89,7 +91,8 @@ fn put(call: &Call, repository: &mut Repository) -> Outcome {
         return Err(Answer::error(422, "An environment has at most six reviewers."));
     }
     if !reviewers.is_empty() {
-        let reviewers: Vec<Value> = reviewers.iter().map(|reviewer| shown(&repository.urls.api, reviewer)).collect();
+        repository.need(Feature::Reviewers)?;
+        let reviewers: Vec<Value> = reviewers.iter().map(|reviewer| shown(repository, reviewer)).collect();
         let fields = json!({"prevent_self_review": body["prevent_self_review"] == true, "reviewers": reviewers});
         rule(repository, "required_reviewers", fields);
     }
@@ -155,16 +158,13 @@ fn delete_policy(call: &Call, repository: &mut Repository) -> Outcome {
 }
 
 /// A reviewer with the user or the team that an id stands for.
-fn shown(api: &str, reviewer: &Value) -> Value {
-    let id = reviewer["id"].as_u64().unwrap_or(0);
+fn shown(repository: &Repository, reviewer: &Value) -> Value {
+    let (id, people, api) = (reviewer["id"].as_u64().unwrap_or(0), &repository.people, &repository.urls.api);
     if reviewer["type"] != "Team" {
-        return json!({"type": "User", "reviewer": user(api, &format!("user-{id}"), id)});
+        let login = people.users.iter().find(|(_, of)| of.0 == id).map(|(login, _)| login.clone());
+        let login = login.unwrap_or_else(|| format!("user-{id}"));
+        return json!({"type": "User", "reviewer": user(api, &login, id)});
     }
-    let url = format!("{api}/teams/{id}");
-    json!({"type": "Team", "reviewer": {
-        "id": id, "node_id": node("T", id), "url": url, "members_url": format!("{url}/members{{/member}}"),
-        "name": format!("team-{id}"), "slug": format!("team-{id}"), "description": null, "permission": "push",
-        "privacy": "closed", "html_url": format!("https://github.com/orgs/acme/teams/team-{id}"),
-        "repositories_url": format!("{url}/repos"), "parent": null, "type": "organization",
-    }})
+    let slug = people.teams.iter().find(|(_, of)| **of == id).map(|(slug, _)| slug.clone());
+    json!({"type": "Team", "reviewer": team(api, &slug.unwrap_or_else(|| format!("team-{id}")), id)})
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::Inner;
 use super::events::Event;
+use super::plan::Feature;
 use super::repository::Repository;
 use super::run::{Callback, Run};
 use super::secrets::Secrets;
@@ -136,6 +137,27 @@ impl Handle {
         self.with(|repository| {
             repository.environment(name);
         });
+    }
+
+    /// Gives a person access: `admin`, `write`, `read`, or `none` for a person of GitHub's who has none.
+    pub fn person(&self, login: &str, permission: &str) {
+        self.with(|repository| {
+            let id = repository.next_id();
+            repository.people.users.insert(login.to_owned(), (id, permission.to_owned()));
+        });
+    }
+
+    /// Gives a team access.
+    pub fn team(&self, slug: &str) {
+        self.with(|repository| {
+            let id = repository.next_id();
+            repository.people.teams.insert(slug.to_owned(), id);
+        });
+    }
+
+    /// Takes away a feature that is not offered everywhere.
+    pub fn lacks(&self, feature: Feature) {
+        self.with(|repository| repository.lacks.insert(feature));
     }
 
     /// The names and the opened values of an environment's secrets, or of the repository's.

@@ -1,16 +1,17 @@
 //! A repository: what it is, and all that it keeps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, Outcome};
 use super::call::{Call, change, node};
 use super::events::Event;
+use super::plan::Feature;
 use super::route::{Route, Urls};
 use super::{
-    attestations, checks, commits, deployments, environments, issues, releases, rules, secrets, settings, variables,
-    workflows,
+    attestations, checks, commits, deployments, environments, issues, people, releases, rules, secrets, settings,
+    variables, workflows,
 };
 
 pub(super) const ROUTES: &[Route] = &[
@@ -85,6 +86,8 @@ pub(super) struct Repository {
     pub environments: BTreeMap<String, environments::Environment>,
     pub actions: settings::Actions,
     pub attestations: attestations::Attestations,
+    pub people: people::People,
+    pub lacks: BTreeSet<Feature>,
     pub events: Vec<Event>,
 }
 
@@ -117,6 +120,8 @@ impl Repository {
             environments: BTreeMap::new(),
             actions: settings::Actions::default(),
             attestations: attestations::Attestations::default(),
+            people: people::People::default(),
+            lacks: BTreeSet::new(),
             events: Vec::new(),
         }
     }

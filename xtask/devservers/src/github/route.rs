@@ -5,8 +5,8 @@ use super::call::Call;
 use super::repository::{self, Repository};
 use super::tokens::Level;
 use super::{
-    assets, attestations, checks, comments, commits, compare, deployments, environments, issues, jobs, refs, releases,
-    rules, secrets, settings, variables, workflows,
+    assets, attestations, checks, comments, commits, compare, deployments, environments, issues, jobs, people, refs,
+    releases, rules, secrets, settings, variables, workflows,
 };
 
 /// The stand-in's addresses: the API, the uploads, and what the API redirects to.
@@ -42,6 +42,7 @@ const ROUTES: &[&[Route]] = &[
     environments::ROUTES,
     issues::ROUTES,
     jobs::ROUTES,
+    people::ROUTES,
     refs::ROUTES,
     releases::ROUTES,
     repository::ROUTES,

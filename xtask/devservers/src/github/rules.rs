@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Outcome};
 use super::call::{Call, by_id, change, node, now};
+use super::plan::Feature;
 use super::repository::Repository;
 use super::route::Route;
 use super::tokens::Kind;
@@ -91,6 +92,7 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
 }
 
 fn list(call: &Call, repository: &mut Repository) -> Outcome {
+    repository.need(Feature::Rulesets)?;
     let without = |ruleset: &Value| {
         let mut ruleset = ruleset.clone();
         let fields = ruleset.as_object_mut().expect("a ruleset is an object");
@@ -102,6 +104,7 @@ fn list(call: &Call, repository: &mut Repository) -> Outcome {
 }
 
 fn create(call: &Call, repository: &mut Repository) -> Outcome {
+    repository.need(Feature::Rulesets)?;
     let name = call.text("name").unwrap_or_default();
     if repository.rules.rulesets.iter().any(|ruleset| ruleset["name"] == name) {
         return Err(Answer::custom("Ruleset", "name", "Name must be unique"));

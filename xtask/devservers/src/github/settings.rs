@@ -4,11 +4,13 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Outcome};
 use super::call::{Call, change};
+use super::plan::Feature;
 use super::repository::Repository;
 use super::route::Route;
 
 const READ: &str = "administration:read";
 const WRITE: &str = "administration:write";
+const FORKS: &str = "/actions/permissions/fork-pr-contributor-approval";
 
 pub(super) const ROUTES: &[Route] = &[
     Route::new("GET", "/actions/permissions", READ, permissions),
@@ -19,6 +21,11 @@ pub(super) const ROUTES: &[Route] = &[
         Ok(Answer::ok(repository.actions.workflow.clone()))
     }),
     Route::new("PUT", "/actions/permissions/workflow", WRITE, put_workflow),
+    Route::new("GET", FORKS, READ, |_, repository| {
+        repository.need(Feature::ForkApproval)?;
+        Ok(Answer::ok(repository.actions.forks.clone()))
+    }),
+    Route::new("PUT", FORKS, WRITE, put_forks),
     Route::new("GET", "/immutable-releases", READ, immutable),
     Route::new("PUT", "/immutable-releases", WRITE, |_, repository| set_immutable(repository, true)),
     Route::new("DELETE", "/immutable-releases", WRITE, |_, repository| set_immutable(repository, false)),
@@ -29,6 +36,7 @@ pub(super) struct Actions {
     permissions: Value,
     selected: Value,
     workflow: Value,
+    forks: Value,
 }
 
 impl Default for Actions {
@@ -37,6 +45,7 @@ impl Default for Actions {
             permissions: json!({"enabled": true, "allowed_actions": "all", "sha_pinning_required": false}),
             selected: json!({"github_owned_allowed": true, "verified_allowed": false, "patterns_allowed": []}),
             workflow: json!({"default_workflow_permissions": "write", "can_approve_pull_request_reviews": false}),
+            forks: json!({"approval_policy": "first_time_contributors"}),
         }
     }
 }
@@ -45,6 +54,9 @@ fn permissions(_: &Call, repository: &mut Repository) -> Outcome {
     let mut permissions = repository.actions.permissions.clone();
     if permissions["allowed_actions"] == "selected" {
         permissions["selected_actions_url"] = repository.url("/actions/permissions/selected-actions").into();
+    }
+    if !repository.offers(Feature::ShaPinning) {
+        permissions.as_object_mut().expect("permissions are an object").remove("sha_pinning_required");
     }
     Ok(Answer::ok(permissions))
 }
@@ -62,13 +74,20 @@ fn selected(_: &Call, repository: &mut Repository) -> Outcome {
 fn put_selected(call: &Call, repository: &mut Repository) -> Outcome {
     repository.need_selected()?;
     let fields = ["github_owned_allowed", "verified_allowed", "patterns_allowed"];
-    change(&mut repository.actions.selected, &call.body, &fields);
+    let taken = if repository.offers(Feature::AllowedActions) { &fields[..] } else { &fields[..2] };
+    change(&mut repository.actions.selected, &call.body, taken);
     Ok(Answer::empty())
 }
 
 fn put_workflow(call: &Call, repository: &mut Repository) -> Outcome {
     let fields = ["default_workflow_permissions", "can_approve_pull_request_reviews"];
     change(&mut repository.actions.workflow, &call.body, &fields);
+    Ok(Answer::empty())
+}
+
+fn put_forks(call: &Call, repository: &mut Repository) -> Outcome {
+    repository.need(Feature::ForkApproval)?;
+    change(&mut repository.actions.forks, &call.body, &["approval_policy"]);
     Ok(Answer::empty())
 }
 
@@ -81,6 +100,7 @@ fn immutable(_: &Call, repository: &mut Repository) -> Outcome {
 }
 
 fn set_immutable(repository: &mut Repository, immutable: bool) -> Outcome {
+    repository.need(Feature::ImmutableReleases)?;
     repository.releases.immutable = immutable;
     Ok(Answer::empty())
 }

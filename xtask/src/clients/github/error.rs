@@ -1,5 +1,8 @@
 //! Errors of GitHub.
 
+/// What a refusal says that is about the plan, not about the token.
+const OF_THE_PLAN: [&str; 2] = ["Upgrade to GitHub", "billing plan"];
+
 /// Why a request to GitHub failed.
 #[derive(Debug, thiserror::Error)]
 pub enum GitHubError {
@@ -32,7 +35,23 @@ pub enum GitHubError {
         "GitHub cannot be reached for {what}: {why}\n  check the network and https://www.githubstatus.com, then type the command again"
     )]
     Unreachable { what: String, why: String },
+    /// GitHub does not do it, whatever the token may do.
+    #[error("{what} failed: the answer was {response}")]
+    Unprocessable { what: String, response: String },
     /// Any other error.
     #[error("{what} failed: {why}")]
     Other { what: String, why: String },
+}
+
+impl GitHubError {
+    /// What GitHub says where it does not offer a setting: no such path, a setting that it does not take, or a plan that lacks it.
+    /// A token that lacks a permission is another refusal.
+    pub fn not_offered(&self) -> Option<&str> {
+        match self {
+            Self::NotFound { .. } => Some("404 Not Found"),
+            Self::Unprocessable { response, .. } => Some(response),
+            Self::Denied { response, .. } if OF_THE_PLAN.iter().any(|text| response.contains(text)) => Some(response),
+            _ => None,
+        }
+    }
 }

@@ -111,6 +111,7 @@ fn failed(head: &http::response::Parts, body: &[u8], what: &str) -> Failed {
         StatusCode::UNPROCESSABLE_ENTITY if errors.iter().any(already) => {
             Failed::lasting(GitHubError::Exists { what, response })
         }
+        StatusCode::UNPROCESSABLE_ENTITY => Failed::lasting(GitHubError::Unprocessable { what, response }),
         status => {
             let is_transient = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
             let why = format!("the answer was {response}");

@@ -119,3 +119,32 @@ async fn the_worse_of_two_checks_with_one_name_counts() {
     assert_eq!(github.compare(&second, &commit).await.unwrap(), Some(Compared::Behind));
     assert_eq!(github.compare(&"0".repeat(40), &commit).await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn a_ruleset_is_made_once_and_a_plan_that_lacks_it_is_no_missing_permission() {
+    let (server, repository, github) = start();
+    let ruleset = Ruleset {
+        name: "own".to_owned(),
+        target: "tag".to_owned(),
+        enforcement: "active".to_owned(),
+        bypass_actors: Vec::new(),
+        conditions: Some(Conditions::default()),
+        rules: vec![Rule::Update, Rule::Deletion],
+    };
+    let denied = github.create_ruleset(&ruleset).await.unwrap_err();
+    assert!(matches!(denied, GitHubError::Denied { .. }) && denied.not_offered().is_none(), "{denied}");
+    let token = server.personal_token(&["administration:write"]);
+    let github = GitHub::new(&server.url(), OWNER, &token.into(), &Patience::default()).unwrap();
+    for fault in [Fault::CutAfter, Fault::StatusAfter(502), Fault::CutBefore] {
+        server.fail("POST /rulesets", fault);
+        let ruleset = Ruleset { name: format!("own {}", server.calls().len()), ..ruleset.clone() };
+        github.create_ruleset(&ruleset).await.unwrap();
+        let listed = github.rulesets().await.unwrap();
+        let made: Vec<_> = listed.iter().filter(|listed| listed.name == ruleset.name).collect();
+        assert_eq!(made.len(), 1, "{:?}", server.calls());
+        assert_eq!(github.ruleset(made[0]).await.unwrap(), ruleset);
+    }
+    repository.lacks(devservers::github::Feature::Rulesets);
+    let lacking = github.rulesets().await.unwrap_err();
+    assert!(lacking.not_offered().is_some_and(|response| response.contains("Upgrade to GitHub Pro")), "{lacking}");
+}

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use anyhow::anyhow;
 use serde_json::{Value, json};
 
-use super::{Bootstrap, FixArgs, RegistryArgs, StateArgs, ZoneArgs};
+use super::{Bootstrap, FixArgs, GithubArgs, RegistryArgs, StateArgs, ZoneArgs};
+use crate::bootstrap::github::GitHubRepository;
 use crate::bootstrap::item::{Item, Verdict};
 use crate::bootstrap::registry::ImageRegistry;
 use crate::bootstrap::state::StateBucket;
@@ -29,6 +30,10 @@ impl Bootstrap {
             Self::Zone(ZoneArgs { stack, name, fix }) => {
                 let env = context.env(&stack.environment)?;
                 Box::pin(ensure(&DomainZone::find(&env, name.as_deref())?, fix, context.report, context.stop)).await
+            }
+            Self::Github(GithubArgs { stack, fix }) => {
+                let env = context.env(&stack.environment)?;
+                Box::pin(ensure(&GitHubRepository::find(&env).await?, fix, context.report, context.stop)).await
             }
             Self::Registry(RegistryArgs { stack, fix }) => {
                 let env = context.env(&stack.environment)?;
