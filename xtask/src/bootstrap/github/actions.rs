@@ -49,7 +49,7 @@ impl GitHubRepository<'_> {
         let wanted = self.wanted_actions();
         let others = wanted.patterns_allowed.iter().map(|pattern| pattern.trim_end_matches("@*"));
         let should = std::iter::once("GitHub's own").chain(others).collect::<Vec<_>>().join(", ");
-        let instead = "every action may be used; `render` pins its own to commits";
+        let instead = "what was allowed before stays; `render` pins its own to commits";
         if let Some(refused) = self.refused(ALLOWED, &should, instead) {
             return refused;
         }
@@ -102,7 +102,7 @@ impl GitHubRepository<'_> {
         }
     }
 
-    /// Where GitHub does not take single actions, those of the rendered workflows would be refused: all are allowed again then.
+    /// Where GitHub does not take single actions, those of the rendered workflows would be refused: what was allowed before is allowed again.
     pub(super) async fn allow_actions(&self, before: &ActionsPermissions) -> Result<(), Failure> {
         let wanted = self.wanted_actions();
         let set = async {
@@ -117,8 +117,8 @@ impl GitHubRepository<'_> {
             if wanted.patterns_allowed.iter().all(|pattern| taken.patterns_allowed.contains(pattern)) {
                 return Ok(());
             }
-            let all = ActionsPermissions { allowed_actions: Some("all".to_owned()), ..selected };
-            self.github.put_actions_permissions(&all).await?;
+            let allowed_actions = before.allowed_actions.clone().or_else(|| Some("all".to_owned()));
+            self.github.put_actions_permissions(&ActionsPermissions { allowed_actions, ..selected }).await?;
             let (what, response) = ("setting the allowed actions", "single actions are not taken");
             Err(GitHubError::Unprocessable { what: what.to_owned(), response: response.to_owned() })
         };

@@ -124,8 +124,13 @@ impl GitHubRepository<'_> {
         {
             return Ok(Item::good(about, should));
         }
-        let listed: Vec<String> =
-            allowed.iter().map(|one| format!("{:?} {}", one.kind, one.name).to_lowercase()).collect();
+        let listed: Vec<String> = allowed
+            .iter()
+            .map(|one| match one.kind {
+                RefKind::Branch => format!("the branch {}", one.name),
+                RefKind::Tag => format!("the tag {}", one.name),
+            })
+            .collect();
         let actual = if listed.is_empty() { "none".to_owned() } else { listed.join(", ") };
         Ok(Item::differs(about, actual, should, how, fix))
     }

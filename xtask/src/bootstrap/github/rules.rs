@@ -4,9 +4,7 @@ use futures_util::future::try_join_all;
 
 use super::{Fix, GitHubRepository, TAGS, not_offered};
 use crate::bootstrap::item::Item;
-use crate::clients::github::{
-    Conditions, GitHubError, ListedRuleset, RefNames, RequiredCheck, RequiredChecks, Rule, Ruleset,
-};
+use crate::clients::github::{Conditions, ListedRuleset, RefNames, RequiredCheck, RequiredChecks, Rule, Ruleset};
 use crate::failure::Failure;
 
 const UPGRADE: &str = "no replacement: another plan, or a public repository, has rulesets";
@@ -25,7 +23,6 @@ impl GitHubRepository<'_> {
         let wanted = [self.main_branch(), build_tags()];
         let listed = match self.github.rulesets().await {
             Ok(listed) => listed,
-            Err(GitHubError::NotFound { what }) => return Err(self.explain(GitHubError::NotFound { what })),
             Err(error) => {
                 let Some(response) = error.not_offered() else { return Err(self.explain(error)) };
                 let item = |wanted: &Wanted| not_offered(wanted.about, response, &wanted.should, UPGRADE);

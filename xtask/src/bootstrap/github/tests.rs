@@ -201,9 +201,13 @@ async fn what_github_does_not_offer_is_said_and_no_failure() {
     assert_eq!(outcome, Outcome::Met);
     let lacks = |item: &Item<Fix>| matches!(item.verdict, Verdict::Lacks { .. });
     assert_snapshot!("not_offered", text(&items.into_iter().filter(lacks).collect::<Vec<_>>()));
-    // The actions of the rendered workflows are not refused.
-    let permissions = site.by_hand("GET", "/actions/permissions", &Value::Null).await;
-    assert_eq!(permissions["allowed_actions"], "all");
+    // What was allowed before is allowed still: the rendered workflows need their actions.
+    for policy in ["all", "local_only"] {
+        site.by_hand("PUT", "/actions/permissions", &json!({ "enabled": true, "allowed_actions": policy })).await;
+        assert_eq!(site.run(true).await.unwrap().0, Outcome::Met);
+        let permissions = site.by_hand("GET", "/actions/permissions", &Value::Null).await;
+        assert_eq!(permissions["allowed_actions"], policy);
+    }
 }
 
 #[tokio::test]
@@ -238,7 +242,7 @@ async fn rulesets_of_others_stay() {
 
 #[tokio::test]
 async fn reviewers_without_access_are_named_and_none_is_said() {
-    let site = Site::new("reviewers: [anna, nobody-at-all, guest, acme/gone, other/ops]");
+    let site = Site::new("reviewers: [anna, missing, guest, acme/gone, other/ops]");
     site.repository.person("guest", "none");
     let (outcome, items) = site.run(true).await.unwrap();
     assert_eq!(outcome, Outcome::Pending);
