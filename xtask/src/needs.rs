@@ -128,9 +128,8 @@ fn of_registry(registry: &str, needs: &mut Vec<Need>) {
 
 /// The addresses and keys of those who are told of a deploy, and where its traces go.
 fn of_receivers(config: &Config, environment: &Environment, needs: &mut Vec<Need>) {
-    let is_told = |receiver: &&Receiver| {
-        receiver.environments.as_ref().is_none_or(|names| names.iter().any(|name| *name == environment.name))
-    };
+    let is_told =
+        |receiver: &&Receiver| receiver.environments.as_ref().is_none_or(|names| names.contains(&environment.name));
     for receiver in config.notify.iter().filter(is_told) {
         let address = match &receiver.url {
             Address::Secret(name) => Some((name, "The address of a webhook that is told of deploys")),
