@@ -108,7 +108,7 @@ pub async fn create(env: &Env<'_>, github: &GitHub, source: &Source, step: &Ongo
     // What is complete needs nothing more of the registry.
     if uploaded(&release.assets, CHECKSUMS).is_none() {
         step.progress("adding the files");
-        let sbom = sbom(&image, &manifest.image.digest).await.context("read the list of software of the image")?;
+        let sbom = sbom(&image, &manifest.image.digest).await?;
         if sbom.is_none() {
             notices.push("without an SBOM: none is attached to the image (cargo xtask image push says why)".to_owned());
         }
@@ -154,7 +154,10 @@ async fn sbom(image: &ServiceImage<'_>, digest: &str) -> Result<Option<Vec<u8>>,
     let manifest = repository.manifest(digest).await.context("read the image's manifest")?;
     let attached = attached(repository, &manifest, &image.spec.platform).await?;
     let Some(list) = attached.iter().find(|attached| attached.is_sbom()) else { return Ok(None) };
-    let blob = repository.blob(&list.digest, MAX_STATEMENT).await.context("read the statement")?;
+    let blob = repository
+        .blob(&list.digest, MAX_STATEMENT)
+        .await
+        .context("read the list of software that is attached to the image")?;
     let mut statement: serde_json::Value = serde_json::from_slice(&blob).context("the statement is not JSON")?;
     let document = serde_json::to_vec_pretty(&statement["predicate"].take()).context("write the document")?;
     Ok(Some(document))
