@@ -143,7 +143,7 @@ pub async fn plan(env: &Env<'_>, github: &GitHub, told: BTreeMap<String, SecretS
                     (Some(_), _) => State::ChangedThere,
                 },
             };
-            entries.push(Entry { place: place.clone(), name: name.clone(), secret: need.secret, state });
+            entries.push(Entry { place: place.clone(), name: need.name.clone(), secret: need.secret, state });
         }
         entries.extend(unused(place, secrets.keys(), variables.keys(), &needs));
     }
