@@ -70,33 +70,33 @@ impl GitHubRepository<'_> {
                 parts.extend(patterns(&selected));
                 parts.join(", ")
             }
-            (Some(policy), None) if policy == "local_only" => "the repository's own alone".to_owned(),
+            (Some(policy), None) if policy == "local_only" => "the repository's own only".to_owned(),
             (_, None) => "all".to_owned(),
         };
-        Item::differs(ALLOWED, actual, should, "allow these alone", Fix::AllowedActions(is))
+        Item::differs(ALLOWED, actual, should, "allow only these", Fix::AllowedActions(is))
     }
 
     fn pinned(&self, is: &ActionsPermissions) -> Item<Fix> {
-        let (should, instead) = ("required to be", "`render` pins its own to commits");
+        let (should, instead) = ("required", "`render` pins its own to commits");
         match is.sha_pinning_required {
             _ if !is.enabled => Item::waits(PINNED, "workflows are turned off", should),
             Some(true) => Item::good(PINNED, "required"),
             Some(false) => {
                 let how = "require that an action is pinned to a commit";
-                Item::differs(PINNED, "not required to be", should, how, Fix::PinnedActions)
+                Item::differs(PINNED, "not required", should, how, Fix::PinnedActions)
             }
             None => not_offered(PINNED, "GitHub's answer does not have it", should, instead),
         }
     }
 
     fn forks(&self, answer: Result<ForkApproval, GitHubError>) -> Item<Fix> {
-        let should = "workflows of pull requests from outside run after an approval";
+        let should = "approved by a person before their workflows run";
         let instead = "no workflow with secrets runs for a fork: the rendered ones ask";
         match answer {
             Err(error) => not_offered(FORKS, error.not_offered().unwrap_or_default(), should, instead),
             Ok(ForkApproval { approval_policy }) if approval_policy == ALL_OUTSIDE => Item::good(FORKS, should),
             Ok(ForkApproval { approval_policy }) => self.refused(FORKS, should, instead).unwrap_or_else(|| {
-                let is = format!("an approval for {} alone", approval_policy.replace('_', " "));
+                let is = format!("approved for {} only", approval_policy.replace('_', " "));
                 Item::differs(FORKS, is, should, "require the approval", Fix::ForkApproval)
             }),
         }
@@ -164,11 +164,11 @@ impl GitHubRepository<'_> {
 }
 
 fn token_item(is: &WorkflowToken) -> Item<Fix> {
-    let should = "reads alone, and cannot approve pull requests";
+    let should = "reads only, and cannot approve pull requests";
     if *is == wanted_token() {
         return Item::good(TOKEN, should);
     }
-    let access = if is.default_workflow_permissions == "read" { "reads alone" } else { "writes" };
+    let access = if is.default_workflow_permissions == "read" { "reads only" } else { "writes" };
     let approves = if is.can_approve_pull_request_reviews { "can approve" } else { "cannot approve" };
     let is = format!("{access}, and {approves} pull requests");
     Item::differs(TOKEN, is, should, "take the rest away", Fix::WorkflowToken)

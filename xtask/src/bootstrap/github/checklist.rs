@@ -12,7 +12,6 @@ impl GitHubRepository<'_> {
         let owner = repository.split('/').next().unwrap_or_default();
         let environments: Vec<String> =
             self.stacks().map(|environment| approved_at_github(&environment.name)).collect();
-        let unseen = "no API says it";
         let release_token = match self.env.secret("RELEASE_TOKEN")? {
             Some(_) => Item::good("release token", "RELEASE_TOKEN is set here"),
             None => Item::unknown(
@@ -29,7 +28,7 @@ impl GitHubRepository<'_> {
             release_token,
             Item::unknown(
                 "two factors",
-                unseen,
+                "no API says whether all who can push need a second factor",
                 "required of all who can push",
                 format!(
                     "an organisation: github.com/organizations/{owner}/settings/security, require two-factor authentication; \
@@ -38,7 +37,7 @@ impl GitHubRepository<'_> {
             ),
             Item::unknown(
                 "administrators",
-                unseen,
+                "no API says whether they are bound by the rules of environments",
                 "bound by the environments' rules",
                 format!(
                     "github.com/{repository}/settings/environments, {}: turn off \"Allow administrators to bypass\"",
@@ -47,7 +46,7 @@ impl GitHubRepository<'_> {
             ),
             Item::unknown(
                 "notifications",
-                unseen,
+                "no API says who hears of failed workflows and security alerts",
                 "on for failed workflows and security alerts",
                 "github.com/settings/notifications, of each who deploys: Actions, and Dependabot alerts",
             ),

@@ -114,7 +114,7 @@ impl GitHubRepository<'_> {
             return Ok(refused);
         }
         let fix = Fix::Refs(name.to_owned());
-        let how = "allow these alone";
+        let how = "allow only these";
         if is.refs != Some(NAMED) {
             let actual = if is.refs.is_none() { "any branch and tag" } else { "every protected branch" };
             return Ok(Item::differs(about, actual, should, how, fix));
@@ -167,7 +167,7 @@ impl GitHubRepository<'_> {
     }
 
     fn allowed_refs(&self) -> String {
-        format!("the branch {} and the tags {TAGS} alone", self.env.config.source.main_branch)
+        format!("only the branch {} and the tags {TAGS}", self.env.config.source.main_branch)
     }
 
     fn approval(&self, found: &Found) -> String {

@@ -55,10 +55,10 @@ impl GitHubRepository<'_> {
         let branch = &self.env.config.source.main_branch;
         let checks: Vec<&String> = self.env.config.github.iter().flat_map(|github| &github.required_checks).collect();
         let mut rules = vec![Rule::Deletion, Rule::NonFastForward];
-        let mut should = format!("{branch} is not deleted and not pushed by force");
+        let mut should = format!("{branch} without deletion and forced pushes");
         if !checks.is_empty() {
             let names: Vec<&str> = checks.iter().map(|name| name.as_str()).collect();
-            should.push_str(&format!(", and needs the checks {}", names.join(", ")));
+            should.push_str(&format!(", with the checks {}", names.join(", ")));
             rules.push(Rule::RequiredStatusChecks {
                 parameters: RequiredChecks {
                     required_status_checks: checks
@@ -78,7 +78,7 @@ impl GitHubRepository<'_> {
 /// Deleting stays allowed: `release prune` deletes old tags.
 fn build_tags() -> Wanted {
     let ruleset = ruleset("xtask: build tags", "tag", format!("refs/tags/{TAGS}"), vec![Rule::Update]);
-    Wanted { about: "build tags", should: format!("{TAGS} are not moved"), ruleset }
+    Wanted { about: "build tags", should: format!("{TAGS} without moves"), ruleset }
 }
 
 fn ruleset(name: &str, target: &str, include: String, rules: Vec<Rule>) -> Ruleset {

@@ -130,8 +130,7 @@ impl Access {
 impl GitHub {
     /// How an environment is protected; none where there is no such environment.
     pub async fn environment(&self, name: &str) -> Result<Option<Protection>> {
-        let answer: Option<Answer> =
-            self.find(&path(name), &format!("reading the environment {name} at GitHub")).await?;
+        let answer: Option<Answer> = self.find(&path(name), &format!("reading the environment {name}")).await?;
         Ok(answer.map(protection))
     }
 
@@ -146,7 +145,7 @@ impl GitHub {
             "reviewers": reviewers,
             "deployment_branch_policy": protection.refs,
         });
-        let what = format!("setting the environment {name} at GitHub");
+        let what = format!("setting the environment {name}");
         self.call::<Value>(Method::PUT, &path(name), Some(&body), &what).await.map(drop)
     }
 
