@@ -117,9 +117,7 @@ pub async fn plan(env: &Env<'_>, github: &GitHub, told: BTreeMap<String, SecretS
         };
         values.extend(value.map(|value| (need.name.clone(), value)));
     }
-    let there = There::read(env, github);
-    let given = async { Ok(given::read(env).await?) };
-    let (there, given) = tokio::try_join!(there, given)?;
+    let (there, given) = tokio::try_join!(There::read(env, github), given::read(env))?;
     let key = key(env)?;
     let mut entries = Vec::new();
     for (place, (secrets, variables)) in &there.0 {
@@ -145,7 +143,7 @@ pub async fn plan(env: &Env<'_>, github: &GitHub, told: BTreeMap<String, SecretS
                     (Some(_), _) => State::ChangedThere,
                 },
             };
-            entries.push(Entry { place: place.clone(), name: name.clone(), secret: need.secret, state });
+            entries.push(Entry { place: place.clone(), name: need.name.clone(), secret: need.secret, state });
         }
         entries.extend(unused(place, secrets.keys(), variables.keys(), &needs));
     }

@@ -262,9 +262,12 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<(), Failure
         #[cfg(feature = "cloud")]
         Command::Release(command) => Box::pin(command.run(context)).await,
         #[cfg(not(feature = "cloud"))]
-        Command::Image(_) | Command::Release(_) | Command::Tofu(_) | Command::Bootstrap(_) | Command::Drift(_) => {
-            match cloud::become_full_build()? {}
-        }
+        Command::Image(_)
+        | Command::Release(_)
+        | Command::Tofu(_)
+        | Command::Bootstrap(_)
+        | Command::Drift(_)
+        | Command::Secrets(_) => match cloud::become_full_build()? {},
         Command::Sqlx(command) => Box::pin(command.run(context)).await,
         Command::Ci(command) => Box::pin(command.run(context)).await,
         Command::Render(args) => args.run(context).await,

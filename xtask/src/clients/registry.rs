@@ -136,20 +136,24 @@ impl Repository {
     /// An image's configuration, with its digest verified.
     pub async fn config(&self, image: &ImageManifest) -> Result<ImageConfig> {
         let digest = &image.config.digest;
+        let bytes = self.blob(digest, MAX_MANIFEST_BYTES).await?;
+        let what = format!("reading the configuration {digest}");
+        serde_json::from_slice(&bytes).map_err(|error| self.other(&what, printable(&error.to_string())))
+    }
+
+    /// A blob of at most so many bytes, with its digest verified.
+    pub async fn blob(&self, digest: &str, max_bytes: usize) -> Result<Vec<u8>> {
         if !is_digest(digest) {
-            return Err(
-                self.other("reading an image's configuration", format!("{:?} is not a digest", printable(digest)))
-            );
+            return Err(self.other("reading a blob", format!("{:?} is not a digest", printable(digest))));
         }
         let mut request = Request::new(Method::GET, self.url(&format!("blobs/{digest}"))?);
-        request.max_bytes = MAX_MANIFEST_BYTES;
+        request.max_bytes = max_bytes;
         let response = self.send(request, Access::Pull).await?;
         self.found(&response, digest)?;
-        let what = format!("reading the configuration {digest}");
         if format!("sha256:{}", sha256(&response.body)) != *digest {
-            return Err(self.other(&what, "the registry sent other bytes".to_owned()));
+            return Err(self.other(&format!("reading the blob {digest}"), "the registry sent other bytes".to_owned()));
         }
-        serde_json::from_slice(&response.body).map_err(|error| self.other(&what, printable(&error.to_string())))
+        Ok(response.body)
     }
 
     /// Tags an image of the repository; moves the tag if it exists.

@@ -11,14 +11,19 @@ use crate::env::Env;
 use crate::failure::Failure;
 use crate::hash::sha256;
 use crate::image::ServiceImage;
+use crate::image::attached::attached;
 use crate::image::inputs::Inputs;
 use crate::image::pushed::digest_of;
 use crate::release::Source;
 use crate::report::{Ongoing, Summary};
 use crate::tools::git::{self, log::Change};
 
-/// The checksums' name among the files of a release.
+/// The names of the checksums and of the list of software (SPDX) among the files of a release.
 const CHECKSUMS: &str = "SHA256SUMS";
+const SBOM: &str = "sbom.spdx.json";
+
+/// The largest statement that is read of a registry, in bytes.
+const MAX_STATEMENT: usize = 64 << 20;
 
 /// How many releases are looked at to find the one before.
 const SEARCHED: usize = 50;
@@ -100,12 +105,23 @@ pub async fn create(env: &Env<'_>, github: &GitHub, source: &Source, step: &Ongo
             github.draft_release(&new).await.context("make the pre-release")?
         }
     };
-    let files = files(&manifest)?;
-    let missing: Vec<&(&str, &str, Vec<u8>)> =
-        files.iter().filter(|(name, ..)| uploaded(&release.assets, name).is_none()).collect();
-    let upload = missing.iter().map(|(name, media_type, bytes)| github.upload_asset(&release, name, media_type, bytes));
-    try_join_all(upload).await.with_context(|| format!("complete the release {tag}; type the same command again"))?;
-    made.extend(missing.iter().map(|(name, ..)| (*name).to_owned()));
+    // What is complete needs nothing more of the registry.
+    if uploaded(&release.assets, CHECKSUMS).is_none() {
+        step.progress("adding the files");
+        let sbom = sbom(&image, &manifest.image.digest).await?;
+        if sbom.is_none() {
+            notices.push("without an SBOM: none is attached to the image (cargo xtask image push says why)".to_owned());
+        }
+        let (checksums, files) = files(&manifest, sbom)?;
+        let missing: Vec<&File> = files.iter().filter(|file| uploaded(&release.assets, file.name).is_none()).collect();
+        let upload = missing.iter().map(|file| github.upload_asset(&release, file.name, file.media_type, &file.bytes));
+        let again = || format!("complete the release {tag}; type the same command again");
+        try_join_all(upload).await.with_context(again)?;
+        // The last one: it says that the others are complete.
+        let File { name, media_type, bytes } = &checksums;
+        github.upload_asset(&release, name, media_type, bytes).await.with_context(again)?;
+        made.extend(missing.iter().map(|file| file.name.to_owned()).chain([CHECKSUMS.to_owned()]));
+    }
     let release = match release.draft {
         true => {
             made.push("the tag".to_owned());
@@ -117,11 +133,34 @@ pub async fn create(env: &Env<'_>, github: &GitHub, source: &Source, step: &Ongo
     Ok(Created { release, manifest, made, notices })
 }
 
-/// The files of a release: name, media type, content.
-fn files(manifest: &Manifest) -> Result<Vec<(&'static str, &'static str, Vec<u8>)>, Failure> {
-    let text = manifest.text()?;
-    let sums = format!("{}  {FILE}\n", sha256(text.as_bytes()));
-    Ok(vec![(FILE, "application/json", text.into_bytes()), (CHECKSUMS, "text/plain", sums.into_bytes())])
+/// A file of a release.
+struct File {
+    name: &'static str,
+    media_type: &'static str,
+    bytes: Vec<u8>,
+}
+
+/// The checksums, and the files that they are of.
+fn files(manifest: &Manifest, sbom: Option<Vec<u8>>) -> Result<(File, Vec<File>), Failure> {
+    let mut files = vec![File { name: FILE, media_type: "application/json", bytes: manifest.text()?.into_bytes() }];
+    files.extend(sbom.map(|bytes| File { name: SBOM, media_type: "application/spdx+json", bytes }));
+    let sums: String = files.iter().map(|file| format!("{}  {}\n", sha256(&file.bytes), file.name)).collect();
+    Ok((File { name: CHECKSUMS, media_type: "text/plain", bytes: sums.into_bytes() }, files))
+}
+
+/// The list of software that is attached to the image, as an SPDX document; none if its builder attached none.
+async fn sbom(image: &ServiceImage<'_>, digest: &str) -> Result<Option<Vec<u8>>, Failure> {
+    let repository = image.repository().await?;
+    let manifest = repository.manifest(digest).await.context("read the image's manifest")?;
+    let attached = attached(repository, &manifest, &image.spec.platform).await?;
+    let Some(list) = attached.iter().find(|attached| attached.is_sbom()) else { return Ok(None) };
+    let blob = repository
+        .blob(&list.digest, MAX_STATEMENT)
+        .await
+        .context("read the list of software that is attached to the image")?;
+    let mut statement: serde_json::Value = serde_json::from_slice(&blob).context("the statement is not JSON")?;
+    let document = serde_json::to_vec_pretty(&statement["predicate"].take()).context("write the document")?;
+    Ok(Some(document))
 }
 
 /// Refuses what is there if it is of another commit or another image.

@@ -1,7 +1,7 @@
 //! The actions that rendered workflows use: the one table of their commits.
 //!
-//! A tag of an action can be moved, a commit cannot. Each commit stands in at least ten public repositories' files, and with the same
-//! version in a comment behind it in at least three of them (November 2026).
+//! A tag of an action can be moved, a commit cannot. Each of these is in at least ten public files, and in two or more
+//! of them with this version beside it (November 2026).
 
 /// An action at the commit of a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -166,7 +166,10 @@ fn open_shop(test: &str) -> Option<Shop> {
     let gateway = Gateway::before(&mut site);
     let github = GitHub::start();
     let repository = github.repository("owner", "name");
-    let (person, release) = (github.personal_token(&["contents:write"]), github.personal_token(&["all:write"]));
+    let (person, release) = (
+        github.personal_token(&["contents:write", "checks:read", "statuses:read"]),
+        github.personal_token(&["all:write"]),
+    );
     site.variables.push(("GITHUB_API_URL", github.url()));
     site.variables.push(("GH_TOKEN", person));
     set(&site, &format!("RELEASE_TOKEN={release}\n"));

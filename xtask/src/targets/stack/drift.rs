@@ -74,13 +74,14 @@ impl Stack<'_> {
     async fn stack_drift(&self, record: Option<&Record>) -> Result<StackDrift, Failure> {
         let (env, stop) = (self.env, &self.env.stop);
         let command = format!("cargo xtask drift {}", env.name());
-        let source = match record {
+        let workspace = match record {
             Some(record) => {
-                record.source.clone().with_context(|| format!("the record {} names no source", record.id))?
+                let source = record.source.as_ref();
+                let source = source.with_context(|| format!("the record {} names no source", record.id))?;
+                Workspace::of_commit(env, source, &command).await?
             }
-            None => git::source(env.root(), git::Filters::Run).await?,
+            None => Workspace::enter(env, git::source(env.root(), git::Filters::Run).await?, &command).await?,
         };
-        let workspace = Workspace::of_commit(env, &source, &command).await?;
         if !tofu::is_initialized(&workspace)? {
             env.report.step(Step::Init, async |step| tofu::init(&workspace, step, stop).await).await?;
         }
@@ -90,7 +91,7 @@ impl Stack<'_> {
             None => settings,
         });
         let image = record.map(|record| self.image_of(record)).transpose()?;
-        let release = settings.as_ref().map(|settings| ReleaseVariables { source: &source, image, settings });
+        let release = settings.as_ref().map(|settings| ReleaseVariables { source: &workspace.source, image, settings });
         let found = async |step: &_| drift::find(&workspace, release.as_ref(), step, stop).await;
         env.report.step(Step::Plan, found).await
     }
