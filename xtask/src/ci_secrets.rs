@@ -156,8 +156,8 @@ pub async fn check(env: &Env<'_>, github: &GitHub) -> Result<Plan, Failure> {
     let mut entries = Vec::new();
     for (place, (secrets, variables)) in &There::read(env, github).await?.0 {
         for need in &needs {
-            let is_there =
-                if need.secret { secrets.contains_key(&need.name) } else { variables.contains_key(&need.name) };
+            let name = &at_github(&need.name);
+            let is_there = if need.secret { secrets.contains_key(name) } else { variables.contains_key(name) };
             let state = match (is_there, need.required) {
                 (true, _) => State::Set,
                 (false, true) => State::Missing,
