@@ -188,7 +188,8 @@ fn open_shop(test: &str) -> Option<Shop> {
         let planned = Ran::of(like(&plan).args(["deploy", "production", "--plan-only", "--json"]));
         run.step(job, "plan", Some(if planned.code == Some(10) { "success" } else { "failure" }));
         let digest = planned.stdout.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let digest = digest.filter_map(|event| event["detail"]["approval"].as_str().map(str::to_owned)).last().unwrap();
+        let digest =
+            digest.filter_map(|event| event["detail"]["approval"].as_str().map(str::to_owned)).next_back().unwrap();
         let applied = Ran::of(like(&apply).args(["deploy", "production", "--approve", &digest]));
         applied.stderr.lines().for_each(|line| run.log(job, line));
         let how = if applied.code == Some(0) { "success" } else { "failure" };
