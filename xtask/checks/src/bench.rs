@@ -28,6 +28,8 @@ use xtask::report::Report;
 pub enum Measurement {
     /// `--help`
     Help,
+    /// `render --check` of files that are up to date
+    RenderCheck,
     /// A deploy with nothing to do
     NoOp,
     /// What a deploy of a changed source line takes beside the compiler
@@ -103,6 +105,7 @@ async fn measure(chosen: &[Measurement], scratch: &Scratch, report: &Report) -> 
                 continue;
             }
             Measurement::Help => measure::help(scratch).await,
+            Measurement::RenderCheck => measure::render_check(scratch).await,
             Measurement::NoOp => measure::no_op(scratch, report).await,
             Measurement::Change => measure::change(scratch, report).await,
             Measurement::ColdBuild => measure::cold_build(scratch, report).await,

@@ -176,7 +176,7 @@ fn migrations(live: &[Migration], released: &[Migration], version: &str) -> Chec
     let is_other = |migration: &&Migration| known.get(migration.name.as_str()) != Some(&migration.sha256.as_str());
     let missing: Vec<String> = live.iter().filter(is_other).map(|migration| migration.name.clone()).collect();
     match missing.as_slice() {
-        [] => Check::good("migrations", format!("{} new", released.len() - live.len())),
+        [] => Check::good("migrations", format!("{} new", released.len().saturating_sub(live.len()))),
         missing => Check::bad(
             "migrations",
             format!(

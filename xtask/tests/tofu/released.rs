@@ -3,6 +3,7 @@
 
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -14,7 +15,7 @@ use crate::whole::{Rest, open};
 use devservers::GitHub;
 use devservers::github::{Callback, Fault, Handle};
 use devservers::registry::DockerRegistry;
-use testkit::Ran;
+use testkit::{Ran, sample};
 
 /// A site whose project is a repository of a GitHub.
 struct Shop {
@@ -128,6 +129,74 @@ fn a_commit_is_released_promoted_and_deployed_by_the_workflow() {
     repository.set_ref(&format!("refs/tags/{second}"), &head);
     let moved = xtask(site, &["release", "show", &second]).expect(0);
     assert!(moved.stdout.contains("names the commit") && moved.stdout.contains("✗ tag"), "{}", moved.stdout);
+}
+
+/// The calls of `release create` and `release promote`.
+const CALLS: [&str; 11] = [
+    "GET /releases",
+    "POST /releases",
+    "POST /releases/{release_id}/assets",
+    "PATCH /releases/{release_id}",
+    "GET /releases/tags/{tag}",
+    "GET /releases/assets/{asset_id}",
+    "GET /git/ref/{ref}",
+    "GET /commits/{ref}/check-runs",
+    "GET /commits/{ref}/status",
+    "GET /compare/{basehead}",
+    "GET /releases/latest",
+];
+
+#[test]
+fn each_call_to_github_may_fail_once() {
+    let Some(shop) = open_shop("each_call_to_github_may_fail_once") else { return };
+    let Shop { site, github, repository, .. } = &shop;
+    xtask(site, &["image", "push", "production"]).expect(0);
+    let wait = Duration::from_secs(1);
+    let faults = [
+        Fault::Status(500),
+        Fault::CutBefore,
+        Fault::CutAfter,
+        Fault::StatusAfter(502),
+        Fault::RateLimit(wait),
+        Fault::SecondaryRateLimit(wait),
+        Fault::Unprocessable("Validation Failed".to_owned()),
+        Fault::HalfUpload,
+    ];
+    let cases: Vec<(&str, Fault)> =
+        CALLS.iter().flat_map(|call| faults.iter().map(move |fault| (*call, fault.clone()))).collect();
+    let cases =
+        cases.into_iter().filter(|(call, fault)| !matches!(fault, Fault::HalfUpload) || call.ends_with("/assets"));
+    for (index, (call, fault)) in sample(&cases.collect::<Vec<_>>(), 6).into_iter().enumerate() {
+        // The same tree has the same image.
+        site.project.commit(&format!("Number {index}"));
+        repository.read(&site.project.root).unwrap();
+        let head = site.project.git(&["rev-parse", "HEAD"]);
+        repository.check("test", &head, Some("success"));
+        github.fail(call, fault.clone());
+        let create = ["release", "create", "production"];
+        let first = xtask(site, &create);
+        if first.code != Some(0) {
+            assert_eq!(first.code, Some(1), "{call} {fault:?}: {}", first.stderr);
+            assert!(first.stderr.contains("\n  "), "{call} {fault:?} does not say what to do: {}", first.stderr);
+        }
+        let made = result(site, &create, 0);
+        let tag = made["tag"].as_str().unwrap();
+        let of_commit = |release: &&Value| release["tag_name"] == tag;
+        let releases = repository.releases();
+        let own: Vec<&Value> = releases.iter().filter(of_commit).collect();
+        assert_eq!(own.len(), 1, "{call} {fault:?}: {:?}", github.calls());
+        let names: Vec<&str> =
+            own[0]["assets"].as_array().unwrap().iter().map(|asset| asset["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["release.json", "SHA256SUMS"], "{call} {fault:?}");
+        assert_eq!((&own[0]["draft"], &own[0]["prerelease"]), (&Value::Bool(false), &Value::Bool(true)));
+        // What `create` does not call meets this one.
+        let promote = ["release", "promote", tag, "--dry-run"];
+        let looked = xtask(site, &promote);
+        if looked.code != Some(0) {
+            assert_eq!(looked.code, Some(1), "{call} {fault:?}: {}", looked.stderr);
+            xtask(site, &promote).expect(0);
+        }
+    }
 }
 
 #[test]

@@ -28,6 +28,15 @@ pub async fn help(scratch: &Scratch) -> Result<Row> {
     Ok(Row { what, turns, goals: vec![Goal::Within(Duration::from_millis(10))], notes: Vec::new() })
 }
 
+/// The rendered files compared with the tree, against git's look at the same tree.
+pub async fn render_check(scratch: &Scratch) -> Result<Row> {
+    let check = scratch.toolkit().args(["render", "--check"]);
+    let git = Cmd::new("git").args(["status", "--porcelain"]).dir(scratch.root());
+    let turns = Turns::take(20, async || timed(&check).await, async || timed(&git).await, |_, _| {}).await?;
+    let what = format!("`render --check`{}, against `git status`", built());
+    Ok(Row { what, turns, goals: vec![Goal::Within(Duration::from_millis(100))], notes: Vec::new() })
+}
+
 /// A deploy of what serves already, against the least that tells that it does.
 pub async fn no_op(scratch: &Scratch, report: &Report) -> Result<Row> {
     let service = live(scratch, report).await?.service;
