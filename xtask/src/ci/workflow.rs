@@ -20,7 +20,7 @@ pub struct Workflow {
     #[serde(skip)]
     pub name: String,
     on: Value,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "texts")]
     pub env: BTreeMap<String, String>,
     jobs: Mapping,
 }
@@ -36,11 +36,11 @@ pub struct Job {
     #[serde(default)]
     needs: Option<Names>,
     environment: Option<Environment>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "texts")]
     pub permissions: BTreeMap<String, String>,
     #[serde(default)]
     pub outputs: BTreeMap<String, String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "texts")]
     pub env: BTreeMap<String, String>,
     #[serde(default)]
     pub steps: Vec<Step>,
@@ -56,7 +56,7 @@ pub struct Step {
     pub condition: Option<String>,
     pub uses: Option<String>,
     pub run: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "texts")]
     pub env: BTreeMap<String, String>,
     pub working_directory: Option<Utf8PathBuf>,
 }
@@ -73,6 +73,19 @@ enum Names {
 enum Environment {
     Name(String),
     More { name: String },
+}
+
+/// GitHub takes numbers and truth values as texts, and one word for all permissions.
+fn texts<'de, D: serde::Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let Value::Mapping(all) = Value::deserialize(from)? else { return Ok(BTreeMap::new()) };
+    let text = |value: Value| match value {
+        Value::String(text) => Some(text),
+        Value::Bool(value) => Some(value.to_string()),
+        Value::Number(value) => Some(value.to_string()),
+        Value::Null => Some(String::new()),
+        _ => None,
+    };
+    Ok(all.into_iter().filter_map(|(name, value)| Some((name.as_str()?.to_owned(), text(value)?))).collect())
 }
 
 impl Workflow {

@@ -139,7 +139,7 @@ impl GitHub {
         for page in 1..=MAX_PAGES {
             let mut answer: Value = self.get(&format!("{path}{join}per_page={PAGE_SIZE}&page={page}"), what).await?;
             let entries = match field {
-                Some(field) => answer[field].take(),
+                Some(field) => answer.get_mut(field).map(Value::take).unwrap_or_default(),
                 None => answer,
             };
             let entries: Vec<T> = serde_json::from_value(entries).map_err(|error| misread(what, &error))?;

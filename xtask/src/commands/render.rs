@@ -7,6 +7,7 @@ use serde_json::json;
 use super::Context;
 use crate::failure::Failure;
 use crate::render::{Rendered, Rendering, Schema, render};
+use crate::tools::git;
 
 /// Write the files that are generated from the table of settings and the templates
 #[derive(Args, Debug)]
@@ -50,6 +51,22 @@ impl RenderArgs {
             let file = &config.service.settings;
             report.note(&format!(
                 "{file} was not compared with the service: {why}; to do so, type: cargo xtask render --check --build"
+            ));
+        }
+        for file in &files {
+            // Outside of a repository nothing is ignored, and what is committed is not, either.
+            if git::ignores(&config.root, file.name.as_str()).await.unwrap_or(false) {
+                report.warn(&format!(
+                    "git ignores {0}, so a clone lacks it, and `render --check` fails there\n  type: git add --force {0}",
+                    file.name
+                ));
+            }
+        }
+        let below = git::prefix(&config.root).await?;
+        if config.github.is_some() && !below.is_empty() {
+            report.warn(&format!(
+                "GitHub reads workflows at the top of a repository only, and these are in {below}.github\n  give the project a \
+                 repository of its own, or copy them to the top, with `defaults: {{ run: {{ working-directory: {below} }} }}`"
             ));
         }
         if stale.is_empty() {

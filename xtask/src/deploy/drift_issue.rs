@@ -6,6 +6,9 @@ use jiff::Timestamp;
 
 use crate::clients::github::{Closed, GitHub, Issue};
 
+/// How many differences are listed. GitHub takes no text of more than 65,536 characters.
+const LISTED: usize = 100;
+
 /// What the issue says.
 pub struct Finding<'a> {
     /// The project's name.
@@ -81,7 +84,10 @@ impl Finding<'_> {
     /// The issue's text: the same for the same finding, so that an unchanged one is not written again.
     fn body(&self, found: Timestamp) -> String {
         let Self { environment, differences, since, adopt, revert, .. } = self;
-        let listed = differences.join("\n");
+        let mut listed = differences.iter().take(LISTED).cloned().collect::<Vec<_>>().join("\n");
+        if differences.len() > LISTED {
+            listed.push_str(&format!("\n… and {} more: cargo xtask drift {environment}", differences.len() - LISTED));
+        }
         // An address may have backticks in it; the fence is longer than any run of them.
         let longest = listed.split(|c| c != '`').map(str::len).max().unwrap_or_default();
         let fence = "`".repeat(3.max(longest + 1));

@@ -29,17 +29,15 @@ impl Env<'_> {
 
     /// The repository, with a token whose changes start workflows. Those that the token of a job makes start none.
     pub async fn github_that_starts_workflows(&self) -> Result<GitHub, Failure> {
-        let release_token = self.secret("RELEASE_TOKEN")?;
-        let of_job =
-            secrets::of_process("GITHUB_TOKEN")?.filter(|token| token.expose_secret().starts_with(INSTALLATION));
-        let token = match release_token {
-            Some(token) => token,
-            None => match self.secret("GH_TOKEN")? {
-                Some(token) => token,
-                None => self.secret("GITHUB_TOKEN")?.ok_or_else(|| self.no_token("RELEASE_TOKEN"))?,
-            },
-        };
-        if of_job.is_some_and(|of_job| of_job.expose_secret() == token.expose_secret()) {
+        let names = ["RELEASE_TOKEN", "GH_TOKEN", "GITHUB_TOKEN"];
+        let found = names.into_iter().find_map(|name| Some(self.secret(name).transpose()?.map(|token| (name, token))));
+        let (name, token) = found.transpose()?.ok_or_else(|| self.no_token("RELEASE_TOKEN"))?;
+        let is_of_installation = token.expose_secret().starts_with(INSTALLATION);
+        // An app's token begins as a job's, and is given as RELEASE_TOKEN.
+        let is_other_name = name != "RELEASE_TOKEN" && variable("GITHUB_ACTIONS").as_deref() == Some("true");
+        let of_job = secrets::of_process("GITHUB_TOKEN")?;
+        let is_same = of_job.is_some_and(|of_job| of_job.expose_secret() == token.expose_secret());
+        if is_of_installation && (is_other_name || is_same) {
             return Err(Failure::Refused(anyhow!(
                 "the token is the GITHUB_TOKEN of this job, and GitHub starts no workflow for what it does: the release would be \
                  promoted, and not deployed\n  make a token with the permission contents: write (a fine-grained one, or an app's), \
@@ -70,10 +68,11 @@ impl Env<'_> {
         }
         let server = variable("GITHUB_SERVER_URL").unwrap_or_else(|| "https://github.com".to_owned());
         let origin = git::origin(self.root()).await?;
-        let named = origin.as_deref().and_then(|origin| repository_of(origin, server.split_once("://")?.1));
+        let host = server.split_once("://").map_or(server.as_str(), |(_, host)| host);
+        let named = origin.as_deref().and_then(|origin| repository_of(origin, host));
         named.ok_or_else(|| {
             Failure::Usage(anyhow!(
-                "the repository at GitHub is not known: the remote `origin` is not there\n  \
+                "the repository at GitHub is not known: the remote `origin` names none at {host}\n  \
                  add it to deploy.yaml: github: {{ repository: owner/name }}"
             ))
         })

@@ -11,6 +11,8 @@ use crate::clients::github::{GitHub, Job, Release, WorkflowRun};
 use crate::failure::Failure;
 use crate::report::{Ongoing, Report, Summary};
 
+/// The workflow that deploys a release.
+const WORKFLOW: &str = ".github/workflows/deploy.yml";
 /// How long GitHub may take to start the workflow.
 const STARTS_WITHIN: Duration = Duration::from_secs(120);
 /// Between two questions. A token has 5000 an hour.
@@ -71,7 +73,10 @@ async fn started(
     loop {
         let runs = github.runs_of("release", commit).await.context("look for the workflow that deploys the release")?;
         let is_own = |run: &WorkflowRun| {
-            run.created_at >= promoted - SKEW && run.head_branch.as_ref().is_none_or(|branch| branch == tag)
+            // Others may start with a release, too.
+            run.path.split('@').next() == Some(WORKFLOW)
+                && run.created_at >= promoted - SKEW
+                && run.head_branch.as_ref().is_none_or(|branch| branch == tag)
         };
         if let Some(run) = runs.into_iter().find(is_own) {
             return Ok(run);
@@ -79,7 +84,7 @@ async fn started(
         if began.elapsed() > STARTS_WITHIN {
             return Err(Failure::Failed(anyhow!(
                 "the release {tag} was promoted, and GitHub started no workflow for it within {} s\n  \
-                 check that .github/workflows/deploy.yml is in the commit and that Actions are allowed: {}",
+                 check that {WORKFLOW} is in the commit and that Actions are allowed: {}",
                 STARTS_WITHIN.as_secs(),
                 release.html_url
             )));

@@ -1,5 +1,5 @@
 //! Files of the project that repeat what deploy.yaml says, such as defaults of a stack's variables: `templates/<path>.j2` is rendered to
-//! `<path>`.
+//! `<path>`, if it has `{= head =}`, which says in the file where it is from.
 
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -8,6 +8,9 @@ use minijinja::value::Serde;
 
 use super::templates::{FOLDER, Templates, is_known};
 use crate::config::{Config, Environment, SettingsTable};
+
+/// What tells a template of a rendered file from the service's own.
+const MARK: &str = "{= head =}";
 
 /// Their names and contents, in the order of their names.
 pub fn all(config: &Config, table: &SettingsTable, templates: &Templates) -> Result<Vec<(Utf8PathBuf, String)>> {
@@ -32,10 +35,14 @@ pub fn all(config: &Config, table: &SettingsTable, templates: &Templates) -> Res
     let one = |path: Utf8PathBuf| {
         let source = Utf8Path::new(FOLDER).join(format!("{path}.j2"));
         let text = super::text(&config.root, &source)?.with_context(|| format!("{source} is gone"))?;
+        // A service has templates of its own, often here. One of a rendered file says so in it.
+        if !text.contains(MARK) {
+            return Ok(None);
+        }
         let rendered = templates.render_text(&source, &text, values.clone())?;
-        Ok((path, rendered))
+        Ok(Some((path, rendered)))
     };
-    paths.into_iter().map(one).collect()
+    paths.into_iter().filter_map(|path| one(path).transpose()).collect()
 }
 
 fn environment(environment: &Environment) -> minijinja::Value {

@@ -73,6 +73,8 @@ struct Place {
     packages: bool,
     /// Whether a release is deployed to it without a request.
     released: bool,
+    /// Whether its deploys require a proof of who built the image.
+    verify: bool,
     env: Env,
 }
 
@@ -116,9 +118,12 @@ impl Shape {
         });
         let mut images: Vec<Place> = Vec::new();
         for (_, place) in all.iter().filter(|_| config.image.is_some()) {
-            // Environments with the same registry share their images.
-            if !images.iter().any(|other| other.image == place.image) {
-                images.push(place.clone());
+            // Environments with the same registry share their images. One that requires a proof pushes them: it reuses nothing that
+            // another machine has built, and what is pushed is attested.
+            match images.iter_mut().find(|other| other.image == place.image) {
+                None => images.push(place.clone()),
+                Some(other) if place.verify && !other.verify => *other = place.clone(),
+                Some(_) => {}
             }
         }
         let of_stack = |keep: &dyn Fn(&Environment) -> bool| -> Vec<Place> {
@@ -185,6 +190,7 @@ impl Place {
             aws: role.then(|| environment.stack().map_or_else(String::new, region)),
             packages: registry.starts_with("ghcr.io/"),
             released,
+            verify: environment.verify.is_some(),
             env: Env {
                 deploy: [approval].into_iter().chain(of(&all)).collect(),
                 plan: of(&plan),

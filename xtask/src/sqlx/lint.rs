@@ -126,6 +126,8 @@ fn without_created(sql: &str, file: &SourceFile, created: &mut BTreeSet<String>)
     let mut bytes = sql.as_bytes().to_vec();
     for statement in file.stmts() {
         let table = match &statement {
+            // One that may be there already is not new.
+            ast::Stmt::CreateTable(create) if create.if_not_exists().is_some() => continue,
             ast::Stmt::CreateTable(create) => {
                 let name = create.table_name().and_then(|table| table.path()).and_then(|path| path.segment());
                 created.extend(name.map(|name| name.text()));

@@ -174,6 +174,12 @@ pub async fn merge_base(root: &Utf8Path, branch: &str) -> Result<Option<String>>
     Ok(None)
 }
 
+/// The project's folder below the top of its repository, with a `/` at its end; empty at the top, or without a repository.
+pub async fn prefix(root: &Utf8Path) -> Result<String> {
+    let (code, said) = git(root, &["rev-parse", "--show-prefix"]).capture_if(|code| code != 0).await?;
+    Ok(if code == 0 { String::from_utf8_lossy(&said).trim_end_matches('\n').to_owned() } else { String::new() })
+}
+
 /// Whether git ignores this path.
 pub async fn ignores(root: &Utf8Path, path: &str) -> Result<bool> {
     Ok(ask(git(root, &["check-ignore", "--quiet", "--", path])).await?.is_some())

@@ -144,6 +144,48 @@ fn environments_at_aws_take_a_role_and_hooks_are_inserted_as_they_are() {
     project.lint();
 }
 
+/// What CI attests must be what it has built: another environment would reuse an image that a person pushed.
+#[test]
+fn of_environments_with_one_registry_the_one_that_requires_a_proof_pushes() {
+    let environment = |name: &str, verify: &str| {
+        SCALEWAY.replace("production:", &format!("{name}:")).replace("stack: infra", &format!("stack: infra\n{verify}"))
+    };
+    let environments = environment("preview", "") + &environment("production", "    verify: provenance");
+    let project = shaped(&environments, "", |project| {
+        project.write("infra/main.tf", STACK);
+        project.edit("deploy.yaml", "environments:", "image: {}\nenvironments:");
+    });
+    let ci = project.0.read(".github/workflows/ci.yml");
+    assert!(ci.contains("cargo xtask image push production") && !ci.contains("image push preview"), "{ci}");
+    let push = ci.split("name: Build and push the image").nth(1).unwrap().split("run:").next().unwrap();
+    assert!(push.contains("GITHUB_TOKEN:"), "it reads what is attested already: {push}");
+    let plan = ci.split("\n  plan-production:").nth(1).unwrap().split("steps:").next().unwrap();
+    assert!(plan.contains("attestations: read"), "{plan}");
+    project.lint();
+}
+
+#[test]
+fn what_git_ignores_and_what_github_does_not_read_is_said() {
+    let project = shaped(SCALEWAY, "", |project| {
+        project.write("infra/main.tf", STACK);
+        project.write(".gitignore", "/target\n/.deploy\n.env.*\n!.env.example\n");
+        // A service's own templates stay its own.
+        project.write("templates/pages/index.html.j2", "{% extends 'base.html' %}\n");
+    });
+    let said = project.0.ok(&["render", "--check"]);
+    said.says(&["git ignores .env.production.example", "git add --force .env.production.example"]);
+    assert!(!project.0.root.join("pages").exists());
+    let below = project.0.root.join("sub");
+    fs_err::create_dir(&below).unwrap();
+    project.0.git(&["mv", "--force", "deploy.yaml", "sub/deploy.yaml"]);
+    for name in ["settings.json", "infra", "templates", "Cargo.toml", "Cargo.lock", "src", "migrations"] {
+        fs_err::rename(project.0.root.join(name), below.join(name)).unwrap();
+    }
+    let mut render = project.0.command(&["render"]);
+    let said = testkit::Ran::of(render.current_dir(&below)).expect(0);
+    said.says(&["GitHub reads workflows at the top of a repository only", "working-directory: sub/"]);
+}
+
 #[test]
 fn a_wrong_hook_is_named_with_its_place() {
     for (hooks, says) in [

@@ -14,6 +14,15 @@ pub struct Comment {
     pub html_url: String,
     #[serde(default)]
     body: Option<String>,
+    #[serde(default)]
+    author_association: String,
+    #[serde(default)]
+    user: Option<Author>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+struct Author {
+    r#type: String,
 }
 
 impl GitHub {
@@ -38,11 +47,18 @@ impl GitHub {
     async fn comments_with(&self, number: u64, marker: &str) -> Result<Vec<Comment>> {
         let what = format!("listing the comments on #{number}");
         let all: Vec<Comment> = self.list(&format!("/issues/{number}/comments"), None, &what).await?;
-        Ok(all.into_iter().filter(|comment| comment.text().starts_with(marker)).collect())
+        let is_own = |comment: &Comment| comment.text().starts_with(marker) && comment.is_of_the_repository();
+        Ok(all.into_iter().filter(is_own).collect())
     }
 }
 
 impl Comment {
+    /// A program's, or that of a person of the repository: another author could change it afterwards.
+    fn is_of_the_repository(&self) -> bool {
+        self.user.as_ref().is_some_and(|user| user.r#type == "Bot")
+            || matches!(self.author_association.as_str(), "OWNER" | "MEMBER" | "COLLABORATOR")
+    }
+
     fn text(&self) -> &str {
         self.body.as_deref().unwrap_or_default()
     }

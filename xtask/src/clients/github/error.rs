@@ -38,6 +38,12 @@ pub enum GitHubError {
     /// GitHub does not do it, whatever the token may do.
     #[error("{what} failed: the answer was {response}")]
     Unprocessable { what: String, response: String },
+    /// The repository has another name now.
+    #[error(
+        "GitHub answers {what} with {response}: the repository was renamed or moved\n  put its new name into deploy.yaml \
+         (github: {{ repository: owner/name }}), or into the remote: git remote set-url origin URL"
+    )]
+    Moved { what: String, response: String },
     /// Any other error.
     #[error("{what} failed: {why}")]
     Other { what: String, why: String },

@@ -13,6 +13,8 @@ pub struct WorkflowRun {
     pub id: u64,
     /// The workflow's name.
     pub name: Option<String>,
+    /// The workflow's file, such as `.github/workflows/deploy.yml`; a ref may stand behind it, after `@`.
+    pub path: String,
     /// The event that started it.
     pub event: String,
     /// `queued`, `waiting` (for a person), `in_progress`, `completed`, …

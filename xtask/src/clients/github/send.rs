@@ -51,7 +51,12 @@ impl GitHub {
         let uri = format!("/repos/{}{path}", self.repository);
         let request = http::Request::builder().method(method.clone()).uri(uri);
         let request = self.crab.build_request(request, body).map_err(|error| Failed::lasting(other(what, &error)))?;
-        let bytes = self.exchange(request, what).await?.1;
+        let (head, bytes) = self.exchange(request, what).await?;
+        // 303 leads to what is there already. The others say that the repository is elsewhere, and nothing was done.
+        if head.status.is_redirection() && head.status != StatusCode::SEE_OTHER {
+            let (what, response) = (what.to_owned(), head.status.to_string());
+            return Err(Failed::lasting(GitHubError::Moved { what, response }));
+        }
         // No answer is the answer to a deletion.
         let bytes: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
         serde_json::from_slice(bytes).map_err(|error| Failed::lasting(misread(what, &error)))

@@ -148,3 +148,45 @@ async fn a_ruleset_is_made_once_and_a_plan_that_lacks_it_is_no_missing_permissio
     let lacking = github.rulesets().await.unwrap_err();
     assert!(lacking.not_offered().is_some_and(|response| response.contains("Upgrade to GitHub Pro")), "{lacking}");
 }
+
+#[tokio::test]
+async fn answers_of_another_kind_are_errors_and_a_moved_repository_is_named() {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    use devservers::http::{HttpServer, Response};
+    let server = HttpServer::start(|request| match request.path.split('?').next().unwrap() {
+        path if path.ends_with("/environments/production/secrets") => Response::new(200).body("application/json", "[]"),
+        path if path.ends_with("/releases") && request.method == "GET" => Response::new(301)
+            .header("location", "http://127.0.0.1:1/repositories/7/releases")
+            .body("application/json", "{}"),
+        _ => Response::new(307).header("location", "http://127.0.0.1:1/x").body("application/json", "{}"),
+    });
+    let github =
+        GitHub::new(&format!("http://{}", server.address), OWNER, &"token".into(), &Patience::default()).unwrap();
+    assert!(github.secrets("production").await.is_err());
+    for failed in [github.releases().await.map(drop), github.create_environment("other").await] {
+        let failed = failed.unwrap_err();
+        assert!(failed.to_string().contains("the repository was renamed or moved"), "{failed}");
+    }
+}
+
+#[tokio::test]
+async fn a_strangers_comment_is_not_taken_for_the_toolkits() {
+    drop(rustls::crypto::ring::default_provider().install_default());
+    use devservers::http::{HttpServer, Response};
+    let comment = |id: u64, kind: &str, association: &str| {
+        serde_json::json!({
+            "id": id, "html_url": "", "body": "<!-- mark -->\nold", "user": { "type": kind }, "author_association": association,
+        })
+    };
+    let stranger = comment(1, "User", "NONE");
+    let own = comment(2, "Bot", "NONE");
+    let server = HttpServer::start(move |request| match request.method.as_str() {
+        "GET" => Response::new(200).body("application/json", serde_json::json!([stranger, own]).to_string()),
+        _ => Response::new(200).body("application/json", own.to_string()),
+    });
+    let github =
+        GitHub::new(&format!("http://{}", server.address), OWNER, &"token".into(), &Patience::default()).unwrap();
+    assert_eq!(github.keep_comment(3, "<!-- mark -->", "new").await.unwrap().id, 2);
+    let changed = server.asked().pop().unwrap();
+    assert!(changed.method == "PATCH" && changed.path.ends_with("/issues/comments/2"), "{changed:?}");
+}

@@ -15,7 +15,7 @@ use crate::env::Env;
 use crate::failure::Failure;
 use crate::report::Step;
 use crate::secrets::Secrets;
-use crate::tools::cmd::Cmd;
+use crate::tools::cmd::{Cmd, Inherited};
 
 impl SecretsCommand {
     /// Runs the command.
@@ -90,8 +90,9 @@ impl ValuesArg {
     /// What the command prints.
     async fn read(&self, env: &Env<'_>) -> Result<BTreeMap<String, SecretString>, Failure> {
         let Some(command) = &self.values_from else { return Ok(BTreeMap::new()) };
-        let said = Cmd::new("sh").args(["-c", command]).dir(env.root()).capture_whole().await;
-        let said = said.context("run the command of --values-from")?;
+        // A store of secrets takes the caller's credentials.
+        let command = Cmd::new("sh").args(["-c", command]).dir(env.root()).inherits(Inherited::All);
+        let said = command.capture_whole().await.context("run the command of --values-from")?;
         let values = Secrets::parse(&said).context("read what the command of --values-from prints")?;
         env.report.redactor().learn(&values);
         Ok(values.iter().map(|(name, value)| (name.to_owned(), value.clone())).collect())

@@ -66,7 +66,7 @@ impl Message {
             kind: record.kind,
             version: source.map(|source| source.version.clone()),
             commit: source.map(|source| source.commit.clone()),
-            subject: source.map(|source| clean(&source.subject)),
+            subject: source.map(|source| short(&source.subject)),
             previous: previous.map(|record| record.version().to_owned()),
             address: record.address.as_deref().filter(|_| event == Event::Live).map(clean),
             who: record.who.clone(),
