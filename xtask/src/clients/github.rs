@@ -51,14 +51,16 @@ const PAGE_SIZE: usize = 100;
 const MAX_PAGES: usize = 100;
 /// The time limit of a request with its answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// How many times as long one takes at most that sends or reads a file.
+const FILE: u32 = 6;
 
 type Result<T> = std::result::Result<T, GitHubError>;
 
 /// One repository at GitHub.
 pub struct GitHub {
     crab: Octocrab,
-    /// For what GitHub redirects to: without the token.
-    plain: reqwest::Client,
+    /// For files, which take longer: those that are sent, and those that GitHub redirects to, without the token.
+    files: reqwest::Client,
     /// For the host that takes files, which octocrab does not know.
     authorization: HeaderValue,
     api: Url,
@@ -92,7 +94,7 @@ impl GitHub {
         let mut authorization = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()))
             .map_err(|_| unusable("the token is not valid in a header".to_owned()))?;
         authorization.set_sensitive(true);
-        let client = || {
+        let client = |timeout: Duration| {
             let client = reqwest::Client::builder()
                 .user_agent(concat!("xtask/", env!("CARGO_PKG_VERSION")))
                 .redirect(reqwest::redirect::Policy::none())
@@ -100,13 +102,13 @@ impl GitHub {
             let client = if is_loopback(&url) { client.no_proxy() } else { client };
             client.build().map_err(|error| unusable(error.to_string()))
         };
-        let (through, plain) = (client()?, client()?);
+        let (through, files) = (client(timeout)?, client(timeout * FILE)?);
         let crab = Octocrab::builder()
             .base_uri(url.as_str().trim_end_matches('/'))
             .and_then(|builder| builder.personal_token(token.clone()).build_with_reqwest(through))
             .map_err(|error| unusable(error.to_string()))?;
         let (repository, patience) = (repository.to_owned(), patience.clone());
-        Ok(Self { crab, plain, authorization, api: url, repository, patience })
+        Ok(Self { crab, files, authorization, api: url, repository, patience })
     }
 
     /// `owner/name`.

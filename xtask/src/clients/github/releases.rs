@@ -133,15 +133,7 @@ impl GitHub {
         let uri = format!("{base}?name={}", encoded(name));
         let mut attempts = self.attempts();
         loop {
-            let request = http::Request::builder()
-                .method(Method::POST)
-                .uri(&uri)
-                .header(header::AUTHORIZATION, self.authorization.clone())
-                .header(header::CONTENT_TYPE, media_type)
-                .header(header::CONTENT_LENGTH, bytes.len())
-                .body(OctoBody::from(bytes.to_vec()))
-                .map_err(|error| other(&what, &error))?;
-            let Err(failed) = self.exchange(request, &what).await else { return Ok(()) };
+            let Err(failed) = self.send_file(&uri, media_type, bytes, &what).await else { return Ok(()) };
             let wait = failed.passes();
             if wait.is_none() && !matches!(failed.error, GitHubError::Exists { .. }) {
                 return Err(failed.error);
@@ -208,7 +200,7 @@ impl GitHub {
         if elsewhere.scheme() != "https" && !crate::clients::registry::http::is_loopback(&elsewhere) {
             return Err(refused("GitHub redirects to an address without TLS"));
         }
-        let answer = self.plain.get(elsewhere).send().await.and_then(reqwest::Response::error_for_status);
+        let answer = self.files.get(elsewhere).send().await.and_then(reqwest::Response::error_for_status);
         let answer = answer.map_err(|error| other(what, &error.without_url()))?;
         let body = Limited::new(reqwest::Body::from(answer), MAX_ASSET).collect().await;
         body.map(|body| body.to_bytes().to_vec()).map_err(|error| other(what, error.as_ref()))

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{Method, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
+use hyper::body::{Body, Bytes};
 use jiff::Timestamp;
 use octocrab::OctoBody;
 use serde::Serialize;
@@ -69,13 +71,35 @@ impl GitHub {
         what: &str,
     ) -> Result<(http::response::Parts, Vec<u8>)> {
         let response = self.crab.execute(request).await.map_err(|error| unreachable(what, &error))?;
-        let (head, body) = response.into_parts();
-        let body = Limited::new(body, MAX_ANSWER).collect().await;
-        let body = body.map_err(|error| unreachable(what, error.as_ref()))?.to_bytes();
-        match head.status.is_success() || head.status.is_redirection() {
-            true => Ok((head, body.to_vec())),
-            false => Err(failed(&head, &body, what)),
-        }
+        answer(response, what).await
+    }
+
+    /// Sends a file to GitHub's host for them, once.
+    pub(super) async fn send_file(&self, url: &str, media_type: &str, bytes: &[u8], what: &str) -> Result<()> {
+        let request = self
+            .files
+            .post(url)
+            .header(AUTHORIZATION, self.authorization.clone())
+            .header(ACCEPT, "application/vnd.github+json")
+            .header(CONTENT_TYPE, media_type)
+            .body(bytes.to_vec());
+        let response = request.send().await.map_err(|error| unreachable(what, &error.without_url()))?;
+        answer(http::Response::<reqwest::Body>::from(response), what).await.map(drop)
+    }
+}
+
+/// The whole answer, if it is none of a failure.
+async fn answer<B>(response: http::Response<B>, what: &str) -> Result<(http::response::Parts, Vec<u8>)>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (head, body) = response.into_parts();
+    let body = Limited::new(body, MAX_ANSWER).collect().await;
+    let body = body.map_err(|error| unreachable(what, error.as_ref()))?.to_bytes();
+    match head.status.is_success() || head.status.is_redirection() {
+        true => Ok((head, body.to_vec())),
+        false => Err(failed(&head, &body, what)),
     }
 }
 
