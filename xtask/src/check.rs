@@ -1,6 +1,7 @@
 //! Checks that preflight and doctor make. None of them changes anything.
 
 use crate::failure::Failure;
+use crate::report::Paint;
 
 /// What a check found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +57,29 @@ impl Check {
         let text = format!("{:#}", failure.into_error());
         let (found, fix) = text.rsplit_once("\n  ").unwrap_or((&text, "see the error"));
         Self::bad(name, found, fix)
+    }
+
+    /// For people: a line, and another one with the fix.
+    pub fn text(&self, paint: Paint) -> String {
+        let (mark, fix) = match &self.verdict {
+            Verdict::Good => (paint.green("✓"), None),
+            Verdict::Doubtful => (paint.yellow("!"), None),
+            Verdict::Bad { fix } => (paint.red("✗"), Some(fix)),
+        };
+        let line = format!("  {mark} {:<11} {}", self.name, self.found.replace('\n', "\n                "));
+        match fix {
+            Some(fix) => format!("{line}\n    {:<11} → {fix}", ""),
+            None => line,
+        }
+    }
+
+    /// The result in a word, for programs.
+    pub fn word(&self) -> &'static str {
+        match self.verdict {
+            Verdict::Good => "good",
+            Verdict::Doubtful => "doubtful",
+            Verdict::Bad { .. } => "bad",
+        }
     }
 
     /// Whether a deploy would fail.

@@ -180,7 +180,7 @@ impl There {
     async fn read(env: &Env<'_>, github: &GitHub) -> Result<Self, Failure> {
         let read = async |place: String| -> Result<(String, Kept), Failure> {
             let what = || format!("read what the environment {place} has at GitHub");
-            if !github.has_environment(&place).await.with_context(what)? {
+            if github.environment(&place).await.with_context(what)?.is_none() {
                 return Ok((place.clone(), Kept::default()));
             }
             let kept = tokio::try_join!(github.secrets(&place), github.variables(&place)).with_context(what)?;

@@ -320,6 +320,11 @@ impl Summary for Settings {
     }
 }
 
+/// A commit's first twelve digits; all of a text that has fewer.
+pub fn short_commit(commit: &str) -> &str {
+    commit.get(..12).unwrap_or(commit)
+}
+
 /// `sha256:` and the first twelve digits.
 pub fn short_digest(digest: &str) -> &str {
     digest.get(..19).unwrap_or(digest)

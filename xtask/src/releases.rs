@@ -27,6 +27,11 @@ pub fn is_tag(tag: &str) -> bool {
     is_hex && day.len() == 8 && day.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// The first twelve digits of the commit that a release's tag names.
+pub fn short_commit_of(tag: &str) -> &str {
+    tag.rsplit('-').next().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

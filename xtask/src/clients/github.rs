@@ -136,16 +136,27 @@ impl GitHub {
 
     /// Every entry of a list. `field` has the entries where the answer is no list itself.
     async fn list<T: DeserializeOwned>(&self, path: &str, field: Option<&str>, what: &str) -> Result<Vec<T>> {
+        self.list_by(PAGE_SIZE, path, field, what).await
+    }
+
+    /// The same in pages of another size.
+    async fn list_by<T: DeserializeOwned>(
+        &self,
+        size: usize,
+        path: &str,
+        field: Option<&str>,
+        what: &str,
+    ) -> Result<Vec<T>> {
         let mut all = Vec::new();
         let join = if path.contains('?') { '&' } else { '?' };
         for page in 1..=MAX_PAGES {
-            let mut answer: Value = self.get(&format!("{path}{join}per_page={PAGE_SIZE}&page={page}"), what).await?;
+            let mut answer: Value = self.get(&format!("{path}{join}per_page={size}&page={page}"), what).await?;
             let entries = match field {
                 Some(field) => answer.get_mut(field).map(Value::take).unwrap_or_default(),
                 None => answer,
             };
             let entries: Vec<T> = serde_json::from_value(entries).map_err(|error| misread(what, &error))?;
-            let is_last = entries.len() < PAGE_SIZE;
+            let is_last = entries.len() < size;
             all.extend(entries);
             if is_last {
                 return Ok(all);

@@ -28,20 +28,13 @@ impl DoctorArgs {
         let paint = env.report.paint();
         let (mut rows, mut text) = (Vec::new(), String::new());
         for check in &checks {
-            let (mark, word, fix) = match &check.verdict {
-                Verdict::Good => (paint.green("✓"), "good", None),
-                Verdict::Doubtful => (paint.yellow("!"), "doubtful", None),
-                Verdict::Bad { fix } => (paint.red("✗"), "bad", Some(fix)),
+            text.push_str(&check.text(paint));
+            text.push('\n');
+            let fix = match &check.verdict {
+                Verdict::Bad { fix } => Some(fix),
+                Verdict::Good | Verdict::Doubtful => None,
             };
-            text.push_str(&format!(
-                "  {mark} {:<11} {}\n",
-                check.name,
-                check.found.replace('\n', "\n                ")
-            ));
-            if let Some(fix) = fix {
-                text.push_str(&format!("    {:<11} → {fix}\n", ""));
-            }
-            rows.push(json!({ "name": check.name, "found": check.found, "verdict": word, "fix": fix }));
+            rows.push(json!({ "name": check.name, "found": check.found, "verdict": check.word(), "fix": fix }));
         }
         let bad = checks.iter().filter(|check| check.is_bad()).count();
         if bad == 0 {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
@@ -92,11 +93,14 @@ impl<'a> Deployments<'a> {
         let Some(source) = &record.source else { return Ok(None) };
         let github = self.env.github().await.map_err(crate::failure::Failure::into_error)?;
         let (name, mut before) = (self.env.name(), Vec::new());
-        for earlier in github.deployments(name).await? {
-            let run = earlier.payload["run"].as_str().map(str::to_owned);
-            // Others may use deployments of their own.
-            let Some(run) = run.filter(|run| *run != record.id) else { continue };
-            let status = github.deployment_status(&earlier).await?;
+        // Others may use deployments of their own.
+        let run_of = |deployment: &Deployment| deployment.payload["run"].as_str().map(str::to_owned);
+        let earlier = github.deployments(name).await?;
+        let earlier =
+            earlier.into_iter().filter_map(|one| Some((run_of(&one)?, one))).filter(|(run, _)| *run != record.id);
+        let with_status =
+            earlier.map(async |(run, one)| github.deployment_status(&one).await.map(|status| (run, one, status)));
+        for (run, earlier, status) in try_join_all(with_status).await? {
             let lives = live.is_some_and(|live| live.id == run);
             let state = match status.map(|status| status.state) {
                 None | Some(DeploymentState::InProgress | DeploymentState::Queued | DeploymentState::Pending) => {

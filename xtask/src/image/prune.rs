@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 
 use super::list::{StoredImage, list};
 use super::signature::TAG_PREFIX;
@@ -12,6 +12,10 @@ use crate::clients::registry::error::RegistryError;
 use crate::clients::scaleway;
 use crate::failure::Failure;
 use crate::release::short_digest;
+use crate::state::history::{refuse_without_live, without_live};
+
+/// What is not known of an environment without a record of a live release.
+const THINGS: &str = "the images it runs";
 
 /// What to keep.
 #[derive(Clone, Copy, Debug)]
@@ -87,21 +91,12 @@ impl Plan {
 
     /// Refuses while an environment has no record of a live release: nothing says which image it runs.
     pub fn guard(&self) -> Result<(), Failure> {
-        if self.unknown.is_empty() {
-            return Ok(());
-        }
-        let flags: Vec<String> = self.unknown.iter().map(|name| format!("--never-deployed {name}")).collect();
-        Err(Failure::Refused(anyhow!(
-            "nothing was deleted: {}\n  if it was never deployed, add: {}",
-            self.warning(),
-            flags.join(" ")
-        )))
+        refuse_without_live(&self.unknown, THINGS)
     }
 
     /// Which environments have no record of a live release.
     pub fn warning(&self) -> String {
-        let names = self.unknown.join(", ");
-        format!("no live release of {names} is recorded, so the images it runs are not known")
+        without_live(&self.unknown, THINGS)
     }
 
     fn freed_bytes(&self) -> u64 {

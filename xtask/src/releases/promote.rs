@@ -11,7 +11,7 @@ use crate::clients::github::{Check as CommitCheck, Compared, Conclusion, GitHub,
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::image::{ServiceImage, push};
-use crate::release::{Migration, short_digest};
+use crate::release::{Migration, short_commit, short_digest};
 use crate::state::history::{self, Record};
 
 /// How many checks are named.
@@ -79,10 +79,10 @@ pub async fn examine(
 fn of_tag(release: &Release, manifest: &Manifest, tagged: Option<&str>) -> Check {
     let (tag, commit) = (&release.tag_name, &manifest.commit);
     match tagged {
-        Some(tagged) if tagged == commit => Check::good("tag", format!("{tag} is the commit {}", &commit[..12])),
+        Some(tagged) if tagged == commit => Check::good("tag", format!("{tag} is the commit {}", short_commit(commit))),
         Some(tagged) => Check::bad(
             "tag",
-            format!("{tag} names the commit {}, and release.json {}", shortened(tagged), &commit[..12]),
+            format!("{tag} names the commit {}, and release.json {}", short_commit(tagged), short_commit(commit)),
             "the tag was moved; delete the release and its tag, and make it again: cargo xtask release create",
         ),
         None => {
@@ -149,7 +149,7 @@ async fn order(github: &GitHub, live: &Record, manifest: &Manifest, allow_older:
     let Some(source) = &live.source else { return Ok(Check::doubtful("order", "the live release has no commit")) };
     let (new, old) = (&manifest.commit, &source.commit);
     let compared = github.compare(old, new).await.context("compare the release with what is deployed")?;
-    let (new, old) = (&new[..12], &old[..12]);
+    let (new, old) = (short_commit(new), short_commit(old));
     let (found, fix) = match compared {
         Some(Compared::Ahead) => {
             return Ok(Check::good("order", format!("{new} descends from {old}, which is deployed")));
@@ -186,10 +186,6 @@ fn migrations(live: &[Migration], released: &[Migration], version: &str) -> Chec
             "promote a release that has these migrations",
         ),
     }
-}
-
-fn shortened(commit: &str) -> &str {
-    commit.get(..12).unwrap_or(commit)
 }
 
 #[cfg(test)]

@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use jiff::Timestamp;
 
-use super::is_tag;
+use super::{is_tag, short_commit_of};
 use crate::clients::github::{GitHub, Release};
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::state::history::{self, Outcome, uses};
+use crate::release::short_commit;
+use crate::state::history::{self, Outcome, refuse_without_live, uses, without_live};
+
+/// What is not known of an environment without a record of a live release.
+const THINGS: &str = "the releases it needs";
 
 /// What to keep.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +58,7 @@ pub async fn needs(env: &Env<'_>) -> Result<Needs, Failure> {
         })?;
         for (commit, what) in uses(&records, environment.keep_releases, |record| Some(&record.source.as_ref()?.commit))
         {
-            needs.by_commit.entry(commit[..12].to_owned()).or_default().push(format!("{name} {what}"));
+            needs.by_commit.entry(short_commit(commit).to_owned()).or_default().push(format!("{name} {what}"));
         }
         if !records.iter().any(|record| record.outcome == Outcome::Live) {
             needs.unknown.push(name.clone());
@@ -99,8 +103,7 @@ impl Plan {
         let mut plan = Self::default();
         let mut newest = 0;
         for release in releases.into_iter().filter(|release| is_tag(&release.tag_name)) {
-            let commit = release.tag_name.rsplit('-').next().unwrap_or_default();
-            let reason = match needs.by_commit.get(commit) {
+            let reason = match needs.by_commit.get(short_commit_of(&release.tag_name)) {
                 Some(uses) => Some(uses.join(", ")),
                 None if !release.prerelease && !release.draft => Some("was promoted".to_owned()),
                 None if newest < options.keep => {
@@ -120,20 +123,12 @@ impl Plan {
 
     /// Refuses while an environment has no record of a live release: nothing says which release it runs.
     pub fn guard(&self) -> Result<(), Failure> {
-        if self.unknown.is_empty() {
-            return Ok(());
-        }
-        let flags: Vec<String> = self.unknown.iter().map(|name| format!("--never-deployed {name}")).collect();
-        Err(Failure::Refused(anyhow!(
-            "nothing was deleted: {}\n  if it was never deployed, add: {}",
-            self.warning(),
-            flags.join(" ")
-        )))
+        refuse_without_live(&self.unknown, THINGS)
     }
 
     /// Which environments have no record of a live release.
     pub fn warning(&self) -> String {
-        format!("no live release of {} is recorded, so the releases it needs are not known", self.unknown.join(", "))
+        without_live(&self.unknown, THINGS)
     }
 }
 

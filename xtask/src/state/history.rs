@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 pub(super) use self::key::FOLDER;
 use self::key::Key;
 pub use self::read::{NewestFirst, find, live, read_all, recent, with_id};
-pub use self::uses::uses;
+pub use self::uses::{refuse_without_live, uses, without_live};
 use super::store::{Put, Store};
 use crate::release::{Migration, Provenance, Source, WayBack};
 use crate::report::Step;

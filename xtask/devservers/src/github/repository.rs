@@ -126,7 +126,7 @@ impl Repository {
         }
     }
 
-    /// A new id, of whatever.
+    /// An id that nothing of the repository has yet.
     pub fn next_id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id

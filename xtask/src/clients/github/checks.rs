@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::{GitHub, Result};
+use crate::release::short_commit;
 
 /// One check of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +45,7 @@ impl GitHub {
             state: String,
             target_url: Option<String>,
         }
-        let what = format!("reading the checks of {}", commit.get(..12).unwrap_or(commit));
+        let what = format!("reading the checks of {}", short_commit(commit));
         let paths = [format!("/commits/{commit}/check-runs"), format!("/commits/{commit}/status")];
         let (runs, statuses) = tokio::try_join!(
             self.list::<Run>(&paths[0], Some("check_runs"), &what),

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::{GitHub, Result};
+use crate::release::short_commit;
 
 /// How a commit stands to another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -27,11 +28,7 @@ impl GitHub {
         }
         // The commits and files in between are not needed: one a page.
         let path = format!("/compare/{base}...{commit}?per_page=1");
-        let what = format!("comparing {} with {}", short(commit), short(base));
+        let what = format!("comparing {} with {}", short_commit(commit), short_commit(base));
         Ok(self.find::<Answer>(&path, &what).await?.map(|answer| answer.status))
     }
-}
-
-fn short(commit: &str) -> &str {
-    commit.get(..12).unwrap_or(commit)
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::releases::encoded;
 use super::{GitHub, Result};
 
-/// How an environment is protected. Whatever is not here, a request does not change.
+/// How an environment is protected. A request leaves every other setting as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Protection {
     /// Who can approve; one of them is enough. Empty where no one has to.
@@ -187,7 +187,8 @@ impl GitHub {
     }
 }
 
-fn path(environment: &str) -> String {
+/// The path of an environment.
+pub(super) fn path(environment: &str) -> String {
     format!("/environments/{}", encoded(environment))
 }
 

@@ -35,7 +35,7 @@ pub enum GitHubError {
         "GitHub cannot be reached for {what}: {why}\n  check the network and https://www.githubstatus.com, then type the command again"
     )]
     Unreachable { what: String, why: String },
-    /// GitHub does not do it, whatever the token may do.
+    /// GitHub refuses it, and another token would not help.
     #[error("{what} failed: the answer was {response}")]
     Unprocessable { what: String, response: String },
     /// The repository has another name now.

@@ -12,8 +12,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::environments::path as path_of;
 use super::releases::encoded;
-use super::{GitHub, GitHubError, Result};
+use super::{GitHub, GitHubError, Protection, Result};
+
+/// Variables per page; the API's maximum.
+const VARIABLES_PER_PAGE: usize = 30;
 
 /// The key that an environment's secrets are sealed with, so that GitHub alone opens them.
 pub struct SealingKey {
@@ -22,21 +26,12 @@ pub struct SealingKey {
 }
 
 impl GitHub {
-    /// Whether there is an environment with this name.
-    pub async fn has_environment(&self, name: &str) -> Result<bool> {
-        let what = format!("looking for the environment {name}");
-        Ok(self.find::<Value>(&format!("/environments/{}", encoded(name)), &what).await?.is_some())
-    }
-
     /// Makes an environment without rules; one that is there stays as it is.
     pub async fn create_environment(&self, name: &str) -> Result<()> {
-        if self.has_environment(name).await? {
-            return Ok(());
+        match self.environment(name).await? {
+            Some(_) => Ok(()),
+            None => self.put_environment(name, &Protection::default()).await,
         }
-        let what = format!("making the environment {name}");
-        self.call::<Value>(Method::PUT, &format!("/environments/{}", encoded(name)), Some(&json!({})), &what)
-            .await
-            .map(drop)
     }
 
     /// The names of an environment's secrets, and when each was last set.
@@ -46,7 +41,7 @@ impl GitHub {
             name: String,
             updated_at: Timestamp,
         }
-        let path = format!("/environments/{}/secrets", encoded(environment));
+        let path = format!("{}/secrets", path_of(environment));
         let all: Vec<Secret> =
             self.list(&path, Some("secrets"), &format!("listing the secrets of {environment}")).await?;
         Ok(all.into_iter().map(|secret| (secret.name, secret.updated_at)).collect())
@@ -59,21 +54,10 @@ impl GitHub {
             name: String,
             value: String,
         }
-        let path = format!("/environments/{}/variables", encoded(environment));
+        let path = format!("{}/variables", path_of(environment));
         let what = format!("listing the variables of {environment}");
-        // The API's maximum of a page is 30 here.
-        let mut all = BTreeMap::new();
-        for page in 1..=super::MAX_PAGES {
-            let answer: Value = self.get(&format!("{path}?per_page=30&page={page}"), &what).await?;
-            let entries: Vec<Variable> =
-                serde_json::from_value(answer["variables"].clone()).map_err(|error| super::misread(&what, &error))?;
-            let is_last = entries.len() < 30;
-            all.extend(entries.into_iter().map(|variable| (variable.name, variable.value)));
-            if is_last {
-                return Ok(all);
-            }
-        }
-        Err(GitHubError::Other { what, why: "there are too many".to_owned() })
+        let all: Vec<Variable> = self.list_by(VARIABLES_PER_PAGE, &path, Some("variables"), &what).await?;
+        Ok(all.into_iter().map(|variable| (variable.name, variable.value)).collect())
     }
 
     /// The key for an environment's secrets.
@@ -84,7 +68,7 @@ impl GitHub {
             key: String,
         }
         let what = format!("reading the key for the secrets of {environment}");
-        let path = format!("/environments/{}/secrets/public-key", encoded(environment));
+        let path = format!("{}/secrets/public-key", path_of(environment));
         let answer: Answer = self.get(&path, &what).await?;
         let bytes = STANDARD.decode(&answer.key).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
         let bytes =
@@ -105,7 +89,7 @@ impl GitHub {
         let sealed =
             sealed.map_err(|_| GitHubError::Other { what: what.clone(), why: "it cannot be sealed".to_owned() })?;
         let body = json!({ "encrypted_value": STANDARD.encode(sealed), "key_id": key.id });
-        let path = format!("/environments/{}/secrets/{}", encoded(environment), encoded(name));
+        let path = format!("{}/secrets/{}", path_of(environment), encoded(name));
         self.call::<Value>(Method::PUT, &path, Some(&body), &what).await.map(drop)
     }
 
@@ -113,7 +97,7 @@ impl GitHub {
     pub async fn set_variable(&self, environment: &str, name: &str, value: &str, is_new: bool) -> Result<()> {
         let what = format!("setting the variable {name} of {environment}");
         let body = json!({ "name": name, "value": value });
-        let path = format!("/environments/{}/variables", encoded(environment));
+        let path = format!("{}/variables", path_of(environment));
         if is_new {
             let find = async || Ok(self.variables(environment).await?.contains_key(name).then_some(Value::Null));
             match self.create::<Value>(&path, &body, &what, find).await {
@@ -129,13 +113,13 @@ impl GitHub {
 
     /// Deletes a secret of an environment.
     pub async fn delete_secret(&self, environment: &str, name: &str) -> Result<()> {
-        let path = format!("/environments/{}/secrets/{}", encoded(environment), encoded(name));
+        let path = format!("{}/secrets/{}", path_of(environment), encoded(name));
         self.delete(&path, &format!("deleting the secret {name} of {environment}")).await
     }
 
     /// Deletes a variable of an environment.
     pub async fn delete_variable(&self, environment: &str, name: &str) -> Result<()> {
-        let path = format!("/environments/{}/variables/{}", encoded(environment), encoded(name));
+        let path = format!("{}/variables/{}", path_of(environment), encoded(name));
         self.delete(&path, &format!("deleting the variable {name} of {environment}")).await
     }
 }

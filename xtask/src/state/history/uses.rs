@@ -1,6 +1,9 @@
 //! What an environment still needs of the things that its records name.
 
+use anyhow::anyhow;
+
 use super::{Outcome, Record};
+use crate::failure::Failure;
 
 /// The things (`of` names the one of a record) that an environment may need, each with what for: `runs it`. These are the one that
 /// serves, those that a rollback can restore, those that served before them, and those of deploys since the live release that
@@ -33,4 +36,22 @@ pub fn uses<'r>(
         }
     }
     uses
+}
+
+/// That environments have no record of a live release, so that their uses are not known. `things` are what they use.
+pub fn without_live(environments: &[String], things: &str) -> String {
+    format!("no live release of {} is recorded, so {things} are not known", environments.join(", "))
+}
+
+/// Refuses to delete anything while there are such environments.
+pub fn refuse_without_live(environments: &[String], things: &str) -> Result<(), Failure> {
+    if environments.is_empty() {
+        return Ok(());
+    }
+    let flags: Vec<String> = environments.iter().map(|name| format!("--never-deployed {name}")).collect();
+    Err(Failure::Refused(anyhow!(
+        "nothing was deleted: {}\n  if it was never deployed, add: {}",
+        without_live(environments, things),
+        flags.join(" ")
+    )))
 }

@@ -4,13 +4,14 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::{detail, line};
-use crate::check::{Check, Verdict};
+use crate::check::Check;
 use crate::commands::Context;
 use crate::commands::release::{ListArgs, ShowArgs};
 use crate::failure::Failure;
 use crate::release::short_digest;
 use crate::releases::promote::{examine, find};
-use crate::releases::{is_tag, prune};
+use crate::releases::{is_tag, prune, short_commit_of};
+use crate::report::Paint;
 
 impl ListArgs {
     /// Runs the command.
@@ -28,7 +29,7 @@ impl ListArgs {
             env.report.note(&format!("there are no releases yet; type: cargo xtask release create {}", env.name()));
         }
         for release in &own {
-            let commit = release.tag_name.rsplit('-').next().unwrap_or_default();
+            let commit = short_commit_of(&release.tag_name);
             let uses = needs.as_ref().ok().map(|needs| needs.by_commit.get(commit).cloned().unwrap_or_default());
             let is_latest = latest == Some(release.id);
             let marks = is_latest.then(|| "latest".to_owned()).into_iter().chain(uses.iter().flatten().cloned());
@@ -63,22 +64,12 @@ impl ShowArgs {
     }
 }
 
-/// A check in one line; what to do is in the next.
+/// A check for people; what to do is in a line of its own.
 pub fn check_line(check: &Check) -> String {
-    let (mark, fix) = match &check.verdict {
-        Verdict::Good => ("✓", String::new()),
-        Verdict::Doubtful => ("!", String::new()),
-        Verdict::Bad { fix } => ("✗", format!("\n                → {fix}")),
-    };
-    format!("  {mark} {:<11} {}{fix}", check.name, check.found)
+    check.text(Paint::new(false))
 }
 
 /// The same for programs.
 pub fn check_json(check: &Check) -> serde_json::Value {
-    let verdict = match &check.verdict {
-        Verdict::Good => "good",
-        Verdict::Doubtful => "doubtful",
-        Verdict::Bad { .. } => "bad",
-    };
-    json!({ "name": check.name, "found": check.found, "verdict": verdict })
+    json!({ "name": check.name, "found": check.found, "verdict": check.word() })
 }
