@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::short_commit_of;
 use crate::clients::github::{Asset, GitHub, Release};
 use crate::fs::project;
 use crate::hash::sha256;
@@ -109,12 +110,59 @@ impl Manifest {
             "{FILE} of the release {tag} has schema {}, and this toolkit reads {SCHEMA}",
             read.schema
         );
-        ensure!(read.tag == *tag, "{FILE} of the release {tag} is of another one, {:?}", read.tag);
+        read.check(tag)?;
         Ok(Some(read))
+    }
+}
+
+impl Manifest {
+    /// Fails if it is not of the release with this tag: those who may write releases can put any text there.
+    fn check(&self, tag: &str) -> Result<()> {
+        ensure!(self.tag == tag, "{FILE} of the release {tag} is of another one, {:?}", self.tag);
+        let is_commit = self.commit.len() == 40 && self.commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+        ensure!(
+            is_commit && self.commit.starts_with(short_commit_of(tag)),
+            "{FILE} of the release {tag} names {:?}, which is not its commit",
+            self.commit
+        );
+        Ok(())
     }
 }
 
 /// The file with this name that was uploaded as a whole.
 pub fn uploaded<'a>(assets: &'a [Asset], name: &str) -> Option<&'a Asset> {
     assets.iter().find(|asset| asset.name == name && asset.state == "uploaded")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_is_of_its_tag_and_commit() {
+        let (tag, commit) = ("build-20261129-0123456789ab", "0123456789abcdef0123456789abcdef01234567");
+        let of = |tag: &str, commit: &str| Manifest {
+            schema: SCHEMA,
+            project: String::new(),
+            tag: tag.to_owned(),
+            commit: commit.to_owned(),
+            created: Timestamp::UNIX_EPOCH,
+            image: ReleasedImage {
+                name: String::new(),
+                digest: String::new(),
+                inputs: String::new(),
+                platform: String::new(),
+                bases: BTreeMap::new(),
+            },
+            migrations: Vec::new(),
+            migration_head: None,
+            settings: String::new(),
+            tools: BTreeMap::new(),
+        };
+        of(tag, commit).check(tag).unwrap();
+        assert!(of("build-20261128-0123456789ab", commit).check(tag).is_err());
+        for other in ["", "0123456789ab", "0123456789ä", &commit.replace('0', "1"), &commit.replace("4567", "456g")] {
+            assert!(of(tag, other).check(tag).unwrap_err().to_string().contains("not its commit"), "{other}");
+        }
+    }
 }
