@@ -12,6 +12,8 @@ use jiff::Timestamp;
 
 /// What the tags of releases begin with.
 const PREFIX: &str = "build-";
+/// The pattern of these tags, for rules at GitHub.
+pub const TAGS: &str = "build-*";
 
 /// The tag of a commit's release: `build-20261129-0123456789ab`, of the day on which the commit was made. GitHub refuses tags that are
 /// a commit's whole 40 digits.

@@ -19,9 +19,7 @@ use super::item::Item;
 use crate::clients::github::{ActionsPermissions, GitHub, GitHubError, Reviewer, Ruleset};
 use crate::env::Env;
 use crate::failure::Failure;
-
-/// What the toolkit's tags begin with.
-const TAGS: &str = "build-*";
+use crate::releases::TAGS;
 
 /// The repository at GitHub.
 pub struct GitHubRepository<'a> {
