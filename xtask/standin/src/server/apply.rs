@@ -1,6 +1,7 @@
 //! `ApplyResourceChange`: creates, updates or deletes a resource, with the faults that `faults.json` injects.
 
 use anyhow::Result;
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use super::{Inner, Peer, legacy_type_system};
@@ -32,6 +33,8 @@ impl Inner {
     }
 
     async fn apply_change(&self, peer: Peer, request: &Request) -> Result<Outcome> {
+        // From here on, because OpenTofu asks once: what it asks between two waits is not missed.
+        let mut stop_request = StopRequest { stops: self.stop.subscribe(), peer };
         let name = &request.type_name;
         let prior = Value::decode(request.prior_state.as_ref())?;
         let planned = Value::decode(request.planned_state.as_ref())?;
@@ -45,7 +48,7 @@ impl Inner {
         if injected.crash_before {
             crash();
         }
-        let interrupted = (!self.delay(peer, &injected).await).then(|| Failure {
+        let interrupted = (!delay(&injected, &mut stop_request).await).then(|| Failure {
             summary: format!("{name}: stopped"),
             detail: "OpenTofu was asked to stop, and the provider has changed nothing".to_owned(),
         });
@@ -69,7 +72,7 @@ impl Inner {
                 let mut applied = Box::pin(self.create_or_update(&backend, resource, operation, values, &injected));
                 Value::Map(tokio::select! {
                     applied = &mut applied => applied?,
-                    () = self.stop_requested(peer) => {
+                    () = stop_request.arrived() => {
                         stop.cancel();
                         applied.await?
                     }
@@ -107,19 +110,26 @@ impl Inner {
         }
         Ok(values)
     }
+}
 
-    /// Waits for the injected delay. Returns false if the user interrupts OpenTofu meanwhile.
-    async fn delay(&self, peer: Peer, injected: &Injected) -> bool {
-        tokio::select! {
-            () = tokio::time::sleep(injected.delay) => true,
-            () = self.stop_requested(peer) => false,
-        }
+/// The `StopProvider` calls since this value was made.
+struct StopRequest {
+    stops: broadcast::Receiver<Peer>,
+    peer: Peer,
+}
+
+impl StopRequest {
+    /// Waits until this client has called `StopProvider`.
+    async fn arrived(&mut self) {
+        while self.stops.recv().await != Ok(self.peer) {}
     }
+}
 
-    /// Waits until this client calls `StopProvider`.
-    async fn stop_requested(&self, peer: Peer) {
-        let mut stops = self.stop.subscribe();
-        while stops.recv().await != Ok(peer) {}
+/// Waits for the injected delay. Returns false if the user interrupts OpenTofu meanwhile.
+async fn delay(injected: &Injected, stop_request: &mut StopRequest) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(injected.delay) => true,
+        () = stop_request.arrived() => false,
     }
 }
 

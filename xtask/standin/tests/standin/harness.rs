@@ -64,6 +64,12 @@ impl TestProvider {
         self.cloud.faults(entries).unwrap();
     }
 
+    /// How often the first of the injected faults is still to occur.
+    pub fn faults_left(&self) -> u64 {
+        let left: Value = serde_json::from_slice(&fs_err::read(self.state().join("faults.json")).unwrap()).unwrap();
+        left[0]["times"].as_u64().unwrap()
+    }
+
     /// The folder of the stored resources.
     pub fn state(&self) -> PathBuf {
         self.cloud.folder()
