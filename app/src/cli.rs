@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{healthcheck, serve, settings::Settings};
+use crate::{healthcheck, serve, settings::Settings, storage::StorageCommand};
 
 /// The media service: users upload pictures, find them again and share them
 ///
@@ -19,10 +19,15 @@ struct Cli {
 enum Command {
     /// Migrate the database, then serve requests until SIGTERM or SIGINT
     Serve,
+    /// Process uploads of other instances, without serving requests, until SIGTERM or SIGINT
+    Worker,
     /// Migrate the database
     Migrate,
     /// Check that the service at HOST and PORT is alive; exit with 1 if it is not
     Health,
+    /// Check or move the stored objects
+    #[command(subcommand)]
+    Storage(StorageCommand),
     /// Show or check the environment variables
     #[command(subcommand)]
     Config(Config),
@@ -52,8 +57,10 @@ pub async fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Serve => serve::serve(Settings::from_env()?).await?,
+        Command::Worker => serve::work(Settings::from_env()?).await?,
         Command::Migrate => serve::migrate(Settings::from_env()?).await?,
         Command::Health => healthcheck::run(&Settings::from_env()?).await?,
+        Command::Storage(command) => command.run().await?,
         Command::Config(Config::Schema) => println!("{}", serde_json::to_string_pretty(&Settings::schema())?),
         Command::Config(Config::Check) => Settings::from_env().map(|_| println!("OK"))?,
     }

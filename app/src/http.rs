@@ -1,6 +1,7 @@
 //! The HTTP API: the routes and the limits of each request.
 
 mod auth;
+mod changes;
 pub mod connections;
 mod error;
 mod files;
@@ -29,7 +30,7 @@ use tower_http::{
 
 use error::ApiError;
 pub use state::{AppState, Version};
-pub use upload::MaxUploadBytes;
+pub use upload::UploadLimits;
 
 /// Maximum size of a request body, in bytes, except for uploads.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -41,7 +42,7 @@ const BODY_READ_TIMEOUT: Duration = Duration::from_secs(30);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
 
 pub fn router(state: AppState) -> Router {
-    let upload_limit = RequestBodyLimitLayer::new(state.max_upload_bytes.body_limit());
+    let upload_limit = RequestBodyLimitLayer::new(state.upload_limits.body_limit());
     Router::new()
         .route("/", get(home::page))
         .route("/api/health/liveness", get(health::liveness))
@@ -49,8 +50,13 @@ pub fn router(state: AppState) -> Router {
         .route("/api/auth/register", post(auth::register))
         .route("/api/auth/login", post(auth::login))
         .route("/api/auth/me", get(auth::me))
-        .route("/api/media/{id}", get(media::get).delete(media::delete))
         .route("/api/media", get(media::list))
+        .route("/api/media/facets", get(media::facets))
+        .route("/api/media/bulk", post(changes::bulk))
+        .route("/api/media/{id}", get(media::get).patch(changes::change).delete(changes::delete))
+        .route("/api/media/{id}/restore", post(changes::restore))
+        .route("/api/media/{id}/thumbnails", post(changes::derive))
+        .route("/api/media/{id}/ocr", post(changes::recognise))
         .route("/api/files/{*key}", get(files::get))
         .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
         .merge(Router::new().route("/api/media", post(upload::upload)).layer(upload_limit))

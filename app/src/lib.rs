@@ -2,17 +2,22 @@
 
 mod auth;
 mod cli;
+mod content;
 mod db;
 mod decode;
+mod file_infos;
 mod healthcheck;
 mod http;
 mod ingest;
+mod jobs;
 mod media;
+mod process;
 mod readiness;
 mod serve;
 mod settings;
 mod storage;
 mod thumbnail;
 mod validate;
+mod worker;
 
 pub use cli::main;

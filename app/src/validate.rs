@@ -44,8 +44,10 @@ pub enum ValidationError {
         "a description must have at most {limit} characters, without control characters other than tabs and line breaks"
     )]
     InvalidDescription { limit: usize },
+    #[error("a media has at most 100 tags, each of 1 to 50 characters without control characters")]
+    InvalidTags,
     #[error("{found} is not supported; use image/jpeg, image/png, image/webp or image/gif")]
-    UnsupportedType { found: &'static str },
+    UnsupportedType { found: String },
     #[error("declared as {declared}, but the content is {found}")]
     TypeMismatch { declared: String, found: &'static str },
     #[error("the image cannot be decoded: it is corrupt or truncated")]
@@ -69,6 +71,7 @@ impl ValidationError {
             Self::TooLarge { .. } => "too_large",
             Self::InvalidName => "invalid_name",
             Self::InvalidDescription { .. } => "invalid_description",
+            Self::InvalidTags => "invalid_tags",
             Self::UnsupportedType { .. } => "unsupported_type",
             Self::TypeMismatch { .. } => "type_mismatch",
             Self::CorruptImage => "corrupt_image",
@@ -94,7 +97,7 @@ impl ImageKind {
             "image/png" => Ok(Self::Png),
             "image/webp" => Ok(Self::WebP),
             "image/gif" => Ok(Self::Gif),
-            found => Err(ValidationError::UnsupportedType { found }),
+            found => Err(ValidationError::UnsupportedType { found: found.to_owned() }),
         }
     }
 }
@@ -115,6 +118,20 @@ pub fn description(description: &str) -> Result<&str, ValidationError> {
     } else {
         Err(ValidationError::InvalidDescription { limit: LIMIT })
     }
+}
+
+/// Validates tags: at most 100, each of 1–50 characters without control characters; trimmed, without repetitions.
+pub fn tags(tags: &[String]) -> Result<Vec<String>, ValidationError> {
+    let mut valid: Vec<String> = Vec::new();
+    for tag in tags.iter().map(|tag| tag.trim()) {
+        if !(1..=50).contains(&tag.chars().count()) || tag.chars().any(char::is_control) {
+            return Err(ValidationError::InvalidTags);
+        }
+        if !valid.iter().any(|other| other == tag) {
+            valid.push(tag.to_owned());
+        }
+    }
+    if valid.len() <= 100 { Ok(valid) } else { Err(ValidationError::InvalidTags) }
 }
 
 /// Validates the type and the header of an image, without decoding it. `declared` is the client's content type: it must

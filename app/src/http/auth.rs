@@ -88,7 +88,7 @@ fn bearer_token(parts: &Parts) -> Option<&str> {
 }
 
 /// Replaces the parser's error message, because it may quote the body, which contains a password.
-fn parse<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, ApiError> {
+pub fn parse<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, ApiError> {
     match body {
         Ok(Json(value)) => Ok(value),
         Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {

@@ -27,6 +27,7 @@ use tokio::{
     sync::watch,
     time::{Instant, timeout_at},
 };
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{debug, info, warn};
 
@@ -52,17 +53,29 @@ impl Draining {
     }
 }
 
-/// Serves requests until SIGTERM or SIGINT, then shuts down gracefully: within 10 seconds if no request is in progress, else
-/// within 30 seconds.
-pub async fn serve(listener: TcpListener, app: Router, draining: Draining) -> io::Result<()> {
+/// Waits for SIGTERM or SIGINT.
+pub async fn until_signalled() -> io::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Serves requests until SIGTERM or SIGINT, then cancels `stop` and shuts down gracefully: within 10 seconds if no request is
+/// in progress, else within 30 seconds.
+pub async fn serve(listener: TcpListener, app: Router, draining: Draining, stop: &CancellationToken) -> io::Result<()> {
+    let mut signalled = pin!(until_signalled());
     // Each connection holds a receiver, which tells it to close. The number of receivers is the number of connections.
     let (closing, open) = watch::channel(false);
     loop {
         let accepted = tokio::select! {
             biased;
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            signalled = &mut signalled => {
+                signalled?;
+                break;
+            }
             accepted = listener.accept() => accepted,
         };
         match accepted {
@@ -77,6 +90,7 @@ pub async fn serve(listener: TcpListener, app: Router, draining: Draining) -> io
     let signalled = Instant::now();
     drop(listener);
     draining.0.store(true, Ordering::Relaxed);
+    stop.cancel();
     drop(open);
     info!(connections = closing.receiver_count(), "stopping, accepting no new connections");
     if timeout_at(signalled + IDLE_GRACE, closing.closed()).await.is_err() {

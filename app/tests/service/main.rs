@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking, also in shared helpers")]
 
 mod accounts;
+mod changes;
 mod config;
 mod drain;
 mod files;
@@ -14,4 +15,7 @@ mod proxy;
 mod raw_http;
 mod real_pictures;
 mod rejected_uploads;
+mod search;
+mod storage;
 mod support;
+mod work;

@@ -37,8 +37,6 @@ async fn invalid_images_are_rejected() {
         ),
         ("a PDF", b"%PDF-1.7\n1 0 obj".to_vec(), "image/jpeg", 415, "unsupported_type"),
         ("BMP", b"BM\x3a\0\0\0\0\0\0\0\x36\0\0\0".to_vec(), "image/bmp", 415, "unsupported_type"),
-        ("a PNG declared as JPEG", png.clone(), "image/jpeg", 415, "type_mismatch"),
-        ("a JPEG declared as SVG", jpeg.clone(), "image/svg+xml", 415, "type_mismatch"),
         ("a truncated JPEG", cut(&jpeg, 60), "image/jpeg", 422, "corrupt_image"),
         ("a JPEG without its last bytes", cut(&jpeg, 98), "image/jpeg", 422, "corrupt_image"),
         ("a JPEG truncated in its header", jpeg[..100].to_vec(), "image/jpeg", 422, "corrupt_image"),
