@@ -114,7 +114,7 @@ COPY --from=programs /programs /
 COPY --from=service /build/target/release/app /usr/local/bin/app
 
 LABEL org.opencontainers.image.title="app" org.opencontainers.image.licenses="MIT"
-ENV HOST=0.0.0.0 PORT=3000 UPLOAD_DIR=/data/uploads
+ENV HOST=0.0.0.0 PORT=3000 UPLOAD_DIR=/data/uploads SPOOL_DIR=/tmp/spool
 EXPOSE 3000
 USER 10001:10001
 HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=3 CMD ["app", "health"]

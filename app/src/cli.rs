@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{healthcheck, serve, settings::Settings};
+use crate::{healthcheck, serve, settings::Settings, storage::StorageCommand};
 
 /// The media service: users upload pictures, find them again and share them
 ///
@@ -23,6 +23,9 @@ enum Command {
     Migrate,
     /// Check that the service at HOST and PORT is alive; exit with 1 if it is not
     Health,
+    /// Check or move the stored objects
+    #[command(subcommand)]
+    Storage(StorageCommand),
     /// Show or check the environment variables
     #[command(subcommand)]
     Config(Config),
@@ -54,6 +57,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Serve => serve::serve(Settings::from_env()?).await?,
         Command::Migrate => serve::migrate(Settings::from_env()?).await?,
         Command::Health => healthcheck::run(&Settings::from_env()?).await?,
+        Command::Storage(command) => command.run().await?,
         Command::Config(Config::Schema) => println!("{}", serde_json::to_string_pretty(&Settings::schema())?),
         Command::Config(Config::Check) => Settings::from_env().map(|_| println!("OK"))?,
     }

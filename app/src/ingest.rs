@@ -1,18 +1,20 @@
 //! Adds and deletes media. Only this module changes stored files and database rows together.
 //!
-//! Adding: stage → receive → validate → thumbnail → move files to storage → insert row → unstage. A file is served only if
-//! its row is ready, so a process can crash at any step without exposing a partial upload. [`recover`] removes the rest.
+//! Adding: receive → validate → thumbnail → store → insert row. A file is served only if its row is ready, so a process can
+//! crash at any step without exposing a partial upload. `app storage check` finds what such a process left behind.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use sqlx::PgPool;
-use tokio::{io::AsyncWriteExt as _, sync::Semaphore};
-use tracing::{error, info};
+use tempfile::{NamedTempFile, TempPath};
+use tokio::sync::Semaphore;
+use tracing::error;
 use uuid::Uuid;
 
 use crate::{
+    file_infos::FileInfos,
     media::{self, MediaId, NewMedia},
-    storage::{Staging, Storage, StorageKey},
+    storage::{Storage, StorageError, StorageKey},
     thumbnail::{self, Thumbnail},
     validate::{self, ImageKind, ValidationError},
 };
@@ -21,16 +23,16 @@ use crate::{
 pub struct Ingest {
     db: PgPool,
     storage: Arc<Storage>,
+    files: Arc<FileInfos>,
     max_pixels: u64,
     /// Decoding an image keeps one CPU busy and needs up to hundreds of MiB of memory.
     decoders: Semaphore,
 }
 
-/// A completely received file in its staging folder.
+/// A completely received file in the spool.
 pub struct ReceivedFile {
     pub id: MediaId,
-    pub staging: Staging,
-    pub path: PathBuf,
+    pub path: TempPath,
     /// In bytes.
     pub size: u64,
     pub sha256: Vec<u8>,
@@ -52,46 +54,41 @@ pub enum IngestError {
     /// A client error. Nothing of the upload is kept.
     #[error(transparent)]
     Invalid(#[from] ValidationError),
+    #[error(transparent)]
+    Storage(#[from] StorageError),
     #[error("adding the media failed: {0:#}")]
     Internal(#[from] anyhow::Error),
 }
 
 impl Ingest {
     /// `max_pixels` limits the size of an image, `max_decoders` how many images are decoded in parallel.
-    pub fn new(db: PgPool, storage: Arc<Storage>, max_pixels: u64, max_decoders: usize) -> Self {
-        Self { db, storage, max_pixels, decoders: Semaphore::new(max_decoders) }
+    pub fn new(db: PgPool, storage: Arc<Storage>, files: Arc<FileInfos>, max_pixels: u64, max_decoders: usize) -> Self {
+        Self { db, storage, files, max_pixels, decoders: Semaphore::new(max_decoders) }
     }
 
-    /// Creates the staging folder for a new upload.
-    pub fn stage(&self, id: MediaId) -> std::io::Result<Staging> {
-        self.storage.stage(id)
+    /// Creates a file for a new upload.
+    pub async fn spool_file(&self) -> Result<NamedTempFile, StorageError> {
+        self.storage.spool_file().await
     }
 
     /// Validates the image, creates its thumbnail, stores both and inserts the row.
     pub async fn add(self: Arc<Self>, upload: Upload) -> Result<MediaId, IngestError> {
         let (kind, thumbnail) = self.process(&upload.file).await?;
-        let thumbnail_path = upload.file.staging.file("thumbnail");
-        let mut file = upload.file.staging.create("thumbnail").await.map_err(anyhow::Error::from)?;
-        file.write_all(&thumbnail.webp).await.map_err(anyhow::Error::from)?;
-        file.flush().await.map_err(anyhow::Error::from)?;
         // Spawned, because axum drops the request's future when the client disconnects, and this must run to its end.
-        tokio::spawn(async move { self.store(upload, kind, thumbnail, thumbnail_path).await })
+        tokio::spawn(async move { self.store(upload, kind, thumbnail).await })
             .await
             .map_err(|panic| IngestError::Internal(panic.into()))?
     }
 
     /// Deletes a media and its files. Returns false if there is no media with this id. If the storage fails, the remaining
-    /// files are not served, and [`recover`] deletes them at the next start.
+    /// files are not served.
     pub async fn delete(self: Arc<Self>, id: MediaId) -> anyhow::Result<bool> {
         tokio::spawn(async move {
-            if !media::exists(&self.db, id).await? {
-                return Ok(false);
-            }
-            let mut staging = self.storage.stage(id)?;
-            staging.persist();
             let deleted = media::delete(&self.db, id).await?;
-            self.storage.delete(id).await?;
-            staging.remove();
+            if deleted {
+                self.files.forget(id);
+                self.storage.delete(&StorageKey::all(id)).await?;
+            }
             Ok(deleted)
         })
         .await?
@@ -101,24 +98,18 @@ impl Ingest {
     async fn process(&self, file: &ReceivedFile) -> Result<(ImageKind, Thumbnail), IngestError> {
         // The semaphore is never closed.
         let _permit = self.decoders.acquire().await.map_err(anyhow::Error::from)?;
-        let (path, declared, max_pixels) = (file.path.clone(), file.declared_type.clone(), self.max_pixels);
+        let (path, declared, max_pixels) = (file.path.to_path_buf(), file.declared_type.clone(), self.max_pixels);
         let processed = tokio::task::spawn_blocking(move || -> Result<_, IngestError> {
-            let bytes = fs_err::read(&path).map_err(anyhow::Error::from)?;
+            let bytes = fs_err::read(&*path).map_err(StorageError::from)?;
             let header = validate::image_header(&bytes, declared.as_deref(), max_pixels)?;
             Ok((header.kind, thumbnail::create(&bytes, header, max_pixels)?))
         });
         processed.await.map_err(|panic| IngestError::Internal(panic.into()))?
     }
 
-    async fn store(
-        &self,
-        upload: Upload,
-        kind: ImageKind,
-        thumbnail: Thumbnail,
-        thumbnail_path: PathBuf,
-    ) -> Result<MediaId, IngestError> {
+    async fn store(&self, upload: Upload, kind: ImageKind, thumbnail: Thumbnail) -> Result<MediaId, IngestError> {
         let Upload { file, name, description, uploader } = upload;
-        let ReceivedFile { id, mut staging, path, size, sha256, declared_type } = file;
+        let ReceivedFile { id, path, size, sha256, declared_type } = file;
         let row = NewMedia {
             id,
             name,
@@ -131,47 +122,27 @@ impl Ingest {
             sha256,
             uploader,
         };
-        staging.persist();
-        let stored: anyhow::Result<()> = async {
-            self.storage.put(StorageKey::Thumbnail(id), &thumbnail_path).await?;
-            self.storage.put(StorageKey::Original(id), &path).await?;
-            media::insert_ready(&self.db, &row).await?;
+        let stored: Result<(), IngestError> = async {
+            self.storage.put_bytes(StorageKey::Thumbnail(id), thumbnail.webp.into(), "image/webp").await?;
+            self.storage.put_file(StorageKey::Original(id), &path, row.mime_type).await?;
+            media::insert_ready(&self.db, &row).await.map_err(anyhow::Error::from)?;
             Ok(())
         }
         .await;
         if let Err(error) = stored {
             // The insert may have been committed even if its response was lost, so look at the row.
-            match delete_files_without_row(&self.db, &self.storage, id).await {
-                Ok(_) => staging.remove(),
-                Err(error) => error!(%id, %error, "cannot clean up a failed upload; the next start retries"),
+            if let Err(error) = self.delete_files_without_row(id).await {
+                error!(%id, %error, "cannot clean up a failed upload; `app storage check --repair` does");
             }
-            return Err(IngestError::Internal(error));
+            return Err(error);
         }
-        staging.remove();
         Ok(id)
     }
-}
 
-/// Makes files consistent with rows again, for the changes that crashed processes left unfinished.
-pub async fn recover(db: &PgPool, storage: &Storage) -> anyhow::Result<()> {
-    for orphaned in storage.orphaned_staging()? {
-        let (mut kept, mut deleted) = (0, 0);
-        for id in &orphaned.media {
-            if delete_files_without_row(db, storage, *id).await? { deleted += 1 } else { kept += 1 }
+    async fn delete_files_without_row(&self, id: MediaId) -> anyhow::Result<()> {
+        if !media::exists(&self.db, id).await? {
+            self.storage.delete(&StorageKey::all(id)).await?;
         }
-        orphaned.remove()?;
-        if kept + deleted > 0 {
-            info!(kept, deleted, "recovered unfinished changes of a stopped process");
-        }
+        Ok(())
     }
-    Ok(())
-}
-
-/// Deletes the files of a media that has no row. Returns whether it did.
-async fn delete_files_without_row(db: &PgPool, storage: &Storage, id: MediaId) -> anyhow::Result<bool> {
-    let orphaned = !media::exists(db, id).await?;
-    if orphaned {
-        storage.delete(id).await?;
-    }
-    Ok(orphaned)
 }

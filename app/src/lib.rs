@@ -4,6 +4,7 @@ mod auth;
 mod cli;
 mod db;
 mod decode;
+mod file_infos;
 mod healthcheck;
 mod http;
 mod ingest;

@@ -11,11 +11,12 @@ use tracing_subscriber::{Layer, layer::SubscriberExt, util::SubscriberInitExt};
 use crate::{
     auth::Authenticator,
     db,
+    file_infos::FileInfos,
     http::{
         self, AppState, MaxUploadBytes, Version,
         connections::{self, Draining},
     },
-    ingest::{self, Ingest},
+    ingest::Ingest,
     readiness::Readiness,
     settings::{LogFormat, Settings},
     storage::Storage,
@@ -33,23 +34,28 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     start_logging(&settings);
     info!(version = settings.service_version, "starting");
     let listener = listen(&settings)?;
-    let storage = Arc::new(Storage::open(&settings.storage).context("cannot open the storage")?);
+    let storage = Arc::new(Storage::open(&settings.storage).await.context("cannot open the storage")?);
     let db = db::connect(settings.database).await?;
     db::migrate(&db).await?;
-    ingest::recover(&db, &storage).await.context("cannot recover unfinished uploads")?;
+    let swept = storage.sweep_spool().await.context("cannot sweep the spool")?;
+    if swept > 0 {
+        info!(swept, "deleted the received files of processes that were killed");
+    }
+    let files = Arc::new(FileInfos::new(db.clone()));
 
     let draining = Draining::default();
     // Decoding images and hashing passwords are CPU-bound.
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let authenticator = Authenticator::new(db.clone(), &settings.jwt_secret, settings.bootstrap_token, cpus);
     let router = http::router(AppState {
-        ingest: Arc::new(Ingest::new(db.clone(), storage.clone(), settings.max_pixels, cpus)),
+        ingest: Arc::new(Ingest::new(db.clone(), storage.clone(), files.clone(), settings.max_pixels, cpus)),
         authenticator: Arc::new(authenticator),
         readiness: Arc::new(Readiness::new(db.clone(), storage.clone())),
         draining: draining.clone(),
         version: Version(settings.service_version.into()),
         max_upload_bytes: MaxUploadBytes(settings.max_upload_bytes),
         storage,
+        files,
         db: db.clone(),
     });
     info!(address = %listener.local_addr()?, "listening");

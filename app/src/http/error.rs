@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::{
     auth::{AuthError, PasswordError},
     ingest::IngestError,
+    storage::StorageError,
     validate::ValidationError,
 };
 
@@ -58,6 +59,7 @@ impl ApiError {
             StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", "this path does not support this method"),
             StatusCode::REQUEST_TIMEOUT => ("timeout", "the request took too long"),
             StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "the request body is too large"),
+            StatusCode::PRECONDITION_FAILED => ("precondition_failed", "a condition of the request does not hold"),
             StatusCode::RANGE_NOT_SATISFIABLE => ("bad_range", "the range is outside the file"),
             status if status.is_server_error() => ("internal", "internal error"),
             _ => ("bad_request", "the request is malformed"),
@@ -111,7 +113,25 @@ impl From<IngestError> for ApiError {
     fn from(error: IngestError) -> Self {
         match error {
             IngestError::Invalid(error) => error.into(),
+            IngestError::Storage(error) => error.into(),
             IngestError::Internal(error) => error.into(),
+        }
+    }
+}
+
+impl From<StorageError> for ApiError {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Full => {
+                tracing::error!("the disk is full");
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "storage_full", "the service has no space left")
+            }
+            StorageError::Unavailable(error) => {
+                tracing::error!(error = format!("{error:#}"), "the storage is unavailable");
+                let message = "the storage is unavailable";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message).retry_after(5)
+            }
+            StorageError::Internal(error) => Self::internal(error),
         }
     }
 }
@@ -149,7 +169,11 @@ impl From<sqlx::Error> for ApiError {
 
 impl From<anyhow::Error> for ApiError {
     fn from(error: anyhow::Error) -> Self {
-        match error.downcast::<sqlx::Error>() {
+        let error = match error.downcast::<sqlx::Error>() {
+            Ok(error) => return error.into(),
+            Err(error) => error,
+        };
+        match error.downcast::<StorageError>() {
             Ok(error) => error.into(),
             Err(error) => Self::internal(error),
         }
@@ -158,6 +182,6 @@ impl From<anyhow::Error> for ApiError {
 
 impl From<std::io::Error> for ApiError {
     fn from(error: std::io::Error) -> Self {
-        Self::internal(error)
+        StorageError::from(error).into()
     }
 }

@@ -15,7 +15,7 @@ use super::{auth::AuthUser, error::ApiError};
 use crate::{
     ingest::Ingest,
     media::{self, Media, Status},
-    storage::StorageKey,
+    storage::{Storage, StorageError, StorageKey},
 };
 
 const DEFAULT_LIMIT: i64 = 50;
@@ -30,9 +30,9 @@ pub struct MediaResponse {
     #[serde(rename = "type")]
     kind: &'static str,
     status: Status,
-    /// Relative to the service's origin; `None` unless ready.
+    /// Relative to the service's origin, or a bucket's; `None` unless ready.
     file_url: Option<String>,
-    /// Relative to the service's origin; `None` unless ready.
+    /// Relative to the service's origin, or a bucket's; `None` unless ready.
     thumbnail_url: Option<String>,
     /// Not implemented: always `None`.
     clipboard_url: Option<String>,
@@ -70,6 +70,7 @@ pub struct PageQuery {
 /// `GET /api/media`: a page of media, newest first. Errors: 400 `bad_paging`.
 pub async fn list(
     State(db): State<PgPool>,
+    State(storage): State<Arc<Storage>>,
     _: AuthUser,
     query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Json<PageResponse>, ApiError> {
@@ -86,17 +87,23 @@ pub async fn list(
     let more = media.len() as i64 > limit;
     media.truncate(limit as usize);
     let next = media.last().filter(|_| more).map(|last| last.id.to_string());
-    Ok(Json(PageResponse { items: media.into_iter().map(Into::into).collect(), next }))
+    let mut items = Vec::with_capacity(media.len());
+    for media in media {
+        items.push(MediaResponse::new(media, &storage).await?);
+    }
+    Ok(Json(PageResponse { items, next }))
 }
 
 /// `GET /api/media/{id}`. Errors: 404.
 pub async fn get(
     State(db): State<PgPool>,
+    State(storage): State<Arc<Storage>>,
     _: AuthUser,
     Path(id): Path<String>,
 ) -> Result<Json<MediaResponse>, ApiError> {
     let media = media::find(&db, id.parse().map_err(|_| ApiError::not_found())?).await?;
-    media.map(|media| Json(media.into())).ok_or_else(ApiError::not_found)
+    let media = media.ok_or_else(ApiError::not_found)?;
+    Ok(Json(MediaResponse::new(media, &storage).await?))
 }
 
 /// `DELETE /api/media/{id}`: deletes the row, the original and the thumbnail. Errors: 404.
@@ -110,12 +117,18 @@ pub async fn delete(
     if deleted { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::not_found()) }
 }
 
-impl From<Media> for MediaResponse {
-    fn from(media: Media) -> Self {
-        let url = |key: StorageKey| (media.status == Status::Ready).then(|| format!("/api/files/{key}"));
-        Self {
-            file_url: url(StorageKey::Original(media.id)),
-            thumbnail_url: url(StorageKey::Thumbnail(media.id)),
+impl MediaResponse {
+    pub async fn new(media: Media, storage: &Storage) -> Result<Self, StorageError> {
+        let (mut file_url, mut thumbnail_url) = (None, None);
+        if media.status == Status::Ready {
+            // Its files never change.
+            let version = media.created_at.unix_timestamp().to_string();
+            file_url = Some(storage.url(StorageKey::Original(media.id), &version).await?);
+            thumbnail_url = Some(storage.url(StorageKey::Thumbnail(media.id), &version).await?);
+        }
+        Ok(Self {
+            file_url,
+            thumbnail_url,
             clipboard_url: None,
             id: media.id.to_string(),
             name: media.name,
@@ -130,6 +143,6 @@ impl From<Media> for MediaResponse {
             uploader: media.uploader,
             created_at: media.created_at,
             tags: media.tags,
-        }
+        })
     }
 }

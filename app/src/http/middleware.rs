@@ -6,7 +6,7 @@ use axum::{
     extract::{Request, State},
     http::{
         HeaderName, HeaderValue,
-        header::{CONNECTION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
+        header::{ALLOW, CONNECTION, CONTENT_RANGE, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
     },
     middleware::Next,
     response::{IntoResponse, Response},
@@ -30,7 +30,14 @@ pub async fn handle_request(State(draining): State<Draining>, request: Request, 
         let error = response.extensions_mut().remove::<ApiError>();
         // Keeps the JSON body of readiness, which responds with 503 without an `ApiError`.
         if error.is_some() || !is_json(&response) {
-            response = error.unwrap_or_else(|| ApiError::from_status(status)).render(&id);
+            let rendered = error.unwrap_or_else(|| ApiError::from_status(status)).render(&id);
+            let mut original = std::mem::replace(&mut response, rendered);
+            // What these statuses demand.
+            for name in [ALLOW, CONTENT_RANGE] {
+                if let Some(value) = original.headers_mut().remove(&name) {
+                    response.headers_mut().insert(name, value);
+                }
+            }
         }
     }
     let headers = response.headers_mut();

@@ -6,13 +6,14 @@ use axum::extract::FromRef;
 use sqlx::PgPool;
 
 use super::{connections::Draining, upload::MaxUploadBytes};
-use crate::{auth::Authenticator, ingest::Ingest, readiness::Readiness, storage::Storage};
+use crate::{auth::Authenticator, file_infos::FileInfos, ingest::Ingest, readiness::Readiness, storage::Storage};
 
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct AppState {
     pub db: PgPool,
     pub storage: Arc<Storage>,
+    pub files: Arc<FileInfos>,
     pub ingest: Arc<Ingest>,
     pub authenticator: Arc<Authenticator>,
     pub readiness: Arc<Readiness>,
@@ -38,6 +39,7 @@ macro_rules! from_ref {
 from_ref! {
     db: PgPool,
     storage: Arc<Storage>,
+    files: Arc<FileInfos>,
     ingest: Arc<Ingest>,
     authenticator: Arc<Authenticator>,
     readiness: Arc<Readiness>,

@@ -19,6 +19,7 @@ use super::{auth::AuthUser, error::ApiError, media::MediaResponse};
 use crate::{
     ingest::{Ingest, ReceivedFile, Upload},
     media::{self, MediaId},
+    storage::Storage,
     validate::{self, ValidationError},
 };
 
@@ -44,6 +45,7 @@ impl MaxUploadBytes {
 pub async fn upload(
     State(ingest): State<Arc<Ingest>>,
     State(db): State<PgPool>,
+    State(storage): State<Arc<Storage>>,
     State(limit): State<MaxUploadBytes>,
     AuthUser(account): AuthUser,
     form: Result<Multipart, MultipartRejection>,
@@ -69,10 +71,10 @@ pub async fn upload(
     };
     let id = ingest.add(upload).await?;
     let media = media::find(&db, id).await?.ok_or_else(ApiError::not_found)?;
-    Ok((StatusCode::CREATED, Json(media.into())))
+    Ok((StatusCode::CREATED, Json(MediaResponse::new(media, &storage).await?)))
 }
 
-/// Streams the file to its staging folder and hashes it. Returns it with the file name that the client sent.
+/// Streams the file into the spool and hashes it. Returns it with the file name that the client sent.
 async fn receive_file(
     ingest: &Ingest,
     mut field: Field<'_>,
@@ -81,9 +83,8 @@ async fn receive_file(
     let file_name = field.file_name().filter(|name| !name.is_empty()).map(str::to_owned);
     let declared_type = field.content_type().map(str::to_owned);
     let id = MediaId::generate();
-    let staging = ingest.stage(id)?;
-    let path = staging.file("original");
-    let mut file = staging.create("original").await?;
+    let (file, path) = ingest.spool_file().await?.into_parts();
+    let mut file = tokio::fs::File::from_std(file);
     let (mut size, mut hash) = (0_u64, digest::Context::new(&digest::SHA256));
     while let Some(chunk) = field.chunk().await.map_err(|error| read_error(&error, limit))? {
         size += chunk.len() as u64;
@@ -95,7 +96,7 @@ async fn receive_file(
     }
     file.flush().await?;
     let sha256 = hash.finish().as_ref().to_vec();
-    Ok((ReceivedFile { id, staging, path, size, sha256, declared_type }, file_name))
+    Ok((ReceivedFile { id, path, size, sha256, declared_type }, file_name))
 }
 
 async fn read_text(mut field: Field<'_>, limit: MaxUploadBytes) -> Result<String, ApiError> {

@@ -14,4 +14,5 @@ mod proxy;
 mod raw_http;
 mod real_pictures;
 mod rejected_uploads;
+mod storage;
 mod support;

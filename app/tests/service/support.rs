@@ -244,10 +244,14 @@ impl Service {
         (response.status(), response.json().await.unwrap())
     }
 
-    /// All stored and staged files.
+    /// All stored files, and those that are being received.
     pub(crate) fn stored(&self) -> Vec<PathBuf> {
-        let is_lock = |path: &PathBuf| path.ends_with("incoming/door") || path.ends_with("alive");
-        files_below(self.folder.path()).into_iter().filter(|path| !is_lock(path)).collect()
+        files_below(self.folder.path())
+    }
+
+    /// The files that are being received.
+    pub(crate) fn received(&self) -> Vec<PathBuf> {
+        files_below(&self.folder.path().join("incoming"))
     }
 
     pub(crate) async fn rows(&self) -> i64 {
