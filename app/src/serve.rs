@@ -12,7 +12,7 @@ use crate::{
     auth::Authenticator,
     db,
     http::{
-        self, AppState, MaxUploadBytes, Version,
+        self, AppState, MaxUploadBytes, TrustedProxies, Version,
         connections::{self, Draining},
     },
     ingest::{self, Ingest},
@@ -48,6 +48,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         readiness: Arc::new(Readiness::new(db.clone(), storage.clone())),
         draining: draining.clone(),
         version: Version(settings.service_version.into()),
+        trusted_proxies: TrustedProxies(settings.trusted_proxies),
         max_upload_bytes: MaxUploadBytes(settings.max_upload_bytes),
         storage,
         db: db.clone(),

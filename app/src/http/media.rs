@@ -11,7 +11,10 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
-use super::{auth::AuthUser, error::ApiError};
+use super::{
+    access::{Manager, Reader},
+    error::ApiError,
+};
 use crate::{
     ingest::Ingest,
     media::{self, Media, Status},
@@ -70,7 +73,7 @@ pub struct PageQuery {
 /// `GET /api/media`: a page of media, newest first. Errors: 400 `bad_paging`.
 pub async fn list(
     State(db): State<PgPool>,
-    _: AuthUser,
+    _: Reader,
     query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Json<PageResponse>, ApiError> {
     let bad_paging =
@@ -90,11 +93,7 @@ pub async fn list(
 }
 
 /// `GET /api/media/{id}`. Errors: 404.
-pub async fn get(
-    State(db): State<PgPool>,
-    _: AuthUser,
-    Path(id): Path<String>,
-) -> Result<Json<MediaResponse>, ApiError> {
+pub async fn get(State(db): State<PgPool>, _: Reader, Path(id): Path<String>) -> Result<Json<MediaResponse>, ApiError> {
     let media = media::find(&db, id.parse().map_err(|_| ApiError::not_found())?).await?;
     media.map(|media| Json(media.into())).ok_or_else(ApiError::not_found)
 }
@@ -102,7 +101,7 @@ pub async fn get(
 /// `DELETE /api/media/{id}`: deletes the row, the original and the thumbnail. Errors: 404.
 pub async fn delete(
     State(ingest): State<Arc<Ingest>>,
-    _: AuthUser,
+    _: Manager,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     let id = id.parse().map_err(|_| ApiError::not_found())?;

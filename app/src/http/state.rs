@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use sqlx::PgPool;
 
-use super::{connections::Draining, upload::MaxUploadBytes};
+use super::{client::TrustedProxies, connections::Draining, upload::MaxUploadBytes};
 use crate::{auth::Authenticator, ingest::Ingest, readiness::Readiness, storage::Storage};
 
 /// Cheap to clone.
@@ -18,6 +18,7 @@ pub struct AppState {
     pub readiness: Arc<Readiness>,
     pub draining: Draining,
     pub version: Version,
+    pub trusted_proxies: TrustedProxies,
     pub max_upload_bytes: MaxUploadBytes,
 }
 
@@ -42,5 +43,6 @@ from_ref! {
     authenticator: Arc<Authenticator>,
     readiness: Arc<Readiness>,
     version: Version,
+    trusted_proxies: TrustedProxies,
     max_upload_bytes: MaxUploadBytes,
 }

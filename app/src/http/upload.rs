@@ -15,7 +15,7 @@ use sqlx::PgPool;
 use tokio::io::AsyncWriteExt;
 use tower_http::timeout::TimeoutError;
 
-use super::{auth::AuthUser, error::ApiError, media::MediaResponse};
+use super::{access::Uploader, error::ApiError, media::MediaResponse};
 use crate::{
     ingest::{Ingest, ReceivedFile, Upload},
     media::{self, MediaId},
@@ -45,7 +45,7 @@ pub async fn upload(
     State(ingest): State<Arc<Ingest>>,
     State(db): State<PgPool>,
     State(limit): State<MaxUploadBytes>,
-    AuthUser(account): AuthUser,
+    Uploader(access): Uploader,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<(StatusCode, Json<MediaResponse>), ApiError> {
     let mut form = form.map_err(|_| bad_multipart("the body must be a multipart form"))?;
@@ -65,7 +65,7 @@ pub async fn upload(
         file,
         name: validate::name(&name)?.to_owned(),
         description: validate::description(&description.unwrap_or_default())?.to_owned(),
-        uploader: account.id,
+        uploader: access.account.id,
     };
     let id = ingest.add(upload).await?;
     let media = media::find(&db, id).await?.ok_or_else(ApiError::not_found)?;
