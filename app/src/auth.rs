@@ -14,7 +14,7 @@ pub mod session;
 mod throttle;
 mod token;
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
@@ -42,7 +42,7 @@ const MAX_USERNAME_BYTES: usize = 64;
 pub struct Authenticator {
     db: PgPool,
     passwords: PasswordHasher,
-    throttle: LoginThrottle,
+    throttle: Arc<LoginThrottle>,
     tokens: TokenSigner,
     bootstrap_token: SecretString,
 }
@@ -101,7 +101,7 @@ impl Authenticator {
         Self {
             db,
             passwords: PasswordHasher::new(max_hashes),
-            throttle: LoginThrottle::default(),
+            throttle: Arc::default(),
             tokens: TokenSigner::new(jwt_secret),
             bootstrap_token,
         }
@@ -216,13 +216,12 @@ impl Authenticator {
         let slot = self.passwords.slot().await?;
         // Attempts that were ahead in the queue may have failed.
         self.throttle.check(attempt)?;
-        let matches = slot.verify(password, hash).await?;
-        if matches {
-            self.throttle.record_success(attempt);
-        } else {
-            self.throttle.record_failure(attempt);
-        }
-        Ok(matches)
+        let (throttle, attempt) = (self.throttle.clone(), attempt.clone());
+        let record = move |matches| match matches {
+            true => throttle.record_success(&attempt),
+            false => throttle.record_failure(&attempt),
+        };
+        Ok(slot.verify(password, hash, record).await?)
     }
 
     /// The client's device, if it has logged in to this account before.

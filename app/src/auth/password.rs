@@ -46,20 +46,24 @@ impl PasswordHasher {
 impl HashingSlot {
     /// Hashes a password with a new salt; returns the PHC format.
     pub async fn hash(self, password: SecretString) -> Result<String, PasswordError> {
-        self.run(move || {
-            let hash = Argon2::default().hash_password(password.expose_secret().as_bytes());
-            hash.map(|hash| hash.to_string()).map_err(|error| PasswordError::Hashing(error.to_string()))
-        })
-        .await
+        self.run(move || hash_with_new_salt(&password)).await
     }
 
-    /// Whether the password matches the hash. Without a hash (unknown user), it takes the same time and returns false.
-    pub async fn verify(self, password: SecretString, hash: Option<String>) -> Result<bool, PasswordError> {
-        let Some(hash) = hash else { return self.hash(password).await.map(|_| false) };
-        self.run(move || match Argon2::default().verify_password(password.expose_secret().as_bytes(), hash.as_str()) {
-            Ok(()) => Ok(true),
-            Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
-            Err(error) => Err(PasswordError::Hashing(error.to_string())),
+    /// Whether the password matches the hash. Without a hash (unknown user), it takes the same time and returns false. Passes
+    /// the result to `record` before the slot is free, even if the caller has gone.
+    pub async fn verify(
+        self,
+        password: SecretString,
+        hash: Option<String>,
+        record: impl FnOnce(bool) + Send + 'static,
+    ) -> Result<bool, PasswordError> {
+        self.run(move || {
+            let matches = match hash {
+                Some(hash) => verify(&password, &hash)?,
+                None => hash_with_new_salt(&password).map(|_| false)?,
+            };
+            record(matches);
+            Ok(matches)
         })
         .await
     }
@@ -74,6 +78,19 @@ impl HashingSlot {
             work()
         });
         working.await.map_err(|panic| PasswordError::Hashing(panic.to_string()))?
+    }
+}
+
+fn hash_with_new_salt(password: &SecretString) -> Result<String, PasswordError> {
+    let hash = Argon2::default().hash_password(password.expose_secret().as_bytes());
+    hash.map(|hash| hash.to_string()).map_err(|error| PasswordError::Hashing(error.to_string()))
+}
+
+fn verify(password: &SecretString, hash: &str) -> Result<bool, PasswordError> {
+    match Argon2::default().verify_password(password.expose_secret().as_bytes(), hash) {
+        Ok(()) => Ok(true),
+        Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
+        Err(error) => Err(PasswordError::Hashing(error.to_string())),
     }
 }
 

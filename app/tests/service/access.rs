@@ -50,11 +50,11 @@ async fn every_route_admits_exactly_those_callers_that_its_line_names() {
 
     let service = Service::signed_in().await;
     let accounts = Accounts::create(&service).await;
+    let invalid = accounts.invalid_tokens(&service).await;
     let mut keys = Vec::new();
     for scope in ["read", "upload", "manage"] {
         keys.push(api_key(&service, scope).await);
     }
-    let invalid = accounts.invalid_tokens(&service).await;
     for (route, body, expected) in LINES {
         for (what, header) in &invalid {
             accounts.check(&service, route, body, what, header, expected[0]).await;
