@@ -15,7 +15,7 @@ use crate::{
     db,
     file_infos::FileInfos,
     http::{
-        self, AppState, UploadLimits, Version,
+        self, AppState, TrustedProxies, UploadLimits, Version,
         connections::{self, Draining},
     },
     ingest::Ingest,
@@ -60,6 +60,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
         readiness: Arc::new(Readiness::new(db.clone(), storage.clone())),
         draining: draining.clone(),
         version: Version(settings.service_version.into()),
+        trusted_proxies: TrustedProxies(settings.trusted_proxies),
         upload_limits: UploadLimits::new(settings.max_upload_bytes, MAX_UPLOADS),
         storage,
         files,

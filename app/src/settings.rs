@@ -24,6 +24,7 @@ pub struct Settings {
     pub database: PgConnectOptions,
     pub host: IpAddr,
     pub port: u16,
+    pub trusted_proxies: usize,
     pub service_version: String,
     pub storage: StorageSettings,
     pub jwt_secret: SecretString,
@@ -140,6 +141,13 @@ impl Settings {
             )
             .supplied_by("port")
             .or("3000", |text| text.parse().map_err(|_| "a port from 0 to 65535"));
+        let trusted_proxies = registry
+            .setting(
+                "TRUSTED_PROXIES",
+                Kind::Integer,
+                "Number of proxies in front of the service that each add the address of their client to X-Forwarded-For; with 0, the address of the connection is the client's",
+            )
+            .or("0", |text| text.parse().ok().filter(|count| *count <= 10).ok_or("a number from 0 to 10"));
         let service_version = registry
             .setting(
                 "SERVICE_VERSION",
@@ -215,6 +223,7 @@ impl Settings {
             database: database?,
             host: host?,
             port: port?,
+            trusted_proxies: trusted_proxies?,
             service_version: service_version?,
             storage: storage?,
             jwt_secret: jwt_secret?,

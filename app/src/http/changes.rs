@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Query, State, rejection::JsonRejection},
+    extract::{Query, State},
     http::{HeaderMap, StatusCode, header::IF_MATCH},
     response::Response,
 };
@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
 use super::{
-    auth::{AuthUser, parse},
+    access::Manager,
     error::ApiError,
+    json_body::JsonBody,
     media::{MediaPath, with_version},
 };
 use crate::{
@@ -78,12 +79,11 @@ pub struct DeleteQuery {
 pub async fn change(
     State(db): State<PgPool>,
     State(storage): State<Arc<Storage>>,
-    _: AuthUser,
+    _: Manager,
     MediaPath(id): MediaPath,
     headers: HeaderMap,
-    body: Result<Json<ChangeRequest>, JsonRejection>,
+    JsonBody(request): JsonBody<ChangeRequest>,
 ) -> Result<Response, ApiError> {
-    let request: ChangeRequest = parse(body)?;
     let change = Change {
         name: request.name.as_deref().map(validate::name).transpose()?.map(str::to_owned),
         description: request.description.as_deref().map(validate::description).transpose()?.map(str::to_owned),
@@ -100,10 +100,9 @@ pub async fn change(
 /// `invalid_tags`.
 pub async fn bulk(
     State(db): State<PgPool>,
-    _: AuthUser,
-    body: Result<Json<BulkRequest>, JsonRejection>,
+    _: Manager,
+    JsonBody(request): JsonBody<BulkRequest>,
 ) -> Result<Json<BulkResponse>, ApiError> {
-    let request: BulkRequest = parse(body)?;
     let bad = |message: &str| ApiError::bad_request("bad_bulk", message);
     let ids: Result<Vec<MediaId>, _> = request.ids.iter().map(|id| id.parse()).collect();
     let ids = ids.map_err(|_| bad("each id must be the id of a media"))?;
@@ -130,7 +129,7 @@ pub async fn delete(
     State(db): State<PgPool>,
     State(worker): State<Arc<Worker>>,
     State(files): State<Arc<FileInfos>>,
-    _: AuthUser,
+    _: Manager,
     MediaPath(id): MediaPath,
     Query(query): Query<DeleteQuery>,
 ) -> Result<StatusCode, ApiError> {
@@ -148,7 +147,7 @@ pub async fn delete(
 pub async fn restore(
     State(db): State<PgPool>,
     State(storage): State<Arc<Storage>>,
-    _: AuthUser,
+    _: Manager,
     MediaPath(id): MediaPath,
 ) -> Result<Response, ApiError> {
     changes::change_all(&db, &[id], &Bulk::Restore).await?;
@@ -160,7 +159,7 @@ pub async fn restore(
 pub async fn derive(
     State(db): State<PgPool>,
     State(worker): State<Arc<Worker>>,
-    _: AuthUser,
+    _: Manager,
     MediaPath(id): MediaPath,
 ) -> Result<StatusCode, ApiError> {
     enqueue(&db, &worker, id, jobs::Kind::Process).await
@@ -170,7 +169,7 @@ pub async fn derive(
 pub async fn recognise(
     State(db): State<PgPool>,
     State(worker): State<Arc<Worker>>,
-    _: AuthUser,
+    _: Manager,
     MediaPath(id): MediaPath,
 ) -> Result<StatusCode, ApiError> {
     enqueue(&db, &worker, id, jobs::Kind::Ocr).await

@@ -7,6 +7,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     pin::pin,
     sync::{
         Arc,
@@ -31,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{debug, info, warn};
 
-use super::lingering::LingeringStream;
+use super::{client::Peer, lingering::LingeringStream};
 
 /// How long an idle connection stays open during a shutdown.
 const IDLE_GRACE: Duration = Duration::from_secs(10);
@@ -79,7 +80,7 @@ pub async fn serve(listener: TcpListener, app: Router, draining: Draining, stop:
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => drop(tokio::spawn(serve_connection(stream, app.clone(), open.clone()))),
+            Ok((stream, peer)) => drop(tokio::spawn(serve_connection(stream, peer, app.clone(), open.clone()))),
             Err(error) => {
                 warn!(%error, "cannot accept a connection");
                 // Probably out of file descriptors. Requests that end free some.
@@ -102,11 +103,14 @@ pub async fn serve(listener: TcpListener, app: Router, draining: Draining, stop:
     Ok(())
 }
 
-async fn serve_connection(stream: TcpStream, app: Router, mut closing: watch::Receiver<bool>) {
+async fn serve_connection(stream: TcpStream, peer: SocketAddr, app: Router, mut closing: watch::Receiver<bool>) {
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "cannot set TCP_NODELAY");
     }
-    let service = TowerToHyperService::new(app.map_request(|request: Request<Incoming>| request.map(Body::new)));
+    let service = TowerToHyperService::new(app.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer.ip()));
+        request.map(Body::new)
+    }));
     let io = TokioIo::new(LingeringStream::new(stream));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT);

@@ -37,6 +37,11 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "a valid bearer token is required; log in to get one")
     }
 
+    /// The bearer token is valid, but does not allow this.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", message)
+    }
+
     pub fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "not found")
     }
@@ -152,9 +157,13 @@ impl From<AuthError> for ApiError {
         match error {
             AuthError::BootstrapClosed => Self::new(StatusCode::FORBIDDEN, "bootstrap_closed", message),
             AuthError::BadBootstrapToken => Self::new(StatusCode::FORBIDDEN, "bad_bootstrap_token", message),
+            AuthError::BadInvite => Self::new(StatusCode::FORBIDDEN, "bad_invite", message),
             AuthError::InvalidUsername => Self::bad_request("invalid_username", message),
+            AuthError::UsernameTaken => Self::new(StatusCode::CONFLICT, "username_taken", message),
             AuthError::WeakPassword => Self::bad_request("weak_password", message),
             AuthError::BadCredentials => Self::new(StatusCode::UNAUTHORIZED, "bad_credentials", message),
+            // Not 401, by which clients know that their token is invalid.
+            AuthError::WrongPassword => Self::new(StatusCode::FORBIDDEN, "wrong_password", message),
             AuthError::TooManyAttempts(error) => Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", message)
                 .retry_after(error.retry_after.as_secs() + 1),
             AuthError::Password(PasswordError::Busy) => {

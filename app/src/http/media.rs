@@ -19,7 +19,7 @@ use time::{
     },
 };
 
-use super::{auth::AuthUser, error::ApiError};
+use super::{access::Reader, error::ApiError};
 use crate::{
     media::{
         self, Kind, Media, MediaId, Status,
@@ -136,7 +136,7 @@ pub struct ListQuery {
 pub async fn list(
     State(db): State<PgPool>,
     State(storage): State<Arc<Storage>>,
-    _: AuthUser,
+    _: Reader,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<PageResponse>, ApiError> {
     let bad_paging =
@@ -169,7 +169,7 @@ pub async fn list(
 /// `GET /api/media/facets`: how many media of a filter, as in the list, have each type, tag and uploader. Errors: as the list.
 pub async fn facets(
     State(db): State<PgPool>,
-    _: AuthUser,
+    _: Reader,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<search::Facets>, ApiError> {
     let Query(query) = query.map_err(|_| bad_filter("the query string is malformed"))?;
@@ -181,7 +181,7 @@ pub async fn facets(
 pub async fn get(
     State(db): State<PgPool>,
     State(storage): State<Arc<Storage>>,
-    _: AuthUser,
+    _: Reader,
     MediaPath(id): MediaPath,
 ) -> Result<Response, ApiError> {
     with_version(&db, &storage, id).await

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use sqlx::PgPool;
 
-use super::{connections::Draining, upload::UploadLimits};
-use crate::{auth::Authenticator, file_infos::FileInfos, ingest::Ingest, readiness::Readiness, storage::Storage, worker::Worker};
+use super::{client::TrustedProxies, connections::Draining, upload::UploadLimits};
+use crate::{
+    auth::Authenticator, file_infos::FileInfos, ingest::Ingest, readiness::Readiness, storage::Storage, worker::Worker,
+};
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -20,6 +22,7 @@ pub struct AppState {
     pub readiness: Arc<Readiness>,
     pub draining: Draining,
     pub version: Version,
+    pub trusted_proxies: TrustedProxies,
     pub upload_limits: UploadLimits,
 }
 
@@ -46,5 +49,6 @@ from_ref! {
     authenticator: Arc<Authenticator>,
     readiness: Arc<Readiness>,
     version: Version,
+    trusted_proxies: TrustedProxies,
     upload_limits: UploadLimits,
 }

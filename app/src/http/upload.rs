@@ -16,7 +16,7 @@ use sqlx::PgPool;
 use tokio::{io::AsyncWriteExt, sync::Semaphore};
 use tower_http::timeout::TimeoutError;
 
-use super::{auth::AuthUser, error::ApiError, media::MediaResponse};
+use super::{access::Uploader, error::ApiError, media::MediaResponse};
 use crate::{
     ingest::{Added, Ingest, ReceivedFile, Upload},
     media::{self, Status},
@@ -72,7 +72,7 @@ pub async fn upload(
     State(storage): State<Arc<Storage>>,
     State(db): State<PgPool>,
     State(limits): State<UploadLimits>,
-    AuthUser(account): AuthUser,
+    Uploader(access): Uploader,
     headers: HeaderMap,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<(StatusCode, Json<UploadResponse>), ApiError> {
@@ -99,7 +99,7 @@ pub async fn upload(
         file,
         name: validate::name(&name)?.to_owned(),
         description: validate::description(&description.unwrap_or_default())?.to_owned(),
-        uploader: account.id,
+        uploader: access.account.id,
         idempotency_key,
     };
     let added = ingest.add(upload).await?;

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking, also in shared helpers")]
 
+mod access;
 mod accounts;
+mod accounts_login;
+mod accounts_sessions;
 mod changes;
 mod config;
 mod drain;
