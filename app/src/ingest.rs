@@ -6,15 +6,15 @@
 use std::{path::PathBuf, sync::Arc};
 
 use sqlx::PgPool;
-use tokio::{io::AsyncWriteExt as _, sync::Semaphore};
+use tokio::io::AsyncWriteExt as _;
 use tracing::{error, info};
 use uuid::Uuid;
 
 use crate::{
     media::{self, MediaId, NewMedia},
+    process::{DerivedImage, ImageLimits, ProcessError, Processes},
     storage::{Staging, Storage, StorageKey},
-    thumbnail::{self, Thumbnail},
-    validate::{self, ImageKind, ValidationError},
+    validate::{self, ValidationError},
 };
 
 /// Adds and deletes media.
@@ -22,8 +22,7 @@ pub struct Ingest {
     db: PgPool,
     storage: Arc<Storage>,
     max_pixels: u64,
-    /// Decoding an image keeps one CPU busy and needs up to hundreds of MiB of memory.
-    decoders: Semaphore,
+    processes: Processes,
 }
 
 /// A completely received file in its staging folder.
@@ -57,9 +56,9 @@ pub enum IngestError {
 }
 
 impl Ingest {
-    /// `max_pixels` limits the size of an image, `max_decoders` how many images are decoded in parallel.
-    pub fn new(db: PgPool, storage: Arc<Storage>, max_pixels: u64, max_decoders: usize) -> Self {
-        Self { db, storage, max_pixels, decoders: Semaphore::new(max_decoders) }
+    /// `max_pixels` limits the size of an image.
+    pub fn new(db: PgPool, storage: Arc<Storage>, max_pixels: u64, processes: Processes) -> Self {
+        Self { db, storage, max_pixels, processes }
     }
 
     /// Creates the staging folder for a new upload.
@@ -69,13 +68,13 @@ impl Ingest {
 
     /// Validates the image, creates its thumbnail, stores both and inserts the row.
     pub async fn add(self: Arc<Self>, upload: Upload) -> Result<MediaId, IngestError> {
-        let (kind, thumbnail) = self.process(&upload.file).await?;
+        let image = self.process(&upload.file).await?;
         let thumbnail_path = upload.file.staging.file("thumbnail");
         let mut file = upload.file.staging.create("thumbnail").await.map_err(anyhow::Error::from)?;
-        file.write_all(&thumbnail.webp).await.map_err(anyhow::Error::from)?;
+        file.write_all(&image.thumbnail).await.map_err(anyhow::Error::from)?;
         file.flush().await.map_err(anyhow::Error::from)?;
         // Spawned, because axum drops the request's future when the client disconnects, and this must run to its end.
-        tokio::spawn(async move { self.store(upload, kind, thumbnail, thumbnail_path).await })
+        tokio::spawn(async move { self.store(upload, image, thumbnail_path).await })
             .await
             .map_err(|panic| IngestError::Internal(panic.into()))?
     }
@@ -97,24 +96,21 @@ impl Ingest {
         .await?
     }
 
-    /// Validates and decodes the file on a blocking thread.
-    async fn process(&self, file: &ReceivedFile) -> Result<(ImageKind, Thumbnail), IngestError> {
-        // The semaphore is never closed.
-        let _permit = self.decoders.acquire().await.map_err(anyhow::Error::from)?;
-        let (path, declared, max_pixels) = (file.path.clone(), file.declared_type.clone(), self.max_pixels);
-        let processed = tokio::task::spawn_blocking(move || -> Result<_, IngestError> {
-            let bytes = fs_err::read(&path).map_err(anyhow::Error::from)?;
-            let header = validate::image_header(&bytes, declared.as_deref(), max_pixels)?;
-            Ok((header.kind, thumbnail::create(&bytes, header, max_pixels)?))
-        });
-        processed.await.map_err(|panic| IngestError::Internal(panic.into()))?
+    /// Validates and decodes the file in a process with limits.
+    async fn process(&self, file: &ReceivedFile) -> Result<DerivedImage, IngestError> {
+        let image = self.processes.image(&file.path, ImageLimits { max_pixels: self.max_pixels }).await;
+        let image = image.map_err(|error| match error {
+            ProcessError::Invalid(error) => IngestError::Invalid(error),
+            error => IngestError::Internal(error.into()),
+        })?;
+        validate::declared_type(file.declared_type.as_deref(), &image.mime_type)?;
+        Ok(image)
     }
 
     async fn store(
         &self,
         upload: Upload,
-        kind: ImageKind,
-        thumbnail: Thumbnail,
+        image: DerivedImage,
         thumbnail_path: PathBuf,
     ) -> Result<MediaId, IngestError> {
         let Upload { file, name, description, uploader } = upload;
@@ -124,10 +120,10 @@ impl Ingest {
             name,
             description,
             declared_type,
-            mime_type: kind.mime_type(),
+            mime_type: image.mime_type,
             size: i64::try_from(size).map_err(anyhow::Error::from)?,
-            width: i32::try_from(thumbnail.original_width).map_err(anyhow::Error::from)?,
-            height: i32::try_from(thumbnail.original_height).map_err(anyhow::Error::from)?,
+            width: i32::try_from(image.width).map_err(anyhow::Error::from)?,
+            height: i32::try_from(image.height).map_err(anyhow::Error::from)?,
             sha256,
             uploader,
         };

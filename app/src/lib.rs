@@ -8,6 +8,7 @@ mod healthcheck;
 mod http;
 mod ingest;
 mod media;
+pub mod process;
 mod readiness;
 mod serve;
 mod settings;

@@ -16,6 +16,7 @@ use crate::{
         connections::{self, Draining},
     },
     ingest::{self, Ingest},
+    process::{ProcessSettings, Processes},
     readiness::Readiness,
     settings::{LogFormat, Settings},
     storage::Storage,
@@ -42,8 +43,9 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     // Decoding images and hashing passwords are CPU-bound.
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let authenticator = Authenticator::new(db.clone(), &settings.jwt_secret, settings.bootstrap_token, cpus);
+    let processes = Processes::start(ProcessSettings::new(std::env::temp_dir(), cpus, settings.model_dir)).await;
     let router = http::router(AppState {
-        ingest: Arc::new(Ingest::new(db.clone(), storage.clone(), settings.max_pixels, cpus)),
+        ingest: Arc::new(Ingest::new(db.clone(), storage.clone(), settings.max_pixels, processes)),
         authenticator: Arc::new(authenticator),
         readiness: Arc::new(Readiness::new(db.clone(), storage.clone())),
         draining: draining.clone(),

@@ -30,6 +30,7 @@ pub struct Settings {
     pub bootstrap_token: SecretString,
     pub max_upload_bytes: u64,
     pub max_pixels: u64,
+    pub model_dir: Option<PathBuf>,
     pub log_format: LogFormat,
     pub log_level: Targets,
 }
@@ -141,6 +142,13 @@ impl Settings {
         let max_pixels = registry
             .setting("MAX_PIXELS", Kind::Integer, "Maximum size of an image, in pixels (width times height)")
             .or("40000000", |text| positive(text, "a number of pixels, at least 1"));
+        let model_dir = registry
+            .setting(
+                "MODEL_DIR",
+                Kind::Path,
+                "Folder of Tesseract's models for OCR, eng.traineddata and fin.traineddata; by default those that its packages install",
+            )
+            .optional(|text| Ok(PathBuf::from(text)));
         let log_format = registry
             .setting(
                 "LOG_FORMAT",
@@ -168,6 +176,7 @@ impl Settings {
             bootstrap_token: bootstrap_token?,
             max_upload_bytes: max_upload_bytes?,
             max_pixels: max_pixels?,
+            model_dir: model_dir?,
             log_format: log_format?,
             log_level: log_level?,
         })

@@ -67,7 +67,7 @@ fn resize_pixels(image: DynamicImage, size: (u32, u32)) -> Result<DynamicImage, 
 }
 
 /// Both images, and those in between, have one type, for which the library is compiled once.
-fn resized<P, T>(mut image: ImageBuffer<P, Vec<u8>>, (width, height): (u32, u32)) -> Option<ImageBuffer<P, Vec<u8>>>
+pub fn resized<P, T>(mut image: ImageBuffer<P, Vec<u8>>, (width, height): (u32, u32)) -> Option<ImageBuffer<P, Vec<u8>>>
 where
     P: Pixel<Subpixel = u8>,
     T: PixelTrait,

@@ -81,7 +81,8 @@ impl Registry {
         Self { vars, settings: Vec::new(), problems: Vec::new() }
     }
 
-    /// Starts a declaration. [`Declaration::required`] or [`Declaration::or`] completes it.
+    /// Starts a declaration. [`Declaration::required`], [`Declaration::or`] or
+    /// [`Declaration::optional`] completes it.
     pub(super) fn setting(&mut self, name: &'static str, kind: Kind, help: &'static str) -> Declaration<'_> {
         let (kind, values): (_, &[&str]) = match kind {
             Kind::Text => ("text", &[]),
@@ -140,13 +141,26 @@ impl Declaration<'_> {
         self.complete(parse)
     }
 
+    /// Parses the value if there is one. The error of `parse` is the expected form.
+    pub(super) fn optional<T>(self, parse: impl Fn(&str) -> Result<T, &'static str>) -> Option<Option<T>> {
+        if self.given().is_none() {
+            self.registry.settings.push(self.setting);
+            return Some(None);
+        }
+        self.complete(parse).map(Some)
+    }
+
+    /// Deployment files pass unset variables as empty ones.
+    fn given(&self) -> Option<&str> {
+        self.registry.vars.get(self.setting.name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
     fn complete<T>(self, parse: impl Fn(&str) -> Result<T, &'static str>) -> Option<T> {
+        let given = self.given().map(str::to_owned);
         let Self { registry, setting } = self;
         let Setting { name, help, secret, default, .. } = setting;
         registry.settings.push(setting);
-        // Deployment files pass unset variables as empty ones.
-        let given = registry.vars.get(name).map(String::as_str).filter(|value| !value.is_empty());
-        let Some(value) = given.or(default) else {
+        let Some(value) = given.as_deref().or(default) else {
             registry.problems.push(Problem { name, message: format!("is not set: {help}") });
             return None;
         };

@@ -3,13 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking, also in shared helpers")]
 
 mod accounts;
+mod clips;
 mod config;
 mod drain;
 mod files;
 mod health;
 mod lifecycle;
+mod limits;
 mod media;
+mod ocr;
 mod pictures;
+mod process;
 mod proxy;
 mod raw_http;
 mod real_pictures;
