@@ -132,9 +132,7 @@ pub fn description(description: &str) -> Result<&str, ValidationError> {
 /// application/octet-stream, is ignored.
 pub fn declared_type(declared: Option<&str>, found: &str) -> Result<(), ValidationError> {
     match declared.and_then(declared_image_type) {
-        Some(declared) if declared != found => {
-            Err(ValidationError::TypeMismatch { declared, found: found.to_owned() })
-        }
+        Some(declared) if declared != found => Err(ValidationError::TypeMismatch { declared, found: found.to_owned() }),
         _ => Ok(()),
     }
 }

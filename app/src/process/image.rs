@@ -1,7 +1,7 @@
 //! Pictures: validated and decoded, in a child.
 
 use fast_image_resize::pixels::U8;
-use image::{DynamicImage, GrayImage, LumaA, Luma};
+use image::{DynamicImage, GrayImage, Luma, LumaA};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -52,7 +52,7 @@ pub fn derive(bytes: &[u8], limits: ImageLimits) -> Result<DerivedImage, Validat
         height: thumbnail.original_height,
         thumbnail: thumbnail.webp,
         clipboard: Vec::new(),
-        thumbhash: Vec::new(),
+        thumbhash: thumbnail.thumbhash,
         captured_at: None,
         camera: None,
         has_location: false,

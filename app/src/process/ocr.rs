@@ -93,7 +93,10 @@ mod tests {
 
     #[test]
     fn text_keeps_its_words_lines_and_paragraphs_alone() {
-        assert_eq!(normalized("\n \n  one\ttwo  \nthree\0four\u{7}\n\n \n\x0cfive\n\x0c"), "one two\nthree four\n\nfive");
+        assert_eq!(
+            normalized("\n \n  one\ttwo  \nthree\0four\u{7}\n\n \n\x0cfive\n\x0c"),
+            "one two\nthree four\n\nfive"
+        );
         assert_eq!(normalized(" \n\x0c"), "");
     }
 

@@ -123,7 +123,9 @@ impl Children {
         };
         if !reply.landlocked {
             self.without_landlock.call_once(|| {
-                tracing::warn!("the kernel has no Landlock: only seccomp keeps processes that decode uploads from files");
+                tracing::warn!(
+                    "the kernel has no Landlock: only seccomp keeps processes that decode uploads from files"
+                );
             });
         }
         self.keep(child).await;
@@ -156,7 +158,8 @@ impl Children {
     fn take_idle(&self) -> Option<Child> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         // One that ended in the meantime is left out.
-        std::iter::from_fn(|| idle.pop()).find_map(|mut child| matches!(child.process.try_wait(), Ok(None)).then_some(child))
+        std::iter::from_fn(|| idle.pop())
+            .find_map(|mut child| matches!(child.process.try_wait(), Ok(None)).then_some(child))
     }
 
     async fn keep(self: Arc<Self>, mut child: Child) {

@@ -96,7 +96,8 @@ async fn has_models(launcher: &Launcher, tesseract: &Path, model_dir: Option<&Pa
         }
     };
     let listed = String::from_utf8_lossy(&listed);
-    let missing: Vec<&str> = ocr::LANGUAGES.into_iter().filter(|model| !listed.lines().any(|line| line == *model)).collect();
+    let missing: Vec<&str> =
+        ocr::LANGUAGES.into_iter().filter(|model| !listed.lines().any(|line| line == *model)).collect();
     if !missing.is_empty() {
         warn!(models = missing.join(", "), "OCR is off: Tesseract lacks models");
     }

@@ -3,6 +3,7 @@
 //! Neither opens anything but the file: `-protocol_whitelist` leaves no protocol for addresses, `-format_whitelist` no playlist
 //! that names other files, and the launcher no rights for either.
 
+mod container;
 mod probe;
 
 use std::{
@@ -11,8 +12,6 @@ use std::{
     process::Stdio,
     time::Duration,
 };
-
-use tokio::io::AsyncReadExt as _;
 
 use self::probe::{Clip, ProbeOutput};
 use super::{
@@ -84,9 +83,18 @@ pub async fn derive(
     if clip.duration.is_zero() {
         clip.duration = ffmpeg.last_timestamp(&clip).await?;
     }
+    let mime_type = match clip.is_mov {
+        true if !container::is_whole(file).await.map_err(anyhow::Error::from)? => {
+            return Err(ValidationError::CorruptVideo.into());
+        }
+        true if clip.is_quicktime => "video/quicktime",
+        true => "video/mp4",
+        false if container::is_webm(file).await.map_err(anyhow::Error::from)? => "video/webm",
+        false => "video/x-matroska",
+    };
     let poster = poster(pool, &ffmpeg, &clip).await?;
     Ok(DerivedVideo {
-        mime_type: mime_type(file, &clip).await?.to_owned(),
+        mime_type: mime_type.to_owned(),
         width: clip.width,
         height: clip.height,
         duration_ms: clip.duration.as_millis().try_into().map_err(anyhow::Error::from)?,
@@ -119,18 +127,6 @@ async fn poster(pool: &Pool, ffmpeg: &Ffmpeg<'_>, clip: &Clip) -> Result<Derived
 /// By the first six bits of a thumbhash: 0 to 63.
 fn mean_brightness(thumbhash: &[u8]) -> f64 {
     thumbhash.first().map_or(0.0, |first| f64::from(first & 63) / 63.0)
-}
-
-async fn mime_type(file: &Path, clip: &Clip) -> Result<&'static str, ProcessError> {
-    if clip.is_mov {
-        return Ok(if clip.is_quicktime { "video/quicktime" } else { "video/mp4" });
-    }
-    // ffprobe has one name for both; the file says which it is in its first bytes.
-    let mut beginning = Vec::new();
-    let file = fs_err::tokio::File::open(file).await.map_err(anyhow::Error::from)?;
-    file.take(4096).read_to_end(&mut beginning).await.map_err(anyhow::Error::from)?;
-    let is_webm = infer::get(&beginning).is_some_and(|kind| kind.mime_type() == "video/webm");
-    Ok(if is_webm { "video/webm" } else { "video/x-matroska" })
 }
 
 /// Both programs, for one file.

@@ -12,8 +12,8 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recvmsg,
-    sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    recvmsg, sendmsg,
 };
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -135,9 +135,8 @@ pub fn receive(mut socket: &ChildStream) -> anyhow::Result<Option<(Job, File)>> 
 /// In the child: the reply.
 pub fn reply(mut socket: &ChildStream, mut reply: Reply) -> anyhow::Result<()> {
     let outcome = reply.outcome.as_mut();
-    let blobs: Vec<Vec<u8>> = outcome.map_or_else(|_| Vec::new(), |output| {
-        output.blobs().into_iter().map(std::mem::take).collect()
-    });
+    let blobs: Vec<Vec<u8>> =
+        outcome.map_or_else(|_| Vec::new(), |output| output.blobs().into_iter().map(std::mem::take).collect());
     reply.blobs = blobs.iter().map(Vec::len).collect();
     let json = serde_json::to_vec(&reply)?;
     socket.write_all(&length(&json)?)?;

@@ -85,12 +85,13 @@ async fn dimensions_are_those_of_the_display() {
     let rotated = studio.make(&format!("-i {} -c copy -metadata:s:v rotate=90", upright.display()), "rotated.mp4");
     let clip = studio.accepted(&rotated).await;
     assert_eq!((clip.width, clip.height, clip.has_audio), (180, 320, false));
-    let odd = studio.make("-f lavfi -i testsrc2=size=321x181:duration=1 -c:v libvpx-vp9", "odd.webm");
+    let odd = studio.make("-f lavfi -i testsrc=size=321x181:duration=1 -pix_fmt yuv420p -c:v libvpx-vp9", "odd.webm");
     let clip = studio.accepted(&odd).await;
     assert_eq!((clip.width, clip.height), (321, 181));
     let wide = studio.make(&format!("{PICTURE} -vf setsar=2 -pix_fmt yuv420p"), "wide.mp4");
     assert_eq!(studio.accepted(&wide).await.width, 640);
-    let large = studio.make("-f lavfi -i testsrc2=size=3840x2160:duration=1 -pix_fmt yuv420p -preset ultrafast", "4k.mp4");
+    let large =
+        studio.make("-f lavfi -i testsrc2=size=3840x2160:duration=1 -pix_fmt yuv420p -preset ultrafast", "4k.mp4");
     assert_eq!(studio.accepted(&large).await.width, 3840);
 }
 
@@ -153,8 +154,11 @@ async fn broken_and_huge_clips_are_refused() {
     let mut hostile = whole.clone();
     // Every length and count of the index is as large as it can be.
     hostile[index + 100..].iter_mut().step_by(3).for_each(|byte| *byte = 0xff);
+    let early = studio.make(&format!("{PICTURE} -pix_fmt yuv420p -movflags +faststart"), "early.mp4");
+    let early = fs_err::read(early).unwrap();
     for (name, bytes) in [
-        ("cut.mp4", &whole[..index + 300]),
+        ("cut-index.mp4", &whole[..index + 300]),
+        ("cut-frames.mp4", &early[..early.len() / 2]),
         ("no-index.mp4", &whole[..index - 4]),
         ("hostile.mp4", &hostile),
         ("text.mp4", b"no clip at all"),
@@ -166,8 +170,9 @@ async fn broken_and_huge_clips_are_refused() {
     }
     let sound = studio.make("-f lavfi -i sine=duration=2 -c:a aac", "sound.mp4");
     assert_eq!(studio.refused(&sound).await, ValidationError::NoVideoTrack);
-    let huge = studio.make("-f lavfi -i color=gray:size=16384x16384:rate=1 -frames:v 1 -c:v libvpx-vp9 -cpu-used 8 -deadline realtime", "huge.webm");
-    assert!(matches!(studio.refused(&huge).await, ValidationError::TooManyPixels { width: 16384, .. }));
+    let huge = "-f lavfi -i color=gray:size=9216x4608 -frames:v 1 -pix_fmt yuv420p -preset ultrafast";
+    let huge = studio.make(huge, "huge.mp4");
+    assert!(matches!(studio.refused(&huge).await, ValidationError::TooManyPixels { width: 9216, .. }));
 }
 
 #[tokio::test]

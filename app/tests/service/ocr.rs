@@ -15,14 +15,17 @@ async fn reader() -> Option<Processes> {
     if features.ocr && features.video && Path::new(FONT).exists() {
         return Some(processes);
     }
-    eprintln!("skipped: tesseract, its models for English and Finnish, ffmpeg, or the font DejaVu Sans is not installed");
+    eprintln!(
+        "skipped: tesseract, its models for English and Finnish, ffmpeg, or the font DejaVu Sans is not installed"
+    );
     None
 }
 
 fn draw(text: &str, ground: &str, filters: &str, path: &Path) {
     let text_file = path.with_extension("txt");
     fs_err::write(&text_file, text).unwrap();
-    let text = format!("drawtext=fontfile={FONT}:textfile={}:fontsize=48:x=40:y=40:line_spacing=20", text_file.display());
+    let text =
+        format!("drawtext=fontfile={FONT}:textfile={}:fontsize=48:x=40:y=40:line_spacing=20", text_file.display());
     let source = format!("color={ground}:size=1200x400,format=rgba,{text}{filters}");
     let mut ffmpeg = Command::new("ffmpeg");
     ffmpeg.args(["-v", "error", "-f", "lavfi", "-i", &source, "-frames:v", "1"]).arg(path);

@@ -85,7 +85,10 @@ impl Clip {
         let ProbeOutput { streams, format } = probed;
         let is_a = |stream: &Stream, kind: &str| stream.codec_type.as_deref() == Some(kind);
         let shown = streams.iter().find(|stream| is_a(stream, "video") && stream.disposition.attached_pic == 0);
-        let shown = shown.ok_or(ValidationError::NoVideoTrack)?;
+        let has_audio = streams.iter().any(|stream| is_a(stream, "audio"));
+        // What has neither is damaged, and its tracks are of no known type.
+        let none = if has_audio { ValidationError::NoVideoTrack } else { ValidationError::CorruptVideo };
+        let shown = shown.ok_or(none)?;
         let codec = shown.playable_codec()?;
         let (width, height) = shown.displayed_size()?;
         let has_location = streams.iter().map(|stream| &stream.tags).chain([&format.tags]).any(has_location);
@@ -95,7 +98,7 @@ impl Clip {
             height,
             duration: format.duration.as_deref().and_then(seconds).unwrap_or_default(),
             codec,
-            has_audio: streams.iter().any(|stream| is_a(stream, "audio")),
+            has_audio,
             has_location,
             is_mov: format.format_name.starts_with("mov"),
             is_quicktime: format.tags.get("major_brand").is_some_and(|brand| brand.trim_end() == "qt"),
