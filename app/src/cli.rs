@@ -4,7 +4,16 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{healthcheck, serve, settings::Settings, storage::StorageCommand};
+use crate::{
+    healthcheck,
+    process::{
+        child::{self, DecodeArgs},
+        limits::{self, LimitedArgs},
+    },
+    serve,
+    settings::Settings,
+    storage::StorageCommand,
+};
 
 /// The media service: users upload pictures, find them again and share them
 ///
@@ -17,6 +26,16 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Service(ServiceCommand),
+    #[command(hide = true)]
+    Decode(DecodeArgs),
+    #[command(hide = true)]
+    Limited(LimitedArgs),
+}
+
+#[derive(Subcommand)]
+enum ServiceCommand {
     /// Migrate the database, then serve requests until SIGTERM or SIGINT
     Serve,
     /// Process uploads of other instances, without serving requests, until SIGTERM or SIGINT
@@ -43,9 +62,18 @@ enum Config {
 
 /// Parses the command line and runs the command. It is in the library, with all that it calls, so that the compiler does that
 /// once: a program that awaits the library's functions compiles them again.
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        // Before there are threads, which would keep the rights that these processes give up.
+        Command::Decode(args) => child::main(&args),
+        Command::Limited(args) => limits::main(args),
+        Command::Service(command) => service(command),
+    }
+}
+
 #[tokio::main]
-pub async fn main() -> ExitCode {
-    match run(Cli::parse().command).await {
+async fn service(command: ServiceCommand) -> ExitCode {
+    match run(command).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("app: {error:#}");
@@ -54,15 +82,15 @@ pub async fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command) -> anyhow::Result<()> {
+async fn run(command: ServiceCommand) -> anyhow::Result<()> {
     match command {
-        Command::Serve => serve::serve(Settings::from_env()?).await?,
-        Command::Worker => serve::work(Settings::from_env()?).await?,
-        Command::Migrate => serve::migrate(Settings::from_env()?).await?,
-        Command::Health => healthcheck::run(&Settings::from_env()?).await?,
-        Command::Storage(command) => command.run().await?,
-        Command::Config(Config::Schema) => println!("{}", serde_json::to_string_pretty(&Settings::schema())?),
-        Command::Config(Config::Check) => Settings::from_env().map(|_| println!("OK"))?,
+        ServiceCommand::Serve => serve::serve(Settings::from_env()?).await?,
+        ServiceCommand::Worker => serve::work(Settings::from_env()?).await?,
+        ServiceCommand::Migrate => serve::migrate(Settings::from_env()?).await?,
+        ServiceCommand::Health => healthcheck::run(&Settings::from_env()?).await?,
+        ServiceCommand::Storage(command) => command.run().await?,
+        ServiceCommand::Config(Config::Schema) => println!("{}", serde_json::to_string_pretty(&Settings::schema())?),
+        ServiceCommand::Config(Config::Check) => Settings::from_env().map(|_| println!("OK"))?,
     }
     Ok(())
 }

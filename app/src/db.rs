@@ -22,8 +22,7 @@ const MAX_CONNECTIONS: u32 = 8;
 
 /// Lists have filters that are mostly unset: a plan of its own for each question uses the indexes of those that are set, and
 /// costs a fraction of a millisecond. A word with two letters in the wrong order still has a similarity of 0.3.
-const SESSION: &str =
-    "SET plan_cache_mode = force_custom_plan; SET pg_trgm.word_similarity_threshold = 0.3";
+const SESSION: &str = "SET plan_cache_mode = force_custom_plan; SET pg_trgm.word_similarity_threshold = 0.3";
 
 /// Connects to the database. Retries with exponential backoff for up to 30 seconds, but fails at once if the server
 /// rejects the credentials or the database name.

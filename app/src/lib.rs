@@ -11,7 +11,7 @@ mod http;
 mod ingest;
 mod jobs;
 mod media;
-mod process;
+pub mod process;
 mod readiness;
 mod serve;
 mod settings;

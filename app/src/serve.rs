@@ -19,7 +19,7 @@ use crate::{
         connections::{self, Draining},
     },
     ingest::Ingest,
-    process::{ImageLimits, Processes},
+    process::{ImageLimits, ProcessSettings, Processes},
     readiness::Readiness,
     settings::{LogFormat, Settings},
     storage::Storage,
@@ -50,7 +50,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     // Decoding images and hashing passwords are CPU-bound.
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     let authenticator = Authenticator::new(db.clone(), &settings.jwt_secret, settings.bootstrap_token.clone(), cpus);
-    let worker = worker(&settings, &db, &storage, cpus);
+    let worker = worker(&settings, &db, &storage, cpus).await;
     let stop_worker = CancellationToken::new();
     let working = settings.embedded_worker.then(|| tokio::spawn(worker.clone().run(stop_worker.clone())));
     let router = http::router(AppState {
@@ -90,7 +90,7 @@ pub async fn work(settings: Settings) -> anyhow::Result<()> {
     let db = db::connect(settings.database.clone()).await?;
     db::migrate(&db).await?;
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    let (worker, stop) = (worker(&settings, &db, &storage, cpus), CancellationToken::new());
+    let (worker, stop) = (worker(&settings, &db, &storage, cpus).await, CancellationToken::new());
     let working = tokio::spawn(worker.run(stop.clone()));
     info!(version = settings.service_version, "working");
     connections::until_signalled().await?;
@@ -110,8 +110,9 @@ pub async fn migrate(settings: Settings) -> anyhow::Result<()> {
     db::migrate(&db::connect(settings.database).await?).await
 }
 
-fn worker(settings: &Settings, db: &PgPool, storage: &Arc<Storage>, cpus: usize) -> Arc<Worker> {
-    let processes = Arc::new(Processes::new(cpus, settings.model_dir.clone()));
+async fn worker(settings: &Settings, db: &PgPool, storage: &Arc<Storage>, cpus: usize) -> Arc<Worker> {
+    let processes = ProcessSettings::new(storage.spool().to_owned(), cpus, settings.model_dir.clone());
+    let processes = Arc::new(Processes::start(processes).await);
     let limits = ImageLimits { max_pixels: settings.max_pixels };
     Arc::new(Worker::new(db.clone(), storage.clone(), processes, limits, settings.strip_location, cpus))
 }

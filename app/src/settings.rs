@@ -199,9 +199,9 @@ impl Settings {
             .setting(
                 "MODEL_DIR",
                 Kind::Path,
-                "Folder of Tesseract's models (eng.traineddata, fin.traineddata); empty: where Tesseract was installed",
+                "Folder of Tesseract's models for OCR, eng.traineddata and fin.traineddata; by default those that its packages install",
             )
-            .or("", |text| Ok(Some(PathBuf::from(text)).filter(|path| !path.as_os_str().is_empty())));
+            .optional(|text| Ok(PathBuf::from(text)));
         let log_format = registry
             .setting(
                 "LOG_FORMAT",

@@ -25,6 +25,8 @@ const QUALITY: f32 = 80.0;
 pub struct Thumbnail {
     /// WebP without metadata, rotated for display, with sides of at most [`MAX_SIDE`] pixels.
     pub webp: Vec<u8>,
+    /// A placeholder of about 25 bytes.
+    pub thumbhash: Vec<u8>,
     /// Of the original, in pixels, after EXIF rotation.
     pub original_width: u32,
     /// Of the original, in pixels, after EXIF rotation.
@@ -38,7 +40,9 @@ pub fn create(bytes: &[u8], header: ImageHeader, max_pixels: u64) -> Result<Thum
     let (original_width, original_height) =
         if decoded.swaps_sides() { (header.height, header.width) } else { (header.width, header.height) };
     let resized = resize(decoded, (header.width, header.height))?;
-    Ok(Thumbnail { webp: encode_webp(&resized)?, original_width, original_height })
+    let small = resized.thumbnail(100, 100).into_rgba8();
+    let thumbhash = thumbhash::rgba_to_thumb_hash(small.width() as usize, small.height() as usize, &small);
+    Ok(Thumbnail { webp: encode_webp(&resized)?, thumbhash, original_width, original_height })
 }
 
 /// Resizes to [`MAX_SIDE`], then rotates for display; in this order, fewer pixels are moved.
@@ -67,7 +71,7 @@ fn resize_pixels(image: DynamicImage, size: (u32, u32)) -> Result<DynamicImage, 
 }
 
 /// Both images, and those in between, have one type, for which the library is compiled once.
-fn resized<P, T>(mut image: ImageBuffer<P, Vec<u8>>, (width, height): (u32, u32)) -> Option<ImageBuffer<P, Vec<u8>>>
+pub fn resized<P, T>(mut image: ImageBuffer<P, Vec<u8>>, (width, height): (u32, u32)) -> Option<ImageBuffer<P, Vec<u8>>>
 where
     P: Pixel<Subpixel = u8>,
     T: PixelTrait,

@@ -139,8 +139,9 @@ pub async fn list(
     _: Reader,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<PageResponse>, ApiError> {
-    let bad_paging =
-        || ApiError::bad_request("bad_paging", "limit must be a number from 1 to 100, before must be the `next` of a page");
+    let bad_paging = || {
+        ApiError::bad_request("bad_paging", "limit must be a number from 1 to 100, before must be the `next` of a page")
+    };
     let Query(query) = query.map_err(|_| bad_paging())?;
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     let before = query.before.as_deref().map(|cursor| parse_cursor(cursor).ok_or_else(bad_paging)).transpose()?;

@@ -105,9 +105,7 @@ pub async fn list(
     )
     .fetch_all(db)
     .await?;
-    rows.into_iter()
-        .map(|mut row| Ok(Found { fragment: row.fragment.take(), media: row.try_into()? }))
-        .collect()
+    rows.into_iter().map(|mut row| Ok(Found { fragment: row.fragment.take(), media: row.try_into()? })).collect()
 }
 
 /// Counts the types, tags and uploaders of a filter's media.

@@ -119,7 +119,7 @@ impl Worker {
                 self.store_video(media.file, video).await?
             }
         };
-        let next = (content.has_clipboard && self.processes.features().ocr).then_some(Kind::Ocr);
+        let next = (content.kind == media::Kind::Image && self.processes.features().ocr).then_some(Kind::Ocr);
         let is_ready = lifecycle::set_ready(&self.db, &job, &content, next).await?;
         if is_ready && next.is_some() {
             self.wake();
@@ -131,20 +131,29 @@ impl Worker {
         Ok(is_ready)
     }
 
-    async fn store_image(&self, file: MediaId, image: DerivedImage, original: &Path) -> Result<lifecycle::Content, Failure> {
-        let stripped = match image.without_location.filter(|_| self.strip_location) {
-            Some(public) => Some(self.store_stripped(file, public, original, &image.mime_type).await?),
-            None => None,
+    async fn store_image(
+        &self,
+        file: MediaId,
+        image: DerivedImage,
+        original: &Path,
+    ) -> Result<lifecycle::Content, Failure> {
+        let stripped = if self.strip_location && !image.without_location.is_empty() {
+            Some(self.store_stripped(file, image.without_location, original, &image.mime_type).await?)
+        } else {
+            None
         };
         self.put_derived(StorageKey::Thumbnail(file), image.thumbnail).await?;
-        self.put_derived(StorageKey::Clipboard(file), image.clipboard).await?;
+        let has_clipboard = !image.clipboard.is_empty();
+        if has_clipboard {
+            self.put_derived(StorageKey::Clipboard(file), image.clipboard).await?;
+        }
         Ok(lifecycle::Content {
             kind: media::Kind::Image,
             mime_type: image.mime_type,
             width: pixels(image.width)?,
             height: pixels(image.height)?,
             thumbhash: image.thumbhash,
-            has_clipboard: true,
+            has_clipboard,
             captured_at: image.captured_at.as_deref().and_then(local_time),
             camera: image.camera,
             has_location: image.has_location,
@@ -253,6 +262,9 @@ impl From<ProcessError> for Failure {
     fn from(error: ProcessError) -> Self {
         match error {
             ProcessError::Invalid(error) => Self::Rejected(error),
+            ProcessError::Unavailable(feature) => Self::Rejected(ValidationError::UnsupportedType {
+                found: format!("a file that takes {feature}, which is off here,"),
+            }),
             other => Self::Retry(other.into()),
         }
     }

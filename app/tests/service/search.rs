@@ -22,7 +22,12 @@ async fn add(service: &Service, side: u32, name: &str, tags: &[&str], text: &str
 
 async fn names(service: &Service, query: &str) -> Vec<String> {
     let page = service.json(&format!("/api/media?{query}")).await;
-    page["items"].as_array().unwrap_or_else(|| panic!("{query}: {page}")).iter().map(|item| text(&item["name"])).collect()
+    page["items"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{query}: {page}"))
+        .iter()
+        .map(|item| text(&item["name"]))
+        .collect()
 }
 
 fn text(value: &Value) -> String {
@@ -56,7 +61,8 @@ async fn words_are_found_by_their_beginning_by_their_stem_and_nearly() {
     let page = service.json("/api/media?q=hammers").await;
     assert_eq!(page["nearly"], false);
     let fragment = page["items"][0]["fragment"].as_array().unwrap();
-    let matched: Vec<_> = fragment.iter().filter(|segment| segment["is_match"] == true).map(|s| text(&s["text"])).collect();
+    let matched: Vec<_> =
+        fragment.iter().filter(|segment| segment["is_match"] == true).map(|s| text(&s["text"])).collect();
     assert_eq!(matched, ["hammers"], "{fragment:?}");
 
     let nearly = service.json("/api/media?q=reciept").await;
@@ -112,11 +118,17 @@ async fn a_page_goes_on_where_the_last_ended_while_media_comes_and_goes() {
         added.push(add(&service, 10 + number, &format!("{number}.png"), &[], "").await);
     }
     let first = service.json("/api/media?limit=2").await;
-    assert_eq!(service.request(Method::DELETE, &format!("/api/media/{}", added[3])).send().await.unwrap().status(), 204);
+    assert_eq!(
+        service.request(Method::DELETE, &format!("/api/media/{}", added[3])).send().await.unwrap().status(),
+        204
+    );
     add(&service, 20, "new.png", &[], "").await;
     let next = text(&first["next"]);
     assert_eq!(names(&service, &format!("limit=3&before={next}")).await, ["2.png", "1.png", "0.png"]);
-    eventually("nothing is left of the deleted one in the list", async || names(&service, "limit=100").await.len() == 6).await;
+    eventually("nothing is left of the deleted one in the list", async || {
+        names(&service, "limit=100").await.len() == 6
+    })
+    .await;
 }
 
 /// With many rows, each list and each search takes an index.
@@ -138,7 +150,10 @@ async fn no_list_and_no_search_reads_the_whole_table() {
         ("near names", "'img 19998' <% media_label(name, tags)"),
         ("tags", "tags @> ARRAY['t7']"),
         ("the first page", "deleted_at IS NULL"),
-        ("a later page", "deleted_at IS NULL AND (listed_at, id) < (now() - interval '1 hour', '01ARZ3NDEKTSV4RRFFQ6000001')"),
+        (
+            "a later page",
+            "deleted_at IS NULL AND (listed_at, id) < (now() - interval '1 hour', '01ARZ3NDEKTSV4RRFFQ6000001')",
+        ),
     ] {
         let plan: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
             "EXPLAIN SELECT id FROM media WHERE {condition} ORDER BY listed_at DESC, id DESC LIMIT 50"

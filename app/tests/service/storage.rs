@@ -70,10 +70,7 @@ async fn media_is_stored_in_and_delivered_by_a_bucket() {
     let (status, media) = service.upload(&picture, "a.jpg", "image/jpeg").await;
     assert_eq!(status, StatusCode::CREATED, "{media}");
     let id = media["id"].as_str().unwrap();
-    assert_eq!(
-        bucket.objects(),
-        [format!("clipboard/{id}.png"), format!("thumbs/{id}.webp"), format!("uploads/{id}")]
-    );
+    assert_eq!(bucket.objects(), [format!("clipboard/{id}.png"), format!("thumbs/{id}.webp"), format!("uploads/{id}")]);
     assert_eq!(service.stored(), Vec::<std::path::PathBuf>::new());
     assert_eq!(fs_err::read_dir(bucket.spool.path()).unwrap().count(), 0);
 

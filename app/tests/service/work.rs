@@ -110,7 +110,8 @@ async fn the_same_bytes_are_kept_once_and_a_repeated_request_is_answered_like_th
     let service = Service::signed_in().await;
     let upload = async |bytes: &[u8], key: Option<&str>| {
         let part = multipart::Part::bytes(bytes.to_vec()).file_name("a.png");
-        let mut request = service.request(Method::POST, "/api/media").multipart(multipart::Form::new().part("file", part));
+        let mut request =
+            service.request(Method::POST, "/api/media").multipart(multipart::Form::new().part("file", part));
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
@@ -125,7 +126,10 @@ async fn the_same_bytes_are_kept_once_and_a_repeated_request_is_answered_like_th
     let (status, duplicate) = upload(&one, None).await;
     assert_eq!((status, &duplicate["id"], &duplicate["duplicate"]), (StatusCode::OK, &first["id"], &true.into()));
     let (status, reused) = upload(&other, Some("k1")).await;
-    assert_eq!((status, &reused["error"]["code"]), (StatusCode::UNPROCESSABLE_ENTITY, &"idempotency_key_reused".into()));
+    assert_eq!(
+        (status, &reused["error"]["code"]),
+        (StatusCode::UNPROCESSABLE_ENTITY, &"idempotency_key_reused".into())
+    );
     assert_eq!((service.rows().await, service.stored().len()), (1, 3));
 
     // Of ten at once, one is added.
