@@ -18,6 +18,7 @@ mod middleware;
 mod routes;
 mod sessions;
 mod state;
+mod tus;
 mod upload;
 
 use std::time::Duration;
@@ -91,10 +92,16 @@ fn small_bodies() -> Routes {
         .on(Method::POST, "/api/media/{id}/thumbnails", changes::derive)
         .on(Method::POST, "/api/media/{id}/ocr", changes::recognise)
         .on(Method::GET, "/api/files/{*key}", files::get)
+        .on(Method::OPTIONS, "/api/uploads", tus::options)
+        .on(Method::POST, "/api/uploads", tus::create)
+        .on(Method::HEAD, "/api/uploads/{id}", tus::offset)
+        .on(Method::DELETE, "/api/uploads/{id}", tus::terminate)
 }
 
 fn uploads() -> Routes {
-    Routes::default().on(Method::POST, "/api/media", upload::upload)
+    Routes::default()
+        .on(Method::POST, "/api/media", upload::upload)
+        .on(Method::PATCH, "/api/uploads/{id}", tus::append)
 }
 
 #[cfg(test)]

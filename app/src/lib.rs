@@ -13,6 +13,7 @@ mod jobs;
 mod media;
 pub mod process;
 mod readiness;
+mod resumable;
 mod serve;
 mod settings;
 mod storage;

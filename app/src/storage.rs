@@ -29,7 +29,7 @@ pub use self::{
     key::{Prefix, StorageKey},
     local::LocalStorage,
     s3::S3Storage,
-    spool::ABANDONED,
+    spool::{ABANDONED, RESUMABLE},
 };
 use crate::settings::StorageSettings;
 

@@ -42,6 +42,9 @@ pub async fn get(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let key: StorageKey = key.parse().map_err(|_| ApiError::not_found())?;
+    if matches!(key, StorageKey::Private(_)) {
+        return Err(ApiError::not_found());
+    }
     let Storage::Local(local) = &*storage else { return Err(ApiError::not_found()) };
     let info = infos.find(key.media()).await?.ok_or_else(ApiError::not_found)?;
     let content = Content::open(local.path(key)).await?.ok_or_else(ApiError::not_found)?;

@@ -7,7 +7,7 @@ use sqlx::PgPool;
 
 use super::{client::TrustedProxies, connections::Draining, upload::UploadLimits};
 use crate::{
-    auth::Authenticator, file_infos::FileInfos, ingest::Ingest, readiness::Readiness, storage::Storage, worker::Worker,
+    auth::Authenticator, file_infos::FileInfos, ingest::Ingest, readiness::Readiness, resumable::ResumableUploads, storage::Storage, worker::Worker,
 };
 
 /// Cheap to clone.
@@ -22,6 +22,7 @@ pub struct AppState {
     pub readiness: Arc<Readiness>,
     pub draining: Draining,
     pub version: Version,
+    pub resumable: ResumableUploads,
     pub trusted_proxies: TrustedProxies,
     pub upload_limits: UploadLimits,
 }
@@ -49,6 +50,7 @@ from_ref! {
     authenticator: Arc<Authenticator>,
     readiness: Arc<Readiness>,
     version: Version,
+    resumable: ResumableUploads,
     trusted_proxies: TrustedProxies,
     upload_limits: UploadLimits,
 }

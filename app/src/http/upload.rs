@@ -13,7 +13,7 @@ use axum::{
 use ring::digest;
 use serde::Serialize;
 use sqlx::PgPool;
-use tokio::{io::AsyncWriteExt, sync::Semaphore};
+use tokio::{io::AsyncWriteExt, sync::{OwnedSemaphorePermit, Semaphore}};
 use tower_http::timeout::TimeoutError;
 
 use super::{access::Uploader, error::ApiError, media::MediaResponse};
@@ -55,6 +55,23 @@ impl UploadLimits {
         Self { max_bytes, in_progress: Arc::new(Semaphore::new(max_in_progress)) }
     }
 
+    /// Maximum size of an uploaded file, in bytes.
+    pub fn max_bytes(&self) -> u64 {
+        self.max_bytes
+    }
+
+    /// Fails with 413 if a file of this size is too large.
+    pub fn check_size(&self, size: u64) -> Result<(), ApiError> {
+        if size > self.max_bytes { Err(too_large(self.max_bytes)) } else { Ok(()) }
+    }
+
+    /// Begins an upload, which ends when the permit is dropped. Fails with 429 if too many are in progress.
+    pub fn begin(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        self.in_progress.clone().try_acquire_owned().map_err(|_| {
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, "busy", "too many uploads are in progress").retry_after(2)
+        })
+    }
+
     /// Maximum size of the body of an upload request, in bytes.
     pub fn body_limit(&self) -> usize {
         usize::try_from(self.max_bytes).unwrap_or(usize::MAX).saturating_add(FORM_OVERHEAD)
@@ -76,9 +93,7 @@ pub async fn upload(
     headers: HeaderMap,
     form: Result<Multipart, MultipartRejection>,
 ) -> Result<(StatusCode, Json<UploadResponse>), ApiError> {
-    let _permit = limits.in_progress.try_acquire().map_err(|_| {
-        ApiError::new(StatusCode::TOO_MANY_REQUESTS, "busy", "too many uploads are in progress").retry_after(2)
-    })?;
+    let _permit = limits.begin()?;
     let idempotency_key = headers.get(IDEMPOTENCY_KEY).map(idempotency_key).transpose()?;
     let mut form = form.map_err(|_| bad_multipart("the body must be a multipart form"))?;
     let (mut file, mut name, mut description) = (None, None, None);

@@ -4,7 +4,7 @@
 //! uploads/{id}            originals
 //! thumbs/{id}.webp        thumbnails
 //! clipboard/{id}.png      pictures for the clipboard
-//! public/{id}             originals without their location
+//! private/{id}            originals with their location, if others get them without
 //! incoming/               the spool, see `spool.rs`
 //! ```
 //!
@@ -48,7 +48,7 @@ impl LocalStorage {
         for prefix in Prefix::ALL {
             spool::create_folder(&root.join(prefix.as_str()))?;
         }
-        spool::create_folder(&folders.spool)?;
+        spool::create(&folders.spool)?;
         Ok(Self { folders: Arc::new(folders) })
     }
 

@@ -79,7 +79,7 @@ pub struct S3Storage {
 impl S3Storage {
     /// Creates the spool. Sends no request.
     pub(super) fn open(settings: &S3Settings) -> io::Result<Self> {
-        spool::create_folder(&settings.spool_dir)?;
+        spool::create(&settings.spool_dir)?;
         Ok(Self {
             client: client(settings),
             bucket: settings.bucket.as_str().into(),

@@ -17,12 +17,21 @@ use tempfile::NamedTempFile;
 /// The age at which a file that nobody has written to belongs to no request: the longest takes 5 minutes.
 pub const ABANDONED: Duration = Duration::from_secs(60 * 60);
 
+/// The folder in the spool of uploads that are received in parts. They have rows, and expire by those.
+pub const RESUMABLE: &str = "resumable";
+
 /// The free space, in bytes, below which a disk counts as full: several uploads at a time still fit.
 const LEAST_FREE: u64 = 64 << 20;
 
 /// Creates a file that only this user can read. It is deleted on drop, unless it was moved away.
 pub fn create_file(spool: &Path) -> io::Result<NamedTempFile> {
     NamedTempFile::new_in(spool)
+}
+
+/// Creates what is missing of the spool.
+pub(super) fn create(spool: &Path) -> io::Result<()> {
+    create_folder(spool)?;
+    create_folder(&spool.join(RESUMABLE))
 }
 
 /// Creates a folder, with its parents, that only this user can enter. One that exists is closed to others, and takes no disk
@@ -45,6 +54,9 @@ pub(super) fn sweep(spool: &Path, abandoned: Duration) -> io::Result<usize> {
     let mut swept = 0;
     for entry in fs::read_dir(spool)? {
         let path = entry?.path();
+        if path.ends_with(RESUMABLE) {
+            continue;
+        }
         // Another instance may be sweeping, too.
         let Ok(metadata) = fs::symlink_metadata(&path) else { continue };
         let age = SystemTime::now().duration_since(metadata.modified()?).unwrap_or_default();

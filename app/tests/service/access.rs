@@ -42,6 +42,11 @@ const LINES: &[Line] = &[
     ("POST /api/media/{id}/thumbnails", "", [401, 404, 404, 404, 403, 403, 404]),
     ("POST /api/media/{id}/ocr", "", [401, 404, 404, 404, 403, 403, 404]),
     ("GET /api/files/{*key}", "", [404, 404, 404, 404, 404, 404, 404]),
+    ("OPTIONS /api/uploads", "", [204, 204, 204, 204, 204, 204, 204]),
+    ("POST /api/uploads", "", [401, 412, 412, 412, 403, 412, 403]),
+    ("HEAD /api/uploads/{id}", "", [401, 412, 412, 412, 403, 412, 403]),
+    ("DELETE /api/uploads/{id}", "", [401, 412, 412, 412, 403, 412, 403]),
+    ("PATCH /api/uploads/{id}", "", [401, 412, 412, 412, 403, 412, 403]),
     ("POST /api/media", "{}", [401, 400, 400, 400, 403, 400, 403]),
 ];
 
@@ -178,6 +183,8 @@ impl Accounts {
                               VALUES ($1, sha256(gen_random_uuid()::text::bytea), 'member', now()) RETURNING id";
                 format!("/api/invites/{}", run(service, insert, self.admin).await.unwrap())
             }
+            ("/api/uploads", "{id}") => "/api/uploads/01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(),
+            ("/api/media/{id}", action) => format!("/api/media/01ARZ3NDEKTSV4RRFFQ69G5FAV/{action}"),
             ("/api/media", "{id}") => "/api/media/01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(),
             ("/api/files", "{*key}") => "/api/files/uploads/01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(),
             (_, last) if last.contains('{') => panic!("{route} needs a path here"),

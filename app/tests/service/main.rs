@@ -22,6 +22,7 @@ mod proxy;
 mod raw_http;
 mod real_pictures;
 mod rejected_uploads;
+mod resumable;
 mod search;
 mod storage;
 mod support;
