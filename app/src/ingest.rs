@@ -12,9 +12,9 @@ use uuid::Uuid;
 
 use crate::{
     media::{self, MediaId, NewMedia},
+    process::image::{DeriveError, DerivedImage, ImageLimits, derive},
     storage::{Staging, Storage, StorageKey},
-    thumbnail::{self, Thumbnail},
-    validate::{self, ImageKind, ValidationError},
+    validate::ValidationError,
 };
 
 /// Adds and deletes media.
@@ -69,13 +69,13 @@ impl Ingest {
 
     /// Validates the image, creates its thumbnail, stores both and inserts the row.
     pub async fn add(self: Arc<Self>, upload: Upload) -> Result<MediaId, IngestError> {
-        let (kind, thumbnail) = self.process(&upload.file).await?;
+        let derived = self.process(&upload.file).await?;
         let thumbnail_path = upload.file.staging.file("thumbnail");
         let mut file = upload.file.staging.create("thumbnail").await.map_err(anyhow::Error::from)?;
-        file.write_all(&thumbnail.webp).await.map_err(anyhow::Error::from)?;
+        file.write_all(&derived.thumbnail).await.map_err(anyhow::Error::from)?;
         file.flush().await.map_err(anyhow::Error::from)?;
         // Spawned, because axum drops the request's future when the client disconnects, and this must run to its end.
-        tokio::spawn(async move { self.store(upload, kind, thumbnail, thumbnail_path).await })
+        tokio::spawn(async move { self.store(upload, derived, thumbnail_path).await })
             .await
             .map_err(|panic| IngestError::Internal(panic.into()))?
     }
@@ -98,14 +98,16 @@ impl Ingest {
     }
 
     /// Validates and decodes the file on a blocking thread.
-    async fn process(&self, file: &ReceivedFile) -> Result<(ImageKind, Thumbnail), IngestError> {
+    async fn process(&self, file: &ReceivedFile) -> Result<DerivedImage, IngestError> {
         // The semaphore is never closed.
         let _permit = self.decoders.acquire().await.map_err(anyhow::Error::from)?;
-        let (path, declared, max_pixels) = (file.path.clone(), file.declared_type.clone(), self.max_pixels);
+        let (path, limits) = (file.path.clone(), ImageLimits { max_pixels: self.max_pixels });
         let processed = tokio::task::spawn_blocking(move || -> Result<_, IngestError> {
             let bytes = fs_err::read(&path).map_err(anyhow::Error::from)?;
-            let header = validate::image_header(&bytes, declared.as_deref(), max_pixels)?;
-            Ok((header.kind, thumbnail::create(&bytes, header, max_pixels)?))
+            derive(&bytes, limits).map_err(|error| match error {
+                DeriveError::Invalid(error) => error.into(),
+                DeriveError::Internal(error) => IngestError::Internal(error.into()),
+            })
         });
         processed.await.map_err(|panic| IngestError::Internal(panic.into()))?
     }
@@ -113,8 +115,7 @@ impl Ingest {
     async fn store(
         &self,
         upload: Upload,
-        kind: ImageKind,
-        thumbnail: Thumbnail,
+        derived: DerivedImage,
         thumbnail_path: PathBuf,
     ) -> Result<MediaId, IngestError> {
         let Upload { file, name, description, uploader } = upload;
@@ -124,10 +125,10 @@ impl Ingest {
             name,
             description,
             declared_type,
-            mime_type: kind.mime_type(),
+            mime_type: derived.mime_type,
             size: i64::try_from(size).map_err(anyhow::Error::from)?,
-            width: i32::try_from(thumbnail.original_width).map_err(anyhow::Error::from)?,
-            height: i32::try_from(thumbnail.original_height).map_err(anyhow::Error::from)?,
+            width: i32::try_from(derived.width).map_err(anyhow::Error::from)?,
+            height: i32::try_from(derived.height).map_err(anyhow::Error::from)?,
             sha256,
             uploader,
         };

@@ -3,16 +3,15 @@
 mod auth;
 mod cli;
 mod db;
-mod decode;
 mod healthcheck;
 mod http;
 mod ingest;
 mod media;
+mod process;
 mod readiness;
 mod serve;
 mod settings;
 mod storage;
-mod thumbnail;
 mod validate;
 
 pub use cli::main;

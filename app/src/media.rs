@@ -53,7 +53,7 @@ pub struct NewMedia {
     /// The content type that the client declared.
     pub declared_type: Option<String>,
     /// Detected from the content.
-    pub mime_type: &'static str,
+    pub mime_type: String,
     /// Size of the original, in bytes.
     pub size: i64,
     /// In pixels, after EXIF rotation.

@@ -94,9 +94,7 @@ impl From<ValidationError> for ApiError {
     fn from(error: ValidationError) -> Self {
         let status = match error {
             ValidationError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            ValidationError::UnsupportedType { .. } | ValidationError::TypeMismatch { .. } => {
-                StatusCode::UNSUPPORTED_MEDIA_TYPE
-            }
+            ValidationError::UnsupportedType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ValidationError::MissingFile
             | ValidationError::EmptyFile
             | ValidationError::InvalidName
