@@ -4,7 +4,6 @@ mod auth;
 mod cli;
 mod content;
 mod db;
-mod decode;
 mod file_infos;
 mod healthcheck;
 mod http;
@@ -17,7 +16,6 @@ mod resumable;
 mod serve;
 mod settings;
 mod storage;
-mod thumbnail;
 mod validate;
 mod worker;
 

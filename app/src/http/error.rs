@@ -107,9 +107,9 @@ impl From<ValidationError> for ApiError {
     fn from(error: ValidationError) -> Self {
         let status = match error {
             ValidationError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            ValidationError::UnsupportedType { .. }
-            | ValidationError::TypeMismatch { .. }
-            | ValidationError::UnsupportedCodec { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ValidationError::UnsupportedType { .. } | ValidationError::UnsupportedCodec { .. } => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            }
             ValidationError::MissingFile
             | ValidationError::EmptyFile
             | ValidationError::InvalidName

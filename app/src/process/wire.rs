@@ -32,8 +32,8 @@ const MAX_BLOBS: usize = 32 << 20;
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum Job {
     Derive(ImageLimits),
-    /// At most this many pixels.
-    Grey(u64),
+    /// The longest side has at most this many pixels.
+    Grey(u32),
 }
 
 /// What comes of it.
