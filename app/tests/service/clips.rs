@@ -42,7 +42,7 @@ impl Studio {
 
     async fn accepted(&self, path: &Path) -> DerivedVideo {
         let clip = self.processes.video(path).await.unwrap_or_else(|error| panic!("{}: {error:?}", path.display()));
-        let poster = image::load_from_memory_with_format(&clip.poster.thumbnail, image::ImageFormat::WebP).unwrap();
+        let poster = crate::pictures::decode_webp(&clip.poster.thumbnail);
         let scale = (600.0 / f64::from(clip.width.max(clip.height))).min(1.0);
         let expected = [clip.width, clip.height].map(|side| (f64::from(side) * scale).round() as u32);
         assert_eq!([poster.width(), poster.height()], expected, "{}", path.display());
