@@ -145,6 +145,8 @@ impl Children {
         let limits = Limits { file_size: MAX_CONVERTED, ..self.settings.picture };
         let mut command = self.command(&limits);
         command.arg("--folder").arg(folder.path()).env("TMPDIR", folder.path());
+        // Each of its threads would reserve a part of the address space for its memory.
+        command.env("MALLOC_ARENA_MAX", "1");
         command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         Child::start(command, Some(folder))
     }
@@ -190,7 +192,7 @@ impl Child {
 
     async fn ask(&mut self, job: &Job, file: &File) -> anyhow::Result<Reply> {
         wire::send(&self.socket, job, file).await?;
-        wire::receive_reply(&mut self.socket).await
+        wire::receive_reply(&mut self.socket, file.metadata()?.len()).await
     }
 
     /// Why there was no reply.
