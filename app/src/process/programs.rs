@@ -78,9 +78,12 @@ impl Programs {
 }
 
 /// `PATH` is no setting of the service: it says where the machine keeps its programs.
+pub fn path() -> Option<OsString> {
+    std::env::var_os("PATH")
+}
+
 fn on_path(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| {
+    std::env::split_paths(&path()?).map(|folder| folder.join(program)).find(|file| {
         let metadata = fs_err::metadata(file);
         metadata.is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
     })
