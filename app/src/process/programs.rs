@@ -101,8 +101,11 @@ async fn has_models(launcher: &Launcher, tesseract: &Path, model_dir: Option<&Pa
     let listed = String::from_utf8_lossy(&listed);
     let missing: Vec<&str> =
         ocr::LANGUAGES.into_iter().filter(|model| !listed.lines().any(|line| line == *model)).collect();
-    if !missing.is_empty() {
-        warn!(models = missing.join(", "), "OCR is off: Tesseract lacks models");
+    let complete = missing.is_empty();
+    if !complete {
+        let packages: Vec<String> = missing.iter().map(|model| format!("tesseract-ocr-{model}")).collect();
+        let (missing, packages) = (missing.join(", "), packages.join(", "));
+        warn!(missing, packages, "OCR is off: Tesseract lacks models; Debian has them as packages");
     }
-    missing.is_empty()
+    complete
 }

@@ -63,6 +63,7 @@ impl Rights {
 
     /// Gives up all that these limits exclude, for good.
     pub fn limit(&self) -> anyhow::Result<()> {
+        // It is sent at the end of the thread that started this process: a worker of the service's runtime, which ends with it.
         set_parent_process_death_signal(Some(Signal::KILL)).context("cannot be tied to the service")?;
         // The service may have ended before.
         let parent = getppid().map(|parent| parent.as_raw_pid());
