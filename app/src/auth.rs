@@ -1,20 +1,34 @@
-//! Accounts: registers the first account, logs users in, and authenticates their tokens.
+//! Accounts: registers, logs in, and authenticates requests. It knows nothing of HTTP.
+//!
+//! Authentication is one function, from a token to an [`Access`]: a log-in token is signed and names a session, an API key is
+//! random. Both need their row, so that both can be revoked.
 
+mod access;
 mod account;
+pub mod api_key;
+mod hs256;
+pub mod invite;
 mod password;
+mod secret_token;
+pub mod session;
 mod throttle;
 mod token;
+
+use std::{net::IpAddr, sync::Arc};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
 use subtle::ConstantTimeEq;
+use time::OffsetDateTime;
+use uuid::Uuid;
 
+pub use access::{Access, Role, Scope};
 pub use account::Account;
+use account::Invited;
 pub use password::PasswordError;
 use password::PasswordHasher;
-use throttle::{LoginThrottle, TooManyAttempts};
-pub use token::IssuedToken;
-use token::TokenSigner;
+use throttle::{Attempt, LoginThrottle, TooManyAttempts};
+use token::{DeviceToken, SessionToken, TokenSigner};
 
 /// NIST SP 800-63B requires at least 8 characters.
 const MIN_PASSWORD_CHARS: usize = 10;
@@ -28,9 +42,28 @@ const MAX_USERNAME_BYTES: usize = 64;
 pub struct Authenticator {
     db: PgPool,
     passwords: PasswordHasher,
-    throttle: LoginThrottle,
+    throttle: Arc<LoginThrottle>,
     tokens: TokenSigner,
     bootstrap_token: SecretString,
+}
+
+/// Where a registration or log-in comes from.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub address: IpAddr,
+    /// Kept from an earlier log-in, if any.
+    pub device_token: Option<SecretString>,
+    /// Shown in the list of sessions.
+    pub user_agent: String,
+}
+
+/// The outcome of a registration or log-in.
+pub struct LogIn {
+    /// The bearer token.
+    pub token: SecretString,
+    pub expires_at: OffsetDateTime,
+    /// For the client to keep: later log-ins that send it along are not slowed down by those of others. It allows nothing else.
+    pub device_token: SecretString,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -39,12 +72,18 @@ pub enum AuthError {
     BootstrapClosed,
     #[error("the bootstrap token is wrong")]
     BadBootstrapToken,
+    #[error("the invite does not exist, is used, or has expired")]
+    BadInvite,
     #[error("a user name must have 1 to {MAX_USERNAME_BYTES} characters from a-z, A-Z, 0-9, . _ - + @")]
     InvalidUsername,
+    #[error("this user name is taken")]
+    UsernameTaken,
     #[error("a password must have at least {MIN_PASSWORD_CHARS} characters and at most {MAX_PASSWORD_BYTES} bytes")]
     WeakPassword,
     #[error("wrong user name or password")]
     BadCredentials,
+    #[error("the old password is wrong")]
+    WrongPassword,
     #[error(transparent)]
     TooManyAttempts(#[from] TooManyAttempts),
     #[error(transparent)]
@@ -62,19 +101,20 @@ impl Authenticator {
         Self {
             db,
             passwords: PasswordHasher::new(max_hashes),
-            throttle: LoginThrottle::default(),
+            throttle: Arc::default(),
             tokens: TokenSigner::new(jwt_secret),
             bootstrap_token,
         }
     }
 
-    /// Creates the first account. Fails with `BootstrapClosed` once an account exists.
+    /// Creates the first account, an admin, and logs it in. Fails with `BootstrapClosed` once an account exists.
     pub async fn register_first(
         &self,
         username: &str,
         password: SecretString,
         bootstrap_token: &SecretString,
-    ) -> Result<IssuedToken, AuthError> {
+        client: &Client,
+    ) -> Result<LogIn, AuthError> {
         if account::any_exists(&self.db).await? {
             return Err(AuthError::BootstrapClosed);
         }
@@ -82,43 +122,133 @@ impl Authenticator {
         if !bool::from(given.ct_eq(self.bootstrap_token.expose_secret().as_bytes())) {
             return Err(AuthError::BadBootstrapToken);
         }
-        check_username(username)?;
-        check_password(&password)?;
-        let hash = self.passwords.hash(password).await?;
+        let hash = self.hash_new(username, password).await?;
         let account = account::create_first(&self.db, username, &hash).await?.ok_or(AuthError::BootstrapClosed)?;
-        tracing::info!(account = %account.id, "created the first account");
-        Ok(self.tokens.issue(account.id)?)
+        tracing::info!(%account, "created the first account");
+        self.start_session(account, &hash, None, client).await
     }
 
-    /// Checks a password and issues a token. An unknown user name and a wrong password give the same error and take the
-    /// same time.
-    pub async fn log_in(&self, username: &str, password: SecretString) -> Result<IssuedToken, AuthError> {
-        // The table allows 64 characters, each up to 4 bytes in UTF-8.
-        if username.len() > 4 * MAX_USERNAME_BYTES || password.expose_secret().len() > MAX_PASSWORD_BYTES {
-            return Err(AuthError::BadCredentials);
+    /// Creates an account with an invite, which that uses up, and logs it in.
+    pub async fn register_invited(
+        &self,
+        username: &str,
+        password: SecretString,
+        invite: &SecretString,
+        client: &Client,
+    ) -> Result<LogIn, AuthError> {
+        let invite = secret_token::sha256(invite.expose_secret());
+        // Before the work of hashing, and before it tells anything about user names.
+        if !invite::is_valid(&self.db, &invite).await? {
+            return Err(AuthError::BadInvite);
         }
-        // PostgreSQL rejects NUL in text, so no account has it in its name.
-        if username.contains('\0') {
-            return Err(AuthError::BadCredentials);
-        }
-        let credentials = account::find_credentials(&self.db, username).await?;
-        let (account, hash) = credentials.map(|found| (found.account, found.password_hash)).unzip();
-        self.throttle.count_attempt(username)?;
-        let matches = self.passwords.verify(password, hash).await?;
-        let account = account.filter(|_| matches).ok_or(AuthError::BadCredentials)?;
-        self.throttle.reset(username);
-        Ok(self.tokens.issue(account.id)?)
+        let hash = self.hash_new(username, password).await?;
+        let account = match account::create_invited(&self.db, username, &hash, &invite).await? {
+            Invited::Created(account) => account,
+            Invited::InvalidInvite => return Err(AuthError::BadInvite),
+            Invited::UsernameTaken => return Err(AuthError::UsernameTaken),
+        };
+        tracing::info!(%account, "created an account by invite");
+        self.start_session(account, &hash, None, client).await
     }
 
-    /// The account of a token; `None` if the token is invalid or expired, or if its account is deleted.
-    pub async fn authenticate(&self, token: &str) -> sqlx::Result<Option<Account>> {
-        match self.tokens.verify(token) {
-            Ok(id) => account::find(&self.db, id).await,
+    /// Checks a password and starts a session. A user name that is unknown, or that cannot be registered, and a wrong password
+    /// give the same error and take the same time.
+    pub async fn log_in(&self, username: &str, password: SecretString, client: &Client) -> Result<LogIn, AuthError> {
+        let found = match check_username(username) {
+            Ok(()) => account::find_credentials(&self.db, username).await?,
+            Err(_) => None,
+        };
+        let (account, hash) = found.map(|found| (found.account, found.password_hash)).unzip();
+        let device = self.known_device(client, account);
+        let attempt = match device {
+            Some(device) => LoginThrottle::by_known_device(device),
+            None => self.throttle.by_stranger(account, username, client.address),
+        };
+        let matches = self.verify(&attempt, password, hash.clone()).await?;
+        let (account, hash) = account.zip(hash).filter(|_| matches).ok_or(AuthError::BadCredentials)?;
+        self.start_session(account, &hash, device, client).await
+    }
+
+    /// Changes the password of the account and ends its other sessions.
+    pub async fn change_password(
+        &self,
+        account: Uuid,
+        session: Uuid,
+        old: SecretString,
+        new: SecretString,
+    ) -> Result<(), AuthError> {
+        check_password(&new)?;
+        let old_hash = account::password_hash(&self.db, account).await?.ok_or(AuthError::WrongPassword)?;
+        let attempt = LoginThrottle::by_owner(account);
+        if !self.verify(&attempt, old, Some(old_hash.clone())).await? {
+            return Err(AuthError::WrongPassword);
+        }
+        let new_hash = self.passwords.slot().await?.hash(new).await?;
+        let changed = account::replace_password(&self.db, account, &old_hash, &new_hash, session).await?;
+        // Otherwise a concurrent request has changed it.
+        if !changed {
+            return Err(AuthError::WrongPassword);
+        }
+        tracing::info!(%account, "changed a password");
+        Ok(())
+    }
+
+    /// The access of a token; `None` if the token is invalid, expired or revoked, or if its account is deleted.
+    pub async fn authenticate(&self, token: &str) -> sqlx::Result<Option<Access>> {
+        if token.starts_with(api_key::PREFIX) {
+            return api_key::authenticate(&self.db, token).await;
+        }
+        match self.tokens.verify_session(token) {
+            Ok(token) => session::authenticate(&self.db, token.account, token.session).await,
             Err(_) => Ok(None),
         }
     }
+
+    async fn hash_new(&self, username: &str, password: SecretString) -> Result<String, AuthError> {
+        check_username(username)?;
+        check_password(&password)?;
+        Ok(self.passwords.slot().await?.hash(password).await?)
+    }
+
+    /// Whether the password matches, within the limits on failures. Without a hash, it does not.
+    async fn verify(&self, attempt: &Attempt, password: SecretString, hash: Option<String>) -> Result<bool, AuthError> {
+        self.throttle.check(attempt)?;
+        let slot = self.passwords.slot().await?;
+        // Attempts that were ahead in the queue may have failed.
+        self.throttle.check(attempt)?;
+        let (throttle, attempt) = (self.throttle.clone(), attempt.clone());
+        let record = move |matches| match matches {
+            true => throttle.record_success(&attempt),
+            false => throttle.record_failure(&attempt),
+        };
+        Ok(slot.verify(password, hash, record).await?)
+    }
+
+    /// The client's device, if it has logged in to this account before.
+    fn known_device(&self, client: &Client, account: Option<Uuid>) -> Option<Uuid> {
+        let token = self.tokens.verify_device(client.device_token.as_ref()?.expose_secret()).ok()?;
+        (Some(token.account) == account).then_some(token.device)
+    }
+
+    async fn start_session(
+        &self,
+        account: Uuid,
+        password_hash: &str,
+        device: Option<Uuid>,
+        client: &Client,
+    ) -> Result<LogIn, AuthError> {
+        let session = session::create(&self.db, account, password_hash, &client.user_agent).await?;
+        let session = session.ok_or(AuthError::BadCredentials)?;
+        let device = device.unwrap_or_else(secret_token::random_uuid);
+        Ok(LogIn {
+            token: self.tokens.issue_session(SessionToken { account, session: session.id }, session.expires_at)?,
+            expires_at: session.expires_at,
+            device_token: self.tokens.issue_device(DeviceToken { account, device })?,
+        })
+    }
 }
 
+/// ASCII only, so that names that look alike are alike, and that every database compares them in the same way.
 fn check_username(username: &str) -> Result<(), AuthError> {
     let valid = (1..=MAX_USERNAME_BYTES).contains(&username.len())
         && username.chars().all(|c| c.is_ascii_alphanumeric() || "._-+@".contains(c));

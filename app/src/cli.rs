@@ -12,6 +12,7 @@ use crate::{
     },
     serve,
     settings::Settings,
+    storage::StorageCommand,
 };
 
 /// The media service: users upload pictures, find them again and share them
@@ -37,10 +38,15 @@ enum Command {
 enum ServiceCommand {
     /// Migrate the database, then serve requests until SIGTERM or SIGINT
     Serve,
+    /// Process uploads of other instances, without serving requests, until SIGTERM or SIGINT
+    Worker,
     /// Migrate the database
     Migrate,
     /// Check that the service at HOST and PORT is alive; exit with 1 if it is not
     Health,
+    /// Check or move the stored objects
+    #[command(subcommand)]
+    Storage(StorageCommand),
     /// Show or check the environment variables
     #[command(subcommand)]
     Config(Config),
@@ -79,8 +85,10 @@ async fn service(command: ServiceCommand) -> ExitCode {
 async fn run(command: ServiceCommand) -> anyhow::Result<()> {
     match command {
         ServiceCommand::Serve => serve::serve(Settings::from_env()?).await?,
+        ServiceCommand::Worker => serve::work(Settings::from_env()?).await?,
         ServiceCommand::Migrate => serve::migrate(Settings::from_env()?).await?,
         ServiceCommand::Health => healthcheck::run(&Settings::from_env()?).await?,
+        ServiceCommand::Storage(command) => command.run().await?,
         ServiceCommand::Config(Config::Schema) => println!("{}", serde_json::to_string_pretty(&Settings::schema())?),
         ServiceCommand::Config(Config::Check) => Settings::from_env().map(|_| println!("OK"))?,
     }

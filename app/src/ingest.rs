@@ -1,40 +1,37 @@
-//! Adds and deletes media. Only this module changes stored files and database rows together.
-//!
-//! Adding: stage → receive → validate → thumbnail → move files to storage → insert row → unstage. A file is served only if
-//! its row is ready, so a process can crash at any step without exposing a partial upload. [`recover`] removes the rest.
+//! Adds a received file: row and job → original into the store → the job's work. From the row on, everything goes on when the
+//! client leaves, and what this process does not finish, a worker does.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use sqlx::PgPool;
-use tokio::io::AsyncWriteExt as _;
-use tracing::{error, info};
+use tempfile::TempPath;
 use uuid::Uuid;
 
 use crate::{
-    media::{self, MediaId, NewMedia},
-    process::{DerivedImage, ImageLimits, ProcessError, Processes},
-    storage::{Staging, Storage, StorageKey},
-    validate::{self, ValidationError},
+    content,
+    jobs::Job,
+    media::{
+        MediaId,
+        lifecycle::{self, Inserted, NewMedia},
+    },
+    storage::{Storage, StorageError, StorageKey},
+    validate::ValidationError,
+    worker::{OnReject, Outcome, Worker},
 };
 
-/// Adds and deletes media.
+/// Adds received files.
 pub struct Ingest {
     db: PgPool,
     storage: Arc<Storage>,
-    max_pixels: u64,
-    processes: Processes,
+    worker: Arc<Worker>,
 }
 
-/// A completely received file in its staging folder.
+/// A completely received file in the spool. Dropping it deletes the file, unless it is in the store by then.
 pub struct ReceivedFile {
-    pub id: MediaId,
-    pub staging: Staging,
-    pub path: PathBuf,
+    pub path: TempPath,
     /// In bytes.
     pub size: u64,
     pub sha256: Vec<u8>,
-    /// The content type that the client declared.
-    pub declared_type: Option<String>,
 }
 
 /// A received file with its validated name and description.
@@ -44,6 +41,18 @@ pub struct Upload {
     pub description: String,
     /// Account id.
     pub uploader: Uuid,
+    /// The client's own id of this upload; see [`NewMedia::idempotency_key`].
+    pub idempotency_key: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// Ready, or pending if the first attempt failed and a worker tries again.
+    New(MediaId),
+    /// The gallery has these bytes already: nothing was added.
+    Duplicate(MediaId),
+    /// An earlier upload with the same key and the same bytes has added it.
+    Repeated(MediaId),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -51,123 +60,55 @@ pub enum IngestError {
     /// A client error. Nothing of the upload is kept.
     #[error(transparent)]
     Invalid(#[from] ValidationError),
+    #[error("the Idempotency-Key was used for another file")]
+    KeyReused,
+    #[error(transparent)]
+    Storage(#[from] StorageError),
     #[error("adding the media failed: {0:#}")]
     Internal(#[from] anyhow::Error),
 }
 
 impl Ingest {
-    /// `max_pixels` limits the size of an image.
-    pub fn new(db: PgPool, storage: Arc<Storage>, max_pixels: u64, processes: Processes) -> Self {
-        Self { db, storage, max_pixels, processes }
+    pub fn new(db: PgPool, storage: Arc<Storage>, worker: Arc<Worker>) -> Self {
+        Self { db, storage, worker }
     }
 
-    /// Creates the staging folder for a new upload.
-    pub fn stage(&self, id: MediaId) -> std::io::Result<Staging> {
-        self.storage.stage(id)
-    }
-
-    /// Validates the image, creates its thumbnail, stores both and inserts the row.
-    pub async fn add(self: Arc<Self>, upload: Upload) -> Result<MediaId, IngestError> {
-        let image = self.process(&upload.file).await?;
-        let thumbnail_path = upload.file.staging.file("thumbnail");
-        let mut file = upload.file.staging.create("thumbnail").await.map_err(anyhow::Error::from)?;
-        file.write_all(&image.thumbnail).await.map_err(anyhow::Error::from)?;
-        file.flush().await.map_err(anyhow::Error::from)?;
+    /// Adds a file and waits for the outcome of its first attempt. A rejected one leaves nothing.
+    pub async fn add(self: &Arc<Self>, upload: Upload) -> Result<Added, IngestError> {
+        // A look at the first bytes spares a text file its row.
+        let content = content::detect(&content::head(&upload.file.path).await.map_err(StorageError::from)?)?;
+        let new = NewMedia {
+            id: MediaId::generate(),
+            name: upload.name,
+            description: upload.description,
+            size: i64::try_from(upload.file.size).map_err(anyhow::Error::from)?,
+            sha256: upload.file.sha256,
+            uploader: upload.uploader,
+            idempotency_key: upload.idempotency_key,
+        };
+        let inserted = lifecycle::insert_pending(&self.db, &new).await.map_err(anyhow::Error::from)?;
+        let job = match inserted {
+            Inserted::New(job) => job,
+            Inserted::Duplicate(id) => return Ok(Added::Duplicate(id)),
+            Inserted::Repeated(id) => return Ok(Added::Repeated(id)),
+            Inserted::KeyReused => return Err(IngestError::KeyReused),
+        };
         // Spawned, because axum drops the request's future when the client disconnects, and this must run to its end.
-        tokio::spawn(async move { self.store(upload, image, thumbnail_path).await })
+        let (ingest, path) = (self.clone(), upload.file.path);
+        tokio::spawn(async move { ingest.store_and_work(job, path, content.mime_type).await })
             .await
             .map_err(|panic| IngestError::Internal(panic.into()))?
     }
 
-    /// Deletes a media and its files. Returns false if there is no media with this id. If the storage fails, the remaining
-    /// files are not served, and [`recover`] deletes them at the next start.
-    pub async fn delete(self: Arc<Self>, id: MediaId) -> anyhow::Result<bool> {
-        tokio::spawn(async move {
-            if !media::exists(&self.db, id).await? {
-                return Ok(false);
-            }
-            let mut staging = self.storage.stage(id)?;
-            staging.persist();
-            let deleted = media::delete(&self.db, id).await?;
-            self.storage.delete(id).await?;
-            staging.remove();
-            Ok(deleted)
-        })
-        .await?
-    }
-
-    /// Validates and decodes the file in a process with limits.
-    async fn process(&self, file: &ReceivedFile) -> Result<DerivedImage, IngestError> {
-        let image = self.processes.image(&file.path, ImageLimits { max_pixels: self.max_pixels }).await;
-        let image = image.map_err(|error| match error {
-            ProcessError::Invalid(error) => IngestError::Invalid(error),
-            error => IngestError::Internal(error.into()),
-        })?;
-        validate::declared_type(file.declared_type.as_deref(), &image.mime_type)?;
-        Ok(image)
-    }
-
-    async fn store(
-        &self,
-        upload: Upload,
-        image: DerivedImage,
-        thumbnail_path: PathBuf,
-    ) -> Result<MediaId, IngestError> {
-        let Upload { file, name, description, uploader } = upload;
-        let ReceivedFile { id, mut staging, path, size, sha256, declared_type } = file;
-        let row = NewMedia {
-            id,
-            name,
-            description,
-            declared_type,
-            mime_type: image.mime_type,
-            size: i64::try_from(size).map_err(anyhow::Error::from)?,
-            width: i32::try_from(image.width).map_err(anyhow::Error::from)?,
-            height: i32::try_from(image.height).map_err(anyhow::Error::from)?,
-            sha256,
-            uploader,
-        };
-        staging.persist();
-        let stored: anyhow::Result<()> = async {
-            self.storage.put(StorageKey::Thumbnail(id), &thumbnail_path).await?;
-            self.storage.put(StorageKey::Original(id), &path).await?;
-            media::insert_ready(&self.db, &row).await?;
-            Ok(())
+    async fn store_and_work(&self, job: Job, path: TempPath, mime_type: &str) -> Result<Added, IngestError> {
+        if let Err(error) = self.storage.put_file(StorageKey::Original(job.media), &path, mime_type).await {
+            // If this fails, too, a worker finds the row without an original when the claim ends.
+            self.worker.delete(job.media).await?;
+            return Err(error.into());
         }
-        .await;
-        if let Err(error) = stored {
-            // The insert may have been committed even if its response was lost, so look at the row.
-            match delete_files_without_row(&self.db, &self.storage, id).await {
-                Ok(_) => staging.remove(),
-                Err(error) => error!(%id, %error, "cannot clean up a failed upload; the next start retries"),
-            }
-            return Err(IngestError::Internal(error));
-        }
-        staging.remove();
-        Ok(id)
-    }
-}
-
-/// Makes files consistent with rows again, for the changes that crashed processes left unfinished.
-pub async fn recover(db: &PgPool, storage: &Storage) -> anyhow::Result<()> {
-    for orphaned in storage.orphaned_staging()? {
-        let (mut kept, mut deleted) = (0, 0);
-        for id in &orphaned.media {
-            if delete_files_without_row(db, storage, *id).await? { deleted += 1 } else { kept += 1 }
-        }
-        orphaned.remove()?;
-        if kept + deleted > 0 {
-            info!(kept, deleted, "recovered unfinished changes of a stopped process");
+        match self.worker.work(job, OnReject::Discard).await {
+            Outcome::Rejected(error) => Err(error.into()),
+            Outcome::Done | Outcome::Retry | Outcome::Lost => Ok(Added::New(job.media)),
         }
     }
-    Ok(())
-}
-
-/// Deletes the files of a media that has no row. Returns whether it did.
-async fn delete_files_without_row(db: &PgPool, storage: &Storage, id: MediaId) -> anyhow::Result<bool> {
-    let orphaned = !media::exists(db, id).await?;
-    if orphaned {
-        storage.delete(id).await?;
-    }
-    Ok(orphaned)
 }

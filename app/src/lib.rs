@@ -2,18 +2,21 @@
 
 mod auth;
 mod cli;
+mod content;
 mod db;
-mod decode;
+mod file_infos;
 mod healthcheck;
 mod http;
 mod ingest;
+mod jobs;
 mod media;
 pub mod process;
 mod readiness;
+mod resumable;
 mod serve;
 mod settings;
 mod storage;
-mod thumbnail;
 mod validate;
+mod worker;
 
 pub use cli::main;

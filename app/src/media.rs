@@ -1,9 +1,14 @@
-//! Media: ids, status, and the queries on the `media` table.
+//! Media: ids, status, and the queries on the `media` table. In `media/`: the lifecycle, the
+//! changes by users, lists and search.
+
+pub mod changes;
+pub mod lifecycle;
+pub mod search;
 
 use std::{fmt, str::FromStr};
 
 use sqlx::PgPool;
-use time::OffsetDateTime;
+use time::{OffsetDateTime, PrimitiveDateTime};
 use ulid::Ulid;
 use uuid::Uuid;
 
@@ -22,48 +27,59 @@ pub enum Status {
     Failed,
 }
 
-/// A row of `media`, with the uploader's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    Image,
+    Video,
+}
+
+/// A row of `media`, with the uploader's name. What is only known once the content was looked at is `None` while pending.
 #[derive(Clone, Debug)]
 pub struct Media {
     pub id: MediaId,
+    /// The id of its stored objects; the media's own until its file is replaced.
+    pub file: MediaId,
+    pub kind: Kind,
     pub status: Status,
+    /// Why it failed: a stable code.
+    pub failure: Option<String>,
     pub name: String,
     pub description: String,
     pub tags: Vec<String>,
-    /// Detected from the content; `None` while pending.
+    /// Detected from the content.
     pub mime_type: Option<String>,
-    /// Size of the original, in bytes; `None` while pending.
+    /// Size of the original, in bytes.
     pub size: Option<i64>,
-    /// In pixels, after EXIF rotation.
+    /// In pixels, as displayed.
     pub width: Option<i32>,
-    /// In pixels, after EXIF rotation.
+    /// In pixels, as displayed.
     pub height: Option<i32>,
+    pub thumbhash: Option<Vec<u8>>,
+    /// Whether there is a PNG for the clipboard.
+    pub has_clipboard: bool,
+    /// The camera's local time.
+    pub captured_at: Option<PrimitiveDateTime>,
+    pub camera: Option<String>,
+    pub has_location: bool,
+    /// In milliseconds; `None` for pictures, as the next two.
+    pub duration_ms: Option<i64>,
+    pub codec: Option<String>,
+    pub has_audio: Option<bool>,
     pub ocr_text: Option<String>,
+    /// Account id.
+    pub uploader_id: Uuid,
     /// User name.
     pub uploader: String,
     pub created_at: OffsetDateTime,
-}
-
-/// A validated upload, to insert.
-#[derive(Clone, Debug)]
-pub struct NewMedia {
-    pub id: MediaId,
-    pub name: String,
-    pub description: String,
-    /// The content type that the client declared.
-    pub declared_type: Option<String>,
-    /// Detected from the content.
-    pub mime_type: String,
-    /// Size of the original, in bytes.
-    pub size: i64,
-    /// In pixels, after EXIF rotation.
-    pub width: i32,
-    /// In pixels, after EXIF rotation.
-    pub height: i32,
-    /// SHA-256 of the original.
-    pub sha256: Vec<u8>,
-    /// Account id.
-    pub uploader: Uuid,
+    /// The order of the gallery: when it became ready.
+    pub listed_at: OffsetDateTime,
+    /// Of the last change, by a user or by the worker.
+    pub updated_at: OffsetDateTime,
+    /// In the trash since then.
+    pub deleted_at: Option<OffsetDateTime>,
+    /// Grows with each change by a user.
+    pub version: i32,
 }
 
 /// What the response headers of a served file need.
@@ -74,6 +90,24 @@ pub struct FileInfo {
     pub mime_type: String,
     /// SHA-256 of the original.
     pub sha256: Vec<u8>,
+}
+
+impl Kind {
+    /// As in the table and in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Video => "video",
+        }
+    }
+}
+
+impl FromStr for Kind {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        [Self::Image, Self::Video].into_iter().find(|kind| kind.as_str() == text).ok_or(())
+    }
 }
 
 impl MediaId {
@@ -102,32 +136,14 @@ impl FromStr for MediaId {
     }
 }
 
-pub async fn insert_ready(db: &PgPool, media: &NewMedia) -> sqlx::Result<()> {
-    sqlx::query!(
-        "INSERT INTO media (id, status, name, description, declared_type, mime_type, size, width, height, sha256, uploader)
-         VALUES ($1, 'ready', $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-        media.id.to_string(),
-        media.name,
-        media.description,
-        media.declared_type,
-        media.mime_type,
-        media.size,
-        media.width,
-        media.height,
-        media.sha256,
-        media.uploader
-    )
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
 /// Finds a media in any status.
 pub async fn find(db: &PgPool, id: MediaId) -> sqlx::Result<Option<Media>> {
     let row = sqlx::query_as!(
         Row,
-        "SELECT media.id, status, name, description, tags, mime_type, size, width, height, ocr_text,
-                account.username AS uploader, media.created_at
+        "SELECT media.id, file, kind, status, failure, name, description, tags, mime_type, size, width, height, thumbhash,
+                clipboard, captured_at, camera, has_location, duration_ms, codec, has_audio, ocr_text, uploader AS uploader_id,
+                account.username AS uploader, media.created_at, listed_at, media.updated_at, deleted_at, version,
+                NULL AS fragment
          FROM media JOIN account ON account.id = media.uploader
          WHERE media.id = $1",
         id.to_string()
@@ -137,51 +153,31 @@ pub async fn find(db: &PgPool, id: MediaId) -> sqlx::Result<Option<Media>> {
     row.map(Media::try_from).transpose()
 }
 
-/// Lists up to `limit` media, newest first, starting after `before`.
-pub async fn list(db: &PgPool, limit: i64, before: Option<MediaId>) -> sqlx::Result<Vec<Media>> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"SELECT media.id, status, name, description, tags, mime_type, size, width, height, ocr_text,
-                account.username AS uploader, media.created_at
-         FROM media JOIN account ON account.id = media.uploader
-         WHERE $1::text IS NULL OR media.id < $1 COLLATE "C"
-         ORDER BY media.id DESC
-         LIMIT $2"#,
-        before.map(|id| id.to_string()),
-        limit
-    )
-    .fetch_all(db)
-    .await?;
-    rows.into_iter().map(Media::try_from).collect()
-}
-
-/// Finds the file information of a ready media.
-pub async fn find_file_info(db: &PgPool, id: MediaId) -> sqlx::Result<Option<FileInfo>> {
-    sqlx::query_as!(
-        FileInfo,
-        r#"SELECT name, mime_type AS "mime_type!", sha256 AS "sha256!" FROM media WHERE id = $1 AND status = 'ready'"#,
-        id.to_string()
-    )
-    .fetch_optional(db)
-    .await
-}
-
 pub async fn exists(db: &PgPool, id: MediaId) -> sqlx::Result<bool> {
     sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM media WHERE id = $1) AS "exists!""#, id.to_string())
         .fetch_one(db)
         .await
 }
 
-/// Returns false if there is no such row.
-pub async fn delete(db: &PgPool, id: MediaId) -> sqlx::Result<bool> {
-    let result = sqlx::query!("DELETE FROM media WHERE id = $1", id.to_string()).execute(db).await?;
-    Ok(result.rows_affected() == 1)
+/// Finds the file information of a ready media by the id of its stored objects.
+pub async fn find_file_info(db: &PgPool, file: MediaId) -> sqlx::Result<Option<FileInfo>> {
+    sqlx::query_as!(
+        FileInfo,
+        r#"SELECT name, mime_type AS "mime_type!", sha256 AS "sha256!" FROM media
+           WHERE coalesce(file, id) = $1 AND status = 'ready'"#,
+        file.to_string()
+    )
+    .fetch_optional(db)
+    .await
 }
 
 /// A row with the column types of the database.
 struct Row {
     id: String,
+    file: Option<String>,
+    kind: String,
     status: String,
+    failure: Option<String>,
     name: String,
     description: String,
     tags: Vec<String>,
@@ -189,9 +185,23 @@ struct Row {
     size: Option<i64>,
     width: Option<i32>,
     height: Option<i32>,
+    thumbhash: Option<Vec<u8>>,
+    clipboard: bool,
+    captured_at: Option<PrimitiveDateTime>,
+    camera: Option<String>,
+    has_location: bool,
+    duration_ms: Option<i64>,
+    codec: Option<String>,
+    has_audio: Option<bool>,
     ocr_text: Option<String>,
+    uploader_id: Uuid,
     uploader: String,
     created_at: OffsetDateTime,
+    listed_at: OffsetDateTime,
+    updated_at: OffsetDateTime,
+    deleted_at: Option<OffsetDateTime>,
+    version: i32,
+    fragment: Option<String>,
 }
 
 impl TryFrom<Row> for Media {
@@ -199,14 +209,21 @@ impl TryFrom<Row> for Media {
 
     /// Fails only on values that violate the table's constraints.
     fn try_from(row: Row) -> sqlx::Result<Self> {
+        let id = parse_id(&row.id)?;
         Ok(Self {
-            id: row.id.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+            id,
+            file: row.file.as_deref().map_or(Ok(id), parse_id)?,
+            kind: row
+                .kind
+                .parse()
+                .map_err(|()| sqlx::Error::Decode(format!("unknown kind of media {:?}", row.kind).into()))?,
             status: match row.status.as_str() {
                 "pending" => Status::Pending,
                 "ready" => Status::Ready,
                 "failed" => Status::Failed,
                 other => return Err(sqlx::Error::Decode(format!("unknown media status {other:?}").into())),
             },
+            failure: row.failure,
             name: row.name,
             description: row.description,
             tags: row.tags,
@@ -214,11 +231,29 @@ impl TryFrom<Row> for Media {
             size: row.size,
             width: row.width,
             height: row.height,
+            thumbhash: row.thumbhash,
+            has_clipboard: row.clipboard,
+            captured_at: row.captured_at,
+            camera: row.camera,
+            has_location: row.has_location,
+            duration_ms: row.duration_ms,
+            codec: row.codec,
+            has_audio: row.has_audio,
             ocr_text: row.ocr_text,
+            uploader_id: row.uploader_id,
             uploader: row.uploader,
             created_at: row.created_at,
+            listed_at: row.listed_at,
+            updated_at: row.updated_at,
+            deleted_at: row.deleted_at,
+            version: row.version,
         })
     }
+}
+
+/// Reads an id from a column.
+pub fn parse_id(text: &str) -> sqlx::Result<MediaId> {
+    text.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
 #[cfg(test)]

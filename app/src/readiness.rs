@@ -11,7 +11,7 @@ use serde::Serialize;
 use sqlx::PgPool;
 use tokio::sync::Mutex;
 
-use crate::storage::Storage;
+use crate::storage::{Storage, StorageError};
 
 /// How long a result is reused, so that frequent probes cost little.
 const CACHE_TTL: Duration = Duration::from_secs(1);
@@ -55,20 +55,29 @@ impl Readiness {
         {
             return checks.clone();
         }
-        let database = async { sqlx::query("SELECT 1").execute(&self.db).await.map(drop) };
-        let (database, storage) = tokio::join!(run("database", database), run("storage", self.storage.check()));
+        let failed = |error: &dyn Display| Err(("failed with an error; see the service log", error.to_string()));
+        let database =
+            async { sqlx::query("SELECT 1").execute(&self.db).await.map(drop).or_else(|error| failed(&error)) };
+        let storage = async {
+            self.storage.check().await.or_else(|error| match error {
+                StorageError::Full => Err(("the disk is full", error.to_string())),
+                error => failed(&error),
+            })
+        };
+        let (database, storage) = tokio::join!(run("database", database), run("storage", storage));
         let checks = vec![database, storage];
         *last = Some((Instant::now(), checks.clone()));
         checks
     }
 }
 
-async fn run<E: Display>(name: &'static str, check: impl Future<Output = Result<(), E>>) -> Check {
+/// The error of a check is what everyone may see, and what is logged.
+async fn run(name: &'static str, check: impl Future<Output = Result<(), (&'static str, String)>>) -> Check {
     let detail = match tokio::time::timeout(TIMEOUT, check).await {
         Ok(Ok(())) => return Check { name, status: "ok", detail: None },
-        Ok(Err(error)) => {
-            tracing::warn!(name, %error, "readiness check failed");
-            "failed with an error; see the service log".to_owned()
+        Ok(Err((detail, error))) => {
+            tracing::warn!(name, error, "readiness check failed");
+            detail.to_owned()
         }
         Err(_) => {
             tracing::warn!(name, "readiness check timed out");

@@ -4,23 +4,31 @@ use std::{io::IsTerminal, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use listenfd::ListenFd;
+use sqlx::PgPool;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use tracing_subscriber::{Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
     auth::Authenticator,
     db,
+    file_infos::FileInfos,
     http::{
-        self, AppState, MaxUploadBytes, Version,
+        self, AppState, TrustedProxies, UploadLimits, Version,
         connections::{self, Draining},
     },
-    ingest::{self, Ingest},
-    process::{ProcessSettings, Processes},
+    ingest::Ingest,
+    process::{ImageLimits, ProcessSettings, Processes},
     readiness::Readiness,
+    resumable::ResumableUploads,
     settings::{LogFormat, Settings},
     storage::Storage,
+    worker::Worker,
 };
+
+/// Uploads that may be in progress at once. Each holds a file descriptor and a few buffers.
+const MAX_UPLOADS: usize = 64;
 
 /// How long queries may take after the last request has ended.
 const DATABASE_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -34,32 +42,63 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     start_logging(&settings);
     info!(version = settings.service_version, "starting");
     let listener = listen(&settings)?;
-    let storage = Arc::new(Storage::open(&settings.storage).context("cannot open the storage")?);
-    let db = db::connect(settings.database).await?;
+    let storage = Arc::new(Storage::open(&settings.storage).await.context("cannot open the storage")?);
+    let db = db::connect(settings.database.clone()).await?;
     db::migrate(&db).await?;
-    ingest::recover(&db, &storage).await.context("cannot recover unfinished uploads")?;
+    let files = Arc::new(FileInfos::new(db.clone()));
 
     let draining = Draining::default();
     // Decoding images and hashing passwords are CPU-bound.
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    let authenticator = Authenticator::new(db.clone(), &settings.jwt_secret, settings.bootstrap_token, cpus);
-    let processes = Processes::start(ProcessSettings::new(std::env::temp_dir(), cpus, settings.model_dir)).await;
+    let authenticator = Authenticator::new(db.clone(), &settings.jwt_secret, settings.bootstrap_token.clone(), cpus);
+    let worker = worker(&settings, &db, &storage, cpus).await;
+    let stop_worker = CancellationToken::new();
+    let working = settings.embedded_worker.then(|| tokio::spawn(worker.clone().run(stop_worker.clone())));
     let router = http::router(AppState {
-        ingest: Arc::new(Ingest::new(db.clone(), storage.clone(), settings.max_pixels, processes)),
+        ingest: Arc::new(Ingest::new(db.clone(), storage.clone(), worker.clone())),
+        worker,
         authenticator: Arc::new(authenticator),
         readiness: Arc::new(Readiness::new(db.clone(), storage.clone())),
         draining: draining.clone(),
         version: Version(settings.service_version.into()),
-        max_upload_bytes: MaxUploadBytes(settings.max_upload_bytes),
+        resumable: ResumableUploads::new(db.clone(), storage.spool()),
+        trusted_proxies: TrustedProxies(settings.trusted_proxies),
+        upload_limits: UploadLimits::new(settings.max_upload_bytes, MAX_UPLOADS),
         storage,
+        files,
         db: db.clone(),
     });
     info!(address = %listener.local_addr()?, "listening");
-    connections::serve(listener, router, draining).await?;
+    // The next release may share the queue, so this one claims nothing more from the first moment of its shutdown on.
+    connections::serve(listener, router, draining, &stop_worker).await?;
+    if let Some(working) = working {
+        working.await?;
+    }
     // An aborted request may still have a query in progress.
     if tokio::time::timeout(DATABASE_CLOSE_TIMEOUT, db.close()).await.is_err() {
         warn!("shutdown timeout: aborting database queries in progress");
     }
+    info!("stopped");
+    Ok(())
+}
+
+/// Does the jobs of the queue until SIGTERM or SIGINT, without serving requests.
+///
+/// # Errors
+/// If the worker cannot start.
+pub async fn work(settings: Settings) -> anyhow::Result<()> {
+    start_logging(&settings);
+    let storage = Arc::new(Storage::open(&settings.storage).await.context("cannot open the storage")?);
+    let db = db::connect(settings.database.clone()).await?;
+    db::migrate(&db).await?;
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let (worker, stop) = (worker(&settings, &db, &storage, cpus).await, CancellationToken::new());
+    let working = tokio::spawn(worker.run(stop.clone()));
+    info!(version = settings.service_version, "working");
+    connections::until_signalled().await?;
+    info!("stopping");
+    stop.cancel();
+    working.await?;
     info!("stopped");
     Ok(())
 }
@@ -71,6 +110,13 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
 pub async fn migrate(settings: Settings) -> anyhow::Result<()> {
     start_logging(&settings);
     db::migrate(&db::connect(settings.database).await?).await
+}
+
+async fn worker(settings: &Settings, db: &PgPool, storage: &Arc<Storage>, cpus: usize) -> Arc<Worker> {
+    let processes = ProcessSettings::new(storage.spool().to_owned(), cpus, settings.model_dir.clone());
+    let processes = Arc::new(Processes::start(processes).await);
+    let limits = ImageLimits { max_pixels: settings.max_pixels };
+    Arc::new(Worker::new(db.clone(), storage.clone(), processes, limits, settings.strip_location, cpus))
 }
 
 /// Takes the socket that LISTEN_FDS passes, or binds `HOST` and `PORT`.

@@ -24,12 +24,15 @@ pub struct Settings {
     pub database: PgConnectOptions,
     pub host: IpAddr,
     pub port: u16,
+    pub trusted_proxies: usize,
     pub service_version: String,
     pub storage: StorageSettings,
     pub jwt_secret: SecretString,
     pub bootstrap_token: SecretString,
     pub max_upload_bytes: u64,
     pub max_pixels: u64,
+    pub strip_location: bool,
+    pub embedded_worker: bool,
     pub model_dir: Option<PathBuf>,
     pub log_format: LogFormat,
     pub log_level: Targets,
@@ -43,6 +46,33 @@ pub enum StorageSettings {
         /// Created if it does not exist.
         upload_dir: PathBuf,
     },
+    /// A bucket.
+    S3(S3Settings),
+}
+
+/// The bucket of an S3-compatible store, and the credentials for it.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the help of each setting is in `declare`")]
+pub struct S3Settings {
+    pub bucket: String,
+    pub region: String,
+    /// `None`: Amazon's for the region.
+    pub endpoint: Option<String>,
+    pub access_key_id: String,
+    pub secret_access_key: SecretString,
+    /// Without a slash at its end.
+    pub public_url: Option<String>,
+    /// Created if it does not exist.
+    pub spool_dir: PathBuf,
+}
+
+/// The value of `STORAGE_BACKEND`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum StorageBackend {
+    /// The folder UPLOAD_DIR
+    Local,
+    /// The bucket S3_BUCKET
+    S3,
 }
 
 /// The format of the log.
@@ -60,11 +90,19 @@ impl Settings {
     /// # Errors
     /// All missing and invalid variables together, without the values of secrets.
     pub fn from_env() -> Result<Self, Problems> {
-        // A name that is not Unicode is no setting; a value that is not Unicode fails the validation of its setting.
-        Self::from_vars(
-            std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))),
-        )
+        Self::from_vars(environment())
+    }
+
+    /// Reads the environment of the process, with another storage backend than it names.
+    ///
+    /// # Errors
+    /// As [`Settings::from_env`].
+    pub fn from_env_with(backend: StorageBackend) -> Result<Self, Problems> {
+        let name = match backend {
+            StorageBackend::Local => "local",
+            StorageBackend::S3 => "s3",
+        };
+        Self::from_vars(environment().chain([("STORAGE_BACKEND".to_owned(), name.to_owned())]))
     }
 
     /// Reads the given variables.
@@ -103,6 +141,13 @@ impl Settings {
             )
             .supplied_by("port")
             .or("3000", |text| text.parse().map_err(|_| "a port from 0 to 65535"));
+        let trusted_proxies = registry
+            .setting(
+                "TRUSTED_PROXIES",
+                Kind::Integer,
+                "Number of proxies in front of the service that each add the address of their client to X-Forwarded-For; with 0, the address of the connection is the client's",
+            )
+            .or("0", |text| text.parse().ok().filter(|count| *count <= 10).ok_or("a number from 0 to 10"));
         let service_version = registry
             .setting(
                 "SERVICE_VERSION",
@@ -111,13 +156,7 @@ impl Settings {
             )
             .supplied_by("version")
             .or("unversioned", version);
-        registry
-            .setting("STORAGE_BACKEND", Kind::Choice(&["local"]), "Storage backend: local is a folder on this machine")
-            .or("local", |text| (text == "local").then_some(()).ok_or("local"));
-        let upload_dir = registry
-            .setting("UPLOAD_DIR", Kind::Path, "Folder for originals and thumbnails; it must persist across releases")
-            .supplied_by("data-folder:uploads")
-            .required(|text| Ok(PathBuf::from(text)));
+        let storage = StorageSettings::declare(registry);
         let jwt_secret = registry
             .setting(
                 "JWT_SECRET",
@@ -142,6 +181,20 @@ impl Settings {
         let max_pixels = registry
             .setting("MAX_PIXELS", Kind::Integer, "Maximum size of an image, in pixels (width times height)")
             .or("40000000", |text| positive(text, "a number of pixels, at least 1"));
+        let strip_location = registry
+            .setting(
+                "STRIP_LOCATION",
+                Kind::Choice(&["on", "off"]),
+                "on: what others download does not tell where a picture was taken; the uploader's original is kept",
+            )
+            .or("on", switch);
+        let embedded_worker = registry
+            .setting(
+                "EMBEDDED_WORKER",
+                Kind::Choice(&["on", "off"]),
+                "on: the service processes uploads itself; off: only processes of the command `worker` do",
+            )
+            .or("on", switch);
         let model_dir = registry
             .setting(
                 "MODEL_DIR",
@@ -170,17 +223,129 @@ impl Settings {
             database: database?,
             host: host?,
             port: port?,
+            trusted_proxies: trusted_proxies?,
             service_version: service_version?,
-            storage: StorageSettings::Local { upload_dir: upload_dir? },
+            storage: storage?,
             jwt_secret: jwt_secret?,
             bootstrap_token: bootstrap_token?,
             max_upload_bytes: max_upload_bytes?,
             max_pixels: max_pixels?,
+            strip_location: strip_location?,
+            embedded_worker: embedded_worker?,
             model_dir: model_dir?,
             log_format: log_format?,
             log_level: log_level?,
         })
     }
+}
+
+impl StorageSettings {
+    fn declare(registry: &mut Registry) -> Option<Self> {
+        let backend = registry
+            .setting(
+                "STORAGE_BACKEND",
+                Kind::Choice(&["local", "s3"]),
+                "Where media is stored: local is a folder on this machine, s3 a bucket of an S3-compatible store",
+            )
+            .or("local", |text| match text {
+                "local" => Ok(StorageBackend::Local),
+                "s3" => Ok(StorageBackend::S3),
+                _ => Err("local or s3"),
+            });
+        let (local, s3) = (backend == Some(StorageBackend::Local), backend == Some(StorageBackend::S3));
+        let upload_dir = registry
+            .setting(
+                "UPLOAD_DIR",
+                Kind::Path,
+                "Folder for originals and thumbnails; it must persist across releases. Required by STORAGE_BACKEND=local",
+            )
+            .supplied_by("data-folder:uploads")
+            .required_if(local, "STORAGE_BACKEND is local", path);
+        let because = "STORAGE_BACKEND is s3";
+        let bucket = registry
+            .setting("S3_BUCKET", Kind::Text, "Name of the bucket, which must exist. Required by STORAGE_BACKEND=s3")
+            .required_if(s3, because, word);
+        let region = registry
+            .setting(
+                "S3_REGION",
+                Kind::Text,
+                "Region of the bucket, such as eu-west-1 or fr-par; auto for Cloudflare R2. Required by STORAGE_BACKEND=s3",
+            )
+            .required_if(s3, because, word);
+        let endpoint = registry
+            .setting(
+                "S3_ENDPOINT",
+                Kind::Url,
+                "URL of the store, such as https://s3.fr-par.scw.cloud or https://ACCOUNT.r2.cloudflarestorage.com; unset for Amazon S3",
+            )
+            .optional(http_url);
+        let access_key_id = registry
+            .setting(
+                "S3_ACCESS_KEY_ID",
+                Kind::Text,
+                "Access key id; it may read, write, delete and list the objects of the bucket. Required by STORAGE_BACKEND=s3",
+            )
+            .secret()
+            .required_if(s3, because, word);
+        let secret_access_key = registry
+            .setting("S3_SECRET_ACCESS_KEY", Kind::Text, "Secret of that access key. Required by STORAGE_BACKEND=s3")
+            .secret()
+            .required_if(s3, because, |text| word(text).map(SecretString::from));
+        let public_url = registry
+            .setting(
+                "S3_PUBLIC_URL",
+                Kind::Url,
+                "URL below which everyone can read the bucket's objects, such as https://media.example.com; unset for presigned URLs, valid for 1 hour",
+            )
+            .optional(http_url);
+        let spool_dir = registry
+            .setting(
+                "SPOOL_DIR",
+                Kind::Path,
+                "Folder for files while they are received, with room for several; it need not persist. Required by STORAGE_BACKEND=s3",
+            )
+            .supplied_by("data-folder:spool")
+            .required_if(s3, because, path);
+        // What is missing below is a problem that is already reported.
+        match backend? {
+            StorageBackend::Local => Some(Self::Local { upload_dir: upload_dir?? }),
+            StorageBackend::S3 => Some(Self::S3(S3Settings {
+                bucket: bucket??,
+                region: region??,
+                endpoint: endpoint?,
+                access_key_id: access_key_id??,
+                secret_access_key: secret_access_key??,
+                public_url: public_url?,
+                spool_dir: spool_dir??,
+            })),
+        }
+    }
+}
+
+/// A name that is not Unicode is no setting; a value that is not Unicode fails the validation of its setting.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "every folder may be named")]
+fn path(text: &str) -> Result<PathBuf, &'static str> {
+    Ok(PathBuf::from(text))
+}
+
+fn word(text: &str) -> Result<String, &'static str> {
+    let fits = text.chars().all(|c| c.is_ascii_graphic());
+    fits.then(|| text.to_owned()).ok_or("visible ASCII characters without spaces")
+}
+
+/// Without slashes at its end.
+fn http_url(text: &str) -> Result<String, &'static str> {
+    let expected = "a URL such as https://media.example.com, without a query";
+    let uri: axum::http::Uri = text.parse().map_err(|_| expected)?;
+    let fits = matches!(uri.scheme_str(), Some("http" | "https"))
+        && uri.host().is_some_and(|host| !host.is_empty())
+        && !text.contains(['?', '#', '@']);
+    fits.then(|| text.trim_end_matches('/').to_owned()).ok_or(expected)
 }
 
 fn database_url(text: &str) -> Result<PgConnectOptions, &'static str> {
@@ -198,6 +363,14 @@ fn secret(text: &str) -> Result<SecretString, &'static str> {
 fn version(text: &str) -> Result<String, &'static str> {
     let fits = text.len() <= 128 && text.chars().all(|c| c.is_ascii_graphic());
     fits.then(|| text.to_owned()).ok_or("1 to 128 visible ASCII characters")
+}
+
+fn switch(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("on or off"),
+    }
 }
 
 fn positive(text: &str, expected: &'static str) -> Result<u64, &'static str> {

@@ -1,126 +1,185 @@
-//! Stores originals and thumbnails.
+//! Stores originals and what is derived from them: in a local folder, or in a bucket of an S3-compatible store.
 
+mod check;
+mod command;
+mod delivery;
+mod error;
+mod key;
 mod local;
+mod migrate;
+mod rows;
+mod s3;
+mod spool;
+#[cfg(test)]
+mod tests;
 
-use std::{fmt, str::FromStr};
-
-pub use local::{LocalStorage, OrphanedStaging, Staging};
-
-use crate::{
-    media::{InvalidMediaId, MediaId},
-    settings::StorageSettings,
+use std::{
+    ops::Deref,
+    path::{Path, PathBuf},
+    time::SystemTime,
 };
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use tempfile::{NamedTempFile, TempPath};
+
+pub use self::{
+    command::StorageCommand,
+    error::StorageError,
+    key::{Prefix, StorageKey},
+    local::LocalStorage,
+    s3::S3Storage,
+    spool::{ABANDONED, RESUMABLE},
+};
+use crate::settings::StorageSettings;
 
 /// A storage backend.
 pub enum Storage {
     Local(LocalStorage),
+    S3(S3Storage),
 }
 
-/// The key of a stored file. There are no other keys.
+/// What a backend says of an object without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StorageKey {
-    /// `uploads/{id}`: the original, byte for byte.
-    Original(MediaId),
-    /// `thumbs/{id}.webp`
-    Thumbnail(MediaId),
+pub struct Object {
+    /// In bytes.
+    pub size: u64,
+    /// If the backend keeps it beside the object.
+    pub sha256: Option<[u8; 32]>,
+}
+
+/// An object in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Not a [`StorageKey`]: others may have put objects there.
+    pub key: String,
+    /// In bytes.
+    pub size: u64,
+    pub modified: SystemTime,
+}
+
+/// A page of a list, in the byte order of the keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    pub objects: Vec<Listed>,
+    /// What the next page comes after; `None` on the last page.
+    pub next: Option<String>,
+}
+
+/// An object as a file of this machine. Do not write to it: it may be the stored one.
+pub struct LocalFile {
+    path: PathBuf,
+    /// Deleted on drop.
+    _downloaded: Option<TempPath>,
 }
 
 impl Storage {
-    /// Opens the configured backend. Fails if it is not writable.
-    pub fn open(settings: &StorageSettings) -> std::io::Result<Self> {
-        match settings {
-            StorageSettings::Local { upload_dir } => LocalStorage::open(upload_dir).map(Self::Local),
+    /// Opens the configured backend, and creates its folders on this machine. Sends no request.
+    ///
+    /// # Errors
+    /// If a folder cannot be created.
+    pub async fn open(settings: &StorageSettings) -> anyhow::Result<Self> {
+        match settings.clone() {
+            StorageSettings::Local { upload_dir } => {
+                let opened = tokio::task::spawn_blocking(move || LocalStorage::open(&upload_dir)).await?;
+                opened.map(Self::Local).context("UPLOAD_DIR cannot be used")
+            }
+            StorageSettings::S3(settings) => {
+                S3Storage::open(&settings).map(Self::S3).context("SPOOL_DIR cannot be used")
+            }
         }
     }
 
-    /// Creates the staging folder for a change of one media; see [`Staging`].
-    pub fn stage(&self, id: MediaId) -> std::io::Result<Staging> {
+    /// The folder for files that are being received.
+    pub fn spool(&self) -> &Path {
         match self {
-            Self::Local(local) => local.stage(id),
+            Self::Local(local) => local.spool(),
+            Self::S3(s3) => s3.spool(),
         }
     }
 
-    /// Moves a staged file to its key.
-    pub async fn put(&self, key: StorageKey, file: &std::path::Path) -> std::io::Result<()> {
+    /// Creates a file in the spool that only this user can read. It is deleted on drop, unless it was moved away.
+    pub async fn spool_file(&self) -> Result<NamedTempFile, StorageError> {
+        let spool = self.spool().to_owned();
+        let created = tokio::task::spawn_blocking(move || spool::create_file(&spool)).await;
+        Ok(created.map_err(|panic| StorageError::Internal(panic.into()))??)
+    }
+
+    /// Deletes what was left in the spool by processes that were killed. Returns how many files.
+    pub async fn sweep_spool(&self) -> Result<usize, StorageError> {
+        let spool = self.spool().to_owned();
+        let swept = tokio::task::spawn_blocking(move || spool::sweep(&spool, ABANDONED)).await;
+        Ok(swept.map_err(|panic| StorageError::Internal(panic.into()))??)
+    }
+
+    /// Stores a file of the spool and replaces what is stored under this key. The file may be gone afterwards.
+    pub async fn put_file(&self, key: StorageKey, file: &Path, content_type: &str) -> Result<(), StorageError> {
         match self {
-            Self::Local(local) => local.put(key, file).await,
+            Self::Local(local) => local.put_file(key, file).await,
+            Self::S3(s3) => s3.put_file(key, file, content_type).await,
         }
     }
 
-    /// Deletes the original and the thumbnail of a media. Missing files are not an error.
-    pub async fn delete(&self, id: MediaId) -> std::io::Result<()> {
+    /// Stores these bytes and replaces what is stored under this key.
+    pub async fn put_bytes(&self, key: StorageKey, bytes: Bytes, content_type: &str) -> Result<(), StorageError> {
         match self {
-            Self::Local(local) => local.delete(id).await,
+            Self::Local(local) => local.put_bytes(key, bytes).await,
+            Self::S3(s3) => s3.put_bytes(key, bytes, content_type).await,
         }
     }
 
-    /// The staging folders of processes that no longer run.
-    pub fn orphaned_staging(&self) -> std::io::Result<Vec<OrphanedStaging>> {
+    /// The object as a file of this machine; downloaded if it is not one. `None` if there is no such object.
+    pub async fn open_local(&self, key: StorageKey) -> Result<Option<LocalFile>, StorageError> {
         match self {
-            Self::Local(local) => local.orphaned_staging(),
+            Self::Local(local) => {
+                let found = local.head(key).await?;
+                Ok(found.map(|_| LocalFile { path: local.path(key), _downloaded: None }))
+            }
+            Self::S3(s3) => {
+                let downloaded = s3.download(key).await?;
+                Ok(downloaded.map(|file| LocalFile { path: file.to_path_buf(), _downloaded: Some(file) }))
+            }
         }
     }
 
-    /// Checks that the storage is available, without writing to it.
-    pub async fn check(&self) -> std::io::Result<()> {
+    /// `None` if there is no such object.
+    pub async fn head(&self, key: StorageKey) -> Result<Option<Object>, StorageError> {
+        match self {
+            Self::Local(local) => local.head(key).await,
+            Self::S3(s3) => s3.head(key).await,
+        }
+    }
+
+    /// Deletes these objects. Missing ones are no error. Takes no disk space.
+    pub async fn delete(&self, keys: &[StorageKey]) -> Result<(), StorageError> {
+        match self {
+            Self::Local(local) => local.delete(keys).await,
+            Self::S3(s3) => s3.delete(keys).await,
+        }
+    }
+
+    /// A page of the objects whose keys begin with this prefix and come after `after`.
+    pub async fn list(&self, prefix: Prefix, after: Option<String>) -> Result<Page, StorageError> {
+        match self {
+            Self::Local(local) => local.list(prefix, after).await,
+            Self::S3(s3) => s3.list(prefix, after).await,
+        }
+    }
+
+    /// Checks that objects can be stored, without writing: the folders are writable and have space, the bucket answers to the
+    /// credentials.
+    pub async fn check(&self) -> Result<(), StorageError> {
         match self {
             Self::Local(local) => local.check().await,
+            Self::S3(s3) => s3.check().await,
         }
     }
 }
 
-impl StorageKey {
-    pub fn media(self) -> MediaId {
-        match self {
-            Self::Original(id) | Self::Thumbnail(id) => id,
-        }
-    }
-}
+impl Deref for LocalFile {
+    type Target = Path;
 
-impl fmt::Display for StorageKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Original(id) => write!(f, "uploads/{id}"),
-            Self::Thumbnail(id) => write!(f, "thumbs/{id}.webp"),
-        }
-    }
-}
-
-impl FromStr for StorageKey {
-    type Err = InvalidMediaId;
-
-    /// Accepts only the exact form, so that a path from a request never reaches the file system.
-    fn from_str(text: &str) -> Result<Self, InvalidMediaId> {
-        if let Some(id) = text.strip_prefix("uploads/") {
-            return id.parse().map(Self::Original);
-        }
-        let id = text.strip_prefix("thumbs/").and_then(|rest| rest.strip_suffix(".webp")).ok_or(InvalidMediaId)?;
-        id.parse().map(Self::Thumbnail)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_round_trip_and_other_paths_are_rejected() {
-        let id = MediaId::generate();
-        for key in [StorageKey::Original(id), StorageKey::Thumbnail(id)] {
-            assert_eq!(key.to_string().parse::<StorageKey>().unwrap(), key);
-        }
-        for hostile in [
-            "".into(),
-            "/etc/passwd".into(),
-            "uploads/../../etc/passwd".into(),
-            format!("uploads/{id}/"),
-            format!("uploads/{id}\0"),
-            format!("/uploads/{id}"),
-            format!("uploads//{id}"),
-            format!("thumbs/{id}"),
-            format!("incoming/{id}"),
-        ] {
-            assert!(hostile.parse::<StorageKey>().is_err(), "{hostile:?}");
-        }
+    fn deref(&self) -> &Path {
+        &self.path
     }
 }

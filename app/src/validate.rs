@@ -1,34 +1,6 @@
-//! Validates uploads: names, descriptions, and the type and size of images. The type is detected from the content; the
-//! type that the client declares is never trusted.
+//! Validates the texts of uploads, and names what can be wrong with an upload.
 
-use image::{ImageDecoder, ImageFormat, ImageReader, Limits as DecoderLimits};
 use serde::{Deserialize, Serialize};
-
-/// In pixels. One-pixel images are trackers, not pictures.
-const MIN_SIDE: u32 = 2;
-
-/// Memory limit of a decoder, in bytes. The default of the `image` crate is 512 MiB. A progressive JPEG needs the
-/// coefficients of the whole image in memory, a baseline JPEG only a few rows.
-pub const MAX_DECODER_MEMORY: u64 = 256 << 20;
-
-/// The accepted image types.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ImageKind {
-    Jpeg,
-    Png,
-    WebP,
-    Gif,
-}
-
-/// The validated header of an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ImageHeader {
-    pub kind: ImageKind,
-    /// In pixels, before EXIF rotation.
-    pub width: u32,
-    /// In pixels, before EXIF rotation.
-    pub height: u32,
-}
 
 /// A client error in an upload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -44,19 +16,19 @@ pub enum ValidationError {
     #[error(
         "a description must have at most {limit} characters, without control characters other than tabs and line breaks"
     )]
-    InvalidDescription { limit: usize },
-    #[error("{found} is not supported; use image/jpeg, image/png, image/webp or image/gif")]
+    InvalidDescription { limit: u32 },
+    #[error("a media has at most 100 tags, each of 1 to 50 characters without control characters")]
+    InvalidTags,
+    #[error("{found} is not supported; use JPEG, PNG, WebP, GIF, AVIF, HEIC, TIFF, MP4, MOV, WebM or Matroska")]
     UnsupportedType { found: String },
-    #[error("declared as {declared}, but the content is {found}")]
-    TypeMismatch { declared: String, found: String },
     #[error("the image cannot be decoded: it is corrupt or truncated")]
     CorruptImage,
-    #[error("the image has {width}×{height} pixels; each side must have at least {MIN_SIDE}")]
+    #[error("the image has {width}×{height} pixels; each side must have at least 2")]
     TooSmall { width: u32, height: u32 },
     #[error("the image has {width}×{height} pixels; the limit is {limit} pixels in total")]
     TooManyPixels { width: u32, height: u32, limit: u64 },
-    #[error("the animation has too many frames for its size")]
-    TooManyFrames,
+    #[error("the JPEG has more than {limit} scans")]
+    TooManyScans { limit: u32 },
     #[error("decoding the image needs too much memory")]
     TooMuchMemory,
     #[error("the clip cannot be decoded: it is corrupt or truncated")]
@@ -77,35 +49,14 @@ impl ValidationError {
             Self::TooLarge { .. } => "too_large",
             Self::InvalidName => "invalid_name",
             Self::InvalidDescription { .. } => "invalid_description",
+            Self::InvalidTags => "invalid_tags",
             Self::UnsupportedType { .. } => "unsupported_type",
-            Self::TypeMismatch { .. } => "type_mismatch",
             Self::CorruptImage => "corrupt_image",
             Self::TooSmall { .. } => "too_small",
             Self::CorruptVideo => "corrupt_video",
             Self::NoVideoTrack => "no_video_track",
             Self::UnsupportedCodec { .. } => "unsupported_codec",
-            Self::TooManyPixels { .. } | Self::TooManyFrames | Self::TooMuchMemory => "too_many_pixels",
-        }
-    }
-}
-
-impl ImageKind {
-    pub fn mime_type(self) -> &'static str {
-        match self {
-            Self::Jpeg => "image/jpeg",
-            Self::Png => "image/png",
-            Self::WebP => "image/webp",
-            Self::Gif => "image/gif",
-        }
-    }
-
-    fn from_content(bytes: &[u8]) -> Result<Self, ValidationError> {
-        match infer::get(bytes).map_or("unknown content", |found| found.mime_type()) {
-            "image/jpeg" => Ok(Self::Jpeg),
-            "image/png" => Ok(Self::Png),
-            "image/webp" => Ok(Self::WebP),
-            "image/gif" => Ok(Self::Gif),
-            found => Err(ValidationError::UnsupportedType { found: found.to_owned() }),
+            Self::TooManyPixels { .. } | Self::TooManyScans { .. } | Self::TooMuchMemory => "too_many_pixels",
         }
     }
 }
@@ -119,83 +70,27 @@ pub fn name(name: &str) -> Result<&str, ValidationError> {
 
 /// Validates a description: at most 2000 characters, no control characters other than tabs and line breaks.
 pub fn description(description: &str) -> Result<&str, ValidationError> {
-    const LIMIT: usize = 2000;
+    const LIMIT: u32 = 2000;
     let valid_chars = !description.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
-    if valid_chars && description.chars().count() <= LIMIT {
+    if valid_chars && description.chars().count() <= LIMIT as usize {
         Ok(description)
     } else {
         Err(ValidationError::InvalidDescription { limit: LIMIT })
     }
 }
 
-/// Validates the type that the client declares: it must be the one that was found if it is an image type; another type, such as
-/// application/octet-stream, is ignored.
-pub fn declared_type(declared: Option<&str>, found: &str) -> Result<(), ValidationError> {
-    match declared.and_then(declared_image_type) {
-        Some(declared) if declared != found => Err(ValidationError::TypeMismatch { declared, found: found.to_owned() }),
-        _ => Ok(()),
+/// Validates tags: at most 100, each of 1–50 characters without control characters; trimmed, without repetitions.
+pub fn tags(tags: &[String]) -> Result<Vec<String>, ValidationError> {
+    let mut valid: Vec<String> = Vec::new();
+    for tag in tags.iter().map(|tag| tag.trim()) {
+        if !(1..=50).contains(&tag.chars().count()) || tag.chars().any(char::is_control) {
+            return Err(ValidationError::InvalidTags);
+        }
+        if !valid.iter().any(|other| other == tag) {
+            valid.push(tag.to_owned());
+        }
     }
-}
-
-/// Validates the type and the header of an image, without decoding it.
-pub fn image_header(bytes: &[u8], max_pixels: u64) -> Result<ImageHeader, ValidationError> {
-    if bytes.is_empty() {
-        return Err(ValidationError::EmptyFile);
-    }
-    let kind = ImageKind::from_content(bytes)?;
-    let (width, height, memory) = match kind {
-        ImageKind::Jpeg => read_jpeg_header(bytes)?,
-        ImageKind::Png => read_header(bytes, ImageFormat::Png)?,
-        ImageKind::WebP => read_header(bytes, ImageFormat::WebP)?,
-        ImageKind::Gif => read_header(bytes, ImageFormat::Gif)?,
-    };
-    if width < MIN_SIDE || height < MIN_SIDE {
-        return Err(ValidationError::TooSmall { width, height });
-    }
-    if u64::from(width) * u64::from(height) > max_pixels {
-        return Err(ValidationError::TooManyPixels { width, height, limit: max_pixels });
-    }
-    if memory > MAX_DECODER_MEMORY {
-        return Err(ValidationError::TooMuchMemory);
-    }
-    Ok(ImageHeader { kind, width, height })
-}
-
-/// The declared type in lower case and without parameters, or `None` if it is not an image type.
-fn declared_image_type(declared: &str) -> Option<String> {
-    let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match essence.as_str() {
-        // Unregistered names that old browsers send.
-        "image/jpg" | "image/pjpeg" => Some("image/jpeg".into()),
-        "image/x-png" => Some("image/png".into()),
-        _ => essence.starts_with("image/").then_some(essence),
-    }
-}
-
-/// Width and height in pixels, and the memory that decoding needs, in bytes.
-fn read_header(bytes: &[u8], format: ImageFormat) -> Result<(u32, u32, u64), ValidationError> {
-    let mut reader = ImageReader::with_format(std::io::Cursor::new(bytes), format);
-    // The caller checks dimensions and memory.
-    reader.limits(DecoderLimits::no_limits());
-    let decoder = reader.into_decoder().map_err(|_| ValidationError::CorruptImage)?;
-    let (width, height) = decoder.dimensions();
-    Ok((width, height, decoder.total_bytes()))
-}
-
-fn read_jpeg_header(bytes: &[u8]) -> Result<(u32, u32, u64), ValidationError> {
-    let header = turbojpeg::read_header(bytes).map_err(|_| ValidationError::CorruptImage)?;
-    let (width, height) = (header.width as u64, header.height as u64);
-    let half_samples_per_pixel = match (header.colorspace, header.subsamp) {
-        (turbojpeg::Colorspace::CMYK | turbojpeg::Colorspace::YCCK, _) => 8,
-        (_, turbojpeg::Subsamp::Gray) => 2,
-        (_, turbojpeg::Subsamp::Sub2x2 | turbojpeg::Subsamp::Sub4x1 | turbojpeg::Subsamp::Sub1x4) => 3,
-        (_, turbojpeg::Subsamp::Sub2x1 | turbojpeg::Subsamp::Sub1x2) => 4,
-        _ => 6,
-    };
-    // A progressive JPEG needs 2 bytes for each coefficient; a baseline JPEG is decoded row by row.
-    let memory = if header.is_progressive { width * height * half_samples_per_pixel } else { 0 };
-    // A JPEG stores its sides in 16 bits.
-    Ok((header.width as u32, header.height as u32, memory))
+    if valid.len() <= 100 { Ok(valid) } else { Err(ValidationError::InvalidTags) }
 }
 
 #[cfg(test)]
@@ -213,20 +108,14 @@ mod tests {
     }
 
     #[test]
-    fn only_declared_image_types_are_compared_with_the_content() {
-        assert_eq!(declared_image_type("image/JPG; q=1").as_deref(), Some("image/jpeg"));
-        assert_eq!(declared_image_type("application/octet-stream"), None);
-        assert_eq!(declared_image_type("image/svg+xml").as_deref(), Some("image/svg+xml"));
-    }
-
-    #[test]
-    fn the_error_names_the_type_of_content_that_is_not_an_image() {
-        assert_eq!(image_header(b"", 1), Err(ValidationError::EmptyFile));
-        assert_eq!(
-            image_header(b"%PDF-1.7\n", 1),
-            Err(ValidationError::UnsupportedType { found: "application/pdf".to_owned() })
-        );
-        assert!(matches!(image_header(b"<svg xmlns='x'/>", 1), Err(ValidationError::UnsupportedType { .. })));
-        assert_eq!(image_header(b"\xff\xd8\xff\xe0 and no more", 1), Err(ValidationError::CorruptImage));
+    fn an_error_survives_the_way_between_two_processes() {
+        for error in [
+            ValidationError::CorruptImage,
+            ValidationError::UnsupportedType { found: "arithmetic-coded JPEG".into() },
+            ValidationError::TooManyPixels { width: 9000, height: 9000, limit: 40_000_000 },
+        ] {
+            let text = serde_json::to_string(&error).unwrap();
+            assert_eq!(serde_json::from_str::<ValidationError>(&text).unwrap(), error);
+        }
     }
 }

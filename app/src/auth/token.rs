@@ -1,122 +1,105 @@
-//! Log-in tokens: JWTs signed with HS256.
-//!
-//! The crypto provider for `jsonwebtoken` is implemented here on `ring`, which the database connection already uses. The
-//! crate's own providers would add a second TLS library (`aws_lc_rs`) or five unused signature schemes (`rust_crypto`).
+//! Signed tokens: JWTs with HS256.
 
-use std::time::{Duration, SystemTime};
-
-use jsonwebtoken::{
-    Algorithm, AlgorithmFamily, DecodingKey, EncodingKey, Header, Validation,
-    crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils},
-    errors::{ErrorKind, Result},
-};
-use ring::hmac;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::Result};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
-use signature::{Signer, Verifier};
-use time::OffsetDateTime;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-const LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+use super::hs256;
 
-/// The `iss` claim. Tokens of another service that shares the secret are rejected.
-const ISSUER: &str = "meemi";
+/// The `iss` claims. Tokens of another service that shares the secret are rejected, and a device's token is no log-in.
+const SESSION_ISSUER: &str = "meemi";
+const DEVICE_ISSUER: &str = "meemi/device";
+
+const DEVICE_LIFETIME: Duration = Duration::days(365);
 
 /// Issues and verifies tokens with one secret.
 pub struct TokenSigner {
     signing: EncodingKey,
     verifying: DecodingKey,
-    validation: Validation,
 }
 
-pub struct IssuedToken {
-    pub token: SecretString,
-    pub expires_at: OffsetDateTime,
+/// What a log-in token says. It is valid only as long as its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionToken {
+    pub account: Uuid,
+    pub session: Uuid,
+}
+
+/// What a device's token says: that the device has logged in to the account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceToken {
+    pub account: Uuid,
+    pub device: Uuid,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Claims {
+struct SessionClaims {
     iss: String,
     sub: Uuid,
-    iat: u64,
-    exp: u64,
+    sid: Uuid,
+    iat: i64,
+    exp: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DeviceClaims {
+    iss: String,
+    sub: Uuid,
+    jti: Uuid,
+    exp: i64,
 }
 
 impl TokenSigner {
     pub fn new(secret: &SecretString) -> Self {
         // Fails only if it is already installed, which is fine: there is no other provider.
-        PROVIDER.install_default().unwrap_or(());
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.set_issuer(&[ISSUER]);
-        validation.set_required_spec_claims(&["exp", "iss", "sub"]);
+        hs256::PROVIDER.install_default().unwrap_or(());
         let secret = secret.expose_secret().as_bytes();
-        Self { signing: EncodingKey::from_secret(secret), verifying: DecodingKey::from_secret(secret), validation }
+        Self { signing: EncodingKey::from_secret(secret), verifying: DecodingKey::from_secret(secret) }
     }
 
-    /// Issues a token for an account, valid for 7 days.
-    pub fn issue(&self, account: Uuid) -> Result<IssuedToken> {
-        let now = SystemTime::now();
-        let expires = now + LIFETIME;
-        let claims = Claims { iss: ISSUER.into(), sub: account, iat: unix_seconds(now), exp: unix_seconds(expires) };
-        let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing)?;
-        let expires_at = OffsetDateTime::from(expires).replace_nanosecond(0).map_err(|_| ErrorKind::InvalidToken)?;
-        Ok(IssuedToken { token: token.into(), expires_at })
+    pub fn issue_session(&self, token: SessionToken, expires_at: OffsetDateTime) -> Result<SecretString> {
+        self.sign(&SessionClaims {
+            iss: SESSION_ISSUER.into(),
+            sub: token.account,
+            sid: token.session,
+            iat: OffsetDateTime::now_utc().unix_timestamp(),
+            exp: expires_at.unix_timestamp(),
+        })
     }
 
-    /// Returns the account id of a token. Fails if the token is altered, expired or from another issuer.
-    pub fn verify(&self, token: &str) -> Result<Uuid> {
-        jsonwebtoken::decode::<Claims>(token, &self.verifying, &self.validation).map(|token| token.claims.sub)
+    /// Fails if the token is altered, expired, from another issuer, or of a release before sessions.
+    pub fn verify_session(&self, token: &str) -> Result<SessionToken> {
+        let claims: SessionClaims = self.verify(token, SESSION_ISSUER)?;
+        Ok(SessionToken { account: claims.sub, session: claims.sid })
     }
-}
 
-/// Unix time in seconds; 0 before 1970.
-fn unix_seconds(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-static PROVIDER: CryptoProvider = CryptoProvider {
-    signer_factory: |algorithm, key| match (algorithm, key.family()) {
-        (Algorithm::HS256, AlgorithmFamily::Hmac) => Ok(Box::new(Hs256::new(key.as_bytes()))),
-        _ => Err(ErrorKind::InvalidAlgorithm.into()),
-    },
-    verifier_factory: |algorithm, key| match (algorithm, key.family()) {
-        (Algorithm::HS256, AlgorithmFamily::Hmac) => Ok(Box::new(Hs256::new(key.try_get_as_bytes()?))),
-        _ => Err(ErrorKind::InvalidAlgorithm.into()),
-    },
-    // Used only for JWK sets, which this service does not have.
-    key_utils: KeyUtils::new_unimplemented(),
-};
-
-struct Hs256(hmac::Key);
-
-impl Hs256 {
-    fn new(secret: &[u8]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
+    /// Issues a device's token, valid for a year.
+    pub fn issue_device(&self, token: DeviceToken) -> Result<SecretString> {
+        self.sign(&DeviceClaims {
+            iss: DEVICE_ISSUER.into(),
+            sub: token.account,
+            jti: token.device,
+            exp: (OffsetDateTime::now_utc() + DEVICE_LIFETIME).unix_timestamp(),
+        })
     }
-}
 
-impl Signer<Vec<u8>> for Hs256 {
-    fn try_sign(&self, message: &[u8]) -> std::result::Result<Vec<u8>, signature::Error> {
-        Ok(hmac::sign(&self.0, message).as_ref().to_vec())
+    /// Fails if the token is altered, expired or not a device's.
+    pub fn verify_device(&self, token: &str) -> Result<DeviceToken> {
+        let claims: DeviceClaims = self.verify(token, DEVICE_ISSUER)?;
+        Ok(DeviceToken { account: claims.sub, device: claims.jti })
     }
-}
 
-impl Verifier<Vec<u8>> for Hs256 {
-    /// Compares in constant time.
-    fn verify(&self, message: &[u8], tag: &Vec<u8>) -> std::result::Result<(), signature::Error> {
-        hmac::verify(&self.0, message, tag).map_err(|_| signature::Error::new())
+    fn sign(&self, claims: &impl Serialize) -> Result<SecretString> {
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &self.signing).map(SecretString::from)
     }
-}
 
-impl JwtSigner for Hs256 {
-    fn algorithm(&self) -> Algorithm {
-        Algorithm::HS256
-    }
-}
-
-impl JwtVerifier for Hs256 {
-    fn algorithm(&self) -> Algorithm {
-        Algorithm::HS256
+    fn verify<T: DeserializeOwned>(&self, token: &str, issuer: &str) -> Result<T> {
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.set_issuer(&[issuer]);
+        validation.set_required_spec_claims(&["exp", "iss", "sub"]);
+        jsonwebtoken::decode(token, &self.verifying, &validation).map(|token| token.claims)
     }
 }
 
@@ -124,30 +107,40 @@ impl JwtVerifier for Hs256 {
 mod tests {
     use super::*;
 
-    #[test]
-    fn altered_unsigned_and_foreign_tokens_are_rejected() {
-        let tokens = TokenSigner::new(&"0123456789abcdef0123456789abcdef".into());
-        let account = Uuid::from_u128(7);
-        let token = tokens.issue(account).unwrap().token.expose_secret().to_owned();
-        assert_eq!(tokens.verify(&token).unwrap(), account);
+    const SESSION: SessionToken = SessionToken { account: Uuid::from_u128(7), session: Uuid::from_u128(8) };
 
-        assert!(TokenSigner::new(&"another secret of more than 32 characters".into()).verify(&token).is_err());
-        let (rest, signature) = token.rsplit_once('.').unwrap();
-        assert!(tokens.verify(&format!("{rest}.{}", signature.replace(|_: char| true, "A"))).is_err());
-        // {"alg":"none"}
-        let unsigned = format!("eyJhbGciOiJub25lIn0.{}.", rest.split_once('.').unwrap().1);
-        assert!(tokens.verify(&unsigned).is_err());
+    fn signer() -> TokenSigner {
+        TokenSigner::new(&"0123456789abcdef0123456789abcdef".into())
     }
 
     #[test]
-    fn the_signature_matches_the_example_of_rfc_7515() {
-        // RFC 7515, appendix A.1: its key, its message, its signature.
-        let key = EncodingKey::from_base64_secret(
-            "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ+EstJQLr/T+1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow==",
-        )
-        .unwrap();
-        let message = b"eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
-        let signature = Hs256::new(key.as_bytes()).try_sign(message).unwrap();
-        assert_eq!(hex::encode(signature), "7418dfb49799e0254ffa607dd8adbbba16d4254d69d6bff05b58055853848d79");
+    fn altered_unsigned_expired_and_foreign_tokens_are_rejected() {
+        let tokens = signer();
+        let issue = |expires_in| tokens.issue_session(SESSION, OffsetDateTime::now_utc() + expires_in).unwrap();
+        let token = issue(Duration::HOUR).expose_secret().to_owned();
+        assert_eq!(tokens.verify_session(&token).unwrap(), SESSION);
+        assert!(tokens.verify_session(issue(-Duration::HOUR).expose_secret()).is_err());
+
+        let other = TokenSigner::new(&"another secret of more than 32 characters".into());
+        assert!(other.verify_session(&token).is_err());
+        let (rest, signature) = token.rsplit_once('.').unwrap();
+        assert!(tokens.verify_session(&format!("{rest}.{}", signature.replace(|_: char| true, "A"))).is_err());
+        // {"alg":"none"}
+        let unsigned = format!("eyJhbGciOiJub25lIn0.{}.", rest.split_once('.').unwrap().1);
+        assert!(tokens.verify_session(&unsigned).is_err());
+    }
+
+    #[test]
+    fn a_token_without_a_session_and_a_token_of_a_device_are_no_log_in() {
+        let tokens = signer();
+        let claims = serde_json::json!({ "iss": SESSION_ISSUER, "sub": SESSION.account, "iat": 0, "exp": i64::MAX });
+        assert!(tokens.verify_session(tokens.sign(&claims).unwrap().expose_secret()).is_err());
+
+        let device = DeviceToken { account: SESSION.account, device: Uuid::from_u128(9) };
+        let token = tokens.issue_device(device).unwrap();
+        assert_eq!(tokens.verify_device(token.expose_secret()).unwrap(), device);
+        assert!(tokens.verify_session(token.expose_secret()).is_err());
+        let session = tokens.issue_session(SESSION, OffsetDateTime::now_utc() + Duration::HOUR).unwrap();
+        assert!(tokens.verify_device(session.expose_secret()).is_err());
     }
 }

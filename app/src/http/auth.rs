@@ -1,34 +1,47 @@
-//! `/api/auth`: registration, log-in, and the extractor that authenticates requests.
+//! `/api/auth`: registration, log-in and log-out, and the account of the request.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     Json,
-    extract::{FromRef, FromRequestParts, State, rejection::JsonRejection},
-    http::{StatusCode, header::AUTHORIZATION, request::Parts},
+    extract::State,
+    http::{
+        HeaderMap, HeaderName, HeaderValue, StatusCode,
+        header::{CACHE_CONTROL, SET_COOKIE},
+    },
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::error::ApiError;
-use crate::auth::{Account, Authenticator, IssuedToken};
+use super::{access::SignedIn, client::device_cookie, error::ApiError, json_body::JsonBody};
+use crate::auth::{Access, Authenticator, Client, LogIn, Role, Scope, session};
 
-/// Extracts the account of the bearer token. Responds with 401 if the token is missing or invalid.
-pub struct AuthUser(pub Account);
+/// The headers of a response that has a token.
+pub const NO_STORE: [(HeaderName, HeaderValue); 1] = [(CACHE_CONTROL, HeaderValue::from_static("no-store"))];
 
 #[derive(Deserialize)]
 pub struct RegisterRequest {
     username: String,
     password: SecretString,
-    bootstrap_token: SecretString,
+    /// For the first account.
+    bootstrap_token: Option<SecretString>,
+    /// The token of an invite, for all other accounts.
+    invite: Option<SecretString>,
 }
 
 #[derive(Deserialize)]
 pub struct LoginRequest {
     username: String,
     password: SecretString,
+}
+
+#[derive(Deserialize)]
+pub struct PasswordRequest {
+    old_password: SecretString,
+    new_password: SecretString,
 }
 
 #[derive(Serialize)]
@@ -42,64 +55,71 @@ pub struct TokenResponse {
 pub struct MeResponse {
     id: Uuid,
     username: String,
+    role: Role,
+    /// What the token allows; all scopes if it is of a session.
+    scopes: BTreeSet<Scope>,
 }
 
-/// `POST /api/auth/register`: creates the first account. Errors: 403 `bootstrap_closed`, 403 `bad_bootstrap_token`, 400
-/// `invalid_username`, 400 `weak_password`.
+/// `POST /api/auth/register`: creates an account and logs it in, by the bootstrap token or by an invite. Errors: 403
+/// `bootstrap_closed`, 403 `bad_bootstrap_token`, 403 `bad_invite`, 400 `invalid_username`, 400 `weak_password`, 409
+/// `username_taken`, 429 `busy`.
 pub async fn register(
     State(authenticator): State<Arc<Authenticator>>,
-    body: Result<Json<RegisterRequest>, JsonRejection>,
-) -> Result<(StatusCode, Json<TokenResponse>), ApiError> {
-    let RegisterRequest { username, password, bootstrap_token } = parse(body)?;
-    let issued = authenticator.register_first(&username, password, &bootstrap_token).await?;
-    Ok((StatusCode::CREATED, Json(issued.into())))
+    client: Client,
+    headers: HeaderMap,
+    JsonBody(request): JsonBody<RegisterRequest>,
+) -> Result<(StatusCode, HeaderMap, Json<TokenResponse>), ApiError> {
+    let RegisterRequest { username, password, bootstrap_token, invite } = request;
+    let log_in = match (bootstrap_token, invite) {
+        (Some(token), None) => authenticator.register_first(&username, password, &token, &client).await?,
+        (None, Some(invite)) => authenticator.register_invited(&username, password, &invite, &client).await?,
+        _ => return Err(ApiError::bad_request("bad_json", "the body needs either bootstrap_token or invite")),
+    };
+    let (headers, body) = token_response(&log_in, &headers)?;
+    Ok((StatusCode::CREATED, headers, body))
 }
 
-/// `POST /api/auth/login`: issues a token. Errors: 401 `bad_credentials`, 429 `too_many_attempts`, 429 `busy`.
+/// `POST /api/auth/login`: starts a session. Errors: 401 `bad_credentials`, 429 `too_many_attempts`, 429 `busy`.
 pub async fn login(
     State(authenticator): State<Arc<Authenticator>>,
-    body: Result<Json<LoginRequest>, JsonRejection>,
-) -> Result<Json<TokenResponse>, ApiError> {
-    let LoginRequest { username, password } = parse(body)?;
-    Ok(Json(authenticator.log_in(&username, password).await?.into()))
+    client: Client,
+    headers: HeaderMap,
+    JsonBody(LoginRequest { username, password }): JsonBody<LoginRequest>,
+) -> Result<(HeaderMap, Json<TokenResponse>), ApiError> {
+    let log_in = authenticator.log_in(&username, password, &client).await?;
+    token_response(&log_in, &headers)
+}
+
+/// `POST /api/auth/logout`: ends the session of the request.
+pub async fn logout(State(db): State<PgPool>, user: SignedIn) -> Result<StatusCode, ApiError> {
+    session::delete(&db, user.account.id, user.session).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /api/auth/password`: changes the password and ends the account's other sessions; its API keys stay. Errors: 400
+/// `weak_password`, 403 `wrong_password`, 429 `too_many_attempts`, 429 `busy`.
+pub async fn change_password(
+    State(authenticator): State<Arc<Authenticator>>,
+    user: SignedIn,
+    JsonBody(PasswordRequest { old_password, new_password }): JsonBody<PasswordRequest>,
+) -> Result<StatusCode, ApiError> {
+    authenticator.change_password(user.account.id, user.session, old_password, new_password).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// `GET /api/auth/me`
-pub async fn me(AuthUser(account): AuthUser) -> Json<MeResponse> {
-    Json(MeResponse { id: account.id, username: account.username })
+pub async fn me(access: Access) -> Json<MeResponse> {
+    Json(MeResponse {
+        id: access.account.id,
+        username: access.account.username,
+        role: access.role,
+        scopes: access.scopes,
+    })
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for AuthUser
-where
-    Arc<Authenticator>: FromRef<S>,
-{
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let token = bearer_token(parts).ok_or_else(ApiError::unauthorized)?;
-        let account = Arc::<Authenticator>::from_ref(state).authenticate(token).await?;
-        account.map(AuthUser).ok_or_else(ApiError::unauthorized)
-    }
-}
-
-fn bearer_token(parts: &Parts) -> Option<&str> {
-    let (scheme, token) = parts.headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-/// Replaces the parser's error message, because it may quote the body, which contains a password.
-fn parse<T>(body: Result<Json<T>, JsonRejection>) -> Result<T, ApiError> {
-    match body {
-        Ok(Json(value)) => Ok(value),
-        Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            Err(ApiError::from_status(StatusCode::PAYLOAD_TOO_LARGE))
-        }
-        Err(_) => Err(ApiError::bad_request("bad_json", "the body is not a JSON object with the expected fields")),
-    }
-}
-
-impl From<IssuedToken> for TokenResponse {
-    fn from(issued: IssuedToken) -> Self {
-        Self { token: issued.token.expose_secret().to_owned(), expires_at: issued.expires_at }
-    }
+fn token_response(log_in: &LogIn, request: &HeaderMap) -> Result<(HeaderMap, Json<TokenResponse>), ApiError> {
+    let mut headers = HeaderMap::from_iter(NO_STORE);
+    headers.insert(SET_COOKIE, device_cookie(&log_in.device_token, request)?);
+    let body = TokenResponse { token: log_in.token.expose_secret().to_owned(), expires_at: log_in.expires_at };
+    Ok((headers, Json(body)))
 }

@@ -7,6 +7,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     pin::pin,
     sync::{
         Arc,
@@ -27,10 +28,11 @@ use tokio::{
     sync::watch,
     time::{Instant, timeout_at},
 };
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{debug, info, warn};
 
-use super::lingering::LingeringStream;
+use super::{client::Peer, lingering::LingeringStream};
 
 /// How long an idle connection stays open during a shutdown.
 const IDLE_GRACE: Duration = Duration::from_secs(10);
@@ -52,21 +54,33 @@ impl Draining {
     }
 }
 
-/// Serves requests until SIGTERM or SIGINT, then shuts down gracefully: within 10 seconds if no request is in progress, else
-/// within 30 seconds.
-pub async fn serve(listener: TcpListener, app: Router, draining: Draining) -> io::Result<()> {
+/// Waits for SIGTERM or SIGINT.
+pub async fn until_signalled() -> io::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Serves requests until SIGTERM or SIGINT, then cancels `stop` and shuts down gracefully: within 10 seconds if no request is
+/// in progress, else within 30 seconds.
+pub async fn serve(listener: TcpListener, app: Router, draining: Draining, stop: &CancellationToken) -> io::Result<()> {
+    let mut signalled = pin!(until_signalled());
     // Each connection holds a receiver, which tells it to close. The number of receivers is the number of connections.
     let (closing, open) = watch::channel(false);
     loop {
         let accepted = tokio::select! {
             biased;
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            signalled = &mut signalled => {
+                signalled?;
+                break;
+            }
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => drop(tokio::spawn(serve_connection(stream, app.clone(), open.clone()))),
+            Ok((stream, peer)) => drop(tokio::spawn(serve_connection(stream, peer, app.clone(), open.clone()))),
             Err(error) => {
                 warn!(%error, "cannot accept a connection");
                 // Probably out of file descriptors. Requests that end free some.
@@ -77,6 +91,7 @@ pub async fn serve(listener: TcpListener, app: Router, draining: Draining) -> io
     let signalled = Instant::now();
     drop(listener);
     draining.0.store(true, Ordering::Relaxed);
+    stop.cancel();
     drop(open);
     info!(connections = closing.receiver_count(), "stopping, accepting no new connections");
     if timeout_at(signalled + IDLE_GRACE, closing.closed()).await.is_err() {
@@ -88,11 +103,14 @@ pub async fn serve(listener: TcpListener, app: Router, draining: Draining) -> io
     Ok(())
 }
 
-async fn serve_connection(stream: TcpStream, app: Router, mut closing: watch::Receiver<bool>) {
+async fn serve_connection(stream: TcpStream, peer: SocketAddr, app: Router, mut closing: watch::Receiver<bool>) {
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "cannot set TCP_NODELAY");
     }
-    let service = TowerToHyperService::new(app.map_request(|request: Request<Incoming>| request.map(Body::new)));
+    let service = TowerToHyperService::new(app.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer.ip()));
+        request.map(Body::new)
+    }));
     let io = TokioIo::new(LingeringStream::new(stream));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT);

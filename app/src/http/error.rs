@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::{
     auth::{AuthError, PasswordError},
     ingest::IngestError,
+    storage::StorageError,
     validate::ValidationError,
 };
 
@@ -36,8 +37,19 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "a valid bearer token is required; log in to get one")
     }
 
+    /// The bearer token is valid, but does not allow this.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", message)
+    }
+
     pub fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "not found")
+    }
+
+    /// Somebody else changed it first.
+    pub fn other_version() -> Self {
+        let message = "the media has another version than If-Match says; get it again";
+        Self::new(StatusCode::PRECONDITION_FAILED, "other_version", message)
     }
 
     pub fn bad_request(code: &'static str, message: impl Into<String>) -> Self {
@@ -58,6 +70,7 @@ impl ApiError {
             StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", "this path does not support this method"),
             StatusCode::REQUEST_TIMEOUT => ("timeout", "the request took too long"),
             StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "the request body is too large"),
+            StatusCode::PRECONDITION_FAILED => ("precondition_failed", "a condition of the request does not hold"),
             StatusCode::RANGE_NOT_SATISFIABLE => ("bad_range", "the range is outside the file"),
             status if status.is_server_error() => ("internal", "internal error"),
             _ => ("bad_request", "the request is malformed"),
@@ -65,7 +78,7 @@ impl ApiError {
         Self::new(status, code, message)
     }
 
-    fn retry_after(self, seconds: u64) -> Self {
+    pub fn retry_after(self, seconds: u64) -> Self {
         Self { retry_after: Some(seconds), ..self }
     }
 
@@ -94,12 +107,13 @@ impl From<ValidationError> for ApiError {
     fn from(error: ValidationError) -> Self {
         let status = match error {
             ValidationError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            ValidationError::UnsupportedType { .. }
-            | ValidationError::TypeMismatch { .. }
-            | ValidationError::UnsupportedCodec { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ValidationError::UnsupportedType { .. } | ValidationError::UnsupportedCodec { .. } => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            }
             ValidationError::MissingFile
             | ValidationError::EmptyFile
             | ValidationError::InvalidName
+            | ValidationError::InvalidTags
             | ValidationError::InvalidDescription { .. } => StatusCode::BAD_REQUEST,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         };
@@ -111,7 +125,28 @@ impl From<IngestError> for ApiError {
     fn from(error: IngestError) -> Self {
         match error {
             IngestError::Invalid(error) => error.into(),
+            IngestError::KeyReused => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", error.to_string())
+            }
+            IngestError::Storage(error) => error.into(),
             IngestError::Internal(error) => error.into(),
+        }
+    }
+}
+
+impl From<StorageError> for ApiError {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Full => {
+                tracing::error!("the disk is full");
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "storage_full", "the service has no space left")
+            }
+            StorageError::Unavailable(error) => {
+                tracing::error!(error = format!("{error:#}"), "the storage is unavailable");
+                let message = "the storage is unavailable";
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message).retry_after(5)
+            }
+            StorageError::Internal(error) => Self::internal(error),
         }
     }
 }
@@ -122,9 +157,13 @@ impl From<AuthError> for ApiError {
         match error {
             AuthError::BootstrapClosed => Self::new(StatusCode::FORBIDDEN, "bootstrap_closed", message),
             AuthError::BadBootstrapToken => Self::new(StatusCode::FORBIDDEN, "bad_bootstrap_token", message),
+            AuthError::BadInvite => Self::new(StatusCode::FORBIDDEN, "bad_invite", message),
             AuthError::InvalidUsername => Self::bad_request("invalid_username", message),
+            AuthError::UsernameTaken => Self::new(StatusCode::CONFLICT, "username_taken", message),
             AuthError::WeakPassword => Self::bad_request("weak_password", message),
             AuthError::BadCredentials => Self::new(StatusCode::UNAUTHORIZED, "bad_credentials", message),
+            // Not 401, by which clients know that their token is invalid.
+            AuthError::WrongPassword => Self::new(StatusCode::FORBIDDEN, "wrong_password", message),
             AuthError::TooManyAttempts(error) => Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", message)
                 .retry_after(error.retry_after.as_secs() + 1),
             AuthError::Password(PasswordError::Busy) => {
@@ -149,7 +188,11 @@ impl From<sqlx::Error> for ApiError {
 
 impl From<anyhow::Error> for ApiError {
     fn from(error: anyhow::Error) -> Self {
-        match error.downcast::<sqlx::Error>() {
+        let error = match error.downcast::<sqlx::Error>() {
+            Ok(error) => return error.into(),
+            Err(error) => error,
+        };
+        match error.downcast::<StorageError>() {
             Ok(error) => error.into(),
             Err(error) => Self::internal(error),
         }
@@ -158,6 +201,6 @@ impl From<anyhow::Error> for ApiError {
 
 impl From<std::io::Error> for ApiError {
     fn from(error: std::io::Error) -> Self {
-        Self::internal(error)
+        StorageError::from(error).into()
     }
 }

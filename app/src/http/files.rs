@@ -1,102 +1,105 @@
-//! `/api/files`: serves stored files without authentication; the random ids cannot be guessed. Local storage only.
+//! `/api/files`: serves stored files without authentication; the random ids cannot be guessed. Local storage only: a bucket
+//! serves its objects itself.
 
-use std::sync::Arc;
+mod conditions;
+mod content;
+mod disposition;
+
+use std::{sync::Arc, time::UNIX_EPOCH};
 
 use axum::{
-    extract::{Path, Request, State},
+    body::Body,
+    extract::{Path, RawQuery, State},
     http::{
-        HeaderValue, StatusCode,
+        HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
         header::{
-            CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, IF_NONE_MATCH,
+            ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY,
+            CONTENT_TYPE, ETAG, LAST_MODIFIED,
         },
     },
     response::{IntoResponse, Response},
 };
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use sqlx::PgPool;
-use tower::ServiceExt;
-use tower_http::services::ServeFile;
 
+use self::{
+    conditions::{Answer, Representation},
+    content::Content,
+};
 use super::error::ApiError;
 use crate::{
-    media,
+    file_infos::FileInfos,
+    media::FileInfo,
     storage::{Storage, StorageKey},
 };
 
-/// Bytes that RFC 5987 requires to be percent-encoded, and some more.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_').remove(b'~');
-
-/// `GET /api/files/uploads/{id}` and `GET /api/files/thumbs/{id}.webp`: the whole file or a range. Errors: 404 for any other
-/// path and for media that is not ready.
+/// `GET /api/files/{key}`: the whole file or a range, by RFC 9110. Errors: 404 for any other path and for media that is not
+/// ready, 412, 416.
 pub async fn get(
-    State(db): State<PgPool>,
+    State(infos): State<Arc<FileInfos>>,
     State(storage): State<Arc<Storage>>,
     Path(key): Path<String>,
-    request: Request,
+    RawQuery(query): RawQuery,
+    method: Method,
+    headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let key: StorageKey = key.parse().map_err(|_| ApiError::not_found())?;
-    let file = media::find_file_info(&db, key.media()).await?.ok_or_else(ApiError::not_found)?;
-    let (mime_type, name, tag) = match key {
-        StorageKey::Original(_) => (file.mime_type.as_str(), file.name.clone(), hex::encode(&file.sha256)),
-        // The thumbnail depends only on the original.
-        StorageKey::Thumbnail(_) => {
-            ("image/webp", format!("{}.webp", file.name), format!("{}-thumb", hex::encode(&file.sha256)))
+    if matches!(key, StorageKey::Private(_)) {
+        return Err(ApiError::not_found());
+    }
+    let Storage::Local(local) = &*storage else { return Err(ApiError::not_found()) };
+    let info = infos.find(key.media()).await?.ok_or_else(ApiError::not_found)?;
+    let content = Content::open(local.path(key)).await?.ok_or_else(ApiError::not_found)?;
+    let representation =
+        Representation { tag: tag(key, &info, &content), modified: content.modified, size: content.size };
+    let answer = conditions::evaluate(&method, &headers, &representation);
+
+    let mut response = match &answer {
+        Answer::Failed => return Err(ApiError::from_status(StatusCode::PRECONDITION_FAILED)),
+        Answer::NotModified => StatusCode::NOT_MODIFIED.into_response(),
+        Answer::Unsatisfiable => ApiError::from_status(StatusCode::RANGE_NOT_SATISFIABLE).into_response(),
+        Answer::Whole | Answer::Part(_) if method == Method::HEAD => Body::empty().into_response(),
+        Answer::Whole => content.read(0..representation.size).await?.into_response(),
+        Answer::Part(range) => (StatusCode::PARTIAL_CONTENT, content.read(range.clone()).await?).into_response(),
+    };
+    let mut set = |name: HeaderName, text: &str| -> Result<(), ApiError> {
+        response.headers_mut().insert(name, HeaderValue::from_str(text).map_err(ApiError::internal)?);
+        Ok(())
+    };
+    let size = representation.size;
+    match &answer {
+        Answer::Whole => set(CONTENT_LENGTH, &size.to_string())?,
+        Answer::Part(range) => {
+            set(CONTENT_LENGTH, &(range.end - range.start).to_string())?;
+            set(CONTENT_RANGE, &format!("bytes {}-{}/{size}", range.start, range.end - 1))?;
         }
-    };
-    let headers = headers(mime_type, &name, &format!("\"{tag}\""))?;
-    let mut response = if matches_etag(request.headers(), &tag) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        let Storage::Local(local) = &*storage;
-        let response = ServeFile::new(local.path(key)).oneshot(request).await.unwrap_or_else(|never| match never {});
-        response.map(axum::body::Body::new)
-    };
-    if !response.status().is_client_error() {
-        // Replaces the content type that `ServeFile` guesses from the path.
-        response.headers_mut().extend(headers);
+        Answer::Unsatisfiable => {
+            set(CONTENT_RANGE, &format!("bytes */{size}"))?;
+            return Ok(response);
+        }
+        Answer::Failed | Answer::NotModified => {}
+    }
+    set(ETAG, &representation.tag)?;
+    set(LAST_MODIFIED, &httpdate::fmt_http_date(representation.modified))?;
+    // A URL without a version stays the same when the file is replaced.
+    let has_version = query.is_some_and(|query| query.starts_with("v="));
+    set(CACHE_CONTROL, if has_version { key.cache_control() } else { "private, no-cache" })?;
+    if answer != Answer::NotModified {
+        let mime_type = key.content_type().unwrap_or(&info.mime_type);
+        set(ACCEPT_RANGES, "bytes")?;
+        set(CONTENT_TYPE, mime_type)?;
+        set(CONTENT_DISPOSITION, &disposition::inline(&info.name, mime_type))?;
+        // Uploads are untrusted: nothing in them may run or load anything.
+        set(CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox")?;
     }
     Ok(response)
 }
 
-/// Uploads are untrusted, so the browser must not detect another type in them and must not run scripts.
-fn headers(mime_type: &str, name: &str, tag: &str) -> Result<HeaderMap, ApiError> {
-    let value = |text: &str| HeaderValue::from_str(text).map_err(ApiError::internal);
-    Ok(HeaderMap::from_iter([
-        (CONTENT_TYPE, value(mime_type)?),
-        (CONTENT_DISPOSITION, value(&content_disposition(name))?),
-        (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox")),
-        (CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable")),
-        (ETAG, value(tag)?),
-    ]))
-}
-
-/// RFC 6266: an ASCII name for old clients, then the exact name.
-fn content_disposition(name: &str) -> String {
-    let ascii: String = name
-        .chars()
-        .map(|c| if c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%') || c == ' ' { c } else { '_' })
-        .collect();
-    let exact = utf8_percent_encode(name, ENCODED);
-    format!("inline; filename=\"{ascii}\"; filename*=UTF-8''{exact}")
-}
-
-fn matches_etag(headers: &HeaderMap, tag: &str) -> bool {
-    let Some(etags) = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok()) else { return false };
-    etags
-        .split(',')
-        .map(|etag| etag.trim().trim_start_matches("W/").trim_matches('"'))
-        .any(|etag| etag == tag || etag == "*")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::content_disposition;
-
-    #[test]
-    fn quotes_in_a_name_are_escaped() {
-        assert_eq!(
-            content_disposition("a\"; x=\"Ä.jpg"),
-            "inline; filename=\"a_; x=__.jpg\"; filename*=UTF-8''a%22%3B%20x%3D%22%C3%84.jpg"
-        );
+/// A derived file can be made again from the same original, so its time tells versions apart.
+fn tag(key: StorageKey, info: &FileInfo, content: &Content) -> String {
+    match key {
+        StorageKey::Original(_) => format!("\"{}\"", hex::encode(&info.sha256)),
+        _ => {
+            let modified = content.modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+            format!("\"{:x}-{:x}\"", modified.as_nanos(), content.size)
+        }
     }
 }

@@ -5,8 +5,8 @@ use std::{any::Any, time::Instant};
 use axum::{
     extract::{Request, State},
     http::{
-        HeaderName, HeaderValue,
-        header::{CONNECTION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
+        HeaderName, HeaderValue, Method, StatusCode,
+        header::{ALLOW, CONNECTION, CONTENT_RANGE, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
     },
     middleware::Next,
     response::{IntoResponse, Response},
@@ -19,10 +19,8 @@ use super::{connections::Draining, error::ApiError};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 pub async fn handle_request(State(draining): State<Draining>, request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let id = request_id(&request);
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let span = info_span!("request", request_id = id);
+    let log = RequestLog::new(&request);
+    let span = info_span!("request", request_id = log.id);
     let mut response = next.run(request).instrument(span).await;
 
     let status = response.status();
@@ -30,26 +28,69 @@ pub async fn handle_request(State(draining): State<Draining>, request: Request, 
         let error = response.extensions_mut().remove::<ApiError>();
         // Keeps the JSON body of readiness, which responds with 503 without an `ApiError`.
         if error.is_some() || !is_json(&response) {
-            response = error.unwrap_or_else(|| ApiError::from_status(status)).render(&id);
+            let rendered = error.unwrap_or_else(|| ApiError::from_status(status)).render(&log.id);
+            let mut original = std::mem::replace(&mut response, rendered);
+            // What these statuses demand.
+            for name in [ALLOW, CONTENT_RANGE] {
+                if let Some(value) = original.headers_mut().remove(&name) {
+                    response.headers_mut().insert(name, value);
+                }
+            }
         }
     }
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if let Ok(id) = HeaderValue::from_str(&id) {
+    if let Ok(id) = HeaderValue::from_str(&log.id) {
         headers.insert(REQUEST_ID, id);
     }
     if draining.is_on() {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
-
-    let (status, duration_ms) = (status.as_u16(), started.elapsed().as_millis() as u64);
-    if path.starts_with("/api/health/") && matches!(status, 200 | 503) {
-        // Health probes would fill the log. Why the service is not ready is logged by the check that failed.
-        debug!(%method, path, status, duration_ms, request_id = id, "request");
-    } else {
-        info!(%method, path, status, duration_ms, request_id = id, "request");
-    }
+    log.responded(status);
     response
+}
+
+/// Logs a request when it is dropped, so that one whose client hangs up is logged too.
+struct RequestLog {
+    id: String,
+    method: Method,
+    path: String,
+    started: Instant,
+    /// `None` until there is a response.
+    status: Option<StatusCode>,
+}
+
+impl RequestLog {
+    fn new(request: &Request) -> Self {
+        Self {
+            id: request_id(request),
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+            started: Instant::now(),
+            status: None,
+        }
+    }
+
+    fn responded(mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+}
+
+impl Drop for RequestLog {
+    fn drop(&mut self) {
+        let Self { id, method, path, started, status } = self;
+        let duration_ms = started.elapsed().as_millis() as u64;
+        let Some(status) = status.map(|status| status.as_u16()) else {
+            info!(%method, path, duration_ms, request_id = id, "request aborted");
+            return;
+        };
+        if path.starts_with("/api/health/") && matches!(status, 200 | 503) {
+            // Health probes would fill the log. Why the service is not ready is logged by the check that failed.
+            debug!(%method, path, status, duration_ms, request_id = id, "request");
+        } else {
+            info!(%method, path, status, duration_ms, request_id = id, "request");
+        }
+    }
 }
 
 /// The id from a proxy if it is safe to log, else a new one.

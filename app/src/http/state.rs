@@ -5,20 +5,26 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use sqlx::PgPool;
 
-use super::{connections::Draining, upload::MaxUploadBytes};
-use crate::{auth::Authenticator, ingest::Ingest, readiness::Readiness, storage::Storage};
+use super::{client::TrustedProxies, connections::Draining, upload::UploadLimits};
+use crate::{
+    auth::Authenticator, file_infos::FileInfos, ingest::Ingest, readiness::Readiness, resumable::ResumableUploads, storage::Storage, worker::Worker,
+};
 
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct AppState {
     pub db: PgPool,
     pub storage: Arc<Storage>,
+    pub files: Arc<FileInfos>,
     pub ingest: Arc<Ingest>,
+    pub worker: Arc<Worker>,
     pub authenticator: Arc<Authenticator>,
     pub readiness: Arc<Readiness>,
     pub draining: Draining,
     pub version: Version,
-    pub max_upload_bytes: MaxUploadBytes,
+    pub resumable: ResumableUploads,
+    pub trusted_proxies: TrustedProxies,
+    pub upload_limits: UploadLimits,
 }
 
 /// The version of the running release.
@@ -38,9 +44,13 @@ macro_rules! from_ref {
 from_ref! {
     db: PgPool,
     storage: Arc<Storage>,
+    files: Arc<FileInfos>,
     ingest: Arc<Ingest>,
+    worker: Arc<Worker>,
     authenticator: Arc<Authenticator>,
     readiness: Arc<Readiness>,
     version: Version,
-    max_upload_bytes: MaxUploadBytes,
+    resumable: ResumableUploads,
+    trusted_proxies: TrustedProxies,
+    upload_limits: UploadLimits,
 }

@@ -8,19 +8,23 @@ use axum::{
         Multipart, State,
         multipart::{Field, MultipartError, MultipartRejection},
     },
-    http::StatusCode,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
 };
 use ring::digest;
+use serde::Serialize;
 use sqlx::PgPool;
-use tokio::io::AsyncWriteExt;
+use tokio::{io::AsyncWriteExt, sync::{OwnedSemaphorePermit, Semaphore}};
 use tower_http::timeout::TimeoutError;
 
-use super::{auth::AuthUser, error::ApiError, media::MediaResponse};
+use super::{access::Uploader, error::ApiError, media::MediaResponse};
 use crate::{
-    ingest::{Ingest, ReceivedFile, Upload},
-    media::{self, MediaId},
+    ingest::{Added, Ingest, ReceivedFile, Upload},
+    media::{self, Status},
+    storage::{Storage, StorageError},
     validate::{self, ValidationError},
 };
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Size of an upload's body beyond the file, in bytes: part headers, name and description.
 const FORM_OVERHEAD: usize = 64 * 1024;
@@ -28,33 +32,78 @@ const FORM_OVERHEAD: usize = 64 * 1024;
 /// Maximum size of a text field, in bytes. A description of 2000 characters of 4 bytes each fits.
 const MAX_TEXT_BYTES: usize = 8 * 1024;
 
-/// Maximum size of an uploaded file.
-#[derive(Clone, Copy)]
-pub struct MaxUploadBytes(pub u64);
+/// The limits of uploads. Cheap to clone.
+#[derive(Clone)]
+pub struct UploadLimits {
+    /// Maximum size of an uploaded file, in bytes.
+    max_bytes: u64,
+    /// One permit for each upload that may be in progress.
+    in_progress: Arc<Semaphore>,
+}
 
-impl MaxUploadBytes {
+/// The added media, or the one that has the same bytes.
+#[derive(Serialize)]
+pub struct UploadResponse {
+    #[serde(flatten)]
+    media: MediaResponse,
+    /// Whether the gallery had these bytes already.
+    duplicate: bool,
+}
+
+impl UploadLimits {
+    pub fn new(max_bytes: u64, max_in_progress: usize) -> Self {
+        Self { max_bytes, in_progress: Arc::new(Semaphore::new(max_in_progress)) }
+    }
+
+    /// Maximum size of an uploaded file, in bytes.
+    pub fn max_bytes(&self) -> u64 {
+        self.max_bytes
+    }
+
+    /// Fails with 413 if a file of this size is too large.
+    pub fn check_size(&self, size: u64) -> Result<(), ApiError> {
+        if size > self.max_bytes { Err(too_large(self.max_bytes)) } else { Ok(()) }
+    }
+
+    /// Begins an upload, which ends when the permit is dropped. Fails with 429 if too many are in progress.
+    pub fn begin(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        self.in_progress.clone().try_acquire_owned().map_err(|_| {
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, "busy", "too many uploads are in progress").retry_after(2)
+        })
+    }
+
     /// Maximum size of the body of an upload request, in bytes.
-    pub fn body_limit(self) -> usize {
-        usize::try_from(self.0).unwrap_or(usize::MAX).saturating_add(FORM_OVERHEAD)
+    pub fn body_limit(&self) -> usize {
+        usize::try_from(self.max_bytes).unwrap_or(usize::MAX).saturating_add(FORM_OVERHEAD)
     }
 }
 
-/// Adds an image. The multipart form has the part `file` and optionally `name` and `description`. Errors: each
-/// [`ValidationError`] with its code, 400 `bad_multipart`, 408 `timeout`. Nothing of a rejected upload is kept.
+/// Adds a picture or a clip. The multipart form has the part `file` and optionally `name` and `description`. 201 with the
+/// media; 202 if it is still pending, because the first attempt to process it failed; 200 with `duplicate: true` if the
+/// gallery has the same bytes already. A request that is repeated with its `Idempotency-Key` is answered like the first.
+///
+/// Errors: each [`ValidationError`] with its code, 400 `bad_multipart`, 400 `invalid_idempotency_key`, 408 `timeout`, 422
+/// `idempotency_key_reused`, 429 `busy`, 507 `storage_full`. Nothing of a rejected upload is kept.
 pub async fn upload(
     State(ingest): State<Arc<Ingest>>,
+    State(storage): State<Arc<Storage>>,
     State(db): State<PgPool>,
-    State(limit): State<MaxUploadBytes>,
-    AuthUser(account): AuthUser,
+    State(limits): State<UploadLimits>,
+    Uploader(access): Uploader,
+    headers: HeaderMap,
     form: Result<Multipart, MultipartRejection>,
-) -> Result<(StatusCode, Json<MediaResponse>), ApiError> {
+) -> Result<(StatusCode, Json<UploadResponse>), ApiError> {
+    let _permit = limits.begin()?;
+    let idempotency_key = headers.get(IDEMPOTENCY_KEY).map(idempotency_key).transpose()?;
     let mut form = form.map_err(|_| bad_multipart("the body must be a multipart form"))?;
     let (mut file, mut name, mut description) = (None, None, None);
-    while let Some(field) = form.next_field().await.map_err(|error| read_error(&error, limit))? {
+    while let Some(field) = form.next_field().await.map_err(|error| read_error(&error, limits.max_bytes))? {
         match field.name() {
-            Some("file") if file.is_none() => file = Some(receive_file(&ingest, field, limit).await?),
-            Some("name") if name.is_none() => name = Some(read_text(field, limit).await?),
-            Some("description") if description.is_none() => description = Some(read_text(field, limit).await?),
+            Some("file") if file.is_none() => file = Some(receive_file(&storage, field, limits.max_bytes).await?),
+            Some("name") if name.is_none() => name = Some(read_text(field, limits.max_bytes).await?),
+            Some("description") if description.is_none() => {
+                description = Some(read_text(field, limits.max_bytes).await?);
+            }
             Some("file" | "name" | "description") => return Err(bad_multipart("the form has the same part twice")),
             _ => return Err(bad_multipart("the form may only have the parts file, name and description")),
         }
@@ -65,40 +114,58 @@ pub async fn upload(
         file,
         name: validate::name(&name)?.to_owned(),
         description: validate::description(&description.unwrap_or_default())?.to_owned(),
-        uploader: account.id,
+        uploader: access.account.id,
+        idempotency_key,
     };
-    let id = ingest.add(upload).await?;
+    let added = ingest.add(upload).await?;
+    let (Added::New(id) | Added::Duplicate(id) | Added::Repeated(id)) = added;
     let media = media::find(&db, id).await?.ok_or_else(ApiError::not_found)?;
-    Ok((StatusCode::CREATED, Json(media.into())))
+    let status = match (added, media.status) {
+        (Added::Duplicate(_), _) => StatusCode::OK,
+        (_, Status::Pending) => StatusCode::ACCEPTED,
+        _ => StatusCode::CREATED,
+    };
+    let duplicate = matches!(added, Added::Duplicate(_));
+    let media = MediaResponse::new(media, &storage).await?;
+    Ok((status, Json(UploadResponse { media, duplicate })))
 }
 
-/// Streams the file to its staging folder and hashes it. Returns it with the file name that the client sent.
+/// Streams the file to the spool and hashes it. Returns it with the file name that the client sent.
 async fn receive_file(
-    ingest: &Ingest,
+    storage: &Storage,
     mut field: Field<'_>,
-    limit: MaxUploadBytes,
+    limit: u64,
 ) -> Result<(ReceivedFile, Option<String>), ApiError> {
     let file_name = field.file_name().filter(|name| !name.is_empty()).map(str::to_owned);
-    let declared_type = field.content_type().map(str::to_owned);
-    let id = MediaId::generate();
-    let staging = ingest.stage(id)?;
-    let path = staging.file("original");
-    let mut file = staging.create("original").await?;
+    let (file, path) = storage.spool_file().await?.into_parts();
+    let mut file = tokio::fs::File::from_std(file);
     let (mut size, mut hash) = (0_u64, digest::Context::new(&digest::SHA256));
     while let Some(chunk) = field.chunk().await.map_err(|error| read_error(&error, limit))? {
         size += chunk.len() as u64;
-        if size > limit.0 {
+        if size > limit {
             return Err(too_large(limit));
         }
         hash.update(&chunk);
-        file.write_all(&chunk).await?;
+        file.write_all(&chunk).await.map_err(StorageError::from)?;
     }
-    file.flush().await?;
-    let sha256 = hash.finish().as_ref().to_vec();
-    Ok((ReceivedFile { id, staging, path, size, sha256, declared_type }, file_name))
+    file.flush().await.map_err(StorageError::from)?;
+    if size == 0 {
+        return Err(ValidationError::EmptyFile.into());
+    }
+    Ok((ReceivedFile { path, size, sha256: hash.finish().as_ref().to_vec() }, file_name))
 }
 
-async fn read_text(mut field: Field<'_>, limit: MaxUploadBytes) -> Result<String, ApiError> {
+/// The draft of the header (draft-ietf-httpapi-idempotency-key-header-07) has a quoted string; many clients send it without
+/// the quotes.
+fn idempotency_key(value: &HeaderValue) -> Result<String, ApiError> {
+    let text = value.to_str().unwrap_or_default().trim_matches('"');
+    if (1..=255).contains(&text.len()) {
+        return Ok(text.to_owned());
+    }
+    Err(ApiError::bad_request("invalid_idempotency_key", "Idempotency-Key must have 1 to 255 visible ASCII characters"))
+}
+
+async fn read_text(mut field: Field<'_>, limit: u64) -> Result<String, ApiError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = field.chunk().await.map_err(|error| read_error(&error, limit))? {
         bytes.extend_from_slice(&chunk);
@@ -109,7 +176,7 @@ async fn read_text(mut field: Field<'_>, limit: MaxUploadBytes) -> Result<String
     String::from_utf8(bytes).map_err(|_| bad_multipart("a text field is not UTF-8"))
 }
 
-fn read_error(error: &MultipartError, limit: MaxUploadBytes) -> ApiError {
+fn read_error(error: &MultipartError, limit: u64) -> ApiError {
     if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
         return too_large(limit);
     }
@@ -120,8 +187,8 @@ fn read_error(error: &MultipartError, limit: MaxUploadBytes) -> ApiError {
     bad_multipart("the form is malformed or incomplete")
 }
 
-fn too_large(limit: MaxUploadBytes) -> ApiError {
-    ValidationError::TooLarge { limit: limit.0 }.into()
+fn too_large(limit: u64) -> ApiError {
+    ValidationError::TooLarge { limit }.into()
 }
 
 fn bad_multipart(message: &str) -> ApiError {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    image,
+    image::{self, DeriveError},
     sandbox::{self, Access, Rights},
     wire::{self, Failed, Job, Output, Reply},
 };
@@ -66,7 +66,10 @@ fn work(job: Job, mut file: File) -> Result<Output, Failed> {
     })?;
     match job {
         Job::Derive(limits) => image::derive(&bytes, limits).map(Output::Derived),
-        Job::Grey(max_pixels) => image::upright_grey(&bytes, max_pixels).map(Output::Grey),
+        Job::Grey(max_side) => image::upright_grey(&bytes, max_side).map(Output::Grey),
     }
-    .map_err(Failed::Invalid)
+    .map_err(|error| match error {
+        DeriveError::Invalid(error) => Failed::Invalid(error),
+        DeriveError::Internal(error) => Failed::Internal(error.to_string()),
+    })
 }

@@ -18,9 +18,9 @@ use super::{
 /// Tesseract's names of its models.
 pub const LANGUAGES: [&str; 2] = ["eng", "fin"];
 
-/// Larger pictures are scaled down: a page of A4 has 9 megapixels at the 300 dpi that Tesseract was trained for, and a larger one
-/// takes minutes.
-const MAX_PIXELS: u64 = 12_000_000;
+/// Longest side, in pixels. Larger pictures are scaled down: a page of A4 has 3508 pixels at the 300 dpi that Tesseract was
+/// trained for, and a much larger one takes minutes.
+const MAX_SIDE: u32 = 4000;
 
 const LIMITS: Limits = Limits {
     memory: 1 << 30,
@@ -41,7 +41,7 @@ pub async fn read(
     model_dir: Option<&Path>,
     file: File,
 ) -> Result<String, ProcessError> {
-    let grey = pool.grey(file, MAX_PIXELS).await?;
+    let grey = pool.grey(file, MAX_SIDE).await?;
     let header = format!("P5\n{} {}\n255\n", grey.width, grey.height);
     let input = memory::file(&[header.as_bytes(), &grey.pixels])?;
     drop(grey);

@@ -81,9 +81,9 @@ impl Pool {
         }
     }
 
-    /// The pixels of a picture, scaled down to at most `max_pixels`.
-    pub async fn grey(&self, file: File, max_pixels: u64) -> Result<GreyImage, ProcessError> {
-        match self.run(Job::Grey(max_pixels), file).await? {
+    /// The pixels of a picture, scaled down so that the longest side has at most `max_side` pixels.
+    pub async fn grey(&self, file: File, max_side: u32) -> Result<GreyImage, ProcessError> {
+        match self.run(Job::Grey(max_side), file).await? {
             Output::Grey(image) => Ok(image),
             Output::Derived(_) => Err(another_job()),
         }

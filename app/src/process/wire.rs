@@ -34,8 +34,8 @@ const MAX_BLOBS: u64 = 32 << 20;
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum Job {
     Derive(ImageLimits),
-    /// At most this many pixels.
-    Grey(u64),
+    /// The longest side has at most this many pixels.
+    Grey(u32),
 }
 
 /// What comes of it.
@@ -73,7 +73,9 @@ impl Output {
     /// The bytes, which JSON would make several times as long.
     fn blobs(&mut self) -> Vec<&mut Vec<u8>> {
         match self {
-            Self::Derived(image) => vec![&mut image.thumbnail, &mut image.clipboard, &mut image.thumbhash],
+            Self::Derived(image) => {
+                vec![&mut image.thumbnail, &mut image.clipboard, &mut image.thumbhash, &mut image.without_location]
+            }
             Self::Grey(image) => vec![&mut image.pixels],
         }
     }

@@ -81,8 +81,8 @@ impl Registry {
         Self { vars, settings: Vec::new(), problems: Vec::new() }
     }
 
-    /// Starts a declaration. [`Declaration::required`], [`Declaration::or`] or
-    /// [`Declaration::optional`] completes it.
+    /// Starts a declaration. [`Declaration::required`], [`Declaration::required_if`], [`Declaration::optional`] or
+    /// [`Declaration::or`] completes it.
     pub(super) fn setting(&mut self, name: &'static str, kind: Kind, help: &'static str) -> Declaration<'_> {
         let (kind, values): (_, &[&str]) = match kind {
             Kind::Text => ("text", &[]),
@@ -135,19 +135,35 @@ impl Declaration<'_> {
         self.complete(parse)
     }
 
+    /// Parses the value. Reports that the variable is not set only if `condition` holds, which `because` names:
+    /// `STORAGE_BACKEND is s3`. The inner option is empty if the variable is not set.
+    pub(super) fn required_if<T>(
+        self,
+        condition: bool,
+        because: &str,
+        parse: impl Fn(&str) -> Result<T, &'static str>,
+    ) -> Option<Option<T>> {
+        if condition && self.given().is_none() {
+            let Setting { name, help, .. } = self.setting;
+            let problem = Problem { name, message: format!("is not set, and {because}: {help}") };
+            self.registry.problems.push(problem);
+        }
+        self.optional(parse)
+    }
+
+    /// Parses the value, if the variable is set.
+    pub(super) fn optional<T>(self, parse: impl Fn(&str) -> Result<T, &'static str>) -> Option<Option<T>> {
+        if self.given().is_some() {
+            return self.complete(parse).map(Some);
+        }
+        self.registry.settings.push(self.setting);
+        Some(None)
+    }
+
     /// Parses the value or the default. The error of `parse` is the expected form.
     pub(super) fn or<T>(mut self, default: &'static str, parse: impl Fn(&str) -> Result<T, &'static str>) -> Option<T> {
         self.setting.default = Some(default);
         self.complete(parse)
-    }
-
-    /// Parses the value if there is one. The error of `parse` is the expected form.
-    pub(super) fn optional<T>(self, parse: impl Fn(&str) -> Result<T, &'static str>) -> Option<Option<T>> {
-        if self.given().is_none() {
-            self.registry.settings.push(self.setting);
-            return Some(None);
-        }
-        self.complete(parse).map(Some)
     }
 
     /// Deployment files pass unset variables as empty ones.
@@ -156,15 +172,15 @@ impl Declaration<'_> {
     }
 
     fn complete<T>(self, parse: impl Fn(&str) -> Result<T, &'static str>) -> Option<T> {
-        let given = self.given().map(str::to_owned);
+        let parsed = self.given().or(self.setting.default).map(|value| (parse(value), value.to_owned()));
         let Self { registry, setting } = self;
-        let Setting { name, help, secret, default, .. } = setting;
+        let Setting { name, help, secret, .. } = setting;
         registry.settings.push(setting);
-        let Some(value) = given.as_deref().or(default) else {
+        let Some((parsed, value)) = parsed else {
             registry.problems.push(Problem { name, message: format!("is not set: {help}") });
             return None;
         };
-        match parse(value) {
+        match parsed {
             Ok(parsed) => Some(parsed),
             Err(expected) => {
                 let invalid =

@@ -1,4 +1,4 @@
-use super::Settings;
+use super::{Settings, StorageSettings};
 
 fn vars(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -26,6 +26,33 @@ fn all_problems_are_reported_together_without_secrets() {
     assert!(text.contains("PORT is invalid: \"70000\"; expected a port from 0 to 65535"), "{text}");
     assert!(text.contains("BOOTSTRAP_TOKEN is not set"), "{text}");
     assert!(!text.contains("hunter2") && !text.contains("short-secret"), "{text}");
+}
+
+#[test]
+fn each_storage_backend_requires_its_own_settings() {
+    let others = [
+        ("DATABASE_URL", "postgres://u:hunter2@localhost/db"),
+        ("JWT_SECRET", "jjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjj"),
+        ("BOOTSTRAP_TOKEN", "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"),
+    ];
+    let read = |pairs: &[(&str, &str)]| Settings::from_vars(vars(&[&others, pairs].concat()));
+    let problems =
+        |pairs: &[(&str, &str)]| read(pairs).err().unwrap().0.into_iter().map(|it| it.name).collect::<Vec<_>>();
+    let required = ["S3_BUCKET", "S3_REGION", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY", "SPOOL_DIR"];
+    assert_eq!(problems(&[]), ["UPLOAD_DIR"]);
+    assert_eq!(problems(&[("STORAGE_BACKEND", "s3"), ("UPLOAD_DIR", "/data")]), required);
+    assert_eq!(problems(&[("STORAGE_BACKEND", "tape")]), ["STORAGE_BACKEND"]);
+
+    let s3 = required.map(|name| (name, "x"));
+    let endpoint = ("S3_ENDPOINT", "https://account.r2.cloudflarestorage.com/");
+    let read = read(&[&[("STORAGE_BACKEND", "s3"), endpoint], &s3[..]].concat()).unwrap();
+    let StorageSettings::S3(settings) = read.storage else { panic!("another backend") };
+    assert_eq!(settings.endpoint.as_deref(), Some("https://account.r2.cloudflarestorage.com"));
+    assert_eq!(settings.public_url, None);
+    for url in ["media.example.com", "ftp://media.example.com", "https://a.example/?x", "https://"] {
+        let all = [&[("STORAGE_BACKEND", "s3"), ("S3_PUBLIC_URL", url)], &s3[..]].concat();
+        assert_eq!(problems(&all), ["S3_PUBLIC_URL"], "{url}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Startup, crashes and recovery.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reqwest::StatusCode;
 
@@ -8,7 +8,7 @@ use crate::{
     pictures,
     proxy::Proxy,
     raw_http::{self, Connection},
-    support::{Database, Service, Setup, eventually, files_below},
+    support::{Database, Service, Setup, eventually},
 };
 
 #[tokio::test]
@@ -67,42 +67,33 @@ async fn send_half_an_upload(service: &Service, body: &[u8], head: &[u8]) -> Con
     let mut connection = Connection::open(&service.process.address).await.unwrap();
     connection.send(head).await.unwrap();
     connection.send(&body[..body.len() / 2]).await.unwrap();
-    let started = async || {
-        service
-            .stored()
-            .iter()
-            .any(|path| path.ends_with("original") && path.metadata().is_ok_and(|file| file.len() > 0))
-    };
+    let started = async || service.received().iter().any(|path| path.metadata().is_ok_and(|file| file.len() > 0));
     eventually("the upload is in progress", started).await;
     connection
 }
 
 #[tokio::test]
-async fn the_next_start_removes_the_leftovers_of_a_killed_process() {
+async fn a_start_deletes_what_a_killed_process_was_receiving_once_it_is_old() {
     let mut service = Service::signed_in().await;
     let (status, media) = service.upload(&pictures::png(40, 30), "kept.png", "image/png").await;
     assert_eq!(status, StatusCode::CREATED);
     let kept = service.stored();
-    assert_eq!(kept.len(), 2);
+    assert_eq!(kept.len(), 3);
     let (head, body) = raw_http::upload(&service.token, &pictures::jpeg(900, 600));
     let _connection = send_half_an_upload(&service, &body, &head).await;
     service.process.signal("-KILL");
     service.process.ended().await;
+    let left = service.received();
+    assert_eq!(left.len(), 1);
 
-    // Two more crashed changes: one before the row was inserted, one after.
-    let (root, before) = (service.folder.path(), "01ARZ3NDEKTSV4RRFFQ69G5FAV");
-    let after = media["id"].as_str().unwrap();
-    for id in [before, after] {
-        fs_err::create_dir_all(root.join("incoming/dead").join(id)).unwrap();
-    }
-    for orphan in [format!("uploads/{before}"), format!("thumbs/{before}.webp")] {
-        fs_err::write(root.join(orphan), "orphan").unwrap();
-    }
-    assert_ne!(service.stored(), kept);
-
-    service.process = Setup::new(&service.database.url, root).start().await;
-    assert_eq!(service.stored(), kept, "only files with a row are kept");
-    assert_eq!(files_below(&root.join("incoming")).len(), 2, "the two lock files");
+    // It could be another instance's.
+    service.process = Setup::new(&service.database.url, service.folder.path()).start().await;
+    assert_eq!(service.received(), left);
+    let old = SystemTime::now() - Duration::from_secs(2 * 60 * 60);
+    fs_err::File::open(&left[0]).unwrap().file().set_modified(old).unwrap();
+    service.process = Setup::new(&service.database.url, service.folder.path()).start().await;
+    eventually("the worker has deleted it", async || service.received().is_empty()).await;
+    assert_eq!(service.stored(), kept);
     assert_eq!(service.get(media["file_url"].as_str().unwrap()).await.status(), StatusCode::OK);
 }
 
@@ -124,7 +115,7 @@ async fn uploads_in_progress_survive_the_start_of_another_instance_and_finish_be
     drop(connection);
     let status = tokio::time::timeout(Duration::from_secs(9), service.process.ended()).await;
     assert!(status.expect("the shutdown does not wait once all requests have ended").success());
-    assert_eq!((service.rows().await, service.stored().len()), (1, 2));
+    assert_eq!((service.rows().await, service.stored().len()), (1, 3));
 }
 
 #[tokio::test]
@@ -132,6 +123,6 @@ async fn an_upload_whose_client_disconnects_leaves_nothing() {
     let service = Service::signed_in().await;
     let (head, body) = raw_http::upload(&service.token, &pictures::jpeg(900, 600));
     drop(send_half_an_upload(&service, &body, &head).await);
-    eventually("the staged file is deleted", async || service.stored().is_empty()).await;
+    eventually("the received file is deleted", async || service.stored().is_empty()).await;
     assert_eq!(service.rows().await, 0);
 }

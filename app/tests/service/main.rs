@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking, also in shared helpers")]
 
+mod access;
 mod accounts;
+mod accounts_login;
+mod accounts_sessions;
+mod changes;
 mod clips;
 mod config;
 mod drain;
@@ -18,4 +22,8 @@ mod proxy;
 mod raw_http;
 mod real_pictures;
 mod rejected_uploads;
+mod resumable;
+mod search;
+mod storage;
 mod support;
+mod work;

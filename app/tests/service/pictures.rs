@@ -25,6 +25,17 @@ pub(crate) fn encode(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     bytes.into_inner()
 }
 
+/// Lossless.
+pub(crate) fn webp(width: u32, height: u32) -> Vec<u8> {
+    let picture = photograph(width, height);
+    webpx::Encoder::new_rgb(&picture, width, height).lossless(true).encode(webpx::Unstoppable).unwrap()
+}
+
+pub(crate) fn decode_webp(bytes: &[u8]) -> DynamicImage {
+    let (pixels, width, height) = webpx::decode_rgba(bytes).unwrap();
+    image::RgbaImage::from_raw(width, height, pixels).unwrap().into()
+}
+
 pub(crate) fn png(width: u32, height: u32) -> Vec<u8> {
     encode(&photograph(width, height).into(), ImageFormat::Png)
 }

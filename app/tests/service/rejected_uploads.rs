@@ -1,6 +1,5 @@
 //! Rejected uploads: the error code, and that nothing of the upload is stored.
 
-use image::ImageFormat;
 use reqwest::{Method, StatusCode, multipart};
 use serde_json::Value;
 
@@ -22,7 +21,7 @@ async fn service() -> Service {
 async fn invalid_images_are_rejected() {
     let service = service().await;
     let (jpeg, png, gif) = (pictures::jpeg(120, 80), pictures::png(120, 80), pictures::gif(120, 80, 3));
-    let webp = pictures::encode(&pictures::photograph(120, 80).into(), ImageFormat::WebP);
+    let webp = pictures::webp(120, 80);
     let cut = |bytes: &[u8], percent: usize| bytes[..bytes.len() * percent / 100].to_vec();
     let html = b"<html><script>alert(1)</script></html>".to_vec();
     let cases: Vec<(&str, Vec<u8>, &str, u16, &str)> = vec![
@@ -37,8 +36,6 @@ async fn invalid_images_are_rejected() {
         ),
         ("a PDF", b"%PDF-1.7\n1 0 obj".to_vec(), "image/jpeg", 415, "unsupported_type"),
         ("BMP", b"BM\x3a\0\0\0\0\0\0\0\x36\0\0\0".to_vec(), "image/bmp", 415, "unsupported_type"),
-        ("a PNG declared as JPEG", png.clone(), "image/jpeg", 415, "type_mismatch"),
-        ("a JPEG declared as SVG", jpeg.clone(), "image/svg+xml", 415, "type_mismatch"),
         ("a truncated JPEG", cut(&jpeg, 60), "image/jpeg", 422, "corrupt_image"),
         ("a JPEG without its last bytes", cut(&jpeg, 98), "image/jpeg", 422, "corrupt_image"),
         ("a JPEG truncated in its header", jpeg[..100].to_vec(), "image/jpeg", 422, "corrupt_image"),
@@ -73,11 +70,11 @@ async fn invalid_images_are_rejected() {
 }
 
 #[tokio::test]
-async fn animations_with_too_many_pixels_are_rejected() {
+async fn frames_with_too_many_pixels_are_rejected() {
     let service = Service::start_with(|setup| setup.var("MAX_PIXELS", 1000)).await.sign_in().await;
-    let (status, response) = service.upload(&pictures::gif(30, 30, 11), "a", "image/gif").await;
+    let (status, response) = service.upload(&pictures::gif(30, 30, 100), "a", "image/gif").await;
     assert_eq!(status, StatusCode::CREATED, "{response}");
-    let (status, response) = service.upload(&pictures::gif(30, 30, 12), "a", "image/gif").await;
+    let (status, response) = service.upload(&pictures::gif(40, 30, 2), "a", "image/gif").await;
     assert_eq!((status.as_u16(), response["error"]["code"].as_str()), (422, Some("too_many_pixels")));
 }
 

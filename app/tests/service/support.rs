@@ -100,10 +100,15 @@ impl Setup {
     }
 
     /// Starts the service without waiting until it listens.
-    pub(crate) fn spawn(mut self) -> Process {
+    pub(crate) fn spawn(self) -> Process {
+        self.spawn_command("serve")
+    }
+
+    /// Starts a command that runs until a signal.
+    pub(crate) fn spawn_command(mut self, name: &str) -> Process {
         use command_fds::{CommandFdExt, FdMapping};
         let mut command = self.command();
-        command.arg("serve").stderr(Stdio::piped());
+        command.arg(name).stderr(Stdio::piped());
         if let Some(listener) = self.listener.take() {
             command.env("LISTEN_FDS", "1");
             command.fd_mappings(vec![FdMapping { parent_fd: listener.into(), child_fd: 3 }]).unwrap();
@@ -238,6 +243,28 @@ impl Service {
         self.request(Method::GET, path).send().await.unwrap()
     }
 
+    pub(crate) async fn json(&self, path: &str) -> Value {
+        self.get(path).await.json().await.unwrap()
+    }
+
+    pub(crate) async fn change(&self, id: &str, change: &Value) -> Response {
+        self.request(Method::PATCH, &format!("/api/media/{id}")).json(change).send().await.unwrap()
+    }
+
+    /// Moves a media to the trash.
+    pub(crate) async fn delete(&self, id: &str) {
+        let response = self.request(Method::DELETE, &format!("/api/media/{id}")).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::NO_CONTENT);
+    }
+
+    /// Kills the service and starts it again.
+    pub(crate) async fn restart(mut self) -> Self {
+        self.process.signal("-KILL");
+        self.process.ended().await;
+        self.process = Setup::new(&self.database.url, self.folder.path()).start().await;
+        self
+    }
+
     pub(crate) async fn upload(&self, bytes: &[u8], file_name: &str, mime_type: &str) -> (StatusCode, Value) {
         let part = multipart::Part::bytes(bytes.to_vec()).file_name(file_name.to_owned()).mime_str(mime_type).unwrap();
         self.upload_form(multipart::Form::new().part("file", part)).await
@@ -248,10 +275,14 @@ impl Service {
         (response.status(), response.json().await.unwrap())
     }
 
-    /// All stored and staged files.
+    /// All stored files, and those that are being received.
     pub(crate) fn stored(&self) -> Vec<PathBuf> {
-        let is_lock = |path: &PathBuf| path.ends_with("incoming/door") || path.ends_with("alive");
-        files_below(self.folder.path()).into_iter().filter(|path| !is_lock(path)).collect()
+        files_below(self.folder.path())
+    }
+
+    /// The files that are being received.
+    pub(crate) fn received(&self) -> Vec<PathBuf> {
+        files_below(&self.folder.path().join("incoming"))
     }
 
     pub(crate) async fn rows(&self) -> i64 {

@@ -62,7 +62,7 @@ pub async fn for_the_tests(context: &Context<'_>, suites: &[Suite], progress: &P
     let servers = [
         (Server::CargoDeny, any(&[Suite::Lint])),
         (Server::Moto, any(&[Suite::Rehearsal, Suite::StandIn, Suite::Tofu, Suite::Toolkit])),
-        (Server::Versitygw, any(&[Suite::Rehearsal, Suite::StandIn, Suite::Tofu, Suite::Toolkit])),
+        (Server::Versitygw, any(&[Suite::Rehearsal, Suite::Service, Suite::StandIn, Suite::Tofu, Suite::Toolkit])),
         (Server::WorkflowChecks, any(&[Suite::Toolkit])),
         (Server::Buildkitd, any(&[Suite::Image, Suite::Toolkit])),
     ];

@@ -1,0 +1,131 @@
+//! Queries on the `api_key` table.
+
+use std::collections::BTreeSet;
+
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::PgPool;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{
+    access::{Access, Role, Scope},
+    account::Account,
+    secret_token,
+};
+
+/// Every API key begins with it, so that scanners for leaked secrets recognise one.
+pub const PREFIX: &str = "meemi_key_";
+
+#[derive(Clone, Debug)]
+pub struct ApiKey {
+    pub id: Uuid,
+    pub name: String,
+    pub scopes: BTreeSet<Scope>,
+    pub created_at: OffsetDateTime,
+    /// To the minute; `None` if it was never used.
+    pub last_used_at: Option<OffsetDateTime>,
+    /// `None` if it does not expire.
+    pub expires_at: Option<OffsetDateTime>,
+}
+
+/// Creates an API key that expires after `lifetime_days`, or never. Returns it with its token.
+pub async fn create(
+    db: &PgPool,
+    account: Uuid,
+    name: &str,
+    scopes: &BTreeSet<Scope>,
+    lifetime_days: Option<i32>,
+) -> sqlx::Result<(ApiKey, SecretString)> {
+    let token = secret_token::generate(PREFIX);
+    let scopes: Vec<_> = scopes.iter().map(|scope| scope.name().to_owned()).collect();
+    let row = sqlx::query_as!(
+        Row,
+        "INSERT INTO api_key (account, name, token_sha256, scopes, expires_at)
+         VALUES ($1, $2, $3, $4, date_trunc('second', now()) + make_interval(days => $5))
+         RETURNING id, name, scopes, created_at, last_used_at, expires_at",
+        account,
+        name,
+        secret_token::sha256(token.expose_secret()),
+        &scopes,
+        lifetime_days
+    )
+    .fetch_one(db)
+    .await?;
+    Ok((row.try_into()?, token))
+}
+
+/// The access of an API key; `None` if it does not exist or has expired. Records when it was last used, once a minute at most.
+pub async fn authenticate(db: &PgPool, token: &str) -> sqlx::Result<Option<Access>> {
+    let row = sqlx::query!(
+        r#"WITH used AS (UPDATE api_key SET last_used_at = now()
+                         WHERE token_sha256 = $1 AND (expires_at > now() OR expires_at IS NULL)
+                         AND (last_used_at < now() - interval '1 minute' OR last_used_at IS NULL))
+           SELECT account.id, username, CASE WHEN bootstrap THEN 'admin' ELSE role END AS "role!: Role", scopes
+           FROM api_key JOIN account ON account.id = api_key.account
+           WHERE token_sha256 = $1 AND (expires_at > now() OR expires_at IS NULL)"#,
+        secret_token::sha256(token)
+    )
+    .fetch_optional(db)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Access {
+        account: Account { id: row.id, username: row.username },
+        role: row.role,
+        scopes: parse_scopes(&row.scopes)?,
+        session: None,
+    }))
+}
+
+/// The API keys of an account, the newest first: also those that have expired.
+pub async fn list(db: &PgPool, account: Uuid) -> sqlx::Result<Vec<ApiKey>> {
+    let rows = sqlx::query_as!(
+        Row,
+        "SELECT id, name, scopes, created_at, last_used_at, expires_at FROM api_key
+         WHERE account = $1
+         ORDER BY created_at DESC, id",
+        account
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter().map(ApiKey::try_from).collect()
+}
+
+/// Revokes an API key. Returns false if the account has no such key.
+pub async fn delete(db: &PgPool, account: Uuid, id: Uuid) -> sqlx::Result<bool> {
+    let result = sqlx::query!("DELETE FROM api_key WHERE id = $1 AND account = $2", id, account).execute(db).await?;
+    Ok(result.rows_affected() == 1)
+}
+
+/// A row with the column types of the database.
+struct Row {
+    id: Uuid,
+    name: String,
+    scopes: Vec<String>,
+    created_at: OffsetDateTime,
+    last_used_at: Option<OffsetDateTime>,
+    expires_at: Option<OffsetDateTime>,
+}
+
+impl TryFrom<Row> for ApiKey {
+    type Error = sqlx::Error;
+
+    /// Fails only on values that violate the table's constraints.
+    fn try_from(row: Row) -> sqlx::Result<Self> {
+        Ok(Self {
+            id: row.id,
+            name: row.name,
+            scopes: parse_scopes(&row.scopes)?,
+            created_at: row.created_at,
+            last_used_at: row.last_used_at,
+            expires_at: row.expires_at,
+        })
+    }
+}
+
+fn parse_scopes(names: &[String]) -> sqlx::Result<BTreeSet<Scope>> {
+    let parse = |name: &String| {
+        let scope = Scope::ALL.into_iter().find(|scope| scope.name() == name);
+        scope.ok_or_else(|| sqlx::Error::Decode(format!("unknown scope {name:?}").into()))
+    };
+    names.iter().map(parse).collect()
+}

@@ -1,0 +1,183 @@
+//! The queue of work on media, in the table `job`. Any number of processes share it.
+//!
+//! A claim is a lease: `due_at` is its end, and the process that works renews it. A process that dies renews nothing, so its
+//! job is due again by itself.
+
+use std::time::Duration;
+
+use sqlx::{PgExecutor, PgPool};
+use uuid::Uuid;
+
+use crate::media::{self, MediaId};
+
+/// How long a claim holds without a renewal.
+pub const LEASE: Duration = Duration::from_secs(60);
+
+/// How often a claim is renewed: twice may fail.
+pub const HEARTBEAT: Duration = Duration::from_secs(20);
+
+/// After so many failed attempts a job is quarantined.
+pub const MAX_ATTEMPTS: i32 = 4;
+
+/// The pause after the first failed attempt; it grows fourfold with each further one.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Validates the original and derives what is served beside it.
+    Process,
+    /// Recognises the text of a picture.
+    Ocr,
+}
+
+/// A claimed job.
+#[derive(Clone, Copy, Debug)]
+pub struct Job {
+    pub media: MediaId,
+    pub kind: Kind,
+    /// This one included.
+    pub attempt: i32,
+    claim: Uuid,
+}
+
+/// How many jobs wait, and for how long.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Depth {
+    pub due: i64,
+    pub quarantined: i64,
+    /// Of the job that has waited longest, in seconds.
+    pub oldest_seconds: f64,
+}
+
+impl Kind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Ocr => "ocr",
+        }
+    }
+}
+
+/// Adds a job that any worker may claim. One that is there is made due and begins anew.
+pub async fn add(db: impl PgExecutor<'_>, media: MediaId, kind: Kind) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO job (media, kind) VALUES ($1, $2)
+         ON CONFLICT (media, kind) DO UPDATE
+         SET attempts = 0, due_at = now(), claim = NULL, quarantined = false, last_error = NULL",
+        media.to_string(),
+        kind.as_str()
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Adds a job that is claimed already: the process that adds it does it at once.
+pub async fn add_claimed(db: impl PgExecutor<'_>, media: MediaId, kind: Kind) -> sqlx::Result<Job> {
+    let claim = Uuid::from_u128(ulid::Ulid::new().0);
+    sqlx::query!(
+        "INSERT INTO job (media, kind, attempts, due_at, claim)
+         VALUES ($1, $2, 1, now() + make_interval(secs => $3), $4)",
+        media.to_string(),
+        kind.as_str(),
+        LEASE.as_secs_f64(),
+        claim
+    )
+    .execute(db)
+    .await?;
+    Ok(Job { media, kind, attempt: 1, claim })
+}
+
+/// Claims the job of this kind that has waited longest; `None` if none is due.
+pub async fn claim(db: &PgPool, kind: Kind) -> sqlx::Result<Option<Job>> {
+    let claim = Uuid::from_u128(ulid::Ulid::new().0);
+    let row = sqlx::query!(
+        "UPDATE job SET claim = $2, attempts = attempts + 1, due_at = now() + make_interval(secs => $3)
+         WHERE (media, kind) = (
+             SELECT media, kind FROM job
+             WHERE kind = $1 AND NOT quarantined AND due_at <= now()
+             ORDER BY due_at FOR UPDATE SKIP LOCKED LIMIT 1)
+         RETURNING media, attempts",
+        kind.as_str(),
+        claim,
+        LEASE.as_secs_f64()
+    )
+    .fetch_optional(db)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Job { media: media::parse_id(&row.media)?, kind, attempt: row.attempts, claim }))
+}
+
+impl Job {
+    /// Renews the claim. Returns false if it is lost: another process has the job, or it is gone.
+    pub async fn renew(&self, db: &PgPool) -> sqlx::Result<bool> {
+        let renewed = sqlx::query!(
+            "UPDATE job SET due_at = now() + make_interval(secs => $4) WHERE media = $1 AND kind = $2 AND claim = $3",
+            self.media.to_string(),
+            self.kind.as_str(),
+            self.claim,
+            LEASE.as_secs_f64()
+        );
+        Ok(renewed.execute(db).await?.rows_affected() == 1)
+    }
+
+    /// Ends the job, in the transaction that writes its result. Returns false if the claim is lost.
+    pub async fn finish(&self, db: impl PgExecutor<'_>) -> sqlx::Result<bool> {
+        let finished = sqlx::query!(
+            "DELETE FROM job WHERE media = $1 AND kind = $2 AND claim = $3",
+            self.media.to_string(),
+            self.kind.as_str(),
+            self.claim
+        );
+        Ok(finished.execute(db).await?.rows_affected() == 1)
+    }
+
+    /// Gives the job back after a failed attempt, to be due after a pause. Returns whether it is quarantined instead.
+    pub async fn retry(&self, db: impl PgExecutor<'_>, error: &str) -> sqlx::Result<bool> {
+        let quarantined = self.attempt >= MAX_ATTEMPTS;
+        let pause = FIRST_PAUSE.as_secs_f64() * 4_f64.powi(self.attempt - 1);
+        sqlx::query!(
+            "UPDATE job SET claim = NULL, last_error = $4, quarantined = $5,
+                 due_at = now() + make_interval(secs => $6 * (0.75 + random() / 2))
+             WHERE media = $1 AND kind = $2 AND claim = $3",
+            self.media.to_string(),
+            self.kind.as_str(),
+            self.claim,
+            error,
+            quarantined,
+            pause
+        )
+        .execute(db)
+        .await?;
+        Ok(quarantined)
+    }
+
+    /// Gives the job back unfinished and uncounted: this process stops.
+    pub async fn give_back(&self, db: &PgPool) -> sqlx::Result<()> {
+        sqlx::query!(
+            "UPDATE job SET claim = NULL, attempts = attempts - 1, due_at = now()
+             WHERE media = $1 AND kind = $2 AND claim = $3",
+            self.media.to_string(),
+            self.kind.as_str(),
+            self.claim
+        )
+        .execute(db)
+        .await?;
+        Ok(())
+    }
+}
+
+/// The jobs of a kind that wait.
+pub async fn depth(db: &PgPool, kind: Kind) -> sqlx::Result<Depth> {
+    sqlx::query_as!(
+        Depth,
+        r#"SELECT count(*) FILTER (WHERE NOT quarantined AND due_at <= now()) AS "due!",
+                  count(*) FILTER (WHERE quarantined) AS "quarantined!",
+                  coalesce(extract(epoch FROM now() - min(due_at) FILTER (WHERE NOT quarantined AND due_at <= now())),
+                           0)::float8 AS "oldest_seconds!"
+           FROM job WHERE kind = $1"#,
+        kind.as_str()
+    )
+    .fetch_one(db)
+    .await
+}

@@ -1,0 +1,163 @@
+//! Lists and searches the gallery: filters, full text, facets.
+
+use sqlx::PgPool;
+use time::OffsetDateTime;
+
+use super::{Kind, Media, MediaId, Row};
+
+/// Longer questions are cut: nobody finds more with an eleventh word.
+const MAX_WORDS: usize = 10;
+
+/// In characters, each.
+const MAX_WORD: usize = 40;
+
+/// Which media. What is `None` or empty does not filter.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// The words of the question; see [`words`].
+    pub words: Vec<String>,
+    /// The name and the tags have something like each of these. For a question whose words no media has.
+    pub nearly: Vec<String>,
+    pub kind: Option<Kind>,
+    /// The media has all of these.
+    pub tags: Vec<String>,
+    /// A user name.
+    pub uploader: Option<String>,
+    /// Listed at this time or later.
+    pub from: Option<OffsetDateTime>,
+    /// Listed before this time.
+    pub to: Option<OffsetDateTime>,
+    /// What is in the trash instead of what is not.
+    pub trash: bool,
+}
+
+/// A media and, in a search, what was found in it.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub media: Media,
+    /// Text around what was found, with U+0002 before and U+0003 after each match.
+    pub fragment: Option<String>,
+}
+
+/// How many media have a value.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Count {
+    pub value: String,
+    pub count: i64,
+}
+
+/// The counts of the values that a filter's media have.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Facets {
+    pub types: Vec<Count>,
+    /// The 100 commonest.
+    pub tags: Vec<Count>,
+    /// The 100 commonest, by user name.
+    pub uploaders: Vec<Count>,
+}
+
+/// The words of a question: runs of letters and digits, in lower case.
+pub fn words(question: &str) -> Vec<String> {
+    let words = question.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.take(MAX_WORDS).map(|word| word.chars().take(MAX_WORD).collect::<String>().to_lowercase()).collect()
+}
+
+/// Lists up to `limit` media, newest first, starting after `before`.
+pub async fn list(
+    db: &PgPool,
+    filter: &Filter,
+    limit: i64,
+    before: Option<(OffsetDateTime, MediaId)>,
+) -> sqlx::Result<Vec<Found>> {
+    let (listed_at, id) = before.unzip();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"SELECT media.id, file, kind, status, failure, name, description, tags, mime_type, size, width, height, thumbhash,
+                clipboard, captured_at, camera, has_location, duration_ms, codec, has_audio, ocr_text, uploader AS uploader_id,
+                account.username AS uploader, media.created_at, listed_at, media.updated_at, deleted_at, version,
+                CASE WHEN cardinality($1::text[]) > 0 THEN
+                    ts_headline('english', concat_ws(' · ', name, nullif(description, ''), left(ocr_text, 20000)),
+                                media_query($1), E'StartSel=\u0002, StopSel=\u0003, MaxFragments=1, MaxWords=20, MinWords=5')
+                END AS fragment
+         FROM media JOIN account ON account.id = media.uploader
+         WHERE (cardinality($1::text[]) = 0 OR words @@ media_query($1))
+           AND (cardinality($2::text[]) = 0 OR ($2[1] <% media_label(name, tags) AND media_label(name, tags) %> ALL ($2)))
+           AND ($3::text IS NULL OR kind = $3)
+           AND (cardinality($4::text[]) = 0 OR tags @> $4)
+           AND ($5::text IS NULL OR uploader = (SELECT account.id FROM account WHERE lower(username) = lower($5)))
+           AND ($6::timestamptz IS NULL OR listed_at >= $6)
+           AND ($7::timestamptz IS NULL OR listed_at < $7)
+           AND (deleted_at IS NOT NULL) = $8
+           AND ($9::timestamptz IS NULL OR (listed_at, media.id) < ($9, $10 COLLATE "C"))
+         ORDER BY listed_at DESC, media.id DESC
+         LIMIT $11"#,
+        &filter.words,
+        &filter.nearly,
+        filter.kind.map(Kind::as_str),
+        &filter.tags,
+        filter.uploader,
+        filter.from,
+        filter.to,
+        filter.trash,
+        listed_at,
+        id.map(|id| id.to_string()),
+        limit
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter().map(|mut row| Ok(Found { fragment: row.fragment.take(), media: row.try_into()? })).collect()
+}
+
+/// Counts the types, tags and uploaders of a filter's media.
+pub async fn facets(db: &PgPool, filter: &Filter) -> sqlx::Result<Facets> {
+    let counts = sqlx::query!(
+        r#"WITH found AS MATERIALIZED (
+             SELECT kind, tags, uploader FROM media
+             WHERE (cardinality($1::text[]) = 0 OR words @@ media_query($1))
+               AND (cardinality($2::text[]) = 0 OR ($2[1] <% media_label(name, tags) AND media_label(name, tags) %> ALL ($2)))
+               AND ($3::text IS NULL OR kind = $3)
+               AND (cardinality($4::text[]) = 0 OR tags @> $4)
+               AND ($5::text IS NULL OR uploader = (SELECT account.id FROM account WHERE lower(username) = lower($5)))
+               AND ($6::timestamptz IS NULL OR listed_at >= $6)
+               AND ($7::timestamptz IS NULL OR listed_at < $7)
+               AND (deleted_at IS NOT NULL) = $8),
+           tag AS (SELECT tag, count(*) FROM found, unnest(tags) AS tag GROUP BY tag ORDER BY 2 DESC, 1 LIMIT 100),
+           author AS (SELECT uploader, count(*) FROM found GROUP BY uploader ORDER BY 2 DESC LIMIT 100)
+         SELECT 'type' AS "facet!", kind AS "value!", count(*) AS "count!" FROM found GROUP BY kind
+         UNION ALL SELECT 'tag', tag, count FROM tag
+         UNION ALL SELECT 'uploader', username, count FROM author JOIN account ON account.id = author.uploader
+         ORDER BY 1, 3 DESC, 2"#,
+        &filter.words,
+        &filter.nearly,
+        filter.kind.map(Kind::as_str),
+        &filter.tags,
+        filter.uploader,
+        filter.from,
+        filter.to,
+        filter.trash
+    );
+    let mut facets = Facets::default();
+    for row in counts.fetch_all(db).await? {
+        let values = match row.facet.as_str() {
+            "type" => &mut facets.types,
+            "tag" => &mut facets.tags,
+            _ => &mut facets.uploaders,
+        };
+        values.push(Count { value: row.value, count: row.count });
+    }
+    Ok(facets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::words;
+
+    #[test]
+    fn a_question_becomes_words_without_meaning_to_the_database() {
+        assert_eq!(words("Kesä-ilta & (sauna) | 'x':* \0 %_\\"), ["kesä", "ilta", "sauna", "x"]);
+        assert_eq!(words("\u{202e}!?"), Vec::<String>::new());
+        let long = words(&"ä".repeat(10_000));
+        assert_eq!((long.len(), long[0].chars().count()), (1, 40));
+        assert_eq!(words(&"a b ".repeat(5_000)).len(), 10);
+    }
+}

@@ -1,0 +1,47 @@
+//! Decodes HEIC and AVIF by a program, `heif-convert` of libheif: the project needs no codec of its own for them.
+
+mod boxes;
+
+use std::{
+    io::{self, ErrorKind},
+    process::{Command, Output, Stdio},
+};
+
+pub use self::boxes::exif_block;
+use super::{Decoded, DeriveError, ImageLimits, check_size, kind::ImageKind, png};
+use crate::validate::ValidationError;
+
+/// The program; Debian has it in the package libheif-examples. Without it, images of these types are refused.
+pub const PROGRAM: &str = "heif-convert";
+
+/// Lets the program make a PNG of the main image, turned for display and with its profile. `run` runs it: as a child of
+/// this process, and so within its limits.
+pub fn decode(
+    bytes: &[u8],
+    kind: ImageKind,
+    limits: ImageLimits,
+    run: impl FnOnce(&mut Command) -> io::Result<Output>,
+) -> Result<Decoded, DeriveError> {
+    let (width, height) = boxes::largest_size(bytes).ok_or(ValidationError::CorruptImage)?;
+    check_size(width, height, 4 * u64::from(width) * u64::from(height), limits)?;
+
+    let folder = tempfile::tempdir()?;
+    let (input, output) = (folder.path().join("image"), folder.path().join("image.png"));
+    fs_err::write(&input, bytes)?;
+    let ran = run(Command::new(PROGRAM).arg(&input).arg(&output).stdin(Stdio::null()));
+    let ran = match ran {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let found = format!("{}, without the program {PROGRAM},", kind.mime_type());
+            return Err(ValidationError::UnsupportedType { found }.into());
+        }
+        ran => ran?,
+    };
+    match ran.status.code() {
+        Some(0) => {}
+        Some(_) => return Err(ValidationError::CorruptImage.into()),
+        // Killed: by a limit, or because the service stops.
+        None => return Err(io::Error::other(format!("{PROGRAM} ended by {}", ran.status)).into()),
+    }
+    let converted = fs_err::read(&output)?;
+    Ok(png::decode_upright(&converted, limits)?)
+}

@@ -1,0 +1,103 @@
+//! What the commands on the storage need of the table of media.
+
+use std::collections::{HashMap, VecDeque};
+
+use sqlx::PgPool;
+
+use crate::media::MediaId;
+
+/// How many rows are read at a time.
+const PAGE: i64 = 1000;
+
+/// What a row says of the stored objects of its media.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    /// Of its objects.
+    pub(super) id: MediaId,
+    pub(super) is_ready: bool,
+    /// Of the original.
+    pub(super) mime_type: Option<String>,
+    /// Of the original, in bytes.
+    pub(super) size: Option<i64>,
+    /// Of the original.
+    pub(super) sha256: Option<Vec<u8>>,
+}
+
+/// All rows, in the order of their ids, a page at a time.
+pub(super) struct Rows<'a> {
+    db: &'a PgPool,
+    page: VecDeque<Row>,
+    /// The last id of the page; `None` before the first.
+    last: Option<MediaId>,
+    is_last_page: bool,
+}
+
+impl<'a> Rows<'a> {
+    pub(super) fn new(db: &'a PgPool) -> Self {
+        Self { db, page: VecDeque::new(), last: None, is_last_page: false }
+    }
+
+    pub(super) async fn next(&mut self) -> sqlx::Result<Option<Row>> {
+        if self.page.is_empty() && !self.is_last_page {
+            let found = sqlx::query_as!(
+                Columns,
+                r#"SELECT coalesce(file, id) AS "id!", status = 'ready' AS "is_ready!", mime_type, size, sha256
+                   FROM media
+                   WHERE $1::text IS NULL OR coalesce(file, id) > $1 COLLATE "C"
+                   ORDER BY coalesce(file, id)
+                   LIMIT $2"#,
+                self.last.map(|id| id.to_string()),
+                PAGE
+            );
+            let found = found.fetch_all(self.db).await?;
+            self.is_last_page = (found.len() as i64) < PAGE;
+            self.page = found.into_iter().map(Row::try_from).collect::<sqlx::Result<_>>()?;
+            self.last = self.page.back().map(|row| row.id);
+        }
+        Ok(self.page.pop_front())
+    }
+}
+
+/// The rows of these media that exist.
+pub(super) async fn find(db: &PgPool, ids: &[MediaId]) -> sqlx::Result<HashMap<MediaId, Row>> {
+    let ids: Vec<_> = ids.iter().map(MediaId::to_string).collect();
+    let found = sqlx::query_as!(
+        Columns,
+        r#"SELECT coalesce(file, id) AS "id!", status = 'ready' AS "is_ready!", mime_type, size, sha256
+           FROM media WHERE coalesce(file, id) = ANY($1)"#,
+        &ids
+    );
+    let found = found.fetch_all(db).await?;
+    found.into_iter().map(|row| Row::try_from(row).map(|row| (row.id, row))).collect()
+}
+
+/// Marks a media as failed whose original is gone.
+pub(super) async fn fail(db: &PgPool, id: MediaId) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE media SET status = 'failed', failure = 'file_missing', updated_at = now()
+         WHERE coalesce(file, id) = $1 AND status = 'ready'",
+        id.to_string()
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+struct Columns {
+    id: String,
+    is_ready: bool,
+    mime_type: Option<String>,
+    size: Option<i64>,
+    sha256: Option<Vec<u8>>,
+}
+
+impl TryFrom<Columns> for Row {
+    type Error = sqlx::Error;
+
+    /// Fails only on an id that violates the table's constraint.
+    fn try_from(row: Columns) -> sqlx::Result<Self> {
+        let Columns { id, is_ready, mime_type, size, sha256 } = row;
+        let id = id.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+        Ok(Self { id, is_ready, mime_type, size, sha256 })
+    }
+}

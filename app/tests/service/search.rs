@@ -1,0 +1,169 @@
+//! Finding media: words, stems, near misses, filters, facets, paging.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::{
+    pictures,
+    support::{Service, eventually},
+};
+
+/// Uploads a picture of its own with a name, and sets what the rest of the row has.
+async fn add(service: &Service, side: u32, name: &str, tags: &[&str], text: &str) -> String {
+    let (status, media) = service.upload(&pictures::png(side, 8), name, "image/png").await;
+    assert_eq!(status, StatusCode::CREATED, "{media}");
+    let id = media["id"].as_str().unwrap().to_owned();
+    let changed = service.change(&id, &json!({ "tags": tags })).await;
+    assert_eq!(changed.status(), StatusCode::OK);
+    let written = sqlx::query("UPDATE media SET ocr_text = $2 WHERE id = $1").bind(&id).bind(text);
+    assert_eq!(written.execute(&service.pool).await.unwrap().rows_affected(), 1);
+    id
+}
+
+async fn names(service: &Service, query: &str) -> Vec<String> {
+    let page = service.json(&format!("/api/media?{query}")).await;
+    page["items"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{query}: {page}"))
+        .iter()
+        .map(|item| text(&item["name"]))
+        .collect()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn words_are_found_by_their_beginning_by_their_stem_and_nearly() {
+    let service = Service::signed_in().await;
+    add(&service, 10, "IMG_2041.sauna-ilta.png", &["Kesä", "Kuhmo"], "").await;
+    add(&service, 12, "receipt.png", &[], "Two hammers and running shoes, 84 €").await;
+    add(&service, 14, "kuitti.png", &[], "Ruokaa ja hiekkaa talossa").await;
+    for (question, found) in [
+        ("saun", vec!["IMG_2041.sauna-ilta.png"]),
+        ("2041", vec!["IMG_2041.sauna-ilta.png"]),
+        ("KES%C3%84", vec!["IMG_2041.sauna-ilta.png"]),
+        // The same in decomposed form, as macOS writes names.
+        ("kesa%CC%88", vec!["IMG_2041.sauna-ilta.png"]),
+        ("kuhmo+ilta", vec!["IMG_2041.sauna-ilta.png"]),
+        ("kuhmo+hammer", vec![]),
+        ("hammer", vec!["receipt.png"]),
+        ("runs", vec!["receipt.png"]),
+        ("taloja", vec!["kuitti.png"]),
+        ("ruoka", vec!["kuitti.png"]),
+        ("%25_%5C%27%29%3A*", vec![]),
+        ("%E2%80%AE", vec![]),
+        ("png", vec!["kuitti.png", "receipt.png", "IMG_2041.sauna-ilta.png"]),
+    ] {
+        assert_eq!(names(&service, &format!("q={question}")).await, found, "{question}");
+    }
+    let page = service.json("/api/media?q=hammers").await;
+    assert_eq!(page["nearly"], false);
+    let fragment = page["items"][0]["fragment"].as_array().unwrap();
+    let matched: Vec<_> =
+        fragment.iter().filter(|segment| segment["is_match"] == true).map(|s| text(&s["text"])).collect();
+    assert_eq!(matched, ["hammers"], "{fragment:?}");
+
+    let nearly = service.json("/api/media?q=reciept").await;
+    assert_eq!((&nearly["nearly"], &nearly["items"][0]["name"]), (&json!(true), &json!("receipt.png")));
+    assert_eq!(names(&service, "q=xylophone").await, Vec::<String>::new());
+
+    let long = service.get(&format!("/api/media?q={}", "ä".repeat(1_000))).await;
+    assert_eq!(long.status(), StatusCode::OK);
+    let nul = service.get("/api/media?uploader=a%00b").await;
+    assert_eq!(nul.status(), StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn filters_narrow_and_facets_count() {
+    let service = Service::signed_in().await;
+    for (side, name, tags) in [(10, "a.png", vec!["x", "y"]), (12, "b.png", vec!["x"]), (14, "c.png", vec![])] {
+        add(&service, side, name, &tags, "").await;
+    }
+    for (query, found) in [
+        ("tag=x", vec!["b.png", "a.png"]),
+        ("tag=x,y", vec!["a.png"]),
+        ("tag=z", vec![]),
+        ("type=image", vec!["c.png", "b.png", "a.png"]),
+        ("type=video", vec![]),
+        ("uploader=FIRST", vec!["c.png", "b.png", "a.png"]),
+        ("uploader=other", vec![]),
+        ("from=2020-01-01T00:00:00Z&q=b", vec!["b.png"]),
+        ("to=2020-01-01T00:00:00Z", vec![]),
+    ] {
+        assert_eq!(names(&service, query).await, found, "{query}");
+    }
+    for bad in ["type=x", "from=yesterday"] {
+        let response = service.get(&format!("/api/media?{bad}")).await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{bad}");
+        assert_eq!(response.json::<Value>().await.unwrap()["error"]["code"], "bad_filter");
+    }
+    assert_eq!(
+        service.json("/api/media/facets").await,
+        json!({
+            "types": [{ "value": "image", "count": 3 }],
+            "tags": [{ "value": "x", "count": 2 }, { "value": "y", "count": 1 }],
+            "uploaders": [{ "value": "first", "count": 3 }],
+        })
+    );
+    assert_eq!(service.json("/api/media/facets?tag=y").await["tags"][0]["count"], 1);
+}
+
+#[tokio::test]
+async fn a_page_goes_on_where_the_last_ended_while_media_comes_and_goes() {
+    let service = Service::signed_in().await;
+    let mut added = Vec::new();
+    for number in 0..6 {
+        added.push(add(&service, 10 + number, &format!("{number}.png"), &[], "").await);
+    }
+    let first = service.json("/api/media?limit=2").await;
+    assert_eq!(
+        service.request(Method::DELETE, &format!("/api/media/{}", added[3])).send().await.unwrap().status(),
+        204
+    );
+    add(&service, 20, "new.png", &[], "").await;
+    let next = text(&first["next"]);
+    assert_eq!(names(&service, &format!("limit=3&before={next}")).await, ["2.png", "1.png", "0.png"]);
+    eventually("nothing is left of the deleted one in the list", async || {
+        names(&service, "limit=100").await.len() == 6
+    })
+    .await;
+}
+
+/// With many rows, each list and each search takes an index.
+#[tokio::test]
+async fn no_list_and_no_search_reads_the_whole_table() {
+    let service = Service::signed_in().await;
+    sqlx::raw_sql(
+        "INSERT INTO media (id, status, name, tags, mime_type, size, width, height, sha256, uploader, listed_at)
+         SELECT '01ARZ3NDEKTSV4RRFFQ6' || lpad(n::text, 6, '0'), 'ready', 'IMG_' || n || '.jpg', ARRAY['t' || n % 500], 'image/jpeg', 1, 2, 2,
+                sha256(n::text::bytea), account.id, now() - make_interval(secs => n)
+         FROM generate_series(1, 20000) AS n, account;
+         ANALYZE media;",
+    )
+    .execute(&service.pool)
+    .await
+    .unwrap();
+    for (what, condition) in [
+        ("words", "words @@ media_query(ARRAY['19999'])"),
+        ("near names", "'img 19998' <% media_label(name, tags)"),
+        ("tags", "tags @> ARRAY['t7']"),
+        ("the first page", "deleted_at IS NULL"),
+        (
+            "a later page",
+            "deleted_at IS NULL AND (listed_at, id) < (now() - interval '1 hour', '01ARZ3NDEKTSV4RRFFQ6000001')",
+        ),
+    ] {
+        let plan: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+            "EXPLAIN SELECT id FROM media WHERE {condition} ORDER BY listed_at DESC, id DESC LIMIT 50"
+        )))
+        .fetch_all(&service.pool)
+        .await
+        .unwrap();
+        let plan = plan.join("\n");
+        assert!(!plan.contains("Seq Scan on media"), "{what}:\n{plan}");
+    }
+    assert_eq!(names(&service, "q=img_19999").await, ["IMG_19999.jpg"]);
+    assert_eq!(names(&service, "tag=t7&limit=100").await.len(), 40);
+}

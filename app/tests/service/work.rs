@@ -1,0 +1,145 @@
+//! The queue: what becomes of an upload when processes die, stores fail and clients repeat themselves.
+
+use reqwest::{Method, StatusCode, multipart};
+use serde_json::Value;
+
+use crate::{
+    pictures,
+    support::{Service, Setup, eventually},
+};
+
+const ID: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+
+/// Inserts what a process that died in the middle of an upload has left, with a job that is due.
+async fn interrupted(service: &Service, original: Option<&[u8]>) {
+    sqlx::raw_sql(
+        "INSERT INTO media (id, status, name, size, sha256, uploader)
+             SELECT '01ARZ3NDEKTSV4RRFFQ69G5FAV', 'pending', 'a.png', 1, sha256(''), id FROM account LIMIT 1;
+         INSERT INTO job (media, kind, attempts, claim) VALUES ('01ARZ3NDEKTSV4RRFFQ69G5FAV', 'process', 1, gen_random_uuid())",
+    )
+    .execute(&service.pool)
+    .await
+    .unwrap();
+    if let Some(original) = original {
+        fs_err::write(service.folder.path().join("uploads").join(ID), original).unwrap();
+    }
+}
+
+async fn jobs(service: &Service) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM job WHERE kind = 'process'").fetch_one(&service.pool).await.unwrap()
+}
+
+async fn status(service: &Service) -> Value {
+    service.json(&format!("/api/media/{ID}")).await["status"].take()
+}
+
+#[tokio::test]
+async fn another_process_finishes_what_a_dead_one_has_stored() {
+    let service = Service::signed_in().await;
+    interrupted(&service, Some(&pictures::png(40, 30))).await;
+    eventually("it is ready", async || status(&service).await == "ready").await;
+    assert_eq!(jobs(&service).await, 0);
+    let media = service.json(&format!("/api/media/{ID}")).await;
+    assert_eq!(service.get(media["thumbnail_url"].as_str().unwrap()).await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_upload_that_was_not_stored_vanishes_because_its_client_has_no_answer() {
+    let service = Service::signed_in().await;
+    interrupted(&service, None).await;
+    eventually("the row is gone", async || service.rows().await == 0).await;
+    service.assert_nothing_stored("interrupted").await;
+}
+
+#[tokio::test]
+async fn a_file_that_no_decoder_takes_is_failed_with_the_reason_and_removed() {
+    let service = Service::signed_in().await;
+    let png = pictures::png(400, 300);
+    interrupted(&service, Some(&png[..png.len() / 4])).await;
+    eventually("it has failed", async || status(&service).await == "failed").await;
+    assert_eq!(service.json(&format!("/api/media/{ID}")).await["failure"], "corrupt_image");
+    eventually("its file is gone", async || service.stored().is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_deleted_media_takes_its_job_along() {
+    let service = Service::start_with(|setup| setup.var("EMBEDDED_WORKER", "off")).await.sign_in().await;
+    interrupted(&service, Some(&pictures::png(40, 30))).await;
+    let gone = service.request(Method::DELETE, &format!("/api/media/{ID}?permanent=true")).send().await.unwrap();
+    assert_eq!(gone.status(), StatusCode::NO_CONTENT);
+    assert_eq!((jobs(&service).await, service.stored().len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_worker_of_its_own_does_what_the_service_leaves() {
+    let service = Service::start_with(|setup| setup.var("EMBEDDED_WORKER", "off")).await.sign_in().await;
+    interrupted(&service, Some(&pictures::png(40, 30))).await;
+    assert_eq!(status(&service).await, "pending");
+    let mut worker = Setup::new(&service.database.url, service.folder.path()).spawn_command("worker");
+    eventually("it is ready", async || status(&service).await == "ready").await;
+    worker.signal("-TERM");
+    assert!(worker.ended().await.success());
+}
+
+#[tokio::test]
+async fn a_job_that_fails_too_often_is_quarantined_and_can_be_tried_again() {
+    let service = Service::signed_in().await;
+    // What is stored under the thumbnail's key is a folder, so each attempt fails to store it.
+    let blocked = service.folder.path().join(format!("thumbs/{ID}.webp"));
+    fs_err::create_dir_all(blocked.join("x")).unwrap();
+    interrupted(&service, Some(&pictures::png(40, 30))).await;
+    eventually("the attempts are over", async || {
+        // Instead of waiting for the pauses between attempts.
+        sqlx::query("UPDATE job SET due_at = now() WHERE claim IS NULL").execute(&service.pool).await.unwrap();
+        status(&service).await == "failed"
+    })
+    .await;
+    assert_eq!(service.json(&format!("/api/media/{ID}")).await["failure"], "processing_failed");
+    let (attempts, error): (i32, String) =
+        sqlx::query_as("SELECT attempts, last_error FROM job").fetch_one(&service.pool).await.unwrap();
+    assert_eq!(attempts, 4, "{error}");
+
+    fs_err::remove_dir_all(blocked).unwrap();
+    let again = service.request(Method::POST, &format!("/api/media/{ID}/thumbnails")).send().await.unwrap();
+    assert_eq!(again.status(), StatusCode::ACCEPTED);
+    eventually("it is ready", async || status(&service).await == "ready").await;
+}
+
+#[tokio::test]
+async fn the_same_bytes_are_kept_once_and_a_repeated_request_is_answered_like_the_first() {
+    let service = Service::signed_in().await;
+    let upload = async |bytes: &[u8], key: Option<&str>| {
+        let part = multipart::Part::bytes(bytes.to_vec()).file_name("a.png");
+        let mut request =
+            service.request(Method::POST, "/api/media").multipart(multipart::Form::new().part("file", part));
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let response = request.send().await.unwrap();
+        (response.status(), response.json::<Value>().await.unwrap())
+    };
+    let (one, other) = (pictures::png(20, 20), pictures::png(21, 20));
+    let (status, first) = upload(&one, Some("\"k1\"")).await;
+    assert_eq!((status, &first["duplicate"]), (StatusCode::CREATED, &false.into()));
+    let (status, repeated) = upload(&one, Some("k1")).await;
+    assert_eq!((status, &repeated["id"], &repeated["duplicate"]), (StatusCode::CREATED, &first["id"], &false.into()));
+    let (status, duplicate) = upload(&one, None).await;
+    assert_eq!((status, &duplicate["id"], &duplicate["duplicate"]), (StatusCode::OK, &first["id"], &true.into()));
+    let (status, reused) = upload(&other, Some("k1")).await;
+    assert_eq!(
+        (status, &reused["error"]["code"]),
+        (StatusCode::UNPROCESSABLE_ENTITY, &"idempotency_key_reused".into())
+    );
+    assert_eq!((service.rows().await, service.stored().len()), (1, 3));
+
+    // Of ten at once, one is added.
+    let answers = futures_util::future::join_all((0..10).map(|_| upload(&other, None))).await;
+    let created = answers.iter().filter(|(_, media)| media["duplicate"] == false).count();
+    assert_eq!((created, service.rows().await), (1, 2), "{answers:?}");
+
+    // What is in the trash does not stand in the way.
+    service.delete(first["id"].as_str().unwrap()).await;
+    let (status, anew) = upload(&one, None).await;
+    assert_eq!(status, StatusCode::CREATED);
+    assert_ne!(anew["id"], first["id"]);
+}
