@@ -1,7 +1,8 @@
 //! Decodes uploads outside the service's own process, so that a file can crash, hang or exhaust only what is limited.
 //!
 //! Pictures are decoded by children of the service's own program, which are kept for the next picture. Clips and text are
-//! read by ffmpeg and Tesseract, behind the same limits. At most as many of these processes are at work as there are CPUs.
+//! read by ffmpeg and Tesseract, behind the same limits. At most as many of these processes are at work as there are CPUs,
+//! and one Tesseract in the background.
 
 pub mod child;
 mod image;
@@ -33,7 +34,10 @@ pub use crate::validate::ValidationError;
 /// Runs everything that decodes uploads. There is one per service.
 pub struct Processes {
     pool: Pool,
+    /// Of what a user waits for.
     launcher: Launcher,
+    /// Of Tesseract, which has a slot of its own: pictures do not wait for it.
+    background: Launcher,
     programs: Programs,
     model_dir: Option<PathBuf>,
 }
@@ -87,8 +91,9 @@ impl Processes {
     pub async fn start(settings: ProcessSettings) -> Self {
         let slots = Slots::new(settings.cpus);
         let launcher = Launcher::new(settings.program.clone(), slots.clone());
-        let programs = Programs::find(&launcher, settings.model_dir.as_deref()).await;
-        Self { model_dir: settings.model_dir.clone(), pool: Pool::new(settings, slots), launcher, programs }
+        let background = Launcher::new(settings.program.clone(), Slots::new(1));
+        let programs = Programs::find(&background, settings.model_dir.as_deref()).await;
+        Self { model_dir: settings.model_dir.clone(), pool: Pool::new(settings, slots), launcher, background, programs }
     }
 
     /// Which features have their programs.
@@ -119,7 +124,7 @@ impl Processes {
     /// As [`Processes::image`].
     pub async fn ocr(&self, file: &Path) -> Result<String, ProcessError> {
         let tesseract = self.programs.tesseract()?;
-        ocr::read(&self.pool, &self.launcher, tesseract, self.model_dir.as_deref(), open(file).await?).await
+        ocr::read(&self.pool, &self.background, tesseract, self.model_dir.as_deref(), open(file).await?).await
     }
 }
 

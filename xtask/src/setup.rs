@@ -11,11 +11,13 @@ use crate::tools::tofu::{self, install};
 /// A Docker engine: a file of each Debian package, and the package.
 const DOCKER: [(&str, &str); 2] = [("/usr/sbin/dockerd", "docker.io"), ("/usr/sbin/iptables", "iptables")];
 
-/// What the tests need: photographs, a font, a registry, the parts of base images, and the installer of the AWS stand-in.
-const TESTS: [(&str, &str); 7] = [
+/// What the tests need: photographs, a font, Tesseract's second model, a registry, the parts of base images, and the installer of
+/// the AWS stand-in.
+const TESTS: [(&str, &str); 8] = [
     ("/usr/share/backgrounds/mate", "mate-backgrounds"),
     ("/usr/share/backgrounds/gnome", "gnome-backgrounds"),
     ("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf", "fonts-dejavu-core"),
+    ("/usr/share/tesseract-ocr/5/tessdata/fin.traineddata", "tesseract-ocr-fin"),
     ("/usr/bin/docker-registry", "docker-registry"),
     ("/usr/sbin/debootstrap", "debootstrap"),
     ("/bin/busybox", "busybox-static"),

@@ -36,13 +36,15 @@ pub struct Limits {
     pub file_size: u64,
     /// Counted by the kernel, whatever else the machine does.
     pub processor_time: Duration,
+    /// Whether it leaves the processors to others.
+    pub background: bool,
     /// By the clock; longer, because the machine may be busy.
     pub time: Duration,
 }
 
 impl Limits {
     pub fn rights(&self) -> Rights {
-        Rights::new(self.memory, self.processor_time, self.file_size)
+        Rights::new(self)
     }
 }
 

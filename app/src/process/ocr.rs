@@ -22,8 +22,13 @@ pub const LANGUAGES: [&str; 2] = ["eng", "fin"];
 /// trained for, and a much larger one takes minutes.
 const MAX_SIDE: u32 = 4000;
 
-const LIMITS: Limits =
-    Limits { memory: 1 << 30, file_size: 0, processor_time: Duration::from_secs(90), time: Duration::from_secs(180) };
+const LIMITS: Limits = Limits {
+    memory: 1 << 30,
+    file_size: 0,
+    background: true,
+    processor_time: Duration::from_secs(90),
+    time: Duration::from_secs(180),
+};
 
 /// Longest text, in bytes.
 const MAX_TEXT: usize = 100_000;

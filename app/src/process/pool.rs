@@ -19,14 +19,20 @@ use super::{
     DerivedImage, ImageLimits, Limits, ProcessError, ProcessSettings,
     image::GreyImage,
     limits::{cause_of_death, end_group, read_last_words},
+    programs,
     slots::{Abandoned, Slots},
     wire::{self, Failed, Job, Output, Reply},
 };
 
 /// For a picture of 50 megapixels: its pixels with 16 bits a channel, a copy of them with 8, and the file. A child that decodes
 /// within its processor time is not ended because the machine is busy.
-pub const LIMITS: Limits =
-    Limits { memory: 1 << 30, file_size: 0, processor_time: Duration::from_secs(30), time: Duration::from_secs(60) };
+pub const LIMITS: Limits = Limits {
+    memory: 1 << 30,
+    file_size: 0,
+    background: false,
+    processor_time: Duration::from_secs(30),
+    time: Duration::from_secs(60),
+};
 
 /// How long a child waits for the next picture.
 pub const IDLE: Duration = Duration::from_secs(10);
@@ -145,7 +151,9 @@ impl Children {
         let limits = Limits { file_size: MAX_CONVERTED, ..self.settings.picture };
         let mut command = self.command(&limits);
         command.arg("--folder").arg(folder.path()).env("TMPDIR", folder.path());
-        command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        // Each of its threads would reserve a part of the address space for its memory.
+        command.env("MALLOC_ARENA_MAX", "1");
+        command.envs(programs::path().map(|path| ("PATH", path)));
         Child::start(command, Some(folder))
     }
 
@@ -190,7 +198,7 @@ impl Child {
 
     async fn ask(&mut self, job: &Job, file: &File) -> anyhow::Result<Reply> {
         wire::send(&self.socket, job, file).await?;
-        wire::receive_reply(&mut self.socket).await
+        wire::receive_reply(&mut self.socket, file.metadata()?.len()).await
     }
 
     /// Why there was no reply.

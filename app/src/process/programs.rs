@@ -78,9 +78,12 @@ impl Programs {
 }
 
 /// `PATH` is no setting of the service: it says where the machine keeps its programs.
+pub fn path() -> Option<OsString> {
+    std::env::var_os("PATH")
+}
+
 fn on_path(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| {
+    std::env::split_paths(&path()?).map(|folder| folder.join(program)).find(|file| {
         let metadata = fs_err::metadata(file);
         metadata.is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
     })
@@ -98,8 +101,11 @@ async fn has_models(launcher: &Launcher, tesseract: &Path, model_dir: Option<&Pa
     let listed = String::from_utf8_lossy(&listed);
     let missing: Vec<&str> =
         ocr::LANGUAGES.into_iter().filter(|model| !listed.lines().any(|line| line == *model)).collect();
-    if !missing.is_empty() {
-        warn!(models = missing.join(", "), "OCR is off: Tesseract lacks models");
+    let complete = missing.is_empty();
+    if !complete {
+        let packages: Vec<String> = missing.iter().map(|model| format!("tesseract-ocr-{model}")).collect();
+        let (missing, packages) = (missing.join(", "), packages.join(", "));
+        warn!(missing, packages, "OCR is off: Tesseract lacks models; Debian has them as packages");
     }
-    missing.is_empty()
+    complete
 }

@@ -8,13 +8,15 @@ use landlock::{
     path_beneath_rules,
 };
 use rustix::{
-    process::{Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setrlimit},
+    process::{Resource, Rlimit, Signal, getppid, nice, set_parent_process_death_signal, setrlimit},
     time::{ClockId, clock_gettime},
 };
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     apply_filter,
 };
+
+use super::Limits;
 
 /// Descriptors that a process may have open.
 const MAX_OPEN_FILES: u64 = 64;
@@ -34,33 +36,43 @@ pub struct Rights {
     /// Of each file that it writes, in bytes
     #[arg(long)]
     file_size: u64,
+    /// Leave the processors to others
+    #[arg(long)]
+    background: bool,
 }
 
 impl Rights {
-    pub fn new(memory: u64, processor_time: Duration, file_size: u64) -> Self {
+    pub fn new(limits: &Limits) -> Self {
+        let Limits { memory, file_size, background, .. } = *limits;
         let parent = rustix::process::getpid().as_raw_pid();
         // No limit has 500 million years.
-        Self { parent, memory, processor_time: processor_time.as_millis() as u64, file_size }
+        Self { parent, memory, processor_time: limits.processor_time.as_millis() as u64, file_size, background }
     }
 
-    pub fn to_args(&self) -> [String; 4] {
-        let Self { parent, memory, processor_time, file_size } = self;
-        [
+    pub fn to_args(&self) -> Vec<String> {
+        let Self { parent, memory, processor_time, file_size, background } = self;
+        let mut args = vec![
             format!("--parent={parent}"),
             format!("--memory={memory}"),
             format!("--processor-time={processor_time}"),
             format!("--file-size={file_size}"),
-        ]
+        ];
+        args.extend(background.then(|| "--background".to_owned()));
+        args
     }
 
     /// Gives up all that these limits exclude, for good.
     pub fn limit(&self) -> anyhow::Result<()> {
+        // It is sent at the end of the thread that started this process: a worker of the service's runtime, which ends with it.
         set_parent_process_death_signal(Some(Signal::KILL)).context("cannot be tied to the service")?;
         // The service may have ended before.
         let parent = getppid().map(|parent| parent.as_raw_pid());
         anyhow::ensure!(parent == Some(self.parent), "the service has ended");
         // The kernel kills this process before the service, if memory runs out. Without /proc it decides alone.
         fs_err::write("/proc/self/oom_score_adj", "1000").ok();
+        if self.background {
+            nice(19).context("cannot lower the priority")?;
+        }
         limit(Resource::As, self.memory)?;
         limit(Resource::Core, 0)?;
         limit(Resource::Fsize, self.file_size)?;

@@ -24,12 +24,22 @@ use super::{
 use crate::validate::ValidationError;
 
 /// ffprobe reads the beginning of a clip and its index.
-const PROBE: Limits =
-    Limits { memory: 1 << 30, file_size: 0, processor_time: Duration::from_secs(5), time: Duration::from_secs(30) };
+const PROBE: Limits = Limits {
+    memory: 1 << 30,
+    file_size: 0,
+    background: false,
+    processor_time: Duration::from_secs(5),
+    time: Duration::from_secs(30),
+};
 
 /// ffmpeg decodes some frames; of 8K, a reference frame takes 50 MB.
-const POSTER: Limits =
-    Limits { memory: 2 << 30, file_size: 0, processor_time: Duration::from_secs(20), time: Duration::from_secs(60) };
+const POSTER: Limits = Limits {
+    memory: 2 << 30,
+    file_size: 0,
+    background: false,
+    processor_time: Duration::from_secs(20),
+    time: Duration::from_secs(60),
+};
 
 /// ffmpeg's names of the containers that browsers play: MP4 and QuickTime, Matroska and WebM.
 const FORMATS: &str = "mov,matroska";

@@ -26,7 +26,9 @@ use crate::validate::ValidationError;
 
 /// In bytes. A child that was taken over by its file cannot exhaust the service's memory.
 const MAX_JSON: usize = 64 << 10;
-const MAX_BLOBS: usize = 32 << 20;
+
+/// Of what is derived, in bytes; a copy of the file may be added.
+const MAX_BLOBS: u64 = 32 << 20;
 
 /// What a child does with a file.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -95,8 +97,8 @@ pub async fn send(socket: &UnixStream, job: &Job, file: &File) -> anyhow::Result
     Ok(())
 }
 
-/// In the service: the reply.
-pub async fn receive_reply(socket: &mut UnixStream) -> anyhow::Result<Reply> {
+/// In the service: the reply to a job whose file has this many bytes.
+pub async fn receive_reply(socket: &mut UnixStream, file_size: u64) -> anyhow::Result<Reply> {
     let json_length = socket.read_u32_le().await? as usize;
     ensure!(json_length <= MAX_JSON, "the reply's JSON has {json_length} bytes");
     let mut json = vec![0; json_length];
@@ -105,7 +107,7 @@ pub async fn receive_reply(socket: &mut UnixStream) -> anyhow::Result<Reply> {
     let Ok(output) = &mut reply.outcome else { return Ok(reply) };
     let blobs = output.blobs();
     let total = reply.blobs.iter().try_fold(0_usize, |sum, length| sum.checked_add(*length));
-    ensure!(total.is_some_and(|total| total <= MAX_BLOBS), "the reply's blobs are too large");
+    ensure!(total.is_some_and(|total| total as u64 <= MAX_BLOBS + file_size), "the reply's blobs are too large");
     ensure!(blobs.len() == reply.blobs.len(), "the reply has {} blobs", reply.blobs.len());
     for (blob, length) in blobs.into_iter().zip(&reply.blobs) {
         *blob = vec![0; *length];

@@ -20,6 +20,7 @@ fn shell(script: &str) -> Program<'_> {
         limits: Limits {
             memory: 1 << 30,
             file_size: 0,
+            background: false,
             processor_time: Duration::from_secs(10),
             time: Duration::from_secs(60),
         },
@@ -81,6 +82,13 @@ async fn a_program_that_exceeds_its_processor_time_is_killed() {
     program.limits.processor_time = Duration::from_millis(1);
     let failed = run(program).await.unwrap().success().unwrap_err();
     assert!(matches!(failed, ProcessError::TimedOut), "{failed:?}");
+}
+
+#[tokio::test]
+async fn a_program_in_the_background_has_the_lowest_priority() {
+    let mut program = shell("/usr/bin/nice");
+    program.limits.background = true;
+    assert_eq!(output(program).await, "19\n");
 }
 
 #[tokio::test]

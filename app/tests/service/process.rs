@@ -95,6 +95,29 @@ async fn a_child_decodes_one_picture_after_the_other() {
 }
 
 #[tokio::test]
+async fn a_child_that_runs_a_program_leaves_no_files() {
+    let (folder, spool) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let processes = processes(|settings| settings.spool = spool.path().into()).await;
+    if !processes.features().heif {
+        eprintln!("skipped: heif-convert is not installed");
+        return;
+    }
+    let png = picture(&folder, 640, 480);
+    for (name, mime_type, option) in [("picture.heic", "image/heic", "-L"), ("picture.avif", "image/avif", "-A")] {
+        let path = folder.path().join(name);
+        let made = Command::new("heif-enc").arg(option).arg(&png).arg("-o").arg(&path).output().unwrap();
+        assert!(path.exists(), "{}", String::from_utf8_lossy(&made.stderr));
+        let image = processes.image(&path, LIMITS).await.unwrap();
+        assert_eq!((image.width, image.height, image.mime_type.as_str()), (640, 480, mime_type));
+        let bytes = fs_err::read(&path).unwrap();
+        fs_err::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        let cut = processes.image(&path, LIMITS).await.unwrap_err();
+        assert!(matches!(cut, ProcessError::Invalid(ValidationError::CorruptImage)), "{cut:?}");
+    }
+    assert_eq!(fs_err::read_dir(spool.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
 async fn a_child_has_given_up_its_rights_before_it_reads() {
     let folder = tempfile::tempdir().unwrap();
     let endless = Endless::new(&folder);
