@@ -39,6 +39,11 @@ async fn an_uploaded_photo_is_described_and_gets_an_upright_thumbnail() {
     let id = media["id"].as_str().unwrap();
     let mut described = media.clone();
     described["created_at"].take();
+    for url in ["file_url", "thumbnail_url"] {
+        let (path, version) = media[url].as_str().unwrap().split_once("?v=").unwrap();
+        assert!(!version.is_empty(), "{media}");
+        described[url] = path.into();
+    }
     let expected = json!({
         "id": id, "name": "Loma ☀.jpg", "description": "", "type": "image", "status": "ready", "tags": [],
         "file_url": format!("/api/files/uploads/{id}"), "thumbnail_url": format!("/api/files/thumbs/{id}.webp"),
