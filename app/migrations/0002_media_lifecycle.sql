@@ -10,6 +10,9 @@ ALTER TABLE media
     -- The camera's local time, and its make and model.
     ADD COLUMN captured_at  timestamp,
     ADD COLUMN camera       text CHECK (char_length(camera) <= 200),
+    -- The id of the object with the bytes as they were received, if others get them without their location. It is random and never
+    -- told: a bucket may be public as a whole.
+    ADD COLUMN received_file text COLLATE "C" CHECK (received_file ~ '^[0-7][0-9A-HJKMNP-TV-Z]{25}$'),
     -- Of the bytes as they were received, if what others can download has lost its location; `sha256` and `size` are of that.
     ADD COLUMN received_sha256 bytea CHECK (octet_length(received_sha256) = 32),
     -- Whether the bytes as they were received tell where they were taken.
@@ -30,6 +33,7 @@ UPDATE media SET listed_at = created_at;
 CREATE INDEX media_listed ON media (listed_at DESC, id DESC) WHERE deleted_at IS NULL;
 CREATE INDEX media_trash ON media (deleted_at) WHERE deleted_at IS NOT NULL;
 CREATE INDEX media_received ON media (coalesce(received_sha256, sha256)) WHERE deleted_at IS NULL;
+CREATE UNIQUE INDEX media_received_file ON media (received_file) WHERE received_file IS NOT NULL;
 CREATE UNIQUE INDEX media_file ON media (coalesce(file, id));
 CREATE UNIQUE INDEX media_idempotency ON media (uploader, idempotency_key) WHERE idempotency_key IS NOT NULL;
 

@@ -12,6 +12,8 @@ use time::{OffsetDateTime, PrimitiveDateTime};
 use ulid::Ulid;
 use uuid::Uuid;
 
+use crate::storage::StorageKey;
+
 /// A ULID in canonical form: 26 upper-case characters, sorted by creation time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MediaId(Ulid);
@@ -40,6 +42,8 @@ pub struct Media {
     pub id: MediaId,
     /// The id of its stored objects; the media's own until its file is replaced.
     pub file: MediaId,
+    /// The id of the object with the bytes as they were received, if they are kept apart. Never told to clients.
+    pub received_file: Option<MediaId>,
     pub kind: Kind,
     pub status: Status,
     /// Why it failed: a stable code.
@@ -92,6 +96,13 @@ pub struct FileInfo {
     pub sha256: Vec<u8>,
 }
 
+impl Media {
+    /// Where the bytes as they were received are: in the first of these that is stored.
+    pub fn received_keys(&self) -> impl Iterator<Item = StorageKey> {
+        self.received_file.map(StorageKey::Private).into_iter().chain([StorageKey::Original(self.file)])
+    }
+}
+
 impl Kind {
     /// As in the table and in the API.
     pub fn as_str(self) -> &'static str {
@@ -140,7 +151,7 @@ impl FromStr for MediaId {
 pub async fn find(db: &PgPool, id: MediaId) -> sqlx::Result<Option<Media>> {
     let row = sqlx::query_as!(
         Row,
-        "SELECT media.id, file, kind, status, failure, name, description, tags, mime_type, size, width, height, thumbhash,
+        "SELECT media.id, file, received_file, kind, status, failure, name, description, tags, mime_type, size, width, height, thumbhash,
                 clipboard, captured_at, camera, has_location, duration_ms, codec, has_audio, ocr_text, uploader AS uploader_id,
                 account.username AS uploader, media.created_at, listed_at, media.updated_at, deleted_at, version,
                 NULL AS fragment
@@ -175,6 +186,7 @@ pub async fn find_file_info(db: &PgPool, file: MediaId) -> sqlx::Result<Option<F
 struct Row {
     id: String,
     file: Option<String>,
+    received_file: Option<String>,
     kind: String,
     status: String,
     failure: Option<String>,
@@ -213,6 +225,7 @@ impl TryFrom<Row> for Media {
         Ok(Self {
             id,
             file: row.file.as_deref().map_or(Ok(id), parse_id)?,
+            received_file: row.received_file.as_deref().map(parse_id).transpose()?,
             kind: row
                 .kind
                 .parse()

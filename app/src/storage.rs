@@ -142,6 +142,16 @@ impl Storage {
         }
     }
 
+    /// The first of these objects that there is, as [`Storage::open_local`].
+    pub async fn open_first(&self, keys: impl Iterator<Item = StorageKey>) -> Result<Option<LocalFile>, StorageError> {
+        for key in keys {
+            if let Some(file) = self.open_local(key).await? {
+                return Ok(Some(file));
+            }
+        }
+        Ok(None)
+    }
+
     /// `None` if there is no such object.
     pub async fn head(&self, key: StorageKey) -> Result<Option<Object>, StorageError> {
         match self {

@@ -79,14 +79,17 @@ impl Worker {
         }
     }
 
-    /// Deletes a media with its objects. Returns the id of those; `None` if there is no such media. If the store fails, the
+    /// Deletes a media with its objects. Returns the ids of those; `None` if there is no such media. If the store fails, the
     /// worker tries again.
-    pub async fn delete(&self, id: MediaId) -> anyhow::Result<Option<MediaId>> {
-        let Some(file) = lifecycle::delete(&self.db, id).await? else { return Ok(None) };
-        if let Err(error) = self.remove_objects(file).await {
-            warn!(%id, error = format!("{error:#}"), "cannot delete the objects of a deleted media; the worker tries again");
+    pub async fn delete(&self, id: MediaId) -> anyhow::Result<Option<Vec<MediaId>>> {
+        let Some(files) = lifecycle::delete(&self.db, id).await? else { return Ok(None) };
+        for file in &files {
+            if let Err(error) = self.remove_objects(*file).await {
+                let error = format!("{error:#}");
+                warn!(%id, error, "cannot delete the objects of a deleted media; the worker tries again");
+            }
         }
-        Ok(Some(file))
+        Ok(Some(files))
     }
 
     async fn work_off(self: Arc<Self>, kind: Kind, stop: CancellationToken) {

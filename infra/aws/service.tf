@@ -15,7 +15,7 @@ resource "aws_iam_user_policy" "service" {
         Sid      = "Media"
         Effect   = "Allow"
         Action   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
-        Resource = local.media_arns
+        Resource = concat(local.media_arns, ["${aws_s3_bucket.media.arn}/private/*"])
       },
       {
         Sid      = "List"

@@ -74,8 +74,8 @@ variable "state_key" {
 
 variable "media_prefixes" {
   type        = set(string)
-  description = "The prefixes of media in the bucket, which the service and CloudFront can access. Must contain uploads/."
-  default     = ["uploads/", "thumbs/", "clipboard/", "public/"]
+  description = "The prefixes of media in the bucket, which the service and CloudFront can access; private/ is the service's alone. Must contain uploads/."
+  default     = ["uploads/", "thumbs/", "clipboard/"]
 
   validation {
     condition     = contains(var.media_prefixes, "uploads/") && alltrue([for prefix in var.media_prefixes : can(regex("^([a-z0-9_-]+/)+$", prefix))])

@@ -67,7 +67,7 @@ resource "scaleway_object_bucket_policy" "media" {
           Effect    = "Allow"
           Principal = { SCW = "application_id:${scaleway_iam_application.service.id}" }
           Action    = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
-          Resource  = [for prefix in sort(var.media_prefixes) : "${var.bucket}/${prefix}*"]
+          Resource  = [for prefix in concat(sort(var.media_prefixes), ["private/"]) : "${var.bucket}/${prefix}*"]
         },
         {
           Sid       = "ServiceList"

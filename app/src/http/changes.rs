@@ -135,8 +135,8 @@ pub async fn delete(
 ) -> Result<StatusCode, ApiError> {
     let deleted = if query.permanent {
         // Spawned, because axum drops the request's future when the client disconnects.
-        let file = tokio::spawn(async move { worker.delete(id).await }).await.map_err(ApiError::internal)??;
-        file.inspect(|file| files.forget(*file)).is_some()
+        let deleted = tokio::spawn(async move { worker.delete(id).await }).await.map_err(ApiError::internal)??;
+        deleted.inspect(|objects| objects.iter().for_each(|object| files.forget(*object))).is_some()
     } else {
         !changes::change_all(&db, &[id], &Bulk::Trash).await?.is_empty() || media::exists(&db, id).await?
     };

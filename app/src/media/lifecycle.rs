@@ -112,6 +112,16 @@ pub async fn insert_pending(db: &PgPool, new: &NewMedia) -> sqlx::Result<Inserte
     Ok(Inserted::New(job))
 }
 
+/// The id of the object with the bytes as they were received. It is written before that object is.
+pub async fn received_file(db: &PgPool, id: MediaId) -> sqlx::Result<MediaId> {
+    let file = sqlx::query_scalar!(
+        r#"UPDATE media SET received_file = coalesce(received_file, $2) WHERE id = $1 RETURNING received_file AS "file!""#,
+        id.to_string(),
+        MediaId::generate().to_string()
+    );
+    parse_id(&file.fetch_one(db).await?)
+}
+
 /// Makes a media ready and ends its job; adds the job of `next`. Returns false if the claim is lost: nothing changes.
 pub async fn set_ready(db: &PgPool, job: &Job, content: &Content, next: Option<jobs::Kind>) -> sqlx::Result<bool> {
     let mut transaction = db.begin().await?;
@@ -215,18 +225,21 @@ pub async fn enqueue(db: &PgPool, id: MediaId, kind: jobs::Kind) -> sqlx::Result
     Ok(found)
 }
 
-/// Deletes a row, with its jobs. Its objects are in `removal` from then on. Returns the id of the objects; `None` if there is
+/// Deletes a row, with its jobs. Its objects are in `removal` from then on. Returns the ids of the objects; `None` if there is
 /// no such row.
-pub async fn delete(db: &PgPool, id: MediaId) -> sqlx::Result<Option<MediaId>> {
-    let file = sqlx::query_scalar!(
-        "WITH deleted AS (DELETE FROM media WHERE id = $1 RETURNING coalesce(file, id) AS file)
-         INSERT INTO removal (file) SELECT file FROM deleted
-         ON CONFLICT (file) DO UPDATE SET due_at = now() RETURNING file",
+pub async fn delete(db: &PgPool, id: MediaId) -> sqlx::Result<Option<Vec<MediaId>>> {
+    let files = sqlx::query_scalar!(
+        r#"WITH deleted AS (DELETE FROM media WHERE id = $1 RETURNING coalesce(file, id) AS file, received_file),
+             removed AS (
+                 INSERT INTO removal (file)
+                 SELECT unnest(array_remove(ARRAY[file, received_file], NULL)) FROM deleted
+                 ON CONFLICT (file) DO UPDATE SET due_at = now())
+         SELECT array_remove(ARRAY[file, received_file], NULL) AS "files!" FROM deleted"#,
         id.to_string()
     )
     .fetch_optional(db)
     .await?;
-    file.as_deref().map(parse_id).transpose()
+    files.map(|files| files.iter().map(|file| parse_id(file)).collect()).transpose()
 }
 
 /// Claims up to 100 removals for a minute, more for those that failed before.

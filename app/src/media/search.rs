@@ -72,7 +72,7 @@ pub async fn list(
     let (listed_at, id) = before.unzip();
     let rows = sqlx::query_as!(
         Row,
-        r#"SELECT media.id, file, kind, status, failure, name, description, tags, mime_type, size, width, height, thumbhash,
+        r#"SELECT media.id, file, received_file, kind, status, failure, name, description, tags, mime_type, size, width, height, thumbhash,
                 clipboard, captured_at, camera, has_location, duration_ms, codec, has_audio, ocr_text, uploader AS uploader_id,
                 account.username AS uploader, media.created_at, listed_at, media.updated_at, deleted_at, version,
                 CASE WHEN cardinality($1::text[]) > 0 THEN

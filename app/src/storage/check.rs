@@ -67,7 +67,7 @@ pub(super) async fn check(
 ) -> Result<Summary, CheckError> {
     let mut summary = Summary::default();
     for prefix in Prefix::ALL {
-        let (mut rows, mut objects) = (Rows::new(db), Objects::new(storage, prefix));
+        let (mut rows, mut objects) = (Rows::new(db, prefix), Objects::new(storage, prefix));
         let (mut row, mut object) = (rows.next().await?, objects.next().await?);
         loop {
             let key = object.as_ref().and_then(|object| object.key.parse::<StorageKey>().ok());
@@ -117,7 +117,7 @@ pub(super) async fn check(
 
 /// Whether this media cannot be shown without this object.
 fn expects(row: &Row, prefix: Prefix) -> bool {
-    row.is_ready && matches!(prefix, Prefix::Originals | Prefix::Thumbnails)
+    row.is_ready && matches!(prefix, Prefix::Originals | Prefix::Thumbnails | Prefix::Private)
 }
 
 fn is_settled(object: &Listed) -> bool {
@@ -131,7 +131,7 @@ fn is_damaged(row: &Row, prefix: Prefix, size: u64) -> bool {
 
 /// Whether it is still so.
 async fn holds(db: &PgPool, storage: &Storage, key: StorageKey, problem: Problem) -> Result<bool, CheckError> {
-    let row = rows::find(db, &[key.media()]).await?.remove(&key.media());
+    let row = rows::find(db, key.prefix(), &[key.media()]).await?.remove(&key.media());
     let Some(row) = row else { return Ok(problem == Problem::Orphaned && storage.head(key).await?.is_some()) };
     Ok(match (problem, storage.head(key).await?) {
         (Problem::Missing, None) => expects(&row, key.prefix()),

@@ -13,7 +13,8 @@ pub enum StorageKey {
     Thumbnail(MediaId),
     /// `clipboard/{id}.png`: for the clipboard.
     Clipboard(MediaId),
-    /// `private/{id}`: the original as its uploader sent it, if others get it without its location. Never given out.
+    /// `private/{id}`: the original as its uploader sent it, if others get it without its location. The id is one of its own,
+    /// never given out.
     Private(MediaId),
 }
 

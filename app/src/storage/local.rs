@@ -4,7 +4,7 @@
 //! uploads/{id}            originals
 //! thumbs/{id}.webp        thumbnails
 //! clipboard/{id}.png      pictures for the clipboard
-//! private/{id}            originals with their location, if others get them without
+//! private/{id}            as received, if others get it without its location; another id
 //! incoming/               the spool, see `spool.rs`
 //! ```
 //!

@@ -63,7 +63,7 @@ pub(super) async fn migrate(
         loop {
             let page = from.list(prefix, after).await?;
             for batch in page.objects.chunks(BATCH) {
-                copy_batch(db, from, to, batch, &mut progress, &mut report).await?;
+                copy_batch(db, from, to, prefix, batch, &mut progress, &mut report).await?;
                 report(Event::Progress(prefix, progress));
             }
             after = page.next;
@@ -79,13 +79,14 @@ async fn copy_batch(
     db: &PgPool,
     from: &Storage,
     to: &Storage,
+    prefix: Prefix,
     batch: &[Listed],
     progress: &mut Progress,
     report: &mut impl FnMut(Event),
 ) -> anyhow::Result<()> {
     let keys: Vec<StorageKey> = batch.iter().filter_map(|object| object.key.parse().ok()).collect();
     let ids: Vec<MediaId> = keys.iter().map(|key| key.media()).collect();
-    let mut rows = rows::find(db, &ids).await?;
+    let mut rows = rows::find(db, prefix, &ids).await?;
     let with_row: Vec<(StorageKey, Row)> =
         keys.iter().filter_map(|key| rows.remove(&key.media()).map(|row| (*key, row))).collect();
     progress.without_row += (batch.len() - with_row.len()) as u64;

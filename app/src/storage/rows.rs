@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use sqlx::PgPool;
 
+use super::Prefix;
 use crate::media::MediaId;
 
 /// How many rows are read at a time.
@@ -23,9 +24,10 @@ pub(super) struct Row {
     pub(super) sha256: Option<Vec<u8>>,
 }
 
-/// All rows, in the order of their ids, a page at a time.
+/// All rows that can have objects with a prefix, in the order of the ids of those, a page at a time.
 pub(super) struct Rows<'a> {
     db: &'a PgPool,
+    prefix: Prefix,
     page: VecDeque<Row>,
     /// The last id of the page; `None` before the first.
     last: Option<MediaId>,
@@ -33,23 +35,17 @@ pub(super) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    pub(super) fn new(db: &'a PgPool) -> Self {
-        Self { db, page: VecDeque::new(), last: None, is_last_page: false }
+    pub(super) fn new(db: &'a PgPool, prefix: Prefix) -> Self {
+        Self { db, prefix, page: VecDeque::new(), last: None, is_last_page: false }
     }
 
     pub(super) async fn next(&mut self) -> sqlx::Result<Option<Row>> {
         if self.page.is_empty() && !self.is_last_page {
-            let found = sqlx::query_as!(
-                Columns,
-                r#"SELECT coalesce(file, id) AS "id!", status = 'ready' AS "is_ready!", mime_type, size, sha256
-                   FROM media
-                   WHERE $1::text IS NULL OR coalesce(file, id) > $1 COLLATE "C"
-                   ORDER BY coalesce(file, id)
-                   LIMIT $2"#,
-                self.last.map(|id| id.to_string()),
-                PAGE
-            );
-            let found = found.fetch_all(self.db).await?;
+            let last = self.last.map(|id| id.to_string());
+            let found = match self.prefix {
+                Prefix::Private => private_page(self.db, last).await?,
+                _ => page(self.db, last).await?,
+            };
             self.is_last_page = (found.len() as i64) < PAGE;
             self.page = found.into_iter().map(Row::try_from).collect::<sqlx::Result<_>>()?;
             self.last = self.page.back().map(|row| row.id);
@@ -58,17 +54,49 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The rows of these media that exist.
-pub(super) async fn find(db: &PgPool, ids: &[MediaId]) -> sqlx::Result<HashMap<MediaId, Row>> {
+/// The rows of these objects that exist.
+pub(super) async fn find(db: &PgPool, prefix: Prefix, ids: &[MediaId]) -> sqlx::Result<HashMap<MediaId, Row>> {
     let ids: Vec<_> = ids.iter().map(MediaId::to_string).collect();
     let found = sqlx::query_as!(
         Columns,
-        r#"SELECT coalesce(file, id) AS "id!", status = 'ready' AS "is_ready!", mime_type, size, sha256
-           FROM media WHERE coalesce(file, id) = ANY($1)"#,
-        &ids
+        r#"SELECT CASE WHEN $2 THEN received_file ELSE coalesce(file, id) END AS "id!", status = 'ready' AS "is_ready!",
+                  mime_type, size, sha256
+           FROM media WHERE ($2 AND received_file = ANY($1)) OR (NOT $2 AND coalesce(file, id) = ANY($1))"#,
+        &ids,
+        prefix == Prefix::Private
     );
     let found = found.fetch_all(db).await?;
     found.into_iter().map(|row| Row::try_from(row).map(|row| (row.id, row))).collect()
+}
+
+async fn page(db: &PgPool, last: Option<String>) -> sqlx::Result<Vec<Columns>> {
+    sqlx::query_as!(
+        Columns,
+        r#"SELECT coalesce(file, id) AS "id!", status = 'ready' AS "is_ready!", mime_type, size, sha256
+           FROM media
+           WHERE $1::text IS NULL OR coalesce(file, id) > $1 COLLATE "C"
+           ORDER BY coalesce(file, id)
+           LIMIT $2"#,
+        last,
+        PAGE
+    )
+    .fetch_all(db)
+    .await
+}
+
+async fn private_page(db: &PgPool, last: Option<String>) -> sqlx::Result<Vec<Columns>> {
+    sqlx::query_as!(
+        Columns,
+        r#"SELECT received_file AS "id!", status = 'ready' AS "is_ready!", mime_type, size, sha256
+           FROM media
+           WHERE received_file IS NOT NULL AND ($1::text IS NULL OR received_file > $1 COLLATE "C")
+           ORDER BY received_file
+           LIMIT $2"#,
+        last,
+        PAGE
+    )
+    .fetch_all(db)
+    .await
 }
 
 /// Marks a media as failed whose original is gone.

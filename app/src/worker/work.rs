@@ -14,7 +14,7 @@ use crate::{
     jobs::{HEARTBEAT, Job, Kind},
     media::{self, Media, MediaId, Status, lifecycle},
     process::{DerivedImage, DerivedVideo, ProcessError},
-    storage::{LocalFile, StorageError, StorageKey},
+    storage::{StorageError, StorageKey},
     validate::ValidationError,
 };
 
@@ -107,12 +107,13 @@ impl Worker {
     /// Returns false if the claim is lost.
     async fn process(&self, job: Job) -> Result<bool, Failure> {
         let Some(media) = media::find(&self.db, job.media).await? else { return Ok(false) };
-        let Some(original) = self.original(&media).await? else { return Err(missing(&media)) };
+        let original = self.storage.open_first(media.received_keys()).await?;
+        let Some(original) = original else { return Err(missing(&media)) };
         let head = content::head(&original).await.map_err(StorageError::from)?;
         let content = match content::detect(&head)?.kind {
             ContentKind::Image => {
                 let image = self.processes.image(&original, self.limits).await?;
-                self.store_image(media.file, image, &original).await?
+                self.store_image(&media, image, &original).await?
             }
             ContentKind::Video => {
                 let video = self.processes.video(&original).await?;
@@ -133,19 +134,19 @@ impl Worker {
 
     async fn store_image(
         &self,
-        file: MediaId,
+        media: &Media,
         image: DerivedImage,
         original: &Path,
     ) -> Result<lifecycle::Content, Failure> {
         let stripped = if self.strip_location && !image.without_location.is_empty() {
-            Some(self.store_stripped(file, image.without_location, original, &image.mime_type).await?)
+            Some(self.store_stripped(media, image.without_location, original, &image.mime_type).await?)
         } else {
             None
         };
-        self.put_derived(StorageKey::Thumbnail(file), image.thumbnail).await?;
+        self.put_derived(StorageKey::Thumbnail(media.file), image.thumbnail).await?;
         let has_clipboard = !image.clipboard.is_empty();
         if has_clipboard {
-            self.put_derived(StorageKey::Clipboard(file), image.clipboard).await?;
+            self.put_derived(StorageKey::Clipboard(media.file), image.clipboard).await?;
         }
         Ok(lifecycle::Content {
             kind: media::Kind::Image,
@@ -186,18 +187,19 @@ impl Worker {
     /// Puts what others may download in the place of the original, once that is kept beside it.
     async fn store_stripped(
         &self,
-        file: MediaId,
+        media: &Media,
         public: Vec<u8>,
         original: &Path,
         mime_type: &str,
     ) -> Result<lifecycle::Stripped, Failure> {
         let received = fs_err::tokio::read(original).await.map_err(StorageError::from)?;
-        self.storage.put_bytes(StorageKey::Private(file), received.into(), mime_type).await?;
+        let private = StorageKey::Private(lifecycle::received_file(&self.db, media.id).await?);
+        self.storage.put_bytes(private, received.into(), mime_type).await?;
         let stripped = lifecycle::Stripped {
             size: i64::try_from(public.len()).context("a size that the table does not hold").map_err(Failure::Retry)?,
             sha256: digest(&SHA256, &public).as_ref().to_vec(),
         };
-        self.storage.put_bytes(StorageKey::Original(file), public.into(), mime_type).await?;
+        self.storage.put_bytes(StorageKey::Original(media.file), public.into(), mime_type).await?;
         Ok(stripped)
     }
 
@@ -206,17 +208,10 @@ impl Worker {
         self.storage.put_bytes(key, Bytes::from(bytes), content_type).await
     }
 
-    /// The bytes as they were received; `None` if they are not in the store.
-    async fn original(&self, media: &Media) -> Result<Option<LocalFile>, StorageError> {
-        match self.storage.open_local(StorageKey::Private(media.file)).await? {
-            Some(received) => Ok(Some(received)),
-            None => self.storage.open_local(StorageKey::Original(media.file)).await,
-        }
-    }
-
     async fn recognise(&self, job: Job) -> Result<bool, Failure> {
         let Some(media) = media::find(&self.db, job.media).await? else { return Ok(false) };
-        let Some(original) = self.original(&media).await? else { return Err(missing(&media)) };
+        let original = self.storage.open_first(media.received_keys()).await?;
+        let Some(original) = original else { return Err(missing(&media)) };
         let text = self.processes.ocr(&original).await?;
         lifecycle::set_text(&self.db, &job, &text).await?;
         Ok(true)

@@ -20,7 +20,7 @@ use crate::{
     auth::{Access, Role, Scope},
     http::{error::ApiError, media::MediaPath},
     media::{self, Status},
-    storage::{Storage, StorageKey},
+    storage::Storage,
 };
 
 /// `GET /api/media/{id}/original`: the file as it was received, or a range of it. Errors: 403 `forbidden`, 404.
@@ -39,10 +39,7 @@ pub async fn get(
     if access.account.id != media.uploader_id && access.role != Role::Admin {
         return Err(ApiError::forbidden("only its uploader and admins may download an original"));
     }
-    let received = match storage.open_local(StorageKey::Private(media.file)).await? {
-        Some(received) => received,
-        None => storage.open_local(StorageKey::Original(media.file)).await?.ok_or_else(ApiError::not_found)?,
-    };
+    let received = storage.open_first(media.received_keys()).await?.ok_or_else(ApiError::not_found)?;
     // It opens the file before `received`, which may be a copy, goes.
     let response = ServeFile::new(&*received).oneshot(request).await.unwrap_or_else(|never| match never {});
     let mut response = response.map(Body::new);

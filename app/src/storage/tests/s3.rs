@@ -95,7 +95,7 @@ async fn an_upload_in_parts_is_repeated_where_it_failed_and_aborted_if_that_is_i
         line if line.contains("partNumber=2") && before == 0 => Fault::Error(500, "InternalError"),
         // The store completed the upload, and its answer was lost.
         line if line.starts_with("POST") && line.contains("uploadId=") && before == 0 => Fault::Cut,
-        line if line.contains("/public/") && line.contains("partNumber=3") => Fault::Error(503, "SlowDown"),
+        line if line.contains("/private/") && line.contains("partNumber=3") => Fault::Error(503, "SlowDown"),
         _ => Fault::None,
     };
     let Some(faulty) = Faulty::start(test, faults).await else { return };
@@ -107,7 +107,7 @@ async fn an_upload_in_parts_is_repeated_where_it_failed_and_aborted_if_that_is_i
 
     let failed = put_file(storage, StorageKey::Private(id), &bytes).await;
     assert!(matches!(failed, Err(StorageError::Unavailable(_))), "{failed:?}");
-    assert_eq!(faulty.proxy.count("DELETE /media/public/"), 1, "the upload is aborted");
+    assert_eq!(faulty.proxy.count("DELETE /media/private/"), 1, "the upload is aborted");
     assert_eq!(faulty.uploads_in_progress(), Vec::<std::path::PathBuf>::new());
     assert_eq!(storage.head(StorageKey::Private(id)).await.unwrap(), None);
 }
