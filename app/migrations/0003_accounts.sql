@@ -3,7 +3,7 @@ SET LOCAL lock_timeout = '2s';
 -- The account with `bootstrap` is an admin, whatever its role says: the release before this one makes it without a role.
 ALTER TABLE account ADD COLUMN role text NOT NULL DEFAULT 'member' CHECK (role IN ('admin', 'member'));
 
--- Random tokens are stored as SHA-256: who reads this database cannot use them.
+-- Random tokens are stored as SHA-256, so a reader of this database cannot use them.
 
 CREATE TABLE invite (
     id           uuid PRIMARY KEY DEFAULT gen_random_uuid(),

@@ -4,7 +4,7 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::support::{BOOTSTRAP_TOKEN, CLIENT, JWT_SECRET, PASSWORD, Service};
+use crate::support::{BOOTSTRAP_TOKEN, CLIENT, JWT_SECRET, PASSWORD, Service, eventually};
 
 /// Sends a JSON body with the token of the service.
 pub(crate) async fn post(service: &Service, path: &str, body: Value) -> (StatusCode, Value) {
@@ -27,6 +27,16 @@ pub(crate) async fn call(
 ) -> (StatusCode, Value) {
     let request = CLIENT.request(method, format!("http://{}{path}", service.process.address)).bearer_auth(token);
     json_of(request.json(&body).send().await.unwrap()).await
+}
+
+/// Waits until a query of the service waits for a lock that the test holds.
+pub(crate) async fn waits_for_a_lock(service: &Service) {
+    eventually("a query waits for a lock", async || {
+        let waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity
+                                      WHERE datname = current_database() AND wait_event_type = 'Lock')";
+        sqlx::query_scalar(waiting).fetch_one(&service.pool).await.unwrap()
+    })
+    .await;
 }
 
 async fn invite(service: &Service, body: Value) -> Value {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::{
-    accounts::json_of,
+    accounts::{json_of, waits_for_a_lock},
     raw_http::Connection,
     support::{CLIENT, PASSWORD, Service, eventually},
 };
@@ -134,11 +134,7 @@ async fn a_log_in_whose_client_hangs_up_is_logged() {
         "POST /api/auth/login HTTP/1.1\r\nhost: test\r\nx-request-id: hangs-up\r\ncontent-type: application/json";
     let mut connection = Connection::open(&service.process.address).await.unwrap();
     connection.send(format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).as_bytes()).await.unwrap();
-    eventually("the log-in waits for the lock", async || {
-        let waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = 'account'::regclass)";
-        sqlx::query_scalar(waiting).fetch_one(&mut *lock).await.unwrap()
-    })
-    .await;
+    waits_for_a_lock(&service).await;
     drop(connection);
     eventually("the request is logged", async || {
         let is_it = |event: &Value| event["message"] == "request aborted" && event["request_id"] == "hangs-up";

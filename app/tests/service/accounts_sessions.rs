@@ -4,7 +4,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::{
-    accounts::{call, json_of, post},
+    accounts::{call, json_of, post, waits_for_a_lock},
     support::{CLIENT, PASSWORD, Service},
 };
 
@@ -109,11 +109,26 @@ async fn changing_the_password_ends_all_other_sessions() {
     assert_eq!(post(&service, "/api/auth/login", old).await.0, StatusCode::UNAUTHORIZED);
     log_in(&service, NEW_PASSWORD, "").await;
 
-    // Who has stolen a session cannot guess the password.
+    // A thief of the session cannot guess the password.
     for _ in 0..10 {
         assert_eq!(change("not the password", PASSWORD).await.0, 403);
     }
     assert_eq!(change(NEW_PASSWORD, PASSWORD).await, (429, json!("too_many_attempts")));
+}
+
+#[tokio::test]
+async fn a_log_in_with_a_password_that_is_just_being_changed_starts_no_session() {
+    let service = Service::signed_in().await;
+    let mut change = service.pool.begin().await.unwrap();
+    sqlx::query("UPDATE account SET password_hash = 'another'").execute(&mut *change).await.unwrap();
+    let body = json!({ "username": "first", "password": PASSWORD });
+    let request = service.request(Method::POST, "/api/auth/login").json(&body);
+    let log_in = tokio::spawn(async move { request.send().await.unwrap().status() });
+    waits_for_a_lock(&service).await;
+    change.commit().await.unwrap();
+    assert_eq!(log_in.await.unwrap(), StatusCode::UNAUTHORIZED);
+    let sessions: i64 = sqlx::query_scalar("SELECT count(*) FROM session").fetch_one(&service.pool).await.unwrap();
+    assert_eq!(sessions, 1, "that of the registration");
 }
 
 #[tokio::test]
