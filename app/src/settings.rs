@@ -5,10 +5,11 @@
 //! `listenfd` crate reads.
 
 mod registry;
+mod storage;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, net::IpAddr, path::PathBuf, str::FromStr};
+use std::{collections::HashMap, net::IpAddr, str::FromStr};
 
 use secrecy::SecretString;
 use sqlx::postgres::PgConnectOptions;
@@ -16,6 +17,7 @@ use tracing_subscriber::filter::Targets;
 
 use registry::{Kind, Registry};
 pub use registry::{Problems, Schema};
+pub use storage::{S3Settings, StorageBackend, StorageSettings};
 
 /// The validated configuration. Not `Debug`, because sqlx's connection options would print the password.
 #[derive(Clone)]
@@ -36,43 +38,6 @@ pub struct Settings {
     pub model_dir: Option<PathBuf>,
     pub log_format: LogFormat,
     pub log_level: Targets,
-}
-
-/// The storage backend and its settings.
-#[derive(Clone, Debug)]
-pub enum StorageSettings {
-    /// A local folder.
-    Local {
-        /// Created if it does not exist.
-        upload_dir: PathBuf,
-    },
-    /// A bucket.
-    S3(S3Settings),
-}
-
-/// The bucket of an S3-compatible store, and the credentials for it.
-#[derive(Clone, Debug)]
-#[allow(missing_docs, reason = "the help of each setting is in `declare`")]
-pub struct S3Settings {
-    pub bucket: String,
-    pub region: String,
-    /// `None`: Amazon's for the region.
-    pub endpoint: Option<String>,
-    pub access_key_id: String,
-    pub secret_access_key: SecretString,
-    /// Without a slash at its end.
-    pub public_url: Option<String>,
-    /// Created if it does not exist.
-    pub spool_dir: PathBuf,
-}
-
-/// The value of `STORAGE_BACKEND`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum StorageBackend {
-    /// The folder UPLOAD_DIR
-    Local,
-    /// The bucket S3_BUCKET
-    S3,
 }
 
 /// The format of the log.
@@ -239,112 +204,10 @@ impl Settings {
     }
 }
 
-impl StorageSettings {
-    fn declare(registry: &mut Registry) -> Option<Self> {
-        let backend = registry
-            .setting(
-                "STORAGE_BACKEND",
-                Kind::Choice(&["local", "s3"]),
-                "Where media is stored: local is a folder on this machine, s3 a bucket of an S3-compatible store",
-            )
-            .or("local", |text| match text {
-                "local" => Ok(StorageBackend::Local),
-                "s3" => Ok(StorageBackend::S3),
-                _ => Err("local or s3"),
-            });
-        let (local, s3) = (backend == Some(StorageBackend::Local), backend == Some(StorageBackend::S3));
-        let upload_dir = registry
-            .setting(
-                "UPLOAD_DIR",
-                Kind::Path,
-                "Folder for originals and thumbnails; it must persist across releases. Required by STORAGE_BACKEND=local",
-            )
-            .supplied_by("data-folder:uploads")
-            .required_if(local, "STORAGE_BACKEND is local", path);
-        let because = "STORAGE_BACKEND is s3";
-        let bucket = registry
-            .setting("S3_BUCKET", Kind::Text, "Name of the bucket, which must exist. Required by STORAGE_BACKEND=s3")
-            .required_if(s3, because, word);
-        let region = registry
-            .setting(
-                "S3_REGION",
-                Kind::Text,
-                "Region of the bucket, such as eu-west-1 or fr-par; auto for Cloudflare R2. Required by STORAGE_BACKEND=s3",
-            )
-            .required_if(s3, because, word);
-        let endpoint = registry
-            .setting(
-                "S3_ENDPOINT",
-                Kind::Url,
-                "URL of the store, such as https://s3.fr-par.scw.cloud or https://ACCOUNT.r2.cloudflarestorage.com; unset for Amazon S3",
-            )
-            .optional(http_url);
-        let access_key_id = registry
-            .setting(
-                "S3_ACCESS_KEY_ID",
-                Kind::Text,
-                "Access key id; it may read, write, delete and list the objects of the bucket. Required by STORAGE_BACKEND=s3",
-            )
-            .secret()
-            .required_if(s3, because, word);
-        let secret_access_key = registry
-            .setting("S3_SECRET_ACCESS_KEY", Kind::Text, "Secret of that access key. Required by STORAGE_BACKEND=s3")
-            .secret()
-            .required_if(s3, because, |text| word(text).map(SecretString::from));
-        let public_url = registry
-            .setting(
-                "S3_PUBLIC_URL",
-                Kind::Url,
-                "URL below which everyone can read the bucket's objects, such as https://media.example.com; unset for presigned URLs, valid for 1 hour",
-            )
-            .optional(http_url);
-        let spool_dir = registry
-            .setting(
-                "SPOOL_DIR",
-                Kind::Path,
-                "Folder for files while they are received, with room for several; it need not persist. Required by STORAGE_BACKEND=s3",
-            )
-            .required_if(s3, because, path);
-        // What is missing below is a problem that is already reported.
-        match backend? {
-            StorageBackend::Local => Some(Self::Local { upload_dir: upload_dir?? }),
-            StorageBackend::S3 => Some(Self::S3(S3Settings {
-                bucket: bucket??,
-                region: region??,
-                endpoint: endpoint?,
-                access_key_id: access_key_id??,
-                secret_access_key: secret_access_key??,
-                public_url: public_url?,
-                spool_dir: spool_dir??,
-            })),
-        }
-    }
-}
-
 /// A name that is not Unicode is no setting; a value that is not Unicode fails the validation of its setting.
 fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "every folder may be named")]
-fn path(text: &str) -> Result<PathBuf, &'static str> {
-    Ok(PathBuf::from(text))
-}
-
-fn word(text: &str) -> Result<String, &'static str> {
-    let fits = text.chars().all(|c| c.is_ascii_graphic());
-    fits.then(|| text.to_owned()).ok_or("visible ASCII characters without spaces")
-}
-
-/// Without slashes at its end.
-fn http_url(text: &str) -> Result<String, &'static str> {
-    let expected = "a URL such as https://media.example.com, without a query";
-    let uri: axum::http::Uri = text.parse().map_err(|_| expected)?;
-    let fits = matches!(uri.scheme_str(), Some("http" | "https"))
-        && uri.host().is_some_and(|host| !host.is_empty())
-        && !text.contains(['?', '#', '@']);
-    fits.then(|| text.trim_end_matches('/').to_owned()).ok_or(expected)
 }
 
 fn database_url(text: &str) -> Result<PgConnectOptions, &'static str> {
