@@ -99,9 +99,7 @@ fn small_bodies() -> Routes {
 }
 
 fn uploads() -> Routes {
-    Routes::default()
-        .on(Method::POST, "/api/media", upload::upload)
-        .on(Method::PATCH, "/api/uploads/{id}", tus::append)
+    Routes::default().on(Method::POST, "/api/media", upload::upload).on(Method::PATCH, "/api/uploads/{id}", tus::append)
 }
 
 #[cfg(test)]

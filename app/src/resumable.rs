@@ -125,7 +125,8 @@ impl ResumableUploads {
 
     /// The complete file, to be added. The upload keeps its own link to it, for another attempt if adding it fails.
     pub async fn received(&self, upload: &ResumableUpload) -> anyhow::Result<ReceivedFile> {
-        let (path, link, size) = (self.path(upload.id), self.spool.join(format!("{}-complete", upload.id)), upload.length);
+        let (path, link, size) =
+            (self.path(upload.id), self.spool.join(format!("{}-complete", upload.id)), upload.length);
         tokio::task::spawn_blocking(move || {
             // Left by an attempt of a process that died.
             fs_err::remove_file(&link).or_else(|error| match error.kind() {
@@ -143,11 +144,8 @@ impl ResumableUploads {
 
     /// Keeps what became of an accepted upload, until it expires, and deletes its file.
     pub async fn finish(&self, id: MediaId, media: MediaId) -> anyhow::Result<()> {
-        let finished = sqlx::query!(
-            "UPDATE resumable_upload SET media = $2 WHERE id = $1",
-            id.to_string(),
-            media.to_string()
-        );
+        let finished =
+            sqlx::query!("UPDATE resumable_upload SET media = $2 WHERE id = $1", id.to_string(), media.to_string());
         finished.execute(&self.db).await?;
         Ok(self.remove_file(id).await?)
     }

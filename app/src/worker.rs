@@ -126,7 +126,8 @@ impl Worker {
     async fn sweep(self: Arc<Self>, stop: CancellationToken) {
         loop {
             log_failure("remove objects of deleted media", self.remove_due()).await;
-            log_failure("remove expired uploads", ResumableUploads::new(self.db.clone(), self.storage.spool()).sweep()).await;
+            log_failure("remove expired uploads", ResumableUploads::new(self.db.clone(), self.storage.spool()).sweep())
+                .await;
             log_failure("empty the trash", self.empty_trash()).await;
             log_failure("remove stale files from the spool", self.sweep_spool()).await;
             tokio::select! {

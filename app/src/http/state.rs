@@ -7,7 +7,8 @@ use sqlx::PgPool;
 
 use super::{client::TrustedProxies, connections::Draining, upload::UploadLimits};
 use crate::{
-    auth::Authenticator, file_infos::FileInfos, ingest::Ingest, readiness::Readiness, resumable::ResumableUploads, storage::Storage, worker::Worker,
+    auth::Authenticator, file_infos::FileInfos, ingest::Ingest, readiness::Readiness, resumable::ResumableUploads,
+    storage::Storage, worker::Worker,
 };
 
 /// Cheap to clone.

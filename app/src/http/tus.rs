@@ -159,7 +159,8 @@ async fn receive(part: Part, length: u64, mut body: Body, checksum: Option<Check
         let Some(bytes) = frame.data_ref() else { continue };
         end += bytes.len() as u64;
         if end > length {
-            refused = Some(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the part ends after Upload-Length"));
+            refused =
+                Some(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the part ends after Upload-Length"));
             break;
         }
         if let Some(hash) = &mut hash {
@@ -171,7 +172,8 @@ async fn receive(part: Part, length: u64, mut body: Body, checksum: Option<Check
     let is_right = checksum.zip(hash).is_none_or(|(checksum, hash)| hash.finish().as_ref() == checksum.digest);
     if refused.is_none() && !is_right {
         let status = StatusCode::from_u16(CHECKSUM_MISMATCH).map_err(ApiError::internal)?;
-        refused = Some(ApiError::new(status, "checksum_mismatch", "the part has another checksum than Upload-Checksum"));
+        refused =
+            Some(ApiError::new(status, "checksum_mismatch", "the part has another checksum than Upload-Checksum"));
     }
     match refused {
         Some(error) => {

@@ -13,7 +13,10 @@ use axum::{
 use ring::digest;
 use serde::Serialize;
 use sqlx::PgPool;
-use tokio::{io::AsyncWriteExt, sync::{OwnedSemaphorePermit, Semaphore}};
+use tokio::{
+    io::AsyncWriteExt,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 use tower_http::timeout::TimeoutError;
 
 use super::{access::Uploader, error::ApiError, media::MediaResponse};

@@ -143,7 +143,10 @@ async fn bad_creations_are_refused_and_others_do_not_see_an_upload() {
 #[tokio::test]
 async fn tus_js_client_continues_an_upload() {
     let Some(folder) = std::env::var_os("TEST_TUS_CLIENT_DIR") else {
-        testkit::skipped("resumable::tus_js_client_continues_an_upload", "TEST_TUS_CLIENT_DIR names no folder with tus-js-client");
+        testkit::skipped(
+            "resumable::tus_js_client_continues_an_upload",
+            "TEST_TUS_CLIENT_DIR names no folder with tus-js-client",
+        );
         return;
     };
     let service = Service::signed_in().await;
