@@ -1,3 +1,5 @@
+SET LOCAL lock_timeout = '2s';
+
 -- The account with `bootstrap` is an admin, whatever its role says: the release before this one makes it without a role.
 ALTER TABLE account ADD COLUMN role text NOT NULL DEFAULT 'member' CHECK (role IN ('admin', 'member'));
 

@@ -88,6 +88,7 @@ fn small_bodies() -> Routes {
         .on(Method::GET, "/api/media/{id}", media::get)
         .on(Method::PATCH, "/api/media/{id}", changes::change)
         .on(Method::DELETE, "/api/media/{id}", changes::delete)
+        .on(Method::GET, "/api/media/{id}/original", files::original::get)
         .on(Method::POST, "/api/media/{id}/restore", changes::restore)
         .on(Method::POST, "/api/media/{id}/thumbnails", changes::derive)
         .on(Method::POST, "/api/media/{id}/ocr", changes::recognise)

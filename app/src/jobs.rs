@@ -40,15 +40,6 @@ pub struct Job {
     claim: Uuid,
 }
 
-/// How many jobs wait, and for how long.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Depth {
-    pub due: i64,
-    pub quarantined: i64,
-    /// Of the job that has waited longest, in seconds.
-    pub oldest_seconds: f64,
-}
-
 impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
@@ -165,19 +156,4 @@ impl Job {
         .await?;
         Ok(())
     }
-}
-
-/// The jobs of a kind that wait.
-pub async fn depth(db: &PgPool, kind: Kind) -> sqlx::Result<Depth> {
-    sqlx::query_as!(
-        Depth,
-        r#"SELECT count(*) FILTER (WHERE NOT quarantined AND due_at <= now()) AS "due!",
-                  count(*) FILTER (WHERE quarantined) AS "quarantined!",
-                  coalesce(extract(epoch FROM now() - min(due_at) FILTER (WHERE NOT quarantined AND due_at <= now())),
-                           0)::float8 AS "oldest_seconds!"
-           FROM job WHERE kind = $1"#,
-        kind.as_str()
-    )
-    .fetch_one(db)
-    .await
 }

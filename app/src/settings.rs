@@ -304,7 +304,6 @@ impl StorageSettings {
                 Kind::Path,
                 "Folder for files while they are received, with room for several; it need not persist. Required by STORAGE_BACKEND=s3",
             )
-            .supplied_by("data-folder:spool")
             .required_if(s3, because, path);
         // What is missing below is a problem that is already reported.
         match backend? {

@@ -75,7 +75,7 @@ variable "state_key" {
 variable "media_prefixes" {
   type        = set(string)
   description = "The prefixes of media in the bucket, which the service and CloudFront can access. Must contain uploads/."
-  default     = ["uploads/", "thumbs/", "clipboard/"]
+  default     = ["uploads/", "thumbs/", "clipboard/", "public/"]
 
   validation {
     condition     = contains(var.media_prefixes, "uploads/") && alltrue([for prefix in var.media_prefixes : can(regex("^([a-z0-9_-]+/)+$", prefix))])

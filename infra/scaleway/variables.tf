@@ -115,7 +115,7 @@ variable "public" {
 variable "media_prefixes" {
   type        = set(string)
   description = "The prefixes of media in the bucket. Other objects are never public, and listing is never public."
-  default     = ["uploads/", "thumbs/", "clipboard/"]
+  default     = ["uploads/", "thumbs/", "clipboard/", "public/"]
 
   validation {
     condition     = length(var.media_prefixes) > 0 && alltrue([for prefix in var.media_prefixes : can(regex("^([a-z0-9_-]+/)+$", prefix))])

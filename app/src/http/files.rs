@@ -4,6 +4,7 @@
 mod conditions;
 mod content;
 mod disposition;
+pub mod original;
 
 use std::{sync::Arc, time::UNIX_EPOCH};
 

@@ -79,6 +79,11 @@ pub struct MediaResponse {
     #[serde(with = "time::serde::rfc3339")]
     created_at: OffsetDateTime,
     tags: Vec<String>,
+    /// Whether the file as it was received tells where it was taken.
+    has_location: bool,
+    /// In the trash since then.
+    #[serde(with = "time::serde::rfc3339::option")]
+    deleted_at: Option<OffsetDateTime>,
     /// Grows with each change: the value of `If-Match`.
     version: i32,
 }
@@ -301,6 +306,8 @@ impl MediaResponse {
             uploader: media.uploader,
             created_at: media.created_at,
             tags: media.tags,
+            has_location: media.has_location,
+            deleted_at: media.deleted_at,
             version: media.version,
         })
     }

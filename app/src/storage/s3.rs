@@ -22,6 +22,7 @@ use aws_sdk_s3::{
         BehaviorVersion, Builder, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
         retry::RetryConfig, timeout::TimeoutConfig,
     },
+    operation::get_object::GetObjectOutput,
     primitives::ByteStream,
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
@@ -140,22 +141,22 @@ impl S3Storage {
     pub(super) async fn download(&self, key: StorageKey) -> Result<Option<TempPath>, StorageError> {
         let mut attempt = 1;
         loop {
-            match self.download_once(key).await {
+            let sent = self.client.get_object().bucket(&*self.bucket).key(key.to_string()).send().await;
+            let object = match sent {
+                Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => return Ok(None),
+                sent => sent.map_err(|error| failed(&format!("read {key}"), error))?,
+            };
+            match self.receive(key, object).await {
                 Err(StorageError::Unavailable(error)) if attempt < ATTEMPTS => {
-                    tracing::warn!(%key, error = format!("{error:#}"), "a download failed and begins again");
+                    tracing::warn!(%key, error = format!("{error:#}"), "a download was cut off and begins again");
                     attempt += 1;
                 }
-                done => return done,
+                received => return received.map(Some),
             }
         }
     }
 
-    async fn download_once(&self, key: StorageKey) -> Result<Option<TempPath>, StorageError> {
-        let sent = self.client.get_object().bucket(&*self.bucket).key(key.to_string()).send().await;
-        let mut object = match sent {
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => return Ok(None),
-            sent => sent.map_err(|error| failed(&format!("read {key}"), error))?,
-        };
+    async fn receive(&self, key: StorageKey, mut object: GetObjectOutput) -> Result<TempPath, StorageError> {
         let spool = self.spool.clone();
         let (file, path) = blocking(move || spool::create_file(&spool)).await?.into_parts();
         let (mut file, mut received) = (tokio::fs::File::from_std(file), 0);
@@ -166,10 +167,9 @@ impl S3Storage {
         file.flush().await?;
         let expected = size(object.content_length());
         if received != expected {
-            let error = anyhow!("read {key}: {received} of {expected} bytes arrived");
-            return Err(StorageError::Unavailable(error));
+            return Err(StorageError::Unavailable(anyhow!("read {key}: {received} of {expected} bytes arrived")));
         }
-        Ok(Some(path))
+        Ok(path)
     }
 
     /// One request for each key: stores differ in the checksums that they demand of a request for many.

@@ -38,6 +38,7 @@ const LINES: &[Line] = &[
     ("POST /api/media/bulk", "{}", [401, 400, 400, 400, 403, 403, 400]),
     ("PATCH /api/media/{id}", "{}", [401, 404, 404, 404, 403, 403, 404]),
     ("DELETE /api/media/{id}", "", [401, 404, 404, 404, 403, 403, 404]),
+    ("GET /api/media/{id}/original", "", [401, 404, 404, 404, 404, 403, 403]),
     ("POST /api/media/{id}/restore", "", [401, 404, 404, 404, 403, 403, 404]),
     ("POST /api/media/{id}/thumbnails", "", [401, 404, 404, 404, 403, 403, 404]),
     ("POST /api/media/{id}/ocr", "", [401, 404, 404, 404, 403, 403, 404]),

@@ -52,7 +52,7 @@ async fn an_uploaded_photo_is_described_and_gets_an_upright_thumbnail() {
         "id": id, "name": "Loma ☀.jpg", "description": "", "type": "image", "status": "ready", "tags": [],
         "file_url": null, "thumbnail_url": null, "clipboard_url": null, "thumbhash": null, "failure": null,
         "captured_at": null, "camera": null, "duration_ms": null, "codec": null, "has_audio": null,
-        "duplicate": false, "version": 1, "size": photograph.len(), "mime_type": "image/jpeg", "width": 1600, "height": 2400,
+        "duplicate": false, "version": 1, "has_location": false, "deleted_at": null, "size": photograph.len(), "mime_type": "image/jpeg", "width": 1600, "height": 2400,
         "ocr_text": null, "uploader": "first", "created_at": null,
     });
     assert_eq!(described, expected);

@@ -5,7 +5,7 @@ use std::process::Output;
 use devservers::{Versitygw, versitygw};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use testkit::or_skip;
+use testkit::{disk::Disk, or_skip, skipped};
 
 use crate::{
     pictures,
@@ -72,7 +72,7 @@ async fn media_is_stored_in_and_delivered_by_a_bucket() {
     let id = media["id"].as_str().unwrap();
     assert_eq!(bucket.objects(), [format!("clipboard/{id}.png"), format!("thumbs/{id}.webp"), format!("uploads/{id}")]);
     assert_eq!(service.stored(), Vec::<std::path::PathBuf>::new());
-    assert_eq!(fs_err::read_dir(bucket.spool.path()).unwrap().count(), 0);
+    assert_eq!(crate::support::files_below(bucket.spool.path()).len(), 0);
 
     let original = CLIENT.get(media["file_url"].as_str().unwrap()).send().await.unwrap();
     assert_eq!(
@@ -112,6 +112,34 @@ async fn a_store_that_is_away_makes_the_service_unready_and_uploads_fail_without
     assert_eq!(status, StatusCode::CREATED);
     let seen: Vec<_> = service.process.log().into_iter().filter(|line| line.contains("sentinel")).collect();
     assert_eq!(seen, Vec::<String>::new(), "the log has no secrets");
+}
+
+#[tokio::test]
+async fn on_a_full_disk_uploads_are_refused_and_media_is_served_and_deleted() {
+    let test = "on_a_full_disk_uploads_are_refused_and_media_is_served_and_deleted";
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = Disk::mount(&folder.path().join("disk"), 80) else { return skipped(test, "takes mount") };
+    let on_disk = |setup: Setup| setup.var("UPLOAD_DIR", disk.0.display());
+    let mut service = Service::start_with(on_disk).await.sign_in().await;
+    let (status, media) = service.upload(&pictures::png(20, 20), "a.png", "image/png").await;
+    assert_eq!(status, StatusCode::CREATED, "{media}");
+
+    disk.fill(64 << 10);
+    fs_err::write(disk.0.join("rest"), vec![1; 100_000]).unwrap_err();
+    let (status, error) = service.upload(&pictures::png(600, 600), "b.png", "image/png").await;
+    assert_eq!((status, &error["error"]["code"]), (StatusCode::INSUFFICIENT_STORAGE, &json!("storage_full")));
+    assert_eq!(service.rows().await, 1);
+    let storage = async || {
+        service.get("/api/health/readiness").await.json::<Value>().await.unwrap()["checks"][1]["detail"].clone()
+    };
+    eventually("readiness names the full disk", async || storage().await == "the disk is full").await;
+
+    service.process = on_disk(Setup::new(&service.database.url, service.folder.path())).start().await;
+    assert_eq!(service.get(media["file_url"].as_str().unwrap()).await.status(), StatusCode::OK);
+    let path = format!("/api/media/{}", media["id"].as_str().unwrap());
+    let deleted = service.request(Method::DELETE, &path).send().await.unwrap();
+    assert_eq!(deleted.status(), StatusCode::NO_CONTENT);
+    assert_eq!(service.get(media["file_url"].as_str().unwrap()).await.status(), StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

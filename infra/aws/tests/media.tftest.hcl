@@ -138,7 +138,7 @@ run "bucket_policy" {
           Effect    = "Allow"
           Principal = { Service = "cloudfront.amazonaws.com" }
           Action    = "s3:GetObject"
-          Resource  = ["arn:aws:s3:::meemit-media/clipboard/*", "arn:aws:s3:::meemit-media/thumbs/*", "arn:aws:s3:::meemit-media/uploads/*"]
+          Resource  = ["arn:aws:s3:::meemit-media/clipboard/*", "arn:aws:s3:::meemit-media/public/*", "arn:aws:s3:::meemit-media/thumbs/*", "arn:aws:s3:::meemit-media/uploads/*"]
           Condition = { StringEquals = { "aws:SourceArn" = "arn:aws:cloudfront::123456789012:distribution/EDFDVBD6EXAMPLE" } }
         },
       ]

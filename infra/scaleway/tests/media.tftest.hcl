@@ -53,7 +53,7 @@ run "public_can_only_read_media" {
       Effect    = "Allow"
       Principal = "*"
       Action    = ["s3:GetObject"]
-      Resource  = ["meemit-media/clipboard/*", "meemit-media/thumbs/*", "meemit-media/uploads/*"]
+      Resource  = ["meemit-media/clipboard/*", "meemit-media/public/*", "meemit-media/thumbs/*", "meemit-media/uploads/*"]
     }]
     error_message = "Everyone has other permissions than to read objects under the media prefixes."
   }

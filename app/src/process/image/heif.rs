@@ -1,6 +1,8 @@
 //! Decodes HEIC and AVIF by a program, `heif-convert` of libheif: the project needs no codec of its own for them.
 
 mod boxes;
+#[cfg(test)]
+mod tests;
 
 use std::{
     io::{self, ErrorKind},

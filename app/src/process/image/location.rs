@@ -5,7 +5,7 @@
 //! not known to any reader but theirs.
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 use std::ops::Range;
 

@@ -107,7 +107,7 @@ fn rejected(bytes: &[u8]) -> ValidationError {
 }
 
 #[track_caller]
-fn assert_color(picture: &[u8], (x, y): (u32, u32), expected: [u8; 3]) {
+pub(super) fn assert_color(picture: &[u8], (x, y): (u32, u32), expected: [u8; 3]) {
     let Rgb(shown) = *pixels(picture).get_pixel(x, y);
     assert!(shown.iter().zip(expected).all(|(a, b)| a.abs_diff(b) <= 12), "{shown:?} instead of {expected:?}");
 }

@@ -50,14 +50,14 @@ async fn a_full_disk_is_an_error_of_its_own_and_files_can_still_be_deleted() {
 
     disk.fill(1 << 20);
     assert!(matches!(storage.check().await, Err(StorageError::Full)), "nearly full");
-    disk.make_room();
-    disk.fill(0);
     let full = storage.put_bytes(refused, content(2_000_000), "image/png").await;
     assert!(matches!(full, Err(StorageError::Full)), "{full:?}");
     let full = put_file(&storage, refused, &content(2_000_000)).await;
     assert!(matches!(full, Err(StorageError::Full)), "{full:?}");
     assert_eq!((storage.head(refused).await.unwrap(), spooled(&storage)), (None, 0), "nothing of it is kept");
 
+    // The last bytes, too.
+    fs::write(disk.0.join("rest"), content(2_000_000)).unwrap_err();
     let reopened = open_local(&disk.0).await;
     assert_eq!(read(&reopened, kept).await.unwrap(), content(100_000));
     reopened.delete(&[kept]).await.unwrap();

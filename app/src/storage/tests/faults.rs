@@ -21,7 +21,8 @@ pub(super) enum Fault {
 /// A proxy on a free port of this machine, which lives as long as this process.
 pub(super) struct FaultyServer {
     pub(super) endpoint: String,
-    seen: Arc<Mutex<Vec<String>>>,
+    /// The first line, without the version of HTTP, and the headers of each request.
+    seen: Arc<Mutex<Vec<(String, String)>>>,
 }
 
 impl FaultyServer {
@@ -31,7 +32,7 @@ impl FaultyServer {
         let upstream = endpoint.strip_prefix("http://").unwrap().to_owned();
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let seen = Arc::<Mutex<Vec<String>>>::default();
+        let seen = Arc::<Mutex<Vec<(String, String)>>>::default();
         let all = seen.clone();
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
@@ -45,12 +46,23 @@ impl FaultyServer {
 
     /// How many requests began with this: `PUT /media/uploads/`.
     pub(super) fn count(&self, beginning: &str) -> usize {
-        self.seen.lock().unwrap().iter().filter(|line| line.starts_with(beginning)).count()
+        self.seen.lock().unwrap().iter().filter(|(line, _)| line.starts_with(beginning)).count()
+    }
+
+    /// The requests whose headers contain one of these words, which are in lower case.
+    pub(super) fn with_headers(&self, words: &[&str]) -> Vec<String> {
+        let has_one = |head: &str| words.iter().any(|word| head.to_ascii_lowercase().contains(word));
+        self.seen.lock().unwrap().iter().filter(|(_, head)| has_one(head)).map(|(_, head)| head.clone()).collect()
     }
 }
 
 /// Passes the first request of a connection on; the answer closes the connection.
-fn pass(client: TcpStream, upstream: &str, fault: fn(&str, usize) -> Fault, seen: &Mutex<Vec<String>>) -> Result<()> {
+fn pass(
+    client: TcpStream,
+    upstream: &str,
+    fault: fn(&str, usize) -> Fault,
+    seen: &Mutex<Vec<(String, String)>>,
+) -> Result<()> {
     let mut client = BufReader::new(client);
     let (mut head, mut length, mut expects) = (String::new(), 0, false);
     client.read_line(&mut head)?;
@@ -78,8 +90,8 @@ fn pass(client: TcpStream, upstream: &str, fault: fn(&str, usize) -> Fault, seen
     client.read_exact(&mut body)?;
     let before = {
         let mut seen = seen.lock().unwrap();
-        seen.push(line.clone());
-        seen.iter().filter(|other| **other == line).count() - 1
+        seen.push((line.clone(), head.clone()));
+        seen.iter().filter(|(other, _)| *other == line).count() - 1
     };
     let fault = fault(&line, before);
     let mut answer = match fault {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use devservers::Versitygw;
+use devservers::{Versitygw, versitygw};
 use secrecy::SecretString;
 use testkit::or_skip;
 
@@ -24,10 +24,15 @@ struct Faulty {
 
 impl Faulty {
     async fn start(test: &str, fault: fn(&str, usize) -> Fault) -> Option<Self> {
-        let server = or_skip(test, Versitygw::start())?;
+        Self::start_in(test, versitygw::REGION, fault).await
+    }
+
+    async fn start_in(test: &str, region: &str, fault: fn(&str, usize) -> Fault) -> Option<Self> {
+        let server = or_skip(test, Versitygw::start_in(region, versitygw::SECRET_KEY))?;
         server.bucket(BUCKET);
         let (spool, proxy) = (tempfile::tempdir().unwrap(), FaultyServer::start(&server.endpoint(), fault));
-        let storage = open_s3(&settings(&proxy.endpoint, spool.path())).await;
+        let settings = S3Settings { region: region.to_owned(), ..settings(&proxy.endpoint, spool.path()) };
+        let storage = open_s3(&settings).await;
         Some(Self { storage, proxy, server, _spool: spool })
     }
 
@@ -105,6 +110,32 @@ async fn an_upload_in_parts_is_repeated_where_it_failed_and_aborted_if_that_is_i
     assert_eq!(faulty.proxy.count("DELETE /media/public/"), 1, "the upload is aborted");
     assert_eq!(faulty.uploads_in_progress(), Vec::<std::path::PathBuf>::new());
     assert_eq!(storage.head(StorageKey::Private(id)).await.unwrap(), None);
+}
+
+/// Cloudflare R2 has the region `auto`, and neither ACLs, tags nor versions; it and Garage refuse the SDK's default checksums.
+#[tokio::test]
+async fn no_request_has_what_r2_and_garage_refuse() {
+    let test = "no_request_has_what_r2_and_garage_refuse";
+    let Some(faulty) = Faulty::start_in(test, "auto", |_, _| Fault::None).await else { return };
+    let (storage, id) = (&faulty.storage, MediaId::generate());
+    storage.check().await.unwrap();
+    put_file(storage, StorageKey::Original(id), &content(17_000_000)).await.unwrap();
+    storage.put_bytes(StorageKey::Thumbnail(id), content(100), "image/webp").await.unwrap();
+    assert!(read(storage, StorageKey::Original(id)).await.unwrap() == content(17_000_000));
+    assert_eq!(storage.list(super::Prefix::Thumbnails, None).await.unwrap().objects.len(), 1);
+    storage.delete(&StorageKey::all(id)).await.unwrap();
+    assert!(faulty.proxy.count("PUT") >= 4 && faulty.proxy.count("DELETE") == 4);
+    let refused = [
+        "x-amz-checksum",
+        "x-amz-sdk-checksum",
+        "x-amz-trailer",
+        "aws-chunked",
+        "x-amz-acl",
+        "x-amz-tagging",
+        "versionid",
+    ];
+    assert_eq!(faulty.proxy.with_headers(&refused), Vec::<String>::new());
+    assert_eq!(faulty.proxy.with_headers(&["unsigned-payload"]), Vec::<String>::new(), "the store verifies each body");
 }
 
 #[tokio::test]

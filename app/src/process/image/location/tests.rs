@@ -7,7 +7,7 @@ const XMP: &str = r#"<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description exif:G
 <exif:GPSLongitude>24,56.2E</exif:GPSLongitude></rdf:Description></x:xmpmeta>"#;
 
 /// EXIF of a camera, little-endian: maker, model, time, and a latitude.
-fn exif() -> Vec<u8> {
+pub fn exif() -> Vec<u8> {
     let entry = |tag: u16, kind: u16, count: u32, value: u32| {
         [tag.to_le_bytes().as_slice(), &kind.to_le_bytes(), &count.to_le_bytes(), &value.to_le_bytes()].concat()
     };

@@ -1,0 +1,72 @@
+use std::process::{Command, ExitStatus, Output};
+use std::{io, os::unix::process::ExitStatusExt as _};
+
+use turbojpeg::Subsamp;
+
+use super::{PROGRAM, decode};
+use crate::{
+    process::image::{
+        DeriveError, ImageLimits,
+        kind::ImageKind,
+        location::{tests::exif, without_location},
+        tests::{accepted, assert_color, halves, jpeg, with_segment},
+    },
+    validate::ValidationError,
+};
+
+const LIMITS: ImageLimits = ImageLimits { max_pixels: 40_000_000 };
+
+/// An image with the EXIF data of a camera, in this format; `None` without the programs of libheif.
+fn encoded(format: &str) -> Option<Vec<u8>> {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, target) = (folder.path().join("a.jpg"), folder.path().join("a").with_extension(format));
+    let photograph = jpeg(&halves(300, 200), Subsamp::None);
+    let photograph = with_segment(&photograph, 0xe1, &[b"Exif\0\0".as_slice(), &exif()].concat());
+    fs_err::write(&source, photograph).unwrap();
+    let mut command = Command::new("heif-enc");
+    command.args((format == "avif").then_some("--avif")).arg(&source).arg("--output").arg(&target);
+    match command.output() {
+        Ok(output) if output.status.success() => Some(fs_err::read(target).unwrap()),
+        Ok(output) => panic!("{output:?}"),
+        Err(error) => {
+            eprintln!("skipped: heif-enc of the package libheif-examples cannot be run: {error}");
+            None
+        }
+    }
+}
+
+#[test]
+fn heic_and_avif_are_decoded_and_lose_their_place() {
+    for (format, mime_type) in [("heic", "image/heic"), ("avif", "image/avif")] {
+        let Some(file) = encoded(format) else { return };
+        let derived = accepted(&file);
+        assert_eq!((derived.width, derived.height, derived.mime_type.as_str()), (300, 200, mime_type));
+        assert_color(&derived.thumbnail, (20, 20), [220, 20, 20]);
+        assert_eq!(derived.camera.as_deref(), Some("Canon EOS R5"));
+        assert!(derived.has_location);
+        let stripped = accepted(&without_location(&file).unwrap());
+        assert!(!stripped.has_location);
+        assert_eq!((stripped.clipboard, stripped.camera), (derived.clipboard, derived.camera));
+
+        for length in [40, file.len() / 2, file.len() - 1] {
+            assert!(matches!(
+                decode(&file[..length], ImageKind::Heic, LIMITS, |command| command.output()),
+                Err(DeriveError::Invalid(ValidationError::CorruptImage))
+            ));
+        }
+        let few = ImageLimits { max_pixels: 59_999 };
+        let decoded = decode(&file, ImageKind::Heic, few, |_| panic!("the size is checked before"));
+        assert!(matches!(decoded, Err(DeriveError::Invalid(ValidationError::TooManyPixels { .. }))));
+    }
+}
+
+#[test]
+fn the_program_is_missing_or_killed() {
+    let Some(file) = encoded("heic") else { return };
+    let missing = decode(&file, ImageKind::Heic, LIMITS, |_| Err(io::ErrorKind::NotFound.into()));
+    let Err(DeriveError::Invalid(error @ ValidationError::UnsupportedType { .. })) = missing else { panic!() };
+    assert!(error.to_string().contains(PROGRAM), "{error}");
+    let killed = Output { status: ExitStatus::from_raw(9), stdout: Vec::new(), stderr: Vec::new() };
+    let decoded = decode(&file, ImageKind::Heic, LIMITS, |_| Ok(killed));
+    assert!(matches!(decoded, Err(DeriveError::Internal(_))));
+}
