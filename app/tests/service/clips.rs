@@ -8,7 +8,7 @@ use std::{
 use app::process::{DerivedVideo, ProcessError, Processes, ValidationError};
 use tempfile::TempDir;
 
-use crate::process::processes;
+use crate::{pictures::decode_webp, process::processes};
 
 /// Makes clips by ffmpeg.
 struct Studio {
@@ -42,7 +42,7 @@ impl Studio {
 
     async fn accepted(&self, path: &Path) -> DerivedVideo {
         let clip = self.processes.video(path).await.unwrap_or_else(|error| panic!("{}: {error:?}", path.display()));
-        let poster = crate::pictures::decode_webp(&clip.poster.thumbnail);
+        let poster = decode_webp(&clip.poster.thumbnail);
         let scale = (600.0 / f64::from(clip.width.max(clip.height))).min(1.0);
         let expected = [clip.width, clip.height].map(|side| (f64::from(side) * scale).round() as u32);
         assert_eq!([poster.width(), poster.height()], expected, "{}", path.display());
@@ -101,7 +101,7 @@ async fn the_poster_is_not_black() {
     let fade = "fade=in:start_time=3:duration=1";
     let source = format!("-f lavfi -i testsrc2=size=320x180:duration=10 -vf {fade} -pix_fmt yuv420p");
     let clip = studio.accepted(&studio.make(&source, "fade.mp4")).await;
-    let poster = image::load_from_memory(&clip.poster.thumbnail).unwrap().into_luma8();
+    let poster = decode_webp(&clip.poster.thumbnail).into_luma8();
     let mean = poster.iter().map(|value| u64::from(*value)).sum::<u64>() / poster.len() as u64;
     assert!(mean > 50, "{mean}");
     let black = studio.make("-f lavfi -i color=black:size=320x180:duration=2 -pix_fmt yuv420p", "black.mp4");

@@ -12,7 +12,10 @@ use reqwest::StatusCode;
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use crate::support::{Service, eventually};
+use crate::{
+    pictures::decode_webp,
+    support::{Service, eventually},
+};
 
 const LIMITS: ImageLimits = ImageLimits { max_pixels: 40_000_000 };
 
@@ -33,7 +36,7 @@ fn picture(folder: &TempDir, width: u32, height: u32) -> PathBuf {
 async fn assert_decodes(processes: &Processes, folder: &TempDir) {
     let image = processes.image(&picture(folder, 40, 30), LIMITS).await.unwrap();
     assert_eq!((image.width, image.height, image.mime_type.as_str()), (40, 30, "image/png"));
-    let thumbnail = crate::pictures::decode_webp(&image.thumbnail);
+    let thumbnail = decode_webp(&image.thumbnail);
     assert_eq!((thumbnail.width(), thumbnail.height()), (40, 30));
 }
 
