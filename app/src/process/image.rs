@@ -106,12 +106,12 @@ struct Decoded {
 }
 
 /// Validates an image and derives everything from it. The file's type is that of its content. Takes tens to hundreds of
-/// milliseconds of one CPU, and up to about 600 MiB of memory.
+/// milliseconds of one CPU, and up to about 400 MiB of memory.
 pub fn derive(bytes: &[u8], limits: ImageLimits) -> Result<DerivedImage, DeriveError> {
     let kind = ImageKind::from_content(bytes)?;
     let Decoded { width, height, image, orientation, profile, lossless } = decode(bytes, kind, limits, DECODED_SIDE)?;
 
-    let pixels = Pixels::new(image);
+    let pixels = Pixels::new(image).reduced(DECODED_SIDE);
     // Few pixels are converted and turned, so these come last.
     let small = |side| {
         let mut image = color::to_srgb(pixels.fit(width, height, side), profile.as_ref());

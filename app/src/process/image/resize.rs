@@ -28,19 +28,43 @@ impl Pixels {
         }
     }
 
+    /// Averages blocks of pixels, as far as the longest side stays at least `min_side`: what comes after has fewer to read, and
+    /// the large image is freed.
+    pub fn reduced(self, min_side: u32) -> Self {
+        let (width, height) = match &self {
+            Self::Gray(image) => image.dimensions(),
+            Self::Rgb(image) => image.dimensions(),
+            Self::Rgba(image) => image.dimensions(),
+        };
+        let factor = width.max(height) / min_side;
+        if factor < 2 {
+            return self;
+        }
+        let size = (width.div_ceil(factor), height.div_ceil(factor));
+        match self {
+            Self::Gray(image) => Self::Gray(resized::<_, U8>(&image, size, FilterType::Box)),
+            Self::Rgb(image) => Self::Rgb(resized::<_, U8x3>(&image, size, FilterType::Box)),
+            Self::Rgba(image) => Self::Rgba(resized::<_, U8x4>(&image, size, FilterType::Box)),
+        }
+    }
+
     /// Fits an original of this size into a square; this image may be smaller than the original. Never enlarges.
     pub fn fit(&self, width: u32, height: u32, max_side: u32) -> DynamicImage {
         let size = fitting_size(width, height, max_side);
         match self {
-            Self::Gray(image) => resized::<_, U8>(image, size).into(),
-            Self::Rgb(image) => resized::<_, U8x3>(image, size).into(),
-            Self::Rgba(image) => resized::<_, U8x4>(image, size).into(),
+            Self::Gray(image) => resized::<_, U8>(image, size, FilterType::Lanczos3).into(),
+            Self::Rgb(image) => resized::<_, U8x3>(image, size, FilterType::Lanczos3).into(),
+            Self::Rgba(image) => resized::<_, U8x4>(image, size, FilterType::Lanczos3).into(),
         }
     }
 }
 
 /// Both images, and those in between, have one type, for which the library is compiled once.
-fn resized<P, T>(image: &ImageBuffer<P, Vec<u8>>, (width, height): (u32, u32)) -> ImageBuffer<P, Vec<u8>>
+fn resized<P, T>(
+    image: &ImageBuffer<P, Vec<u8>>,
+    (width, height): (u32, u32),
+    filter: FilterType,
+) -> ImageBuffer<P, Vec<u8>>
 where
     P: Pixel<Subpixel = u8>,
     T: PixelTrait,
@@ -49,7 +73,7 @@ where
         return image.clone();
     }
     let mut resized = ImageBuffer::new(width, height);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter));
     let from = TypedImageRef::<T>::from_buffer(image.width(), image.height(), image).expect("the buffer has its size");
     let mut to = TypedImage::<T>::from_buffer(width, height, &mut resized).expect("the buffer has its size");
     Resizer::new().resize_typed(&from, &mut to, &options).expect("without a crop, no size is wrong");
