@@ -9,7 +9,7 @@ mod storage;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, net::IpAddr, str::FromStr};
+use std::{collections::HashMap, net::IpAddr, path::PathBuf, str::FromStr};
 
 use secrecy::SecretString;
 use sqlx::postgres::PgConnectOptions;
