@@ -42,23 +42,15 @@ pub enum Kept {
 
 /// Makes the issue say what was found at this time. Where two runs have opened one each, the older one stays.
 pub async fn keep(github: &GitHub, finding: &Finding<'_>, now: Timestamp) -> Result<Kept> {
-    let (label, mark) = (format!("drift:{}", finding.environment), finding.mark());
-    let open = github.open_issues(&label).await.context("look for the issue about the drift")?;
-    let mut ours = open.into_iter().filter(|issue| text(issue).contains(&mark));
-    let (kept, more) = (ours.next(), ours.collect::<Vec<_>>());
-    if let Some(kept) = &kept {
-        for other in &more {
-            let body = format!("{mark}\nThe same as #{}.\n", kept.number);
-            let closed = github.edit_issue(other.number, &other.title, &body, Some(Closed::NotPlanned)).await;
-            closed.context("close a second issue about the drift")?;
-        }
-    }
     let title = format!("{} has drifted", finding.environment);
-    match kept {
+    match only(github, finding).await? {
         None if finding.differences.is_empty() => Ok(Kept::None),
         None => {
-            let opened = github.open_issue(&title, &finding.body(now), &label, &mark).await;
-            Ok(Kept::Opened(opened.context("open an issue about the drift")?.html_url))
+            let opened = github.open_issue(&title, &finding.body(now), &finding.label(), &finding.mark()).await;
+            let opened = opened.context("open an issue about the drift")?;
+            // Another run may have looked before this one's was there, and opened one too. Both look again, and see both.
+            let kept = only(github, finding).await?.filter(|older| older.number < opened.number);
+            Ok(kept.map_or(Kept::Opened(opened.html_url), |older| Kept::Unchanged(older.html_url)))
         }
         Some(issue) if finding.differences.is_empty() => {
             let body = format!("{}\n\nNothing differs any more: {}\n", text(&issue).trim_end(), time(now));
@@ -76,7 +68,28 @@ pub async fn keep(github: &GitHub, finding: &Finding<'_>, now: Timestamp) -> Res
     }
 }
 
+/// The open issue about this environment's drift: the oldest one. Closes the others.
+async fn only(github: &GitHub, finding: &Finding<'_>) -> Result<Option<Issue>> {
+    let (label, mark) = (finding.label(), finding.mark());
+    let mut ours = github.open_issues(&label).await.context("look for the issue about the drift")?;
+    ours.retain(|issue| text(issue).contains(&mark));
+    // Two may have been opened in the same second.
+    ours.sort_by_key(|issue| issue.number);
+    let mut ours = ours.into_iter();
+    let Some(oldest) = ours.next() else { return Ok(None) };
+    for other in ours {
+        let body = format!("{mark}\nThe same as #{}.\n", oldest.number);
+        let closed = github.edit_issue(other.number, &other.title, &body, Some(Closed::NotPlanned)).await;
+        closed.context("close a second issue about the drift")?;
+    }
+    Ok(Some(oldest))
+}
+
 impl Finding<'_> {
+    fn label(&self) -> String {
+        format!("drift:{}", self.environment)
+    }
+
     fn mark(&self) -> String {
         format!("<!-- drift of {}/{} -->", self.project, self.environment)
     }

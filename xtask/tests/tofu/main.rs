@@ -9,6 +9,7 @@ mod approval;
 mod away;
 mod bootstrap;
 mod ci_secrets;
+mod drifted;
 mod edited;
 mod faults;
 mod full;

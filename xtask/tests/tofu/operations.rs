@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
+use crate::drifted::drifted;
 use crate::gateway::Gateway;
 use crate::production::START;
 use crate::site::Site;
@@ -78,51 +79,10 @@ fn a_release_on_a_stack_is_looked_at_approved_and_read() {
     assert_eq!(result(&site, &["status", "production"], 0)["differs"], json!([differs]));
     assert!(xtask(&site, &["status", "production"]).expect(0).stdout.contains(differs));
 
-    drifts(&site, &status["record"]);
+    drifted(&site, &status["record"]);
 
     assert_eq!(xtask(&site, &["open", "production"]).expect(0).stdout, format!("{}\n", gateway.url));
     reads_its_log(&site, container.split('/').nth(1).unwrap());
-}
-
-/// The platform, the stack and the service are each compared with the record.
-fn drifts(site: &Site, record: &Value) {
-    let commit = record["source"]["commit"].as_str().unwrap();
-    let state = fs_err::read(site.state()).unwrap();
-    let found = result(site, &["drift", "production"], 10);
-    assert_eq!(found["differs"], json!([{ "part": "platform", "text": "the platform says error: out of memory" }]));
-    assert_eq!(found["record"]["id"], record["id"]);
-    let page = "https://github.com/some/shop/issues/7";
-    let github = HttpServer::start(move |request| {
-        let issue = json!({ "number": 7, "title": "", "created_at": "2026-01-01T00:00:00Z", "html_url": page });
-        let (status, body) = if request.method == "GET" { (200, json!([])) } else { (201, issue) };
-        Response::new(status).body("application/json", body.to_string())
-    });
-    let mut told = site.toolkit(&["drift", "production", "--issue"]);
-    told.env("GITHUB_API_URL", format!("http://{}", github.address)).env("GITHUB_REPOSITORY", "some/shop");
-    let told =
-        Ran::of(told.env("GH_TOKEN", "sentinel-of-github")).expect(10).says(&[&format!("opened the issue {page}")]);
-    assert!(!told.stderr.contains("sentinel"), "{}", told.stderr);
-    let opened: Value = serde_json::from_slice(&github.asked()[1].body).unwrap();
-    assert_eq!(opened["labels"], json!(["drift:production"]));
-    assert!(opened["body"].as_str().unwrap().contains("the platform says error: out of memory"), "{opened:#}");
-    assert_eq!(found["revert"], format!("git checkout {commit} && cargo xtask deploy production"));
-    site.platform.set(|answers| answers.container = ("ready", ""));
-    let same = result(site, &["drift", "production"], 0);
-    assert_eq!((&same["differs"], &same["under_way"]), (&json!([]), &json!(null)), "{same:#}");
-
-    // Another commit is checked out: the files are those of the record's.
-    let (file, values) = site.cloud().only("scaleway_container");
-    let mut changed = values.clone();
-    changed["max_scale"] = json!(7);
-    fs_err::write(&file, changed.to_string()).unwrap();
-    site.project.edit("infra/scaleway/variables_service.tf", "2147483648", "1073741824");
-    site.project.commit("Less memory, which is not deployed");
-    let text = "scaleway_container.service was changed outside of OpenTofu: max_scale";
-    assert_eq!(result(site, &["drift", "production"], 10)["differs"], json!([{ "part": "stack", "text": text }]));
-    fs_err::write(&file, values.to_string()).unwrap();
-    site.project.git(&["reset", "--quiet", "--hard", "HEAD~1"]);
-    result(site, &["drift", "production"], 0);
-    assert_eq!(fs_err::read(site.state()).unwrap(), state, "a look changes nothing");
 }
 
 /// The log is read of a Loki whose lines this test decides.

@@ -1,6 +1,7 @@
 //! Against a server that keeps the issues of a repository.
 
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, Mutex};
 
 use devservers::http::{HttpServer, Request, Response};
 use serde_json::{Value, json};
@@ -47,14 +48,17 @@ fn answer(issues: &Issues, request: &Request) -> Response {
 
 /// A repository that has these issues.
 fn repository(with: &[Value]) -> (Issues, GitHub, HttpServer) {
-    drop(rustls::crypto::ring::default_provider().install_default());
     let issues: Issues = Arc::new(Mutex::new(with.to_vec()));
     let kept = Arc::clone(&issues);
     let server = HttpServer::start(move |request| answer(&kept, request));
+    (issues, github(&server), server)
+}
+
+fn github(server: &HttpServer) -> GitHub {
+    drop(rustls::crypto::ring::default_provider().install_default());
     let patience = Patience::new(Report::new(Audience::Plain, false, Redactor::default()));
     let api = format!("http://{}", server.address);
-    let github = GitHub::new(&api, "some/shop", &"token".into(), &patience).unwrap();
-    (issues, github, server)
+    GitHub::new(&api, "some/shop", &"token".into(), &patience).unwrap()
 }
 
 fn finding(differences: &[&str]) -> Finding<'static> {
@@ -111,4 +115,28 @@ async fn a_second_issue_is_closed_and_that_of_a_person_is_left() {
     let all = issues.lock().unwrap().clone();
     assert_eq!((&all[0], &all[1]["state"], &all[2]["state"]), (&person, &json!("open"), &json!("closed")));
     assert!(all[2]["body"].as_str().unwrap().contains("The same as #2."));
+}
+
+#[tokio::test]
+async fn of_two_that_are_opened_at_once_the_older_one_stays() {
+    let (issues, looked, both) = (Issues::default(), AtomicUsize::new(0), Barrier::new(2));
+    let kept = Arc::clone(&issues);
+    let server = HttpServer::start(move |request| {
+        // Both have looked before one is opened.
+        let answered = (request.method == "GET").then(|| answer(&kept, request));
+        if answered.is_some() && looked.fetch_add(1, Ordering::SeqCst) < 2 {
+            both.wait();
+        }
+        answered.unwrap_or_else(|| answer(&kept, request))
+    });
+    let (github, finding, now) = (github(&server), finding(&["stack     x was deleted"]), at("2026-01-02T03:04:05Z"));
+    let (one, other) = tokio::join!(keep(&github, &finding, now), keep(&github, &finding, now));
+    let mut kept = [one.unwrap(), other.unwrap()];
+    kept.sort_by_key(|kept| matches!(kept, Kept::Unchanged(_)));
+    let page = "https://github.com/some/shop/issues/1".to_owned();
+    assert_eq!(kept, [Kept::Opened(page.clone()), Kept::Unchanged(page)]);
+    let all = issues.lock().unwrap().clone();
+    let states: Vec<&Value> = all.iter().map(|issue| &issue["state"]).collect();
+    assert_eq!(states, ["open", "closed"]);
+    assert!(all[0]["body"].as_str().unwrap().contains("x was deleted"));
 }
