@@ -33,6 +33,8 @@ pub struct Request<'a> {
     pub all_steps: bool,
     /// The inputs of a run by hand.
     pub inputs: BTreeMap<String, String>,
+    /// What the steps have beside the variables of a runner.
+    pub variables: BTreeMap<String, String>,
 }
 
 /// How a job ended.

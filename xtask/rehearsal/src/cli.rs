@@ -45,7 +45,7 @@ pub struct RehearseArgs {
     /// Leave everything, and say how to look around
     #[arg(long)]
     pub keep: bool,
-    /// Deploy as CI does, once: no terminal, CI=true, secrets in the environment instead of a file
+    /// Deploy as CI does, once: by the jobs of the rendered deploy workflow, without a terminal
     #[arg(long)]
     pub ci: bool,
 }

@@ -114,7 +114,12 @@ impl Clone {
 
     /// The version that a deploy of the last commit has.
     pub async fn version(&self) -> Result<String> {
-        Ok(git(&self.repository, &["rev-parse", "HEAD"]).await?.chars().take(12).collect())
+        Ok(self.commit_digits().await?.chars().take(12).collect())
+    }
+
+    /// All digits of the last commit.
+    pub async fn commit_digits(&self) -> Result<String> {
+        git(&self.repository, &["rev-parse", "HEAD"]).await
     }
 
     async fn push(&self) -> Result<()> {

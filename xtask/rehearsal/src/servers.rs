@@ -54,8 +54,8 @@ pub struct Servers {
 
 /// The secrets that they accept.
 struct Keys {
-    storage: String,
     registry: String,
+    /// Of the platform's API and, as at Scaleway, of the S3 server.
     api: String,
     zones: String,
 }
@@ -77,7 +77,7 @@ impl Servers {
     /// Starts all of them.
     pub async fn start(place: &Place, engine: &Machine, wanted: &Wanted<'_>) -> Result<Self> {
         let keys = Keys::make()?;
-        let storage = Versitygw::start_in(wanted.region, &keys.storage).context("start an S3 server")?;
+        let storage = Versitygw::start_in(wanted.region, &keys.api).context("start an S3 server")?;
         let registry = DockerRegistry::start(Login::Own(keys.registry.clone())).context("start an image registry")?;
         let zones = Moto::start_secret(&keys.zones).context("start a Route 53")?;
         let database = match wanted.database {
@@ -93,7 +93,7 @@ impl Servers {
             .variable("STANDIN_REGISTRY", &registry.address)
             .variable("STANDIN_S3_ENDPOINT", &storage.endpoint())
             .variable("STANDIN_S3_ACCESS_KEY", ACCESS_KEY)
-            .variable("STANDIN_S3_SECRET_KEY", &keys.storage)
+            .variable("STANDIN_S3_SECRET_KEY", &keys.api)
             .variable("STANDIN_S3_REGION", wanted.region)
             .variable("STANDIN_ROUTE53_ENDPOINT", &zones.endpoint())
             .variable("STANDIN_API_KEY", &keys.api)
@@ -116,7 +116,7 @@ impl Servers {
     /// What they are reached with.
     pub fn access(&self) -> Access {
         Access {
-            storage: (ACCESS_KEY.to_owned(), self.keys.storage.clone()),
+            storage: (ACCESS_KEY.to_owned(), self.keys.api.clone()),
             registry: (self.registry.borrow().address.clone(), USER.to_owned(), self.keys.registry.clone()),
             api: self.keys.api.clone(),
             database: self.database.as_ref().map(Database::url),
@@ -160,7 +160,7 @@ impl Keys {
         let part = |from: usize, to: usize| &digits[from..to];
         // Scaleway's secret keys are UUIDs.
         let api = [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-");
-        Ok(Self { storage: make()?, registry: make()?, zones: make()?, api })
+        Ok(Self { registry: make()?, zones: make()?, api })
     }
 }
 

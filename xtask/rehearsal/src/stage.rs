@@ -1,6 +1,7 @@
 //! What the chapters play on: the clone, the servers and the toolkit. The chapters up to the first break, and what they share.
 
 mod deploys;
+mod in_ci;
 mod kept;
 
 use std::cell::RefCell;

@@ -67,7 +67,8 @@ pub fn env_file(config: &Config, environment: &Environment, access: &Access, zon
     let (key, secret) = &access.storage;
     set("AWS_ACCESS_KEY_ID", key);
     set("AWS_SECRET_ACCESS_KEY", secret);
-    set("SCW_ACCESS_KEY", "SCWREHEARSAL00000000");
+    // At Scaleway one key is for the platform's API and for the state's bucket, and a workflow has that one only.
+    set("SCW_ACCESS_KEY", key);
     set("SCW_SECRET_KEY", &access.api);
     set("CLOUDFLARE_API_TOKEN", "rehearsal-0000000000000000000000000000000");
     set("TF_VAR_dns_access_key_id", "AKIAREHEARSAL0000000");

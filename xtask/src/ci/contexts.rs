@@ -22,6 +22,8 @@ pub struct Known<'a> {
     pub workflow: &'a Workflow,
     /// The variables of the runner that every step has, and values of the context `github`.
     pub github: BTreeMap<&'static str, String>,
+    /// What this machine adds to them.
+    pub variables: &'a BTreeMap<String, String>,
     inputs: &'a BTreeMap<String, String>,
 }
 
@@ -67,7 +69,7 @@ impl<'a> Known<'a> {
             ("workflow", workflow.name.clone()),
             ("workspace", checkout.root.to_string()),
         ]);
-        Ok(Self { config, workflow, github, inputs: &request.inputs })
+        Ok(Self { config, workflow, github, variables: &request.variables, inputs: &request.inputs })
     }
 }
 

@@ -155,6 +155,9 @@ fn runner(
             set(name, &value);
         }
     }
+    for (name, value) in known.variables {
+        set(name, value);
+    }
     if let Some(issuer) = issuer {
         set("ACTIONS_ID_TOKEN_REQUEST_URL", &issuer.request_url());
         set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", issuer.bearer().expose_secret());

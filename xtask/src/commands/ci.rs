@@ -12,6 +12,7 @@ use serde_json::json;
 use super::Context;
 use crate::ci::{self, Ended, Outcome, Request, Workflow};
 use crate::failure::Failure;
+use crate::tools::platform::variable;
 
 /// `ci …`
 #[derive(Subcommand, Debug)]
@@ -53,6 +54,9 @@ pub struct RunArgs {
     /// An input of a run by hand
     #[arg(long = "input", value_name = "NAME=VALUE")]
     inputs: Vec<String>,
+    /// A variable of your environment that the steps get too, such as the address of a stand-in
+    #[arg(long = "env", value_name = "NAME")]
+    variables: Vec<String>,
 }
 
 impl Ci {
@@ -71,18 +75,25 @@ impl Ci {
 
 impl RunArgs {
     async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
-        let Self { workflow, job, event, all_steps, inputs, .. } = &self;
+        let Self { workflow, job, event, all_steps, inputs, variables, .. } = &self;
         let split = |input: &String| {
             let (name, value) = input.split_once('=').with_context(|| format!("--input {input} has no `=`"))?;
             Ok((name.to_owned(), value.to_owned()))
         };
         let inputs: anyhow::Result<BTreeMap<_, _>> = inputs.iter().map(split).collect();
+        let given = |name: &String| {
+            let value =
+                variable(name).with_context(|| format!("--env {name}: your environment has no such variable"))?;
+            Ok((name.to_owned(), value))
+        };
+        let variables: anyhow::Result<BTreeMap<_, _>> = variables.iter().map(given).collect();
         let request = Request {
             workflow: workflow.as_deref().unwrap_or_default(),
             job: job.as_deref(),
             event: event.as_deref(),
             all_steps: *all_steps,
             inputs: inputs.map_err(Failure::Usage)?,
+            variables: variables.map_err(Failure::Usage)?,
         };
         let ended = ci::run(context.config, context.report, &request).await?;
         let jobs: Vec<_> = ended.iter().map(as_json).collect();

@@ -49,27 +49,6 @@ impl Stage<'_> {
         Ok(vec![format!("from {before} back to {after}"), self.serves(after).await?])
     }
 
-    /// Chapter: the first deploy as CI does it. No terminal, and the secrets are in the environment instead of a file.
-    pub async fn deploy_in_ci(&self) -> Result<Vec<String>> {
-        let name = &self.environment.name;
-        let file = self.clone()?.root.join(format!(".env.{name}"));
-        fs_err::remove_file(&file)?;
-        let secrets = self.secrets();
-        let of_file = secrets
-            .iter()
-            .map(|(name, value)| (name.to_owned(), secrecy::ExposeSecret::expose_secret(value).to_owned()));
-        let variables: Vec<_> =
-            self.variables().into_iter().chain(of_file).chain([("CI".to_owned(), "true".to_owned())]).collect();
-        let run = async |args: &[&str]| self.toolkit.start(args, &variables)?.end().await;
-        // First, because it makes a plan, too, and the newest one is kept.
-        let refused = run(&["deploy", name]).await?.expect(&[21])?.reason();
-        let planned = run(&["deploy", name, "--plan-only"]).await?.expect(&[10])?;
-        run(&["deploy", name, "--approve", planned.text("approval")?]).await?.expect(&[0])?;
-        self.write_env_file(&[])?;
-        let serves = self.serves(&self.version().await?).await?;
-        Ok(vec![serves, format!("without an approval it was refused: {refused}")])
-    }
-
     /// Plans the clone's last commit.
     pub async fn plan(&self) -> Result<Ran> {
         self.xtask(&["deploy", &self.environment.name, "--plan-only"]).await

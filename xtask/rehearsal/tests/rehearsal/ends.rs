@@ -82,7 +82,9 @@ fn one_that_is_kept_can_be_looked_at_and_is_ended_by_clean() {
     let account = account(&ended.events);
     let last = account["chapters"].as_array().unwrap().last().unwrap().clone();
     assert_eq!((&last["name"], &last["outcome"]), (&"deploy in CI".into(), &"done".into()), "{account:#}");
-    assert!(last["proof"].to_string().contains("without an approval it was refused"), "{last:#}");
+    let proof = last["proof"].to_string();
+    assert!(proof.contains("without an approval it was refused"), "{last:#}");
+    assert!(proof.contains("no workflow of deploy.yaml deploys it"), "{last:#}");
     assert!(!shop.folder().exists());
     assert_eq!(shop.processes(), []);
 }

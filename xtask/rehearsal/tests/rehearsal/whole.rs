@@ -1,6 +1,6 @@
 //! A rehearsal from its beginning to its end.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::shop::{SENTINEL, Shop, account, containers_of, events, images_of};
 use testkit::machine::all_command_lines;
@@ -85,4 +85,26 @@ fn the_fixture_is_deployed_under_load_broken_restored_resumed_and_rolled_back() 
         assert!(!text.contains(SENTINEL) && !text.contains("sentinel"), "{text}");
     }
     assert!(!all_command_lines().contains(SENTINEL));
+}
+
+#[test]
+fn the_jobs_of_the_projects_own_workflow_deploy_it() {
+    let Some(shop) = Shop::open("the_jobs_of_the_projects_own_workflow_deploy_it") else { return };
+    shop.project.edit("deploy.yaml", "\nimage: {}\n", "\nimage: {}\ngithub: { repository: some/shop }\n");
+    shop.project.commit("On GitHub");
+    let ended = shop.run(&["production", "--ci", "--json"]).expect(0);
+    let account = account(&events(&ended));
+    let last = account["chapters"].as_array().unwrap().last().unwrap();
+    assert_eq!((&last["name"], &last["outcome"]), (&json!("deploy in CI"), &json!("done")), "{account:#}");
+    let proof = last["proof"].to_string();
+    for text in [
+        "serves at https://media.example.org",
+        "jobs of .github/workflows/deploy.yml, run here: plan-production, deploy-production",
+        "shows one deployment: in_progress, success",
+        "without an approval it was refused",
+    ] {
+        assert!(proof.contains(text), "{text}: {proof}");
+    }
+    let said = ended.stdout + &ended.stderr;
+    assert!(!said.contains(SENTINEL), "{said}");
 }
