@@ -1,32 +1,33 @@
 //! Where a release runs. One verb, one match: what differs between the targets is below, and nothing else.
 
+mod candidate;
 pub mod condition;
 pub mod local;
 mod log;
 #[cfg(not(feature = "cloud"))]
 mod no_stack;
+mod serving;
 #[cfg(feature = "cloud")]
 pub mod stack;
-
-use std::sync::Arc;
 
 use anyhow::Result;
 use jiff::Timestamp;
 
+pub use self::candidate::Candidate;
 use self::condition::Condition;
 pub use self::local::Local;
 pub(crate) use self::log::log_tail;
 #[cfg(not(feature = "cloud"))]
 use self::no_stack as stack;
+pub use self::serving::{Serving, Switched, Watched};
 pub use self::stack::{Log, Planned, Stack};
-use self::stack::{Platform, PublicAddress};
 use crate::check::Check;
-use crate::clients::service::{Answer, Readiness, Service};
+use crate::clients::service::Service;
 use crate::config;
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::release::{Artifact, Provenance, Published, Release, Settings, Source};
-use crate::report::{Ongoing, Summary};
+use crate::report::Ongoing;
 use crate::signals::Stop;
 use crate::state::history::Record;
 use crate::tools::postgres::Throwaway;
@@ -37,46 +38,6 @@ pub enum Target<'a> {
     Local(Box<Local<'a>>),
     /// What an OpenTofu stack makes.
     Stack(Box<Stack<'a>>),
-}
-
-/// A release that was started and does not serve yet. Dropped before the switch, it ends.
-pub enum Candidate {
-    /// A process with a socket of its own.
-    Local(Box<local::Candidate>),
-    /// A container behind its platform's address.
-    Stack(Box<stack::Candidate>),
-    /// A container of this machine's engine, which never serves.
-    Trial(Box<stack::Trial>),
-}
-
-/// The release that serves.
-pub struct Serving {
-    /// The id of the record that it was started by.
-    pub id: String,
-    /// The version.
-    pub version: String,
-    /// Where people reach it.
-    pub address: String,
-    /// Where its readiness is asked for.
-    pub service: Service,
-}
-
-/// A release that has taken over.
-pub struct Switched {
-    /// Where people reach it.
-    pub address: String,
-    /// Its readiness there.
-    pub readiness: Readiness,
-    /// What of a stack's release can be watched.
-    pub watched: Option<Watched>,
-}
-
-/// What of a release that serves on a stack can be watched.
-pub struct Watched {
-    /// Where its readiness is asked for.
-    pub services: Vec<Service>,
-    /// What the platform says of its container.
-    pub platform: Arc<Platform>,
 }
 
 impl<'a> Target<'a> {
@@ -332,77 +293,5 @@ impl<'a> Target<'a> {
             Self::Local(local) => Ok(local),
             Self::Stack(stack) => Err(stack.unsupported(what)),
         }
-    }
-}
-
-impl Candidate {
-    /// Where its readiness is asked for.
-    pub fn service(&self) -> Service {
-        match self {
-            Self::Local(candidate) => candidate.service.clone(),
-            Self::Stack(candidate) => candidate.service.clone(),
-            Self::Trial(trial) => trial.service.clone(),
-        }
-    }
-
-    /// Where people reach it, if that is another address than the one that the gate asks.
-    pub fn public(&self) -> Option<&PublicAddress> {
-        match self {
-            Self::Local(_) | Self::Trial(_) => None,
-            Self::Stack(candidate) => candidate.public.as_ref(),
-        }
-    }
-
-    /// Where its process listens; none for a process on another machine.
-    pub fn ears(&self) -> Option<local::Ears> {
-        match self {
-            Self::Local(candidate) => Some(candidate.ears.clone()),
-            Self::Stack(_) | Self::Trial(_) => None,
-        }
-    }
-
-    /// Resolves when it ends by itself, with why and the end of its log.
-    pub async fn exited(&mut self) -> String {
-        match self {
-            Self::Local(candidate) => candidate.exited().await,
-            // Its platform starts it again.
-            Self::Stack(_) => std::future::pending().await,
-            Self::Trial(trial) => trial.exited().await,
-        }
-    }
-
-    /// Ends it, and returns the end of its log.
-    pub async fn give_up(&mut self) -> String {
-        match self {
-            Self::Local(candidate) => candidate.give_up().await,
-            Self::Stack(candidate) => candidate.where_its_log_is(),
-            Self::Trial(trial) => trial.give_up().await,
-        }
-    }
-}
-
-impl Serving {
-    /// Its readiness, if it is ready in this version.
-    pub async fn ready_as(&self, version: &str) -> Option<Readiness> {
-        match self.service.ask().await {
-            Answer::Ready(readiness) if readiness.version == version => Some(readiness),
-            _ => None,
-        }
-    }
-}
-
-impl Summary for Candidate {
-    fn summary(&self) -> String {
-        match self {
-            Self::Local(candidate) => format!("process {}, not public yet", candidate.ears.process),
-            Self::Stack(candidate) => candidate.summary.clone(),
-            Self::Trial(trial) => trial.summary(),
-        }
-    }
-}
-
-impl Summary for Switched {
-    fn summary(&self) -> String {
-        format!("answers at {}", self.address)
     }
 }

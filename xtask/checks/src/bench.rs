@@ -8,6 +8,7 @@ mod images;
 mod load;
 mod measure;
 mod rehearsed;
+mod released;
 mod scratch;
 mod stacks;
 mod table;
@@ -52,6 +53,8 @@ pub enum Measurement {
     TofuNoOp,
     /// `drift` of such a stack that has not drifted
     Drift,
+    /// `release create` of a commit, GitHub taking 40 ms for an answer
+    ReleaseCreate,
     /// A plan of 10,000 changes read and summarised
     TofuSummary,
     /// A rehearsal, and of its deploys to a stack one, one with nothing to do, and the way back
@@ -117,6 +120,7 @@ async fn measure(chosen: &[Measurement], scratch: &Scratch, report: &Report) -> 
             Measurement::TofuPlan => stacks::plan(scratch, report).await,
             Measurement::TofuNoOp => stacks::no_op(scratch, report).await,
             Measurement::Drift => stacks::drift(scratch, report).await,
+            Measurement::ReleaseCreate => released::create(scratch, report).await,
             Measurement::TofuSummary => stacks::summary(report).await,
         };
         let row = row.with_context(|| format!("measure {name}"))?;

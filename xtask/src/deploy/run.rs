@@ -12,8 +12,10 @@ use tokio::sync::watch;
 
 mod lease;
 mod log;
+mod open;
 
 pub use self::lease::take_lease;
+use self::open::open;
 use super::deployments::Deployments;
 use super::gate::Breach;
 use super::notify::Notifier;
@@ -23,7 +25,7 @@ use crate::failure::Failure;
 use crate::report::{Ongoing, Step, Summary};
 use crate::signals::Stop;
 use crate::state::history::{self, Kind, Outcome, Record, Timing};
-use crate::state::journal::{Found, Journal};
+use crate::state::journal::Journal;
 use crate::state::lease::Lease;
 use crate::state::store::Store;
 use crate::targets::Target;
@@ -309,57 +311,6 @@ impl<'a> Run<'a> {
         }
         Ok(())
     }
-}
-
-async fn open(
-    env: &Env<'_>,
-    store: &Store,
-    kind: Kind,
-    resume: bool,
-    lease: &Lease,
-) -> Result<(Journal, Record, Vec<Record>), Failure> {
-    let read = async {
-        let (records, journal) = tokio::try_join!(history::recent(store), Journal::find(store, env.name()))?;
-        let has_record = match &journal {
-            Found::Unfinished(journal) => history::with_id(store, journal.deploy()).await?.is_some(),
-            Found::Nothing | Found::Unusable(_) => false,
-        };
-        Ok((records, journal, has_record))
-    };
-    let (records, journal, has_record) = env.stop.cancels("nothing was changed", Box::pin(read)).await?;
-    let id = match journal {
-        Found::Unfinished(mut journal) if resume && journal.kind() == kind => {
-            if has_record {
-                journal.rename(history::new_id()?).await?;
-            }
-            let steps: Vec<String> = journal.steps().iter().map(ToString::to_string).collect();
-            let done = if steps.is_empty() { "nothing".to_owned() } else { steps.join(", ") };
-            env.report.note(&format!("resuming the run {}; done before: {done}", journal.describe()));
-            let record = Record::begin(journal.deploy().to_owned(), kind, env.name(), lease.token());
-            return Ok((*journal, record, history::live_records(&records)));
-        }
-        Found::Unusable(why) if resume => {
-            env.report.warn(&format!("the journal of the earlier run cannot be used: {why}; starting over"));
-            history::new_id()?
-        }
-        Found::Nothing if resume => {
-            env.report.note("there is nothing to resume; starting over");
-            history::new_id()?
-        }
-        Found::Unfinished(journal) if !has_record => {
-            let mut killed = Record::begin(journal.deploy().to_owned(), journal.kind(), env.name(), lease.token());
-            let found = journal.describe();
-            killed.end(Outcome::Aborted, Some(format!("its process ended without a record: {found}")));
-            history::append(store, &killed).await?;
-            env.report
-                .note(&format!("found an earlier run, {found}; starting over (--resume would have continued it)"));
-            history::new_id()?
-        }
-        Found::Nothing | Found::Unfinished(_) | Found::Unusable(_) => history::new_id()?,
-    };
-    let journal = Journal::begin(store, env.name(), kind, &id).await?;
-    let record = Record::begin(id, kind, env.name(), lease.token());
-    Ok((journal, record, history::live_records(&records)))
 }
 
 fn timing((step, duration, reused): (Step, std::time::Duration, bool)) -> Timing {

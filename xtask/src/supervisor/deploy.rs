@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use tokio::sync::OwnedMutexGuard;
 
 use super::instance::Instance;
-use super::monitor::Monitor;
+use super::monitor;
 use super::protocol::{Candidate, Exit, InstanceSpec, Role};
 use super::shared::{Entry, Shared};
 
@@ -74,8 +74,8 @@ impl Deploy {
             .context("there is no promoted instance to commit")?;
         entry.role(Role::Serving);
         self.shared.log(format_args!("{} {}: committed", instance.spec.id, instance.spec.version));
-        let monitor = Monitor::start(&self.shared, instance, entry);
-        let old = self.shared.serving.replace(Some(monitor));
+        let serving = monitor::start(&self.shared, instance, entry);
+        let old = self.shared.serving.replace(Some(serving));
         drop(lock);
         match old {
             Some(old) => Ok(old.stop().await),

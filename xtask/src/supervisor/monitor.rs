@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::instance::Instance;
 use super::protocol::{Exit, Role};
-use super::shared::{Entry, Shared};
+use super::shared::{Entry, Serving, Shared};
 
 /// The pause before the first restart.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -21,26 +20,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// After this long without a crash, the pause is the first one again.
 const STABLE_AFTER: Duration = Duration::from_secs(60);
 
-/// The task that runs the committed instance.
-pub(super) struct Monitor {
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<Exit>,
-}
-
-impl Monitor {
-    /// Monitors this instance from now on.
-    pub(super) fn start(shared: &Rc<Shared>, instance: Instance, entry: Entry) -> Self {
-        let (stop, stop_asked) = oneshot::channel();
-        let task = tokio::task::spawn_local(monitor(Rc::clone(shared), instance, entry, stop_asked));
-        Self { stop, task }
-    }
-
-    /// Stops the instance, and waits until it has drained.
-    pub(super) async fn stop(self) -> Option<Exit> {
-        // The task ends only after this message, so it receives it.
-        self.stop.send(()).ok();
-        self.task.await.ok()
-    }
+/// Monitors this instance from now on.
+pub(super) fn start(shared: &Rc<Shared>, instance: Instance, entry: Entry) -> Serving {
+    let (stop, stop_asked) = oneshot::channel();
+    let task = tokio::task::spawn_local(monitor(Rc::clone(shared), instance, entry, stop_asked));
+    Serving { stop, task }
 }
 
 async fn monitor(shared: Rc<Shared>, mut instance: Instance, entry: Entry, mut stop: oneshot::Receiver<()>) -> Exit {

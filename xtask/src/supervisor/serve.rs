@@ -132,8 +132,8 @@ impl Supervisor {
         shared.log(format_args!("stopping: {reason}"));
         shared.stopping.raise();
         let serving = shared.serving.take();
-        if let Some(monitor) = serving {
-            monitor.stop().await;
+        if let Some(serving) = serving {
+            serving.stop().await;
         }
         shared.no_instances().await;
 

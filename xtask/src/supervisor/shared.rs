@@ -11,12 +11,12 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use camino::Utf8PathBuf;
 use jiff::Timestamp;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, oneshot, watch};
+use tokio::task::JoinHandle;
 
 use super::leftovers::Leftovers;
 use super::log::RotatedLog;
-use super::monitor::Monitor;
-use super::protocol::{About, Ended, InstanceSpec, InstanceStatus, PROTOCOL, Role, Status};
+use super::protocol::{About, Ended, Exit, InstanceSpec, InstanceStatus, PROTOCOL, Role, Status};
 use crate::secrets::Redactor;
 
 /// How long a supervisor runs without an instance and without a connection.
@@ -32,7 +32,7 @@ pub(super) struct Shared {
     pub(super) own_log: RefCell<RotatedLog>,
     pub(super) leftovers: RefCell<Leftovers>,
     /// The committed instance.
-    pub(super) serving: RefCell<Option<Monitor>>,
+    pub(super) serving: RefCell<Option<Serving>>,
     /// Held by a deploy until its version is committed or has ended.
     pub(super) deploy_lock: Arc<Mutex<()>>,
     /// Whether a deploy is under way. False while it cleans up.
@@ -43,6 +43,21 @@ pub(super) struct Shared {
     /// The public socket, until it is released.
     pub(super) listener: RefCell<Option<TcpListener>>,
     pub(super) table: watch::Sender<Table>,
+}
+
+/// The task that runs the committed instance.
+pub(super) struct Serving {
+    pub(super) stop: oneshot::Sender<()>,
+    pub(super) task: JoinHandle<Exit>,
+}
+
+impl Serving {
+    /// Stops the instance, and waits until it has drained.
+    pub(super) async fn stop(self) -> Option<Exit> {
+        // The task ends only after this message, so it receives it.
+        self.stop.send(()).ok();
+        self.task.await.ok()
+    }
 }
 
 /// The connections and instances.

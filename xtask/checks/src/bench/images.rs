@@ -7,7 +7,7 @@ use camino::Utf8Path;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::scratch::Scratch;
-use super::table::{Goal, Row, text};
+use super::table::{Goal, Row, said};
 use super::turns::Turns;
 use xtask::report::Report;
 use xtask::tools::cmd::Cmd;
@@ -169,8 +169,4 @@ async fn drained(mut from: impl AsyncRead + Unpin) -> Result<()> {
     let mut piece = vec![0; 1 << 20];
     while from.read(&mut piece).await.context("read an archive")? > 0 {}
     Ok(())
-}
-
-fn said(report: &Report) -> impl Fn(Duration, Duration) {
-    |measured, reference| report.detail(&format!("{} against {}", text(measured), text(reference)))
 }

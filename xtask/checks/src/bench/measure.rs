@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use super::deployed::{Deployed, breakdown};
 use super::load::{CLIENTS, Seen, load};
 use super::scratch::Scratch;
-use super::table::{Goal, Row, text};
+use super::table::{Goal, Row, said, text};
 use super::turns::{Turns, median};
 use super::{built, by_hand};
 use crate::processor;
@@ -184,8 +184,4 @@ fn own_cost(deploys: &[Deployed], starts: &[Duration], reference: Duration) -> S
         duration(beside),
         duration(start)
     )
-}
-
-fn said(report: &Report) -> impl Fn(Duration, Duration) {
-    |measured, reference| report.detail(&format!("{} against {}", text(measured), text(reference)))
 }

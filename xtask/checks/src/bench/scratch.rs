@@ -113,7 +113,12 @@ impl Scratch {
 
     /// The environment that is deployed to.
     pub fn env(&self) -> Result<Env<'_>> {
-        Env::find(&self.config, ENVIRONMENT, &self.report, &self.stop).map_err(Failure::into_error)
+        self.env_of(&self.config, ENVIRONMENT)
+    }
+
+    /// An environment of another project.
+    pub fn env_of<'a>(&'a self, config: &'a Config, name: &str) -> Result<Env<'a>> {
+        Env::find(config, name, &self.report, &self.stop).map_err(Failure::into_error)
     }
 
     /// This toolkit, on the clone.

@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::SecretString;
 
 use super::scratch::{Scratch, free_port};
-use super::table::{Goal, Row, text};
+use super::table::{Goal, Row, said};
 use super::turns::Turns;
 use xtask::config::{Provider, StackProgram, State};
 use xtask::report::Report;
@@ -294,8 +294,4 @@ fn peak_memory(forget: bool) -> Option<u64> {
     let status = fs_err::read_to_string("/proc/self/status").ok()?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(peak.trim().trim_end_matches(" kB").parse::<u64>().ok()? * 1024)
-}
-
-fn said(report: &Report) -> impl Fn(Duration, Duration) {
-    |measured, reference| report.detail(&format!("{} against {}", text(measured), text(reference)))
 }

@@ -1,0 +1,72 @@
+//! A release that was started and does not serve yet, wherever it runs.
+
+use super::local;
+use super::stack::{self, PublicAddress};
+use crate::clients::service::Service;
+use crate::report::Summary;
+
+/// A release that was started and does not serve yet. Dropped before the switch, it ends.
+pub enum Candidate {
+    /// A process with a socket of its own.
+    Local(Box<local::Candidate>),
+    /// A container behind its platform's address.
+    Stack(Box<stack::Candidate>),
+    /// A container of this machine's engine, which never serves.
+    Trial(Box<stack::Trial>),
+}
+
+impl Candidate {
+    /// Where its readiness is asked for.
+    pub fn service(&self) -> Service {
+        match self {
+            Self::Local(candidate) => candidate.service.clone(),
+            Self::Stack(candidate) => candidate.service.clone(),
+            Self::Trial(trial) => trial.service.clone(),
+        }
+    }
+
+    /// Where people reach it, if that is another address than the one that the gate asks.
+    pub fn public(&self) -> Option<&PublicAddress> {
+        match self {
+            Self::Local(_) | Self::Trial(_) => None,
+            Self::Stack(candidate) => candidate.public.as_ref(),
+        }
+    }
+
+    /// Where its process listens; none for a process on another machine.
+    pub fn ears(&self) -> Option<local::Ears> {
+        match self {
+            Self::Local(candidate) => Some(candidate.ears.clone()),
+            Self::Stack(_) | Self::Trial(_) => None,
+        }
+    }
+
+    /// Resolves when it ends by itself, with why and the end of its log.
+    pub async fn exited(&mut self) -> String {
+        match self {
+            Self::Local(candidate) => candidate.exited().await,
+            // Its platform starts it again.
+            Self::Stack(_) => std::future::pending().await,
+            Self::Trial(trial) => trial.exited().await,
+        }
+    }
+
+    /// Ends it, and returns the end of its log.
+    pub async fn give_up(&mut self) -> String {
+        match self {
+            Self::Local(candidate) => candidate.give_up().await,
+            Self::Stack(candidate) => candidate.where_its_log_is(),
+            Self::Trial(trial) => trial.give_up().await,
+        }
+    }
+}
+
+impl Summary for Candidate {
+    fn summary(&self) -> String {
+        match self {
+            Self::Local(candidate) => format!("process {}, not public yet", candidate.ears.process),
+            Self::Stack(candidate) => candidate.summary.clone(),
+            Self::Trial(trial) => trial.summary(),
+        }
+    }
+}
