@@ -120,7 +120,7 @@ async fn measure(chosen: &[Measurement], scratch: &Scratch, report: &Report) -> 
             Measurement::TofuPlan => stacks::plan(scratch, report).await,
             Measurement::TofuNoOp => stacks::no_op(scratch, report).await,
             Measurement::Drift => stacks::drift(scratch, report).await,
-            Measurement::ReleaseCreate => released::create(scratch, report).await,
+            Measurement::ReleaseCreate => Box::pin(released::create(scratch, report)).await,
             Measurement::TofuSummary => stacks::summary(report).await,
         };
         let row = row.with_context(|| format!("measure {name}"))?;

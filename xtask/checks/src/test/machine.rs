@@ -5,7 +5,7 @@ use tokio::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit};
 /// What a job takes beside a place among those that run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Takes {
-    /// The machine's Docker engine: its images and containers are this job's alone.
+    /// The machine's Docker engine: no other job looks at all of its images and containers.
     pub engine: bool,
     /// The target folder of the workspace, which cargo locks while it compiles.
     pub target: bool,

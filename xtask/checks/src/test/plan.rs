@@ -69,7 +69,7 @@ pub fn after_the_build(config: &Config, suites: &[Suite], built: &Built, setting
 }
 
 fn tests(suite: Suite, program: &Program, built: &Built, setting: &Setting<'_>) -> Job {
-    let (takes, threads) = suite.takes(program);
+    let (takes, threads) = suite.takes();
     let threads = threads.unwrap_or_else(processors);
     let mut command = Cmd::new(program.executable.as_str())
         .inherits(Inherited::All)

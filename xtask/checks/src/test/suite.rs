@@ -89,12 +89,10 @@ impl Suite {
 
     /// What its test programs take of the machine, and how many of their tests run at a time; by default, one for each
     /// processor.
-    pub fn takes(self, program: &Program) -> (Takes, Option<usize>) {
-        // Some unit tests of the toolkit ask the machine's engine too.
-        let of_toolkit = program.package == xtask::PACKAGE && program.is_unit;
-        let engine = matches!(self, Self::Image | Self::Rehearsal | Self::StandIn) || of_toolkit;
-        let threads = matches!(self, Self::Image | Self::Rehearsal).then_some(1);
-        (Takes { engine, ..Takes::default() }, threads)
+    pub fn takes(self) -> (Takes, Option<usize>) {
+        // These look at all that the engine has. The other suites that use it touch nothing but containers and images of their own.
+        let engine = matches!(self, Self::Image | Self::Rehearsal);
+        (Takes { engine, ..Takes::default() }, engine.then_some(1))
     }
 }
 
