@@ -1,3 +1,5 @@
+SET LOCAL lock_timeout = '2s';
+
 -- What is known of a picture or clip beside its bytes.
 ALTER TABLE media
     ADD COLUMN kind         text NOT NULL DEFAULT 'image' CHECK (kind IN ('image', 'video')),
@@ -30,11 +32,17 @@ ALTER TABLE media
 
 UPDATE media SET listed_at = created_at;
 
+-- squawk-ignore require-concurrent-index-creation -- the table has as many rows as the team has pictures: milliseconds
 CREATE INDEX media_listed ON media (listed_at DESC, id DESC) WHERE deleted_at IS NULL;
+-- squawk-ignore require-concurrent-index-creation -- the table has as many rows as the team has pictures: milliseconds
 CREATE INDEX media_trash ON media (deleted_at) WHERE deleted_at IS NOT NULL;
+-- squawk-ignore require-concurrent-index-creation -- the table has as many rows as the team has pictures: milliseconds
 CREATE INDEX media_received ON media (coalesce(received_sha256, sha256)) WHERE deleted_at IS NULL;
+-- squawk-ignore require-concurrent-index-creation -- the table has as many rows as the team has pictures: milliseconds
 CREATE UNIQUE INDEX media_received_file ON media (received_file) WHERE received_file IS NOT NULL;
+-- squawk-ignore require-concurrent-index-creation -- the table has as many rows as the team has pictures: milliseconds
 CREATE UNIQUE INDEX media_file ON media (coalesce(file, id));
+-- squawk-ignore require-concurrent-index-creation -- the table has as many rows as the team has pictures: milliseconds
 CREATE UNIQUE INDEX media_idempotency ON media (uploader, idempotency_key) WHERE idempotency_key IS NOT NULL;
 
 -- Work on one media. The process that claims a job moves `due_at` to the end of its lease and renews it while it works;

@@ -1,3 +1,5 @@
+SET LOCAL lock_timeout = '2s';
+
 -- Uploads that a client continues after its connection was cut (tus 1.0). How much has arrived is the length of the file in
 -- the spool.
 CREATE TABLE resumable_upload (

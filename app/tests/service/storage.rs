@@ -136,7 +136,7 @@ async fn on_a_full_disk_uploads_are_refused_and_media_is_served_and_deleted() {
 
     service.process = on_disk(Setup::new(&service.database.url, service.folder.path())).start().await;
     assert_eq!(service.get(media["file_url"].as_str().unwrap()).await.status(), StatusCode::OK);
-    let path = format!("/api/media/{}", media["id"].as_str().unwrap());
+    let path = format!("/api/media/{}?permanent=true", media["id"].as_str().unwrap());
     let deleted = service.request(Method::DELETE, &path).send().await.unwrap();
     assert_eq!(deleted.status(), StatusCode::NO_CONTENT);
     assert_eq!(service.get(media["file_url"].as_str().unwrap()).await.status(), StatusCode::NOT_FOUND);
