@@ -12,7 +12,7 @@ use tracing::{error, info, warn};
 use crate::{
     jobs::{self, Kind},
     media::{MediaId, changes, lifecycle},
-    process::{ImageLimits, Processes},
+    process::{Features, ImageLimits, Processes},
     resumable::ResumableUploads,
     storage::{Storage, StorageKey},
 };
@@ -54,6 +54,11 @@ impl Worker {
         parallel: usize,
     ) -> Self {
         Self { db, storage, processes, limits, strip_location, parallel, added: Notify::new() }
+    }
+
+    /// Which features this machine has the programs for.
+    pub fn features(&self) -> Features {
+        self.processes.features()
     }
 
     /// Tells the loop of this process that there is a new job, so that it need not wait for its next look.

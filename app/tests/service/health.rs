@@ -60,8 +60,14 @@ async fn readiness_depends_on_the_database_and_liveness_does_not() {
     };
 
     let ok = |name| json!({ "name": name, "status": "ok", "detail": null });
-    let ready =
-        json!({ "status": "ready", "version": "test", "checks": [ok("database"), ok("storage")], "features": {} });
+    // The test gives it no PATH.
+    let features = json!({
+        "video": "off: ffmpeg and ffprobe are not installed",
+        "ocr": "off: Tesseract or its models for English and Finnish are not installed",
+        "heif": "off: heif-convert is not installed",
+    });
+    let checks = [ok("database"), ok("storage")];
+    let ready = json!({ "status": "ready", "version": "test", "checks": checks, "features": features });
     assert_eq!(readiness().await, (200, ready.clone()));
 
     proxy.cut();

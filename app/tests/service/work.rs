@@ -105,6 +105,48 @@ async fn a_job_that_fails_too_often_is_quarantined_and_can_be_tried_again() {
     eventually("it is ready", async || status(&service).await == "ready").await;
 }
 
+/// The whole way of a clip and of a text, with the programs of this machine.
+#[tokio::test]
+async fn a_clip_gets_a_poster_and_the_text_of_a_picture_is_found() {
+    let test = "work::a_clip_gets_a_poster_and_the_text_of_a_picture_is_found";
+    let path = std::env::var("PATH").unwrap();
+    let service = Service::start_with(|setup| setup.var("PATH", &path)).await.sign_in().await;
+    let features = service.json("/api/health/readiness").await["features"].take();
+    if features["video"] != "on" || features["ocr"] != "on" {
+        return testkit::skipped(test, &format!("this machine lacks programs: {features}"));
+    }
+    let clip = service.folder.path().join("clip.mp4");
+    let source = "-v error -f lavfi -i testsrc2=size=320x180:rate=25:duration=2 -pix_fmt yuv420p -c:v libx264";
+    let made = std::process::Command::new("ffmpeg").args(source.split(' ')).arg(&clip).status().unwrap();
+    assert!(made.success());
+    let (status, media) = service.upload(&fs_err::read(&clip).unwrap(), "clip.mp4", "video/mp4").await;
+    assert_eq!(status, StatusCode::CREATED, "{media}");
+    assert_eq!(
+        (
+            &media["type"],
+            &media["mime_type"],
+            &media["width"],
+            &media["duration_ms"],
+            &media["codec"],
+            &media["has_audio"]
+        ),
+        (&"video".into(), &"video/mp4".into(), &320.into(), &2000.into(), &"h264".into(), &false.into())
+    );
+    assert_eq!(media["clipboard_url"], Value::Null);
+    assert_eq!(service.get(media["thumbnail_url"].as_str().unwrap()).await.status(), StatusCode::OK);
+    assert_eq!(service.json("/api/media?type=video").await["items"][0]["id"], media["id"]);
+
+    let text = service.folder.path().join("text.png");
+    let draw = "drawtext=text='Tervetuloa saunaan':fontsize=64:x=40:y=40:fontcolor=black";
+    let source = ["-v", "error", "-f", "lavfi", "-i", "color=white:size=900x160", "-vf", draw, "-frames:v", "1"];
+    assert!(std::process::Command::new("ffmpeg").args(source).arg(&text).status().unwrap().success());
+    let (_, picture) = service.upload(&fs_err::read(&text).unwrap(), "a.png", "image/png").await;
+    eventually("its text is found by a Finnish stem", async || {
+        service.json("/api/media?q=saunassa").await["items"][0]["id"] == picture["id"]
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn the_same_bytes_are_kept_once_and_a_repeated_request_is_answered_like_the_first() {
     let service = Service::signed_in().await;
