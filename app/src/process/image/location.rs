@@ -68,7 +68,7 @@ fn exif_blocks(kind: ImageKind, bytes: &[u8]) -> Vec<Range<usize>> {
             let exif = chunks.filter(|chunk| chunk.name == *b"EXIF");
             exif.map(|chunk| chunk.range.end - webp::strip_signature(chunk.data).len()..chunk.range.end).collect()
         }
-        ImageKind::Tiff => vec![0..bytes.len()],
+        ImageKind::Tiff => std::iter::once(0..bytes.len()).collect(),
         ImageKind::Avif | ImageKind::Heic => heif::exif_block(bytes).into_iter().collect(),
         ImageKind::Gif => Vec::new(),
     }

@@ -114,7 +114,8 @@ fn read_box(bytes: &[u8], within: Range<usize>) -> Option<HeifBox> {
         1 => start.checked_add(reader.number(8)?)?,
         _ => start.checked_add(short)?,
     };
-    (reader.rest.start <= end && end <= reader.rest.end).then(|| HeifBox { name, content: reader.rest.start..end })
+    let content = reader.rest.start..end;
+    (content.start <= end && end <= reader.rest.end).then_some(HeifBox { name, content })
 }
 
 /// Reads big-endian numbers of a part of the file.
