@@ -93,8 +93,10 @@ async fn read(storage: &Storage, key: StorageKey) -> Option<Vec<u8>> {
     storage.open_local(key).await.unwrap().map(|file| fs_err::read(&*file).unwrap())
 }
 
+/// The files of the spool, beside the folder of uploads in parts.
 fn spooled(storage: &Storage) -> usize {
-    fs_err::read_dir(storage.spool()).unwrap().count()
+    let entries = fs_err::read_dir(storage.spool()).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|entry| entry.is_file()).count()
 }
 
 #[tokio::test]

@@ -142,13 +142,8 @@ async fn bad_creations_are_refused_and_others_do_not_see_an_upload() {
 /// tus-js-client as browsers have it, unchanged, through a connection that is cut twice.
 #[tokio::test]
 async fn tus_js_client_continues_an_upload() {
-    let Some(folder) = std::env::var_os("TEST_TUS_CLIENT_DIR") else {
-        testkit::skipped(
-            "resumable::tus_js_client_continues_an_upload",
-            "TEST_TUS_CLIENT_DIR names no folder with tus-js-client",
-        );
-        return;
-    };
+    let test = "resumable::tus_js_client_continues_an_upload";
+    let Some(folder) = testkit::or_skip(test, devservers::tus_client::install()) else { return };
     let service = Service::signed_in().await;
     let picture = pictures::jpeg(1200, 900);
     let file = service.folder.path().join("picture.jpg");

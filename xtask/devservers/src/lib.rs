@@ -25,6 +25,7 @@ pub mod sigstore;
 pub mod standin;
 pub mod tls;
 pub mod tofu;
+pub mod tus_client;
 pub mod versitygw;
 pub mod workflow_checks;
 

@@ -28,7 +28,7 @@ async fn no_other_user_can_read_what_is_stored() {
     storage.put_bytes(StorageKey::Thumbnail(id), content(9), "image/webp").await.unwrap();
     let Storage::Local(local) = &storage else { unreachable!() };
     let mode = |path: PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    for name in ["uploads", "thumbs", "clipboard", "public", "incoming"] {
+    for name in ["uploads", "thumbs", "clipboard", "private", "incoming", "incoming/resumable"] {
         assert_eq!(mode(folder.path().join(name)), 0o700, "{name}");
     }
     for file in
