@@ -165,13 +165,17 @@ pub async fn derive(
     enqueue(&db, &worker, id, jobs::Kind::Process).await
 }
 
-/// `POST /api/media/{id}/ocr`: recognises the text of a picture anew. 202. Errors: 404.
+/// `POST /api/media/{id}/ocr`: recognises the text of a picture anew. 202. Errors: 404, 503 `feature_off`.
 pub async fn recognise(
     State(db): State<PgPool>,
     State(worker): State<Arc<Worker>>,
     _: Manager,
     MediaPath(id): MediaPath,
 ) -> Result<StatusCode, ApiError> {
+    if !worker.features().ocr && media::exists(&db, id).await? {
+        let message = "OCR is off: readiness tells what it takes";
+        return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "feature_off", message));
+    }
     enqueue(&db, &worker, id, jobs::Kind::Ocr).await
 }
 

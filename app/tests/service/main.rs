@@ -14,6 +14,7 @@ mod files;
 mod health;
 mod lifecycle;
 mod limits;
+mod location;
 mod media;
 mod ocr;
 mod pictures;
