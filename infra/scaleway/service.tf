@@ -16,6 +16,10 @@ locals {
     S3_ACCESS_KEY_ID     = scaleway_iam_api_key.service.access_key
     S3_SECRET_ACCESS_KEY = scaleway_iam_api_key.service.secret_key
   }
+
+  # A service that keeps its files elsewhere gets no credentials of the bucket.
+  storage = lookup(var.settings, "STORAGE_BACKEND", try(one([for setting in local.declared : setting.default if setting.name == "STORAGE_BACKEND"]), null))
+  made    = { for name, value in local.made_here : name => value if local.storage == null || local.storage == "s3" || !startswith(name, "S3_") }
 }
 
 resource "scaleway_container_namespace" "service" {
@@ -47,10 +51,10 @@ resource "scaleway_container" "service" {
   https_connections_only = true
 
   environment_variables = merge(var.settings, {
-    for name, value in local.made_here : name => value if contains(setsubtract(local.declared_names, local.secret_names), name)
+    for name, value in local.made : name => value if contains(setsubtract(local.declared_names, local.secret_names), name)
   })
   secret_environment_variables = merge(var.secrets, {
-    for name, value in local.made_here : name => value if contains(local.secret_names, name)
+    for name, value in local.made : name => value if contains(local.secret_names, name)
   })
 
   # Migrations have five minutes before the first request. Later, an instance that does not respond for 30 seconds is taken out:
