@@ -158,7 +158,8 @@ impl Container {
         let original = client.get(media["file_url"].as_str().unwrap()).unwrap().expect(200);
         assert!(original.body == picture, "the original came back as other bytes");
         let thumbnail = client.get(media["thumbnail_url"].as_str().unwrap()).unwrap().expect(200);
-        image::load_from_memory_with_format(&thumbnail.body, image::ImageFormat::WebP).unwrap();
+        let (_, width, height) = webpx::decode_rgba(&thumbnail.body).unwrap();
+        assert_eq!(width.max(height), 600);
     }
 
     /// Checks that the programs for video and for text in English and Finnish run as the container's user.

@@ -1,7 +1,7 @@
 //! Clients that send requests continuously, and the results of the requests.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -11,6 +11,9 @@ use anyhow::{Result, ensure};
 use crate::gallery::Picture;
 use crate::site::Site;
 use testkit::client::{Answer, Client};
+
+/// Of the next picture to upload.
+static NUMBER: AtomicU32 = AtomicU32::new(1);
 
 /// The pauses between a client's requests. They are long because compilers run at the same time, and uploads are costly.
 const PAUSE: Duration = Duration::from_millis(40);
@@ -65,12 +68,11 @@ impl Load {
             let (stop, seen, thumbnail) = (Arc::clone(&stop), Arc::clone(&seen), thumbnail.to_owned());
             let client = if keep_alive { Client::new(site.port) } else { Client::one_connection_each(site.port) };
             let mut client = client.signed_in(token);
-            let picture = Picture::generated(160, 90);
             let pause = if matches!(wish, Wish::Upload) { UPLOAD_PAUSE } else { PAUSE };
             thread::spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     let began = Instant::now();
-                    let answer = wish.ask(&mut client, &thumbnail, &picture);
+                    let answer = wish.ask(&mut client, &thumbnail);
                     lock(&seen).note(wish, answer, began.elapsed());
                     thread::park_timeout(pause);
                 }
@@ -106,12 +108,15 @@ impl Drop for Load {
 }
 
 impl Wish {
-    fn ask(self, client: &mut Client, thumbnail: &str, picture: &Picture) -> Result<Answer> {
+    fn ask(self, client: &mut Client, thumbnail: &str) -> Result<Answer> {
         let (answer, expected) = match self {
             Self::Readiness => (client.get("/api/health/readiness")?, 200),
             Self::List => (client.get("/api/media?limit=20")?, 200),
             Self::Thumbnail => (client.get(thumbnail)?, 200),
-            Self::Upload => (client.post_file("/api/media", "load.png", "image/png", picture.bytes())?, 201),
+            Self::Upload => {
+                let picture = Picture::numbered(160, 90, NUMBER.fetch_add(1, Ordering::Relaxed));
+                (client.post_file("/api/media", "load.png", "image/png", picture.bytes())?, 201)
+            }
         };
         ensure!(answer.status == expected, "{} instead of {expected}: {}", answer.status, answer.text());
         Ok(answer)
