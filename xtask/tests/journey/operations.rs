@@ -69,8 +69,8 @@ pub fn broken_versions(site: &Site, visitor: &Visitor, thumbnail: &str) {
 
     site.checkout.edit(
         MAIN,
-        "async fn run(command: Command) -> anyhow::Result<()> {",
-        "async fn run(command: Command) -> anyhow::Result<()> {\n    anyhow::ensure!(std::process::id() == 0, \"no moon tonight\");",
+        "async fn run(command: ServiceCommand) -> anyhow::Result<()> {",
+        "async fn run(command: ServiceCommand) -> anyhow::Result<()> {\n    anyhow::ensure!(std::process::id() == 0, \"no moon tonight\");",
     );
     site.checkout.configure(short_gate);
     site.checkout.commit("Does not start");
