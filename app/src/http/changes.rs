@@ -74,7 +74,7 @@ pub struct DeleteQuery {
     permanent: bool,
 }
 
-/// `PATCH /api/media/{id}`: changes what the body names. With `If-Match`, only if nobody else changed it since. Errors: 400
+/// `PATCH /api/media/{id}`: changes what the body names. With `If-Match`, only if no other request changed it since. Errors: 400
 /// with the code of the bad field, 404, 412 `other_version`.
 pub async fn change(
     State(db): State<PgPool>,

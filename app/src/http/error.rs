@@ -46,7 +46,7 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, "not_found", "not found")
     }
 
-    /// Somebody else changed it first.
+    /// Another request changed it first.
     pub fn other_version() -> Self {
         let message = "the media has another version than If-Match says; get it again";
         Self::new(StatusCode::PRECONDITION_FAILED, "other_version", message)

@@ -29,7 +29,7 @@ pub enum Bulk {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Changed {
     Done,
-    /// Somebody changed it first: it has another version.
+    /// Another request changed it first: it has another version.
     OtherVersion,
     NotFound,
 }

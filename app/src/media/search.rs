@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use super::{Kind, Media, MediaId, Row};
 
-/// Longer questions are cut: nobody finds more with an eleventh word.
+/// Longer questions are cut: an eleventh word narrows hardly any search.
 const MAX_WORDS: usize = 10;
 
 /// In characters, each.

@@ -10,7 +10,7 @@ use super::ProcessError;
 #[derive(Clone)]
 pub struct Slots(Arc<Semaphore>);
 
-/// Tells the work that nobody waits for its result any more.
+/// Tells the work that its caller no longer waits for the result.
 pub struct Abandoned(oneshot::Receiver<Infallible>);
 
 impl Slots {

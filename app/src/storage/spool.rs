@@ -14,7 +14,7 @@ use std::{
 use fs_err as fs;
 use tempfile::NamedTempFile;
 
-/// The age at which a file that nobody has written to belongs to no request: the longest takes 5 minutes.
+/// The age at which a file that is no longer written to belongs to no request: the longest takes 5 minutes.
 pub const ABANDONED: Duration = Duration::from_secs(60 * 60);
 
 /// The folder in the spool of uploads that are received in parts. They have rows, and expire by those.
@@ -49,7 +49,7 @@ pub(super) fn create_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// Deletes the files that nobody has written to for this long. Returns how many.
+/// Deletes the files that were not written to for this long. Returns how many.
 pub(super) fn sweep(spool: &Path, abandoned: Duration) -> io::Result<usize> {
     let mut swept = 0;
     for entry in fs::read_dir(spool)? {
