@@ -11,6 +11,8 @@
 # Both of the same Debian release: programs that are compiled in one run in the other.
 ARG RUST_IMAGE=rust:1.95-bookworm
 ARG RUNTIME_IMAGE=debian:bookworm-slim
+# Nothing of it is in the image.
+ARG NODE_IMAGE=node:22-bookworm-slim
 
 
 # --- The service's dependencies, compiled from the manifests alone: a layer that lasts until one of these changes.
@@ -48,8 +50,27 @@ RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
 FROM dependencies AS service
 
 COPY .sqlx .sqlx
-COPY app app
+COPY app/build.rs app/
+COPY app/migrations app/migrations
+COPY app/src app/src
 RUN cargo build --locked --offline --release --package app --bin app
+
+
+# --- The packages of the web UI, from the lock file alone: a layer that lasts until that changes. Node.js reads the system's
+# certificates only where it is told to.
+FROM ${NODE_IMAGE} AS packages
+
+WORKDIR /web
+COPY app/web/package.json app/web/package-lock.json app/web/.npmrc ./
+RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+    NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt npm ci --no-audit --no-fund
+
+
+# --- The web UI. All it needs was installed above.
+FROM packages AS web
+
+COPY app/web ./
+RUN npm run build
 
 
 # --- ffmpeg and ffprobe, from Debian's sources, with what frames of uploaded clips take and nothing else. Debian's own
@@ -111,10 +132,11 @@ FROM base AS runtime
 # A new volume takes over this folder's owner.
 RUN install --directory --owner=10001 --group=10001 /data/uploads
 COPY --from=programs /programs /
+COPY --from=web /web/dist /usr/local/share/app/web
 COPY --from=service /build/target/release/app /usr/local/bin/app
 
 LABEL org.opencontainers.image.title="app" org.opencontainers.image.licenses="MIT"
-ENV HOST=0.0.0.0 PORT=3000 UPLOAD_DIR=/data/uploads SPOOL_DIR=/tmp/spool
+ENV HOST=0.0.0.0 PORT=3000 UPLOAD_DIR=/data/uploads SPOOL_DIR=/tmp/spool STATIC_DIR=/usr/local/share/app/web
 EXPOSE 3000
 USER 10001:10001
 HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=3 CMD ["app", "health"]

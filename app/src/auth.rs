@@ -1,18 +1,24 @@
 //! Accounts: registers, logs in, and authenticates requests. It knows nothing of HTTP.
 //!
 //! Authentication is one function, from a token to an [`Access`]: a log-in token is signed and names a session, an API key is
-//! random. Both need their row, so that both can be revoked.
+//! random. Both need their row, so that both can be revoked. Where Supabase keeps the accounts, a log-in token is Supabase's; its
+//! user gets a row when the first one is seen, which media and API keys name.
 
 mod access;
 mod account;
 pub mod api_key;
-mod hs256;
+mod guest;
 pub mod invite;
+mod jwks;
+pub mod members;
 mod password;
-mod secret_token;
+pub mod secret_token;
 pub mod session;
+mod signatures;
+mod supabase;
 mod throttle;
 mod token;
+mod upload;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -22,21 +28,26 @@ use subtle::ConstantTimeEq;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-pub use access::{Access, Role, Scope};
+pub use access::{Access, Role, Scope, Session};
 pub use account::Account;
 use account::Invited;
+pub use jwks::{Keys, NoKeys};
+use members::MemberError;
 pub use password::PasswordError;
 use password::PasswordHasher;
+pub use supabase::Supabase;
 use throttle::{Attempt, LoginThrottle, TooManyAttempts};
 use token::{DeviceToken, SessionToken, TokenSigner};
 
+use crate::db;
+
 /// NIST SP 800-63B requires at least 8 characters.
-const MIN_PASSWORD_CHARS: usize = 10;
+pub const MIN_PASSWORD_CHARS: usize = 10;
 
 /// Bounds the work of hashing a password.
-const MAX_PASSWORD_BYTES: usize = 256;
+pub const MAX_PASSWORD_BYTES: usize = 256;
 
-const MAX_USERNAME_BYTES: usize = 64;
+pub const MAX_USERNAME_BYTES: usize = 64;
 
 /// Registers, logs in and authenticates accounts.
 pub struct Authenticator {
@@ -45,6 +56,8 @@ pub struct Authenticator {
     throttle: Arc<LoginThrottle>,
     tokens: TokenSigner,
     bootstrap_token: SecretString,
+    /// None where this service keeps the accounts.
+    supabase: Option<Supabase>,
 }
 
 /// Where a registration or log-in comes from.
@@ -82,10 +95,16 @@ pub enum AuthError {
     WeakPassword,
     #[error("wrong user name or password")]
     BadCredentials,
-    #[error("the old password is wrong")]
+    #[error("the password is wrong")]
     WrongPassword,
+    #[error("Supabase keeps the accounts: register, log in and change passwords there")]
+    KeptElsewhere,
+    #[error(transparent)]
+    NoKeys(#[from] NoKeys),
     #[error(transparent)]
     TooManyAttempts(#[from] TooManyAttempts),
+    #[error(transparent)]
+    Member(#[from] MemberError),
     #[error(transparent)]
     Password(#[from] PasswordError),
     #[error("signing the token failed: {0}")]
@@ -96,15 +115,27 @@ pub enum AuthError {
 
 impl Authenticator {
     /// `jwt_secret` signs the tokens; `bootstrap_token` authorizes the first registration; `max_hashes` passwords are
-    /// hashed in parallel.
-    pub fn new(db: PgPool, jwt_secret: &SecretString, bootstrap_token: SecretString, max_hashes: usize) -> Self {
+    /// hashed in parallel. With `supabase`, users register and log in there.
+    pub fn new(
+        db: PgPool,
+        jwt_secret: &SecretString,
+        bootstrap_token: SecretString,
+        max_hashes: usize,
+        supabase: Option<Supabase>,
+    ) -> Self {
         Self {
             db,
             passwords: PasswordHasher::new(max_hashes),
             throttle: Arc::default(),
             tokens: TokenSigner::new(jwt_secret),
             bootstrap_token,
+            supabase,
         }
+    }
+
+    /// Whether there is no account yet, so that the bootstrap token creates the first one.
+    pub async fn awaits_first(&self) -> Result<bool, AuthError> {
+        Ok(self.supabase.is_none() && !account::any_exists(&self.db).await?)
     }
 
     /// Creates the first account, an admin, and logs it in. Fails with `BootstrapClosed` once an account exists.
@@ -115,6 +146,7 @@ impl Authenticator {
         bootstrap_token: &SecretString,
         client: &Client,
     ) -> Result<LogIn, AuthError> {
+        self.keeps_accounts()?;
         if account::any_exists(&self.db).await? {
             return Err(AuthError::BootstrapClosed);
         }
@@ -136,6 +168,7 @@ impl Authenticator {
         invite: &SecretString,
         client: &Client,
     ) -> Result<LogIn, AuthError> {
+        self.keeps_accounts()?;
         let invite = secret_token::sha256(invite.expose_secret());
         // Before the work of hashing, and before it tells anything about user names.
         if !invite::is_valid(&self.db, &invite).await? {
@@ -154,8 +187,9 @@ impl Authenticator {
     /// Checks a password and starts a session. A user name that is unknown, or that cannot be registered, and a wrong password
     /// give the same error and take the same time.
     pub async fn log_in(&self, username: &str, password: SecretString, client: &Client) -> Result<LogIn, AuthError> {
+        self.keeps_accounts()?;
         let found = match check_username(username) {
-            Ok(()) => account::find_credentials(&self.db, username).await?,
+            Ok(()) => db::retried(|| account::find_credentials(&self.db, username)).await?,
             Err(_) => None,
         };
         let (account, hash) = found.map(|found| (found.account, found.password_hash)).unzip();
@@ -173,10 +207,11 @@ impl Authenticator {
     pub async fn change_password(
         &self,
         account: Uuid,
-        session: Uuid,
+        session: Session,
         old: SecretString,
         new: SecretString,
     ) -> Result<(), AuthError> {
+        let Session::Own(session) = session else { return Err(AuthError::KeptElsewhere) };
         check_password(&new)?;
         let old_hash = account::password_hash(&self.db, account).await?.ok_or(AuthError::WrongPassword)?;
         let attempt = LoginThrottle::by_owner(account);
@@ -193,15 +228,45 @@ impl Authenticator {
         Ok(())
     }
 
+    /// Deletes the account of a user who knows its password; see [`members::delete`].
+    pub async fn delete_own_account(&self, account: Uuid, password: SecretString) -> Result<(), AuthError> {
+        self.keeps_accounts()?;
+        let hash = account::password_hash(&self.db, account).await?;
+        if !self.verify(&LoginThrottle::by_owner(account), password, hash).await? {
+            return Err(AuthError::WrongPassword);
+        }
+        members::delete(&self.db, account, account).await?;
+        tracing::info!(%account, "an account was deleted by its user");
+        Ok(())
+    }
+
     /// The access of a token; `None` if the token is invalid, expired or revoked, or if its account is deleted.
-    pub async fn authenticate(&self, token: &str) -> sqlx::Result<Option<Access>> {
+    ///
+    /// # Errors
+    /// `NoKeys` if nothing can be said about a token of Supabase, else `Database`.
+    pub async fn authenticate(&self, token: &str) -> Result<Option<Access>, AuthError> {
         if token.starts_with(api_key::PREFIX) {
-            return api_key::authenticate(&self.db, token).await;
+            return Ok(db::retried(|| api_key::authenticate(&self.db, token)).await?);
+        }
+        if let Some(supabase) = &self.supabase {
+            let Some(visitor) = supabase.verify(token).await? else { return Ok(None) };
+            let found = db::retried(|| account::find_or_create(&self.db, visitor.id, visitor.name.as_deref())).await?;
+            let Some((account, mut role)) = found else { return Ok(None) };
+            if visitor.is_admin && role != Role::Admin {
+                db::retried(|| account::make_admin(&self.db, visitor.id)).await?;
+                role = Role::Admin;
+            }
+            return Ok(Some(Access { account, role, scopes: Scope::ALL.into(), session: Some(Session::OfSupabase) }));
         }
         match self.tokens.verify_session(token) {
-            Ok(token) => session::authenticate(&self.db, token.account, token.session).await,
+            Ok(token) => Ok(db::retried(|| session::authenticate(&self.db, token.account, token.session)).await?),
             Err(_) => Ok(None),
         }
+    }
+
+    /// Whether passwords and invites are this service's.
+    fn keeps_accounts(&self) -> Result<(), AuthError> {
+        if self.supabase.is_none() { Ok(()) } else { Err(AuthError::KeptElsewhere) }
     }
 
     async fn hash_new(&self, username: &str, password: SecretString) -> Result<String, AuthError> {

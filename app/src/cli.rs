@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    healthcheck,
+    healthcheck, http,
+    import::{self, ImportArgs},
     process::{
         child::{self, DecodeArgs},
         limits::{self, LimitedArgs},
@@ -13,6 +14,7 @@ use crate::{
     serve,
     settings::Settings,
     storage::StorageCommand,
+    worker::WorkerCommand,
 };
 
 /// The media service: users upload pictures, find them again and share them
@@ -39,14 +41,20 @@ enum ServiceCommand {
     /// Migrate the database, then serve requests until SIGTERM or SIGINT
     Serve,
     /// Process uploads of other instances, without serving requests, until SIGTERM or SIGINT
-    Worker,
+    Worker {
+        #[command(subcommand)]
+        command: Option<WorkerCommand>,
+    },
     /// Migrate the database
     Migrate,
     /// Check that the service at HOST and PORT is alive; exit with 1 if it is not
     Health,
+    Import(ImportArgs),
     /// Check or move the stored objects
     #[command(subcommand)]
     Storage(StorageCommand),
+    /// Print the description of the HTTP API as JSON, by OpenAPI 3.1
+    Openapi,
     /// Show or check the environment variables
     #[command(subcommand)]
     Config(Config),
@@ -74,7 +82,7 @@ pub fn main() -> ExitCode {
 #[tokio::main]
 async fn service(command: ServiceCommand) -> ExitCode {
     match run(command).await {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("app: {error:#}");
             ExitCode::FAILURE
@@ -82,15 +90,18 @@ async fn service(command: ServiceCommand) -> ExitCode {
     }
 }
 
-async fn run(command: ServiceCommand) -> anyhow::Result<()> {
+async fn run(command: ServiceCommand) -> anyhow::Result<ExitCode> {
     match command {
         ServiceCommand::Serve => serve::serve(Settings::from_env()?).await?,
-        ServiceCommand::Worker => serve::work(Settings::from_env()?).await?,
+        ServiceCommand::Worker { command: None } => serve::work(Settings::from_env()?).await?,
+        ServiceCommand::Worker { command: Some(command) } => command.run().await?,
         ServiceCommand::Migrate => serve::migrate(Settings::from_env()?).await?,
         ServiceCommand::Health => healthcheck::run(&Settings::from_env()?).await?,
+        ServiceCommand::Import(args) => return import::run(args).await,
         ServiceCommand::Storage(command) => command.run().await?,
+        ServiceCommand::Openapi => println!("{}", serde_json::to_string_pretty(&http::document())?),
         ServiceCommand::Config(Config::Schema) => println!("{}", serde_json::to_string_pretty(&Settings::schema())?),
         ServiceCommand::Config(Config::Check) => Settings::from_env().map(|_| println!("OK"))?,
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

@@ -7,7 +7,7 @@ use tokio::io::AsyncReadExt;
 use crate::validate::ValidationError;
 
 /// Detection looks no further, in bytes.
-const HEAD: u64 = 4096;
+pub const HEAD: u64 = 4096;
 
 /// What decodes a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

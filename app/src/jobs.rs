@@ -22,7 +22,9 @@ pub const MAX_ATTEMPTS: i32 = 4;
 /// The pause after the first failed attempt; it grows fourfold with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(rename = "JobKind")]
 pub enum Kind {
     /// Validates the original and derives what is served beside it.
     Process,
@@ -40,7 +42,20 @@ pub struct Job {
     claim: Uuid,
 }
 
+/// How many jobs of a kind are in a state.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Count {
+    pub kind: String,
+    /// `due`, `working`, `postponed` or `quarantined`.
+    pub state: String,
+    pub jobs: i64,
+    /// How long the oldest one has been due.
+    pub oldest_seconds: f64,
+}
+
 impl Kind {
+    pub const ALL: [Self; 2] = [Self::Process, Self::Ocr];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Process => "process",
@@ -64,19 +79,41 @@ pub async fn add(db: impl PgExecutor<'_>, media: MediaId, kind: Kind) -> sqlx::R
 }
 
 /// Adds a job that is claimed already: the process that adds it does it at once.
-pub async fn add_claimed(db: impl PgExecutor<'_>, media: MediaId, kind: Kind) -> sqlx::Result<Job> {
-    let claim = Uuid::from_u128(ulid::Ulid::new().0);
+pub async fn add_claimed(db: impl PgExecutor<'_>, job: &Job) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO job (media, kind, attempts, due_at, claim)
          VALUES ($1, $2, 1, now() + make_interval(secs => $3), $4)",
-        media.to_string(),
-        kind.as_str(),
+        job.media.to_string(),
+        job.kind.as_str(),
         LEASE.as_secs_f64(),
-        claim
+        job.claim
     )
     .execute(db)
     .await?;
-    Ok(Job { media, kind, attempt: 1, claim })
+    Ok(())
+}
+
+/// Locks the jobs of a media. A transaction that changes them and the media begins with this, as a worker ends its job before it
+/// writes the result: otherwise each could wait for the other.
+pub async fn lock(db: impl PgExecutor<'_>, media: MediaId) -> sqlx::Result<()> {
+    sqlx::query!("SELECT kind FROM job WHERE media = $1 ORDER BY kind FOR UPDATE", media.to_string())
+        .fetch_all(db)
+        .await
+        .map(drop)
+}
+
+/// Counts the jobs of all instances.
+pub async fn count(db: &PgPool) -> sqlx::Result<Vec<Count>> {
+    sqlx::query_as!(
+        Count,
+        r#"SELECT kind,
+               CASE WHEN quarantined THEN 'quarantined' WHEN due_at <= now() THEN 'due'
+                    WHEN claim IS NOT NULL THEN 'working' ELSE 'postponed' END AS "state!",
+               count(*) AS "jobs!", extract(epoch FROM now() - min(due_at))::float8 AS "oldest_seconds!"
+           FROM job GROUP BY 1, 2"#
+    )
+    .fetch_all(db)
+    .await
 }
 
 /// Claims the job of this kind that has waited longest; `None` if none is due.
@@ -99,7 +136,22 @@ pub async fn claim(db: &PgPool, kind: Kind) -> sqlx::Result<Option<Job>> {
     Ok(Some(Job { media: media::parse_id(&row.media)?, kind, attempt: row.attempts, claim }))
 }
 
+/// How long it is until the next job of this kind is due, or a claim ends; `None` if there is no job.
+pub async fn next_due(db: &PgPool, kind: Kind) -> sqlx::Result<Option<Duration>> {
+    let seconds = sqlx::query_scalar!(
+        r#"SELECT EXTRACT(epoch FROM min(due_at) - now())::float8 FROM job WHERE kind = $1 AND NOT quarantined"#,
+        kind.as_str()
+    );
+    let seconds = seconds.fetch_one(db).await?;
+    Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()))
+}
+
 impl Job {
+    /// A job that this process adds and does at once.
+    pub fn claimed(media: MediaId, kind: Kind) -> Self {
+        Self { media, kind, attempt: 1, claim: Uuid::from_u128(ulid::Ulid::new().0) }
+    }
+
     /// Renews the claim. Returns false if it is lost: another process has the job, or it is gone.
     pub async fn renew(&self, db: &PgPool) -> sqlx::Result<bool> {
         let renewed = sqlx::query!(
@@ -110,6 +162,17 @@ impl Job {
             LEASE.as_secs_f64()
         );
         Ok(renewed.execute(db).await?.rows_affected() == 1)
+    }
+
+    /// Keeps the job from being claimed by another process until the end of the transaction. Returns false if the claim is lost.
+    pub async fn lock(&self, db: impl PgExecutor<'_>) -> sqlx::Result<bool> {
+        let locked = sqlx::query_scalar!(
+            "SELECT kind FROM job WHERE media = $1 AND kind = $2 AND claim = $3 FOR UPDATE",
+            self.media.to_string(),
+            self.kind.as_str(),
+            self.claim
+        );
+        Ok(locked.fetch_optional(db).await?.is_some())
     }
 
     /// Ends the job, in the transaction that writes its result. Returns false if the claim is lost.

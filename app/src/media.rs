@@ -1,12 +1,17 @@
 //! Media: ids, status, and the queries on the `media` table. In `media/`: the lifecycle, the
-//! changes by users, lists and search.
+//! changes by users, the replacement of files, lists and search, share links, what failed, and what is stored.
 
 pub mod changes;
+pub mod failures;
 pub mod lifecycle;
+pub mod replacement;
 pub mod search;
+pub mod shares;
+pub mod usage;
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use sqlx::PgPool;
 use time::{OffsetDateTime, PrimitiveDateTime};
 use ulid::Ulid;
@@ -18,7 +23,7 @@ use crate::storage::StorageKey;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MediaId(Ulid);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// The file is not uploaded or not validated yet.
@@ -29,7 +34,7 @@ pub enum Status {
     Failed,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     Image,
@@ -96,6 +101,16 @@ pub struct FileInfo {
     pub sha256: Vec<u8>,
 }
 
+/// Where the original of a ready media is stored.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadyFile {
+    pub media: MediaId,
+    /// The id of its stored objects.
+    pub file: MediaId,
+    /// Of the last change of the media.
+    pub updated_at: OffsetDateTime,
+}
+
 impl Media {
     /// Where the bytes as they were received are: in the first of these that is stored.
     pub fn received_keys(&self) -> impl Iterator<Item = StorageKey> {
@@ -121,7 +136,23 @@ impl FromStr for Kind {
     }
 }
 
+impl FromStr for Status {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "pending" => Ok(Self::Pending),
+            "ready" => Ok(Self::Ready),
+            "failed" => Ok(Self::Failed),
+            _ => Err(()),
+        }
+    }
+}
+
 impl MediaId {
+    /// Sorts before all others.
+    pub const LOWEST: Self = Self(Ulid::nil());
+
     pub fn generate() -> Self {
         Self(Ulid::new())
     }
@@ -144,6 +175,20 @@ impl FromStr for MediaId {
         let id = Ulid::from_string(text).map(Self).map_err(|_| InvalidMediaId)?;
         // The parser also accepts lower case and look-alike characters, but each media must have exactly one key.
         if id.to_string() == text { Ok(id) } else { Err(InvalidMediaId) }
+    }
+}
+
+impl JsonSchema for MediaId {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "MediaId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^[0-7][0-9A-HJKMNP-TV-Z]{25}$" })
     }
 }
 
@@ -180,6 +225,19 @@ pub async fn find_file_info(db: &PgPool, file: MediaId) -> sqlx::Result<Option<F
     )
     .fetch_optional(db)
     .await
+}
+
+/// Finds where the originals of these media are stored: of those that are ready and not in the trash.
+pub async fn find_ready_files(db: &PgPool, ids: &[MediaId]) -> sqlx::Result<Vec<ReadyFile>> {
+    let ids: Vec<_> = ids.iter().map(MediaId::to_string).collect();
+    let rows = sqlx::query!(
+        r#"SELECT id, coalesce(file, id) AS "file!", updated_at FROM media
+           WHERE id = ANY ($1) AND status = 'ready' AND deleted_at IS NULL"#,
+        &ids
+    );
+    let rows = rows.fetch_all(db).await?.into_iter();
+    rows.map(|row| Ok(ReadyFile { media: parse_id(&row.id)?, file: parse_id(&row.file)?, updated_at: row.updated_at }))
+        .collect()
 }
 
 /// A row with the column types of the database.
@@ -230,12 +288,10 @@ impl TryFrom<Row> for Media {
                 .kind
                 .parse()
                 .map_err(|()| sqlx::Error::Decode(format!("unknown kind of media {:?}", row.kind).into()))?,
-            status: match row.status.as_str() {
-                "pending" => Status::Pending,
-                "ready" => Status::Ready,
-                "failed" => Status::Failed,
-                other => return Err(sqlx::Error::Decode(format!("unknown media status {other:?}").into())),
-            },
+            status: row
+                .status
+                .parse()
+                .map_err(|()| sqlx::Error::Decode(format!("unknown media status {:?}", row.status).into()))?,
             failure: row.failure,
             name: row.name,
             description: row.description,

@@ -23,7 +23,7 @@ use std::{
 };
 
 pub use self::{
-    image::{DerivedImage, ImageLimits},
+    image::{DerivedImage, ImageLimits, thumbnail_size},
     limits::Limits,
     programs::Features,
     video::{DerivedPoster, DerivedVideo},

@@ -6,8 +6,6 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context as _;
-use ring::digest::{Context, SHA256};
 use sqlx::PgPool;
 use tempfile::TempPath;
 use time::OffsetDateTime;
@@ -16,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     ingest::ReceivedFile,
     media::{MediaId, parse_id},
-    storage::{RESUMABLE, StorageError},
+    storage::{self, RESUMABLE, StorageError},
 };
 
 /// How long an upload may take, from its creation on.
@@ -125,21 +123,19 @@ impl ResumableUploads {
 
     /// The complete file, to be added. The upload keeps its own link to it, for another attempt if adding it fails.
     pub async fn received(&self, upload: &ResumableUpload) -> anyhow::Result<ReceivedFile> {
-        let (path, link, size) =
-            (self.path(upload.id), self.spool.join(format!("{}-complete", upload.id)), upload.length);
-        tokio::task::spawn_blocking(move || {
+        let (path, link) = (self.path(upload.id), self.spool.join(format!("{}-complete", upload.id)));
+        let linked = tokio::task::spawn_blocking(move || {
             // Left by an attempt of a process that died.
             fs_err::remove_file(&link).or_else(|error| match error.kind() {
                 io::ErrorKind::NotFound => Ok(()),
                 _ => Err(error),
             })?;
             fs_err::hard_link(&path, &link)?;
-            let link = TempPath::try_from_path(link)?;
-            let mut hash = Hashing(Context::new(&SHA256));
-            io::copy(&mut fs_err::File::open(&path)?, &mut hash).context("cannot hash an upload")?;
-            Ok(ReceivedFile { path: link, size, sha256: hash.0.finish().as_ref().to_vec() })
-        })
-        .await?
+            TempPath::try_from_path(link)
+        });
+        let path = linked.await??;
+        let (size, sha256) = storage::measure(&path).await?;
+        Ok(ReceivedFile { path, size, sha256 })
     }
 
     /// Keeps what became of an accepted upload, until it expires, and deletes its file.
@@ -180,17 +176,4 @@ impl ResumableUploads {
 fn create_file(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt as _;
     std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map(drop)
-}
-
-struct Hashing(Context);
-
-impl io::Write for Hashing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

@@ -4,20 +4,35 @@
 //! rendered. The only other variables are `LISTEN_FDS` and `LISTEN_PID` of the socket activation protocol, which the
 //! `listenfd` crate reads.
 
+mod cdn;
+mod client;
+mod operations;
+mod presigned;
 mod registry;
 mod storage;
+mod supabase;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, net::IpAddr, path::PathBuf, str::FromStr};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+};
 
 use secrecy::SecretString;
 use sqlx::postgres::PgConnectOptions;
 use tracing_subscriber::filter::Targets;
 
+pub use cdn::CdnSettings;
+pub use client::{api_key, state_folder};
+pub use operations::TraceSettings;
+pub use presigned::PresignedSettings;
 use registry::{Kind, Registry};
 pub use registry::{Problems, Schema};
 pub use storage::{S3Settings, StorageBackend, StorageSettings};
+pub use supabase::SupabaseSettings;
 
 /// The validated configuration. Not `Debug`, because sqlx's connection options would print the password.
 #[derive(Clone)]
@@ -31,11 +46,16 @@ pub struct Settings {
     pub storage: StorageSettings,
     pub jwt_secret: SecretString,
     pub bootstrap_token: SecretString,
+    pub supabase: Option<SupabaseSettings>,
     pub max_upload_bytes: u64,
     pub max_pixels: u64,
+    pub presigned: PresignedSettings,
     pub strip_location: bool,
     pub embedded_worker: bool,
     pub model_dir: Option<PathBuf>,
+    pub static_dir: Option<PathBuf>,
+    pub metrics: Option<SocketAddr>,
+    pub traces: Option<TraceSettings>,
     pub log_format: LogFormat,
     pub log_level: Targets,
 }
@@ -140,12 +160,14 @@ impl Settings {
             .secret()
             .supplied_by("random")
             .required(secret);
+        let supabase = supabase::supabase(registry);
         let max_upload_bytes = registry
             .setting("MAX_UPLOAD_BYTES", Kind::Integer, "Maximum size of an uploaded file, in bytes")
             .or("10485760", |text| positive(text, "a number of bytes, at least 1"));
         let max_pixels = registry
             .setting("MAX_PIXELS", Kind::Integer, "Maximum size of an image, in pixels (width times height)")
             .or("40000000", |text| positive(text, "a number of pixels, at least 1"));
+        let presigned = PresignedSettings::declare(registry);
         let strip_location = registry
             .setting(
                 "STRIP_LOCATION",
@@ -167,6 +189,16 @@ impl Settings {
                 "Folder of Tesseract's models for OCR, eng.traineddata and fin.traineddata; by default those that its packages install",
             )
             .optional(|text| Ok(PathBuf::from(text)));
+        let static_dir = registry
+            .setting(
+                "STATIC_DIR",
+                Kind::Path,
+                "Folder of the built web UI; without it, the service has a page with the first commands instead",
+            )
+            .supplied_by("web-folder")
+            .optional(|text| Ok(PathBuf::from(text)));
+        let metrics = operations::metrics(registry, port);
+        let traces = operations::traces(registry);
         let log_format = registry
             .setting(
                 "LOG_FORMAT",
@@ -193,11 +225,16 @@ impl Settings {
             storage: storage?,
             jwt_secret: jwt_secret?,
             bootstrap_token: bootstrap_token?,
+            supabase: supabase?,
             max_upload_bytes: max_upload_bytes?,
             max_pixels: max_pixels?,
+            presigned: presigned?,
             strip_location: strip_location?,
             embedded_worker: embedded_worker?,
             model_dir: model_dir?,
+            static_dir: static_dir?,
+            metrics: metrics?,
+            traces: traces?,
             log_format: log_format?,
             log_level: log_level?,
         })
@@ -215,7 +252,15 @@ fn database_url(text: &str) -> Result<PgConnectOptions, &'static str> {
     if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
         return Err(expected);
     }
-    PgConnectOptions::from_str(text).map_err(|_| expected)
+    let options = PgConnectOptions::from_str(text).map_err(|_| expected)?;
+    // There, each transaction may have another connection: no prepared statement, lock of a session or notification outlives it.
+    let is_supabase = [".supabase.co", ".supabase.com"].iter().any(|domain| options.get_host().ends_with(domain));
+    if is_supabase && options.get_port() == 6543 {
+        return Err(
+            "Supabase's direct connection or its session pooler, port 5432; port 6543 is the transaction pooler, which keeps no prepared statements",
+        );
+    }
+    Ok(options)
 }
 
 fn secret(text: &str) -> Result<SecretString, &'static str> {

@@ -1,5 +1,6 @@
 //! Stores originals and what is derived from them: in a local folder, or in a bucket of an S3-compatible store.
 
+mod cdn;
 mod check;
 mod command;
 mod delivery;
@@ -7,31 +8,38 @@ mod error;
 mod key;
 mod local;
 mod migrate;
+mod parts;
 mod rows;
 mod s3;
 mod spool;
 #[cfg(test)]
 mod tests;
+mod uploads;
 
 use std::{
+    future::Future,
     ops::Deref,
     path::{Path, PathBuf},
-    time::SystemTime,
+    time::{Instant, SystemTime},
 };
 
 use anyhow::Context as _;
 use bytes::Bytes;
 use tempfile::{NamedTempFile, TempPath};
+use tracing::{Instrument, field::Empty, info_span};
 
 pub use self::{
     command::StorageCommand,
+    delivery::SignedUrl,
     error::StorageError,
     key::{Prefix, StorageKey},
     local::LocalStorage,
+    parts::{MAX_PARTS, Part, PartUrl, part_size},
     s3::S3Storage,
     spool::{ABANDONED, RESUMABLE},
+    uploads::{UploadUrl, measure},
 };
-use crate::settings::StorageSettings;
+use crate::{metrics::metrics, settings::StorageSettings, traces::TARGET};
 
 /// A storage backend.
 pub enum Storage {
@@ -114,32 +122,41 @@ impl Storage {
 
     /// Stores a file of the spool and replaces what is stored under this key. The file may be gone afterwards.
     pub async fn put_file(&self, key: StorageKey, file: &Path, content_type: &str) -> Result<(), StorageError> {
-        match self {
-            Self::Local(local) => local.put_file(key, file).await,
-            Self::S3(s3) => s3.put_file(key, file, content_type).await,
-        }
+        let call = Box::pin(async {
+            match self {
+                Self::Local(local) => local.put_file(key, file).await,
+                Self::S3(s3) => s3.put_file(key, file, content_type).await,
+            }
+        });
+        observe("put_file", call).await
     }
 
     /// Stores these bytes and replaces what is stored under this key.
     pub async fn put_bytes(&self, key: StorageKey, bytes: Bytes, content_type: &str) -> Result<(), StorageError> {
-        match self {
-            Self::Local(local) => local.put_bytes(key, bytes).await,
-            Self::S3(s3) => s3.put_bytes(key, bytes, content_type).await,
-        }
+        let call = Box::pin(async {
+            match self {
+                Self::Local(local) => local.put_bytes(key, bytes).await,
+                Self::S3(s3) => s3.put_bytes(key, bytes, content_type).await,
+            }
+        });
+        observe("put_bytes", call).await
     }
 
     /// The object as a file of this machine; downloaded if it is not one. `None` if there is no such object.
     pub async fn open_local(&self, key: StorageKey) -> Result<Option<LocalFile>, StorageError> {
-        match self {
-            Self::Local(local) => {
-                let found = local.head(key).await?;
-                Ok(found.map(|_| LocalFile { path: local.path(key), _downloaded: None }))
+        let call = Box::pin(async {
+            match self {
+                Self::Local(local) => {
+                    let found = local.head(key).await?;
+                    Ok(found.map(|_| LocalFile { path: local.path(key), _downloaded: None }))
+                }
+                Self::S3(s3) => {
+                    let downloaded = s3.download(key, None).await?;
+                    Ok(downloaded.map(|file| LocalFile { path: file.to_path_buf(), _downloaded: Some(file) }))
+                }
             }
-            Self::S3(s3) => {
-                let downloaded = s3.download(key).await?;
-                Ok(downloaded.map(|file| LocalFile { path: file.to_path_buf(), _downloaded: Some(file) }))
-            }
-        }
+        });
+        observe("open", call).await
     }
 
     /// The first of these objects that there is, as [`Storage::open_local`].
@@ -154,36 +171,77 @@ impl Storage {
 
     /// `None` if there is no such object.
     pub async fn head(&self, key: StorageKey) -> Result<Option<Object>, StorageError> {
-        match self {
-            Self::Local(local) => local.head(key).await,
-            Self::S3(s3) => s3.head(key).await,
-        }
+        let call = Box::pin(async {
+            match self {
+                Self::Local(local) => local.head(key).await,
+                Self::S3(s3) => s3.head(key).await,
+            }
+        });
+        observe("head", call).await
     }
 
     /// Deletes these objects. Missing ones are no error. Takes no disk space.
     pub async fn delete(&self, keys: &[StorageKey]) -> Result<(), StorageError> {
-        match self {
-            Self::Local(local) => local.delete(keys).await,
-            Self::S3(s3) => s3.delete(keys).await,
-        }
+        let call = Box::pin(async {
+            match self {
+                Self::Local(local) => local.delete(keys).await,
+                Self::S3(s3) => s3.delete(keys).await,
+            }
+        });
+        observe("delete", call).await
     }
 
     /// A page of the objects whose keys begin with this prefix and come after `after`.
     pub async fn list(&self, prefix: Prefix, after: Option<String>) -> Result<Page, StorageError> {
-        match self {
-            Self::Local(local) => local.list(prefix, after).await,
-            Self::S3(s3) => s3.list(prefix, after).await,
-        }
+        let call = Box::pin(async {
+            match self {
+                Self::Local(local) => local.list(prefix, after).await,
+                Self::S3(s3) => s3.list(prefix, after).await,
+            }
+        });
+        observe("list", call).await
     }
 
     /// Checks that objects can be stored, without writing: the folders are writable and have space, the bucket answers to the
     /// credentials.
     pub async fn check(&self) -> Result<(), StorageError> {
-        match self {
-            Self::Local(local) => local.check().await,
-            Self::S3(s3) => s3.check().await,
-        }
+        let call = Box::pin(async {
+            match self {
+                Self::Local(local) => local.check().await,
+                Self::S3(s3) => s3.check().await,
+            }
+        });
+        observe("check", call).await
     }
+}
+
+/// Counts and traces a call. Calls are boxed: the S3 client's futures are large, and would be part of every caller's.
+async fn observe<T>(
+    operation: &'static str,
+    call: impl Future<Output = Result<T, StorageError>>,
+) -> Result<T, StorageError> {
+    let began = Instant::now();
+    let span = info_span!(
+        target: TARGET,
+        "storage",
+        otel.name = format!("storage {operation}"),
+        otel.kind = "client",
+        otel.error = Empty,
+        storage.operation = operation,
+    );
+    let done = call.instrument(span.clone()).await;
+    let outcome = match &done {
+        Ok(_) => "ok",
+        Err(StorageError::Full) => "full",
+        Err(StorageError::Unavailable(_)) => "unavailable",
+        Err(StorageError::Internal(_)) => "failed",
+    };
+    if done.is_err() {
+        // The error itself is in the log: it may have an address or a path.
+        span.record("otel.error", outcome);
+    }
+    metrics().storage_call(operation, outcome, began.elapsed());
+    done
 }
 
 impl Deref for LocalFile {

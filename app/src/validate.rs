@@ -2,6 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error_code::ErrorCode;
+
+pub const MAX_NAME_CHARS: usize = 255;
+
+pub const MAX_DESCRIPTION_CHARS: usize = 2000;
+
+pub const MAX_TAGS: usize = 100;
+
+pub const MAX_TAG_CHARS: usize = 50;
+
+/// As the API's description has it. No pattern can tell that a name is not blank.
+pub const NAME_PATTERN: &str = r"^(?!\.{1,2}$)[^\u0000-\u001f\u007f-\u009f/\\]*$";
+
+pub const DESCRIPTION_PATTERN: &str = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]*$";
+
+pub const TAG_PATTERN: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
+
 /// A client error in an upload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum ValidationError {
@@ -11,16 +28,18 @@ pub enum ValidationError {
     EmptyFile,
     #[error("the file is larger than {limit} bytes")]
     TooLarge { limit: u64 },
-    #[error("a name must have 1 to 255 characters, without control characters, / and \\")]
+    #[error("a name must have 1 to {MAX_NAME_CHARS} characters, without control characters, / and \\")]
     InvalidName,
     #[error(
-        "a description must have at most {limit} characters, without control characters other than tabs and line breaks"
+        "a description must have at most {MAX_DESCRIPTION_CHARS} characters, without control characters other than tabs and line breaks"
     )]
-    InvalidDescription { limit: u32 },
-    #[error("a media has at most 100 tags, each of 1 to 50 characters without control characters")]
+    InvalidDescription,
+    #[error("a media has at most {MAX_TAGS} tags, each of 1 to {MAX_TAG_CHARS} characters without control characters")]
     InvalidTags,
     #[error("{found} is not supported; use JPEG, PNG, WebP, GIF, AVIF, HEIC, TIFF, MP4, MOV, WebM or Matroska")]
     UnsupportedType { found: String },
+    #[error("the content is {found}, but {declared} was declared")]
+    OtherType { declared: String, found: String },
     #[error("the image cannot be decoded: it is corrupt or truncated")]
     CorruptImage,
     #[error("the image has {width}×{height} pixels; each side must have at least 2")]
@@ -41,41 +60,40 @@ pub enum ValidationError {
 }
 
 impl ValidationError {
-    /// The error code of the API; clients rely on it, so it must not change.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> ErrorCode {
         match self {
-            Self::MissingFile => "missing_file",
-            Self::EmptyFile => "empty_file",
-            Self::TooLarge { .. } => "too_large",
-            Self::InvalidName => "invalid_name",
-            Self::InvalidDescription { .. } => "invalid_description",
-            Self::InvalidTags => "invalid_tags",
-            Self::UnsupportedType { .. } => "unsupported_type",
-            Self::CorruptImage => "corrupt_image",
-            Self::TooSmall { .. } => "too_small",
-            Self::CorruptVideo => "corrupt_video",
-            Self::NoVideoTrack => "no_video_track",
-            Self::UnsupportedCodec { .. } => "unsupported_codec",
-            Self::TooManyPixels { .. } | Self::TooManyScans { .. } | Self::TooMuchMemory => "too_many_pixels",
+            Self::MissingFile => ErrorCode::MissingFile,
+            Self::EmptyFile => ErrorCode::EmptyFile,
+            Self::TooLarge { .. } => ErrorCode::TooLarge,
+            Self::InvalidName => ErrorCode::InvalidName,
+            Self::InvalidDescription => ErrorCode::InvalidDescription,
+            Self::InvalidTags => ErrorCode::InvalidTags,
+            Self::UnsupportedType { .. } => ErrorCode::UnsupportedType,
+            Self::OtherType { .. } => ErrorCode::OtherType,
+            Self::CorruptImage => ErrorCode::CorruptImage,
+            Self::TooSmall { .. } => ErrorCode::TooSmall,
+            Self::CorruptVideo => ErrorCode::CorruptVideo,
+            Self::NoVideoTrack => ErrorCode::NoVideoTrack,
+            Self::UnsupportedCodec { .. } => ErrorCode::UnsupportedCodec,
+            Self::TooManyPixels { .. } | Self::TooManyScans { .. } | Self::TooMuchMemory => ErrorCode::TooManyPixels,
         }
     }
 }
 
 /// Validates a display name: 1–255 characters, no control characters, no path separators, not `.` or `..`.
 pub fn name(name: &str) -> Result<&str, ValidationError> {
-    let valid_length = (1..=255).contains(&name.chars().count());
+    let valid_length = (1..=MAX_NAME_CHARS).contains(&name.chars().count());
     let valid_chars = !name.chars().any(|c| c.is_control() || c == '/' || c == '\\') && name != "." && name != "..";
     if valid_length && valid_chars && !name.trim().is_empty() { Ok(name) } else { Err(ValidationError::InvalidName) }
 }
 
 /// Validates a description: at most 2000 characters, no control characters other than tabs and line breaks.
 pub fn description(description: &str) -> Result<&str, ValidationError> {
-    const LIMIT: u32 = 2000;
     let valid_chars = !description.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
-    if valid_chars && description.chars().count() <= LIMIT as usize {
+    if valid_chars && description.chars().count() <= MAX_DESCRIPTION_CHARS {
         Ok(description)
     } else {
-        Err(ValidationError::InvalidDescription { limit: LIMIT })
+        Err(ValidationError::InvalidDescription)
     }
 }
 
@@ -83,14 +101,17 @@ pub fn description(description: &str) -> Result<&str, ValidationError> {
 pub fn tags(tags: &[String]) -> Result<Vec<String>, ValidationError> {
     let mut valid: Vec<String> = Vec::new();
     for tag in tags.iter().map(|tag| tag.trim()) {
-        if !(1..=50).contains(&tag.chars().count()) || tag.chars().any(char::is_control) {
+        if !(1..=MAX_TAG_CHARS).contains(&tag.chars().count()) || tag.chars().any(char::is_control) {
             return Err(ValidationError::InvalidTags);
         }
         if !valid.iter().any(|other| other == tag) {
             valid.push(tag.to_owned());
         }
+        if valid.len() > MAX_TAGS {
+            return Err(ValidationError::InvalidTags);
+        }
     }
-    if valid.len() <= 100 { Ok(valid) } else { Err(ValidationError::InvalidTags) }
+    Ok(valid)
 }
 
 #[cfg(test)]

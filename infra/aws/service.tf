@@ -14,7 +14,7 @@ resource "aws_iam_user_policy" "service" {
       {
         Sid      = "Media"
         Effect   = "Allow"
-        Action   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
+        Action   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
         Resource = concat(local.media_arns, ["${aws_s3_bucket.media.arn}/private/*"])
       },
       {
@@ -27,6 +27,19 @@ resource "aws_iam_user_policy" "service" {
         Sid      = "Uploads"
         Effect   = "Allow"
         Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"]
+        Resource = aws_sqs_queue.uploads.arn
+      },
+      # What `app worker status` and `app worker redrive` take beside that.
+      {
+        Sid      = "DeadLetters"
+        Effect   = "Allow"
+        Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"]
+        Resource = aws_sqs_queue.dead_letters.arn
+      },
+      {
+        Sid      = "Redrive"
+        Effect   = "Allow"
+        Action   = "sqs:SendMessage"
         Resource = aws_sqs_queue.uploads.arn
       },
     ]

@@ -1,5 +1,7 @@
 //! Checks that preflight and doctor make. None of them changes anything.
 
+use serde_json::{Value, json};
+
 use crate::failure::Failure;
 use crate::report::Paint;
 
@@ -73,13 +75,14 @@ impl Check {
         }
     }
 
-    /// The result in a word, for programs.
-    pub fn word(&self) -> &'static str {
-        match self.verdict {
-            Verdict::Good => "good",
-            Verdict::Doubtful => "doubtful",
-            Verdict::Bad { .. } => "bad",
-        }
+    /// For programs.
+    pub fn json(&self) -> Value {
+        let (verdict, fix) = match &self.verdict {
+            Verdict::Good => ("good", None),
+            Verdict::Doubtful => ("doubtful", None),
+            Verdict::Bad { fix } => ("bad", Some(fix)),
+        };
+        json!({ "name": self.name, "found": self.found, "verdict": verdict, "fix": fix })
     }
 
     /// Whether a deploy would fail.

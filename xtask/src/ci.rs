@@ -91,6 +91,11 @@ pub async fn run(config: &Config, report: &Report, request: &Request<'_>) -> Res
             events.join(", ")
         )));
     }
+    let inputs = workflow.inputs();
+    if let Some(name) = request.inputs.keys().find(|name| !inputs.contains(&name.as_str())) {
+        let has = if inputs.is_empty() { "it has none".to_owned() } else { format!("it has: {}", inputs.join(", ")) };
+        return Err(Failure::Usage(anyhow!("{} has no input {name}; {has}", workflow.name)));
+    }
     let checkout = Checkout::make(&config.root).await?;
     let known = Known::new(config, &checkout, workflow, request)?;
     let candidates: Vec<&str> = request.event.map_or(events, |event| vec![event]);

@@ -43,6 +43,8 @@ pub enum State {
     Stale,
     /// It was not set by the toolkit, or was set at GitHub after that.
     ChangedThere,
+    /// The environment at GitHub does not have it, and the repository has one for all jobs.
+    OfRepository,
     /// It is needed, and neither GitHub nor this machine has it.
     Missing,
     /// Nothing needs it without being given, and neither has it.
@@ -68,6 +70,7 @@ impl State {
             Self::New => "to set",
             Self::Stale => "to set: the value here is another one",
             Self::ChangedThere => "to set: GitHub has one that the toolkit has not set",
+            Self::OfRepository => "set for all jobs of the repository",
             Self::Missing => "missing",
             Self::Optional => "not given",
             Self::Unused => "not needed",
@@ -147,6 +150,7 @@ pub async fn plan(env: &Env<'_>, github: &GitHub, told: BTreeMap<String, SecretS
         }
         entries.extend(unused(place, secrets.keys(), variables.keys(), &needs));
     }
+    look_in_repository(env, github, &mut entries).await;
     Ok(Plan { entries, needs, values })
 }
 
@@ -167,7 +171,26 @@ pub async fn check(env: &Env<'_>, github: &GitHub) -> Result<Plan, Failure> {
         }
         entries.extend(unused(place, secrets.keys(), variables.keys(), &needs));
     }
+    look_in_repository(env, github, &mut entries).await;
     Ok(Plan { entries, needs, values: BTreeMap::new() })
+}
+
+/// Looks for what is missing among what all jobs of the repository are given. A token may read an environment's secrets and not
+/// these: what is missing then stays missing.
+async fn look_in_repository(env: &Env<'_>, github: &GitHub, entries: &mut [Entry]) {
+    if !entries.iter().any(|entry| entry.state == State::Missing) {
+        return;
+    }
+    let (secrets, variables) = match tokio::try_join!(github.secrets(None), github.variables(None)) {
+        Ok(kept) => kept,
+        Err(error) => return env.report.note(&format!("the repository's own secrets were not read: {error}")),
+    };
+    for entry in entries.iter_mut().filter(|entry| matches!(entry.state, State::Missing | State::Optional)) {
+        let name = &at_github(&entry.name);
+        if if entry.secret { secrets.contains_key(name) } else { variables.contains_key(name) } {
+            entry.state = State::OfRepository;
+        }
+    }
 }
 
 /// The secrets, with the times at which they were set, and the variables, with their values.
@@ -183,7 +206,8 @@ impl There {
             if github.environment(&place).await.with_context(what)?.is_none() {
                 return Ok((place.clone(), Kept::default()));
             }
-            let kept = tokio::try_join!(github.secrets(&place), github.variables(&place)).with_context(what)?;
+            let kept =
+                tokio::try_join!(github.secrets(Some(&place)), github.variables(Some(&place))).with_context(what)?;
             Ok((place.clone(), kept))
         };
         let places = places(env);

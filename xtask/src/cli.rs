@@ -10,6 +10,7 @@ use crate::commands::ci::Ci;
 use crate::commands::cloud;
 use crate::commands::completions::CompletionsArgs;
 use crate::commands::deploy::DeployArgs;
+use crate::commands::dev::DevArgs;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::drift::DriftArgs;
 use crate::commands::history::HistoryArgs;
@@ -17,7 +18,7 @@ use crate::commands::image::Image;
 use crate::commands::lock::Lock;
 use crate::commands::logs::LogsArgs;
 use crate::commands::open::OpenArgs;
-use crate::commands::rehearse::{self, RehearseArgs};
+use crate::commands::rehearse::RehearseArgs;
 use crate::commands::release::ReleaseCommand;
 use crate::commands::render::RenderArgs;
 use crate::commands::rollback::RollbackArgs;
@@ -84,6 +85,7 @@ pub enum Command {
     Logs(LogsArgs),
     Open(OpenArgs),
     Run(RunArgs),
+    Dev(DevArgs),
     Stop(StopArgs),
 
     /// Show or break the lease that allows one deploy at a time
@@ -105,12 +107,13 @@ pub enum Command {
     )]
     Image(Image),
 
-    /// Make, list, promote and prune releases at GitHub
+    /// Make, list, check, promote and prune releases at GitHub
     #[command(
         subcommand,
         after_help = "Examples:
   cargo xtask release create production
   cargo xtask release list production
+  cargo xtask release check build-20261129-0123456789ab
   cargo xtask release promote build-20261129-0123456789ab --follow"
     )]
     Release(ReleaseCommand),
@@ -179,8 +182,6 @@ Neither needs your database: both start a temporary PostgreSQL."
     #[command(disable_help_flag = true, after_help = crate::commands::checks::BENCH_EXAMPLES)]
     Bench(ChecksArgs),
 
-    /// Rehearse a deploy to a stack on this machine: bootstrap, deploy, break, recover, roll back, clean up
-    #[command(disable_help_flag = true, after_help = crate::commands::rehearse::EXAMPLES)]
     Rehearse(RehearseArgs),
 
     Completions(CompletionsArgs),
@@ -210,10 +211,11 @@ impl Cli {
                 report.data(&args.text(&Self::command()));
                 Ok(())
             }
-            Command::Test(args) => match checks::become_checks("test", args, self.json)? {},
-            Command::Bench(args) => match checks::become_checks("bench", args, self.json)? {},
-            Command::Rehearse(args) => {
-                program::block_on(async { match rehearse::become_rehearsal(args, self.json).await? {} })
+            Command::Test(args) => {
+                program::block_on(async { match checks::become_checks("test", args, self.json).await? {} })
+            }
+            Command::Bench(args) => {
+                program::block_on(async { match checks::become_checks("bench", args, self.json).await? {} })
             }
             command => program::block_on(run(command, report)),
         }
@@ -226,7 +228,12 @@ async fn run(command: Command, report: &Report) -> Result<(), Failure> {
     let context = &Context { config, report, stop };
     let left = match &command {
         // These end in order by themselves when a stop is requested.
-        Command::Deploy(_) | Command::Rollback(_) | Command::Tofu(_) | Command::Logs(_) | Command::Run(_) => {
+        Command::Deploy(_)
+        | Command::Rollback(_)
+        | Command::Tofu(_)
+        | Command::Logs(_)
+        | Command::Run(_)
+        | Command::Dev(_) => {
             return dispatch(command, context).await;
         }
         Command::Image(_) => "run the command again to continue; finished work is kept",
@@ -247,6 +254,7 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<(), Failure
         Command::Logs(args) => Box::pin(args.run(context)).await,
         Command::Open(args) => args.run(context).await,
         Command::Run(args) => Box::pin(args.run(context)).await,
+        Command::Dev(args) => Box::pin(args.run(context)).await,
         Command::Stop(args) => args.run(context).await,
         Command::Lock(command) => command.run(context).await,
         #[cfg(feature = "cloud")]
@@ -267,16 +275,19 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<(), Failure
         | Command::Tofu(_)
         | Command::Bootstrap(_)
         | Command::Drift(_)
-        | Command::Secrets(_) => match cloud::become_full_build()? {},
+        | Command::Secrets(_) => {
+            cloud::check_environment(context.config, Cli::command())?;
+            match cloud::become_full_build()? {}
+        }
         Command::Sqlx(command) => Box::pin(command.run(context)).await,
         Command::Ci(command) => Box::pin(command.run(context)).await,
         Command::Render(args) => args.run(context).await,
         Command::Doctor(args) => Box::pin(args.run(context)).await,
         Command::Setup(args) => Box::pin(args.run(context)).await,
+        Command::Rehearse(args) => args.run(context).await,
         // `Cli::run` has run these.
         Command::Test(_)
         | Command::Bench(_)
-        | Command::Rehearse(_)
         | Command::Completions(_)
         | Command::Supervise(_)
         | Command::SuperviseExec(_) => Ok(()),

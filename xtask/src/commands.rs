@@ -6,6 +6,7 @@ pub mod ci;
 pub mod cloud;
 pub mod completions;
 pub mod deploy;
+pub mod dev;
 pub mod doctor;
 pub mod drift;
 pub mod history;

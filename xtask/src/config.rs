@@ -4,6 +4,7 @@
 
 mod check;
 mod document;
+mod environment;
 mod field;
 mod file;
 mod github;
@@ -21,16 +22,17 @@ mod verify;
 mod workflows;
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 pub use check::{is_github_repository, is_loopback};
+pub use environment::{Environment, Gate, Local, Postgres, Rehearsal, Scaleway, Target};
 pub use github::GitHub;
 pub use notify::{Address, Event, Format, Receiver, is_webhook};
 pub use problem::ConfigError;
+pub(crate) use problem::did_you_mean;
+pub use read::PLAN;
 pub use settings::{Setting, SettingsTable, SuppliedBy};
 pub use stack::{Approvals, Program as StackProgram, Provider, Stack, State};
 pub use verify::Verify;
@@ -100,12 +102,25 @@ pub struct Service {
     pub migrations: Option<Utf8PathBuf>,
     /// The folder of its web UI, with a `package.json`.
     pub web: Option<Utf8PathBuf>,
+    /// The page of the web UI for the person who makes the first account.
+    pub first_visit: Option<FirstVisit>,
     /// The binary's arguments to serve.
     pub args: Vec<String>,
     /// The path of its readiness endpoint; begins with `/`.
     pub readiness: String,
-    /// Programs that it needs on the machine.
+    /// Programs that it needs on the machine. With a web UI, Node.js and npm are among them.
     pub programs: Vec<Program>,
+}
+
+/// A page that takes a secret setting in the fragment of its address, which a browser does not send: the first account is made there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FirstVisit {
+    /// The address up to the secret: a path, `#`, a name and `=`.
+    pub page: String,
+    /// The setting.
+    pub secret: String,
+    /// The path of the endpoint whose JSON answer has `is_open`, true until the account exists; begins with `/`.
+    pub open: String,
 }
 
 /// A program that has to be installed.
@@ -149,119 +164,6 @@ impl Image {
     /// The images of others that a build takes: `image.lock` has their digests.
     pub fn of_others(&self) -> impl Iterator<Item = &String> {
         self.bases.values().chain(&self.sbom)
-    }
-}
-
-/// An environment to deploy to.
-#[derive(Clone, Debug)]
-pub struct Environment {
-    /// Its name: a label of lower-case letters, digits and `-`.
-    pub name: String,
-    /// Where its release runs.
-    pub target: Target,
-    /// Settings of the service, by the name of the environment variable; see [`SettingsTable::check`]. A stack gets the variables
-    /// of a release only if this is set.
-    pub settings: Option<BTreeMap<String, String>>,
-    /// When a release counts as healthy.
-    pub gate: Gate,
-    /// How many releases are kept for a rollback, including the one that serves; at least one.
-    pub keep_releases: usize,
-    /// The proof that a deploy requires of the image; none where it requires none, and in a local environment.
-    pub verify: Option<Verify>,
-    /// What stands for the values of an account in a rehearsal; empty for a local environment.
-    pub rehearsal: Rehearsal,
-    document: Arc<Document>,
-}
-
-/// Values that are used in a rehearsal only, where there is no account to take them from. `{zone_id}` in a value stands for the id of
-/// the zone that the rehearsal has made. None is secret.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rehearsal {
-    /// Of variables of the stack, which replace those of [`Stack::variables`].
-    pub variables: BTreeMap<String, String>,
-    /// Of settings of the service, secret ones too.
-    pub settings: BTreeMap<String, String>,
-}
-
-/// Where a release runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// A supervised process on this machine.
-    Local(Local),
-    /// Scaleway Serverless Containers.
-    Scaleway(Scaleway),
-}
-
-/// A process on this machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Local {
-    /// The TCP port it listens on; never 0.
-    pub port: u16,
-    /// The address it listens on; 127.0.0.1 by default.
-    pub host: IpAddr,
-    /// The source of its PostgreSQL.
-    pub postgres: Postgres,
-}
-
-/// A container at Scaleway.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Scaleway {
-    /// The registry of its image, with the namespace: `rg.fr-par.scw.cloud/meemi`.
-    pub registry: String,
-    /// Its public host name.
-    pub domain: Option<String>,
-    /// The OpenTofu stack. Without it, the environment has images only.
-    pub stack: Option<Box<Stack>>,
-}
-
-/// The source of a local PostgreSQL's programs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Postgres {
-    /// Those installed on the machine, else downloaded ones.
-    #[default]
-    Auto,
-    /// Those installed on the machine.
-    Found,
-    /// Downloaded ones.
-    Embedded,
-}
-
-/// When a release counts as healthy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gate {
-    /// How long it may take to become ready, and on a stack also to answer at its public address; whole seconds in deploy.yaml. By
-    /// default 60, and 300 on a stack, whose platform has yet to get a certificate.
-    pub timeout: Duration,
-    /// How long it is watched after it has taken over; whole seconds, by default 0, and 60 on a stack.
-    pub watch: Duration,
-    /// On a stack: how long neither the platform's status nor the kind of the service's answers may stay the same before the release
-    /// is ready; whole seconds, 120 by default.
-    pub no_progress: Duration,
-}
-
-impl Environment {
-    /// The registry of its images, with the namespace; none for a local environment.
-    pub fn registry(&self) -> Option<&str> {
-        match &self.target {
-            Target::Local(_) => None,
-            Target::Scaleway(target) => Some(&target.registry),
-        }
-    }
-
-    /// Its public host name, if it has one.
-    pub fn domain(&self) -> Option<&str> {
-        match &self.target {
-            Target::Local(_) => None,
-            Target::Scaleway(target) => target.domain.as_deref(),
-        }
-    }
-
-    /// Its OpenTofu stack, if it has one.
-    pub fn stack(&self) -> Option<&Stack> {
-        match &self.target {
-            Target::Local(_) => None,
-            Target::Scaleway(target) => target.stack.as_deref(),
-        }
     }
 }
 

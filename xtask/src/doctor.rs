@@ -17,7 +17,11 @@ pub async fn checks(env: &Env<'_>) -> Result<Vec<Check>, Failure> {
     let target = Target::of(env);
     let of_target = async {
         match &env.environment.target {
-            config::Target::Local(_) => preflight::checks(env, &target).await,
+            config::Target::Local(_) => {
+                let mut checks = preflight::checks(env, &target).await?;
+                checks.extend(preflight::check_web(env, &target).await);
+                Ok(checks)
+            }
             config::Target::Scaleway(_) => target.checks().await,
         }
     };
@@ -37,9 +41,6 @@ async fn machine(config: &Config) -> Vec<Check> {
         version("git", Cmd::new("git"), "apt-get install git").await,
         version("cargo", cargo::cargo(&config.root), "install Rust with rustup").await,
     ];
-    if config.service.web.is_some() {
-        checks.push(version("node", Cmd::new("node"), "cargo xtask setup").await);
-    }
     let missing = missing_packages(config, |need| *need == Need::Build);
     checks.push(if missing.is_empty() {
         Check::good("build", "every program that the build needs is installed")

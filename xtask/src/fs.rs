@@ -38,11 +38,6 @@ pub fn replace_source(path: &Utf8Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// A file that is missing is `None`; every other error stays one.
-///
-/// ```
-/// # use xtask::fs::found;
-/// assert!(found(std::fs::File::open("/no/such/file")).unwrap().is_none());
-/// ```
 pub fn found<T>(result: std::io::Result<T>) -> std::io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
@@ -82,6 +77,16 @@ fn folder(path: &Utf8Path) -> Result<&Utf8Path> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_is_missing_is_no_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |name: &str| fs_err::read(folder.path().join(name));
+        assert!(found(open("no-such-file")).unwrap().is_none());
+        fs_err::write(folder.path().join("file"), "text").unwrap();
+        assert_eq!(found(open("file")).unwrap().unwrap(), b"text");
+        assert!(found(open("file/below")).is_err(), "a file has nothing below it");
+    }
 
     #[test]
     fn a_file_is_replaced_with_its_mode_and_leaves_nothing_beside() {

@@ -14,6 +14,7 @@ pub mod commands;
 pub mod config;
 pub mod confirm;
 pub mod deploy;
+pub mod dev;
 pub mod doctor;
 pub mod env;
 pub mod failure;
@@ -39,6 +40,7 @@ pub mod targets;
 #[cfg(feature = "cloud")]
 pub mod tofu;
 pub mod tools;
+pub mod web;
 
 /// The name of this package. A project that has the toolkit in its workspace may call it otherwise.
 pub const PACKAGE: &str = env!("CARGO_PKG_NAME");

@@ -7,7 +7,7 @@ pub mod stack_files;
 
 use anyhow::Result;
 
-use crate::config::{Address, Config, Environment, Receiver, Setting, SettingsTable, SuppliedBy, Target};
+use crate::config::{Address, Config, Environment, PLAN, Receiver, Setting, SettingsTable, SuppliedBy, Target};
 
 /// The variable that holds the passphrase of states and plans.
 pub const PASSPHRASE: &str = "TF_STATE_PASSPHRASE";
@@ -143,10 +143,17 @@ fn of_receivers(config: &Config, environment: &Environment, needs: &mut Vec<Need
             }
         }
     }
-    let help = "The address of an OpenTelemetry collector that gets a trace of each deploy";
-    needs.push(need("OTEL_EXPORTER_OTLP_ENDPOINT", false, false, help, &[Use::Notify]));
-    let help = "Headers for that collector, name=value, such as a key";
-    needs.push(need("OTEL_EXPORTER_OTLP_HEADERS", true, false, help, &[Use::Notify]));
+    let endpoint = "The address of an OpenTelemetry collector that gets a trace of each deploy";
+    let headers = "Headers for that collector, name=value, such as a key";
+    for (name, is_secret, help) in
+        [("OTEL_EXPORTER_OTLP_ENDPOINT", false, endpoint), ("OTEL_EXPORTER_OTLP_HEADERS", true, headers)]
+    {
+        match needs.iter_mut().find(|need| need.name == name) {
+            // It is a setting of the service, too: every program has these names from OpenTelemetry.
+            Some(need) => need.uses.push(Use::Notify),
+            None => needs.push(need(name, is_secret, false, help, &[Use::Notify])),
+        }
+    }
 }
 
 /// A setting that neither deploy.yaml nor the target gives. The process's environment gives secrets only (see `settings.rs`), so
@@ -169,7 +176,7 @@ pub fn approved_at_github(environment: &str) -> String {
 
 /// The environment at GitHub whose jobs plan, push images and compare, without an approval. It has the same secrets and variables.
 pub fn planned_at_github(environment: &str) -> String {
-    format!("{environment}-plan")
+    format!("{environment}{PLAN}")
 }
 
 #[cfg(test)]

@@ -4,105 +4,34 @@
 //! Human output goes to standard error, results go to standard output. The redactor redacts both, then what deceives a reader is
 //! escaped. A stream that cannot be written fails no run.
 
+mod audience;
 mod escape;
 mod event;
 mod github;
 mod ongoing;
+mod outcome;
 mod step;
 mod stream;
 mod style;
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde_json::{Value, json};
 
+pub use self::audience::Audience;
 use self::escape::{annotation, printable, property};
 pub use self::event::State;
 use self::github::{Commands, Stream};
 pub use self::ongoing::{Ongoing, Part};
+pub use self::outcome::{Ended, Notice, Summary};
 pub use self::step::Step;
 use self::stream::{Results, Screen};
 pub use self::style::{Paint, seconds};
 use crate::failure::{Failure, Located};
 use crate::secrets::Redactor;
-
-/// The result of a step, as the step's line shows it.
-pub trait Summary {
-    /// One line, or several.
-    fn summary(&self) -> String;
-
-    /// Whether the result of an earlier run was reused.
-    fn is_reused(&self) -> bool {
-        false
-    }
-}
-
-impl Summary for () {
-    fn summary(&self) -> String {
-        String::new()
-    }
-}
-
-/// A step that has ended.
-#[derive(Clone, Copy, Debug)]
-pub struct Ended {
-    /// Which.
-    pub step: Step,
-    /// When it began.
-    pub began: SystemTime,
-    /// How long it took.
-    pub took: Duration,
-    /// Finished, reused or failed.
-    pub state: State,
-}
-
-impl Ended {
-    /// Whether it succeeded.
-    pub fn is_ok(&self) -> bool {
-        self.state != State::Failed
-    }
-}
-
-/// Information beside the result of an operation, for its caller to show.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
-    /// Information.
-    Note(String),
-    /// A warning.
-    Warning(String),
-}
-
-/// Who reads the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Audience {
-    /// A terminal: live lines.
-    Terminal,
-    /// A file or a pipe: one line for each finished step, and progress lines for long ones.
-    Plain,
-    /// GitHub Actions: a group for each step, annotations for errors.
-    GitHub,
-    /// A program, which reads events. People see errors only.
-    Events,
-}
-
-impl Audience {
-    /// Detects the audience from standard error, `CI` and `GITHUB_ACTIONS`.
-    pub fn detect(json: bool, ci: bool, github: bool) -> Self {
-        use std::io::IsTerminal as _;
-        if json {
-            Self::Events
-        } else if github {
-            Self::GitHub
-        } else if !ci && std::io::stderr().is_terminal() {
-            Self::Terminal
-        } else {
-            Self::Plain
-        }
-    }
-}
 
 /// What a person sees as movement.
 const REDRAWS_PER_SECOND: u8 = 20;

@@ -11,21 +11,19 @@ use crate::tools::tofu::{self, install};
 /// A Docker engine: a file of each Debian package, and the package.
 const DOCKER: [(&str, &str); 2] = [("/usr/sbin/dockerd", "docker.io"), ("/usr/sbin/iptables", "iptables")];
 
-/// What the tests need: photographs, a font, Tesseract's second model, a registry, the parts of base images, and the installer of
+/// What the tests need: photographs, a font, a browser, Tesseract's second model, a registry, the parts of base images, and the installer of
 /// the AWS stand-in.
-const TESTS: [(&str, &str); 8] = [
+const TESTS: [(&str, &str); 9] = [
     ("/usr/share/backgrounds/mate", "mate-backgrounds"),
     ("/usr/share/backgrounds/gnome", "gnome-backgrounds"),
     ("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf", "fonts-dejavu-core"),
+    ("/usr/bin/chromium", "chromium"),
     ("/usr/share/tesseract-ocr/5/tessdata/fin.traineddata", "tesseract-ocr-fin"),
     ("/usr/bin/docker-registry", "docker-registry"),
     ("/usr/sbin/debootstrap", "debootstrap"),
     ("/bin/busybox", "busybox-static"),
     ("/usr/bin/pip3", "python3-pip"),
 ];
-
-/// The web UI's build.
-const WEB: [(&str, &str); 2] = [("node", "nodejs"), ("npm", "npm")];
 
 /// What to install beside the programs of the build, of the service's features and of the stacks in deploy.yaml.
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,8 +49,6 @@ impl Missing {
     /// Looks for every program that the project needs.
     pub async fn find(config: &Config, extras: Extras) -> Self {
         let mut packages = missing_packages(config, |_| true);
-        let web = WEB.iter().filter(|(program, _)| platform::find_program(program).is_none());
-        packages.extend(web.filter(|_| config.service.web.is_some()).map(|(_, package)| *package));
         let docker = DOCKER.iter().filter(|_| extras.docker || extras.tests);
         let files = docker.chain(TESTS.iter().filter(|_| extras.tests));
         packages.extend(files.filter(|(path, _)| !Utf8Path::new(path).exists()).map(|(_, package)| *package));

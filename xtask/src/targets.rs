@@ -15,7 +15,7 @@ use jiff::Timestamp;
 
 pub use self::candidate::Candidate;
 use self::condition::Condition;
-pub use self::local::Local;
+pub use self::local::{Development, Local};
 pub(crate) use self::log::log_tail;
 #[cfg(not(feature = "cloud"))]
 use self::no_stack as stack;
@@ -270,11 +270,20 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// What a person wants to know of the target after a deploy: label and text.
-    pub fn hints(&self) -> Vec<(&'static str, String)> {
+    /// What a person wants to know of the target after a deploy of this version: label and text.
+    pub fn hints(&self, version: &str) -> Vec<(&'static str, String)> {
         match self {
-            Self::Local(local) => local.hints(),
+            Self::Local(local) => local.hints(version),
             Self::Stack(_) => Vec::new(),
+        }
+    }
+
+    /// The command that shows the link to the page for the first account, if this version has one and there is no account yet.
+    pub async fn first_visit(&self, version: &str) -> Result<Option<String>> {
+        match self {
+            Self::Local(local) => local.first_visit(version).await,
+            // Its secrets are where the user keeps them.
+            Self::Stack(_) => Ok(None),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -14,28 +15,37 @@ pub struct Access {
     pub role: Role,
     pub scopes: BTreeSet<Scope>,
     /// The session of the token; `None` for an API key.
-    pub session: Option<Uuid>,
+    pub session: Option<Session>,
+}
+
+/// Who began a session, and can end it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Session {
+    /// This service: the id of its row.
+    Own(Uuid),
+    /// Supabase. It has no row here.
+    OfSupabase,
 }
 
 /// What an account may do beyond its own affairs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, sqlx::Type)]
 #[serde(rename_all = "lowercase")]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
 pub enum Role {
-    /// Also invites others.
+    /// Also invites others, changes roles, deletes accounts and revokes shares of others.
     Admin,
     Member,
 }
 
 /// What a request may do with media. A session has all of them, an API key those that it was created with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// List and get.
     Read,
     /// Add.
     Upload,
-    /// Change and delete.
+    /// Change, delete and share.
     Manage,
 }
 

@@ -57,6 +57,7 @@ pub async fn create_invited(
         "WITH new AS MATERIALIZED (SELECT gen_random_uuid() AS id),
               used AS (UPDATE invite SET used_at = now(), used_by = new.id FROM new
                        WHERE token_sha256 = $1 AND used_at IS NULL AND expires_at > now()
+                       AND created_by IN (SELECT id FROM account WHERE (role = 'admin' OR bootstrap) AND closed_at IS NULL)
                        RETURNING new.id, role)
          INSERT INTO account (id, username, password_hash, role) SELECT id, $2, $3, role FROM used
          RETURNING id",
@@ -74,6 +75,49 @@ pub async fn create_invited(
         }
         Err(error) => Err(error),
     }
+}
+
+/// The account of a user of Supabase, with its role; made if there is none. `None` if it is deleted. A name that another account has is
+/// not given twice: the id is the name then, as it is of a user without one.
+pub async fn find_or_create(db: &PgPool, id: Uuid, name: Option<&str>) -> sqlx::Result<Option<(Account, Role)>> {
+    // Between a look and an insert another account may take the name, and another request may make this one.
+    for name in [name, None] {
+        if let Some(found) = find_open(db, id).await? {
+            return Ok(Some(found));
+        }
+        // No password has an empty hash.
+        let insert = sqlx::query!(
+            "INSERT INTO account (id, username, password_hash)
+             SELECT new.id, CASE WHEN name IS NULL OR EXISTS (SELECT FROM account WHERE lower(username) = lower(name))
+                                 THEN new.id::text ELSE name END, ''
+             FROM (SELECT $1::uuid AS id, $2::text AS name) AS new
+             ON CONFLICT DO NOTHING",
+            id,
+            name as Option<&str>
+        );
+        if insert.execute(db).await?.rows_affected() == 1 {
+            tracing::info!(account = %id, "saw a user of Supabase for the first time");
+        }
+    }
+    find_open(db, id).await
+}
+
+/// Makes an account an admin, as its claims say. It stays one until another admin makes it a member.
+pub async fn make_admin(db: &PgPool, id: Uuid) -> sqlx::Result<()> {
+    sqlx::query!("UPDATE account SET role = 'admin' WHERE id = $1 AND closed_at IS NULL", id)
+        .execute(db)
+        .await
+        .map(drop)
+}
+
+async fn find_open(db: &PgPool, id: Uuid) -> sqlx::Result<Option<(Account, Role)>> {
+    let row = sqlx::query!(
+        r#"SELECT id, username, CASE WHEN bootstrap THEN 'admin' ELSE role END AS "role!: Role"
+           FROM account WHERE id = $1 AND closed_at IS NULL"#,
+        id
+    );
+    let row = row.fetch_optional(db).await?;
+    Ok(row.map(|row| (Account { id: row.id, username: row.username }, row.role)))
 }
 
 /// Finds an account by user name, case-insensitively.

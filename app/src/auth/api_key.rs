@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{
-    access::{Access, Role, Scope},
+    access::{Access, Role, Scope, Session},
     account::Account,
     secret_token,
 };
@@ -28,30 +28,52 @@ pub struct ApiKey {
     pub expires_at: Option<OffsetDateTime>,
 }
 
-/// Creates an API key that expires after `lifetime_days`, or never. Returns it with its token.
+/// Creates an API key of the session's account that expires after `lifetime_days`, or never. Returns it with its token; `None` if the
+/// session has ended, as it may have since the request began. Of one at Supabase, only the account is looked at.
 pub async fn create(
     db: &PgPool,
     account: Uuid,
+    session: Session,
     name: &str,
     scopes: &BTreeSet<Scope>,
     lifetime_days: Option<i32>,
-) -> sqlx::Result<(ApiKey, SecretString)> {
+) -> sqlx::Result<Option<(ApiKey, SecretString)>> {
     let token = secret_token::generate(PREFIX);
     let scopes: Vec<_> = scopes.iter().map(|scope| scope.name().to_owned()).collect();
-    let row = sqlx::query_as!(
-        Row,
-        "INSERT INTO api_key (account, name, token_sha256, scopes, expires_at)
-         VALUES ($1, $2, $3, $4, date_trunc('second', now()) + make_interval(days => $5))
-         RETURNING id, name, scopes, created_at, last_used_at, expires_at",
-        account,
-        name,
-        secret_token::sha256(token.expose_secret()),
-        &scopes,
-        lifetime_days
-    )
-    .fetch_one(db)
-    .await?;
-    Ok((row.try_into()?, token))
+    // The lock waits for who ends the session, or closes the account, at this moment.
+    let row = match session {
+        Session::Own(session) => {
+            let insert = sqlx::query_as!(
+                Row,
+                "INSERT INTO api_key (account, name, token_sha256, scopes, expires_at)
+                 SELECT account, $2, $3, $4, date_trunc('second', now()) + make_interval(days => $5)
+                 FROM session WHERE id = $1 AND expires_at > now() FOR KEY SHARE
+                 RETURNING id, name, scopes, created_at, last_used_at, expires_at",
+                session,
+                name,
+                secret_token::sha256(token.expose_secret()),
+                &scopes,
+                lifetime_days
+            );
+            insert.fetch_optional(db).await?
+        }
+        Session::OfSupabase => {
+            let insert = sqlx::query_as!(
+                Row,
+                "INSERT INTO api_key (account, name, token_sha256, scopes, expires_at)
+                 SELECT id, $2, $3, $4, date_trunc('second', now()) + make_interval(days => $5)
+                 FROM account WHERE id = $1 AND closed_at IS NULL FOR SHARE
+                 RETURNING id, name, scopes, created_at, last_used_at, expires_at",
+                account,
+                name,
+                secret_token::sha256(token.expose_secret()),
+                &scopes,
+                lifetime_days
+            );
+            insert.fetch_optional(db).await?
+        }
+    };
+    row.map(|row| Ok((row.try_into()?, token))).transpose()
 }
 
 /// The access of an API key; `None` if it does not exist or has expired. Records when it was last used, once a minute at most.
@@ -62,7 +84,7 @@ pub async fn authenticate(db: &PgPool, token: &str) -> sqlx::Result<Option<Acces
                          AND (last_used_at < now() - interval '1 minute' OR last_used_at IS NULL))
            SELECT account.id, username, CASE WHEN bootstrap THEN 'admin' ELSE role END AS "role!: Role", scopes
            FROM api_key JOIN account ON account.id = api_key.account
-           WHERE token_sha256 = $1 AND (expires_at > now() OR expires_at IS NULL)"#,
+           WHERE token_sha256 = $1 AND (expires_at > now() OR expires_at IS NULL) AND closed_at IS NULL"#,
         secret_token::sha256(token)
     )
     .fetch_optional(db)

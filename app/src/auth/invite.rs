@@ -44,10 +44,12 @@ pub async fn create(db: &PgPool, created_by: Uuid, role: Role, lifetime_days: i3
     Ok(NewInvite { id: row.id, token, expires_at: row.expires_at })
 }
 
-/// Whether the invite can be used now.
+/// Whether the invite can be used now: as long as its creator is an admin.
 pub async fn is_valid(db: &PgPool, token_sha256: &[u8]) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM invite WHERE token_sha256 = $1 AND used_at IS NULL AND expires_at > now()) AS "valid!""#,
+        r#"SELECT EXISTS (
+               SELECT FROM invite WHERE token_sha256 = $1 AND used_at IS NULL AND expires_at > now()
+               AND created_by IN (SELECT id FROM account WHERE (role = 'admin' OR bootstrap) AND closed_at IS NULL)) AS "valid!""#,
         token_sha256
     )
     .fetch_one(db)

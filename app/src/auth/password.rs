@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Requests that may run or wait at the same time; a longer queue would only time out.
 const MAX_QUEUED: usize = 64;
@@ -73,11 +73,16 @@ impl HashingSlot {
         self,
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let working = tokio::task::spawn_blocking(move || {
+        let (done, result) = oneshot::channel();
+        // Not on the runtime's threads for blocking work: each that has hashed once would keep Argon2's memory. These end, and
+        // leave it to the next.
+        let hashing = std::thread::Builder::new().name("password".to_owned()).spawn(move || {
             let _slot = self;
-            work()
+            // Fails if the caller has gone.
+            done.send(work()).ok();
         });
-        working.await.map_err(|panic| PasswordError::Hashing(panic.to_string()))?
+        hashing.map_err(|error| PasswordError::Hashing(error.to_string()))?;
+        result.await.map_err(|_| PasswordError::Hashing("the thread panicked".to_owned()))?
     }
 }
 

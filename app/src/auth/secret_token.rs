@@ -1,4 +1,4 @@
-//! Random tokens of invites and API keys. They are shown once and stored as SHA-256, which is enough for 256 random bits.
+//! Random tokens of invites, API keys and shares. They are shown once and stored as SHA-256, which is enough for 256 random bits.
 
 use ring::{
     digest,

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{
-    access::{Access, Role, Scope},
+    access::{self, Access, Role, Scope},
     account::Account,
 };
 
@@ -66,7 +66,7 @@ pub async fn authenticate(db: &PgPool, account: Uuid, session: Uuid) -> sqlx::Re
                          WHERE id = $1 AND last_seen_at < now() - interval '1 minute')
            SELECT account.id, username, CASE WHEN bootstrap THEN 'admin' ELSE role END AS "role!: Role"
            FROM session JOIN account ON account.id = session.account
-           WHERE session.id = $1 AND account.id = $2 AND expires_at > now()"#,
+           WHERE session.id = $1 AND account.id = $2 AND expires_at > now() AND closed_at IS NULL"#,
         session,
         account
     )
@@ -76,7 +76,7 @@ pub async fn authenticate(db: &PgPool, account: Uuid, session: Uuid) -> sqlx::Re
         account: Account { id: row.id, username: row.username },
         role: row.role,
         scopes: Scope::ALL.into(),
-        session: Some(session),
+        session: Some(access::Session::Own(session)),
     }))
 }
 

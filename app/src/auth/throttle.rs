@@ -1,4 +1,4 @@
-//! Slows down failed log-ins, against guessing passwords.
+//! Slows down failed log-ins, against guessing passwords. Guests who open a share with a password are limited like strangers.
 //!
 //! A device that has logged in to the account before has a limit of its own, so that others cannot lock its user out. All
 //! other clients are limited by account and address, by address, and by account: see OWASP, "Slow Down Online Guessing Attacks
@@ -29,7 +29,7 @@ pub struct LoginThrottle {
 pub struct Attempt(Vec<Key>);
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too many failed log-ins")]
+#[error("too many wrong passwords")]
 pub struct TooManyAttempts {
     pub retry_after: Duration,
 }
@@ -47,6 +47,7 @@ enum Key {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Subject {
     Account(Uuid),
+    Share(Uuid),
     /// A hash of the name in lower case.
     UnknownName(u64),
 }
@@ -77,8 +78,12 @@ impl LoginThrottle {
     pub fn by_stranger(&self, account: Option<Uuid>, username: &str, address: IpAddr) -> Attempt {
         let subject = account
             .map_or_else(|| Subject::UnknownName(self.names.hash_one(username.to_ascii_lowercase())), Subject::Account);
-        let network = network(address);
-        Attempt(vec![Key::SubjectAt(subject, network), Key::Network(network), Key::Subject(subject)])
+        Attempt::on(subject, address)
+    }
+
+    /// An attempt to open a share that has a password.
+    pub fn by_guest(share: Uuid, address: IpAddr) -> Attempt {
+        Attempt::on(Subject::Share(share), address)
     }
 
     /// Fails if the attempt must wait.
@@ -113,6 +118,13 @@ impl LoginThrottle {
     fn lock(&self) -> MutexGuard<'_, Limits> {
         // The map stays valid if a thread panics while it holds the lock.
         self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Attempt {
+    fn on(subject: Subject, address: IpAddr) -> Self {
+        let network = network(address);
+        Self(vec![Key::SubjectAt(subject, network), Key::Network(network), Key::Subject(subject)])
     }
 }
 

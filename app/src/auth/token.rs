@@ -1,16 +1,22 @@
 //! Signed tokens: JWTs with HS256.
 
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, errors::Result};
+use jsonwebtoken::{
+    Algorithm, DecodingKey, EncodingKey, Header, Validation,
+    errors::{ErrorKind, Result},
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::hs256;
+use super::signatures;
+use crate::media::MediaId;
 
-/// The `iss` claims. Tokens of another service that shares the secret are rejected, and a device's token is no log-in.
+/// The `iss` claims. Tokens of another service that shares the secret are rejected, and a token of one kind is none of another.
 const SESSION_ISSUER: &str = "meemi";
 const DEVICE_ISSUER: &str = "meemi/device";
+const GUEST_ISSUER: &str = "meemi/guest";
+const UPLOAD_ISSUER: &str = "meemi/upload";
 
 const DEVICE_LIFETIME: Duration = Duration::days(365);
 
@@ -34,6 +40,32 @@ pub struct DeviceToken {
     pub device: Uuid,
 }
 
+/// What a guest's token says: that the guest knew the password of the share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GuestToken {
+    pub share: Uuid,
+}
+
+/// What the token in an upload's URL says: that the service has signed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UploadToken {
+    pub upload: MediaId,
+}
+
+#[derive(Serialize, Deserialize)]
+struct UploadClaims {
+    iss: String,
+    sub: String,
+    exp: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct GuestClaims {
+    iss: String,
+    sub: Uuid,
+    exp: i64,
+}
+
 #[derive(Serialize, Deserialize)]
 struct SessionClaims {
     iss: String,
@@ -54,7 +86,7 @@ struct DeviceClaims {
 impl TokenSigner {
     pub fn new(secret: &SecretString) -> Self {
         // Fails only if it is already installed, which is fine: there is no other provider.
-        hs256::PROVIDER.install_default().unwrap_or(());
+        signatures::PROVIDER.install_default().unwrap_or(());
         let secret = secret.expose_secret().as_bytes();
         Self { signing: EncodingKey::from_secret(secret), verifying: DecodingKey::from_secret(secret) }
     }
@@ -89,6 +121,31 @@ impl TokenSigner {
     pub fn verify_device(&self, token: &str) -> Result<DeviceToken> {
         let claims: DeviceClaims = self.verify(token, DEVICE_ISSUER)?;
         Ok(DeviceToken { account: claims.sub, device: claims.jti })
+    }
+
+    pub fn issue_guest(&self, token: GuestToken, expires_at: OffsetDateTime) -> Result<SecretString> {
+        self.sign(&GuestClaims { iss: GUEST_ISSUER.into(), sub: token.share, exp: expires_at.unix_timestamp() })
+    }
+
+    /// Fails if the token is altered, expired or not a guest's.
+    pub fn verify_guest(&self, token: &str) -> Result<GuestToken> {
+        let claims: GuestClaims = self.verify(token, GUEST_ISSUER)?;
+        Ok(GuestToken { share: claims.sub })
+    }
+
+    pub fn issue_upload(&self, token: UploadToken, expires_at: OffsetDateTime) -> Result<SecretString> {
+        let (iss, sub) = (UPLOAD_ISSUER.into(), token.upload.to_string());
+        self.sign(&UploadClaims { iss, sub, exp: expires_at.unix_timestamp() })
+    }
+
+    /// Fails if the token is altered, expired or not an upload's. There is no leeway: it is the clock that has issued it.
+    pub fn verify_upload(&self, token: &str) -> Result<UploadToken> {
+        let claims: UploadClaims = self.verify(token, UPLOAD_ISSUER)?;
+        let upload = claims.sub.parse().map_err(|_| ErrorKind::InvalidSubject)?;
+        if claims.exp <= OffsetDateTime::now_utc().unix_timestamp() {
+            return Err(ErrorKind::ExpiredSignature.into());
+        }
+        Ok(UploadToken { upload })
     }
 
     fn sign(&self, claims: &impl Serialize) -> Result<SecretString> {
@@ -131,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_without_a_session_and_a_token_of_a_device_are_no_log_in() {
+    fn a_token_without_a_session_and_tokens_of_devices_and_guests_are_no_log_in() {
         let tokens = signer();
         let claims = serde_json::json!({ "iss": SESSION_ISSUER, "sub": SESSION.account, "iat": 0, "exp": i64::MAX });
         assert!(tokens.verify_session(tokens.sign(&claims).unwrap().expose_secret()).is_err());
@@ -142,5 +199,25 @@ mod tests {
         assert!(tokens.verify_session(token.expose_secret()).is_err());
         let session = tokens.issue_session(SESSION, OffsetDateTime::now_utc() + Duration::HOUR).unwrap();
         assert!(tokens.verify_device(session.expose_secret()).is_err());
+
+        let guest = GuestToken { share: SESSION.account };
+        let issued = tokens.issue_guest(guest, OffsetDateTime::now_utc() + Duration::HOUR).unwrap();
+        assert_eq!(tokens.verify_guest(issued.expose_secret()).unwrap(), guest);
+        assert!(tokens.verify_session(issued.expose_secret()).is_err());
+        assert!(tokens.verify_device(issued.expose_secret()).is_err());
+
+        let upload = UploadToken { upload: MediaId::LOWEST };
+        let to_upload = tokens.issue_upload(upload, OffsetDateTime::now_utc() + Duration::HOUR).unwrap();
+        assert_eq!(tokens.verify_upload(to_upload.expose_secret()).unwrap(), upload);
+        assert!(tokens.verify_session(to_upload.expose_secret()).is_err());
+        let expired = tokens.issue_upload(upload, OffsetDateTime::now_utc()).unwrap();
+        assert!(tokens.verify_upload(expired.expose_secret()).is_err());
+
+        assert!(tokens.verify_upload(issued.expose_secret()).is_err());
+        for other in [session, token, to_upload] {
+            assert!(tokens.verify_guest(other.expose_secret()).is_err());
+        }
+        let expired = tokens.issue_guest(guest, OffsetDateTime::now_utc() - Duration::HOUR).unwrap();
+        assert!(tokens.verify_guest(expired.expose_secret()).is_err());
     }
 }

@@ -2,39 +2,48 @@
 
 use std::collections::BTreeSet;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::{HeaderName, HeaderValue, StatusCode},
-};
+use axum::{Json, extract::State};
+use schemars::JsonSchema;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{access::SignedIn, auth::NO_STORE, error::ApiError, json_body::JsonBody};
-use crate::auth::{
-    Scope,
-    api_key::{self, ApiKey},
+use super::{
+    access::SignedIn,
+    answers::{Answer, NoContent, NoStore},
+    error::ApiError,
+    json_body::JsonBody,
+    values::{Rfc3339, RowPath},
+};
+use crate::{
+    auth::{
+        Scope,
+        api_key::{self, ApiKey},
+    },
+    error_code::ErrorCode,
+    validate,
 };
 
 const MAX_NAME_CHARS: usize = 100;
 
 const MAX_LIFETIME_DAYS: i32 = 3650;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKeyRequest {
-    /// 1 to [`MAX_NAME_CHARS`] characters; for its owner to recognise it.
+    /// For its owner to recognise it.
+    #[schemars(length(min = 1, max = MAX_NAME_CHARS), regex(pattern = validate::TAG_PATTERN))]
     name: String,
-    /// At least one.
+    #[schemars(with = "Vec<Scope>", length(min = 1))]
     scopes: BTreeSet<Scope>,
-    /// 1 to [`MAX_LIFETIME_DAYS`]; it does not expire if missing.
+    /// It does not expire if missing.
+    #[schemars(range(min = 1, max = MAX_LIFETIME_DAYS))]
     lifetime_days: Option<i32>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct NewApiKeyResponse {
     /// The bearer token. It is not shown again.
     token: String,
@@ -42,47 +51,51 @@ pub struct NewApiKeyResponse {
     key: ApiKeyResponse,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct ApiKeysResponse {
     /// The newest first.
     items: Vec<ApiKeyResponse>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct ApiKeyResponse {
     id: Uuid,
     name: String,
     scopes: BTreeSet<Scope>,
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "Rfc3339")]
     created_at: OffsetDateTime,
-    /// To the minute; `None` if it was never used.
+    /// To the minute; `null` if it was never used.
     #[serde(with = "time::serde::rfc3339::option")]
+    #[schemars(with = "Option<Rfc3339>")]
     last_used_at: Option<OffsetDateTime>,
-    /// `None` if it does not expire.
+    /// `null` if it does not expire.
     #[serde(with = "time::serde::rfc3339::option")]
+    #[schemars(with = "Option<Rfc3339>")]
     expires_at: Option<OffsetDateTime>,
 }
 
-/// `POST /api/api-keys`: creates an API key. Errors: 400 `invalid_name`, 400 `invalid_scopes`, 400 `invalid_lifetime`.
+/// `POST /api/api-keys`: creates an API key.
 pub async fn create(
     State(db): State<PgPool>,
     user: SignedIn,
     JsonBody(ApiKeyRequest { name, scopes, lifetime_days }): JsonBody<ApiKeyRequest>,
-) -> Result<(StatusCode, [(HeaderName, HeaderValue); 1], Json<NewApiKeyResponse>), ApiError> {
+) -> Result<Answer<201, NoStore<NewApiKeyResponse>>, ApiError> {
     if !(1..=MAX_NAME_CHARS).contains(&name.chars().count()) || name.chars().any(char::is_control) {
         let message = format!("a name must have 1 to {MAX_NAME_CHARS} characters and no control characters");
-        return Err(ApiError::bad_request("invalid_name", message));
+        return Err(ApiError::new(ErrorCode::InvalidName, message));
     }
     if scopes.is_empty() {
-        return Err(ApiError::bad_request("invalid_scopes", "an API key needs at least one scope"));
+        return Err(ApiError::new(ErrorCode::InvalidScopes, "an API key needs at least one scope"));
     }
     if lifetime_days.is_some_and(|days| !(1..=MAX_LIFETIME_DAYS).contains(&days)) {
         let message = format!("lifetime_days must be a number from 1 to {MAX_LIFETIME_DAYS}, or missing");
-        return Err(ApiError::bad_request("invalid_lifetime", message));
+        return Err(ApiError::new(ErrorCode::InvalidLifetime, message));
     }
-    let (key, token) = api_key::create(&db, user.account.id, &name, &scopes, lifetime_days).await?;
+    let created = api_key::create(&db, user.account.id, user.session, &name, &scopes, lifetime_days).await?;
+    let (key, token) = created.ok_or_else(ApiError::unauthorized)?;
     let body = NewApiKeyResponse { token: token.expose_secret().to_owned(), key: key.into() };
-    Ok((StatusCode::CREATED, NO_STORE, Json(body)))
+    Ok(Answer(NoStore(body)))
 }
 
 /// `GET /api/api-keys`: also those that have expired.
@@ -91,11 +104,10 @@ pub async fn list(State(db): State<PgPool>, user: SignedIn) -> Result<Json<ApiKe
     Ok(Json(ApiKeysResponse { items }))
 }
 
-/// `DELETE /api/api-keys/{id}`: revokes an API key. Errors: 404.
-pub async fn delete(State(db): State<PgPool>, user: SignedIn, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
-    let id = id.parse().map_err(|_| ApiError::not_found())?;
+/// `DELETE /api/api-keys/{id}`: revokes an API key.
+pub async fn delete(State(db): State<PgPool>, user: SignedIn, RowPath(id): RowPath) -> Result<NoContent, ApiError> {
     let deleted = api_key::delete(&db, user.account.id, id).await?;
-    if deleted { Ok(StatusCode::NO_CONTENT) } else { Err(ApiError::not_found()) }
+    if deleted { Ok(Answer(())) } else { Err(ApiError::not_found()) }
 }
 
 impl From<ApiKey> for ApiKeyResponse {

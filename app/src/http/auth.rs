@@ -5,53 +5,85 @@ use std::{collections::BTreeSet, sync::Arc};
 use axum::{
     Json,
     extract::State,
-    http::{
-        HeaderMap, HeaderName, HeaderValue, StatusCode,
-        header::{CACHE_CONTROL, SET_COOKIE},
-    },
+    http::{HeaderMap, HeaderValue, header::SET_COOKIE},
+    response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{access::SignedIn, client::device_cookie, error::ApiError, json_body::JsonBody};
-use crate::auth::{Access, Authenticator, Client, LogIn, Role, Scope, session};
+use super::{
+    access::SignedIn,
+    answers::{Answer, NoContent, NoStore},
+    client::device_cookie,
+    error::ApiError,
+    json_body::JsonBody,
+    openapi::{Operation, Output},
+    values::Rfc3339,
+};
+use crate::{
+    auth::{
+        Access, Authenticator, Client, LogIn, MAX_PASSWORD_BYTES, MAX_USERNAME_BYTES, MIN_PASSWORD_CHARS, Role, Scope,
+        Session, session,
+    },
+    error_code::ErrorCode,
+};
 
-/// The headers of a response that has a token.
-pub const NO_STORE: [(HeaderName, HeaderValue); 1] = [(CACHE_CONTROL, HeaderValue::from_static("no-store"))];
-
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct RegisterRequest {
+    #[schemars(length(min = 1, max = MAX_USERNAME_BYTES), regex(pattern = r"^[a-zA-Z0-9._+@-]*$"))]
     username: String,
+    /// At most 256 bytes of UTF-8.
+    #[schemars(with = "String", length(min = MIN_PASSWORD_CHARS, max = MAX_PASSWORD_BYTES))]
     password: SecretString,
     /// For the first account.
+    #[schemars(with = "Option<String>")]
     bootstrap_token: Option<SecretString>,
     /// The token of an invite, for all other accounts.
+    #[schemars(with = "Option<String>")]
     invite: Option<SecretString>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct LoginRequest {
     username: String,
+    #[schemars(with = "String")]
     password: SecretString,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub struct PasswordRequest {
+    #[schemars(with = "String")]
     old_password: SecretString,
+    /// At most 256 bytes of UTF-8.
+    #[schemars(with = "String", length(min = MIN_PASSWORD_CHARS, max = MAX_PASSWORD_BYTES))]
     new_password: SecretString,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct TokenResponse {
     token: String,
     #[serde(with = "time::serde::rfc3339")]
+    #[schemars(with = "Rfc3339")]
     expires_at: OffsetDateTime,
 }
 
-#[derive(Serialize)]
+/// A token, and the cookie by which the device is known at its next log-in.
+pub struct LoggedIn {
+    cookie: HeaderValue,
+    body: TokenResponse,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub struct BootstrapResponse {
+    /// Whether there is no account yet: the bootstrap token creates the first one.
+    is_open: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
 pub struct MeResponse {
     id: Uuid,
     username: String,
@@ -60,51 +92,54 @@ pub struct MeResponse {
     scopes: BTreeSet<Scope>,
 }
 
-/// `POST /api/auth/register`: creates an account and logs it in, by the bootstrap token or by an invite. Errors: 403
-/// `bootstrap_closed`, 403 `bad_bootstrap_token`, 403 `bad_invite`, 400 `invalid_username`, 400 `weak_password`, 409
-/// `username_taken`, 429 `busy`.
+/// `GET /api/auth/bootstrap`: tells no more than an attempt to register would.
+pub async fn bootstrap(State(authenticator): State<Arc<Authenticator>>) -> Result<Json<BootstrapResponse>, ApiError> {
+    Ok(Json(BootstrapResponse { is_open: authenticator.awaits_first().await? }))
+}
+
+/// `POST /api/auth/register`: creates an account and logs it in, by the bootstrap token or by an invite.
 pub async fn register(
     State(authenticator): State<Arc<Authenticator>>,
     client: Client,
     headers: HeaderMap,
     JsonBody(request): JsonBody<RegisterRequest>,
-) -> Result<(StatusCode, HeaderMap, Json<TokenResponse>), ApiError> {
+) -> Result<Answer<201, LoggedIn>, ApiError> {
     let RegisterRequest { username, password, bootstrap_token, invite } = request;
     let log_in = match (bootstrap_token, invite) {
         (Some(token), None) => authenticator.register_first(&username, password, &token, &client).await?,
         (None, Some(invite)) => authenticator.register_invited(&username, password, &invite, &client).await?,
-        _ => return Err(ApiError::bad_request("bad_json", "the body needs either bootstrap_token or invite")),
+        _ => return Err(ApiError::new(ErrorCode::BadJson, "the body needs either bootstrap_token or invite")),
     };
-    let (headers, body) = token_response(&log_in, &headers)?;
-    Ok((StatusCode::CREATED, headers, body))
+    Ok(Answer(LoggedIn::new(&log_in, &headers)?))
 }
 
-/// `POST /api/auth/login`: starts a session. Errors: 401 `bad_credentials`, 429 `too_many_attempts`, 429 `busy`.
+/// `POST /api/auth/login`: starts a session.
 pub async fn login(
     State(authenticator): State<Arc<Authenticator>>,
     client: Client,
     headers: HeaderMap,
     JsonBody(LoginRequest { username, password }): JsonBody<LoginRequest>,
-) -> Result<(HeaderMap, Json<TokenResponse>), ApiError> {
+) -> Result<LoggedIn, ApiError> {
     let log_in = authenticator.log_in(&username, password, &client).await?;
-    token_response(&log_in, &headers)
+    LoggedIn::new(&log_in, &headers)
 }
 
-/// `POST /api/auth/logout`: ends the session of the request.
-pub async fn logout(State(db): State<PgPool>, user: SignedIn) -> Result<StatusCode, ApiError> {
-    session::delete(&db, user.account.id, user.session).await?;
-    Ok(StatusCode::NO_CONTENT)
+/// `POST /api/auth/logout`: ends the session of the request. One at Supabase ends there.
+pub async fn logout(State(db): State<PgPool>, user: SignedIn) -> Result<NoContent, ApiError> {
+    if let Session::Own(session) = user.session {
+        session::delete(&db, user.account.id, session).await?;
+    }
+    Ok(Answer(()))
 }
 
-/// `POST /api/auth/password`: changes the password and ends the account's other sessions; its API keys stay. Errors: 400
-/// `weak_password`, 403 `wrong_password`, 429 `too_many_attempts`, 429 `busy`.
+/// `POST /api/auth/password`: changes the password and ends the account's other sessions; its API keys stay.
 pub async fn change_password(
     State(authenticator): State<Arc<Authenticator>>,
     user: SignedIn,
     JsonBody(PasswordRequest { old_password, new_password }): JsonBody<PasswordRequest>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     authenticator.change_password(user.account.id, user.session, old_password, new_password).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(Answer(()))
 }
 
 /// `GET /api/auth/me`
@@ -117,9 +152,22 @@ pub async fn me(access: Access) -> Json<MeResponse> {
     })
 }
 
-fn token_response(log_in: &LogIn, request: &HeaderMap) -> Result<(HeaderMap, Json<TokenResponse>), ApiError> {
-    let mut headers = HeaderMap::from_iter(NO_STORE);
-    headers.insert(SET_COOKIE, device_cookie(&log_in.device_token, request)?);
-    let body = TokenResponse { token: log_in.token.expose_secret().to_owned(), expires_at: log_in.expires_at };
-    Ok((headers, Json(body)))
+impl LoggedIn {
+    fn new(log_in: &LogIn, request: &HeaderMap) -> Result<Self, ApiError> {
+        let body = TokenResponse { token: log_in.token.expose_secret().to_owned(), expires_at: log_in.expires_at };
+        Ok(Self { cookie: device_cookie(&log_in.device_token, request)?, body })
+    }
+}
+
+impl IntoResponse for LoggedIn {
+    fn into_response(self) -> Response {
+        ([(SET_COOKIE, self.cookie)], NoStore(self.body)).into_response()
+    }
+}
+
+impl Output for LoggedIn {
+    fn describe(operation: &mut Operation<'_>) {
+        NoStore::<TokenResponse>::describe(operation);
+        operation.answer_header("Set-Cookie", "By which the device is known at its next log-in");
+    }
 }

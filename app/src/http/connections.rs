@@ -5,7 +5,12 @@
 //! fail the request. So connections stay open for a grace period, and each response has the header `Connection: close`.
 //! The client's next connection reaches the next release.
 
+mod activity;
+mod open;
+mod stream;
+
 use std::{
+    convert::Infallible,
     io,
     net::SocketAddr,
     pin::pin,
@@ -16,12 +21,13 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body, http::Request};
-use hyper::{body::Incoming, server::conn::http1};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, header::CONTENT_TYPE},
 };
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpListener, TcpStream},
     signal::unix::{SignalKind, signal},
@@ -32,17 +38,19 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{debug, info, warn};
 
-use super::{client::Peer, lingering::LingeringStream};
+pub use self::open::most;
+use self::{
+    activity::{Phase, Watched},
+    open::{OpenConnection, OpenConnections},
+    stream::ClientStream,
+};
+use super::client::Peer;
 
 /// How long an idle connection stays open during a shutdown.
 const IDLE_GRACE: Duration = Duration::from_secs(10);
 
 /// How long a request may take during a shutdown.
 const REQUEST_GRACE: Duration = Duration::from_secs(30);
-
-/// How long a connection may be idle, and how long receiving a request's head may take. Longer than the usual 60 seconds of
-/// load balancers and clients, so that they close first.
-const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// A flag that is set while the service shuts down.
 #[derive(Clone, Default)]
@@ -70,17 +78,25 @@ pub async fn serve(listener: TcpListener, app: Router, draining: Draining, stop:
     let mut signalled = pin!(until_signalled());
     // Each connection holds a receiver, which tells it to close. The number of receivers is the number of connections.
     let (closing, open) = watch::channel(false);
-    loop {
-        let accepted = tokio::select! {
+    let connections = OpenConnections::of_this_process();
+    for number in 0.. {
+        let (place, accepted) = tokio::select! {
             biased;
             signalled = &mut signalled => {
                 signalled?;
                 break;
             }
-            accepted = listener.accept() => accepted,
+            // In this order: the place of another connection is taken for one that is there.
+            accepted = async {
+                let accepted = listener.accept().await;
+                (connections.place().await, accepted)
+            } => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => drop(tokio::spawn(serve_connection(stream, peer, app.clone(), open.clone()))),
+            Ok((stream, peer)) => {
+                let connection = connections.add(number, place);
+                drop(tokio::spawn(serve_connection(stream, peer, connection, app.clone(), open.clone())));
+            }
             Err(error) => {
                 warn!(%error, "cannot accept a connection");
                 // Probably out of file descriptors. Requests that end free some.
@@ -103,20 +119,36 @@ pub async fn serve(listener: TcpListener, app: Router, draining: Draining, stop:
     Ok(())
 }
 
-async fn serve_connection(stream: TcpStream, peer: SocketAddr, app: Router, mut closing: watch::Receiver<bool>) {
+async fn serve_connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    open: OpenConnection,
+    app: Router,
+    mut closing: watch::Receiver<bool>,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "cannot set TCP_NODELAY");
     }
-    let service = TowerToHyperService::new(app.map_request(move |mut request: Request<Incoming>| {
+    let activity = open.activity();
+    let service = service_fn(|mut request: Request<Incoming>| {
+        activity.begin();
         request.extensions_mut().insert(Peer(peer.ip()));
-        request.map(Body::new)
-    }));
-    let io = TokioIo::new(LingeringStream::new(stream));
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADER_READ_TIMEOUT);
-    let mut connection = pin!(http.serve_connection(io, service));
+        let answer = app.clone().oneshot(request.map(|body| Body::new(Watched::received(body, activity))));
+        async move {
+            let response = answer.await?;
+            let is_stream = response.headers().get(CONTENT_TYPE).is_some_and(|it| it == "text/event-stream");
+            let phase = if is_stream { Phase::Streaming } else { Phase::Sending };
+            activity.answer(phase);
+            Ok::<_, Infallible>(response.map(|body| Watched::sent(body, activity, phase)))
+        }
+    });
+    // The stream has all the limits on time.
+    let io = TokioIo::new(ClientStream::new(stream, activity.clone()));
+    let mut connection = pin!(http1::Builder::new().header_read_timeout(None).serve_connection(io, service));
     let told_to_close = async { closing.wait_for(|closing| *closing).await.is_ok() };
     let ended = tokio::select! {
+        biased;
+        () = activity.until_evicted() => return debug!("closed an idle connection to make place for another"),
         ended = connection.as_mut() => ended,
         _ = told_to_close => {
             connection.as_mut().graceful_shutdown();

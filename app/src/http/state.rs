@@ -5,7 +5,10 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use sqlx::PgPool;
 
-use super::{client::TrustedProxies, connections::Draining, upload::UploadLimits};
+use super::{
+    client::TrustedProxies, connections::Draining, events::Events, pages::Pages, presigned::Presigned,
+    upload::UploadLimits,
+};
 use crate::{
     auth::Authenticator, file_infos::FileInfos, ingest::Ingest, readiness::Readiness, resumable::ResumableUploads,
     storage::Storage, worker::Worker,
@@ -21,16 +24,23 @@ pub struct AppState {
     pub worker: Arc<Worker>,
     pub authenticator: Arc<Authenticator>,
     pub readiness: Arc<Readiness>,
+    pub events: Events,
     pub draining: Draining,
     pub version: Version,
+    pub site: Site,
     pub resumable: ResumableUploads,
     pub trusted_proxies: TrustedProxies,
     pub upload_limits: UploadLimits,
+    pub presigned: Presigned,
 }
 
 /// The version of the running release.
 #[derive(Clone)]
 pub struct Version(pub Arc<str>);
+
+/// The web UI; `None` if the service has none.
+#[derive(Clone)]
+pub struct Site(pub Option<Arc<Pages>>);
 
 macro_rules! from_ref {
     ($($field:ident: $part:ty,)*) => {
@@ -50,8 +60,11 @@ from_ref! {
     worker: Arc<Worker>,
     authenticator: Arc<Authenticator>,
     readiness: Arc<Readiness>,
+    events: Events,
     version: Version,
+    site: Site,
     resumable: ResumableUploads,
     trusted_proxies: TrustedProxies,
     upload_limits: UploadLimits,
+    presigned: Presigned,
 }

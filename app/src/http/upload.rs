@@ -1,17 +1,20 @@
 //! `POST /api/media`: receives an upload, within the limit on its size.
 
-use std::{error::Error, sync::Arc};
+use std::{convert::Infallible, error::Error, sync::Arc};
 
 use axum::{
     Json,
     extract::{
-        Multipart, State,
+        FromRequest, FromRequestParts, Multipart, Request, State,
         multipart::{Field, MultipartError, MultipartRejection},
     },
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
+    http::{HeaderName, StatusCode, request::Parts},
+    response::{IntoResponse, Response},
 };
 use ring::digest;
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use sqlx::PgPool;
 use tokio::{
     io::AsyncWriteExt,
@@ -19,15 +22,42 @@ use tokio::{
 };
 use tower_http::timeout::TimeoutError;
 
-use super::{access::Uploader, error::ApiError, media::MediaResponse};
+use super::{
+    access::Uploader,
+    error::ApiError,
+    media::MediaResponse,
+    openapi::{Input, Operation, Output},
+};
 use crate::{
+    db,
+    error_code::ErrorCode,
     ingest::{Added, Ingest, ReceivedFile, Upload},
     media::{self, Status},
+    metrics::metrics,
     storage::{Storage, StorageError},
     validate::{self, ValidationError},
 };
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+const MAX_KEY_CHARS: usize = 255;
+
+/// How the file of an upload may be rejected, whichever way it comes.
+pub const REJECTED: &[ErrorCode] = &[
+    ErrorCode::InvalidName,
+    ErrorCode::EmptyFile,
+    ErrorCode::TooLarge,
+    ErrorCode::UnsupportedType,
+    ErrorCode::UnsupportedCodec,
+    ErrorCode::CorruptImage,
+    ErrorCode::CorruptVideo,
+    ErrorCode::NoVideoTrack,
+    ErrorCode::TooSmall,
+    ErrorCode::TooManyPixels,
+    ErrorCode::ProcessingFailed,
+    ErrorCode::Busy,
+    ErrorCode::StorageFull,
+];
 
 /// Size of an upload's body beyond the file, in bytes: part headers, name and description.
 const FORM_OVERHEAD: usize = 64 * 1024;
@@ -45,13 +75,23 @@ pub struct UploadLimits {
 }
 
 /// The added media, or the one that has the same bytes.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub struct UploadResponse {
     #[serde(flatten)]
-    media: MediaResponse,
+    pub media: MediaResponse,
     /// Whether the gallery had these bytes already.
-    duplicate: bool,
+    pub duplicate: bool,
 }
+
+pub struct UploadAnswer {
+    status: StatusCode,
+    body: UploadResponse,
+}
+
+/// The form, which is only read once the upload may begin.
+pub struct UploadForm(Result<Multipart, MultipartRejection>);
+
+pub struct IdempotencyKey(Option<String>);
 
 impl UploadLimits {
     pub fn new(max_bytes: u64, max_in_progress: usize) -> Self {
@@ -70,9 +110,10 @@ impl UploadLimits {
 
     /// Begins an upload, which ends when the permit is dropped. Fails with 429 if too many are in progress.
     pub fn begin(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        self.in_progress.clone().try_acquire_owned().map_err(|_| {
-            ApiError::new(StatusCode::TOO_MANY_REQUESTS, "busy", "too many uploads are in progress").retry_after(2)
-        })
+        self.in_progress
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| ApiError::new(ErrorCode::Busy, "too many uploads are in progress").retry_after(2))
     }
 
     /// Maximum size of the body of an upload request, in bytes.
@@ -84,20 +125,17 @@ impl UploadLimits {
 /// Adds a picture or a clip. The multipart form has the part `file` and optionally `name` and `description`. 201 with the
 /// media; 202 if it is still pending, because the first attempt to process it failed; 200 with `duplicate: true` if the
 /// gallery has the same bytes already. A request that is repeated with its `Idempotency-Key` is answered like the first.
-///
-/// Errors: each [`ValidationError`] with its code, 400 `bad_multipart`, 400 `invalid_idempotency_key`, 408 `timeout`, 422
-/// `idempotency_key_reused`, 429 `busy`, 507 `storage_full`. Nothing of a rejected upload is kept.
+/// Nothing of a rejected upload is kept.
 pub async fn upload(
     State(ingest): State<Arc<Ingest>>,
     State(storage): State<Arc<Storage>>,
     State(db): State<PgPool>,
     State(limits): State<UploadLimits>,
     Uploader(access): Uploader,
-    headers: HeaderMap,
-    form: Result<Multipart, MultipartRejection>,
-) -> Result<(StatusCode, Json<UploadResponse>), ApiError> {
+    IdempotencyKey(idempotency_key): IdempotencyKey,
+    UploadForm(form): UploadForm,
+) -> Result<UploadAnswer, ApiError> {
     let _permit = limits.begin()?;
-    let idempotency_key = headers.get(IDEMPOTENCY_KEY).map(idempotency_key).transpose()?;
     let mut form = form.map_err(|_| bad_multipart("the body must be a multipart form"))?;
     let (mut file, mut name, mut description) = (None, None, None);
     while let Some(field) = form.next_field().await.map_err(|error| read_error(&error, limits.max_bytes))? {
@@ -122,7 +160,7 @@ pub async fn upload(
     };
     let added = ingest.add(upload).await?;
     let (Added::New(id) | Added::Duplicate(id) | Added::Repeated(id)) = added;
-    let media = media::find(&db, id).await?.ok_or_else(ApiError::not_found)?;
+    let media = db::retried(|| media::find(&db, id)).await?.ok_or_else(ApiError::not_found)?;
     let status = match (added, media.status) {
         (Added::Duplicate(_), _) => StatusCode::OK,
         (_, Status::Pending) => StatusCode::ACCEPTED,
@@ -130,11 +168,11 @@ pub async fn upload(
     };
     let duplicate = matches!(added, Added::Duplicate(_));
     let media = MediaResponse::new(media, &storage).await?;
-    Ok((status, Json(UploadResponse { media, duplicate })))
+    Ok(UploadAnswer { status, body: UploadResponse { media, duplicate } })
 }
 
 /// Streams the file to the spool and hashes it. Returns it with the file name that the client sent.
-async fn receive_file(
+pub async fn receive_file(
     storage: &Storage,
     mut field: Field<'_>,
     limit: u64,
@@ -148,6 +186,7 @@ async fn receive_file(
         if size > limit {
             return Err(too_large(limit));
         }
+        metrics().received(chunk.len() as u64);
         hash.update(&chunk);
         file.write_all(&chunk).await.map_err(StorageError::from)?;
     }
@@ -156,16 +195,6 @@ async fn receive_file(
         return Err(ValidationError::EmptyFile.into());
     }
     Ok((ReceivedFile { path, size, sha256: hash.finish().as_ref().to_vec() }, file_name))
-}
-
-/// The draft of the header (draft-ietf-httpapi-idempotency-key-header-07) has a quoted string; many clients send it without
-/// the quotes.
-fn idempotency_key(value: &HeaderValue) -> Result<String, ApiError> {
-    let text = value.to_str().unwrap_or_default().trim_matches('"');
-    if (1..=255).contains(&text.len()) {
-        return Ok(text.to_owned());
-    }
-    Err(ApiError::bad_request("invalid_idempotency_key", "Idempotency-Key must have 1 to 255 visible ASCII characters"))
 }
 
 async fn read_text(mut field: Field<'_>, limit: u64) -> Result<String, ApiError> {
@@ -179,7 +208,7 @@ async fn read_text(mut field: Field<'_>, limit: u64) -> Result<String, ApiError>
     String::from_utf8(bytes).map_err(|_| bad_multipart("a text field is not UTF-8"))
 }
 
-fn read_error(error: &MultipartError, limit: u64) -> ApiError {
+pub fn read_error(error: &MultipartError, limit: u64) -> ApiError {
     if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
         return too_large(limit);
     }
@@ -194,6 +223,83 @@ fn too_large(limit: u64) -> ApiError {
     ValidationError::TooLarge { limit }.into()
 }
 
-fn bad_multipart(message: &str) -> ApiError {
-    ApiError::bad_request("bad_multipart", message)
+pub fn bad_multipart(message: &str) -> ApiError {
+    ApiError::new(ErrorCode::BadMultipart, message)
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = ApiError;
+
+    /// The draft of the header (draft-ietf-httpapi-idempotency-key-header-07) has a quoted string; many clients send it without
+    /// the quotes.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let Some(value) = parts.headers.get(IDEMPOTENCY_KEY) else { return Ok(Self(None)) };
+        let text = value.to_str().unwrap_or_default().trim_matches('"');
+        if (1..=MAX_KEY_CHARS).contains(&text.len()) {
+            return Ok(Self(Some(text.to_owned())));
+        }
+        let message = "Idempotency-Key must have 1 to 255 visible ASCII characters";
+        Err(ApiError::new(ErrorCode::InvalidIdempotencyKey, message))
+    }
+}
+
+impl Input for IdempotencyKey {
+    fn describe(operation: &mut Operation<'_>) {
+        let description = "A text that no other upload of this account has: a request that is repeated with it is answered like \
+                           the first, and adds nothing";
+        let schema = json!({ "type": "string", "minLength": 1, "maxLength": MAX_KEY_CHARS });
+        operation.header("Idempotency-Key", false, description, schema);
+        operation.errors(&[ErrorCode::InvalidIdempotencyKey, ErrorCode::IdempotencyKeyReused]);
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for UploadForm {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Infallible> {
+        Ok(Self(Multipart::from_request(request, state).await))
+    }
+}
+
+impl Input for UploadForm {
+    fn describe(operation: &mut Operation<'_>) {
+        let form = json!({
+            "type": "object",
+            "required": ["file"],
+            "additionalProperties": false,
+            "properties": {
+                "file": { "type": "string", "format": "binary", "minLength": 1, "description": "A picture or a clip" },
+                "name": {
+                    "type": "string",
+                    "description": "The file name of the part `file` if missing",
+                    "minLength": 1,
+                    "maxLength": validate::MAX_NAME_CHARS,
+                    "pattern": validate::NAME_PATTERN,
+                },
+                "description": {
+                    "type": "string",
+                    "maxLength": validate::MAX_DESCRIPTION_CHARS,
+                    "pattern": validate::DESCRIPTION_PATTERN,
+                },
+            },
+        });
+        operation.body("multipart/form-data", form);
+        operation.errors(&[ErrorCode::BadMultipart, ErrorCode::MissingFile, ErrorCode::InvalidDescription]);
+        operation.errors(REJECTED);
+    }
+}
+
+impl IntoResponse for UploadAnswer {
+    fn into_response(self) -> Response {
+        (self.status, Json(self.body)).into_response()
+    }
+}
+
+impl Output for UploadAnswer {
+    fn describe(operation: &mut Operation<'_>) {
+        for status in [202, 200, 201] {
+            operation.answers(status);
+            operation.answer_json::<UploadResponse>();
+        }
+    }
 }

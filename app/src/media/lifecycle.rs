@@ -3,12 +3,15 @@
 //! A row and its job appear in one transaction, before the first object is stored, and the rows of both change together. So
 //! what a process that died has left is found by its row. Objects whose row is gone are found by their row in `removal`.
 
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use time::PrimitiveDateTime;
 use uuid::Uuid;
 
 use super::{Kind, MediaId, parse_id};
-use crate::jobs::{self, Job};
+use crate::{
+    db,
+    jobs::{self, Job},
+};
 
 /// A received file, to insert.
 #[derive(Clone, Debug)]
@@ -69,6 +72,12 @@ pub struct Content {
 /// Inserts a pending row with its claimed job. Of several uploads of the same bytes, or with the same key, at the same moment
 /// one inserts it, and the others find it.
 pub async fn insert_pending(db: &PgPool, new: &NewMedia) -> sqlx::Result<Inserted> {
+    // The same in both tries: the second may find what the first has committed.
+    let job = Job::claimed(new.id, jobs::Kind::Process);
+    db::retried(|| try_to_insert(db, new, job)).await
+}
+
+async fn try_to_insert(db: &PgPool, new: &NewMedia, job: Job) -> sqlx::Result<Inserted> {
     let mut transaction = db.begin().await?;
     // Every transaction locks its key before its bytes, so two never wait for each other.
     let key_lock = new.idempotency_key.as_ref().map(|key| format!("{}/{key}", new.uploader));
@@ -82,17 +91,15 @@ pub async fn insert_pending(db: &PgPool, new: &NewMedia) -> sqlx::Result<Inserte
             key
         );
         if let Some(earlier) = earlier.fetch_optional(&mut *transaction).await? {
+            if earlier.id == new.id.to_string() {
+                return Ok(Inserted::New(job));
+            }
             let is_same = earlier.sha256.as_deref() == Some(new.sha256.as_slice());
             return Ok(if is_same { Inserted::Repeated(parse_id(&earlier.id)?) } else { Inserted::KeyReused });
         }
     }
-    let same_bytes = sqlx::query_scalar!(
-        "SELECT id FROM media
-         WHERE coalesce(received_sha256, sha256) = $1 AND status <> 'failed' AND deleted_at IS NULL LIMIT 1",
-        new.sha256
-    );
-    if let Some(id) = same_bytes.fetch_optional(&mut *transaction).await? {
-        return Ok(Inserted::Duplicate(parse_id(&id)?));
+    if let Some(id) = find_same_bytes(&mut *transaction, &new.sha256).await? {
+        return Ok(if id == new.id { Inserted::New(job) } else { Inserted::Duplicate(id) });
     }
     sqlx::query!(
         "INSERT INTO media (id, status, name, description, size, sha256, uploader, idempotency_key)
@@ -107,9 +114,19 @@ pub async fn insert_pending(db: &PgPool, new: &NewMedia) -> sqlx::Result<Inserte
     )
     .execute(&mut *transaction)
     .await?;
-    let job = jobs::add_claimed(&mut *transaction, new.id, jobs::Kind::Process).await?;
+    jobs::add_claimed(&mut *transaction, &job).await?;
     transaction.commit().await?;
     Ok(Inserted::New(job))
+}
+
+/// The media with these bytes, as they were received: an upload of them is a duplicate of it.
+pub async fn find_same_bytes(db: impl PgExecutor<'_>, sha256: &[u8]) -> sqlx::Result<Option<MediaId>> {
+    let same_bytes = sqlx::query_scalar!(
+        "SELECT id FROM media
+         WHERE coalesce(received_sha256, sha256) = $1 AND status <> 'failed' AND deleted_at IS NULL LIMIT 1",
+        sha256
+    );
+    same_bytes.fetch_optional(db).await?.as_deref().map(parse_id).transpose()
 }
 
 /// The id of the object with the bytes as they were received. It is written before that object is.
@@ -161,22 +178,28 @@ pub async fn set_ready(db: &PgPool, job: &Job, content: &Content, next: Option<j
     Ok(true)
 }
 
-/// Makes a pending media failed, ends its job, and has its objects removed.
-pub async fn set_rejected(db: &PgPool, job: &Job, failure: &str) -> sqlx::Result<()> {
+/// Makes a pending media failed, ends its job, and has its objects removed. Returns their id; `None` if the claim is lost.
+pub async fn set_rejected(db: &PgPool, job: &Job, failure: &str) -> sqlx::Result<Option<MediaId>> {
     let mut transaction = db.begin().await?;
-    if job.finish(&mut *transaction).await? {
-        sqlx::query!(
-            "WITH failed AS (
-                 UPDATE media SET status = 'failed', failure = $2, listed_at = now(), updated_at = now()
-                 WHERE id = $1 AND status = 'pending' RETURNING coalesce(file, id) AS file)
-             INSERT INTO removal (file) SELECT file FROM failed ON CONFLICT DO NOTHING",
-            job.media.to_string(),
-            failure
-        )
+    if !job.finish(&mut *transaction).await? {
+        return Ok(None);
+    }
+    let file = sqlx::query_scalar!(
+        r#"WITH failed AS (
+             UPDATE media SET status = 'failed', failure = $2, listed_at = now(), updated_at = now()
+             WHERE id = $1 AND status = 'pending' RETURNING coalesce(file, id) AS file),
+           removed AS (INSERT INTO removal (file) SELECT file FROM failed ON CONFLICT DO NOTHING)
+           SELECT file AS "file!" FROM failed"#,
+        job.media.to_string(),
+        failure
+    );
+    let file = file.fetch_optional(&mut *transaction).await?;
+    // Its object is in `removal` from then on, too.
+    sqlx::query!("DELETE FROM presigned_upload WHERE media = $1", job.media.to_string())
         .execute(&mut *transaction)
         .await?;
-    }
-    transaction.commit().await
+    transaction.commit().await?;
+    file.as_deref().map(parse_id).transpose()
 }
 
 /// Gives a job back after a failed attempt. After the last one, a pending media is failed; its original is kept.
@@ -209,6 +232,7 @@ pub async fn set_text(db: &PgPool, job: &Job, text: &str) -> sqlx::Result<()> {
 /// recognise: only ready pictures have.
 pub async fn enqueue(db: &PgPool, id: MediaId, kind: jobs::Kind) -> sqlx::Result<bool> {
     let mut transaction = db.begin().await?;
+    jobs::lock(&mut *transaction, id).await?;
     let found = sqlx::query_scalar!(
         "UPDATE media SET status = CASE status WHEN 'failed' THEN 'pending' ELSE status END, failure = NULL, updated_at = now()
          WHERE id = $1 AND CASE $2 WHEN 'ocr' THEN kind = 'image' AND status = 'ready'
@@ -228,6 +252,8 @@ pub async fn enqueue(db: &PgPool, id: MediaId, kind: jobs::Kind) -> sqlx::Result
 /// Deletes a row, with its jobs. Its objects are in `removal` from then on. Returns the ids of the objects; `None` if there is
 /// no such row.
 pub async fn delete(db: &PgPool, id: MediaId) -> sqlx::Result<Option<Vec<MediaId>>> {
+    let mut transaction = db.begin().await?;
+    jobs::lock(&mut *transaction, id).await?;
     let files = sqlx::query_scalar!(
         r#"WITH deleted AS (DELETE FROM media WHERE id = $1 RETURNING coalesce(file, id) AS file, received_file),
              removed AS (
@@ -237,8 +263,9 @@ pub async fn delete(db: &PgPool, id: MediaId) -> sqlx::Result<Option<Vec<MediaId
          SELECT array_remove(ARRAY[file, received_file], NULL) AS "files!" FROM deleted"#,
         id.to_string()
     )
-    .fetch_optional(db)
+    .fetch_optional(&mut *transaction)
     .await?;
+    transaction.commit().await?;
     files.map(|files| files.iter().map(|file| parse_id(file)).collect()).transpose()
 }
 
@@ -252,8 +279,15 @@ pub async fn claim_removals(db: &PgPool) -> sqlx::Result<Vec<MediaId>> {
     files.fetch_all(db).await?.iter().map(|file| parse_id(file)).collect()
 }
 
-/// Ends a removal, once the objects are deleted.
+/// Ends a removal, once the objects are deleted. One that a client can still write to is due again when that is over.
 pub async fn finish_removal(db: &PgPool, file: MediaId) -> sqlx::Result<()> {
-    sqlx::query!("DELETE FROM removal WHERE file = $1", file.to_string()).execute(db).await?;
+    sqlx::query!(
+        "WITH again AS (
+             UPDATE removal SET due_at = writable_until WHERE file = $1 AND writable_until > now() RETURNING file)
+         DELETE FROM removal WHERE file = $1 AND NOT EXISTS (SELECT FROM again)",
+        file.to_string()
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Lists and searches the gallery: filters, full text, facets.
 
-use sqlx::PgPool;
-use time::OffsetDateTime;
+use sqlx::{PgPool, error::DatabaseError};
+use time::{Date, OffsetDateTime};
 
 use super::{Kind, Media, MediaId, Row};
 
@@ -39,15 +39,39 @@ pub struct Found {
     pub fragment: Option<String>,
 }
 
+/// A position in the order of the gallery: that of a media.
+pub type Place = (OffsetDateTime, MediaId);
+
+/// Where a page of a list starts.
+#[derive(Clone, Copy, Debug)]
+pub enum Start {
+    /// At the newest.
+    First,
+    /// At the one that is `skip` places after the next older one of a place, or of the newest.
+    Before { place: Option<Place>, skip: i64 },
+    /// So that it ends at the next newer one of a place.
+    After(Place),
+}
+
+/// A month that has media.
+#[derive(Clone, Debug)]
+pub struct Month {
+    /// Its first day, in the time zone that was asked for.
+    pub first_day: Date,
+    pub count: i64,
+    /// When the next one begins.
+    pub ends_at: OffsetDateTime,
+}
+
 /// How many media have a value.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, schemars::JsonSchema)]
 pub struct Count {
     pub value: String,
     pub count: i64,
 }
 
 /// The counts of the values that a filter's media have.
-#[derive(Clone, Debug, Default, serde::Serialize)]
+#[derive(Clone, Debug, Default, serde::Serialize, schemars::JsonSchema)]
 pub struct Facets {
     pub types: Vec<Count>,
     /// The 100 commonest.
@@ -62,35 +86,43 @@ pub fn words(question: &str) -> Vec<String> {
     words.take(MAX_WORDS).map(|word| word.chars().take(MAX_WORD).collect::<String>().to_lowercase()).collect()
 }
 
-/// Lists up to `limit` media, newest first, starting after `before`.
-pub async fn list(
-    db: &PgPool,
-    filter: &Filter,
-    limit: i64,
-    before: Option<(OffsetDateTime, MediaId)>,
-) -> sqlx::Result<Vec<Found>> {
-    let (listed_at, id) = before.unzip();
+/// Lists up to `limit` media, newest first. The query first takes ids, which an index has, in the one of two directions whose limit
+/// is not 0.
+pub async fn list(db: &PgPool, filter: &Filter, limit: i64, start: Start) -> sqlx::Result<Vec<Found>> {
+    let (place, older, skip, newer) = match start {
+        Start::First => (None, limit, 0, 0),
+        Start::Before { place, skip } => (place, limit, skip, 0),
+        Start::After(place) => (Some(place), 0, 0, limit),
+    };
+    let (listed_at, id) = place.unzip();
     let rows = sqlx::query_as!(
         Row,
-        r#"SELECT media.id, file, received_file, kind, status, failure, name, description, tags, mime_type, size, width, height, thumbhash,
+        r#"WITH found AS NOT MATERIALIZED (
+             SELECT id, listed_at FROM media
+             WHERE (cardinality($1::text[]) = 0 OR words @@ media_query($1))
+               AND (cardinality($2::text[]) = 0 OR ($2[1] <% media_label(name, tags) AND media_label(name, tags) %> ALL ($2)))
+               AND ($3::text IS NULL OR kind = $3)
+               AND (cardinality($4::text[]) = 0 OR tags @> $4)
+               AND ($5::text IS NULL OR uploader = (SELECT account.id FROM account WHERE lower(username) = lower($5)))
+               AND ($6::timestamptz IS NULL OR listed_at >= $6)
+               AND ($7::timestamptz IS NULL OR listed_at < $7)
+               AND (deleted_at IS NOT NULL) = $8 AND listed_at > 'epoch'),
+           page AS (
+             (SELECT id FROM found
+              WHERE $9::timestamptz IS NULL OR (listed_at, id) < ($9, $10 COLLATE "C")
+              ORDER BY listed_at DESC, id DESC LIMIT $11 OFFSET $12)
+             UNION ALL
+             (SELECT id FROM found WHERE (listed_at, id) > ($9, $10 COLLATE "C")
+              ORDER BY listed_at, id LIMIT $13))
+         SELECT media.id, file, received_file, kind, status, failure, name, description, tags, mime_type, size, width, height, thumbhash,
                 clipboard, captured_at, camera, has_location, duration_ms, codec, has_audio, ocr_text, uploader AS uploader_id,
                 account.username AS uploader, media.created_at, listed_at, media.updated_at, deleted_at, version,
                 CASE WHEN cardinality($1::text[]) > 0 THEN
                     ts_headline('english', concat_ws(' · ', name, nullif(description, ''), left(ocr_text, 20000)),
                                 media_query($1), E'StartSel=\u0002, StopSel=\u0003, MaxFragments=1, MaxWords=20, MinWords=5')
                 END AS fragment
-         FROM media JOIN account ON account.id = media.uploader
-         WHERE (cardinality($1::text[]) = 0 OR words @@ media_query($1))
-           AND (cardinality($2::text[]) = 0 OR ($2[1] <% media_label(name, tags) AND media_label(name, tags) %> ALL ($2)))
-           AND ($3::text IS NULL OR kind = $3)
-           AND (cardinality($4::text[]) = 0 OR tags @> $4)
-           AND ($5::text IS NULL OR uploader = (SELECT account.id FROM account WHERE lower(username) = lower($5)))
-           AND ($6::timestamptz IS NULL OR listed_at >= $6)
-           AND ($7::timestamptz IS NULL OR listed_at < $7)
-           AND (deleted_at IS NOT NULL) = $8
-           AND ($9::timestamptz IS NULL OR (listed_at, media.id) < ($9, $10 COLLATE "C"))
-         ORDER BY listed_at DESC, media.id DESC
-         LIMIT $11"#,
+         FROM page JOIN media ON media.id = page.id JOIN account ON account.id = media.uploader
+         ORDER BY listed_at DESC, media.id DESC"#,
         &filter.words,
         &filter.nearly,
         filter.kind.map(Kind::as_str),
@@ -101,11 +133,54 @@ pub async fn list(
         filter.trash,
         listed_at,
         id.map(|id| id.to_string()),
-        limit
+        older,
+        skip,
+        newer
     )
     .fetch_all(db)
     .await?;
     rows.into_iter().map(|mut row| Ok(Found { fragment: row.fragment.take(), media: row.try_into()? })).collect()
+}
+
+/// Counts the media of each month, the newest month first.
+///
+/// # Errors
+/// [`is_unknown_zone`] tells whether PostgreSQL does not know the time zone.
+pub async fn months(db: &PgPool, filter: &Filter, zone: &str) -> sqlx::Result<Vec<Month>> {
+    // With OFFSET 0, the planner does not expect as many months as there are times, for which it would sort all rows.
+    sqlx::query_as!(
+        Month,
+        r#"WITH found AS (
+             SELECT date_trunc('month', listed_at AT TIME ZONE $9) AS month FROM media
+             WHERE (cardinality($1::text[]) = 0 OR words @@ media_query($1))
+               AND (cardinality($2::text[]) = 0 OR ($2[1] <% media_label(name, tags) AND media_label(name, tags) %> ALL ($2)))
+               AND ($3::text IS NULL OR kind = $3)
+               AND (cardinality($4::text[]) = 0 OR tags @> $4)
+               AND ($5::text IS NULL OR uploader = (SELECT account.id FROM account WHERE lower(username) = lower($5)))
+               AND ($6::timestamptz IS NULL OR listed_at >= $6)
+               AND ($7::timestamptz IS NULL OR listed_at < $7)
+               AND (deleted_at IS NOT NULL) = $8 AND listed_at > 'epoch'
+             OFFSET 0)
+         SELECT month::date AS "first_day!", count(*) AS "count!",
+                (month + interval '1 month') AT TIME ZONE $9 AS "ends_at!"
+         FROM found GROUP BY month ORDER BY month DESC"#,
+        &filter.words,
+        &filter.nearly,
+        filter.kind.map(Kind::as_str),
+        &filter.tags,
+        filter.uploader,
+        filter.from,
+        filter.to,
+        filter.trash,
+        zone
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Whether a query failed because PostgreSQL does not know the time zone, or has no times in it.
+pub fn is_unknown_zone(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| ["22023", "22008"].contains(&&*code))
 }
 
 /// Counts the types, tags and uploaders of a filter's media.
@@ -120,7 +195,7 @@ pub async fn facets(db: &PgPool, filter: &Filter) -> sqlx::Result<Facets> {
                AND ($5::text IS NULL OR uploader = (SELECT account.id FROM account WHERE lower(username) = lower($5)))
                AND ($6::timestamptz IS NULL OR listed_at >= $6)
                AND ($7::timestamptz IS NULL OR listed_at < $7)
-               AND (deleted_at IS NOT NULL) = $8),
+               AND (deleted_at IS NOT NULL) = $8 AND listed_at > 'epoch'),
            tag AS (SELECT tag, count(*) FROM found, unnest(tags) AS tag GROUP BY tag ORDER BY 2 DESC, 1 LIMIT 100),
            author AS (SELECT uploader, count(*) FROM found GROUP BY uploader ORDER BY 2 DESC LIMIT 100)
          SELECT 'type' AS "facet!", kind AS "value!", count(*) AS "count!" FROM found GROUP BY kind

@@ -105,6 +105,11 @@ struct Decoded {
     lossless: bool,
 }
 
+/// The size of the thumbnail of a picture of this size, in pixels.
+pub fn thumbnail_size(width: u32, height: u32) -> (u32, u32) {
+    resize::fitting_size(width, height, THUMBNAIL_SIDE)
+}
+
 /// Validates an image and derives everything from it. The file's type is that of its content. Takes tens to hundreds of
 /// milliseconds of one CPU, and up to about 400 MiB of memory.
 pub fn derive(bytes: &[u8], limits: ImageLimits) -> Result<DerivedImage, DeriveError> {

@@ -71,7 +71,8 @@ impl Rights {
         // The kernel kills this process before the service, if memory runs out. Without /proc it decides alone.
         fs_err::write("/proc/self/oom_score_adj", "1000").ok();
         if self.background {
-            nice(19).context("cannot lower the priority")?;
+            // A tenth of what others get. The lowest priority would get nothing on a busy machine until its time is over.
+            nice(10).context("cannot lower the priority")?;
         }
         limit(Resource::As, self.memory)?;
         limit(Resource::Core, 0)?;

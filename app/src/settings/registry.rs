@@ -97,6 +97,11 @@ impl Registry {
         Declaration { registry: self, setting }
     }
 
+    /// Whether a variable is set.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.given(name).is_some()
+    }
+
     pub(super) fn schema(self) -> Schema {
         Schema { schema: 1, settings: self.settings }
     }
@@ -107,6 +112,11 @@ impl Registry {
             Some(settings) if self.problems.is_empty() => Ok(settings),
             _ => Err(Problems(self.problems)),
         }
+    }
+
+    /// Deployment files pass unset variables as empty ones.
+    fn given(&self, name: &str) -> Option<&str> {
+        self.vars.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 }
 
@@ -166,9 +176,8 @@ impl Declaration<'_> {
         self.complete(parse)
     }
 
-    /// Deployment files pass unset variables as empty ones.
     fn given(&self) -> Option<&str> {
-        self.registry.vars.get(self.setting.name).map(String::as_str).filter(|value| !value.is_empty())
+        self.registry.given(self.setting.name)
     }
 
     fn complete<T>(self, parse: impl Fn(&str) -> Result<T, &'static str>) -> Option<T> {

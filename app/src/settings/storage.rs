@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use axum::http::Uri;
 use secrecy::SecretString;
 
-use super::registry::{Kind, Registry};
+use super::{
+    cdn::{self, CdnSettings},
+    registry::{Kind, Registry},
+};
 
 /// The storage backend and its settings.
 #[derive(Clone, Debug)]
@@ -16,7 +19,7 @@ pub enum StorageSettings {
         upload_dir: PathBuf,
     },
     /// A bucket.
-    S3(S3Settings),
+    S3(Box<S3Settings>),
 }
 
 /// The bucket of an S3-compatible store, and the credentials for it.
@@ -31,6 +34,8 @@ pub struct S3Settings {
     pub secret_access_key: SecretString,
     /// Without a slash at its end.
     pub public_url: Option<String>,
+    pub cdn: Option<CdnSettings>,
+    pub queue_url: Option<String>,
     /// Created if it does not exist.
     pub spool_dir: PathBuf,
 }
@@ -100,9 +105,17 @@ impl StorageSettings {
             .setting(
                 "S3_PUBLIC_URL",
                 Kind::Url,
-                "URL below which everyone can read the bucket's objects, such as https://media.example.com; unset for presigned URLs, valid for 1 hour",
+                "URL below which everyone can read the bucket's objects, such as https://media.example.com; unset for presigned URLs, valid for 1 hour, or those of CDN_URL",
             )
             .optional(http_url);
+        let cdn = cdn::declare(registry, matches!(public_url, Some(Some(_))));
+        let queue_url = registry
+            .setting(
+                "QUEUE_URL",
+                Kind::Url,
+                "URL of the SQS queue in the bucket's region that gets an event for each new object under uploads/, such as https://sqs.eu-north-1.amazonaws.com/123456789012/uploads; the access key may receive from it. Unset: clients tell of what they have put into the bucket, and the worker looks for the rest",
+            )
+            .optional(queue_url);
         let spool_dir = registry
             .setting(
                 "SPOOL_DIR",
@@ -113,15 +126,17 @@ impl StorageSettings {
         // What is missing below is a problem that is already reported.
         match backend? {
             StorageBackend::Local => Some(Self::Local { upload_dir: upload_dir?? }),
-            StorageBackend::S3 => Some(Self::S3(S3Settings {
+            StorageBackend::S3 => Some(Self::S3(Box::new(S3Settings {
                 bucket: bucket??,
                 region: region??,
                 endpoint: endpoint?,
                 access_key_id: access_key_id??,
                 secret_access_key: secret_access_key??,
                 public_url: public_url?,
+                cdn: cdn?,
+                queue_url: queue_url?,
                 spool_dir: spool_dir??,
-            })),
+            }))),
         }
     }
 }
@@ -134,6 +149,13 @@ fn path(text: &str) -> Result<PathBuf, &'static str> {
 fn word(text: &str) -> Result<String, &'static str> {
     let fits = text.chars().all(|c| c.is_ascii_graphic());
     fits.then(|| text.to_owned()).ok_or("visible ASCII characters without spaces")
+}
+
+fn queue_url(text: &str) -> Result<String, &'static str> {
+    let expected = "a URL such as https://sqs.eu-north-1.amazonaws.com/123456789012/uploads";
+    let url = http_url(text).map_err(|_| expected)?;
+    let has_name = url.parse::<Uri>().is_ok_and(|uri| uri.path().len() > 1);
+    has_name.then_some(url).ok_or(expected)
 }
 
 /// Without slashes at its end.

@@ -29,6 +29,30 @@ fn all_problems_are_reported_together_without_secrets() {
 }
 
 #[test]
+fn supabases_transaction_pooler_is_refused_with_the_address_to_use() {
+    let others = [
+        ("JWT_SECRET", "jjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjj"),
+        ("BOOTSTRAP_TOKEN", "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"),
+        ("UPLOAD_DIR", "/data"),
+    ];
+    let read = |url: &str| Settings::from_vars(vars(&[&others[..], &[("DATABASE_URL", url)]].concat()));
+    for url in [
+        "postgres://postgres:hunter2@db.abcdef.supabase.co:5432/postgres",
+        "postgres://postgres.abcdef:hunter2@aws-0-eu-north-1.pooler.supabase.com:5432/postgres",
+        "postgres://u:hunter2@pgbouncer.example.com:6543/db",
+    ] {
+        assert!(read(url).is_ok(), "{url}");
+    }
+    for url in [
+        "postgres://postgres:hunter2@db.abcdef.supabase.co:6543/postgres",
+        "postgres://postgres.abcdef:hunter2@aws-0-eu-north-1.pooler.supabase.com:6543/postgres",
+    ] {
+        let text = read(url).err().unwrap().to_string();
+        assert!(text.contains("its session pooler, port 5432") && !text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
 fn each_storage_backend_requires_its_own_settings() {
     let others = [
         ("DATABASE_URL", "postgres://u:hunter2@localhost/db"),
@@ -49,9 +73,37 @@ fn each_storage_backend_requires_its_own_settings() {
     let StorageSettings::S3(settings) = read.storage else { panic!("another backend") };
     assert_eq!(settings.endpoint.as_deref(), Some("https://account.r2.cloudflarestorage.com"));
     assert_eq!(settings.public_url, None);
+    for url in ["https://sqs.eu-north-1.amazonaws.com/", "arn:aws:sqs:eu-north-1:123456789012:uploads"] {
+        let all = [&[("STORAGE_BACKEND", "s3"), ("QUEUE_URL", url)], &s3[..]].concat();
+        assert_eq!(problems(&all), ["QUEUE_URL"], "{url}");
+    }
     for url in ["media.example.com", "ftp://media.example.com", "https://a.example/?x", "https://"] {
         let all = [&[("STORAGE_BACKEND", "s3"), ("S3_PUBLIC_URL", url)], &s3[..]].concat();
         assert_eq!(problems(&all), ["S3_PUBLIC_URL"], "{url}");
+    }
+}
+
+#[test]
+fn metrics_are_off_by_default_and_never_on_the_public_port() {
+    let read = |pairs: &[(&str, &str)]| {
+        let others = [
+            ("DATABASE_URL", "postgres://u:hunter2@localhost/db"),
+            ("UPLOAD_DIR", "/data"),
+            ("JWT_SECRET", "jjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjj"),
+            ("BOOTSTRAP_TOKEN", "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"),
+        ];
+        Settings::from_vars(vars(&[&others, pairs].concat())).map(|settings| settings.metrics)
+    };
+    let address = |text: &str| Ok(Some(text.parse().unwrap()));
+    assert_eq!(read(&[]), Ok(None));
+    assert_eq!(read(&[("METRICS_PORT", "9000")]), address("127.0.0.1:9000"));
+    assert_eq!(read(&[("METRICS_PORT", "9000"), ("METRICS_HOST", "::")]), address("[::]:9000"));
+    assert_eq!(read(&[("METRICS_PORT", "0"), ("PORT", "0")]), address("127.0.0.1:0"));
+    for bad in
+        [&[("METRICS_PORT", "3000")][..], &[("METRICS_PORT", "9000"), ("PORT", "9000")], &[("METRICS_PORT", "x")]]
+    {
+        let problem = read(bad).unwrap_err().to_string();
+        assert!(problem.contains("METRICS_PORT is invalid") && problem.contains("that is not PORT"), "{problem}");
     }
 }
 

@@ -11,6 +11,8 @@ use std::{
 use serde::Serialize;
 use sqlx::PgPool;
 
+use crate::{jobs, media::lifecycle};
+
 use super::{
     Listed, Storage, StorageError,
     key::{Prefix, StorageKey},
@@ -31,7 +33,8 @@ pub(super) struct Finding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Problem {
-    /// A row is ready and its object is gone. Repaired by marking the row as failed if it is the original.
+    /// A row is ready and its object is gone. Repaired by marking the row as failed if it is the original, and by a job that
+    /// derives it anew if it was derived.
     Missing,
     /// The original has another size than its row says.
     Damaged,
@@ -115,9 +118,9 @@ pub(super) async fn check(
     Ok(summary)
 }
 
-/// Whether this media cannot be shown without this object.
+/// Whether this media is not whole without this object.
 fn expects(row: &Row, prefix: Prefix) -> bool {
-    row.is_ready && matches!(prefix, Prefix::Originals | Prefix::Thumbnails | Prefix::Private)
+    row.is_ready && (prefix != Prefix::Clipboard || row.has_clipboard)
 }
 
 fn is_settled(object: &Listed) -> bool {
@@ -145,6 +148,10 @@ async fn repair(db: &PgPool, storage: &Storage, key: StorageKey, problem: Proble
     match (problem, key) {
         (Problem::Orphaned, _) => storage.delete(&[key]).await?,
         (Problem::Missing, StorageKey::Original(id)) => rows::fail(db, id).await?,
+        (Problem::Missing, StorageKey::Thumbnail(id) | StorageKey::Clipboard(id)) => {
+            let Some(media) = rows::media(db, id).await? else { return Ok(false) };
+            return Ok(lifecycle::enqueue(db, media, jobs::Kind::Process).await?);
+        }
         _ => return Ok(false),
     }
     Ok(true)

@@ -9,7 +9,7 @@ use super::{
     migrate::{self, Event},
 };
 use crate::{
-    db,
+    db::{self, Keep},
     settings::{Settings, StorageBackend},
 };
 
@@ -17,7 +17,8 @@ use crate::{
 pub enum StorageCommand {
     /// Compare the table of media with the stored objects; exit with 1 if a difference remains
     Check {
-        /// Delete objects that have no row for over an hour, and mark media as failed whose original is gone
+        /// Delete objects that have no row for over an hour, derive missing thumbnails and pictures for the clipboard anew,
+        /// and mark media as failed whose original is gone
         #[arg(long)]
         repair: bool,
         /// Print one JSON object a line: each difference, then the summary
@@ -51,7 +52,7 @@ impl StorageCommand {
 async fn run_check(repair: bool, json: bool) -> anyhow::Result<()> {
     let settings = Settings::from_env()?;
     let storage = Storage::open(&settings.storage).await.context("cannot open the storage")?;
-    let db = db::connect(settings.database).await?;
+    let db = db::connect(settings.database, Keep::None).await?;
     let print = |finding: &Finding| if json { print_json(finding) } else { println!("{}", line(finding)) };
     let summary = check::check(&db, &storage, repair, print).await?;
     let (media, objects, found, repaired) = (summary.media, summary.objects, summary.found, summary.repaired);
@@ -72,7 +73,7 @@ async fn run_migrate(from: StorageBackend, to: StorageBackend) -> anyhow::Result
         bail!("--from and --to are the same storage backend");
     }
     let (source, target) = (Settings::from_env_with(from)?, Settings::from_env_with(to)?);
-    let db = db::connect(source.database).await?;
+    let db = db::connect(source.database, Keep::None).await?;
     let from = Storage::open(&source.storage).await.context("cannot open the source")?;
     let to = Storage::open(&target.storage).await.context("cannot open the target")?;
     from.check().await.context("the source cannot be used")?;

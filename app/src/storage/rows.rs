@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use sqlx::PgPool;
 
 use super::Prefix;
-use crate::media::MediaId;
+use crate::media::{MediaId, parse_id};
 
 /// How many rows are read at a time.
 const PAGE: i64 = 1000;
@@ -22,6 +22,7 @@ pub(super) struct Row {
     pub(super) size: Option<i64>,
     /// Of the original.
     pub(super) sha256: Option<Vec<u8>>,
+    pub(super) has_clipboard: bool,
 }
 
 /// All rows that can have objects with a prefix, in the order of the ids of those, a page at a time.
@@ -60,7 +61,7 @@ pub(super) async fn find(db: &PgPool, prefix: Prefix, ids: &[MediaId]) -> sqlx::
     let found = sqlx::query_as!(
         Columns,
         r#"SELECT CASE WHEN $2 THEN received_file ELSE coalesce(file, id) END AS "id!", status = 'ready' AS "is_ready!",
-                  mime_type, size, sha256
+                  mime_type, size, sha256, clipboard AS has_clipboard
            FROM media WHERE ($2 AND received_file = ANY($1)) OR (NOT $2 AND coalesce(file, id) = ANY($1))"#,
         &ids,
         prefix == Prefix::Private
@@ -72,7 +73,7 @@ pub(super) async fn find(db: &PgPool, prefix: Prefix, ids: &[MediaId]) -> sqlx::
 async fn page(db: &PgPool, last: Option<String>) -> sqlx::Result<Vec<Columns>> {
     sqlx::query_as!(
         Columns,
-        r#"SELECT coalesce(file, id) AS "id!", status = 'ready' AS "is_ready!", mime_type, size, sha256
+        r#"SELECT coalesce(file, id) AS "id!", status = 'ready' AS "is_ready!", mime_type, size, sha256, clipboard AS has_clipboard
            FROM media
            WHERE $1::text IS NULL OR coalesce(file, id) > $1 COLLATE "C"
            ORDER BY coalesce(file, id)
@@ -87,7 +88,7 @@ async fn page(db: &PgPool, last: Option<String>) -> sqlx::Result<Vec<Columns>> {
 async fn private_page(db: &PgPool, last: Option<String>) -> sqlx::Result<Vec<Columns>> {
     sqlx::query_as!(
         Columns,
-        r#"SELECT received_file AS "id!", status = 'ready' AS "is_ready!", mime_type, size, sha256
+        r#"SELECT received_file AS "id!", status = 'ready' AS "is_ready!", mime_type, size, sha256, clipboard AS has_clipboard
            FROM media
            WHERE received_file IS NOT NULL AND ($1::text IS NULL OR received_file > $1 COLLATE "C")
            ORDER BY received_file
@@ -97,6 +98,13 @@ async fn private_page(db: &PgPool, last: Option<String>) -> sqlx::Result<Vec<Col
     )
     .fetch_all(db)
     .await
+}
+
+/// The ready media that has these objects.
+pub(super) async fn media(db: &PgPool, id: MediaId) -> sqlx::Result<Option<MediaId>> {
+    let found =
+        sqlx::query_scalar!("SELECT id FROM media WHERE coalesce(file, id) = $1 AND status = 'ready'", id.to_string());
+    found.fetch_optional(db).await?.as_deref().map(parse_id).transpose()
 }
 
 /// Marks a media as failed whose original is gone.
@@ -117,6 +125,7 @@ struct Columns {
     mime_type: Option<String>,
     size: Option<i64>,
     sha256: Option<Vec<u8>>,
+    has_clipboard: bool,
 }
 
 impl TryFrom<Columns> for Row {
@@ -124,8 +133,8 @@ impl TryFrom<Columns> for Row {
 
     /// Fails only on an id that violates the table's constraint.
     fn try_from(row: Columns) -> sqlx::Result<Self> {
-        let Columns { id, is_ready, mime_type, size, sha256 } = row;
+        let Columns { id, is_ready, mime_type, size, sha256, has_clipboard } = row;
         let id = id.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-        Ok(Self { id, is_ready, mime_type, size, sha256 })
+        Ok(Self { id, is_ready, mime_type, size, sha256, has_clipboard })
     }
 }

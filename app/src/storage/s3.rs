@@ -6,13 +6,15 @@
 
 mod error;
 mod multipart;
+mod parts;
 mod presigned;
+mod uploads;
 
 use std::{
     io,
     path::Path,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::anyhow;
@@ -20,9 +22,10 @@ use aws_sdk_s3::{
     Client,
     config::{
         BehaviorVersion, Builder, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
-        retry::RetryConfig, timeout::TimeoutConfig,
+        http::HttpResponse, retry::RetryConfig, timeout::TimeoutConfig,
     },
-    operation::get_object::GetObjectOutput,
+    error::{ProvideErrorMetadata, SdkError},
+    operation::get_object::{GetObjectOutput, builders::GetObjectFluentBuilder},
     primitives::ByteStream,
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
@@ -35,7 +38,8 @@ use tokio::io::AsyncWriteExt as _;
 
 use self::{error::failed, presigned::Presigned};
 use super::{
-    Listed, Object, Page, StorageError,
+    Listed, Object, Page, SignedUrl, StorageError,
+    cdn::Cdn,
     key::{Prefix, StorageKey},
     spool,
 };
@@ -74,6 +78,7 @@ pub struct S3Storage {
     bucket: Arc<str>,
     spool: Arc<Path>,
     public_url: Option<Arc<str>>,
+    cdn: Option<Cdn>,
     presigned: Arc<Presigned>,
 }
 
@@ -86,6 +91,7 @@ impl S3Storage {
             bucket: settings.bucket.as_str().into(),
             spool: settings.spool_dir.as_path().into(),
             public_url: settings.public_url.as_deref().map(Into::into),
+            cdn: settings.cdn.clone().map(Cdn::new),
             presigned: Arc::default(),
         })
     }
@@ -96,6 +102,10 @@ impl S3Storage {
 
     pub(super) fn public_url(&self) -> Option<&str> {
         self.public_url.as_deref()
+    }
+
+    pub(super) fn cdn(&self) -> Option<&Cdn> {
+        self.cdn.as_ref()
     }
 
     pub(super) async fn put_file(&self, key: StorageKey, file: &Path, content_type: &str) -> Result<(), StorageError> {
@@ -137,13 +147,16 @@ impl S3Storage {
         Ok(Some(Object { size: size(head.content_length()), sha256: sha256.and_then(|digest| digest.try_into().ok()) }))
     }
 
-    /// Downloads the object into the spool. A download that is cut off begins again.
-    pub(super) async fn download(&self, key: StorageKey) -> Result<Option<TempPath>, StorageError> {
+    /// Downloads the object into the spool; with `if_match`, none but the one with this entity tag. A download that is cut off begins again.
+    pub(super) async fn download(
+        &self,
+        key: StorageKey,
+        if_match: Option<&str>,
+    ) -> Result<Option<TempPath>, StorageError> {
         let mut attempt = 1;
         loop {
-            let sent = self.client.get_object().bucket(&*self.bucket).key(key.to_string()).send().await;
-            let object = match sent {
-                Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => return Ok(None),
+            let object = match self.get(key, if_match).send().await {
+                Err(error) if is_gone(&error) => return Ok(None),
                 sent => sent.map_err(|error| failed(&format!("read {key}"), error))?,
             };
             match self.receive(key, object).await {
@@ -154,6 +167,11 @@ impl S3Storage {
                 received => return received.map(Some),
             }
         }
+    }
+
+    fn get(&self, key: StorageKey, if_match: Option<&str>) -> GetObjectFluentBuilder {
+        let call = self.client.get_object().bucket(&*self.bucket).key(key.to_string());
+        call.set_if_match(if_match.map(str::to_owned))
     }
 
     async fn receive(&self, key: StorageKey, mut object: GetObjectOutput) -> Result<TempPath, StorageError> {
@@ -210,6 +228,14 @@ impl S3Storage {
     pub(super) async fn presigned_url(&self, key: StorageKey, version: &str) -> Result<String, StorageError> {
         self.presigned.url(&self.client, &self.bucket, key, version).await
     }
+
+    /// All instances give out the same URL for half of its life.
+    pub(super) async fn signed_url(&self, key: StorageKey, life: Duration) -> Result<SignedUrl, StorageError> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let began = UNIX_EPOCH + Duration::from_secs(now - now % (life.as_secs() / 2).max(1));
+        let url = presigned::sign(&self.client, &self.bucket, key, began, life).await?;
+        Ok(SignedUrl { url, expires_at: (began + life).into() })
+    }
 }
 
 fn client(settings: &S3Settings) -> Client {
@@ -246,4 +272,11 @@ fn size(length: Option<i64>) -> u64 {
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, StorageError> {
     Ok(tokio::task::spawn_blocking(work).await.map_err(|panic| StorageError::Internal(panic.into()))??)
+}
+
+/// Whether the object that was asked for is not there any more.
+fn is_gone<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    let status = error.raw_response().map(|answer| answer.status().as_u16());
+    let code = error.as_service_error().and_then(|error| error.code());
+    status == Some(412) || code == Some("NoSuchKey")
 }

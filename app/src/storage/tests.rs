@@ -1,7 +1,6 @@
 //! Both backends against the same expectations: a folder, and a bucket of a real S3 server.
 
 mod disk;
-mod faults;
 mod s3;
 
 use std::{io::Write as _, path::Path, time::SystemTime};
@@ -58,7 +57,7 @@ async fn open_local(folder: &Path) -> Storage {
 }
 
 async fn open_s3(settings: &S3Settings) -> Storage {
-    Storage::open(&StorageSettings::S3(settings.clone())).await.unwrap()
+    Storage::open(&StorageSettings::S3(settings.clone().into())).await.unwrap()
 }
 
 fn settings(endpoint: &str, spool_dir: &Path) -> S3Settings {
@@ -69,6 +68,8 @@ fn settings(endpoint: &str, spool_dir: &Path) -> S3Settings {
         access_key_id: versitygw::ACCESS_KEY.to_owned(),
         secret_access_key: SecretString::from(versitygw::SECRET_KEY),
         public_url: None,
+        cdn: None,
+        queue_url: None,
         spool_dir: spool_dir.to_owned(),
     }
 }

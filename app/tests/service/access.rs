@@ -8,7 +8,11 @@ use ring::hmac;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{BOOTSTRAP_TOKEN, CLIENT, JWT_SECRET, Service};
+use crate::{
+    accounts::post,
+    pictures,
+    support::{BOOTSTRAP_TOKEN, CLIENT, JWT_SECRET, Service},
+};
 
 /// The status of a route for: an invalid token or none, another member, the member who owns the addressed row, an admin, and
 /// an API key of the admin with the scope read, upload, manage.
@@ -17,13 +21,25 @@ type Line = (&'static str, &'static str, [u16; 7]);
 /// Each line has the route, a body, and the statuses. 404 and 400 are past the gate: there is no such media, and the body is bad.
 const LINES: &[Line] = &[
     ("GET /", "", [200, 200, 200, 200, 200, 200, 200]),
+    // Without a web UI.
+    ("GET /s/{token}", "", [404, 404, 404, 404, 404, 404, 404]),
+    ("GET /api/openapi.json", "", [200, 200, 200, 200, 200, 200, 200]),
     ("GET /api/health/liveness", "", [200, 200, 200, 200, 200, 200, 200]),
     ("GET /api/health/readiness", "", [200, 200, 200, 200, 200, 200, 200]),
+    ("GET /api/auth/bootstrap", "", [200, 200, 200, 200, 200, 200, 200]),
     ("POST /api/auth/register", "{}", [400, 400, 400, 400, 400, 400, 400]),
     ("POST /api/auth/login", "{}", [400, 400, 400, 400, 400, 400, 400]),
     ("POST /api/auth/logout", "", [401, 204, 204, 204, 403, 403, 403]),
     ("POST /api/auth/password", "{}", [401, 400, 400, 400, 403, 403, 403]),
     ("GET /api/auth/me", "", [401, 200, 200, 200, 200, 200, 200]),
+    ("POST /api/auth/delete", "{}", [401, 400, 400, 400, 403, 403, 403]),
+    ("GET /api/accounts", "", [401, 403, 403, 200, 403, 403, 403]),
+    ("PATCH /api/accounts/{id}", r#"{"role": "member"}"#, [401, 403, 403, 200, 403, 403, 403]),
+    ("DELETE /api/accounts/{id}", "", [401, 403, 403, 204, 403, 403, 403]),
+    ("GET /api/admin/status", "", [401, 403, 403, 200, 403, 403, 403]),
+    ("GET /api/admin/storage", "", [401, 403, 403, 200, 403, 403, 403]),
+    ("GET /api/admin/failures", "", [401, 403, 403, 200, 403, 403, 403]),
+    ("POST /api/admin/failures/retry", "", [401, 403, 403, 200, 403, 403, 403]),
     ("GET /api/sessions", "", [401, 200, 200, 200, 403, 403, 403]),
     ("DELETE /api/sessions/{id}", "", [401, 404, 204, 404, 403, 403, 403]),
     ("GET /api/api-keys", "", [401, 200, 200, 200, 403, 403, 403]),
@@ -32,9 +48,12 @@ const LINES: &[Line] = &[
     ("GET /api/invites", "", [401, 403, 403, 200, 403, 403, 403]),
     ("POST /api/invites", "{}", [401, 403, 403, 201, 403, 403, 403]),
     ("DELETE /api/invites/{id}", "", [401, 403, 403, 204, 403, 403, 403]),
+    ("GET /api/events", "", [401, 200, 200, 200, 200, 403, 403]),
     ("GET /api/media", "", [401, 200, 200, 200, 200, 403, 403]),
     ("GET /api/media/{id}", "", [401, 404, 404, 404, 404, 403, 403]),
     ("GET /api/media/facets", "", [401, 200, 200, 200, 200, 403, 403]),
+    ("GET /api/media/timeline", "", [401, 200, 200, 200, 200, 403, 403]),
+    ("GET /api/media/sha256/{digest}", "", [401, 404, 404, 404, 404, 403, 403]),
     ("POST /api/media/bulk", "{}", [401, 400, 400, 400, 403, 403, 400]),
     ("PATCH /api/media/{id}", "{}", [401, 404, 404, 404, 403, 403, 404]),
     ("DELETE /api/media/{id}", "", [401, 404, 404, 404, 403, 403, 404]),
@@ -42,12 +61,29 @@ const LINES: &[Line] = &[
     ("POST /api/media/{id}/restore", "", [401, 404, 404, 404, 403, 403, 404]),
     ("POST /api/media/{id}/thumbnails", "", [401, 404, 404, 404, 403, 403, 404]),
     ("POST /api/media/{id}/ocr", "", [401, 404, 404, 404, 403, 403, 404]),
+    ("GET /api/shares", "", [401, 200, 200, 200, 403, 403, 200]),
+    ("POST /api/shares", "{}", [401, 400, 400, 400, 403, 403, 400]),
+    ("DELETE /api/shares/{id}", "", [401, 404, 204, 204, 403, 403, 204]),
+    ("GET /api/shared/{token}", "", [200, 200, 200, 200, 200, 200, 200]),
+    ("POST /api/shared/{token}/session", "{}", [400, 400, 400, 400, 400, 400, 400]),
     ("GET /api/files/{*key}", "", [404, 404, 404, 404, 404, 404, 404]),
     ("OPTIONS /api/uploads", "", [204, 204, 204, 204, 204, 204, 204]),
     ("POST /api/uploads", "", [401, 412, 412, 412, 403, 412, 403]),
     ("HEAD /api/uploads/{id}", "", [401, 412, 412, 412, 403, 412, 403]),
     ("DELETE /api/uploads/{id}", "", [401, 412, 412, 412, 403, 412, 403]),
     ("PATCH /api/uploads/{id}", "", [401, 412, 412, 412, 403, 412, 403]),
+    ("POST /api/image/v1/upload/create-presigned-url", "{}", [401, 400, 400, 400, 403, 400, 403]),
+    ("POST /api/image/v1/upload/{image_id}/complete", "", [401, 404, 404, 404, 403, 404, 403]),
+    ("GET /api/image/v1/upload/{image_id}", "", [401, 404, 404, 404, 403, 404, 403]),
+    ("DELETE /api/image/v1/upload/{image_id}", "", [401, 404, 404, 404, 403, 404, 403]),
+    ("POST /api/image/v1/upload/multipart", "{}", [401, 400, 400, 400, 403, 400, 403]),
+    ("POST /api/image/v1/upload/{image_id}/parts", "{}", [401, 400, 400, 400, 403, 400, 403]),
+    ("GET /api/image/v1/upload/{image_id}/parts", "", [401, 404, 404, 404, 403, 404, 403]),
+    ("GET /api/image/v1/download/get-signed-url/{image_id}", "", [401, 404, 404, 404, 404, 403, 403]),
+    ("POST /api/image/v1/download/get-signed-urls", "{}", [401, 400, 400, 400, 400, 403, 403]),
+    // Its token is in the URL.
+    ("PUT /api/uploads/{id}", "", [403, 403, 403, 403, 403, 403, 403]),
+    ("PUT /api/media/{id}/file", "{}", [401, 404, 404, 404, 403, 403, 404]),
     ("POST /api/media", "{}", [401, 400, 400, 400, 403, 400, 403]),
 ];
 
@@ -112,7 +148,7 @@ impl Accounts {
         .fetch_one(&service.pool)
         .await
         .unwrap();
-        (session, jwt("HS256", JWT_SECRET, &claims(account, session)))
+        (session, session_token(account, session))
     }
 
     /// Authorization headers that allow nothing. All but the first would allow all, but for what is named.
@@ -136,6 +172,13 @@ impl Accounts {
         let log_in = service.request(Method::POST, "/api/auth/login").json(&log_in).send().await.unwrap();
         let cookie = log_in.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
 
+        let (_, media) = service.upload(&pictures::png(9, 9), "a.png", "image/png").await;
+        let body = json!({ "items": [media["id"]], "password": crate::support::PASSWORD });
+        let (_, share) = post(service, "/api/shares", body).await;
+        let share = share["token"].as_str().unwrap();
+        let body = json!({ "password": crate::support::PASSWORD });
+        let (_, guest) = post(service, &format!("/api/shared/{share}/session"), body).await;
+
         let bearer = |token: &str| format!("Bearer {token}");
         vec![
             ("nobody", String::new()),
@@ -152,6 +195,8 @@ impl Accounts {
             ("the session of another account", bearer(&changed("sub", json!(self.owner)))),
             ("a token without a session, as before sessions", bearer(&changed("sid", Value::Null))),
             ("the token of a device", bearer(cookie.strip_prefix("device=").unwrap())),
+            ("the token of a share", bearer(share)),
+            ("a guest of a share", bearer(guest["token"].as_str().unwrap())),
             ("a revoked session", bearer(&revoked_token)),
             ("an expired session", bearer(&expired_token)),
             ("a revoked API key", bearer(&revoked_key)),
@@ -184,9 +229,30 @@ impl Accounts {
                               VALUES ($1, sha256(gen_random_uuid()::text::bytea), 'member', now()) RETURNING id";
                 format!("/api/invites/{}", run(service, insert, self.admin).await.unwrap())
             }
+            ("/api/accounts", "{id}") => {
+                let insert = "INSERT INTO account (id, username, password_hash)
+                              SELECT id, id::text, 'none' FROM (SELECT $1::uuid AS id) AS new RETURNING id";
+                format!("/api/accounts/{}", run(service, insert, Uuid::from_u128(ulid::Ulid::new().0)).await.unwrap())
+            }
+            ("/api/shares", "{id}") => {
+                let insert = "INSERT INTO share (account, title, token_sha256)
+                              VALUES ($1, '', sha256(gen_random_uuid()::text::bytea)) RETURNING id";
+                format!("/api/shares/{}", run(service, insert, self.owner).await.unwrap())
+            }
+            ("/api/shared", _) | ("/api/shared/{token}", _) => {
+                let insert = "INSERT INTO share (account, title, token_sha256)
+                              VALUES ($1, '', sha256('open')) ON CONFLICT DO NOTHING";
+                run(service, insert, self.owner).await;
+                path.replace("{token}", "open")
+            }
+            ("/s", _) => "/s/open".to_owned(),
             ("/api/uploads", "{id}") => "/api/uploads/01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(),
+            ("/api/media/sha256", "{digest}") => format!("/api/media/sha256/{}", "0".repeat(64)),
             ("/api/media/{id}", action) => format!("/api/media/01ARZ3NDEKTSV4RRFFQ69G5FAV/{action}"),
             ("/api/media", "{id}") => "/api/media/01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(),
+            (_, "{image_id}") | ("/api/image/v1/upload/{image_id}", _) => {
+                path.replace("{image_id}", "01ARZ3NDEKTSV4RRFFQ69G5FAV")
+            }
             ("/api/files", "{*key}") => "/api/files/uploads/01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(),
             (_, last) if last.contains('{') => panic!("{route} needs a path here"),
             _ => path.to_owned(),
@@ -204,6 +270,11 @@ impl Accounts {
         assert_eq!(status.as_u16(), expected, "{route} by {caller}: {}", response.text().await.unwrap());
         assert_eq!(challenge.is_some_and(|scheme| scheme == "Bearer"), status == StatusCode::UNAUTHORIZED, "{route}");
     }
+}
+
+/// The token of a session.
+pub(crate) fn session_token(account: Uuid, session: Uuid) -> String {
+    jwt("HS256", JWT_SECRET, &claims(account, session))
 }
 
 /// The token of a new API key of the admin, named after its scope.

@@ -135,7 +135,7 @@ async fn a_log_in_whose_client_hangs_up_is_logged() {
     let mut connection = Connection::open(&service.process.address).await.unwrap();
     connection.send(format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).as_bytes()).await.unwrap();
     waits_for_a_lock(&service).await;
-    drop(connection);
+    connection.reset();
     eventually("the request is logged", async || {
         let is_it = |event: &Value| event["message"] == "request aborted" && event["request_id"] == "hangs-up";
         service.process.log().iter().any(|line| is_it(&serde_json::from_str(line).unwrap_or_default()))

@@ -181,17 +181,31 @@ async fn a_playlist_opens_no_other_file_and_no_address() {
     let other = studio.make(&format!("{PICTURE} -pix_fmt yuv420p"), "other.mp4");
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/clip.mp4", listener.local_addr().unwrap());
-    for (name, text) in [
-        ("hls-file.mp4", format!("#EXTM3U\n#EXTINF:2,\nfile:{}\n", other.display())),
-        ("hls-address.mp4", format!("#EXTM3U\n#EXTINF:2,\n{address}\n")),
-        ("concat.mp4", format!("ffconcat version 1.0\nfile {}\n", other.display())),
+    for (name, content) in [
+        ("hls-file.mp4", format!("#EXTM3U\n#EXTINF:2,\nfile:{}\n", other.display()).into_bytes()),
+        ("hls-address.mp4", format!("#EXTM3U\n#EXTINF:2,\n{address}\n").into_bytes()),
+        ("concat.mp4", format!("ffconcat version 1.0\nfile {}\n", other.display()).into_bytes()),
+        ("concat-protocol.mp4", format!("concat:{}|{address}", other.display()).into_bytes()),
+        ("reference-file.mov", reference_movie(&format!("file://{}", other.display()))),
+        ("reference-address.mov", reference_movie(&address)),
     ] {
         let path = studio.path(name);
-        fs_err::write(&path, text).unwrap();
+        fs_err::write(&path, content).unwrap();
         let refusing = studio.refused(&path);
         tokio::select! {
             error = refusing => assert_eq!(error, ValidationError::CorruptVideo, "{name}"),
             _ = listener.accept() => panic!("{name}: the address was opened"),
         }
     }
+}
+
+/// A QuickTime file that consists of the address of another one.
+fn reference_movie(address: &str) -> Vec<u8> {
+    let atom = |name: &[u8; 4], content: &[u8]| {
+        [&u32::try_from(content.len() + 8).unwrap().to_be_bytes(), name.as_slice(), content].concat()
+    };
+    let length = u32::try_from(address.len() + 1).unwrap().to_be_bytes();
+    let reference = [&[0; 4], b"url ".as_slice(), &length, address.as_bytes(), b"\0"].concat();
+    let movie = atom(b"moov", &atom(b"rmra", &atom(b"rmda", &atom(b"rdrf", &reference))));
+    [atom(b"ftyp", b"qt  \0\0\0\0qt  "), movie].concat()
 }

@@ -85,10 +85,10 @@ async fn a_program_that_exceeds_its_processor_time_is_killed() {
 }
 
 #[tokio::test]
-async fn a_program_in_the_background_has_the_lowest_priority() {
+async fn a_program_in_the_background_gets_a_tenth_of_the_processor() {
     let mut program = shell("/usr/bin/nice");
     program.limits.background = true;
-    assert_eq!(output(program).await, "19\n");
+    assert_eq!(output(program).await, "10\n");
 }
 
 #[tokio::test]

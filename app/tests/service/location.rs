@@ -42,7 +42,14 @@ async fn others_get_a_picture_without_its_location_and_its_uploader_gets_all_of_
     assert_eq!((status, &again["id"]), (StatusCode::OK, &media["id"]), "the same bytes are recognised");
 
     let path = format!("/api/media/{id}/original");
-    assert!(service.get(&path).await.bytes().await.unwrap() == picture);
+    let original = service.get(&path).await;
+    let types: Vec<_> = original.headers().get_all("content-type").iter().collect();
+    assert_eq!(types, ["image/jpeg"]);
+    assert!(original.bytes().await.unwrap() == picture);
+    for (range, expected) in [("bytes=0-9", StatusCode::PARTIAL_CONTENT), ("", StatusCode::OK)] {
+        let part = service.request(Method::GET, &path).header("range", range).send().await.unwrap();
+        assert_eq!(part.status(), expected, "{range:?}");
+    }
     let url = format!("http://{}{path}", service.process.address);
     assert_eq!(CLIENT.get(&url).bearer_auth(&member).send().await.unwrap().status(), StatusCode::FORBIDDEN);
 

@@ -43,6 +43,7 @@ async fn an_uploaded_photo_is_described_and_gets_an_upright_thumbnail() {
         ("thumbnail_url", format!("/api/files/thumbs/{id}.webp?v=")),
         ("clipboard_url", format!("/api/files/clipboard/{id}.png?v=")),
         ("created_at", "20".into()),
+        ("listed_at", "20".into()),
         ("thumbhash", String::new()),
     ] {
         let value = described[field].take();
@@ -53,7 +54,7 @@ async fn an_uploaded_photo_is_described_and_gets_an_upright_thumbnail() {
         "file_url": null, "thumbnail_url": null, "clipboard_url": null, "thumbhash": null, "failure": null,
         "captured_at": null, "camera": null, "duration_ms": null, "codec": null, "has_audio": null,
         "duplicate": false, "version": 1, "has_location": false, "deleted_at": null, "size": photograph.len(), "mime_type": "image/jpeg", "width": 1600, "height": 2400,
-        "ocr_text": null, "uploader": "first", "created_at": null,
+        "ocr_text": null, "uploader": "first", "created_at": null, "listed_at": null,
     });
     assert_eq!(described, expected);
     let mut again = service.json(&format!("/api/media/{id}")).await;

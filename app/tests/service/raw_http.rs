@@ -35,6 +35,11 @@ impl Connection {
         self.stream.write_all(bytes).await
     }
 
+    /// Resets the connection, as the kernel does for a client that is killed while it has something to read.
+    pub(crate) fn reset(self) {
+        rustix::net::sockopt::set_socket_linger(&self.stream, Some(std::time::Duration::ZERO)).unwrap();
+    }
+
     pub(crate) async fn get(&mut self, path: &str) -> io::Result<Response> {
         self.send(format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes()).await?;
         self.response().await

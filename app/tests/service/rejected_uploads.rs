@@ -34,6 +34,7 @@ async fn invalid_images_are_rejected() {
             415,
             "unsupported_type",
         ),
+        ("SVG called PNG", b"<svg xmlns='http://www.w3.org/2000/svg'/>".to_vec(), "image/png", 415, "unsupported_type"),
         ("a PDF", b"%PDF-1.7\n1 0 obj".to_vec(), "image/jpeg", 415, "unsupported_type"),
         ("BMP", b"BM\x3a\0\0\0\0\0\0\0\x36\0\0\0".to_vec(), "image/bmp", 415, "unsupported_type"),
         ("a truncated JPEG", cut(&jpeg, 60), "image/jpeg", 422, "corrupt_image"),

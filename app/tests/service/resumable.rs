@@ -43,6 +43,31 @@ async fn offset(service: &Service, path: &str) -> (StatusCode, String) {
     (head.status(), offset)
 }
 
+/// As long as a part is being sent, nobody knows whether it stays.
+#[tokio::test]
+async fn a_part_that_is_cut_off_again_was_never_added() {
+    let service = Service::signed_in().await;
+    let picture = pictures::jpeg(300, 200);
+    let path = create(&service, picture.len(), "a.jpg").await;
+    let mut connection = Connection::open(&service.process.address).await.unwrap();
+    let head = format!(
+        "PATCH {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ntus-resumable: 1.0.0\r\nupload-offset: 0\r\n\
+         upload-checksum: sha1 {}\r\ncontent-type: application/offset+octet-stream\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n",
+        service.token,
+        BASE64_STANDARD.encode([0; 20]),
+        picture.len()
+    );
+    connection.send(&[head.as_bytes(), &picture, b"\r\n"].concat()).await.unwrap();
+    let all = picture.len().to_string();
+    eventually("all bytes have arrived", async || offset(&service, &path).await.1 == all).await;
+    assert_eq!(service.rows().await, 0);
+    connection.send(b"0\r\n\r\n").await.unwrap();
+    assert_eq!(connection.response().await.unwrap().status, 460);
+    assert_eq!(offset(&service, &path).await.1, "0");
+    assert_eq!(append(&service, &path, 0, &picture, &[]).await.status(), StatusCode::NO_CONTENT);
+    assert_eq!(service.rows().await, 1);
+}
+
 #[tokio::test]
 async fn an_upload_in_parts_goes_on_where_the_last_part_ended() {
     let service = Service::signed_in().await;

@@ -94,7 +94,7 @@ async fn filters_narrow_and_facets_count() {
     ] {
         assert_eq!(names(&service, query).await, found, "{query}");
     }
-    for bad in ["type=x", "from=yesterday"] {
+    for bad in ["type=x", "from=yesterday", "to=9999-12-31T23:59:59-23:59"] {
         let response = service.get(&format!("/api/media?{bad}")).await;
         assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{bad}");
         assert_eq!(response.json::<Value>().await.unwrap()["error"]["code"], "bad_filter");
@@ -131,6 +131,77 @@ async fn a_page_goes_on_where_the_last_ended_while_media_comes_and_goes() {
     .await;
 }
 
+#[tokio::test]
+async fn a_page_leads_to_the_one_before_and_skips_what_it_is_told_to() {
+    let service = Service::signed_in().await;
+    for number in 0..6 {
+        add(&service, 10 + number, &format!("{number}.png"), &[], "").await;
+    }
+    let all = service.json("/api/media?limit=100").await;
+    assert_eq!((&all["previous"], &all["next"]), (&Value::Null, &Value::Null));
+    assert_eq!(names(&service, "skip=4").await, ["1.png", "0.png"]);
+    let middle = service.json("/api/media?limit=2&skip=3").await;
+    let (next, previous) = (text(&middle["next"]), text(&middle["previous"]));
+    assert_eq!(names(&service, &format!("limit=2&before={next}")).await, ["0.png"]);
+    assert_eq!(names(&service, &format!("limit=2&before={previous}&skip=1")).await, ["0.png"]);
+    let newer = service.json(&format!("/api/media?limit=2&after={previous}")).await;
+    assert_eq!((text(&newer["items"][0]["name"]), text(&newer["items"][1]["name"])), ("4.png".into(), "3.png".into()));
+    assert_eq!(names(&service, &format!("limit=2&before={}", text(&newer["next"]))).await, ["2.png", "1.png"]);
+    let newest = service.json(&format!("/api/media?limit=2&after={}", text(&newer["previous"]))).await;
+    assert_eq!((text(&newest["items"][0]["name"]), &newest["previous"]), ("5.png".into(), &Value::Null));
+    assert_eq!(names(&service, &format!("limit=2&after={previous}&before={next}&skip=5")).await, ["4.png", "3.png"]);
+    // A search goes backwards, too.
+    let found = service.json(&format!("/api/media?q=png&limit=1&after={previous}")).await;
+    assert_eq!(text(&found["items"][0]["name"]), "3.png");
+    for bad in ["after=x", "before=x", "skip=-1", "skip=10000001", "skip=x"] {
+        let response = service.get(&format!("/api/media?{bad}")).await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{bad}");
+        assert_eq!(response.json::<Value>().await.unwrap()["error"]["code"], "bad_paging", "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn a_timeline_counts_by_month_and_leads_to_each() {
+    let service = Service::signed_in().await;
+    // The last hour of January is February in Helsinki.
+    for (side, name, listed_at) in [
+        (10, "a.png", "2026-03-09T12:00:00Z"),
+        (12, "b.png", "2026-01-31T22:30:00Z"),
+        (14, "c.png", "2026-01-31T21:30:00Z"),
+        (16, "d.png", "2025-12-01T00:00:00Z"),
+    ] {
+        let id = add(&service, side, name, if side == 14 { &[] } else { &["x"] }, "").await;
+        let moved =
+            sqlx::query("UPDATE media SET listed_at = $2::text::timestamptz WHERE id = $1").bind(id).bind(listed_at);
+        moved.execute(&service.pool).await.unwrap();
+    }
+    let months = async |query: &str| -> Vec<(String, i64, String)> {
+        let timeline = service.json(&format!("/api/media/timeline?{query}")).await;
+        let months = timeline["months"].as_array().unwrap().iter();
+        months.map(|of| (text(&of["month"]), of["count"].as_i64().unwrap(), text(&of["before"]))).collect()
+    };
+    let counts = async |query: &str| -> Vec<(String, i64)> {
+        months(query).await.into_iter().map(|(month, count, _)| (month, count)).collect()
+    };
+    let expected =
+        |counts: &[(&str, i64)]| counts.iter().map(|(month, count)| ((*month).to_owned(), *count)).collect::<Vec<_>>();
+    assert_eq!(counts("").await, expected(&[("2026-03", 1), ("2026-01", 2), ("2025-12", 1)]));
+    let local = expected(&[("2026-03", 1), ("2026-02", 1), ("2026-01", 1), ("2025-12", 1)]);
+    assert_eq!(counts("zone=Europe/Helsinki").await, local);
+    assert_eq!(counts("tag=x&to=2026-03-01T00:00:00Z").await, expected(&[("2026-01", 1), ("2025-12", 1)]));
+    assert_eq!(counts("q=c").await, expected(&[("2026-01", 1)]));
+    assert_eq!(counts("trash=true").await, []);
+    assert_eq!(counts("q=%25").await, []);
+    for ((_, _, before), first) in months("zone=Europe/Helsinki").await.iter().zip(["a", "b", "c", "d"]) {
+        assert_eq!(names(&service, &format!("limit=1&before={before}")).await, [format!("{first}.png")]);
+    }
+    for bad in ["zone=Europe/Atlantis", "zone=", "zone=%00", "zone=a'b", "zone=A%2B99999999", "type=x", "trash=x"] {
+        let response = service.get(&format!("/api/media/timeline?{bad}")).await;
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST, "{bad}");
+        assert_eq!(response.json::<Value>().await.unwrap()["error"]["code"], "bad_filter", "{bad}");
+    }
+}
+
 /// With many rows, each list and each search takes an index.
 #[tokio::test]
 async fn no_list_and_no_search_reads_the_whole_table() {
@@ -154,6 +225,10 @@ async fn no_list_and_no_search_reads_the_whole_table() {
             "a later page",
             "deleted_at IS NULL AND (listed_at, id) < (now() - interval '1 hour', '01ARZ3NDEKTSV4RRFFQ6000001')",
         ),
+        (
+            "a page before another",
+            "deleted_at IS NULL AND (listed_at, id) > (now() - interval '1 hour', '01ARZ3NDEKTSV4RRFFQ6000001')",
+        ),
     ] {
         let plan: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
             "EXPLAIN SELECT id FROM media WHERE {condition} ORDER BY listed_at DESC, id DESC LIMIT 50"
@@ -166,4 +241,5 @@ async fn no_list_and_no_search_reads_the_whole_table() {
     }
     assert_eq!(names(&service, "q=img_19999").await, ["IMG_19999.jpg"]);
     assert_eq!(names(&service, "tag=t7&limit=100").await.len(), 40);
+    assert_eq!(names(&service, "limit=1&skip=18999").await, ["IMG_19000.jpg"]);
 }

@@ -20,7 +20,7 @@ pub(crate) const JWT_SECRET: &str = "sentinel-jwt-secret-0123456789abcdef0123";
 pub(crate) const PASSWORD: &str = "sentinel password of the tests";
 
 /// How long a test waits for an expected event; generous, for busy machines.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(180);
 
 /// A database that is dropped with this value.
 pub(crate) struct Database {
@@ -67,6 +67,8 @@ impl Drop for Database {
 pub(crate) struct Setup {
     pub(crate) vars: HashMap<&'static str, String>,
     listener: Option<std::net::TcpListener>,
+    /// How many files it may have open.
+    files: Option<u32>,
 }
 
 impl Setup {
@@ -79,7 +81,11 @@ impl Setup {
             ("SERVICE_VERSION", "test"),
             ("PORT", "0"),
         ];
-        Self { vars: vars.into_iter().map(|(name, value)| (name, value.to_owned())).collect(), listener: None }
+        Self {
+            vars: vars.into_iter().map(|(name, value)| (name, value.to_owned())).collect(),
+            listener: None,
+            files: None,
+        }
     }
 
     pub(crate) fn var(mut self, name: &'static str, value: impl ToString) -> Self {
@@ -93,8 +99,21 @@ impl Setup {
         self
     }
 
+    /// Limits how many files the process may have open.
+    pub(crate) fn files(self, files: u32) -> Self {
+        Self { files: Some(files), ..self }
+    }
+
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_app"));
+        let app = env!("CARGO_BIN_EXE_app");
+        let mut command = match self.files {
+            None => Command::new(app),
+            Some(files) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\""), app]);
+                shell
+            }
+        };
         command.env_clear().envs(&self.vars);
         command
     }
@@ -162,6 +181,16 @@ impl Process {
 
     pub(crate) fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
+    }
+
+    /// Waits for a line of the log with this message.
+    pub(crate) async fn logged(&self, message: &str) -> Value {
+        let find = || {
+            let lines = self.log().into_iter().filter_map(|line| serde_json::from_str::<Value>(&line).ok());
+            lines.into_iter().find(|line| line["message"] == message)
+        };
+        eventually(message, async || find().is_some()).await;
+        find().unwrap()
     }
 
     pub(crate) fn id(&self) -> u32 {

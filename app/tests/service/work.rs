@@ -12,6 +12,10 @@ const ID: &str = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
 
 /// Inserts what a process that died in the middle of an upload has left, with a job that is due.
 async fn interrupted(service: &Service, original: Option<&[u8]>) {
+    // Before the job, of which the worker is told at once.
+    if let Some(original) = original {
+        fs_err::write(service.folder.path().join("uploads").join(ID), original).unwrap();
+    }
     sqlx::raw_sql(
         "INSERT INTO media (id, status, name, size, sha256, uploader)
              SELECT '01ARZ3NDEKTSV4RRFFQ69G5FAV', 'pending', 'a.png', 1, sha256(''), id FROM account LIMIT 1;
@@ -20,9 +24,6 @@ async fn interrupted(service: &Service, original: Option<&[u8]>) {
     .execute(&service.pool)
     .await
     .unwrap();
-    if let Some(original) = original {
-        fs_err::write(service.folder.path().join("uploads").join(ID), original).unwrap();
-    }
 }
 
 async fn jobs(service: &Service) -> i64 {
@@ -68,6 +69,37 @@ async fn a_deleted_media_takes_its_job_along() {
     let gone = service.request(Method::DELETE, &format!("/api/media/{ID}?permanent=true")).send().await.unwrap();
     assert_eq!(gone.status(), StatusCode::NO_CONTENT);
     assert_eq!((jobs(&service).await, service.stored().len()), (0, 0));
+}
+
+/// A worker ends its job, then writes what has become of the media. A request that locks the two the other way round would wait for the
+/// worker, and the worker for it.
+#[tokio::test]
+async fn a_request_about_a_media_waits_for_the_worker_that_ends_its_job() {
+    let service = Service::start_with(|setup| setup.var("EMBEDDED_WORKER", "off")).await.sign_in().await;
+    for path in [format!("/api/media/{ID}/thumbnails"), format!("/api/media/{ID}?permanent=true")] {
+        interrupted(&service, Some(&pictures::png(40, 30))).await;
+        sqlx::query("UPDATE media SET status = 'failed', failure = 'processing_failed', listed_at = now()")
+            .execute(&service.pool)
+            .await
+            .unwrap();
+        let mut worker = service.pool.begin().await.unwrap();
+        sqlx::query("UPDATE job SET claim = NULL").execute(&mut *worker).await.unwrap();
+        let is_deletion = path.ends_with("permanent=true");
+        let request = service.request(if is_deletion { Method::DELETE } else { Method::POST }, &path).send();
+        let waits = eventually("the request waits", async || {
+            let waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')";
+            sqlx::query_scalar(waiting).fetch_one(&service.pool).await.unwrap()
+        });
+        let end = async {
+            waits.await;
+            sqlx::query("UPDATE media SET updated_at = now()").execute(&mut *worker).await.unwrap();
+            worker.commit().await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(request, end);
+        let expected = if is_deletion { StatusCode::NO_CONTENT } else { StatusCode::ACCEPTED };
+        assert_eq!(answer.unwrap().status(), expected);
+        sqlx::query("DELETE FROM media").execute(&service.pool).await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -60,9 +60,11 @@ run "service" {
     condition = {
       for statement in jsondecode(aws_iam_user_policy.service.policy).Statement : statement.Sid => [statement.Action, statement.Resource]
       } == {
-      Media   = [["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"], ["arn:aws:s3:::meemit-media/clipboard/*", "arn:aws:s3:::meemit-media/thumbs/*", "arn:aws:s3:::meemit-media/uploads/*", "arn:aws:s3:::meemit-media/private/*"]]
-      List    = ["s3:ListBucket", "arn:aws:s3:::meemit-media"]
-      Uploads = [["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"], "arn:aws:sqs:eu-north-1:123456789012:meemi-production-uploads"]
+      Media       = [["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"], ["arn:aws:s3:::meemit-media/clipboard/*", "arn:aws:s3:::meemit-media/thumbs/*", "arn:aws:s3:::meemit-media/uploads/*", "arn:aws:s3:::meemit-media/private/*"]]
+      List        = ["s3:ListBucket", "arn:aws:s3:::meemit-media"]
+      Uploads     = [["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"], "arn:aws:sqs:eu-north-1:123456789012:meemi-production-uploads"]
+      DeadLetters = [["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl"], "arn:aws:sqs:eu-north-1:123456789012:meemi-production-uploads-dead"]
+      Redrive     = ["sqs:SendMessage", "arn:aws:sqs:eu-north-1:123456789012:meemi-production-uploads"]
     }
     error_message = "The service has other permissions than those for media and the queue."
   }

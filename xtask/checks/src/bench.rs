@@ -1,4 +1,4 @@
-//! What the toolkit costs. Each measurement runs in turn with a reference that does the same without the toolkit, so what
+//! What the toolkit and the service cost. Each measurement runs in turn with a reference that does the same without them, so what
 //! this machine is and does meanwhile is in both, and their ratio is what compares between machines. A goal that is missed
 //! is marked, and is no error.
 
@@ -7,6 +7,7 @@ mod deployed;
 mod images;
 mod load;
 mod measure;
+mod media;
 mod rehearsed;
 mod released;
 mod scratch;
@@ -57,11 +58,21 @@ pub enum Measurement {
     ReleaseCreate,
     /// A plan of 10,000 changes read and summarised
     TofuSummary,
+    /// The media service's start, and its memory
+    MediaStart,
+    /// Small pictures of each format, against libvips
+    MediaPictures,
+    /// Originals and thumbnails on 50 connections, against nginx
+    MediaFiles,
+    /// Lists and searches over 1,000,000 media, 50 in flight
+    MediaLists,
+    /// 64 uploads of 20 MB at once, against a plain receiver
+    MediaUploads,
     /// A rehearsal, and of its deploys to a stack one, one with nothing to do, and the way back
     Rehearsal,
 }
 
-/// Measure the toolkit, as ratios against a reference that runs beside it
+/// Measure the toolkit and the service, as ratios against a reference that runs beside
 #[derive(Args, Debug)]
 #[command(after_help = BENCH_EXAMPLES)]
 pub struct BenchArgs {
@@ -102,29 +113,31 @@ async fn measure(chosen: &[Measurement], scratch: &Scratch, report: &Report) -> 
     for measurement in chosen {
         let name = measurement.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
         report.note(&format!("{name}: begins"));
-        let row = match measurement {
-            Measurement::Rehearsal => {
-                rows.extend(rehearsed::rehearsal(scratch, report).await.with_context(|| format!("measure {name}"))?);
-                continue;
-            }
-            Measurement::Help => measure::help(scratch).await,
-            Measurement::RenderCheck => measure::render_check(scratch).await,
-            Measurement::NoOp => measure::no_op(scratch, report).await,
-            Measurement::Change => measure::change(scratch, report).await,
-            Measurement::ColdBuild => measure::cold_build(scratch, report).await,
-            Measurement::ImageRebuild => images::rebuild(scratch, report).await,
-            Measurement::ImageBuild => images::same_file(scratch, report).await,
-            Measurement::ImageNoOp => images::no_op(scratch, report).await,
-            Measurement::ImageContext => images::context(report).await,
-            Measurement::Switch => measure::switch(scratch, report).await,
-            Measurement::TofuPlan => stacks::plan(scratch, report).await,
-            Measurement::TofuNoOp => stacks::no_op(scratch, report).await,
-            Measurement::Drift => stacks::drift(scratch, report).await,
-            Measurement::ReleaseCreate => Box::pin(released::create(scratch, report)).await,
-            Measurement::TofuSummary => stacks::summary(report).await,
+        let one = |row: Row| vec![(name.clone(), row)];
+        let measured = match measurement {
+            Measurement::Help => measure::help(scratch).await.map(one),
+            Measurement::RenderCheck => measure::render_check(scratch).await.map(one),
+            Measurement::NoOp => measure::no_op(scratch, report).await.map(one),
+            Measurement::Change => measure::change(scratch, report).await.map(one),
+            Measurement::ColdBuild => measure::cold_build(scratch, report).await.map(one),
+            Measurement::ImageRebuild => images::rebuild(scratch, report).await.map(one),
+            Measurement::ImageBuild => images::same_file(scratch, report).await.map(one),
+            Measurement::ImageNoOp => images::no_op(scratch, report).await.map(one),
+            Measurement::ImageContext => images::context(report).await.map(one),
+            Measurement::Switch => measure::switch(scratch, report).await.map(one),
+            Measurement::TofuPlan => stacks::plan(scratch, report).await.map(one),
+            Measurement::TofuNoOp => stacks::no_op(scratch, report).await.map(one),
+            Measurement::Drift => stacks::drift(scratch, report).await.map(one),
+            Measurement::ReleaseCreate => Box::pin(released::create(scratch, report)).await.map(one),
+            Measurement::TofuSummary => stacks::summary(report).await.map(one),
+            Measurement::MediaStart => media::start(scratch, report).await.map(one),
+            Measurement::MediaPictures => media::by_format(scratch, report).await,
+            Measurement::MediaFiles => media::files(scratch, report).await,
+            Measurement::MediaLists => media::lists(scratch, report).await,
+            Measurement::MediaUploads => media::at_once(scratch, report).await.map(one),
+            Measurement::Rehearsal => rehearsed::rehearsal(scratch, report).await,
         };
-        let row = row.with_context(|| format!("measure {name}"))?;
-        rows.push((name, row));
+        rows.extend(measured.with_context(|| format!("measure {name}"))?);
     }
     Ok(rows)
 }

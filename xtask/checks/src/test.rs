@@ -29,7 +29,7 @@ use self::build::Built;
 use self::job::{Job, Work};
 use self::leftovers::Folder;
 use self::machine::Machine;
-use self::outcome::Outcome;
+use self::outcome::{Failed, Outcome};
 use self::progress::Progress;
 use self::suite::Suite;
 
@@ -149,18 +149,24 @@ fn conclude(progress: &Progress, context: &Context<'_>) -> Result<(), Failure> {
     for skipped in &sum.skipped {
         report.warn(&format!("skipped: {skipped}"));
     }
+    for flaky in &sum.flaky {
+        report.warn(&format!("flaky: {} failed, and passed when it was run again:\n{}", flaky.name, flaky.said()));
+    }
     for failed in &sum.failed {
         report.error(&anyhow!(failed.said()).context(format!("{} failed", failed.name)));
     }
-    let failed: Vec<&str> = sum.failed.iter().map(|failed| failed.name.as_str()).collect();
+    let names = |failed: &[Failed]| failed.iter().map(|failed| failed.name.clone()).collect::<Vec<_>>();
+    let (failed, flaky) = (names(&sum.failed), names(&sum.flaky));
     let text = format!("{} passed, {} failed, {} skipped", sum.passed, failed.len(), sum.skipped.len());
     let seconds = progress.elapsed().as_secs();
-    let detail = json!({ "passed": sum.passed, "failed": failed, "skipped": sum.skipped, "seconds": seconds });
+    let detail = json!({
+        "passed": sum.passed, "failed": failed, "flaky": flaky, "skipped": sum.skipped, "seconds": seconds
+    });
     report.result(detail, &text);
     if !failed.is_empty() {
         return Err(anyhow!("{} tests failed", failed.len()).into());
     }
-    if !sum.skipped.is_empty() && std::env::var("CI").is_ok_and(|ci| ci == "true") {
+    if !sum.skipped.is_empty() && job::is_ci() {
         return Err(anyhow!("{} tests were skipped, and CI=true allows none", sum.skipped.len()).into());
     }
     Ok(())

@@ -1,6 +1,8 @@
 //! The base images of a service's image: the engine's, else those of public registries. On a machine that reaches Debian's
 //! packages but no public registry, the tests build them.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -21,6 +23,7 @@ pub fn make_available(name: &str) -> Result<()> {
     let made = match name.split_once(':') {
         Some(("debian", tag)) => make_debian(name, tag.split('-').next().unwrap_or(tag)),
         Some(("rust", tag)) => make_rust(name, tag.rsplit('-').next().unwrap_or(tag)),
+        Some(("node", tag)) => make_node(name, tag.trim_end_matches("-slim").rsplit('-').next().unwrap_or(tag)),
         _ => bail!("{name} is neither in the engine nor in a reachable registry, and the tests cannot build it"),
     };
     made.with_context(|| format!("make the base image {name}, which no reachable registry has"))
@@ -56,6 +59,24 @@ fn make_rust(name: &str, release: &str) -> Result<()> {
     let path = "/usr/local/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     let environment = format!("ENV CARGO_HOME=/usr/local/cargo PATH={path}");
     docker(&["commit", "--change", &environment, "--change", "CMD [\"bash\"]", &container, name])?;
+    docker(&["rm", &container]).map(drop)
+}
+
+/// Debian with this machine's Node.js and npm.
+fn make_node(name: &str, release: &str) -> Result<()> {
+    let debian = format!("debian:{release}-slim");
+    make_available(&debian)?;
+    let program = run(Command::new("node").args(["--print", "process.execPath"]))?;
+    let modules = run(Command::new("npm").args(["root", "--global"]))?;
+    let container = docker(&["create", &debian])?;
+    let copy = |from: &str, to: &str| docker(&["cp", "--follow-link", from, &format!("{container}:{to}")]);
+    copy(&program, "/usr/bin/node")?;
+    docker(&["cp", &format!("{modules}/npm"), &format!("{container}:/opt/npm")])?;
+    let launcher = tempfile::NamedTempFile::new()?;
+    fs_err::write(launcher.path(), "#!/bin/sh\nexec node /opt/npm/bin/npm-cli.js \"$@\"\n")?;
+    fs_err::set_permissions(launcher.path(), Permissions::from_mode(0o755))?;
+    copy(launcher.path().to_str().context("the folder for temporary files is named in UTF-8")?, "/usr/bin/npm")?;
+    docker(&["commit", "--change", "CMD [\"node\"]", &container, name])?;
     docker(&["rm", &container]).map(drop)
 }
 

@@ -95,6 +95,11 @@ impl GitHub {
         self.inner.lock().add_token("ghs", Token::new(Kind::Workflow, permissions))
     }
 
+    /// The token of an app's installation, which begins as a job's, with permissions as `contents:write`.
+    pub fn app_token(&self, permissions: &[&str]) -> String {
+        self.inner.lock().add_token("ghs", Token::new(Kind::App, permissions))
+    }
+
     /// A person's token, with permissions as `administration:write`.
     pub fn personal_token(&self, permissions: &[&str]) -> String {
         self.inner.lock().add_token("github_pat", Token::new(Kind::Person, permissions))
@@ -125,6 +130,19 @@ impl GitHub {
     /// Answers each request no sooner than after this time.
     pub fn delay(&self, delay: Duration) {
         self.inner.lock().delay = delay;
+    }
+
+    /// Answers no call of an operation, `GET /issues`, before so many were made.
+    pub fn meet(&self, operation: &str, calls: usize) {
+        assert!(faults::names().any(|name| name == operation), "there is no operation {operation}");
+        self.inner.lock().meeting = Some((operation.to_owned(), calls));
+    }
+
+    /// Waits until a call has come that awaits the others of `meet`.
+    pub fn wait_for_meeting(&self, awaited: usize) {
+        let more = |state: &mut State| state.meeting.as_ref().is_some_and(|(_, left)| *left > awaited);
+        let state = self.inner.lock();
+        drop(self.inner.changed.wait_while(state, more).unwrap_or_else(PoisonError::into_inner));
     }
 
     /// The requests so far: `POST /repos/o/r/releases 201`. The status is 0 for one that got no answer.

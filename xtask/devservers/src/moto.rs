@@ -5,10 +5,9 @@ use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
-use sha2::{Digest as _, Sha256};
 
 use crate::server::{Ready, Server};
-use crate::{cache, http, pip};
+use crate::{http, pip};
 
 /// Its packages, by version and hash.
 const PACKAGES: &str = include_str!("../moto.txt");
@@ -29,16 +28,9 @@ pub struct Turn {
     _turn: MutexGuard<'static, ()>,
 }
 
-/// Installs moto's Python packages if this machine does not have them yet: their folder, for `PYTHONPATH`. pip compares each with its
-/// hash, and builds none, which would run its code.
+/// Installs moto's Python packages if this machine does not have them yet: their folder, for `PYTHONPATH`.
 pub fn install() -> Result<PathBuf> {
-    let lock = hex::encode(Sha256::digest(PACKAGES));
-    cache::once(&format!("moto-{}", &lock[..12]), |folder| {
-        let (packages, list) = (folder.join("packages"), folder.join("packages.txt"));
-        fs_err::write(&list, PACKAGES)?;
-        pip::install(&list, &packages, &[]).context("install moto")?;
-        Ok(packages)
-    })
+    pip::install_locked("moto", PACKAGES)
 }
 
 impl Moto {

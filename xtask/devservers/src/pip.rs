@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use sha2::{Digest as _, Sha256};
 
 use crate::{cache, path};
 
@@ -29,8 +30,20 @@ impl Package {
     }
 }
 
+/// Installs a program with all packages that it depends on if this machine does not have it yet: their folder, for
+/// `PYTHONPATH`. `lock` lists them with the hashes of their files.
+pub fn install_locked(name: &str, lock: &str) -> Result<PathBuf> {
+    let hash = hex::encode(Sha256::digest(lock));
+    cache::once(&format!("{name}-{}", &hash[..12]), |folder| {
+        let (packages, list) = (folder.join("packages"), folder.join("packages.txt"));
+        fs_err::write(&list, lock)?;
+        install(&list, &packages, &[]).with_context(|| format!("install {name}"))?;
+        Ok(packages)
+    })
+}
+
 /// Has pip install a list of packages with their hashes.
-pub fn install(list: &Path, target: &Path, flags: &[&str]) -> Result<()> {
+fn install(list: &Path, target: &Path, flags: &[&str]) -> Result<()> {
     let mut pip = Command::new(python()?);
     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]);
     pip.args(["--require-hashes", "--only-binary=:all:"]).args(flags);

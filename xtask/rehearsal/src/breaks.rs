@@ -2,8 +2,8 @@
 
 use anyhow::{Result, bail};
 
-use crate::cli::Chosen;
 use crate::stage::Stage;
+use xtask::commands::rehearse::Chosen;
 
 mod dns;
 mod release;

@@ -24,8 +24,9 @@ mod values;
 
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use serde_json::json;
+use xtask::commands::rehearse::{self, RehearseCommand, StoryArgs};
 use xtask::config::{Config, Environment};
 use xtask::env;
 use xtask::failure::Failure;
@@ -33,7 +34,7 @@ use xtask::fs::Lock;
 use xtask::report::Report;
 use xtask::signals::Stop;
 
-use self::cli::{Cli, Command, RehearseArgs};
+use self::cli::{Cli, Command};
 use self::place::Place;
 use self::story::{Ended, Story};
 
@@ -44,47 +45,23 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub async fn run(cli: Cli, report: &Report) -> Result<(), Failure> {
     let stop = &Stop::on_signals()?;
     let config = &Config::load(&env::find_root().map_err(Failure::Usage)?)?;
-    match cli.command {
-        Some(Command::Clean(args)) => {
-            let environment = environment(config, args.environment.as_deref())?;
+    let Command::Rehearse(args) = cli.command;
+    match args.command {
+        Some(RehearseCommand::Clean(args)) => {
+            let environment = rehearse::environment(config, args.environment.as_deref())?;
             Box::pin(clean(config, environment, report)).await
         }
         None => {
-            let environment = environment(config, cli.rehearse.environment.as_deref())?;
-            Box::pin(rehearse(config, environment, &cli.rehearse, report, stop)).await
+            let environment = rehearse::environment(config, args.story.environment.as_deref())?;
+            Box::pin(rehearse(config, environment, &args.story, report, stop)).await
         }
     }
-}
-
-/// The environment of this name, or the only one with a stack. It must have what a deploy to a stack takes.
-fn environment<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a Environment, Failure> {
-    let usage = |text: String| Failure::Usage(anyhow!(text));
-    let with: Vec<&Environment> = config.environments.values().filter(|other| other.stack().is_some()).collect();
-    let names = || with.iter().map(|environment| environment.name.as_str()).collect::<Vec<_>>().join(", ");
-    let environment = match (name, with.as_slice()) {
-        (Some(name), _) => config.environment(name)?,
-        (None, [only]) => only,
-        (None, []) => {
-            return Err(usage("deploy.yaml has no environment with a `stack`, and only a deploy to a stack is rehearsed\n  type: cargo xtask deploy local".to_owned()));
-        }
-        (None, _) => {
-            return Err(usage(format!(
-                "which environment? These have a stack: {}\n  type: cargo xtask rehearse ENV",
-                names()
-            )));
-        }
-    };
-    let Some(missing) = config.lacks_for_a_stack(environment) else { return Ok(environment) };
-    Err(usage(format!(
-        "deploy.yaml: {missing}; only a deploy to a stack is rehearsed\n  environments with a stack: {}",
-        names()
-    )))
 }
 
 async fn rehearse(
     config: &Config,
     environment: &Environment,
-    args: &RehearseArgs,
+    args: &StoryArgs,
     report: &Report,
     stop: &Stop,
 ) -> Result<(), Failure> {

@@ -12,7 +12,6 @@ use xtask::tofu::rehearsed;
 
 use crate::account::Account;
 use crate::breaks;
-use crate::cli::{Chosen, RehearseArgs};
 use crate::log::Log;
 use crate::machine::{Found, Programs};
 use crate::place::Place;
@@ -20,6 +19,7 @@ use crate::project::is_dirty;
 use crate::stage::Stage;
 use crate::toolkit::Toolkit;
 use crate::values;
+use xtask::commands::rehearse::{Chosen, StoryArgs};
 
 /// How a story ended.
 pub struct Ended {
@@ -36,7 +36,7 @@ pub struct Story<'a> {
     /// The environment that is rehearsed.
     pub environment: &'a Environment,
     /// What goes wrong, and what is left.
-    pub args: &'a RehearseArgs,
+    pub args: &'a StoryArgs,
     /// Where all of it is.
     pub place: &'a Place,
     /// Where progress is shown.
@@ -192,7 +192,7 @@ enum Part {
 
 impl Part {
     /// Every chapter of a story, in its order.
-    fn all(environment: &Environment, args: &RehearseArgs) -> Vec<Self> {
+    fn all(environment: &Environment, args: &StoryArgs) -> Vec<Self> {
         let mut all = vec![Self::Servers, Self::Project, Self::State];
         all.extend(environment.domain().map(|_| Self::Zone));
         all.push(Self::Registry);

@@ -19,7 +19,7 @@ use super::item::Item;
 use crate::clients::github::{ActionsPermissions, GitHub, GitHubError, Reviewer, Ruleset};
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::releases::TAGS;
+use crate::release::tag::TAGS;
 
 /// The repository at GitHub.
 pub struct GitHubRepository<'a> {

@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use tempfile::TempDir;
 
 use crate::fs::temporary_folder;
+use crate::release::tag::tag;
 use crate::tools::cmd::Cmd;
 use crate::tools::{cargo, git};
 
@@ -16,6 +17,8 @@ pub struct Checkout {
     pub root: Utf8PathBuf,
     /// The whole commit.
     pub commit: String,
+    /// The tag that its release has.
+    pub tag: String,
     /// The folder with the program `cargo`, whose `cargo xtask` is this toolkit.
     pub programs: Utf8PathBuf,
     /// An empty folder for this user alone, in the place of the home folder.
@@ -50,7 +53,8 @@ impl Checkout {
         }
         write_cargo(&programs.join("cargo"))?;
         let root = clone.join(prefix.trim_end_matches('/'));
-        Ok(Self { root, commit, programs, home, files, _folder: folder })
+        let tag = tag(&commit, git::commit_time(&root, &commit).await?);
+        Ok(Self { root, commit, tag, programs, home, files, _folder: folder })
     }
 }
 

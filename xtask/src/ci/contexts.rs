@@ -25,6 +25,7 @@ pub struct Known<'a> {
     /// What this machine adds to them.
     pub variables: &'a BTreeMap<String, String>,
     inputs: &'a BTreeMap<String, String>,
+    tag: &'a str,
 }
 
 /// The contexts of one job.
@@ -44,7 +45,7 @@ pub struct JobContexts<'a> {
 impl<'a> Known<'a> {
     pub fn new(
         config: &'a Config,
-        checkout: &Checkout,
+        checkout: &'a Checkout,
         workflow: &'a Workflow,
         request: &'a Request<'a>,
     ) -> Result<Self, Failure> {
@@ -69,7 +70,14 @@ impl<'a> Known<'a> {
             ("workflow", workflow.name.clone()),
             ("workspace", checkout.root.to_string()),
         ]);
-        Ok(Self { config, workflow, github, variables: &request.variables, inputs: &request.inputs })
+        Ok(Self {
+            config,
+            workflow,
+            github,
+            variables: &request.variables,
+            inputs: &request.inputs,
+            tag: &checkout.tag,
+        })
     }
 }
 
@@ -180,6 +188,7 @@ impl Contexts for JobContexts<'_> {
             ["github", "event", "pull_request", "head", "repo", "full_name"] => {
                 self.known.github.get("repository").cloned()
             }
+            ["github", "event", "release", "tag_name"] if self.event == "release" => Some(self.known.tag.to_owned()),
             ["github", "event", ..] => None,
             ["github", name] => self.known.github.get(name).cloned(),
             ["secrets" | "vars", name] => self.given(name),

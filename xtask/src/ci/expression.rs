@@ -1,5 +1,5 @@
 //! The part of GitHub's expressions that rendered workflows use: literals, paths into contexts, `==`, `!=`, `&&`, `||`, and the
-//! functions `always` and `failure`. Comparisons ignore case, and what a context lacks is empty, as at GitHub.
+//! functions `always`, `failure` and `startsWith`. Comparisons ignore case, and what a context lacks is empty, as at GitHub.
 
 use anyhow::{Result, bail};
 
@@ -51,7 +51,7 @@ enum Token {
     Operator(&'static str),
 }
 
-const OPERATORS: [&str; 7] = ["==", "!=", "&&", "||", "(", ")", "!"];
+const OPERATORS: [&str; 8] = ["==", "!=", "&&", "||", "(", ")", "!", ","];
 
 fn tokens(expression: &str) -> Result<Vec<Token>> {
     let (mut tokens, mut rest) = (Vec::new(), expression.trim_start());
@@ -128,6 +128,13 @@ impl<C: Contexts> Reader<'_, C> {
                 let known = match path.as_str() {
                     "always" => true,
                     "failure" => self.contexts.has_failed(),
+                    "startsWith" => {
+                        let text = self.any()?.to_lowercase();
+                        if !self.takes(",") {
+                            return self.unknown();
+                        }
+                        text.starts_with(&self.any()?.to_lowercase())
+                    }
                     _ => return self.unknown(),
                 };
                 if self.takes(")") { Ok(known.to_string()) } else { self.unknown() }
@@ -188,13 +195,15 @@ mod tests {
             ("github.event_name == 'release' || inputs.version == 'v1'", true, false),
             ("${{ !(github.event_name != 'push') }}", true, false),
             ("needs.plan.outputs.approval != ''", false, false),
+            ("github.event_name == 'release' || startsWith(inputs.version, 'V')", true, false),
+            ("startsWith(inputs.version, 'v2')", false, false),
             ("always()", true, true),
             ("failure()", false, true),
         ] {
             assert_eq!(holds(condition, &good).unwrap(), is_good, "{condition}");
             assert_eq!(holds(condition, &failed).unwrap(), is_failed, "{condition}");
         }
-        for unknown in ["hashFiles('Cargo.lock')", "a ==", "(a", "a + b", "'a"] {
+        for unknown in ["hashFiles('Cargo.lock')", "a ==", "(a", "a + b", "'a", "startsWith('a')"] {
             holds(unknown, &good).unwrap_err();
         }
     }

@@ -109,6 +109,12 @@ impl Workflow {
         Ok(Some(Self { name: name.to_owned(), ..workflow }))
     }
 
+    /// The names of the inputs of a run by hand.
+    pub fn inputs(&self) -> Vec<&str> {
+        let inputs = self.on.get("workflow_dispatch").and_then(|event| event.get("inputs")).and_then(Value::as_mapping);
+        inputs.into_iter().flat_map(Mapping::keys).filter_map(Value::as_str).collect()
+    }
+
     /// The events that start it, in the order of the file.
     pub fn events(&self) -> Vec<&str> {
         match &self.on {

@@ -63,7 +63,7 @@ pub async fn apply(
             done.push(entry.clone());
         }
         if !set.is_empty() {
-            let times = github.secrets(&place).await.with_context(again)?;
+            let times = github.secrets(Some(&place)).await.with_context(again)?;
             let set = set.into_iter().filter_map(|(name, fingerprint)| {
                 let at = *times.get(&name)?;
                 Some((name, Set { fingerprint, at }))

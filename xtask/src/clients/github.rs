@@ -17,6 +17,7 @@ mod runs;
 mod secrets;
 mod send;
 mod settings;
+mod viewer;
 
 use std::time::Duration;
 

@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow, ensure};
+use reqwest::StatusCode;
 use serde::Deserialize;
 
 pub use self::handshake::Handshake;
@@ -133,28 +134,10 @@ impl Service {
 
     /// Sends one request. Never fails: a missing answer is [`Answer::Unreachable`].
     pub async fn ask(&self) -> Answer {
-        let mut response = match self.client.get(&self.url).send().await {
-            Ok(response) => response,
-            Err(error) => {
-                return match Handshake::of(&error) {
-                    Some(why) => Answer::NoHandshake(why),
-                    None => Answer::Unreachable(innermost(&error)),
-                };
-            }
+        let (status, body) = match self.get().await {
+            Ok(answer) => answer,
+            Err(answer) => return answer,
         };
-        let status = response.status();
-        let mut body = Vec::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() <= LONGEST_ANSWER => body.extend_from_slice(&chunk),
-                Ok(Some(_)) => {
-                    let what = format!("{} answered more than 64 KiB", self.url);
-                    return Answer::NotUnderstood { success: status.is_success(), what };
-                }
-                Ok(None) => break,
-                Err(error) => return Answer::Unreachable(innermost(&error)),
-            }
-        }
         match serde_json::from_slice::<Readiness>(&body) {
             Ok(readiness) if status.is_success() && readiness.status == "ready" => Answer::Ready(readiness),
             Ok(readiness) if readiness.status == "ready" => {
@@ -166,6 +149,39 @@ impl Service {
                 let start = shortened(&text, 200);
                 let what = format!("{} answered {status} without readiness JSON ({error}): {start:?}", self.url);
                 Answer::NotUnderstood { success: status.is_success(), what }
+            }
+        }
+    }
+
+    /// The `is_open` of another endpoint's JSON answer.
+    pub async fn is_open(&self) -> Result<bool> {
+        #[derive(Deserialize)]
+        struct Page {
+            is_open: bool,
+        }
+        let (status, body) = self.get().await.map_err(|answer| anyhow!("{} gave {}", self.url, answer.describe()))?;
+        ensure!(status.is_success(), "{} answered {status}", self.url);
+        let page: Page =
+            serde_json::from_slice(&body).with_context(|| format!("{} answered no `is_open`", self.url))?;
+        Ok(page.is_open)
+    }
+
+    async fn get(&self) -> Result<(StatusCode, Vec<u8>), Answer> {
+        let mut response = self.client.get(&self.url).send().await.map_err(|error| match Handshake::of(&error) {
+            Some(why) => Answer::NoHandshake(why),
+            None => Answer::Unreachable(innermost(&error)),
+        })?;
+        let status = response.status();
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() <= LONGEST_ANSWER => body.extend_from_slice(&chunk),
+                Ok(Some(_)) => {
+                    let what = format!("{} answered more than 64 KiB", self.url);
+                    return Err(Answer::NotUnderstood { success: status.is_success(), what });
+                }
+                Ok(None) => return Ok((status, body)),
+                Err(error) => return Err(Answer::Unreachable(innermost(&error))),
             }
         }
     }

@@ -1,6 +1,7 @@
 //! `test` and `bench` are a program of their own, the crate `checks`, so that a deploy does not compile their dependencies.
 
 use std::convert::Infallible;
+use std::process::Command;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
@@ -11,6 +12,10 @@ use crate::tools::cargo;
 
 /// The crate's manifest, in a project that has it.
 const MANIFEST: &str = "xtask/checks/Cargo.toml";
+
+/// What compiles `checks` and the tests: clippy's driver is the compiler, and lints what it compiles. A run of clippy would compile
+/// all dependencies once more.
+pub const COMPILER: (&str, &str) = ("RUSTC_WORKSPACE_WRAPPER", "clippy-driver");
 
 /// The end of the help of `test`, here and in `checks`.
 pub const TEST_EXAMPLES: &str = "Examples:
@@ -32,8 +37,9 @@ pub struct ChecksArgs {
     args: Vec<String>,
 }
 
-/// Replaces this process by `cargo run --package checks`, so signals and the exit code are those of `checks`.
-pub fn become_checks(command: &str, args: ChecksArgs, json: bool) -> Result<Infallible, Failure> {
+/// Has cargo build `checks`, with the features that its tests are compiled with, and replaces this process by it: signals and the
+/// exit code are those of `checks`.
+pub async fn become_checks(command: &str, args: ChecksArgs, json: bool) -> Result<Infallible, Failure> {
     let root = env::find_root().map_err(Failure::Usage)?;
     if !root.join(MANIFEST).exists() {
         return Err(Failure::Usage(anyhow!(
@@ -43,6 +49,9 @@ pub fn become_checks(command: &str, args: ChecksArgs, json: bool) -> Result<Infa
     }
     std::env::set_current_dir(&root).with_context(|| format!("enter {root}"))?;
     let args = [command.to_owned()].into_iter().chain(json.then(|| "--json".to_owned())).chain(args.args);
-    let error = cargo::exec_run(&["--quiet", "--package", "checks"], args);
-    Err(error.context("start cargo to build and run `checks`").into())
+    let (variable, compiler) = COMPILER;
+    let build = |build: &mut Command| {
+        build.args(["--workspace", "--bin", "checks"]).env(variable, compiler);
+    };
+    Ok(cargo::become_built(&root, build, "checks", args).await?)
 }

@@ -4,6 +4,8 @@
 
 use std::convert::Infallible;
 
+#[cfg(not(feature = "cloud"))]
+use crate::config::Config;
 use crate::config::{Environment, Target};
 use crate::failure::Failure;
 use crate::tools::cargo;
@@ -14,6 +16,20 @@ pub fn ensure_for(environment: &Environment) -> Result<(), Failure> {
         return Ok(());
     }
     match become_full_build()? {}
+}
+
+/// Whether deploy.yaml has the environment that the command line names: a wrong name is told before cargo builds for minutes.
+#[cfg(not(feature = "cloud"))]
+pub fn check_environment(config: &Config, command: clap::Command) -> Result<(), Failure> {
+    let Ok(matches) = command.try_get_matches() else { return Ok(()) };
+    let mut innermost = &matches;
+    while let Some((_, inner)) = innermost.subcommand() {
+        innermost = inner;
+    }
+    match innermost.try_get_one::<String>("environment") {
+        Ok(Some(name)) => Ok(config.environment(name).map(drop)?),
+        _ => Ok(()),
+    }
 }
 
 /// Replaces this process by `cargo run --features cloud` with the same arguments: its signals, its input and output and its exit

@@ -131,7 +131,11 @@ async fn summarize(env: &Env<'_>, target: &Target<'_>, label: &str, live: &Live)
     for (feature, why) in &live.features_off {
         rows.push(("off", format!("{feature}: {why}")));
     }
-    rows.extend(target.hints());
+    rows.extend(target.hints(&live.version));
+    match target.first_visit(&live.version).await {
+        Ok(command) => rows.extend(command.map(|command| ("first", format!("{command}     (prints a link)")))),
+        Err(error) => env.report.warn(&format!("whether the first account exists was not answered: {error:#}")),
+    }
     rows.push(match undo(env, target).await {
         Some(Undo { version, command }) => ("undo", format!("{command}     ({version} is kept)")),
         // There is none to go back to.

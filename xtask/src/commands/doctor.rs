@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Context, EnvironmentArg};
-use crate::check::Verdict;
+use crate::check::Check;
 use crate::config::Target;
 use crate::doctor::checks;
 use crate::failure::Failure;
@@ -26,16 +26,8 @@ impl DoctorArgs {
         let env = &context.env(&self.environment.environment)?;
         let checks = Box::pin(checks(env)).await?;
         let paint = env.report.paint();
-        let (mut rows, mut text) = (Vec::new(), String::new());
-        for check in &checks {
-            text.push_str(&check.text(paint));
-            text.push('\n');
-            let fix = match &check.verdict {
-                Verdict::Bad { fix } => Some(fix),
-                Verdict::Good | Verdict::Doubtful => None,
-            };
-            rows.push(json!({ "name": check.name, "found": check.found, "verdict": check.word(), "fix": fix }));
-        }
+        let rows: Vec<_> = checks.iter().map(Check::json).collect();
+        let mut text: String = checks.iter().map(|check| check.text(paint) + "\n").collect();
         let bad = checks.iter().filter(|check| check.is_bad()).count();
         if bad == 0 {
             let next = match env.environment.target {

@@ -1,15 +1,17 @@
 //! `rehearse` is a program of its own, the crate `rehearsal`, so that a deploy does not compile its dependencies.
 
 use std::convert::Infallible;
-use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use anyhow::{Context as _, anyhow};
-use clap::Args;
+use anyhow::anyhow;
+use camino::Utf8Path;
+use clap::{Args, Subcommand, ValueEnum};
 
+use super::Context;
+use crate::PACKAGE;
+use crate::config::{Config, Environment};
 use crate::failure::Failure;
-use crate::tools::cargo::{self, Profile};
-use crate::{PACKAGE, env};
+use crate::tools::cargo;
 
 /// The crate's manifest, in a project that has it.
 const MANIFEST: &str = "xtask/rehearsal/Cargo.toml";
@@ -17,8 +19,7 @@ const MANIFEST: &str = "xtask/rehearsal/Cargo.toml";
 /// It and the programs that it runs.
 const PACKAGES: [&str; 3] = ["rehearsal", PACKAGE, "standin"];
 
-/// The end of the help of `rehearse`, here and in `rehearsal`.
-pub const EXAMPLES: &str = "Examples:
+const EXAMPLES: &str = "Examples:
   cargo xtask rehearse production
   cargo xtask rehearse production --break all
   cargo xtask rehearse production --break health --keep
@@ -30,39 +31,137 @@ are stood in for. Nothing leaves this machine, and nothing of the project change
 commit below .deploy/rehearsal-ENV. Values that only an account has, such as project ids, are read from \
 environments.ENV.rehearsal in deploy.yaml; what is missing is said at the start.";
 
-/// Arguments for `rehearsal`, including `--help`.
+/// Rehearse a deploy to a stack on this machine: bootstrap, deploy, break, recover, roll back, clean up
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
 pub struct RehearseArgs {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
-    args: Vec<String>,
+    /// Instead of a rehearsal
+    #[command(subcommand)]
+    pub command: Option<RehearseCommand>,
+
+    /// What is rehearsed
+    #[command(flatten)]
+    pub story: StoryArgs,
 }
 
-/// Has cargo build `rehearsal` with the programs that it runs, and replaces this process by it, so signals and the exit code are
-/// those of `rehearsal`.
-pub async fn become_rehearsal(args: RehearseArgs, json: bool) -> Result<Infallible, Failure> {
-    let root = env::find_root().map_err(Failure::Usage)?;
+/// Instead of a rehearsal.
+#[derive(Subcommand, Debug)]
+pub enum RehearseCommand {
+    /// Remove what a rehearsal has left on this machine, also one that was killed
+    Clean(CleanArgs),
+}
+
+/// What is rehearsed.
+#[derive(Args, Debug)]
+pub struct StoryArgs {
+    /// Environment in deploy.yaml; by default the only one with a stack
+    #[arg(value_name = "ENV")]
+    pub environment: Option<String>,
+    /// What goes wrong, and is recovered from; may be repeated; by default health, crash and killed
+    #[arg(long = "break", value_name = "BREAK")]
+    pub breaks: Vec<Chosen>,
+    /// Leave everything, and say how to look around
+    #[arg(long)]
+    pub keep: bool,
+    /// Deploy as CI does, once: by the jobs of the rendered deploy workflow, without a terminal
+    #[arg(long)]
+    pub ci: bool,
+}
+
+/// `rehearse clean`.
+#[derive(Args, Debug)]
+pub struct CleanArgs {
+    /// Environment in deploy.yaml; by default the only one with a stack
+    #[arg(value_name = "ENV")]
+    pub environment: Option<String>,
+}
+
+/// What `--break` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Chosen {
+    /// The release never gets ready
+    Health,
+    /// The container ends at once
+    Crash,
+    /// The provider refuses the change of the container
+    Apply,
+    /// Another deploy takes the lease from one that was stopped
+    Lease,
+    /// The name leads elsewhere
+    Dns,
+    /// The bucket of the state is away
+    State,
+    /// The registry is away
+    Registry,
+    /// The deploy is killed while it applies
+    Killed,
+    /// All of these
+    All,
+}
+
+impl RehearseArgs {
+    /// Replaces this process by the program that rehearses.
+    pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
+        let name = match &self.command {
+            Some(RehearseCommand::Clean(args)) => args.environment.as_deref(),
+            None => self.story.environment.as_deref(),
+        };
+        // Before cargo builds for minutes.
+        environment(context.config, name)?;
+        match become_rehearsal(&context.config.root).await? {}
+    }
+}
+
+impl StoryArgs {
+    /// The breaks that were chosen, each once, in the order in which they are rehearsed.
+    pub fn breaks(&self) -> Vec<Chosen> {
+        let every = || Chosen::value_variants().iter().copied().filter(|one| *one != Chosen::All);
+        if self.breaks.contains(&Chosen::All) {
+            return every().collect();
+        }
+        let default = [Chosen::Health, Chosen::Crash, Chosen::Killed];
+        let chosen: &[Chosen] = if self.breaks.is_empty() { &default } else { &self.breaks };
+        every().filter(|one| chosen.contains(one)).collect()
+    }
+}
+
+/// The environment of this name, or the only one with a stack. It must have what a deploy to a stack takes.
+pub fn environment<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a Environment, Failure> {
+    let usage = |text: String| Failure::Usage(anyhow!(text));
+    let with: Vec<&Environment> = config.environments.values().filter(|other| other.stack().is_some()).collect();
+    let names = || with.iter().map(|environment| environment.name.as_str()).collect::<Vec<_>>().join(", ");
+    let environment = match (name, with.as_slice()) {
+        (Some(name), _) => config.environment(name)?,
+        (None, [only]) => only,
+        (None, []) => {
+            return Err(usage("deploy.yaml has no environment with a `stack`, and only a deploy to a stack is rehearsed\n  type: cargo xtask deploy local".to_owned()));
+        }
+        (None, _) => {
+            return Err(usage(format!(
+                "which environment? These have a stack: {}\n  type: cargo xtask rehearse ENV",
+                names()
+            )));
+        }
+    };
+    let Some(missing) = config.lacks_for_a_stack(environment) else { return Ok(environment) };
+    Err(usage(format!(
+        "deploy.yaml: {missing}; only a deploy to a stack is rehearsed\n  environments with a stack: {}",
+        names()
+    )))
+}
+
+/// Has cargo build `rehearsal` with the programs that it runs, and replaces this process by it, with the same arguments: its signals
+/// and its exit code are those of the command.
+async fn become_rehearsal(root: &Utf8Path) -> Result<Infallible, Failure> {
     if !root.join(MANIFEST).exists() {
         return Err(Failure::Usage(anyhow!(
             "{root} has no {MANIFEST}: `cargo xtask rehearse` works in a project that has this crate of the toolkit only\n  \
              to see what a deploy would change, type: cargo xtask deploy ENV --plan-only"
         )));
     }
-    let profile = if cfg!(debug_assertions) { Profile::Dev } else { Profile::Release };
-    // In one build: cargo chooses the features of dependencies for all packages of a build together, and would compile them again
-    // for each alone.
-    let mut build = Command::new(cargo::program());
-    for name in cargo::inherited() {
-        build.env_remove(name);
-    }
-    build.arg("build").current_dir(&root).args(PACKAGES.iter().flat_map(|package| ["--package", package]));
-    build.args(["--features", &format!("{PACKAGE}/cloud")]);
-    build.args((profile == Profile::Release).then_some("--release"));
-    let built = build.status().context("start cargo to build `rehearsal`")?;
-    if !built.success() {
-        return Err(anyhow!("cargo could not build `rehearsal`, and says why above").into());
-    }
-    let program = cargo::built_program(&root, "rehearsal", profile).await?;
-    let args = json.then(|| "--json".to_owned()).into_iter().chain(args.args);
-    let error = Command::new(&program).args(args).exec();
-    Err(anyhow!(error).context(format!("start {program}")).into())
+    let build = |build: &mut Command| {
+        build.args(PACKAGES.iter().flat_map(|package| ["--package", package]));
+        build.args(["--features", &format!("{PACKAGE}/cloud")]);
+    };
+    Ok(cargo::become_built(root, build, "rehearsal", std::env::args_os().skip(1)).await?)
 }

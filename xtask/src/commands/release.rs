@@ -1,4 +1,4 @@
-//! `release`: makes, lists, promotes and prunes releases at GitHub. The command line is here; what it runs is compiled with the feature
+//! `release`: makes, lists, checks, promotes and prunes releases at GitHub. The command line is here; what it runs is compiled with the feature
 //! `cloud` only.
 
 #[cfg(feature = "cloud")]
@@ -14,6 +14,7 @@ pub enum ReleaseCommand {
     Create(CreateArgs),
     List(ListArgs),
     Show(ShowArgs),
+    Check(CheckArgs),
     Promote(PromoteArgs),
     Prune(PruneArgs),
 }
@@ -57,32 +58,55 @@ pub struct ShowArgs {
     environment: StackArg,
 }
 
+/// Check whether a release can be deployed now, and change nothing
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask release check build-20261129-0123456789ab
+  cargo xtask release check build-20261129-0123456789ab staging --json
+  cargo xtask release check build-20261129-0123456789ab --checked-out     in a checkout of the tag
+
+Checks what `release promote` checks. Where the release's commit is checked out, it also compares the image that a deploy of it runs with \
+the digest in release.json. The workflow `deploy` does so before it plans and before it applies. Refused with exit code 21.
+
+Token: GH_TOKEN, else GITHUB_TOKEN, from .env.<ENV>, else from the environment, with the permissions contents, actions, checks and \
+statuses: read.")]
+pub struct CheckArgs {
+    /// The release's tag
+    tag: String,
+    #[command(flatten)]
+    environment: StackArg,
+    /// Allow a release that does not descend from what is deployed
+    #[arg(long)]
+    allow_older: bool,
+    /// Refuse where another commit than the release's is checked out, because a deploy is of what is checked out
+    #[arg(long)]
+    checked_out: bool,
+}
+
 /// Make a pre-release the release that is deployed, which starts the deploy workflow
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   cargo xtask release promote build-20261129-0123456789ab --follow
-  cargo xtask release promote            pick one from a list, at a terminal
+  cargo xtask release promote build-20261129-0123456789ab staging
+  cargo xtask release promote            pick one from a list, at a terminal, for production
 
-First it checks that the registry has the image, that the commit's checks passed, that the commit descends from the one that is \
-deployed, and that the release knows every migration of the database. Refused otherwise (exit code 21).
+The workflow deploys it to ENV. First it checks that the registry has the image, that the commit's checks passed, that the commit descends from the one that is \
+deployed, and that the release knows every migration of the database. Refused otherwise (exit code 21); `release check` checks the same and \
+changes nothing. The workflow checks it once more.
 
 Token: RELEASE_TOKEN, else GH_TOKEN, from .env.<ENV>, else from the environment, with the permission contents: write. Not the \
 GITHUB_TOKEN of a workflow: GitHub starts no workflow for what that does.")]
 pub struct PromoteArgs {
     /// The release's tag; without one, it is picked from a list
     tag: Option<String>,
-    /// The environment that the workflow deploys it to
-    #[arg(long = "env", default_value = "production", value_name = "ENV")]
-    environment: String,
-    /// Promote a release that does not descend from what is deployed
+    #[command(flatten)]
+    environment: StackArg,
+    /// Promote a release that does not descend from what is deployed, and say so in its notes
     #[arg(long)]
     allow_older: bool,
     /// Follow the workflow that deploys it, and end as it ends
     #[arg(long)]
     follow: bool,
-    /// Check everything and change nothing
-    #[arg(long, conflicts_with = "follow")]
-    dry_run: bool,
     /// Do not ask
     #[arg(long)]
     yes: bool,

@@ -1,11 +1,12 @@
 //! `render`
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use clap::Args;
 use serde_json::json;
 
 use super::Context;
 use crate::failure::Failure;
+use crate::fs::project;
 use crate::render::{Rendered, Rendering, Schema, render};
 use crate::tools::git;
 
@@ -19,7 +20,7 @@ use crate::tools::git;
 The table of settings is compared with the service's program only where that is built from the sources as they are; --build has \
 cargo build it first.
 
-Workflows of GitHub Actions are rendered where deploy.yaml has `github`. Your own jobs and steps are in its `workflows`; a file in \
+Workflows of GitHub Actions are rendered where deploy.yaml has `github`; one that deploy.yaml no longer asks for is removed. Your own jobs and steps are in its `workflows`; a file in \
 templates/ takes the place of the toolkit's template of that name.")]
 pub struct RenderArgs {
     /// Change nothing; fail with a diff when a file is not up to date
@@ -35,7 +36,10 @@ impl RenderArgs {
     pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
         let Context { config, report, .. } = context;
         let schema = if self.check && !self.build { Schema::Built } else { Schema::Build };
-        let Rendering { files, not_compared } = render(config, schema).await?;
+        if matches!(schema, Schema::Build) && config.service.schema.is_some() {
+            report.note(&format!("cargo builds {}, which says its settings", config.service.binary));
+        }
+        let Rendering { files, left, not_compared } = render(config, schema).await?;
         let stale: Vec<&Rendered> = files.iter().filter(|file| !file.is_fresh()).collect();
         for file in &stale {
             let name = &file.name;
@@ -45,6 +49,15 @@ impl RenderArgs {
             } else {
                 file.write(config)?;
                 report.result(json!({ "file": name, "written": true }), &format!("wrote {name}"));
+            }
+        }
+        for name in &left {
+            if self.check {
+                report.result(json!({ "file": name, "left": true }), &format!("{name} is rendered no more"));
+            } else {
+                let path = project::place_to_write(&config.root, name).map_err(anyhow::Error::from);
+                path.and_then(|path| Ok(fs_err::remove_file(path)?)).context("remove what is rendered no more")?;
+                report.result(json!({ "file": name, "removed": true }), &format!("removed {name}"));
             }
         }
         if let Some(why) = not_compared {
@@ -69,11 +82,11 @@ impl RenderArgs {
                  repository of its own, or copy them to the top, with `defaults: {{ run: {{ working-directory: {below} }} }}`"
             ));
         }
-        if stale.is_empty() {
+        if stale.is_empty() && left.is_empty() {
             report.note("every rendered file is up to date");
         }
-        if self.check && !stale.is_empty() {
-            let names: Vec<&str> = stale.iter().map(|file| file.name.as_str()).collect();
+        if self.check && !(stale.is_empty() && left.is_empty()) {
+            let names: Vec<&str> = stale.iter().map(|file| &file.name).chain(&left).map(|name| name.as_str()).collect();
             return Err(anyhow!("not up to date: {}; type: cargo xtask render", names.join(", ")).into());
         }
         Ok(())

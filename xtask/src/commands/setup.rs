@@ -7,6 +7,7 @@ use super::Context;
 use crate::failure::Failure;
 use crate::setup::{Extras, Missing};
 use crate::tools::tofu::install;
+use crate::web::{self, Decision};
 
 /// Install missing programs, or print the command if that needs your permission
 #[derive(Args, Debug)]
@@ -38,6 +39,7 @@ impl SetupArgs {
         let missing = Missing::find(context.config, extras).await;
         let names = missing.names();
         if names.is_empty() {
+            look_at_node(context).await;
             report.result(json!({ "missing": names }), "nothing is missing");
             return Ok(());
         }
@@ -49,7 +51,17 @@ impl SetupArgs {
         if let Some(program) = missing.install(|line| report.detail(line)).await? {
             report.note(&format!("OpenTofu {} is {program}", install::VERSION));
         }
+        look_at_node(context).await;
         report.result(json!({ "installed": names }), &format!("installed: {}", names.join(", ")));
         Ok(())
+    }
+}
+
+/// A distribution's Node.js may be another one than the web UI takes.
+async fn look_at_node(context: &Context<'_>) {
+    match web::decide(context.config).await {
+        Ok(Some(Decision::Off(why))) => context.report.warn(&format!("the web UI cannot be built: {why}")),
+        Err(error) => context.report.warn(&format!("the web UI cannot be built: {error:#}")),
+        Ok(_) => {}
     }
 }

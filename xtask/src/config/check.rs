@@ -35,15 +35,13 @@ pub(super) fn is_argument(text: &str) -> bool {
     !text.is_empty() && !text.contains('\0')
 }
 
-/// The name of a branch. Checks a part of git-check-ref-format(1).
+/// The name of a branch. Checks a part of git-check-ref-format(1), and refuses what begins an expression or is a pattern in a workflow.
 pub(super) fn is_branch(text: &str) -> bool {
-    let allowed =
-        |c: char| !c.is_control() && !c.is_whitespace() && !matches!(c, '~' | '^' | ':' | '?' | '*' | '[' | '\\');
+    let allowed = |c: char| !c.is_control() && !c.is_whitespace() && !"~^:\\${}*?[]+!".contains(c);
     let part = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.ends_with(".lock");
     !text.starts_with('-')
         && !text.ends_with('.')
         && !text.contains("..")
-        && !text.contains("@{")
         && text.chars().all(allowed)
         && text.split('/').all(part)
 }
@@ -97,6 +95,20 @@ pub(super) fn is_url_path(text: &str) -> bool {
     text.starts_with('/')
         && !text.starts_with("//")
         && text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '\\'))
+}
+
+/// A path, `#`, a name, `=` and a variable in braces, of characters that mean nothing to a shell or to `sed`.
+pub(super) fn is_first_visit(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
+    let secret = |text: &str| text.strip_prefix('{')?.strip_suffix('}').map(is_variable);
+    let Some((page, (name, value))) =
+        text.split_once('#').and_then(|(page, fragment)| Some((page, fragment.split_once('=')?)))
+    else {
+        return false;
+    };
+    is_url_path(page)
+        && [page, name].iter().all(|part| part.chars().all(is_plain) && !part.is_empty())
+        && secret(value) == Some(true)
 }
 
 /// A relative path that stays inside its folder.
@@ -181,10 +193,11 @@ pub(super) fn is_runner(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
 }
 
-/// The id of a job of GitHub Actions.
+/// The id of a job of GitHub Actions. YAML takes three words for other values than texts.
 pub(super) fn is_job(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+        && !["null", "true", "false"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// A schedule of GitHub Actions: minute, hour, day, month, day of the week.

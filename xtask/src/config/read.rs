@@ -16,8 +16,12 @@ use super::problem::quoted;
 use super::stack::{stack, variable};
 use super::verify::{NO_VERIFY, VERIFY, verify};
 use super::{
-    Config, Environment, Gate, Image, Local, Need, Postgres, Program, Rehearsal, Scaleway, Service, Source, Target,
+    Config, Environment, FirstVisit, Gate, Image, Local, Need, Postgres, Program, Rehearsal, Scaleway, Service, Source,
+    Target,
 };
+
+/// How the name of the environment at GitHub ends whose jobs plan one of deploy.yaml.
+pub const PLAN: &str = "-plan";
 
 const MAIN_BRANCH: &str = "main";
 const HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -25,8 +29,12 @@ const KEEP_RELEASES: usize = 5;
 const DOCKERFILE: &str = "Dockerfile";
 const PLATFORM: &str = "linux/amd64";
 
+/// What builds a web UI: programs, and their Debian packages.
+const NODE: [(&str, &str); 2] = [("node", "nodejs"), ("npm", "npm")];
+
 const LABEL: &str = "a name of lower-case letters, digits and `-`";
 const SERVICE: &str = "{ package: app, settings: app/settings.json, readiness: /health }";
+const FIRST_VISIT: &str = "{ page: '/register#token={BOOTSTRAP_TOKEN}', open: /first-visit }";
 const PROGRAM: &str = "{ name: cc, package: gcc, needed_for: build }";
 const IMAGE: &str = "{ bases: { RUNTIME_IMAGE: 'debian:bookworm-slim' } }";
 const REGISTRY: &str = "rg.fr-par.scw.cloud/my-service";
@@ -44,7 +52,9 @@ pub(super) fn config(root: &Field<'_>, document: &Arc<Document>) -> Option<Confi
         let image = table.optional("image", IMAGE, |field| field.table(|table| image(table, project.as_deref())));
         let notify = table.optional("notify", NOTIFY, |field| receivers(&field));
         let github = table.optional("github", "{ repository: owner/name }", |field| field.table(github));
-        let environments = table.required("environments", ENVIRONMENTS, |field| environments(&field, document));
+        let environments = table.required("environments", ENVIRONMENTS, |field| {
+            environments(&field, document, matches!(github, Some(Some(_))))
+        });
         Some(Config {
             root: Utf8PathBuf::new(),
             project: project?,
@@ -60,8 +70,9 @@ pub(super) fn config(root: &Field<'_>, document: &Arc<Document>) -> Option<Confi
 }
 
 fn source(table: &mut Table<'_>) -> Option<Source> {
-    let main_branch =
-        table.optional("main_branch", MAIN_BRANCH, |field| field.text("a branch of git", check::is_branch));
+    let main_branch = table.optional("main_branch", MAIN_BRANCH, |field| {
+        field.text("a branch of git, without `$`, `{`, `}` and `*?[]+!`", check::is_branch)
+    });
     Some(Source { main_branch: main_branch?.unwrap_or_else(|| MAIN_BRANCH.to_owned()) })
 }
 
@@ -81,8 +92,17 @@ fn service(table: &mut Table<'_>) -> Option<Service> {
     let web = table.optional("web", "app/web", |field| field.path());
     let readiness = table
         .required("readiness", "/health", |field| field.text("a URL path that begins with `/`", check::is_url_path));
+    let first_visit = table.optional("first_visit", FIRST_VISIT, |field| field.table(first_visit));
     let programs = table.optional("programs", "[]", |field| field.list(PROGRAM, |item| program(&item)));
-    let package = package?;
+    let (package, web) = (package?, web?);
+    let mut programs = programs?.unwrap_or_default();
+    if web.is_some() {
+        for (name, package) in NODE {
+            if programs.iter().all(|program| program.name != name) {
+                programs.push(Program { name: name.to_owned(), package: package.to_owned(), need: Need::Build });
+            }
+        }
+    }
     Some(Service {
         binary: binary?.unwrap_or_else(|| package.clone()),
         package,
@@ -90,10 +110,22 @@ fn service(table: &mut Table<'_>) -> Option<Service> {
         schema: schema?,
         args: args?.unwrap_or_default(),
         migrations: migrations?,
-        web: web?,
+        web,
+        first_visit: first_visit?,
         readiness: readiness?,
-        programs: programs?.unwrap_or_default(),
+        programs,
     })
+}
+
+fn first_visit(table: &mut Table<'_>) -> Option<FirstVisit> {
+    let page = table.required("page", "'/register#token={BOOTSTRAP_TOKEN}'", |field| {
+        field.text("a page and a setting as `/PATH#NAME={SETTING}`", check::is_first_visit)
+    });
+    let open = table
+        .required("open", "/first-visit", |field| field.text("a URL path that begins with `/`", check::is_url_path));
+    let (page, open) = (page?, open?);
+    let (page, secret) = page.trim_end_matches('}').split_once('{')?;
+    Some(FirstVisit { page: page.to_owned(), secret: secret.to_owned(), open })
 }
 
 fn image(table: &mut Table<'_>, project: Option<&str>) -> Option<Image> {
@@ -145,14 +177,23 @@ fn program(field: &Field<'_>) -> Option<Program> {
     })
 }
 
-fn environments(field: &Field<'_>, document: &Arc<Document>) -> Option<BTreeMap<String, Environment>> {
+fn environments(field: &Field<'_>, document: &Arc<Document>, at_github: bool) -> Option<BTreeMap<String, Environment>> {
+    let mut plans = Vec::new();
     let environments = field.map(ENVIRONMENT, |name, field| {
         let environment = environment(name, &field, document);
-        match label_hint(name) {
+        let environment = match label_hint(name) {
             None => environment,
             Some(hint) => field.refuse_key(format!("expected {LABEL}"), hint),
-        }
+        };
+        plans.extend(name.strip_suffix(PLAN).map(|of| (of.to_owned(), field)));
+        environment
     })?;
+    for (of, field) in plans.iter().filter(|(of, _)| at_github && environments.contains_key(of)) {
+        field.refuse_key::<()>(
+            format!("has the name of the environment at GitHub whose jobs plan {of}"),
+            format!("name it otherwise: GitHub has one environment `{of}{PLAN}`, which needs no approval"),
+        )?;
+    }
     if environments.is_empty() {
         return field.refuse("has no environment", format!("add `local: {ENVIRONMENT}`"));
     }

@@ -162,14 +162,59 @@ fn one(table: &mut Table<'_>, workflow: Workflow, all: &mut Workflows) -> Option
 /// A job runs on a machine or calls a workflow; GitHub refuses a file with any other.
 fn job(id: &str, field: Field<'_>) -> Option<Value> {
     if !check::is_job(id) {
-        return field
-            .refuse_key("not the id of a job: expected letters, digits, `-` and `_`", "begin with a letter or `_`");
+        return field.refuse_key(
+            "not the id of a job: expected letters, digits, `-` and `_`",
+            "begin with a letter or `_`; `null`, `true` and `false` are none, either",
+        );
     }
-    with_one_of(&field, "a job", ["runs-on", "uses"])
+    let job = with_one_of(&field, "a job", ["runs-on", "uses"])?;
+    let steps = job.get("steps").and_then(Value::as_sequence).into_iter().flatten();
+    if let Some(used) = std::iter::once(&job).chain(steps).find_map(moving) {
+        return refuse_moving(&field, used);
+    }
+    Some(job)
 }
 
 fn step(field: &Field<'_>) -> Option<Value> {
-    with_one_of(field, "a step", ["run", "uses"])
+    let step = with_one_of(field, "a step", ["run", "uses"])?;
+    match moving(&step) {
+        Some(used) => refuse_moving(field, used),
+        None => Some(step),
+    }
+}
+
+/// What a job or step uses or runs in, if its owner can change what that is: a job has this repository's secrets.
+fn moving(of: &Value) -> Option<&Value> {
+    let services = of.get("services");
+    let each =
+        services.and_then(Value::as_mapping).map_or_else(|| Vec::from_iter(services), |all| all.values().collect());
+    let mut images = of.get("container").into_iter().chain(each).map(|of| of.get("image").unwrap_or(of));
+    let moves = |value: &&Value, is_fixed: fn(&str) -> bool| !value.as_str().is_some_and(is_fixed);
+    images
+        .find(|image| moves(image, is_fixed_image))
+        .or_else(|| of.get("uses").filter(|used| moves(used, is_fixed_use)))
+}
+
+fn is_fixed_use(used: &str) -> bool {
+    match used.strip_prefix("docker://") {
+        Some(image) => is_fixed_image(image),
+        None => used.starts_with("./") || used.rsplit_once('@').is_some_and(|(_, commit)| is_hex(commit, 40)),
+    }
+}
+
+fn is_fixed_image(image: &str) -> bool {
+    image.rsplit_once("@sha256:").is_some_and(|(_, digest)| is_hex(digest, 64))
+}
+
+fn is_hex(text: &str, digits: usize) -> bool {
+    text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn refuse_moving<T>(field: &Field<'_>, used: &Value) -> Option<T> {
+    let used = used.as_str().map_or_else(|| format!("{used:?}"), |used| format!("{used:?}"));
+    let fix = "name the commit: owner/name@COMMIT # v1, with all of its 40 digits; an image by its digest: \
+               NAME@sha256:DIGEST";
+    field.refuse(format!("{used} is not fixed: its owner can move a tag or a branch to other code"), fix)
 }
 
 fn with_one_of(field: &Field<'_>, what: &str, keys: [&str; 2]) -> Option<Value> {

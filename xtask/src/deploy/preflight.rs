@@ -14,6 +14,7 @@ use crate::setup::missing_packages;
 use crate::targets::Target;
 use crate::tools::apt::{self, Installer};
 use crate::tools::git;
+use crate::web::{self, Decision};
 
 /// Checks everything while `source` finds out what is checked out, installs the programs that the build needs where that takes
 /// no decision, and fails with every problem there is.
@@ -25,7 +26,8 @@ pub async fn preflight(
 ) -> Result<Source, Failure> {
     // The headline comes before the step.
     let found = async { source.await.map(|source| (source, env.report.begin(Step::Preflight))) };
-    let ((source, step), mut checks) = tokio::try_join!(found, checks(env, target))?;
+    let web = async { Ok(check_web(env, target).await) };
+    let ((source, step), mut checks, mut web) = tokio::try_join!(found, checks(env, target), web)?;
     // An image is built by its builder, and from a commit.
     let missing = match target.has_stack() {
         true => {
@@ -44,9 +46,12 @@ pub async fn preflight(
                 step.progress(&format!("apt-get install {}", missing.join(" ")));
                 installer.install(&missing, |line| step.output(line)).await?;
                 checks.push(Check::good("programs", format!("installed {}", missing.join(", "))));
+                // Node.js may be one of them.
+                web = check_web(env, target).await;
             }
         }
     }
+    checks.extend(web);
     let (text, failure) = judge(env, &checks);
     match failure {
         None => {
@@ -63,7 +68,10 @@ pub async fn preflight(
 /// The same checks, and what preflight would install. Changes nothing.
 pub async fn preview(env: &Env<'_>, target: &Target<'_>) -> Result<(), Failure> {
     let step = env.report.begin(Step::Preflight);
-    let (text, failure) = judge(env, &checks(env, target).await?);
+    let (checks, web) = tokio::join!(checks(env, target), check_web(env, target));
+    let mut checks = checks?;
+    checks.extend(web);
+    let (text, failure) = judge(env, &checks);
     let missing = missing_packages(env.config, |need| *need == Need::Build);
     if failure.is_none() {
         step.finish(&text)
@@ -87,6 +95,19 @@ pub async fn checks(env: &Env<'_>, target: &Target<'_>) -> Result<Vec<Check>, Fa
     checks.extend(git);
     checks.extend(of_target?);
     Ok(checks)
+}
+
+/// Whether the web UI can be built, where the target builds it. That its programs are missing is said with all that are.
+pub async fn check_web(env: &Env<'_>, target: &Target<'_>) -> Option<Check> {
+    if target.has_stack() || env.config.service.web.is_none() || !web::missing_programs().is_empty() {
+        return None;
+    }
+    match web::decide(env.config).await {
+        Ok(None) => None,
+        Ok(Some(Decision::Build(version))) => Some(Check::good("web", format!("Node.js {version}"))),
+        Ok(Some(Decision::Off(why))) => Some(Check::doubtful("web", format!("the web UI is off: {why}"))),
+        Err(error) => Some(Check::failed("web", error.into())),
+    }
 }
 
 async fn git_checks(env: &Env<'_>) -> Vec<Check> {

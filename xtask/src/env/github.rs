@@ -7,12 +7,13 @@ use super::Env;
 use crate::clients::github::{API, GitHub};
 use crate::config::is_github_repository;
 use crate::failure::Failure;
-use crate::secrets;
 use crate::tools::git;
 use crate::tools::platform::variable;
 
 /// How the token of a job of GitHub Actions begins, and that of an app.
 const INSTALLATION: &str = "ghs_";
+/// Whom the token of a job belongs to, whatever variable it is given in.
+const OWNER_IN_JOBS: &str = "github-actions[bot]";
 
 impl Env<'_> {
     /// The repository. Nothing is asked yet.
@@ -32,23 +33,16 @@ impl Env<'_> {
         let names = ["RELEASE_TOKEN", "GH_TOKEN", "GITHUB_TOKEN"];
         let found = names.into_iter().find_map(|name| Some(self.secret(name).transpose()?.map(|token| (name, token))));
         let (name, token) = found.transpose()?.ok_or_else(|| self.no_token("RELEASE_TOKEN"))?;
+        let github = self.github_client(&self.github_repository().await?, &token)?;
         let is_of_installation = token.expose_secret().starts_with(INSTALLATION);
-        // An app's token begins as a job's, and is given as RELEASE_TOKEN.
-        let is_other_name = name != "RELEASE_TOKEN" && variable("GITHUB_ACTIONS").as_deref() == Some("true");
-        let of_job = secrets::of_process("GITHUB_TOKEN")?;
-        let is_same = of_job.is_some_and(|of_job| of_job.expose_secret() == token.expose_secret());
-        if is_of_installation && (is_other_name || is_same) {
+        if is_of_installation && github.viewer().await.context("ask GitHub whose token it is")? == OWNER_IN_JOBS {
             return Err(Failure::Refused(anyhow!(
-                "the token is the GITHUB_TOKEN of this job, and GitHub starts no workflow for what it does: the release would be \
+                "{name} is the GITHUB_TOKEN of a job, and GitHub starts no workflow for what it does: the release would be \
                  promoted, and not deployed\n  make a token with the permission contents: write (a fine-grained one, or an app's), \
                  and set it as RELEASE_TOKEN"
             )));
         }
-        self.github_with(&token).await
-    }
-
-    async fn github_with(&self, token: &SecretString) -> Result<GitHub, Failure> {
-        self.github_client(&self.github_repository().await?, token)
+        Ok(github)
     }
 
     fn github_client(&self, repository: &str, token: &SecretString) -> Result<GitHub, Failure> {

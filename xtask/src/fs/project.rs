@@ -80,6 +80,19 @@ pub fn own_place(root: &Utf8Path, path: &Utf8Path) -> Result<Option<Utf8PathBuf>
     Err(PathError::Link { path: path.to_owned(), target })
 }
 
+/// The place of a file that is written or removed, whether it is there or not: neither it nor a folder of its path below `root` is a
+/// link, which would lead elsewhere.
+pub fn place_to_write(root: &Utf8Path, path: &Utf8Path) -> Result<Utf8PathBuf, PathError> {
+    for part in path.ancestors().filter(|part| !part.as_str().is_empty()) {
+        let at = root.join(part);
+        if found(fs_err::symlink_metadata(&at))?.is_some_and(|there| there.is_symlink()) {
+            let target = at.read_link_utf8()?;
+            return Err(PathError::Link { path: part.to_owned(), target });
+        }
+    }
+    Ok(root.join(path))
+}
+
 /// The content of a file that is shown.
 pub fn read_own(root: &Utf8Path, path: &Utf8Path) -> Result<Option<Vec<u8>>, PathError> {
     match own_place(root, path)? {
@@ -164,6 +177,18 @@ mod tests {
         assert_eq!(own("missing").unwrap(), None);
         assert!(own("good").unwrap_err().contains("good is a link to app/file"));
         assert!(own("good-folder/file").unwrap_err().contains("is a link"));
+
+        let to_write = |path: &str| place_to_write(root, Utf8Path::new(path)).map_err(|error| error.to_string());
+        assert_eq!(to_write("app/new/file").unwrap(), root.join("app/new/file"));
+        for (path, says) in [
+            ("far/new/file", "far is a link to /etc; put"),
+            ("good-folder/new", "good-folder is a link to app; put"),
+            ("gone/new", "gone is a link to nothing; put"),
+            ("out", "out is a link to ../outside; put"),
+        ] {
+            let said = to_write(path).unwrap_err();
+            assert!(said.starts_with(says), "{path}: {said}");
+        }
         // The root itself may be reached through one.
         symlink("project", outer.join("linked")).unwrap();
         assert!(read_own(&outer.join("linked"), Utf8Path::new("app/file")).unwrap().is_some());

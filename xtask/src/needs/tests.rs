@@ -10,7 +10,8 @@ const SETTINGS: &str = r#"{ "schema": 1, "settings": [
   { "name": "MAIL_KEY", "help": "For mail", "kind": "text", "required": false, "secret": true },
   { "name": "SITE", "help": "The site's name", "kind": "text", "required": true, "secret": false },
   { "name": "UPLOAD_DIR", "help": "Set in deploy.yaml", "kind": "path", "required": true, "secret": false },
-  { "name": "LOG_LEVEL", "help": "Has a default", "kind": "text", "default": "info", "required": false, "secret": false }
+  { "name": "LOG_LEVEL", "help": "Has a default", "kind": "text", "default": "info", "required": false, "secret": false },
+  { "name": "OTEL_EXPORTER_OTLP_HEADERS", "help": "For the service's traces", "kind": "text", "required": false, "secret": true }
 ] }"#;
 
 /// What an environment with these lines and this stack needs, a line each.
@@ -55,11 +56,11 @@ fn a_stack_at_scaleway_needs_its_keys_and_what_nothing_sets() {
     DATABASE_URL secret required [Settings] Given
     MAIL_KEY secret - [Settings] Given
     SITE - required [Settings] Nowhere
+    OTEL_EXPORTER_OTLP_HEADERS secret - [Settings, Notify] Given
     COCKPIT_LOGS_URL - - [Logs] Given
     COCKPIT_TOKEN secret - [Logs] Given
     CHAT_URL secret required [Notify] Given
     OTEL_EXPORTER_OTLP_ENDPOINT - - [Notify] Given
-    OTEL_EXPORTER_OTLP_HEADERS secret - [Notify] Given
     "#);
 }
 

@@ -5,7 +5,7 @@ use anyhow::{Context as _, anyhow};
 use futures_util::future::try_join_all;
 
 use super::manifest::{FILE, Manifest, uploaded};
-use super::{is_tag, notes, tag};
+use super::notes;
 use crate::clients::github::{GitHub, NewRelease, Release};
 use crate::env::Env;
 use crate::failure::Failure;
@@ -15,6 +15,7 @@ use crate::image::attached::attached;
 use crate::image::inputs::Inputs;
 use crate::image::pushed::digest_of;
 use crate::release::Source;
+use crate::release::tag::{is_tag, tag};
 use crate::report::{Ongoing, Summary};
 use crate::tools::git::{self, log::Change};
 

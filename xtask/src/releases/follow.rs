@@ -7,12 +7,11 @@ use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep};
 
+use super::WORKFLOW;
 use crate::clients::github::{GitHub, Job, Release, WorkflowRun};
 use crate::failure::Failure;
 use crate::report::{Ongoing, Report, Summary};
 
-/// The workflow that deploys a release.
-const WORKFLOW: &str = ".github/workflows/deploy.yml";
 /// How long GitHub may take to start the workflow.
 const STARTS_WITHIN: Duration = Duration::from_secs(120);
 /// Between two questions. A token has 5000 an hour.
@@ -74,7 +73,7 @@ async fn started(
         let runs = github.runs_of("release", commit).await.context("look for the workflow that deploys the release")?;
         let is_own = |run: &WorkflowRun| {
             // Others may start with a release, too.
-            run.path.split('@').next() == Some(WORKFLOW)
+            run.file() == WORKFLOW
                 && run.created_at >= promoted - SKEW
                 && run.head_branch.as_ref().is_none_or(|branch| branch == tag)
         };

@@ -6,13 +6,13 @@ use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::short_commit_of;
 use crate::clients::github::{Asset, GitHub, Release};
 use crate::fs::project;
 use crate::hash::sha256;
 use crate::image::ServiceImage;
 use crate::image::inputs::Inputs;
 use crate::release::Migration;
+use crate::release::tag::short_commit_of;
 use crate::tools::tofu::install;
 
 /// The file's name among the files of a release.

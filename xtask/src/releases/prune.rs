@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use jiff::Timestamp;
 
-use super::{is_tag, short_commit_of};
 use crate::clients::github::{GitHub, Release};
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::release::short_commit;
+use crate::release::tag::{is_tag, short_commit_of};
 use crate::state::history::{self, Outcome, refuse_without_live, uses, without_live};
 
 /// What is not known of an environment without a record of a live release.

@@ -19,6 +19,8 @@ const TOOLCHAIN: [&str; 2] = ["rust-toolchain.toml", "rust-toolchain"];
 const WEB_CHECKS: [&str; 5] = ["lint", "check", "typecheck", "test", "test:unit"];
 /// The names of the script that tests the served web UI in a browser; the first that there is.
 const WEB_BROWSER: [&str; 3] = ["test:browser", "test:e2e", "e2e"];
+/// The configuration of its tests in a browser. Without this variable they start what they test, and are no tests of what is deployed.
+const BROWSER_CONFIG: (&str, &str) = ("playwright.config.ts", "BASE_URL");
 /// The files that say a web UI's version of Node.js.
 const NODE_VERSION: [&str; 2] = [".nvmrc", ".node-version"];
 
@@ -211,6 +213,10 @@ impl Web {
         let manifest: serde_json::Value =
             serde_json::from_slice(&text).with_context(|| format!("{manifest} is not JSON"))?;
         let has_script = |name: &&&'static str| manifest["scripts"].get(**name).is_some();
+        let config = folder.join(BROWSER_CONFIG.0);
+        let config = project::read(root, &config).with_context(|| format!("read {config}"))?;
+        let tests_what_is_deployed =
+            config.is_none_or(|config| String::from_utf8_lossy(&config).contains(BROWSER_CONFIG.1));
         let lock = folder.join("package-lock.json");
         let version = NODE_VERSION.iter().map(|name| folder.join(name)).find(|file| root.join(file).is_file());
         Ok(Self {
@@ -222,7 +228,7 @@ impl Web {
             lock: quoted(lock.as_str())?,
             folder: quoted(folder.as_str())?,
             scripts: WEB_CHECKS.iter().filter(has_script).copied().collect(),
-            browser: WEB_BROWSER.iter().find(has_script).copied(),
+            browser: WEB_BROWSER.iter().find(has_script).copied().filter(|_| tests_what_is_deployed),
             playwright: ["dependencies", "devDependencies"]
                 .iter()
                 .any(|kind| manifest[*kind].get("@playwright/test").is_some()),

@@ -15,7 +15,7 @@ pub(super) const FOLDER: &str = "templates";
 const OF_SETTINGS: &str = "env.example";
 
 /// The toolkit's own, by the name that a template and a project know them by.
-const OWN: [(&str, &str); 11] = [
+const OWN: [(&str, &str); 12] = [
     ("ci.yml", include_str!("../../templates/ci.yml.j2")),
     ("deploy.yml", include_str!("../../templates/deploy.yml.j2")),
     ("drift.yml", include_str!("../../templates/drift.yml.j2")),
@@ -24,6 +24,7 @@ const OWN: [(&str, &str); 11] = [
     ("dependabot.yml", include_str!("../../templates/dependabot.yml.j2")),
     ("env.environment.example", include_str!("../../templates/env.environment.example.j2")),
     ("parts/begin.yml", include_str!("../../templates/parts/begin.yml.j2")),
+    ("parts/check_release.yml", include_str!("../../templates/parts/check_release.yml.j2")),
     ("parts/env.yml", include_str!("../../templates/parts/env.yml.j2")),
     ("parts/hook.yml", include_str!("../../templates/parts/hook.yml.j2")),
     ("parts/pending.yml", include_str!("../../templates/parts/pending.yml.j2")),

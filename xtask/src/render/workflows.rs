@@ -3,18 +3,22 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, bail};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use minijinja::context;
 use minijinja::value::Serde;
 
 use super::actions::ACTIONS;
 use super::shape::Shape;
 use super::templates::Templates;
-use super::{head, hooks};
+use super::{GENERATED, head, hooks};
 use crate::config::{Config, SettingsTable, Workflow, Workflows};
+use crate::fs::project;
 
 /// Where GitHub finds them.
 const FOLDER: &str = ".github/workflows";
+
+/// Where GitHub finds what Dependabot updates.
+const DEPENDABOT: &str = ".github/dependabot.yml";
 
 /// Their names and contents. A workflow that would have no job is left out.
 pub fn all(
@@ -51,8 +55,24 @@ pub fn all(
         files.push((path, text));
     }
     let values = context! { head => head("its source is deploy.yaml"), ..Serde(shape) };
-    files.push((".github/dependabot.yml".into(), templates.render("dependabot.yml", values)?));
+    files.push((DEPENDABOT.into(), templates.render("dependabot.yml", values)?));
     Ok(files)
+}
+
+/// The generated files in `.github` that are not among those that are rendered now.
+pub fn left<'a>(root: &Utf8Path, rendered: impl Iterator<Item = &'a Utf8PathBuf>) -> Vec<Utf8PathBuf> {
+    let rendered: Vec<&Utf8PathBuf> = rendered.collect();
+    let workflows = Workflow::ALL.map(|workflow| Utf8PathBuf::from(format!("{FOLDER}/{}.yml", workflow.name())));
+    let paths = workflows.into_iter().chain([DEPENDABOT.into()]);
+    let mut left = Vec::new();
+    for path in paths.filter(|path| !rendered.contains(&path)) {
+        // What is no file of the project itself, such as a link, was not rendered.
+        let there = project::read_own(root, &path).ok().flatten();
+        if there.is_some_and(|bytes| bytes.starts_with(GENERATED.as_bytes())) {
+            left.push(path);
+        }
+    }
+    left
 }
 
 /// When it runs, unless deploy.yaml says otherwise: at night, not on the hour, when GitHub delays and drops runs.

@@ -1,13 +1,16 @@
 //! The service's queries and migrations as they are in the tree, and a temporary database's answers about them.
 
+mod migrated;
+
 use anyhow::{Context as _, Result, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::SecretString;
 
+pub use self::migrated::{Migrated, NewMigrations};
 use super::base::Base;
 use super::contract::Broken;
 use super::differences::{Sources, differences, start};
-use super::forward::{self, Forward, Outcome, forward, misnamed, run_all, scripts};
+use super::forward::{Forward, Outcome, forward, misnamed, run_all, scripts};
 use super::migrations::{compare, released};
 use super::problem::{Problem, Problems};
 use crate::env::Env;
@@ -56,37 +59,6 @@ pub struct Inspection {
     compiles: Option<bool>,
 }
 
-/// The result of running the migrations that no release had.
-#[derive(Default)]
-pub struct NewMigrations {
-    /// How they ran; none if none is new.
-    pub ran: Option<String>,
-    /// Their problems.
-    pub problems: Vec<Problem>,
-    /// What the user should know.
-    pub notices: Vec<Notice>,
-}
-
-/// What the new migrations made of the schema of the last release.
-pub enum Migrated {
-    /// A temporary database.
-    Database(Box<Throwaway>),
-    /// There is none, for this reason.
-    Skipped(String),
-}
-
-impl Migrated {
-    /// The URL of a temporary database for a service.
-    pub fn url(server: &Throwaway) -> SecretString {
-        server.server().service_url(forward::DATABASE)
-    }
-
-    /// The same for a service that finds the server's socket in another folder.
-    pub fn url_at(server: &Throwaway, sockets: &Utf8Path) -> SecretString {
-        server.server().service_url_at(forward::DATABASE, sockets)
-    }
-}
-
 impl<'a> Schema<'a> {
     /// None for a service without migrations or without sqlx.
     pub fn find(env: &'a Env<'a>) -> Result<Option<Self>> {
@@ -127,50 +99,6 @@ impl<'a> Schema<'a> {
     /// The stamp that belongs to a cache now.
     pub fn stamp(&self, cache: &Cache) -> Stamp {
         cache.stamp(&self.migrations, &self.sqlx)
-    }
-
-    /// Checks the migrations' names, and runs those that no release had on the schema of the last release. Starts a database
-    /// only if there are any.
-    pub async fn run_new_migrations(&self, live: &[Record], step: &Ongoing) -> Result<NewMigrations> {
-        let mut new =
-            NewMigrations { problems: misnamed(&self.relative, &self.migrations), ..NewMigrations::default() };
-        let pending = compare(&self.migrations, live).pending;
-        if !new.problems.is_empty() || pending.is_empty() || live.is_empty() {
-            return Ok(new);
-        }
-        new.notices = self.notices(&pending)?;
-        let server = self.start(step).await?;
-        let forward = forward(self.env, server.server(), &self.relative, &pending, live).await?;
-        let Forward { outcome, broken, notices } = forward;
-        new.notices.extend(notices);
-        new.notices.extend(self.located(broken, live).await?.into_iter().map(warning));
-        match outcome {
-            Outcome::Skipped => {}
-            Outcome::Ran(how) => new.ran = Some(how),
-            Outcome::Failed(problem) => new.problems.push(problem),
-        }
-        Ok(new)
-    }
-
-    /// The schema of the last release with rows, and the migrations that no release had, in a temporary database. Fails with
-    /// [`Problems`] where one of them fails.
-    pub async fn migrated(&self, live: &[Record], step: &Ongoing) -> Result<Migrated> {
-        let server = self.start(step).await?;
-        let pending = compare(&self.migrations, live).pending;
-        step.progress("running the new migrations on the released schema");
-        let forward = forward(self.env, server.server(), &self.relative, &pending, live).await?;
-        let Forward { outcome, notices, .. } = forward;
-        match outcome {
-            Outcome::Ran(_) => Ok(Migrated::Database(Box::new(server))),
-            Outcome::Skipped => Ok(Migrated::Skipped(match notices.into_iter().next_back() {
-                Some(Notice::Note(text) | Notice::Warning(text)) => text,
-                None => "no release had migrations".to_owned(),
-            })),
-            Outcome::Failed(problem) => {
-                let (all, next) = (vec![problem], "fix this, then deploy again");
-                Err(Problems { all, next, notices }.into_error())
-            }
-        }
     }
 
     /// Runs the migrations in a temporary database, and asks it to describe each query.
@@ -327,9 +255,4 @@ impl<'a> Schema<'a> {
         }
         Ok(notices)
     }
-}
-
-/// For a deploy, which tries the way back itself.
-fn warning(problem: Problem) -> Notice {
-    Notice::Warning(problem.to_string())
 }

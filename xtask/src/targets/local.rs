@@ -5,6 +5,7 @@ mod account;
 mod build;
 mod candidate;
 mod checks;
+mod development;
 mod ears;
 mod one_off;
 mod process;
@@ -15,15 +16,16 @@ mod trial;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::{Context as _, Result, ensure};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use tokio::sync::OnceCell;
 
 pub use self::candidate::Candidate;
+pub use self::development::Development;
 pub use self::ears::Ears;
 use super::condition::Condition;
 use super::{Serving, Switched};
 use crate::clients::service::Service;
-use crate::config;
+use crate::config::{self, FirstVisit};
 use crate::env::Env;
 use crate::fs::{Owner, found, tail};
 use crate::release::{Migration, Published, Source};
@@ -31,8 +33,9 @@ use crate::secrets::Secrets;
 use crate::settings;
 use crate::state::history::{Outcome, Record};
 use crate::supervisor::client::connect;
-use crate::supervisor::{self, Role, Status};
+use crate::supervisor::{self, InstanceStatus, Role, Status};
 use crate::tools::postgres::Installation;
+use crate::web::Decision;
 
 /// An environment on this machine.
 pub struct Local<'a> {
@@ -45,14 +48,15 @@ pub struct Local<'a> {
     /// The program that this process built.
     program: OnceCell<Utf8PathBuf>,
     account: OnceCell<Option<Owner>>,
+    web: OnceCell<Option<Decision>>,
 }
 
 impl<'a> Local<'a> {
     /// The target of an environment.
     pub fn new(env: &'a Env<'a>, target: &'a config::Local) -> Self {
         let folder = env.folder();
-        let (postgres, program, account) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self { env, target, folder, postgres, program, account }
+        let (postgres, program, account, web) = (OnceCell::new(), OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { env, target, folder, postgres, program, account, web }
     }
 
     /// Where people reach the service.
@@ -64,14 +68,40 @@ impl<'a> Local<'a> {
         format!("http://{}", self.listen())
     }
 
-    /// What a person wants to know of this target after a deploy: label and text.
-    pub fn hints(&self) -> Vec<(&'static str, String)> {
+    /// What a person wants to know of this target after a deploy of this version: label and text.
+    pub fn hints(&self, version: &str) -> Vec<(&'static str, String)> {
+        let mut hints = Vec::new();
+        if self.env.config.service.web.is_some() && !self.has_web(version) {
+            hints.push((
+                "off",
+                format!("web: {version} has no web UI; what to type: cargo xtask doctor {}", self.env.name()),
+            ));
+        }
         let generated = Secrets::read_file(&self.env.generated_file()).unwrap_or_default();
         let names: Vec<&str> = generated.iter().map(|(name, _)| name).collect();
-        let file = self.env.generated_file();
-        let file = file.strip_prefix(self.env.root()).unwrap_or(&file);
         let are = if names.len() == 1 { "is" } else { "are" };
-        if names.is_empty() { Vec::new() } else { vec![("secrets", format!("{} {are} in {file}", names.join(", ")))] }
+        if !names.is_empty() {
+            hints
+                .push(("secrets", format!("{} {are} in {}", names.join(", "), self.shown(&self.env.generated_file()))));
+        }
+        hints
+    }
+
+    /// A command that prints the link to the page for the person who comes first, while nobody has. The link has a secret, so nothing else
+    /// prints it.
+    pub async fn first_visit(&self, version: &str) -> Result<Option<String>> {
+        let visit = self.env.config.service.first_visit.as_ref().filter(|_| self.has_web(version));
+        let Some(FirstVisit { page, secret, open }) = visit else { return Ok(None) };
+        if !Service::at(self.listen(), open)?.is_open().await? {
+            return Ok(None);
+        }
+        for file in [self.env.file(), self.env.generated_file()] {
+            if Secrets::read_file(&file)?.get(secret).is_some() {
+                let (link, file) = (format!("{}{page}", self.address()), self.shown(&file));
+                return Ok(Some(format!("sed -n 's|^{secret}=|{link}|p' {file}")));
+            }
+        }
+        Ok(None)
     }
 
     /// Whether the release's folder is there, unchanged.
@@ -104,6 +134,13 @@ impl<'a> Local<'a> {
         let locked = if source.is_clean() { " --locked" } else { "" };
         let (package, binary) = (&service.package, &service.binary);
         lines.push(format!("build: cargo build --release --package {package} --bin {binary}{locked}"));
+        match (&service.web, self.web().await?) {
+            (Some(folder), Some(Decision::Build(_))) => {
+                lines.push(format!("build: npm run build in {folder}, if something changed there"))
+            }
+            (_, Some(Decision::Off(why))) => lines.push(format!("the web UI is off: {why}")),
+            _ => {}
+        }
         match self.serving().await? {
             Some(serving) if serving.version == source.version => {
                 lines.push(format!("{} serves already at {}", serving.version, serving.address));
@@ -153,10 +190,14 @@ impl<'a> Local<'a> {
         }
     }
 
-    /// Whether the release that serves runs as the user that a deploy of now would give it.
+    /// Whether the release that serves runs as the user that a deploy of now would give it, and with the web UI if that would have one:
+    /// Node.js may have been installed since.
     pub async fn serves_as_now(&self) -> Result<bool> {
         let account = self.account().await?;
-        Ok(self.instance_that_serves().await?.is_some_and(|instance| instance.user == account))
+        let builds_web = matches!(self.web().await?, Some(Decision::Build(_)));
+        let is_as_now =
+            |instance: InstanceStatus| instance.user == account && (!builds_web || self.has_web(&instance.version));
+        Ok(self.instance_that_serves().await?.is_some_and(is_as_now))
     }
 
     /// What the supervisor and its instances are doing; none when there is no supervisor.
@@ -207,6 +248,15 @@ impl<'a> Local<'a> {
             }
         }
         releases::prune(&self.releases(), &keep)
+    }
+
+    fn has_web(&self, version: &str) -> bool {
+        releases::web(&self.releases().join(version)).is_dir()
+    }
+
+    /// A path as it is typed in the project's folder.
+    fn shown<'p>(&self, path: &'p Utf8Path) -> &'p Utf8Path {
+        path.strip_prefix(self.env.root()).unwrap_or(path)
     }
 
     fn releases(&self) -> Utf8PathBuf {

@@ -1,12 +1,13 @@
 //! cargo: builds the service's program.
 
+use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -131,15 +132,47 @@ pub fn cargo(root: &Utf8Path) -> Cmd {
 /// Replaces this process by `cargo run` with these flags of cargo and these arguments of the program, so that signals, input,
 /// output and the exit code are the program's. Built like this program: in debug or in release. Returns only if it failed.
 pub fn exec_run<A: AsRef<OsStr>>(flags: &[&str], args: impl IntoIterator<Item = A>) -> anyhow::Error {
-    let mut run = Command::new(program());
-    for name in inherited().iter().map(String::as_str).chain(REPOSITORY_VARIABLES) {
-        run.env_remove(name);
-    }
+    let mut run = started_anew();
     run.arg("run").args(flags);
     if !cfg!(debug_assertions) {
         run.arg("--release");
     }
     run.arg("--").args(args).exec().into()
+}
+
+/// Has cargo build a program of this workspace, by this build, and replaces this process by it, with these arguments: signals,
+/// input, output and the exit code are the program's. Built like this program: in debug or in release. Returns only if it failed.
+///
+/// Not `cargo run`: that chooses the features of dependencies for one package alone, and would compile again what a build of
+/// several packages has compiled.
+pub async fn become_built<A: AsRef<OsStr>>(
+    root: &Utf8Path,
+    build: impl FnOnce(&mut Command),
+    binary: &str,
+    args: impl IntoIterator<Item = A>,
+) -> Result<Infallible> {
+    let profile = if cfg!(debug_assertions) { Profile::Dev } else { Profile::Release };
+    let mut command = started_anew();
+    command.arg("build").current_dir(root).args((profile == Profile::Release).then_some("--release"));
+    build(&mut command);
+    let built = command.status().with_context(|| format!("start cargo to build `{binary}`"))?;
+    ensure!(built.success(), "cargo could not build `{binary}`, and says why above");
+    let program = built_program(root, binary, profile).await?;
+    let mut command = Command::new(&program);
+    for name in REPOSITORY_VARIABLES {
+        command.env_remove(name);
+    }
+    let error = command.args(args).exec();
+    Err(error).with_context(|| format!("start {program}"))
+}
+
+/// cargo, without what the cargo that started this toolkit has set, and what git has set for a hook.
+fn started_anew() -> Command {
+    let mut cargo = Command::new(program());
+    for name in inherited().iter().map(String::as_str).chain(REPOSITORY_VARIABLES) {
+        cargo.env_remove(name);
+    }
+    cargo
 }
 
 /// The cargo that started this toolkit, else the one on the `PATH`.

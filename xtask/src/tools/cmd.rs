@@ -29,11 +29,13 @@ use self::output::End;
 pub use self::output::Output;
 use self::process::{Running, read_all};
 use crate::secrets::Redactor;
+use crate::tools::platform::program_path;
 
 /// Lines of a failed program's output in its error.
 const TAIL: usize = 25;
 
 /// A program to run. Its arguments are never secret: [`Cmd::secret`] puts secrets into its environment.
+#[derive(Clone)]
 pub struct Cmd {
     program: String,
     args: Vec<String>,
@@ -238,7 +240,10 @@ impl Cmd {
 
     fn spawn(&self, output: Stdio, errors: Stdio) -> Result<Running> {
         let mut line = self.by.iter().chain([&self.program]).chain(&self.args);
-        let mut command = Command::new(line.next().unwrap_or(&self.program));
+        let program = line.next().unwrap_or(&self.program);
+        let own_path = !self.env.iter().any(|(name, _)| name == "PATH");
+        let path = own_path.then(|| program_path(program)).flatten();
+        let mut command = Command::new(path.as_ref().map_or(program.as_str(), |path| path.as_str()));
         command.args(line);
         command.env_clear().envs(self.inherited.variables());
         for name in &self.removed {

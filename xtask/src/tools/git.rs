@@ -5,6 +5,7 @@
 //! runs one, except for the [`Filters`] that a build of the tree asks for.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -178,6 +179,15 @@ pub async fn merge_base(root: &Utf8Path, branch: &str) -> Result<Option<String>>
 pub async fn prefix(root: &Utf8Path) -> Result<String> {
     let (code, said) = git(root, &["rev-parse", "--show-prefix"]).capture_if(|code| code != 0).await?;
     Ok(if code == 0 { String::from_utf8_lossy(&said).trim_end_matches('\n').to_owned() } else { String::new() })
+}
+
+/// The files below a folder that git does not ignore, committed or not, sorted. `folder` is relative to `root`, as they are. Of a
+/// repository inside it there is the folder alone.
+pub async fn kept_files(root: &Utf8Path, folder: &Utf8Path) -> Result<BTreeSet<PathBuf>> {
+    let folder = format!("{folder}/");
+    let listed = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", &folder];
+    let listed = git(root, &listed).capture_bytes().await?;
+    Ok(pieces(&listed).map(|name| path(name).to_owned()).collect())
 }
 
 /// Whether git ignores this path.

@@ -4,30 +4,52 @@ use anyhow::{Context as _, Result, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::cmd::Cmd;
-use crate::fs::read_text;
+use crate::fs::{found, read_text};
 use crate::hash::sha256_file;
 
-/// Installs the packages of `package-lock.json` if they have changed, runs the script `build`, and returns its folder `dist`.
-/// The scripts do not inherit the variables `hidden`.
+/// The version of Node.js, without its `v`.
+pub async fn node_version() -> Result<String> {
+    // Outside of the project: version managers run what files of the current folder name.
+    let said = Cmd::new("node").dir("/").arg("--version").capture().await?;
+    Ok(said.trim().trim_start_matches('v').to_owned())
+}
+
+/// Installs the packages and runs the script `build`; returns the folder that it writes. The scripts do not inherit the variables
+/// `hidden`.
 pub async fn build(folder: &Utf8Path, hidden: &[String], mut on_line: impl FnMut(&str)) -> Result<Utf8PathBuf> {
+    install(folder, hidden, &mut on_line).await?;
+    run_build(folder, hidden, &mut on_line).await
+}
+
+/// Installs the packages of `package-lock.json`, unless that was done since it changed.
+pub async fn install(folder: &Utf8Path, hidden: &[String], on_line: impl FnMut(&str)) -> Result<()> {
     let lock = folder.join("package-lock.json");
-    let installed = folder.join("node_modules/.installed-lock");
-    if lock.exists() {
-        let wanted = sha256_file(&lock)?;
-        let current = read_text(&installed).unwrap_or_default();
-        if current != wanted {
-            npm(folder, hidden, &["ci", "--no-audit", "--no-fund"])
-                .run_lines(&mut on_line)
-                .await
-                .context("install the web UI's packages")?;
-            fs_err::create_dir_all(folder.join("node_modules"))?;
-            fs_err::write(&installed, wanted)?;
-        }
+    if !lock.exists() {
+        return Ok(());
     }
-    npm(folder, hidden, &["run", "build"]).run_lines(&mut on_line).await.context("build the web UI")?;
+    let (wanted, installed) = (sha256_file(&lock)?, folder.join("node_modules/.installed-lock"));
+    if read_text(&installed).unwrap_or_default() == wanted {
+        return Ok(());
+    }
+    // What is interrupted must not look finished.
+    found(fs_err::remove_file(&installed))?;
+    let ci = npm(folder, hidden, &["ci", "--no-audit", "--no-fund"]);
+    ci.run_lines(on_line).await.context("install the web UI's packages")?;
+    fs_err::create_dir_all(folder.join("node_modules"))?;
+    Ok(fs_err::write(&installed, wanted)?)
+}
+
+/// Runs the script `build`, and returns the folder that it writes.
+pub async fn run_build(folder: &Utf8Path, hidden: &[String], on_line: impl FnMut(&str)) -> Result<Utf8PathBuf> {
+    npm(folder, hidden, &["run", "build"]).run_lines(on_line).await.context("build the web UI")?;
     let dist = built(folder);
     ensure!(dist.is_dir(), "`npm run build` in {folder} succeeded but created no folder dist");
     Ok(dist)
+}
+
+/// The script `dev`, which serves the web UI and reloads it by itself. It gets the service's address in `SERVICE_URL`.
+pub fn dev(folder: &Utf8Path, hidden: &[String], service: &str) -> Cmd {
+    npm(folder, hidden, &["run", "dev"]).env("SERVICE_URL", service)
 }
 
 /// The folder that the script `build` writes.
@@ -36,5 +58,7 @@ pub fn built(folder: &Utf8Path) -> Utf8PathBuf {
 }
 
 fn npm(folder: &Utf8Path, hidden: &[String], args: &[&str]) -> Cmd {
-    Cmd::new("npm").args(args.iter().copied()).dir(folder).without_env(hidden.iter().cloned()).env("CI", "true")
+    let npm = Cmd::new("npm").args(args.iter().copied()).dir(folder).without_env(hidden.iter().cloned());
+    // With `CI` alone, some programs colour what they write into a pipe.
+    npm.env("CI", "true").env("NO_COLOR", "1")
 }

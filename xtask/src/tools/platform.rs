@@ -97,13 +97,27 @@ pub fn find_program(name: &str) -> Option<Utf8PathBuf> {
     path_folders().into_iter().map(|folder| folder.join(name)).find(|file| is_executable(file))
 }
 
+/// The path of a program on the `PATH`, where it is one name. With a path and no user, the standard library starts a program without a
+/// copy of this process's memory, which takes less than half as long.
+pub fn program_path(name: &str) -> Option<Utf8PathBuf> {
+    if name.contains('/') {
+        return None;
+    }
+    own_path_folders().map(|folder| folder.join(name)).find(|file| is_executable(file))
+}
+
 /// The folders of the `PATH` in their order, then `/usr/local/bin`, `/usr/sbin` and `/sbin`.
 pub fn path_folders() -> Vec<Utf8PathBuf> {
+    own_path_folders().chain(["/usr/local/bin", "/usr/sbin", "/sbin"].map(Utf8PathBuf::from)).collect()
+}
+
+fn own_path_folders() -> impl Iterator<Item = Utf8PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let own = std::env::split_paths(&path).filter_map(|folder| Utf8PathBuf::from_path_buf(folder).ok());
-    own.filter(|folder| folder.is_absolute())
-        .chain(["/usr/local/bin", "/usr/sbin", "/sbin"].map(Utf8PathBuf::from))
-        .collect()
+    let folders: Vec<_> = std::env::split_paths(&path).collect();
+    folders
+        .into_iter()
+        .filter_map(|folder| Utf8PathBuf::from_path_buf(folder).ok())
+        .filter(|folder| folder.is_absolute())
 }
 
 /// Whether this is a file with an execute bit.

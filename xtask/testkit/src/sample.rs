@@ -15,6 +15,15 @@ pub fn sample<T: Clone>(cases: &[T], count: usize) -> Vec<T> {
     chosen(cases.len(), count, &seed).into_iter().map(|index| cases[index].clone()).collect()
 }
 
+/// `TEST_SEED` as a number, for tests whose cases are made at random. Printed, as the test that fails says it.
+pub fn test_seed() -> u64 {
+    let seed = std::env::var("TEST_SEED").unwrap_or_default();
+    println!("cases at random, by TEST_SEED={seed}");
+    let mut hasher = DefaultHasher::new();
+    seed.hash(&mut hasher);
+    hasher.finish()
+}
+
 fn chosen(of: usize, count: usize, seed: &str) -> Vec<usize> {
     let rank = |index: &usize| {
         let mut hasher = DefaultHasher::new();

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod app;
 mod builders;
 mod building;
 mod faults;
@@ -10,7 +11,6 @@ mod own;
 mod pushing;
 mod registry_commands;
 mod secrets;
-mod service;
 mod shop;
 mod trust;
 mod way_back;

@@ -85,10 +85,7 @@ impl Shop {
     /// A toolkit command with the registry's credentials.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = self.project.command(args);
-        // The one that the environment has: some tests give it another.
-        let deploy = self.project.read("deploy.yaml");
-        let host = deploy.split_once("registry: ").and_then(|(_, rest)| rest.split('/').next());
-        command.env("REGISTRY_HOST", host.unwrap_or_default());
+        command.env("REGISTRY_HOST", self.host());
         command.env("REGISTRY_USERNAME", USER).env("REGISTRY_PASSWORD", PASSWORD);
         command.env_remove("SSL_CERT_FILE").env_remove("BUILDKIT_HOST").env_remove("DOCKER_HOST");
         command.env("DOCKER_CONFIG", self.project.root.join("no-docker-config"));
@@ -119,20 +116,34 @@ impl Shop {
         (status == 200).then(|| digest.unwrap().to_owned())
     }
 
+    /// Removes the images of this shop from the engine. Tests that run beside it keep theirs.
+    pub fn remove_images(&self) {
+        let of = |host: &str| format!("reference={host}/{}", self.repository());
+        let mut list = docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
+        list.args(["--filter", &of(&self.registry.address), "--filter", &of(&self.host())]);
+        let found = Ran::of(&mut list).stdout;
+        let names: Vec<&str> = found.lines().collect();
+        if !names.is_empty() {
+            drop(docker(&[&["rmi", "--force"], &names[..]].concat()).output());
+        }
+    }
+
     /// The full hash of HEAD.
     pub fn commit(&self) -> String {
         self.project.git(&["rev-parse", "HEAD"])
+    }
+
+    /// The registry that the environment has: some tests give it another.
+    fn host(&self) -> String {
+        let deploy = self.project.read("deploy.yaml");
+        let host = deploy.split_once("registry: ").and_then(|(_, rest)| rest.split('/').next());
+        host.unwrap_or_default().to_owned()
     }
 }
 
 impl Drop for Shop {
     fn drop(&mut self) {
-        // Images that the tests put into the engine.
-        let all = Ran::of(&mut docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"])).stdout;
-        let ours: Vec<&str> = all.lines().filter(|name| name.contains("/shop/fixture/app:")).collect();
-        if !ours.is_empty() {
-            drop(docker(&[&["rmi", "--force"], &ours[..]].concat()).output());
-        }
+        self.remove_images();
     }
 }
 

@@ -57,11 +57,7 @@ fn another_machine_uses_the_image_if_both_have_the_passphrase() {
     };
     // Another machine has neither the engine's images nor this one's key.
     let away = || {
-        let names = docker_says(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
-        let ours = format!("{}/{}:", shop.registry.address, shop.repository());
-        for name in names.lines().filter(|name| name.starts_with(&ours)) {
-            docker_says(&["rmi", "--force", name]);
-        }
+        shop.remove_images();
         for file in ["image-key.env", "image-built"] {
             fs_err::remove_file(shop.project.root.join(".deploy/production").join(file)).ok();
         }

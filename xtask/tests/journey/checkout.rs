@@ -3,7 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use camino::Utf8Path;
 use testkit::git;
+use xtask::release::Migration;
+use xtask::tools::sqlx::cache::{self, Cache};
+use xtask::tools::sqlx::locked_version;
 
 use crate::workshop::{give, run, said};
 
@@ -111,6 +115,21 @@ impl Checkout {
         let file = format!("{:04}_{name}.sql", last + 1);
         self.write(&format!("app/migrations/{file}"), sql);
         file
+    }
+
+    /// Stamps the query cache, as `sqlx prepare` does after a migration that changes no query. That would compile all dependencies
+    /// of the service a second time; it has tests of its own.
+    pub fn stamp_queries(&self) {
+        let root = Utf8Path::from_path(&self.folder).unwrap();
+        let folder = root.join(cache::FOLDER);
+        let cache = Cache::read(&folder).unwrap().unwrap();
+        let files = root.join("app/migrations").read_dir_utf8().unwrap().map(|file| file.unwrap().into_path());
+        let mut migrations: Vec<Migration> = files
+            .map(|file| Migration::read(file.file_name().unwrap().to_owned(), &fs_err::read(&file).unwrap()))
+            .collect();
+        migrations.sort_by(|one, other| one.name.cmp(&other.name));
+        let sqlx = locked_version(root).unwrap().unwrap();
+        cache.write(&folder, &cache.stamp(&migrations, &sqlx)).unwrap();
     }
 
     fn git(&self, args: &[&str]) -> Command {

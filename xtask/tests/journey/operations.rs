@@ -11,18 +11,19 @@ use testkit::client::Client;
 use testkit::until;
 
 const HEALTH: &str = "app/src/http/health.rs";
-/// A small file that compiles quickly after a change.
-const MAIN: &str = "app/src/cli.rs";
+/// The program around the service's library. A change of it compiles in seconds, as the library is not compiled again.
+const PROGRAM: &str = "app/src/main.rs";
 
 /// The answer of `alive`. Changing it makes a new version of the service.
-const ALIVE: &str = r#"json!({ "status": "alive" "#;
+const ALIVE: &str = r#"status: "alive""#;
 
 /// The first deploy and its results.
 pub fn first_deploy(site: &Site) {
     let said = site.deploy();
     site.share_build();
     assert_eq!(said.out, "", "a deploy has no result for programs");
-    said.says(&["first release: ", "live "]);
+    let said = said.says(&["first release: ", "live "]);
+    assert!(!said.err.contains("warning: "), "a newcomer sees no warnings:\n{}", said.err);
     let mode = fs_err::metadata(site.state().join("secrets.env")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(TcpListener::bind(("127.0.0.1", site.port)).is_err(), "no process listens on the port");
@@ -32,12 +33,13 @@ pub fn first_deploy(site: &Site) {
 pub fn deploy_under_load(site: &Site, visitor: &Visitor, thumbnail: &str) {
     let load = Load::begin(site, &visitor.token, thumbnail);
     let mut versions = vec![site.checkout.version()];
-    for mark in ["one", "two"] {
-        change(site, mark);
+    let changes: [fn(&Site); 2] = [change_library, change_program];
+    for change in changes {
+        change(site);
         site.deploy().says(&[&format!("cargo xtask rollback local     ({} is kept)", versions[versions.len() - 1])]);
         versions.push(site.checkout.version());
         let alive = Client::new(site.port).get("/api/health/liveness").unwrap().expect(200).json();
-        assert_eq!(alive["mark"], mark);
+        assert_eq!(alive["status"], "changed");
     }
     let seen = load.end();
     site.note(&format!("two deploys under load: {seen}"));
@@ -53,6 +55,18 @@ pub fn deploy_under_load(site: &Site, visitor: &Visitor, thumbnail: &str) {
 pub fn broken_versions(site: &Site, visitor: &Visitor, thumbnail: &str) {
     let good = site.checkout.version();
     let load = Load::begin(site, &visitor.token, thumbnail);
+    // Its other commands work: a deploy asks it for its settings.
+    site.checkout.edit(
+        PROGRAM,
+        "    app::main()",
+        "    assert!(std::env::args().all(|argument| argument != \"serve\"), \"no moon tonight\");\n    app::main()",
+    );
+    site.checkout.configure(short_gate);
+    site.checkout.commit("Does not start");
+    let said = site.xtask("deploy").expect(30);
+    said.says(&["its process ended", "the end of its log", "no moon tonight", &good, "serves as before"]);
+    site.checkout.take_back();
+
     site.checkout.edit(HEALTH, "let ready = ", "let ready = false && ");
     site.checkout.configure(short_gate);
     site.checkout.commit("Never ready");
@@ -67,17 +81,6 @@ pub fn broken_versions(site: &Site, visitor: &Visitor, thumbnail: &str) {
     ]);
     site.checkout.take_back();
 
-    site.checkout.edit(
-        MAIN,
-        "async fn run(command: ServiceCommand) -> anyhow::Result<()> {",
-        "async fn run(command: ServiceCommand) -> anyhow::Result<()> {\n    anyhow::ensure!(std::process::id() == 0, \"no moon tonight\");",
-    );
-    site.checkout.configure(short_gate);
-    site.checkout.commit("Does not start");
-    let said = site.xtask("deploy").expect(30);
-    said.says(&["its process ended", "the end of its log", "no moon tonight", &good, "serves as before"]);
-    site.checkout.take_back();
-
     let seen = load.end();
     site.note(&format!("two broken versions under load: {seen}"));
     seen.assert_flawless();
@@ -90,7 +93,7 @@ pub fn broken_versions(site: &Site, visitor: &Visitor, thumbnail: &str) {
 pub fn migrations(site: &Site) {
     let before = site.checkout.version();
     let added = site.checkout.add_migration("journey_adds", "CREATE TABLE journey (id integer PRIMARY KEY);\n");
-    site.xtask("sqlx prepare").expect(0).says(&["no query has changed, but the stamp has"]);
+    site.checkout.stamp_queries();
     site.checkout.commit("A migration");
     site.deploy().says(&[&format!("migration {added}")]);
     site.xtask("rollback local").expect(0).says(&[&before]);
@@ -99,7 +102,7 @@ pub fn migrations(site: &Site) {
     site.deploy();
 
     let last = site.checkout.add_migration("journey_drops", "-- irreversible\nDROP TABLE journey;\n");
-    site.xtask("sqlx prepare").expect(0).says(&["1 new migration runs on", "irreversible"]);
+    site.checkout.stamp_queries();
     site.checkout.edit(HEALTH, "let ready = ", "let ready = false && ");
     site.checkout.configure(short_gate);
     site.checkout.commit("A migration with no way back, and a mistake");
@@ -165,18 +168,14 @@ fn short_gate(local: &mut serde_yaml::Value) {
     local["gate"] = serde_yaml::from_str("{ timeout: 3 }").unwrap();
 }
 
-/// Changes the service's program and commits it. Its library is not compiled again, which takes a minute in a clone at another path.
+/// Changes the service's program and commits it.
 pub fn change_program(site: &Site) {
-    site.checkout.edit("app/src/main.rs", "    app::main()", "    std::thread::yield_now();\n    app::main()");
-    site.checkout.commit("A change");
+    site.checkout.edit(PROGRAM, "    app::main()", "    std::thread::yield_now();\n    app::main()");
+    site.checkout.commit("A change of the program");
 }
 
-/// Changes a line of the service and commits it.
-pub fn change(site: &Site, mark: &str) {
-    let text = fs_err::read_to_string(site.folder().join(HEALTH)).unwrap();
-    let begin = text.find(ALIVE.trim_end()).unwrap_or_else(|| panic!("{HEALTH} no longer says {ALIVE}"));
-    let end = begin + text[begin..].find("})").unwrap();
-    let changed = format!("{}json!({{ \"status\": \"alive\", \"mark\": \"{mark}\" {}", &text[..begin], &text[end..]);
-    site.checkout.write(HEALTH, &changed);
-    site.checkout.commit(&format!("A change: {mark}"));
+/// Changes a line of the service's library and commits it.
+fn change_library(site: &Site) {
+    site.checkout.edit(HEALTH, ALIVE, r#"status: "changed""#);
+    site.checkout.commit("A change of the library");
 }

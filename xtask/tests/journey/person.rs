@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, geteuid, kill_process_group};
 use crate::workshop::{Workshop, nobody};
 
 /// Limit for one command. The longest is the first deploy, which compiles everything.
-const PATIENCE: Duration = Duration::from_secs(30 * 60);
+const PATIENCE: Duration = Duration::from_secs(60 * 60);
 
 /// A user with an environment.
 pub struct Person {
@@ -67,6 +67,9 @@ impl Person {
             }
         }
         command.envs(self.environment.iter().map(|(name, value)| (name, value))).current_dir(folder);
+        // The service is compiled a dozen times, and most of that is the last of the optimisations, and the one across the parts of a
+        // crate, which a changed line begins anew.
+        command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1").env("CARGO_PROFILE_RELEASE_LTO", "off");
         if let Some((uid, gid)) = self.user {
             command.uid(uid).gid(gid);
         }

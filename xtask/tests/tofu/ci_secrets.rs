@@ -26,6 +26,11 @@ fn jobs_are_given_what_they_need_and_nothing_where_anything_is_missing() {
     site.project.edit("deploy.yaml", "\nenvironments:", "\ngithub: { repository: owner/name }\n\nenvironments:");
     let said = xtask(&site, &["secrets", "check", "production"]).expect(10);
     assert!(said.stdout.contains("✗ TF_STATE_PASSPHRASE"), "{}", said.stdout);
+    // One of the repository is given to the jobs of every environment.
+    repository.set_secret(None, "TF_STATE_PASSPHRASE", "other", "2026-01-01T00:00:00Z");
+    let said = xtask(&site, &["secrets", "check", "production"]).expect(10).stdout;
+    let line = said.lines().find(|line| line.contains("TF_STATE_PASSPHRASE")).unwrap();
+    assert!(line.contains("✓") && line.ends_with("set for all jobs of the repository"), "{said}");
     let refused = xtask(&site, &["secrets", "apply", "production", "--yes"]).expect(21);
     refused.says(&["nothing was set", "REGISTRY_HOST, REGISTRY_PASSWORD, REGISTRY_USERNAME"]);
     assert!(

@@ -1,7 +1,6 @@
 //! `drift` of a release on a stack, and the one issue about it at GitHub. GitHub is the stand-in.
 
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -66,11 +65,12 @@ pub fn drifted(site: &Site, record: &Value) {
 
     // The next drift has an issue of its own, and two runs that find it at once leave one open.
     site.platform.set(|answers| answers.container = ("error", "out of memory"));
-    github.delay(Duration::from_millis(300));
-    let both = [(); 2].map(|()| Running::start(told(site, &github).arg("--json")));
-    for one in both {
-        one.end().expect(10);
-    }
+    github.meet("GET /issues", 2);
+    let first = Running::start(told(site, &github).arg("--json"));
+    // It has compared, and looks for an issue: the checkout is free for the second run.
+    github.wait_for_meeting(1);
+    Ran::of(&mut told(site, &github)).expect(10);
+    first.end().expect(10);
     let open: Vec<Value> = repository.issues().into_iter().filter(|issue| issue["state"] == "open").collect();
     assert_eq!(open.len(), 1, "{open:#?}");
     assert_eq!(open[0]["number"], 2, "{open:#?}");

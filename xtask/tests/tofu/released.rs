@@ -14,8 +14,13 @@ use crate::site::Site;
 use crate::whole::{Rest, open};
 use devservers::GitHub;
 use devservers::github::{Callback, Fault, Handle};
+use devservers::http::ask;
 use devservers::registry::DockerRegistry;
-use testkit::{Ran, sample};
+use testkit::{Controls, Ran, Terminal, sample};
+
+/// What the token of a job may do that deploys, and of one that plans a pull request.
+const JOB: [&str; 6] =
+    ["contents:read", "actions:read", "checks:read", "statuses:read", "deployments:write", "pull_requests:write"];
 
 /// A site whose project is a repository of a GitHub.
 struct Shop {
@@ -23,7 +28,7 @@ struct Shop {
     github: GitHub,
     repository: Handle,
     _gateway: Gateway,
-    _registry: DockerRegistry,
+    registry: DockerRegistry,
     _rest: Rest,
 }
 
@@ -54,6 +59,12 @@ fn a_commit_is_released_promoted_and_deployed_by_the_workflow() {
     let sums = String::from_utf8(repository.asset(&tag, "SHA256SUMS").unwrap()).unwrap();
     assert!(sums.ends_with("  release.json\n"), "{sums}");
 
+    // The next commit has the same image.
+    let older = tag;
+    repository.check("test", &head, Some("success"));
+    let head = next_commit(&shop);
+    let tag = result(site, &["release", "create", "production"], 0)["tag"].as_str().unwrap().to_owned();
+
     // Promoted only with its checks, and with a token that starts workflows.
     let promote = ["release", "promote", &tag, "--yes", "--follow"];
     xtask(site, &promote).expect(21).says(&["the commit has no checks"]);
@@ -69,13 +80,22 @@ fn a_commit_is_released_promoted_and_deployed_by_the_workflow() {
     Ran::of(&mut as_job).expect(21).says(&["GitHub starts no workflow", "RELEASE_TOKEN"]);
     site.project.write(".env.production", &env);
     xtask(site, &["release", "promote", &tag]).expect(21).says(&["nothing was promoted", "--yes"]);
+    // What changes while the question waits for its answer counts.
+    let mut asked = Terminal::start(&site.toolkit(&["release", "promote", &tag]), Controls::Yes);
+    assert!(asked.shows("The workflow deploys it"), "{:?}", asked.end());
+    repository.check("test", &head, Some("failure"));
+    asked.types("yes");
+    let (code, shown) = asked.end();
+    assert!(code == Some(21) && shown.contains("changed while you were deciding"), "{code:?}: {shown}");
+    assert_eq!(release(&shop, &tag)["prerelease"], json!(true));
+    repository.check("test", &head, Some("success"));
     assert!(repository.runs().is_empty());
 
     // The workflow deploys it.
     let promoted = xtask(site, &promote).expect(0);
     promoted.says(&["✓ deploy: plan", "✓ deploy: apply", "the registry has sha256:", "the workflow runs"]);
-    let release = &repository.releases()[0];
-    assert_eq!((&release["prerelease"], &release["draft"]), (&json!(false), &json!(false)));
+    let promoted = release(&shop, &tag);
+    assert_eq!((&promoted["prerelease"], &promoted["draft"]), (&json!(false), &json!(false)));
     assert_eq!(result(site, &["status", "production"], 0)["version"], head[..12]);
     let deployments = repository.deployments();
     assert_eq!(deployments.len(), 1);
@@ -86,6 +106,17 @@ fn a_commit_is_released_promoted_and_deployed_by_the_workflow() {
     let listed = xtask(site, &["release", "list", "production"]).expect(0).stdout;
     assert!(listed.contains("latest, production runs it"), "{listed}");
     xtask(site, &promote).expect(0).says(&["is a release already"]);
+
+    // An older one is refused, unless that is wanted, and the workflow knows by the notes that it is. It deploys what is checked out.
+    let promote_older = ["release", "promote", &older, "--yes"];
+    xtask(site, &promote_older).expect(21).says(&["is older than", "see order"]);
+    xtask(site, &[&promote_older[..], &["--allow-older"]].concat()).expect(0);
+    let log = ended(&shop);
+    assert!(
+        log.contains("it was promoted with --allow-older") && log.contains("cannot be deployed: see tree"),
+        "{log}"
+    );
+    assert!(log.contains(&format!("{} is checked out, and not {older}", &head[..12])), "{log}");
 
     // A deploy that fails is one at GitHub, too, and the end of its log is shown.
     site.project.edit("start", "status=ready", "status=unready");
@@ -102,6 +133,7 @@ fn a_commit_is_released_promoted_and_deployed_by_the_workflow() {
 
     // What is not in use is deleted; what runs stays.
     let third = release_head(&shop);
+    a_release_that_a_person_publishes_is_checked(&shop, &third, &manifest);
     let prune = ["release", "prune", "production", "--keep", "0"];
     xtask(site, &[&prune[..], &["--dry-run"]].concat()).expect(0);
     let pruned = result(site, &[&prune[..], &["--yes"]].concat(), 0);
@@ -131,8 +163,53 @@ fn a_commit_is_released_promoted_and_deployed_by_the_workflow() {
     assert!(moved.stdout.contains("names the commit") && moved.stdout.contains("✗ tag"), "{}", moved.stdout);
 }
 
+/// By the workflow, before it plans: its image, and its checks.
+fn a_release_that_a_person_publishes_is_checked(shop: &Shop, tag: &str, other: &Value) {
+    let Shop { site, repository, .. } = shop;
+    let check = ["release", "check", tag, "--checked-out"];
+    let good = result(site, &check, 0);
+    let verdicts = good["checks"].as_array().unwrap().iter().map(|check| (&check["name"], &check["verdict"]));
+    let names = ["tag", "image", "checks", "order", "migrations", "tree"].map(|name| (json!(name), json!("good")));
+    assert!(verdicts.eq(names.iter().map(|(name, verdict)| (name, verdict))), "{good:#}");
+
+    // Its file names an image of another commit, which the registry has.
+    let mut manifest: Value = serde_json::from_slice(&repository.asset(tag, "release.json").unwrap()).unwrap();
+    let own = manifest["image"]["digest"].take();
+    manifest["image"]["digest"] = other["image"]["digest"].clone();
+    replace_manifest(shop, tag, &manifest);
+    let refused = xtask(site, &check).expect(21);
+    let (own_digest, digest) = (own.as_str().unwrap(), manifest["image"]["digest"].as_str().unwrap());
+    for text in [&format!("✗ tree        a deploy of it runs {own_digest}, and release.json names {digest}"), "✓ image"]
+    {
+        assert!(refused.stdout.contains(text), "{}", refused.stdout);
+    }
+    refused.says(&["cannot be deployed: see tree"]);
+    manifest["image"]["digest"] = own;
+    replace_manifest(shop, tag, &manifest);
+
+    let head = site.project.git(&["rev-parse", "HEAD"]);
+    repository.check("test", &head, Some("failure"));
+    let (deployments, id) = (repository.deployments().len(), &release(shop, tag)["id"]);
+    api(shop, "PATCH", &format!("/releases/{id}"), json!({ "prerelease": false }).to_string());
+    let log = ended(shop);
+    assert!(log.contains("not passed: test (failure)") && log.contains("cannot be deployed: see checks"), "{log}");
+    // The same in the job that is rendered.
+    let variables = site.project.read(".env.production");
+    let unused = "SCW_ACCESS_KEY SCW_SECRET_KEY REGISTRY_USERNAME REGISTRY_PASSWORD DATABASE_URL BOOTSTRAP_TOKEN";
+    let unused: String = unused.split(' ').map(|name| format!("{name}=unused.example.com\n")).collect();
+    let (token, host) = (shop.github.workflow_token(&JOB), &shop.registry.address);
+    set(site, &format!("GITHUB_TOKEN={token}\nREGISTRY_HOST={host}\n{unused}"));
+    let ran = xtask(site, &["ci", "run", "deploy", "plan-production", "--event", "release"]).expect(1);
+    site.project.write(".env.production", &variables);
+    let ran =
+        ran.says(&["not passed: test (failure)", "plan-production failed at: Check that the release can be deployed"]);
+    assert!(ran.stdout.contains("Plan the deploy: its condition does not hold"), "{}", ran.stdout);
+    assert_eq!(repository.deployments().len(), deployments);
+    api(shop, "PATCH", &format!("/releases/{id}"), json!({ "prerelease": true }).to_string());
+}
+
 /// The calls of `release create` and `release promote`.
-const CALLS: [&str; 11] = [
+const CALLS: [&str; 12] = [
     "GET /releases",
     "POST /releases",
     "POST /releases/{release_id}/assets",
@@ -142,6 +219,7 @@ const CALLS: [&str; 11] = [
     "GET /git/ref/{ref}",
     "GET /commits/{ref}/check-runs",
     "GET /commits/{ref}/status",
+    "GET /actions/runs",
     "GET /compare/{basehead}",
     "GET /releases/latest",
 ];
@@ -195,11 +273,11 @@ fn each_call_to_github_may_fail_once() {
         assert_eq!(names, ["release.json", "SHA256SUMS"], "{call} {fault:?}");
         assert_eq!((&own[0]["draft"], &own[0]["prerelease"]), (&Value::Bool(false), &Value::Bool(true)));
         // What `create` does not call meets this one.
-        let promote = ["release", "promote", tag, "--dry-run"];
-        let looked = xtask(site, &promote);
+        let check = ["release", "check", tag];
+        let looked = xtask(site, &check);
         if looked.code != Some(0) {
             assert_eq!(looked.code, Some(1), "{call} {fault:?}: {}", looked.stderr);
-            xtask(site, &promote).expect(0);
+            xtask(site, &check).expect(0);
         }
     }
 }
@@ -234,14 +312,15 @@ fn a_job_that_was_killed_leaves_a_deployment_that_the_next_one_ends() {
     );
 }
 
-/// A project with its registry, stack, gateway and GitHub. Its workflow deploys as `deploy.yml` does: a plan, then exactly that plan.
+/// A project with its registry, stack, gateway and GitHub. Its workflow deploys as `deploy.yml` does: a check of the release, a plan, then
+/// exactly that plan.
 fn open_shop(test: &str) -> Option<Shop> {
     let (mut site, registry, rest) = open(test, START)?;
     let gateway = Gateway::before(&mut site);
     let github = GitHub::start();
     let repository = github.repository("owner", "name");
     let (person, release) = (
-        github.personal_token(&["contents:write", "checks:read", "statuses:read"]),
+        github.personal_token(&["contents:write", "actions:read", "checks:read", "statuses:read"]),
         github.personal_token(&["all:write"]),
     );
     site.variables.push(("GITHUB_API_URL", github.url()));
@@ -253,12 +332,21 @@ fn open_shop(test: &str) -> Option<Shop> {
         "    target: scaleway\n    gate: { watch: 0, no_progress: 2 }",
     );
     site.project.edit("deploy.yaml", "\nenvironments:", "\ngithub: { repository: owner/name }\n\nenvironments:");
+    xtask(&site, &["render"]).expect(0);
     site.project.commit("On GitHub");
     repository.read(&site.project.root).unwrap();
-    let shop = Shop { site, github, repository, _gateway: gateway, _registry: registry, _rest: rest };
-    let (plan, apply) = (in_job(&shop, &[]), in_job(&shop, &[]));
+    let shop = Shop { site, github, repository, _gateway: gateway, registry, _rest: rest };
+    let [check, plan, apply] = [(); 3].map(|()| in_job(&shop, &[]));
     let does: Callback = Arc::new(move |run| {
         let job = run.job("deploy");
+        let tag = run.payload()["release"]["tag_name"].as_str().unwrap().to_owned();
+        let checked = Ran::of(like(&check).args(["release", "check", &tag, "production", "--checked-out"]));
+        checked.stdout.lines().chain(checked.stderr.lines()).for_each(|line| run.log(job, line));
+        if checked.code != Some(0) {
+            run.step(job, "check", Some("failure"));
+            run.finish_job(job, "failure");
+            return run.finish("failure");
+        }
         let planned = Ran::of(like(&plan).args(["deploy", "production", "--plan-only", "--json"]));
         run.step(job, "plan", Some(if planned.code == Some(10) { "success" } else { "failure" }));
         let digest = planned.stdout.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -278,17 +366,55 @@ fn open_shop(test: &str) -> Option<Shop> {
 /// Commits, pushes and releases what is in the tree: the release's tag. Its checks have passed.
 fn release_head(shop: &Shop) -> String {
     let Shop { site, repository, .. } = shop;
+    let head = next_commit(shop);
+    repository.check("test", &head, Some("success"));
+    result(site, &["release", "create", "production"], 0)["tag"].as_str().unwrap().to_owned()
+}
+
+/// Commits and pushes what is in the tree, with its image: the commit.
+fn next_commit(shop: &Shop) -> String {
+    let Shop { site, repository, .. } = shop;
     site.project.commit("Another one");
     repository.read(&site.project.root).unwrap();
-    repository.check("test", &site.project.git(&["rev-parse", "HEAD"]), Some("success"));
     xtask(site, &["image", "push", "production"]).expect(0);
-    result(site, &["release", "create", "production"], 0)["tag"].as_str().unwrap().to_owned()
+    site.project.git(&["rev-parse", "HEAD"])
+}
+
+/// Waits for the end of the newest run, which has failed: its log.
+fn ended(shop: &Shop) -> String {
+    shop.github.wait_for_runs();
+    let run = shop.repository.runs().pop().unwrap();
+    assert_eq!(run["conclusion"], "failure");
+    shop.repository.log(run["id"].as_u64().unwrap())
+}
+
+fn release(shop: &Shop, tag: &str) -> Value {
+    shop.repository.releases().into_iter().find(|release| release["tag_name"] == tag).unwrap()
+}
+
+fn replace_manifest(shop: &Shop, tag: &str, manifest: &Value) {
+    let release = release(shop, tag);
+    let asset = release["assets"].as_array().unwrap().iter().find(|asset| asset["name"] == "release.json").unwrap();
+    api(shop, "DELETE", &format!("/releases/assets/{}", asset["id"]), String::new());
+    let upload = format!("/releases/{}/assets?name=release.json", release["id"]);
+    api(shop, "POST", &upload, manifest.to_string());
+}
+
+/// What a person does at GitHub.
+fn api(shop: &Shop, method: &str, path: &str, body: String) {
+    let authorization = format!("Bearer {}", shop.github.owner_token());
+    let headers =
+        [("Authorization", authorization.as_str()), ("User-Agent", "test"), ("Content-Type", "application/json")];
+    // What is posted here is a file.
+    let host = if method == "POST" { "/uploads" } else { "" };
+    let answer = ask(&shop.github.url(), method, &format!("{host}/repos/owner/name{path}"), &headers, body).unwrap();
+    assert!(answer.status < 300, "{method} {path}: {}", answer.text());
 }
 
 /// A command of the toolkit in a job of GitHub Actions.
 fn in_job(shop: &Shop, args: &[&str]) -> Command {
     let mut command = shop.site.toolkit(args);
-    let token = shop.github.workflow_token(&["contents:read", "deployments:write", "pull_requests:write"]);
+    let token = shop.github.workflow_token(&JOB);
     command.env("GITHUB_ACTIONS", "true").env("CI", "true").env("GITHUB_RUN_ID", "7").env("GH_TOKEN", token);
     command.env("GITHUB_SERVER_URL", "https://github.example.org").env("GITHUB_REPOSITORY", "owner/name");
     command

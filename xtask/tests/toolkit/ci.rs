@@ -112,6 +112,7 @@ fn outputs_identity_and_names_are_those_of_the_workflow() {
     // The steps have what is handed to them by name, and `Say` finds it.
     let handed = run(&["ci", "run", "drift", "first", "--env", "OF_THE_USER"]).expect(1);
     prints(&handed.says(&["the job first failed at: Say"]), &["✗ Say", "✓ After a failure"]);
+    run(&["ci", "run", "drift", "--input", "nope=1"]).expect(2).says(&["drift has no input nope"]);
     run(&["ci", "run", "drift", "--env", "OF_NO_ONE"]).expect(2).says(&["OF_NO_ONE", "has no such variable"]);
 }
 

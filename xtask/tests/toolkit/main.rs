@@ -6,6 +6,7 @@
 mod addresses;
 mod beside;
 mod ci;
+mod dev;
 mod disk;
 mod dry_run;
 mod environment;
@@ -25,6 +26,7 @@ mod output;
 mod preflight;
 mod prune;
 mod records;
+mod release;
 mod render;
 mod schema;
 mod secrets;

@@ -1,5 +1,6 @@
 //! Wrong usage and wrong configuration: exit code 2 and the place of the mistake.
 
+use serde_json::json;
 use testkit::{Project, Ran, toolkit};
 
 #[test]
@@ -100,16 +101,28 @@ fn test_and_bench_pass_on_every_argument_and_the_exit_code() {
     let project = Project::fixture();
     fs_err::create_dir_all(project.root.join("xtask/checks")).unwrap();
     fs_err::write(project.root.join("xtask/checks/Cargo.toml"), "").unwrap();
-    let cargo = project.root.join("cargo.sh");
-    fs_err::write(&cargo, "#!/bin/sh\npwd\nprintf '%s|' \"$@\"\nexit 7\n").unwrap();
-    fs_err::set_permissions(&cargo, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let script = |path: &str, text: &str| {
+        project.write(path, &format!("#!/bin/sh\n{text}\n"));
+        let path = project.root.join(path);
+        fs_err::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        path
+    };
+    let metadata = json!({ "target_directory": project.root.join("target") });
+    let cargo = script(
+        "cargo.sh",
+        &format!("case $1 in\nmetadata) echo '{metadata}' ;;\n*) pwd; printf '%s|' \"$@\"; echo ;;\nesac"),
+    );
+    script("target/debug/checks", "test -z \"$GIT_DIR\" || exit 9\nprintf '%s|' \"$@\"\nexit 7");
     for (args, handed) in [
         (&["test", "--only", "lint"][..], "test|--only|lint|"),
         (&["bench", "--help"], "bench|--help|"),
         (&["--json", "test", "--only", "lint"], "test|--json|--only|lint|"),
     ] {
-        let ran = Ran::of(project.command(args).env("CARGO", &cargo)).expect(7);
-        let expected = format!("{}\nrun|--quiet|--package|checks|--|{handed}", project.root.display());
+        // As in a hook of git: the repository that it names is not that of the tests.
+        let ran = Ran::of(project.command(args).env("CARGO", &cargo).env("GIT_DIR", "/nowhere")).expect(7);
+        let expected = format!("{}\nbuild|--workspace|--bin|checks|\n{handed}", project.root.display());
         assert_eq!(ran.stdout, expected);
     }
+    let cargo = script("broken.sh", "exit 101");
+    Ran::of(project.command(&["test"]).env("CARGO", &cargo)).expect(1).says(&["cargo could not build `checks`"]);
 }

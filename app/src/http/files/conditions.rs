@@ -42,8 +42,7 @@ pub(super) fn evaluate(method: &Method, headers: &HeaderMap, now: &Representatio
         return Answer::Failed;
     }
     if headers.contains_key(IF_NONE_MATCH) {
-        // Weakly compared.
-        if has_tag(headers, IF_NONE_MATCH, |tag| tag.strip_prefix("W/").unwrap_or(tag) == now.tag) {
+        if is_known(headers, &now.tag) {
             return Answer::NotModified;
         }
     } else if date(headers, IF_MODIFIED_SINCE).is_some_and(|date| seconds(now.modified) <= seconds(date)) {
@@ -53,6 +52,11 @@ pub(super) fn evaluate(method: &Method, headers: &HeaderMap, now: &Representatio
         return Answer::Whole;
     }
     lines(headers, RANGE).map_or(Answer::Whole, |range| self::range(&range, now.size))
+}
+
+/// Whether the client has what has this tag, by `If-None-Match`, which compares weakly.
+pub fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    has_tag(headers, IF_NONE_MATCH, |known| known.strip_prefix("W/").unwrap_or(known) == tag)
 }
 
 /// Whether the list of tags has one that is equal to the current one. A tag may contain a comma; then its pieces lack a quote,

@@ -3,34 +3,29 @@
 use std::sync::Arc;
 
 use axum::{
-    body::Body,
-    extract::{Request, State},
-    http::{
-        HeaderValue,
-        header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
-    },
-    response::Response,
+    extract::State,
+    http::{HeaderMap, Method},
 };
+use ring::digest;
 use sqlx::PgPool;
-use tower::ServiceExt as _;
-use tower_http::services::ServeFile;
 
-use super::disposition;
+use super::{Content, File, FileResponse};
 use crate::{
     auth::{Access, Role, Scope},
-    http::{error::ApiError, media::MediaPath},
-    media::{self, Status},
+    http::{error::ApiError, values::MediaPath},
+    media::{self, MediaId, Status},
     storage::Storage,
 };
 
-/// `GET /api/media/{id}/original`: the file as it was received, or a range of it. Errors: 403 `forbidden`, 404.
+/// `GET /api/media/{id}/original`: the file as it was received, or a range of it.
 pub async fn get(
     State(db): State<PgPool>,
     State(storage): State<Arc<Storage>>,
     access: Access,
     MediaPath(id): MediaPath,
-    request: Request,
-) -> Result<Response, ApiError> {
+    method: Method,
+    headers: HeaderMap,
+) -> Result<FileResponse, ApiError> {
     if !access.scopes.contains(&Scope::Read) {
         return Err(ApiError::forbidden("this API key does not have the scope read"));
     }
@@ -40,18 +35,20 @@ pub async fn get(
         return Err(ApiError::forbidden("only its uploader and admins may download an original"));
     }
     let received = storage.open_first(media.received_keys()).await?.ok_or_else(ApiError::not_found)?;
-    // It opens the file before `received`, which may be a copy, goes.
-    let response = ServeFile::new(&*received).oneshot(request).await.unwrap_or_else(|never| match never {});
-    let mut response = response.map(Body::new);
-    if !response.status().is_client_error() {
-        let mime_type = media.mime_type.unwrap_or_default();
-        let value = |text: &str| HeaderValue::from_str(text).map_err(ApiError::internal);
-        response.headers_mut().extend([
-            (CONTENT_TYPE, value(&mime_type)?),
-            (CONTENT_DISPOSITION, value(&disposition::inline(&media.name, &mime_type))?),
-            (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox")),
-            (CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
-        ]);
-    }
-    Ok(response)
+    // Opened before `received`, which may be a copy, goes.
+    let content = Content::open(received.to_path_buf()).await?.ok_or_else(ApiError::not_found)?;
+    let file = File {
+        tag: tag(media.received_file.unwrap_or(media.file)),
+        content,
+        name: &media.name,
+        mime_type: media.mime_type.as_deref().unwrap_or("application/octet-stream"),
+        cache_control: "private, no-store",
+    };
+    file.answer(&method, &headers).await
+}
+
+/// The bytes behind the id of an object never change. The id stays secret.
+fn tag(object: MediaId) -> String {
+    let hash = digest::digest(&digest::SHA256, object.to_string().as_bytes());
+    format!("\"{}\"", hex::encode(&hash.as_ref()[..16]))
 }

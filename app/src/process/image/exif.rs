@@ -104,6 +104,19 @@ fn is_utc_offset(offset: &str) -> bool {
         && &offset[4..6] <= "59"
 }
 
+/// A thousand values may claim the same megabytes.
+fn merged(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    ranges.sort_by_key(|range| range.start);
+    let mut merged: Vec<Range<usize>> = Vec::new();
+    for range in ranges {
+        match merged.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => merged.push(range),
+        }
+    }
+    merged
+}
+
 struct Tiff<'a> {
     bytes: &'a [u8],
     big_endian: bool,
@@ -171,7 +184,7 @@ impl<'a> Tiff<'a> {
         (range.end <= self.bytes.len()).then_some(range)
     }
 
-    /// Where the tables of GPS values and their values are; nothing if these name no place.
+    /// Where the tables of GPS values and their values are, in order and apart; nothing if these name no place.
     fn location(&self) -> Vec<Range<usize>> {
         let Some(main) = self.first_table() else { return Vec::new() };
         // The standard has it in the first table; readers find it in the others too.
@@ -186,7 +199,7 @@ impl<'a> Tiff<'a> {
                 ranges.push(table..table + 2 + entries.len() * ENTRY);
             }
         }
-        ranges
+        merged(ranges)
     }
 
     fn u16(&self, at: usize) -> Option<u16> {

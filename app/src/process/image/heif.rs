@@ -25,7 +25,7 @@ pub fn decode(
     run: impl FnOnce(&mut Command) -> io::Result<Output>,
 ) -> Result<Decoded, DeriveError> {
     let (width, height) = boxes::largest_size(bytes).ok_or(ValidationError::CorruptImage)?;
-    check_size(width, height, 4 * u64::from(width) * u64::from(height), limits)?;
+    check_size(width, height, (u64::from(width) * u64::from(height)).saturating_mul(4), limits)?;
 
     let folder = tempfile::tempdir()?;
     let (input, output) = (folder.path().join("image"), folder.path().join("image.png"));

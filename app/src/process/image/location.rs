@@ -14,6 +14,9 @@ use super::{exif, heif, kind::ImageKind, png, webp};
 /// What XMP's GPS properties begin with (XMP specification, part 2, "EXIF schema").
 const XMP_PROPERTY: &[u8] = b"exif:GPS";
 
+/// How many segments with EXIF of a JPEG are read. A hostile file has a million, each with the values of the others.
+const MAX_JPEG_BLOCKS: usize = 100;
+
 /// The longest property of XMP's GPS values, in bytes.
 const MAX_PROPERTY: usize = 512;
 
@@ -26,7 +29,8 @@ pub struct Metadata {
 pub fn metadata(kind: ImageKind, bytes: &[u8]) -> Metadata {
     let blocks = exif_blocks(kind, bytes);
     let capture = blocks.first().map(|block| exif::capture(&bytes[block.clone()])).unwrap_or_default();
-    let in_text = kind == ImageKind::Png && png::chunks(bytes).any(|chunk| png::text_has_location(&chunk));
+    let mut left = png::MAX_TEXTS;
+    let in_text = kind == ImageKind::Png && png::chunks(bytes).any(|chunk| png::text_has_location(&chunk, &mut left));
     let has_location = in_text
         || !xmp_properties(bytes).is_empty()
         || blocks.into_iter().any(|block| exif::has_location(&bytes[block]));
@@ -46,7 +50,8 @@ pub fn without_location(bytes: &[u8]) -> Option<Vec<u8>> {
         changed = true;
     }
     if kind == ImageKind::Png {
-        let (rebuilt, dropped) = png::with_valid_checksums(&copy, png::text_has_location);
+        let mut left = png::MAX_TEXTS;
+        let (rebuilt, dropped) = png::with_valid_checksums(&copy, |chunk| png::text_has_location(chunk, &mut left));
         changed |= dropped;
         copy = rebuilt;
     }
@@ -56,8 +61,11 @@ pub fn without_location(bytes: &[u8]) -> Option<Vec<u8>> {
 /// Where EXIF data is in the file, that of the main image first.
 fn exif_blocks(kind: ImageKind, bytes: &[u8]) -> Vec<Range<usize>> {
     match kind {
-        // A photograph can have others behind it, with EXIF of their own.
-        ImageKind::Jpeg => memchr::memmem::find_iter(bytes, b"Exif\0").filter_map(|at| jpeg_block(bytes, at)).collect(),
+        // A photograph can have others in it and behind it, with EXIF of their own.
+        ImageKind::Jpeg => {
+            let found = memchr::memmem::find_iter(bytes, b"Exif\0").filter_map(|at| jpeg_block(bytes, at));
+            found.take(MAX_JPEG_BLOCKS).collect()
+        }
         ImageKind::Png => png::chunks(bytes)
             .filter_map(|chunk| {
                 png::exif_data(&chunk).map(|data| chunk.range.end - 4 - data.len()..chunk.range.end - 4)

@@ -78,7 +78,7 @@ fn compare(file: &str, expected: &str, sizes: &str, derived: Result<DerivedImage
             let allowed = expected == "either"
                 || expected.contains("reject")
                     && expected.contains(status)
-                    && (!names_code || expected.contains(error.code()));
+                    && (!names_code || expected.contains(error.code().as_str()));
             if allowed { Ok(()) } else { Err(format!("{error}, but {expected}")) }
         }
         Err(error) => Err(error.to_string()),

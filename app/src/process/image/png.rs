@@ -10,7 +10,7 @@ use image::{DynamicImage, codecs::png::PngDecoder, metadata::Orientation};
 use self::chunks::PngFile;
 pub use self::{
     chunks::{Chunk, PngColors, exif_data},
-    text::text_has_location,
+    text::{MAX_TEXTS, text_has_location},
 };
 use super::{Decoded, ImageLimits, check_size, color, decoder_error, decoder_limits, exif};
 use crate::validate::ValidationError;
@@ -22,7 +22,7 @@ pub fn chunks(bytes: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
 
 /// The file with right checksums, and without the chunks that `drop` names. Returns whether it named one. What is behind the
 /// end, or not a whole chunk, stays.
-pub fn with_valid_checksums(bytes: &[u8], drop: impl Fn(&Chunk<'_>) -> bool) -> (Vec<u8>, bool) {
+pub fn with_valid_checksums(bytes: &[u8], mut drop: impl FnMut(&Chunk<'_>) -> bool) -> (Vec<u8>, bool) {
     let (mut file, mut dropped, mut end) = (bytes[..chunks::SIGNATURE.len()].to_vec(), false, chunks::SIGNATURE.len());
     for chunk in chunks(bytes) {
         end = chunk.range.end;

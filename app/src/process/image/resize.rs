@@ -81,7 +81,7 @@ where
 }
 
 /// The size in pixels; keeps the aspect ratio.
-fn fitting_size(width: u32, height: u32, max_side: u32) -> (u32, u32) {
+pub fn fitting_size(width: u32, height: u32, max_side: u32) -> (u32, u32) {
     let longest = width.max(height);
     if longest <= max_side {
         return (width, height);

@@ -50,13 +50,8 @@ impl Presigned {
         if let Some(url) = self.lock(began).urls.get(&(key, life)) {
             return Ok(url.clone());
         }
-        let config = PresigningConfig::builder()
-            .start_time(UNIX_EPOCH + Duration::from_secs(began))
-            .expires_in(Duration::from_secs(life))
-            .build()
-            .map_err(|error| StorageError::Internal(error.into()))?;
-        let signed = client.get_object().bucket(bucket).key(key.to_string()).presigned(config).await;
-        let url = signed.map_err(|error| failed(&format!("sign a URL of {key}"), error))?.uri().to_owned();
+        let begins_at = UNIX_EPOCH + Duration::from_secs(began);
+        let url = sign(client, bucket, key, begins_at, Duration::from_secs(life)).await?;
         let mut recent = self.lock(began);
         if recent.urls.len() == KEPT {
             recent.urls.clear();
@@ -73,6 +68,20 @@ impl Presigned {
         }
         recent
     }
+}
+
+/// A URL to read an object with.
+pub(super) async fn sign(
+    client: &Client,
+    bucket: &str,
+    key: StorageKey,
+    begins_at: SystemTime,
+    life: Duration,
+) -> Result<String, StorageError> {
+    let config = PresigningConfig::builder().start_time(begins_at).expires_in(life).build();
+    let config = config.map_err(|error| StorageError::Internal(error.into()))?;
+    let signed = client.get_object().bucket(bucket).key(key.to_string()).presigned(config).await;
+    Ok(signed.map_err(|error| failed(&format!("sign a URL of {key}"), error))?.uri().to_owned())
 }
 
 fn hash(version: &str) -> u64 {

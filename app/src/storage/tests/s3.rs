@@ -2,15 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use devservers::{Versitygw, versitygw};
+use devservers::{FaultyServer, Versitygw, faulty::Fault, versitygw};
 use secrecy::SecretString;
 use testkit::or_skip;
 
 use super::{
     super::{Storage, StorageError, StorageKey},
-    BUCKET, Fixture, content,
-    faults::{Fault, FaultyServer},
-    open_s3, put_file, read, settings, spooled,
+    BUCKET, Fixture, content, open_s3, put_file, read, settings, spooled,
 };
 use crate::{media::MediaId, settings::S3Settings};
 

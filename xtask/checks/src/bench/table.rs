@@ -35,6 +35,10 @@ pub enum Goal {
         /// What it took.
         took: u64,
     },
+    /// A figure of this name that should be at most so much.
+    AtMost { what: &'static str, most: f64, took: f64 },
+    /// A figure of this name that should be at least so much.
+    AtLeast { what: &'static str, least: f64, took: f64 },
 }
 
 /// Prints the rows, each with its name on the command line: a table for people, an event each for programs.
@@ -99,6 +103,8 @@ impl Goal {
             Self::Times(most) => turns.ratio() <= most,
             Self::Beside(most) => turns.measured.median() <= turns.reference.median() + most,
             Self::Memory { most, took } => took <= most,
+            Self::AtMost { most, took, .. } => took <= most,
+            Self::AtLeast { least, took, .. } => took >= least,
         }
     }
 }
@@ -110,6 +116,8 @@ impl std::fmt::Display for Goal {
             Self::Times(most) => write!(f, "≤ {}", times(*most)),
             Self::Beside(most) => write!(f, "≤ + {}", text(*most)),
             Self::Memory { most, .. } => write!(f, "≤ {} MB", most / 1_000_000),
+            Self::AtMost { what, most, .. } => write!(f, "{what} ≤ {most}"),
+            Self::AtLeast { what, least, .. } => write!(f, "{what} ≥ {least}"),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! One compile of all test programs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use camino::Utf8PathBuf;
+use clap::ValueEnum as _;
 use serde::Deserialize;
+use xtask::commands::checks::COMPILER;
 use xtask::config::Config;
 use xtask::tools::cargo;
 use xtask::tools::cmd::Cmd;
@@ -35,6 +37,26 @@ pub struct Built {
     pub programs: Vec<Program>,
     /// The binaries without tests, by their names.
     pub binaries: BTreeMap<String, Utf8PathBuf>,
+    /// What the compiler and clippy warn of, as they show it.
+    pub warnings: BTreeSet<String>,
+}
+
+/// What cargo says, line by line.
+#[derive(Deserialize)]
+#[serde(tag = "reason")]
+enum Message {
+    #[serde(rename = "compiler-artifact")]
+    Artifact(Artifact),
+    #[serde(rename = "compiler-message")]
+    Diagnostic { message: Diagnostic },
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Deserialize)]
+struct Diagnostic {
+    level: String,
+    rendered: String,
 }
 
 #[derive(Deserialize)]
@@ -64,35 +86,49 @@ pub fn cargo(config: &Config) -> Cmd {
 }
 
 /// Compiles the test programs of these suites, all at once, and says the processor time that it took.
+///
+/// What the compiler warns of, clippy's lints included, is part of the result.
 pub async fn build(config: &Config, suites: &[Suite], mut on_line: impl FnMut(&str)) -> (Result<Built>, Duration) {
-    let mut built = Built::default();
-    let (ended, processor) =
-        processor::run(cargo(config).args(arguments(suites)), |line| match serde_json::from_str::<Artifact>(line) {
-            Ok(artifact) => {
-                built.take(artifact);
-                false
+    let (mut built, mut errors) = (Built::default(), Vec::new());
+    let (variable, compiler) = COMPILER;
+    let command = cargo(config).args(arguments(suites)).env(variable, compiler);
+    let (ended, processor) = processor::run(command, |line| {
+        match serde_json::from_str(line) {
+            Ok(Message::Artifact(artifact)) => built.take(artifact),
+            Ok(Message::Diagnostic { message }) => {
+                on_line(&message.rendered);
+                if message.level == "warning" {
+                    built.warnings.insert(message.rendered);
+                } else {
+                    errors.push(message.rendered);
+                }
             }
-            Err(_) if line.starts_with('{') => false,
+            Ok(Message::Other) => {}
             Err(_) => {
                 on_line(line);
-                true
+                return true;
             }
-        })
-        .await;
-    (ended.map(|()| built), processor)
+        }
+        false
+    })
+    .await;
+    (ended.with_context(|| errors.concat()).map(|()| built), processor)
 }
 
 /// The whole workspace is chosen, whatever the suites: for a part of it cargo chooses other features of its dependencies,
 /// and would compile those a second time.
 fn arguments(suites: &[Suite]) -> Vec<&'static str> {
-    let mut arguments = vec!["test", "--workspace", "--no-run", "--message-format", "json-render-diagnostics"];
+    let mut arguments = vec!["test", "--workspace", "--no-run", "--message-format", "json"];
+    // All that is ours is linted.
+    let suites = if suites.contains(&Suite::Lint) { Suite::value_variants() } else { suites };
     for flag in suites.iter().flat_map(|suite| suite.units()) {
         if !arguments.contains(flag) {
             arguments.push(flag);
         }
     }
     // By name, or cargo leaves out those that `cargo test` does not run.
-    arguments.extend(suites.iter().filter_map(|suite| suite.integration_tests()).flat_map(|name| ["--test", name]));
+    let names: BTreeSet<&str> = suites.iter().filter_map(|suite| suite.integration_tests()).collect();
+    arguments.extend(names.into_iter().flat_map(|name| ["--test", name]));
     arguments
 }
 
@@ -135,7 +171,8 @@ mod tests {
             )
         };
         for line in [said("bin", "standin", true), said("test", "faults", true), said("bin", "standin", false)] {
-            built.take(serde_json::from_str(&line).unwrap());
+            let Message::Artifact(artifact) = serde_json::from_str(&line).unwrap() else { panic!("{line}") };
+            built.take(artifact);
         }
         assert_eq!(built.binaries["standin"], "/t/standin");
         let programs: Vec<_> = built.programs.iter().map(|it| (&*it.package, &*it.target, it.is_unit)).collect();
@@ -146,10 +183,14 @@ mod tests {
 
     #[test]
     fn all_tests_are_named_and_some_only_when_they_are_asked_for() {
-        assert!(arguments(&Suite::chosen(&[])).ends_with(&["--test", "image", "--test", "journey"]));
+        let all = arguments(&Suite::chosen(&[]));
+        for name in ["*", "image", "journey"] {
+            assert_eq!(all.windows(2).filter(|pair| **pair == ["--test", name]).count(), 1, "{name}: {all:?}");
+        }
         assert!(
             arguments(&[Suite::Toolkit, Suite::Tofu]).ends_with(&["--lib", "--bins", "--test", "*", "--test", "tofu"])
         );
         assert!(!arguments(&[Suite::Journey]).contains(&"--lib"));
+        assert_eq!(arguments(&[Suite::Lint]), arguments(&Suite::chosen(&[])), "all is linted");
     }
 }

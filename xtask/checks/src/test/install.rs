@@ -18,9 +18,14 @@ pub enum Server {
     Buildkitd,
     CargoDeny,
     Moto,
+    Schemathesis,
     Versitygw,
     WorkflowChecks,
 }
+
+/// The suites that take it.
+const VERSITYGW: [Suite; 6] =
+    [Suite::Rehearsal, Suite::Service, Suite::StandIn, Suite::Tofu, Suite::Toolkit, Suite::Web];
 
 /// Install a server for tests
 #[derive(Args, Debug)]
@@ -35,6 +40,7 @@ impl InstallArgs {
             Server::Buildkitd => devservers::buildkitd::install()?,
             Server::CargoDeny => devservers::cargo_deny::install()?,
             Server::Moto => devservers::moto::install()?,
+            Server::Schemathesis => devservers::schemathesis::install()?,
             Server::Versitygw => devservers::versitygw::install()?,
             Server::WorkflowChecks => {
                 devservers::workflow_checks::actionlint()?;
@@ -55,14 +61,15 @@ pub async fn for_the_compiler(context: &Context<'_>) {
 /// What the tests of these suites need: packages and OpenTofu, then servers.
 pub async fn for_the_tests(context: &Context<'_>, suites: &[Suite], progress: &Progress) {
     let any = |of: &[Suite]| suites.iter().any(|suite| of.contains(suite));
-    if suites.iter().any(|suite| suite.has_programs()) {
+    if suites.iter().any(|suite| suite.integration_tests().is_some()) {
         let stacks = any(&[Suite::Rehearsal, Suite::StandIn, Suite::Tofu]);
         set_up(context, Extras { tests: true, tofu: stacks, ..Extras::default() }).await;
     }
     let servers = [
         (Server::CargoDeny, any(&[Suite::Lint])),
         (Server::Moto, any(&[Suite::Rehearsal, Suite::StandIn, Suite::Tofu, Suite::Toolkit])),
-        (Server::Versitygw, any(&[Suite::Rehearsal, Suite::Service, Suite::StandIn, Suite::Tofu, Suite::Toolkit])),
+        (Server::Schemathesis, any(&[Suite::Service])),
+        (Server::Versitygw, any(&VERSITYGW)),
         (Server::WorkflowChecks, any(&[Suite::Toolkit])),
         (Server::Buildkitd, any(&[Suite::Image, Suite::Toolkit])),
     ];

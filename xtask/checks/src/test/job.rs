@@ -1,5 +1,6 @@
 //! One job of a run: what it runs, and what that came to.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,9 @@ use super::suite::Suite;
 use super::timings::Watch;
 use crate::processor;
 
+/// How many tests of a program may fail and are run again. More than a few are no accident.
+const RUN_AGAIN: usize = 3;
+
 /// A job.
 pub struct Job {
     /// What people know it by.
@@ -40,6 +44,8 @@ pub enum Work {
     Tests(Cmd, usize),
     /// Something that tests need. Those that do not get it say so.
     Install(Cmd),
+    /// Passes without warnings of the compiler and of clippy.
+    Warnings(BTreeSet<String>),
     /// Compares the rendered files with what they should be, as this program of the service says.
     Render(Option<Utf8PathBuf>),
     /// Compares the query cache with what a database says.
@@ -101,6 +107,11 @@ impl Job {
                     context.report.warn(&format!("{}: {error:#}", done.name));
                 }
             }
+            Work::Warnings(warnings) => done.outcome.add(if warnings.is_empty() {
+                Outcome::passed()
+            } else {
+                Outcome::failed(&done.name, warnings.iter().flat_map(|warning| warning.lines()).map(str::to_owned))
+            }),
             Work::Render(program) => {
                 let rendered = is_rendered(context, program.as_deref()).await;
                 done.pass(rendered);
@@ -123,10 +134,22 @@ impl Done {
         built.map_err(|error| self.outcome.add(Outcome::failed(&self.name, lines(&error)))).ok()
     }
 
+    /// In CI, a few tests that failed are run once more by themselves: nobody is there to do it.
     async fn test(&mut self, command: Cmd, threads: usize) {
-        let (mut reading, mut watch) = (Reading::default(), Watch::start(threads));
+        let mut watch = Watch::start(threads);
+        self.outcome = self.read(command.clone(), |line| watch.line(line)).await;
+        self.tests = watch.tests();
+        let failed = self.outcome.failed_tests();
+        if is_ci() && (1..=RUN_AGAIN).contains(&failed.len()) {
+            let second = self.read(command.arg("--exact").args(failed), |_| {}).await;
+            self.outcome.again(second);
+        }
+    }
+
+    async fn read(&mut self, command: Cmd, mut on_line: impl FnMut(&str)) -> Outcome {
+        let mut reading = Reading::default();
         let (ended, processor) = processor::run(command, |line| {
-            watch.line(line);
+            on_line(line);
             let is_shown = reading.line(line);
             if is_shown {
                 self.lines.push(line.to_owned());
@@ -134,9 +157,8 @@ impl Done {
             is_shown
         })
         .await;
-        self.processor = processor;
-        self.tests = watch.tests();
-        self.outcome = reading.end(&self.name, ended.is_ok());
+        self.processor += processor;
+        reading.end(&self.name, ended.is_ok())
     }
 
     async fn follow(&mut self, command: Cmd) -> Result<()> {
@@ -206,6 +228,11 @@ async fn check_queries(context: &Context<'_>) -> Result<()> {
     let checked = checked.await.map_err(Failure::into_error)?;
     context.report.notices(&checked.notices);
     Ok(())
+}
+
+/// Whether this runs in CI.
+pub fn is_ci() -> bool {
+    std::env::var("CI").is_ok_and(|ci| ci == "true")
 }
 
 /// Whether cargo-deny has fetched the advisories before.

@@ -7,28 +7,24 @@ use tokio::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit};
 pub struct Takes {
     /// The machine's Docker engine: no other job looks at all of its images and containers.
     pub engine: bool,
-    /// The target folder of the workspace, which cargo locks while it compiles.
-    pub target: bool,
 }
 
 /// The machine that the jobs run on.
 pub struct Machine {
     places: Semaphore,
     engine: Mutex<()>,
-    target: Mutex<()>,
 }
 
 /// What a job holds until it is dropped.
 pub struct Held<'a> {
     _place: Option<SemaphorePermit<'a>>,
     _engine: Option<MutexGuard<'a, ()>>,
-    _target: Option<MutexGuard<'a, ()>>,
 }
 
 impl Machine {
     /// A machine that runs so many jobs at a time.
     pub fn new(places: usize) -> Self {
-        Self { places: Semaphore::new(places), engine: Mutex::default(), target: Mutex::default() }
+        Self { places: Semaphore::new(places), engine: Mutex::default() }
     }
 
     /// Waits until all that a job takes is free. Jobs get it in the order in which they ask. All ask in the same order of
@@ -36,7 +32,6 @@ impl Machine {
     pub async fn hold(&self, takes: Takes) -> Held<'_> {
         Held {
             _engine: if takes.engine { Some(self.engine.lock().await) } else { None },
-            _target: if takes.target { Some(self.target.lock().await) } else { None },
             // It is never closed.
             _place: self.places.acquire().await.ok(),
         }
@@ -72,8 +67,8 @@ mod tests {
 
     #[tokio::test]
     async fn two_jobs_that_take_the_same_run_one_after_another_and_hold_no_other_up() {
-        let engine = Takes { engine: true, ..Takes::default() };
-        let jobs = [("a", engine), ("b", engine), ("c", Takes { target: true, ..Takes::default() })];
+        let engine = Takes { engine: true };
+        let jobs = [("a", engine), ("b", engine), ("c", Takes::default())];
         assert_eq!(run(&Machine::new(2), &jobs).await, "+a+c-a+b-c-b");
     }
 }

@@ -12,6 +12,8 @@ pub struct Outcome {
     pub passed: u64,
     /// What failed.
     pub failed: Vec<Failed>,
+    /// What failed beside other tests, and passed when it was run again by itself.
+    pub flaky: Vec<Failed>,
     /// What this machine cannot run, each with why.
     pub skipped: Vec<String>,
 }
@@ -21,6 +23,7 @@ pub struct Outcome {
 pub struct Failed {
     /// The test, or the suite if it failed as a whole.
     pub name: String,
+    is_whole: bool,
     said: VecDeque<String>,
 }
 
@@ -50,15 +53,34 @@ impl Outcome {
 
     /// Something that fails as a whole.
     pub fn failed(name: &str, said: impl IntoIterator<Item = String>) -> Self {
-        let mut failed = Failed::new(name);
+        let mut failed = Failed { is_whole: true, ..Failed::new(name) };
         said.into_iter().for_each(|line| keep(&mut failed.said, line));
         Self { failed: vec![failed], ..Self::default() }
+    }
+
+    /// The names of the tests that failed. A program that broke off has failed as a whole and names none.
+    pub fn failed_tests(&self) -> Vec<String> {
+        let tests = self.failed.iter().filter(|failed| !failed.is_whole);
+        tests.map(|failed| failed.name.clone()).collect()
+    }
+
+    /// Takes the outcome of a second run of the tests that failed.
+    pub fn again(&mut self, second: Self) {
+        if second.failed.iter().any(|failed| failed.is_whole) {
+            return;
+        }
+        self.passed += second.passed;
+        let (failed, flaky) = std::mem::take(&mut self.failed)
+            .into_iter()
+            .partition(|first| second.failed.iter().any(|failed| failed.name == first.name));
+        (self.failed, self.flaky) = (failed, flaky);
     }
 
     /// Both.
     pub fn add(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed.extend(other.failed);
+        self.flaky.extend(other.flaky);
         self.skipped.extend(other.skipped);
     }
 }
@@ -70,7 +92,7 @@ impl Failed {
     }
 
     fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), said: VecDeque::new() }
+        Self { name: name.to_owned(), is_whole: false, said: VecDeque::new() }
     }
 }
 
@@ -186,6 +208,24 @@ test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; fini
         let failed: Vec<_> = outcome.failed.iter().map(|failed| (failed.name.as_str(), failed.said())).collect();
         let said = "thread 'tests::wrong' panicked at src/lib.rs:2:2:\nleft and right".to_owned();
         assert_eq!(failed, [("tests::wrong", said), ("tests::silent", String::new())]);
+    }
+
+    #[test]
+    fn what_passes_in_a_second_run_is_flaky() {
+        let mut first = Outcome { passed: 12, ..Outcome::default() };
+        first.failed = vec![Failed::new("tests::silent"), Failed::new("tests::wrong")];
+        assert_eq!(first.failed_tests(), ["tests::silent", "tests::wrong"]);
+        // A second run that broke off proves nothing.
+        let mut broken = first.clone();
+        broken.again(Outcome::failed("toolkit", []));
+        assert_eq!(broken, first);
+        first.again(Outcome { passed: 1, failed: vec![Failed::new("tests::wrong")], ..Outcome::default() });
+        let names = |failed: &[Failed]| failed.iter().map(|failed| failed.name.clone()).collect::<Vec<_>>();
+        assert_eq!(
+            (first.passed, names(&first.failed), names(&first.flaky)),
+            (13, vec!["tests::wrong".to_owned()], vec!["tests::silent".to_owned()])
+        );
+        assert!(Outcome::failed("toolkit", []).failed_tests().is_empty());
     }
 
     #[test]

@@ -10,11 +10,13 @@ use xtask::tools::cmd::{Cmd, Inherited};
 use super::build::{Built, Program, cargo};
 use super::job::{Job, Work};
 use super::leftovers::Folder;
-use super::machine::Takes;
 use super::suite::Suite;
 
 /// Debian's place for backgrounds: real photographs of many sizes.
 const PICTURES: &str = "/usr/share/backgrounds";
+
+/// The folder of the service's web UI.
+const WEB: &str = "app/web";
 
 /// What the test programs are run with.
 pub struct Setting<'a> {
@@ -48,19 +50,19 @@ pub fn after_the_build(config: &Config, suites: &[Suite], built: &Built, setting
     programs.sort_by_key(|(suite, program)| (Reverse(*suite), program.is_unit));
     let mut jobs: Vec<Job> =
         programs.into_iter().map(|(suite, program)| tests(suite, program, built, setting)).collect();
-    let target = Takes { target: true, ..Takes::default() };
-    if suites.contains(&Suite::Toolkit) {
-        let examples = cargo(config).args(["test", "--workspace", "--doc", "--", "--show-output"]);
-        let threads = processors();
-        jobs.push(Job::new("toolkit: examples in the documentation", Work::Tests(examples, threads)).taking(target));
+    if suites.contains(&Suite::Web) {
+        jobs.push(Job::new(&Suite::Web.to_string(), Work::Whole(web(config, built, setting))));
     }
     if suites.contains(&Suite::Lint) {
-        jobs.push(Job::new(&Suite::Lint.to_string(), Work::Whole(lints(config))).taking(target));
+        // What did not compile has failed already.
+        if !built.programs.is_empty() {
+            jobs.push(Job::new(&Suite::Lint.to_string(), Work::Warnings(built.warnings.clone())));
+        }
         jobs.push(Job::new("lint: dependencies", Work::Dependencies));
     }
     if suites.contains(&Suite::Render) {
         let program = built.binaries.get(&config.service.binary).cloned();
-        jobs.push(Job::new(&Suite::Render.to_string(), Work::Render(program)).taking(target));
+        jobs.push(Job::new(&Suite::Render.to_string(), Work::Render(program)));
     }
     if suites.contains(&Suite::Queries) {
         jobs.push(Job::new(&Suite::Queries.to_string(), Work::Queries));
@@ -102,14 +104,25 @@ fn tests(suite: Suite, program: &Program, built: &Built, setting: &Setting<'_>) 
     Job::new(&name, Work::Tests(command, threads)).taking(takes)
 }
 
-/// What is compiled for one is shared with the next. All targets are without those that `cargo test` leaves out, even
-/// where they are named beside it. The last is the toolkit's first build, without its feature `cloud`.
-fn lints(config: &Config) -> Vec<Cmd> {
-    let left_out = ["--workspace", "--test", "image", "--test", "journey", "--test", "rehearsal", "--test", "tofu"];
-    let clippy = |what: &[&str]| {
-        cargo(config).arg("clippy").args(what.iter().copied()).args(["--quiet", "--", "--deny", "warnings"])
-    };
-    vec![clippy(&["--workspace", "--all-targets"]), clippy(&left_out), clippy(&["--package", xtask::PACKAGE])]
+/// The packages, what needs no browser, the build, and journeys of people in a browser, with the program of the service.
+fn web(config: &Config, built: &Built, setting: &Setting<'_>) -> Vec<Cmd> {
+    let folder = config.root.join(WEB);
+    let npm = |args: &[&str]| Cmd::new("npm").inherits(Inherited::All).args(args.iter().copied()).dir(&folder);
+    let mut commands = vec![npm(&["ci", "--no-progress"])];
+    commands.extend(["check", "lint", "test", "build"].map(|script| npm(&["run", script])));
+    let mut browser = npm(&["run", "test:browser"]).env("TMPDIR", setting.folder.path().as_os_str());
+    if let Some(program) = built.binaries.get(&config.service.binary) {
+        browser = browser.env("APP_BINARY", program.as_os_str());
+    }
+    if let Some(url) = setting.database {
+        browser = browser.secret("TEST_DATABASE_URL", url);
+    }
+    // Installed by now. Without it, what takes it is skipped by name, or fails with `CI=true`.
+    if let Ok(server) = devservers::versitygw::install() {
+        browser = browser.env("VERSITYGW", server.as_os_str());
+    }
+    commands.push(browser);
+    commands
 }
 
 fn processors() -> usize {

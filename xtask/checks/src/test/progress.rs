@@ -36,7 +36,7 @@ impl Progress {
     pub fn ends(&self, done: Done) {
         self.running.borrow_mut().retain(|(name, _)| *name != done.name);
         let outcome = &done.outcome;
-        if !outcome.failed.is_empty() {
+        if !outcome.failed.is_empty() || !outcome.flaky.is_empty() {
             done.lines.iter().for_each(|line| self.report.detail(line));
         }
         let counts = match (outcome.passed, outcome.failed.len(), outcome.skipped.len()) {

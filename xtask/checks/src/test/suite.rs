@@ -18,6 +18,8 @@ pub enum Suite {
     Queries,
     /// The service, against a real PostgreSQL
     Service,
+    /// The web UI: its code, and people's ways through it in a real Chromium
+    Web,
     /// The toolkit's modules and its built binary
     Toolkit,
     /// The stand-in provider, with a real OpenTofu
@@ -52,14 +54,14 @@ impl Suite {
         }
     }
 
-    /// Whether its tests are programs that are compiled first.
+    /// Whether it takes the test programs, which are compiled first.
     pub fn has_programs(self) -> bool {
-        self.integration_tests().is_some()
+        self == Self::Lint || self.integration_tests().is_some()
     }
 
     /// Whether its tests take a PostgreSQL that is started for them.
     pub fn takes_database(self) -> bool {
-        matches!(self, Self::Service | Self::Image)
+        matches!(self, Self::Service | Self::Web | Self::Image)
     }
 
     /// Cargo's flags for its unit tests. Those of all libraries belong together: cargo tells them apart by packages only, and
@@ -76,7 +78,8 @@ impl Suite {
     pub fn integration_tests(self) -> Option<&'static str> {
         match self {
             Self::Format | Self::Lint | Self::Render | Self::Queries => None,
-            Self::Service => Some("service"),
+            // The UI's tests are no programs of cargo's; they run the service, which is compiled for these.
+            Self::Service | Self::Web => Some("service"),
             // All that are no other suite's.
             Self::Toolkit => Some("*"),
             Self::StandIn => Some("standin"),
@@ -90,9 +93,11 @@ impl Suite {
     /// What its test programs take of the machine, and how many of their tests run at a time; by default, one for each
     /// processor.
     pub fn takes(self) -> (Takes, Option<usize>) {
-        // These look at all that the engine has. The other suites that use it touch nothing but containers and images of their own.
+        // Each looks at what the other could leave there, and the second finds the layers that the first has built. The other suites
+        // that use it touch nothing but containers and images of their own.
         let engine = matches!(self, Self::Image | Self::Rehearsal);
-        (Takes { engine, ..Takes::default() }, engine.then_some(1))
+        // A rehearsal listens on the machine's port 443.
+        (Takes { engine }, (self == Self::Rehearsal).then_some(1))
     }
 }
 

@@ -49,8 +49,8 @@ impl Checks {
 }
 
 impl Repository {
-    /// Adds a check run as an app of GitHub's does it.
-    pub fn add_check(&mut self, name: &str, sha: &str, fields: &Value) -> u64 {
+    /// Adds a check run as an app of GitHub's does it, to a suite or to one of its own.
+    pub fn add_check(&mut self, name: &str, sha: &str, suite: Option<u64>, fields: &Value) -> u64 {
         let id = self.next_id();
         let url = self.url(&format!("/check-runs/{id}"));
         let html = self.html(&format!("/runs/{id}"));
@@ -61,7 +61,7 @@ impl Repository {
                 "title": null, "summary": null, "text": null, "annotations_count": 0,
                 "annotations_url": format!("{url}/annotations"),
             },
-            "name": name, "check_suite": {"id": id}, "app": self.actions_app(), "pull_requests": [],
+            "name": name, "check_suite": {"id": suite.unwrap_or(id)}, "app": self.actions_app(), "pull_requests": [],
         });
         update(&mut run, fields);
         self.checks.runs.push(run);
@@ -93,7 +93,7 @@ fn create(call: &Call, repository: &mut Repository) -> Outcome {
     if repository.commits.find(sha).is_none() {
         return Err(Answer::error(422, &format!("No commit found for SHA: {sha}")));
     }
-    let id = repository.add_check(call.text("name").unwrap_or_default(), sha, &call.body);
+    let id = repository.add_check(call.text("name").unwrap_or_default(), sha, None, &call.body);
     Ok(Answer::created(by_id(&mut repository.checks.runs, id)?.clone()))
 }
 

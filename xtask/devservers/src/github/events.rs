@@ -19,7 +19,7 @@ pub struct Event {
 impl Repository {
     /// Notes an event and starts the workflows that wait for it: one of a workflow's own token starts none, except the two dispatches.
     pub fn happened(&mut self, by: Kind, name: &str, action: Option<&str>, reference: &str, payload: Value) {
-        let starts = by == Kind::Person || name == "repository_dispatch";
+        let starts = by != Kind::Workflow || name == "repository_dispatch";
         let runs = if starts { self.start_workflows(by, name, action, reference, &payload) } else { Vec::new() };
         self.note(by, name, action, runs);
     }

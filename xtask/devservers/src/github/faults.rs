@@ -55,7 +55,8 @@ pub(super) fn names() -> impl Iterator<Item = String> {
     Operation::all().map(|(method, template)| name(method, template))
 }
 
-fn name(method: &str, template: &str) -> String {
+/// An operation's name: `POST /releases`.
+pub(super) fn name(method: &str, template: &str) -> String {
     format!("{method} {}", template.strip_prefix("/repos/{owner}/{repo}").unwrap_or(template))
 }
 

@@ -59,7 +59,7 @@ impl Handle {
     /// Adds a check run to a commit, with a conclusion or still in progress.
     pub fn check(&self, name: &str, sha: &str, conclusion: Option<&str>) {
         let fields = json!({"status": "in_progress", "conclusion": conclusion});
-        self.with(|repository| repository.add_check(name, sha, &fields));
+        self.with(|repository| repository.add_check(name, sha, None, &fields));
     }
 
     /// All releases with their assets, oldest first, drafts too.
@@ -115,6 +115,14 @@ impl Handle {
     /// A run, to have it go on.
     pub fn run(&self, id: u64) -> Run {
         Run { inner: Arc::clone(&self.inner), repository: self.key.clone(), id }
+    }
+
+    /// What the jobs of a run have printed.
+    pub fn log(&self, run: u64) -> String {
+        self.with(|repository| {
+            let jobs = repository.workflows.jobs.iter().filter(|job| job.value["run_id"] == run);
+            jobs.map(|job| job.log.as_str()).collect()
+        })
     }
 
     /// All issues and pull requests, oldest first.

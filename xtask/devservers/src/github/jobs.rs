@@ -20,13 +20,13 @@ pub(super) struct Job {
 }
 
 impl Repository {
-    /// Starts a job of a run. It is a check of the commit too, with the same id.
+    /// Starts a job of a run. It is a check of the commit too, with the same id, in the suite of the run.
     pub fn start_job(&mut self, run: u64, name: &str) -> u64 {
         let found = self.workflows.runs.iter_mut().find(|found| found["id"] == run).expect("the run exists");
         (found["status"], found["updated_at"]) = ("in_progress".into(), now().into());
         let found = found.clone();
         let sha = found["head_sha"].as_str().unwrap_or_default();
-        let id = self.add_check(name, sha, &json!({"status": "in_progress"}));
+        let id = self.add_check(name, sha, found["check_suite_id"].as_u64(), &json!({"status": "in_progress"}));
         let value = json!({
             "id": id, "run_id": run, "run_url": found["url"], "run_attempt": found["run_attempt"],
             "node_id": node("CR", id), "head_sha": found["head_sha"], "url": self.url(&format!("/actions/jobs/{id}")),

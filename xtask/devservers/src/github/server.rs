@@ -1,7 +1,7 @@
 //! How a request becomes an answer: described, authenticated, counted, permitted, answered, described again.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -19,6 +19,9 @@ use super::run::Run;
 use super::tokens::{Kind, Token};
 use crate::http::{Request, Response};
 
+/// How long a call waits for the others that a test wants at the same time. A client has given up before.
+const MEETING: Duration = Duration::from_secs(25);
+
 /// All that a GitHub keeps.
 #[derive(Default)]
 pub(super) struct State {
@@ -28,6 +31,8 @@ pub(super) struct State {
     pub violations: Vec<String>,
     pub calls: Vec<String>,
     pub delay: Duration,
+    /// An operation, and how many calls of it are still awaited before any is answered.
+    pub meeting: Option<(String, usize)>,
 }
 
 impl State {
@@ -55,8 +60,27 @@ impl Inner {
         let number = state.calls.len();
         drop(state);
         self.begin_runs();
+        self.meet(request);
         std::thread::sleep(delay.saturating_sub(start.elapsed()));
         response.header("x-github-request-id", &format!("{number:04X}:STANDIN"))
+    }
+
+    /// Holds the answer until the other calls are there that a test wants at the same time.
+    fn meet(&self, request: &Request) {
+        let path = request.path.split('?').next().unwrap_or_default();
+        let Some(operation) = Operation::find(&request.method, path) else { return };
+        let mut state = self.lock();
+        match &mut state.meeting {
+            Some((name, left)) if *name == faults::name(&operation.method, operation.template) => *left -= 1,
+            _ => return,
+        }
+        state.meeting.take_if(|(_, left)| *left == 0);
+        self.changed.notify_all();
+        let waited = self.changed.wait_timeout_while(state, MEETING, |state| state.meeting.is_some());
+        let (mut state, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            state.violations.push(format!("{} {path}: the other calls did not come", request.method));
+        }
     }
 
     /// Begins the runs that were started.
@@ -79,6 +103,9 @@ impl Inner {
         let path = request.path.split('?').next().unwrap_or_default();
         let upload = path.strip_prefix("/uploads");
         let (path, uploads) = (upload.unwrap_or(path), upload.is_some());
+        if (request.method.as_str(), path) == ("POST", "/graphql") {
+            return shown(&viewer(state, request), Vec::new());
+        }
         let query = request.path.split_once('?').map_or("", |(_, query)| query);
         let queries: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let found = Operation::find(&request.method, path).filter(|operation| operation.is_upload() == uploads);
@@ -150,6 +177,20 @@ impl Inner {
             api: self.urls().api.clone(),
         };
         (Some(text), perform(state, operation, &call))
+    }
+}
+
+/// The one question of the GraphQL API that is known: whose token it is.
+fn viewer(state: &mut State, request: &Request) -> Answer {
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    if body["query"] != "query { viewer { login } }" {
+        state.violations.push(format!("POST /graphql: the stand-in does not know {}", body["query"]));
+        return Answer::error(400, "The stand-in knows no such query.");
+    }
+    let header = request.header("authorization").unwrap_or_default();
+    match header.strip_prefix("Bearer ").and_then(|token| state.tokens.get(token)) {
+        Some(token) => Answer::ok(json!({"data": {"viewer": {"login": token.login().0}}})),
+        None => Answer::error(401, "Bad credentials"),
     }
 }
 

@@ -9,6 +9,8 @@ use super::answer::Answer;
 pub enum Kind {
     /// `GITHUB_TOKEN` of a workflow's job: the events that it makes start no workflow, with two exceptions.
     Workflow,
+    /// An app's installation: it starts workflows.
+    App,
     /// A person's.
     Person,
 }
@@ -103,7 +105,7 @@ impl Token {
             |(area, level): &(&str, Level)| format!("{area}={}", if *level == Level::Read { "read" } else { "write" });
         let accepted: Vec<String> = wanted.iter().map(name).collect();
         let message = match self.kind {
-            Kind::Workflow => "Resource not accessible by integration",
+            Kind::Workflow | Kind::App => "Resource not accessible by integration",
             Kind::Person => "Resource not accessible by personal access token",
         };
         Err(Answer::error(403, message).header("x-accepted-github-permissions", &accepted.join("; ")))
@@ -120,6 +122,7 @@ impl Token {
 pub(super) fn login(kind: Kind) -> (&'static str, u64) {
     match kind {
         Kind::Workflow => ("github-actions[bot]", 41_898_282),
+        Kind::App => ("releaser[bot]", 41_898_999),
         Kind::Person => ("deployer", 583_231),
     }
 }

@@ -109,7 +109,7 @@ impl Repository {
             "html_url": self.html(&format!("/actions/runs/{id}")), "pull_requests": [], "created_at": now(),
             "updated_at": now(), "run_started_at": now(), "actor": actor, "triggering_actor": actor,
             "jobs_url": format!("{url}/jobs"), "logs_url": format!("{url}/logs"),
-            "check_suite_url": self.url(&format!("/check-suites/{id}")), "artifacts_url": format!("{url}/artifacts"),
+            "check_suite_id": id, "check_suite_url": self.url(&format!("/check-suites/{id}")), "artifacts_url": format!("{url}/artifacts"),
             "cancel_url": format!("{url}/cancel"), "rerun_url": format!("{url}/rerun"), "previous_attempt_url": null,
             "workflow_url": workflow["url"], "head_commit": head, "repository": self.minimal(),
             "head_repository": self.minimal(),

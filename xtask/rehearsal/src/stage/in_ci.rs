@@ -11,7 +11,8 @@ use xtask::render::{Schema, render};
 use super::Stage;
 
 /// What the deploy workflow allows the token of its jobs.
-const PERMISSIONS: [&str; 3] = ["contents:read", "attestations:read", "deployments:write"];
+const PERMISSIONS: [&str; 6] =
+    ["contents:read", "actions:read", "attestations:read", "checks:read", "deployments:write", "statuses:read"];
 
 impl Stage<'_> {
     /// Chapter: the first deploy as CI does it. The jobs of the project's own deploy workflow, where deploy.yaml has GitHub deploy

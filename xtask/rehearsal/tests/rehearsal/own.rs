@@ -1,10 +1,9 @@
 //! This repository's own production, with its stack, its image and its database.
 
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use testkit::Ran;
+use testkit::{Ran, clone_for_image};
 
 use crate::shop::{Shop, account, events, rehearsal};
 
@@ -15,8 +14,7 @@ fn this_repositorys_own_production_is_deployed_broken_and_recovered() {
     let Some(_shop) = Shop::open(test) else { return };
     let folder = tempfile::Builder::new().prefix("xtask-test-").tempdir().unwrap();
     let root = folder.path().canonicalize().unwrap().join("clone");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
-    Ran::of(testkit::git(source).args(["clone", "--quiet"]).arg(source).arg(&root)).expect(0);
+    clone_for_image(&root);
     let deploy: serde_yaml::Value =
         serde_yaml::from_str(&fs_err::read_to_string(root.join("deploy.yaml")).unwrap()).unwrap();
     for base in deploy["image"]["bases"].as_mapping().unwrap().values() {

@@ -145,7 +145,7 @@ impl Drop for Shop {
 /// The command in this project.
 pub fn rehearsal(root: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rehearsal"));
-    command.args(args).current_dir(root).stdin(std::process::Stdio::null()).env_remove("CI");
+    command.arg("rehearse").args(args).current_dir(root).stdin(std::process::Stdio::null()).env_remove("CI");
     command.env("CARGO_BIN_EXE_xtask", testkit::toolkit()).env("CARGO_BIN_EXE_standin", standin());
     command
 }

@@ -21,7 +21,7 @@ const NAME: &str = "acme/shop";
 /// All that deploy.yaml can say of it.
 const ALL: &str = "reviewers: [anna, acme/ops], required_checks: [tests, web], actions: [docker/login-action], workflows: { ci: { \
                    before_test: [{ uses: taiki-e/install-action@0123456789012345678901234567890123456789 }, { uses: ./own }], jobs: { \
-                   other: { uses: acme/flows/.github/workflows/x.yml@main } } } }";
+                   other: { uses: acme/flows/.github/workflows/x.yml@0123456789012345678901234567890123456789 } } } }";
 
 struct Site {
     server: devservers::GitHub,

@@ -1,6 +1,6 @@
 //! The checks of a commit: check runs, as Actions and apps report them, and statuses, as others do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
@@ -30,14 +30,20 @@ pub enum Conclusion {
 }
 
 impl GitHub {
-    /// The last run of each check of a commit, by name.
-    pub async fn checks(&self, commit: &str) -> Result<Vec<Check>> {
+    /// The last run of each check of a commit, by name. Without the jobs of one workflow, which is named by its file: GitHub lists them
+    /// as checks of the commit that they run for.
+    pub async fn checks(&self, commit: &str, without: &str) -> Result<Vec<Check>> {
         #[derive(Deserialize)]
         struct Run {
             name: String,
+            check_suite: Option<Suite>,
             status: String,
             conclusion: Option<String>,
             html_url: Option<String>,
+        }
+        #[derive(Deserialize)]
+        struct Suite {
+            id: u64,
         }
         #[derive(Deserialize)]
         struct Status {
@@ -47,11 +53,16 @@ impl GitHub {
         }
         let what = format!("reading the checks of {}", short_commit(commit));
         let paths = [format!("/commits/{commit}/check-runs"), format!("/commits/{commit}/status")];
-        let (runs, statuses) = tokio::try_join!(
+        let (runs, statuses, workflows) = tokio::try_join!(
             self.list::<Run>(&paths[0], Some("check_runs"), &what),
             self.list::<Status>(&paths[1], Some("statuses"), &what),
+            self.workflow_runs_of(commit),
         )?;
-        let runs = runs.into_iter().map(|run| {
+        // The jobs of a run are one suite of checks.
+        let left_out: BTreeSet<u64> =
+            workflows.iter().filter(|run| run.file() == without).filter_map(|run| run.check_suite_id).collect();
+        let is_left_out = |run: &Run| run.check_suite.as_ref().is_some_and(|suite| left_out.contains(&suite.id));
+        let runs = runs.into_iter().filter(|run| !is_left_out(run)).map(|run| {
             let conclusion = match run.conclusion.as_deref() {
                 _ if run.status != "completed" => Conclusion::Pending,
                 Some("success" | "neutral" | "skipped") => Conclusion::Passed,

@@ -106,9 +106,13 @@ impl GitHub {
         self.edit(release, &body, "publishing").await
     }
 
-    /// Makes a pre-release the latest release, which starts the workflows of the event `released`.
-    pub async fn promote_release(&self, release: &Release) -> Result<Release> {
-        self.edit(release, &json!({ "prerelease": false, "make_latest": "true" }), "promoting").await
+    /// Makes a pre-release the latest release, which starts the workflows of the event `released`; with other notes, if they are given.
+    pub async fn promote_release(&self, release: &Release, notes: Option<&str>) -> Result<Release> {
+        let mut body = json!({ "prerelease": false, "make_latest": "true" });
+        if let Some(notes) = notes {
+            body["body"] = notes.into();
+        }
+        self.edit(release, &body, "promoting").await
     }
 
     async fn edit(&self, release: &Release, body: &Value, verb: &str) -> Result<Release> {

@@ -15,6 +15,8 @@ pub struct WorkflowRun {
     pub name: Option<String>,
     /// The workflow's file, such as `.github/workflows/deploy.yml`; a ref may stand behind it, after `@`.
     pub path: String,
+    /// The suite of checks that its jobs are.
+    pub check_suite_id: Option<u64>,
     /// The event that started it.
     pub event: String,
     /// `queued`, `waiting` (for a person), `in_progress`, `completed`, …
@@ -56,7 +58,20 @@ pub struct JobStep {
     pub conclusion: Option<String>,
 }
 
+impl WorkflowRun {
+    /// The workflow's file alone.
+    pub fn file(&self) -> &str {
+        self.path.split('@').next().unwrap_or_default()
+    }
+}
+
 impl GitHub {
+    /// Every run of a workflow for a commit, newest first.
+    pub async fn workflow_runs_of(&self, commit: &str) -> Result<Vec<WorkflowRun>> {
+        let path = format!("/actions/runs?head_sha={}", encoded(commit));
+        self.list(&path, Some("workflow_runs"), "listing the runs of workflows").await
+    }
+
     /// The newest runs that an event started for a commit, newest first; at most one page.
     pub async fn runs_of(&self, event: &str, commit: &str) -> Result<Vec<WorkflowRun>> {
         #[derive(Deserialize)]

@@ -1,4 +1,4 @@
-//! Secrets and variables of an environment's jobs. A secret's value can be written and never read.
+//! Secrets and variables of an environment's jobs, and of all jobs of the repository. A secret's value can be written and never read.
 
 use std::collections::BTreeMap;
 
@@ -34,28 +34,26 @@ impl GitHub {
         }
     }
 
-    /// The names of an environment's secrets, and when each was last set.
-    pub async fn secrets(&self, environment: &str) -> Result<BTreeMap<String, Timestamp>> {
+    /// The names of the secrets of an environment, or of the repository, and when each was last set.
+    pub async fn secrets(&self, environment: Option<&str>) -> Result<BTreeMap<String, Timestamp>> {
         #[derive(Deserialize)]
         struct Secret {
             name: String,
             updated_at: Timestamp,
         }
-        let path = format!("{}/secrets", path_of(environment));
-        let all: Vec<Secret> =
-            self.list(&path, Some("secrets"), &format!("listing the secrets of {environment}")).await?;
+        let (path, what) = list_of("secrets", environment);
+        let all: Vec<Secret> = self.list(&path, Some("secrets"), &what).await?;
         Ok(all.into_iter().map(|secret| (secret.name, secret.updated_at)).collect())
     }
 
-    /// The names and values of an environment's variables.
-    pub async fn variables(&self, environment: &str) -> Result<BTreeMap<String, String>> {
+    /// The names and values of the variables of an environment, or of the repository.
+    pub async fn variables(&self, environment: Option<&str>) -> Result<BTreeMap<String, String>> {
         #[derive(Deserialize)]
         struct Variable {
             name: String,
             value: String,
         }
-        let path = format!("{}/variables", path_of(environment));
-        let what = format!("listing the variables of {environment}");
+        let (path, what) = list_of("variables", environment);
         let all: Vec<Variable> = self.list_by(VARIABLES_PER_PAGE, &path, Some("variables"), &what).await?;
         Ok(all.into_iter().map(|variable| (variable.name, variable.value)).collect())
     }
@@ -99,7 +97,7 @@ impl GitHub {
         let body = json!({ "name": name, "value": value });
         let path = format!("{}/variables", path_of(environment));
         if is_new {
-            let find = async || Ok(self.variables(environment).await?.contains_key(name).then_some(Value::Null));
+            let find = async || Ok(self.variables(Some(environment)).await?.contains_key(name).then_some(Value::Null));
             match self.create::<Value>(&path, &body, &what, find).await {
                 Ok(_) => return Ok(()),
                 // Another run has made it meanwhile, with a value that may be another one.
@@ -121,5 +119,13 @@ impl GitHub {
     pub async fn delete_variable(&self, environment: &str, name: &str) -> Result<()> {
         let path = format!("{}/variables/{}", path_of(environment), encoded(name));
         self.delete(&path, &format!("deleting the variable {name} of {environment}")).await
+    }
+}
+
+/// Where the secrets or variables of an environment are listed, or those of the repository, and what that is called.
+fn list_of(kind: &str, environment: Option<&str>) -> (String, String) {
+    match environment {
+        Some(name) => (format!("{}/{kind}", path_of(name)), format!("listing the {kind} of {name}")),
+        None => (format!("/actions/{kind}"), format!("listing the {kind} of the repository")),
     }
 }

@@ -74,6 +74,21 @@ impl GitHub {
         answer(response, what).await
     }
 
+    /// Sends a question to the GraphQL API, once. It is beside the REST API, which an enterprise's server has in `/api/v3`.
+    pub(super) async fn ask<T: DeserializeOwned>(&self, query: &str, what: &str) -> Result<T> {
+        let rest = self.api.as_str().trim_end_matches('/');
+        let url = format!("{}/graphql", rest.strip_suffix("/v3").unwrap_or(rest));
+        let request = self
+            .files
+            .post(url)
+            .header(AUTHORIZATION, self.authorization.clone())
+            .header(CONTENT_TYPE, "application/json")
+            .body(serde_json::json!({ "query": query }).to_string());
+        let response = request.send().await.map_err(|error| unreachable(what, &error.without_url()))?;
+        let (_, bytes) = answer(http::Response::<reqwest::Body>::from(response), what).await?;
+        serde_json::from_slice(&bytes).map_err(|error| Failed::lasting(misread(what, &error)))
+    }
+
     /// Sends a file to GitHub's host for them, once.
     pub(super) async fn send_file(&self, url: &str, media_type: &str, bytes: &[u8], what: &str) -> Result<()> {
         let request = self

@@ -12,7 +12,8 @@ fn start() -> (devservers::GitHub, Handle, GitHub) {
     drop(rustls::crypto::ring::default_provider().install_default());
     let server = devservers::GitHub::start();
     let repository = server.repository("owner", "name");
-    let token = server.personal_token(&["contents:write", "deployments:write", "checks:read", "statuses:read"]);
+    let token =
+        server.personal_token(&["contents:write", "deployments:write", "actions:read", "checks:read", "statuses:read"]);
     let client =
         GitHub::with_timeout(&server.url(), OWNER, &token.into(), &Patience::default(), Duration::from_secs(1));
     (server, repository, client.unwrap())
@@ -38,7 +39,7 @@ async fn a_release_is_drafted_filled_published_and_promoted() {
     let found = github.release(TAG).await.unwrap().unwrap();
     assert_eq!(github.asset(&found.assets[0]).await.unwrap(), b"{}");
     assert_eq!(github.latest_release().await.unwrap(), None);
-    github.promote_release(&found).await.unwrap();
+    github.promote_release(&found, None).await.unwrap();
     assert_eq!(github.latest_release().await.unwrap().unwrap().tag_name, TAG);
     github.delete_release(&found).await.unwrap();
     github.delete_tag(TAG).await.unwrap();
@@ -110,7 +111,13 @@ async fn the_worse_of_two_checks_with_one_name_counts() {
     repository.check("test", &commit, Some("success"));
     repository.check("lint", &commit, None);
     repository.check("web", &commit, Some("failure"));
-    let found = github.checks(&commit).await.unwrap();
+    // A workflow's jobs are checks of the commit, too.
+    let deploy = ".github/workflows/deploy.yml";
+    repository.workflow(deploy, "deploy", &["push"], None);
+    repository.pushed("main");
+    repository.run(repository.runs()[0]["id"].as_u64().unwrap()).job("plan");
+    assert_eq!(github.checks(&commit, ".github/workflows/ci.yml").await.unwrap().len(), 4);
+    let found = github.checks(&commit, deploy).await.unwrap();
     let found: Vec<(&str, &Conclusion)> = found.iter().map(|check| (check.name.as_str(), &check.conclusion)).collect();
     let failed = Conclusion::Failed("failure".to_owned());
     assert_eq!(found, [("lint", &Conclusion::Pending), ("test", &Conclusion::Passed), ("web", &failed)]);
@@ -162,7 +169,7 @@ async fn answers_of_another_kind_are_errors_and_a_moved_repository_is_named() {
     });
     let github =
         GitHub::new(&format!("http://{}", server.address), OWNER, &"token".into(), &Patience::default()).unwrap();
-    assert!(github.secrets("production").await.is_err());
+    assert!(github.secrets(Some("production")).await.is_err());
     for failed in [github.releases().await.map(drop), github.create_environment("other").await] {
         let failed = failed.unwrap_err();
         assert!(failed.to_string().contains("the repository was renamed or moved"), "{failed}");
@@ -189,4 +196,19 @@ async fn a_strangers_comment_is_not_taken_for_the_toolkits() {
     assert_eq!(github.keep_comment(3, "<!-- mark -->", "new").await.unwrap().id, 2);
     let changed = server.asked().pop().unwrap();
     assert!(changed.method == "PATCH" && changed.path.ends_with("/issues/comments/2"), "{changed:?}");
+}
+
+#[tokio::test]
+async fn the_owner_of_each_kind_of_token_is_told() {
+    let (server, ..) = start();
+    for (token, owner) in [
+        (server.workflow_token(&["contents:write"]), "github-actions[bot]"),
+        (server.app_token(&["contents:write"]), "releaser[bot]"),
+        (server.personal_token(&["contents:write"]), "deployer"),
+    ] {
+        let github = GitHub::new(&server.url(), OWNER, &token.into(), &Patience::default()).unwrap();
+        assert_eq!(github.viewer().await.unwrap(), owner);
+    }
+    let github = GitHub::new(&server.url(), OWNER, &"ghs_revoked".to_owned().into(), &Patience::default()).unwrap();
+    assert!(matches!(github.viewer().await.unwrap_err(), GitHubError::Denied { .. }));
 }

@@ -1,5 +1,6 @@
 //! What `release` runs.
 
+mod check;
 mod create;
 mod list;
 mod promote;
@@ -8,9 +9,12 @@ mod prune;
 use serde_json::{Value, json};
 
 use super::ReleaseCommand;
+use crate::check::Check;
 use crate::clients::github::Release;
 use crate::commands::Context;
 use crate::failure::Failure;
+use crate::releases::candidate::Candidate;
+use crate::report::Paint;
 
 impl ReleaseCommand {
     /// Runs the command.
@@ -19,6 +23,7 @@ impl ReleaseCommand {
             Self::Create(args) => Box::pin(args.run(context)).await,
             Self::List(args) => args.run(context).await,
             Self::Show(args) => Box::pin(args.run(context)).await,
+            Self::Check(args) => Box::pin(args.run(context)).await,
             Self::Promote(args) => Box::pin(args.run(context)).await,
             Self::Prune(args) => args.run(context).await,
         }
@@ -32,7 +37,20 @@ fn line(release: &Release, remark: &str) -> String {
     line.trim_end().to_owned()
 }
 
+/// A release and every check of it.
+fn text(candidate: &Candidate) -> String {
+    let checks = candidate.checks.iter().map(|check| check.text(Paint::new(false)));
+    std::iter::once(line(&candidate.release, "")).chain(checks).collect::<Vec<_>>().join("\n")
+}
+
 /// The same for programs.
+fn checked(candidate: &Candidate) -> Value {
+    let mut result = detail(&candidate.release);
+    result["checks"] = candidate.checks.iter().map(Check::json).collect();
+    result
+}
+
+/// A release for programs.
 fn detail(release: &Release) -> Value {
     json!({
         "tag": release.tag_name,

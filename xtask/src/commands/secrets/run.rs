@@ -119,7 +119,7 @@ fn table(plan: &Plan) -> String {
             lines.push(format!("{place} at GitHub"));
         }
         let mark = match entry.state {
-            State::Set | State::Unknown => "✓",
+            State::Set | State::Unknown | State::OfRepository => "✓",
             State::New | State::Stale | State::ChangedThere => "+",
             State::Missing => "✗",
             State::Optional => " ",

@@ -34,3 +34,28 @@ fn what_is_no_reviewer_is_refused() {
       name a team: org/team
     ");
 }
+
+#[test]
+fn an_environment_cannot_have_the_name_of_another_ones_plans() {
+    let plan = "environments:\n  local-plan: { target: local, port: 4 }";
+    let both = SMALLEST.replace("environments:", plan);
+    assert!(Config::parse(&both).is_ok(), "it is for GitHub alone");
+    assert_snapshot!(refused(&format!("{both}github: {{ repository: owner/name }}\n")), @r"
+    deploy.yaml:7:3: environments.local-plan: has the name of the environment at GitHub whose jobs plan local
+      name it otherwise: GitHub has one environment `local-plan`, which needs no approval
+    ");
+}
+
+#[test]
+fn the_main_branch_is_no_expression_and_no_pattern_of_a_workflow() {
+    for branch in ["main", "release/2.0", "feature#1"] {
+        Config::parse(&format!("source: {{ main_branch: '{branch}' }}\n{SMALLEST}")).unwrap();
+    }
+    for branch in ["${{github.head_ref}}", "a$b", "a{b", "a}b", "a+", "!a", "a]", "a*", "a?", "[a", "a@{b"] {
+        let said = refused(&format!("source: {{ main_branch: '{branch}' }}\n{SMALLEST}"));
+        assert!(
+            said.starts_with("deploy.yaml:1:") && said.contains("expected a branch of git, without"),
+            "{branch}: {said}"
+        );
+    }
+}

@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use insta::assert_snapshot;
 
 use super::{SMALLEST, changed, positions, refused, refused_with};
-use crate::config::{Config, Need, Postgres, Target};
+use crate::config::{Config, FirstVisit, Need, Postgres, Program, Target};
 
 #[test]
 fn the_file_of_this_repository_is_read() {
@@ -69,10 +69,41 @@ environments:
     .unwrap();
     assert_eq!((config.source.main_branch.as_str(), config.service.binary.as_str()), ("release/2.0", "shop"));
     assert_eq!(config.service.programs[0].need, Need::Feature("video".to_owned()));
+    // The web UI is built with these.
+    let build = |program: &Program| (program.name.clone(), program.package.clone(), program.need == Need::Build);
+    let own: Vec<_> = config.service.programs[1..].iter().map(build).collect();
+    assert_eq!(own, [("node".into(), "nodejs".into(), true), ("npm".into(), "npm".into(), true)]);
     let place = config.environment("a-1").unwrap();
     let Target::Local(local) = &place.target else { panic!("{:?}", place.target) };
     assert_eq!((local.port, local.host.to_string(), local.postgres), (65535, "::1".to_owned(), Postgres::Embedded));
     assert_eq!((place.gate.timeout, place.keep_releases), (Duration::from_secs(5), 1));
+}
+
+#[test]
+fn the_page_for_whoever_comes_first_takes_a_secret_in_its_fragment() {
+    let visit = |page: &str| format!("  first_visit: {{ page: '{page}', open: /a/first }}\n  readiness:");
+    let config = Config::parse(&SMALLEST.replace("  readiness:", &visit("/a-b/c.html#token={FIRST_TOKEN}"))).unwrap();
+    let found = FirstVisit {
+        page: "/a-b/c.html#token=".to_owned(),
+        secret: "FIRST_TOKEN".to_owned(),
+        open: "/a/first".to_owned(),
+    };
+    assert_eq!(config.service.first_visit, Some(found));
+    for wrong in [
+        "/a?token={T}",
+        "/a#{T}",
+        "/a#={T}",
+        "/a#t={t}",
+        "/a#t=T",
+        "a#t={T}",
+        "/a#t={T}x",
+        "/a'#t={T}",
+        "/#t|x={T}",
+        "/$a#t={T}",
+    ] {
+        let refused = refused(&SMALLEST.replace("  readiness:", &visit(&wrong.replace('\'', "''"))));
+        assert!(refused.contains("expected a page and a setting as `/PATH#NAME={SETTING}`"), "{wrong}: {refused}");
+    }
 }
 
 #[test]
@@ -93,7 +124,7 @@ fn an_unknown_key_is_named_with_the_nearest() {
     ");
     assert_snapshot!(refused_with("  readiness:", "  readines:"), @r"
     deploy.yaml:5:3: service.readines: unknown key
-      did you mean `readiness`? Known keys: args, binary, migrations, package, programs, readiness, schema, settings, web
+      did you mean `readiness`? Known keys: args, binary, first_visit, migrations, package, programs, readiness, schema, settings, web
     ");
     assert_snapshot!(refused_with("    port:", "    prot:"), @r"
     deploy.yaml:9:5: environments.local.prot: unknown key
@@ -262,7 +293,7 @@ fn no_value_is_taken_for_an_option_of_another_program() {
         "  programs: [{ name: ../cc, package: -oDpkg=x, needed_for: build }, { name: b, package: bb }, { name: c, package: cc, needed_for: build, feature: c }]\nenvironments:",
     );
     assert_snapshot!(refused(&yaml), @r"
-    deploy.yaml:2:24: source.main_branch: found the text `--upload-pack=x`, expected a branch of git
+    deploy.yaml:2:24: source.main_branch: found the text `--upload-pack=x`, expected a branch of git, without `$`, `{`, `}` and `*?[]+!`
       for example `main_branch: main`
     deploy.yaml:7:22: service.programs[0].name: found the text `../cc`, expected the name of a command
       for example `name: cc`

@@ -20,7 +20,8 @@ pub struct Allowed {
 }
 
 impl Allowed {
-    /// Checks that the workflow that signed is the allowed one, and that it ran for the main branch or a tag. Fails with the reason.
+    /// Checks that the workflow that signed is the allowed one, and that it ran for the main branch. Fails with the reason. A run
+    /// for a tag does not count: who may push a tag to an old commit chooses its workflow.
     pub fn accepts(&self, attestation: &Attestation) -> Result<()> {
         let Attestation { issuer, signer, repository, reference, .. } = attestation;
         ensure!(*issuer == self.issuer, "its workflow was known to {issuer}, and deploy.yaml allows {}", self.issuer);
@@ -35,9 +36,8 @@ impl Allowed {
                 && of == reference
         });
         ensure!(is_allowed, "it was signed by {signer}, and deploy.yaml allows {workflow} for {reference}");
-        let is_release =
-            *reference == format!("refs/heads/{}", self.main_branch) || reference.starts_with("refs/tags/");
-        ensure!(is_release, "its workflow ran for {reference}, and neither for {} nor for a tag", self.main_branch);
+        let is_main = *reference == format!("refs/heads/{}", self.main_branch);
+        ensure!(is_main, "its workflow ran for {reference}, and not for the branch {}", self.main_branch);
         Ok(())
     }
 }

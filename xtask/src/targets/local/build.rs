@@ -10,6 +10,7 @@ use crate::report::Ongoing;
 use crate::sqlx::Schema;
 use crate::tools::cargo::{self, Profile};
 use crate::tools::{git, npm};
+use crate::web::{self, Decision};
 
 /// Names of changed files in an error.
 const LISTED: usize = 5;
@@ -36,10 +37,11 @@ impl Local<'_> {
             hidden: &hidden,
         };
         let program = cargo::build(&build, progress, |line| step.output(line));
+        let node = self.web().await?;
         let (program, web) = tokio::try_join!(program, async {
-            let Some(web) = &service.web else { return Ok(None) };
-            let folder = npm::build(&root.join(web), &hidden, |line| step.output(line)).await?;
-            Ok(Some(sha256_folder(&folder)?))
+            let Some(Decision::Build(node)) = node else { return Ok(None) };
+            let (_, digest) = web::build(self.env.config, node, &hidden, step).await?;
+            Ok(Some(digest))
         })?;
         let now = git::source(root, git::Filters::Run).await?;
         if now.version != source.version {
@@ -56,7 +58,12 @@ impl Local<'_> {
                 self.env.name()
             );
         }
-        let unnamed = git::unnamed(root, &cargo::sources(root, &program)?).await?;
+        let mut sources = cargo::sources(root, &program)?;
+        if let (Some(folder), Some(_)) = (&service.web, &web) {
+            let read = web::environment_files(&root.join(folder))?;
+            sources.extend(read.into_iter().filter_map(|file| fs_err::canonicalize(file).ok()));
+        }
+        let unnamed = git::unnamed(root, &sources).await?;
         if !unnamed.is_empty() {
             self.env.report.warn(&format!(
                 "the build reads files that git ignores or that are outside of the repository, so the version does not name \
@@ -78,7 +85,8 @@ impl Local<'_> {
         let same_web = web.as_ref().is_none_or(|web| {
             self.built_web().is_some_and(|folder| sha256_folder(&folder).is_ok_and(|sha| sha == *web))
         });
-        same_program.is_ok_and(|sha| sha == *sha256) && same_web
+        let builds_web = matches!(self.web().await, Ok(Some(Decision::Build(_))));
+        same_program.is_ok_and(|sha| sha == *sha256) && same_web && builds_web == web.is_some()
     }
 
     /// Puts an artifact into the folder that it will run from.
@@ -98,6 +106,11 @@ impl Local<'_> {
         };
         releases::publish(&self.releases(), &published, &files)?;
         Ok(published)
+    }
+
+    /// Whether a build of now has the web UI.
+    pub(super) async fn web(&self) -> Result<Option<&Decision>> {
+        Ok(self.web.get_or_try_init(|| web::decide(self.env.config)).await?.as_ref())
     }
 
     /// The program in cargo's target folder.

@@ -10,6 +10,7 @@ use tokio::net::TcpSocket;
 
 use super::Local;
 use crate::check::Check;
+use crate::config::did_you_mean;
 use crate::release::Migration;
 use crate::secrets::{MIN_REDACTED, Secrets};
 use crate::settings::{self, Origin};
@@ -59,6 +60,16 @@ impl Local<'_> {
         let mut checks = Vec::new();
         for problem in table.check(self.env.environment) {
             checks.push(Check::bad("settings", problem.to_string(), fix("fix deploy.yaml")));
+        }
+        if let Some(visit) = &self.env.config.service.first_visit
+            && table.get(&visit.secret).is_none()
+        {
+            let known = table.settings.iter().filter(|setting| setting.secret).map(|setting| setting.name.as_str());
+            checks.push(Check::bad(
+                "settings",
+                format!("`service.first_visit` names {}, which the service does not know", visit.secret),
+                did_you_mean(&visit.secret, "secret settings", known),
+            ));
         }
         for (name, value) in own.iter() {
             if !table.settings.iter().any(|setting| setting.name == name) {

@@ -165,7 +165,7 @@ impl Local<'_> {
                     continue;
                 }
                 Some(SuppliedBy::Version) => published.source.version.clone(),
-                Some(SuppliedBy::WebFolder) if dir.join("web").is_dir() => dir.join("web").into_string(),
+                Some(SuppliedBy::WebFolder) if releases::web(&dir).is_dir() => releases::web(&dir).into_string(),
                 _ => continue,
             };
             env.entry(setting.name).or_insert(value);

@@ -166,7 +166,7 @@ impl Local<'_> {
     }
 
     /// Underscores for what a database's name needs quoting for.
-    fn database_name(&self) -> String {
+    pub(super) fn database_name(&self) -> String {
         self.env.config.project.replace('-', "_")
     }
 }

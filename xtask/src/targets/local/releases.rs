@@ -32,7 +32,7 @@ pub(super) fn publish(releases: &Utf8Path, published: &Published, files: &Files<
     fs_err::create_dir(new.join("bin"))?;
     fs_err::copy(files.program, program(new, published)?)?;
     if let Some(web) = files.web {
-        copy_folder(web, &new.join("web"))?;
+        copy_folder(web, &self::web(new))?;
     }
     fs_err::write(
         new.join("release.json"),
@@ -54,7 +54,7 @@ pub(super) fn publish(releases: &Utf8Path, published: &Published, files: &Files<
 /// Whether the release's folder is there with the bytes that its digest names.
 pub(super) fn has(releases: &Utf8Path, published: &Published) -> bool {
     let folder = releases.join(&published.source.version);
-    let web = folder.join("web");
+    let web = web(&folder);
     let digest = program(&folder, published)
         .and_then(|program| digest(&Files { program: &program, web: web.is_dir().then_some(&web) }));
     digest.is_ok_and(|digest| digest == published.digest)
@@ -72,6 +72,11 @@ pub(super) fn program(folder: &Utf8Path, published: &Published) -> Result<Utf8Pa
         PublishedForm::Folder { program } => Ok(folder.join("bin").join(program)),
         PublishedForm::Image { name } => anyhow::bail!("{name} is an image, and this target runs programs"),
     }
+}
+
+/// The web UI in a release's folder, which not every release has.
+pub(super) fn web(folder: &Utf8Path) -> Utf8PathBuf {
+    folder.join("web")
 }
 
 /// The digest of a program and its web files: what a release in a folder is named by.

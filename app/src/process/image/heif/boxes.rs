@@ -65,17 +65,18 @@ fn location(bytes: &[u8], locations: Range<usize>, item: usize, idat: Option<Ran
         reader.skip(2)?;
         let base = reader.number(base_size)?;
         let extents = reader.number(2)?;
-        let mut range = 0..0;
-        for _ in 0..extents {
-            if version > 0 {
-                reader.skip(index_size)?;
-            }
-            let from = base.checked_add(reader.number(offset_size)?)?;
-            range = from..from.checked_add(reader.number(length_size)?)?;
-        }
+        let index_size = if version > 0 { index_size } else { 0 };
         if id != item {
+            // Fields may have no bytes, so only a product passes over millions of them in time.
+            reader.skip(extents.checked_mul(index_size + offset_size + length_size)?)?;
             continue;
         }
+        if extents != 1 {
+            return None;
+        }
+        reader.skip(index_size)?;
+        let from = base.checked_add(reader.number(offset_size)?)?;
+        let range = from..from.checked_add(reader.number(length_size)?)?;
         // In the file, or in the box `idat`.
         let place = match method {
             0 => 0..bytes.len(),
@@ -83,7 +84,7 @@ fn location(bytes: &[u8], locations: Range<usize>, item: usize, idat: Option<Ran
             _ => return None,
         };
         let range = range.start.checked_add(place.start)?..range.end.checked_add(place.start)?;
-        return (extents == 1 && range.end <= place.end).then_some(range);
+        return (range.end <= place.end).then_some(range);
     }
     None
 }

@@ -57,6 +57,13 @@ fn heic_and_avif_are_decoded_and_lose_their_place() {
         let few = ImageLimits { max_pixels: 59_999 };
         let decoded = decode(&file, ImageKind::Heic, few, |_| panic!("the size is checked before"));
         assert!(matches!(decoded, Err(DeriveError::Invalid(ValidationError::TooManyPixels { .. }))));
+
+        // The largest size that the format can claim: no product of it overflows.
+        let size = [300_u32.to_be_bytes(), 200_u32.to_be_bytes()].concat();
+        let at = file.windows(8).position(|bytes| bytes == size).unwrap();
+        let largest = [&file[..at], &[0xff; 8], &file[at + 8..]].concat();
+        let decoded = decode(&largest, ImageKind::Heic, LIMITS, |_| panic!("the size is checked before"));
+        assert!(matches!(decoded, Err(DeriveError::Invalid(ValidationError::TooManyPixels { .. }))));
     }
 }
 
@@ -69,4 +76,16 @@ fn the_program_is_missing_or_killed() {
     let killed = Output { status: ExitStatus::from_raw(9), stdout: Vec::new(), stderr: Vec::new() };
     let decoded = decode(&file, ImageKind::Heic, LIMITS, |_| Ok(killed));
     assert!(matches!(decoded, Err(DeriveError::Internal(_))));
+}
+
+#[test]
+fn parts_of_other_items_are_passed_over_at_once() {
+    let atom = |name: &[u8; 4], content: &[u8]| {
+        [&u32::try_from(content.len() + 8).unwrap().to_be_bytes(), name.as_slice(), content].concat()
+    };
+    let item = atom(b"iinf", &[&[0; 4], b"\0\x01".as_slice(), &atom(b"infe", b"\x02\0\0\0\0\x07\0\0Exif\0")].concat());
+    // 65,535 items of 65,535 parts whose fields have no bytes.
+    let locations = [b"\x01\0\0\0\0\0\xff\xff".as_slice(), &b"\0\x01\0\0\0\0\xff\xff".repeat(65_535)].concat();
+    let meta = atom(b"meta", &[&[0; 4], item.as_slice(), &atom(b"iloc", &locations)].concat());
+    assert_eq!(super::exif_block(&[atom(b"ftyp", b"heic\0\0\0\0"), meta].concat()), None);
 }

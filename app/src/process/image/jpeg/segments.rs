@@ -92,10 +92,10 @@ pub fn read(bytes: &[u8]) -> Result<JpegFile<'_>, ValidationError> {
     }
     clean.extend([0xff, 0xd9]);
 
-    let frame = frame.filter(|frame| frame.has_all_components(&scans)).ok_or(ValidationError::CorruptImage)?;
     if scans.len() > MAX_SCANS as usize {
         return Err(ValidationError::TooManyScans { limit: MAX_SCANS });
     }
+    let frame = frame.filter(|frame| frame.has_all_components(&scans)).ok_or(ValidationError::CorruptImage)?;
     let in_scans = frame.has_several_scans(&scans);
     if in_scans && !has_end {
         return Err(ValidationError::CorruptImage);

@@ -27,6 +27,8 @@ pub struct PngColors {
     /// Primaries, transfer function, matrix, full range: numbers of ITU-T H.273.
     pub cicp: Option<[u8; 4]>,
     pub icc: Option<Vec<u8>>,
+    /// Whether there was a profile, even one that cannot be read.
+    has_icc: bool,
     pub is_srgb: bool,
     /// The exponent of the encoding, and the white point and primaries, in units of 1/100,000.
     pub gamma: Option<u32>,
@@ -122,7 +124,8 @@ impl<'a> PngFile<'a> {
             6 => 4,
             _ => 1,
         } + u64::from(has_transparency);
-        let memory = u64::from(width) * u64::from(height) * channels * u64::from(depth).div_ceil(8);
+        let bytes_per_pixel = channels * u64::from(depth).div_ceil(8);
+        let memory = (u64::from(width) * u64::from(height)).saturating_mul(bytes_per_pixel);
         Ok(Self { width, height, memory, exif, colors, clean })
     }
 }
@@ -132,12 +135,11 @@ pub fn exif_data<'a>(chunk: &Chunk<'a>) -> Option<&'a [u8]> {
     (chunk.name == *b"eXIf").then(|| chunk.data.strip_prefix(b"Exif\0\0").unwrap_or(chunk.data))
 }
 
-/// Decompresses, unless it becomes too large.
-pub fn inflate(compressed: &[u8]) -> Option<Vec<u8>> {
-    let mut data = Vec::new();
-    let limit = MAX_METADATA as u64 + 1;
-    ZlibDecoder::new(compressed).take(limit).read_to_end(&mut data).ok()?;
-    (data.len() <= MAX_METADATA).then_some(data)
+/// Decompresses, unless it becomes larger than metadata may be, or than `limit` bytes.
+pub fn inflate(compressed: &[u8], limit: usize) -> Option<Vec<u8>> {
+    let (mut data, limit) = (Vec::new(), limit.min(MAX_METADATA));
+    ZlibDecoder::new(compressed).take(limit as u64 + 1).read_to_end(&mut data).ok()?;
+    (data.len() <= limit).then_some(data)
 }
 
 impl PngColors {
@@ -151,11 +153,12 @@ impl PngColors {
                 let numbers: Vec<u32> = chunk.data.as_chunks::<4>().0.iter().map(number).collect();
                 self.chromaticities = numbers.try_into().ok();
             }
-            // A name, NUL, the method of compression.
-            b"iCCP" => {
+            // A name, NUL, the method of compression. There may be one.
+            b"iCCP" if !self.has_icc => {
+                self.has_icc = true;
                 let compressed =
                     chunk.data.iter().position(|&byte| byte == 0).and_then(|nul| chunk.data.get(nul + 2..));
-                self.icc = compressed.and_then(inflate);
+                self.icc = compressed.and_then(|compressed| inflate(compressed, MAX_METADATA));
             }
             _ => {}
         }

@@ -3,12 +3,15 @@
 use std::borrow::Cow;
 
 use super::chunks::{Chunk, inflate};
-use crate::process::image::exif;
+use crate::process::image::{MAX_METADATA, exif};
+
+/// What the texts of a file may decompress to, in bytes: it can have thousands of decompression bombs.
+pub const MAX_TEXTS: usize = 16 << 20;
 
 /// Whether a text names a place: XMP that is compressed, or EXIF that ImageMagick and others write as a text of hexadecimal
-/// digits.
-pub fn text_has_location(chunk: &Chunk<'_>) -> bool {
-    let Some((keyword, text)) = text(chunk) else { return false };
+/// digits. `left` is what the texts of the file may still decompress to, in bytes; texts that are too large are left out.
+pub fn text_has_location(chunk: &Chunk<'_>, left: &mut usize) -> bool {
+    let Some((keyword, text)) = text(chunk, left) else { return false };
     if let Some(profile) = keyword.strip_prefix(b"Raw profile type ") {
         let data = raw_profile(&text);
         return match profile {
@@ -23,9 +26,15 @@ fn has_xmp(text: &[u8]) -> bool {
     memchr::memmem::find(text, b"exif:GPS").is_some()
 }
 
-/// The keyword and the text of a chunk; texts that are too large are left out.
-fn text<'a>(chunk: &Chunk<'a>) -> Option<(&'a [u8], Cow<'a, [u8]>)> {
+/// The keyword and the text of a chunk.
+fn text<'a>(chunk: &Chunk<'a>, left: &mut usize) -> Option<(&'a [u8], Cow<'a, [u8]>)> {
     let (keyword, rest) = split_at_nul(chunk.data)?;
+    let mut inflate = |compressed| {
+        let text = inflate(compressed, *left);
+        // One that is too large has taken as much as it may.
+        *left = left.saturating_sub(text.as_ref().map_or(MAX_METADATA, Vec::len));
+        text
+    };
     let text = match &chunk.name {
         b"tEXt" => rest.into(),
         b"zTXt" => inflate(rest.get(1..)?)?.into(),

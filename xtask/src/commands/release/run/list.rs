@@ -3,14 +3,14 @@
 use anyhow::Context as _;
 use serde_json::json;
 
-use super::{detail, line};
-use crate::check::Check;
+use super::{checked, detail, line};
 use crate::commands::Context;
 use crate::commands::release::{ListArgs, ShowArgs};
 use crate::failure::Failure;
 use crate::release::short_digest;
-use crate::releases::promote::{examine, find};
-use crate::releases::{is_tag, prune, short_commit_of};
+use crate::release::tag::{is_tag, short_commit_of};
+use crate::releases::candidate::{examine, find};
+use crate::releases::prune;
 use crate::report::Paint;
 
 impl ListArgs {
@@ -53,23 +53,12 @@ impl ShowArgs {
         let migrations = manifest.migration_head.as_deref().unwrap_or("none");
         let rows = [("image", image.as_str()), ("migrations", migrations), ("page", release.html_url.as_str())];
         let rows = rows.map(|(name, value)| format!("    {name:<11} {value}"));
-        let checks = candidate.checks.iter().map(check_line);
+        let checks = candidate.checks.iter().map(|check| check.text(Paint::new(false)));
         let notes = release.body.as_deref().unwrap_or_default().lines().map(|line| format!("  {line}"));
         let lines = std::iter::once(line(release, "")).chain(rows).chain(checks).chain([String::new()]).chain(notes);
-        let mut result = detail(release);
+        let mut result = checked(&candidate);
         result["manifest"] = json!(manifest);
-        result["checks"] = candidate.checks.iter().map(check_json).collect();
         env.report.result(result, lines.collect::<Vec<_>>().join("\n").trim_end());
         Ok(())
     }
-}
-
-/// A check for people; what to do is in a line of its own.
-pub fn check_line(check: &Check) -> String {
-    check.text(Paint::new(false))
-}
-
-/// The same for programs.
-pub fn check_json(check: &Check) -> serde_json::Value {
-    json!({ "name": check.name, "found": check.found, "verdict": check.word() })
 }

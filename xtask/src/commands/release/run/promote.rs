@@ -4,17 +4,16 @@ use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::list::{check_json, check_line};
-use super::{detail, line};
+use super::{checked, detail, line, text};
 use crate::clients::github::GitHub;
 use crate::commands::Context;
 use crate::commands::release::PromoteArgs;
 use crate::confirm::{answer, confirmed};
 use crate::env::Env;
 use crate::failure::Failure;
+use crate::release::tag::is_tag;
+use crate::releases::candidate::{Candidate, examine, find};
 use crate::releases::follow::follow;
-use crate::releases::is_tag;
-use crate::releases::promote::{Candidate, examine, find};
 use crate::report::Step;
 
 /// How many releases are listed to pick one.
@@ -25,7 +24,7 @@ const NOTHING: &str = "nothing was promoted";
 impl PromoteArgs {
     /// Runs the command.
     pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
-        let env = context.env(&self.environment)?;
+        let env = context.env(&self.environment.environment)?;
         let github = env.github_that_starts_workflows().await?;
         let tag = match &self.tag {
             Some(tag) => tag.clone(),
@@ -38,22 +37,22 @@ impl PromoteArgs {
             return Ok(());
         }
         let candidate = examine(&env, &github, found, self.allow_older).await?;
-        let lines: Vec<String> = candidate.checks.iter().map(check_line).collect();
-        env.report.headline(&format!("{}\n{}", line(&candidate.release, ""), lines.join("\n")));
-        let bad: Vec<&str> = candidate.checks.iter().filter(|check| check.is_bad()).map(|check| check.name).collect();
-        if !bad.is_empty() {
-            return Err(Failure::Refused(anyhow!("{tag} cannot be promoted: see {}", bad.join(", "))));
-        }
-        if self.dry_run {
-            env.report.note(NOTHING);
-            return Ok(());
-        }
+        env.report.headline(&text(&candidate));
+        candidate.guard("promoted")?;
         let question = format!("Promote {tag}? The workflow deploys it to {}.", env.name());
-        if !self.yes && !confirmed(&env.report, &env.stop, &question, NOTHING).await? {
+        if !self.yes {
             let (name, asked) = (env.name(), if self.allow_older { " --allow-older" } else { "" });
-            let error =
-                anyhow!("{NOTHING}; to promote it, type: cargo xtask release promote {tag} --env {name}{asked} --yes");
-            return Err(Failure::Refused(error));
+            let command = format!("cargo xtask release promote {tag} {name}{asked}");
+            if !confirmed(&env.report, &env.stop, &question, NOTHING).await? {
+                return Err(Failure::Refused(anyhow!("{NOTHING}; to promote it, type: {command} --yes")));
+            }
+            let found = find(&github, &tag).await?;
+            if examine(&env, &github, found, self.allow_older).await? != candidate {
+                return Err(Failure::Refused(anyhow!(
+                    "{NOTHING}: the release, its checks or what is deployed changed while you were deciding\n  \
+                     to see how it is now, type: {command}"
+                )));
+            }
         }
         self.promote(&env, &github, candidate).await
     }
@@ -61,7 +60,7 @@ impl PromoteArgs {
     async fn promote(&self, env: &Env<'_>, github: &GitHub, candidate: Candidate) -> Result<(), Failure> {
         let began = Timestamp::now();
         let promoted = async |_: &_| {
-            let promoted = github.promote_release(&candidate.release).await;
+            let promoted = github.promote_release(&candidate.release, candidate.notes().as_deref()).await;
             promoted.context("promote the release; type the same command again").map(drop).map_err(Failure::from)
         };
         env.report.step(Step::Release, promoted).await?;
@@ -70,9 +69,8 @@ impl PromoteArgs {
             let followed = async |step: &_| follow(github, &candidate.release, commit, began, &env.report, step).await;
             env.report.step(Step::Follow, followed).await?;
         }
-        let mut result = detail(&candidate.release);
+        let mut result = checked(&candidate);
         result["kind"] = "release".into();
-        result["checks"] = candidate.checks.iter().map(check_json).collect();
         result["followed"] = json!(self.follow);
         env.report.result(result, &candidate.release.tag_name);
         Ok(())

@@ -1,0 +1,22 @@
+//! What `app import` reads of the environment. These are no settings of the service: it runs on the user's machine.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use secrecy::SecretString;
+
+/// `APP_API_KEY`: in the environment, because every user of a machine sees the arguments of its programs.
+pub fn api_key() -> Option<SecretString> {
+    std::env::var("APP_API_KEY").ok().filter(|key| !key.is_empty()).map(SecretString::from)
+}
+
+/// The folder for what is kept between two runs: `app` in `XDG_STATE_HOME`, or in `~/.local/state`
+/// (<https://specifications.freedesktop.org/basedir-spec/latest/>).
+///
+/// # Errors
+/// If neither that variable nor `HOME` has an absolute path.
+pub fn state_folder() -> anyhow::Result<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
+    Ok(state.context("set HOME or XDG_STATE_HOME: unfinished uploads are noted there")?.join("app"))
+}

@@ -1,0 +1,61 @@
+import { expect, test } from './support/fixtures.ts';
+
+const COUNT = 3000;
+const PAGE = 100;
+
+test('a long gallery scrolls without shifts, in a bounded page, to its end', async ({ page, service, token }) => {
+  expect(token).not.toBe('');
+  const item = (index: number): object => ({
+    id: String(index).padStart(26, '0'),
+    name: `picture ${index}`,
+    type: 'image',
+    status: 'ready',
+    width: 400 + ((index * 37) % 500),
+    height: 400,
+    // Half a minute apart, over several months.
+    listed_at: new Date(Date.UTC(2026, 10, 1) - index * 3_600_000).toISOString(),
+    thumbhash: '1QcSHQRnh493V4dIh4eXh1h4kJUI',
+    thumbnail_url: null,
+    tags: [],
+    fragment: null,
+    deleted_at: null,
+  });
+  await page.route('**/api/media?*', (route) => {
+    const start = Number(new URL(route.request().url()).searchParams.get('before') ?? 0);
+    const items = Array.from({ length: Math.min(PAGE, COUNT - start) }, (_, place) => item(start + place));
+    const next = start + PAGE < COUNT ? String(start + PAGE) : null;
+    return route.fulfill({ json: { items, next, previous: null, nearly: false } });
+  });
+  await page.route('**/api/media/facets?*', (route) =>
+    route.fulfill({ json: { types: [{ value: 'image', count: COUNT }], tags: [], uploaders: [] } }),
+  );
+  await page.route('**/api/media/timeline?*', (route) =>
+    route.fulfill({ json: { months: [{ month: '2026-11', count: COUNT, before: '' }] } }),
+  );
+  await page.addInitScript(() => {
+    const shifts: string[] = [];
+    Object.assign(window, { shifts });
+    interface Shift extends PerformanceEntry {
+      value: number;
+      sources: { node: Element | null }[];
+    }
+    new PerformanceObserver((list) => {
+      for (const { value, sources } of list.getEntries() as Shift[]) {
+        shifts.push(`${value}: ${sources.map(({ node }) => node?.outerHTML?.slice(0, 120)).join(' | ')}`);
+      }
+    }).observe({ type: 'layout-shift', buffered: true });
+  });
+  await page.goto(service.origin);
+  await expect(page.getByRole('link', { name: 'picture 0', exact: true })).toBeVisible();
+  await expect(page.getByText('3,000 items')).toBeVisible();
+  const scroller = page.locator('.scroller');
+  let most = 0;
+  await expect(async () => {
+    await scroller.evaluate((element) => element.scrollBy(0, 5000));
+    most = Math.max(most, await page.getByRole('listitem').count());
+    await expect(page.getByRole('link', { name: `picture ${COUNT - 1}`, exact: true })).toBeVisible({ timeout: 50 });
+  }).toPass();
+  expect(most).toBeLessThan(150);
+  const shifts = await page.evaluate(() => (window as unknown as { shifts: string[] }).shifts);
+  expect(shifts.filter((shift) => parseFloat(shift) > 0.001)).toEqual([]);
+});

@@ -1,0 +1,86 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** The program of versitygw, an S3 server. */
+export const VERSITYGW = process.env['VERSITYGW'];
+
+const BUCKET = 'media';
+const REGION = 'us-east-1';
+const ACCESS_KEY = 'browser-tests';
+const SECRET_KEY = 'secret-key-of-the-browser-tests';
+
+/** An S3 server with an empty bucket, from which pages of any origin may read. */
+export class Bucket {
+  private constructor(
+    readonly origin: string,
+    private readonly process: ChildProcess,
+    private readonly folder: string,
+  ) {}
+
+  static async start(): Promise<Bucket> {
+    if (!VERSITYGW) throw new Error('VERSITYGW is not set: it names the S3 server');
+    const folder = await mkdtemp(join(tmpdir(), 'web-bucket-'));
+    await mkdir(join(folder, 'buckets', BUCKET), { recursive: true });
+    await mkdir(join(folder, 'spool'));
+    const port = await freePort();
+    const options = ['--quiet', '--region', REGION, '--port', `127.0.0.1:${port}`, '--cors-allow-origin', '*'];
+    const child = spawn(VERSITYGW, [...options, 'posix', join(folder, 'buckets')], {
+      env: { ROOT_ACCESS_KEY: ACCESS_KEY, ROOT_SECRET_KEY: SECRET_KEY },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    const failed = new Promise<never>((_, fail) => {
+      child.on('error', fail);
+      child.on('exit', (code) => fail(new Error(`the S3 server ended with ${code}`)));
+    });
+    failed.catch(() => undefined);
+    await Promise.race([failed, accepts(port, () => child.exitCode === null)]);
+    return new Bucket(`http://127.0.0.1:${port}`, child, folder);
+  }
+
+  /** With which the service uses it. */
+  get settings(): Record<string, string> {
+    return {
+      STORAGE_BACKEND: 's3',
+      S3_BUCKET: BUCKET,
+      S3_REGION: REGION,
+      S3_ENDPOINT: this.origin,
+      S3_ACCESS_KEY_ID: ACCESS_KEY,
+      S3_SECRET_ACCESS_KEY: SECRET_KEY,
+      SPOOL_DIR: join(this.folder, 'spool'),
+    };
+  }
+
+  async stop(): Promise<void> {
+    const exited = new Promise((done) => this.process.on('exit', done));
+    this.process.kill('SIGKILL');
+    await exited;
+    await rm(this.folder, { recursive: true });
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((done) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      const port = typeof address === 'object' && address ? address.port : 0;
+      server.close(() => done(port));
+    });
+  });
+}
+
+/** Waits until a connection to the port is accepted. */
+async function accepts(port: number, isRunning: () => boolean): Promise<void> {
+  while (isRunning()) {
+    const isOpen = await new Promise<boolean>((done) => {
+      const socket = connect(port, '127.0.0.1', () => {
+        socket.destroy();
+        done(true);
+      });
+      socket.on('error', () => setTimeout(() => done(false), 20));
+    });
+    if (isOpen) return;
+  }
+}

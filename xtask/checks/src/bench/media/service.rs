@@ -1,0 +1,99 @@
+//! The media service's own program, with a database and folders that are gone with it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use devservers::http::{Answer, ask};
+use devservers::{Ready, Server};
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::bench::scratch::{Scratch, free_port};
+use xtask::tools::postgres::{Choice, Throwaway};
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+/// How long it may take to be ready.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A service that nobody uses but the measurement. Fields are dropped in this order: the database last.
+pub struct Media {
+    server: Server,
+    /// `127.0.0.1:<port>`.
+    pub address: String,
+    /// Of the first account.
+    pub token: String,
+    /// How long it took from the start of the process until it was ready, with a migrated database.
+    pub until_ready: Duration,
+    /// Where it keeps its files.
+    pub folder: TempDir,
+    database: Throwaway,
+}
+
+impl Media {
+    /// Builds the release that is checked out, and starts it; it accepts uploads of up to 64 MB.
+    pub async fn start(scratch: &Scratch) -> Result<Self> {
+        let build = scratch.cargo().args(["build", "--release", "--package", &scratch.config.service.package]);
+        build.run().await.context("build the service")?;
+        let (database, folder) = (Throwaway::start(Choice::Auto).await?, tempfile::tempdir()?);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+        let command = |argument: &str| {
+            let mut command = Command::new(scratch.program());
+            command.arg(argument).env_clear().env("DATABASE_URL", database.server().url("postgres").expose_secret());
+            command.env("UPLOAD_DIR", folder.path()).env("PORT", address.port().to_string());
+            command.env("JWT_SECRET", SECRET).env("BOOTSTRAP_TOKEN", SECRET).env("SERVICE_VERSION", "measured");
+            command.env("MAX_UPLOAD_BYTES", (64 << 20).to_string()).env("LOG_LEVEL", "warn");
+            command
+        };
+        let migrated = command("migrate").output().context("migrate the database")?;
+        ensure!(migrated.status.success(), "migrate: {}", String::from_utf8_lossy(&migrated.stderr));
+        let began = Instant::now();
+        let server = Server::start(command("serve"), Ready::Port(address))?;
+        let address = address.to_string();
+        while ask(&address, "GET", &scratch.config.service.readiness, &[], "").ok().is_none_or(|it| it.status != 200) {
+            ensure!(began.elapsed() < PATIENCE, "the service is not ready after {PATIENCE:?}: {:?}", server.lines());
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let until_ready = began.elapsed();
+        let account = json!({ "username": "measured", "password": SECRET, "bootstrap_token": SECRET }).to_string();
+        let headers = [("content-type", "application/json")];
+        let registered = ask(&address, "POST", "/api/auth/register", &headers, account)?;
+        let token = json(&registered)?["token"].as_str().context("the account has a token")?.to_owned();
+        Ok(Self { server, address, token, until_ready, folder, database })
+    }
+
+    /// Adds a file: its media.
+    pub fn upload(&self, bytes: &[u8]) -> Result<Value> {
+        json(&upload(&self.address, &self.token, bytes)?)
+    }
+
+    /// Runs statements on its database.
+    pub async fn sql(&self, statements: &str) -> Result<()> {
+        let client = self.database.server().client("postgres").await?;
+        client.batch_execute(statements).await.context("change the database")
+    }
+
+    /// Resident memory of the service, in bytes, without the processes that it started.
+    pub fn memory(&self) -> Result<u64> {
+        let status = fs_err::read_to_string(format!("/proc/{}/status", self.server.pid()))?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next());
+        Ok(resident.and_then(|kib| kib.parse::<u64>().ok()).context("read the memory of the service")? << 10)
+    }
+}
+
+/// Sends an upload to a service.
+pub fn upload(address: &str, token: &str, bytes: &[u8]) -> std::io::Result<Answer> {
+    let head = b"--edge\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a.jpg\"\r\n\r\n".as_slice();
+    let body = [head, bytes, b"\r\n--edge--\r\n"].concat();
+    let bearer = format!("Bearer {token}");
+    let headers = [("authorization", bearer.as_str()), ("content-type", "multipart/form-data; boundary=edge")];
+    ask(address, "POST", "/api/media", &headers, body)
+}
+
+fn json(answer: &Answer) -> Result<Value> {
+    ensure!((200..300).contains(&answer.status), "{}: {}", answer.status, answer.text());
+    serde_json::from_str(&answer.text()).context("read the answer of the service")
+}
