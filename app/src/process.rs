@@ -5,6 +5,7 @@
 //! and one Tesseract in the background.
 
 pub mod child;
+mod fault;
 mod image;
 pub mod limits;
 mod memory;

@@ -16,6 +16,7 @@ use std::{
 use self::probe::{Clip, ProbeOutput};
 use super::{
     ImageLimits, Limits, ProcessError,
+    fault::is_fault,
     limits::{Finished, Launcher, Program, cause_of_death},
     memory,
     pool::Pool,
@@ -174,9 +175,12 @@ impl Ffmpeg<'_> {
         let after = ["-map", &stream, "-vf", &filters, "-frames:v", "1", "-f", "image2pipe", "-c:v", "png", "pipe:1"];
         let max_output = u64::from(MAX_SIDE * MAX_SIDE * 4);
         let finished = self.run(self.programs.ffmpeg, &before, &after, POSTER, max_output).await?;
-        match finished.status.success() || finished.status.code().is_some() {
-            true => Ok(Some(finished.output).filter(|png| !png.is_empty())),
-            false => Err(cause_of_death(finished.status, &finished.last_words)),
+        if finished.status.code().is_some() {
+            return Ok(Some(finished.output).filter(|png| !png.is_empty()));
+        }
+        match cause_of_death(finished.status, &finished.last_words) {
+            ProcessError::Crashed(_) if is_fault(finished.status) => Ok(None),
+            cause => Err(cause),
         }
     }
 

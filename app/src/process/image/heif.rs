@@ -11,7 +11,7 @@ use std::{
 
 pub use self::boxes::exif_block;
 use super::{Decoded, DeriveError, ImageLimits, check_size, kind::ImageKind, png};
-use crate::validate::ValidationError;
+use crate::{process::fault::is_fault, validate::ValidationError};
 
 /// The program; Debian has it in the package libheif-examples. Without it, images of these types are refused.
 pub const PROGRAM: &str = "heif-convert";
@@ -41,6 +41,8 @@ pub fn decode(
     match ran.status.code() {
         Some(0) => {}
         Some(_) => return Err(ValidationError::CorruptImage.into()),
+        // The codecs that libheif calls crash on some files instead of refusing them.
+        None if is_fault(ran.status) => return Err(ValidationError::CorruptImage.into()),
         // Killed: by a limit, or because the service stops.
         None => return Err(io::Error::other(format!("{PROGRAM} ended by {}", ran.status)).into()),
     }

@@ -1,6 +1,7 @@
 use std::process::{Command, ExitStatus, Output};
 use std::{io, os::unix::process::ExitStatusExt as _};
 
+use rustix::process::Signal;
 use turbojpeg::Subsamp;
 
 use super::{PROGRAM, decode};
@@ -68,14 +69,20 @@ fn heic_and_avif_are_decoded_and_lose_their_place() {
 }
 
 #[test]
-fn the_program_is_missing_or_killed() {
+fn the_program_is_missing_killed_or_crashes() {
     let Some(file) = encoded("heic") else { return };
     let missing = decode(&file, ImageKind::Heic, LIMITS, |_| Err(io::ErrorKind::NotFound.into()));
     let Err(DeriveError::Invalid(error @ ValidationError::UnsupportedType { .. })) = missing else { panic!() };
     assert!(error.to_string().contains(PROGRAM), "{error}");
-    let killed = Output { status: ExitStatus::from_raw(9), stdout: Vec::new(), stderr: Vec::new() };
-    let decoded = decode(&file, ImageKind::Heic, LIMITS, |_| Ok(killed));
-    assert!(matches!(decoded, Err(DeriveError::Internal(_))));
+    let ended_by = |signal: Signal| {
+        let status = ExitStatus::from_raw(signal.as_raw());
+        decode(&file, ImageKind::Heic, LIMITS, |_| Ok(Output { status, stdout: Vec::new(), stderr: Vec::new() }))
+    };
+    assert!(matches!(ended_by(Signal::KILL), Err(DeriveError::Internal(_))));
+    assert!(matches!(ended_by(Signal::XCPU), Err(DeriveError::Internal(_))));
+    for crash in [Signal::SEGV, Signal::ABORT] {
+        assert!(matches!(ended_by(crash), Err(DeriveError::Invalid(ValidationError::CorruptImage))), "{crash:?}");
+    }
 }
 
 #[test]
