@@ -108,6 +108,8 @@ pub struct Service {
     pub args: Vec<String>,
     /// The path of its readiness endpoint; begins with `/`.
     pub readiness: String,
+    /// The variable that names the port which it opens. None if it takes the socket that it is given.
+    pub port_variable: Option<String>,
     /// Programs that it needs on the machine. With a web UI, Node.js and npm are among them.
     pub programs: Vec<Program>,
 }

@@ -7,6 +7,9 @@
 //! A deploy uses one control connection: `candidate` (starts the new version on a private socket, for the caller to probe),
 //! `promote` (starts it on the public socket, beside the old one), `commit` (the old one drains). `discard`, or the end of the
 //! connection before `commit`, stops the new version; the old one runs on.
+//!
+//! A service that opens a port of its own ([`InstanceSpec::port_variable`]) gets a free one, and the supervisor relays to it: its
+//! candidate need not be started again to be promoted.
 
 use std::ffi::OsString;
 
@@ -26,6 +29,7 @@ mod obstacle;
 mod output;
 mod platform;
 mod protocol;
+mod relay;
 mod serve;
 mod shared;
 

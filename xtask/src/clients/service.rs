@@ -1,5 +1,5 @@
 //! The readiness endpoint of the deployed service: `GET` answers 200 or 503 and JSON with `status` (`ready` or
-//! `unready`), `version`, and optionally `checks` and `features`.
+//! `unready`), `version`, and optionally `checks` and `features`. A success with [`VERSION`] in its head is enough.
 
 mod handshake;
 mod network;
@@ -16,6 +16,10 @@ use serde::Deserialize;
 pub use self::handshake::Handshake;
 pub use self::network::Network;
 use crate::secrets::shortened;
+
+/// The header of an answer that names the version of what answered. The relay of a local target sets it, and a service may. A
+/// success with it is a ready service, unless the body says otherwise: such a service need not know its version, nor answer JSON.
+pub const VERSION: &str = "x-service-version";
 
 /// Limit for one request.
 const ONE_QUESTION: Duration = Duration::from_secs(5);
@@ -134,11 +138,18 @@ impl Service {
 
     /// Sends one request. Never fails: a missing answer is [`Answer::Unreachable`].
     pub async fn ask(&self) -> Answer {
-        let (status, body) = match self.get().await {
+        let (status, named, body) = match self.get().await {
             Ok(answer) => answer,
             Err(answer) => return answer,
         };
-        match serde_json::from_slice::<Readiness>(&body) {
+        let parsed = serde_json::from_slice::<Readiness>(&body);
+        if let Some(version) = named.filter(|_| status.is_success())
+            && !matches!(&parsed, Ok(readiness) if readiness.status == "unready")
+        {
+            let (checks, features) = parsed.map(|parsed| (parsed.checks, parsed.features)).unwrap_or_default();
+            return Answer::Ready(Readiness { status: "ready".to_owned(), version, checks, features });
+        }
+        match parsed {
             Ok(readiness) if status.is_success() && readiness.status == "ready" => Answer::Ready(readiness),
             Ok(readiness) if readiness.status == "ready" => {
                 Answer::Unready(format!("{}, with status code {}", readiness.what_is_wrong(), status.as_u16()))
@@ -159,19 +170,22 @@ impl Service {
         struct Page {
             is_open: bool,
         }
-        let (status, body) = self.get().await.map_err(|answer| anyhow!("{} gave {}", self.url, answer.describe()))?;
+        let (status, _, body) =
+            self.get().await.map_err(|answer| anyhow!("{} gave {}", self.url, answer.describe()))?;
         ensure!(status.is_success(), "{} answered {status}", self.url);
         let page: Page =
             serde_json::from_slice(&body).with_context(|| format!("{} answered no `is_open`", self.url))?;
         Ok(page.is_open)
     }
 
-    async fn get(&self) -> Result<(StatusCode, Vec<u8>), Answer> {
+    /// The status code, the version that the answer names, and the body.
+    async fn get(&self) -> Result<(StatusCode, Option<String>, Vec<u8>), Answer> {
         let mut response = self.client.get(&self.url).send().await.map_err(|error| match Handshake::of(&error) {
             Some(why) => Answer::NoHandshake(why),
             None => Answer::Unreachable(innermost(&error)),
         })?;
         let status = response.status();
+        let version = response.headers().get(VERSION).and_then(|version| Some(version.to_str().ok()?.to_owned()));
         let mut body = Vec::new();
         loop {
             match response.chunk().await {
@@ -180,7 +194,7 @@ impl Service {
                     let what = format!("{} answered more than 64 KiB", self.url);
                     return Err(Answer::NotUnderstood { success: status.is_success(), what });
                 }
-                Ok(None) => return Ok((status, body)),
+                Ok(None) => return Ok((status, version, body)),
                 Err(error) => return Err(Answer::Unreachable(innermost(&error))),
             }
         }
@@ -265,6 +279,20 @@ mod tests {
         assert_eq!(answer_to(unready).await, Answer::Unready("version a says ready, with status code 503".to_owned()));
         let html = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n<html>welcome</html>";
         assert!(matches!(answer_to(html).await, Answer::NotUnderstood { success: true, .. }));
+    }
+
+    #[tokio::test]
+    async fn a_success_that_names_its_version_in_its_head_is_ready_unless_the_body_says_otherwise() {
+        let with = |status: &str, body: &str| {
+            let head = format!("HTTP/1.1 {status}\r\nX-Service-Version: abc\r\nconnection: close\r\n\r\n{body}");
+            answer_to(head.leak())
+        };
+        for body in ["", "ok", r#"{"status":"pass"}"#, r#"{"status":"ok","version":"1.0"}"#] {
+            assert!(with("200 OK", body).await.is_ready_as("abc"), "{body}");
+        }
+        let unready = with("200 OK", r#"{"status":"unready","version":"abc"}"#).await;
+        assert_eq!(unready, Answer::Unready("version abc says unready".to_owned()));
+        assert!(matches!(with("503 X", "ok").await, Answer::NotUnderstood { success: false, .. }));
     }
 
     #[tokio::test]

@@ -92,6 +92,9 @@ fn service(table: &mut Table<'_>) -> Option<Service> {
     let web = table.optional("web", "app/web", |field| field.path());
     let readiness = table
         .required("readiness", "/health", |field| field.text("a URL path that begins with `/`", check::is_url_path));
+    let port_variable = table.optional("port_variable", "PORT", |field| {
+        field.text("the name of an environment variable", check::is_variable)
+    });
     let first_visit = table.optional("first_visit", FIRST_VISIT, |field| field.table(first_visit));
     let programs = table.optional("programs", "[]", |field| field.list(PROGRAM, |item| program(&item)));
     let (package, web) = (package?, web?);
@@ -113,6 +116,7 @@ fn service(table: &mut Table<'_>) -> Option<Service> {
         web,
         first_visit: first_visit?,
         readiness: readiness?,
+        port_variable: port_variable?,
         programs,
     })
 }

@@ -75,7 +75,7 @@ impl Connection {
 
     /// Starts a version on a private socket, where the caller probes it. Fails while another deploy is under way.
     pub async fn candidate(&mut self, spec: &InstanceSpec) -> Result<Candidate> {
-        match self.ask(Ask::Candidate(spec.clone())).await? {
+        match self.ask(Ask::Candidate(Box::new(spec.clone()))).await? {
             Answer::Candidate(candidate) => {
                 // Earlier exits are those of an earlier candidate.
                 self.exits.clear();

@@ -98,7 +98,7 @@ async fn answer_all(shared: &Rc<Shared>, deploy: &mut Deploy, stream: UnixStream
 async fn answer(shared: &Shared, deploy: &mut Deploy, ask: Ask) -> Result<Answer> {
     Ok(match ask {
         Ask::Status => Answer::Status(shared.status()),
-        Ask::Candidate(spec) => Answer::Candidate(deploy.candidate(spec).await?),
+        Ask::Candidate(spec) => Answer::Candidate(deploy.candidate(*spec).await?),
         Ask::Promote => Answer::Promoted(deploy.promote().await?),
         Ask::Commit => Answer::Committed(deploy.commit().await?),
         Ask::Discard => Answer::Discarded(deploy.discard().await),

@@ -1,5 +1,6 @@
 //! One process of the service, from its start to its end.
 
+use std::cell::RefCell;
 use std::net::TcpListener;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{ExitStatus, Stdio};
@@ -20,12 +21,16 @@ use tokio::time::{Instant, timeout};
 use super::inherited;
 use super::output::{Ring, Sink, follow};
 use super::protocol::{Ended, Exit, InstanceSpec, Role};
+use super::relay::Backend;
 use super::shared::Shared;
 use crate::fs::Owner;
 use crate::secrets::has_password;
 
 /// The first descriptor of socket activation.
 const LISTEN_FD: i32 = 3;
+
+/// How long a service that the relay sends requests to may take for those in progress before it is told to stop.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long to read the output of a process after its end.
 const OUTPUT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -35,18 +40,24 @@ pub(super) struct Instance {
     pub(super) spec: Arc<InstanceSpec>,
     pub(super) pid: u32,
     pub(super) started: Instant,
+    /// Where the relay reaches it, unless it has a socket.
+    pub(super) backend: Option<Rc<Backend>>,
+    label: Rc<RefCell<String>>,
     stop: mpsc::UnboundedSender<Duration>,
     exit: watch::Receiver<Option<Exit>>,
 }
 
+/// How the requests reach a process.
+pub(super) enum Inlet {
+    /// It accepts them on this socket, which it is given.
+    Socket(TcpListener),
+    /// The relay sends them to the port that it opens.
+    Port(Rc<Backend>),
+}
+
 impl Instance {
-    /// Starts a process that listens on this socket. `role` names it in the log.
-    pub(super) fn start(
-        shared: &Rc<Shared>,
-        spec: Arc<InstanceSpec>,
-        listener: TcpListener,
-        role: Role,
-    ) -> Result<Self> {
+    /// Starts a process that gets its requests like this. `role` names it in the log.
+    pub(super) fn start(shared: &Rc<Shared>, spec: Arc<InstanceSpec>, inlet: Inlet, role: Role) -> Result<Self> {
         if shared.stopping.is_raised() {
             bail!("the supervisor is stopping");
         }
@@ -55,7 +66,11 @@ impl Instance {
         for value in spec.secrets.values().chain(passwords) {
             shared.redactor.learn_value(&SecretString::from(value.as_str()));
         }
-        let mut child = command(shared, &spec, listener)?
+        let backend = match &inlet {
+            Inlet::Socket(_) => None,
+            Inlet::Port(backend) => Some(Rc::clone(backend)),
+        };
+        let mut child = command(shared, &spec, inlet)?
             .spawn()
             .with_context(|| format!("start {} of {} in {}", spec.program, spec.version, spec.dir))?;
         let pid = child.id().context("the process ended while it was started")?;
@@ -64,8 +79,9 @@ impl Instance {
         }
         shared.log(format_args!("{} {}: started as process {pid}", spec.id, spec.version));
 
+        let label = Rc::new(RefCell::new(label(&spec.version, role)));
         let sink = Sink {
-            label: label(&spec.version, role),
+            label: Rc::clone(&label),
             ring: Ring::default(),
             log: Rc::clone(&shared.service_log),
             redactor: shared.redactor.clone(),
@@ -91,7 +107,12 @@ impl Instance {
             sink.note(format_args!("process {pid} {ended}"));
             exited.send_replace(Some(exit_of(&own_spec, pid, ended, &sink.ring)));
         });
-        Ok(Self { spec, pid, started: Instant::now(), stop, exit })
+        Ok(Self { spec, pid, started: Instant::now(), backend, label, stop, exit })
+    }
+
+    /// Names a process in the log that was started as a candidate and gets public requests now.
+    pub(super) fn promoted(&self) {
+        self.label.replace(label(&self.spec.version, Role::Promoted));
     }
 
     /// Resolves when it has ended. Cancel-safe.
@@ -106,8 +127,14 @@ impl Instance {
         self.exit.borrow().is_some()
     }
 
-    /// Sends SIGTERM, and SIGKILL after `timeout`.
+    /// Sends SIGTERM, and SIGKILL after `timeout`. A process that the relay sends requests to finishes them first.
     pub(super) async fn stop(&self, timeout: Duration) -> Exit {
+        if let Some(backend) = &self.backend {
+            tokio::select! {
+                _ = tokio::time::timeout(REQUEST_TIMEOUT, backend.idle()) => {}
+                exit = self.exited() => return exit,
+            }
+        }
         // Fails only when it has ended.
         self.stop.send(timeout).ok();
         self.exited().await
@@ -119,7 +146,7 @@ fn label(version: &str, role: Role) -> String {
     if role == Role::Candidate { format!("{version} candidate | ") } else { format!("{version} | ") }
 }
 
-fn command(shared: &Shared, spec: &InstanceSpec, listener: TcpListener) -> Result<Command> {
+fn command(shared: &Shared, spec: &InstanceSpec, inlet: Inlet) -> Result<Command> {
     let mut command = std::process::Command::new(&shared.program);
     command.args(["supervise-exec", "--parent", &shared.about.pid.to_string()]);
     if let Some(Owner { uid, gid }) = spec.user {
@@ -127,11 +154,20 @@ fn command(shared: &Shared, spec: &InstanceSpec, listener: TcpListener) -> Resul
     }
     command.arg("--").arg(&spec.program).args(&spec.args).current_dir(&spec.dir);
     command.env_clear().envs(inherited());
-    command.envs(&spec.env).envs(&spec.secrets).env("LISTEN_FDS", "1");
+    command.envs(&spec.env).envs(&spec.secrets);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // Its own process group, so that processes it starts can be killed with it.
     command.process_group(0);
-    command.fd_mappings(vec![FdMapping { parent_fd: listener.into(), child_fd: LISTEN_FD }])?;
+    match inlet {
+        Inlet::Socket(listener) => {
+            command.env("LISTEN_FDS", "1");
+            command.fd_mappings(vec![FdMapping { parent_fd: listener.into(), child_fd: LISTEN_FD }])?;
+        }
+        Inlet::Port(backend) => {
+            let port = backend.choose_port().context("choose a port for the service")?;
+            command.envs(spec.port_variable.iter().map(|variable| (variable, port.to_string())));
+        }
+    }
     let mut command = Command::from(command);
     command.kill_on_drop(true);
     Ok(command)

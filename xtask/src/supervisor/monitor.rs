@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use super::instance::Instance;
+use super::instance::{Inlet, Instance};
 use super::protocol::{Exit, Role};
 use super::shared::{Entry, Serving, Shared};
 
@@ -49,9 +49,11 @@ async fn monitor(shared: Rc<Shared>, mut instance: Instance, entry: Entry, mut s
                 _ = &mut stop => return crash,
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
-            let started = shared
-                .public_listener()
-                .and_then(|listener| Instance::start(&shared, Arc::clone(&spec), listener, Role::Serving));
+            let inlet = match &instance.backend {
+                Some(backend) => Ok(Inlet::Port(Rc::clone(backend))),
+                None => shared.public_listener().map(Inlet::Socket),
+            };
+            let started = inlet.and_then(|inlet| Instance::start(&shared, Arc::clone(&spec), inlet, Role::Serving));
             match started {
                 Ok(instance) => break instance,
                 Err(error) => shared.log(format_args!("{} {}: {error:#}", spec.id, spec.version)),

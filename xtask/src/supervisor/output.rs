@@ -55,7 +55,7 @@ impl Ring {
 #[derive(Clone)]
 pub(super) struct Sink {
     /// What each line in the log begins with.
-    pub(super) label: String,
+    pub(super) label: Rc<RefCell<String>>,
     pub(super) ring: Ring,
     pub(super) log: Rc<RefCell<RotatedLog>>,
     pub(super) redactor: Redactor,
@@ -84,7 +84,7 @@ pub(super) async fn follow(mut stream: impl AsyncRead + Unpin, sink: Sink) {
 impl Sink {
     /// Writes a line of the supervisor's own into the log.
     pub(super) fn note(&self, what: fmt::Arguments<'_>) {
-        self.log.borrow_mut().write(format!("{}({what})\n", self.label).as_bytes());
+        self.log.borrow_mut().write(format!("{}({what})\n", self.label.borrow()).as_bytes());
     }
 
     fn take(&self, line: &[u8], ready: &mut Vec<u8>) {
@@ -92,7 +92,7 @@ impl Sink {
         let redacted: Cow<'_, str> = self.redactor.redact(&text);
         let line = cut(&redacted, MAX_LINE);
         self.ring.push(line);
-        ready.extend_from_slice(self.label.as_bytes());
+        ready.extend_from_slice(self.label.borrow().as_bytes());
         ready.extend_from_slice(line.as_bytes());
         ready.push(b'\n');
     }
@@ -144,7 +144,7 @@ mod tests {
         let redactor = Redactor::default();
         redactor.learn_value(&SecretString::from("sentinel-value"));
         let log = Rc::new(RefCell::new(RotatedLog::new(&path)));
-        let sink = Sink { label: "a1 | ".to_owned(), ring: Ring::default(), log, redactor };
+        let sink = Sink { label: Rc::new(RefCell::new("a1 | ".to_owned())), ring: Ring::default(), log, redactor };
 
         let mut said = format!("it is sentinel-value\r\n\n{}sentinel-value\n", "ä".repeat((MAX_LINE - 8) / 2));
         said.push_str(&"z".repeat(3 * MAX_LINE));
@@ -168,7 +168,7 @@ mod tests {
         let redactor = Redactor::default();
         redactor.learn_value(&SecretString::from("postgres://shop:sentinel%2Dvalue-of-it@db/shop"));
         let log = Rc::new(RefCell::new(RotatedLog::new(&path)));
-        let sink = Sink { label: String::new(), ring: Ring::default(), log, redactor };
+        let sink = Sink { label: Rc::default(), ring: Ring::default(), log, redactor };
         let chunks = "password senti".as_bytes().chain("nel-value-of-it\n".as_bytes());
         let chunks = chunks.chain("password sentinel-valu\r".as_bytes()).chain("\n  e-of-it, sentinel".as_bytes());
         follow(chunks.chain("-value\n-of-it".as_bytes()), sink).await;

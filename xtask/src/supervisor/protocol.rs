@@ -40,6 +40,10 @@ pub struct InstanceSpec {
     /// [sets users](About::sets_user).
     #[serde(default)]
     pub user: Option<Owner>,
+    /// The variable that names the port which it opens. None if it takes the socket that it is given. Needs a supervisor that
+    /// [relays](About::relays).
+    #[serde(default)]
+    pub port_variable: Option<String>,
 }
 
 impl InstanceSpec {
@@ -59,6 +63,7 @@ impl fmt::Debug for InstanceSpec {
             .field("secrets", &self.secrets.keys().collect::<Vec<_>>())
             .field("stop_timeout", &self.stop_timeout)
             .field("user", &self.user)
+            .field("port_variable", &self.port_variable)
             .finish()
     }
 }
@@ -75,6 +80,9 @@ pub struct About {
     /// Whether it starts instances as [`InstanceSpec::user`]. One of an earlier toolkit starts all as its own user.
     #[serde(default)]
     pub sets_user: bool,
+    /// Whether it relays to services with a [port of their own](InstanceSpec::port_variable).
+    #[serde(default)]
+    pub relays: bool,
 }
 
 /// A started candidate.
@@ -182,7 +190,7 @@ pub struct Status {
 #[serde(rename_all = "lowercase")]
 pub(super) enum Ask {
     Status,
-    Candidate(InstanceSpec),
+    Candidate(Box<InstanceSpec>),
     Promote,
     Commit,
     Discard,
@@ -282,8 +290,9 @@ mod tests {
             secrets: BTreeMap::from([("TOKEN".into(), "sentinel".into())]),
             stop_timeout: InstanceSpec::STOP_TIMEOUT,
             user: None,
+            port_variable: None,
         };
-        let text = format!("{:?}", Request { number: 1, ask: Ask::Candidate(spec) });
+        let text = format!("{:?}", Request { number: 1, ask: Ask::Candidate(Box::new(spec)) });
         assert!(text.contains("TOKEN") && !text.contains("sentinel"), "{text}");
     }
 }

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use super::leftovers::Leftovers;
 use super::log::RotatedLog;
 use super::protocol::{About, Started, encode};
+use super::relay::{Audience, Relay};
 use super::shared::{Flag, Shared, Table};
 use super::{control, service_log, supervisor_log};
 use crate::fs::{Lock, found, own_folder};
@@ -96,7 +97,8 @@ async fn start(args: Supervise) -> Result<Supervisor> {
         }
     };
     let program = Utf8PathBuf::try_from(std::env::current_exe()?).context("the toolkit's path is not UTF-8")?;
-    let about = About { pid: std::process::id(), toolkit, listen: listener.local_addr()?, sets_user: true };
+    let about =
+        About { pid: std::process::id(), toolkit, listen: listener.local_addr()?, sets_user: true, relays: true };
     let shared = Rc::new(Shared {
         about,
         program,
@@ -110,6 +112,8 @@ async fn start(args: Supervise) -> Result<Supervisor> {
         stopping: Flag::default(),
         released: Flag::default(),
         listener: RefCell::new(Some(listener)),
+        relay: Relay::new(Audience::Public, None),
+        accepting: RefCell::new(None),
         table: watch::Sender::new(Table::default()),
     });
     Ok(Supervisor { shared, control, control_path, lock })
@@ -131,6 +135,9 @@ impl Supervisor {
         };
         shared.log(format_args!("stopping: {reason}"));
         shared.stopping.raise();
+        // The release that serves answers what the relay has accepted, before it is stopped.
+        drop(shared.accepting.take());
+        shared.relay.point_to(None);
         let serving = shared.serving.take();
         if let Some(serving) = serving {
             serving.stop().await;

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use super::leftovers::Leftovers;
 use super::log::RotatedLog;
 use super::protocol::{About, Ended, Exit, InstanceSpec, InstanceStatus, PROTOCOL, Role, Status};
+use super::relay::{Accepting, Backend, Relay};
 use crate::secrets::Redactor;
 
 /// How long a supervisor runs without an instance and without a connection.
@@ -42,6 +43,10 @@ pub(super) struct Shared {
     pub(super) released: Flag,
     /// The public socket, until it is released.
     pub(super) listener: RefCell<Option<TcpListener>>,
+    /// Answers what the relay accepts on the public socket.
+    pub(super) relay: Rc<Relay>,
+    /// While the relay accepts there.
+    pub(super) accepting: RefCell<Option<Accepting>>,
     pub(super) table: watch::Sender<Table>,
 }
 
@@ -75,8 +80,34 @@ impl Shared {
         self.own_log.borrow_mut().write(self.redactor.redact(&line).as_bytes());
     }
 
-    /// A duplicate of the public socket.
+    /// A duplicate of the public socket, for a process. The relay no longer accepts on it.
     pub(super) fn public_listener(&self) -> Result<TcpListener> {
+        let listener = self.duplicate()?;
+        if self.accepting.take().is_some() {
+            // All processes that hold the socket share its mode. None does now, and services expect a blocking one.
+            listener.set_nonblocking(false).context("prepare the public socket")?;
+        }
+        Ok(listener)
+    }
+
+    /// The processes accept on the public socket, and the relay does not.
+    pub(super) fn relay_no_more(&self) {
+        drop(self.accepting.take());
+        // Connections that it has accepted go on.
+        self.relay.point_to(Some(Backend::public(self.about.listen)));
+    }
+
+    /// Has the relay accept on the public socket, and send requests to this backend.
+    pub(super) fn relay_to(&self, backend: Rc<Backend>) -> Result<()> {
+        if self.accepting.borrow().is_none() {
+            let accepting = self.relay.accept(self.duplicate()?).context("accept on the public socket")?;
+            self.accepting.replace(Some(accepting));
+        }
+        self.relay.point_to(Some(backend));
+        Ok(())
+    }
+
+    fn duplicate(&self) -> Result<TcpListener> {
         let listener = self.listener.borrow();
         let listener = listener.as_ref().context("the supervisor is stopping")?;
         listener.try_clone().context("duplicate the public socket")

@@ -36,7 +36,7 @@ impl Candidate {
     /// Where its process listens; none for a process on another machine.
     pub fn ears(&self) -> Option<local::Ears> {
         match self {
-            Self::Local(candidate) => Some(candidate.ears.clone()),
+            Self::Local(candidate) => candidate.ears.clone(),
             Self::Stack(_) | Self::Trial(_) => None,
         }
     }
@@ -64,7 +64,7 @@ impl Candidate {
 impl Summary for Candidate {
     fn summary(&self) -> String {
         match self {
-            Self::Local(candidate) => format!("process {}, not public yet", candidate.ears.process),
+            Self::Local(candidate) => format!("process {}, not public yet", candidate.process),
             Self::Stack(candidate) => candidate.summary.clone(),
             Self::Trial(trial) => trial.summary(),
         }

@@ -1,5 +1,6 @@
 //! Programs that the tests start. Each is a test of this binary that returns at once unless its variable is set.
 
+use std::io::{self, BufRead as _, Write as _};
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
@@ -86,6 +87,57 @@ async fn stock_service() {
     };
     axum::serve(TcpListener::from_std(listener).unwrap(), app).with_graceful_shutdown(shutdown).await.unwrap();
     std::process::exit(0);
+}
+
+/// A service that knows nothing of the toolkit: it opens the port that PORT names, and ends at SIGTERM without a thought for its
+/// requests.
+#[test]
+fn port_service() {
+    let (Ok(version), Ok(port)) = (std::env::var("FIXTURE_VERSION"), std::env::var("PORT")) else { return };
+    if std::env::var("FIXTURE_SERVICE").is_ok_and(|behaviour| behaviour == "deaf") {
+        std::thread::sleep(Duration::from_secs(600));
+    }
+    let listener = std::net::TcpListener::bind(("127.0.0.1", port.parse().unwrap())).unwrap();
+    for stream in listener.incoming() {
+        let version = version.clone();
+        std::thread::spawn(move || drop(answer_all(stream.unwrap(), &version)));
+    }
+}
+
+/// Answers the requests of a connection: with the version, or with what it was sent.
+fn answer_all(mut stream: std::net::TcpStream, version: &str) -> std::io::Result<()> {
+    let mut lines = io::BufReader::new(stream.try_clone()?);
+    loop {
+        let (mut head, mut line) = (String::new(), String::new());
+        while lines.read_line(&mut line)? > 2 {
+            head.push_str(&std::mem::take(&mut line));
+        }
+        let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+        let answer = |body: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        match path.as_str() {
+            "" => return Ok(()),
+            "/head" => stream.write_all(answer(&head).as_bytes())?,
+            "/upgrade" => {
+                stream
+                    .write_all(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")?;
+                return io::copy(&mut lines, &mut stream).map(drop);
+            }
+            "/until-closed" => {
+                stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
+                for part in ["a", "b", "c"] {
+                    std::thread::sleep(Duration::from_millis(100));
+                    stream.write_all(part.as_bytes())?;
+                }
+                return Ok(());
+            }
+            slow => {
+                let milliseconds = slow.strip_prefix("/slow/").map_or(0, |milliseconds| milliseconds.parse().unwrap());
+                std::thread::sleep(Duration::from_millis(milliseconds));
+                stream.write_all(answer(version).as_bytes())?;
+            }
+        }
+        line.clear();
+    }
 }
 
 async fn serve(stream: TcpStream, behaviour: String, mut draining: watch::Receiver<bool>) {

@@ -9,5 +9,6 @@ mod deploy;
 mod fixture;
 mod limits;
 mod load;
+mod relay;
 mod site;
 mod stock;

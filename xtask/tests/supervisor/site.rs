@@ -81,6 +81,7 @@ pub fn version_that(version: &str, behaviour: &str) -> InstanceSpec {
         secrets: BTreeMap::new(),
         stop_timeout: InstanceSpec::STOP_TIMEOUT,
         user: None,
+        port_variable: None,
     }
 }
 
@@ -89,11 +90,20 @@ pub fn stock_version(version: &str) -> InstanceSpec {
     InstanceSpec { args: fixture::args("stock_service"), ..version_that(version, "serve") }
 }
 
+/// A service that opens the port that PORT names, with this version.
+pub fn port_version(version: &str) -> InstanceSpec {
+    let args = fixture::args("port_service");
+    InstanceSpec { args, port_variable: Some("PORT".to_owned()), ..version_that(version, "serve") }
+}
+
 /// A complete deploy: probes the candidate, checks the version at the public address, then commits.
 pub async fn deploy(connection: &mut Connection, spec: &InstanceSpec) {
     let public = connection.about().listen;
     let candidate = connection.candidate(spec).await.unwrap();
-    assert_eq!(get(candidate.address, "/").await.unwrap(), spec.version);
+    until_async("the candidate answers", async || {
+        get(candidate.address, "/").await.is_ok_and(|body| body == spec.version)
+    })
+    .await;
     connection.promote().await.unwrap();
     until_async("the new version answers in public", async || {
         get(public, "/").await.is_ok_and(|body| body == spec.version)

@@ -23,6 +23,7 @@ mod lock;
 mod migrations;
 mod one_off;
 mod output;
+mod port;
 mod preflight;
 mod prune;
 mod records;

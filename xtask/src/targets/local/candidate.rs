@@ -11,8 +11,10 @@ use crate::targets::log_tail;
 pub struct Candidate {
     /// Where its readiness is asked for.
     pub service: Service,
-    /// Its process, and the socket that it was given.
-    pub ears: Ears,
+    /// Its process.
+    pub process: u32,
+    /// The socket that it was given; none if it opens a port.
+    pub ears: Option<Ears>,
     pub(super) connection: Connection,
     pub(super) id: String,
     pub(super) version: String,

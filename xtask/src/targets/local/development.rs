@@ -66,6 +66,7 @@ impl Local<'_> {
                 plain.insert(setting.name, value.expose_secret().to_owned());
             }
         }
+        plain.extend(self.env.config.service.port_variable.iter().map(|variable| (variable.clone(), port.to_string())));
         Ok(Development { settings: Settings { plain, secrets, provided, ..Settings::default() }, port })
     }
 

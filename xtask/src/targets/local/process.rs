@@ -1,5 +1,6 @@
 //! A release's process: started beside the one that serves, and put in its place.
 
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow, bail};
@@ -67,8 +68,9 @@ impl Local<'_> {
         let service = self.service_at(candidate.address)?;
         let (id, version) = (spec.id.clone(), spec.version.clone());
         let readiness = self.env.config.service.readiness.clone();
-        let ears = Ears { process: candidate.pid, given: candidate.address, readiness };
-        Ok(Candidate { service, ears, connection, id, version, _folders: folders })
+        let process = candidate.pid;
+        let ears = spec.port_variable.is_none().then_some(Ears { process, given: candidate.address, readiness });
+        Ok(Candidate { service, process, ears, connection, id, version, _folders: folders })
     }
 
     /// Starts the candidate on the public socket too, and waits until it answers there.
@@ -117,11 +119,12 @@ impl Local<'_> {
     }
 
     /// The running supervisor, or a new one. One is replaced that listens elsewhere, because deploy.yaml has another port since,
-    /// and one of an earlier toolkit, whose services run as root.
+    /// and one of an earlier toolkit, whose services run as root or which does not relay.
     async fn supervisor(&self) -> Result<Connection> {
         if let Some(connection) = connect(&self.folder).await? {
             let about = connection.about();
-            if about.listen == self.listen() && (about.sets_user || self.account().await?.is_none()) {
+            let relays = about.relays || self.env.config.service.port_variable.is_none();
+            if about.listen == self.listen() && relays && (about.sets_user || self.account().await?.is_none()) {
                 return Ok(connection);
             }
             connection.stop().await?;
@@ -157,6 +160,14 @@ impl Local<'_> {
                     env.insert(setting.name, port::free(self.target.host)?.to_string());
                     continue;
                 }
+                // Clients reach it through the toolkit only.
+                Some(SuppliedBy::Host)
+                    if self.env.config.service.port_variable.is_some()
+                        && matches!(settings::origin(self.env, &setting)?, Origin::Target(_)) =>
+                {
+                    env.insert(setting.name, Ipv4Addr::LOCALHOST.to_string());
+                    continue;
+                }
                 // The record of an earlier release may name a folder that had to move since.
                 Some(SuppliedBy::DataFolder(name)) => {
                     if env.get(&setting.name).is_some_and(|path| Utf8Path::new(path).starts_with(self.data_folders())) {
@@ -181,6 +192,7 @@ impl Local<'_> {
             secrets: secrets.collect(),
             stop_timeout: InstanceSpec::STOP_TIMEOUT,
             user: self.account().await?,
+            port_variable: self.env.config.service.port_variable.clone(),
         })
     }
 }
