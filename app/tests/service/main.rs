@@ -13,6 +13,7 @@ mod clips;
 mod config;
 mod connections;
 mod database;
+mod database_setup;
 mod description;
 mod drain;
 mod events;

@@ -159,7 +159,7 @@ test('a session that cannot be renewed asks to sign in, and one that Supabase ca
   await expect(page.getByText('Your session has ended')).toBeVisible();
 });
 
-test('an administrator manages accounts, which nobody is invited to', async ({ page, service, supabase }) => {
+test('an administrator manages accounts, and there are no invites', async ({ page, service, supabase }) => {
   await enter(page, service, supabase);
   await change(page, { access_token: supabase.token(ADA, 3600, true) });
   await page.goto(`${service.origin}/people`);
