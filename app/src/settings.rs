@@ -27,7 +27,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use tracing_subscriber::filter::Targets;
 
 pub use cdn::CdnSettings;
-pub use client::{api_key, state_folder};
+pub use client::{api_key, service_role_key, state_folder};
 pub use operations::TraceSettings;
 pub use presigned::PresignedSettings;
 use registry::{Kind, Registry};

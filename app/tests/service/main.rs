@@ -28,6 +28,7 @@ mod location;
 mod media;
 mod members;
 mod metrics;
+mod migrate_auth;
 mod mutated;
 mod mutated_requests;
 mod ocr;

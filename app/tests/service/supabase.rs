@@ -21,7 +21,7 @@ pub(crate) async fn service_of(project: &Supabase) -> Service {
 }
 
 /// Has the project keep the accounts.
-fn kept_at(project: &Supabase, setup: Setup) -> Setup {
+pub(crate) fn kept_at(project: &Supabase, setup: Setup) -> Setup {
     let setup = setup.var("AUTH_MODE", "supabase").var("SUPABASE_URL", project.url());
     setup.var("SUPABASE_PUBLISHABLE_KEY", PUBLISHABLE_KEY)
 }

@@ -9,10 +9,13 @@ use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use serde_json::{Value, json};
 
-use crate::http::{HttpServer, Response};
+use crate::http::{HttpServer, Request, Response};
 
 /// A key that browsers may have.
 pub const PUBLISHABLE_KEY: &str = "sb_publishable_of_the_tests";
+
+/// A key that may do all.
+pub const SECRET_KEY: &str = "sb_secret_sentinel_of_the_tests";
 
 /// A key pair with its id.
 pub struct Signer {
@@ -30,6 +33,11 @@ pub struct Supabase {
 struct State {
     published: Vec<Value>,
     is_away: bool,
+    users: Vec<Value>,
+    /// The addresses that were sent a link to set a password.
+    mails: Vec<String>,
+    /// How many mails are sent; any number without it.
+    mail_limit: Option<usize>,
 }
 
 impl Signer {
@@ -64,17 +72,11 @@ impl Supabase {
     /// Starts one that publishes these keys.
     pub fn start(signers: &[&Signer]) -> Self {
         let published = signers.iter().map(|signer| signer.published()).collect();
-        let state = Arc::new(Mutex::new(State { published, is_away: false }));
+        let state = Arc::new(Mutex::new(State { published, ..State::default() }));
         let shared = Arc::clone(&state);
         let server = HttpServer::start(move |request| {
-            let state = lock(&shared);
-            match request.path.as_str() {
-                _ if state.is_away => Response::new(500),
-                "/auth/v1/.well-known/jwks.json" => {
-                    Response::new(200).body("application/json", json!({ "keys": state.published }).to_string())
-                }
-                _ => Response::new(404),
-            }
+            let mut state = lock(&shared);
+            if state.is_away { Response::new(500) } else { state.answer(request) }
         });
         Self { server, state }
     }
@@ -94,6 +96,31 @@ impl Supabase {
         lock(&self.state).is_away = true;
     }
 
+    /// Answers as before again.
+    pub fn come_back(&self) {
+        lock(&self.state).is_away = false;
+    }
+
+    /// Sends so many mails in all, and then answers that there were too many.
+    pub fn limit_mails(&self, limit: Option<usize>) {
+        lock(&self.state).mail_limit = limit;
+    }
+
+    /// The users, as the project describes them.
+    pub fn users(&self) -> Vec<Value> {
+        lock(&self.state).users.clone()
+    }
+
+    /// The addresses that were sent a link to set a password, in their order.
+    pub fn mails(&self) -> Vec<String> {
+        lock(&self.state).mails.clone()
+    }
+
+    /// The requests of the project's owner.
+    pub fn asked(&self) -> Vec<Request> {
+        self.server.asked()
+    }
+
     /// The claims of a user of the project; `user` is a UUID.
     pub fn claims(&self, user: &str, email: &str) -> Value {
         json!({
@@ -104,6 +131,63 @@ impl Supabase {
             "session_id": "00000000-0000-0000-0000-000000000063", "is_anonymous": false,
         })
     }
+}
+
+impl State {
+    fn answer(&mut self, request: &Request) -> Response {
+        let Some(path) = request.path.strip_prefix("/auth/v1/") else { return Response::new(404) };
+        if path == ".well-known/jwks.json" {
+            return json_answer(200, &json!({ "keys": self.published }));
+        }
+        let key = request.header("apikey").unwrap_or_default();
+        if key != SECRET_KEY && (key != PUBLISHABLE_KEY || path.starts_with("admin/")) {
+            return refusal(401, "no_authorization", "This endpoint requires a valid Bearer token");
+        }
+        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        match (request.method.as_str(), path) {
+            ("POST", "admin/users") => self.create(&body),
+            ("GET", _) if path.starts_with("admin/users/") => {
+                let user = self.users.iter().find(|user| user["id"] == path["admin/users/".len()..]);
+                user.map_or_else(|| refusal(404, "user_not_found", "User not found"), |user| json_answer(200, user))
+            }
+            ("POST", "recover") => self.recover(&body["email"]),
+            _ => Response::new(404),
+        }
+    }
+
+    fn create(&mut self, body: &Value) -> Response {
+        if self.users.iter().any(|user| user["email"] == body["email"]) {
+            return refusal(422, "email_exists", "A user with this email address has already been registered");
+        }
+        let user = json!({
+            "id": body["id"], "aud": "authenticated", "role": "authenticated", "email": body["email"], "phone": "",
+            "email_confirmed_at": "2026-11-30T08:00:00.000000Z", "app_metadata": { "provider": "email", "providers": ["email"] },
+            "user_metadata": {}, "identities": [], "created_at": "2026-11-30T08:00:00.000000Z",
+            "updated_at": "2026-11-30T08:00:00.000000Z", "is_anonymous": false,
+        });
+        self.users.push(user.clone());
+        json_answer(200, &user)
+    }
+
+    /// Of an address that no user has, the answer tells nothing.
+    fn recover(&mut self, email: &Value) -> Response {
+        if self.mail_limit.is_some_and(|limit| self.mails.len() >= limit) {
+            return refusal(429, "over_email_send_rate_limit", "email rate limit exceeded");
+        }
+        if let Some(user) = self.users.iter_mut().find(|user| user["email"] == *email) {
+            user["recovery_sent_at"] = json!("2026-11-30T08:00:01.000000Z");
+            self.mails.extend(email.as_str().map(str::to_owned));
+        }
+        json_answer(200, &json!({}))
+    }
+}
+
+fn json_answer(status: u16, body: &Value) -> Response {
+    Response::new(status).header("x-supabase-api-version", "2024-01-01").body("application/json", body.to_string())
+}
+
+fn refusal(status: u16, code: &str, message: &str) -> Response {
+    json_answer(status, &json!({ "code": code, "message": message }))
 }
 
 /// Header and claims of a token, which a signature follows.
