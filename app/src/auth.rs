@@ -35,7 +35,7 @@ pub use jwks::{Keys, NoKeys};
 use members::MemberError;
 pub use password::PasswordError;
 use password::PasswordHasher;
-pub use supabase::Supabase;
+pub use supabase::{Project, Supabase};
 use throttle::{Attempt, LoginThrottle, TooManyAttempts};
 use token::{DeviceToken, SessionToken, TokenSigner};
 
@@ -131,6 +131,11 @@ impl Authenticator {
             bootstrap_token,
             supabase,
         }
+    }
+
+    /// The project at Supabase that keeps the accounts, if one does.
+    pub fn project(&self) -> Option<&Project> {
+        self.supabase.as_ref().map(|supabase| &supabase.project)
     }
 
     /// Whether there is no account yet, so that the bootstrap token creates the first one.

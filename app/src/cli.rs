@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     healthcheck, http,
     import::{self, ImportArgs},
+    migrate_auth::{self, MigrateAuthArgs},
     process::{
         child::{self, DecodeArgs},
         limits::{self, LimitedArgs},
@@ -47,6 +48,7 @@ enum ServiceCommand {
     },
     /// Migrate the database
     Migrate,
+    MigrateAuth(MigrateAuthArgs),
     /// Check that the service at HOST and PORT is alive; exit with 1 if it is not
     Health,
     Import(ImportArgs),
@@ -96,6 +98,7 @@ async fn run(command: ServiceCommand) -> anyhow::Result<ExitCode> {
         ServiceCommand::Worker { command: None } => serve::work(Settings::from_env()?).await?,
         ServiceCommand::Worker { command: Some(command) } => command.run().await?,
         ServiceCommand::Migrate => serve::migrate(Settings::from_env()?).await?,
+        ServiceCommand::MigrateAuth(args) => migrate_auth::run(args).await?,
         ServiceCommand::Health => healthcheck::run(&Settings::from_env()?).await?,
         ServiceCommand::Import(args) => return import::run(args).await,
         ServiceCommand::Storage(command) => command.run().await?,

@@ -1,5 +1,8 @@
 //! The database: connects at startup and runs the migrations; what becomes of queries when it is away.
 
+mod extensions;
+mod unreachable;
+
 use std::{future::Future, time::Duration};
 
 use anyhow::Context;
@@ -54,7 +57,8 @@ pub async fn connect(options: PgConnectOptions, keep: Keep) -> anyhow::Result<Pg
                 break;
             }
             Err(error) if is_permanent(&error) || Instant::now() + pause > deadline => {
-                return Err(error).context("cannot connect to the database at DATABASE_URL");
+                let hint = unreachable::hint(&options, &error).map(|hint| format!("; {hint}")).unwrap_or_default();
+                return Err(error).context(format!("cannot connect to the database at DATABASE_URL{hint}"));
             }
             Err(error) => warn!(%error, retry_in_ms = pause.as_millis(), "database not reachable yet, retrying"),
         }
@@ -102,10 +106,11 @@ async fn fill(pool: &PgPool, deadline: Instant) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Applies pending migrations, under sqlx's advisory lock, so that instances that start together take turns. Ignores
+/// Checks the extensions, then applies pending migrations, under sqlx's advisory lock, so that instances that start together take turns. Ignores
 /// applied migrations that this release does not have, so that an older release starts after a rollback. Fails if a
 /// migration fails or if an applied one was edited.
 pub async fn migrate(pool: &PgPool) -> anyhow::Result<()> {
+    extensions::check(pool).await?;
     let mut migrator: Migrator = sqlx::migrate!();
     migrator.set_ignore_missing(true);
     migrator.run(pool).await.context("cannot migrate the database")?;
@@ -151,10 +156,10 @@ pub fn is_away(error: &sqlx::Error) -> bool {
     matches!(error, Io(_) | Tls(_) | PoolTimedOut | PoolClosed) || has_class(error, &["57P", "08", "53"])
 }
 
-/// Whether a retry cannot help: the server rejects the credentials or has no such database.
+/// Whether a retry cannot help: the server rejects the credentials or has no such database, or its certificate is not trusted.
 fn is_permanent(error: &sqlx::Error) -> bool {
     // Classes: 28 invalid authorization, 3D invalid catalog name.
-    has_class(error, &["28", "3D"])
+    has_class(error, &["28", "3D"]) || unreachable::is_untrusted(error)
 }
 
 /// Whether the server's SQLSTATE begins with one of these.

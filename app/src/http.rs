@@ -104,7 +104,7 @@ fn small_bodies() -> Routes {
             Method::GET,
             "/api/auth/bootstrap",
             auth::bootstrap,
-            "Whether the first account is still to be created",
+            "Where users log in, and whether the first account is still to be created",
             &[Unavailable],
         )
         .on(

@@ -15,6 +15,7 @@ mod instances;
 mod jobs;
 mod media;
 mod metrics;
+mod migrate_auth;
 mod notifications;
 mod presigned;
 pub mod process;

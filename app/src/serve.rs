@@ -49,7 +49,11 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let listener = listen(&settings)?;
     let storage = Arc::new(Storage::open(&settings.storage).await.context("cannot open the storage")?);
     let pages = match &settings.static_dir {
-        Some(folder) => Some(Arc::new(Pages::open(folder, &storage).await.context("cannot serve STATIC_DIR")?)),
+        Some(folder) => {
+            let accounts = settings.supabase.as_ref().map(|supabase| supabase.url.as_str());
+            let pages = Pages::open(folder, &storage, accounts).await.context("cannot serve STATIC_DIR")?;
+            Some(Arc::new(pages))
+        }
         None => None,
     };
     let db = db::connect(settings.database.clone(), Keep::All).await?;

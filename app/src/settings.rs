@@ -21,12 +21,13 @@ use std::{
     str::FromStr,
 };
 
+use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use secrecy::SecretString;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use tracing_subscriber::filter::Targets;
 
 pub use cdn::CdnSettings;
-pub use client::{api_key, state_folder};
+pub use client::{api_key, service_role_key, state_folder};
 pub use operations::TraceSettings;
 pub use presigned::PresignedSettings;
 use registry::{Kind, Registry};
@@ -114,6 +115,15 @@ impl Settings {
             .secret()
             .supplied_by("postgres")
             .required(database_url);
+        // It is no secret, but platforms take only secrets of this length.
+        let database_ca = registry
+            .setting(
+                "DATABASE_CA",
+                Kind::Text,
+                "Certificate of the authority that issued the database's, in PEM; with it, the connection is encrypted and verified (sslmode=verify-full)",
+            )
+            .secret()
+            .optional(certificate);
         let host = registry
             .setting("HOST", Kind::Text, "IP address to listen on, unless LISTEN_FDS passes a socket")
             .supplied_by("host")
@@ -217,7 +227,7 @@ impl Settings {
             });
 
         Some(Self {
-            database: database?,
+            database: verified_by(database?, database_ca?),
             host: host?,
             port: port?,
             trusted_proxies: trusted_proxies?,
@@ -261,6 +271,18 @@ fn database_url(text: &str) -> Result<PgConnectOptions, &'static str> {
         );
     }
     Ok(options)
+}
+
+fn certificate(text: &str) -> Result<Vec<u8>, &'static str> {
+    let is_one = CertificateDer::from_pem_slice(text.as_bytes()).is_ok();
+    is_one.then(|| text.as_bytes().to_vec()).ok_or("a certificate in PEM: -----BEGIN CERTIFICATE-----")
+}
+
+fn verified_by(database: PgConnectOptions, authority: Option<Vec<u8>>) -> PgConnectOptions {
+    match authority {
+        Some(authority) => database.ssl_mode(PgSslMode::VerifyFull).ssl_root_cert_from_pem(authority),
+        None => database,
+    }
 }
 
 fn secret(text: &str) -> Result<SecretString, &'static str> {

@@ -26,9 +26,19 @@ const MAX_NAME_CHARS: usize = 64;
 
 /// Verifies the tokens of one project.
 pub struct Supabase {
+    /// For browsers, which log in there.
+    pub project: Project,
     issuer: String,
     anonymous: bool,
     verifier: Verifier,
+}
+
+/// How a browser reaches the project. Nothing of it is secret.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// Without a slash at its end.
+    pub url: String,
+    pub publishable_key: String,
 }
 
 /// The user of a valid token.
@@ -81,7 +91,8 @@ impl Supabase {
                 Verifier::Keys(Arc::new(keys.context("cannot verify log-in tokens of SUPABASE_URL")?))
             }
         };
-        Ok(Self { issuer, anonymous: settings.anonymous, verifier })
+        let project = Project { url: settings.url.clone(), publishable_key: settings.publishable_key.clone() };
+        Ok(Self { project, issuer, anonymous: settings.anonymous, verifier })
     }
 
     /// The public keys, if tokens are verified by them.

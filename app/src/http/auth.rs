@@ -26,8 +26,8 @@ use super::{
 };
 use crate::{
     auth::{
-        Access, Authenticator, Client, LogIn, MAX_PASSWORD_BYTES, MAX_USERNAME_BYTES, MIN_PASSWORD_CHARS, Role, Scope,
-        Session, session,
+        Access, Authenticator, Client, LogIn, MAX_PASSWORD_BYTES, MAX_USERNAME_BYTES, MIN_PASSWORD_CHARS, Project,
+        Role, Scope, Session, session,
     },
     error_code::ErrorCode,
 };
@@ -81,6 +81,16 @@ pub struct LoggedIn {
 pub struct BootstrapResponse {
     /// Whether there is no account yet: the bootstrap token creates the first one.
     is_open: bool,
+    /// The project that keeps the accounts, if the service does not: users log in there.
+    supabase: Option<SupabaseResponse>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub struct SupabaseResponse {
+    /// Without a slash at its end.
+    url: String,
+    /// The public key of the project.
+    publishable_key: String,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -92,9 +102,11 @@ pub struct MeResponse {
     scopes: BTreeSet<Scope>,
 }
 
-/// `GET /api/auth/bootstrap`: tells no more than an attempt to register would.
+/// `GET /api/auth/bootstrap`: of the accounts it tells no more than an attempt to register would.
 pub async fn bootstrap(State(authenticator): State<Arc<Authenticator>>) -> Result<Json<BootstrapResponse>, ApiError> {
-    Ok(Json(BootstrapResponse { is_open: authenticator.awaits_first().await? }))
+    let supabase = authenticator.project().cloned();
+    let supabase = supabase.map(|Project { url, publishable_key }| SupabaseResponse { url, publishable_key });
+    Ok(Json(BootstrapResponse { is_open: authenticator.awaits_first().await?, supabase }))
 }
 
 /// `POST /api/auth/register`: creates an account and logs it in, by the bootstrap token or by an invite.

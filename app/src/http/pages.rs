@@ -41,11 +41,12 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// Reads the index. The service has to be started again to serve another build.
+    /// Reads the index. The service has to be started again to serve another build. Pages may also talk to the origin `accounts`, which
+    /// is that of the accounts, if the service does not keep them.
     ///
     /// # Errors
     /// If the folder has no `index.html`, or that has no head.
-    pub async fn open(folder: &Path, storage: &Storage) -> anyhow::Result<Self> {
+    pub async fn open(folder: &Path, storage: &Storage, accounts: Option<&str>) -> anyhow::Result<Self> {
         let index = fs_err::tokio::read(folder.join("index.html")).await?;
         let head_end = index.windows(7).position(|part| part == b"</head>");
         let head_end = head_end.context("index.html has no </head>")?;
@@ -60,7 +61,7 @@ impl Pages {
             index: index.into(),
             head_end,
             tag: HeaderValue::try_from(tag)?,
-            policy: HeaderValue::try_from(policy(origin(&files).unwrap_or_default()))?,
+            policy: HeaderValue::try_from(policy(origin(&files), accounts))?,
         })
     }
 
@@ -124,8 +125,10 @@ pub async fn fallback(State(Site(pages)): State<Site>, request: Request) -> Resp
     if is_file { pages.file(request).await } else { pages.index(request.headers()) }
 }
 
-/// `storage` is the origin of files that the service does not serve itself.
-fn policy(storage: &str) -> String {
+/// The origins are those of files that the service does not serve itself, and of the accounts.
+fn policy(storage: Option<&str>, accounts: Option<&str>) -> String {
+    let connect: Vec<_> = ["'self'"].into_iter().chain(storage).chain(accounts).collect();
+    let storage = storage.unwrap_or_default();
     [
         "default-src 'none'",
         "script-src 'self'",
@@ -133,7 +136,7 @@ fn policy(storage: &str) -> String {
         "manifest-src 'self'",
         &format!("img-src 'self' blob: data: {storage}"),
         &format!("media-src 'self' blob: {storage}"),
-        &format!("connect-src 'self' {storage}"),
+        &format!("connect-src {}", connect.join(" ")),
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
@@ -157,7 +160,13 @@ mod tests {
     fn the_policy_admits_the_origin_of_the_bucket_and_nothing_inline() {
         let bucket = origin("https://media.s3.example.org/original/1?v=0");
         assert_eq!(bucket, Some("https://media.s3.example.org"));
-        let policy = policy(bucket.unwrap());
+        let both = policy(bucket, Some("https://abc.supabase.co"));
+        assert!(both.contains("connect-src 'self' https://media.s3.example.org https://abc.supabase.co;"), "{both}");
+        assert_eq!(both.matches("supabase").count(), 1, "{both}");
+        let accounts = policy(None, Some("https://abc.supabase.co"));
+        assert!(accounts.contains("connect-src 'self' https://abc.supabase.co;"), "{accounts}");
+        assert!(policy(None, None).contains("connect-src 'self';"));
+        let policy = policy(bucket, None);
         assert!(policy.contains("img-src 'self' blob: data: https://media.s3.example.org;"), "{policy}");
         assert!(!policy.contains("unsafe"), "{policy}");
         assert_eq!(origin("/api/files/original/1?v=0"), None);

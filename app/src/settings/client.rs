@@ -1,4 +1,4 @@
-//! What `app import` reads of the environment. These are no settings of the service: it runs on the user's machine.
+//! What `app import` and `app migrate-auth` read of the environment. These are no settings of the service: it has no use for them.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,12 @@ use secrecy::SecretString;
 
 /// `APP_API_KEY`: in the environment, because every user of a machine sees the arguments of its programs.
 pub fn api_key() -> Option<SecretString> {
-    std::env::var("APP_API_KEY").ok().filter(|key| !key.is_empty()).map(SecretString::from)
+    secret("APP_API_KEY")
+}
+
+/// `SUPABASE_SERVICE_ROLE_KEY`: a key that may do all in a project. The service is never given one.
+pub fn service_role_key() -> Option<SecretString> {
+    secret("SUPABASE_SERVICE_ROLE_KEY")
 }
 
 /// The folder for what is kept between two runs: `app` in `XDG_STATE_HOME`, or in `~/.local/state`
@@ -19,4 +24,8 @@ pub fn state_folder() -> anyhow::Result<PathBuf> {
     let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")));
     Ok(state.context("set HOME or XDG_STATE_HOME: unfinished uploads are noted there")?.join("app"))
+}
+
+fn secret(name: &str) -> Option<SecretString> {
+    std::env::var(name).ok().filter(|key| !key.is_empty()).map(SecretString::from)
 }

@@ -1,7 +1,9 @@
 //! Who keeps the accounts: the service, or a project at Supabase.
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use hyper::Uri;
 use secrecy::SecretString;
+use serde::Deserialize;
 
 use super::{
     registry::{Kind, Registry},
@@ -13,6 +15,8 @@ use super::{
 pub struct SupabaseSettings {
     /// Its address, without a slash at its end.
     pub url: String,
+    /// By which browsers use it; every visitor gets it.
+    pub publishable_key: String,
     /// That of a project which still signs with HS256.
     pub jwt_secret: Option<SecretString>,
     /// Whether those may come in who have given no address of mail.
@@ -34,16 +38,18 @@ pub(super) fn supabase(registry: &mut Registry) -> Option<Option<SupabaseSetting
         });
     let url = registry
         .setting("SUPABASE_URL", Kind::Url, "Address of the Supabase project, such as https://abc.supabase.co")
-        .required_if(mode == Some(true), "AUTH_MODE is supabase", |text| match text.parse::<Uri>() {
-            Ok(uri)
-                if matches!(uri.scheme_str(), Some("http" | "https"))
-                    && uri.host().is_some()
-                    && uri.path() == "/"
-                    && uri.query().is_none() =>
-            {
-                Ok(text.trim_end_matches('/').to_owned())
-            }
-            _ => Err("a URL without a path, such as https://abc.supabase.co"),
+        .required_if(mode == Some(true), "AUTH_MODE is supabase", |text| {
+            origin(text).ok_or("a URL without a path, such as https://abc.supabase.co")
+        });
+    let publishable_key = registry
+        .setting(
+            "SUPABASE_PUBLISHABLE_KEY",
+            Kind::Text,
+            "Publishable key of the Supabase project (sb_publishable_…), or its legacy anon key; every visitor of the web UI gets it",
+        )
+        .required_if(mode == Some(true), "AUTH_MODE is supabase", |text| {
+            let is_public = is_publishable(text);
+            is_public.then(|| text.to_owned()).ok_or("a key that begins with sb_publishable_, or the legacy key anon")
         });
     let jwt_secret = registry
         .setting(
@@ -60,6 +66,31 @@ pub(super) fn supabase(registry: &mut Registry) -> Option<Option<SupabaseSetting
             "on: Supabase's anonymous users may use the service; off: they are refused",
         )
         .or("off", switch);
-    let (mode, url, jwt_secret, anonymous) = (mode?, url?, jwt_secret?, anonymous?);
-    Some(url.filter(|_| mode).map(|url| SupabaseSettings { url, jwt_secret, anonymous }))
+    let (mode, url, publishable_key) = (mode?, url?, publishable_key?);
+    let (jwt_secret, anonymous) = (jwt_secret?, anonymous?);
+    let project = url.zip(publishable_key).filter(|_| mode);
+    Some(project.map(|(url, publishable_key)| SupabaseSettings { url, publishable_key, jwt_secret, anonymous }))
+}
+
+/// A URL that is an origin, without a slash at its end. It becomes a part of the pages' policy, so it has no other characters than a host.
+fn origin(text: &str) -> Option<String> {
+    let uri: Uri = text.parse().ok()?;
+    let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
+    let is_host = uri.authority()?.as_str().chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(c));
+    let is_origin = is_http && is_host && uri.path() == "/" && uri.query().is_none();
+    is_origin.then(|| text.trim_end_matches('/').to_owned())
+}
+
+/// Whether a key is one for browsers: a secret one must never get there.
+fn is_publishable(key: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Claims {
+        role: String,
+    }
+    if let Some(rest) = key.strip_prefix("sb_publishable_") {
+        return !rest.is_empty() && rest.chars().all(|c| c.is_ascii_graphic());
+    }
+    let payload = key.split('.').nth(1).and_then(|part| BASE64_URL_SAFE_NO_PAD.decode(part).ok());
+    let claims = payload.and_then(|payload| serde_json::from_slice::<Claims>(&payload).ok());
+    claims.is_some_and(|claims| claims.role == "anon")
 }

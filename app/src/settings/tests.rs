@@ -53,6 +53,39 @@ fn supabases_transaction_pooler_is_refused_with_the_address_to_use() {
 }
 
 #[test]
+fn the_project_that_keeps_the_accounts_is_an_origin_with_a_public_key() {
+    let others = [
+        ("DATABASE_URL", "postgres://u:hunter2@localhost/db"),
+        ("JWT_SECRET", "jjjjjjjjjjjjjjjjjjjjjjjjjjjjjjjj"),
+        ("BOOTSTRAP_TOKEN", "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"),
+        ("UPLOAD_DIR", "/data"),
+        ("AUTH_MODE", "supabase"),
+    ];
+    let problems = |pairs: &[(&str, &str)]| match Settings::from_vars(vars(&[&others, pairs].concat())) {
+        Ok(_) => vec![],
+        Err(problems) => problems.0.into_iter().map(|problem| problem.name).collect(),
+    };
+    let (url, key) = ("SUPABASE_URL", "SUPABASE_PUBLISHABLE_KEY");
+    assert_eq!(problems(&[]), [url, key]);
+    let good = "sb_publishable_0123456789";
+    for origin in ["https://abc.supabase.co", "https://abc.supabase.co/", "http://127.0.0.1:54321", "http://[::1]:1"] {
+        assert_eq!(problems(&[(url, origin), (key, good)]), [""; 0], "{origin}");
+    }
+    for bad in
+        ["abc.supabase.co", "https://abc.supabase.co/auth/v1", "https://u:p@abc.co", "https://a;b", "ftp://abc.co"]
+    {
+        assert_eq!(problems(&[(url, bad), (key, good)]), [url], "{bad}");
+    }
+    // The legacy keys are tokens of the roles anon and service_role.
+    let [anon, secret] =
+        ["eyJyb2xlIjoiYW5vbiJ9", "eyJyb2xlIjoic2VydmljZV9yb2xlIn0"].map(|claims| format!("e30.{claims}.x"));
+    assert_eq!(problems(&[(url, "https://abc.supabase.co"), (key, &anon)]), [""; 0]);
+    for bad in [&secret, "sb_secret_0123456789", "sb_publishable_", "anon", ""] {
+        assert_eq!(problems(&[(url, "https://abc.supabase.co"), (key, bad)]), [key], "{bad}");
+    }
+}
+
+#[test]
 fn each_storage_backend_requires_its_own_settings() {
     let others = [
         ("DATABASE_URL", "postgres://u:hunter2@localhost/db"),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use devservers::supabase::{Signer, Supabase};
 use reqwest::{Method, StatusCode};
 use ring::hmac;
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     accounts::post,
-    pictures,
+    pictures, supabase,
     support::{BOOTSTRAP_TOKEN, CLIENT, JWT_SECRET, Service},
 };
 
@@ -97,37 +98,42 @@ async fn every_route_admits_exactly_those_callers_that_its_line_names() {
     assert_eq!(covered, listed, "each route needs a line in LINES");
 
     let service = Service::signed_in().await;
-    let accounts = Accounts::create(&service).await;
+    let accounts = Accounts::create(&service, None).await;
     let invalid = accounts.invalid_tokens(&service).await;
-    let mut keys = Vec::new();
-    for scope in ["read", "upload", "manage"] {
-        keys.push(api_key(&service, scope).await);
-    }
-    for (route, body, expected) in LINES {
-        for (what, header) in &invalid {
-            accounts.check(&service, route, body, what, header, expected[0]).await;
-        }
-        for (number, caller) in CALLERS.iter().enumerate() {
-            // A new session each time, because some routes end it.
-            let token = match number {
-                0 => accounts.session(&service, accounts.other).await.1,
-                1 => accounts.session(&service, accounts.owner).await.1,
-                2 => accounts.session(&service, accounts.admin).await.1,
-                key => keys[key - 3].clone(),
-            };
-            accounts.check(&service, route, body, caller, &format!("Bearer {token}"), expected[number + 1]).await;
-        }
-    }
+    accounts.check_lines(&service, &invalid).await;
+}
+
+#[tokio::test]
+async fn where_supabase_keeps_the_accounts_every_route_admits_the_same_callers() {
+    let signer = Signer::new("one");
+    let project = Supabase::start(&[&signer]);
+    let mut service = supabase::service_of(&project).await;
+    let admin = Uuid::from_u128(1);
+    let mut claims = supabase::claims(&project, admin, "admin@example.org");
+    claims["app_metadata"]["role"] = json!("admin");
+    service.token = signer.sign(&claims);
+    assert_eq!(service.json("/api/auth/me").await["role"], "admin");
+    let accounts = Accounts::create(&service, Some(Users { project, signer })).await;
+    let invalid = accounts.invalid_tokens_of_supabase(&service, &claims).await;
+    accounts.check_lines(&service, &invalid).await;
 }
 
 struct Accounts {
     admin: Uuid,
     owner: Uuid,
     other: Uuid,
+    /// Those who keep the accounts, if the service does not.
+    users: Option<Users>,
+}
+
+/// The users of a project.
+struct Users {
+    project: Supabase,
+    signer: Signer,
 }
 
 impl Accounts {
-    async fn create(service: &Service) -> Self {
+    async fn create(service: &Service, users: Option<Users>) -> Self {
         let member = async |name: &str| {
             sqlx::query_scalar("INSERT INTO account (username, password_hash) VALUES ($1, 'none') RETURNING id")
                 .bind(name)
@@ -136,7 +142,37 @@ impl Accounts {
                 .unwrap()
         };
         let admin = sqlx::query_scalar("SELECT id FROM account").fetch_one(&service.pool).await.unwrap();
-        Self { admin, owner: member("owner").await, other: member("other").await }
+        Self { admin, owner: member("owner").await, other: member("other").await, users }
+    }
+
+    /// Asserts each line for each caller, and for those whose authorization allows nothing.
+    async fn check_lines(&self, service: &Service, invalid: &[(&'static str, String)]) {
+        let mut keys = Vec::new();
+        for scope in ["read", "upload", "manage"] {
+            keys.push(api_key(service, scope).await);
+        }
+        for (route, body, expected) in LINES {
+            for (what, header) in invalid {
+                self.check(service, route, body, what, header, expected[0]).await;
+            }
+            for (number, caller) in CALLERS.iter().enumerate() {
+                let token = match number {
+                    0 => self.token(service, self.other).await,
+                    1 => self.token(service, self.owner).await,
+                    2 => self.token(service, self.admin).await,
+                    key => keys[key - 3].clone(),
+                };
+                self.check(service, route, body, caller, &format!("Bearer {token}"), expected[number + 1]).await;
+            }
+        }
+    }
+
+    /// The token of a user who is logged in. A new session each time, because some routes end it.
+    async fn token(&self, service: &Service, account: Uuid) -> String {
+        match &self.users {
+            Some(Users { project, signer }) => signer.sign(&supabase::claims(project, account, "")),
+            None => self.session(service, account).await.1,
+        }
     }
 
     /// The id and the token of a new session.
@@ -164,21 +200,12 @@ impl Accounts {
         let (expired, expired_token) = self.session(service, self.admin).await;
         run(service, "DELETE FROM session WHERE id = $1", revoked).await;
         run(service, "UPDATE session SET expires_at = now() WHERE id = $1", expired).await;
-        let expired_key = api_key(service, "manage").await;
-        run(service, "UPDATE api_key SET expires_at = now() WHERE account = $1 AND name = 'manage'", self.admin).await;
-        let revoked_key = api_key(service, "upload").await;
-        run(service, "DELETE FROM api_key WHERE account = $1 AND name = 'upload'", self.admin).await;
+        let [expired_key, revoked_key] = self.ended_keys(service).await;
         let log_in = json!({ "username": "first", "password": crate::support::PASSWORD });
         let log_in = service.request(Method::POST, "/api/auth/login").json(&log_in).send().await.unwrap();
         let cookie = log_in.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
 
-        let (_, media) = service.upload(&pictures::png(9, 9), "a.png", "image/png").await;
-        let body = json!({ "items": [media["id"]], "password": crate::support::PASSWORD });
-        let (_, share) = post(service, "/api/shares", body).await;
-        let share = share["token"].as_str().unwrap();
-        let body = json!({ "password": crate::support::PASSWORD });
-        let (_, guest) = post(service, &format!("/api/shared/{share}/session"), body).await;
-
+        let (share, guest) = share(service).await;
         let bearer = |token: &str| format!("Bearer {token}");
         vec![
             ("nobody", String::new()),
@@ -195,14 +222,68 @@ impl Accounts {
             ("the session of another account", bearer(&changed("sub", json!(self.owner)))),
             ("a token without a session, as before sessions", bearer(&changed("sid", Value::Null))),
             ("the token of a device", bearer(cookie.strip_prefix("device=").unwrap())),
-            ("the token of a share", bearer(share)),
-            ("a guest of a share", bearer(guest["token"].as_str().unwrap())),
+            ("the token of a share", bearer(&share)),
+            ("a guest of a share", bearer(&guest)),
             ("a revoked session", bearer(&revoked_token)),
             ("an expired session", bearer(&expired_token)),
             ("a revoked API key", bearer(&revoked_key)),
             ("an expired API key", bearer(&expired_key)),
             ("an unknown API key", bearer(&format!("meemi_key_{}", "0".repeat(64)))),
         ]
+    }
+
+    /// The same of Supabase's tokens: `claims` are the admin's.
+    async fn invalid_tokens_of_supabase(&self, service: &Service, claims: &Value) -> Vec<(&'static str, String)> {
+        let signer = &self.users.as_ref().unwrap().signer;
+        let changed = |name: &str, value: Value| {
+            let mut claims = claims.clone();
+            claims[name] = value;
+            signer.sign(&claims)
+        };
+        let good = signer.sign(claims);
+        let (_, own) = self.session(service, self.admin).await;
+        let [expired_key, revoked_key] = self.ended_keys(service).await;
+        let (share, guest) = share(service).await;
+        let closed = Uuid::from_u128(2);
+        run(
+            service,
+            "INSERT INTO account (id, username, password_hash, closed_at) VALUES ($1, 'closed', '', now())",
+            closed,
+        )
+        .await;
+
+        let bearer = |token: &str| format!("Bearer {token}");
+        vec![
+            ("nobody", String::new()),
+            ("no token", "Bearer".to_owned()),
+            ("another scheme", format!("Basic {good}")),
+            ("no token at all", bearer("x")),
+            ("the bootstrap token", bearer(BOOTSTRAP_TOKEN)),
+            ("an expired token", bearer(&changed("exp", json!(1_700_000_000)))),
+            ("a forged signature", bearer(&Signer::new("one").sign(claims))),
+            ("no signature", bearer(&format!("{}.", good.rsplit_once('.').unwrap().0))),
+            ("alg: none", bearer(&supabase::unsigned(&json!({ "alg": "none", "kid": "one" }), claims))),
+            ("the public key as a secret", bearer(&supabase::with_hmac(signer.public_key(), "one", claims))),
+            ("another project", bearer(&changed("iss", json!("https://other.supabase.co/auth/v1")))),
+            ("another audience", bearer(&changed("aud", json!("other")))),
+            ("the project's own role", bearer(&changed("role", json!("service_role")))),
+            ("an anonymous user", bearer(&changed("is_anonymous", json!(true)))),
+            ("the user of a deleted account", bearer(&changed("sub", json!(closed)))),
+            ("a session of the service itself", bearer(&own)),
+            ("the token of a share", bearer(&share)),
+            ("a guest of a share", bearer(&guest)),
+            ("a revoked API key", bearer(&revoked_key)),
+            ("an expired API key", bearer(&expired_key)),
+        ]
+    }
+
+    /// An API key of the admin that has expired, and one that was revoked.
+    async fn ended_keys(&self, service: &Service) -> [String; 2] {
+        let expired = api_key(service, "manage").await;
+        run(service, "UPDATE api_key SET expires_at = now() WHERE account = $1 AND name = 'manage'", self.admin).await;
+        let revoked = api_key(service, "upload").await;
+        run(service, "DELETE FROM api_key WHERE account = $1 AND name = 'upload'", self.admin).await;
+        [expired, revoked]
     }
 
     async fn check(
@@ -275,6 +356,17 @@ impl Accounts {
 /// The token of a session.
 pub(crate) fn session_token(account: Uuid, session: Uuid) -> String {
     jwt("HS256", JWT_SECRET, &claims(account, session))
+}
+
+/// The token of a new share, and that of a guest who has opened it.
+async fn share(service: &Service) -> (String, String) {
+    let (_, media) = service.upload(&pictures::png(9, 9), "a.png", "image/png").await;
+    let body = json!({ "items": [media["id"]], "password": crate::support::PASSWORD });
+    let (_, share) = post(service, "/api/shares", body).await;
+    let share = share["token"].as_str().unwrap();
+    let body = json!({ "password": crate::support::PASSWORD });
+    let (_, guest) = post(service, &format!("/api/shared/{share}/session"), body).await;
+    (share.to_owned(), guest["token"].as_str().unwrap().to_owned())
 }
 
 /// The token of a new API key of the admin, named after its scope.

@@ -1,99 +1,43 @@
 //! Accounts that Supabase keeps: its log-in tokens, its keys, and their outages.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicBool, Ordering},
-};
-
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use devservers::http::{HttpServer, Response};
+use devservers::supabase::{PUBLISHABLE_KEY, Signer, Supabase, message};
 use reqwest::{Method, StatusCode};
-use ring::{
-    hmac,
-    rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
-};
+use ring::hmac;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
     access::session_token,
     pictures,
-    support::{CLIENT, Service},
+    support::{CLIENT, Service, Setup},
 };
 
 const LEGACY_SECRET: &str = "sentinel-legacy-secret-of-a-project-0123";
 
-/// A project: its keys and the server that publishes them.
-struct Project {
-    server: HttpServer,
-    published: Arc<Mutex<Vec<Value>>>,
-    is_away: Arc<AtomicBool>,
+/// The service with the accounts of a project.
+pub(crate) async fn service_of(project: &Supabase) -> Service {
+    Service::start_with(|setup| kept_at(project, setup)).await
 }
 
-/// A key pair with its id.
-struct Signer {
-    id: &'static str,
-    pair: EcdsaKeyPair,
+/// Has the project keep the accounts.
+pub(crate) fn kept_at(project: &Supabase, setup: Setup) -> Setup {
+    let setup = setup.var("AUTH_MODE", "supabase").var("SUPABASE_URL", project.url());
+    setup.var("SUPABASE_PUBLISHABLE_KEY", PUBLISHABLE_KEY)
 }
 
-impl Signer {
-    fn new(id: &'static str) -> Self {
-        let random = SystemRandom::new();
-        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
-        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random).unwrap();
-        Self { id, pair }
-    }
-
-    fn public(&self) -> Value {
-        let point = self.pair.public_key().as_ref();
-        json!({ "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "key_ops": ["verify"], "ext": true,
-                "kid": self.id, "x": encode(&point[1..33]), "y": encode(&point[33..]) })
-    }
-
-    fn sign(&self, claims: &Value) -> String {
-        let message = message(&json!({ "alg": "ES256", "kid": self.id, "typ": "JWT" }), claims);
-        let signature = self.pair.sign(&SystemRandom::new(), message.as_bytes()).unwrap();
-        format!("{message}.{}", encode(signature.as_ref()))
-    }
-}
-
-impl Project {
-    fn new(signers: &[&Signer]) -> Self {
-        let published = Arc::new(Mutex::new(signers.iter().map(|signer| signer.public()).collect()));
-        let is_away = Arc::new(AtomicBool::new(false));
-        let (keys, away) = (Arc::clone(&published), Arc::clone(&is_away));
-        let server = HttpServer::start(move |request| match request.path.as_str() {
-            _ if away.load(Ordering::Relaxed) => Response::new(500),
-            "/auth/v1/.well-known/jwks.json" => {
-                Response::new(200).body("application/json", json!({ "keys": *keys.lock().unwrap() }).to_string())
-            }
-            _ => Response::new(404),
-        });
-        Self { server, published, is_away }
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}", self.server.address)
-    }
-
-    async fn service(&self) -> Service {
-        Service::start_with(|setup| setup.var("AUTH_MODE", "supabase").var("SUPABASE_URL", self.url())).await
-    }
-
-    /// The claims of a user of the project.
-    fn claims(&self, user: Uuid, email: &str) -> Value {
-        claims(&self.url(), user, email)
-    }
+/// The claims of a user of the project.
+pub(crate) fn claims(project: &Supabase, user: Uuid, email: &str) -> Value {
+    project.claims(&user.to_string(), email)
 }
 
 #[tokio::test]
 async fn users_of_supabase_are_users_and_keep_their_media() {
     let signer = Signer::new("one");
-    let project = Project::new(&[&signer]);
-    let mut service = project.service().await;
+    let project = Supabase::start(&[&signer]);
+    let mut service = service_of(&project).await;
     let ada = Uuid::from_u128(0xada);
-    service.token = signer.sign(&project.claims(ada, "Ada@example.org"));
+    service.token = signer.sign(&claims(&project, ada, "Ada@example.org"));
     let me = service.json("/api/auth/me").await;
     assert_eq!((&me["id"], &me["username"], &me["role"]), (&json!(ada), &json!("Ada@example.org"), &json!("member")));
     let (status, media) = service.upload(&pictures::png(9, 9), "a.png", "image/png").await;
@@ -109,9 +53,9 @@ async fn users_of_supabase_are_users_and_keep_their_media() {
 
     // The role is the project's to give. Two users with one name are told apart.
     assert_eq!(status_of(&service, "/api/accounts", &service.token).await, 403);
-    let mut claims = project.claims(Uuid::from_u128(7), "ada@EXAMPLE.org");
-    claims["app_metadata"] = json!({ "provider": "email", "role": "admin" });
-    service.token = signer.sign(&claims);
+    let mut admin = claims(&project, Uuid::from_u128(7), "ada@EXAMPLE.org");
+    admin["app_metadata"] = json!({ "provider": "email", "role": "admin" });
+    service.token = signer.sign(&admin);
     let accounts = service.json("/api/accounts").await;
     let names: Vec<&str> =
         accounts["items"].as_array().unwrap().iter().map(|account| account["username"].as_str().unwrap()).collect();
@@ -120,11 +64,12 @@ async fn users_of_supabase_are_users_and_keep_their_media() {
     // A deleted one does not come back by the token that is still valid.
     let delete = service.request(Method::DELETE, &format!("/api/accounts/{ada}")).send().await.unwrap();
     assert_eq!(delete.status(), StatusCode::NO_CONTENT);
-    let old = signer.sign(&project.claims(ada, "Ada@example.org"));
+    let old = signer.sign(&claims(&project, ada, "Ada@example.org"));
     assert_eq!(status_of(&service, "/api/auth/me", &old).await, 401);
 
     // Nobody registers or logs in here.
-    assert_eq!(service.json("/api/auth/bootstrap").await["is_open"], false);
+    let told = json!({ "is_open": false, "supabase": { "url": project.url(), "publishable_key": PUBLISHABLE_KEY } });
+    assert_eq!(service.json("/api/auth/bootstrap").await, told);
     let new = json!({ "username": "eve", "password": "correct horse battery",
                       "bootstrap_token": crate::support::BOOTSTRAP_TOKEN });
     let change = json!({ "old_password": "a", "new_password": "correct horse battery" });
@@ -140,10 +85,10 @@ async fn users_of_supabase_are_users_and_keep_their_media() {
 #[tokio::test]
 async fn tokens_that_are_not_of_a_user_of_the_project_allow_nothing() {
     let (signer, stranger) = (Signer::new("one"), Signer::new("one"));
-    let project = Project::new(&[&signer]);
-    let service = project.service().await;
+    let project = Supabase::start(&[&signer]);
+    let service = service_of(&project).await;
     let user = Uuid::from_u128(1);
-    let good = project.claims(user, "a@example.org");
+    let good = claims(&project, user, "a@example.org");
     let changed = |name: &str, value: Value| {
         let mut claims = good.clone();
         claims[name] = value;
@@ -168,7 +113,7 @@ async fn tokens_that_are_not_of_a_user_of_the_project_allow_nothing() {
         ("signed by an unknown key", Signer::new("other").sign(&good), 401),
         ("no key named", unsigned(&json!({ "alg": "ES256" }), &good), 401),
         ("alg: none", unsigned(&json!({ "alg": "none", "kid": "one" }), &good), 401),
-        ("signed with the public key as a secret", with_hmac(signer.pair.public_key().as_ref(), "one", &good), 401),
+        ("signed with the public key as a secret", with_hmac(signer.public_key(), "one", &good), 401),
         ("signed with the legacy secret", with_hmac(LEGACY_SECRET.as_bytes(), "one", &good), 401),
         ("of the service itself", session_token(user, user), 401),
     ] {
@@ -179,7 +124,7 @@ async fn tokens_that_are_not_of_a_user_of_the_project_allow_nothing() {
     }
 
     let legacy = Service::start_with(|setup| {
-        let setup = setup.var("AUTH_MODE", "supabase").var("SUPABASE_URL", project.url());
+        let setup = kept_at(&project, setup);
         setup.var("SUPABASE_JWT_SECRET", LEGACY_SECRET).var("SUPABASE_ANONYMOUS", "on")
     })
     .await;
@@ -198,21 +143,21 @@ async fn tokens_that_are_not_of_a_user_of_the_project_allow_nothing() {
 #[tokio::test]
 async fn keys_rotate_and_the_known_ones_outlive_an_outage() {
     let (old, new) = (Signer::new("old"), Signer::new("new"));
-    let project = Project::new(&[&old]);
-    let service = project.service().await;
-    let claims = project.claims(Uuid::from_u128(1), "a@example.org");
-    assert_eq!(status_of(&service, "/api/media", &old.sign(&claims)).await, 200);
+    let project = Supabase::start(&[&old]);
+    let service = service_of(&project).await;
+    let user = claims(&project, Uuid::from_u128(1), "a@example.org");
+    assert_eq!(status_of(&service, "/api/media", &old.sign(&user)).await, 200);
     // A token that names a key which is not known yet fetches the set at once.
-    project.published.lock().unwrap().push(new.public());
-    assert_eq!(status_of(&service, "/api/media", &new.sign(&claims)).await, 200);
+    project.publish(&new);
+    assert_eq!(status_of(&service, "/api/media", &new.sign(&user)).await, 200);
     assert_eq!(keys_of(&service).await, (200, json!({ "name": "keys", "status": "ok", "detail": null })));
     drop(service);
 
-    let service = project.service().await;
-    assert_eq!(status_of(&service, "/api/media", &old.sign(&claims)).await, 200);
-    project.is_away.store(true, Ordering::Relaxed);
-    assert_eq!(status_of(&service, "/api/media", &Signer::new("third").sign(&claims)).await, 401);
-    assert_eq!(status_of(&service, "/api/media", &old.sign(&claims)).await, 200);
+    let service = service_of(&project).await;
+    assert_eq!(status_of(&service, "/api/media", &old.sign(&user)).await, 200);
+    project.go_away();
+    assert_eq!(status_of(&service, "/api/media", &Signer::new("third").sign(&user)).await, 401);
+    assert_eq!(status_of(&service, "/api/media", &old.sign(&user)).await, 200);
     crate::support::eventually("readiness tells of the outage", async || {
         let (status, check) = keys_of(&service).await;
         status == 200 && check["detail"].as_str().is_some_and(|detail| detail.contains("the known ones are used"))
@@ -221,8 +166,8 @@ async fn keys_rotate_and_the_known_ones_outlive_an_outage() {
     drop(service);
 
     // Without any key a token is neither valid nor invalid.
-    let service = project.service().await;
-    let answer = get(&service, "/api/media", &old.sign(&claims)).await;
+    let service = service_of(&project).await;
+    let answer = get(&service, "/api/media", &old.sign(&user)).await;
     assert_eq!((answer.status().as_u16(), answer.headers()["retry-after"].to_str().unwrap()), (503, "5"));
     let (status, check) = keys_of(&service).await;
     assert_eq!((status, &check["status"]), (503, &json!("failed")), "{check}");
@@ -283,28 +228,16 @@ async fn get(service: &Service, path: &str, token: &str) -> reqwest::Response {
     CLIENT.get(format!("http://{}{path}", service.process.address)).bearer_auth(token).send().await.unwrap()
 }
 
-fn claims(url: &str, user: Uuid, email: &str) -> Value {
-    json!({
-        "iss": format!("{url}/auth/v1"), "sub": user, "aud": "authenticated", "exp": 4_000_000_000_u64, "iat": 1_700_000_000,
-        "email": email, "phone": "", "app_metadata": { "provider": "email", "providers": ["email"] },
-        "user_metadata": { "role": "admin" }, "role": "authenticated", "aal": "aal1",
-        "amr": [{ "method": "password", "timestamp": 1_700_000_000 }], "session_id": Uuid::from_u128(99),
-        "is_anonymous": false,
-    })
-}
-
-fn with_hmac(secret: &[u8], id: &str, claims: &Value) -> String {
+/// A token with an HMAC.
+pub(crate) fn with_hmac(secret: &[u8], id: &str, claims: &Value) -> String {
     let message = message(&json!({ "alg": "HS256", "kid": id, "typ": "JWT" }), claims);
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message.as_bytes());
     format!("{message}.{}", encode(tag.as_ref()))
 }
 
-fn unsigned(header: &Value, claims: &Value) -> String {
+/// A token without a signature.
+pub(crate) fn unsigned(header: &Value, claims: &Value) -> String {
     format!("{}.", message(header, claims))
-}
-
-fn message(header: &Value, claims: &Value) -> String {
-    format!("{}.{}", encode(header.to_string().as_bytes()), encode(claims.to_string().as_bytes()))
 }
 
 fn encode(bytes: &[u8]) -> String {

@@ -52,3 +52,19 @@ test('a service that cannot be asked is told', async ({ page, service }) => {
   await page.getByRole('button', { name: 'Try again' }).click();
   await expect(page.getByRole('heading', { name: 'First start' })).toBeVisible();
 });
+
+test('the first load is small, and has nothing of Supabase', async ({ page, service, token }) => {
+  expect(token).not.toBe('');
+  const loaded: { url: string; size: Promise<number> }[] = [];
+  page.on('requestfinished', (request) => {
+    if (!['script', 'stylesheet'].includes(request.resourceType())) return;
+    loaded.push({ url: request.url(), size: request.sizes().then(({ responseBodySize }) => responseBodySize) });
+  });
+  await page.goto(service.origin);
+  await expect(page.getByText('Nothing here yet')).toBeVisible();
+  const sizes = await Promise.all(loaded.map(({ size }) => size));
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  expect(total).toBeGreaterThan(10_000);
+  expect(total).toBeLessThan(120_000);
+  expect(loaded.map(({ url }) => url).filter((url) => /supabase/i.test(url))).toEqual([]);
+});

@@ -52,13 +52,23 @@ impl Authority {
         self.signed(params)
     }
 
-    fn signed(&self, mut params: CertificateParams) -> Certificate {
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.0).unwrap();
+    /// A certificate for this name and its key, in PEM, for a server that is a program of its own.
+    pub fn issue_pem(&self, name: &str) -> (String, String) {
+        let (certificate, key) = self.sign(CertificateParams::new([name.to_owned()]).unwrap());
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    fn signed(&self, params: CertificateParams) -> Certificate {
+        let (certificate, key) = self.sign(params);
         let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
         let provider = rustls::crypto::ring::default_provider();
         Arc::new(CertifiedKey::from_der(vec![certificate.into()], key, &provider).unwrap())
+    }
+
+    fn sign(&self, mut params: CertificateParams) -> (rcgen::Certificate, KeyPair) {
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let key = KeyPair::generate().unwrap();
+        (params.signed_by(&key, &self.0).unwrap(), key)
     }
 }
 

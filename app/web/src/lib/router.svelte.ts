@@ -1,10 +1,10 @@
+const PAGES = ['trash', 'login', 'start', 'register', 'reset', 'password', 'settings', 'people', 'admin'] as const;
+
 /** What a path shows. */
 export type Route =
-  | { name: 'gallery' | 'trash' | 'login' | 'start' | 'register' | 'settings' | 'people' | 'admin' | 'unknown' }
+  | { name: 'gallery' | 'unknown' | (typeof PAGES)[number] }
   | { name: 'media'; id: string }
   | { name: 'shared'; token: string };
-
-const PAGES = ['trash', 'login', 'start', 'register', 'settings', 'people', 'admin'] as const;
 
 export function parseRoute(path: string): Route {
   const [first = '', second, ...rest] = path.split('/').slice(1);
@@ -22,15 +22,37 @@ export interface LinkToken {
   token: string;
 }
 
+/** What a link in a mail of Supabase has led to: a session, or the code of the reason why there is none. */
+export interface AuthLink {
+  tokens: { access_token: string; refresh_token: string } | null;
+  error: string | null;
+  /** `signup`, `recovery`, `invite` and others. */
+  type: string;
+}
+
 class Router {
   url = $state.raw(new URL(location.href));
   route = $derived(parseRoute(this.url.pathname));
   linkToken = $state.raw<LinkToken | null>(null);
+  #authLink: AuthLink | null = null;
 
   constructor() {
+    this.#authLink = parseAuthLink(location.hash);
+    if (this.#authLink) history.replaceState(history.state, '', location.pathname);
     this.#arrive();
-    addEventListener('popstate', () => this.#arrive());
+    addEventListener('popstate', () => {
+      // The page begins anew, with another session.
+      if (parseAuthLink(location.hash)) location.reload();
+      else this.#arrive();
+    });
     document.addEventListener('click', (event) => this.#follow(event));
+  }
+
+  /** The link of a mail that the page was opened by; once. */
+  takeAuthLink(): AuthLink | null {
+    const link = this.#authLink;
+    this.#authLink = null;
+    return link;
   }
 
   go(path: string, how: 'push' | 'replace' = 'push'): void {
@@ -74,6 +96,14 @@ class Router {
     event.preventDefault();
     this.go(link.pathname + link.search + link.hash);
   }
+}
+
+function parseAuthLink(hash: string): AuthLink | null {
+  const fragment = new URLSearchParams(hash.slice(1));
+  const [access_token, refresh_token, error] = ['access_token', 'refresh_token', 'error'].map((name) => fragment.get(name));
+  const type = fragment.get('type') ?? '';
+  if (access_token && refresh_token) return { tokens: { access_token, refresh_token }, error: null, type };
+  return error ? { tokens: null, error: fragment.get('error_code') ?? error, type } : null;
 }
 
 export const router = new Router();

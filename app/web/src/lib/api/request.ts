@@ -31,10 +31,10 @@ interface Options {
   token?: string | undefined;
 }
 
-/** Sends a request with the session's token. An answer of 401 ends the session. */
+/** Sends a request with the session's token. An answer of 401 ends the session, unless there is another token for it. */
 export async function request(method: string, path: string, options: Options = {}): Promise<Response> {
   const headers = new Headers(options.headers);
-  const token = options.token ?? session.token;
+  const token = options.token ?? (await session.fresh());
   if (token) headers.set('authorization', `Bearer ${token}`);
   const init: RequestInit = { method, headers };
   if (options.body instanceof FormData) {
@@ -53,7 +53,10 @@ export async function request(method: string, path: string, options: Options = {
   }
   if (response.ok) return response;
   const error = ApiError.parse(response.status, await response.text(), response.headers.get('retry-after'));
-  if (error.code === 'unauthorized' && token && token === session.token) session.expire();
+  if (error.code === 'unauthorized' && token && options.token === undefined) {
+    if (session.refuse(token)) return request(method, path, options);
+    if (token === session.token) session.expire();
+  }
   throw error;
 }
 

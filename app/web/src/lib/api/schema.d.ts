@@ -166,7 +166,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether the first account is still to be created */
+        /** Where users log in, and whether the first account is still to be created */
         get: operations["auth_bootstrap"];
         put?: never;
         post?: never;
@@ -951,6 +951,8 @@ export interface components {
         BootstrapResponse: {
             /** @description Whether there is no account yet: the bootstrap token creates the first one. */
             is_open: boolean;
+            /** @description The project that keeps the accounts, if the service does not: users log in there. */
+            supabase: components["schemas"]["SupabaseResponse"] | null;
         };
         /** @enum {string} */
         BulkAction: "tag" | "untag" | "delete" | "restore";
@@ -1570,6 +1572,12 @@ export interface components {
         StorageResponse: {
             /** @description The accounts that have uploaded something, the largest first. */
             items: components["schemas"]["UsageResponse"][];
+        };
+        SupabaseResponse: {
+            /** @description The public key of the project. */
+            publishable_key: string;
+            /** @description Without a slash at its end. */
+            url: string;
         };
         TimelineResponse: {
             /** @description Those that have media, the newest first. */

@@ -7,6 +7,8 @@ type Schemas = components['schemas'];
 export type Role = Schemas['Role'];
 export type Scope = Schemas['Scope'];
 export type Bootstrap = Schemas['BootstrapResponse'];
+/** The project at Supabase that keeps the accounts. */
+export type Project = Schemas['SupabaseResponse'];
 export type NewAccount = Schemas['RegisterRequest'];
 export type Token = Schemas['TokenResponse'];
 export type Me = Schemas['MeResponse'];

@@ -28,17 +28,23 @@ export interface Sending {
 /** Sends a file by tus. It continues an earlier upload of the same file that has not come to its end. */
 export function send(file: File, events: Events): Sending {
   let media = '';
+  let token: string | null = null;
   const upload = new Upload(file, {
     endpoint: '/api/uploads',
     metadata: { filename: nameOf(file) },
     retryDelays: RETRY_MS,
     onShouldRetry: (error, attempt) => {
-      const retries = navigator.onLine && shouldRetry(error.originalResponse?.getStatus() ?? 0, attempt);
+      const status = error.originalResponse?.getStatus() ?? 0;
+      if (status === 401) return token !== null && session.refuse(token);
+      const retries = navigator.onLine && shouldRetry(status, attempt);
       if (retries) events.onLost();
       return retries;
     },
     removeFingerprintOnSuccess: true,
-    onBeforeRequest: (request) => request.setHeader('authorization', `Bearer ${session.token}`),
+    onBeforeRequest: async (request) => {
+      token = await session.fresh();
+      request.setHeader('authorization', `Bearer ${token}`);
+    },
     onAfterResponse: (_, response) => {
       media = response.getHeader('upload-media') ?? media;
     },

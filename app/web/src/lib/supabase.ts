@@ -1,0 +1,170 @@
+import { AuthClient, isAuthError, isAuthRetryableFetchError, type Session as Kept } from '@supabase/auth-js';
+import { ApiError } from './api/request';
+import type { Project } from './api/types';
+import { type AuthLink, router } from './router.svelte';
+import { type Keeper, session } from './session.svelte';
+
+// Only where a project at Supabase keeps the accounts: this module and the library are loaded then.
+
+/** Under which the library keeps the session in the browser. */
+const KEY = 'supabase';
+
+/** How long before its end a token is renewed. */
+const LEAD_MS = 75_000;
+
+/** At least between two renewals by the clock. */
+const PAUSE_MS = 15_000;
+
+/** The user's session at a project. */
+class Supabase implements Keeper {
+  readonly #client: InstanceType<typeof AuthClient>;
+  #clock: ReturnType<typeof setTimeout> | undefined;
+  #follows = false;
+
+  constructor({ url, publishable_key }: Project) {
+    this.#client = new AuthClient({
+      url: `${url}/auth/v1`,
+      headers: { apikey: publishable_key },
+      storageKey: KEY,
+      // It renews at once in each tab, and takes the tokens of any link: both are done here.
+      autoRefreshToken: false,
+      detectSessionInUrl: false,
+    });
+    addEventListener('storage', ({ key, newValue }) => {
+      if (key === KEY && newValue === null) this.#take(null);
+    });
+  }
+
+  /** Takes up the session of a link, or that which this browser has. */
+  async resume(tokens: AuthLink['tokens']): Promise<void> {
+    if (tokens) {
+      const { data, error } = await this.#client.setSession(tokens);
+      if (error) throw toApiError(error);
+      this.#take(data.session, false);
+    } else {
+      await this.renew(null);
+    }
+    if (this.#follows) return;
+    this.#follows = true;
+    // Also what other tabs do.
+    this.#client.onAuthStateChange((event, kept) => {
+      if (kept || event === 'SIGNED_OUT') this.#take(kept, true);
+    });
+  }
+
+  async renew(token: string | null): Promise<string | null> {
+    return alone(async () => {
+      const before = read();
+      if (token !== null && before?.access_token !== token) {
+        // Another tab was ahead.
+        this.#take(before, true);
+        return before?.access_token ?? null;
+      }
+      // This renews what has ended by the clock of this machine, which may be wrong.
+      const stored = await this.#client.getSession();
+      const isSame = token !== null && stored.data.session?.access_token === token;
+      const { data, error } = isSame ? await this.#client.refreshSession() : stored;
+      if (error && isAuthRetryableFetchError(error)) throw toApiError(error);
+      if (error) session.expire();
+      this.#take(data.session, data.session?.access_token !== before?.access_token);
+      return data.session?.access_token ?? null;
+    });
+  }
+
+  async end(): Promise<void> {
+    const token = read()?.access_token;
+    localStorage.removeItem(KEY);
+    this.#take(null);
+    // Without a network the session stays at Supabase until it ends there; this browser has forgotten it.
+    if (token) await this.#client.admin.signOut(token, 'local').catch(() => undefined);
+  }
+
+  async signIn(email: string, password: string): Promise<void> {
+    const { data, error } = await this.#client.signInWithPassword({ email, password });
+    if (error) throw toApiError(error);
+    this.#take(data.session, true);
+  }
+
+  /** Makes an account. Returns whether it is signed in; else the address is to be confirmed by a link first. */
+  async signUp(email: string, password: string): Promise<boolean> {
+    const { data, error } = await this.#client.signUp({ email, password, options: { emailRedirectTo: landing() } });
+    if (error) throw toApiError(error);
+    this.#take(data.session, true);
+    return data.session !== null;
+  }
+
+  /** Has a link sent by which a new password can be set. */
+  async sendReset(email: string): Promise<void> {
+    const { error } = await this.#client.resetPasswordForEmail(email, { redirectTo: landing() });
+    if (error) throw toApiError(error);
+  }
+
+  async setPassword(password: string): Promise<void> {
+    await session.fresh();
+    const { error } = await this.#client.updateUser({ password });
+    if (error) throw toApiError(error);
+  }
+
+  /** The address of the user who is signed in. */
+  async email(): Promise<string> {
+    return (await this.#client.getSession()).data.session?.user.email ?? '';
+  }
+
+  /** `isNew` if it was given out a moment ago: then its end is known by this machine's clock, which may be wrong. */
+  #take(kept: Kept | null, isNew = false): void {
+    if (kept && kept.access_token === session.token) return;
+    clearTimeout(this.#clock);
+    if (!kept) {
+      session.token = null;
+      session.me = null;
+      return;
+    }
+    const endsAt = isNew ? Date.now() + kept.expires_in * 1000 : (kept.expires_at ?? 0) * 1000;
+    const token = kept.access_token;
+    session.hold(kept.user.id, token, endsAt);
+    const pause = Math.max(endsAt - Date.now() - LEAD_MS, PAUSE_MS);
+    // If it fails, the next request renews the token, or tells why that is not possible.
+    this.#clock = setTimeout(() => void this.renew(token).catch(() => undefined), pause);
+  }
+}
+
+let kept: Supabase | null = null;
+
+/** Has the project keep the session from now on. Returns why the link that the page was opened by gives none, if it does not. */
+export async function keepAt(project: Project): Promise<ApiError | null> {
+  kept ??= new Supabase(project);
+  session.keeper = kept;
+  const link = router.takeAuthLink();
+  if (link?.tokens) router.go(link.type === 'recovery' || link.type === 'invite' ? '/password' : '/', 'replace');
+  await kept.resume(link?.tokens ?? null);
+  return link?.error ? new ApiError(403, link.error, '') : null;
+}
+
+/** The project that keeps the session. */
+export function supabase(): Supabase {
+  if (!kept) throw new Error('no project keeps the session');
+  return kept;
+}
+
+/** Where the links of mails lead. The project must allow it. */
+function landing(): string {
+  return `${location.origin}/`;
+}
+
+/** Runs it while no other tab does. Pages that are not secure have no locks: there, Supabase tells the renewals of two tabs apart. */
+async function alone<T>(run: () => Promise<T>): Promise<T> {
+  const locks = navigator.locks as LockManager | undefined;
+  return locks ? await locks.request(KEY, run) : await run();
+}
+
+/** The session in the browser's store. */
+function read(): Kept | null {
+  return JSON.parse(localStorage.getItem(KEY) ?? 'null') as Kept | null;
+}
+
+function toApiError(error: unknown): ApiError {
+  if (!isAuthError(error) || isAuthRetryableFetchError(error)) return new ApiError(0, 'offline', String(error));
+  // Its rules for passwords are its own, and only its message tells them.
+  const code = error.code === 'weak_password' ? 'weak_password_elsewhere' : (error.code ?? 'internal');
+  return new ApiError(error.status ?? 400, code, error.message);
+}
