@@ -3,6 +3,7 @@
 //! Reading it gives a valid [`Config`], or every problem with its location and a hint.
 
 mod check;
+mod compose;
 mod document;
 mod environment;
 mod field;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 
 pub use check::{is_github_repository, is_loopback};
+pub use compose::{Compose, Container};
 pub use environment::{Environment, Gate, Local, Postgres, Rehearsal, Scaleway, Target};
 pub use github::GitHub;
 pub use notify::{Address, Event, Format, Receiver, is_webhook};
@@ -173,7 +175,13 @@ impl Config {
     /// What deploy.yaml lacks for a stack to run the service in an environment; none if it has all of it.
     pub fn lacks_for_a_stack(&self, environment: &Environment) -> Option<String> {
         let name = &environment.name;
-        if environment.stack().is_none() {
+        if let Target::Compose(_) = &environment.target {
+            Some(format!(
+                "environments.{name} is a Docker host, where Docker Compose starts the release\n  \
+                 type there: docker compose --env-file .env.{name} --file {} up --detach --wait",
+                Compose::file(name)
+            ))
+        } else if environment.stack().is_none() {
             Some(format!("environments.{name} has no `stack`, so there is nothing to deploy to"))
         } else if environment.settings.is_none() {
             Some(format!(

@@ -22,7 +22,7 @@ pub async fn checks(env: &Env<'_>) -> Result<Vec<Check>, Failure> {
                 checks.extend(preflight::check_web(env, &target).await);
                 Ok(checks)
             }
-            config::Target::Scaleway(_) => target.checks().await,
+            config::Target::Scaleway(_) | config::Target::Compose(_) => target.checks().await,
         }
     };
     let machine = async { Ok(machine(env.config).await) };

@@ -140,7 +140,7 @@ impl<'a> Env<'a> {
         match &self.environment.target {
             Target::Local(Local { postgres: Postgres::Found, .. }) => Choice::Found,
             Target::Local(Local { postgres: Postgres::Embedded, .. }) => Choice::Embedded,
-            Target::Local(_) | Target::Scaleway(_) => Choice::Auto,
+            Target::Local(_) | Target::Scaleway(_) | Target::Compose(_) => Choice::Auto,
         }
     }
 

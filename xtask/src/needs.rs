@@ -7,7 +7,9 @@ pub mod stack_files;
 
 use anyhow::Result;
 
-use crate::config::{Address, Config, Environment, PLAN, Receiver, Setting, SettingsTable, SuppliedBy, Target};
+use crate::config::{
+    Address, Compose, Config, Environment, PLAN, Receiver, Setting, SettingsTable, SuppliedBy, Target,
+};
 
 /// The variable that holds the passphrase of states and plans.
 pub const PASSPHRASE: &str = "TF_STATE_PASSPHRASE";
@@ -64,7 +66,11 @@ pub enum Ci {
 /// Everything that an environment needs, in the order in which people give it: state, credentials, stack, registry, build, settings,
 /// logs. Empty for an environment on this machine, which makes what it needs.
 pub fn needs(config: &Config, environment: &Environment, table: &SettingsTable) -> Result<Vec<Need>> {
-    let Target::Scaleway(target) = &environment.target else { return Ok(Vec::new()) };
+    let target = match &environment.target {
+        Target::Local(_) => return Ok(Vec::new()),
+        Target::Compose(target) => return Ok(of_compose(config, environment, target, table)),
+        Target::Scaleway(target) => target,
+    };
     let mut needs = Vec::new();
     let stack = match &target.stack {
         Some(stack) => Some(of_stack::Declared::read(config, environment, stack)?),
@@ -78,9 +84,7 @@ pub fn needs(config: &Config, environment: &Environment, table: &SettingsTable) 
         needs.extend(declared.variables());
     }
     of_registry(&target.registry, &mut needs);
-    for name in config.image.iter().flat_map(|image| &image.secrets) {
-        needs.push(need(name, true, true, "A secret of the image's build", &[Use::Build]));
-    }
+    of_build(config, &mut needs);
     if environment.settings.is_some() {
         let made = |name: &str| stack.as_ref().is_some_and(|declared| declared.sets(name));
         let settings = table.settings.iter().filter(|setting| !made(&setting.name));
@@ -92,6 +96,23 @@ pub fn needs(config: &Config, environment: &Environment, table: &SettingsTable) 
         of_receivers(config, environment, &mut needs);
     }
     Ok(needs)
+}
+
+/// What Docker Compose needs of a person, and what pushes the image.
+fn of_compose(config: &Config, environment: &Environment, target: &Compose, table: &SettingsTable) -> Vec<Need> {
+    let help = "Signs images: openssl rand -hex 32";
+    let mut needs = vec![need(PASSPHRASE, true, false, help, &[Use::Registry])];
+    of_registry(&target.registry, &mut needs);
+    of_build(config, &mut needs);
+    needs.extend(table.settings.iter().filter_map(|setting| of_setting(setting, environment)));
+    needs
+}
+
+/// The secrets of the image's build.
+fn of_build(config: &Config, needs: &mut Vec<Need>) {
+    for name in config.image.iter().flat_map(|image| &image.secrets) {
+        needs.push(need(name, true, true, "A secret of the image's build", &[Use::Build]));
+    }
 }
 
 /// A variable that a person gives.
@@ -160,7 +181,12 @@ fn of_receivers(config: &Config, environment: &Environment, needs: &mut Vec<Need
 /// that a plain one can be in `.env.<environment>` and in deploy.yaml.
 fn of_setting(setting: &Setting, environment: &Environment) -> Option<Need> {
     let is_set = environment.settings.as_ref().is_some_and(|settings| settings.contains_key(&setting.name));
-    let by_target = matches!(setting.supplied_by, Some(SuppliedBy::Version | SuppliedBy::Host | SuppliedBy::Port));
+    let by_target = match setting.supplied_by {
+        Some(SuppliedBy::Version | SuppliedBy::Host | SuppliedBy::Port) => true,
+        // A volume.
+        Some(SuppliedBy::DataFolder(_)) => matches!(environment.target, Target::Compose(_)),
+        Some(SuppliedBy::Postgres | SuppliedBy::Random | SuppliedBy::WebFolder) | None => false,
+    };
     let required = setting.required && setting.default.is_none();
     if is_set || by_target || !(required || setting.secret) {
         return None;

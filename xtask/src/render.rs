@@ -1,7 +1,8 @@
-//! Files that are written from data: the service's table of settings, the workflows of GitHub Actions, and what each environment
-//! needs. Templates are the toolkit's own (`xtask/templates`), unless the project has one of the same name in `templates/`.
+//! Files that are written from data: the service's table of settings, the workflows of GitHub Actions, what Docker Compose runs,
+//! and what each environment needs. Templates are the toolkit's own (`xtask/templates`), unless the project has one of the same name in `templates/`.
 
 pub mod actions;
+mod compose;
 mod examples;
 mod hooks;
 mod own;
@@ -71,6 +72,7 @@ pub async fn render(config: &Config, schema: Schema<'_>) -> Result<Rendering> {
     contents.extend(said.written.map(|text| (config.service.settings.clone(), text)));
     let templates = Templates::load(&config.root)?;
     contents.extend(examples::all(config, &said.table, &templates)?);
+    contents.extend(compose::all(config, &said.table, &templates)?);
     contents.extend(own::all(config, &said.table, &templates)?);
     if let Some(github) = &config.github {
         contents.extend(workflows::all(config, &github.workflows, &said.table, &templates)?);

@@ -45,7 +45,8 @@ impl<'a> Target<'a> {
     pub fn of(env: &'a Env<'a>) -> Self {
         match &env.environment.target {
             config::Target::Local(target) => Self::Local(Box::new(Local::new(env, target))),
-            config::Target::Scaleway(_) => Self::Stack(Box::new(Stack::new(env))),
+            // Of a Docker host only the image is made; Docker Compose starts it there.
+            config::Target::Scaleway(_) | config::Target::Compose(_) => Self::Stack(Box::new(Stack::new(env))),
         }
     }
 

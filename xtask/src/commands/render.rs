@@ -20,6 +20,8 @@ use crate::tools::git;
 The table of settings is compared with the service's program only where that is built from the sources as they are; --build has \
 cargo build it first.
 
+What Docker Compose runs is rendered for each environment with `target: compose`.
+
 Workflows of GitHub Actions are rendered where deploy.yaml has `github`; one that deploy.yaml no longer asks for is removed. Your own jobs and steps are in its `workflows`; a file in \
 templates/ takes the place of the toolkit's template of that name.")]
 pub struct RenderArgs {

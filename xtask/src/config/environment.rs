@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::compose::Compose;
 use super::document::Document;
 use super::stack::Stack;
 use super::verify::Verify;
@@ -47,6 +48,8 @@ pub enum Target {
     Local(Local),
     /// Scaleway Serverless Containers.
     Scaleway(Scaleway),
+    /// Docker Compose on a Docker host.
+    Compose(Compose),
 }
 
 /// A process on this machine.
@@ -102,13 +105,14 @@ impl Environment {
         match &self.target {
             Target::Local(_) => None,
             Target::Scaleway(target) => Some(&target.registry),
+            Target::Compose(target) => Some(&target.registry),
         }
     }
 
     /// Its public host name, if it has one.
     pub fn domain(&self) -> Option<&str> {
         match &self.target {
-            Target::Local(_) => None,
+            Target::Local(_) | Target::Compose(_) => None,
             Target::Scaleway(target) => target.domain.as_deref(),
         }
     }
@@ -116,7 +120,7 @@ impl Environment {
     /// Its OpenTofu stack, if it has one.
     pub fn stack(&self) -> Option<&Stack> {
         match &self.target {
-            Target::Local(_) => None,
+            Target::Local(_) | Target::Compose(_) => None,
             Target::Scaleway(target) => target.stack.as_deref(),
         }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 
 use super::check;
+use super::compose::compose;
 use super::document::Document;
 use super::field::{Field, Table};
 use super::github::github;
@@ -208,9 +209,13 @@ fn environment(name: &str, field: &Field<'_>, document: &Arc<Document>) -> Optio
     field.table(|table| {
         // The target determines the other keys.
         type Read = fn(&mut Table<'_>) -> Option<Target>;
-        let targets: [(&str, (bool, Read)); 2] = [("local", (false, local)), ("scaleway", (true, scaleway))];
+        let targets: [(&str, (Kind, Read)); 3] = [
+            ("local", (Kind::Machine, local)),
+            ("scaleway", (Kind::Account, scaleway)),
+            ("compose", (Kind::Host, compose)),
+        ];
         let target = table.required("target", "local", |field| field.choice(&targets));
-        let Some((has_account, target)) = target else {
+        let Some((kind, target)) = target else {
             table.accept_other_keys();
             return None;
         };
@@ -220,13 +225,14 @@ fn environment(name: &str, field: &Field<'_>, document: &Arc<Document>) -> Optio
         let keep_releases = table.optional("keep_releases", "5", |field| {
             field.number("a whole number from 1 to 1000", |number| (1..=1000).contains(number))
         });
-        let rehearsal = match has_account {
-            true => table.optional("rehearsal", REHEARSAL, |field| field.table(rehearsal)),
-            false => Some(None),
+        let rehearsal = match kind {
+            Kind::Account => table.optional("rehearsal", REHEARSAL, |field| field.table(rehearsal)),
+            Kind::Machine | Kind::Host => Some(None),
         };
-        let verify = match has_account {
-            true => table.optional("verify", VERIFY, |field| verify(&field)),
-            false => table
+        let verify = match kind {
+            Kind::Account => table.optional("verify", VERIFY, |field| verify(&field)),
+            Kind::Host => Some(None),
+            Kind::Machine => table
                 .refused("verify", NO_VERIFY, "remove it, or move it to an environment that runs an image")
                 .map(|()| None),
         };
@@ -267,6 +273,14 @@ fn scaleway(table: &mut Table<'_>) -> Option<Target> {
     Some(Target::Scaleway(Scaleway { registry: registry?, domain: domain?, stack: stack?.map(Box::new) }))
 }
 
+/// What a target is on.
+#[derive(Clone, Copy)]
+enum Kind {
+    Machine,
+    Account,
+    Host,
+}
+
 /// What deploy.yaml says of the gate, in seconds.
 #[derive(Default)]
 struct GateSeconds {
@@ -294,6 +308,7 @@ impl GateSeconds {
         let (timeout, watch) = match target {
             Target::Local(_) => (60, 0),
             Target::Scaleway(_) => (300, 60),
+            Target::Compose(_) => (60, 0),
         };
         Gate {
             timeout: Duration::from_secs(self.timeout.unwrap_or(timeout)),

@@ -1,5 +1,6 @@
 //! Reading deploy.yaml, and the messages of its problems.
 
+mod compose;
 mod github;
 mod shape;
 mod stack;

@@ -14,14 +14,36 @@ const SETTINGS: &str = r#"{ "schema": 1, "settings": [
   { "name": "OTEL_EXPORTER_OTLP_HEADERS", "help": "For the service's traces", "kind": "text", "required": false, "secret": true }
 ] }"#;
 
+#[test]
+fn a_docker_host_needs_its_registry_and_what_nothing_sets() {
+    let environment = "    registry: ghcr.io/shop\n    port: 8000\n    service: { health: [app, health] }\n    \
+                       settings: { UPLOAD_DIR: /data }\n";
+    assert_snapshot!(of_target("compose", environment, ""), @r#"
+    TF_STATE_PASSPHRASE secret - [Registry] Given
+    REGISTRY_HOST - required [Registry] Expression("ghcr.io")
+    REGISTRY_USERNAME - required [Registry] Expression("${{ github.actor }}")
+    REGISTRY_PASSWORD secret required [Registry] Expression("${{ secrets.GITHUB_TOKEN }}")
+    NPM_TOKEN secret required [Build] Given
+    DATABASE_URL secret required [Settings] Given
+    S3_SECRET_ACCESS_KEY secret required [Settings] Given
+    MAIL_KEY secret - [Settings] Given
+    SITE - required [Settings] Nowhere
+    OTEL_EXPORTER_OTLP_HEADERS secret - [Settings] Given
+    "#);
+}
+
 /// What an environment with these lines and this stack needs, a line each.
 fn shown(environment: &str, stack: &str) -> String {
+    of_target("scaleway", environment, stack)
+}
+
+fn of_target(target: &str, environment: &str, stack: &str) -> String {
     let folder = tempfile::tempdir().unwrap();
     let root = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
     let yaml = format!(
         "project: shop\nservice: {{ package: app, settings: settings.json, readiness: /ready }}\n\
          image: {{ secrets: [NPM_TOKEN] }}\nnotify:\n  - {{ url_env: CHAT_URL, format: slack }}\n  - {{ url_env: OTHER_URL, format: discord, environments: [local] }}\nenvironments:\n  local: {{ target: local, port: 3000 }}\n  \
-         production:\n    target: scaleway\n{environment}"
+         production:\n    target: {target}\n{environment}"
     );
     fs_err::create_dir(root.join("infra")).unwrap();
     for (name, text) in [("deploy.yaml", yaml.as_str()), ("settings.json", SETTINGS), ("infra/main.tf", stack)] {

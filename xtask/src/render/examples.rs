@@ -1,4 +1,4 @@
-//! `.env.example`, and a `.env.<environment>.example` for each environment with a stack: names and what they are, no value.
+//! `.env.example`, and a `.env.<environment>.example` for each environment with a stack or a Docker host: names and what they are, no value.
 
 use anyhow::Result;
 use camino::Utf8PathBuf;
@@ -7,7 +7,7 @@ use minijinja::value::Serde;
 use serde::Serialize;
 
 use super::templates::Templates;
-use crate::config::{Config, SettingsTable};
+use crate::config::{Config, SettingsTable, Target};
 use crate::needs::{Ci, Need, needs};
 
 /// A need, as the template sees it.
@@ -26,7 +26,10 @@ pub fn all(config: &Config, table: &SettingsTable, templates: &Templates) -> Res
     let mut files = Vec::new();
     let values = context! { project => &config.project, settings => Serde(&table.settings) };
     files.extend(templates.render_settings(values)?.map(|text| (Utf8PathBuf::from(".env.example"), text)));
-    for environment in config.environments.values().filter(|environment| environment.stack().is_some()) {
+    for environment in config.environments.values() {
+        if environment.stack().is_none() && !matches!(environment.target, Target::Compose(_)) {
+            continue;
+        }
         let needs = needs(config, environment, table)?;
         // A role is for a job of CI alone.
         let lines: Vec<Line<'_>> = needs.iter().filter(|need| need.ci != Ci::Alone).map(line).collect();

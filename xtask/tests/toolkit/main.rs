@@ -6,6 +6,7 @@
 mod addresses;
 mod beside;
 mod ci;
+mod compose;
 mod dev;
 mod disk;
 mod dry_run;

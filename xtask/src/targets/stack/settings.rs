@@ -67,7 +67,7 @@ pub fn resolve(env: &Env<'_>) -> Result<Resolved, Failure> {
 fn misfit(target: &Target, name: &str, secret: bool, value: &str) -> Option<String> {
     let of_scaleway = match target {
         Target::Scaleway(_) => misfit_at_scaleway(name, secret, value),
-        Target::Local(_) => None,
+        Target::Local(_) | Target::Compose(_) => None,
     };
     if of_scaleway.is_some() {
         return of_scaleway;
