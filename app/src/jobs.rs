@@ -19,6 +19,9 @@ pub const HEARTBEAT: Duration = Duration::from_secs(20);
 /// After so many failed attempts a job is quarantined.
 pub const MAX_ATTEMPTS: i32 = 4;
 
+/// The pause while the storage is away.
+const AWAY_PAUSE: Duration = Duration::from_secs(20);
+
 /// The pause after the first failed attempt; it grows fourfold with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -204,6 +207,23 @@ impl Job {
         .execute(db)
         .await?;
         Ok(quarantined)
+    }
+
+    /// Gives the job back unfinished and uncounted, to be due after a pause: the storage is away.
+    pub async fn postpone(&self, db: &PgPool, error: &str) -> sqlx::Result<()> {
+        sqlx::query!(
+            "UPDATE job SET claim = NULL, attempts = attempts - 1, last_error = $4,
+                 due_at = now() + make_interval(secs => $5 * (0.75 + random() / 2))
+             WHERE media = $1 AND kind = $2 AND claim = $3",
+            self.media.to_string(),
+            self.kind.as_str(),
+            self.claim,
+            error,
+            AWAY_PAUSE.as_secs_f64()
+        )
+        .execute(db)
+        .await?;
+        Ok(())
     }
 
     /// Gives the job back unfinished and uncounted: this process stops.

@@ -37,6 +37,7 @@ pub struct Metrics {
     upload_bytes: Labelled<Counter, 0>,
     jobs: Labelled<Gauge, 2>,
     job_oldest_seconds: Labelled<Gauge<f64, std::sync::atomic::AtomicU64>, 1>,
+    queue_messages: Labelled<Gauge, 1>,
     job_attempts: Labelled<Counter, 2>,
     job_seconds: Labelled<Histogram, 1>,
     decode_seconds: Labelled<Histogram, 1>,
@@ -80,6 +81,11 @@ impl Metrics {
         );
         let job_oldest_seconds =
             all.gauge("media_job_oldest_due_seconds", "How long the oldest job that is due has waited", ["kind"]);
+        let queue_messages = all.gauge(
+            "media_queue_messages",
+            "Messages of the queue of QUEUE_URL, about: waiting, in_flight (received, and not settled), dead (in the dead-letter queue)",
+            ["state"],
+        );
         let job_attempts = all.counter(
             "media_job_attempts",
             "Attempts of this process: done, rejected (the file), retry (they failed), lost (another process has the job)",
@@ -118,6 +124,7 @@ impl Metrics {
             upload_bytes,
             jobs,
             job_oldest_seconds,
+            queue_messages,
             job_attempts,
             job_seconds,
             decode_seconds,

@@ -102,6 +102,11 @@ pub enum Accepted {
 
 /// Adds a pending media, which no list has until its file was received. Returns false if the account has `most` that are pending.
 pub async fn create(db: &PgPool, new: &NewUpload<'_>, most: i64, look_after: Duration) -> sqlx::Result<bool> {
+    let mut transaction = db.begin().await?;
+    // Two requests at once would both count what neither has added.
+    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", new.uploader.to_string())
+        .execute(&mut *transaction)
+        .await?;
     let created = sqlx::query!(
         "WITH added AS (
              INSERT INTO media (id, status, name, declared_type, uploader, listed_at)
@@ -121,7 +126,9 @@ pub async fn create(db: &PgPool, new: &NewUpload<'_>, most: i64, look_after: Dur
         new.expires_at,
         look_after.as_secs_f64()
     );
-    Ok(created.execute(db).await?.rows_affected() == 1)
+    let is_created = created.execute(&mut *transaction).await?.rows_affected() == 1;
+    transaction.commit().await?;
+    Ok(is_created)
 }
 
 /// Finds an upload whose file is not accepted yet.

@@ -179,7 +179,7 @@ async fn worker(
 /// Serves the metrics, if `METRICS_PORT` is set.
 async fn serve_metrics(settings: &Settings, db: &PgPool) -> anyhow::Result<()> {
     let Some(address) = settings.metrics else { return Ok(()) };
-    metrics::serve(address, &settings.service_version, db.clone()).await
+    metrics::serve(address, &settings.service_version, db.clone(), Queue::open(&settings.storage)).await
 }
 
 /// Takes the socket that LISTEN_FDS passes, or binds `HOST` and `PORT`.

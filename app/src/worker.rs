@@ -253,6 +253,9 @@ impl Worker {
     }
 
     async fn remove_objects(&self, file: MediaId) -> anyhow::Result<()> {
+        if let Some(multipart) = lifecycle::removed_parts(&self.db, file).await? {
+            self.storage.abort_parts(file, &multipart).await?;
+        }
         self.storage.delete(&StorageKey::all(file)).await?;
         Ok(lifecycle::finish_removal(&self.db, file).await?)
     }

@@ -1,11 +1,12 @@
-//! What a stack needs and cannot create: the bucket of its state, the DNS zone of its domain, the registry of its images, and the
-//! repository at GitHub that it is deployed from.
+//! What a stack needs and cannot create: the bucket of its state, the DNS zone of its domain, the registry of its images, the
+//! key that signs URLs, and the repository at GitHub that it is deployed from.
 //!
 //! Each is inspected item by item, and fixed item by item. `commands/bootstrap` asks for consent in between.
 
 pub mod github;
 pub mod item;
 pub mod registry;
+pub mod signing_key;
 pub mod state;
 mod variable;
 pub mod zone;

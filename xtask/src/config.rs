@@ -35,7 +35,7 @@ pub use notify::{Address, Event, Format, Receiver, is_webhook};
 pub use problem::ConfigError;
 pub(crate) use problem::did_you_mean;
 pub use read::PLAN;
-pub use settings::{Setting, SettingsTable, SuppliedBy};
+pub use settings::{Kind, Setting, SettingsTable, SuppliedBy};
 pub use stack::{Approvals, Program as StackProgram, Provider, Stack, State};
 pub use verify::Verify;
 pub use workflows::{Hooks, Workflow, Workflows};

@@ -85,6 +85,19 @@ impl Secrets {
         replace_file(path, text.as_bytes())
     }
 
+    /// Sets values in a file with the same grammar, or removes those without a value. Everything else in it stays as it is. Makes the
+    /// file where it is missing, with mode 0600. A link stays a link.
+    pub fn edit_file(path: &Utf8Path, changes: &[(&str, Option<&SecretString>)]) -> Result<()> {
+        // That other users cannot read it.
+        Self::read_file(path)?;
+        let text = found(read_text(path))?;
+        let target = if text.is_some() { path.canonicalize_utf8()? } else { path.to_owned() };
+        let changes: Vec<_> = changes.iter().map(|(name, value)| (*name, value.map(|v| v.expose_secret()))).collect();
+        let edited = env_file::edit(&text.unwrap_or_default(), &changes);
+        let edited = edited.map_err(|wrong| anyhow!("{path}:{}: {}", wrong.line, wrong.what))?;
+        replace_file(&target, edited.as_bytes())
+    }
+
     /// The value with this name.
     pub fn get(&self, name: &str) -> Option<&SecretString> {
         self.values.get(name)

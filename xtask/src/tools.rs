@@ -9,6 +9,8 @@ pub mod dockerignore;
 pub mod git;
 pub mod host;
 pub mod npm;
+#[cfg(feature = "cloud")]
+pub mod openssl;
 pub mod platform;
 pub mod port;
 pub mod postgres;

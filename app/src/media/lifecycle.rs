@@ -279,6 +279,12 @@ pub async fn claim_removals(db: &PgPool) -> sqlx::Result<Vec<MediaId>> {
     files.fetch_all(db).await?.iter().map(|file| parse_id(file)).collect()
 }
 
+/// The store's name of an upload in parts that a removal has beside the objects.
+pub async fn removed_parts(db: &PgPool, file: MediaId) -> sqlx::Result<Option<String>> {
+    let multipart = sqlx::query_scalar!("SELECT multipart FROM removal WHERE file = $1", file.to_string());
+    Ok(multipart.fetch_optional(db).await?.flatten())
+}
+
 /// Ends a removal, once the objects are deleted. One that a client can still write to is due again when that is over.
 pub async fn finish_removal(db: &PgPool, file: MediaId) -> sqlx::Result<()> {
     sqlx::query!(

@@ -1,13 +1,14 @@
 //! `GET /metrics`, on an address of its own: what it tells is for operators only.
 
 use std::{
+    future::Future,
     io,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use axum::{
     Router,
     extract::State,
@@ -21,9 +22,12 @@ use tokio::{net::TcpListener, sync::Mutex, time::timeout};
 use tracing::{error, info, warn};
 
 use super::{JOB_STATES, metrics};
-use crate::jobs::{self, Kind};
+use crate::{
+    jobs::{self, Kind},
+    queue::{Depth, Queue},
+};
 
-/// How long the counts of the queue are reused, so that several scrapers cost one query.
+/// How long the counts of jobs and messages are reused, so that several scrapers cost one query.
 const QUEUE_TTL: Duration = Duration::from_secs(5);
 
 /// Longer than that, and a scrape goes without them.
@@ -35,7 +39,8 @@ const RETRY: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 struct Scraped {
     db: PgPool,
-    /// When the queue was counted.
+    queue: Queue,
+    /// When both queues were counted: jobs and messages.
     counted: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -43,9 +48,9 @@ struct Scraped {
 ///
 /// # Errors
 /// If the address is not one of this machine, or not allowed.
-pub async fn serve(address: SocketAddr, version: &str, db: PgPool) -> anyhow::Result<()> {
+pub async fn serve(address: SocketAddr, version: &str, db: PgPool, queue: Queue) -> anyhow::Result<()> {
     metrics().build.at([version.to_owned().into()]).set(1);
-    let scraped = Scraped { db, counted: Arc::default() };
+    let scraped = Scraped { db, queue, counted: Arc::default() };
     let router = Router::new().route("/metrics", get(scrape)).with_state(scraped);
     let first = match TcpListener::bind(address).await {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
@@ -106,21 +111,37 @@ impl Scraped {
         if counted.is_some_and(|counted| counted.elapsed() < QUEUE_TTL) {
             return;
         }
-        *counted = match timeout(QUEUE_TIMEOUT, jobs::count(&self.db)).await {
-            Ok(Ok(counts)) => {
-                set_queue(&counts);
-                Some(Instant::now())
-            }
-            // An old count would look like a queue that stands still.
-            failed => {
-                let error =
-                    failed.map_or_else(|_| "no answer in time".to_owned(), |failed| format!("{:?}", failed.err()));
-                warn!(error, "cannot count the queue for the metrics");
+        let jobs = async { jobs::count(&self.db).await.map_err(anyhow::Error::from) };
+        let (jobs, messages) = tokio::join!(in_time("jobs", jobs), in_time("messages", self.queue.depth()));
+        *counted = (jobs.is_some() && messages.is_some()).then(Instant::now);
+        // An old count would look like a queue that stands still.
+        match jobs {
+            Some(counts) => set_queue(&counts),
+            None => {
                 metrics.jobs.clear();
                 metrics.job_oldest_seconds.clear();
-                None
             }
-        };
+        }
+        match messages.flatten() {
+            Some(depth) => set_messages(depth),
+            None => metrics.queue_messages.clear(),
+        }
+    }
+}
+
+/// What is counted; `None` if there is no answer in time.
+async fn in_time<T>(what: &str, counting: impl Future<Output = anyhow::Result<T>>) -> Option<T> {
+    let counted = timeout(QUEUE_TIMEOUT, counting).await.unwrap_or_else(|_| Err(anyhow!("no answer in time")));
+    counted.inspect_err(|error| warn!(error = format!("{error:#}"), "cannot count {what} for the metrics")).ok()
+}
+
+fn set_messages(Depth { waiting, in_flight, dead }: Depth) {
+    let messages = &metrics().queue_messages;
+    messages.clear();
+    for (state, count) in [("waiting", Some(waiting)), ("in_flight", Some(in_flight)), ("dead", dead)] {
+        if let Some(count) = count {
+            messages.at([state.into()]).set(count.try_into().unwrap_or(i64::MAX));
+        }
     }
 }
 

@@ -9,12 +9,7 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_s3::{
-    primitives::ByteStream,
-    types::{Event, NotificationConfiguration, QueueConfiguration},
-};
-use aws_sdk_sqs::types::QueueAttributeName as Attribute;
-use devservers::moto::{Moto, Turn};
+use devservers::moto::{BUCKET, Moto, REGION, Turn, Uploads};
 use secrecy::SecretString;
 use testkit::or_skip;
 use tokio::sync::{Notify, mpsc};
@@ -22,22 +17,20 @@ use tokio::sync::{Notify, mpsc};
 use super::*;
 use crate::settings::S3Settings;
 
-const BUCKET: &str = "media";
-
-/// A queue with a dead-letter queue, and a bucket that tells it of its objects.
+/// A queue with a dead-letter queue, and a bucket that can tell it of its objects.
 struct Fixture {
     sqs: Sqs,
-    s3: aws_sdk_s3::Client,
-    arn: String,
+    uploads: Uploads,
     _moto: Turn,
 }
 
 impl Fixture {
-    async fn start(test: &str, visibility: Duration, max_receives: u32) -> Option<Self> {
+    fn start(test: &str, visibility: Duration, max_receives: u32) -> Option<Self> {
         let moto = or_skip(test, Moto::turn())?;
+        let uploads = moto.uploads(max_receives).unwrap();
         let settings = S3Settings {
             bucket: BUCKET.into(),
-            region: "us-east-1".into(),
+            region: REGION.into(),
             endpoint: Some(moto.endpoint()),
             access_key_id: "sentinel-id".into(),
             secret_access_key: SecretString::from("sentinel-secret"),
@@ -46,41 +39,12 @@ impl Fixture {
             queue_url: None,
             spool_dir: "/nowhere".into(),
         };
-        let client = Sqs::open(&settings, &format!("{}/123456789012/uploads", moto.endpoint())).client;
-        let arn_of = async |url: &str| {
-            let call = client.get_queue_attributes().queue_url(url).attribute_names(Attribute::QueueArn);
-            call.send().await.unwrap().attributes.unwrap().remove(&Attribute::QueueArn).unwrap()
-        };
-        let dead = client.create_queue().queue_name("dead").send().await.unwrap().queue_url.unwrap();
-        let policy = format!(r#"{{"deadLetterTargetArn":"{}","maxReceiveCount":{max_receives}}}"#, arn_of(&dead).await);
-        let call = client.create_queue().queue_name("uploads").attributes(Attribute::RedrivePolicy, policy);
-        let url = call.send().await.unwrap().queue_url.unwrap();
-        let sqs = Sqs { visibility, ..Sqs::open(&settings, &url) };
-
-        let credentials = aws_sdk_s3::config::Credentials::new("sentinel-id", "sentinel-secret", None, None, "test");
-        let s3 = aws_sdk_s3::Config::builder()
-            .behavior_version(aws_sdk_s3::config::BehaviorVersion::latest())
-            .region(aws_sdk_s3::config::Region::new("us-east-1"))
-            .endpoint_url(moto.endpoint())
-            .force_path_style(true)
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .credentials_provider(credentials);
-        let s3 = aws_sdk_s3::Client::from_conf(s3.build());
-        s3.create_bucket().bucket(BUCKET).send().await.unwrap();
-        Some(Self { arn: arn_of(&url).await, sqs, s3, _moto: moto })
+        let sqs = Sqs { visibility, ..Sqs::open(&settings, &uploads.queue) };
+        Some(Self { sqs, uploads, _moto: moto })
     }
 
-    /// Has the bucket tell of its objects. The first that it tells is that it will.
-    async fn notify(&self) {
-        let queue = QueueConfiguration::builder().queue_arn(&self.arn).events(Event::S3ObjectCreated).build().unwrap();
-        let all = NotificationConfiguration::builder().queue_configurations(queue).build();
-        let call = self.s3.put_bucket_notification_configuration().bucket(BUCKET).notification_configuration(all);
-        call.send().await.unwrap();
-    }
-
-    async fn put(&self, key: &str) {
-        let body = ByteStream::from_static(b"content");
-        self.s3.put_object().bucket(BUCKET).key(key).body(body).send().await.unwrap();
+    fn put(&self, key: &str) {
+        self.uploads.put_object(key, "image/png", b"content").unwrap();
     }
 
     async fn send(&self, body: &str) {
@@ -124,8 +88,8 @@ where
 #[tokio::test]
 async fn each_object_is_told_of_and_what_is_no_event_of_one_is_deleted() {
     let test = "each_object_is_told_of_and_what_is_no_event_of_one_is_deleted";
-    let Some(fixture) = Fixture::start(test, Duration::from_secs(30), 5).await else { return };
-    fixture.notify().await;
+    let Some(fixture) = Fixture::start(test, Duration::from_secs(30), 5) else { return };
+    fixture.uploads.tell_of(None).unwrap();
     fixture.until("the test event waits", |depth| depth.waiting == 1).await;
     let (tell, mut told) = mpsc::unbounded_channel();
     let stop = CancellationToken::new();
@@ -137,10 +101,10 @@ async fn each_object_is_told_of_and_what_is_no_event_of_one_is_deleted() {
 
     let mut expected: Vec<_> = (0..12).map(|_| MediaId::generate()).collect();
     for id in &expected {
-        fixture.put(&format!("uploads/{id}")).await;
+        fixture.put(&format!("uploads/{id}"));
     }
-    for key in ["uploads/no-id", "uploads/with blank+plus", "thumbs/a.webp"] {
-        fixture.put(key).await;
+    for key in ["uploads/no-id", "uploads/with%20blank%2Bplus", "thumbs/a.webp"] {
+        fixture.put(key);
     }
     fixture.send("no JSON").await;
     // The same once more, and late.
@@ -163,7 +127,7 @@ async fn each_object_is_told_of_and_what_is_no_event_of_one_is_deleted() {
 #[tokio::test]
 async fn what_fails_is_told_again_and_ends_among_the_dead_letters_until_it_is_moved_back() {
     let test = "what_fails_is_told_again_and_ends_among_the_dead_letters_until_it_is_moved_back";
-    let Some(fixture) = Fixture::start(test, Duration::from_secs(1), 2).await else { return };
+    let Some(fixture) = Fixture::start(test, Duration::from_secs(1), 2) else { return };
     let (poison, transient) = (MediaId::generate(), MediaId::generate());
     let (is_healed, failed_once) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let (tell, mut told) = mpsc::unbounded_channel();
@@ -201,7 +165,7 @@ async fn what_fails_is_told_again_and_ends_among_the_dead_letters_until_it_is_mo
 #[tokio::test]
 async fn a_message_is_hidden_while_it_is_worked_on_and_finished_by_a_worker_that_stops() {
     let test = "a_message_is_hidden_while_it_is_worked_on_and_finished_by_a_worker_that_stops";
-    let Some(fixture) = Fixture::start(test, Duration::from_secs(2), 5).await else { return };
+    let Some(fixture) = Fixture::start(test, Duration::from_secs(2), 5) else { return };
     let (began, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let stop = CancellationToken::new();
     let (began_too, go_on_too) = (began.clone(), go_on.clone());
@@ -231,7 +195,7 @@ async fn a_message_is_hidden_while_it_is_worked_on_and_finished_by_a_worker_that
 #[tokio::test]
 async fn a_worker_that_stops_gives_back_what_takes_too_long() {
     let test = "a_worker_that_stops_gives_back_what_takes_too_long";
-    let Some(fixture) = Fixture::start(test, Duration::from_secs(600), 5).await else { return };
+    let Some(fixture) = Fixture::start(test, Duration::from_secs(600), 5) else { return };
     let sqs = Sqs { stop_grace: Duration::ZERO, ..fixture.sqs.clone() };
     let (began, stop) = (Arc::new(Notify::new()), CancellationToken::new());
     let began_too = began.clone();
@@ -251,7 +215,7 @@ async fn a_worker_that_stops_gives_back_what_takes_too_long() {
 #[tokio::test]
 async fn a_queue_that_is_not_there_is_an_error_that_names_it() {
     let test = "a_queue_that_is_not_there_is_an_error_that_names_it";
-    let Some(fixture) = Fixture::start(test, Duration::from_secs(30), 5).await else { return };
+    let Some(fixture) = Fixture::start(test, Duration::from_secs(30), 5) else { return };
     let missing = Sqs { url: fixture.sqs.url.replace("uploads", "missing").into(), ..fixture.sqs.clone() };
     for error in [missing.receive(1).await.unwrap_err(), missing.depth().await.unwrap_err()] {
         let said = format!("{error:#}");

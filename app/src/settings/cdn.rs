@@ -48,8 +48,8 @@ pub(super) fn declare(registry: &mut Registry, is_public: bool) -> Option<Option
     let private_key = registry
         .setting(
             "CDN_PRIVATE_KEY",
-            Kind::Text,
-            "Private key that signs URLs for CloudFront: RSA of 2048 bits, in PEM, such as `openssl genrsa 2048` prints",
+            Kind::RsaKey,
+            "Private key that signs URLs for CloudFront: RSA of 2048 bits, in PEM, as `cargo xtask bootstrap signing-key` makes it",
         )
         .secret()
         .required_if(given.is_some(), &because, rsa_key);

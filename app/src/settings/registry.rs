@@ -67,6 +67,8 @@ pub(super) enum Kind {
     Path,
     Port,
     Choice(&'static [&'static str]),
+    /// An RSA private key of 2048 bits, in PEM.
+    RsaKey,
 }
 
 /// The environment, and the settings declared so far.
@@ -91,6 +93,7 @@ impl Registry {
             Kind::Path => ("path", &[]),
             Kind::Port => ("port", &[]),
             Kind::Choice(values) => ("choice", values),
+            Kind::RsaKey => ("rsa-key", &[]),
         };
         let setting =
             Setting { name, help, kind, values, default: None, required: false, secret: false, supplied_by: None };

@@ -55,6 +55,7 @@ impl Worker {
         derive.await.map_err(|failure| match failure {
             Failure::Rejected(error) => DeriveError::Rejected(error),
             Failure::NoOriginal => DeriveError::Failed(anyhow::anyhow!("the new file is not in the store")),
+            Failure::Unavailable(error) => DeriveError::Failed(error),
             Failure::Retry(error) => match error.downcast_ref() {
                 Some(ProcessError::Crashed(_) | ProcessError::TimedOut | ProcessError::OutOfMemory) => {
                     warn!(file = %new.file, error = format!("{error:#}"), "a file that is to replace another fails");

@@ -6,6 +6,8 @@ use crate::{process::ProcessError, storage::StorageError, validate::ValidationEr
 pub(super) enum Failure {
     Rejected(ValidationError),
     Retry(anyhow::Error),
+    /// The storage did not answer, or refused to. The attempt does not count if the storage is away for every call.
+    Unavailable(anyhow::Error),
     /// The process that received the upload died before the original was stored, and its client has no answer.
     NoOriginal,
 }
@@ -18,7 +20,10 @@ impl From<sqlx::Error> for Failure {
 
 impl From<StorageError> for Failure {
     fn from(error: StorageError) -> Self {
-        Self::Retry(error.into())
+        match error {
+            StorageError::Unavailable(_) => Self::Unavailable(error.into()),
+            StorageError::Full | StorageError::Internal(_) => Self::Retry(error.into()),
+        }
     }
 }
 

@@ -45,9 +45,6 @@ impl Worker {
         if self.storage.uploaded(id).await?.is_some() {
             presigned::arrived(&self.db, id).await?;
         } else if upload.expires_at + GRACE < OffsetDateTime::now_utc() {
-            if let Some(multipart) = &upload.multipart {
-                self.storage.abort_parts(id, multipart).await?;
-            }
             info!(media = %id, "an upload that never arrived is deleted");
             self.delete(id).await?;
         }

@@ -99,7 +99,12 @@ impl Worker {
                 info!(media = %job.media, "an interrupted upload is removed");
                 self.delete(job.media).await.map(|_| Outcome::Lost)
             }
-            Err(Failure::Retry(error)) => {
+            Err(Failure::Unavailable(error)) if self.storage.check().await.is_err() => {
+                let error = format!("{error:#}");
+                warn!(media = %job.media, kind = job.kind.as_str(), error, "the storage is away; a job waits for it");
+                db::retried(|| job.postpone(&self.db, &error)).await.map(|()| Outcome::Retry).map_err(Into::into)
+            }
+            Err(Failure::Retry(error) | Failure::Unavailable(error)) => {
                 let error = format!("{error:#}");
                 warn!(media = %job.media, kind = job.kind.as_str(), attempt = job.attempt, error, "a job failed");
                 db::retried(|| lifecycle::retry(&self.db, &job, &error))

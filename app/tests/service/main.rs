@@ -35,6 +35,8 @@ mod ocr;
 mod pages;
 mod pictures;
 mod presigned;
+mod presigned_faults;
+mod presigned_signature;
 mod process;
 mod proxy;
 mod queue;

@@ -13,32 +13,32 @@ use crate::{
 
 const CREATE: &str = "/api/image/v1/upload/create-presigned-url";
 
-async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
+pub(crate) async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
     let response = request.send().await.unwrap();
     (response.status(), response.json().await.unwrap())
 }
 
-async fn create(service: &Service, body: Value) -> (StatusCode, Value) {
+pub(crate) async fn create(service: &Service, body: Value) -> (StatusCode, Value) {
     answer(service.request(Method::POST, CREATE).json(&body)).await
 }
 
 /// The id and the URL of a new upload.
-async fn created(service: &Service, content_type: &str) -> (String, String) {
+pub(crate) async fn created(service: &Service, content_type: &str) -> (String, String) {
     let (status, upload) = create(service, json!({ "content_type": content_type, "file_name": "a" })).await;
     assert_eq!(status, StatusCode::CREATED, "{upload}");
     (upload["image_id"].as_str().unwrap().to_owned(), upload["upload_url"].as_str().unwrap().to_owned())
 }
 
-async fn put(url: &str, content_type: &str, bytes: &[u8]) -> Response {
+pub(crate) async fn put(url: &str, content_type: &str, bytes: &[u8]) -> Response {
     CLIENT.put(url).header("content-type", content_type).body(bytes.to_vec()).send().await.unwrap()
 }
 
-async fn complete(service: &Service, id: &str) -> (StatusCode, Value) {
+pub(crate) async fn complete(service: &Service, id: &str) -> (StatusCode, Value) {
     answer(service.request(Method::POST, &format!("/api/image/v1/upload/{id}/complete"))).await
 }
 
 /// What becomes of an upload, as the service tells a client that waits.
-async fn settled(service: &Service, id: &str) -> Value {
+pub(crate) async fn settled(service: &Service, id: &str) -> Value {
     let mut upload = Value::Null;
     eventually("the upload is settled", async || {
         upload = service.json(&format!("/api/image/v1/upload/{id}?wait=50")).await;

@@ -1,82 +1,68 @@
 //! Presigned uploads that the bucket tells of, by events in a queue of SQS. moto has both.
 
-use std::path::Path;
-
-use aws_sdk_s3::types::{
-    Event, FilterRule, FilterRuleName, NotificationConfiguration, NotificationConfigurationFilter, QueueConfiguration,
-    S3KeyFilter,
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
-use aws_sdk_sqs::types::QueueAttributeName as Attribute;
-use devservers::moto::{Moto, Turn};
+
+use aws_sdk_sqs::{
+    config::{BehaviorVersion, Credentials, Region},
+    types::SendMessageBatchRequestEntry,
+};
+use devservers::{
+    FaultyServer,
+    faulty::Fault,
+    moto::{BUCKET, Moto, REGION, Turn, Uploads},
+};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use testkit::or_skip;
 
 use crate::{
-    cdn, pictures,
+    cdn,
+    metrics::Scrape,
+    pictures,
+    presigned::{created, put, settled},
     support::{CLIENT, Service, Setup, eventually},
 };
 
 /// A bucket that tells a queue of new objects.
 struct Events {
     moto: Turn,
+    uploads: Uploads,
     sqs: aws_sdk_sqs::Client,
-    s3: aws_sdk_s3::Client,
-    queue: String,
-    dead: String,
     spool: tempfile::TempDir,
 }
 
 impl Events {
-    async fn start(test: &str) -> Option<Self> {
+    fn start(test: &str) -> Option<Self> {
         let moto = or_skip(test, Moto::turn())?;
-        let credentials = || aws_sdk_s3::config::Credentials::new("id", "sentinel-secret", None, None, "test");
+        let uploads = moto.uploads(5).unwrap();
+        uploads.tell_of(Some("uploads/")).unwrap();
         let sqs = aws_sdk_sqs::Config::builder()
-            .behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest())
-            .region(aws_sdk_sqs::config::Region::new("us-east-1"))
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(REGION))
             .endpoint_url(moto.endpoint())
             .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .credentials_provider(credentials());
-        let s3 = aws_sdk_s3::Config::builder()
-            .behavior_version(aws_sdk_s3::config::BehaviorVersion::latest())
-            .region(aws_sdk_s3::config::Region::new("us-east-1"))
-            .endpoint_url(moto.endpoint())
-            .force_path_style(true)
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .credentials_provider(credentials());
-        let (sqs, s3) = (aws_sdk_sqs::Client::from_conf(sqs.build()), aws_sdk_s3::Client::from_conf(s3.build()));
-        let arn = async |url: &str| {
-            let call = sqs.get_queue_attributes().queue_url(url).attribute_names(Attribute::QueueArn);
-            call.send().await.unwrap().attributes.unwrap().remove(&Attribute::QueueArn).unwrap()
-        };
-        let dead = sqs.create_queue().queue_name("dead").send().await.unwrap().queue_url.unwrap();
-        let policy = format!(r#"{{"deadLetterTargetArn":"{}","maxReceiveCount":5}}"#, arn(&dead).await);
-        let call = sqs.create_queue().queue_name("uploads").attributes(Attribute::RedrivePolicy, policy);
-        let queue = call.send().await.unwrap().queue_url.unwrap();
-        s3.create_bucket().bucket("media").send().await.unwrap();
-        let uploads = FilterRule::builder().name(FilterRuleName::Prefix).value("uploads/").build();
-        let uploads = S3KeyFilter::builder().filter_rules(uploads).build();
-        let told = QueueConfiguration::builder()
-            .queue_arn(arn(&queue).await)
-            .events(Event::S3ObjectCreated)
-            .filter(NotificationConfigurationFilter::builder().key(uploads).build());
-        let all = NotificationConfiguration::builder().queue_configurations(told.build().unwrap()).build();
-        let call = s3.put_bucket_notification_configuration().bucket("media").notification_configuration(all);
-        call.send().await.unwrap();
-        Some(Self { moto, sqs, s3, queue, dead, spool: tempfile::tempdir().unwrap() })
+            .credentials_provider(Credentials::new("id", "sentinel-secret", None, None, "test"));
+        let sqs = aws_sdk_sqs::Client::from_conf(sqs.build());
+        Some(Self { moto, uploads, sqs, spool: tempfile::tempdir().unwrap() })
     }
 
     /// The worker is told of uploads by events alone.
     fn use_by(&self, setup: Setup) -> Setup {
         let mut setup = setup
             .var("STORAGE_BACKEND", "s3")
-            .var("S3_BUCKET", "media")
-            .var("S3_REGION", "us-east-1")
+            .var("S3_BUCKET", BUCKET)
+            .var("S3_REGION", REGION)
             .var("S3_ENDPOINT", self.moto.endpoint())
             .var("S3_ACCESS_KEY_ID", "id")
             .var("S3_SECRET_ACCESS_KEY", "sentinel-secret")
             .var("SPOOL_DIR", self.spool.path().display())
-            .var("QUEUE_URL", &self.queue)
+            .var("QUEUE_URL", &self.uploads.queue)
             .var("PENDING_LOOK_SECONDS", 604_800);
         setup.vars.remove("UPLOAD_DIR");
         cdn::use_by(setup)
@@ -102,8 +88,9 @@ impl Events {
 #[tokio::test]
 async fn an_upload_is_made_ready_by_its_event_and_downloaded_at_a_url_for_cloudfront() {
     let test = "an_upload_is_made_ready_by_its_event_and_downloaded_at_a_url_for_cloudfront";
-    let Some(events) = Events::start(test).await else { return };
-    let mut service = Service::start_with(|setup| events.use_by(setup)).await.sign_in().await;
+    let Some(events) = Events::start(test) else { return };
+    let counted = |setup| events.use_by(setup).var("METRICS_PORT", 0);
+    let mut service = Service::start_with(counted).await.sign_in().await;
     let mut ids = Vec::new();
     for side in 20..24 {
         let body = json!({ "content_type": "image/png", "file_name": "a.png" });
@@ -126,8 +113,7 @@ async fn an_upload_is_made_ready_by_its_event_and_downloaded_at_a_url_for_cloudf
     for (id, item) in ids.iter().zip(urls["items"].as_array().unwrap()) {
         assert_eq!(item["image_id"], *id);
         let (path, expires) = cdn::verified(item["download_url"].as_str().unwrap());
-        let object = events.s3.head_object().bucket("media").key(&path).send().await.unwrap();
-        assert_eq!(object.content_type(), Some("image/png"), "{path} is in the bucket");
+        assert_eq!(events.uploads.content_type(&path).unwrap().as_deref(), Some("image/png"), "{path}");
         assert!((now + 299..=now + 600).contains(&expires), "{expires} is at most ten minutes after {now}");
         let format = time::format_description::well_known::Rfc3339;
         let told = time::OffsetDateTime::parse(item["expires_at"].as_str().unwrap(), &format).unwrap();
@@ -136,8 +122,12 @@ async fn an_upload_is_made_ready_by_its_event_and_downloaded_at_a_url_for_cloudf
 
     // The events of the objects that the worker has stored itself are no uploads.
     events.until_idle(&service).await;
-    events.sqs.send_message().queue_url(&events.dead).message_body("malformed").send().await.unwrap();
+    events.sqs.send_message().queue_url(&events.uploads.dead).message_body("malformed").send().await.unwrap();
     assert!(events.worker(&service, &["status"]).ends_with("0 waiting, 0 in flight, 1 in the dead-letter queue\n"));
+    let scrape = Scrape::of(&service.process).await;
+    for (state, messages) in [("waiting", 0.0), ("in_flight", 0.0), ("dead", 1.0)] {
+        assert_eq!(scrape.get(&format!(r#"media_queue_messages{{state="{state}"}}"#)), messages);
+    }
     let moved = "0 jobs are tried again\n1 messages moved from the dead-letter queue\n";
     assert_eq!(events.worker(&service, &["redrive"]), moved);
     service.process.logged("a malformed message of the queue is deleted").await;
@@ -147,4 +137,93 @@ async fn an_upload_is_made_ready_by_its_event_and_downloaded_at_a_url_for_cloudf
     service.process.signal("-TERM");
     assert!(service.process.ended().await.success());
     assert!(!service.process.log().iter().any(|line| line.contains("sentinel-secret")), "the log has no secrets");
+}
+
+#[tokio::test]
+async fn a_worker_goes_on_when_its_queue_is_back() {
+    let Some(events) = Events::start("a_worker_goes_on_when_its_queue_is_back") else { return };
+    let away = Arc::new(AtomicBool::new(true));
+    let is_away = away.clone();
+    let proxy = FaultyServer::start(&events.moto.endpoint(), move |_, _| match is_away.load(Ordering::Relaxed) {
+        true => Fault::Error(503, "ServiceUnavailable"),
+        false => Fault::None,
+    });
+    let url = events.uploads.queue.replace(&events.moto.endpoint(), &proxy.endpoint);
+    let behind = |setup| events.use_by(setup).var("QUEUE_URL", &url).var("METRICS_PORT", 0);
+    let service = Service::start_with(behind).await.sign_in().await;
+    let (id, upload) = created(&service, "image/png").await;
+    assert_eq!(put(&upload, "image/png", &pictures::png(40, 30)).await.status(), StatusCode::OK);
+    service.process.logged("cannot receive from the queue").await;
+    let scrape = Scrape::of(&service.process).await;
+    assert!(!scrape.series.keys().any(|series| series.starts_with("media_queue_messages")), "{:?}", scrape.series);
+    assert_eq!(service.json("/api/health/readiness").await["status"], "ready", "all else works");
+
+    away.store(false, Ordering::Relaxed);
+    assert_eq!(settled(&service, &id).await["status"], "ready");
+}
+
+#[tokio::test]
+async fn an_upload_whose_event_came_before_its_row_is_found() {
+    let Some(events) = Events::start("an_upload_whose_event_came_before_its_row_is_found") else { return };
+    let often = |setup| events.use_by(setup).var("PENDING_LOOK_SECONDS", 1);
+    let service = Service::start_with(often).await.sign_in().await;
+    let id = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
+    events.uploads.put_object(&format!("uploads/{id}"), "image/png", &pictures::png(40, 30)).unwrap();
+    events.until_idle(&service).await;
+    let added = "WITH added AS (
+                     INSERT INTO media (id, status, name, declared_type, uploader, listed_at)
+                     SELECT $1, 'pending', 'a', 'image/png', id, 'epoch' FROM account LIMIT 1 RETURNING id, uploader)
+                 INSERT INTO presigned_upload (media, account, expires_at, look_at)
+                 SELECT id, uploader, now() + interval '5 minutes', now() FROM added";
+    assert_eq!(sqlx::query(added).bind(id).execute(&service.pool).await.unwrap().rows_affected(), 1);
+    assert_eq!(settled(&service, id).await["status"], "ready");
+}
+
+/// With `--thorough`, 10,000 events of 200 objects, of which the bucket itself tells, too.
+#[tokio::test]
+async fn a_burst_of_repeated_events_in_any_order_makes_each_upload_ready_once() {
+    let test = "a_burst_of_repeated_events_in_any_order_makes_each_upload_ready_once";
+    let Some(events) = Events::start(test) else { return };
+    let is_thorough = std::env::var_os("TEST_THOROUGH").is_some();
+    let (count, repeats) = if is_thorough { (200, 50) } else { (40, 25) };
+    let off = |setup| events.use_by(setup).var("EMBEDDED_WORKER", "off").var("MAX_PENDING_UPLOADS", 1000);
+    let service = Service::start_with(off).await.sign_in().await;
+    let mut ids = Vec::new();
+    for side in 0..count {
+        let (id, url) = created(&service, "image/png").await;
+        assert_eq!(put(&url, "image/png", &pictures::png(20 + side, 10)).await.status(), StatusCode::OK);
+        ids.push(id);
+    }
+    // A step that has no divisor in common with the number of all visits each once, far from the one before it.
+    let all = ids.len() * repeats;
+    let records: Vec<_> = (0..all).map(|at| record(&ids[at * 7919 % all % ids.len()])).collect();
+    let messages: Vec<_> =
+        records.chunks(10).map(|records| format!(r#"{{"Records":[{}]}}"#, records.join(","))).collect();
+    for (at, batch) in messages.chunks(10).enumerate() {
+        let entries = batch.iter().enumerate().map(|(number, body)| {
+            let entry = SendMessageBatchRequestEntry::builder().id(format!("{at}-{number}")).message_body(body);
+            entry.build().unwrap()
+        });
+        let sent =
+            events.sqs.send_message_batch().queue_url(&events.uploads.queue).set_entries(Some(entries.collect()));
+        assert!(sent.send().await.unwrap().failed().is_empty());
+    }
+
+    let _worker = events.use_by(Setup::new(&service.database.url, service.folder.path())).spawn_command("worker");
+    eventually("all are ready", async || {
+        let ready = "SELECT count(*) FROM media WHERE status = 'ready'";
+        sqlx::query_scalar::<_, i64>(ready).fetch_one(&service.pool).await.unwrap() == i64::from(count)
+    })
+    .await;
+    events.until_idle(&service).await;
+    assert_eq!(service.rows().await, i64::from(count));
+    let failed = "SELECT count(*) FROM media WHERE status <> 'ready' OR failure IS NOT NULL";
+    assert_eq!(sqlx::query_scalar::<_, i64>(failed).fetch_one(&service.pool).await.unwrap(), 0);
+}
+
+/// What S3 says of an original in an event.
+fn record(id: &str) -> String {
+    format!(
+        r#"{{"eventName":"ObjectCreated:Put","s3":{{"bucket":{{"name":"media"}},"object":{{"key":"uploads/{id}"}}}}}}"#
+    )
 }

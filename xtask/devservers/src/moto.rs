@@ -1,11 +1,14 @@
 //! moto: S3 with all of its settings, Route 53, SQS and IAM, as Amazon's services answer. It does not check signatures.
 
+mod uploads;
+
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 
+pub use self::uploads::{BUCKET, REGION, Uploads};
 use crate::server::{Ready, Server};
 use crate::{http, pip};
 
@@ -31,6 +34,13 @@ pub struct Turn {
 /// Installs moto's Python packages if this machine does not have them yet: their folder, for `PYTHONPATH`.
 pub fn install() -> Result<PathBuf> {
     pip::install_locked("moto", PACKAGES)
+}
+
+/// Python with moto's packages, botocore among them, to run this program.
+pub fn python(program: &str) -> Result<Command> {
+    let mut command = Command::new(pip::python()?);
+    command.args(["-c", program]).env("PYTHONPATH", install()?);
+    Ok(command)
 }
 
 impl Moto {
@@ -64,12 +74,8 @@ impl Moto {
     }
 
     fn start_below(secret: &str) -> Result<Self> {
-        let mut command = Command::new(pip::python()?);
-        command
-            .args(["-c", PROGRAM])
-            .env("PYTHONPATH", install()?)
-            .env("PYTHONUNBUFFERED", "1")
-            .env("MOTO_PATH", secret);
+        let mut command = python(PROGRAM)?;
+        command.env("PYTHONUNBUFFERED", "1").env("MOTO_PATH", secret);
         let address = |line: &str| Some(line.split_once("Running on ")?.1.trim().to_owned());
         let path = if secret.is_empty() { String::new() } else { format!("/{secret}") };
         Ok(Self { server: Server::start(command, Ready::Line(address))?, path })

@@ -31,7 +31,7 @@ pub fn item<F>(env: &Env<'_>, name: &'static str, value: &str) -> Result<Item<F>
 }
 
 /// Whether a stack's files declare a variable of this name, in the layout of `tofu fmt`.
-fn declares(folder: &Utf8Path, name: &str) -> Result<bool> {
+pub(super) fn declares(folder: &Utf8Path, name: &str) -> Result<bool> {
     for entry in folder.read_dir_utf8()? {
         let path = entry?.into_path();
         let is_stack = matches!(path.extension(), Some("tf" | "tofu"));

@@ -15,6 +15,7 @@ pub enum Bootstrap {
     Zone(ZoneArgs),
     Registry(RegistryArgs),
     Github(GithubArgs),
+    SigningKey(SigningKeyArgs),
 }
 
 /// Create, harden and check the bucket of the stack's state, and test its locks
@@ -92,6 +93,28 @@ actions: read.")]
 pub struct GithubArgs {
     #[command(flatten)]
     stack: StackArg,
+    #[command(flatten)]
+    fix: FixArgs,
+}
+
+/// Make or rotate the key by which the service signs URLs for its content delivery network
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask bootstrap signing-key production
+  cargo xtask bootstrap signing-key production --check     exit code 10 if something differs; changes nothing
+  cargo xtask bootstrap signing-key production --rotate    a second key, beside the one that signs
+  cargo xtask bootstrap signing-key production --finish    the second key takes the first one's place
+
+The key is RSA of 2048 bits, made by openssl. Its private half is written to .env.<ENV> (mode 0600) alone, as the service's setting of the kind `rsa-key`; `secrets apply` gives it to GitHub. Its public half is shown as the value of the variable `signing_public_keys` of the stack that makes the distribution. A key that is there is never replaced: `--rotate` makes another one, and `--finish` is refused until its public half is in that variable. Apply that stack in between. The service takes a new key together with its id, which is in the stack's output `signing_key_ids` under the key's name.")]
+pub struct SigningKeyArgs {
+    #[command(flatten)]
+    stack: StackArg,
+    /// Make a second key, which signs nothing yet
+    #[arg(long, conflicts_with = "finish")]
+    rotate: bool,
+    /// Let the second key sign, and remove the first one
+    #[arg(long)]
+    finish: bool,
     #[command(flatten)]
     fix: FixArgs,
 }

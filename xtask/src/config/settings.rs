@@ -78,6 +78,9 @@ pub enum Kind {
     Duration,
     /// One of [`Setting::values`].
     Choice,
+    /// An RSA private key of 2048 bits, in PEM, which `bootstrap signing-key` makes.
+    #[serde(rename = "rsa-key")]
+    RsaKey,
 }
 
 /// What supplies a setting.
@@ -186,7 +189,8 @@ impl Setting {
     /// The expected format and a hint; `None` if the value fits.
     fn misfit(&self, value: &str) -> Option<(String, String)> {
         let (fits, what, example) = match self.kind {
-            Kind::Text => return None,
+            // A key is a secret, which deploy.yaml does not have.
+            Kind::Text | Kind::RsaKey => return None,
             Kind::Integer => (value.parse::<i64>().is_ok(), "a whole number", "100"),
             Kind::Boolean => (matches!(value, "true" | "false"), "true or false", "true"),
             Kind::Url => (is_url(value), "a URL with its scheme", "https://example.com"),
@@ -210,6 +214,9 @@ impl Setting {
                 "values",
                 format!("{}: a choice needs `values`, and no other kind may have them", self.name),
             ));
+        }
+        if self.kind == Kind::RsaKey && !self.secret {
+            return Some(("secret", format!("{}: a private key must be secret", self.name)));
         }
         let (what, _) = self.default.as_deref().and_then(|default| self.misfit(default))?;
         Some(("default", format!("{}: the default does not fit the kind: expected {what}", self.name)))

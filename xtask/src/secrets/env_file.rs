@@ -36,6 +36,30 @@ pub(super) fn parse(text: &str) -> Result<BTreeMap<String, String>, Wrong> {
     Ok(values)
 }
 
+/// The text with these values, where the file has them or at its end. Without a value, the assignment is removed. Everything else
+/// stays as it is written.
+pub(super) fn edit(text: &str, changes: &[(&str, Option<&str>)]) -> Result<String, Wrong> {
+    let text = text.replace("\r\n", "\n");
+    let mut reader = Reader { rest: text.strip_prefix('\u{feff}').unwrap_or(&text), line: 1 };
+    let (mut edited, mut changes) = (String::new(), changes.to_vec());
+    let assignment =
+        |name: &str, value: Option<&str>| value.map(|value| format!("{name}={}\n", quote(value))).unwrap_or_default();
+    while !reader.rest.is_empty() {
+        let rest = reader.rest;
+        let assigned = reader.assignment()?;
+        let change = assigned.and_then(|(name, _)| changes.iter().position(|change| change.0 == name));
+        match change.map(|at| changes.remove(at)) {
+            Some((name, value)) => edited.push_str(&assignment(name, value)),
+            None => edited.push_str(&rest[..rest.len() - reader.rest.len()]),
+        }
+    }
+    if !edited.is_empty() && !edited.ends_with('\n') {
+        edited.push('\n');
+    }
+    edited.extend(changes.into_iter().map(|(name, value)| assignment(name, value)));
+    Ok(edited)
+}
+
 /// A value as a file has it.
 pub(super) fn quote(value: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || "-_./:@?=&+%".contains(c);
@@ -247,6 +271,16 @@ mod tests {
             let wrong = parse(text).unwrap_err();
             assert!(wrong.line == line && wrong.what.contains(says), "{text:?}: {wrong:?}");
         }
+    }
+
+    #[test]
+    fn an_edit_changes_what_it_names_and_nothing_else() {
+        let text = "# first\n\nexport A = 'one\ntwo' # of A\nB=b # of B\n  # last\nC=\"c\"";
+        let edited = edit(text, &[("A", Some("three\nfour")), ("B", None), ("D", Some("d")), ("E", None)]).unwrap();
+        assert_eq!(edited, "# first\n\nA=\"three\\nfour\"\n  # last\nC=\"c\"\nD=d\n");
+        assert_eq!(edit(text, &[]).unwrap(), format!("{text}\n"));
+        assert_eq!(edit("", &[("A", Some("$x"))]).unwrap(), "A=\"\\$x\"\n");
+        assert_eq!(edit("A=1\nno assignment", &[("A", None)]).unwrap_err().line, 2);
     }
 
     #[test]

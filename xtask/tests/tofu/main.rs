@@ -31,6 +31,7 @@ mod released;
 mod run;
 mod secrets;
 mod sentinel;
+mod signing_key;
 mod site;
 mod small;
 mod stacks;

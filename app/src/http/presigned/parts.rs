@@ -192,16 +192,12 @@ pub async fn list(
 /// `DELETE /api/image/v1/upload/{image_id}`: ends an upload whose file is not accepted yet, in parts or not, with its media.
 pub async fn cancel(
     State(db): State<PgPool>,
-    State(storage): State<Arc<Storage>>,
     State(worker): State<Arc<Worker>>,
     Uploader(access): Uploader,
     MediaPath(id): MediaPath,
 ) -> Result<NoContent, ApiError> {
     presigned::status(&db, id, access.account.id).await?.ok_or_else(ApiError::not_found)?;
-    let upload = presigned::find(&db, id).await?.ok_or_else(ApiError::not_found)?;
-    if let Some(multipart) = &upload.multipart {
-        storage.abort_parts(id, multipart).await?;
-    }
+    presigned::find(&db, id).await?.ok_or_else(ApiError::not_found)?;
     worker.delete(id).await?.ok_or_else(ApiError::not_found)?;
     Ok(Answer(()))
 }

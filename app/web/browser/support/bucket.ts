@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { putSetting } from './s3.ts';
 
 /** The program of versitygw, an S3 server. */
 export const VERSITYGW = process.env['VERSITYGW'];
@@ -12,7 +13,9 @@ const REGION = 'us-east-1';
 const ACCESS_KEY = 'browser-tests';
 const SECRET_KEY = 'secret-key-of-the-browser-tests';
 
-/** An S3 server with an empty bucket, from which pages of any origin may read. */
+const STACK = resolve(import.meta.dirname, '../../../../infra/aws/media.tf');
+
+/** An S3 server with an empty bucket. Pages of any origin may use it, or those that the rules of `infra/aws` allow. */
 export class Bucket {
   private constructor(
     readonly origin: string,
@@ -20,14 +23,15 @@ export class Bucket {
     private readonly folder: string,
   ) {}
 
-  static async start(): Promise<Bucket> {
+  static async start(allowedOrigins?: string[]): Promise<Bucket> {
     if (!VERSITYGW) throw new Error('VERSITYGW is not set: it names the S3 server');
     const folder = await mkdtemp(join(tmpdir(), 'web-bucket-'));
     await mkdir(join(folder, 'buckets', BUCKET), { recursive: true });
     await mkdir(join(folder, 'spool'));
     const port = await freePort();
-    const options = ['--quiet', '--region', REGION, '--port', `127.0.0.1:${port}`, '--cors-allow-origin', '*'];
-    const child = spawn(VERSITYGW, [...options, 'posix', join(folder, 'buckets')], {
+    const options = ['--quiet', '--region', REGION, '--port', `127.0.0.1:${port}`];
+    const anyOrigin = allowedOrigins ? [] : ['--cors-allow-origin', '*'];
+    const child = spawn(VERSITYGW, [...options, ...anyOrigin, 'posix', join(folder, 'buckets')], {
       env: { ROOT_ACCESS_KEY: ACCESS_KEY, ROOT_SECRET_KEY: SECRET_KEY },
       stdio: ['ignore', 'ignore', 'inherit'],
     });
@@ -37,7 +41,28 @@ export class Bucket {
     });
     failed.catch(() => undefined);
     await Promise.race([failed, accepts(port, () => child.exitCode === null)]);
-    return new Bucket(`http://127.0.0.1:${port}`, child, folder);
+    const bucket = new Bucket(`http://127.0.0.1:${port}`, child, folder);
+    if (allowedOrigins) await bucket.allow(allowedOrigins);
+    return bucket;
+  }
+
+  /** Sets the rules of the stack for these origins. */
+  private async allow(origins: string[]): Promise<void> {
+    const stack = await readFile(STACK, 'utf8');
+    const list = (name: string): string[] => {
+      const value = new RegExp(`${name} += \\[(.*)\\]`).exec(stack.split('cors_rule {')[1] ?? '')?.[1];
+      if (!value) throw new Error(`${STACK} has no ${name}`);
+      return JSON.parse(`[${value}]`) as string[];
+    };
+    const elements = (name: string, values: string[]): string => values.map((value) => `<${name}>${value}</${name}>`).join('');
+    const rule = [
+      elements('AllowedOrigin', origins),
+      elements('AllowedMethod', list('allowed_methods')),
+      elements('AllowedHeader', list('allowed_headers')),
+      elements('ExposeHeader', list('expose_headers')),
+    ];
+    const rules = `<CORSConfiguration><CORSRule>${rule.join('')}</CORSRule></CORSConfiguration>`;
+    await putSetting(this.origin, BUCKET, 'cors', rules, { accessKey: ACCESS_KEY, secretKey: SECRET_KEY, region: REGION });
   }
 
   /** With which the service uses it. */

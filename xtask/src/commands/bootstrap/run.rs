@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use anyhow::anyhow;
 use serde_json::{Value, json};
 
-use super::{Bootstrap, FixArgs, GithubArgs, RegistryArgs, StateArgs, ZoneArgs};
+use super::{Bootstrap, FixArgs, GithubArgs, RegistryArgs, SigningKeyArgs, StateArgs, ZoneArgs};
 use crate::bootstrap::github::GitHubRepository;
 use crate::bootstrap::item::{Item, Verdict};
 use crate::bootstrap::registry::ImageRegistry;
+use crate::bootstrap::signing_key::{Rotation, SigningKey};
 use crate::bootstrap::state::StateBucket;
 use crate::bootstrap::zone::DomainZone;
 use crate::bootstrap::{Outcome, Prerequisite, fixable, is_unchanged, judge};
@@ -34,6 +35,15 @@ impl Bootstrap {
             Self::Github(GithubArgs { stack, fix }) => {
                 let env = context.env(&stack.environment)?;
                 Box::pin(ensure(&GitHubRepository::find(&env).await?, fix, context.report, context.stop)).await
+            }
+            Self::SigningKey(SigningKeyArgs { stack, rotate, finish, fix }) => {
+                let env = context.env(&stack.environment)?;
+                let rotation = match (rotate, finish) {
+                    (true, _) => Rotation::Begin,
+                    (_, true) => Rotation::Finish,
+                    _ => Rotation::None,
+                };
+                Box::pin(ensure(&SigningKey::find(&env, rotation)?, fix, context.report, context.stop)).await
             }
             Self::Registry(RegistryArgs { stack, fix }) => {
                 let env = context.env(&stack.environment)?;

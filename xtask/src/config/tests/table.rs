@@ -74,7 +74,7 @@ fn a_broken_table_is_refused_at_its_position() {
     ");
     assert_snapshot!(refused_with("\"kind\": \"path\"", "\"kind\": \"pth\""), @r"
     settings.json:5:50: settings[1].kind: unknown value `pth`
-      did you mean `path`? Known values: boolean, choice, duration, integer, path, port, text, url
+      did you mean `path`? Known values: boolean, choice, duration, integer, path, port, rsa-key, text, url
     ");
     assert_snapshot!(refused_with("data-folder:uploads", "data-folder:../up"), @r"
     settings.json:5:155: settings[1].supplied_by: unknown value `data-folder:../up`
@@ -180,6 +180,12 @@ fn a_secret_in_plain_is_refused_and_not_repeated() {
 }
 
 #[test]
+fn a_private_key_is_a_secret() {
+    let said = refused_with(r#""kind": "text""#, r#""kind": "rsa-key""#);
+    assert!(said.contains("settings[8].secret: TITLE: a private key must be secret"), "{said}");
+}
+
+#[test]
 fn every_problem_of_a_table_is_told_at_once() {
     let table = r#"{ "schema": 1, "settings": [
   { "name": "ONE" },
@@ -191,7 +197,7 @@ fn every_problem_of_a_table_is_told_at_once() {
     settings.json:2:3: settings[0]: missing fields `help`, `kind`, `required`, `secret`
       let the service write the file again: cargo xtask render
     settings.json:3:44: settings[1].kind: unknown value `txt`
-      did you mean `text`? Known values: boolean, choice, duration, integer, path, port, text, url
+      did you mean `text`? Known values: boolean, choice, duration, integer, path, port, rsa-key, text, url
     settings.json:4:62: settings[2].required: invalid type: integer `1`, expected a boolean
       let the service write the file again: cargo xtask render
     "#);
