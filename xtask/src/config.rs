@@ -28,7 +28,7 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 
 pub use check::{is_github_repository, is_loopback};
-pub use compose::{Compose, Container};
+pub use compose::{Compose, Container, Host};
 pub use environment::{Environment, Gate, Local, Postgres, Rehearsal, Scaleway, Target};
 pub use github::GitHub;
 pub use notify::{Address, Event, Format, Receiver, is_webhook};

@@ -192,6 +192,11 @@ async fn check_queries(run: &Run<'_>) -> Result<(), Failure> {
 pub async fn outlook(env: &Env<'_>, target: &Target<'_>) -> Result<Vec<String>, Failure> {
     let Target::Local(local) = target else {
         let name = env.name();
+        if !target.has_stack() {
+            return Err(Failure::Usage(anyhow!(
+                "{name} is a Docker host, and `--dry-run` shows what a deploy to this machine does\n  type: cargo xtask doctor {name}"
+            )));
+        }
         return Err(Failure::Usage(anyhow!(
             "{name} runs on a stack, and OpenTofu's plan says what would change\n  type: cargo xtask deploy {name} --plan-only"
         )));

@@ -22,6 +22,7 @@ pub async fn checks(env: &Env<'_>) -> Result<Vec<Check>, Failure> {
                 checks.extend(preflight::check_web(env, &target).await);
                 Ok(checks)
             }
+            config::Target::Compose(host) if host.proxy.is_some() => preflight::checks(env, &target).await,
             config::Target::Scaleway(_) | config::Target::Compose(_) => target.checks().await,
         }
     };

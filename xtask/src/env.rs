@@ -13,7 +13,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::clients::patience::Patience;
-use crate::config::{self, Config, Environment, Local, Postgres, Provider, Stack, Target};
+use crate::config::{self, Compose, Config, Environment, Local, Postgres, Provider, Stack, Target};
 use crate::failure::Failure;
 use crate::report::Report;
 use crate::secrets::{self, Secrets};
@@ -21,6 +21,7 @@ use crate::signals::Stop;
 use crate::state::store::Store;
 use crate::tools::platform::variable;
 use crate::tools::postgres::Choice;
+use crate::tools::ssh::Remote;
 
 /// One environment of deploy.yaml.
 pub struct Env<'a> {
@@ -36,6 +37,7 @@ pub struct Env<'a> {
     pub patience: Patience,
     file: OnceCell<Secrets>,
     store: OnceCell<Store>,
+    remote: OnceCell<Remote>,
 }
 
 impl<'a> Env<'a> {
@@ -51,7 +53,16 @@ impl<'a> Env<'a> {
 
     fn new(config: &'a Config, environment: &'a Environment, report: &Report, stop: &Stop) -> Self {
         let (report, stop, patience) = (report.clone(), stop.clone(), Patience::new(report.clone()));
-        Self { config, environment, report, stop, patience, file: OnceCell::new(), store: OnceCell::new() }
+        Self {
+            config,
+            environment,
+            report,
+            stop,
+            patience,
+            file: OnceCell::new(),
+            store: OnceCell::new(),
+            remote: OnceCell::new(),
+        }
     }
 
     /// The environment's name.
@@ -178,15 +189,22 @@ impl<'a> Env<'a> {
         }
     }
 
-    /// Where leases, journals, records and plans are kept: beside the stack's state, so that every machine sees them, or in
-    /// `.deploy/<name>` where the environment has no stack.
+    /// The Docker host of the environment, if it is another machine. One connection serves all that is asked of it.
+    pub fn remote(&self) -> Option<&Remote> {
+        let Target::Compose(Compose { host: Some(host), .. }) = &self.environment.target else { return None };
+        Some(self.remote.get_or_init(|| Remote::new(host.clone())))
+    }
+
+    /// Where leases, journals, records and plans are kept: beside the stack's state, or on the Docker host that is another machine, so
+    /// that every machine sees them; in `.deploy/<name>` elsewhere.
     pub fn store(&self) -> Result<&Store, Failure> {
         if let Some(store) = self.store.get() {
             return Ok(store);
         }
-        let store = match self.environment.stack() {
-            None => Store::folder(self.folder()),
-            Some(_) => self.store_in_bucket()?,
+        let store = match (self.environment.stack(), self.remote()) {
+            (Some(_), _) => self.store_in_bucket()?,
+            (None, Some(remote)) => Store::remote(remote.clone(), self.store_prefix()),
+            (None, None) => Store::folder(self.folder()),
         };
         Ok(self.store.get_or_init(|| store))
     }

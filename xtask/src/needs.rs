@@ -98,11 +98,13 @@ pub fn needs(config: &Config, environment: &Environment, table: &SettingsTable) 
     Ok(needs)
 }
 
-/// What Docker Compose needs of a person, and what pushes the image.
+/// What the containers of a Docker host need of a person, and what pushes their image.
 fn of_compose(config: &Config, environment: &Environment, target: &Compose, table: &SettingsTable) -> Vec<Need> {
     let help = "Signs images: openssl rand -hex 32";
     let mut needs = vec![need(PASSPHRASE, true, false, help, &[Use::Registry])];
-    of_registry(&target.registry, &mut needs);
+    if let Some(registry) = &target.registry {
+        of_registry(registry, &mut needs);
+    }
     of_build(config, &mut needs);
     needs.extend(table.settings.iter().filter_map(|setting| of_setting(setting, environment)));
     needs

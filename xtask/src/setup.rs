@@ -11,14 +11,16 @@ use crate::tools::tofu::{self, install};
 /// A Docker engine: a file of each Debian package, and the package.
 const DOCKER: [(&str, &str); 2] = [("/usr/sbin/dockerd", "docker.io"), ("/usr/sbin/iptables", "iptables")];
 
-/// What the tests need: photographs, a font, a browser, Tesseract's second model, a registry, the parts of base images, and the installer of
-/// the AWS stand-in.
-const TESTS: [(&str, &str); 9] = [
+/// What the tests need: photographs, a font, a browser, Tesseract's second model, a proxy, an SSH server, a registry, the parts of base images,
+/// and the installer of the AWS stand-in.
+const TESTS: [(&str, &str); 11] = [
     ("/usr/share/backgrounds/mate", "mate-backgrounds"),
     ("/usr/share/backgrounds/gnome", "gnome-backgrounds"),
     ("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf", "fonts-dejavu-core"),
     ("/usr/bin/chromium", "chromium"),
     ("/usr/share/tesseract-ocr/5/tessdata/fin.traineddata", "tesseract-ocr-fin"),
+    ("/usr/bin/caddy", "caddy"),
+    ("/usr/sbin/sshd", "openssh-server"),
     ("/usr/bin/docker-registry", "docker-registry"),
     ("/usr/sbin/debootstrap", "debootstrap"),
     ("/bin/busybox", "busybox-static"),

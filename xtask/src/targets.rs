@@ -2,21 +2,28 @@
 
 mod candidate;
 pub mod condition;
+#[cfg(feature = "cloud")]
+pub mod host;
 pub mod local;
 mod log;
+#[cfg(not(feature = "cloud"))]
+mod no_host;
 #[cfg(not(feature = "cloud"))]
 mod no_stack;
 mod serving;
 #[cfg(feature = "cloud")]
 pub mod stack;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use jiff::Timestamp;
 
 pub use self::candidate::Candidate;
 use self::condition::Condition;
+pub use self::host::Host;
 pub use self::local::{Development, Local};
 pub(crate) use self::log::log_tail;
+#[cfg(not(feature = "cloud"))]
+use self::no_host as host;
 #[cfg(not(feature = "cloud"))]
 use self::no_stack as stack;
 pub use self::serving::{Serving, Switched, Watched};
@@ -38,6 +45,8 @@ pub enum Target<'a> {
     Local(Box<Local<'a>>),
     /// What an OpenTofu stack makes.
     Stack(Box<Stack<'a>>),
+    /// Containers of a Docker host, behind a proxy.
+    Host(Box<Host<'a>>),
 }
 
 impl<'a> Target<'a> {
@@ -45,8 +54,12 @@ impl<'a> Target<'a> {
     pub fn of(env: &'a Env<'a>) -> Self {
         match &env.environment.target {
             config::Target::Local(target) => Self::Local(Box::new(Local::new(env, target))),
-            // Of a Docker host only the image is made; Docker Compose starts it there.
-            config::Target::Scaleway(_) | config::Target::Compose(_) => Self::Stack(Box::new(Stack::new(env))),
+            config::Target::Compose(target) => match &target.proxy {
+                Some(proxy) => Self::Host(Box::new(Host::new(env, target, proxy))),
+                // Only the image is made; Docker Compose starts it.
+                None => Self::Stack(Box::new(Stack::new(env))),
+            },
+            config::Target::Scaleway(_) => Self::Stack(Box::new(Stack::new(env))),
         }
     }
 
@@ -55,13 +68,14 @@ impl<'a> Target<'a> {
         match self {
             Self::Local(local) => Ok(local.checks().await),
             Self::Stack(stack) => Box::pin(stack.checks()).await,
+            Self::Host(host) => Box::pin(host.checks()).await,
         }
     }
 
     /// What the target needs and does not create, and what makes and keeps its images. None of these checks changes anything.
     pub async fn prerequisites(&self) -> Result<Vec<Check>, Failure> {
         match self {
-            Self::Local(_) => Ok(Vec::new()),
+            Self::Local(_) | Self::Host(_) => Ok(Vec::new()),
             Self::Stack(stack) => Box::pin(stack.prerequisites()).await,
         }
     }
@@ -71,6 +85,7 @@ impl<'a> Target<'a> {
         match self {
             Self::Local(local) => Ok(local.provision(step).await?),
             Self::Stack(stack) => stack.provision().await,
+            Self::Host(host) => Box::pin(host.provision(step)).await,
         }
     }
 
@@ -79,6 +94,7 @@ impl<'a> Target<'a> {
         match self {
             Self::Local(local) => Ok(local.serving().await?),
             Self::Stack(stack) => Box::pin(stack.serving()).await,
+            Self::Host(host) => Box::pin(host.serving()).await,
         }
     }
 
@@ -86,7 +102,7 @@ impl<'a> Target<'a> {
     pub async fn serves_as_now(&self) -> Result<bool> {
         match self {
             Self::Local(local) => local.serves_as_now().await,
-            Self::Stack(_) => Ok(true),
+            Self::Stack(_) | Self::Host(_) => Ok(true),
         }
     }
 
@@ -95,6 +111,7 @@ impl<'a> Target<'a> {
         match self {
             Self::Local(local) => Ok(local.build(source, step).await?),
             Self::Stack(stack) => Box::pin(stack.build(source, step)).await,
+            Self::Host(host) => Box::pin(host.build(source, step)).await,
         }
     }
 
@@ -103,6 +120,7 @@ impl<'a> Target<'a> {
         match self {
             Self::Local(local) => local.has_built(artifact).await,
             Self::Stack(stack) => Box::pin(stack.has_built(artifact)).await,
+            Self::Host(host) => Box::pin(host.has_built(artifact)).await,
         }
     }
 
@@ -111,6 +129,7 @@ impl<'a> Target<'a> {
         match self {
             Self::Local(local) => Ok(local.publish(artifact).await?),
             Self::Stack(stack) => Box::pin(stack.publish(artifact, step)).await,
+            Self::Host(host) => Box::pin(host.publish(artifact, step)).await,
         }
     }
 
@@ -118,7 +137,7 @@ impl<'a> Target<'a> {
     /// proof.
     pub async fn verify(&self, published: &Published) -> Result<Option<Provenance>, Failure> {
         match self {
-            Self::Local(_) => Ok(None),
+            Self::Local(_) | Self::Host(_) => Ok(None),
             Self::Stack(stack) => Box::pin(stack.verify_build(published)).await,
         }
     }
@@ -128,13 +147,14 @@ impl<'a> Target<'a> {
         match self {
             Self::Local(local) => local.has_published(published),
             Self::Stack(stack) => stack.has_published(published).await,
+            Self::Host(host) => Box::pin(host.has_published(published)).await,
         }
     }
 
     /// Signs a complete record of a release that went live, where others than those who deploy may write records.
     pub async fn sign(&self, record: &mut Record) -> Result<(), Failure> {
         match self {
-            Self::Local(_) => Ok(()),
+            Self::Local(_) | Self::Host(_) => Ok(()),
             Self::Stack(stack) => stack.sign(record).await,
         }
     }
@@ -144,6 +164,7 @@ impl<'a> Target<'a> {
         match self {
             Self::Local(local) => Ok(local.published(record)?),
             Self::Stack(stack) => Box::pin(stack.published(record)).await,
+            Self::Host(host) => Box::pin(host.published(record)).await,
         }
     }
 
@@ -152,6 +173,7 @@ impl<'a> Target<'a> {
         match self {
             Self::Local(_) => Ok(()),
             Self::Stack(stack) => stack.runs_the_service(),
+            Self::Host(host) => host.runs_the_service(),
         }
     }
 
@@ -159,6 +181,11 @@ impl<'a> Target<'a> {
     /// that serves.
     pub fn has_stack(&self) -> bool {
         matches!(self, Self::Stack(_))
+    }
+
+    /// Whether a release is an image, which is built from a commit: then this machine needs none of the programs of a build.
+    pub fn runs_images(&self) -> bool {
+        !matches!(self, Self::Local(_))
     }
 
     /// What would change around the release; none where nothing but the release changes. `approved` asks for the kept plan that
@@ -172,12 +199,12 @@ impl<'a> Target<'a> {
         stop: &Stop,
     ) -> Result<Option<Planned>, Failure> {
         match self {
-            Self::Local(_) => Ok(None),
+            Self::Local(_) | Self::Host(_) => Ok(None),
             Self::Stack(stack) => Ok(Some(Box::pin(stack.plan(release, settings, approved, step, stop)).await?)),
         }
     }
 
-    /// Brings the release up: on this machine beside the one that serves, on a stack in its place. `id` is its record's. Ends in order when a stop is requested.
+    /// Brings the release up: on this machine and on a Docker host beside the one that serves, on a stack in its place. `id` is its record's. Ends in order when a stop is requested.
     pub async fn apply(
         &self,
         id: String,
@@ -192,6 +219,10 @@ impl<'a> Target<'a> {
                 let apply = local.apply(id, &release.published, settings);
                 Ok(Candidate::Local(Box::new(stop.cancels("nothing was changed", apply).await?)))
             }
+            (Self::Host(host), _) => {
+                let apply = Box::pin(host.apply(id, release, settings));
+                Ok(Candidate::Host(Box::new(stop.cancels("nothing was changed", apply).await?)))
+            }
             (Self::Stack(stack), Some(plan)) => {
                 Ok(Candidate::Stack(Box::new(Box::pin(stack.apply(release, plan, step, stop)).await?)))
             }
@@ -204,6 +235,8 @@ impl<'a> Target<'a> {
         match self {
             Self::Local(local) => Ok(local.cannot_try()?),
             Self::Stack(stack) => Box::pin(stack.cannot_try()).await,
+            // Its engine may be on another machine, without the temporary database.
+            Self::Host(_) => Ok(Some("a release of a Docker host is not started on a temporary database".to_owned())),
         }
     }
 
@@ -223,6 +256,7 @@ impl<'a> Target<'a> {
             Self::Stack(stack) => {
                 Ok(Candidate::Trial(Box::new(Box::pin(stack.try_on(release, settings, database)).await?)))
             }
+            Self::Host(_) => Err(anyhow!("a release of a Docker host cannot be tried").into()),
         }
     }
 
@@ -232,7 +266,8 @@ impl<'a> Target<'a> {
         match (self, candidate) {
             (Self::Local(local), Candidate::Local(candidate)) => local.switch(*candidate, step, stop).await,
             (Self::Stack(stack), Candidate::Stack(candidate)) => stack.switch(*candidate).await,
-            (Self::Local(_) | Self::Stack(_), _) => {
+            (Self::Host(host), Candidate::Host(candidate)) => Box::pin(host.switch(*candidate, step, stop)).await,
+            (Self::Local(_) | Self::Stack(_) | Self::Host(_), _) => {
                 unreachable!("a target is given its own candidate")
             }
         }
@@ -251,6 +286,7 @@ impl<'a> Target<'a> {
         match (self, &switched.watched) {
             (_, Some(watched)) => watched.platform.condition().await,
             (Self::Local(local), None) => local.condition().await,
+            (Self::Host(host), None) => Box::pin(host.condition()).await,
             (Self::Stack(_), None) => Condition::NotAsked("it is not known which container runs it".to_owned()),
         }
     }
@@ -258,7 +294,7 @@ impl<'a> Target<'a> {
     /// The platform's id of what runs a release, once this process has applied one; none on this machine.
     pub fn container(&self) -> Option<String> {
         match self {
-            Self::Local(_) => None,
+            Self::Local(_) | Self::Host(_) => None,
             Self::Stack(stack) => stack.container(),
         }
     }
@@ -268,6 +304,7 @@ impl<'a> Target<'a> {
         match self {
             Self::Local(local) => Ok(local.log_of(version)?),
             Self::Stack(stack) => Box::pin(stack.log_of(version, since)).await,
+            Self::Host(host) => Box::pin(host.log_of(version, since)).await,
         }
     }
 
@@ -275,7 +312,7 @@ impl<'a> Target<'a> {
     pub fn hints(&self, version: &str) -> Vec<(&'static str, String)> {
         match self {
             Self::Local(local) => local.hints(version),
-            Self::Stack(_) => Vec::new(),
+            Self::Stack(_) | Self::Host(_) => Vec::new(),
         }
     }
 
@@ -284,16 +321,17 @@ impl<'a> Target<'a> {
         match self {
             Self::Local(local) => local.first_visit(version).await,
             // Its secrets are where the user keeps them.
-            Self::Stack(_) => Ok(None),
+            Self::Stack(_) | Self::Host(_) => Ok(None),
         }
     }
 
     /// Removes the releases that nothing can go back to any more. `records` are all of the environment's.
-    pub fn prune(&self, records: &[Record]) -> Result<()> {
+    pub async fn prune(&self, records: &[Record]) -> Result<()> {
         match self {
             Self::Local(local) => local.prune(records),
             // Its images are removed by `image prune`.
             Self::Stack(_) => Ok(()),
+            Self::Host(host) => Box::pin(host.prune(records)).await,
         }
     }
 
@@ -302,6 +340,7 @@ impl<'a> Target<'a> {
         match self {
             Self::Local(local) => Ok(local),
             Self::Stack(stack) => Err(stack.unsupported(what)),
+            Self::Host(_) => Err(Failure::Usage(anyhow!("{what} works with `target: local` only"))),
         }
     }
 }

@@ -16,4 +16,5 @@ pub mod port;
 pub mod postgres;
 pub mod reach;
 pub mod sqlx;
+pub mod ssh;
 pub mod tofu;

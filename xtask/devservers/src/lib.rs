@@ -11,6 +11,7 @@
 
 pub mod bases;
 pub mod buildkitd;
+pub mod caddy;
 pub mod cargo_deny;
 pub mod dns;
 pub mod engine;
@@ -26,6 +27,7 @@ pub mod raw;
 pub mod registry;
 pub mod schemathesis;
 pub mod sigstore;
+pub mod sshd;
 pub mod standin;
 pub mod supabase;
 pub mod tls;
@@ -51,6 +53,7 @@ pub use self::nginx::Nginx;
 pub use self::proxy::Proxy;
 pub use self::registry::DockerRegistry;
 pub use self::server::{Ready, Server, keep_apart_from_the_terminal};
+pub use self::sshd::Sshd;
 pub use self::standin::Cloud;
 pub use self::supabase::Supabase;
 pub use self::tls::TlsServer;

@@ -2,6 +2,7 @@
 
 mod archive;
 pub mod container;
+pub mod kept;
 mod push;
 pub mod socket;
 mod transport;

@@ -32,6 +32,7 @@ impl DoctorArgs {
         if bad == 0 {
             let next = match env.environment.target {
                 Target::Local(_) => "deploy",
+                Target::Compose(ref host) if host.proxy.is_some() => "deploy",
                 Target::Scaleway(_) | Target::Compose(_) => "image push",
             };
             text.push_str(&format!("\n  ready. Next: cargo xtask {next} {}", env.name()));

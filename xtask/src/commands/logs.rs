@@ -43,6 +43,14 @@ impl LogsArgs {
         let env = &context.env(&self.environment.environment)?;
         match Target::of(env) {
             Target::Local(local) => self.of_file(env, &local.log()).await,
+            Target::Host(host) => {
+                let show = Box::pin(host.show_log(self.lines, self.follow));
+                tokio::select! {
+                    shown = show => shown,
+                    // Ctrl-C ends `--follow`.
+                    _ = context.stop.requested() => Ok(()),
+                }
+            }
             Target::Stack(stack) => {
                 // In order by itself when a stop is requested: only `--follow` waits.
                 let log = context.stop.cancels("nothing was changed", Box::pin(stack.log())).await?;

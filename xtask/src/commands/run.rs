@@ -29,6 +29,9 @@ code is the program's own.
 On this machine it runs in the release's folder, as the service's user, with the settings of its deploy and today's secrets; the \
 database is started if it does not run. Standard input and output are the program's own.
 
+On a Docker host it is a container of its own, with the service's limits and folders of data, and today's secrets. It has no standard \
+input.
+
 On Scaleway it is a job of Serverless Jobs: the released image with the container's settings, processor and memory, and with the \
 arguments for its entry point. It has no standard input. Its secrets are the ones that the release was deployed with, and are in Secret \
 Manager while it runs. Its lines are shown where COCKPIT_LOGS_URL and COCKPIT_TOKEN are set (`logs --help`). Ctrl-C stops it. The key \
@@ -50,6 +53,10 @@ impl RunArgs {
             Target::Local(local) => {
                 let run = Box::pin(self.here(env, &target, local));
                 context.stop.cancels("nothing is left half done", run).await
+            }
+            Target::Host(host) => {
+                let record = context.stop.cancels("nothing was started", live(env)).await?;
+                Box::pin(host.run(&record, &self.args)).await
             }
             // In order by itself when a stop is requested.
             #[cfg(feature = "cloud")]

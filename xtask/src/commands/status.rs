@@ -36,7 +36,7 @@ impl StatusArgs {
         let (target, name, store) = (Target::of(env), env.name(), env.store()?);
         let supervisor = match &target {
             Target::Local(local) => local.status().await?,
-            Target::Stack(_) => None,
+            Target::Stack(_) | Target::Host(_) => None,
         };
         let live = target.serving().await?;
         let newest = history::live(store).await?;

@@ -1,10 +1,12 @@
 //! `stop`
 
 use clap::Args;
+use serde::Serialize;
 use serde_json::json;
 
 use super::{Context, EnvironmentArg};
 use crate::deploy::run::take_lease;
+use crate::env::Env;
 use crate::failure::Failure;
 use crate::targets::Target;
 
@@ -23,6 +25,13 @@ impl StopArgs {
     pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
         let env = context.env(&self.environment.environment)?;
         let target = Target::of(&env);
+        if let Target::Host(host) = &target {
+            let lease = take_lease(&env, format!("stop {}", env.name())).await?; // Locked → 20
+            env.report.note("stopping; requests in progress are finished first, which can take a minute");
+            let stopped = host.stop().await;
+            lease.release().await?;
+            return show(&env, &stopped?);
+        }
         let local = target.local("stopping")?;
         let lease = take_lease(&env, format!("stop {}", env.name())).await?; // Locked → 20
         // The service waits for browsers that keep connections open. Without a note, ten seconds would look like a hang.
@@ -31,13 +40,14 @@ impl StopArgs {
         }
         let stopped = local.stop().await;
         lease.release().await?;
-        let stopped = stopped?;
-        let text = if stopped.is_empty() {
-            "nothing was running".to_owned()
-        } else {
-            format!("stopped: {}", stopped.join(", "))
-        };
-        env.report.result(json!({ "stopped": stopped }), &text);
-        Ok(())
+        show(&env, &stopped?)
     }
+}
+
+fn show<S: AsRef<str> + Serialize>(env: &Env<'_>, stopped: &[S]) -> Result<(), Failure> {
+    let names: Vec<&str> = stopped.iter().map(AsRef::as_ref).collect();
+    let text =
+        if names.is_empty() { "nothing was running".to_owned() } else { format!("stopped: {}", names.join(", ")) };
+    env.report.result(json!({ "stopped": stopped }), &text);
+    Ok(())
 }

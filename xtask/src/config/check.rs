@@ -125,6 +125,11 @@ pub(super) fn is_variable(text: &str) -> bool {
 
 /// A host name (RFC 1123) that can have a CNAME record. So it is below a zone, and a zone has two labels or more.
 pub(super) fn is_domain(text: &str) -> bool {
+    is_host_name(text) && text.split('.').count() >= 3
+}
+
+/// A host name (RFC 1123) of two labels or more.
+pub(super) fn is_host_name(text: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && !label.starts_with('-')
@@ -134,7 +139,7 @@ pub(super) fn is_domain(text: &str) -> bool {
     // A name whose last label is a number is an IP address.
     let last = text.rsplit('.').next().unwrap_or_default();
     text.len() <= 253
-        && text.split('.').count() >= 3
+        && text.split('.').count() >= 2
         && text.split('.').all(label)
         && last.starts_with(|c: char| c.is_ascii_lowercase())
 }

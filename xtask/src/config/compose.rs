@@ -1,4 +1,4 @@
-//! An environment on a Docker host, where Docker Compose runs the service.
+//! An environment on a Docker host, where the toolkit or Docker Compose runs the service.
 
 use super::check;
 use super::environment::Target;
@@ -7,14 +7,22 @@ use super::field::{Field, Table};
 const REGISTRY: &str = "ghcr.io/my-service";
 const SERVICE: &str = "{ health: [app, health] }";
 const WORKER: &str = "{ args: [worker], health: [app, worker, status] }";
+const PROXY: &str = "caddy:2.10@sha256:DIGEST";
+const HOST: &str = "ssh://deploy@host.example.org";
 const CPUS: &str = "1";
 const MEMORY: u32 = 1024;
 
 /// Containers of a Docker host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compose {
-    /// The registry of their image, with the namespace: `ghcr.io/meemi`.
-    pub registry: String,
+    /// The registry of their image, with the namespace: `ghcr.io/meemi`. Without one, the image is loaded into the host's engine.
+    pub registry: Option<String>,
+    /// The host, if it is another machine.
+    pub host: Option<Host>,
+    /// The image of the proxy that a deploy switches. Without one, Docker Compose runs the service.
+    pub proxy: Option<String>,
+    /// The public host name, for which the proxy gets a certificate.
+    pub domain: Option<String>,
     /// The port of the host's loopback address at which the service answers.
     pub port: u16,
     /// The container that serves.
@@ -30,6 +38,15 @@ impl Compose {
     }
 }
 
+/// Another machine, which is reached by SSH.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// `user@host`, or a host alone.
+    pub destination: String,
+    /// The port of its SSH server, if it is not the one that ssh(1) takes by itself.
+    pub port: Option<u16>,
+}
+
 /// What a container may use, and how it is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
@@ -43,9 +60,30 @@ pub struct Container {
 
 /// Reads the keys of the target among those of the environment.
 pub(super) fn compose(table: &mut Table<'_>) -> Option<Target> {
-    let registry = table.required("registry", REGISTRY, |field| {
-        field.text("a registry with a namespace, without `https://` and tag", check::is_registry)
+    let registry =
+        |field: Field<'_>| field.text("a registry with a namespace, without `https://` and tag", check::is_registry);
+    let proxy = table.optional("proxy", PROXY, |field| {
+        field.text(
+            "the image of Caddy by its digest: `name@sha256:…`, or `sha256:…` of one that the host has",
+            is_pinned,
+        )
     });
+    let (registry, host, domain) = match proxy {
+        Some(None) => (table.required("registry", REGISTRY, registry).map(Some), Some(None), Some(None)),
+        _ => (
+            table.optional("registry", REGISTRY, registry),
+            table.optional("host", HOST, |field| {
+                let text = field
+                    .text("the address of a host: `ssh://`, a user if needed, a host and a port if needed", |text| {
+                        host(text).is_some()
+                    })?;
+                host(&text)
+            }),
+            table.optional("domain", "media.example.org", |field| {
+                field.text("a host name of two labels or more, in lower case", check::is_host_name)
+            }),
+        ),
+    };
     let port =
         table.required("port", "3000", |field| field.number("a port number from 1 to 65535", |port: &u16| *port > 0));
     let service = table.required("service", SERVICE, |field| field.table(container));
@@ -56,7 +94,15 @@ pub(super) fn compose(table: &mut Table<'_>) -> Option<Target> {
             Some((args?, container?))
         })
     });
-    Some(Target::Compose(Compose { registry: registry?, port: port?, service: service?, worker: worker? }))
+    Some(Target::Compose(Compose {
+        registry: registry?,
+        host: host?,
+        proxy: proxy?,
+        domain: domain?,
+        port: port?,
+        service: service?,
+        worker: worker?,
+    }))
 }
 
 fn container(table: &mut Table<'_>) -> Option<Container> {
@@ -80,6 +126,33 @@ fn container(table: &mut Table<'_>) -> Option<Container> {
 
 fn arguments(field: &Field<'_>, example: &str) -> Option<Vec<String>> {
     field.list(example, |item| item.text("an argument", check::is_argument))
+}
+
+/// An image by its digest or id.
+fn is_pinned(text: &str) -> bool {
+    let (name, digest) = text.rsplit_once('@').map_or((None, text), |(name, digest)| (Some(name), digest));
+    let is_hash = |hash: &str| hash.len() == 64 && hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let is_name = |name: &str| {
+        check::is_tagged_image(name)
+            || check::is_repository(name)
+            || name.split_once('/').is_some_and(|(host, path)| check::is_registry(host) && check::is_repository(path))
+    };
+    digest.strip_prefix("sha256:").is_some_and(is_hash) && name.is_none_or(is_name)
+}
+
+/// `ssh://[user@]host[:port]`, of characters that mean nothing to a shell, and no option of ssh(1).
+fn host(text: &str) -> Option<Host> {
+    let rest = text.strip_prefix("ssh://")?;
+    let (destination, port) = match rest.rsplit_once(':') {
+        Some((destination, port)) => (destination, Some(port.parse().ok().filter(|port| *port > 0)?)),
+        None => (rest, None),
+    };
+    let is_name = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+    };
+    destination.split('@').all(is_name).then_some(())?;
+    (destination.split('@').count() <= 2).then(|| Host { destination: destination.to_owned(), port })
 }
 
 /// An amount of memory in MiB; none for another text, or for less than Docker accepts.

@@ -48,7 +48,7 @@ pub enum Target {
     Local(Local),
     /// Scaleway Serverless Containers.
     Scaleway(Scaleway),
-    /// Docker Compose on a Docker host.
+    /// Containers of a Docker host.
     Compose(Compose),
 }
 
@@ -105,15 +105,16 @@ impl Environment {
         match &self.target {
             Target::Local(_) => None,
             Target::Scaleway(target) => Some(&target.registry),
-            Target::Compose(target) => Some(&target.registry),
+            Target::Compose(target) => target.registry.as_deref(),
         }
     }
 
     /// Its public host name, if it has one.
     pub fn domain(&self) -> Option<&str> {
         match &self.target {
-            Target::Local(_) | Target::Compose(_) => None,
+            Target::Local(_) => None,
             Target::Scaleway(target) => target.domain.as_deref(),
+            Target::Compose(target) => target.domain.as_deref(),
         }
     }
 

@@ -34,7 +34,7 @@ pub async fn gate(
     step: &Ongoing,
 ) -> Result<Readiness, Failure> {
     let ready = match candidate {
-        Candidate::Local(_) | Candidate::Trial(_) => {
+        Candidate::Local(_) | Candidate::Host(_) | Candidate::Trial(_) => {
             match on_this_machine(candidate, version, limits.timeout, asked, step).await {
                 Ok(ready) => ready,
                 // There is nothing left to give up.

@@ -29,11 +29,11 @@ pub async fn preflight(
     let web = async { Ok(check_web(env, target).await) };
     let ((source, step), mut checks, mut web) = tokio::try_join!(found, checks(env, target), web)?;
     // An image is built by its builder, and from a commit.
-    let missing = match target.has_stack() {
-        true => {
-            checks.extend(source::checks(env, &source, allow_branch).await);
-            Vec::new()
-        }
+    if target.has_stack() {
+        checks.extend(source::checks(env, &source, allow_branch).await);
+    }
+    let missing = match target.runs_images() {
+        true => Vec::new(),
         false => missing_packages(env.config, |need| *need == Need::Build),
     };
     if !missing.is_empty() {
@@ -99,7 +99,7 @@ pub async fn checks(env: &Env<'_>, target: &Target<'_>) -> Result<Vec<Check>, Fa
 
 /// Whether the web UI can be built, where the target builds it. That its programs are missing is said with all that are.
 pub async fn check_web(env: &Env<'_>, target: &Target<'_>) -> Option<Check> {
-    if target.has_stack() || env.config.service.web.is_none() || !web::missing_programs().is_empty() {
+    if target.runs_images() || env.config.service.web.is_none() || !web::missing_programs().is_empty() {
         return None;
     }
     match web::decide(env.config).await {

@@ -307,7 +307,7 @@ impl<'a> Run<'a> {
         }
         // A folder is read as a whole in a moment; the images of a stack are removed by `image prune`.
         if record.outcome == Outcome::Live && !self.target.has_stack() {
-            self.target.prune(&history::read_all(self.store).await?)?;
+            self.target.prune(&history::read_all(self.store).await?).await?;
         }
         Ok(())
     }

@@ -46,8 +46,9 @@ struct Volume {
 /// Their names and contents.
 pub fn all(config: &Config, table: &SettingsTable, templates: &Templates) -> Result<Vec<(Utf8PathBuf, String)>> {
     let of_hosts = config.environments.values().filter_map(|environment| match &environment.target {
-        Target::Compose(compose) => Some((environment, compose)),
-        Target::Local(_) | Target::Scaleway(_) => None,
+        // A deploy makes the containers of the others.
+        Target::Compose(compose) if compose.proxy.is_none() => Some((environment, compose)),
+        Target::Local(_) | Target::Scaleway(_) | Target::Compose(_) => None,
     });
     let rendered = |(environment, compose): (&Environment, &Compose)| {
         let text = file(config, environment, compose, table, templates)?;
@@ -73,7 +74,7 @@ fn file(
         environment => &environment.name,
         file => Compose::file(&environment.name),
         project => format!("{}-{}", config.project, environment.name),
-        image => format!("{}/{image}", compose.registry),
+        image => format!("{}/{image}", environment.registry().unwrap_or_default()),
         containers => Serde([service].into_iter().chain(worker).collect::<Vec<_>>()),
         port => compose.port,
         inside => PORT,

@@ -9,6 +9,7 @@ mod error;
 mod folder;
 #[cfg(not(feature = "cloud"))]
 mod no_bucket;
+mod remote;
 
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub use self::error::{ErrorKind, StoreError};
 pub use self::folder::Folder;
 #[cfg(not(feature = "cloud"))]
 use self::no_bucket as bucket;
+pub use self::remote::RemoteFolder;
+use crate::tools::ssh::Remote;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -30,6 +33,8 @@ pub enum Store {
     Folder(Folder),
     /// A bucket, shared by several machines.
     Bucket(Objects),
+    /// A folder on another machine, shared by those that reach it.
+    Remote(RemoteFolder),
 }
 
 /// One version of an object.
@@ -68,11 +73,17 @@ impl Store {
         Self::Folder(Folder::new(path))
     }
 
+    /// Below `prefix` on another machine.
+    pub fn remote(remote: Remote, prefix: String) -> Self {
+        Self::Remote(RemoteFolder::new(remote, prefix))
+    }
+
     /// None if there is no such object.
     pub async fn get(&self, key: &str) -> Result<Option<Versioned>> {
         match self {
             Self::Folder(folder) => folder.get(key),
             Self::Bucket(objects) => Box::pin(objects.get(key)).await,
+            Self::Remote(remote) => Box::pin(remote.get(key)).await,
         }
     }
 
@@ -81,6 +92,7 @@ impl Store {
         match self {
             Self::Folder(folder) => folder.list(prefix),
             Self::Bucket(objects) => Box::pin(objects.list(prefix)).await,
+            Self::Remote(remote) => Box::pin(remote.list(prefix)).await,
         }
     }
 
@@ -93,6 +105,11 @@ impl Store {
                 Ok(Page { keys, is_last: true })
             }
             Self::Bucket(objects) => Box::pin(objects.list_after(prefix, after)).await,
+            Self::Remote(remote) => {
+                let mut keys = Box::pin(remote.list(prefix)).await?;
+                keys.retain(|key| key.as_str() > after);
+                Ok(Page { keys, is_last: true })
+            }
         }
     }
 
@@ -101,6 +118,7 @@ impl Store {
         match self {
             Self::Folder(folder) => folder.put(key, bytes, None).await,
             Self::Bucket(objects) => Box::pin(objects.put(key, bytes, Condition::Absent)).await,
+            Self::Remote(remote) => Box::pin(remote.put(key, bytes, None)).await,
         }
     }
 
@@ -109,14 +127,15 @@ impl Store {
         match self {
             Self::Folder(folder) => folder.put(key, bytes, Some(etag)).await,
             Self::Bucket(objects) => Box::pin(objects.put(key, bytes, Condition::Unchanged(etag))).await,
+            Self::Remote(remote) => Box::pin(remote.put(key, bytes, Some(etag))).await,
         }
     }
 
-    /// Adds to the end of `old`, which is the version with this ETag. A bucket gets the whole object anew.
+    /// Adds to the end of `old`, which is the version with this ETag. A bucket and another machine get the whole object anew.
     pub async fn extend(&self, key: &str, old: &[u8], added: &[u8], etag: &str) -> Result<Put> {
         match self {
             Self::Folder(folder) => folder.extend(key, added, etag).await,
-            Self::Bucket(_) => self.put_if_unchanged(key, &[old, added].concat(), etag).await,
+            Self::Bucket(_) | Self::Remote(_) => self.put_if_unchanged(key, &[old, added].concat(), etag).await,
         }
     }
 
@@ -133,6 +152,7 @@ impl Store {
         match self {
             Self::Folder(folder) => folder.delete(key),
             Self::Bucket(objects) => Box::pin(objects.delete(key)).await,
+            Self::Remote(remote) => Box::pin(remote.delete(key)).await,
         }
     }
 
@@ -141,6 +161,7 @@ impl Store {
         match self {
             Self::Folder(folder) => folder.location(),
             Self::Bucket(objects) => objects.location(),
+            Self::Remote(remote) => remote.location(),
         }
     }
 
@@ -148,7 +169,7 @@ impl Store {
     pub fn is_shared(&self) -> bool {
         match self {
             Self::Folder(_) => false,
-            Self::Bucket(_) => true,
+            Self::Bucket(_) | Self::Remote(_) => true,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A release that was started and does not serve yet, wherever it runs.
 
-use super::local;
 use super::stack::{self, PublicAddress};
+use super::{host, local};
 use crate::clients::service::Service;
 use crate::report::Summary;
 
@@ -11,6 +11,8 @@ pub enum Candidate {
     Local(Box<local::Candidate>),
     /// A container behind its platform's address.
     Stack(Box<stack::Candidate>),
+    /// A container of a Docker host.
+    Host(Box<host::Candidate>),
     /// A container of this machine's engine, which never serves.
     Trial(Box<stack::Trial>),
 }
@@ -21,6 +23,7 @@ impl Candidate {
         match self {
             Self::Local(candidate) => candidate.service.clone(),
             Self::Stack(candidate) => candidate.service.clone(),
+            Self::Host(candidate) => candidate.service.clone(),
             Self::Trial(trial) => trial.service.clone(),
         }
     }
@@ -28,7 +31,7 @@ impl Candidate {
     /// Where people reach it, if that is another address than the one that the gate asks.
     pub fn public(&self) -> Option<&PublicAddress> {
         match self {
-            Self::Local(_) | Self::Trial(_) => None,
+            Self::Local(_) | Self::Host(_) | Self::Trial(_) => None,
             Self::Stack(candidate) => candidate.public.as_ref(),
         }
     }
@@ -37,7 +40,7 @@ impl Candidate {
     pub fn ears(&self) -> Option<local::Ears> {
         match self {
             Self::Local(candidate) => candidate.ears.clone(),
-            Self::Stack(_) | Self::Trial(_) => None,
+            Self::Stack(_) | Self::Host(_) | Self::Trial(_) => None,
         }
     }
 
@@ -47,6 +50,7 @@ impl Candidate {
             Self::Local(candidate) => candidate.exited().await,
             // Its platform starts it again.
             Self::Stack(_) => std::future::pending().await,
+            Self::Host(candidate) => candidate.exited().await,
             Self::Trial(trial) => trial.exited().await,
         }
     }
@@ -56,6 +60,7 @@ impl Candidate {
         match self {
             Self::Local(candidate) => candidate.give_up().await,
             Self::Stack(candidate) => candidate.where_its_log_is(),
+            Self::Host(candidate) => candidate.give_up().await,
             Self::Trial(trial) => trial.give_up().await,
         }
     }
@@ -66,6 +71,7 @@ impl Summary for Candidate {
         match self {
             Self::Local(candidate) => format!("process {}, not public yet", candidate.process),
             Self::Stack(candidate) => candidate.summary.clone(),
+            Self::Host(candidate) => candidate.summary(),
             Self::Trial(trial) => trial.summary(),
         }
     }

@@ -3,13 +3,13 @@
 mod address;
 mod checks;
 mod drift;
-mod image;
+pub(super) mod image;
 mod job;
 mod log;
 mod outputs;
 mod platform;
 mod seen;
-mod settings;
+pub(super) mod settings;
 mod signed;
 mod trial;
 

@@ -7,6 +7,7 @@ mod builders;
 mod building;
 mod faults;
 mod hints;
+mod host;
 mod own;
 mod pushing;
 mod registry_commands;

@@ -33,7 +33,7 @@ async fn send(address: Address, mut request: BollardRequest) -> Result<Response<
     let failed = |error: hyper::Error| Error::from(io::Error::other(error));
     let (mut sender, connection) = http1::handshake(TokioIo::new(connection)).await.map_err(failed)?;
     // It ends with the answer, which gets its errors.
-    tokio::spawn(connection);
+    tokio::spawn(connection.with_upgrades());
     // To a server that is no proxy: the path alone, and the host beside it.
     if let Some(path) = request.uri().path_and_query().cloned() {
         *request.uri_mut() = path.into();

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 
 use super::{SMALLEST, refused};
-use crate::config::{Config, Container, Target};
+use crate::config::{Compose, Config, Container, Host, Target};
 
 /// A deploy.yaml whose environment `prod` has these lines too.
 fn with(lines: &str) -> String {
@@ -49,8 +49,51 @@ fn wrong_values_are_problems() {
     deploy.yaml:14:39: environments.prod.service.memory: found the text `4194304G`, expected an amount of memory from 6M on, such as 512M or 2G
       for example `memory: 1G`
     deploy.yaml:15:5: environments.prod.verify: unknown key
-      known keys: gate, keep_releases, port, registry, service, settings, target, worker
+      known keys: gate, keep_releases, port, proxy, registry, service, settings, target, worker
     deploy.yaml:16:5: environments.prod.stack: unknown key
-      known keys: gate, keep_releases, port, registry, service, settings, target, worker
+      known keys: gate, keep_releases, port, proxy, registry, service, settings, target, worker
+    ");
+}
+
+#[test]
+fn a_host_with_a_proxy_needs_no_registry() {
+    let digest = "0".repeat(64);
+    let parsed = |lines: &str| {
+        let text = with(&format!("    service: {{ health: [app] }}\n    proxy: caddy@sha256:{digest}\n{lines}"));
+        let config = Config::parse(&text.replace("    registry: ghcr.io/shop\n", "")).unwrap();
+        let Target::Compose(compose) = config.environments["prod"].target.clone() else { panic!("{config:?}") };
+        compose
+    };
+    let Compose { registry, host, domain, .. } = parsed("");
+    assert_eq!((registry, host, domain), (None, None, None));
+    let at = |host: &str| parsed(&format!("    host: ssh://{host}\n    domain: example.org\n")).host;
+    let host = |destination: &str, port| Some(Host { destination: destination.to_owned(), port });
+    assert_eq!(at("deploy@host.example.org:2222"), host("deploy@host.example.org", Some(2222)));
+    assert_eq!(at("an-alias"), host("an-alias", None));
+    let wrong = [
+        "    proxy: caddy:2\n    host: ssh://-oProxyCommand=x\n    service: { health: [app] }\n".to_owned(),
+        format!(
+            "    proxy: caddy@sha256:{digest}\n    host: ssh://a@b@c\n    domain: localhost\n    service: {{ health: [app] }}\n"
+        ),
+        format!("    proxy: 'a b@sha256:{digest}'\n    host: ssh://host:0\n    service: {{ health: [app] }}\n"),
+        "    host: ssh://host\n    domain: shop.example.org\n    service: { health: [app] }\n".to_owned(),
+    ];
+    assert_snapshot!(wrong.map(|lines| refused(&with(&lines))).join("\n").replace(&digest, "DIGEST"), @r"
+    deploy.yaml:14:12: environments.prod.proxy: found the text `caddy:2`, expected the image of Caddy by its digest: `name@sha256:…`, or `sha256:…` of one that the host has
+      for example `proxy: caddy:2.10@sha256:DIGEST`
+    deploy.yaml:15:11: environments.prod.host: found the text `ssh://-oProxyCommand=x`, expected the address of a host: `ssh://`, a user if needed, a host and a port if needed
+      for example `host: ssh://deploy@host.example.org`
+    deploy.yaml:15:11: environments.prod.host: found the text `ssh://a@b@c`, expected the address of a host: `ssh://`, a user if needed, a host and a port if needed
+      for example `host: ssh://deploy@host.example.org`
+    deploy.yaml:16:13: environments.prod.domain: found the text `localhost`, expected a host name of two labels or more, in lower case
+      for example `domain: media.example.org`
+    deploy.yaml:14:12: environments.prod.proxy: found the text `a b@sha256:00000000000000000000000000000…`, expected the image of Caddy by its digest: `name@sha256:…`, or `sha256:…` of one that the host has
+      for example `proxy: caddy:2.10@sha256:DIGEST`
+    deploy.yaml:15:11: environments.prod.host: found the text `ssh://host:0`, expected the address of a host: `ssh://`, a user if needed, a host and a port if needed
+      for example `host: ssh://deploy@host.example.org`
+    deploy.yaml:14:5: environments.prod.host: unknown key
+      known keys: gate, keep_releases, port, proxy, registry, service, settings, target, worker
+    deploy.yaml:15:5: environments.prod.domain: unknown key
+      known keys: gate, keep_releases, port, proxy, registry, service, settings, target, worker
     ");
 }

@@ -65,12 +65,14 @@ pub fn resolve(env: &Env<'_>) -> Result<Resolved, Failure> {
 
 /// Why the container would not get a value unchanged, and what to do.
 fn misfit(target: &Target, name: &str, secret: bool, value: &str) -> Option<String> {
-    let of_scaleway = match target {
-        Target::Scaleway(_) => misfit_at_scaleway(name, secret, value),
-        Target::Local(_) | Target::Compose(_) => None,
-    };
-    if of_scaleway.is_some() {
-        return of_scaleway;
+    match target {
+        // An engine takes every text as it is.
+        Target::Local(_) | Target::Compose(_) => return None,
+        Target::Scaleway(_) => {
+            if let Some(misfit) = misfit_at_scaleway(name, secret, value) {
+                return Some(misfit);
+            }
+        }
     }
     if !ComposingNormalizerBorrowed::new_nfc().is_normalized(value) {
         return Some(format!(

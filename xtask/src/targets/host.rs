@@ -1,0 +1,259 @@
+//! A Docker host: a proxy, and behind it the container of the release that serves. The proxy's own configuration says which one that is.
+
+mod candidate;
+mod checks;
+mod containers;
+mod image;
+mod log;
+mod one_off;
+mod proxy;
+mod settings;
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow};
+use futures_util::future::try_join_all;
+use tokio::sync::OnceCell;
+
+pub use self::candidate::Candidate;
+use self::proxy::Slot;
+use super::condition::Condition;
+use super::{Serving, Switched};
+use crate::check::Check;
+use crate::clients::docker::Engine;
+use crate::clients::docker::kept::Kept;
+use crate::clients::service::{Answer, Service};
+use crate::config;
+use crate::env::Env;
+use crate::failure::Failure;
+use crate::release::{Artifact, Published, Release, Settings, Source};
+use crate::report::Ongoing;
+use crate::signals::Stop;
+use crate::state::fingerprint;
+use crate::state::history::{Outcome, Record};
+use crate::tools::platform::variable;
+
+/// Where the engine of another machine listens.
+const SOCKET: &str = "/var/run/docker.sock";
+/// Seconds that a container has to finish its requests.
+const DRAIN: i32 = 60;
+/// How long a request may take from the proxy's choice of a slot to the release in it.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// An environment on a Docker host.
+pub struct Host<'a> {
+    env: &'a Env<'a>,
+    target: &'a config::Compose,
+    /// The image of the proxy.
+    proxy: &'a str,
+    engine: OnceCell<Engine>,
+}
+
+impl<'a> Host<'a> {
+    /// The target of an environment.
+    pub fn new(env: &'a Env<'a>, target: &'a config::Compose, proxy: &'a str) -> Self {
+        Self { env, target, proxy, engine: OnceCell::new() }
+    }
+
+    /// Where people reach the service.
+    pub fn address(&self) -> String {
+        match &self.target.domain {
+            Some(domain) => format!("https://{domain}"),
+            None => format!("http://localhost:{}", self.target.port),
+        }
+    }
+
+    /// Every check of the host. None changes anything.
+    pub async fn checks(&self) -> Result<Vec<Check>, Failure> {
+        checks::checks(self).await
+    }
+
+    /// Fails unless deploy.yaml has an image.
+    pub fn runs_the_service(&self) -> Result<(), Failure> {
+        crate::image::ServiceImage::find(self.env).map(drop)
+    }
+
+    /// Settings, the network, and a proxy that runs.
+    pub async fn provision(&self, step: &Ongoing) -> Result<Settings, Failure> {
+        let settings = self.settings()?;
+        step.progress("the proxy");
+        self.start_proxy().await?;
+        let key = Box::pin(fingerprint::key(self.env.store()?)).await?;
+        Ok(settings.fingerprinted(&key, &self.env.store_prefix()))
+    }
+
+    /// The release that serves, if one does.
+    pub async fn serving(&self) -> Result<Option<Serving>, Failure> {
+        let Some(container) = self.container_that_serves().await?.filter(|container| container.is_running) else {
+            return Ok(None);
+        };
+        let label = |name: &str| container.labels.get(name).cloned().unwrap_or_default();
+        let service = self.service_of(&container).await?;
+        Ok(Some(Serving {
+            id: label(containers::ID),
+            version: label(containers::VERSION),
+            address: self.address(),
+            service,
+        }))
+    }
+
+    /// Builds the commit's image, unless the registry or the Docker engine has it.
+    pub async fn build(&self, source: &Source, step: &Ongoing) -> Result<Artifact, Failure> {
+        super::stack::image::build(self.env, source, step).await
+    }
+
+    /// Whether the image is still there.
+    pub async fn has_built(&self, artifact: &Artifact) -> bool {
+        super::stack::image::has_built(self.env, artifact).await
+    }
+
+    /// Puts the image where the host's engine gets it: into the registry, or into that engine.
+    pub async fn publish(&self, artifact: &Artifact, step: &Ongoing) -> Result<Published, Failure> {
+        Box::pin(image::publish(self, artifact, step)).await
+    }
+
+    /// Whether the image is still there, unchanged.
+    pub async fn has_published(&self, published: &Published) -> bool {
+        matches!(image::is_there(self, published).await, Ok(true))
+    }
+
+    /// The image of an earlier deploy. Refused if it is no longer kept.
+    pub async fn published(&self, record: &Record) -> Result<Published, Failure> {
+        let published = image::of_record(self, record)?;
+        if image::is_there(self, &published).await? {
+            return Ok(published);
+        }
+        let (version, name) = (record.version(), self.env.name());
+        Err(Failure::Refused(anyhow!(
+            "the image of {version} is no longer kept; to deploy its commit again, type: git checkout {} && cargo xtask deploy {name}",
+            published.source.commit
+        )))
+    }
+
+    /// Starts the release's container beside the one that serves. What an earlier run left is removed first.
+    pub async fn apply(&self, id: String, release: &Release, settings: &Settings) -> Result<Candidate, Failure> {
+        let engine = self.engine().await?;
+        let serving = self.container_that_serves().await?;
+        for left in self.services().await? {
+            if serving.as_ref().is_none_or(|serving| serving.id != left.id) {
+                engine.discard(&left.id).await?;
+            }
+        }
+        let image = image::pull(self, &release.published).await?;
+        let slot = self.slot_that_serves().await?.map_or(Slot::Blue, Slot::other);
+        let spec = self.service(&id, release.version(), slot, image, self.variables(release.version(), settings)?);
+        let container = engine.make(&spec).await?;
+        let mut candidate =
+            Candidate::new(engine.clone(), container, slot, spec, self.service_at(self.target.port).await?);
+        engine.begin(&candidate.container).await?;
+        let kept = self.services().await?.into_iter().find(|kept| kept.id == candidate.container);
+        // A container that has ended already has no port, and says why when it is waited for.
+        if let Some(kept) = kept.filter(|kept| !kept.ports.is_empty()) {
+            candidate.service = self.service_of(&kept).await?;
+        }
+        Ok(candidate)
+    }
+
+    /// Has the proxy send requests to the release. The public address is asked before the old release is told to end; until then
+    /// everything can be undone, and is, when this fails or a stop is requested.
+    pub async fn switch(&self, mut candidate: Candidate, step: &Ongoing, stop: &Stop) -> Result<Switched, Failure> {
+        let engine = self.engine().await?;
+        let before = self.slot_that_serves().await?;
+        let worker = self.start_worker(&candidate).await?;
+        step.progress("the proxy takes it");
+        let answers = async {
+            self.send_to(Some(candidate.slot)).await?;
+            match self.service_at(self.target.port).await?.ask().await {
+                Answer::Ready(readiness) if readiness.version == candidate.version() => Ok(readiness),
+                other => {
+                    Err(anyhow!("{} does not answer as {}: {}", self.address(), candidate.version(), other.describe()))
+                }
+            }
+        };
+        let readiness =
+            match Box::pin(stop.cancels("the previous release serves on", async { Ok(answers.await?) })).await {
+                Ok(readiness) => readiness,
+                Err(failure) => {
+                    let undone = self.send_to(before).await;
+                    if let Some(worker) = &worker {
+                        engine.discard(worker).await?;
+                    }
+                    undone.context("have the proxy send requests to the previous release again")?;
+                    return Err(failure);
+                }
+            };
+        candidate.serves = true;
+        engine.keep_up(&candidate.container).await?;
+        if before.is_some() {
+            tokio::time::sleep(SETTLE).await;
+        }
+        let mut old = self.releases().await?;
+        old.retain(|old| old.id != candidate.container && worker.as_ref() != Some(&old.id));
+        step.progress("the previous release finishes its requests");
+        let end = async |old: &Kept| {
+            engine.end(&old.id, DRAIN).await?;
+            engine.discard(&old.id).await
+        };
+        try_join_all(old.iter().map(end)).await?;
+        Ok(Switched { address: self.address(), readiness, watched: None })
+    }
+
+    /// What the engine says of the container that has just taken over.
+    pub async fn condition(&self) -> Condition {
+        let asked = async {
+            let Some(container) = self.container_that_serves().await? else { return Ok(None) };
+            Ok::<_, Failure>(self.engine().await?.restarts(&container.id).await?)
+        };
+        match asked.await {
+            Ok(Some(0)) => Condition::Ready,
+            Ok(Some(times)) => Condition::Error(format!("its container has ended and was started again {times} times")),
+            Ok(None) => Condition::Error("its container does not run".to_owned()),
+            Err(failure) => Condition::NotAsked(format!("{:#}", failure.into_error())),
+        }
+    }
+
+    /// Stops every container of the environment. They and all data are kept.
+    pub async fn stop(&self) -> Result<Vec<String>, Failure> {
+        let engine = self.engine().await?;
+        let mut stopped = Vec::new();
+        // The proxy last: it holds requests that the service finishes.
+        let mut all = self.releases().await?;
+        all.extend(self.proxies().await?);
+        for container in all.into_iter().filter(|container| container.is_running) {
+            engine.end(&container.id, DRAIN).await?;
+            stopped.push(container.name);
+        }
+        Ok(stopped)
+    }
+
+    /// Removes the images of releases that nothing can go back to any more.
+    pub async fn prune(&self, records: &[Record]) -> Result<()> {
+        image::prune(self, records.iter().filter(|record| record.outcome == Outcome::Live)).await
+    }
+
+    /// The host's engine.
+    async fn engine(&self) -> Result<&Engine> {
+        let connect = async || {
+            let host = match self.env.remote() {
+                Some(remote) => Some(format!("unix://{}", remote.forward_socket(SOCKET).await?)),
+                None => variable("DOCKER_HOST"),
+            };
+            Engine::connect(host.as_deref()).await.context("connect to the Docker engine of the host")
+        };
+        self.engine.get_or_try_init(connect).await
+    }
+
+    async fn service_of(&self, container: &Kept) -> Result<Service> {
+        let port = container.ports.get(&containers::INSIDE).copied();
+        self.service_at(port.with_context(|| format!("the container {} publishes no port", container.name))?).await
+    }
+
+    /// The service at a port of the host's loopback address.
+    async fn service_at(&self, port: u16) -> Result<Service> {
+        let port = match self.env.remote() {
+            Some(remote) => remote.forward_port(port).await?,
+            None => port,
+        };
+        Service::new(format!("http://127.0.0.1:{port}{}", self.env.config.service.readiness))
+    }
+}

@@ -1,0 +1,99 @@
+//! What a deploy to a Docker host takes.
+
+use anyhow::{Context as _, Result};
+
+use super::Host;
+use crate::check::Check;
+use crate::clients::docker::Engine;
+use crate::failure::Failure;
+use crate::tools::platform::free_bytes;
+
+/// Free space that an image takes, and that a deploy does not warn of.
+const NEEDED_BYTES: u64 = 1 << 30;
+const WANTED_BYTES: u64 = 4 << 30;
+
+const FIX: &str = "start Docker on the host: sudo systemctl start docker";
+
+/// Every check of the host. None changes anything.
+pub async fn checks(host: &Host<'_>) -> Result<Vec<Check>, Failure> {
+    let mut checks = vec![match host.settings() {
+        Ok(settings) => {
+            let (plain, secret) = (settings.plain.len(), settings.secrets.iter().count());
+            Check::good("settings", format!("{plain} settings, {secret} secrets"))
+        }
+        Err(failure) => Check::failed("settings", failure),
+    }];
+    checks.extend(domain(host).await);
+    let engine = match host.engine().await {
+        Ok(engine) => engine,
+        Err(error) => {
+            checks.push(Check::bad("engine", format!("{error:#}"), FIX));
+            return Ok(checks);
+        }
+    };
+    match engine.info().await {
+        Ok(info) => {
+            let (cpus, memory) = (info.ncpu.unwrap_or_default(), info.mem_total.unwrap_or_default() >> 20);
+            let place = host.env.remote().map_or_else(|| engine.address().to_string(), |remote| remote.address());
+            let found = format!("Docker {} at {place}, {cpus} CPUs, {memory} MiB", engine.version());
+            checks.push(Check::good("engine", found));
+            checks.push(disk(host, engine, info.docker_root_dir).await);
+        }
+        Err(error) => checks.push(Check::bad("engine", format!("{error:#}"), FIX)),
+    }
+    checks.push(match engine.image(host.proxy).await {
+        Ok(Some(_)) => Check::good("proxy", format!("the host has {}", host.proxy)),
+        Ok(None) if host.proxy.contains('@') => Check::good("proxy", format!("the deploy pulls {}", host.proxy)),
+        Ok(None) => Check::bad(
+            "proxy",
+            format!("the host has no image {}", host.proxy),
+            "load it there, or name one of a registry by its digest: NAME@sha256:…",
+        ),
+        Err(error) => Check::bad("proxy", format!("{error:#}"), FIX),
+    });
+    Ok(checks)
+}
+
+/// Whether the public name leads anywhere: without that, the proxy gets no certificate.
+async fn domain(host: &Host<'_>) -> Option<Check> {
+    let domain = host.target.domain.as_deref()?;
+    Some(match tokio::net::lookup_host((domain, 443)).await.map(|mut found| found.next()) {
+        Ok(Some(address)) => Check::good("domain", format!("{domain} is {}", address.ip())),
+        Ok(None) | Err(_) => Check::doubtful(
+            "domain",
+            format!("{domain} does not resolve, so the proxy gets no certificate; add a DNS record for it"),
+        ),
+    })
+}
+
+/// Whether the engine has room for an image.
+async fn disk(host: &Host<'_>, engine: &Engine, folder: Option<String>) -> Check {
+    let free = async {
+        let folder = folder.context("the engine does not tell where its files are")?;
+        match host.env.remote() {
+            Some(remote) => {
+                let folder = shlex::try_quote(&folder)?;
+                let (_, said) = remote.run(&format!("df -Pk {folder}"), Vec::new(), &[]).await?;
+                let said = String::from_utf8_lossy(&said).into_owned();
+                let kilobytes =
+                    said.lines().last().and_then(|line| line.split_whitespace().nth(3)?.parse::<u64>().ok());
+                Ok(Some(kilobytes.with_context(|| format!("df says: {said}"))? << 10))
+            }
+            None if engine.address().is_local() => free_bytes(folder.as_str().into()).map(Some),
+            None => Ok::<_, anyhow::Error>(None),
+        }
+    };
+    match free.await {
+        Ok(Some(free)) if free < NEEDED_BYTES => Check::bad(
+            "disk",
+            format!("{} MB are free on the host", free >> 20),
+            "make room there: docker system prune",
+        ),
+        Ok(Some(free)) if free < WANTED_BYTES => {
+            Check::doubtful("disk", format!("only {} MB are free on the host", free >> 20))
+        }
+        Ok(Some(free)) => Check::good("disk", format!("{} GB free", free >> 30)),
+        Ok(None) => Check::doubtful("disk", "the engine is on another machine, and its disk was not asked"),
+        Err(error) => Check::doubtful("disk", format!("{error:#}")),
+    }
+}

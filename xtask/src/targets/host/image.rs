@@ -1,0 +1,101 @@
+//! The image of a release: in the registry, or in the host's engine alone.
+
+use anyhow::{Context as _, Result, anyhow};
+
+use super::Host;
+use crate::clients::registry::reference::Reference;
+use crate::failure::Failure;
+use crate::image::build::{Location, find_or_build};
+use crate::image::inputs::Inputs;
+use crate::image::{ServiceImage, docker_credentials};
+use crate::release::{Artifact, Published, PublishedForm};
+use crate::report::Ongoing;
+use crate::state::history::Record;
+use crate::targets::stack::image as of_registry;
+
+/// Puts the image where the host's engine gets it.
+pub async fn publish(host: &Host<'_>, artifact: &Artifact, step: &Ongoing) -> Result<Published, Failure> {
+    if host.target.registry.is_some() {
+        return of_registry::publish(host.env, artifact, step).await;
+    }
+    let image = ServiceImage::find(host.env)?;
+    let inputs = Inputs::of(&image, &artifact.source).await?;
+    let built = find_or_build(&image, &inputs, false, step).await?;
+    let Location::Engine { id, engine } = &built.location else {
+        return Err(Failure::Refused(anyhow!(
+            "a buildkitd built the image, and {0} has no registry to push it to\n  add `registry` to environments.{0}, or unset BUILDKIT_HOST",
+            host.env.name()
+        )));
+    };
+    let of_host = host.engine().await?;
+    if of_host.image(id).await?.is_none() {
+        step.progress("copying the image to the host");
+        // By its name, which an engine copies with it.
+        engine.copy(&built.name, of_host).await?;
+        if of_host.image(id).await?.is_none() {
+            return Err(anyhow!("the engine of the host gave the image {} another id than {id}", built.name).into());
+        }
+    }
+    Ok(Published {
+        source: artifact.source.clone(),
+        digest: id.clone(),
+        migrations: artifact.migrations.clone(),
+        form: PublishedForm::Image { name: image.name() },
+    })
+}
+
+/// The image that a record names.
+pub fn of_record(host: &Host<'_>, record: &Record) -> Result<Published, Failure> {
+    let known = record.source.clone().zip(record.digest.clone());
+    let (source, digest) = known.with_context(|| format!("the record {} names no image", record.id))?;
+    let form = PublishedForm::Image { name: ServiceImage::find(host.env)?.name() };
+    Ok(Published { source, digest, migrations: record.migrations.clone(), form })
+}
+
+/// Whether the image is still there.
+pub async fn is_there(host: &Host<'_>, published: &Published) -> Result<bool, Failure> {
+    let name = named(host, published)?;
+    if host.engine().await?.image(&name).await?.is_some() {
+        return Ok(true);
+    }
+    Ok(host.target.registry.is_some() && of_registry::has_published(host.env, published).await)
+}
+
+/// Makes sure that the host's engine has the image, and returns the name by which it does.
+pub async fn pull(host: &Host<'_>, published: &Published) -> Result<String, Failure> {
+    let name = named(host, published)?;
+    if host.target.registry.is_some() {
+        let reference: Reference = name.parse().context("read the name of the released image")?;
+        let credentials = ServiceImage::find(host.env)?.credentials(reference.host()).await?;
+        host.engine().await?.pull(&name, docker_credentials(&credentials).as_ref()).await?;
+    }
+    Ok(name)
+}
+
+/// Removes the images of all but the newest releases of these, which went live.
+pub async fn prune<'r>(host: &Host<'_>, live: impl DoubleEndedIterator<Item = &'r Record>) -> Result<()> {
+    let mut digests: Vec<&String> = Vec::new();
+    for digest in live.rev().filter_map(|record| record.digest.as_ref()) {
+        if !digests.contains(&digest) {
+            digests.push(digest);
+        }
+    }
+    let image = ServiceImage::find(host.env).map_err(Failure::into_error)?;
+    let engine = host.engine().await?;
+    for digest in digests.into_iter().skip(host.env.environment.keep_releases) {
+        let name = if host.target.registry.is_some() { format!("{}@{digest}", image.name()) } else { digest.clone() };
+        // Another container may use it.
+        if let Err(error) = engine.remove(&name).await {
+            host.env.report.note(&format!("an old image was not removed: {error:#}"));
+        }
+    }
+    Ok(())
+}
+
+/// By its registry's digest, or by its id where it has no registry.
+fn named(host: &Host<'_>, published: &Published) -> Result<String> {
+    match host.target.registry {
+        Some(_) => published.image().context("a Docker host runs images"),
+        None => Ok(published.digest.clone()),
+    }
+}
