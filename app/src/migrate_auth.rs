@@ -7,7 +7,7 @@
 mod project;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
 };
 
@@ -67,6 +67,11 @@ pub async fn run(args: MigrateAuthArgs) -> anyhow::Result<()> {
         bail!("the file of --addresses names {unknown}, which is no account");
     }
 
+    let mut seen = HashSet::new();
+    for address in accounts.iter().filter_map(|account| address_of(account, &addresses)) {
+        ensure!(seen.insert(address.to_ascii_lowercase()), "two accounts have the address {address}");
+    }
+
     let (mut moved, mut failed) = (0, 0);
     for account in &accounts {
         let name = &account.username;
@@ -101,6 +106,13 @@ pub async fn run(args: MigrateAuthArgs) -> anyhow::Result<()> {
 async fn move_one(project: &Project, account: &Member, address: &str, dry_run: bool) -> Result<Moved, Failure> {
     let (moved, address) = match project.find(account.id).await? {
         Some(user) if user.has_been_written_to() => return Ok(Moved::Before),
+        // The person who reads the mail of an address gets the account.
+        Some(user) if !user.email.eq_ignore_ascii_case(address) => {
+            return Err(Failure::User(format!(
+                "its user has the address {}, not {address}; correct it in the project, under Authentication → Users",
+                user.email
+            )));
+        }
         Some(user) => (Moved::Linked, user.email),
         None => (Moved::Made, address.to_owned()),
     };
@@ -145,9 +157,12 @@ fn read_addresses(file: &Path) -> anyhow::Result<HashMap<String, String>> {
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let words: Vec<_> = line.split_whitespace().collect();
         match words[..] {
-            [name, address] if is_address(address) => addresses.insert(name.to_owned(), address.to_owned()),
+            [name, address] if is_address(address) => {
+                let is_new = addresses.insert(name.to_ascii_lowercase(), address.to_owned()).is_none();
+                ensure!(is_new, "line {} of {} names {name} again", number + 1, file.display());
+            }
             _ => bail!("line {} of {} is not a user name, a space and an e-mail address", number + 1, file.display()),
-        };
+        }
     }
     Ok(addresses)
 }

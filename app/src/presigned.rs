@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use sqlx::PgPool;
 use time::OffsetDateTime;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::{
@@ -100,8 +101,13 @@ pub enum Accepted {
     Lost,
 }
 
+/// How many uploads are created at once: half of the database's connections.
+static CREATING: Semaphore = Semaphore::const_new(4);
+
 /// Adds a pending media, which no list has until its file was received. Returns false if the account has `most` that are pending.
 pub async fn create(db: &PgPool, new: &NewUpload<'_>, most: i64, look_after: Duration) -> sqlx::Result<bool> {
+    // Those that wait for the lock of one account have a connection each.
+    let _turn = CREATING.acquire().await.map_err(|_closed| sqlx::Error::PoolClosed)?;
     let mut transaction = db.begin().await?;
     // Two requests at once would both count what neither has added.
     sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", new.uploader.to_string())

@@ -17,9 +17,10 @@ locals {
     S3_SECRET_ACCESS_KEY = scaleway_iam_api_key.service.secret_key
   }
 
-  # A service that keeps its files elsewhere gets no credentials of the bucket.
+  # A service that keeps its files elsewhere, or in the bucket that its settings name, gets no credentials of this one.
   storage = lookup(var.settings, "STORAGE_BACKEND", try(one([for setting in local.declared : setting.default if setting.name == "STORAGE_BACKEND"]), null))
-  made    = { for name, value in local.made_here : name => value if local.storage == null || local.storage == "s3" || !startswith(name, "S3_") }
+  is_here = (local.storage == null || local.storage == "s3") && !contains(keys(var.settings), "S3_BUCKET")
+  made    = { for name, value in local.made_here : name => value if local.is_here || !startswith(name, "S3_") }
 }
 
 resource "scaleway_container_namespace" "service" {

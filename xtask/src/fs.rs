@@ -48,8 +48,10 @@ pub fn found<T>(result: std::io::Result<T>) -> std::io::Result<Option<T>> {
 
 fn replace(path: &Utf8Path, bytes: &[u8], mode: u32) -> Result<()> {
     let folder = folder(path)?;
+    // A process that is killed leaves it. git then ignores that of `.env.production` as it ignores `.env.*`.
+    let name = path.file_name().unwrap_or_default().trim_start_matches('.');
     let mut file = tempfile::Builder::new()
-        .prefix(".write-")
+        .prefix(&format!(".{name}-"))
         .permissions(std::fs::Permissions::from_mode(mode))
         .tempfile_in(folder)
         .with_context(|| format!("write a file in {folder}"))?;

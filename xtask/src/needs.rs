@@ -87,7 +87,9 @@ pub fn needs(config: &Config, environment: &Environment, table: &SettingsTable) 
     of_build(config, &mut needs);
     if environment.settings.is_some() {
         let made = |name: &str| stack.as_ref().is_some_and(|declared| declared.sets(name));
-        let settings = table.settings.iter().filter(|setting| !made(&setting.name));
+        // A stack whose bucket is not the one that deploy.yaml names makes no key for that one.
+        let is_replaced = environment.settings.iter().flatten().any(|(name, _)| made(name));
+        let settings = table.settings.iter().filter(|setting| is_replaced || !made(&setting.name));
         needs.extend(settings.filter_map(|setting| of_setting(setting, environment)));
         let help = "The address of Scaleway's Cockpit for `logs`: Cockpit, Data sources, Scaleway Logs";
         needs.push(need("COCKPIT_LOGS_URL", false, false, help, &[Use::Logs]));

@@ -59,6 +59,15 @@ impl Project {
     /// # Errors
     /// If the key is none, or this machine has no certificates to verify the project's server by.
     pub fn new(url: String, key: &SecretString) -> anyhow::Result<Self> {
+        let is_of_this_machine = |url: &str| {
+            let hosts = ["http://127.0.0.1", "http://localhost", "http://[::1]"];
+            hosts.iter().any(|host| url.strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with(':')))
+        };
+        // The key is in each request.
+        anyhow::ensure!(
+            url.starts_with("https:") || is_of_this_machine(&url),
+            "SUPABASE_URL is not encrypted: it must begin with https"
+        );
         let secret = |text: String| {
             let mut value =
                 HeaderValue::try_from(text).map_err(|_| anyhow::anyhow!("SUPABASE_SERVICE_ROLE_KEY is no key"))?;

@@ -77,7 +77,8 @@ fn origin(text: &str) -> Option<String> {
     let uri: Uri = text.parse().ok()?;
     let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
     let is_host = uri.authority()?.as_str().chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(c));
-    let is_origin = is_http && is_host && uri.path() == "/" && uri.query().is_none();
+    // A fragment is cut off when it is parsed.
+    let is_origin = is_http && is_host && uri.path() == "/" && uri.query().is_none() && !text.contains('#');
     is_origin.then(|| text.trim_end_matches('/').to_owned())
 }
 

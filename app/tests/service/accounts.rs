@@ -57,7 +57,7 @@ async fn register(service: &Service, username: &str, invite: &Value) -> (u16, Va
 #[tokio::test]
 async fn registering_needs_the_bootstrap_token_and_works_once() {
     let service = Service::start().await;
-    assert_eq!(service.json("/api/auth/bootstrap").await, json!({ "is_open": true }));
+    assert_eq!(service.json("/api/auth/bootstrap").await, json!({ "is_open": true, "supabase": null }));
     let rejected = [
         ("you", PASSWORD, "not the token", 403, "bad_bootstrap_token"),
         ("a b", PASSWORD, BOOTSTRAP_TOKEN, 400, "invalid_username"),
@@ -82,7 +82,7 @@ async fn registering_needs_the_bootstrap_token_and_works_once() {
 
     let closed = service.register("second").await;
     assert_eq!(closed.status(), StatusCode::FORBIDDEN);
-    assert_eq!(service.json("/api/auth/bootstrap").await, json!({ "is_open": false }));
+    assert_eq!(service.json("/api/auth/bootstrap").await, json!({ "is_open": false, "supabase": null }));
     assert_eq!(closed.json::<Value>().await.unwrap()["error"]["code"], "bootstrap_closed");
 
     // The release before roles makes the first account without one.

@@ -37,7 +37,7 @@ fn config_schema_describes_every_setting() {
     let schema: Value = serde_json::from_slice(&app(&["config", "schema"], &[]).stdout).unwrap();
     assert_eq!(schema["schema"], 1);
     let settings = schema["settings"].as_array().unwrap();
-    let kinds = ["text", "integer", "boolean", "url", "path", "port", "duration", "choice"];
+    let kinds = ["text", "integer", "boolean", "url", "path", "port", "duration", "choice", "rsa-key"];
     for setting in settings {
         assert!(kinds.contains(&setting["kind"].as_str().unwrap()), "{setting}");
         assert!(!setting["help"].as_str().unwrap().is_empty(), "{setting}");

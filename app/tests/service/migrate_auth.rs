@@ -73,13 +73,17 @@ async fn accounts_become_users_with_their_ids_and_are_sent_a_link_once() {
     assert!(project.users().iter().any(|user| user["id"] == json!(ids[0]) && user["email"] == "ada@example.org"));
     assert!(project.asked().iter().all(|request| !String::from_utf8_lossy(&request.body).contains("hash")));
 
-    // Another user of the project has the address of an account.
+    // Two accounts cannot be one user.
     let insert = "INSERT INTO account (username, password_hash) VALUES ('Ada', '')";
     sqlx::raw_sql(insert).execute(&service.pool).await.unwrap();
     let twice = service.folder.path().join("twice");
     fs_err::write(&twice, "first first@example.org\nada ada@example.org").unwrap();
     let twice = migrate(&service, &project, SECRET_KEY, &["--addresses", twice.to_str().unwrap()]).await;
-    assert!(!twice.success && twice.errors.contains("Ada: the project refuses its user: 422"), "{}", twice.errors);
+    assert!(
+        !twice.success && twice.errors.contains("two accounts have the address ada@example.org"),
+        "{}",
+        twice.errors
+    );
 
     // The account is that of the user.
     let there = Service { token: signer.sign(&supabase::claims(&project, ids[0], "ada@example.org")), ..service };
@@ -105,6 +109,7 @@ async fn what_keeps_the_command_from_working_is_told() {
         ("", good, "SUPABASE_SERVICE_ROLE_KEY is not set"),
         (PUBLISHABLE_KEY, good, "the project refuses SUPABASE_SERVICE_ROLE_KEY: 401"),
         (SECRET_KEY, "\nfirst", "line 2 of"),
+        (SECRET_KEY, "first first@example.org\nFirst other@example.org", "names First again"),
         (SECRET_KEY, "second second@example.org", "names second, which is no account"),
     ] {
         let errors = told(key, content).await;

@@ -40,6 +40,8 @@ async function change(page: Page, session: { access_token: string; expires_at?: 
 }
 
 test('from the registration to a new password, by the links of mails', async ({ page, service, supabase }) => {
+  // A link asks whether its account is the user's.
+  page.on('dialog', (dialog) => void dialog.accept());
   await page.goto(`${service.origin}/`);
   await expect(page.getByRole('heading', { name: 'Welcome back' })).toBeVisible();
   await expect(page.getByLabel('User name')).toHaveCount(0);
@@ -157,6 +159,28 @@ test('a session that cannot be renewed asks to sign in, and one that Supabase ca
   await change(page, { access_token: supabase.token(ADA, -120), expires_at: 1 });
   await page.reload();
   await expect(page.getByText('Your session has ended')).toBeVisible();
+});
+
+test('a link with tokens of another account is not taken unless the user says so', async ({ page, service, supabase }) => {
+  await enter(page, service, supabase);
+  const other = 'mallory@example.org';
+  supabase.addUser(other, PASSWORD);
+  const asked: string[] = [];
+  page.on('dialog', (dialog) => {
+    asked.push(dialog.message());
+    void dialog.dismiss();
+  });
+  const link = (token: string) => `${service.origin}/settings#access_token=${token}&refresh_token=none&type=magiclink`;
+  await page.goto(link(supabase.token(other, 3600)));
+  await expect(page.getByText(`You are ${ADA}, Member.`)).toBeVisible();
+  expect(asked).toEqual([`This link signs you in as ${other}. Is this your account?`]);
+  expect(page.url()).not.toContain('token');
+
+  // A link whose session has ended ends none here.
+  await page.goto('about:blank');
+  await page.goto(link('junk'));
+  await expect(page.getByText(`You are ${ADA}, Member.`)).toBeVisible();
+  expect(asked).toHaveLength(1);
 });
 
 test('an administrator manages accounts, and there are no invites', async ({ page, service, supabase }) => {

@@ -163,6 +163,37 @@ run "real_settings" {
   }
 }
 
+# The bucket, the queue and the distribution of infra/aws.
+run "another_bucket" {
+  command = plan
+
+  variables {
+    settings_file = "../../app/settings.json"
+    settings = {
+      STORAGE_BACKEND = "s3"
+      S3_BUCKET       = "meemit-uploads"
+      S3_REGION       = "eu-north-1"
+      QUEUE_URL       = "https://sqs.eu-north-1.amazonaws.com/123456789012/meemi-production-uploads"
+    }
+    secrets = { DATABASE_URL = "postgres://a:b@db.example.org/meemi", S3_ACCESS_KEY_ID = "AKIA", S3_SECRET_ACCESS_KEY = "other" }
+  }
+
+  assert {
+    condition = scaleway_container.service.environment_variables == tomap({
+      STORAGE_BACKEND = "s3"
+      S3_BUCKET       = "meemit-uploads"
+      S3_REGION       = "eu-north-1"
+      QUEUE_URL       = "https://sqs.eu-north-1.amazonaws.com/123456789012/meemi-production-uploads"
+      SERVICE_VERSION = "3f9c2d1a4b7e"
+    })
+    error_message = "The service uses parts of the stack's own bucket."
+  }
+  assert {
+    condition     = nonsensitive(scaleway_container.service.secret_environment_variables["S3_SECRET_ACCESS_KEY"]) == "other"
+    error_message = "The service does not get the key of its bucket."
+  }
+}
+
 run "domain" {
   command = plan
 

@@ -8,7 +8,7 @@
 
 mod key;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, ensure};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use self::key::PublicKey;
@@ -146,6 +146,11 @@ impl<'a> SigningKey<'a> {
                 holders.push(environment);
             }
         }
+        ensure!(
+            holders.len() <= 1 || holders.iter().any(|holder| holder.name == self.env.name()),
+            "several environments have a stack with {VARIABLE}, and {} is none of them: it cannot be told which gets the key",
+            self.env.name()
+        );
         let own = holders.iter().find(|holder| holder.name == self.env.name());
         let Some(holder) = own.or(holders.first().filter(|_| holders.len() == 1)) else { return Ok(None) };
         let given = self.env.other(holder).value(&format!("TF_VAR_{VARIABLE}"))?;

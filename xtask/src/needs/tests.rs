@@ -87,6 +87,20 @@ fn a_stack_at_scaleway_needs_its_keys_and_what_nothing_sets() {
 }
 
 #[test]
+fn what_a_stack_makes_is_given_where_deploy_yaml_names_something_else() {
+    let stack = "locals {\n  made = {\n    S3_BUCKET = 1\n    S3_SECRET_ACCESS_KEY = 2\n  }\n}\n";
+    let environment = |settings: &str| {
+        format!(
+            "    registry: registry.example.org/shop\n    stack: infra\n    settings: {settings}\n    \
+             state: {{ bucket: shop, region: fr-par, provider: scaleway }}\n"
+        )
+    };
+    let key = "S3_SECRET_ACCESS_KEY secret required [Settings] Given";
+    assert!(!shown(&environment("{ SITE: a }"), stack).contains(key));
+    assert!(shown(&environment("{ S3_BUCKET: other }"), stack).contains(key));
+}
+
+#[test]
 fn a_role_takes_the_place_of_keys_of_aws() {
     let stack = "terraform {\n  required_providers {\n    cloudflare = {\n      source = \"cloudflare/cloudflare\"\n    }\n  }\n}\n\
                  provider \"aws\" {}\n";

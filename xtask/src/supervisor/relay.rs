@@ -13,14 +13,16 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::fs::{OFlags, fcntl_getfl};
+use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 pub(super) use self::backend::Backend;
@@ -50,6 +52,9 @@ pub(super) struct Relay {
     to: watch::Sender<Option<Rc<Backend>>>,
 }
 
+/// Descriptors that the supervisor needs beside those of connections, which take two each.
+const OTHER_FILES: u64 = 124;
+
 /// Accepts connections until it is dropped. Those that it has accepted go on.
 pub(super) struct Accepting {
     task: JoinHandle<()>,
@@ -73,10 +78,14 @@ impl Relay {
         let was_blocking = !fcntl_getfl(&listener)?.contains(OFlags::NONBLOCK);
         listener.set_nonblocking(true)?;
         let (relay, accepting) = (Rc::clone(self), TcpListener::from_std(listener.try_clone()?)?);
+        let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX).saturating_sub(OTHER_FILES) / 2;
+        // Others wait in the queue. The supervisor must be able to start a process and to answer a deploy, however many there are.
+        let places =
+            Arc::new(Semaphore::new(usize::try_from(files).unwrap_or_default().clamp(1, Semaphore::MAX_PERMITS)));
         let task = tokio::task::spawn_local(async move {
-            loop {
+            while let Ok(place) = Arc::clone(&places).acquire_owned().await {
                 match accepting.accept().await {
-                    Ok((stream, peer)) => drop(tokio::task::spawn_local(serve(Rc::clone(&relay), stream, peer))),
+                    Ok((stream, peer)) => drop(tokio::task::spawn_local(serve(Rc::clone(&relay), stream, peer, place))),
                     Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
                 }
             }
@@ -109,13 +118,12 @@ impl Drop for Accepting {
 }
 
 /// Answers the requests of one connection.
-async fn serve(relay: Rc<Relay>, stream: TcpStream, peer: SocketAddr) {
+async fn serve(relay: Rc<Relay>, stream: TcpStream, peer: SocketAddr, _place: OwnedSemaphorePermit) {
     stream.set_nodelay(true).ok();
     let client = Client { relay: Rc::clone(&relay), peer: peer.ip(), kept: RefCell::default() };
     let answer = service_fn(async |request| Ok::<_, Infallible>(client.answer(request).await));
     let mut builder = http1::Builder::new();
-    // A client that has sent all it has to say may close its side and wait for the answer.
-    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).half_close(true);
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     let connection = builder.serve_connection(TokioIo::new(stream), answer).with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let mut backends = relay.to.subscribe();

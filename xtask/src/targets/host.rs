@@ -14,6 +14,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use futures_util::future::try_join_all;
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
 pub use self::candidate::Candidate;
 use self::proxy::Slot;
@@ -22,7 +23,7 @@ use super::{Serving, Switched};
 use crate::check::Check;
 use crate::clients::docker::Engine;
 use crate::clients::docker::kept::Kept;
-use crate::clients::service::{Answer, Service};
+use crate::clients::service::{Answer, Readiness, Service};
 use crate::config;
 use crate::env::Env;
 use crate::failure::Failure;
@@ -39,6 +40,9 @@ const SOCKET: &str = "/var/run/docker.sock";
 const DRAIN: i32 = 60;
 /// How long a request may take from the proxy's choice of a slot to the release in it.
 const SETTLE: Duration = Duration::from_secs(1);
+/// How long the previous release may take for the requests that it has before it is told to end, and between two looks.
+const FINISH: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(200);
 
 /// An environment on a Docker host.
 pub struct Host<'a> {
@@ -130,14 +134,17 @@ impl<'a> Host<'a> {
         )))
     }
 
-    /// Starts the release's container beside the one that serves. What an earlier run left is removed first.
+    /// Starts the release's container beside the one that serves. What an earlier run left is removed first, also its worker.
     pub async fn apply(&self, id: String, release: &Release, settings: &Settings) -> Result<Candidate, Failure> {
         let engine = self.engine().await?;
         let serving = self.container_that_serves().await?;
-        for left in self.services().await? {
-            if serving.as_ref().is_none_or(|serving| serving.id != left.id) {
-                engine.discard(&left.id).await?;
-            }
+        let serves = |kept: &Kept| {
+            let same_id = |serving: &Kept| serving.labels.get(containers::ID) == kept.labels.get(containers::ID);
+            let is_service = kept.labels.contains_key(containers::SLOT);
+            serving.as_ref().is_some_and(|serving| serving.id == kept.id || !is_service && same_id(serving))
+        };
+        for left in self.releases().await?.into_iter().filter(|kept| !serves(kept)) {
+            engine.discard(&left.id).await?;
         }
         let image = image::pull(self, &release.published).await?;
         let slot = self.slot_that_serves().await?.map_or(Slot::Blue, Slot::other);
@@ -147,9 +154,10 @@ impl<'a> Host<'a> {
             Candidate::new(engine.clone(), container, slot, spec, self.service_at(self.target.port).await?);
         engine.begin(&candidate.container).await?;
         let kept = self.services().await?.into_iter().find(|kept| kept.id == candidate.container);
-        // A container that has ended already has no port, and says why when it is waited for.
-        if let Some(kept) = kept.filter(|kept| !kept.ports.is_empty()) {
-            candidate.service = self.service_of(&kept).await?;
+        match kept.filter(|kept| !kept.ports.is_empty()) {
+            Some(kept) => candidate.service = self.service_of(&kept).await?,
+            // It has no port any more.
+            None => return Err(anyhow!(candidate.exited().await).into()),
         }
         Ok(candidate)
     }
@@ -161,40 +169,40 @@ impl<'a> Host<'a> {
         let before = self.slot_that_serves().await?;
         let worker = self.start_worker(&candidate).await?;
         step.progress("the proxy takes it");
-        let answers = async {
-            self.send_to(Some(candidate.slot)).await?;
-            match self.service_at(self.target.port).await?.ask().await {
-                Answer::Ready(readiness) if readiness.version == candidate.version() => Ok(readiness),
-                other => {
-                    Err(anyhow!("{} does not answer as {}: {}", self.address(), candidate.version(), other.describe()))
+        // Not interrupted: a half of it could be done after it was undone.
+        let took = async {
+            for container in std::iter::once(&candidate.container).chain(&worker) {
+                engine.keep_up(container).await?;
+            }
+            self.send_to(Some(candidate.slot)).await
+        };
+        let asked = match took.await {
+            Ok(()) => {
+                let asked = async { Ok(self.ask_in_public(candidate.version()).await?) };
+                Box::pin(stop.cancels("the previous release serves on", asked)).await
+            }
+            Err(error) => Err(error.into()),
+        };
+        let readiness = match asked {
+            Ok(readiness) => readiness,
+            Err(failure) => {
+                let undone = self.send_to(before).await;
+                if let Some(worker) = &worker {
+                    engine.discard(worker).await?;
                 }
+                undone.context("have the proxy send requests to the previous release again")?;
+                return Err(failure);
             }
         };
-        let readiness =
-            match Box::pin(stop.cancels("the previous release serves on", async { Ok(answers.await?) })).await {
-                Ok(readiness) => readiness,
-                Err(failure) => {
-                    let undone = self.send_to(before).await;
-                    if let Some(worker) = &worker {
-                        engine.discard(worker).await?;
-                    }
-                    undone.context("have the proxy send requests to the previous release again")?;
-                    return Err(failure);
-                }
-            };
         candidate.serves = true;
-        engine.keep_up(&candidate.container).await?;
-        if before.is_some() {
-            tokio::time::sleep(SETTLE).await;
+        // It serves: what fails from here on is no reason to go back.
+        if let Err(failure) = self.end_others(before, &candidate, worker.as_ref(), step).await {
+            let error = failure.into_error();
+            self.env.report.warn(&format!(
+                "{} serves, and a container of the previous release may be left, which the next deploy removes: {error:#}",
+                candidate.version()
+            ));
         }
-        let mut old = self.releases().await?;
-        old.retain(|old| old.id != candidate.container && worker.as_ref() != Some(&old.id));
-        step.progress("the previous release finishes its requests");
-        let end = async |old: &Kept| {
-            engine.end(&old.id, DRAIN).await?;
-            engine.discard(&old.id).await
-        };
-        try_join_all(old.iter().map(end)).await?;
         Ok(Switched { address: self.address(), readiness, watched: None })
     }
 
@@ -217,7 +225,7 @@ impl<'a> Host<'a> {
         let engine = self.engine().await?;
         let mut stopped = Vec::new();
         // The proxy last: it holds requests that the service finishes.
-        let mut all = self.releases().await?;
+        let mut all = self.all_but_the_proxy().await?;
         all.extend(self.proxies().await?);
         for container in all.into_iter().filter(|container| container.is_running) {
             engine.end(&container.id, DRAIN).await?;
@@ -229,6 +237,41 @@ impl<'a> Host<'a> {
     /// Removes the images of releases that nothing can go back to any more.
     pub async fn prune(&self, records: &[Record]) -> Result<()> {
         image::prune(self, records.iter().filter(|record| record.outcome == Outcome::Live)).await
+    }
+
+    /// Asks at the public port, where the proxy answers.
+    async fn ask_in_public(&self, version: &str) -> Result<Readiness> {
+        match self.service_at(self.target.port).await?.ask().await {
+            Answer::Ready(readiness) if readiness.version == version => Ok(readiness),
+            other => Err(anyhow!("{} does not answer as {version}: {}", self.address(), other.describe())),
+        }
+    }
+
+    /// Ends and removes the other containers of releases, when the requests of the slot that served before are finished.
+    async fn end_others(
+        &self,
+        before: Option<Slot>,
+        candidate: &Candidate,
+        worker: Option<&String>,
+        step: &Ongoing,
+    ) -> Result<(), Failure> {
+        let engine = self.engine().await?;
+        step.progress("the previous release finishes its requests");
+        if let Some(slot) = before {
+            tokio::time::sleep(SETTLE).await;
+            let deadline = Instant::now() + FINISH;
+            while Instant::now() < deadline && self.in_progress(slot).await? > 0 {
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+        let mut old = self.releases().await?;
+        old.retain(|old| old.id != candidate.container && worker != Some(&old.id));
+        let end = async |old: &Kept| {
+            engine.end(&old.id, DRAIN).await?;
+            engine.discard(&old.id).await
+        };
+        try_join_all(old.iter().map(end)).await?;
+        Ok(())
     }
 
     /// The host's engine.

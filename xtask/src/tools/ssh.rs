@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, anyhow};
 use camino::Utf8PathBuf;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::OnceCell;
 
 use super::cmd::{Cmd, Inherited};
@@ -35,8 +35,9 @@ pub struct Remote {
 struct Connection {
     /// With the socket by which other processes of ssh use the connection.
     folder: TempDir,
-    /// Ends with this value.
+    /// Ends with this value, or with this process: its input is closed then.
     _master: Child,
+    _input: ChildStdin,
 }
 
 impl Remote {
@@ -99,30 +100,39 @@ impl Remote {
     }
 
     async fn connect(&self) -> Result<Connection> {
-        let what = || format!("connect to {}; try by hand: ssh {}", self.address(), self.host.destination);
+        let port = self.host.port.map(|port| format!("-p {port} ")).unwrap_or_default();
+        let what = || format!("connect to {}; try by hand: ssh {port}{}", self.address(), self.host.destination);
         // The path of a socket is short.
         let folder = tempfile::Builder::new().prefix("xtask-ssh-").tempdir_in("/tmp").with_context(what)?;
         let control = folder.path().join("control");
         let mut command = Command::new("ssh");
         command.env_clear().envs(Inherited::Named(AGENT).variables());
-        command.arg("-M").arg("-S").arg(&control).args(["-N", "-o", "BatchMode=yes", "-o", "ControlPersist=no"]);
+        command.arg("-M").arg("-S").arg(&control).args(["-T", "-o", "BatchMode=yes", "-o", "ControlPersist=no"]);
         // One that is gone is noticed.
         command.args(["-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=10", "-o", "ServerAliveCountMax=3"]);
         command.args(["-o", "StreamLocalBindUnlink=yes"]);
         if let Some(port) = self.host.port {
             command.args(["-p", &port.to_string()]);
         }
-        command.arg("--").arg(&self.host.destination);
+        // A process that is killed leaves no connection: the program there ends with its input.
+        command.arg("--").arg(&self.host.destination).arg("exec cat");
         // Ctrl-C is this process's: what it undoes then takes the connection.
-        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut master = command.spawn().context("start ssh").with_context(what)?;
+        let input = master.stdin.take().context("ssh has no input")?;
         let is_there = async {
             while !control.exists() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
         tokio::select! {
-            () = is_there => Ok(Connection { folder, _master: master }),
+            () = is_there => {
+                // Unread, it would fill, and ssh would wait.
+                if let Some(mut stderr) = master.stderr.take() {
+                    tokio::spawn(async move { tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await });
+                }
+                Ok(Connection { folder, _master: master, _input: input })
+            }
             ended = master.wait() => {
                 let mut said = String::new();
                 if let Some(stderr) = master.stderr.take() {

@@ -212,6 +212,16 @@ fn a_deploy_that_was_killed_is_resumed_while_the_previous_release_serves() {
     fs_err::write(Path::new(&volume).join("go"), "").unwrap();
     site.run(&["deploy", "prod", "--resume"]).expect(0);
     assert_eq!(project.serves().as_ref(), Some(&second));
+
+    // A proxy that cannot be started, because its port is taken, leaves the one that runs.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let holder = std::net::TcpListener::bind(("127.0.0.1", taken)).unwrap();
+    let port = |port: u16| format!("port: {port}\n    proxy");
+    project.edit("deploy.yaml", &port(project.port), &port(taken));
+    project.commit("Another port");
+    site.run(&["deploy", "prod"]).expect(1).says(&[&taken.to_string()]);
+    assert_eq!(project.serves().as_ref(), Some(&second));
+    drop(holder);
     assert_eq!(site.containers().len(), 2, "{:?}", site.containers());
 }
 
@@ -278,7 +288,7 @@ fn import(caddy: &Path) -> String {
     with_libraries(caddy, &root.join("bin"), "caddy");
     let bin = root.join("bin");
     // Caddy's own image has these.
-    for name in ["touch", "rm"] {
+    for name in ["touch", "rm", "wget"] {
         fs_err::copy("/bin/busybox", bin.join(name)).expect("Debian's package busybox-static is installed");
     }
     // The libraries are where the program looks for them.

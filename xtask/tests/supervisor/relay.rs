@@ -11,11 +11,10 @@ use crate::site::{Site, deploy, get, has_ended, kill, port_version, request};
 use xtask::clients::service::{Answer, Service};
 use xtask::supervisor::{InstanceSpec, Role, service_log};
 
-/// Sends these bytes and closes this side. Returns all of the answer.
+/// Sends these bytes. Returns all of the answer.
 async fn raw(address: SocketAddr, sent: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(sent.as_bytes()).await.unwrap();
-    stream.shutdown().await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     answer
@@ -134,8 +133,15 @@ async fn answers_of_every_form_reach_the_client_whole() {
     assert!(head.to_lowercase().contains("transfer-encoding: chunked"), "{head}");
     assert_eq!(body, "1\r\na\r\n1\r\nb\r\n1\r\nc\r\n0\r\n\r\n");
     let pipelined = "GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(3);
-    assert_eq!(raw(public, &pipelined).await.matches("\r\n\r\none").count(), 3);
-    assert!(raw(public, "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n").await.starts_with("HTTP/1.1 405 "));
+    let last = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    assert_eq!(raw(public, &(pipelined + last)).await.matches("\r\n\r\none").count(), 4);
+    let connect = "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\nConnection: close\r\n\r\n";
+    assert!(raw(public, connect).await.starts_with("HTTP/1.1 405 "));
+    let without_host = raw(public, "GET /head HTTP/1.0\r\n\r\n").await;
+    assert!(without_host.to_lowercase().contains("host: localhost"), "{without_host}");
+    let chunked =
+        "GET /head HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n1\r\na\r\n0\r\n\r\n";
+    assert!(raw(public, chunked).await.to_lowercase().contains("transfer-encoding: chunked"));
     assert!(raw(public, "not http at all\r\n\r\n").await.starts_with("HTTP/1.1 400 "));
 }
 

@@ -33,7 +33,7 @@ fn project() -> Project {
 
 /// The values of `.env.production` with these names, as they are written.
 fn written(project: &Project) -> [Option<String>; 2] {
-    let text = std::fs::read_to_string(project.root.join(".env.production")).unwrap_or_default();
+    let text = fs_err::read_to_string(project.root.join(".env.production")).unwrap_or_default();
     let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
     [value("CERTIFICATE="), value("CERTIFICATE_NEXT=")]
 }
@@ -72,7 +72,7 @@ fn a_key_is_made_once_and_rotated_with_two() {
     assert_eq!(written(&project), [Some(signs.clone()), None]);
 
     // What else is in the file stays.
-    std::fs::write(&file, format!("# mine\nA=b\n{}", std::fs::read_to_string(&file).unwrap())).unwrap();
+    fs_err::write(&file, format!("# mine\nA=b\n{}", fs_err::read_to_string(&file).unwrap())).unwrap();
     let second = run(&project, &["--rotate", "--yes"]).expect(10);
     let [Some(first), Some(next)] = written(&project) else { panic!("two keys") };
     assert!(first == signs && next != signs);
@@ -86,7 +86,7 @@ fn a_key_is_made_once_and_rotated_with_two() {
     let finished = run(&project, &["--finish", "--yes"]).expect(0);
     assert!(finished.stdout.contains("others: 1; remove each"), "{finished:?}");
     assert_eq!(written(&project), [Some(next), None]);
-    assert!(std::fs::read_to_string(&file).unwrap().starts_with("# mine\nA=b\nCERTIFICATE="));
+    assert!(fs_err::read_to_string(&file).unwrap().starts_with("# mine\nA=b\nCERTIFICATE="));
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
 }
 

@@ -1,6 +1,7 @@
 import { AuthClient, isAuthError, isAuthRetryableFetchError, type Session as Kept } from '@supabase/auth-js';
 import { ApiError } from './api/request';
 import type { Project } from './api/types';
+import { t } from './i18n/index.svelte';
 import { type AuthLink, router } from './router.svelte';
 import { type Keeper, session } from './session.svelte';
 
@@ -12,17 +13,27 @@ const KEY = 'supabase';
 /** How long before its end a token is renewed. */
 const LEAD_MS = 75_000;
 
+/** As Supabase calls the error of a link that is used or has expired. */
+const USED = 'otp_expired';
+
 /** At least between two renewals by the clock. */
 const PAUSE_MS = 15_000;
+
+/** How long the project may take for an answer. Other tabs wait for a renewal, too. */
+const ANSWER_MS = 15_000;
 
 /** The user's session at a project. */
 class Supabase implements Keeper {
   readonly #client: InstanceType<typeof AuthClient>;
+  readonly #project: Project;
   #clock: ReturnType<typeof setTimeout> | undefined;
   #follows = false;
 
-  constructor({ url, publishable_key }: Project) {
+  constructor(project: Project) {
+    const { url, publishable_key } = project;
+    this.#project = project;
     this.#client = new AuthClient({
+      fetch: ask,
       url: `${url}/auth/v1`,
       headers: { apikey: publishable_key },
       storageKey: KEY,
@@ -35,10 +46,11 @@ class Supabase implements Keeper {
     });
   }
 
-  /** Takes up the session of a link, or that which this browser has. */
-  async resume(tokens: AuthLink['tokens']): Promise<void> {
-    if (tokens) {
-      const { data, error } = await this.#client.setSession(tokens);
+  /** Takes up the session of a link, if the user wants it, or that which this browser has. */
+  async resume(link: AuthLink | null): Promise<void> {
+    if (link?.tokens && (await this.#isWanted(link.tokens.access_token))) {
+      router.go(link.type === 'recovery' || link.type === 'invite' ? '/password' : '/', 'replace');
+      const { data, error } = await this.#client.setSession(link.tokens);
       if (error) throw toApiError(error);
       this.#take(data.session, false);
     } else {
@@ -65,6 +77,12 @@ class Supabase implements Keeper {
       const isSame = token !== null && stored.data.session?.access_token === token;
       const { data, error } = isSame ? await this.#client.refreshSession() : stored;
       if (error && isAuthRetryableFetchError(error)) throw toApiError(error);
+      if (error?.name === 'AuthRefreshDiscardedError') {
+        // Meanwhile, another tab has signed in or out.
+        const now = read();
+        this.#take(now, true);
+        return now?.access_token ?? null;
+      }
       if (error) session.expire();
       this.#take(data.session, data.session?.access_token !== before?.access_token);
       return data.session?.access_token ?? null;
@@ -110,6 +128,21 @@ class Supabase implements Keeper {
     return (await this.#client.getSession()).data.session?.user.email ?? '';
   }
 
+  /**
+   * Whether the user wants the session of a link. Any page can lead here, with tokens of another account: uploads would become that one's.
+   * The library is not asked: it would end the session that this browser has, if the link's has ended.
+   */
+  async #isWanted(token: string): Promise<boolean> {
+    const { url, publishable_key } = this.#project;
+    const headers = { apikey: publishable_key, authorization: `Bearer ${token}` };
+    const answer = await ask(`${url}/auth/v1/user`, { headers }).catch((error: unknown) => {
+      throw new ApiError(0, 'offline', String(error));
+    });
+    if (!answer.ok) throw new ApiError(403, USED, '');
+    const { id, email } = (await answer.json()) as { id: string; email?: string };
+    return read()?.user.id === id || confirm(t('link.sign_in', { email: email ?? id }));
+  }
+
   /** `isNew` if it was given out a moment ago: then its end is known by this machine's clock, which may be wrong. */
   #take(kept: Kept | null, isNew = false): void {
     if (kept && kept.access_token === session.token) return;
@@ -135,8 +168,13 @@ export async function keepAt(project: Project): Promise<ApiError | null> {
   kept ??= new Supabase(project);
   session.keeper = kept;
   const link = router.takeAuthLink();
-  if (link?.tokens) router.go(link.type === 'recovery' || link.type === 'invite' ? '/password' : '/', 'replace');
-  await kept.resume(link?.tokens ?? null);
+  try {
+    await kept.resume(link);
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.code !== USED) throw error;
+    await kept.resume(null);
+    return error;
+  }
   return link?.error ? new ApiError(403, link.error, '') : null;
 }
 
@@ -144,6 +182,14 @@ export async function keepAt(project: Project): Promise<ApiError | null> {
 export function supabase(): Supabase {
   if (!kept) throw new Error('no project keeps the session');
   return kept;
+}
+
+/** A renewal that is refused because there are too many is only late: the library would end the session. */
+async function ask(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
+  const answer = await fetch(input, { ...init, signal: AbortSignal.timeout(ANSWER_MS) });
+  const address = input instanceof Request ? input.url : input.toString();
+  if (answer.status !== 429 || !address.includes('grant_type=refresh_token')) return answer;
+  return new Response(answer.body, { status: 503, headers: answer.headers });
 }
 
 /** Where the links of mails lead. The project must allow it. */

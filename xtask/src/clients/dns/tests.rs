@@ -134,9 +134,14 @@ async fn without_a_parent_zone_there_is_no_answer() {
 
 /// The error for a server that answers each question with these bytes, and by TCP with others.
 async fn error_of(answer: impl Fn(&[u8]) -> Vec<u8> + Send + 'static, tcp: &[u8]) -> String {
-    let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = socket.local_addr().unwrap();
-    let (listener, tcp) = (std::net::TcpListener::bind(address).unwrap(), tcp.to_vec());
+    let both = || {
+        let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let listener = std::net::TcpListener::bind(socket.local_addr()?)?;
+        Ok::<_, std::io::Error>((socket, listener))
+    };
+    // What is free for UDP may be taken for TCP.
+    let (socket, listener) = std::iter::repeat_with(both).take(20).find_map(Result::ok).unwrap();
+    let (address, tcp) = (socket.local_addr().unwrap(), tcp.to_vec());
     std::thread::spawn(move || {
         let mut question = [0; 4096];
         while let Ok((length, from)) = socket.recv_from(&mut question) {

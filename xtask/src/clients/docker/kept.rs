@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read as _;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use bollard::container::LogOutput;
@@ -21,6 +22,9 @@ use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use tokio::io::AsyncWriteExt as _;
 
 use super::{Engine, within};
+
+/// How long an image may take from engine to engine.
+const COPY: Duration = Duration::from_secs(3600);
 
 /// What a container is.
 #[derive(Clone, Debug, Default)]
@@ -187,8 +191,8 @@ impl Engine {
         Ok(Some(content))
     }
 
-    /// Runs a program in a container, with this input. Fails with what it wrote if it does.
-    pub async fn run_in(&self, container: &str, command: &[&str], input: &[u8]) -> Result<()> {
+    /// Runs a program in a container, with this input: what it wrote. Fails with that if it does.
+    pub async fn run_in(&self, container: &str, command: &[&str], input: &[u8]) -> Result<String> {
         let what = || format!("run {} in the container {container}", command[0]);
         let config = ExecConfig {
             attach_stdin: Some(true),
@@ -209,7 +213,7 @@ impl Engine {
         let said: Vec<_> = parts.into_iter().map(LogOutput::into_bytes).collect();
         let said = String::from_utf8_lossy(&said.concat()).into_owned();
         ensure!(code == Some(0), "{}: {}", what(), said.trim());
-        Ok(())
+        Ok(said)
     }
 
     /// Copies an image into another engine, without writing it anywhere on the way.
@@ -217,14 +221,21 @@ impl Engine {
         let what = || format!("copy the image {image} to the engine at {}", to.address());
         let whole = self.api.export_image(image).map_err(std::io::Error::other);
         let options = ImportImageOptionsBuilder::new().quiet(true).build();
-        let loaded = to.api.import_image_stream(options, whole, None).try_for_each(|_| async { Ok(()) });
+        // The engine answers when it has all of it.
+        let to = to.api.clone().with_timeout(COPY);
+        let loaded = to.import_image_stream(options, whole, None).try_for_each(|_| async { Ok(()) });
         loaded.await.with_context(what)
     }
 
     /// Makes a network that has this label, unless there is one of that name.
     pub async fn make_network(&self, name: &str, label: (&str, &str)) -> Result<()> {
         match within(self.api.inspect_network(name, None)).await {
-            Ok(_) => return Ok(()),
+            Ok(found) => {
+                let is_own =
+                    found.labels.is_some_and(|labels| labels.get(label.0).is_some_and(|value| value == label.1));
+                ensure!(is_own, "the network {name} is another one's: it has no label {}={}", label.0, label.1);
+                return Ok(());
+            }
             Err(Error::DockerResponseServerError { status_code: 404, .. }) => {}
             Err(error) => return Err(error).with_context(|| format!("look for the network {name}")),
         }

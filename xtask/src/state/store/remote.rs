@@ -68,9 +68,14 @@ impl RemoteFolder {
             sha256(bytes),
             expected.unwrap_or_default(),
         );
-        match self.run("write", key, &script, bytes.to_vec()).await? {
-            (NOT_SO, _) => Ok(Put::Refused),
-            _ => Ok(Put::Written { etag: sha256(bytes) }),
+        match self.run("write", key, &script, bytes.to_vec()).await {
+            Ok((NOT_SO, _)) => Ok(Put::Refused),
+            Ok(_) => Ok(Put::Written { etag: sha256(bytes) }),
+            // The connection may have been cut after the write.
+            Err(error) => match self.get(key).await {
+                Ok(Some(there)) if there.etag == sha256(bytes) => Ok(Put::Written { etag: there.etag }),
+                _ => Err(error),
+            },
         }
     }
 

@@ -38,9 +38,19 @@ impl Backend {
 
     /// Chooses a free port for the process that is started next.
     pub(in crate::supervisor) fn choose_port(&self) -> io::Result<u16> {
-        let address = TcpListener::bind((LOOPBACK, 0))?.local_addr()?;
-        self.address.set(address);
-        Ok(address.port())
+        loop {
+            let free = TcpListener::bind((LOOPBACK, 0))?;
+            let address = free.local_addr()?;
+            // The service may listen on either address. What another program answers there must not count as its.
+            match TcpListener::bind((Ipv6Addr::LOCALHOST, address.port())) {
+                Err(error) if error.kind() == ErrorKind::AddrInUse => {}
+                // Also where this machine has no IPv6.
+                _ => {
+                    self.address.set(address);
+                    return Ok(address.port());
+                }
+            }
+        }
     }
 
     /// The port of the process that runs.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::upgrade::OnUpgrade;
@@ -75,7 +75,10 @@ impl Client {
                     if let Some(Ok(version)) = version {
                         answer.headers_mut().insert(VERSION, version);
                     }
-                    self.kept.replace(Some(kept));
+                    // A service may wait for its idle connections to be closed before it ends.
+                    if self.relay.backend().is_some_and(|now| Rc::ptr_eq(&now, &kept.backend)) {
+                        self.kept.replace(Some(kept));
+                    }
                     return Ok(answer.map(|body| Answer::Relayed { body, _in_progress: in_progress }));
                 }
                 Err(mut error) => match error.take_message() {
@@ -98,6 +101,12 @@ impl Client {
         }
         *request.version_mut() = Version::HTTP_11;
         remove_of_connection(request.headers_mut(), is_upgrade);
+        if request.body().size_hint().exact().is_none() {
+            // hyper sends the body of a GET only so.
+            request.headers_mut().insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        // A request of HTTP/1.0 may have none, and one of HTTP/1.1 must.
+        request.headers_mut().entry(header::HOST).or_insert(HeaderValue::from_static("localhost"));
         if let Ok(peer) = HeaderValue::from_str(&self.peer.to_canonical().to_string()) {
             // A list: what a proxy in front has said stays before it.
             request.headers_mut().append(FORWARDED_FOR, peer);

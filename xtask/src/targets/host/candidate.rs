@@ -43,7 +43,7 @@ impl Candidate {
     /// Resolves when it ends by itself, with why and the end of its log.
     pub async fn exited(&mut self) -> String {
         let ended = self.engine.ended(&self.container).await;
-        self.ended = true;
+        self.ended = ended.is_ok();
         match ended {
             Ok(code) => format!("its container ended with exit code {code}\n{}", self.told().await),
             Err(error) => format!("{error:#}"),

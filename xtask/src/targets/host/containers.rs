@@ -1,6 +1,9 @@
 //! The containers of an environment: the service, its worker, the proxy. Labels tell them apart; none has a setting in it.
 
-use anyhow::Result;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use tokio::time::timeout;
 
 use super::proxy::Slot;
 use super::{Candidate, Host};
@@ -8,6 +11,7 @@ use crate::clients::docker::kept::{Kept, Port, Spec};
 use crate::config::{Container, SuppliedBy};
 use crate::failure::Failure;
 use crate::settings;
+use crate::targets::log_tail;
 
 /// The port that the service listens on in its container.
 pub const INSIDE: u16 = 8080;
@@ -22,7 +26,13 @@ pub const SLOT: &str = "xtask.slot";
 
 const SERVICE: &str = "service";
 const WORKER: &str = "worker";
+const RUN: &str = "run";
 pub const PROXY: &str = "proxy";
+
+/// A worker that runs for so long has started.
+const WORKER_START: Duration = Duration::from_secs(2);
+/// Lines of its log that an error repeats.
+const TAIL: usize = 25;
 
 /// Where a folder of data is in a container.
 pub fn folder(name: &str) -> String {
@@ -44,17 +54,29 @@ impl Host<'_> {
         let Some((args, limits)) = &self.target.worker else { return Ok(None) };
         let Spec { image, env, labels, .. } = candidate.spec.clone();
         let (id, version) = (&labels[ID], candidate.version());
-        let spec =
-            Spec { args: Some(args.clone()), restarts: true, ..self.spec(WORKER, id, version, image, env, limits) };
+        let spec = Spec { args: Some(args.clone()), ..self.spec(WORKER, id, version, image, env, limits) };
         let engine = self.engine().await?;
         let worker = engine.make(&spec).await?;
-        engine.begin(&worker).await?;
+        let runs = async {
+            engine.begin(&worker).await?;
+            match timeout(WORKER_START, engine.ended(&worker)).await {
+                Err(_elapsed) => Ok(()),
+                Ok(code) => {
+                    let log = log_tail(&engine.last_lines(&worker, TAIL).await?);
+                    Err(anyhow!("its worker ended with exit code {}\n{log}", code?))
+                }
+            }
+        };
+        if let Err(error) = runs.await {
+            engine.discard(&worker).await?;
+            return Err(error);
+        }
         Ok(Some(worker))
     }
 
     /// A container that runs the released program once.
     pub(super) fn one_off(&self, id: &str, version: &str, image: String, env: Vec<String>, args: &[String]) -> Spec {
-        Spec { args: Some(args.to_vec()), ..self.spec("run", id, version, image, env, &self.target.service) }
+        Spec { args: Some(args.to_vec()), ..self.spec(RUN, id, version, image, env, &self.target.service) }
     }
 
     /// The containers of releases: services and workers, newest first.
@@ -65,6 +87,11 @@ impl Host<'_> {
     /// The services, newest first.
     pub(super) async fn services(&self) -> Result<Vec<Kept>, Failure> {
         self.with_roles(&[SERVICE]).await
+    }
+
+    /// Those, and what `run` has started.
+    pub(super) async fn all_but_the_proxy(&self) -> Result<Vec<Kept>, Failure> {
+        self.with_roles(&[SERVICE, WORKER, RUN]).await
     }
 
     /// The proxy, if there is one.
@@ -84,7 +111,9 @@ impl Host<'_> {
     }
 
     fn spec(&self, role: &str, id: &str, version: &str, image: String, env: Vec<String>, limits: &Container) -> Spec {
-        let name = format!("{}-{role}-{}", self.prefix(), id.to_lowercase());
+        // A run that is resumed has the id of the one before, whose containers may still be there.
+        let moment = jiff::Timestamp::now().as_millisecond();
+        let name = format!("{}-{role}-{}-{moment:x}", self.prefix(), id.to_lowercase());
         let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let labels =
             [label(ENVIRONMENT, &self.env.store_prefix()), label(ROLE, role), label(ID, id), label(VERSION, version)];

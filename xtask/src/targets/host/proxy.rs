@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -13,6 +14,7 @@ use super::containers::{ENVIRONMENT, INSIDE, PROXY, ROLE, SLOT};
 use crate::clients::docker::Engine;
 use crate::clients::docker::kept::{Kept, Port, Spec};
 use crate::failure::Failure;
+use crate::hash::sha256;
 
 /// Where Caddy writes the configuration that it was given last.
 const KEPT: &str = "/config/caddy/autosave.json";
@@ -22,6 +24,10 @@ const SLOTS: &str = "/config";
 const LOOPBACK: u16 = 8080;
 /// How long Caddy may take until it can be given its configuration.
 const START: Duration = Duration::from_secs(10);
+/// Seconds that a proxy has to finish its requests when another one takes its place.
+const DRAIN: i32 = 10;
+/// Networks of the host: the addresses from which a proxy of its own sends requests to the port of the loopback address.
+const OF_HOST: [&str; 5] = ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fd00::/8"];
 
 /// A name of the network that one release has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,28 +57,40 @@ impl Slot {
 }
 
 impl Host<'_> {
-    /// Starts the proxy, if it does not run; another one, if deploy.yaml names another image or other ports.
+    /// Starts the proxy, if it does not run; another one, if deploy.yaml names another image or other ports. If that cannot be started,
+    /// as where another program has a port, the one before goes on.
     pub(super) async fn start_proxy(&self) -> Result<(), Failure> {
         let engine = self.engine().await?;
         let (spec, there) = (self.proxy_spec(), self.proxies().await?);
-        // A container has those of its image, too.
-        let is_same = |kept: &&Kept| spec.labels.iter().all(|(name, value)| kept.labels.get(name) == Some(value));
-        if let Some(same) = there.iter().find(is_same) {
-            if !same.is_running {
-                engine.begin(&same.id).await?;
-            }
-            return Ok(self.configure(engine, &same.id).await?);
+        // A container has the labels of its image, too.
+        let is_same = |kept: &Kept| spec.labels.iter().all(|(name, value)| kept.labels.get(name) == Some(value));
+        if let [only] = &there[..]
+            && only.is_running
+            && is_same(only)
+        {
+            return Ok(self.configure(engine, &only.id).await?);
         }
         engine.pull(self.proxy, None).await?;
         engine.make_network(&self.prefix(), (ENVIRONMENT, &self.env.store_prefix())).await?;
-        for other in there {
-            // Its ports are needed.
-            engine.discard(&other.id).await?;
+        let (same, others): (Vec<_>, Vec<_>) = there.into_iter().partition(is_same);
+        // It has the name of the next one, and its network may be gone.
+        for same in same {
+            engine.discard(&same.id).await?;
         }
         let made = engine.make(&spec).await?;
+        // Their ports are needed.
+        for other in &others {
+            engine.end(&other.id, DRAIN).await?;
+        }
         if let Err(error) = engine.begin(&made).await {
             engine.discard(&made).await?;
+            for other in others.iter().filter(|other| other.is_running) {
+                engine.begin(&other.id).await?;
+            }
             return Err(error.into());
+        }
+        for other in &others {
+            engine.discard(&other.id).await?;
         }
         Ok(self.configure(engine, &made).await?)
     }
@@ -110,6 +128,22 @@ impl Host<'_> {
         Ok(())
     }
 
+    /// How many requests the proxy has sent to a slot that are not finished.
+    pub(super) async fn in_progress(&self, slot: Slot) -> Result<u64> {
+        #[derive(Deserialize)]
+        struct Upstream {
+            address: String,
+            num_requests: u64,
+        }
+        let Some(proxy) = self.proxies().await.map_err(Failure::into_error)?.into_iter().next() else { return Ok(0) };
+        let ask = ["wget", "-q", "-O", "-", "http://127.0.0.1:2019/reverse_proxy/upstreams"];
+        let said = self.engine().await?.run_in(&proxy.id, &ask, b"").await?;
+        let upstreams: Vec<Upstream> =
+            serde_json::from_str(&said).context("read what the proxy says of its upstreams")?;
+        let is_of_slot = |upstream: &&Upstream| upstream.address == format!("{}:{INSIDE}", slot.name());
+        Ok(upstreams.iter().filter(is_of_slot).map(|upstream| upstream.num_requests).sum())
+    }
+
     /// Gives Caddy its configuration, unless it has it. Its API listens in its own container only.
     async fn configure(&self, engine: &Engine, proxy: &str) -> Result<()> {
         let configuration = configuration(self.target.domain.as_deref());
@@ -120,7 +154,7 @@ impl Host<'_> {
         let (text, deadline) = (configuration.to_string(), Instant::now() + START);
         loop {
             match engine.run_in(proxy, &["caddy", "reload", "--config", "-"], text.as_bytes()).await {
-                Ok(()) => return Ok(()),
+                Ok(_) => return Ok(()),
                 Err(error) if Instant::now() >= deadline => return Err(error).context("configure the proxy"),
                 // It does not listen yet.
                 Err(_) => sleep(Duration::from_millis(100)).await,
@@ -137,7 +171,7 @@ impl Host<'_> {
         let label = |name: &str, value: String| (name.to_owned(), value);
         let made_of = format!("{} {} {}", self.proxy, self.target.port, self.target.domain.is_some());
         Spec {
-            name: format!("{prefix}-proxy"),
+            name: format!("{prefix}-proxy-{}", &sha256(made_of.as_bytes())[..8]),
             image: self.proxy.to_owned(),
             args: Some(["caddy", "run", "--resume"].map(str::to_owned).into()),
             env: ["XDG_CONFIG_HOME=/config", "XDG_DATA_HOME=/data"].map(str::to_owned).into(),
@@ -161,7 +195,7 @@ impl Host<'_> {
 
 /// Caddy's configuration: a route for each slot, and one for none.
 fn configuration(domain: Option<&str>) -> Value {
-    let route = |slot: Slot| {
+    let route = |slot: Slot, trusted: &[&str]| {
         json!({
             "match": [{ "file": { "root": SLOTS, "try_files": [format!("/{}", slot.name())] } }],
             // A connection is tried again where none could be made, such as while the host starts.
@@ -169,6 +203,8 @@ fn configuration(domain: Option<&str>) -> Value {
                 "handler": "reverse_proxy",
                 "upstreams": [{ "dial": format!("{}:{INSIDE}", slot.name()) }],
                 "load_balancing": { "try_duration": "5s" },
+                // What they say of the client in X-Forwarded-For and X-Forwarded-Proto goes on to the service.
+                "trusted_proxies": trusted,
                 // A service that drains need not wait for connections without a request.
                 "transport": { "protocol": "http", "keep_alive": { "idle_timeout": "2s" } },
                 "flush_interval": -1,
@@ -177,14 +213,14 @@ fn configuration(domain: Option<&str>) -> Value {
         })
     };
     let none = json!({ "handle": [{ "handler": "static_response", "status_code": 503 }] });
-    let routes = json!([route(Slot::Green), route(Slot::Blue), none]);
+    let routes = |trusted: &[&str]| json!([route(Slot::Green, trusted), route(Slot::Blue, trusted), none]);
     let mut servers = json!({
-        "loopback": { "listen": [format!(":{LOOPBACK}")], "automatic_https": { "disable": true }, "routes": routes },
+        "loopback": { "listen": [format!(":{LOOPBACK}")], "automatic_https": { "disable": true }, "routes": routes(&OF_HOST) },
     });
     if let Some(domain) = domain {
         let of_domain = json!({
             "match": [{ "host": [domain] }],
-            "handle": [{ "handler": "subroute", "routes": routes }],
+            "handle": [{ "handler": "subroute", "routes": routes(&[]) }],
             "terminal": true,
         });
         servers["public"] = json!({ "listen": [":443"], "routes": [of_domain] });

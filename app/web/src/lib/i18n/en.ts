@@ -58,6 +58,7 @@ const messages = {
   'password.change.text': 'This signs you out everywhere else. API keys stay valid.',
   'password.changed': 'The password is changed.',
   'password.set': 'Set a new password',
+  'link.sign_in': 'This link signs you in as {email}. Is this your account?',
   'password.set.text': 'For the account {email}.',
   'password.save': 'Save password',
   email: 'E-mail address',

@@ -57,6 +57,7 @@ export const fi: Record<Key, Message> = {
   'password.change.text': 'Muut istunnot päättyvät. API-avaimet pysyvät voimassa.',
   'password.changed': 'Salasana on vaihdettu.',
   'password.set': 'Aseta uusi salasana',
+  'link.sign_in': 'Tämä linkki kirjaa sinut tilille {email}. Onko se sinun tilisi?',
   'password.set.text': 'Tilille {email}.',
   'password.save': 'Tallenna salasana',
   email: 'Sähköpostiosoite',
