@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use devservers::registry::{DockerRegistry, Login};
 use devservers::{OwnEngine, Sshd};
 use testkit::load::Load;
-use testkit::{Project, Ran, Running, or_skip};
+use testkit::{Project, Ran, Running, or_skip, until};
 use xtask::clients::docker::Engine;
 
 use crate::shop::{base_image, docker, docker_says, engine_answers};
@@ -83,6 +83,8 @@ impl Site {
 
     pub fn run(&self, args: &[&str]) -> Ran {
         let ran = Ran::of(&mut self.command(args));
+        // Shown where the test fails.
+        println!("{args:?}\n{}", ran.stderr);
         assert!(!ran.stdout.contains(SECRET) && !ran.stderr.contains(SECRET), "{args:?} tells a secret: {ran:?}");
         ran
     }
@@ -220,7 +222,7 @@ fn a_deploy_that_was_killed_is_resumed_while_the_previous_release_serves() {
     project.edit("deploy.yaml", &port(project.port), &port(taken));
     project.commit("Another port");
     site.run(&["deploy", "prod"]).expect(1).says(&[&taken.to_string()]);
-    assert_eq!(project.serves().as_ref(), Some(&second));
+    until("the proxy answers again", || project.serves().as_ref() == Some(&second));
     drop(holder);
     assert_eq!(site.containers().len(), 2, "{:?}", site.containers());
 }

@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use super::backend::{Backend, InProgress};
-use super::body::Answer;
+use super::body::Relayed;
 use super::{Audience, Relay};
 use crate::clients::service::VERSION;
 
@@ -46,20 +46,25 @@ pub(super) struct Client {
 pub(super) struct Kept {
     backend: Rc<Backend>,
     port: u16,
-    sender: SendRequest<Incoming>,
+    sender: SendRequest<Relayed>,
 }
 
 impl Client {
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Answer> {
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Relayed> {
         if request.method() == Method::CONNECT {
             return own(StatusCode::METHOD_NOT_ALLOWED, "CONNECT is for proxies, and this is a service.\n".to_owned());
         }
         self.send(request).await.unwrap_or_else(|refusal| refusal)
     }
 
-    async fn send(&self, mut request: Request<Incoming>) -> Result<Response<Answer>, Response<Answer>> {
+    async fn send(&self, mut request: Request<Incoming>) -> Result<Response<Relayed>, Response<Relayed>> {
         let upgrade = request.headers().contains_key(header::UPGRADE).then(|| hyper::upgrade::on(&mut request));
         self.prepare(&mut request, upgrade.is_some());
+        let (head, body) = request.into_parts();
+        // It can be sent again where its connection was closed before an answer began (RFC 9110, 9.2.2).
+        let again = (head.method.is_safe() && body.is_end_stream() && upgrade.is_none()).then(|| head.clone());
+        let body = if body.is_end_stream() { Relayed::Own(None) } else { Relayed::Request(body) };
+        let mut request = Request::from_parts(head, body);
         loop {
             let (mut kept, in_progress, is_new) = self.connection().await?;
             match kept.sender.try_send_request(request).await {
@@ -69,7 +74,7 @@ impl Client {
                         && let Some(upgrade) = upgrade
                     {
                         tunnel(upgrade, hyper::upgrade::on(&mut answer), in_progress);
-                        return Ok(answer.map(|_| Answer::Own(None)));
+                        return Ok(answer.map(|_| Relayed::Own(None)));
                     }
                     remove_of_connection(answer.headers_mut(), false);
                     if let Some(Ok(version)) = version {
@@ -79,11 +84,12 @@ impl Client {
                     if self.relay.backend().is_some_and(|now| Rc::ptr_eq(&now, &kept.backend)) {
                         self.kept.replace(Some(kept));
                     }
-                    return Ok(answer.map(|body| Answer::Relayed { body, _in_progress: in_progress }));
+                    return Ok(answer.map(|body| Relayed::Answer { body, _in_progress: in_progress }));
                 }
-                Err(mut error) => match error.take_message() {
-                    // The service has closed a connection that was idle, and has seen nothing of the request.
-                    Some(unsent) if !is_new => request = unsent,
+                // The service has closed a connection that was idle.
+                Err(mut error) => match (error.take_message(), &again) {
+                    (Some(unsent), _) if !is_new => request = unsent,
+                    (_, Some(head)) if !is_new => request = Request::from_parts(head.clone(), Relayed::Own(None)),
                     _ => {
                         let text = format!("The service ended the connection without an answer: {}.\n", error.error());
                         return Err(own(StatusCode::BAD_GATEWAY, text));
@@ -114,7 +120,7 @@ impl Client {
     }
 
     /// A connection to the backend that serves now, and whether it is a new one.
-    async fn connection(&self) -> Result<(Kept, InProgress, bool), Response<Answer>> {
+    async fn connection(&self) -> Result<(Kept, InProgress, bool), Response<Relayed>> {
         let deadline = Instant::now() + self.relay.patience();
         loop {
             let Some(backend) = self.relay.backend() else { return Err(self.unavailable(None)) };
@@ -137,7 +143,7 @@ impl Client {
     }
 
     /// The service does not listen.
-    fn unavailable(&self, backend: Option<&Backend>) -> Response<Answer> {
+    fn unavailable(&self, backend: Option<&Backend>) -> Response<Relayed> {
         let text = match (self.relay.audience, backend) {
             (Audience::Gate, Some(backend)) => {
                 let detail = format!("the service does not listen on port {} yet, which it was given", backend.port());
@@ -150,7 +156,7 @@ impl Client {
     }
 }
 
-async fn connect(backend: &Backend) -> io::Result<SendRequest<Incoming>> {
+async fn connect(backend: &Backend) -> io::Result<SendRequest<Relayed>> {
     let stream = backend.connect().await?;
     stream.set_nodelay(true).ok();
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
@@ -187,8 +193,8 @@ fn remove_of_connection(headers: &mut HeaderMap, is_upgrade: bool) {
     }
 }
 
-fn own(status: StatusCode, text: String) -> Response<Answer> {
-    let mut response = Response::new(Answer::text(text));
+fn own(status: StatusCode, text: String) -> Response<Relayed> {
+    let mut response = Response::new(Relayed::text(text));
     *response.status_mut() = status;
     response
 }
