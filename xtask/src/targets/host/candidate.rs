@@ -2,15 +2,13 @@
 
 use anyhow::Result;
 
-use super::containers::VERSION;
+use super::containers::{TAIL, VERSION};
 use super::proxy::Slot;
 use crate::clients::docker::Engine;
 use crate::clients::docker::kept::Spec;
 use crate::clients::service::Service;
 use crate::targets::log_tail;
 
-/// Lines of its log that an error repeats.
-const TAIL: usize = 25;
 /// Seconds that it has to end.
 const END: i32 = 10;
 

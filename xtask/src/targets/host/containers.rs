@@ -31,8 +31,8 @@ pub const PROXY: &str = "proxy";
 
 /// A worker that runs for so long has started.
 const WORKER_START: Duration = Duration::from_secs(2);
-/// Lines of its log that an error repeats.
-const TAIL: usize = 25;
+/// Lines of a container's log that an error repeats.
+pub const TAIL: usize = 25;
 
 /// Where a folder of data is in a container.
 pub fn folder(name: &str) -> String {
