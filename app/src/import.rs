@@ -3,6 +3,7 @@
 //! The service knows what it has by SHA-256, and is asked before a file is sent. So a second run goes on where the first one ended,
 //! however that was, and keeps no journal of its own; only large files, which are sent in parts, have a note of their upload's id.
 
+mod answer;
 mod api;
 mod files;
 mod report;
@@ -21,7 +22,8 @@ use clap::Args;
 use futures_util::{StreamExt as _, stream};
 
 use self::{
-    api::{Api, Failure, Progress, Sent, Server},
+    answer::Failure,
+    api::{Api, Progress, Sent, Server},
     files::{Entry, MediaFile, NotSent, media_name},
     report::{Outcome, Report},
     unfinished::Unfinished,

@@ -91,8 +91,8 @@ impl File<'_> {
             Answer::NotModified => StatusCode::NOT_MODIFIED.into_response(),
             Answer::Unsatisfiable => ApiError::from_status(StatusCode::RANGE_NOT_SATISFIABLE).into_response(),
             Answer::Whole | Answer::Part(_) if method == Method::HEAD => Body::empty().into_response(),
-            Answer::Whole => content.read(0..size).await?.into_response(),
-            Answer::Part(range) => (StatusCode::PARTIAL_CONTENT, content.read(range.clone()).await?).into_response(),
+            Answer::Whole => content.body(0..size).into_response(),
+            Answer::Part(range) => (StatusCode::PARTIAL_CONTENT, content.body(range.clone())).into_response(),
         };
         let mut set = |name: HeaderName, text: &str| -> Result<(), ApiError> {
             response.headers_mut().insert(name, HeaderValue::from_str(text).map_err(ApiError::internal)?);

@@ -1,10 +1,6 @@
-//! The requests of an import, and what an answer means for it.
+//! The requests of an import.
 
-use std::{
-    error::Error,
-    str::FromStr,
-    time::{Duration, SystemTime},
-};
+use std::{error::Error, str::FromStr, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -14,14 +10,17 @@ use http_body_util::{BodyExt as _, Empty, Full, Limited, StreamBody, combinators
 use hyper::{
     Method, Request, Response, Uri,
     body::Frame,
-    header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER},
+    header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION},
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 use ulid::Ulid;
 
-use super::files::{MediaFile, ReadError, without_controls};
+use super::{
+    answer::{Failure, judge, no_answer, read},
+    files::{MediaFile, ReadError},
+};
 use crate::http_client::{HttpClient, http_client};
 
 /// Longer than the service works on a request.
@@ -49,19 +48,6 @@ pub struct Api {
 }
 
 type RequestBody = UnsyncBoxBody<Bytes, ReadError>;
-
-/// Why a request did not succeed.
-#[derive(Debug)]
-pub enum Failure {
-    /// This file is at fault.
-    File(String),
-    /// The service failed; perhaps because of this file.
-    Service(String),
-    /// The service is away or busy. It may say for how long.
-    Away(String, Option<Duration>),
-    /// Each other file would fail, too.
-    Fatal(String),
-}
 
 /// A media that has the bytes of a file.
 #[derive(Debug, Deserialize)]
@@ -223,64 +209,6 @@ impl Api {
     }
 }
 
-fn no_answer(error: &(dyn Error + 'static)) -> Failure {
-    let causes: Vec<_> = std::iter::successors(Some(error), |&error| error.source()).collect();
-    match causes.iter().find_map(|cause| cause.downcast_ref::<ReadError>()) {
-        Some(error) => Failure::File(error.to_string()),
-        None => {
-            let cause = causes.last().map(ToString::to_string).unwrap_or_default();
-            Failure::Away(format!("the service cannot be reached: {cause}"), None)
-        }
-    }
-}
-
-fn judge(answer: Response<Bytes>) -> Result<Response<Bytes>, Failure> {
-    let status = answer.status();
-    if status.is_success() {
-        return Ok(answer);
-    }
-    let reason = reason(&answer);
-    Err(match status.as_u16() {
-        300..=399 => {
-            let address = answer.headers().get(LOCATION).map(|address| String::from_utf8_lossy(address.as_bytes()));
-            Failure::Fatal(format!("the service is elsewhere: {}", without_controls(&address.unwrap_or_default())))
-        }
-        401 => Failure::Fatal("the service does not accept the API key".to_owned()),
-        403 | 507 => Failure::Fatal(reason),
-        408 | 409 | 423 | 429 | 502..=504 => Failure::Away(reason, retry_after(answer.headers())),
-        500..=599 => Failure::Service(reason),
-        _ => Failure::File(reason),
-    })
-}
-
-/// The message of the service. What stands before it may answer otherwise.
-fn reason(answer: &Response<Bytes>) -> String {
-    #[derive(Deserialize)]
-    struct Body {
-        error: Message,
-    }
-    #[derive(Deserialize)]
-    struct Message {
-        message: String,
-    }
-    match serde_json::from_slice::<Body>(answer.body()) {
-        Ok(body) => without_controls(&body.error.message),
-        Err(_) => format!("the answer is {}", answer.status()),
-    }
-}
-
-/// Seconds or a date (RFC 9110).
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    let seconds = text.parse().ok().map(Duration::from_secs);
-    seconds.or_else(|| httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::now()).ok())
-}
-
-fn read<'a, T: Deserialize<'a>>(answer: &'a Response<Bytes>) -> Result<T, Failure> {
-    serde_json::from_slice(answer.body())
-        .map_err(|error| Failure::Fatal(format!("this is not the media service: its answer cannot be read: {error}")))
-}
-
 fn progress(answer: &Response<Bytes>) -> Result<Progress, Failure> {
     let text = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
     if let Some(media) = text("upload-media") {
@@ -321,16 +249,5 @@ mod tests {
         let in_the_clear = |url: &str| url.parse::<Server>().unwrap().is_in_the_clear();
         assert!(in_the_clear("http://media.example.org") && !in_the_clear("https://media.example.org"));
         assert!(!in_the_clear("http://[::1]:3000") && !in_the_clear("http://localhost"));
-    }
-
-    #[test]
-    fn a_pause_is_in_seconds_or_until_a_date() {
-        let pause = |value: &str| retry_after(&HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]));
-        assert_eq!(pause("7"), Some(Duration::from_secs(7)));
-        let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(100));
-        assert!(pause(&date).is_some_and(|pause| (98..=100).contains(&pause.as_secs())), "{date}");
-        for bad in ["soon", "-1", "Sun, 06 Nov 1994 08:49:37 GMT"] {
-            assert_eq!(pause(bad), None, "{bad}");
-        }
     }
 }

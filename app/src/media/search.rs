@@ -11,6 +11,9 @@ const MAX_WORDS: usize = 10;
 /// In characters, each.
 const MAX_WORD: usize = 40;
 
+/// A question that finds more media than this is answered by going through them from the newest on.
+const FEW: i64 = 2000;
+
 /// Which media. What is `None` or empty does not filter.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -87,7 +90,7 @@ pub fn words(question: &str) -> Vec<String> {
 }
 
 /// Lists up to `limit` media, newest first. The query first takes ids, which an index has, in the one of two directions whose limit
-/// is not 0.
+/// is not 0. Of few media it takes all and sorts them: PostgreSQL expects more than there are, and would look for them among all others.
 pub async fn list(db: &PgPool, filter: &Filter, limit: i64, start: Start) -> sqlx::Result<Vec<Found>> {
     let (place, older, skip, newer) = match start {
         Start::First => (None, limit, 0, 0),
@@ -95,6 +98,7 @@ pub async fn list(db: &PgPool, filter: &Filter, limit: i64, start: Start) -> sql
         Start::After(place) => (Some(place), 0, 0, limit),
     };
     let (listed_at, id) = place.unzip();
+    let few = finds_few(db, filter).await?;
     let rows = sqlx::query_as!(
         Row,
         r#"WITH found AS NOT MATERIALIZED (
@@ -110,10 +114,10 @@ pub async fn list(db: &PgPool, filter: &Filter, limit: i64, start: Start) -> sql
            page AS (
              (SELECT id FROM found
               WHERE $9::timestamptz IS NULL OR (listed_at, id) < ($9, $10 COLLATE "C")
-              ORDER BY listed_at DESC, id DESC LIMIT $11 OFFSET $12)
+              ORDER BY CASE WHEN $14 THEN listed_at + interval '0' ELSE listed_at END DESC, id DESC LIMIT $11 OFFSET $12)
              UNION ALL
              (SELECT id FROM found WHERE (listed_at, id) > ($9, $10 COLLATE "C")
-              ORDER BY listed_at, id LIMIT $13))
+              ORDER BY CASE WHEN $14 THEN listed_at + interval '0' ELSE listed_at END, id LIMIT $13))
          SELECT media.id, file, received_file, kind, status, failure, name, description, tags, mime_type, size, width, height, thumbhash,
                 clipboard, captured_at, camera, has_location, duration_ms, codec, has_audio, ocr_text, uploader AS uploader_id,
                 account.username AS uploader, media.created_at, listed_at, media.updated_at, deleted_at, version,
@@ -135,11 +139,25 @@ pub async fn list(db: &PgPool, filter: &Filter, limit: i64, start: Start) -> sql
         id.map(|id| id.to_string()),
         older,
         skip,
-        newer
+        newer,
+        few
     )
     .fetch_all(db)
     .await?;
     rows.into_iter().map(|mut row| Ok(Found { fragment: row.fragment.take(), media: row.try_into()? })).collect()
+}
+
+/// Whether the words of a question find so few media that all of them are sorted.
+async fn finds_few(db: &PgPool, filter: &Filter) -> sqlx::Result<bool> {
+    if filter.words.is_empty() {
+        return Ok(!filter.nearly.is_empty());
+    }
+    let found = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "found!" FROM (SELECT FROM media WHERE words @@ media_query($1) LIMIT $2) AS media"#,
+        &filter.words,
+        FEW + 1
+    );
+    Ok(found.fetch_one(db).await? <= FEW)
 }
 
 /// Counts the media of each month, the newest month first.

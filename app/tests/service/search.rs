@@ -48,6 +48,8 @@ async fn words_are_found_by_their_beginning_by_their_stem_and_nearly() {
         ("kesa%CC%88", vec!["IMG_2041.sauna-ilta.png"]),
         ("kuhmo+ilta", vec!["IMG_2041.sauna-ilta.png"]),
         ("kuhmo+hammer", vec![]),
+        // Only the last word may not be typed to its end.
+        ("kuhmo+ilt", vec!["IMG_2041.sauna-ilta.png"]),
         ("hammer", vec!["receipt.png"]),
         ("runs", vec!["receipt.png"]),
         ("taloja", vec!["kuitti.png"]),
@@ -64,6 +66,10 @@ async fn words_are_found_by_their_beginning_by_their_stem_and_nearly() {
     let matched: Vec<_> =
         fragment.iter().filter(|segment| segment["is_match"] == true).map(|s| text(&s["text"])).collect();
     assert_eq!(matched, ["hammers"], "{fragment:?}");
+
+    // The beginnings of the words before it count as near misses.
+    let begun = service.json("/api/media?q=saun+ilta").await;
+    assert_eq!((&begun["nearly"], &begun["items"][0]["name"]), (&json!(true), &json!("IMG_2041.sauna-ilta.png")));
 
     let nearly = service.json("/api/media?q=reciept").await;
     assert_eq!((&nearly["nearly"], &nearly["items"][0]["name"]), (&json!(true), &json!("receipt.png")));

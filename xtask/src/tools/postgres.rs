@@ -29,6 +29,7 @@ pub use layout::default_user;
 pub use search::{Choice, locate, locate_or_fetch};
 pub use server::Server;
 pub use throwaway::Throwaway;
+pub use tokio_postgres::Client;
 
 /// How long to wait for a lock: longer than another process takes to create and start a server, or to download PostgreSQL.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(180);

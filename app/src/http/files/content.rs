@@ -1,14 +1,26 @@
-//! The content of a stored file.
+//! The content of a stored file. What the kernel has in memory is read at once; what it would wait for is read on a blocking
+//! thread: each turn of one costs more than a small file.
 
-use std::{fs::File, io, ops::Range, os::unix::fs::FileExt as _, path::PathBuf, sync::Arc, time::SystemTime};
+use std::{
+    fs::File,
+    io::{self, IoSliceMut},
+    ops::Range,
+    os::unix::fs::FileExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream;
+use rustix::{
+    fs::{CWD, Mode, OFlags, ResolveFlags},
+    io::ReadWriteFlags,
+};
 use tokio::task::spawn_blocking;
 
-/// What is read at a time, in bytes. A file that is not larger is read when it is opened: each turn of a blocking thread
-/// costs more than the bytes.
+/// What is read at a time, in bytes. A file that is not larger is read when it is opened.
 const CHUNK: u64 = 256 << 10;
 
 /// An open file.
@@ -23,42 +35,68 @@ pub(super) struct Content {
 impl Content {
     /// `None` if there is no such file.
     pub(super) async fn open(path: PathBuf) -> io::Result<Option<Self>> {
-        let opened = spawn_blocking(move || {
-            let file = fs_err::File::open(path)?.into_file();
-            let metadata = file.metadata()?;
-            let (size, modified) = (metadata.len(), metadata.modified()?);
-            let bytes = if size <= CHUNK { Some(read(&file, 0..size)?) } else { None };
-            Ok(Self { size, modified, file: Arc::new(file), bytes })
-        });
-        match opened.await? {
+        let opened = match open_cached(&path) {
+            Ok(file) => Self::new(file).await,
+            // The kernel would wait for the disk, or is too old for the question (before Linux 5.12).
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                let file = spawn_blocking(move || fs_err::File::open(path)).await?;
+                match file {
+                    Ok(file) => Self::new(file.into_file()).await,
+                    Err(error) => Err(error),
+                }
+            }
+            Err(error) => Err(error),
+        };
+        match opened {
             Ok(content) => Ok(Some(content)),
-            Err(error) if io::Error::kind(&error) == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
     }
 
+    async fn new(file: File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        let (size, modified, file) = (metadata.len(), metadata.modified()?, Arc::new(file));
+        let bytes = if size <= CHUNK { Some(read(&file, 0..size).await?) } else { None };
+        Ok(Self { size, modified, file, bytes })
+    }
+
     /// A body of these bytes, which must exist.
-    pub(super) async fn read(&self, range: Range<u64>) -> io::Result<Body> {
+    pub(super) fn body(&self, range: Range<u64>) -> Body {
         if let Some(bytes) = &self.bytes {
-            return Ok(bytes.slice(range.start as usize..range.end as usize).into());
+            return bytes.slice(range.start as usize..range.end as usize).into();
         }
         let (file, end) = (self.file.clone(), range.end);
-        Ok(Body::from_stream(stream::try_unfold(range.start, move |start| {
+        Body::from_stream(stream::try_unfold(range.start, move |start| {
             let (file, chunk) = (file.clone(), start..end.min(start + CHUNK));
             async move {
                 if chunk.is_empty() {
                     return Ok(None);
                 }
                 let next = chunk.end;
-                let bytes = spawn_blocking(move || read(&file, chunk)).await??;
-                Ok::<_, io::Error>(Some((bytes, next)))
+                Ok::<_, io::Error>(Some((read(&file, chunk).await?, next)))
             }
-        })))
+        }))
     }
 }
 
-fn read(file: &File, range: Range<u64>) -> io::Result<Bytes> {
+/// Fails if the kernel does not know the path without asking the disk.
+fn open_cached(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED)?.into())
+}
+
+async fn read(file: &Arc<File>, range: Range<u64>) -> io::Result<Bytes> {
     let mut bytes = vec![0; (range.end - range.start) as usize];
-    file.read_exact_at(&mut bytes, range.start)?;
-    Ok(bytes.into())
+    let cached = rustix::io::preadv2(file, &mut [IoSliceMut::new(&mut bytes)], range.start, ReadWriteFlags::NOWAIT);
+    // Some file systems do not have this question. Another error comes again.
+    if cached.is_ok_and(|read| read == bytes.len()) {
+        return Ok(bytes.into());
+    }
+    let file = file.clone();
+    spawn_blocking(move || {
+        file.read_exact_at(&mut bytes, range.start)?;
+        Ok(bytes.into())
+    })
+    .await?
 }

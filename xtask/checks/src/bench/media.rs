@@ -2,11 +2,15 @@
 
 mod asked;
 mod pictures;
+mod queue;
+mod ready;
 mod served;
 mod service;
 mod uploads;
 mod wrk;
 
 pub use self::pictures::by_format;
+pub use self::queue::{claim, workers};
+pub use self::ready::until_ready;
 pub use self::served::{files, lists, start};
 pub use self::uploads::at_once;

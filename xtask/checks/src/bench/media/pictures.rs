@@ -15,7 +15,7 @@ use crate::bench::turns::Turns;
 use xtask::report::Report;
 
 /// Makes and derives pictures by libvips.
-const VIPS: &str = include_str!("vips.py");
+pub(super) const VIPS: &str = include_str!("vips.py");
 
 /// A photograph of 17.9 megapixels; the Debian package mate-backgrounds has it.
 const SOURCE: &str = "/usr/share/backgrounds/mate/abstract/Elephants_5640x3172.jpg";

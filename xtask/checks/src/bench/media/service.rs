@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::bench::scratch::{Scratch, free_port};
-use xtask::tools::postgres::{Choice, Throwaway};
+use xtask::tools::postgres::{Choice, Client, Throwaway};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
@@ -30,22 +30,40 @@ pub struct Media {
     pub until_ready: Duration,
     /// Where it keeps its files.
     pub folder: TempDir,
+    settings: Vec<(&'static str, String)>,
     database: Throwaway,
+}
+
+/// Who does the jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Jobs {
+    /// The service itself.
+    Own,
+    /// Processes that [`Media::worker`] starts.
+    Workers,
 }
 
 impl Media {
     /// Builds the release that is checked out, and starts it; it accepts uploads of up to 64 MB.
-    pub async fn start(scratch: &Scratch) -> Result<Self> {
+    pub async fn start(scratch: &Scratch, jobs: Jobs) -> Result<Self> {
         let build = scratch.cargo().args(["build", "--release", "--package", &scratch.config.service.package]);
         build.run().await.context("build the service")?;
         let (database, folder) = (Throwaway::start(Choice::Auto).await?, tempfile::tempdir()?);
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
+        let settings = vec![
+            ("DATABASE_URL", database.server().url("postgres").expose_secret().to_owned()),
+            ("UPLOAD_DIR", folder.path().display().to_string()),
+            ("PORT", address.port().to_string()),
+            ("JWT_SECRET", SECRET.to_owned()),
+            ("BOOTSTRAP_TOKEN", SECRET.to_owned()),
+            ("SERVICE_VERSION", "measured".to_owned()),
+            ("MAX_UPLOAD_BYTES", (64 << 20).to_string()),
+            ("LOG_LEVEL", "warn".to_owned()),
+            ("EMBEDDED_WORKER", if jobs == Jobs::Own { "on" } else { "off" }.to_owned()),
+        ];
         let command = |argument: &str| {
             let mut command = Command::new(scratch.program());
-            command.arg(argument).env_clear().env("DATABASE_URL", database.server().url("postgres").expose_secret());
-            command.env("UPLOAD_DIR", folder.path()).env("PORT", address.port().to_string());
-            command.env("JWT_SECRET", SECRET).env("BOOTSTRAP_TOKEN", SECRET).env("SERVICE_VERSION", "measured");
-            command.env("MAX_UPLOAD_BYTES", (64 << 20).to_string()).env("LOG_LEVEL", "warn");
+            command.arg(argument).env_clear().envs(settings.iter().cloned());
             command
         };
         let migrated = command("migrate").output().context("migrate the database")?;
@@ -62,7 +80,7 @@ impl Media {
         let headers = [("content-type", "application/json")];
         let registered = ask(&address, "POST", "/api/auth/register", &headers, account)?;
         let token = json(&registered)?["token"].as_str().context("the account has a token")?.to_owned();
-        Ok(Self { server, address, token, until_ready, folder, database })
+        Ok(Self { server, address, token, until_ready, folder, settings, database })
     }
 
     /// Adds a file: its media.
@@ -70,10 +88,22 @@ impl Media {
         json(&upload(&self.address, &self.token, bytes)?)
     }
 
+    /// Starts a process that does its jobs on one processor, and waits until it does.
+    pub fn worker(&self, scratch: &Scratch, processor: usize) -> Result<Server> {
+        let mut command = Command::new("taskset");
+        command.args(["--cpu-list", &processor.to_string()]).arg(scratch.program()).arg("worker");
+        command.env_clear().envs(self.settings.iter().cloned()).env("LOG_LEVEL", "info");
+        Server::start(command, Ready::Line(|line| line.contains("working").then(String::new)))
+    }
+
     /// Runs statements on its database.
     pub async fn sql(&self, statements: &str) -> Result<()> {
-        let client = self.database.server().client("postgres").await?;
-        client.batch_execute(statements).await.context("change the database")
+        self.client().await?.batch_execute(statements).await.context("change the database")
+    }
+
+    /// A connection to its database.
+    pub async fn client(&self) -> Result<Client> {
+        self.database.server().client("postgres").await
     }
 
     /// Resident memory of the service, in bytes, without the processes that it started.
