@@ -68,7 +68,7 @@ pub enum Measurement {
     MediaLists,
     /// 64 uploads of 20 MB at once, against a plain receiver
     MediaUploads,
-    /// Photographs from their upload until they are ready, against two processes of libvips
+    /// Uploaded photographs until each is ready, against two processes of libvips
     MediaReady,
     /// A queue that two workers do, against one
     MediaWorkers,
