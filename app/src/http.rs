@@ -220,7 +220,7 @@ fn small_bodies() -> Routes {
             Method::GET,
             "/api/events",
             events::stream,
-            "Tell of media that have become ready or failed, by server-sent events",
+            "Tell of media that were processed, changed or deleted, by server-sent events",
             &[Busy],
         )
         .on(Method::GET, "/api/media", media::list, "List or search media, newest first", &[BadPaging, BadFilter])
@@ -231,6 +231,7 @@ fn small_bodies() -> Routes {
             "Count the media of a filter by type, tag and uploader",
             &[BadFilter],
         )
+        .on(Method::GET, "/api/media/tags", media::tags, "List the tags that have a text", &[BadFilter])
         .on(
             Method::GET,
             "/api/media/timeline",

@@ -109,7 +109,7 @@ impl Metrics {
         let event_streams = all.gauge("media_event_streams", "Open streams of events", []);
         let events = all.counter(
             "media_events",
-            "Events in the streams: media (one is ready or failed), look (at first, or the client was too slow)",
+            "Events in the streams: media (one was processed or changed), deleted (for ever), look (at first, or the client was too slow)",
             ["event"],
         );
         let spans = all.counter("media_trace_spans", "Spans for the collector: sent, lost", ["outcome"]);

@@ -24,7 +24,7 @@ use crate::{
 /// The trigger on the table `job` notifies this channel, with the kind of the job that is due.
 const JOBS: &str = "job";
 
-/// The trigger on the table `media` notifies this channel, with the id and the status.
+/// The trigger on the table `media` notifies this channel, with the id and the status, or with the id and `deleted`.
 const MEDIA: &str = "media";
 
 /// How often the process notifies itself, and how long it waits after it did not hear that.
@@ -42,10 +42,14 @@ const BACKLOG: usize = 256;
 #[derive(Clone, Copy, Debug)]
 pub enum Notice {
     JobDue,
-    /// A media has this status, perhaps as before.
+    /// A media was changed, and has this status, perhaps as before.
     Media {
         id: MediaId,
         status: Status,
+    },
+    /// A media was deleted for ever.
+    Deleted {
+        id: MediaId,
     },
     /// Notifications arrive from now on, or no longer. What happened before may not have been told.
     Changed,
@@ -175,5 +179,9 @@ impl Notifications {
 
 fn media(payload: &str) -> Option<Notice> {
     let (id, status) = payload.split_once(' ')?;
-    Some(Notice::Media { id: id.parse().ok()?, status: status.parse().ok()? })
+    let id = id.parse().ok()?;
+    match status {
+        "deleted" => Some(Notice::Deleted { id }),
+        _ => Some(Notice::Media { id, status: status.parse().ok()? }),
+    }
 }

@@ -170,7 +170,7 @@ impl Worker {
                 notice = notices.recv() => notice,
             };
             match notice {
-                Ok(Notice::Media { .. }) => {}
+                Ok(Notice::Media { .. } | Notice::Deleted { .. }) => {}
                 Ok(Notice::JobDue | Notice::Changed) | Err(RecvError::Lagged(_)) => self.wake(),
                 Err(RecvError::Closed) => return,
             }

@@ -81,6 +81,11 @@ struct MediaEvent {
     status: Status,
 }
 
+#[derive(Serialize)]
+struct DeletedEvent {
+    id: String,
+}
+
 /// `GET /api/events`: a stream until the service stops, the token ends, or the database no longer tells of changes. Then, and if there is no
 /// stream to be had, a client asks from time to time.
 pub async fn stream(
@@ -143,6 +148,10 @@ impl EventStream {
                     let event = MediaEvent { id: id.to_string(), status };
                     return Some(Event::default().event("media").json_data(event));
                 }
+                Ok(Notice::Deleted { id }) => {
+                    metrics().event("deleted");
+                    return Some(Event::default().event("deleted").json_data(DeletedEvent { id: id.to_string() }));
+                }
                 // They begin or cease to come, or came faster than the client takes them.
                 Ok(Notice::Changed) | Err(_) => return self.notifications.arrive().then(look),
             }
@@ -194,8 +203,9 @@ impl IntoResponse for EventStream {
 impl Output for EventStream {
     fn describe(operation: &mut Operation<'_>) {
         let description = "Server-sent events until the service stops or the token ends. `look`, first of all and whenever something may have been \
-            missed: ask for what is shown. `media`, with `id` and `status` in JSON: a media has this status, or was processed anew. A comment \
-            every 15 seconds if nothing happens.";
+            missed: ask for what is shown. `media`, with `id` and `status` in JSON: a media has this status by now, or was processed anew, or \
+            edited, or moved to the trash or out of it, or has another file. `deleted`, with `id`: it was deleted for ever. A comment every 15 \
+            seconds if nothing happens.";
         operation.answers(200);
         operation.answer_header("Cache-Control", "`no-store`");
         operation.answer_content("text/event-stream", json!({ "type": "string", "description": description }));

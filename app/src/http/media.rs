@@ -33,6 +33,9 @@ const DEFAULT_LIMIT: i64 = 50;
 
 const MAX_LIMIT: i64 = 100;
 
+/// How many tags one request is answered with.
+const MAX_TAGS: i64 = 50;
+
 /// Skipping takes PostgreSQL about 0.2 s for a million media.
 const MAX_SKIP: i64 = 10_000_000;
 
@@ -82,6 +85,21 @@ pub struct PageQuery {
     /// How many items to leave out from there.
     #[schemars(range(min = 0, max = MAX_SKIP))]
     skip: Option<i64>,
+}
+
+/// Which tags.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct TagsQuery {
+    /// A text that they have, in any case; all have none.
+    #[schemars(regex(pattern = filter::NO_NUL))]
+    q: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub struct TagsResponse {
+    /// 50 at most: those that begin with the text first, then the commonest.
+    items: Vec<search::Count>,
 }
 
 /// `GET /api/media`: a page of media, newest first.
@@ -148,6 +166,20 @@ pub async fn facets(
     let Query(query) = query.map_err(|_| bad_query())?;
     let Some(filter) = query.filter()? else { return Ok(Json(search::Facets::default())) };
     Ok(Json(search::facets(&db, &filter).await?))
+}
+
+/// `GET /api/media/tags`: tags that have a text.
+pub async fn tags(
+    State(db): State<PgPool>,
+    _: Reader,
+    query: Result<Query<TagsQuery>, QueryRejection>,
+) -> Result<Json<TagsResponse>, ApiError> {
+    let bad = || filter::bad_filter("q must be a text without NUL");
+    let Query(TagsQuery { q }) = query.map_err(|_| bad())?;
+    if q.contains('\0') {
+        return Err(bad());
+    }
+    Ok(Json(TagsResponse { items: search::tags(&db, q.trim(), MAX_TAGS).await? }))
 }
 
 /// `GET /api/media/{id}`, with its version as the entity tag.

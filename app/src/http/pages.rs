@@ -1,6 +1,6 @@
 //! The web UI: the built files of the folder that `STATIC_DIR` names.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use anyhow::Context;
 use axum::{
@@ -16,13 +16,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use ring::digest;
+use time::OffsetDateTime;
 use tower::ServiceExt as _;
 use tower_http::services::ServeDir;
 
 use super::{error::ApiError, state::Site};
 use crate::{
     media::MediaId,
-    storage::{Storage, StorageKey},
+    storage::{Storage, StorageKey, UploadUrl},
 };
 
 /// Their names have a hash of their content.
@@ -53,6 +54,15 @@ impl Pages {
         let tag = format!("\"{}\"", hex::encode(digest::digest(&digest::SHA256, &index)));
         let files =
             storage.url(StorageKey::Original(MediaId::generate()), "0").await.context("the storage has no URLs")?;
+        // Objects may be served from elsewhere than where clients put them.
+        let upload = UploadUrl {
+            id: MediaId::generate(),
+            content_type: "image/jpeg",
+            length: None,
+            begins_at: OffsetDateTime::now_utc().truncate_to_second(),
+            life: Duration::from_secs(1),
+        };
+        let uploads = storage.upload_url(&upload).await.context("the storage signs no URLs")?;
         Ok(Self {
             files: ServeDir::new(folder)
                 .append_index_html_on_directories(false)
@@ -61,7 +71,7 @@ impl Pages {
             index: index.into(),
             head_end,
             tag: HeaderValue::try_from(tag)?,
-            policy: HeaderValue::try_from(policy(origin(&files), accounts))?,
+            policy: HeaderValue::try_from(policy(origin(&files), uploads.as_deref().and_then(origin), accounts))?,
         })
     }
 
@@ -125,9 +135,10 @@ pub async fn fallback(State(Site(pages)): State<Site>, request: Request) -> Resp
     if is_file { pages.file(request).await } else { pages.index(request.headers()) }
 }
 
-/// The origins are those of files that the service does not serve itself, and of the accounts.
-fn policy(storage: Option<&str>, accounts: Option<&str>) -> String {
-    let connect: Vec<_> = ["'self'"].into_iter().chain(storage).chain(accounts).collect();
+/// The origins are those of files that the service does not serve itself, of the store that takes uploads, and of the accounts.
+fn policy(storage: Option<&str>, uploads: Option<&str>, accounts: Option<&str>) -> String {
+    let uploads = uploads.filter(|uploads| Some(*uploads) != storage);
+    let connect: Vec<_> = ["'self'"].into_iter().chain(storage).chain(uploads).chain(accounts).collect();
     let storage = storage.unwrap_or_default();
     [
         "default-src 'none'",
@@ -160,13 +171,19 @@ mod tests {
     fn the_policy_admits_the_origin_of_the_bucket_and_nothing_inline() {
         let bucket = origin("https://media.s3.example.org/original/1?v=0");
         assert_eq!(bucket, Some("https://media.s3.example.org"));
-        let both = policy(bucket, Some("https://abc.supabase.co"));
+        let both = policy(bucket, bucket, Some("https://abc.supabase.co"));
         assert!(both.contains("connect-src 'self' https://media.s3.example.org https://abc.supabase.co;"), "{both}");
         assert_eq!(both.matches("supabase").count(), 1, "{both}");
-        let accounts = policy(None, Some("https://abc.supabase.co"));
+        let delivered = policy(Some("https://cdn.example.org"), bucket, None);
+        assert!(
+            delivered.contains("connect-src 'self' https://cdn.example.org https://media.s3.example.org;"),
+            "{delivered}"
+        );
+        assert_eq!(delivered.matches("s3").count(), 1, "{delivered}");
+        let accounts = policy(None, None, Some("https://abc.supabase.co"));
         assert!(accounts.contains("connect-src 'self' https://abc.supabase.co;"), "{accounts}");
-        assert!(policy(None, None).contains("connect-src 'self';"));
-        let policy = policy(bucket, None);
+        assert!(policy(None, None, None).contains("connect-src 'self';"));
+        let policy = policy(bucket, bucket, None);
         assert!(policy.contains("img-src 'self' blob: data: https://media.s3.example.org;"), "{policy}");
         assert!(!policy.contains("unsafe"), "{policy}");
         assert_eq!(origin("/api/files/original/1?v=0"), None);

@@ -208,7 +208,7 @@ pub async fn status(
         let told = async {
             loop {
                 match notices.recv().await {
-                    Ok(Notice::Media { id: other, .. }) if other != id => {}
+                    Ok(Notice::Media { id: other, .. } | Notice::Deleted { id: other }) if other != id => {}
                     Ok(Notice::JobDue) => {}
                     Ok(_) | Err(_) => return,
                 }

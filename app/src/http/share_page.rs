@@ -30,8 +30,8 @@ use crate::{
 /// What the web UI calls itself.
 const SITE: &str = "meemi";
 
-/// The share of the token in the path, if it opens one.
-pub struct MaybeShared(Option<OpenShare>);
+/// The share of the token in the path, if it opens one, and the token.
+pub struct MaybeShared(Option<(OpenShare, String)>);
 
 /// The UI itself tells people what is wrong with a token.
 pub async fn get(
@@ -42,18 +42,28 @@ pub async fn get(
     headers: HeaderMap,
 ) -> Result<Page, ApiError> {
     let pages = pages.ok_or_else(ApiError::not_found)?;
-    match share.filter(|share| share.password_hash.is_none()) {
-        Some(share) => Ok(Page(pages.index_with(&preview(&db, &storage, &share, &home::origin(&headers)).await?))),
+    match share.filter(|(share, _)| share.password_hash.is_none()) {
+        Some((share, token)) => {
+            let origin = home::origin(&headers);
+            let elements = preview(&db, &storage, &share, &origin, &format!("{origin}/s/{token}")).await?;
+            Ok(Page(pages.index_with(&elements)))
+        }
         None => Ok(Page(pages.index(&headers))),
     }
 }
 
 /// The elements of the page's head.
-async fn preview(db: &PgPool, storage: &Storage, share: &OpenShare, origin: &str) -> Result<String, ApiError> {
+async fn preview(
+    db: &PgPool,
+    storage: &Storage,
+    share: &OpenShare,
+    origin: &str,
+    url: &str,
+) -> Result<String, ApiError> {
     let items = shares::items(db, share.id).await?;
     let name = items.first().map_or("", |item| &item.name);
     let title = [&share.title, name, SITE].into_iter().find(|title| !title.is_empty()).unwrap_or_default();
-    let mut properties = vec![("site_name", SITE.to_owned()), ("title", title.to_owned())];
+    let mut properties = vec![("url", url.to_owned()), ("site_name", SITE.to_owned()), ("title", title.to_owned())];
     if let Some(first) = items.first() {
         properties.push(("description", description(&items)));
         let urls = FileUrls::new(storage, first.file, first.has_clipboard, first.updated_at).await?;
@@ -111,7 +121,7 @@ impl FromRequestParts<AppState> for MaybeShared {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         match Path::<String>::from_request_parts(parts, state).await {
-            Ok(Path(token)) => Ok(Self(shares::find(&state.db, &token).await?)),
+            Ok(Path(token)) => Ok(Self(shares::find(&state.db, &token).await?.map(|share| (share, token)))),
             Err(_) => Ok(Self(None)),
         }
     }

@@ -241,6 +241,20 @@ pub async fn facets(db: &PgPool, filter: &Filter) -> sqlx::Result<Facets> {
     Ok(facets)
 }
 
+/// Up to `limit` tags of what is not in the trash that have this text, whatever its case: those that begin with it first, then the commonest.
+pub async fn tags(db: &PgPool, text: &str, limit: i64) -> sqlx::Result<Vec<Count>> {
+    sqlx::query_as!(
+        Count,
+        r#"SELECT tag AS "value!", count(*) AS "count!" FROM media, unnest(tags) AS tag
+         WHERE deleted_at IS NULL AND listed_at > 'epoch' AND strpos(lower(tag), lower($1)) > 0
+         GROUP BY tag ORDER BY starts_with(lower(tag), lower($1)) DESC, 2 DESC, 1 LIMIT $2"#,
+        text,
+        limit
+    )
+    .fetch_all(db)
+    .await
+}
+
 #[cfg(test)]
 mod tests {
     use super::words;

@@ -81,7 +81,7 @@ async fn notify(pool: &PgPool, id: &str) {
 }
 
 #[tokio::test]
-async fn every_process_tells_of_a_media_that_becomes_ready_or_failed() {
+async fn every_process_tells_of_each_change_of_a_media_and_of_its_end() {
     let service = Service::signed_in().await;
     let other = Setup::new(&service.database.url, service.folder.path()).var("EMBEDDED_WORKER", "off").start().await;
     let mut streams = [Events::open(&service).await, Events::open_with(&other, &service.token).await];
@@ -96,12 +96,28 @@ async fn every_process_tells_of_a_media_that_becomes_ready_or_failed() {
     for stream in &mut streams {
         stream.until(&media(id, "ready")).await;
     }
-    // What changes nothing of its content is not told.
-    service.change(id, &json!({ "name": "b.png" })).await;
+    let text = "UPDATE media SET ocr_text = 'text' WHERE id = $1";
+    sqlx::query(text).bind(id).execute(&service.pool).await.unwrap();
     let rejected = "UPDATE media SET status = 'failed', failure = 'corrupt_image' WHERE id = $1";
     sqlx::query(rejected).bind(id).execute(&service.pool).await.unwrap();
     for stream in &mut streams {
+        // Its text, which a page shows in the viewer alone, is not told.
         assert_eq!(stream.next().await, Some(media(id, "failed")));
+    }
+    service.change(id, &json!({ "name": "b.png" })).await;
+    let path = format!("/api/media/{id}");
+    for change in [service.request(Method::DELETE, &path), service.request(Method::POST, &format!("{path}/restore"))] {
+        assert!(change.send().await.unwrap().status().is_success());
+    }
+    for stream in &mut streams {
+        for _edited_trashed_and_restored in 0..3 {
+            assert_eq!(stream.next().await, Some(media(id, "failed")));
+        }
+    }
+    let for_ever = service.request(Method::DELETE, &format!("{path}?permanent=true")).send().await.unwrap();
+    assert_eq!(for_ever.status(), StatusCode::NO_CONTENT);
+    for stream in &mut streams {
+        assert_eq!(stream.next().await, Some(("deleted".to_owned(), json!({ "id": id }))));
     }
 }
 

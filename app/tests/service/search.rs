@@ -117,6 +117,35 @@ async fn filters_narrow_and_facets_count() {
 }
 
 #[tokio::test]
+async fn of_ten_thousand_tags_those_with_a_text_are_found() {
+    let service = Service::signed_in().await;
+    for (side, tags) in [(10, vec!["Järvi", "kesäjärvi", "other"]), (12, vec!["kesäjärvi"])] {
+        add(&service, side, "a.png", &tags, "").await;
+    }
+    let (status, trashed) = service.upload(&pictures::png(16, 16), "b.png", "image/png").await;
+    assert_eq!(status, StatusCode::CREATED);
+    let id = trashed["id"].as_str().unwrap();
+    service.change(id, &json!({ "tags": ["järvi in the trash"] })).await;
+    service.delete(id).await;
+    // More than a media may have by the API.
+    sqlx::query("UPDATE media SET tags = tags || array(SELECT 'tag ' || i FROM generate_series(1, 10000) AS i) WHERE deleted_at IS NULL")
+        .execute(&service.pool)
+        .await
+        .unwrap();
+    let tags = async |query: &str| {
+        let found = service.json(&format!("/api/media/tags?q={query}")).await;
+        let items = found["items"].as_array().unwrap().iter();
+        items.map(|item| format!("{} {}", item["value"].as_str().unwrap(), item["count"])).collect::<Vec<_>>()
+    };
+    assert_eq!(tags("J%C3%84RVI").await, ["Järvi 1", "kesäjärvi 2"]);
+    assert_eq!(tags("tag%209999").await, ["tag 9999 2"]);
+    assert_eq!((tags("").await.len(), tags("tag").await.len(), tags("%25").await.len()), (50, 50, 0));
+    for bad in ["q=%00", "q=a&q=b"] {
+        assert_eq!(service.get(&format!("/api/media/tags?{bad}")).await.status(), StatusCode::BAD_REQUEST, "{bad}");
+    }
+}
+
+#[tokio::test]
 async fn a_page_goes_on_where_the_last_ended_while_media_comes_and_goes() {
     let service = Service::signed_in().await;
     let mut added = Vec::new();

@@ -108,8 +108,10 @@ async fn a_link_has_a_preview_of_what_every_guest_sees() {
 
     let (properties, headers, page) = preview(&service, token).await;
     let image = format!("https://pics.example{}", text(&second["thumbnail_url"]));
+    let url = format!("https://pics.example/s/{token}");
     let expected = [
         ("type", "website"),
+        ("url", &url),
         ("site_name", "meemi"),
         ("title", "Kesä &lt;&quot;&amp;'&gt; ☀"),
         ("description", "2 pictures"),

@@ -1,6 +1,6 @@
 import { expect, inspect, test, upload } from './support/fixtures.ts';
 import { draw } from './support/pictures.ts';
-import type { Page } from '@playwright/test';
+import type { Locator, Page } from '@playwright/test';
 import type { Service } from './support/service.ts';
 
 /** A media that waits for a worker, and its tile in the open page. */
@@ -89,4 +89,53 @@ test('what others upload appears at the top, and moves nothing that is looked at
   await expect(tiles.first()).toHaveAccessibleName('picture-3.jpg');
   await expect(tiles.first()).toBeFocused();
   await expect(page.getByText('9 items')).toBeVisible();
+});
+
+test('what others edit, tag, delete and restore is shown in the gallery and the viewer', async ({ page, service, token }) => {
+  await page.goto(service.origin);
+  const paths = await draw(page, 4, [300, 200]);
+  const [first = '', second = ''] = await Promise.all(paths.map((path) => upload(service, token, path)));
+  const streaming = page.waitForResponse('**/api/events');
+  await page.reload();
+  await streaming;
+  const change = (id: string, body: object): Promise<unknown> => service.call('PATCH', `/api/media/${id}`, body, token);
+  const bulk = (action: string): Promise<unknown> => service.call('POST', '/api/media/bulk', { ids: [first], action, tags: [] }, token);
+  const tile = (name: string): Locator => page.getByRole('link', { name });
+  await expect(tile('picture-1.jpg')).toBeVisible();
+  await change(first, { name: 'theirs.jpg' });
+  await expect(tile('theirs.jpg')).toBeVisible();
+  await bulk('delete');
+  await expect(tile('theirs.jpg')).toHaveCount(0);
+  await expect(page.getByText('3 items')).toBeVisible();
+  await bulk('restore');
+  await expect(tile('theirs.jpg')).toBeVisible();
+  await expect(page.getByText('4 items')).toBeVisible();
+
+  // What the filter no longer finds goes, and what it finds now comes.
+  await change(first, { tags: ['lake'] });
+  await page.goto(`${service.origin}/?tag=lake`);
+  await expect(tile('theirs.jpg')).toBeVisible();
+  await change(second, { tags: ['lake'] });
+  await expect(tile('picture-2.jpg')).toBeVisible();
+  await change(second, { tags: [] });
+  await expect(tile('picture-2.jpg')).toHaveCount(0);
+
+  await tile('theirs.jpg').click();
+  const viewer = page.getByRole('dialog');
+  await viewer.getByRole('button', { name: 'Details' }).click();
+  const name = page.getByLabel('Name', { exact: true });
+  await expect(name).toHaveValue('theirs.jpg');
+  await change(first, { name: 'again.jpg' });
+  await expect(name).toHaveValue('again.jpg');
+  await name.fill('mine.jpg');
+  await change(first, { name: 'other.jpg', tags: ['lake', 'sauna'] });
+  await expect(page.getByText('Now: other.jpg')).toBeVisible();
+  await expect(name).toHaveValue('mine.jpg');
+  await inspect(page, 'conflict');
+  await page.getByRole('button', { name: 'Keep theirs' }).click();
+  await expect(name).toHaveValue('other.jpg');
+  await bulk('delete');
+  await expect(page.getByText('It is in the trash.')).toBeVisible();
+  await service.call('DELETE', `/api/media/${first}?permanent=true`, undefined, token);
+  await expect(page.getByText('It does not exist, or it is deleted.')).toBeVisible();
 });

@@ -51,7 +51,7 @@ test('the gallery, the viewer and the trash', async ({ page, service, token }) =
   await page.goto(`${service.origin}/?q=pier`);
   await expect(page.locator('mark')).toHaveText('pier');
   await inspect(page, 'search');
-  await page.getByRole('button', { name: 'Person and time' }).click();
+  await page.getByRole('button', { name: 'Tags, person and time' }).click();
   await inspect(page, 'filters');
   await page.keyboard.press('Escape');
   await page.locator('.check').first().click({ force: true });

@@ -21,7 +21,15 @@ test('a long gallery scrolls without shifts, in a bounded page, to its end', asy
     deleted_at: null,
   });
   await page.route('**/api/media?*', (route) => {
-    const start = Number(new URL(route.request().url()).searchParams.get('before') ?? 0);
+    const query = new URL(route.request().url()).searchParams;
+    const to = query.get('to');
+    if (to !== null) {
+      // What is shown is asked for anew, to be compared.
+      const all = Array.from({ length: COUNT }, (_, index) => item(index) as { listed_at: string });
+      const items = all.filter(({ listed_at: time }) => time >= (query.get('from') ?? '') && time < to);
+      return route.fulfill({ json: { items: items.slice(0, PAGE), next: null, previous: null, nearly: false } });
+    }
+    const start = Number(query.get('before') ?? 0);
     const items = Array.from({ length: Math.min(PAGE, COUNT - start) }, (_, place) => item(start + place));
     const next = start + PAGE < COUNT ? String(start + PAGE) : null;
     return route.fulfill({ json: { items, next, previous: null, nearly: false } });

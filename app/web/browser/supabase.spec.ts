@@ -2,7 +2,7 @@ import type { BrowserContext, Page } from '@playwright/test';
 import { expect, inspect, test as base } from './support/fixtures.ts';
 import { draw } from './support/pictures.ts';
 import { PASSWORD, type Service } from './support/service.ts';
-import { Supabase } from './support/supabase.ts';
+import { PUBLISHABLE_KEY, Supabase } from './support/supabase.ts';
 
 /** The service with the accounts of a project. */
 const test = base.extend<{ supabase: Supabase }>({
@@ -159,6 +159,31 @@ test('a session that cannot be renewed asks to sign in, and one that Supabase ca
   await change(page, { access_token: supabase.token(ADA, -120), expires_at: 1 });
   await page.reload();
   await expect(page.getByText('Your session has ended')).toBeVisible();
+});
+
+test('sign-out ends the session at Supabase, also if its token has ended', async ({ page, service, supabase }) => {
+  await enter(page, service, supabase);
+  await page.getByRole('link', { name: 'Settings' }).click();
+  await change(page, { access_token: supabase.token(ADA, -120), expires_at: 1 });
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await expect(page.getByRole('heading', { name: 'Welcome back' })).toBeVisible();
+  await expect.poll(() => supabase.asked.slice(-2)).toEqual(['POST token refresh_token', 'POST logout']);
+});
+
+test('the link of a mail is not lost when Supabase cannot be reached for a moment', async ({ page, service, supabase }) => {
+  page.on('dialog', (dialog) => void dialog.accept());
+  supabase.addUser(ADA, PASSWORD);
+  const headers = { apikey: PUBLISHABLE_KEY };
+  await fetch(`${supabase.origin}/auth/v1/recover?redirect_to=${service.origin}/`, { method: 'POST', headers, body: JSON.stringify({ email: ADA }) });
+  await page.route(`${supabase.origin}/auth/v1/user`, (route) => route.abort('connectionrefused'));
+  await page.goto(supabase.link(ADA, 'recovery'));
+  await expect(page.getByText('The service cannot be reached.')).toBeVisible();
+  expect(page.url()).not.toContain('token');
+  await page.unroute(`${supabase.origin}/auth/v1/user`);
+  await page.getByRole('button', { name: 'Try again' }).click();
+  await page.getByLabel('New password').fill('another password of the tests');
+  await page.getByRole('button', { name: 'Save' }).click();
+  await expect(page.getByText('Nothing here yet')).toBeVisible();
 });
 
 test('a link with tokens of another account is not taken unless the user says so', async ({ page, service, supabase }) => {

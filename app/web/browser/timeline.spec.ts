@@ -33,11 +33,29 @@ function item(index: number): object {
   };
 }
 
+/** The place of the oldest that is not older than a time, or of the oldest that is newer. */
+function placeAt(time: string | null): number {
+  const wanted = Date.parse(time ?? '');
+  let [low, high] = [-1, TOTAL - 1];
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (Date.parse((item(middle) as { listed_at: string }).listed_at) >= wanted) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
 /** A gallery of a million, as the API tells it. Returns the queries for pages. */
 async function serve(page: Page): Promise<URLSearchParams[]> {
   const asked: URLSearchParams[] = [];
   await page.route('**/api/media?*', (route) => {
     const query = new URL(route.request().url()).searchParams;
+    const to = query.get('to');
+    if (to !== null) {
+      // What is shown is asked for anew, to be compared.
+      const items = Array.from({ length: placeAt(query.get('from')) - placeAt(to) }, (_, place) => item(placeAt(to) + place + 1));
+      return route.fulfill({ json: { items: items.slice(0, PAGE), next: null, previous: null, nearly: false } });
+    }
     asked.push(query);
     const after = query.get('after');
     const start = after === null ? Number(query.get('before') ?? 0) + Number(query.get('skip') ?? 0) : Math.max(Number(after) - PAGE, 0);

@@ -1,9 +1,10 @@
 import { cleanup, fireEvent, render, screen } from '@testing-library/svelte';
 import { createRawSnippet } from 'svelte';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { ApiError } from '../src/lib/api';
+import { ApiError, type Media } from '../src/lib/api';
 import Form from '../src/ui/Form.svelte';
 import TagInput from '../src/ui/TagInput.svelte';
+import Details from '../src/viewer/Details.svelte';
 import Editable from '../src/viewer/Editable.svelte';
 
 afterEach(cleanup);
@@ -36,6 +37,51 @@ describe('a field that is edited in place', () => {
   });
 });
 
+describe('details that others change', () => {
+  const old = { id: 'A', version: 1, name: 'boat.jpg', description: '', tags: ['lake'], type: 'image', deleted_at: null, size: 1, created_at: '2026-01-01T00:00:00Z', duration_ms: null } as unknown as Media;
+
+  function details(): { name: HTMLInputElement; change: (change: Partial<Media>) => Promise<void>; sent: ReturnType<typeof vi.fn> } {
+    const sent = vi.fn();
+    vi.stubGlobal('fetch', async (path: string, { method, headers, body }: RequestInit) => {
+      sent(method, path, new Headers(headers).get('if-match'), body);
+      return Response.json({ ...old, ...(JSON.parse(String(body)) as object), version: 3 });
+    });
+    const props = { media: old, update: () => undefined, close: () => undefined };
+    const { rerender } = render(Details, props);
+    const change = (change: Partial<Media>): Promise<void> => rerender({ ...props, media: { ...old, version: 2, ...change } });
+    return { name: screen.getByLabelText('Name'), change, sent };
+  }
+
+  afterEach(() => vi.unstubAllGlobals());
+
+  test('show it, beside what the user types in another field', async () => {
+    const { name, change, sent } = details();
+    await fireEvent.input(name, { target: { value: 'mine.jpg' } });
+    await change({ description: 'theirs', tags: ['lake', 'sauna'] });
+    expect((screen.getByLabelText('Description') as HTMLTextAreaElement).value).toBe('theirs');
+    expect([name.value, screen.queryByRole('alert')]).toEqual(['mine.jpg', null]);
+    expect(screen.getByText('sauna')).toBeTruthy();
+    await fireEvent.blur(name);
+    expect(sent.mock.calls).toEqual([['PATCH', '/api/media/A', '"2"', '{"name":"mine.jpg"}']]);
+  });
+
+  test('ask which one is to stay, if the user types in the same field', async () => {
+    const { name, change, sent } = details();
+    await fireEvent.input(name, { target: { value: 'mine.jpg' } });
+    await change({ name: 'theirs.jpg' });
+    await fireEvent.blur(name);
+    expect([name.value, screen.getByRole('alert').textContent, sent.mock.calls]).toEqual(['mine.jpg', expect.stringContaining('Now: theirs.jpg'), []]);
+    await fireEvent.click(screen.getByText('Use mine'));
+    expect(sent.mock.calls).toEqual([['PATCH', '/api/media/A', '"2"', '{"name":"mine.jpg"}']]);
+    cleanup();
+    const other = details();
+    await fireEvent.input(other.name, { target: { value: 'mine.jpg' } });
+    await other.change({ name: 'theirs.jpg' });
+    await fireEvent.click(screen.getByText('Keep theirs'));
+    expect([other.name.value, screen.queryByRole('alert'), other.sent.mock.calls]).toEqual(['theirs.jpg', null, []]);
+  });
+});
+
 describe('tags', () => {
   async function type(tags: string[], text: string, key: string): Promise<unknown[][]> {
     const change = vi.fn();
@@ -52,6 +98,23 @@ describe('tags', () => {
     expect(await type([], 'sauna', ',')).toEqual([[['sauna']]]);
     cleanup();
     expect(await type([], ' ', 'Enter')).toEqual([]);
+  });
+
+  test('are completed by the service, once the user pauses', async () => {
+    vi.useFakeTimers();
+    const asked: string[] = [];
+    vi.stubGlobal('fetch', async (path: string) => {
+      asked.push(path);
+      return Response.json({ items: ['sauna', 'saunassa'].map((value) => ({ value, count: 1 })) });
+    });
+    render(TagInput, { tags: ['sauna'], change: vi.fn(), label: 'Tags' });
+    const field = screen.getByLabelText('Tags');
+    for (const value of ['s', 'sa', 'lake, sau']) await fireEvent.input(field, { target: { value } });
+    await vi.advanceTimersByTimeAsync(200);
+    expect(asked).toEqual(['/api/media/tags?q=sau']);
+    expect([...document.querySelectorAll('option')].map(({ value }) => value)).toEqual(['saunassa']);
+    vi.useRealTimers();
+    vi.unstubAllGlobals();
   });
 
   test('are removed by Backspace and by their button', async () => {

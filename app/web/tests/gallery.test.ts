@@ -9,7 +9,25 @@ const filter = (query = ''): ReturnType<typeof parseFilter> => parseFilter(new U
 function item(id: number): Item {
   // A day apart: ten are in the first month.
   const listed_at = new Date(2026, 9, 10 - id, 12).toISOString();
-  return { id: String(9000 - id), name: `item ${id}`, listed_at, tags: [], deleted_at: null, ocr_text: 'x'.repeat(1000), fragment: null } as unknown as Item;
+  return { id: idAt(listed_at), version: 1, status: 'ready', name: `item ${id}`, listed_at, tags: [], deleted_at: null, ocr_text: 'x'.repeat(1000), fragment: null } as unknown as Item;
+}
+
+/** An id, which begins with its time. */
+function idAt(time: string): string {
+  const digits = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+  let rest = Date.parse(time);
+  const letters = Array.from({ length: 10 }, () => {
+    const letter = digits[rest % 32];
+    rest = Math.floor(rest / 32);
+    return letter;
+  });
+  return letters.reverse().join('') + '0'.repeat(16);
+}
+
+/** Those between the times that a request names. */
+function within(items: Item[], { searchParams }: URL): Item[] {
+  const time = (name: string, other: number): number => Date.parse(searchParams.get(name) ?? '') || other;
+  return items.filter(({ listed_at }) => Date.parse(listed_at) >= time('from', 0) && Date.parse(listed_at) < time('to', Infinity));
 }
 
 function monthsOf(count: number): Month[] {
@@ -111,38 +129,41 @@ test('what others upload appears at the top, or waits while the list is held', a
   const count = (): number => countAll(gallery.months);
   const waiting = (): string[] => gallery.arrived.items.map(({ name }) => name);
   /** So many that are new, and one that the list has. */
-  const arrive = (newest: number, next: string | null = null): void =>
+  const arrive = (newest: number): void =>
     void vi.stubGlobal('fetch', async (path: string) => {
-      asked.push(new URL(path, 'http://localhost'));
-      return Response.json({ items: Array.from({ length: newest + 1 }, (_, place) => item(place - newest)), next, previous: null, nearly: false });
+      const url = new URL(path, 'http://localhost');
+      asked.push(url);
+      const items = within(Array.from({ length: newest + 100 }, (_, place) => item(place - newest)), url);
+      return Response.json({ items, next: null, previous: null, nearly: false });
     });
+  const looks = (): URL[] => asked.filter(({ pathname, searchParams: query }) => pathname === '/api/media' && query.has('from') && !query.has('to'));
 
   arrive(1);
   await gallery.refresh(item(-1).id);
   await vi.waitFor(() => expect(gallery.items.slice(0, 2).map(({ name }) => name)).toEqual(['item -1', 'item 0']));
   expect([gallery.prepended, gallery.first, gallery.total, count(), waiting()]).toEqual([1, 0, 151, 151, []]);
-  expect(Object.fromEntries(asked.at(-1)?.searchParams ?? [])).toEqual({ tag: 'lake', limit: '100', from: item(0).listed_at });
+  expect(Object.fromEntries(looks().at(-1)?.searchParams ?? [])).toEqual({ tag: 'lake', limit: '100', from: item(0).listed_at });
 
   // However often it is told, it asks once in a while.
   gallery.hold(true);
   arrive(3);
-  const before = asked.length;
-  for (const id of ['A', 'B', 'C']) await gallery.refresh(id);
-  expect(asked).toHaveLength(before);
+  const before = looks().length;
+  for (const number of [2, 3, 4]) await gallery.refresh(item(-number).id);
+  expect(looks()).toHaveLength(before);
   await vi.advanceTimersByTimeAsync(3000);
-  expect(asked).toHaveLength(before + 1);
+  expect(looks()).toHaveLength(before + 1);
   expect([waiting(), gallery.items[0]?.name, gallery.total]).toEqual([['item -3', 'item -2'], 'item -1', 151]);
   gallery.hold(false);
   expect([waiting(), gallery.items[0]?.name, gallery.total]).toEqual([[], 'item -3', 153]);
 
   // Without a word of the service it asks rarely.
   await vi.advanceTimersByTimeAsync(10_000);
-  const told = asked.length;
+  const told = looks().length;
   for (let time = 0; time < 60_000; time += 2000) {
     await gallery.refresh(null, true);
     await vi.advanceTimersByTimeAsync(2000);
   }
-  expect(asked.length - told).toBe(3);
+  expect(looks().length - told).toBe(3);
 
   // What the user takes out while the question is on its way is not in the answer to the next one.
   arrive(4);
@@ -163,7 +184,7 @@ test('more than a page of new media, or another part of the list, begins the lis
   gallery.hold(true);
   // Nothing that the list knows is newer than its first, so what is told is what a look finds.
   serve(160, 100);
-  await gallery.refresh('A');
+  await gallery.refresh(item(-1).id);
   await vi.waitFor(() => expect(gallery.arrived.items.length).toBe(100));
   expect([gallery.arrived.isAll, gallery.first]).toEqual([false, 120]);
   await gallery.showArrived();
@@ -252,8 +273,131 @@ test('what waits to be processed is asked for when it is told, and what is gone 
   await gallery.refresh('X');
   served.set('A', 'ready');
   await gallery.refresh('A');
-  expect([asked.slice(2), states()]).toEqual([['A'], ['C ready', 'B pending', 'A ready']]);
+  // One that is not here may belong here by now.
+  expect([asked.slice(2), states()]).toEqual([['X', 'A'], ['C ready', 'B pending', 'A ready']]);
   served.delete('B');
   await gallery.refresh(null);
-  expect([asked.slice(3), states(), gallery.total]).toEqual([['B'], ['C ready', 'A ready'], 2]);
+  expect([asked.slice(4), states(), gallery.total]).toEqual([['B'], ['C ready', 'A ready'], 2]);
+});
+
+/** A service whose media others change. Returns the paths and queries that it gets. */
+function serveChanging(media: Map<string, Item>): URL[] {
+  const asked: URL[] = [];
+  vi.stubGlobal('fetch', async (path: string) => {
+    const url = new URL(path, 'http://localhost');
+    asked.push(url);
+    const all = [...media.values()].sort((one, other) => Date.parse(other.listed_at) - Date.parse(one.listed_at));
+    const tag = url.searchParams.get('tag');
+    const listed = all.filter((one) => one.deleted_at === null && (tag === null || one.tags.includes(tag)));
+    if (url.pathname.endsWith('/facets')) return Response.json({ types: [{ value: 'image', count: listed.length }], tags: [], uploaders: [] });
+    if (url.pathname.endsWith('/timeline')) return Response.json({ months: monthsOf(listed.length) });
+    if (url.pathname !== '/api/media') {
+      const found = media.get(url.pathname.split('/').at(-1) ?? '');
+      return found ? Response.json(found) : Response.json({ error: { code: 'not_found', message: '' } }, { status: 404 });
+    }
+    const start = Number(url.searchParams.get('before') ?? 0);
+    const items = within(listed, url);
+    const next = start + 100 < items.length ? String(start + 100) : null;
+    return Response.json({ items: items.slice(start, start + 100), next, previous: null, nearly: false });
+  });
+  return asked;
+}
+
+/** So many media, as a service has them. `edit` changes one as somebody else does; without a change, it deletes it for ever. */
+function library(count: number): { media: Map<string, Item>; edit: (number: number, change?: Partial<Item>) => string } {
+  const items = Array.from({ length: count }, (_, number) => ({ ...item(number), tags: ['lake'] }));
+  const media = new Map(items.map((one) => [one.id, one]));
+  const edit = (number: number, change?: Partial<Item>): string => {
+    const { id } = item(number);
+    const old = media.get(id);
+    if (!change || !old) media.delete(id);
+    else media.set(id, { ...old, ...change, version: old.version + 1 });
+    return id;
+  };
+  return { media, edit };
+}
+
+test('what others edit, delete and restore is shown where it is', async () => {
+  vi.useFakeTimers();
+  const { media, edit } = library(40);
+  const asked = serveChanging(media);
+  const gallery = new Gallery();
+  await gallery.load(filter('tag=lake'));
+  const names = (): string[] => gallery.items.map(({ name }) => name);
+  const told = async (...ids: string[]): Promise<void> => {
+    for (const id of ids) await gallery.refresh(id);
+    await vi.advanceTimersByTimeAsync(1000);
+  };
+  await told(edit(3, { name: 'theirs' }));
+  expect([names()[3], names().length, gallery.total]).toEqual(['theirs', 40, 40]);
+  const before = asked.length;
+  await told(edit(1, { deleted_at: '2026-10-11T00:00:00Z' }), edit(2, { tags: ['sauna'] }), edit(5));
+  expect([names().slice(0, 5), gallery.total]).toEqual([['item 0', 'theirs', 'item 4', 'item 6', 'item 7'], 37]);
+  // The first is asked for at once, the others together.
+  const lists = asked.slice(before).filter(({ pathname }) => pathname === '/api/media');
+  expect(lists.filter(({ searchParams }) => searchParams.has('to'))).toHaveLength(2);
+  await told(edit(1, { deleted_at: null }), edit(2, { tags: ['lake'] }));
+  expect([names().slice(0, 4), gallery.total, gallery.items[1]?.tags]).toEqual([['item 0', 'item 1', 'item 2', 'theirs'], 39, ['lake']]);
+  vi.useRealTimers();
+});
+
+test('after a while without a word all that is loaded is compared, and by the clock what is seen', async () => {
+  vi.useFakeTimers();
+  const { media, edit } = library(250);
+  serveChanging(media);
+  const gallery = new Gallery();
+  await gallery.load(filter());
+  await gallery.more();
+  await gallery.more();
+  edit(10, { name: 'near' });
+  edit(240, { name: 'far' });
+  edit(200);
+  await gallery.refresh(null, true);
+  await vi.advanceTimersByTimeAsync(1000);
+  const names = (): (string | undefined)[] => [gallery.items[10]?.name, gallery.items.at(-10)?.name];
+  expect([names(), gallery.items.length]).toEqual([['near', 'item 240'], 250]);
+  await gallery.refresh(null);
+  await vi.advanceTimersByTimeAsync(1000);
+  expect([names(), gallery.items.length]).toEqual([['near', 'far'], 249]);
+  // What is counted here and by the service is put right by the next count.
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect([names(), gallery.items.length, gallery.total]).toEqual([['near', 'far'], 249, 249]);
+  vi.useRealTimers();
+});
+
+test('an answer that the user has overtaken is asked for again', async () => {
+  vi.useFakeTimers();
+  const { media, edit } = library(10);
+  const asked = serveChanging(media);
+  const gallery = new Gallery();
+  await gallery.load(filter());
+  const id = edit(4, { name: 'theirs' });
+  void gallery.refresh(id);
+  while (!asked.some(({ searchParams }) => searchParams.has('to'))) await Promise.resolve();
+  gallery.remove(new Set([edit(7)]));
+  await vi.advanceTimersByTimeAsync(0);
+  expect(gallery.items[4]?.name).toBe('item 4');
+  await vi.advanceTimersByTimeAsync(1000);
+  expect([gallery.items[4]?.name, gallery.items.length]).toEqual(['theirs', 9]);
+  vi.useRealTimers();
+});
+
+test('of a long list only a part is kept, and the way back is the same', async () => {
+  serve(10_000, 100);
+  const gallery = new Gallery();
+  await gallery.load(filter());
+  const isRight = (): boolean => gallery.items.every(({ name }, place) => name === `item ${gallery.first + place}`);
+  let most = 0;
+  while (gallery.hasMore) {
+    await gallery.more();
+    most = Math.max(most, gallery.items.length);
+  }
+  expect([most, gallery.first + gallery.items.length, isRight()]).toEqual([3000, 10_000, true]);
+  while (gallery.hasNewer) {
+    await gallery.newer();
+    most = Math.max(most, gallery.items.length);
+  }
+  expect([most, gallery.first, isRight(), gallery.hasMore]).toEqual([3000, 0, true, true]);
+  await gallery.more();
+  expect(isRight()).toBe(true);
 });

@@ -57,6 +57,12 @@ test('what the service streams is told, in whatever parts it arrives, and the cl
   expect([told.length, streams.length]).toEqual([4, 1]);
 });
 
+test('the end of a media is told, too', async () => {
+  await begin();
+  streams[0]?.write('event: deleted\ndata: {"id":"A"}\n\n');
+  await vi.waitFor(() => expect(told).toEqual([null, 'A']));
+});
+
 test('without a stream the clock tells, also while one is held back', async () => {
   stop = live.start();
   await vi.advanceTimersByTimeAsync(6100);

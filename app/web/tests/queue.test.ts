@@ -3,11 +3,11 @@ import { ApiError } from '../src/lib/api';
 import { session } from '../src/lib/session.svelte';
 import type { Kept } from '../src/lib/upload/kept';
 
-type Events = Parameters<typeof import('../src/lib/upload/send').send>[1];
+type Events = Parameters<typeof import('../src/lib/upload/send').send>[2];
 const started: { file: File; events: Events; stop: ReturnType<typeof vi.fn> }[] = [];
 
 vi.mock('../src/lib/upload/send', () => ({
-  send: (file: File, events: Events) => {
+  send: (_: string, file: File, events: Events) => {
     const stop = vi.fn(() => Promise.resolve());
     started.push({ file, events, stop });
     return { stop };
@@ -62,11 +62,18 @@ test('a refused file makes room and is not sent again after a reload; a lost one
 
 test('an ended session stops nothing for good', () => {
   queue.add(files(1));
+  session.expire();
   started[0]?.events.onError(new ApiError(401, 'unauthorized', ''));
   expect([states(), session.token, session.expired]).toEqual([['waiting'], null, true]);
   session.start({ token: 'next', expires_at: '2999-01-01T00:00:00Z' });
   queue.start();
   expect(states()).toEqual(['sending']);
+});
+
+test('a late refusal does not end the session that began meanwhile', () => {
+  queue.add(files(1));
+  started[0]?.events.onError(new ApiError(401, 'unauthorized', ''));
+  expect([states(), session.token, started.length]).toEqual([['sending'], 'token', 2]);
 });
 
 test('a cancelled upload is discarded and forgotten', async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { nameOf, shouldRetry } from '../src/lib/upload/send';
+import { nameOf, shouldRetry } from '../src/lib/upload/sending';
 
 test('a service that is away is waited for, an error is tried again a few times, a refusal never', () => {
   const attempts = (status: number): number => [...Array(25).keys()].filter((attempt) => shouldRetry(status, attempt)).length;

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// PostgreSQL has no texts with NUL.
-const NO_NUL: &str = r"^[^\u0000]*$";
+pub const NO_NUL: &str = r"^[^\u0000]*$";
 
 /// Which media. The query string has single values; `tag` holds several, separated by commas.
 #[derive(Default, Deserialize, JsonSchema)]

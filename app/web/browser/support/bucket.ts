@@ -15,7 +15,7 @@ const SECRET_KEY = 'secret-key-of-the-browser-tests';
 
 const STACK = resolve(import.meta.dirname, '../../../../infra/aws/media.tf');
 
-/** An S3 server with an empty bucket. Pages of any origin may use it, or those that the rules of `infra/aws` allow. */
+/** An S3 server with an empty bucket. Pages of any origin may use it, or those only that the rules of `infra/aws` allow. */
 export class Bucket {
   private constructor(
     readonly origin: string,
@@ -42,12 +42,12 @@ export class Bucket {
     failed.catch(() => undefined);
     await Promise.race([failed, accepts(port, () => child.exitCode === null)]);
     const bucket = new Bucket(`http://127.0.0.1:${port}`, child, folder);
-    if (allowedOrigins) await bucket.allow(allowedOrigins);
+    if (allowedOrigins?.length) await bucket.allow(allowedOrigins);
     return bucket;
   }
 
   /** Sets the rules of the stack for these origins. */
-  private async allow(origins: string[]): Promise<void> {
+  async allow(origins: string[]): Promise<void> {
     const stack = await readFile(STACK, 'utf8');
     const list = (name: string): string[] => {
       const value = new RegExp(`${name} += \\[(.*)\\]`).exec(stack.split('cors_rule {')[1] ?? '')?.[1];

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { crc32, deflateSync } from 'node:zlib';
 
 /** Pictures that the browser draws: each differs, and has its number in large letters. Returns their paths. */
 export async function draw(page: Page, count: number, sides: [number, number] = [900, 600]): Promise<string[]> {
@@ -49,6 +50,29 @@ export async function draw(page: Page, count: number, sides: [number, number] = 
       return path;
     }),
   );
+}
+
+/** A picture of 20 MB, for it is not compressed. `shade` makes it another one. Returns its path. */
+export async function paintLarge(shade: number): Promise<string> {
+  const [width, height] = [3000, 2300];
+  const row = Buffer.from(Array.from({ length: 3 * width }, (_, place) => (place * 7 + shade) % 256));
+  const rows = Array.from({ length: height }, () => Buffer.concat([Buffer.of(0), row]));
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(width, 0);
+  header.writeUInt32BE(height, 4);
+  header.set([8, 2, 0, 0, 0], 8);
+  const chunk = (name: string, data: Buffer): Buffer => {
+    const content = Buffer.concat([Buffer.from(name), data]);
+    const [length, sum] = [Buffer.alloc(4), Buffer.alloc(4)];
+    length.writeUInt32BE(data.length);
+    sum.writeUInt32BE(crc32(content));
+    return Buffer.concat([length, content, sum]);
+  };
+  const pixels = deflateSync(Buffer.concat(rows), { level: 0 });
+  const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+  const path = join(await mkdtemp(join(tmpdir(), 'web-pictures-')), `large-${shade}.png`);
+  await writeFile(path, Buffer.concat([signature, chunk('IHDR', header), chunk('IDAT', pixels), chunk('IEND', Buffer.alloc(0))]));
+  return path;
 }
 
 /** A clip of 4 seconds. Returns its path. */

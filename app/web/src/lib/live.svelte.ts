@@ -10,11 +10,11 @@ const SILENCE_MS = 40_000;
 /** The pause before a stream is asked for again; it grows with each failure. */
 const PAUSE_MS = { first: 1000, most: 60_000 };
 
-/** Is told the id of a media that was processed, or `null`: any may have been. `isClock` if the service has not said so. */
+/** Is told the id of a media that was processed, changed or deleted, or `null`: any may have been. `isClock` if the service has not said so. */
 type Listener = (id: string | null, isClock: boolean) => void;
 
 /**
- * Tells which media were processed: as the service streams it (server-sent events, read by `fetch`, because an `EventSource` sends no
+ * Tells which media were processed, changed or deleted: as the service streams it (server-sent events, read by `fetch`, because an `EventSource` sends no
  * token), or by the clock while no stream is to be had, for example behind a proxy that holds streams back.
  */
 class Live {

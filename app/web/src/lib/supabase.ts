@@ -90,11 +90,28 @@ class Supabase implements Keeper {
   }
 
   async end(): Promise<void> {
-    const token = read()?.access_token;
+    const kept = read();
     localStorage.removeItem(KEY);
     this.#take(null);
     // Without a network the session stays at Supabase until it ends there; this browser has forgotten it.
-    if (token) await this.#client.admin.signOut(token, 'local').catch(() => undefined);
+    if (kept) await this.#endThere(kept).catch(() => undefined);
+  }
+
+  /** Ends a session at the project. A token that has ended ends nothing: then the session gets one more. */
+  async #endThere({ access_token, refresh_token, expires_at = 0 }: Kept): Promise<void> {
+    if (expires_at * 1000 > Date.now()) {
+      const { error } = await this.#client.admin.signOut(access_token, 'local');
+      if (!error || isAuthRetryableFetchError(error)) return;
+    }
+    const { url, publishable_key } = this.#project;
+    const answer = await ask(`${url}/auth/v1/token?grant_type=refresh_token`, {
+      method: 'POST',
+      headers: { apikey: publishable_key, 'content-type': 'application/json' },
+      body: JSON.stringify({ refresh_token }),
+    });
+    if (!answer.ok) return;
+    const renewed = (await answer.json()) as { access_token: string };
+    await this.#client.admin.signOut(renewed.access_token, 'local');
   }
 
   async signIn(email: string, password: string): Promise<void> {
@@ -119,7 +136,8 @@ class Supabase implements Keeper {
 
   async setPassword(password: string): Promise<void> {
     await session.fresh();
-    const { error } = await this.#client.updateUser({ password });
+    // The library writes the session: no other tab may renew it meanwhile.
+    const { error } = await alone(() => this.#client.updateUser({ password }));
     if (error) throw toApiError(error);
   }
 
@@ -163,19 +181,26 @@ class Supabase implements Keeper {
 
 let kept: Supabase | null = null;
 
+/** The link that the page was opened by, until the project has said what it gives. */
+let link: AuthLink | null = null;
+
 /** Has the project keep the session from now on. Returns why the link that the page was opened by gives none, if it does not. */
 export async function keepAt(project: Project): Promise<ApiError | null> {
   kept ??= new Supabase(project);
   session.keeper = kept;
-  const link = router.takeAuthLink();
+  link = router.takeAuthLink() ?? link;
+  let used: ApiError | null = null;
   try {
     await kept.resume(link);
   } catch (error) {
+    // Its tokens are in no other place: where the project cannot be reached, the user tries again.
     if (!(error instanceof ApiError) || error.code !== USED) throw error;
-    await kept.resume(null);
-    return error;
+    used = error;
   }
-  return link?.error ? new ApiError(403, link.error, '') : null;
+  const failed = used ?? (link?.error ? new ApiError(403, link.error, '') : null);
+  link = null;
+  if (used) await kept.resume(null);
+  return failed;
 }
 
 /** The project that keeps the session. */

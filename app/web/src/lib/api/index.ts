@@ -4,6 +4,7 @@ import type {
   Account,
   ApiKey,
   ApiKeyRequest,
+  BegunUpload,
   Bootstrap,
   BulkAction,
   BulkRequest,
@@ -18,14 +19,19 @@ import type {
   NewInvite,
   NewShare,
   Page,
+  PartUrls,
   Role,
   ServiceStatus,
   Session,
   Share,
   ShareRequest,
   Shared,
+  TagList,
   Timeline,
   Token,
+  UploadedPart,
+  UploadRequest,
+  UploadStatus,
   Usage,
 } from './types';
 import { request, requestJson } from './request';
@@ -56,6 +62,9 @@ export const media = {
     requestJson<Facets>('GET', `/api/media/facets?${query}`, { signal }),
   timeline: (query: URLSearchParams, signal?: AbortSignal) =>
     requestJson<Timeline>('GET', `/api/media/timeline?${query}`, { signal }),
+  /** Those that have a text. */
+  tags: (text: string, signal?: AbortSignal) =>
+    requestJson<TagList>('GET', `/api/media/tags?${new URLSearchParams({ q: text })}`, { signal }),
   get: (id: string, signal?: AbortSignal) => requestJson<Media>('GET', `/api/media/${id}`, { signal }),
   /** Fails with `other_version` if somebody else changed it since `version`. */
   change: (id: string, version: number, change: Change) =>
@@ -84,6 +93,18 @@ async function bulk(action: BulkAction, ids: string[], tags: string[] = []): Pro
   }
   return changed;
 }
+
+/** Uploads past the service, in parts to the store. */
+export const uploads = {
+  begin: (upload: UploadRequest) => requestJson<BegunUpload>('POST', '/api/image/v1/upload/multipart', { body: upload }),
+  parts: (id: string) => requestJson<List<UploadedPart>>('GET', `/api/image/v1/upload/${id}/parts`),
+  sign: (id: string, part_numbers: number[]) =>
+    requestJson<PartUrls>('POST', `/api/image/v1/upload/${id}/parts`, { body: { part_numbers } }),
+  complete: (id: string) => requestJson<UploadStatus>('POST', `/api/image/v1/upload/${id}/complete`),
+  /** Waits for so many seconds until it is no longer pending. */
+  status: (id: string, wait: number) => requestJson<UploadStatus>('GET', `/api/image/v1/upload/${id}?wait=${wait}`),
+  cancel: (id: string) => request('DELETE', `/api/image/v1/upload/${id}`),
+};
 
 export const invites = {
   list: () => requestJson<List<Invite>>('GET', '/api/invites'),

@@ -285,7 +285,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Tell of media that have become ready or failed, by server-sent events */
+        /** Tell of media that were processed, changed or deleted, by server-sent events */
         get: operations["events_stream"];
         put?: never;
         post?: never;
@@ -563,6 +563,23 @@ export interface paths {
         };
         /** Get the media that an upload of the bytes with this SHA-256 would be a duplicate of */
         get: operations["media_find_by_digest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/media/tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the tags that have a text */
+        get: operations["media_tags"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1578,6 +1595,10 @@ export interface components {
             publishable_key: string;
             /** @description Without a slash at its end. */
             url: string;
+        };
+        TagsResponse: {
+            /** @description 50 at most: those that begin with the text first, then the commonest. */
+            items: components["schemas"]["Count"][];
         };
         TimelineResponse: {
             /** @description Those that have media, the newest first. */
@@ -3779,6 +3800,35 @@ export interface operations {
             401: components["responses"]["unauthorized"];
             403: components["responses"]["forbidden"];
             404: components["responses"]["not_found"];
+            408: components["responses"]["timeout"];
+            500: components["responses"]["internal"];
+            503: components["responses"]["unavailable"];
+        };
+    };
+    media_tags: {
+        parameters: {
+            query?: {
+                /** @description A text that they have, in any case; all have none. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TagsResponse"];
+                };
+            };
+            400: components["responses"]["bad_filter"];
+            401: components["responses"]["unauthorized"];
+            403: components["responses"]["forbidden"];
             408: components["responses"]["timeout"];
             500: components["responses"]["internal"];
             503: components["responses"]["unavailable"];

@@ -3,6 +3,7 @@ import { ApiError, type Facets, type Item, type Media, type Month, type Page, is
 import { filterQuery, isFiltered, type Filter } from './filter';
 import { placeOf, recount } from './months';
 import { Paced } from './paced';
+import { isWithin, listStretch, type Stretch, stretchesOf, timeOfId } from './stretch';
 
 const PAGE = 100;
 
@@ -10,14 +11,29 @@ const PAGE = 100;
 const LOOK_MS = 3000;
 
 /** The same while the service does not tell when there is something: many pages would ask for nothing. */
-const LOOK_BY_CLOCK_MS = 20_000;
+export const LOOK_BY_CLOCK_MS = 20_000;
+
+/** So many items are kept while the list grows at one end; then the other end gives up what is beyond the second number. */
+const KEPT = { most: 3000, after: 1500 };
 
 /** Media that one look asks for, at most. */
 const MOST_REFRESHED = 50;
 
+/** Between two questions for what was changed. */
+const CHECK_MS = 1000;
+
+/** Between two counts of the list because others have changed it. */
+const COUNT_MS = 20_000;
+
+/** So many items are asked for anew where the user looks, while the service does not tell what was changed. */
+const SEEN = { before: 20, after: 60 };
+
 export interface Placed extends Item {
   /** Whether it was the first when others were put in front: it starts a row. */
   isSeam?: boolean;
+  /** Where the list goes on from here, if it was the first or the last of a page: the service's places. */
+  newer?: string | null;
+  older?: string | null;
 }
 
 /** Media of the list that are newer than what is shown. */
@@ -65,6 +81,17 @@ export class Gallery {
   #loading: AbortController | null = null;
   #counting: AbortController | null = null;
   #isRefreshing = false;
+  /** Media that were changed by others, or perhaps by the user. */
+  #told = new SvelteSet<string>();
+  /** Which places may have been changed without a word. */
+  #unsure: 'none' | 'seen' | 'all' = 'none';
+  #checks = new Paced(() => this.#check(), CHECK_MS);
+  #counts = new Paced(() => this.#countAgain(), COUNT_MS);
+
+  /** The first item that the user sees. */
+  seen = 0;
+  /** Grows when others have changed what is shown, or its order. */
+  moved = $state(0);
 
   get hasMore(): boolean {
     return this.#next !== null;
@@ -83,14 +110,9 @@ export class Gallery {
     const page = await this.#begin({}, 0);
     if (!page || this.filter !== filter) return;
     this.nearly = page.nearly;
-    const months = filterQuery(filter);
-    months.set('zone', Intl.DateTimeFormat().resolvedOptions().timeZone);
     try {
-      const counts = [media.facets(filterQuery(filter), counting.signal), media.timeline(months, counting.signal)] as const;
-      const [facets, timeline] = await Promise.all(counts);
-      this.facets = facets;
-      this.months = timeline.months;
-      this.total = page.nearly ? page.items.length : facets.types.reduce((sum, type) => sum + type.count, 0);
+      await this.#countAll(filter, counting.signal);
+      if (page.nearly) this.total = page.items.length;
     } catch (error) {
       if (!isAbort(error)) this.#failed(error);
     }
@@ -111,10 +133,11 @@ export class Gallery {
   async more(): Promise<void> {
     if (this.#next === null || this.state !== 'ready') return;
     await this.#page({ before: this.#next }, (page) => {
-      for (const item of page.items) this.items.push(slim(item));
+      this.items.push(...placed(page));
       this.#next = page.next;
       this.#oldest = page.items.at(-1);
       this.revision++;
+      this.#dropFirst();
     });
   }
 
@@ -124,14 +147,36 @@ export class Gallery {
     await this.#page({ after: this.#previous }, (page) => {
       const [edge] = this.items;
       if (edge) edge.isSeam = true;
-      this.items.unshift(...page.items.map(slim));
+      this.items.unshift(...placed(page));
       this.#previous = page.previous;
       // While others add and delete media, the count may be off by some.
       this.first = page.previous === null ? 0 : Math.max(this.first - page.items.length, 1);
       this.prepended += page.items.length;
       if (page.previous === null) this.#reachedTop();
+      this.#dropLast();
       this.#changed();
     });
+  }
+
+  /** Gives up what was scrolled past, by whole pages: it is loaded again when the user comes back. */
+  #dropFirst(): void {
+    if (this.items.length <= KEPT.most) return;
+    const dropped = this.items.findIndex((item, place) => place >= this.items.length - KEPT.after && item.newer);
+    if (dropped <= 0) return;
+    this.items.splice(0, dropped);
+    this.first += dropped;
+    this.#previous = this.items[0]?.newer ?? null;
+    this.#changed();
+    this.moved++;
+  }
+
+  #dropLast(): void {
+    if (this.items.length <= KEPT.most) return;
+    const last = this.items.findIndex((item, place) => place >= KEPT.after && item.older);
+    if (last < 0) return;
+    this.items.length = last + 1;
+    this.#next = this.items[last]?.older ?? null;
+    this.#oldest = this.items[last];
   }
 
   /**
@@ -181,15 +226,16 @@ export class Gallery {
 
   /** Puts media in their places, as far as these are loaded. Both are sorted, the newest first. */
   insert(removed: readonly Placed[]): void {
+    const missing = removed.filter(({ id }) => this.indexOf(id) < 0);
     const items: Placed[] = [];
     let place = 0;
-    for (const item of removed) {
+    for (const item of missing) {
       for (let next = this.items[place]; next && isNewer(next, item); next = this.items[++place]) items.push(next);
       if (items.length === 0 && this.hasNewer) this.first++;
       else if (!this.hasMore || !this.#oldest || !isNewer(this.#oldest, item)) items.push(item);
     }
     this.#replace([...items, ...this.items.slice(place)]);
-    this.#count(removed, 1);
+    this.#count(missing, 1);
   }
 
   /** Changes the tags of media that are shown. */
@@ -218,13 +264,28 @@ export class Gallery {
   }
 
   /**
-   * Asks for a media that was processed, or with `null` for those that wait for it, if they are here; and for those that are new.
+   * Asks for a media that was processed, changed or deleted, and for those that are new. With `null`, any may have been: the service has
+   * told nothing for a while (all that are here are compared), or does not tell (those that are seen are).
    */
   async refresh(id: string | null, isClock = false): Promise<void> {
-    const isDue = !isClock || Date.now() - this.#lookedAt >= LOOK_BY_CLOCK_MS;
-    if (isDue && (id === null || this.indexOf(id) < 0)) this.#looks.ask();
-    if (id === null) await this.#refreshWaiting();
-    else if (this.indexOf(id) >= 0) await this.#refreshOne(id);
+    if (id === null) {
+      if (!isClock || Date.now() - this.#lookedAt >= LOOK_BY_CLOCK_MS) {
+        this.#lookedAt = Date.now();
+        this.#looks.ask();
+        if (!isClock || this.#unsure === 'none') this.#unsure = isClock ? 'seen' : 'all';
+        this.#checks.ask();
+      }
+      await this.#refreshWaiting();
+      return;
+    }
+    const shown = this.items[this.indexOf(id)];
+    if (shown?.status === 'pending') {
+      await this.#refreshOne(id);
+      return;
+    }
+    if (!shown) this.#looks.ask();
+    this.#told.add(id);
+    this.#checks.ask();
   }
 
   async #refreshWaiting(): Promise<void> {
@@ -241,7 +302,6 @@ export class Gallery {
     // The trash is sorted by when its media were listed, not by when they came there; those that match nearly, by nothing.
     if (!filter || filter.trash || this.nearly || this.state === 'failed' || document.hidden) return true;
     if (this.state === 'loading') return false;
-    this.#lookedAt = Date.now();
     const query = filterQuery(filter);
     if (this.#newest !== null) query.set('from', this.#newest);
     query.set('limit', String(PAGE));
@@ -264,11 +324,122 @@ export class Gallery {
     try {
       const found = await media.get(id);
       const shown = this.items[this.indexOf(id)];
-      if (shown && (found.status !== 'pending' || shown.status !== 'pending')) this.put(found);
+      if (!shown) return;
+      if ((found.deleted_at !== null) !== this.filter?.trash) this.remove(new SvelteSet([id]));
+      else if (found.status !== 'pending' || shown.status !== 'pending') this.put(found);
     } catch (error) {
       if (error instanceof ApiError && error.code === 'not_found') this.remove(new SvelteSet([id]));
       // Else the next look may succeed.
     }
+  }
+
+  /** Asks for what was or may have been changed. Returns false if that has to be asked again. */
+  async #check(): Promise<boolean> {
+    const { filter } = this;
+    if (!filter || this.state === 'failed') return true;
+    // Once it is seen, the service is asked for all.
+    if (document.hidden) return true;
+    if (this.state === 'loading') return false;
+    const [told, unsure] = [this.#told, this.#unsure];
+    [this.#told, this.#unsure] = [new SvelteSet(), 'none'];
+    if (this.nearly) {
+      // Which are nearly what was searched does not change while they are shown.
+      for (const id of told) if (this.indexOf(id) >= 0) await this.#refreshOne(id);
+      return true;
+    }
+    try {
+      const others = [...told].filter((id) => this.indexOf(id) < 0);
+      const stretches = [...this.#stretches(told, unsure), ...(await this.#placesOf(others.filter((id) => this.#isOld(id))))];
+      for (const stretch of stretches) {
+        if (await this.#compare(filter, stretch, told)) continue;
+        // Something else has changed the list meanwhile. Another list was loaded after the change.
+        if (this.filter === filter) {
+          for (const id of told) this.#told.add(id);
+          if (unsure === 'all' || this.#unsure === 'none') this.#unsure = unsure;
+          return false;
+        }
+        return true;
+      }
+    } catch {
+      // It is asked again when the service tells of something, or by the clock.
+    }
+    return true;
+  }
+
+  #stretches(told: ReadonlySet<string>, unsure: 'none' | 'seen' | 'all'): Stretch[] {
+    const [start, end] = unsure === 'all' ? [0, Infinity] : unsure === 'seen' ? [this.seen - SEEN.before, this.seen + SEEN.after] : [0, 0];
+    const isDue = (item: Item, place: number): boolean => told.has(item.id) || (place >= start && place < end);
+    return stretchesOf(this.items, this.items.flatMap((item, place) => (isDue(item, place) ? [place] : [])));
+  }
+
+  /** Whether a media that is not here is none that was just uploaded. Those come by another question. */
+  #isOld(id: string): boolean {
+    return this.filter?.trash === true || this.#newest === null || timeOfId(id) < Date.parse(this.#newest);
+  }
+
+  /** Where media that are not here would be in the list, if that part of it is loaded. */
+  async #placesOf(ids: readonly string[]): Promise<Stretch[]> {
+    const places: Stretch[] = [];
+    for (const id of ids.slice(0, MOST_REFRESHED)) {
+      try {
+        const time = Date.parse((await media.get(id)).listed_at);
+        places.push({ newest: time, oldest: time });
+      } catch (error) {
+        if (!(error instanceof ApiError && error.code === 'not_found')) throw error;
+      }
+    }
+    if (ids.length > 0) this.#counts.ask();
+    return places;
+  }
+
+  /**
+   * Shows what is different in a stretch of the list: of media that the service has told of, all. Returns false if something else has changed
+   * the list meanwhile.
+   */
+  async #compare(filter: Filter, stretch: Stretch, told: ReadonlySet<string>): Promise<boolean> {
+    const { reordered } = this;
+    const shown = await listStretch(filter, stretch);
+    if (this.filter !== filter || this.reordered !== reordered) return false;
+    const found = new SvelteSet(shown.map(({ id }) => id));
+    const gone = this.items.filter((item) => isWithin(item, stretch) && !found.has(item.id));
+    const fresh = shown.filter(({ id }) => this.indexOf(id) < 0);
+    const changed = shown.filter((item) => {
+      const old = this.items[this.indexOf(item.id)];
+      return old && (told.has(item.id) || old.version !== item.version || old.status !== item.status);
+    });
+    for (const item of changed) {
+      const place = this.indexOf(item.id);
+      this.items[place] = slim({ ...this.items[place], ...item });
+    }
+    if (gone.length > 0) this.remove(new SvelteSet(gone.map(({ id }) => id)));
+    if (fresh.length > 0) this.insert(fresh);
+    if (gone.length + fresh.length + changed.length > 0) {
+      this.#changed();
+      this.moved++;
+      this.#counts.ask();
+    }
+    return true;
+  }
+
+  async #countAgain(): Promise<boolean> {
+    const { filter } = this;
+    if (!filter || this.nearly || document.hidden) return true;
+    const counting = (this.#counting ??= new AbortController());
+    try {
+      await this.#countAll(filter, counting.signal);
+    } catch {
+      // What was counted before is nearly right.
+    }
+    return true;
+  }
+
+  async #countAll(filter: Filter, signal: AbortSignal): Promise<void> {
+    const months = filterQuery(filter);
+    months.set('zone', Intl.DateTimeFormat().resolvedOptions().timeZone);
+    const [facets, timeline] = await Promise.all([media.facets(filterQuery(filter), signal), media.timeline(months, signal)]);
+    this.facets = facets;
+    this.months = timeline.months;
+    this.total = facets.types.reduce((sum, type) => sum + type.count, 0);
   }
 
   /** Begins another part of the list, with the page at `index`. */
@@ -280,7 +451,7 @@ export class Gallery {
       this.#next = page.next;
       this.#previous = page.previous;
       this.#oldest = page.items.at(-1);
-      this.#replace(page.items.map(slim));
+      this.#replace(placed(page));
       if (page.previous === null) this.#reachedTop();
     });
   }
@@ -337,6 +508,14 @@ export class Gallery {
 function isNewer(one: Media, other: Media): boolean {
   const [first, second] = [Date.parse(one.listed_at), Date.parse(other.listed_at)];
   return first > second || (first === second && one.id > other.id);
+}
+
+function placed(page: Page): Placed[] {
+  const items: Placed[] = page.items.map(slim);
+  const [first, last] = [items[0], items.at(-1)];
+  if (first) first.newer = page.previous;
+  if (last) last.older = page.next;
+  return items;
 }
 
 /** The recognised text may be long, and only the viewer shows it. */

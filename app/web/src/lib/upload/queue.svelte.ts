@@ -4,7 +4,8 @@ import { live } from '../live.svelte';
 import { online } from '../online.svelte';
 import { session } from '../session.svelte';
 import { forget, keep, type Kept, listKept } from './kept';
-import { send, type Sending } from './send';
+import { send } from './send';
+import type { Sending } from './sending';
 
 /** How many are sent at once. */
 const AT_ONCE = 3;
@@ -121,7 +122,7 @@ class Queue {
       this.#fail(item, new ApiError(400, 'empty_file', ''));
       return;
     }
-    item.sending = send(item.file, {
+    item.sending = send(item.id, item.file, {
       onProgress: (sent) => {
         item.isLost = false;
         item.sent = sent;
@@ -132,7 +133,8 @@ class Queue {
         if (error.code === 'unauthorized') {
           // It goes on once the user has signed in again.
           item.state = 'waiting';
-          session.expire();
+          // Perhaps another session has begun already.
+          this.start();
         } else {
           this.#fail(item, error);
         }
