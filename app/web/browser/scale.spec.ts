@@ -1,10 +1,11 @@
+import type { Page } from '@playwright/test';
 import { expect, test } from './support/fixtures.ts';
 
 const COUNT = 3000;
 const PAGE = 100;
 
-test('a long gallery scrolls without shifts, in a bounded page, to its end', async ({ page, service, token }) => {
-  expect(token).not.toBe('');
+/** A long gallery, as the API tells it. */
+async function serve(page: Page, thumbnail: (index: number) => string | null): Promise<void> {
   const item = (index: number): object => ({
     id: String(index).padStart(26, '0'),
     name: `picture ${index}`,
@@ -15,7 +16,7 @@ test('a long gallery scrolls without shifts, in a bounded page, to its end', asy
     // Half a minute apart, over several months.
     listed_at: new Date(Date.UTC(2026, 10, 1) - index * 3_600_000).toISOString(),
     thumbhash: '1QcSHQRnh493V4dIh4eXh1h4kJUI',
-    thumbnail_url: null,
+    thumbnail_url: thumbnail(index),
     tags: [],
     fragment: null,
     deleted_at: null,
@@ -40,6 +41,11 @@ test('a long gallery scrolls without shifts, in a bounded page, to its end', asy
   await page.route('**/api/media/timeline?*', (route) =>
     route.fulfill({ json: { months: [{ month: '2026-11', count: COUNT, before: '' }] } }),
   );
+}
+
+test('a long gallery scrolls without shifts, in a bounded page, to its end', async ({ page, service, token }) => {
+  expect(token).not.toBe('');
+  await serve(page, () => null);
   await page.addInitScript(() => {
     const shifts: string[] = [];
     Object.assign(window, { shifts });
@@ -66,4 +72,31 @@ test('a long gallery scrolls without shifts, in a bounded page, to its end', asy
   expect(most).toBeLessThan(150);
   const shifts = await page.evaluate(() => (window as unknown as { shifts: string[] }).shifts);
   expect(shifts.filter((shift) => parseFloat(shift) > 0.001)).toEqual([]);
+});
+
+test('what only flies past is not asked for, and what is stopped at is', async ({ page, service, token }) => {
+  expect(token).not.toBe('');
+  await serve(page, (index) => `/thumbnail/${index}`);
+  const asked = new Set<string>();
+  await page.route('**/thumbnail/*', (route) => {
+    asked.add(route.request().url());
+    return route.fulfill({ contentType: 'image/svg+xml', body: '<svg xmlns="http://www.w3.org/2000/svg"/>' });
+  });
+  await page.goto(service.origin);
+  await expect(page.getByRole('link', { name: 'picture 0', exact: true }).locator('img')).toHaveClass(/loaded/);
+  const fly = (element: HTMLElement | SVGElement): Promise<void> =>
+    new Promise((done) => {
+      const step = (): void => {
+        element.scrollTop += 150;
+        if (element.scrollTop < 30_000) requestAnimationFrame(step);
+        else done();
+      };
+      step();
+    });
+  await page.locator('.scroller').evaluate(fly);
+  const seen = page.locator('[data-index]');
+  await expect.poll(() => seen.evaluateAll((tiles) => tiles.every((tile) => tile.querySelector('img.loaded')))).toBe(true);
+  const last = Number((await seen.last().getAttribute('data-index')) ?? 0);
+  expect(last).toBeGreaterThan(300);
+  expect(asked.size).toBeLessThan(last / 2);
 });
