@@ -14,6 +14,7 @@ mod scratch;
 mod stacks;
 mod table;
 mod turns;
+mod web;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
@@ -74,6 +75,10 @@ pub enum Measurement {
     MediaWorkers,
     /// A claim from a queue of 10,000 jobs
     MediaClaim,
+    /// The gallery of 100,000 media in a browser
+    WebGallery,
+    /// Lighthouse's scores of the gallery
+    WebLighthouse,
     /// A rehearsal, and of its deploys to a stack one, one with nothing to do, and the way back
     Rehearsal,
 }
@@ -144,6 +149,8 @@ async fn measure(chosen: &[Measurement], scratch: &Scratch, report: &Report) -> 
             Measurement::MediaReady => media::until_ready(scratch, report).await.map(one),
             Measurement::MediaWorkers => media::workers(scratch, report).await.map(one),
             Measurement::MediaClaim => media::claim(scratch, report).await.map(one),
+            Measurement::WebGallery => web::gallery(scratch, report).await.map(one),
+            Measurement::WebLighthouse => web::lighthouse(scratch, report).await.map(one),
             Measurement::Rehearsal => rehearsed::rehearsal(scratch, report).await,
         };
         rows.extend(measured.with_context(|| format!("measure {name}"))?);

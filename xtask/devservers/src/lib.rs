@@ -18,6 +18,7 @@ pub mod engine;
 pub mod faulty;
 pub mod github;
 pub mod http;
+pub mod lighthouse;
 pub mod moto;
 pub mod nginx;
 pub mod port;
@@ -38,6 +39,7 @@ pub mod workflow_checks;
 
 mod cache;
 mod go;
+mod npm;
 mod path;
 mod pip;
 mod server;

@@ -12,5 +12,6 @@ mod wrk;
 pub use self::pictures::by_format;
 pub use self::queue::{claim, workers};
 pub use self::ready::until_ready;
-pub use self::served::{files, lists, start};
+pub use self::served::{PHOTOGRAPH, files, lists, start};
+pub use self::service::Media;
 pub use self::uploads::at_once;

@@ -5,15 +5,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 
-use super::service::{Jobs, Media};
+use super::served::PHOTOGRAPH;
+use super::service::Media;
 use crate::bench::scratch::Scratch;
 use crate::bench::table::{Goal, Row, said};
 use crate::bench::turns::Turns;
 use xtask::report::Report;
 use xtask::tools::postgres::Client;
-
-/// A photograph of 3.7 megapixels; the Debian package mate-backgrounds has it.
-const PHOTOGRAPH: &str = "/usr/share/backgrounds/mate/abstract/Elephants.jpg";
 
 /// Media that are derived anew for each measurement.
 const MEDIA: usize = 40;
@@ -44,7 +42,7 @@ struct Prepared {
 
 /// Jobs that two workers do, each on a processor of its own, against one worker.
 pub async fn workers(scratch: &Scratch, report: &Report) -> Result<Row> {
-    let media = Media::start(scratch, Jobs::Workers).await?;
+    let media = Media::start(scratch, &[without_worker()]).await?;
     let photograph = fs_err::read(PHOTOGRAPH).context("a photograph to add: apt-get install mate-backgrounds")?;
     for number in 0..MEDIA as u64 {
         media.upload(&[photograph.as_slice(), &number.to_le_bytes()].concat())?;
@@ -68,7 +66,7 @@ pub async fn workers(scratch: &Scratch, report: &Report) -> Result<Row> {
 
 /// The service's own query for a claim, with 10,000 jobs in the queue, against a query that reads nothing.
 pub async fn claim(scratch: &Scratch, report: &Report) -> Result<Row> {
-    let media = Media::start(scratch, Jobs::Workers).await?;
+    let media = Media::start(scratch, &[without_worker()]).await?;
     media.sql(QUEUED).await?;
     let client = media.client().await?;
     let query = claim_query(scratch)?;
@@ -87,6 +85,11 @@ pub async fn claim(scratch: &Scratch, report: &Report) -> Result<Row> {
     let left: i64 = client.query_one("SELECT count(*) FROM job WHERE claim IS NULL", &[]).await?.get(0);
     ensure!(left == 10_000 - i64::from(6 * CLAIMS), "{left} jobs are not claimed");
     Ok(Row { what, turns, goals: vec![Goal::Within(Duration::from_millis(2))], notes: Vec::new() })
+}
+
+/// The service does no jobs of the queue itself.
+fn without_worker() -> (&'static str, String) {
+    ("EMBEDDED_WORKER", "off".to_owned())
 }
 
 async fn each(client: &Client, statement: &str) -> Result<Duration> {

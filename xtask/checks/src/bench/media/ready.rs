@@ -8,21 +8,19 @@ use devservers::pyvips;
 
 use super::asked::Asked;
 use super::pictures::VIPS;
-use super::service::{Jobs, Media, upload};
+use super::served::PHOTOGRAPH;
+use super::service::{Media, upload};
 use crate::bench::scratch::Scratch;
 use crate::bench::table::{Goal, Row, said};
 use crate::bench::turns::Turns;
 use xtask::report::Report;
-
-/// A photograph of 3.7 megapixels; the Debian package mate-backgrounds has it.
-const PHOTOGRAPH: &str = "/usr/share/backgrounds/mate/abstract/Elephants.jpg";
 
 /// How many are uploaded for each measurement, and how many at a time.
 const UPLOADS: (usize, usize) = (80, 4);
 
 /// Uploads photographs until each is ready, against two processes of libvips that make both small pictures of as many files.
 pub async fn until_ready(scratch: &Scratch, report: &Report) -> Result<Row> {
-    let media = Media::start(scratch, Jobs::Own).await?;
+    let media = Media::start(scratch, &[]).await?;
     let photograph = fs_err::read(PHOTOGRAPH).context("a photograph to add: apt-get install mate-backgrounds")?;
     let mut number = 0_u64;
     let ours = async || {

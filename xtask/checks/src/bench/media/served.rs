@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use devservers::Nginx;
 
-use super::service::{Jobs, Media};
+use super::service::Media;
 use super::wrk::{CONNECTIONS, load};
 use crate::bench::scratch::Scratch;
 use crate::bench::table::{Goal, Row, said};
 use crate::bench::turns::Turns;
 use xtask::report::Report;
 
-/// A photograph of 1 MB; the Debian package mate-backgrounds has it.
-const PHOTOGRAPH: &str = "/usr/share/backgrounds/mate/abstract/Elephants.jpg";
+/// A photograph of 1 MB and 3.7 megapixels; the Debian package mate-backgrounds has it.
+pub const PHOTOGRAPH: &str = "/usr/share/backgrounds/mate/abstract/Elephants.jpg";
 
 /// Of the original that is served, in bytes.
 const ORIGINAL: usize = 2 << 20;
@@ -30,7 +30,7 @@ const MANY: &str =
 pub async fn start(scratch: &Scratch, report: &Report) -> Result<Row> {
     let mut memory = 0;
     let ours = async || {
-        let media = Media::start(scratch, Jobs::Own).await?;
+        let media = Media::start(scratch, &[]).await?;
         memory = media.memory()?;
         Ok(media.until_ready)
     };
@@ -49,7 +49,7 @@ pub async fn start(scratch: &Scratch, report: &Report) -> Result<Row> {
 
 /// An original of 2 MB and a thumbnail, each on many connections against nginx.
 pub async fn files(scratch: &Scratch, report: &Report) -> Result<Vec<(String, Row)>> {
-    let media = Media::start(scratch, Jobs::Own).await?;
+    let media = Media::start(scratch, &[]).await?;
     let mut photograph = fs_err::read(PHOTOGRAPH).context("a photograph to serve: apt-get install mate-backgrounds")?;
     // What is behind a JPEG's end belongs to no picture.
     photograph.resize(ORIGINAL, 0);
@@ -75,7 +75,7 @@ pub async fn files(scratch: &Scratch, report: &Report) -> Result<Vec<(String, Ro
 
 /// The 95th percentile of lists and searches, against that of an answer without a query.
 pub async fn lists(scratch: &Scratch, report: &Report) -> Result<Vec<(String, Row)>> {
-    let media = Media::start(scratch, Jobs::Own).await?;
+    let media = Media::start(scratch, &[]).await?;
     report.detail("making a million media");
     // One after the other: no statement of a transaction can vacuum.
     for statement in MANY.split_inclusive(';') {

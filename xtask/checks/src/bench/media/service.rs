@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use camino::Utf8Path;
 use devservers::http::{Answer, ask};
 use devservers::{Ready, Server};
 use secrecy::ExposeSecret as _;
@@ -34,23 +35,15 @@ pub struct Media {
     database: Throwaway,
 }
 
-/// Who does the jobs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Jobs {
-    /// The service itself.
-    Own,
-    /// Processes that [`Media::worker`] starts.
-    Workers,
-}
-
 impl Media {
-    /// Builds the release that is checked out, and starts it; it accepts uploads of up to 64 MB.
-    pub async fn start(scratch: &Scratch, jobs: Jobs) -> Result<Self> {
+    /// Builds the release that is checked out, and starts it; it accepts uploads of up to 64 MB. `own` are more
+    /// of its settings.
+    pub async fn start(scratch: &Scratch, own: &[(&'static str, String)]) -> Result<Self> {
         let build = scratch.cargo().args(["build", "--release", "--package", &scratch.config.service.package]);
         build.run().await.context("build the service")?;
         let (database, folder) = (Throwaway::start(Choice::Auto).await?, tempfile::tempdir()?);
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-        let settings = vec![
+        let mut settings = vec![
             ("DATABASE_URL", database.server().url("postgres").expose_secret().to_owned()),
             ("UPLOAD_DIR", folder.path().display().to_string()),
             ("PORT", address.port().to_string()),
@@ -59,8 +52,8 @@ impl Media {
             ("SERVICE_VERSION", "measured".to_owned()),
             ("MAX_UPLOAD_BYTES", (64 << 20).to_string()),
             ("LOG_LEVEL", "warn".to_owned()),
-            ("EMBEDDED_WORKER", if jobs == Jobs::Own { "on" } else { "off" }.to_owned()),
         ];
+        settings.extend_from_slice(own);
         let command = |argument: &str| {
             let mut command = Command::new(scratch.program());
             command.arg(argument).env_clear().envs(settings.iter().cloned());

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::service::{Jobs, Media, upload};
+use super::service::{Media, upload};
 use crate::bench::scratch::Scratch;
 use crate::bench::table::{Goal, Row, said};
 use crate::bench::turns::Turns;
@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// 64 uploads of 20 MB at once.
 pub async fn at_once(scratch: &Scratch, report: &Report) -> Result<Row> {
-    let media = Media::start(scratch, Jobs::Own).await?;
+    let media = Media::start(scratch, &[]).await?;
     let idle = media.memory()?;
     let (peak, number) = (Cell::new(0), Cell::new(0_u64));
     let next = || {
