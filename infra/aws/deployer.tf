@@ -57,6 +57,13 @@ resource "aws_iam_role_policy" "deployer" {
         Action   = "s3:DeleteObject"
         Resource = "arn:aws:s3:::${var.state_bucket}/${var.state_key}.tflock"
       },
+      # The plan that waits for its approval, which the toolkit keeps beside the state.
+      {
+        Sid      = "StatePlans"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
+        Resource = "arn:aws:s3:::${var.state_bucket}/${trimsuffix(var.state_key, ".tfstate")}/*"
+      },
       {
         Sid      = "StateFind"
         Effect   = "Allow"

@@ -9,6 +9,7 @@ mod environment;
 mod field;
 mod file;
 mod github;
+mod media;
 mod merge;
 mod notify;
 mod paths;
@@ -31,6 +32,7 @@ pub use check::{is_github_repository, is_loopback};
 pub use compose::{Compose, Container, Host};
 pub use environment::{Environment, Gate, Local, Postgres, Rehearsal, Scaleway, Target};
 pub use github::GitHub;
+pub use media::{MEDIA, Media, MediaStack};
 pub use notify::{Address, Event, Format, Receiver, is_webhook};
 pub use problem::ConfigError;
 pub(crate) use problem::did_you_mean;
@@ -180,6 +182,10 @@ impl Config {
                 "environments.{name} is a Docker host, where Docker Compose starts the release\n  \
                  type there: docker compose --env-file .env.{name} --file {} up --detach --wait",
                 Compose::file(name)
+            ))
+        } else if let Target::Media(MediaStack { of, .. }) = &environment.target {
+            Some(format!(
+                "environments.{of}.media is a stack without a service\n  it is applied with that of {of}: cargo xtask deploy {of}"
             ))
         } else if environment.stack().is_none() {
             Some(format!("environments.{name} has no `stack`, so there is nothing to deploy to"))

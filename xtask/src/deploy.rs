@@ -11,6 +11,11 @@ mod deployments;
 #[cfg(feature = "cloud")]
 pub mod drift_issue;
 pub mod gate;
+#[cfg(feature = "cloud")]
+mod media;
+#[cfg(not(feature = "cloud"))]
+#[path = "deploy/no_media.rs"]
+mod media;
 mod notify;
 pub mod preflight;
 pub mod rescue;
@@ -25,6 +30,7 @@ use anyhow::{Context as _, anyhow};
 
 use self::approval::{Approval, approve};
 use self::changes::Plan;
+use self::media::{Before, Ready};
 use self::preflight::preflight;
 pub use self::roll_out::Live;
 use self::roll_out::{is_serving, record_release, roll_out};
@@ -88,18 +94,38 @@ async fn steps(run: &Run<'_>, source: Source, request: &Request<'_>) -> Result<D
     if source.branch.as_ref() != Some(&env.config.source.main_branch) {
         env.report.note(&format!("this is not {}, the branch that releases come from", env.config.source.main_branch));
     }
+    let resume = if request.resume { " --resume" } else { "" };
+    let command = format!("cargo xtask deploy {}{resume}", env.name());
     let has_stack = target.has_stack();
-    if !has_stack {
+    let is_checked_first = !has_stack || env.environment.media.is_some();
+    if is_checked_first {
         // Before anything is made for a release that is refused.
         check_queries(run).await?;
     }
-    let settings = run.live_step(Step::Provision, async |step| target.provision(step).await).await?;
+    let media = match Box::pin(media::before(run, &source, approval, &command)).await? {
+        Before::Ready(ready) => ready,
+        Before::Planned(plan) => {
+            run.leaves_no_record();
+            return Ok(Deployed::Planned(Box::new(Plan::of_media(*plan))));
+        }
+    };
+    let Ready { settings: of_media, plan: media, approval, applied } = *media;
+    if approval == Approval::PlanOnly && !has_stack {
+        run.leaves_no_record();
+        let nothing = Plan { lines: Vec::new(), refusals: Vec::new(), media, stack: None, way_back: None };
+        return Ok(Deployed::Planned(Box::new(nothing)));
+    }
+    let settings = run.live_step(Step::Provision, async |step| target.provision(&of_media, step).await).await?;
     // A stack can differ from its files, so its plan decides.
-    if !has_stack && let Some(live) = unchanged(run, &source, &settings).await? {
+    if !has_stack
+        && media.is_none()
+        && let Some(live) = unchanged(run, &source, &settings).await?
+    {
         return Ok(Deployed::Unchanged(live));
     }
     let artifact = match has_stack {
         // None needs another's result, or changes what users or others see. The first that fails ends the others.
+        true if is_checked_first => tokio::try_join!(build(run, &source), initialize(run, &source))?.0,
         true => tokio::try_join!(build(run, &source), check_queries(run), initialize(run, &source))?.0,
         false => build(run, &source).await?,
     };
@@ -115,7 +141,7 @@ async fn steps(run: &Run<'_>, source: Source, request: &Request<'_>) -> Result<D
     let plan = run.critical(Step::Plan, async |step, stop| {
         let stack = target.plan(&release, &settings, approval.digest(), step, stop).await?;
         let plan = Plan::compare(&release, run.live_records(), stack);
-        Ok(plan.with_way_back(way_back, no_way_back, run.env.name()))
+        Ok(plan.with_media(media, applied.as_ref()).with_way_back(way_back, no_way_back, run.env.name()))
     });
     let plan = plan.await?;
     run.note(|record| record_release(record, &release, &plan));
@@ -124,13 +150,14 @@ async fn steps(run: &Run<'_>, source: Source, request: &Request<'_>) -> Result<D
         run.leaves_no_record();
         return Ok(Deployed::Planned(Box::new(plan)));
     }
-    if plan.stack.as_ref().is_some_and(|stack| !stack.has_changes)
+    if plan.media.is_none()
+        && plan.stack.as_ref().is_some_and(|stack| !stack.has_changes)
         && let Some(live) = unchanged(run, &source, &settings).await?
     {
         return Ok(Deployed::Unchanged(live));
     }
-    let resume = if request.resume { " --resume" } else { "" };
-    approve(env, &plan, approval, &format!("cargo xtask deploy {}{resume}", env.name())).await?; // Refused → 21
+    approve(env, &plan, approval, &command).await?; // Refused → 21
+    Box::pin(media::apply_with(run, &plan, &source, &of_media)).await?;
     roll_out(run, &release, &settings, &plan).await.map(Deployed::Live) // Restored → 30, not restored → 31
 }
 

@@ -23,7 +23,9 @@ pub async fn checks(env: &Env<'_>) -> Result<Vec<Check>, Failure> {
                 Ok(checks)
             }
             config::Target::Compose(host) if host.proxy.is_some() => preflight::checks(env, &target).await,
-            config::Target::Scaleway(_) | config::Target::Compose(_) => target.checks().await,
+            config::Target::Scaleway(_) | config::Target::Compose(_) | config::Target::Media(_) => {
+                target.checks().await
+            }
         }
     };
     let machine = async { Ok(machine(env.config).await) };

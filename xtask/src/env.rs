@@ -13,8 +13,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::clients::patience::Patience;
-use crate::config::{self, Compose, Config, Environment, Local, Postgres, Provider, Stack, Target};
+use crate::config::{self, Compose, Config, Environment, Local, MEDIA, Postgres, Provider, Stack, Target};
 use crate::failure::Failure;
+use crate::needs;
 use crate::report::Report;
 use crate::secrets::{self, Secrets};
 use crate::signals::Stop;
@@ -65,6 +66,14 @@ impl<'a> Env<'a> {
         }
     }
 
+    /// The environment that stands for the stack of its media, if it has one.
+    pub fn media(&self) -> Option<Self> {
+        self.environment.media.as_ref()?;
+        let environment = self.config.environments.get(&format!("{}{MEDIA}", self.name()))?;
+        // A run waits for the servers of both.
+        Some(Self { patience: self.patience.clone(), ..self.other(environment) })
+    }
+
     /// The environment's name.
     pub fn name(&self) -> &'a str {
         &self.environment.name
@@ -80,9 +89,21 @@ impl<'a> Env<'a> {
         self.root().join(".deploy").join(self.name())
     }
 
-    /// `.env.<name>`: the user's settings and secrets for the environment.
+    /// `.env.<name>`: the user's settings and secrets for the environment. The stack of its media has none of its own.
     pub fn file(&self) -> Utf8PathBuf {
-        self.config.env_file(self.name())
+        match &self.environment.target {
+            Target::Media(media) => self.config.env_file(&media.of),
+            Target::Local(_) | Target::Scaleway(_) | Target::Compose(_) => self.config.env_file(self.name()),
+        }
+    }
+
+    /// What the names of variables begin with that are for the stack of the media alone: both stacks have variables of one name, and
+    /// may take keys of one provider.
+    fn own_prefix(&self) -> &'static str {
+        match &self.environment.target {
+            Target::Media(_) => needs::MEDIA,
+            Target::Local(_) | Target::Scaleway(_) | Target::Compose(_) => "",
+        }
     }
 
     /// What `.env.<name>` sets.
@@ -120,8 +141,20 @@ impl<'a> Env<'a> {
     }
 
     /// The value of a variable: from `.env.<name>`, else from the process's environment. An empty value counts as none. The
-    /// file comes first, so that what a shell happens to export for another account does not redirect a deploy.
+    /// file comes first, so that what a shell happens to export for another account does not redirect a deploy. For the stack of the
+    /// media, `MEDIA_<name>` comes before that, and no variable of the service's stack counts.
     pub fn value(&self, name: &str) -> Result<Option<SecretString>> {
+        let prefix = self.own_prefix();
+        if prefix.is_empty() {
+            return self.value_of(name);
+        }
+        match self.value_of(&format!("{prefix}{name}"))? {
+            None if !name.starts_with("TF_VAR_") => self.value_of(name),
+            own => Ok(own),
+        }
+    }
+
+    fn value_of(&self, name: &str) -> Result<Option<SecretString>> {
         match self.file_values()?.get(name).filter(|value| !value.expose_secret().is_empty()) {
             Some(value) => Ok(Some(value.clone())),
             None => secrets::of_process(name),
@@ -141,7 +174,9 @@ impl<'a> Env<'a> {
     pub fn secrets_with(&self, prefix: &str) -> Result<BTreeMap<String, SecretString>> {
         let file = self.file_values()?.iter().map(|(name, _)| name.to_owned());
         let process = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-        let names = file.chain(process).filter(|name| name.starts_with(prefix));
+        let own = self.own_prefix();
+        let names = file.chain(process).filter_map(|name| Some(name.strip_prefix(own)?.to_owned()));
+        let names = names.filter(|name| name.starts_with(prefix));
         let read = |name: String| Ok(self.secret(&name)?.map(|value| (name, value)));
         names.filter_map(|name| read(name).transpose()).collect()
     }
@@ -151,7 +186,7 @@ impl<'a> Env<'a> {
         match &self.environment.target {
             Target::Local(Local { postgres: Postgres::Found, .. }) => Choice::Found,
             Target::Local(Local { postgres: Postgres::Embedded, .. }) => Choice::Embedded,
-            Target::Local(_) | Target::Scaleway(_) | Target::Compose(_) => Choice::Auto,
+            Target::Local(_) | Target::Scaleway(_) | Target::Compose(_) | Target::Media(_) => Choice::Auto,
         }
     }
 
@@ -174,6 +209,12 @@ impl<'a> Env<'a> {
         Ok(format!("{}/{}{at}", state.bucket, self.state_object()?))
     }
 
+    /// Whether `AWS_…` are the keys of the stack of the media: those for the state's bucket at Scaleway are `SCW_…`.
+    pub fn leaves_aws_to_media(&self) -> bool {
+        let provider = self.environment.stack().map(|stack| stack.state.provider);
+        self.environment.media.is_some() && provider == Some(Provider::Scaleway)
+    }
+
     /// The key for the bucket of the stack's state, by the names of the S3 protocol. Scaleway's buckets take the keys of its
     /// other services.
     pub fn state_key(&self, name: &str) -> Result<Option<SecretString>> {
@@ -183,7 +224,8 @@ impl<'a> Env<'a> {
             (Some(Provider::Scaleway), "AWS_SECRET_ACCESS_KEY") => Some("SCW_SECRET_KEY"),
             _ => None,
         };
-        match (self.secret(name)?, other) {
+        let own = if self.leaves_aws_to_media() { None } else { self.secret(name)? };
+        match (own, other) {
             (None, Some(other)) => self.secret(other),
             (own, _) => Ok(own),
         }

@@ -14,6 +14,9 @@ use crate::config::{
 /// The variable that holds the passphrase of states and plans.
 pub const PASSPHRASE: &str = "TF_STATE_PASSPHRASE";
 
+/// What the names of variables begin with that are for the stack of an environment's media alone.
+pub const MEDIA: &str = "MEDIA_";
+
 /// A variable that an environment needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Need {
@@ -67,13 +70,14 @@ pub enum Ci {
 /// logs. Empty for an environment on this machine, which makes what it needs.
 pub fn needs(config: &Config, environment: &Environment, table: &SettingsTable) -> Result<Vec<Need>> {
     let target = match &environment.target {
-        Target::Local(_) => return Ok(Vec::new()),
-        Target::Compose(target) => return Ok(of_compose(config, environment, target, table)),
+        // What the stack of the media needs is given with what its environment needs.
+        Target::Local(_) | Target::Media(_) => return Ok(Vec::new()),
+        Target::Compose(target) => return of_compose(config, environment, target, table),
         Target::Scaleway(target) => target,
     };
     let mut needs = Vec::new();
     let stack = match &target.stack {
-        Some(stack) => Some(of_stack::Declared::read(config, environment, stack)?),
+        Some(stack) => Some(of_stack::Declared::read(config, Some(environment), stack)?),
         None => None,
     };
     let passphrase = "Encrypts the state and plans of the stack, and signs images: openssl rand -hex 32";
@@ -83,12 +87,15 @@ pub fn needs(config: &Config, environment: &Environment, table: &SettingsTable) 
         needs.extend(declared.credentials());
         needs.extend(declared.variables());
     }
+    of_media(config, environment, &mut needs)?;
     of_registry(&target.registry, &mut needs);
     of_build(config, &mut needs);
     if environment.settings.is_some() {
         let made = |name: &str| stack.as_ref().is_some_and(|declared| declared.sets(name));
         // A stack whose bucket is not the one that deploy.yaml names makes no key for that one.
-        let is_replaced = environment.settings.iter().flatten().any(|(name, _)| made(name));
+        let of_media = environment.media.iter().flat_map(|media| media.settings.keys());
+        let is_replaced =
+            environment.settings.iter().flatten().map(|(name, _)| name).chain(of_media).any(|name| made(name));
         let settings = table.settings.iter().filter(|setting| is_replaced || !made(&setting.name));
         needs.extend(settings.filter_map(|setting| of_setting(setting, environment)));
         let help = "The address of Scaleway's Cockpit for `logs`: Cockpit, Data sources, Scaleway Logs";
@@ -101,15 +108,51 @@ pub fn needs(config: &Config, environment: &Environment, table: &SettingsTable) 
 }
 
 /// What the containers of a Docker host need of a person, and what pushes their image.
-fn of_compose(config: &Config, environment: &Environment, target: &Compose, table: &SettingsTable) -> Vec<Need> {
-    let help = "Signs images: openssl rand -hex 32";
-    let mut needs = vec![need(PASSPHRASE, true, false, help, &[Use::Registry])];
+fn of_compose(
+    config: &Config,
+    environment: &Environment,
+    target: &Compose,
+    table: &SettingsTable,
+) -> Result<Vec<Need>> {
+    let mut needs = match environment.media.as_ref().map(|media| media.stack.state.encrypted) {
+        Some(encrypted) => {
+            let help = "Encrypts the state and plans of the stack of the media, and signs images: openssl rand -hex 32";
+            vec![need(PASSPHRASE, true, encrypted, help, &[Use::State, Use::Stack, Use::Registry])]
+        }
+        None => vec![need(PASSPHRASE, true, false, "Signs images: openssl rand -hex 32", &[Use::Registry])],
+    };
+    of_media(config, environment, &mut needs)?;
     if let Some(registry) = &target.registry {
         of_registry(registry, &mut needs);
     }
     of_build(config, &mut needs);
     needs.extend(table.settings.iter().filter_map(|setting| of_setting(setting, environment)));
-    needs
+    Ok(needs)
+}
+
+/// What the stack of the media needs: credentials that the service's stack does not have already, and variables. What both have under
+/// one name, for something else, is named apart.
+fn of_media(config: &Config, environment: &Environment, needs: &mut Vec<Need>) -> Result<()> {
+    let Some(stack) = environment.media.as_ref().map(|media| &media.stack) else { return Ok(()) };
+    let declared = of_stack::Declared::read(config, None, stack)?;
+    let (credentials, before) = (declared.credentials(), needs.clone());
+    let is_another =
+        |credential: &Need| before.iter().any(|known| known.name == credential.name && known.help != credential.help);
+    // A role gives a job the names that are taken.
+    let has_role = !credentials.iter().any(is_another);
+    for credential in credentials.into_iter().filter(|credential| has_role || credential.ci != Ci::Alone) {
+        match needs.iter_mut().find(|known| known.name == credential.name) {
+            None => needs.push(credential),
+            Some(known) if known.help == credential.help => {
+                known.uses.extend(
+                    credential.uses.iter().filter(|one| !known.uses.contains(one)).copied().collect::<Vec<_>>(),
+                );
+            }
+            Some(_) => needs.push(Need { name: format!("{MEDIA}{}", credential.name), ci: Ci::Given, ..credential }),
+        }
+    }
+    needs.extend(declared.variables().into_iter().map(|need| Need { name: format!("{MEDIA}{}", need.name), ..need }));
+    Ok(())
 }
 
 /// The secrets of the image's build.
@@ -184,7 +227,8 @@ fn of_receivers(config: &Config, environment: &Environment, needs: &mut Vec<Need
 /// A setting that neither deploy.yaml nor the target gives. The process's environment gives secrets only (see `settings.rs`), so
 /// that a plain one can be in `.env.<environment>` and in deploy.yaml.
 fn of_setting(setting: &Setting, environment: &Environment) -> Option<Need> {
-    let is_set = environment.settings.as_ref().is_some_and(|settings| settings.contains_key(&setting.name));
+    let is_set = environment.settings.as_ref().is_some_and(|settings| settings.contains_key(&setting.name))
+        || environment.media.as_ref().is_some_and(|media| media.settings.contains_key(&setting.name));
     let by_target = match setting.supplied_by {
         Some(SuppliedBy::Version | SuppliedBy::Host | SuppliedBy::Port) => true,
         // A volume.

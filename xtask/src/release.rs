@@ -1,6 +1,7 @@
 //! What goes from step to step. Each step takes the previous one's type, so the compiler keeps their order. All of it is
 //! data without paths: the journal keeps it, records hold parts of it, and another machine understands it.
 
+mod media;
 mod settings;
 pub mod tag;
 
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
+pub use self::media::{MediaSettings, MediaValue};
 pub use self::settings::Settings;
 use crate::config::Config;
 use crate::fs::project;

@@ -4,8 +4,9 @@
 //! 2. the process's environment, for secrets and not for a local target: CI has nothing else, and a `DATABASE_URL` that a
 //!    shell happens to export must not redirect a local deploy;
 //! 3. `settings` of the environment in deploy.yaml;
-//! 4. the target, for what it supplies (`supplied_by` in settings.json);
-//! 5. the service's own default.
+//! 4. an output of the stack of the media, which `media.settings` names;
+//! 5. the target, for what it supplies (`supplied_by` in settings.json);
+//! 6. the service's own default.
 
 use anyhow::Result;
 use secrecy::SecretString;
@@ -22,6 +23,8 @@ pub enum Origin {
     Process(SecretString),
     /// deploy.yaml.
     Config(String),
+    /// An output of the stack of the media.
+    Media,
     /// The target supplies it.
     Target(SuppliedBy),
     /// The service's default.
@@ -49,6 +52,9 @@ pub fn origin(env: &Env<'_>, setting: &Setting) -> Result<Origin> {
     }
     if let Some(value) = env.environment.settings.as_ref().and_then(|settings| settings.get(&setting.name)) {
         return Ok(Origin::Config(value.clone()));
+    }
+    if env.environment.media.as_ref().is_some_and(|media| media.settings.contains_key(&setting.name)) {
+        return Ok(Origin::Media);
     }
     Ok(match &setting.supplied_by {
         Some(by) => Origin::Target(by.clone()),

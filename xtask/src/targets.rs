@@ -33,7 +33,7 @@ use crate::clients::service::Service;
 use crate::config;
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::release::{Artifact, Provenance, Published, Release, Settings, Source};
+use crate::release::{Artifact, MediaSettings, Provenance, Published, Release, Settings, Source};
 use crate::report::Ongoing;
 use crate::signals::Stop;
 use crate::state::history::Record;
@@ -59,7 +59,7 @@ impl<'a> Target<'a> {
                 // Only the image is made; Docker Compose starts it.
                 None => Self::Stack(Box::new(Stack::new(env))),
             },
-            config::Target::Scaleway(_) => Self::Stack(Box::new(Stack::new(env))),
+            config::Target::Scaleway(_) | config::Target::Media(_) => Self::Stack(Box::new(Stack::new(env))),
         }
     }
 
@@ -80,12 +80,12 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Database, settings and secrets: made where they are missing, started where they do not run.
-    pub async fn provision(&self, step: &Ongoing) -> Result<Settings, Failure> {
+    /// Database, settings and secrets: made where they are missing, started where they do not run. `media` is what their stack gives.
+    pub async fn provision(&self, media: &MediaSettings, step: &Ongoing) -> Result<Settings, Failure> {
         match self {
             Self::Local(local) => Ok(local.provision(step).await?),
-            Self::Stack(stack) => stack.provision().await,
-            Self::Host(host) => Box::pin(host.provision(step)).await,
+            Self::Stack(stack) => stack.provision(media).await,
+            Self::Host(host) => Box::pin(host.provision(media, step)).await,
         }
     }
 

@@ -7,6 +7,7 @@ mod drive;
 pub mod guard;
 mod init;
 mod interrupted;
+pub mod media;
 mod output;
 pub mod plan;
 pub mod recover;
@@ -186,7 +187,8 @@ impl<'a> Workspace<'a> {
     fn tofu(&self) -> Result<Tofu, Failure> {
         let env = self.env;
         let mut tofu = self.tofu_without_secrets("data")?;
-        for name in CREDENTIALS {
+        let of_media = |name: &&str| name.starts_with("AWS_") && env.leaves_aws_to_media();
+        for name in CREDENTIALS.into_iter().filter(|name| !of_media(name)) {
             if let Some(value) = env.secret(name)? {
                 tofu = tofu.secret(name, value);
             }
@@ -237,7 +239,8 @@ impl<'a> Workspace<'a> {
 
 /// The passphrase of state and plans.
 pub fn passphrase(env: &Env<'_>) -> Result<SecretString, Failure> {
-    let put = format!("put it into .env.{} (mode 0600) or into the environment", env.name());
+    let file = env.file();
+    let put = format!("put it into {} (mode 0600) or into the environment", file.file_name().unwrap_or_default());
     let passphrase = env.secret(PASSPHRASE)?.ok_or_else(|| {
         Failure::Refused(anyhow!(
             "state and plans of {} are encrypted, and {PASSPHRASE} has no value\n  {put}; to generate one: openssl rand -hex 32",

@@ -125,6 +125,7 @@ run "deployer_state" {
       } == {
       State       = [["s3:GetObject", "s3:PutObject"], ["arn:aws:s3:::meemit-tofu-state/production/aws.tfstate", "arn:aws:s3:::meemit-tofu-state/production/aws.tfstate.tflock"]]
       StateUnlock = ["s3:DeleteObject", "arn:aws:s3:::meemit-tofu-state/production/aws.tfstate.tflock"]
+      StatePlans  = [["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], "arn:aws:s3:::meemit-tofu-state/production/aws/*"]
       StateFind   = ["s3:ListBucket", "arn:aws:s3:::meemit-tofu-state"]
     }
     error_message = "The deployer has other permissions in the state bucket than those for its own state."

@@ -2,6 +2,7 @@
 
 use anyhow::anyhow;
 use clap::Args;
+use serde_json::json;
 
 use super::outputs::output;
 use super::{Context, EnvironmentArg};
@@ -11,7 +12,7 @@ use crate::deploy::rollback::{Undo, undo};
 use crate::deploy::{self, Deployed, Live, Request};
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::targets::Target;
+use crate::targets::{Planned, Target};
 
 /// Build the service, start it beside the running release, verify it, and switch to it
 #[derive(Args, Debug)]
@@ -66,7 +67,7 @@ impl DeployArgs {
             return Ok(());
         }
         let Self { resume, no_way_back, allow_branch, ref message, ref approval, .. } = self;
-        let approval = approval.of(&target, env.name())?;
+        let approval = approval.of(target.has_stack() || env.environment.media.is_some(), env.name())?;
         let request = Request { resume, no_way_back, allow_branch, approval, message: message.as_deref() };
         let deployed = deploy::deploy(&env, &target, request).await?;
         show(&env, &target, &deployed, &format!("deploy {}", env.name())).await
@@ -86,13 +87,13 @@ pub struct ApprovalArgs {
 
 impl ApprovalArgs {
     /// What they ask for. Fails for an environment without a stack, which has no plan to approve.
-    pub fn of(&self, target: &Target<'_>, name: &str) -> Result<Approval<'_>, Failure> {
+    pub fn of(&self, has_plan: bool, name: &str) -> Result<Approval<'_>, Failure> {
         let approval = match &self.approve {
             Some(digest) => Approval::Digest(digest),
             None if self.plan_only => Approval::PlanOnly,
             None => Approval::Ask,
         };
-        if approval != Approval::Ask && !target.has_stack() {
+        if approval != Approval::Ask && !has_plan {
             return Err(Failure::Usage(anyhow!(
                 "{name} has no stack, so there is no plan to approve; to see what would change, use --dry-run"
             )));
@@ -113,15 +114,27 @@ pub async fn show(env: &Env<'_>, target: &Target<'_>, ended: &Deployed, command:
 
 /// Shows a plan that was asked for, and how to have exactly it applied.
 fn show_plan(env: &Env<'_>, plan: &Plan, command: &str) -> Result<(), Failure> {
-    let Some(stack) = &plan.stack else { return Ok(()) };
-    let (mut json, mut text) = (stack.json(), stack.text());
-    if let Some(digest) = stack.approval() {
+    let media = plan.media.as_ref().map(|media| &media.planned);
+    let mut text =
+        [media, plan.stack.as_ref()].into_iter().flatten().map(Planned::text).collect::<Vec<_>>().join("\n\n");
+    if text.is_empty() {
+        text.push_str("the stack of the media has no changes");
+    }
+    let mut json = plan.stack.as_ref().map_or_else(|| json!({}), Planned::json);
+    if let Some(media) = media {
+        json["media"] = media.json();
+        if plan.stack.is_none() && env.environment.stack().is_some() {
+            text.push_str("\n\nthe service is planned with what this gives, when it is applied");
+        }
+    }
+    if let Some(digest) = plan.approval() {
         text.push_str(&format!("\n\nto apply   cargo xtask {command} --approve {digest}"));
         output("approval", &digest)?;
         json["approval"] = digest.into();
     }
     env.report.result(json, &text);
-    if stack.has_changes { Err(Failure::Pending) } else { Ok(()) }
+    let has_changes = media.is_some() || plan.stack.as_ref().is_some_and(|stack| stack.has_changes);
+    if has_changes { Err(Failure::Pending) } else { Ok(()) }
 }
 
 /// Shows the last lines of a deploy or rollback: address and version, disabled features, hints, how to undo it or what to

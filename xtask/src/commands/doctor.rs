@@ -34,6 +34,7 @@ impl DoctorArgs {
                 Target::Local(_) => "deploy",
                 Target::Compose(ref host) if host.proxy.is_some() => "deploy",
                 Target::Scaleway(_) | Target::Compose(_) => "image push",
+                Target::Media(_) => "tofu plan",
             };
             text.push_str(&format!("\n  ready. Next: cargo xtask {next} {}", env.name()));
         }

@@ -128,7 +128,7 @@ impl StoryArgs {
 /// The environment of this name, or the only one with a stack. It must have what a deploy to a stack takes.
 pub fn environment<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a Environment, Failure> {
     let usage = |text: String| Failure::Usage(anyhow!(text));
-    let with: Vec<&Environment> = config.environments.values().filter(|other| other.stack().is_some()).collect();
+    let with: Vec<&Environment> = config.environments.values().filter(|other| other.has_own_stack()).collect();
     let names = || with.iter().map(|environment| environment.name.as_str()).collect::<Vec<_>>().join(", ");
     let environment = match (name, with.as_slice()) {
         (Some(name), _) => config.environment(name)?,

@@ -45,7 +45,7 @@ impl RollbackArgs {
     pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
         let env = context.env(&self.environment.environment)?;
         let target = Target::of(&env);
-        let approval = self.approval.of(&target, env.name())?;
+        let approval = self.approval.of(target.has_stack(), env.name())?;
         let to = match self.to {
             Some(to) if to == PICKED => Some(pick(&env).await?),
             to => to,

@@ -12,6 +12,7 @@ use super::{Context, EnvironmentArg};
 use crate::deploy::run::take_lease;
 use crate::env::Env;
 use crate::failure::Failure;
+use crate::release::MediaSettings;
 use crate::report::Step;
 use crate::state::history::{self, Record};
 use crate::targets::{Local, Target};
@@ -71,7 +72,10 @@ impl RunArgs {
         let published = local.published(&record)?;
         // A deploy makes the same things.
         let lease = take_lease(env, format!("run {}", env.name())).await?; // Locked → 20
-        let settings = env.report.step(Step::Provision, async |step| target.provision(step).await).await;
+        let settings = env
+            .report
+            .step(Step::Provision, async |step| target.provision(&MediaSettings::default(), step).await)
+            .await;
         lease.release().await?;
         let settings = settings?.with_plain(&record.settings);
         let mut command = local.one_off(&published, &settings, &self.args).await?;

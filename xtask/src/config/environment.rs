@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::compose::Compose;
 use super::document::Document;
+use super::media::{Media, MediaStack};
 use super::stack::Stack;
 use super::verify::Verify;
 
@@ -20,6 +21,8 @@ pub struct Environment {
     /// Settings of the service, by the name of the environment variable; see [`SettingsTable::check`]. A stack gets the variables
     /// of a release only if this is set.
     pub settings: Option<BTreeMap<String, String>>,
+    /// The stack of its media, beside the service's, if it has one.
+    pub media: Option<Media>,
     /// When a release counts as healthy.
     pub gate: Gate,
     /// How many releases are kept for a rollback, including the one that serves; at least one.
@@ -50,6 +53,8 @@ pub enum Target {
     Scaleway(Scaleway),
     /// Containers of a Docker host.
     Compose(Compose),
+    /// Nothing: only the stack of another environment's media.
+    Media(MediaStack),
 }
 
 /// A process on this machine.
@@ -103,7 +108,7 @@ impl Environment {
     /// The registry of its images, with the namespace; none for a local environment.
     pub fn registry(&self) -> Option<&str> {
         match &self.target {
-            Target::Local(_) => None,
+            Target::Local(_) | Target::Media(_) => None,
             Target::Scaleway(target) => Some(&target.registry),
             Target::Compose(target) => target.registry.as_deref(),
         }
@@ -112,7 +117,7 @@ impl Environment {
     /// Its public host name, if it has one.
     pub fn domain(&self) -> Option<&str> {
         match &self.target {
-            Target::Local(_) => None,
+            Target::Local(_) | Target::Media(_) => None,
             Target::Scaleway(target) => target.domain.as_deref(),
             Target::Compose(target) => target.domain.as_deref(),
         }
@@ -123,6 +128,12 @@ impl Environment {
         match &self.target {
             Target::Local(_) | Target::Compose(_) => None,
             Target::Scaleway(target) => target.stack.as_deref(),
+            Target::Media(target) => Some(&target.stack),
         }
+    }
+
+    /// Whether it has a stack that is not the one of another environment's media.
+    pub fn has_own_stack(&self) -> bool {
+        self.stack().is_some() && !matches!(self.target, Target::Media(_))
     }
 }

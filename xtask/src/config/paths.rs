@@ -3,7 +3,7 @@
 use camino::Utf8Path;
 
 use super::problem::Problem;
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, Target};
 use crate::fs::project;
 
 impl Config {
@@ -18,7 +18,11 @@ impl Config {
         ];
         for (name, environment) in &self.environments {
             let stack = environment.stack().map(|stack| stack.folder.as_path());
-            paths.push((vec!["environments", name, "stack"], stack));
+            let key = match &environment.target {
+                Target::Media(media) => vec!["environments", &media.of, "media", "stack"],
+                Target::Local(_) | Target::Scaleway(_) | Target::Compose(_) => vec!["environments", name, "stack"],
+            };
+            paths.push((key, stack));
         }
         let problem = |(key, path): (Vec<&str>, Option<&Utf8Path>)| {
             let error = project::place(root, path?).err()?;

@@ -12,6 +12,7 @@ use super::compose::compose;
 use super::document::Document;
 use super::field::{Field, Table};
 use super::github::github;
+use super::media::{MEDIA, media};
 use super::notify::receivers;
 use super::problem::quoted;
 use super::stack::{stack, variable};
@@ -40,6 +41,7 @@ const PROGRAM: &str = "{ name: cc, package: gcc, needed_for: build }";
 const IMAGE: &str = "{ bases: { RUNTIME_IMAGE: 'debian:bookworm-slim' } }";
 const REGISTRY: &str = "rg.fr-par.scw.cloud/my-service";
 const REHEARSAL: &str = "{ variables: { dns_zone_id: '{zone_id}' } }";
+const STACK_OF_MEDIA: &str = "{ stack: infra/aws, settings: { S3_BUCKET: bucket } }";
 const NOTIFY: &str = "[{ url_env: SLACK_URL, format: slack }]";
 const ENVIRONMENT: &str = "{ target: local, port: 3000 }";
 const ENVIRONMENTS: &str = "{ local: { target: local, port: 3000 } }";
@@ -183,22 +185,30 @@ fn program(field: &Field<'_>) -> Option<Program> {
 }
 
 fn environments(field: &Field<'_>, document: &Arc<Document>, at_github: bool) -> Option<BTreeMap<String, Environment>> {
-    let mut plans = Vec::new();
-    let environments = field.map(ENVIRONMENT, |name, field| {
+    let mut named = Vec::new();
+    let mut environments = field.map(ENVIRONMENT, |name, field| {
         let environment = environment(name, &field, document);
         let environment = match label_hint(name) {
             None => environment,
             Some(hint) => field.refuse_key(format!("expected {LABEL}"), hint),
         };
-        plans.extend(name.strip_suffix(PLAN).map(|of| (of.to_owned(), field)));
+        named.push((name.to_owned(), field));
         environment
     })?;
-    for (of, field) in plans.iter().filter(|(of, _)| at_github && environments.contains_key(of)) {
+    let ending =
+        |end: &'static str| named.iter().filter_map(move |(name, field)| Some((name.strip_suffix(end)?, field)));
+    for (of, field) in ending(PLAN).filter(|(of, _)| at_github && environments.contains_key(*of)) {
         field.refuse_key::<()>(
             format!("has the name of the environment at GitHub whose jobs plan {of}"),
             format!("name it otherwise: GitHub has one environment `{of}{PLAN}`, which needs no approval"),
         )?;
     }
+    let has_media = |of: &str| environments.get(of).is_some_and(|environment| environment.media.is_some());
+    for (of, field) in ending(MEDIA).filter(|(of, _)| has_media(of)) {
+        field.refuse_key::<()>(format!("is the name of the stack of {of}'s media"), "name it otherwise")?;
+    }
+    let of_media: Vec<Environment> = environments.values().filter_map(Environment::of_media).collect();
+    environments.extend(of_media.into_iter().map(|environment| (environment.name.clone(), environment)));
     if environments.is_empty() {
         return field.refuse("has no environment", format!("add `local: {ENVIRONMENT}`"));
     }
@@ -221,6 +231,11 @@ fn environment(name: &str, field: &Field<'_>, document: &Arc<Document>) -> Optio
         };
         let target = target(table);
         let settings = table.optional("settings", "{ LOG_LEVEL: info }", |field| field.map("value", setting));
+        let media = match kind {
+            Kind::Machine => Some(None),
+            Kind::Account | Kind::Host => table
+                .optional("media", STACK_OF_MEDIA, |field| media(&field, target.as_ref(), settings.as_ref()?.as_ref())),
+        };
         let gate = table.optional("gate", "{ timeout: 60 }", |field| field.table(gate));
         let keep_releases = table.optional("keep_releases", "5", |field| {
             field.number("a whole number from 1 to 1000", |number| (1..=1000).contains(number))
@@ -240,6 +255,7 @@ fn environment(name: &str, field: &Field<'_>, document: &Arc<Document>) -> Optio
             name: name.to_owned(),
             verify: verify?,
             settings: settings?,
+            media: media?,
             gate: gate?.unwrap_or_default().or(target.as_ref()?),
             target: target?,
             keep_releases: keep_releases?.unwrap_or(KEEP_RELEASES),
@@ -308,7 +324,7 @@ impl GateSeconds {
         let (timeout, watch) = match target {
             Target::Local(_) => (60, 0),
             Target::Scaleway(_) => (300, 60),
-            Target::Compose(_) => (60, 0),
+            Target::Compose(_) | Target::Media(_) => (60, 0),
         };
         Gate {
             timeout: Duration::from_secs(self.timeout.unwrap_or(timeout)),
@@ -332,7 +348,7 @@ fn setting(name: &str, field: Field<'_>) -> Option<String> {
     refuse_variable(name, &field, "environment variable")
 }
 
-fn refuse_variable<T>(name: &str, field: &Field<'_>, what: &str) -> Option<T> {
+pub(super) fn refuse_variable<T>(name: &str, field: &Field<'_>, what: &str) -> Option<T> {
     let upper = name.to_uppercase();
     let hint = if check::is_variable(&upper) { format!("write `{upper}`") } else { "remove it".to_owned() };
     field.refuse_key(

@@ -139,8 +139,18 @@ impl SettingsTable {
             let key = format!("environments.{}.settings.{name}", environment.name);
             Some(document.problem(node, &key, message, hint))
         };
-        let mut problems: Vec<Problem> =
-            environment.settings.iter().flatten().filter_map(problem).take(LISTED).collect();
+        let of_media = |name: &String| {
+            let names = self.settings.iter().map(|setting| setting.name.as_str());
+            let node = environment.document.find(&["environments", &environment.name, "media", "settings", name]);
+            let key = format!("environments.{}.media.settings.{name}", environment.name);
+            let (node, hint) = (node.map(|(key, _)| key), did_you_mean(name, "settings", names));
+            self.get(name)
+                .is_none()
+                .then(|| environment.document.problem(node, &key, "the service has no such setting".to_owned(), hint))
+        };
+        let outputs = environment.media.iter().flat_map(|media| media.settings.keys());
+        let settings = environment.settings.iter().flatten().filter_map(problem);
+        let mut problems: Vec<Problem> = settings.chain(outputs.filter_map(of_media)).take(LISTED).collect();
         problems.sort_by_key(|problem| problem.at);
         problems
     }

@@ -89,15 +89,22 @@ pub(super) fn stack(table: &mut Table<'_>) -> Option<Option<Stack>> {
         Some(Some(folder)) => Some(folder),
         None => None,
     };
-    of_folder(table, folder).map(Some)
+    of_folder(table, folder, None).map(Some)
 }
 
-fn of_folder(table: &mut Table<'_>, folder: Option<Utf8PathBuf>) -> Option<Stack> {
+/// The same of a stack whose folder was read. `beside` is its state where the file does not say.
+pub(super) fn of_folder(table: &mut Table<'_>, folder: Option<Utf8PathBuf>, beside: Option<State>) -> Option<Stack> {
     let program = table.optional("program", "tofu", |field| {
         let program = field.choice(&[("tofu", Program::Tofu), ("terraform", Program::Terraform)])?;
         Some((program, field))
     });
-    let state = table.required("state", STATE, |field| field.table(state));
+    let state = match beside {
+        Some(beside) => {
+            let own = table.optional("state", STATE, |field| field.table(state));
+            own.map(|own| own.unwrap_or(beside))
+        }
+        None => table.required("state", STATE, |field| field.table(state)),
+    };
     let protect = table.optional("protect", "[scaleway_object_bucket.media]", |field| {
         field.list("scaleway_object_bucket.media", |item| {
             item.text("the address of a resource or module, or a type of resource", check::is_resource_address)

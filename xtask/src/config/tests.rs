@@ -2,6 +2,7 @@
 
 mod compose;
 mod github;
+mod media;
 mod shape;
 mod stack;
 mod table;

@@ -12,12 +12,22 @@ use crate::sqlx::migrations;
 use crate::state::history::Record;
 use crate::targets::Planned;
 
+/// What a deploy changes of the stack of the media.
+pub struct MediaPlan {
+    /// It has changes.
+    pub planned: Planned,
+    /// Whether the user has given its digest.
+    pub is_approved: bool,
+}
+
 /// What a release changes.
 pub struct Plan {
     /// For people, a line each.
     pub lines: Vec<String>,
     /// Why it must not be done.
     pub refusals: Vec<String>,
+    /// What the stack of the media changes before; none if that is nothing.
+    pub media: Option<MediaPlan>,
     /// What the target's stack changes; none for a target without one.
     pub stack: Option<Planned>,
     /// Whether the release that serves can start again; none where no migration asks for it.
@@ -27,7 +37,7 @@ pub struct Plan {
 impl Plan {
     /// Compares a release with what was live before, oldest first: the last of these serves.
     pub fn compare(release: &Release, live_records: &[Record], stack: Option<Planned>) -> Self {
-        let mut plan = Self { lines: Vec::new(), refusals: Vec::new(), stack, way_back: None };
+        let mut plan = Self { lines: Vec::new(), refusals: Vec::new(), media: None, stack, way_back: None };
         let Some(live) = live_records.last() else {
             plan.lines.push(format!("first release: {}", release.version()));
             return plan;
@@ -77,7 +87,29 @@ impl Plan {
 
     /// A rollback from one version to another.
     pub fn back(from: &str, to: &str) -> Self {
-        Self { lines: vec![format!("{from} → {to}")], refusals: Vec::new(), stack: None, way_back: None }
+        let lines = vec![format!("{from} → {to}")];
+        Self { lines, refusals: Vec::new(), media: None, stack: None, way_back: None }
+    }
+
+    /// The media's alone: the service is planned with what their stack gives when it is applied.
+    pub fn of_media(media: MediaPlan) -> Self {
+        Self { lines: Vec::new(), refusals: Vec::new(), media: Some(media), stack: None, way_back: None }
+    }
+
+    /// Adds what the stack of the media changes with the release, and what it has changed already.
+    pub fn with_media(mut self, media: Option<MediaPlan>, applied: Option<&String>) -> Self {
+        let planned = media.iter().map(|media| media.planned.summary());
+        self.lines.extend(applied.cloned().into_iter().chain(planned).map(|counts| format!("media: {counts}")));
+        self.media = media;
+        self
+    }
+
+    /// Names the kept plans to those who approve them: one digest, or that of the media's plan, `-` and that of the service's. None if
+    /// there is nothing to apply.
+    pub fn approval(&self) -> Option<String> {
+        let plans = self.media.iter().map(|media| &media.planned).chain(&self.stack);
+        let digests: Vec<String> = plans.filter_map(Planned::approval).collect();
+        (!digests.is_empty()).then(|| digests.join("-"))
     }
 
     /// Fails where the plan must not be done.

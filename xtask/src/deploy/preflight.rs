@@ -29,7 +29,7 @@ pub async fn preflight(
     let web = async { Ok(check_web(env, target).await) };
     let ((source, step), mut checks, mut web) = tokio::try_join!(found, checks(env, target), web)?;
     // An image is built by its builder, and from a commit.
-    if target.has_stack() {
+    if target.has_stack() || env.environment.media.is_some() {
         checks.extend(source::checks(env, &source, allow_branch).await);
     }
     let missing = match target.runs_images() {

@@ -7,7 +7,7 @@ use super::changes::crossed;
 use super::roll_out::{is_serving, plan_back, record_release, roll_out};
 use super::run::Run;
 use super::way_back::closed;
-use super::{Deployed, verify};
+use super::{Deployed, media, verify};
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::release::Release;
@@ -54,7 +54,8 @@ pub async fn rollback(
         if approval != Approval::PlanOnly {
             run.has_started().await;
         }
-        let settings = run.live_step(Step::Provision, async |step| target.provision(step).await).await?;
+        let media = Box::pin(media::present(&run)).await?;
+        let settings = run.live_step(Step::Provision, async |step| target.provision(&media, step).await).await?;
         // An earlier release gets the settings that it had: a wrong setting is as good a reason to go back as a wrong line.
         let settings = settings.with_plain(&earlier.settings);
         verify(&run, &published, Some(earlier)).await?; // Refused → 21

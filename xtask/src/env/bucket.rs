@@ -24,9 +24,9 @@ impl Env<'_> {
                     Provider::Aws | Provider::R2 | Provider::Other => "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
                 };
                 Failure::Refused(anyhow!(
-                    "the bucket {} needs an access key, and none is set\n  put {keys} into .env.{} (mode 0600) or into the environment",
+                    "the bucket {} needs an access key, and none is set\n  put {keys} into {} (mode 0600) or into the environment",
                     state.bucket,
-                    self.name()
+                    self.file().file_name().unwrap_or_default()
                 ))
             })
         };

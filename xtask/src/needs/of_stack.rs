@@ -17,9 +17,11 @@ pub struct Declared<'a> {
 }
 
 impl<'a> Declared<'a> {
-    pub fn read(config: &Config, environment: &Environment, stack: &'a Stack) -> Result<Self> {
+    /// Reads them. `service` is the environment whose releases the stack runs, if it does.
+    pub fn read(config: &Config, service: Option<&Environment>, stack: &'a Stack) -> Result<Self> {
         let blocks = stack_files::blocks(&config.root.join(&stack.folder))?;
-        Ok(Self { stack, runs_service: environment.settings.is_some(), blocks })
+        let runs_service = service.is_some_and(|environment| environment.settings.is_some());
+        Ok(Self { stack, runs_service, blocks })
     }
 
     /// Whether the stack itself gives the service a setting: an expression of it has a key of this name.

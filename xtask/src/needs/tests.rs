@@ -46,6 +46,7 @@ fn of_target(target: &str, environment: &str, stack: &str) -> String {
          production:\n    target: {target}\n{environment}"
     );
     fs_err::create_dir(root.join("infra")).unwrap();
+    fs_err::create_dir(root.join("other")).unwrap();
     for (name, text) in [("deploy.yaml", yaml.as_str()), ("settings.json", SETTINGS), ("infra/main.tf", stack)] {
         fs_err::write(root.join(name), text).unwrap();
     }
@@ -132,6 +133,41 @@ fn another_bucket_takes_the_names_of_aws_for_its_keys() {
     REGISTRY_PASSWORD secret required [Registry] Given
     NPM_TOKEN secret required [Build] Given
     "#);
+}
+
+#[test]
+fn the_stack_of_the_media_needs_its_keys_and_its_variables_by_names_of_their_own() {
+    let stack = "provider \"aws\" {}\nvariable \"bucket\" {}\nvariable \"domain\" {\n  default = null\n}\n";
+    let media = "    media: { stack: infra, variables: { bucket: a }, settings: { S3_SECRET_ACCESS_KEY: secret }, \
+                 state: { bucket: media, region: eu-north-1, provider: aws } }\n";
+    let environment = |state: &str| {
+        format!(
+            "    registry: registry.example.org/shop\n    stack: other\n    variables: {{ size: 1 }}\n    {state}\n    \
+             settings: {{ SITE: a, UPLOAD_DIR: b }}\n{media}"
+        )
+    };
+    let named = |state: &str| {
+        let shown = shown(&environment(state), stack);
+        let of_media =
+            shown.lines().filter(|line| ["AWS_", "MEDIA_", "SCW_", "S3_"].iter().any(|begin| line.starts_with(begin)));
+        of_media.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    assert_snapshot!(named("state: { bucket: shop, region: fr-par, provider: scaleway }"), @r"
+    SCW_ACCESS_KEY secret required [State, Stack] Given
+    SCW_SECRET_KEY secret required [State, Stack] Given
+    AWS_ROLE_ARN - required [State, Stack] Alone
+    AWS_ACCESS_KEY_ID secret required [State, Stack] Nowhere
+    AWS_SECRET_ACCESS_KEY secret required [State, Stack] Nowhere
+    MEDIA_TF_VAR_domain - - [Stack] Given
+    ");
+    let other = "state: { bucket: shop, region: auto, provider: other, endpoint: 'https://s3.example.org' }";
+    assert_snapshot!(named(other), @r"
+    AWS_ACCESS_KEY_ID secret required [State, Stack] Given
+    AWS_SECRET_ACCESS_KEY secret required [State, Stack] Given
+    MEDIA_AWS_ACCESS_KEY_ID secret required [State, Stack] Given
+    MEDIA_AWS_SECRET_ACCESS_KEY secret required [State, Stack] Given
+    MEDIA_TF_VAR_domain - - [Stack] Given
+    ");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The settings that a release runs with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, ensure};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -19,6 +19,8 @@ pub struct Settings {
     pub secrets: Secrets,
     /// Fingerprints of the secret ones.
     pub fingerprints: BTreeMap<String, String>,
+    /// The names of those that the stack of the media gives.
+    pub of_media: BTreeSet<String>,
     /// What the target provided, for the step's line. Its first line comes before the counts, and may be empty.
     pub provided: Option<String>,
 }
@@ -44,7 +46,7 @@ impl Settings {
                 plain.insert(setting.name.clone(), value.expose_secret().to_owned());
             }
         }
-        Ok(Self { plain, secrets, fingerprints: BTreeMap::new(), provided })
+        Ok(Self { plain, secrets, fingerprints: BTreeMap::new(), of_media: BTreeSet::new(), provided })
     }
 
     /// Fingerprints the secrets. `scope` keeps equal secrets of two environments apart.
@@ -60,9 +62,14 @@ impl Settings {
         Ok(sha256(json.as_bytes()))
     }
 
-    /// The same secrets with the plain settings of an earlier release.
+    /// The same secrets with the plain settings of an earlier release. Those of the media stay: their stack is not taken back, so what
+    /// the earlier release had may be gone.
     pub fn with_plain(&self, plain: &BTreeMap<String, String>) -> Self {
-        Self { plain: plain.clone(), ..self.clone() }
+        let (of_media, earlier) = (self.plain.iter(), plain.iter());
+        let of_media = of_media.filter(|(name, _)| self.of_media.contains(*name));
+        let earlier = earlier.filter(|(name, _)| !self.of_media.contains(*name));
+        let plain = earlier.chain(of_media).map(|(name, value)| (name.clone(), value.clone())).collect();
+        Self { plain, ..self.clone() }
     }
 }
 

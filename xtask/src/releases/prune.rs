@@ -47,7 +47,7 @@ pub struct Needs {
 /// Reads the records of every environment that has a stack. Fails when those of one cannot be read.
 pub async fn needs(env: &Env<'_>) -> Result<Needs, Failure> {
     let mut needs = Needs::default();
-    for environment in env.config.environments.values().filter(|environment| environment.stack().is_some()) {
+    for environment in env.config.environments.values().filter(|environment| environment.has_own_stack()) {
         let name = &environment.name;
         let other = env.other(environment);
         let read = async { Ok(history::read_all(other.store()?).await?) };

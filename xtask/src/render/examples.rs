@@ -27,7 +27,7 @@ pub fn all(config: &Config, table: &SettingsTable, templates: &Templates) -> Res
     let values = context! { project => &config.project, settings => Serde(&table.settings) };
     files.extend(templates.render_settings(values)?.map(|text| (Utf8PathBuf::from(".env.example"), text)));
     for environment in config.environments.values() {
-        if environment.stack().is_none() && !matches!(environment.target, Target::Compose(_)) {
+        if !environment.has_own_stack() && !matches!(environment.target, Target::Compose(_)) {
             continue;
         }
         let needs = needs(config, environment, table)?;

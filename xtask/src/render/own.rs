@@ -7,7 +7,7 @@ use minijinja::context;
 use minijinja::value::Serde;
 
 use super::templates::{FOLDER, Templates, is_known};
-use crate::config::{Config, Environment, SettingsTable};
+use crate::config::{Config, Environment, SettingsTable, Target};
 
 /// What tells a template of a rendered file from the service's own.
 const MARK: &str = "{= head =}";
@@ -18,7 +18,8 @@ pub fn all(config: &Config, table: &SettingsTable, templates: &Templates) -> Res
     collect(&config.root, Utf8Path::new(""), &mut paths)?;
     paths.sort();
     let service = &config.service;
-    let environments = config.environments.values().map(environment).collect::<Vec<_>>();
+    let of_media = |environment: &&Environment| matches!(environment.target, Target::Media(_));
+    let environments = config.environments.values().filter(|one| !of_media(one)).map(environment).collect::<Vec<_>>();
     let values = context! {
         head => super::head("its template is in templates/, its values are from deploy.yaml"),
         project => &config.project,

@@ -10,6 +10,11 @@ pub enum Step {
     Source,
     /// Check the service's queries, and run new migrations on the released schema.
     Sqlx,
+    /// On a stack of the media: determine what would change, and what it gives the service.
+    Media,
+    /// Apply the plan of the media.
+    #[serde(rename = "media-apply")]
+    MediaApply,
     /// Prepare what the service needs at runtime: database, settings, secrets.
     #[serde(alias = "ground")]
     Provision,
@@ -59,6 +64,8 @@ impl std::fmt::Display for Step {
             Self::Provenance => "provenance",
             Self::WayBack => "way-back",
             Self::Init => "init",
+            Self::Media => "media",
+            Self::MediaApply => "media-apply",
             Self::Provision => "provision",
             Self::Plan => "plan",
             Self::Apply => "apply",

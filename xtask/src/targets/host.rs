@@ -27,7 +27,7 @@ use crate::clients::service::{Answer, Readiness, Service};
 use crate::config;
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::release::{Artifact, Published, Release, Settings, Source};
+use crate::release::{Artifact, MediaSettings, Published, Release, Settings, Source};
 use crate::report::Ongoing;
 use crate::signals::Stop;
 use crate::state::fingerprint;
@@ -78,8 +78,8 @@ impl<'a> Host<'a> {
     }
 
     /// Settings, the network, and a proxy that runs.
-    pub async fn provision(&self, step: &Ongoing) -> Result<Settings, Failure> {
-        let settings = self.settings()?;
+    pub async fn provision(&self, media: &MediaSettings, step: &Ongoing) -> Result<Settings, Failure> {
+        let settings = self.settings(Some(media))?;
         step.progress("the proxy");
         self.start_proxy().await?;
         let key = Box::pin(fingerprint::key(self.env.store()?)).await?;

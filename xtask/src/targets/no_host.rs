@@ -14,7 +14,7 @@ use crate::clients::service::Service;
 use crate::config;
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::release::{Artifact, Published, Release, Settings, Source};
+use crate::release::{Artifact, MediaSettings, Published, Release, Settings, Source};
 use crate::report::Ongoing;
 use crate::signals::Stop;
 use crate::state::history::Record;
@@ -42,7 +42,7 @@ impl<'a> Host<'a> {
         match self.never {}
     }
 
-    pub async fn provision(&self, _: &Ongoing) -> Result<Settings, Failure> {
+    pub async fn provision(&self, _: &MediaSettings, _: &Ongoing) -> Result<Settings, Failure> {
         match self.never {}
     }
 

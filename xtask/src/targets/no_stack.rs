@@ -15,7 +15,7 @@ use crate::check::Check;
 use crate::clients::service::{Readiness, Service};
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::release::{Artifact, Provenance, Published, Release, Settings, Source};
+use crate::release::{Artifact, MediaSettings, Provenance, Published, Release, Settings, Source};
 use crate::report::{Ongoing, Summary};
 use crate::signals::Stop;
 use crate::state::history::Record;
@@ -65,7 +65,7 @@ impl<'a> Stack<'a> {
         match self.never {}
     }
 
-    pub async fn provision(&self) -> Result<Settings, Failure> {
+    pub async fn provision(&self, _: &MediaSettings) -> Result<Settings, Failure> {
         match self.never {}
     }
 

@@ -22,6 +22,7 @@ use tokio::sync::OnceCell;
 
 use self::address::Names;
 pub use self::address::PublicAddress;
+pub use self::checks::of_media;
 pub use self::drift::Drift;
 pub use self::job::{Ended, Inputs, Job, Leftovers, Place};
 pub use self::log::Log;
@@ -34,11 +35,12 @@ use crate::bootstrap;
 use crate::check::Check;
 use crate::clients::dns;
 use crate::clients::service::{Answer, Service};
+use crate::config::Target;
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::image::pushed::pushed;
 use crate::image::{self as images, ServiceImage};
-use crate::release::{Artifact, Provenance, Published, PublishedForm, Release, Settings, Source};
+use crate::release::{Artifact, MediaSettings, Provenance, Published, PublishedForm, Release, Settings, Source};
 use crate::report::{Ongoing, Summary as _};
 use crate::secrets::FingerprintKey;
 use crate::signals::Stop;
@@ -87,6 +89,9 @@ impl<'a> Stack<'a> {
     /// Doctor's checks of the zone, the registry, the builder, the registry's credentials, and what a deploy does not take. None
     /// changes anything.
     pub async fn prerequisites(&self) -> Result<Vec<Check>, Failure> {
+        if let Target::Media(_) = self.env.environment.target {
+            return Ok(checks::of_doctor(self.env).await);
+        }
         let of_image = async {
             match &self.env.config.image {
                 Some(_) => Ok(images::check::checks(&ServiceImage::find(self.env)?).await),
@@ -108,14 +113,19 @@ impl<'a> Stack<'a> {
         )))
     }
 
+    /// What the stack of the media gives now.
+    pub async fn media(&self) -> Result<MediaSettings, Failure> {
+        settings::media(self.env).await
+    }
+
     /// The service's settings. The stack may add more.
-    pub fn settings(&self) -> Result<Settings, Failure> {
-        Ok(settings::resolve(self.env)?.settings)
+    pub fn settings(&self, media: &MediaSettings) -> Result<Settings, Failure> {
+        Ok(settings::resolve(self.env, Some(media))?.settings)
     }
 
     /// The same with fingerprints of the secrets, for a record.
-    pub async fn provision(&self) -> Result<Settings, Failure> {
-        let (env, settings) = (self.env, self.settings()?);
+    pub async fn provision(&self, media: &MediaSettings) -> Result<Settings, Failure> {
+        let (env, settings) = (self.env, self.settings(media)?);
         Ok(settings.fingerprinted(self.key().await?, &env.store_prefix()))
     }
 

@@ -21,7 +21,7 @@ use crate::signals::Stop;
 use crate::state::plan_store::{PlanFile, PlanRecord};
 use crate::tools::tofu::StateVersion;
 use crate::tools::tofu::event::Event;
-use crate::tools::tofu::plan::Plan;
+use crate::tools::tofu::plan::{Action, Plan};
 use crate::tools::tofu::state::UnreadResource;
 
 /// OpenTofu's exit code for a plan with changes.
@@ -82,6 +82,11 @@ impl Planned {
     /// Whether nothing but the release changes: see [`approval::is_of_the_release`].
     pub fn changes_only_the_release(&self) -> bool {
         self.prevented_destroys.is_empty() && approval::is_of_the_release(&self.plan)
+    }
+
+    /// Whether an output gets another value, comes or goes.
+    pub fn changes_output(&self, name: &str) -> bool {
+        self.plan.outputs.get(name).is_some_and(|output| output.action != Action::Nothing)
     }
 
     /// Names the kept plan to those who approve it. None if there is nothing to apply.

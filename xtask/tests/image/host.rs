@@ -1,5 +1,7 @@
 //! Deploys to a Docker host: real containers of this machine's engine, behind a real Caddy.
 
+mod media;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};

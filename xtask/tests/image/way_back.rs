@@ -8,7 +8,7 @@ use xtask::config::Config;
 use xtask::deploy::run::Run;
 use xtask::deploy::way_back::way_back;
 use xtask::env::Env;
-use xtask::release::{Migration, Published, PublishedForm, Release, Source, Trial, WayBack};
+use xtask::release::{MediaSettings, Migration, Published, PublishedForm, Release, Source, Trial, WayBack};
 use xtask::report::{Audience, Report};
 use xtask::secrets::Redactor;
 use xtask::signals::Stop;
@@ -125,7 +125,7 @@ async fn look(project: &Project, image: &str, migrations: Vec<Migration>) -> Way
     history::append(env.store().unwrap(), &live).await.unwrap();
 
     let run = Run::begin(&env, &target, Kind::Deploy, "a test".to_owned(), false).await.unwrap();
-    let settings = Stack::new(&env).settings().unwrap();
+    let settings = Stack::new(&env).settings(&MediaSettings::default()).unwrap();
     let form = PublishedForm::Image { name: name.to_owned() };
     let published =
         Published { source: head, digest: digest.to_owned(), migrations: Migration::of(&config).unwrap(), form };

@@ -21,6 +21,7 @@ mod keys;
 mod killed;
 mod life;
 mod lifecycle;
+mod media;
 mod operations;
 mod platform;
 mod production;

@@ -137,7 +137,7 @@ fn only_a_commit_of_the_main_branch_that_the_remote_has_is_deployed_to_a_stack()
 }
 
 /// The state and the kept plan are encrypted; records, journal and lease have no secret. There are at least so many.
-fn no_object_tells_a_secret(site: &Site, objects: usize) {
+pub fn no_object_tells_a_secret(site: &Site, objects: usize) {
     let mut found = 0;
     files(&site.storage.bucket("states"), &mut |path| {
         found += 1;

@@ -9,7 +9,7 @@ use xtask::clients::s3::objects::Condition;
 use xtask::deploy::run::Run;
 use xtask::env::Env;
 use xtask::failure::Failure;
-use xtask::release::{Published, PublishedForm, Release, Settings, Source};
+use xtask::release::{MediaSettings, Published, PublishedForm, Release, Settings, Source};
 use xtask::report::Step;
 use xtask::signals::StopSender;
 use xtask::state::history::{self, Kind, Outcome, Record};
@@ -107,7 +107,8 @@ fn release(source: Source, settings: &Settings) -> Release {
 async fn steps(run: &Run<'_>, before_apply: impl AsyncFnOnce(&Env<'_>)) -> Result<(), Failure> {
     let (env, target) = (run.env, run.target);
     let source = git::source(env.root(), git::Filters::Run).await?;
-    let settings = run.live_step(Step::Provision, async |step| target.provision(step).await).await?;
+    let settings =
+        run.live_step(Step::Provision, async |step| target.provision(&MediaSettings::default(), step).await).await?;
     let release = release(source, &settings);
     let plan = run.critical(Step::Plan, async |step, stop| {
         Ok(target.plan(&release, &settings, None, step, stop).await?.expect("a stack has a plan"))

@@ -8,7 +8,7 @@ use super::scratch::{Scratch, free_port};
 use xtask::clients::service::{Answer, Service};
 use xtask::config::SuppliedBy;
 use xtask::failure::Failure;
-use xtask::release::Settings;
+use xtask::release::{MediaSettings, Settings};
 use xtask::report::{Report, Step};
 use xtask::targets::Target;
 use xtask::tools::cmd::Cmd;
@@ -49,7 +49,8 @@ pub async fn build(scratch: &Scratch) -> Result<Duration> {
 pub async fn settings(scratch: &Scratch, report: &Report) -> Result<Settings> {
     let env = scratch.env()?;
     let target = Target::of(&env);
-    let provisioned = report.step(Step::Provision, async |step| target.provision(step).await).await;
+    let provisioned =
+        report.step(Step::Provision, async |step| target.provision(&MediaSettings::default(), step).await).await;
     provisioned.map_err(Failure::into_error)
 }
 

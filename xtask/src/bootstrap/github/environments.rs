@@ -37,7 +37,7 @@ impl GitHubRepository<'_> {
 
     /// The environments with a stack.
     pub(super) fn stacks(&self) -> impl Iterator<Item = &Environment> {
-        self.env.config.environments.values().filter(|environment| environment.stack().is_some())
+        self.env.config.environments.values().filter(|environment| environment.has_own_stack())
     }
 
     /// `ENV`.

@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::state::history::Record;
 use crate::targets::Stack;
 use crate::targets::stack::Drift;
+use crate::tofu::drift::StackDrift;
 
 /// What to type when something differs.
 struct Ways {
@@ -24,19 +25,31 @@ impl DriftArgs {
     /// Runs the command.
     pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
         let env = context.env(&self.stack.environment)?;
+        // A Docker host has no other stack.
+        let env = match env.media().filter(|_| env.environment.stack().is_none()) {
+            Some(media) => media,
+            None => env,
+        };
         env.stack()?;
         env.report.headline(&format!("{} → {}   drift", env.config.project, env.name()));
         let drift = Stack::new(&env).drift().await?;
-        let differences = drift.differences();
-        show(&env, &drift, &differences)?;
+        let mut differences = drift.differences();
+        let media = match env.media() {
+            Some(media) => Some(Stack::new(&media).drift().await?.stack),
+            None => None,
+        };
+        let of_media = media.iter().flat_map(StackDrift::lines);
+        differences.extend(of_media.map(|text| ("media", text)));
+        let ways = ways(&env, &drift, media.as_ref())?;
+        show(&env, &drift, media.as_ref(), &differences, &ways);
         if self.issue {
-            issue(&env, &drift, &differences).await?;
+            issue(&env, &drift, &differences, ways).await?;
         }
         if differences.is_empty() { Ok(()) } else { Err(Failure::Pending) }
     }
 }
 
-fn show(env: &Env<'_>, drift: &Drift, differences: &[(&str, String)]) -> Result<(), Failure> {
+fn show(env: &Env<'_>, drift: &Drift, media: Option<&StackDrift>, differences: &[(&str, String)], ways: &Ways) {
     let (paint, mut rows) = (env.report.paint(), Vec::new());
     if let Some(holder) = &drift.under_way {
         let since = holder.since.strftime("%H:%M:%SZ");
@@ -49,9 +62,8 @@ fn show(env: &Env<'_>, drift: &Drift, differences: &[(&str, String)]) -> Result<
         rows.push(("platform", seen.describe()));
     }
     rows.extend(differences.iter().map(|(part, text)| (*part, paint.red(text))));
-    let ways = ways(env, drift)?;
     if differences.is_empty() {
-        let read = drift.stack.read;
+        let read = drift.stack.read + media.map_or(0, |media| media.read);
         rows.push((
             "same",
             format!("{read} resources, the platform and the service are as {}", since(drift.record.as_ref())),
@@ -70,6 +82,7 @@ fn show(env: &Env<'_>, drift: &Drift, differences: &[(&str, String)]) -> Result<
             "id": record.id, "version": record.version(), "ended": record.ended, "address": record.address,
         })),
         "stack": drift.stack,
+        "media": media,
         "platform": drift.platform,
         "service": drift.service,
         "under_way": drift.under_way,
@@ -77,16 +90,19 @@ fn show(env: &Env<'_>, drift: &Drift, differences: &[(&str, String)]) -> Result<
         "revert": ways.revert,
     });
     env.report.result(detail, &text.join("\n"));
-    Ok(())
 }
 
 /// Makes the issue at GitHub say the same.
-async fn issue(env: &Env<'_>, drift: &Drift, differences: &[(&str, String)]) -> Result<(), Failure> {
+async fn issue(
+    env: &Env<'_>,
+    drift: &Drift,
+    differences: &[(&str, String)],
+    Ways { adopt, revert }: Ways,
+) -> Result<(), Failure> {
     if let Some(holder) = &drift.under_way {
         env.report.note(&format!("the issue stays as it is until {} has ended: {}", holder.who, holder.message));
         return Ok(());
     }
-    let Ways { adopt, revert } = ways(env, drift)?;
     let lines = differences.iter().map(|(part, text)| env.report.shown(&format!("{part:<9} {text}")));
     let (differences, since) = (lines.collect(), since(drift.record.as_ref()));
     let (project, environment) = (env.config.project.as_str(), env.name());
@@ -106,8 +122,14 @@ async fn issue(env: &Env<'_>, drift: &Drift, differences: &[(&str, String)]) -> 
 }
 
 /// The two ways on. Both end in a plan that is approved as always.
-fn ways(env: &Env<'_>, drift: &Drift) -> Result<Ways, Failure> {
-    let (name, folder) = (env.name(), &env.stack()?.folder);
+fn ways(env: &Env<'_>, drift: &Drift, media: Option<&StackDrift>) -> Result<Ways, Failure> {
+    let (name, own) = (env.name(), env.stack()?.folder.as_str());
+    let of_media = media.filter(|media| !media.lines().is_empty()).and(env.environment.media.as_ref());
+    let folder = match of_media.map(|media| media.stack.folder.as_str()) {
+        Some(folder) if drift.stack.lines().is_empty() => folder.to_owned(),
+        Some(folder) => format!("{own} and {folder}"),
+        None => own.to_owned(),
+    };
     let source = drift.record.as_ref().and_then(|record| record.source.as_ref());
     Ok(match source {
         Some(source) => Ways {

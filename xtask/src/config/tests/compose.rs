@@ -49,9 +49,9 @@ fn wrong_values_are_problems() {
     deploy.yaml:14:39: environments.prod.service.memory: found the text `4194304G`, expected an amount of memory from 6M on, such as 512M or 2G
       for example `memory: 1G`
     deploy.yaml:15:5: environments.prod.verify: unknown key
-      known keys: gate, keep_releases, port, proxy, registry, service, settings, target, worker
+      known keys: gate, keep_releases, media, port, proxy, registry, service, settings, target, worker
     deploy.yaml:16:5: environments.prod.stack: unknown key
-      known keys: gate, keep_releases, port, proxy, registry, service, settings, target, worker
+      known keys: gate, keep_releases, media, port, proxy, registry, service, settings, target, worker
     ");
 }
 
@@ -92,8 +92,8 @@ fn a_host_with_a_proxy_needs_no_registry() {
     deploy.yaml:15:11: environments.prod.host: found the text `ssh://host:0`, expected the address of a host: `ssh://`, a user if needed, a host and a port if needed
       for example `host: ssh://deploy@host.example.org`
     deploy.yaml:14:5: environments.prod.host: unknown key
-      known keys: gate, keep_releases, port, proxy, registry, service, settings, target, worker
+      known keys: gate, keep_releases, media, port, proxy, registry, service, settings, target, worker
     deploy.yaml:15:5: environments.prod.domain: unknown key
-      known keys: gate, keep_releases, port, proxy, registry, service, settings, target, worker
+      known keys: gate, keep_releases, media, port, proxy, registry, service, settings, target, worker
     ");
 }

@@ -128,7 +128,7 @@ fn invalid_values_are_refused_at_their_position() {
     ");
     assert_snapshot!(refused(&with("    protect: [a]\n")), @r"
     deploy.yaml:13:5: environments.production.protect: unknown key
-      known keys: domain, gate, keep_releases, registry, rehearsal, settings, stack, target, verify
+      known keys: domain, gate, keep_releases, media, registry, rehearsal, settings, stack, target, verify
     ");
     assert_snapshot!(refused(&with("    stack: infra\n")), @r"
     deploy.yaml:10:3: environments.production.state: missing

@@ -6,6 +6,7 @@ use super::Host;
 use crate::check::Check;
 use crate::clients::docker::Engine;
 use crate::failure::Failure;
+use crate::targets::stack::of_media;
 use crate::tools::platform::free_bytes;
 
 /// Free space that an image takes, and that a deploy does not warn of.
@@ -16,7 +17,7 @@ const FIX: &str = "start Docker on the host: sudo systemctl start docker";
 
 /// Every check of the host. None changes anything.
 pub async fn checks(host: &Host<'_>) -> Result<Vec<Check>, Failure> {
-    let mut checks = vec![match host.settings() {
+    let mut checks = vec![match host.settings(None) {
         Ok(settings) => {
             let (plain, secret) = (settings.plain.len(), settings.secrets.iter().count());
             Check::good("settings", format!("{plain} settings, {secret} secrets"))
@@ -24,6 +25,7 @@ pub async fn checks(host: &Host<'_>) -> Result<Vec<Check>, Failure> {
         Err(failure) => Check::failed("settings", failure),
     }];
     checks.extend(domain(host).await);
+    checks.extend(of_media(host.env).await?);
     let engine = match host.engine().await {
         Ok(engine) => engine,
         Err(error) => {

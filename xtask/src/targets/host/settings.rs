@@ -6,14 +6,14 @@ use secrecy::ExposeSecret as _;
 use super::{Host, containers};
 use crate::config::SuppliedBy;
 use crate::failure::Failure;
-use crate::release::Settings;
+use crate::release::{MediaSettings, Settings};
 use crate::settings;
 use crate::targets::stack::settings::resolve;
 
 impl Host<'_> {
-    /// Every setting that has a value. Fails with those that need one and have none.
-    pub(super) fn settings(&self) -> Result<Settings, Failure> {
-        let resolved = resolve(self.env)?;
+    /// Every setting that has a value; without `media`, those of the media are left out. Fails with those that need one and have none.
+    pub(super) fn settings(&self, media: Option<&MediaSettings>) -> Result<Settings, Failure> {
+        let resolved = resolve(self.env, media)?;
         let table = settings::table(self.env)?;
         let is_folder = |name: &String| {
             matches!(table.get(name).and_then(|setting| setting.supplied_by.as_ref()), Some(SuppliedBy::DataFolder(_)))

@@ -91,7 +91,9 @@ impl Local<'_> {
                 SecretString::from(self.data_folder(&folder).await?.into_string())
             }
             // These differ from process to process and are set when one is started.
-            Origin::Target(SuppliedBy::Version | SuppliedBy::WebFolder | SuppliedBy::Port) | Origin::Default => {
+            Origin::Target(SuppliedBy::Version | SuppliedBy::WebFolder | SuppliedBy::Port)
+            | Origin::Default
+            | Origin::Media => {
                 return Ok(None);
             }
             Origin::Missing => bail!("{name} is required and has no value; put it into {}", self.env.file()),

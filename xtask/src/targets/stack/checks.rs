@@ -14,8 +14,19 @@ use crate::tools::{git, tofu};
 /// How long the platform is waited for: a deploy works without its API and its logs.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Every check of an environment's stack; none if it has no stack.
+/// Every check of an environment's stack and of the one of its media; none if it has no stack.
 pub async fn checks(env: &Env<'_>) -> Result<Vec<Check>, Failure> {
+    Ok([of_stack(env).await?, of_media(env).await?].concat())
+}
+
+/// Every check of the stack of the media; none if there is none.
+pub async fn of_media(env: &Env<'_>) -> Result<Vec<Check>, Failure> {
+    let Some(media) = env.media() else { return Ok(Vec::new()) };
+    let checks = Box::pin(of_stack(&media)).await?.into_iter();
+    Ok(checks.map(|check| Check { found: format!("{}: {}", media.name(), check.found), ..check }).collect())
+}
+
+async fn of_stack(env: &Env<'_>) -> Result<Vec<Check>, Failure> {
     let Some(stack) = env.environment.stack() else { return Ok(Vec::new()) };
     let mut checks = vec![program(stack).await];
     if stack.state.encrypted {
@@ -110,7 +121,7 @@ async fn program(stack: &Stack) -> Check {
 /// None if the stack runs no service.
 fn settings(env: &Env<'_>) -> Option<Check> {
     env.environment.settings.as_ref()?;
-    let resolved = match super::settings::resolve(env) {
+    let resolved = match super::settings::resolve(env, None) {
         Ok(resolved) => resolved,
         Err(failure) => return Some(Check::failed("settings", failure)),
     };

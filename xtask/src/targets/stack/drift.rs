@@ -3,6 +3,7 @@
 use anyhow::{Context as _, anyhow};
 use serde::Serialize;
 
+use super::settings::media;
 use super::{Seen, Stack};
 use crate::clients::service::Answer;
 use crate::failure::Failure;
@@ -85,7 +86,8 @@ impl Stack<'_> {
         if !tofu::is_initialized(&workspace)? {
             env.report.step(Step::Init, async |step| tofu::init(&workspace, step, stop).await).await?;
         }
-        let settings = env.environment.settings.is_some().then(|| self.settings()).transpose()?;
+        let media = media(env).await?;
+        let settings = env.environment.settings.is_some().then(|| self.settings(&media)).transpose()?;
         let settings = settings.map(|settings| match record {
             Some(record) => settings.with_plain(&record.settings),
             None => settings,

@@ -71,7 +71,7 @@ impl Stack<'_> {
         record: &Record,
         container: &ContainerSettings,
     ) -> Result<Vec<(String, SecretString)>, Failure> {
-        let (name, settings) = (self.env.name(), self.provision().await?);
+        let (name, settings) = (self.env.name(), self.provision(&self.media().await?).await?);
         let (mut secrets, mut unknown, mut changed) = (Vec::new(), Vec::new(), Vec::new());
         for secret in container.secret_environment_variables.iter().flatten().map(|(name, _)| name.as_str()) {
             match settings.secrets.get(secret) {

@@ -1,14 +1,18 @@
 //! The service's settings, as a stack's container gets them.
 
-use anyhow::anyhow;
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, anyhow};
 use icu_normalizer::ComposingNormalizerBorrowed;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::config::{SuppliedBy, Target};
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::release::Settings;
+use crate::release::{MediaSettings, Settings};
+use crate::report::Step;
 use crate::settings::{self, Origin};
+use crate::tofu;
 
 /// The longest plain value, in characters, that Scaleway's platform accepts.
 const LONGEST_PLAIN: usize = 1000;
@@ -21,13 +25,23 @@ pub struct Resolved {
     pub missing: Vec<String>,
 }
 
-/// Resolves every setting. Fails, naming all of them, if there are values that the container would not get unchanged; the
+/// What the stack of the media gives now, read in a step of its own. Empty where there is no such stack.
+pub async fn media(env: &Env<'_>) -> Result<MediaSettings, Failure> {
+    if env.environment.media.is_none() {
+        return Ok(MediaSettings::default());
+    }
+    let read = async |step: &_| Box::pin(tofu::media::settings(env, step, &env.stop)).await;
+    env.report.step(Step::Media, read).await
+}
+
+/// Resolves every setting. Without `media`, those of the media are left out. Fails, naming all of them, if there are values that the container would not get unchanged; the
 /// error has names and lengths, no values.
-pub fn resolve(env: &Env<'_>) -> Result<Resolved, Failure> {
+pub fn resolve(env: &Env<'_>, media: Option<&MediaSettings>) -> Result<Resolved, Failure> {
     let table = settings::table(env)?;
     table.accept(env.environment)?;
     let mut values = Vec::new();
     let (mut missing, mut of_process, mut misfits) = (Vec::new(), Vec::new(), Vec::new());
+    let mut of_media = BTreeSet::new();
     for setting in &table.settings {
         let name = setting.name.as_str();
         let value = match settings::origin(env, setting)? {
@@ -37,6 +51,18 @@ pub fn resolve(env: &Env<'_>) -> Result<Resolved, Failure> {
                 value
             }
             Origin::Config(value) => SecretString::from(value),
+            Origin::Media => {
+                let Some(MediaSettings(media)) = media else { continue };
+                let output = media.get(name).with_context(|| format!("the stack of the media gave no {name}"))?;
+                if output.sensitive && !setting.secret {
+                    misfits.push(format!(
+                        "{name} is not declared as secret, and the stack of the media gives it by a sensitive output; let the service \
+                         declare it with `secret: true`"
+                    ));
+                }
+                of_media.insert(name.to_owned());
+                output.text.clone()
+            }
             // The platform and the image set these.
             Origin::Target(SuppliedBy::Version | SuppliedBy::Host | SuppliedBy::Port) | Origin::Default => continue,
             Origin::Target(_) if !setting.required || setting.default.is_some() => continue,
@@ -59,7 +85,7 @@ pub fn resolve(env: &Env<'_>) -> Result<Resolved, Failure> {
     }
     let provided = (!of_process.is_empty())
         .then(|| format!("\nsecrets from the environment, not from .env.{}: {}", env.name(), of_process.join(", ")));
-    let settings = Settings::new(values, provided)?;
+    let settings = Settings { of_media, ..Settings::new(values, provided)? };
     Ok(Resolved { settings, missing })
 }
 
@@ -67,7 +93,7 @@ pub fn resolve(env: &Env<'_>) -> Result<Resolved, Failure> {
 fn misfit(target: &Target, name: &str, secret: bool, value: &str) -> Option<String> {
     match target {
         // An engine takes every text as it is.
-        Target::Local(_) | Target::Compose(_) => return None,
+        Target::Local(_) | Target::Compose(_) | Target::Media(_) => return None,
         Target::Scaleway(_) => {
             if let Some(misfit) = misfit_at_scaleway(name, secret, value) {
                 return Some(misfit);

@@ -46,7 +46,7 @@ impl Stack<'_> {
         if !table.settings.iter().any(|setting| setting.supplied_by == Some(SuppliedBy::Postgres)) {
             return Ok(Some(format!("no setting in {file} is `supplied_by: postgres`")));
         }
-        let missing = resolve(self.env)?.missing;
+        let missing = resolve(self.env, None)?.missing;
         if !missing.is_empty() {
             return Ok(Some(format!("the stack sets {}, which this machine does not know", missing.join(", "))));
         }

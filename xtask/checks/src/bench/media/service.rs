@@ -5,7 +5,6 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use camino::Utf8Path;
 use devservers::http::{Answer, ask};
 use devservers::{Ready, Server};
 use secrecy::ExposeSecret as _;

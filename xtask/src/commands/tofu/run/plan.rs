@@ -73,7 +73,8 @@ async fn make(workspace: &Workspace<'_>, purpose: Purpose, image: Option<&str>) 
     let stack = Stack::new(env);
     let mut settings = None;
     if env.environment.settings.is_some() {
-        settings = Some(env.report.step(Step::Provision, async |_| stack.settings()).await?);
+        let media = stack.media().await?;
+        settings = Some(env.report.step(Step::Provision, async |_| stack.settings(&media)).await?);
     }
     let mut release = settings.as_ref().map(|settings| ReleaseVariables { source, image: None, settings });
     if let Some(release) = &mut release
