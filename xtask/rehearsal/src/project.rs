@@ -78,8 +78,13 @@ impl Clone {
         let (old, new) = (before.environment(environment)?, self.config()?);
         let new = new.environment(environment)?;
         let kept = |environment: &config::Environment| {
-            let stack = environment.stack();
-            (environment.settings.clone(), stack.map(|stack| (stack.variables.clone(), stack.protect.clone())))
+            let of_media = environment.media.as_ref().map(|media| (&media.stack, media.settings.clone()));
+            let of = |stack: &config::Stack| (stack.variables.clone(), stack.protect.clone());
+            (
+                environment.settings.clone(),
+                environment.stack().map(of),
+                of_media.map(|(stack, settings)| (of(stack), settings)),
+            )
         };
         ensure!(
             kept(old) == kept(new),
@@ -154,6 +159,10 @@ fn change(document: &mut Value, environment: &str, servers: &Servers<'_>) -> Res
     if let Some(state) = of_environment.get_mut("state").and_then(Value::as_mapping_mut) {
         state.insert("endpoint".into(), servers.storage.into());
     }
+    // One S3 server has all states: the one of the media is beside the service's.
+    if let Some(media) = of_environment.get_mut("media").and_then(Value::as_mapping_mut) {
+        media.remove("state");
+    }
     // The image is built on this machine, and no workflow has attested it.
     of_environment.remove("verify");
     let Gate { timeout, watch, no_progress } = servers.gate;
@@ -183,6 +192,7 @@ mod tests {
     fn only_the_servers_are_written_into_deploy_yaml() {
         let text = "project: shop\nimage: { bases: { A: 'debian:12', B: 'rust:1' } }\nenvironments:\n  production:\n    target: scaleway\n    \
                     registry: rg.fr-par.scw.cloud/shop\n    state: { bucket: states, region: fr-par, provider: scaleway }\n    verify: provenance\n    \
+                    media: { stack: infra, state: { bucket: media, region: auto, provider: r2 }, settings: { A: b } }\n    \
                     variables: { size: 3, list: '[\"a\"]' }\n";
         let mut document: Value = serde_yaml::from_str(text).unwrap();
         let bases = ["debian:12".to_owned()];

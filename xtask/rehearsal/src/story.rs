@@ -124,6 +124,7 @@ impl Story<'_> {
                     Part::State => stage.bootstrap_state().await,
                     Part::Zone => stage.bootstrap_zone().await,
                     Part::Registry => stage.bootstrap_registry().await,
+                    Part::Media => stage.apply_media().await,
                     Part::Ci => stage.deploy_in_ci().await,
                     Part::Plan => stage.first_plan().await,
                     Part::Deploy => stage.first_deploy().await,
@@ -182,6 +183,7 @@ enum Part {
     State,
     Zone,
     Registry,
+    Media,
     Ci,
     Plan,
     Deploy,
@@ -196,6 +198,7 @@ impl Part {
         let mut all = vec![Self::Servers, Self::Project, Self::State];
         all.extend(environment.domain().map(|_| Self::Zone));
         all.push(Self::Registry);
+        all.extend(environment.media.as_ref().map(|_| Self::Media));
         if args.ci {
             all.push(Self::Ci);
         } else {
@@ -214,6 +217,7 @@ impl Part {
             Self::State => "bootstrap state",
             Self::Zone => "bootstrap zone",
             Self::Registry => "bootstrap registry",
+            Self::Media => "media",
             Self::Ci => "deploy in CI",
             Self::Plan => "plan",
             Self::Deploy => "deploy",

@@ -225,12 +225,21 @@ impl Drop for Running<'_> {
     }
 }
 
+fn changes(counts: &Value) -> String {
+    let counts = counts.as_object().into_iter().flatten();
+    let counts: Vec<String> = counts.map(|(what, number)| format!("{number} to {what}")).collect();
+    if counts.is_empty() { "nothing to change".to_owned() } else { counts.join(", ") }
+}
+
 impl Ran {
     /// What a plan that it made changes: `13 to create, 1 to update`.
     pub fn changes(&self) -> Result<String> {
-        let counts = self.result("counts")?.as_object().into_iter().flatten();
-        let counts: Vec<String> = counts.map(|(what, number)| format!("{number} to {what}")).collect();
-        Ok(if counts.is_empty() { "nothing to change".to_owned() } else { counts.join(", ") })
+        Ok(changes(self.result("counts")?))
+    }
+
+    /// The same of the stack of the media.
+    pub fn media_changes(&self) -> Result<String> {
+        Ok(changes(&self.result("media")?["counts"]))
     }
 
     /// It must have ended with one of these codes.

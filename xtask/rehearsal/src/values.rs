@@ -52,6 +52,17 @@ pub fn missing(config: &Config, environment: &Environment) -> Result<Vec<String>
             }
         }
     }
+    if let Some(media) = &environment.media {
+        let blocks = stack_files::blocks(&config.root.join(&media.stack.folder))?;
+        let required = stack_files::variables(&blocks).into_iter().filter(|variable| variable.default.is_none());
+        let missing = required.filter(|variable| !media.stack.variables.contains_key(variable.name));
+        lines.extend(missing.map(|variable| {
+            format!(
+                "the stack {} requires the variable {1}; write into deploy.yaml: environments.{name}.media.variables.{1}: VALUE",
+                media.stack.folder, variable.name
+            )
+        }));
+    }
     Ok(lines)
 }
 
@@ -73,6 +84,10 @@ pub fn env_file(config: &Config, environment: &Environment, access: &Access, zon
     set("CLOUDFLARE_API_TOKEN", "rehearsal-0000000000000000000000000000000");
     set("TF_VAR_dns_access_key_id", "AKIAREHEARSAL0000000");
     set("TF_VAR_dns_secret_access_key", "rehearsal-of-the-zone-00000000000000000");
+    if environment.media.is_some() {
+        set("MEDIA_TF_VAR_dns_access_key_id", "AKIAREHEARSAL0000000");
+        set("MEDIA_TF_VAR_dns_secret_access_key", "rehearsal-of-the-zone-00000000000000000");
+    }
     let (host, user, password) = &access.registry;
     set("REGISTRY_HOST", host);
     set("REGISTRY_USERNAME", user);
@@ -114,4 +129,5 @@ fn is_missing(setting: &Setting, environment: &Environment) -> bool {
         && setting.supplied_by.is_none()
         && !given(&environment.rehearsal.settings)
         && !environment.settings.as_ref().is_some_and(given)
+        && !environment.media.as_ref().is_some_and(|media| given(&media.settings))
 }

@@ -6,6 +6,21 @@ use super::Stage;
 use crate::toolkit::{Ran, Running};
 
 impl Stage<'_> {
+    /// Chapter: the stack of the media. The service is planned with what it gives, so it is approved and applied first.
+    pub async fn apply_media(&self) -> Result<Vec<String>> {
+        let planned = self.plan().await?.expect(&[10])?;
+        let (digest, changes) = (planned.text("approval")?, planned.media_changes()?);
+        // 21: the service's own plan waits for its approval.
+        self.xtask(&["deploy", &self.environment.name, "--approve", digest]).await?.expect(&[21])?;
+        let status = self.status().await?;
+        ensure!(status["version"].is_null(), "the media have deployed {}", status["version"]);
+        Ok(vec![
+            format!("{changes}, applied with the approval {digest}"),
+            "exit code 21: the service is planned with what the media give, and waits for an approval of its own"
+                .to_owned(),
+        ])
+    }
+
     /// Chapter: the plan of the first deploy, which applies nothing.
     pub async fn first_plan(&self) -> Result<Vec<String>> {
         let planned = self.plan().await?.expect(&[10])?;

@@ -27,8 +27,25 @@ const SETTINGS: &str = r#"{ "schema": 1, "settings": [
   { "name": "SERVICE_VERSION", "help": "The release", "kind": "text", "default": "none", "required": false, "secret": false, "supplied_by": "version" },
   { "name": "PORT", "help": "The port", "kind": "port", "default": "3000", "required": false, "secret": false, "supplied_by": "port" },
   { "name": "GREETING", "help": "What it says", "kind": "text", "default": null, "required": true, "secret": false, "supplied_by": null },
+  { "name": "BUCKET", "help": "A bucket", "kind": "text", "default": null, "required": true, "secret": false, "supplied_by": null },
   { "name": "SIGNING_KEY", "help": "A key", "kind": "text", "default": null, "required": true, "secret": true, "supplied_by": "random" }
 ] }"#;
+
+/// The stack of its media, which makes nothing.
+const MEDIA: &str = r#"terraform {
+  backend "s3" {}
+}
+
+variable "bucket" {}
+
+resource "terraform_data" "bucket" {
+  input = var.bucket
+}
+
+output "bucket" {
+  value = terraform_data.bucket.output
+}
+"#;
 
 /// The environment, without the values that only an account has.
 const PRODUCTION: &str = r"
@@ -44,6 +61,7 @@ environments:
     protect: [scaleway_object_bucket.media, scaleway_registry_namespace.images]
     gate: { timeout: 15, watch: 1 }
     settings: {}
+    media: { stack: infra/media, variables: { bucket: shop-media }, settings: { BUCKET: bucket } }
     variables:
       project: shop
       environment: production
@@ -93,6 +111,7 @@ impl Shop {
             project.write("settings.json", SETTINGS);
             project.write(".gitignore", "/.deploy\n/target\n.env.*\n");
             project.write_image(START);
+            project.write("infra/media/main.tf", MEDIA);
             copy_stack(&project.root);
         });
         Some(Self { project })

@@ -21,6 +21,7 @@ fn the_fixture_is_deployed_under_load_broken_restored_resumed_and_rolled_back() 
             "bootstrap state",
             "bootstrap zone",
             "bootstrap registry",
+            "media",
             "plan",
             "deploy",
             "deploy under load",
@@ -40,6 +41,7 @@ fn the_fixture_is_deployed_under_load_broken_restored_resumed_and_rolled_back() 
             .collect::<String>()
     };
     for (name, text) in [
+        ("media", "1 to create, applied with the approval"),
         ("plan", "exit code 10"),
         ("deploy", "serves at https://media.example.org"),
         ("deploy", "planned again at once: nothing to change"),
