@@ -20,6 +20,7 @@ mod size;
 mod stack;
 #[cfg(test)]
 mod tests;
+mod variables;
 mod verify;
 mod workflows;
 
@@ -39,6 +40,7 @@ pub(crate) use problem::did_you_mean;
 pub use read::PLAN;
 pub use settings::{Kind, Setting, SettingsTable, SuppliedBy};
 pub use stack::{Approvals, Program as StackProgram, Provider, Stack, State};
+pub use variables::Variable;
 pub use verify::Verify;
 pub use workflows::{Hooks, Workflow, Workflows};
 
@@ -55,7 +57,7 @@ pub const EXAMPLE: &str = "\
 project: my-service
 service:
   package: my-service
-  settings: settings.json
+  port_variable: PORT
   readiness: /ready
 environments:
   local:
@@ -94,12 +96,22 @@ pub struct Source {
 /// The service. Paths are relative to the project's root and stay inside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
-    /// The cargo package that builds the service.
+    /// The cargo package that builds the service; by default it has the project's name. Unused where there is a `command`.
     pub package: String,
     /// The binary in it; by default it has the package's name.
     pub binary: String,
-    /// The service's table of settings; see [`SettingsTable`].
-    pub settings: Utf8PathBuf,
+    /// What is run instead of a cargo package's program: a program on the `PATH`, or the path of one among the files of the release,
+    /// and its arguments.
+    pub command: Option<Vec<String>>,
+    /// What builds it, in the project's root: a program and its arguments. Only with a `command`.
+    pub build: Option<Vec<String>>,
+    /// Files and folders that a release has beside its program, and that it runs in. If a `command` has none, they are all files that
+    /// git does not ignore.
+    pub files: Vec<Utf8PathBuf>,
+    /// The file of the service's table of settings; see [`SettingsTable`].
+    pub settings: Option<Utf8PathBuf>,
+    /// The service's variables, where there is no such file.
+    pub env: Vec<Variable>,
     /// The binary's arguments to print that table as JSON.
     pub schema: Option<Vec<String>>,
     /// The folder of its migrations.
@@ -116,6 +128,13 @@ pub struct Service {
     pub port_variable: Option<String>,
     /// Programs that it needs on the machine. With a web UI, Node.js and npm are among them.
     pub programs: Vec<Program>,
+}
+
+impl Service {
+    /// What declares its variables, for people.
+    pub fn table(&self) -> &str {
+        self.settings.as_deref().map_or("`service.env` of deploy.yaml", Utf8Path::as_str)
+    }
 }
 
 /// A page that takes a secret setting in the fragment of its address, which a browser does not send: the first account is made there.
@@ -225,7 +244,12 @@ impl Config {
 
     /// The service's table of settings.
     pub fn settings_table(&self) -> Result<SettingsTable, ConfigError> {
-        SettingsTable::load(&self.root, &self.service.settings, self.service.schema.is_some())
+        match &self.service.settings {
+            Some(file) => SettingsTable::load(&self.root, file, self.service.schema.is_some()),
+            None => Ok(SettingsTable {
+                settings: self.service.env.iter().map(|variable| variable.setting.clone()).collect(),
+            }),
+        }
     }
 
     /// The names of the service's secret settings and of the build secrets. A table that cannot be read has none: the service may

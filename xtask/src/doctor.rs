@@ -3,7 +3,7 @@
 use camino::Utf8Path;
 
 use crate::check::Check;
-use crate::config::{self, Config, Need};
+use crate::config::{self, Need};
 use crate::deploy::preflight;
 use crate::env::Env;
 use crate::failure::Failure;
@@ -28,22 +28,22 @@ pub async fn checks(env: &Env<'_>) -> Result<Vec<Check>, Failure> {
             }
         }
     };
-    let machine = async { Ok(machine(env.config).await) };
+    let machine = async { Ok(machine(env).await) };
     let all = tokio::try_join!(machine, Box::pin(of_target), target.prerequisites())?;
     Ok([all.0, all.1, all.2].concat())
 }
 
 /// The machine's clock, programs and user.
-async fn machine(config: &Config) -> Vec<Check> {
+async fn machine(env: &Env<'_>) -> Vec<Check> {
+    let config = env.config;
     let version = async |name: &'static str, command: Cmd, fix: &str| {
         // Outside of the project: rustup, nvm and others run what files of the current folder name.
         Check::of(name, command.dir("/").arg("--version").capture().await, |version| version, fix)
     };
-    let mut checks = vec![
-        clock(&config.root).await,
-        version("git", Cmd::new("git"), "apt-get install git").await,
-        version("cargo", cargo::cargo(&config.root), "install Rust with rustup").await,
-    ];
+    let mut checks = vec![clock(&config.root).await, version("git", Cmd::new("git"), "apt-get install git").await];
+    if config.service.command.is_none() {
+        checks.push(version("cargo", cargo::cargo(&config.root), "install Rust with rustup").await);
+    }
     let missing = missing_packages(config, |need| *need == Need::Build);
     checks.push(if missing.is_empty() {
         Check::good("build", "every program that the build needs is installed")
@@ -51,7 +51,24 @@ async fn machine(config: &Config) -> Vec<Check> {
         Check::bad("build", format!("packages are missing: {}", missing.join(", ")), "cargo xtask setup")
     });
     checks.push(user());
+    checks.extend(for_a_machine_only(env));
     checks
+}
+
+/// What deploy.yaml says of the service that does not apply to this environment.
+fn for_a_machine_only(env: &Env<'_>) -> Option<Check> {
+    let service = &env.config.service;
+    let said = [
+        ("command", service.command.is_some()),
+        ("build", service.build.is_some()),
+        ("files", !service.files.is_empty()),
+    ];
+    let said: Vec<&str> = said.into_iter().filter(|(_, is_said)| *is_said).map(|(key, _)| key).collect();
+    if said.is_empty() || matches!(env.environment.target, config::Target::Local(_)) {
+        return None;
+    }
+    let text = format!("the image runs here by its own command; not used: `service.{}`", said.join("`, `service."));
+    Some(Check::good("command", text))
 }
 
 /// PostgreSQL refuses to run as root, so under root it needs another user.

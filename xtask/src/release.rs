@@ -106,6 +106,18 @@ pub enum ArtifactForm {
         size: u64,
         /// SHA-256 over names and contents of the web UI's files, if the service has one.
         web: Option<String>,
+        /// SHA-256 over what deploy.yaml names beside the program, if it does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        files: Option<String>,
+    },
+    /// Files that a command of deploy.yaml runs with, and the web UI's.
+    Files {
+        /// SHA-256 over names and contents.
+        sha256: String,
+        /// Their bytes.
+        size: u64,
+        /// SHA-256 over names and contents of the web UI's files, if the service has one.
+        web: Option<String>,
     },
     /// An image in a builder or a registry.
     Image {
@@ -119,7 +131,7 @@ pub enum ArtifactForm {
 pub struct Published {
     /// What it was built from.
     pub source: Source,
-    /// `sha256:<hex>`: of a folder over the program and the web files, of an image its manifest's.
+    /// `sha256:<hex>`: of a folder over all that is in it, of an image its manifest's.
     pub digest: String,
     /// The service's migrations, oldest first.
     pub migrations: Vec<Migration>,
@@ -135,6 +147,11 @@ pub enum PublishedForm {
     Folder {
         /// Name of the program in `bin/`.
         program: String,
+    },
+    /// The same without a program of its own.
+    Command {
+        /// What runs it: a program on the `PATH` or among the files, and its arguments.
+        command: Vec<String>,
     },
     /// In a registry.
     Image {
@@ -187,7 +204,7 @@ impl Published {
     /// `name@sha256:…` of an image; none for a folder.
     pub fn image(&self) -> Option<String> {
         match &self.form {
-            PublishedForm::Folder { .. } => None,
+            PublishedForm::Folder { .. } | PublishedForm::Command { .. } => None,
             PublishedForm::Image { name } => Some(format!("{name}@{}", self.digest)),
         }
     }
@@ -217,7 +234,7 @@ impl Summary for Source {
 impl Summary for Artifact {
     fn summary(&self) -> String {
         match &self.form {
-            ArtifactForm::Binary { size, web, .. } => {
+            ArtifactForm::Binary { size, web, .. } | ArtifactForm::Files { size, web, .. } => {
                 let web = if web.is_some() { ", web" } else { "" };
                 format!("{:.1} MB{web}", *size as f64 / 1e6)
             }

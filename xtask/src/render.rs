@@ -69,7 +69,7 @@ impl Rendered {
 pub async fn render(config: &Config, schema: Schema<'_>) -> Result<Rendering> {
     let mut contents = Vec::new();
     let said = schema::table(config, schema).await?;
-    contents.extend(said.written.map(|text| (config.service.settings.clone(), text)));
+    contents.extend(config.service.settings.clone().zip(said.written));
     let templates = Templates::load(&config.root)?;
     contents.extend(examples::all(config, &said.table, &templates)?);
     contents.extend(compose::all(config, &said.table, &templates)?);

@@ -130,8 +130,13 @@ pub fn of_process(name: &str) -> Result<Option<SecretString>> {
 
 /// 32 random bytes from the operating system, as 64 hexadecimal digits.
 pub fn generate() -> Result<SecretString> {
-    let mut bytes = [0u8; 32];
-    getrandom::fill(&mut bytes).context("read 32 random bytes from the operating system")?;
+    random(32)
+}
+
+/// So many random bytes from the operating system, in hexadecimal digits.
+pub fn random(bytes: usize) -> Result<SecretString> {
+    let mut bytes = vec![0u8; bytes];
+    getrandom::fill(&mut bytes).context("read random bytes from the operating system")?;
     Ok(SecretString::from(hex::encode(bytes)))
 }
 

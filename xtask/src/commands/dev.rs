@@ -1,5 +1,6 @@
 //! `dev`
 
+use anyhow::anyhow;
 use clap::Args;
 use serde_json::json;
 
@@ -36,6 +37,11 @@ impl DevArgs {
     /// Runs the command. It ends by Ctrl-C.
     pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
         let env = &context.env(&self.environment.environment)?;
+        if env.config.service.command.is_some() {
+            return Err(Failure::Usage(anyhow!(
+                "`dev` builds and starts a cargo package, and deploy.yaml has a `service.command`; run that in the project's folder"
+            )));
+        }
         let target = Target::of(env);
         let local = target.local("`dev`")?;
         let web = match web::decide(env.config).await? {

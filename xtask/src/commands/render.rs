@@ -63,7 +63,7 @@ impl RenderArgs {
             }
         }
         if let Some(why) = not_compared {
-            let file = &config.service.settings;
+            let file = config.service.table();
             report.note(&format!(
                 "{file} was not compared with the service: {why}; to do so, type: cargo xtask render --check --build"
             ));

@@ -28,7 +28,8 @@ The program is that of the release which went live last. A deploy is locked out 
 code is the program's own.
 
 On this machine it runs in the release's folder, as the service's user, with the settings of its deploy and today's secrets; the \
-database is started if it does not run. Standard input and output are the program's own.
+database is started if it does not run. Standard input and output are the program's own. Where `service.command` of deploy.yaml runs \
+the service, the arguments are a whole command: cargo xtask run -- node migrate.js
 
 On a Docker host it is a container of its own, with the service's limits and folders of data, and today's secrets. It has no standard \
 input.

@@ -99,6 +99,9 @@ fn rows(problems: &Problems) -> Vec<Value> {
 fn not_used(env: &Env<'_>) -> anyhow::Error {
     let package = &env.config.service.package;
     match env.config.service.migrations {
+        _ if env.config.service.command.is_some() => {
+            anyhow!("deploy.yaml has a `service.command`, and only a cargo package has queries to check")
+        }
         None => anyhow!("deploy.yaml names no migrations of {package}; add `migrations: <folder>` to its service"),
         Some(_) => anyhow!("Cargo.lock has no sqlx, so {package} has no queries to check"),
     }

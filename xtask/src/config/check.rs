@@ -30,6 +30,11 @@ pub(super) fn is_command(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '_'))
 }
 
+/// A program: a command that is looked for in `PATH`, or a path inside the project.
+pub(super) fn is_program(text: &str) -> bool {
+    is_command(text) || (text.contains('/') && is_inside(text))
+}
+
 /// An argument of the service's own binary.
 pub(super) fn is_argument(text: &str) -> bool {
     !text.is_empty() && !text.contains('\0')

@@ -98,6 +98,24 @@ impl<'a> Field<'a> {
         matches!(self.node.value, Value::Map(_))
     }
 
+    /// Whether it is a list, where a short form is a text.
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self.node.value, Value::List(_))
+    }
+
+    /// Whether the key has no value.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self.node.value, Value::Nothing)
+    }
+
+    /// `true` or `false`.
+    pub(super) fn flag(&self) -> Option<bool> {
+        match &self.node.value {
+            Value::Scalar(Kind::Boolean, text) => Some(text.eq_ignore_ascii_case("true")),
+            _ => self.expected("true or false"),
+        }
+    }
+
     /// A path inside the project.
     pub(super) fn path(&self) -> Option<Utf8PathBuf> {
         self.text("a path inside the project, relative to its root and without `..`", check::is_inside).map(Into::into)

@@ -16,6 +16,7 @@ impl Config {
             (vec!["service", "web"], service.web.as_deref()),
             (vec!["image", "dockerfile"], self.image.as_ref().map(|image| image.dockerfile.as_path())),
         ];
+        paths.extend(service.files.iter().map(|file| (vec!["service", "files"], Some(file.as_path()))));
         for (name, environment) in &self.environments {
             let stack = environment.stack().map(|stack| stack.folder.as_path());
             let key = match &environment.target {

@@ -16,6 +16,7 @@ use super::media::{MEDIA, media};
 use super::notify::receivers;
 use super::problem::quoted;
 use super::stack::{stack, variable};
+use super::variables::variables;
 use super::verify::{NO_VERIFY, VERIFY, verify};
 use super::{
     Config, Environment, FirstVisit, Gate, Image, Local, Need, Postgres, Program, Rehearsal, Scaleway, Service, Source,
@@ -34,8 +35,11 @@ const PLATFORM: &str = "linux/amd64";
 /// What builds a web UI: programs, and their Debian packages.
 const NODE: [(&str, &str); 2] = [("node", "nodejs"), ("npm", "npm")];
 
+/// Words of a command that mean something to a shell alone.
+const SHELL: [&str; 6] = ["&&", "||", "|", ";", ">", "<"];
+
 const LABEL: &str = "a name of lower-case letters, digits and `-`";
-const SERVICE: &str = "{ package: app, settings: app/settings.json, readiness: /health }";
+const SERVICE: &str = "{ package: app, readiness: /health }";
 const FIRST_VISIT: &str = "{ page: '/register#token={BOOTSTRAP_TOKEN}', open: /first-visit }";
 const PROGRAM: &str = "{ name: cc, package: gcc, needed_for: build }";
 const IMAGE: &str = "{ bases: { RUNTIME_IMAGE: 'debian:bookworm-slim' } }";
@@ -51,13 +55,16 @@ pub(super) fn config(root: &Field<'_>, document: &Arc<Document>) -> Option<Confi
     root.table(|table| {
         let project = table.required("project", "my-service", |field| label(&field));
         let source = table.optional("source", "{ main_branch: main }", |field| field.table(source));
-        let service = table.required("service", SERVICE, |field| field.table(service));
+        let service =
+            table.required("service", SERVICE, |field| field.table(|table| service(table, project.as_deref())));
         let image = table.optional("image", IMAGE, |field| field.table(|table| image(table, project.as_deref())));
         let notify = table.optional("notify", NOTIFY, |field| receivers(&field));
         let github = table.optional("github", "{ repository: owner/name }", |field| field.table(github));
         let environments = table.required("environments", ENVIRONMENTS, |field| {
             environments(&field, document, matches!(github, Some(Some(_))))
         });
+        let environments =
+            environments.zip(service.as_ref()).map(|(environments, service)| given(environments, service));
         Some(Config {
             root: Utf8PathBuf::new(),
             project: project?,
@@ -79,15 +86,62 @@ fn source(table: &mut Table<'_>) -> Option<Source> {
     Some(Source { main_branch: main_branch?.unwrap_or_else(|| MAIN_BRANCH.to_owned()) })
 }
 
-fn service(table: &mut Table<'_>) -> Option<Service> {
+/// Gives the environments that run the service the values of its variables that they do not set themselves. A stack runs it only if it
+/// has settings.
+fn given(mut environments: BTreeMap<String, Environment>, service: &Service) -> BTreeMap<String, Environment> {
+    let values = || service.env.iter().filter_map(|variable| Some((&variable.setting.name, variable.value.as_ref()?)));
+    for environment in environments.values_mut() {
+        if environment.settings.is_none()
+            && (matches!(environment.target, Target::Scaleway(_)) || values().next().is_none())
+        {
+            continue;
+        }
+        let settings = environment.settings.get_or_insert_default();
+        for (name, value) in values() {
+            settings.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    environments
+}
+
+fn service(table: &mut Table<'_>, project: Option<&str>) -> Option<Service> {
+    let command = table.optional("command", "[node, server.js]", |field| command(&field));
+    // The others are of a cargo package, or of what a command needs.
+    let (fits, build) = if matches!(command, Some(None)) {
+        let hint = "remove it, or name a `command` that runs what this builds";
+        (table.refused("build", "cargo builds the package", hint), Some(None))
+    } else {
+        let refused = ["package", "binary", "args", "schema"].map(|key| {
+            table.refused(key, "is for a cargo package, and `command` says what runs", "keep one of the two")
+        });
+        let fits = refused.into_iter().collect::<Option<Vec<()>>>().map(drop);
+        (fits, table.optional("build", "[npm, ci]", |field| self::command(&field)))
+    };
+    let files = table.optional("files", "[server.js]", |field| field.list("server.js", |item| item.path()));
     let package =
-        table.required("package", "app", |field| field.text("the name of a cargo package", check::is_cargo_name));
+        table.optional("package", "app", |field| field.text("the name of a cargo package", check::is_cargo_name));
     let binary =
         table.optional("binary", "app", |field| field.text("the name of a cargo binary", check::is_cargo_name));
-    let settings = table.required("settings", "app/settings.json", |field| field.path());
-    let schema = table.optional("schema", "[config, schema]", |field| {
-        field.list("config", |item| item.text("an argument of the service's binary", check::is_argument))
+    let settings = table.optional("settings", "app/settings.json", |field| field.path());
+    let port_variable = table.optional("port_variable", "PORT", |field| {
+        field.text("the name of an environment variable", check::is_variable)
     });
+    let env = match settings {
+        Some(Some(_)) => table
+            .refused("env", "is for a service without a file of settings", "keep one of `env` and `settings`")
+            .map(|()| None),
+        _ => {
+            table.optional("env", "{ LOG_LEVEL: info }", |field| variables(&field, port_variable.as_ref()?.as_deref()))
+        }
+    };
+    let schema = match settings {
+        Some(None) => {
+            table.refused("schema", "has no file to write", "name one: `settings: settings.json`").map(|()| None)
+        }
+        _ => table.optional("schema", "[config, schema]", |field| {
+            field.list("config", |item| item.text("an argument of the service's binary", check::is_argument))
+        }),
+    };
     let args = table.optional("args", "[serve]", |field| {
         field.list("serve", |item| item.text("an argument of the service's binary", check::is_argument))
     });
@@ -95,13 +149,11 @@ fn service(table: &mut Table<'_>) -> Option<Service> {
     let web = table.optional("web", "app/web", |field| field.path());
     let readiness = table
         .required("readiness", "/health", |field| field.text("a URL path that begins with `/`", check::is_url_path));
-    let port_variable = table.optional("port_variable", "PORT", |field| {
-        field.text("the name of an environment variable", check::is_variable)
-    });
     let first_visit = table.optional("first_visit", FIRST_VISIT, |field| field.table(first_visit));
     let programs = table.optional("programs", "[]", |field| field.list(PROGRAM, |item| program(&item)));
-    let (package, web) = (package?, web?);
+    let (package, web) = (package?.or_else(|| project.map(str::to_owned))?, web?);
     let mut programs = programs?.unwrap_or_default();
+    fits?;
     if web.is_some() {
         for (name, package) in NODE {
             if programs.iter().all(|program| program.name != name) {
@@ -112,7 +164,11 @@ fn service(table: &mut Table<'_>) -> Option<Service> {
     Some(Service {
         binary: binary?.unwrap_or_else(|| package.clone()),
         package,
+        command: command?,
+        build: build?,
+        files: files?.unwrap_or_default(),
         settings: settings?,
+        env: env?.unwrap_or_default(),
         schema: schema?,
         args: args?.unwrap_or_default(),
         migrations: migrations?,
@@ -122,6 +178,35 @@ fn service(table: &mut Table<'_>) -> Option<Service> {
         port_variable: port_variable?,
         programs,
     })
+}
+
+/// A list of a program and its arguments, or a text that is split into them as a shell does, without anything else that a shell does.
+fn command(field: &Field<'_>) -> Option<Vec<String>> {
+    let what = "a command: a list of arguments, or a text";
+    let words = if field.is_list() {
+        field.list("server.js", |item| item.text("an argument of the command", check::is_argument))?
+    } else {
+        shlex::split(&field.text(what, |text| shlex::split(text).is_some())?)?
+    };
+    if !field.is_list()
+        && let Some(word) = words.iter().find(|word| SHELL.contains(&word.as_str()) || word.starts_with('$'))
+    {
+        return field.refuse(
+            format!("found {}, which only a shell understands", quoted(word)),
+            "run a script, or a shell: `[sh, -c, '…']`",
+        );
+    }
+    match words.first() {
+        None => field.expected(what),
+        Some(program) if check::is_program(program) => Some(words),
+        Some(program) => field.refuse(
+            format!(
+                "found the program {}, expected the name of one on the PATH, or its path in the project",
+                quoted(program)
+            ),
+            "for example `[node, server.js]` or `[target/server, --verbose]`",
+        ),
+    }
 }
 
 fn first_visit(table: &mut Table<'_>) -> Option<FirstVisit> {

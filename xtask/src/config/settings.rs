@@ -233,6 +233,28 @@ impl Setting {
     }
 }
 
+impl SuppliedBy {
+    /// How each is written.
+    pub(super) const KNOWN: &[&str] =
+        &["postgres", "host", "port", "version", "random", "data-folder:NAME", "web-folder"];
+
+    /// As it is written in deploy.yaml and settings.json.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        Some(match text {
+            "postgres" => Self::Postgres,
+            "host" => Self::Host,
+            "port" => Self::Port,
+            "version" => Self::Version,
+            "random" => Self::Random,
+            "web-folder" => Self::WebFolder,
+            other => {
+                let name = other.strip_prefix("data-folder:").filter(|name| super::check::is_label(name))?;
+                Self::DataFolder(name.to_owned())
+            }
+        })
+    }
+}
+
 impl Serialize for SuppliedBy {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -249,20 +271,8 @@ impl Serialize for SuppliedBy {
 
 impl<'de> Deserialize<'de> for SuppliedBy {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        const KNOWN: &[&str] = &["postgres", "host", "port", "version", "random", "data-folder:NAME", "web-folder"];
         let text = String::deserialize(deserializer)?;
-        Ok(match text.as_str() {
-            "postgres" => Self::Postgres,
-            "host" => Self::Host,
-            "port" => Self::Port,
-            "version" => Self::Version,
-            "random" => Self::Random,
-            "web-folder" => Self::WebFolder,
-            other => match other.strip_prefix("data-folder:") {
-                Some(name) if super::check::is_label(name) => Self::DataFolder(name.to_owned()),
-                _ => return Err(de::Error::unknown_variant(other, KNOWN)),
-            },
-        })
+        Self::read(&text).ok_or_else(|| de::Error::unknown_variant(&text, Self::KNOWN))
     }
 }
 

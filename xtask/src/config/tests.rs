@@ -3,6 +3,7 @@
 mod compose;
 mod github;
 mod media;
+mod service;
 mod shape;
 mod stack;
 mod table;

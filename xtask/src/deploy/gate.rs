@@ -135,7 +135,8 @@ async fn elsewhere(ears: Option<&Ears>) -> SocketAddr {
 fn listens_elsewhere(address: SocketAddr) -> String {
     format!(
         "it listens on {address}, not on the socket that it was given (LISTEN_FDS): the service has to accept on file descriptor 3 \
-         where LISTEN_FDS is 1 and LISTEN_PID is its process, as with systemd's socket activation"
+         where LISTEN_FDS is 1 and LISTEN_PID is its process, as with systemd's socket activation; one that opens the port of \
+         a variable needs no change: name that variable as `service.port_variable` in deploy.yaml"
     )
 }
 

@@ -3,7 +3,7 @@
 
 use std::io::ErrorKind;
 
-use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{LARGEST, found, read_file};
 
@@ -52,7 +52,7 @@ pub fn place(root: &Utf8Path, path: &Utf8Path) -> Result<Option<Utf8PathBuf>, Pa
     let Ok(relative) = target.strip_prefix(root) else {
         return Err(PathError::Outside { path: path.to_owned(), target });
     };
-    if relative.components().any(is_private) {
+    if relative.components().any(|part| is_private(part.as_str())) {
         return Err(PathError::Private { path: path.to_owned(), target: relative.to_owned() });
     }
     Ok(Some(target))
@@ -106,8 +106,8 @@ fn canonical(path: &Utf8Path) -> std::io::Result<Utf8PathBuf> {
     Utf8PathBuf::try_from(path).map_err(|error| error.into_io_error())
 }
 
-fn is_private(part: Utf8Component<'_>) -> bool {
-    let name = part.as_str();
+/// Whether the project keeps a file or folder of this name to itself: git's folder, `.deploy`, a file of settings and secrets.
+pub fn is_private(name: &str) -> bool {
     // An example has names and no values: the one of all settings, and those of environments.
     let is_example = name == ".env.example" || (name.starts_with(".env.") && name.ends_with(".example"));
     matches!(name, ".git" | ".deploy") || (name.starts_with(".env") && !is_example)

@@ -68,9 +68,13 @@ impl Manifest {
     pub fn of(image: &ServiceImage<'_>, inputs: &Inputs, digest: String, tag: String) -> Result<Self> {
         let config = image.env.config;
         let migrations = Migration::of(config)?;
-        let table = &config.service.settings;
-        let settings = project::read(&config.root, table).with_context(|| format!("read {table}"))?;
-        let settings = settings.with_context(|| format!("there is no {table}"))?;
+        let settings = match &config.service.settings {
+            Some(table) => {
+                let settings = project::read(&config.root, table).with_context(|| format!("read {table}"))?;
+                settings.with_context(|| format!("there is no {table}"))?
+            }
+            None => serde_json::to_vec(&config.settings_table()?.settings).context("describe the variables as JSON")?,
+        };
         let tools = [("xtask", env!("CARGO_PKG_VERSION")), ("opentofu", install::VERSION)];
         Ok(Self {
             schema: SCHEMA,

@@ -27,7 +27,7 @@ pub fn all(config: &Config, table: &SettingsTable, templates: &Templates) -> Res
         environments,
         service => context! {
             package => &service.package,
-            settings => service.settings.as_str(),
+            settings => service.settings.as_deref().map(Utf8Path::as_str),
             readiness => &service.readiness,
             migrations => service.migrations.as_deref().map(Utf8Path::as_str),
             web => service.web.as_deref().map(Utf8Path::as_str),

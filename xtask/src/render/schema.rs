@@ -37,7 +37,7 @@ pub struct Said {
 /// The table as the program says it. As it is in the tree where the service writes none, or is not asked.
 pub async fn table(config: &Config, schema: Schema<'_>) -> Result<Said> {
     let service = &config.service;
-    let Some(args) = &service.schema else {
+    let (Some(args), Some(file)) = (&service.schema, &service.settings) else {
         return Ok(Said { table: config.settings_table()?, written: None, not_compared: None });
     };
     let program = match schema {
@@ -58,7 +58,7 @@ pub async fn table(config: &Config, schema: Schema<'_>) -> Result<Said> {
     };
     let said = Cmd::new(program).args(args.iter().map(String::as_str)).capture().await;
     let said = said.context("ask the service for its settings")? + "\n";
-    let table = SettingsTable::parse(&said, &service.settings)?;
+    let table = SettingsTable::parse(&said, file)?;
     Ok(Said { table, written: Some(said), not_compared: None })
 }
 

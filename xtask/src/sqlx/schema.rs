@@ -60,8 +60,11 @@ pub struct Inspection {
 }
 
 impl<'a> Schema<'a> {
-    /// None for a service without migrations or without sqlx.
+    /// None for a service without migrations or without sqlx, and for one that is no cargo package.
     pub fn find(env: &'a Env<'a>) -> Result<Option<Self>> {
+        if env.config.service.command.is_some() {
+            return Ok(None);
+        }
         let Some(relative) = env.config.service.migrations.clone() else { return Ok(None) };
         let Some(sqlx) = locked_version(env.root())? else { return Ok(None) };
         let (migrations, folder) = (Migration::of(env.config)?, env.root().join(FOLDER));

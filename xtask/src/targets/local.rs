@@ -11,6 +11,7 @@ mod one_off;
 mod process;
 mod provision;
 mod releases;
+mod shipped;
 mod trial;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -133,7 +134,11 @@ impl<'a> Local<'a> {
         let service = &self.env.config.service;
         let locked = if source.is_clean() { " --locked" } else { "" };
         let (package, binary) = (&service.package, &service.binary);
-        lines.push(format!("build: cargo build --release --package {package} --bin {binary}{locked}"));
+        match (&service.command, &service.build) {
+            (None, _) => lines.push(format!("build: cargo build --release --package {package} --bin {binary}{locked}")),
+            (Some(_), Some(build)) => lines.push(format!("build: {}", build.join(" "))),
+            (Some(_), None) => lines.push("build: none, the files are copied".to_owned()),
+        }
         match (&service.web, self.web().await?) {
             (Some(folder), Some(Decision::Build(_))) => {
                 lines.push(format!("build: npm run build in {folder}, if something changed there"))

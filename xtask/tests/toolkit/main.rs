@@ -6,6 +6,7 @@
 mod addresses;
 mod beside;
 mod ci;
+mod command;
 mod compose;
 mod dev;
 mod disk;

@@ -124,7 +124,7 @@ fn an_unknown_key_is_named_with_the_nearest() {
     ");
     assert_snapshot!(refused_with("  readiness:", "  readines:"), @r"
     deploy.yaml:5:3: service.readines: unknown key
-      did you mean `readiness`? Known keys: args, binary, first_visit, migrations, package, port_variable, programs, readiness, schema, settings, web
+      did you mean `readiness`? Known keys: args, binary, command, files, first_visit, migrations, package, port_variable, programs, readiness, schema, settings, web
     ");
     assert_snapshot!(refused_with("    port:", "    prot:"), @r"
     deploy.yaml:9:5: environments.local.prot: unknown key
@@ -150,7 +150,7 @@ fn an_unknown_key_is_named_with_the_nearest() {
 fn a_wrong_type_is_named_with_what_was_expected() {
     assert_snapshot!(refused_with("\n  package: app\n  settings: app/settings.json\n  readiness: /health", " app"), @r"
     deploy.yaml:2:10: service: found the text `app`, expected a mapping
-      for example `service: { package: app, settings: app/settings.json, readiness: /health }`
+      for example `service: { package: app, readiness: /health }`
     ");
     assert_snapshot!(refused_with("project: shop", "project: [shop]"), @r"
     deploy.yaml:1:10: project: found a list, expected a name of lower-case letters, digits and `-`
@@ -210,7 +210,7 @@ fn a_missing_value_is_reported() {
     deploy.yaml:1:1: project: missing
       add `project: my-service`
     deploy.yaml:1:1: service: missing
-      add `service: { package: app, settings: app/settings.json, readiness: /health }`
+      add `service: { package: app, readiness: /health }`
     deploy.yaml:1:1: environments: missing
       add `environments: { local: { target: local, port: 3000 } }`
     ");

@@ -221,7 +221,7 @@ fn the_problems_of_both_files_are_told_at_once_with_the_smallest_files() {
       project: my-service
       service:
         package: my-service
-        settings: settings.json
+        port_variable: PORT
         readiness: /ready
       environments:
         local:
@@ -248,7 +248,7 @@ fn the_problems_of_both_files_are_told_at_once_with_the_smallest_files() {
       project: my-service
       service:
         package: my-service
-        settings: settings.json
+        port_variable: PORT
         readiness: /ready
       environments:
         local:
@@ -269,7 +269,11 @@ fn the_problems_of_both_files_are_told_at_once_with_the_smallest_files() {
 fn the_smallest_files_are_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let root = Utf8Path::from_path(folder.path()).unwrap();
-    fs_err::write(root.join("deploy.yaml"), crate::config::EXAMPLE).unwrap();
+    let count = |yaml: &str| {
+        fs_err::write(root.join("deploy.yaml"), yaml).unwrap();
+        Config::load(root).unwrap().settings_table().unwrap().settings.len()
+    };
+    assert_eq!(count(crate::config::EXAMPLE), 0);
     fs_err::write(root.join("settings.json"), crate::config::settings::EXAMPLE).unwrap();
-    assert_eq!(Config::load(root).unwrap().settings_table().unwrap().settings.len(), 1);
+    assert_eq!(count(&crate::config::EXAMPLE.replace("port_variable: PORT", "settings: settings.json")), 1);
 }

@@ -173,7 +173,7 @@ fn the_file_must_be_there() {
       project: my-service
       service:
         package: my-service
-        settings: settings.json
+        port_variable: PORT
         readiness: /ready
       environments:
         local:

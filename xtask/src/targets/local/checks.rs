@@ -29,6 +29,7 @@ impl Local<'_> {
     pub async fn checks(&self) -> Vec<Check> {
         let (port, database, user) = tokio::join!(self.check_port(), self.check_database(), self.check_account());
         let mut checks = self.check_settings();
+        checks.extend(self.check_command());
         checks.extend([self.check_folder(), self.check_disk(), self.check_migrations(), port, database, user]);
         match self.check_own_folders().await {
             Ok(own) => checks.extend(own),
@@ -38,17 +39,15 @@ impl Local<'_> {
     }
 
     fn check_settings(&self) -> Vec<Check> {
-        let fix = |what: &str| format!("see {}; {what}", self.env.config.service.settings);
+        let fix = |what: &str| format!("see {}; {what}", self.env.config.service.table());
         let table = match settings::table(self.env) {
             Ok(table) => table,
             Err(error) => {
                 let next = match self.env.config.service.schema {
                     Some(_) => "cargo xtask render".to_owned(),
-                    None => format!(
-                        "fix {}, then: cargo xtask doctor {}",
-                        self.env.config.service.settings,
-                        self.env.name()
-                    ),
+                    None => {
+                        format!("fix {}, then: cargo xtask doctor {}", self.env.config.service.table(), self.env.name())
+                    }
                 };
                 return vec![Check::bad("settings", format!("{error}"), next)];
             }
@@ -98,6 +97,26 @@ impl Local<'_> {
         ));
         checks.push(Check::good("settings", format!("{} declared", table.settings.len())));
         checks
+    }
+
+    /// Whether the program of `service.command` is on this machine, where no package of deploy.yaml brings it.
+    fn check_command(&self) -> Option<Check> {
+        let service = &self.env.config.service;
+        let name = service.command.as_ref()?.first().filter(|name| !name.contains('/'))?;
+        if service.programs.iter().any(|program| program.name == *name) {
+            return None;
+        }
+        Some(match platform::find_program(name) {
+            Some(path) => Check::good("command", format!("{name} is {path}")),
+            None => {
+                let found = format!("`service.command` runs {name}, which is not on the PATH");
+                Check::bad(
+                    "command",
+                    found,
+                    format!("install {name}, or have deploy.yaml name its package in `programs`"),
+                )
+            }
+        })
     }
 
     fn check_folder(&self) -> Check {

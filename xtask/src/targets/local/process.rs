@@ -181,13 +181,14 @@ impl Local<'_> {
             };
             env.entry(setting.name).or_insert(value);
         }
+        let (program, args) = releases::command(&dir, published, &self.env.config.service.args)?;
         let secrets = settings.secrets.iter().map(|(name, value)| (name.to_owned(), value.expose_secret().to_owned()));
         Ok(InstanceSpec {
             id,
             version: published.source.version.clone(),
-            program: releases::program(&dir, published)?,
-            args: self.env.config.service.args.clone(),
-            dir,
+            program,
+            args,
+            dir: releases::working(&dir),
             env,
             secrets: secrets.collect(),
             stop_timeout: InstanceSpec::STOP_TIMEOUT,

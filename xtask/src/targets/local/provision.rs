@@ -108,8 +108,14 @@ impl Local<'_> {
             names.push(POSTGRES_PASSWORD);
         }
         names.retain(|name| generated.get(name).is_none());
+        let variables = &self.env.config.service.env;
         for name in &names {
-            generated.insert(*name, secrets::generate()?);
+            let variable = variables.iter().find(|variable| variable.setting.name == *name);
+            let value = match variable.and_then(|variable| variable.bytes) {
+                Some(bytes) => secrets::random(bytes),
+                None => secrets::generate(),
+            };
+            generated.insert(*name, value?);
         }
         if !names.is_empty() {
             generated.write_file(&self.env.generated_file())?;

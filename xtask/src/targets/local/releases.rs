@@ -1,23 +1,27 @@
-//! The folders of the releases: `releases/<version>/{bin/<program>, web/, release.json}`.
+//! The folders of the releases: `releases/<version>/{bin/<program>, web/, files/, files.json, release.json}`.
 
 use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::os::unix::fs::lchown;
 use rustix::process::geteuid;
 
+use super::shipped::{self, Shipped};
 use crate::fs::{private_folder, read_file, temporary_folder};
 use crate::hash::{files_below, sha256, sha256_file, sha256_folder};
 use crate::release::{Published, PublishedForm};
+use crate::tools::platform::{find_program, is_executable};
 
 /// Files to publish.
 pub(super) struct Files<'a> {
-    /// The program.
-    pub program: &'a Utf8Path,
+    /// The program, unless a command of deploy.yaml runs one.
+    pub program: Option<&'a Utf8Path>,
     /// The web UI's folder.
     pub web: Option<&'a Utf8Path>,
+    /// What deploy.yaml names beside the program.
+    pub shipped: Option<&'a Shipped>,
 }
 
 /// Puts files into the release's folder: all of them or none.
@@ -29,8 +33,15 @@ pub(super) fn publish(releases: &Utf8Path, published: &Published, files: &Files<
     private_folder(releases)?;
     let temporary = temporary_folder(".publish-", releases).with_context(|| format!("make a folder in {releases}"))?;
     let new = Utf8Path::from_path(temporary.path()).context("the temporary folder's path is not UTF-8")?;
-    fs_err::create_dir(new.join("bin"))?;
-    fs_err::copy(files.program, program(new, published)?)?;
+    if let Some(shipped) = files.shipped {
+        shipped.copy(new)?;
+    }
+    if let (Some(program), Some(own)) = (files.program, own_program(new, published)) {
+        fs_err::create_dir(new.join("bin"))?;
+        fs_err::copy(program, own)?;
+    }
+    // Before anything depends on it: what it names may not be among the files.
+    command(new, published, &[])?;
     if let Some(web) = files.web {
         copy_folder(web, &self::web(new))?;
     }
@@ -54,9 +65,11 @@ pub(super) fn publish(releases: &Utf8Path, published: &Published, files: &Files<
 /// Whether the release's folder is there with the bytes that its digest names.
 pub(super) fn has(releases: &Utf8Path, published: &Published) -> bool {
     let folder = releases.join(&published.source.version);
-    let web = web(&folder);
-    let digest = program(&folder, published)
-        .and_then(|program| digest(&Files { program: &program, web: web.is_dir().then_some(&web) }));
+    let (program, web) = (own_program(&folder, published), web(&folder));
+    let digest = Shipped::of_release(&folder).and_then(|shipped| {
+        let web = web.is_dir().then_some(web.as_path());
+        digest(&Files { program: program.as_deref(), web, shipped: shipped.as_ref() })
+    });
     digest.is_ok_and(|digest| digest == published.digest)
 }
 
@@ -66,11 +79,43 @@ pub(super) fn read(folder: &Utf8Path) -> Result<Published> {
     serde_json::from_slice(&read_file(&path)?).with_context(|| format!("read {path}"))
 }
 
-/// The program in a release's folder.
-pub(super) fn program(folder: &Utf8Path, published: &Published) -> Result<Utf8PathBuf> {
+/// What runs a release: a program and its arguments. `args` are those of a program of the release's own.
+pub(super) fn command(folder: &Utf8Path, published: &Published, args: &[String]) -> Result<(Utf8PathBuf, Vec<String>)> {
     match &published.form {
-        PublishedForm::Folder { program } => Ok(folder.join("bin").join(program)),
-        PublishedForm::Image { name } => anyhow::bail!("{name} is an image, and this target runs programs"),
+        PublishedForm::Folder { program } => Ok((folder.join("bin").join(program), args.to_vec())),
+        PublishedForm::Command { command } => resolve(folder, command),
+        PublishedForm::Image { name } => bail!("{name} is an image, and this target runs programs"),
+    }
+}
+
+/// A command with the path of its program: among the release's files, or on the `PATH`.
+pub(super) fn resolve(folder: &Utf8Path, command: &[String]) -> Result<(Utf8PathBuf, Vec<String>)> {
+    let (name, args) = command.split_first().context("the command is empty")?;
+    let program = if name.contains('/') {
+        let program = shipped::folder(folder).join(name);
+        ensure!(
+            is_executable(&program),
+            "the command runs {name}, which is no program among the files of the release\n  name it in `service.files` of \
+             deploy.yaml, or its folder; if it is there, type: chmod +x {name}"
+        );
+        program
+    } else {
+        find_program(name).with_context(|| format!("there is no program {name} on the PATH, which runs the service"))?
+    };
+    Ok((program, args.to_vec()))
+}
+
+/// The folder that a release runs in.
+pub(super) fn working(folder: &Utf8Path) -> Utf8PathBuf {
+    let files = shipped::folder(folder);
+    if files.is_dir() { files } else { folder.to_owned() }
+}
+
+/// The program in a release's folder, unless a command runs one.
+fn own_program(folder: &Utf8Path, published: &Published) -> Option<Utf8PathBuf> {
+    match &published.form {
+        PublishedForm::Folder { program } => Some(folder.join("bin").join(program)),
+        PublishedForm::Command { .. } | PublishedForm::Image { .. } => None,
     }
 }
 
@@ -79,14 +124,14 @@ pub(super) fn web(folder: &Utf8Path) -> Utf8PathBuf {
     folder.join("web")
 }
 
-/// The digest of a program and its web files: what a release in a folder is named by.
+/// The digest of all that a release in a folder has: what it is named by.
 pub(super) fn digest(files: &Files<'_>) -> Result<String> {
-    let mut parts = sha256_file(files.program)?;
-    if let Some(web) = files.web {
-        parts.push_str(&sha256_folder(web)?);
-        return Ok(format!("sha256:{}", sha256(parts.as_bytes())));
-    }
-    Ok(format!("sha256:{parts}"))
+    let parts = [files.program.map(sha256_file), files.web.map(sha256_folder), files.shipped.map(Shipped::sha256)];
+    let parts = parts.into_iter().flatten().collect::<Result<Vec<_>>>()?;
+    Ok(match parts.as_slice() {
+        [part] => format!("sha256:{part}"),
+        parts => format!("sha256:{}", sha256(parts.concat().as_bytes())),
+    })
 }
 
 /// Lets a group read the releases, and no other user.

@@ -18,7 +18,7 @@ impl Local<'_> {
     pub fn cannot_try(&self) -> Result<Option<String>> {
         let table = settings::table(self.env)?;
         let has_database = table.settings.iter().any(|setting| setting.supplied_by == Some(SuppliedBy::Postgres));
-        let file = &self.env.config.service.settings;
+        let file = self.env.config.service.table();
         Ok((!has_database).then(|| format!("no setting in {file} is `supplied_by: postgres`")))
     }
 
@@ -34,8 +34,8 @@ impl Local<'_> {
         let (account, database) = (self.account().await?, Migrated::url(server));
         let mut spec = self.instance(id, published, settings).await?;
         // Beside the release, where its user may pass.
-        let beside = spec.dir.parent().context("a release is in no folder")?;
-        let folder = temporary_folder(".trial-", beside);
+        let release = self.release_folder(&spec.version).await?;
+        let folder = temporary_folder(".trial-", release.parent().context("a release is in no folder")?);
         let folder = folder.context("make a folder for a release that is tried")?;
         let folders = Utf8Path::from_path(folder.path()).context("the folder of releases is not named in UTF-8")?;
         if let Some(Owner { gid, .. }) = account {

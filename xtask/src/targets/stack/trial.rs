@@ -42,7 +42,7 @@ impl Stack<'_> {
     /// Why no release can be tried on another database; none if one can.
     pub async fn cannot_try(&self) -> Result<Option<String>, Failure> {
         let table = settings::table(self.env)?;
-        let file = &self.env.config.service.settings;
+        let file = self.env.config.service.table();
         if !table.settings.iter().any(|setting| setting.supplied_by == Some(SuppliedBy::Postgres)) {
             return Ok(Some(format!("no setting in {file} is `supplied_by: postgres`")));
         }

@@ -1,0 +1,214 @@
+//! `service.files` of deploy.yaml: what a release has beside its program, and runs in.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
+
+use anyhow::{Context as _, Result, ensure};
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use fs_err::os::unix::fs::symlink;
+use sha2::{Digest as _, Sha256};
+
+use crate::fs::{found, project, read_file};
+use crate::hash::sha256_file;
+use crate::tools::git;
+
+/// Files below a folder.
+pub(super) struct Shipped {
+    root: Utf8PathBuf,
+    names: BTreeSet<Utf8PathBuf>,
+}
+
+impl Shipped {
+    /// Those that deploy.yaml names, or all that git does not ignore. What the project keeps to itself is never among them.
+    pub(super) async fn of_tree(root: &Utf8Path, named: &[Utf8PathBuf]) -> Result<Self> {
+        let mut names = BTreeSet::new();
+        for name in named {
+            collect(root, &plain(name), &mut names).with_context(|| format!("`service.files` names {name}"))?;
+        }
+        if named.is_empty() {
+            for name in git::kept_files(root, Utf8Path::new(".")).await? {
+                let name = plain(Utf8Path::from_path(&name).context("a file of the repository is not named in UTF-8")?);
+                // What was removed and not committed is still listed.
+                let is_there = found(fs_err::symlink_metadata(root.join(&name)))?.is_some();
+                if is_there && !name.components().any(|part| project::is_private(part.as_str())) {
+                    collect(root, &name, &mut names)?;
+                }
+            }
+        }
+        ensure!(!names.is_empty(), "there is no file for the release; name them as `service.files` in deploy.yaml");
+        Ok(Self { root: root.to_owned(), names })
+    }
+
+    /// Those of a release's folder, by the list that was written with them: what a program has written beside them is not. None in a
+    /// release without files.
+    pub(super) fn of_release(release: &Utf8Path) -> Result<Option<Self>> {
+        let Some(list) = found(read_file(list(release)))? else { return Ok(None) };
+        let names = serde_json::from_slice(&list).with_context(|| format!("read {}", self::list(release)))?;
+        Ok(Some(Self { root: folder(release), names }))
+    }
+
+    /// The hash over names, contents, and who may run what.
+    pub(super) fn sha256(&self) -> Result<String> {
+        let mut hasher = Sha256::new();
+        hasher.update("files\n");
+        for name in &self.names {
+            let path = self.root.join(name);
+            let meta = fs_err::symlink_metadata(&path)?;
+            let content = match meta.is_symlink() {
+                true => format!("link {}", path.read_link_utf8()?),
+                false if meta.permissions().mode() & 0o100 != 0 => format!("program {}", sha256_file(&path)?),
+                false => sha256_file(&path)?,
+            };
+            hasher.update(format!("{name}\0{content}\n"));
+        }
+        Ok(hex::encode(hasher.finalize()))
+    }
+
+    /// Bytes of all files.
+    pub(super) fn size(&self) -> Result<u64> {
+        let mut size = 0;
+        for name in &self.names {
+            size += fs_err::symlink_metadata(self.root.join(name))?.len();
+        }
+        Ok(size)
+    }
+
+    /// Copies them into a release's folder. Refuses a link that leads nowhere there.
+    pub(super) fn copy(&self, release: &Utf8Path) -> Result<()> {
+        let to = folder(release);
+        fs_err::create_dir(&to)?;
+        for name in &self.names {
+            let (from, target) = (self.root.join(name), to.join(name));
+            fs_err::create_dir_all(target.parent().unwrap_or(&to))?;
+            match from.is_symlink() {
+                true => symlink(from.read_link_utf8()?, &target)?,
+                false => drop(fs_err::copy(&from, &target)?),
+            }
+        }
+        let within = to.canonicalize_utf8()?;
+        for name in self.names.iter().filter(|name| to.join(name).is_symlink()) {
+            let leads = to.join(name).canonicalize_utf8().is_ok_and(|target| target.starts_with(&within));
+            ensure!(
+                leads,
+                "{name} is a link to {}, which is not among the files of the release\n  name that in `service.files`, too, or put \
+                 the file itself there",
+                self.root.join(name).read_link_utf8()?
+            );
+        }
+        let names = serde_json::to_vec(&self.names).context("list the files of the release")?;
+        Ok(fs_err::write(list(release), names)?)
+    }
+}
+
+/// Where a release has them.
+pub(super) fn folder(release: &Utf8Path) -> Utf8PathBuf {
+    release.join("files")
+}
+
+fn list(release: &Utf8Path) -> Utf8PathBuf {
+    release.join("files.json")
+}
+
+/// The path without what leads to the same place.
+fn plain(path: &Utf8Path) -> Utf8PathBuf {
+    path.components().filter(|part| matches!(part, Utf8Component::Normal(_))).collect()
+}
+
+fn collect(root: &Utf8Path, name: &Utf8Path, names: &mut BTreeSet<Utf8PathBuf>) -> Result<()> {
+    let path = root.join(name);
+    let meta = fs_err::symlink_metadata(&path)?;
+    if meta.is_dir() {
+        for entry in path.read_dir_utf8().with_context(|| format!("list {path}"))? {
+            let entry = entry?;
+            if !project::is_private(entry.file_name()) {
+                collect(root, &name.join(entry.file_name()), names)?;
+            }
+        }
+        return Ok(());
+    }
+    ensure!(meta.is_file() || meta.is_symlink(), "{name} is neither a file nor a folder");
+    names.insert(name.to_owned());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+
+    use super::*;
+
+    struct Site {
+        folder: tempfile::TempDir,
+    }
+
+    impl Site {
+        fn new() -> Self {
+            let site = Self { folder: tempfile::tempdir().unwrap() };
+            for (name, text) in
+                [("tree/a/b.js", "b"), ("tree/c.js", "c"), ("tree/.env.local", "S=x"), ("tree/a/.env", "S=x")]
+            {
+                fs_err::create_dir_all(site.path(name).parent().unwrap()).unwrap();
+                fs_err::write(site.path(name), text).unwrap();
+            }
+            fs_err::create_dir(site.path("release")).unwrap();
+            site
+        }
+
+        fn path(&self, name: &str) -> Utf8PathBuf {
+            Utf8Path::from_path(self.folder.path()).unwrap().join(name)
+        }
+
+        async fn named(&self, names: &[&str]) -> Result<Shipped> {
+            let names: Vec<Utf8PathBuf> = names.iter().map(Utf8PathBuf::from).collect();
+            Shipped::of_tree(&self.path("tree"), &names).await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_release_has_what_is_named_and_no_file_of_secrets() {
+        let site = Site::new();
+        let shipped = site.named(&["./a", "c.js"]).await.unwrap();
+        shipped.copy(&site.path("release")).unwrap();
+        let kept = Shipped::of_release(&site.path("release")).unwrap().unwrap();
+        assert_eq!(kept.names, BTreeSet::from(["a/b.js".into(), "c.js".into()]));
+        assert_eq!(kept.sha256().unwrap(), shipped.sha256().unwrap());
+        // What the program writes there is none of the release.
+        fs_err::write(site.path("release/files/cache"), "x").unwrap();
+        assert_eq!(
+            Shipped::of_release(&site.path("release")).unwrap().unwrap().sha256().unwrap(),
+            kept.sha256().unwrap()
+        );
+        fs_err::write(site.path("release/files/c.js"), "other").unwrap();
+        assert_ne!(kept.sha256().unwrap(), shipped.sha256().unwrap());
+        assert!(Shipped::of_release(&site.path("tree")).unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn the_hash_depends_on_who_may_run_a_file() {
+        let site = Site::new();
+        let before = site.named(&["c.js"]).await.unwrap().sha256().unwrap();
+        fs_err::set_permissions(site.path("tree/c.js"), Permissions::from_mode(0o755)).unwrap();
+        assert_ne!(site.named(&["c.js"]).await.unwrap().sha256().unwrap(), before);
+    }
+
+    #[tokio::test]
+    async fn a_link_is_kept_if_it_leads_to_a_file_of_the_release() {
+        let site = Site::new();
+        symlink("../c.js", site.path("tree/a/link")).unwrap();
+        site.named(&["a", "c.js"]).await.unwrap().copy(&site.path("release")).unwrap();
+        assert!(site.path("release/files/a/link").is_symlink());
+        fs_err::create_dir(site.path("other")).unwrap();
+        let refused = site.named(&["a"]).await.unwrap().copy(&site.path("other")).unwrap_err().to_string();
+        assert!(refused.contains("a/link is a link to ../c.js, which is not among the files"), "{refused}");
+        symlink("/etc/passwd", site.path("tree/passwd")).unwrap();
+        fs_err::create_dir(site.path("third")).unwrap();
+        let refused = site.named(&["passwd"]).await.unwrap().copy(&site.path("third")).unwrap_err().to_string();
+        assert!(refused.contains("passwd is a link to /etc/passwd"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_not_there_is_named() {
+        let refused = format!("{:#}", Site::new().named(&["dist"]).await.map(drop).unwrap_err());
+        assert!(refused.contains("`service.files` names dist"), "{refused}");
+    }
+}
