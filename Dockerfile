@@ -28,6 +28,7 @@ COPY Cargo.toml Cargo.lock ./
 COPY app/Cargo.toml app/
 COPY xtask/Cargo.toml xtask/
 COPY xtask/checks/Cargo.toml xtask/checks/
+COPY xtask/cutover/Cargo.toml xtask/cutover/
 COPY xtask/devservers/Cargo.toml xtask/devservers/
 COPY xtask/rehearsal/Cargo.toml xtask/rehearsal/
 COPY xtask/standin/Cargo.toml xtask/standin/
@@ -39,7 +40,7 @@ COPY xtask/testkit/Cargo.toml xtask/testkit/
 # A network that inspects TLS has its own certificate authority: the optional secret `ca` is a bundle that takes the place of
 # the image's for this one command, and ends in no layer.
 RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
-    for member in app xtask xtask/checks xtask/devservers xtask/rehearsal xtask/standin xtask/testkit; do \
+    for member in app xtask xtask/checks xtask/cutover xtask/devservers xtask/rehearsal xtask/standin xtask/testkit; do \
         mkdir $member/src && touch $member/src/lib.rs; \
     done \
  && cargo build --locked --release --package app --lib \

@@ -1,5 +1,8 @@
 //! The command line: every command, the exit codes, and where each command is run.
 
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands::Context;
@@ -35,7 +38,38 @@ use crate::failure::Failure;
 use crate::program;
 use crate::report::Report;
 use crate::signals::Stop;
-use crate::supervisor;
+use crate::tools::cmd::Inherited;
+use crate::{supervisor, typed};
+
+/// The whole program, whatever it is called.
+pub fn main() -> ExitCode {
+    // clap takes the first for the program's name.
+    let cli = match Cli::try_parse_from([typed::program().into()].into_iter().chain(typed::arguments())) {
+        Ok(cli) => cli,
+        Err(error) if error.kind() == ErrorKind::DisplayVersion => return print_version(),
+        Err(error) => return program::usage(&error),
+    };
+    let report = program::report(cli.json);
+    program::exit(cli.run(&report), &report)
+}
+
+/// In its own repository the toolkit is run from a checkout, so git is asked for the commit. Compiled in, it would rebuild the toolkit
+/// with every commit.
+fn print_version() -> ExitCode {
+    let commit = match typed::is_installed() {
+        true => None,
+        false => {
+            let mut git = std::process::Command::new("git");
+            git.env_clear().envs(Inherited::of("git").variables());
+            let commit = git.args(["rev-parse", "--short=12", "HEAD"]).output();
+            commit.ok().filter(|output| output.status.success())
+        }
+    };
+    let commit = commit.map(|output| format!(" ({})", String::from_utf8_lossy(&output.stdout).trim()));
+    let report = program::report(false);
+    report.data(&format!("{} {}{}\n", typed::program(), env!("CARGO_PKG_VERSION"), commit.unwrap_or_default()));
+    program::exit(Ok(()), &report)
+}
 
 /// Takes a commit of this repository to a running, verified, reversible deployment.
 #[derive(Parser, Debug)]

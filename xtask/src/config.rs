@@ -13,6 +13,7 @@ mod media;
 mod merge;
 mod notify;
 mod paths;
+mod pin;
 mod problem;
 mod read;
 mod settings;
@@ -223,6 +224,9 @@ impl Config {
         let name = Utf8Path::new(FILE);
         let read = || Ok(Arc::new(Document::parse(TextFile::read(root, name, missing)?)?));
         let document = read().map_err(|problem: Problem| ConfigError::from(problem).with_example(name, EXAMPLE))?;
+        if let Some(problem) = pin::refused(&document) {
+            return Err(problem.into());
+        }
         match Self::read(&document).and_then(|config| config.check_paths(root)) {
             Ok(config) => Ok(Self { root: root.to_owned(), ..config }),
             Err(error) => {

@@ -40,6 +40,7 @@ pub mod targets;
 #[cfg(feature = "cloud")]
 pub mod tofu;
 pub mod tools;
+pub mod typed;
 pub mod web;
 
 /// The name of this package. A project that has the toolkit in its workspace may call it otherwise.

@@ -9,6 +9,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::failure::Failure;
 use crate::report::{Audience, Report};
 use crate::secrets::Redactor;
+use crate::typed::as_typed;
 
 /// The first descriptor behind standard input, output and error.
 const FIRST_INHERITED: i32 = 3;
@@ -40,16 +41,17 @@ pub fn report(json: bool) -> Report {
 pub fn usage(error: &clap::Error) -> ExitCode {
     let report = report(false);
     let text = error.render();
+    let plain = as_typed(&text.to_string()).into_owned();
     if error.use_stderr() {
         // It repeats an argument, which in a workflow may be a branch's or a commit's name.
-        match report.audience() == Audience::Terminal && report.shown(&text.to_string()) == text.to_string() {
+        match report.audience() == Audience::Terminal && report.shown(&plain) == text.to_string() {
             true => drop(error.print()),
-            false => report.usage(&text.to_string()),
+            false => report.usage(&plain),
         }
         report.end().ok();
         return ExitCode::from(2);
     }
-    report.data(&if std::io::stdout().is_terminal() { text.ansi().to_string() } else { text.to_string() });
+    report.data(&if std::io::stdout().is_terminal() { as_typed(&text.ansi().to_string()).into_owned() } else { plain });
     exit(Ok(()), &report)
 }
 

@@ -32,6 +32,7 @@ use self::stream::{Results, Screen};
 pub use self::style::{Paint, seconds};
 use crate::failure::{Failure, Located};
 use crate::secrets::Redactor;
+use crate::typed::as_typed;
 
 /// What a person sees as movement.
 const REDRAWS_PER_SECOND: u8 = 20;
@@ -163,7 +164,7 @@ impl Report {
     pub fn warn(&self, text: &str) {
         self.event(None, State::Warning, json!({ "text": text }));
         match self.0.audience {
-            Audience::GitHub => self.command(&format!("::warning::{}", annotation(&self.0.redactor.redact(text)))),
+            Audience::GitHub => self.command(&format!("::warning::{}", annotation(&self.own(text)))),
             _ => self.say(&format!("  {} {text}", self.0.paint.yellow("!"))),
         }
     }
@@ -180,7 +181,7 @@ impl Report {
 
     /// Shows an error with its causes. GitHub shows a [`Located`] error at its line.
     pub fn error(&self, error: &anyhow::Error) {
-        let redact = |text: String| self.0.redactor.redact(&text).into_owned();
+        let redact = |text: String| self.own(&text);
         let causes: Vec<String> = error.chain().skip(1).map(|cause| redact(cause.to_string())).collect();
         self.event(None, State::Error, json!({ "text": error.to_string(), "causes": causes }));
         if self.0.audience == Audience::GitHub {
@@ -216,13 +217,26 @@ impl Report {
 
     /// Shows a command's result: `human` on standard output, or an event.
     pub fn result(&self, detail: Value, human: &str) {
-        if self.0.audience == Audience::Events {
-            self.event(None, State::Result, detail);
-        } else if !human.is_empty() {
+        match self.0.audience {
+            Audience::Events => self.event(None, State::Result, detail),
+            _ => self.write_result(&self.own(human)),
+        }
+    }
+
+    /// The same for a text that is not the toolkit's, as a line of a log or a part of a file.
+    pub fn excerpt(&self, detail: Value, human: &str) {
+        match self.0.audience {
+            Audience::Events => self.write_event(None, State::Result, &self.redact_json(detail, &Self::redact)),
+            _ => self.write_result(&self.redact(human)),
+        }
+    }
+
+    fn write_result(&self, human: &str) {
+        if !human.is_empty() {
             // A script takes a result such as a digest from standard output, without lines around it.
             self.turn_to(github::has_commands(human).then_some(Stream::Output));
             let colour = self.0.colour && self.0.results.terminal;
-            self.0.results.write(&format!("{}\n", printable(&self.0.redactor.redact(human), colour)));
+            self.0.results.write(&format!("{}\n", printable(human, colour)));
         }
     }
 
@@ -249,7 +263,7 @@ impl Report {
 
     /// Asks a question at the terminal; the answer is typed behind it.
     pub fn ask(&self, question: &str) {
-        let text = printable(&self.0.redactor.redact(question), self.0.colour);
+        let text = printable(&self.own(question), self.0.colour);
         self.0.bars.suspend(|| self.0.screen.write(&format!("{text} ")));
     }
 
@@ -266,18 +280,31 @@ impl Report {
 
     fn event(&self, step: Option<Step>, state: State, detail: Value) {
         if self.0.audience == Audience::Events {
-            let line = event::line(step, state, &self.redact_json(detail));
-            self.0.results.write(&format!("{line}\n"));
+            self.write_event(step, state, &self.redact_json(detail, &Self::own));
         }
     }
 
-    fn redact_json(&self, value: Value) -> Value {
+    fn write_event(&self, step: Option<Step>, state: State, detail: &Value) {
+        self.0.results.write(&format!("{}\n", event::line(step, state, detail)));
+    }
+
+    fn redact_json(&self, value: Value, redact: &impl Fn(&Self, &str) -> String) -> Value {
+        let all = |value| self.redact_json(value, redact);
         match value {
-            Value::String(text) => Value::String(self.0.redactor.redact(&text).into_owned()),
-            Value::Array(items) => items.into_iter().map(|item| self.redact_json(item)).collect(),
-            Value::Object(map) => map.into_iter().map(|(key, value)| (key, self.redact_json(value))).collect(),
+            Value::String(text) => Value::String(redact(self, &text)),
+            Value::Array(items) => items.into_iter().map(all).collect(),
+            Value::Object(map) => map.into_iter().map(|(key, value)| (key, all(value))).collect(),
             plain => plain,
         }
+    }
+
+    fn redact(&self, text: &str) -> String {
+        self.0.redactor.redact(text).into_owned()
+    }
+
+    /// A text of the toolkit's: redacted, and with its commands in the form that was typed.
+    fn own(&self, text: &str) -> String {
+        as_typed(&self.0.redactor.redact(text)).into_owned()
     }
 
     fn say(&self, text: &str) {
@@ -288,7 +315,7 @@ impl Report {
 
     fn write_error(&self, text: &str) {
         self.turn_to(Some(Stream::Error));
-        let text = printable(&self.0.redactor.redact(text), self.0.colour);
+        let text = printable(&self.own(text), self.0.colour);
         self.write(&text);
     }
 

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::config::{Environment, Target};
 use crate::failure::Failure;
 use crate::tools::cargo;
+use crate::typed;
 
 /// Returns if this build has what commands about this environment need. Otherwise replaces this process by a build that has it.
 pub fn ensure_for(environment: &Environment) -> Result<(), Failure> {
@@ -36,7 +37,7 @@ pub fn check_environment(config: &Config, command: clap::Command) -> Result<(), 
 /// code are those of the command. Not `--quiet`: the first time, the rest of the dependencies is compiled for minutes.
 pub fn become_full_build() -> Result<Infallible, Failure> {
     let manifest = manifest();
-    let error = cargo::exec_run(&["--manifest-path", &manifest, "--features", "cloud"], std::env::args_os().skip(1));
+    let error = cargo::exec_run(&["--manifest-path", &manifest, "--features", "cloud"], typed::arguments());
     Err(error.context("start cargo, which builds the toolkit with the feature `cloud`").into())
 }
 

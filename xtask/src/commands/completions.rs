@@ -3,6 +3,8 @@
 use clap::Args;
 use clap_complete::Shell;
 
+use crate::typed;
+
 /// Print shell completions
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
@@ -17,9 +19,9 @@ impl CompletionsArgs {
     /// The completions of a command line, without its hidden commands.
     pub fn text(&self, all: &clap::Command) -> String {
         let shown = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
-        let mut shown = clap::Command::new("xtask").args(all.get_arguments().cloned()).subcommands(shown);
+        let mut shown = clap::Command::new(typed::program()).args(all.get_arguments().cloned()).subcommands(shown);
         let mut text = Vec::new();
-        clap_complete::generate(self.shell, &mut shown, "xtask", &mut text);
+        clap_complete::generate(self.shell, &mut shown, typed::program(), &mut text);
         String::from_utf8_lossy(&text).into_owned()
     }
 }

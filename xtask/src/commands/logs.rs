@@ -62,7 +62,7 @@ impl LogsArgs {
     async fn of_platform(&self, env: &Env<'_>, mut log: Log) -> Result<(), Failure> {
         let show = |lines: Vec<String>| {
             for line in lines {
-                env.report.result(json!({ "line": line }), &line);
+                env.report.excerpt(json!({ "line": line }), &line);
             }
         };
         show(env.stop.cancels("nothing was changed", log.last(self.lines)).await?);
@@ -97,7 +97,7 @@ impl LogsArgs {
             return Err(anyhow!("there is no log yet at {path}; type: cargo xtask deploy {}", env.name()).into());
         }
         for line in tail(path, lines).with_context(|| format!("read {path}"))? {
-            env.report.result(json!({ "line": line }), &line);
+            env.report.excerpt(json!({ "line": line }), &line);
         }
         if !follow {
             return Ok(());
@@ -121,7 +121,7 @@ impl LogsArgs {
                 }
                 _ if !line.ends_with('\n') => {}
                 _ => {
-                    env.report.result(json!({ "line": line.trim_end() }), line.trim_end());
+                    env.report.excerpt(json!({ "line": line.trim_end() }), line.trim_end());
                     line.clear();
                 }
             }

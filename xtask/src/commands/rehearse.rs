@@ -8,10 +8,10 @@ use camino::Utf8Path;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::Context;
-use crate::PACKAGE;
 use crate::config::{Config, Environment};
 use crate::failure::Failure;
 use crate::tools::cargo;
+use crate::{PACKAGE, typed};
 
 /// The crate's manifest, in a project that has it.
 const MANIFEST: &str = "xtask/rehearsal/Cargo.toml";
@@ -163,5 +163,5 @@ async fn become_rehearsal(root: &Utf8Path) -> Result<Infallible, Failure> {
         build.args(PACKAGES.iter().flat_map(|package| ["--package", package]));
         build.args(["--features", &format!("{PACKAGE}/cloud")]);
     };
-    Ok(cargo::become_built(root, build, "rehearsal", std::env::args_os().skip(1)).await?)
+    Ok(cargo::become_built(root, build, "rehearsal", typed::arguments()).await?)
 }

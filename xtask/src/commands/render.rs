@@ -47,7 +47,7 @@ impl RenderArgs {
             let name = &file.name;
             if self.check {
                 let diff = file.diff();
-                report.result(json!({ "file": name, "diff": diff }), &diff);
+                report.excerpt(json!({ "file": name, "diff": diff }), &diff);
             } else {
                 file.write(config)?;
                 report.result(json!({ "file": name, "written": true }), &format!("wrote {name}"));

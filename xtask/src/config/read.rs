@@ -14,6 +14,7 @@ use super::field::{Field, Table};
 use super::github::github;
 use super::media::{MEDIA, media};
 use super::notify::receivers;
+use super::pin;
 use super::problem::quoted;
 use super::stack::{stack, variable};
 use super::variables::variables;
@@ -54,6 +55,9 @@ const ENVIRONMENTS: &str = "{ local: { target: local, port: 3000 } }";
 pub(super) fn config(root: &Field<'_>, document: &Arc<Document>) -> Option<Config> {
     root.table(|table| {
         let project = table.required("project", "my-service", |field| label(&field));
+        let toolkit = table.optional("toolkit", "'>=0.2'", |field| {
+            field.text("the versions of the toolkit, such as `>=0.2`", pin::is_requirement)
+        });
         let source = table.optional("source", "{ main_branch: main }", |field| field.table(source));
         let service =
             table.required("service", SERVICE, |field| field.table(|table| service(table, project.as_deref())));
@@ -65,6 +69,7 @@ pub(super) fn config(root: &Field<'_>, document: &Arc<Document>) -> Option<Confi
         });
         let environments =
             environments.zip(service.as_ref()).map(|(environments, service)| given(environments, service));
+        toolkit?;
         Some(Config {
             root: Utf8PathBuf::new(),
             project: project?,

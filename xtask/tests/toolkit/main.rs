@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod addresses;
+mod adopting;
 mod beside;
 mod ci;
 mod command;
@@ -16,6 +17,7 @@ mod gate;
 mod help;
 mod hints;
 mod hostile;
+mod installed;
 mod interrupt;
 mod intruder;
 mod kill;

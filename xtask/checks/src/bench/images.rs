@@ -22,7 +22,7 @@ FROM tools AS build
 WORKDIR /build
 COPY . .
 RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \\
-    for member in xtask xtask/checks xtask/devservers xtask/rehearsal xtask/standin xtask/testkit; do mkdir -p $member/src && touch $member/src/lib.rs; done && \\
+    for member in xtask xtask/checks xtask/cutover xtask/devservers xtask/rehearsal xtask/standin xtask/testkit; do mkdir -p $member/src && touch $member/src/lib.rs; done && \\
     SQLX_OFFLINE=true cargo build --release --package app
 FROM ${RUNTIME_IMAGE}
 COPY --from=build /build/target/release/app /usr/local/bin/app

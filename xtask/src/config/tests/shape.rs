@@ -120,7 +120,7 @@ fn settings_are_kept_as_they_are_written() {
 fn an_unknown_key_is_named_with_the_nearest() {
     assert_snapshot!(refused(&(SMALLEST.to_owned() + "imagee: { name: x }\n")), @r"
     deploy.yaml:10:1: imagee: unknown key
-      did you mean `image`? Known keys: environments, github, image, notify, project, service, source
+      did you mean `image`? Known keys: environments, github, image, notify, project, service, source, toolkit
     ");
     assert_snapshot!(refused_with("  readiness:", "  readines:"), @r"
     deploy.yaml:5:3: service.readines: unknown key
@@ -178,7 +178,7 @@ fn a_wrong_type_is_named_with_what_was_expected() {
     deploy.yaml:10:1: found a list as a key, expected a name
       write a name
     deploy.yaml:11:1: 1: unknown key
-      known keys: environments, github, image, notify, project, service, source
+      known keys: environments, github, image, notify, project, service, source, toolkit
     deploy.yaml:12:1: found nothing as a key, expected a name
       write a name
     ");

@@ -1,0 +1,5 @@
+//! `cutover`: the toolkit as an installed program, for any repository.
+
+fn main() -> std::process::ExitCode {
+    xtask::cli::main()
+}
