@@ -8,6 +8,7 @@ use crate::release::{MediaSettings, Source};
 
 pub enum Before<'r> {
     Ready(Box<Ready<'r>>),
+    #[expect(dead_code, reason = "this build has no stack to plan")]
     Planned(Box<MediaPlan>),
 }
 
