@@ -26,11 +26,13 @@ mod trace;
 mod watch;
 pub mod way_back;
 
+use std::ops::ControlFlow;
+
 use anyhow::{Context as _, anyhow};
 
 use self::approval::{Approval, approve};
 use self::changes::Plan;
-use self::media::{Before, Ready};
+use self::media::Ready;
 use self::preflight::preflight;
 pub use self::roll_out::Live;
 use self::roll_out::{is_serving, record_release, roll_out};
@@ -103,8 +105,8 @@ async fn steps(run: &Run<'_>, source: Source, request: &Request<'_>) -> Result<D
         check_queries(run).await?;
     }
     let media = match Box::pin(media::before(run, &source, approval, &command)).await? {
-        Before::Ready(ready) => ready,
-        Before::Planned(plan) => {
+        ControlFlow::Continue(ready) => ready,
+        ControlFlow::Break(plan) => {
             run.leaves_no_record();
             return Ok(Deployed::Planned(Box::new(Plan::of_media(*plan))));
         }

@@ -1,6 +1,8 @@
 //! The stack of the media in a run: planned and applied before the service's, which gets its outputs as settings. It is only rolled
 //! forward: a release that fails, and a rollback, leave it as it is, because it has the data of every release.
 
+use std::ops::ControlFlow;
+
 use anyhow::{Context as _, anyhow};
 
 use super::approval::{Approval, approve};
@@ -17,13 +19,9 @@ use crate::tofu::plan::{self, Planned, Purpose};
 use crate::tofu::unseen::{self, Unseen, Verdict};
 use crate::tofu::{self, Workspace, media};
 
-/// How far the media are before the service is planned.
-pub enum Before<'r> {
-    /// The service can be planned.
-    Ready(Box<Ready<'r>>),
-    /// It cannot, because its settings come with this plan.
-    Planned(Box<MediaPlan>),
-}
+/// How far the media are before the service is planned. It breaks off where the service cannot be planned, because its settings come
+/// with this plan.
+pub type Before<'r> = ControlFlow<Box<MediaPlan>, Box<Ready<'r>>>;
 
 /// What the service's part of a run goes on with.
 pub struct Ready<'r> {
@@ -47,7 +45,7 @@ pub async fn before<'r>(
 ) -> Result<Before<'r>, Failure> {
     let (Some(media), Some(env)) = (&run.env.environment.media, run.env.media()) else {
         let (settings, plan, applied) = (MediaSettings::default(), None, None);
-        return Ok(Before::Ready(Box::new(Ready { settings, plan, approval, applied })));
+        return Ok(Before::Continue(Box::new(Ready { settings, plan, approval, applied })));
     };
     let (env, given) = (&env, approval.digest().map(split));
     // Critical: a plan holds the lock of its state.
@@ -67,18 +65,18 @@ pub async fn before<'r>(
     };
     let plan = planned.map(|planned| MediaPlan { planned, is_approved: given.is_some() });
     if let Some(settings) = settings {
-        return Ok(Before::Ready(Box::new(Ready { settings, plan, approval, applied: None })));
+        return Ok(Before::Continue(Box::new(Ready { settings, plan, approval, applied: None })));
     }
     let plan = plan.context("settings are left out where a plan changes them")?;
     if approval == Approval::PlanOnly {
-        return Ok(Before::Planned(Box::new(plan)));
+        return Ok(Before::Break(Box::new(plan)));
     }
     let counts = plan.planned.summary();
     let plan = Plan::of_media(plan);
     approve(run.env, &plan, Approval::Ask, command).await?; // Refused → 21
     let settings = apply(run, &plan, source).await?;
     run.note(|record| record.plan.push(format!("media: {counts}")));
-    Ok(Before::Ready(Box::new(Ready { settings, plan: None, approval, applied: Some(counts) })))
+    Ok(Before::Continue(Box::new(Ready { settings, plan: None, approval, applied: Some(counts) })))
 }
 
 /// Applies what is planned for the media. Fails if that has changed what the service was planned with.

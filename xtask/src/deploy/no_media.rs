@@ -1,16 +1,14 @@
 //! In the place of `media.rs` without the feature `cloud`: an environment on this machine has no stack.
 
+use std::ops::ControlFlow;
+
 use super::approval::Approval;
 use super::changes::{MediaPlan, Plan};
 use super::run::Run;
 use crate::failure::Failure;
 use crate::release::{MediaSettings, Source};
 
-pub enum Before<'r> {
-    Ready(Box<Ready<'r>>),
-    #[expect(dead_code, reason = "this build has no stack to plan")]
-    Planned(Box<MediaPlan>),
-}
+pub type Before<'r> = ControlFlow<Box<MediaPlan>, Box<Ready<'r>>>;
 
 pub struct Ready<'r> {
     pub settings: MediaSettings,
@@ -21,7 +19,7 @@ pub struct Ready<'r> {
 
 pub async fn before<'r>(_: &Run<'_>, _: &Source, approval: Approval<'r>, _: &str) -> Result<Before<'r>, Failure> {
     let settings = MediaSettings::default();
-    Ok(Before::Ready(Box::new(Ready { settings, plan: None, approval, applied: None })))
+    Ok(Before::Continue(Box::new(Ready { settings, plan: None, approval, applied: None })))
 }
 
 pub async fn apply_with(_: &Run<'_>, _: &Plan, _: &Source, _: &MediaSettings) -> Result<(), Failure> {
