@@ -18,6 +18,7 @@ use crate::commands::doctor::DoctorArgs;
 use crate::commands::drift::DriftArgs;
 use crate::commands::history::HistoryArgs;
 use crate::commands::image::Image;
+use crate::commands::init::InitArgs;
 use crate::commands::lock::Lock;
 use crate::commands::logs::LogsArgs;
 use crate::commands::open::OpenArgs;
@@ -111,6 +112,7 @@ pub struct Cli {
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    Init(InitArgs),
     Deploy(DeployArgs),
     Rollback(RollbackArgs),
     Status(StatusArgs),
@@ -251,6 +253,10 @@ impl Cli {
             Command::Bench(args) => {
                 program::block_on(async { match checks::become_checks("bench", args, self.json).await? {} })
             }
+            Command::Init(args) => program::block_on(async {
+                let stop = Stop::on_signals()?;
+                stop.cancels("nothing was written", Box::pin(args.run(report, &stop))).await
+            }),
             command => program::block_on(run(command, report)),
         }
     }
@@ -323,6 +329,7 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<(), Failure
         Command::Test(_)
         | Command::Bench(_)
         | Command::Completions(_)
+        | Command::Init(_)
         | Command::Supervise(_)
         | Command::SuperviseExec(_) => Ok(()),
     }

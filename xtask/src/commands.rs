@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod drift;
 pub mod history;
 pub mod image;
+pub mod init;
 pub mod lock;
 pub mod logs;
 pub mod open;

@@ -22,6 +22,7 @@ pub mod fs;
 pub mod hash;
 #[cfg(feature = "cloud")]
 pub mod image;
+pub mod init;
 pub mod needs;
 pub mod program;
 pub mod release;

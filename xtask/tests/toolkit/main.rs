@@ -17,6 +17,7 @@ mod gate;
 mod help;
 mod hints;
 mod hostile;
+mod init;
 mod installed;
 mod interrupt;
 mod intruder;

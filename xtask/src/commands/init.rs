@@ -1,0 +1,121 @@
+//! `init`
+
+use anyhow::{Context as _, anyhow};
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::Args;
+use serde_json::json;
+
+use crate::config::{Config, FILE};
+use crate::confirm::answer;
+use crate::failure::Failure;
+use crate::fs::{found, read_text, replace_source};
+use crate::init::{Found, Runs, Seen};
+use crate::report::Report;
+use crate::signals::Stop;
+use crate::tools::git;
+
+/// What is kept out of commits: what was deployed, and secrets.
+const IGNORED: [&str; 2] = ["/.deploy", "/.env.local"];
+
+/// Write a first deploy.yaml of what this folder shows
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask init
+  cargo xtask init --yes
+  cargo xtask init --readiness /health -- node server.js
+
+Looks at cargo's packages, package.json, go.mod, Procfile, Python's main files, .env.example, migrations and the sources. Runs no \
+program of the project. Asks only what it cannot see. The lines that git needs are added to .gitignore.")]
+pub struct InitArgs {
+    /// Ask nothing
+    #[arg(long)]
+    yes: bool,
+    /// The path that answers 200 when the service can serve
+    #[arg(long, value_name = "PATH")]
+    readiness: Option<String>,
+    /// What runs the service, where the folder does not show it
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+impl InitArgs {
+    /// Runs the command. There is no deploy.yaml yet.
+    pub async fn run(self, report: &Report, stop: &Stop) -> Result<(), Failure> {
+        let root = std::env::current_dir().context("read the current folder")?;
+        let root = &Utf8PathBuf::try_from(root).context("the path of this folder is not UTF-8")?;
+        let file = root.join(FILE);
+        if found(fs_err::symlink_metadata(&file)).map_err(anyhow::Error::from)?.is_some() {
+            return Err(Failure::Usage(anyhow!(
+                "there is a {FILE} already; to look at what it lacks, type: cargo xtask doctor"
+            )));
+        }
+        let mut seen = Seen::look(root).await?;
+        if !self.command.is_empty() {
+            seen.runs = Some(Runs::named(self.command));
+        }
+        let named = |value: String| Found { value, by: String::new() };
+        seen.readiness = self.readiness.map(named).or(seen.readiness);
+        let ask = async |question: &str| match self.yes {
+            true => Ok::<_, Failure>(None),
+            false => {
+                Ok(answer(report, stop, question, "nothing was written").await?.filter(|answer| !answer.is_empty()))
+            }
+        };
+        if seen.runs.is_none() {
+            let words = ask("What runs the service? For example `node server.js`:").await?;
+            seen.runs = words.and_then(|words| shlex::split(&words)).map(Runs::named);
+        }
+        if seen.runs.is_some() && seen.readiness.is_none() {
+            seen.readiness = ask("Which path answers 200 when the service can serve? [/]:").await?.map(named);
+        }
+        let Some(text) = seen.deploy_yaml() else { return Err(unknown(root)) };
+        // Its own check, before anything is written.
+        Config::parse(&text)?;
+        replace_source(&file, text.as_bytes())?;
+        report.result(json!({ "file": FILE, "written": true }), &format!("wrote {FILE}"));
+        let added = ignore(root).await?;
+        if !added.is_empty() {
+            report.result(
+                json!({ "file": ".gitignore", "added": added }),
+                &format!("added to .gitignore: {}", added.join(", ")),
+            );
+        }
+        report.note("read it, then: git add . && git commit, and: cargo xtask deploy");
+        Ok(())
+    }
+}
+
+fn unknown(root: &Utf8Path) -> Failure {
+    let image = if root.join("Dockerfile").is_file() {
+        "\n  an image alone runs on a Docker host (`target: compose`), and not as a process on this machine"
+    } else {
+        ""
+    };
+    Failure::Usage(anyhow!(
+        "nothing in {root} shows what runs the service{image}\n  name it, for example: cargo xtask init -- node server.js"
+    ))
+}
+
+/// Adds the lines to .gitignore that it lacks.
+async fn ignore(root: &Utf8Path) -> Result<Vec<&'static str>, Failure> {
+    let path = root.join(".gitignore");
+    let mut text = found(read_text(&path)).map_err(anyhow::Error::from)?.unwrap_or_default();
+    let mut added = Vec::new();
+    for line in IGNORED {
+        // Of a folder that is not there yet git has to know that it is one.
+        let path = if line == "/.deploy" { ".deploy/" } else { ".env.local" };
+        // Outside of a repository git says nothing, and the lines count once there is one.
+        if !text.lines().any(|known| known.trim() == line) && !git::ignores(root, path).await.unwrap_or(false) {
+            added.push(line);
+        }
+    }
+    if added.is_empty() {
+        return Ok(added);
+    }
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text.push_str(&(added.join("\n") + "\n"));
+    replace_source(&path, text.as_bytes())?;
+    Ok(added)
+}

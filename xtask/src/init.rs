@@ -1,0 +1,140 @@
+//! A first deploy.yaml, of what a repository shows: what runs the service, its variables, its health path.
+
+mod runs;
+mod sources;
+mod variables;
+
+use anyhow::Result;
+use camino::{Utf8Path, Utf8PathBuf};
+
+pub use self::runs::Runs;
+use self::sources::Sources;
+use self::variables::Variables;
+
+/// Something that was found, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What.
+    pub value: String,
+    /// A file, or what else shows it.
+    pub by: String,
+}
+
+/// What a repository shows.
+pub struct Seen {
+    project: String,
+    /// What runs the service.
+    pub runs: Option<Runs>,
+    /// The path that it answers when it can serve.
+    pub readiness: Option<Found>,
+    /// It takes a socket that it is given.
+    takes_socket: bool,
+    port: u16,
+    variables: Variables,
+    migrations: Option<Utf8PathBuf>,
+}
+
+impl Seen {
+    /// Looks at the repository's folder. Runs none of its programs.
+    pub async fn look(root: &Utf8Path) -> Result<Self> {
+        let sources = Sources::read(root)?;
+        let runs = runs::find(root).await?;
+        let (port, variables) = variables::find(root)?;
+        let folders = ["migrations", "db/migrations", "db/migrate"].map(Utf8PathBuf::from);
+        let takes_socket = matches!(&runs, Some(Runs::Cargo { takes_socket: true, .. }));
+        Ok(Self {
+            project: label(root.file_name().unwrap_or_default()),
+            migrations: folders.into_iter().find(|folder| has_sql(&root.join(folder))),
+            port: port.or(sources.exposed).unwrap_or(3000),
+            readiness: sources.readiness,
+            runs,
+            takes_socket,
+            variables,
+        })
+    }
+
+    /// The text of deploy.yaml; none while it is not known what runs the service.
+    pub fn deploy_yaml(&self) -> Option<String> {
+        let mut text = format!(
+            "# What is deployed where. The keys: https://github.com/mainittu/meemi/blob/main/docs/ADOPTING.md\nproject: {}\nservice:\n",
+            self.project
+        );
+        let mut line = |text_of: &str, comment: &str| match comment {
+            "" => text.push_str(&format!("{text_of}\n")),
+            _ => text.push_str(&format!("{text_of:<40} # {comment}\n")),
+        };
+        match self.runs.as_ref()? {
+            Runs::Cargo { package, binary, others, .. } => {
+                let others = if others.is_empty() { String::new() } else { format!("; others: {}", others.join(", ")) };
+                line(&format!("  package: {package}"), &format!("Cargo.toml{others}"));
+                if binary != package {
+                    line(&format!("  binary: {binary}"), "");
+                }
+            }
+            Runs::Command { command, build, files } => {
+                line(&format!("  command: {}", list(command.0.iter())), &command.1);
+                if let Some((build, by)) = build {
+                    line(&format!("  build: {}", list(build.iter())), by);
+                }
+                if !files.is_empty() {
+                    line(&format!("  files: {}", list(files.iter())), "what a release runs with");
+                }
+            }
+        }
+        if self.takes_socket {
+            line("  # It takes the socket that it is given (LISTEN_FDS), so it opens no port of its own.", "");
+        } else {
+            line("  port_variable: PORT", "tells the service its port");
+        }
+        match &self.readiness {
+            Some(Found { value, by }) => line(&format!("  readiness: {value}"), by),
+            None => line("  readiness: /", "not seen: the path that answers 200 when the service can serve"),
+        }
+        if let Some(folder) = &self.migrations {
+            line(&format!("  migrations: {folder}"), "the service runs them itself");
+        }
+        if !self.variables.is_empty() {
+            line("  env:", ".env.example; secrets are put into .env.local, mode 0600");
+            for (name, value) in &self.variables {
+                line(&format!("    {name}: {value}"), "");
+            }
+        }
+        line("environments:", "");
+        line(&format!("  local: {{ target: local, port: {} }}", self.port), "a process on this machine");
+        Some(text)
+    }
+}
+
+/// A list in YAML's flow style. Quotes are JSON's, which YAML reads.
+fn list(words: impl Iterator<Item = impl AsRef<str>>) -> String {
+    let words: Vec<String> = words.map(|word| scalar(word.as_ref())).collect();
+    format!("[{}]", words.join(", "))
+}
+
+/// A text in YAML, quoted where it would be read as something else.
+fn scalar(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | '=');
+    let begins_plain = text.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.'));
+    let is_word = !["true", "false", "null", "yes", "no", "on", "off"].contains(&text.to_lowercase().as_str());
+    match begins_plain && text.chars().all(is_plain) && is_word {
+        true => text.to_owned(),
+        false => serde_json::Value::from(text).to_string(),
+    }
+}
+
+/// A name as a label of a host name.
+fn label(name: &str) -> String {
+    let label: String = name
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' })
+        .collect();
+    let label = label.trim_start_matches(|c: char| !c.is_ascii_lowercase());
+    let label = label.get(..label.len().min(63)).unwrap_or_default().trim_end_matches('-');
+    if label.is_empty() { "my-service".to_owned() } else { label.to_owned() }
+}
+
+fn has_sql(folder: &Utf8Path) -> bool {
+    let Ok(entries) = folder.read_dir_utf8() else { return false };
+    entries.filter_map(Result::ok).any(|entry| entry.path().extension() == Some("sql"))
+}
