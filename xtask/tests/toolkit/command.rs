@@ -51,7 +51,7 @@ fn a_service_in_node_is_deployed_under_load_breaks_and_goes_back_to_its_older_fi
     let failures = load.end();
     assert!(failures.is_empty(), "{} failed, such as {}", failures.len(), failures[0]);
     project.ok(&["stop"]);
-    assert_eq!(project.processes(), []);
+    until("every process has ended", || project.processes().is_empty());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use testkit::{Project, Ran, toolkit};
+use testkit::{Project, Ran, toolkit, until};
 
 /// The service without any knowledge of the toolkit, to be deployed by an installed program, and the folder of programs.
 fn installed() -> (Project, PathBuf) {
@@ -34,7 +34,7 @@ fn an_installed_program_deploys_and_tells_what_to_type_in_the_form_that_was_type
     project.toolkit = bin.join("cargo-cutover");
     project.run(&["cutover", "history", "show", "nothing"]).expect(2).says(&["cargo cutover history local"]);
     project.ok(&["cutover", "stop"]);
-    assert_eq!(project.processes(), []);
+    until("every process has ended", || project.processes().is_empty());
 }
 
 #[test]
