@@ -29,9 +29,6 @@ const FILL_RETRIES: u32 = 2;
 /// Hosted databases allow few connections, and during a deploy two releases share them. Each process has one more: [`listener`].
 const MAX_CONNECTIONS: u32 = 8;
 
-/// A connection that was idle for longer is asked whether it is alive before it is used. Under load that would be a question with each query.
-const TRUSTED: Duration = Duration::from_secs(1);
-
 /// Lists have filters that are mostly unset: a plan of its own for each question uses the indexes of those that are set, and
 /// costs a fraction of a millisecond. A word with two letters in the wrong order still has a similarity of 0.3.
 const SESSION: &str = "SET plan_cache_mode = force_custom_plan; SET pg_trgm.word_similarity_threshold = 0.3";
@@ -70,15 +67,9 @@ pub async fn connect(options: PgConnectOptions, keep: Keep) -> anyhow::Result<Pg
     }
     let pool = PgPoolOptions::new().max_connections(MAX_CONNECTIONS);
     let pool = match keep {
-        // A connection that has ended is noticed before it is used, and replaced.
+        // A connection that has ended is noticed when it is used, and replaced.
         Keep::All => {
             let pool = pool.min_connections(MAX_CONNECTIONS).idle_timeout(None).max_lifetime(None);
-            let pool = pool.test_before_acquire(false).before_acquire(|connection, metadata| {
-                Box::pin(async move {
-                    let is_new = metadata.idle_for < TRUSTED;
-                    Ok(is_new || connection.ping().await.is_ok())
-                })
-            });
             pool.acquire_timeout(ACQUIRE_TIMEOUT)
         }
         Keep::None => pool.acquire_timeout(STARTUP_TIMEOUT),

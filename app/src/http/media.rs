@@ -49,7 +49,8 @@ pub struct PageResponse {
     next: Option<String>,
     /// The value of `after` for the page before, whose items are newer; `null` on the first page.
     previous: Option<String>,
-    /// Whether no media has the words of `q`, and the items have names or tags that are nearly `q`.
+    /// Whether no media has the words of `q`, and the items have words that begin with each of them, or names or tags that are nearly
+    /// `q`.
     nearly: bool,
 }
 
@@ -133,8 +134,16 @@ pub async fn list(
     let mut found = search::list(&db, &filter, limit + 1, start).await?;
     let nearly = found.is_empty() && !filter.words.is_empty() && matches!(start, Start::First);
     if nearly {
-        filter.nearly = std::mem::take(&mut filter.words);
-        found = search::list(&db, &filter, limit + 1, start).await?;
+        let words = std::mem::take(&mut filter.words);
+        if words.len() > 1 {
+            filter.words = search::beginnings(&words);
+            found = search::list(&db, &filter, limit + 1, start).await?;
+        }
+        if found.is_empty() {
+            filter.words = Vec::new();
+            filter.nearly = words;
+            found = search::list(&db, &filter, limit + 1, start).await?;
+        }
     }
     let more = found.len() as i64 > limit;
     let (has_previous, has_next) = match start {

@@ -17,7 +17,7 @@ const FEW: i64 = 2000;
 /// Which media. What is `None` or empty does not filter.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// The words of the question; see [`words`].
+    /// The words of the question; see [`words`] and [`beginnings`].
     pub words: Vec<String>,
     /// The name and the tags have something like each of these. For a question whose words no media has.
     pub nearly: Vec<String>,
@@ -87,6 +87,12 @@ pub struct Facets {
 pub fn words(question: &str) -> Vec<String> {
     let words = question.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     words.take(MAX_WORDS).map(|word| word.chars().take(MAX_WORD).collect::<String>().to_lowercase()).collect()
+}
+
+/// These words, of which any may not be typed to its end. Otherwise that is so of the last one only: `img_2041` need not look through all
+/// media whose name begins with `img`.
+pub fn beginnings(words: &[String]) -> Vec<String> {
+    words.iter().map(|word| format!("{word}*")).collect()
 }
 
 /// Lists up to `limit` media, newest first. The query first takes ids, which an index has, in the one of two directions whose limit
@@ -241,7 +247,7 @@ pub async fn facets(db: &PgPool, filter: &Filter) -> sqlx::Result<Facets> {
     Ok(facets)
 }
 
-/// Up to `limit` tags of what is not in the trash that have this text, whatever its case: those that begin with it first, then the commonest.
+/// Up to `limit` tags of what is not in the trash that have this text in any case: those that begin with it first, then the commonest.
 pub async fn tags(db: &PgPool, text: &str, limit: i64) -> sqlx::Result<Vec<Count>> {
     sqlx::query_as!(
         Count,

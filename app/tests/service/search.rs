@@ -67,7 +67,9 @@ async fn words_are_found_by_their_beginning_by_their_stem_and_nearly() {
         fragment.iter().filter(|segment| segment["is_match"] == true).map(|s| text(&s["text"])).collect();
     assert_eq!(matched, ["hammers"], "{fragment:?}");
 
-    // The beginnings of the words before it count as near misses.
+    // The beginnings of the words before it count as near misses, in a text, too.
+    let begun = service.json("/api/media?q=hamm+sho").await;
+    assert_eq!((&begun["nearly"], &begun["items"][0]["name"]), (&json!(true), &json!("receipt.png")));
     let begun = service.json("/api/media?q=saun+ilta").await;
     assert_eq!((&begun["nearly"], &begun["items"][0]["name"]), (&json!(true), &json!("IMG_2041.sauna-ilta.png")));
 

@@ -2,16 +2,21 @@
 
 use anyhow::{Context as _, Result, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
+use tokio::sync::OnceCell;
 
 use super::cmd::Cmd;
 use crate::fs::{found, read_text};
 use crate::hash::sha256_file;
 
-/// The version of Node.js, without its `v`.
+/// The version of Node.js, without its `v`. It is asked once for each run of the toolkit.
 pub async fn node_version() -> Result<String> {
-    // Outside of the project: version managers run what files of the current folder name.
-    let said = Cmd::new("node").dir("/").arg("--version").capture().await?;
-    Ok(said.trim().trim_start_matches('v').to_owned())
+    static VERSION: OnceCell<String> = OnceCell::const_new();
+    let asked = async || {
+        // Outside of the project: version managers run what files of the current folder name.
+        let said = Cmd::new("node").dir("/").arg("--version").capture().await?;
+        Ok(said.trim().trim_start_matches('v').to_owned())
+    };
+    VERSION.get_or_try_init(asked).await.cloned()
 }
 
 /// Installs the packages and runs the script `build`; returns the folder that it writes. The scripts do not inherit the variables

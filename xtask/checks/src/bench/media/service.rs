@@ -19,7 +19,7 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef";
 /// How long it may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A service that nobody uses but the measurement. Fields are dropped in this order: the database last.
+/// A service that only the measurement uses. Fields are dropped in this order: the database last.
 pub struct Media {
     server: Server,
     /// `127.0.0.1:<port>`.
