@@ -117,6 +117,9 @@ impl<'a> Local<'a> {
         let published = releases::read(&self.releases().join(version)).with_context(gone)?;
         // A folder's name has the first digits of a commit only.
         ensure!(record.source.as_ref().is_some_and(|source| source.commit == published.source.commit), gone());
+        // A later deploy of this version may have put other bytes there.
+        ensure!(record.digest.as_deref() == Some(published.digest.as_str()), gone());
+        ensure!(releases::has(&self.releases(), &published), gone());
         Ok(published)
     }
 
@@ -136,7 +139,10 @@ impl<'a> Local<'a> {
         let (package, binary) = (&service.package, &service.binary);
         match (&service.command, &service.build) {
             (None, _) => lines.push(format!("build: cargo build --release --package {package} --bin {binary}{locked}")),
-            (Some(_), Some(build)) => lines.push(format!("build: {}", build.join(" "))),
+            (Some(_), Some(build)) => {
+                let typed = shlex::try_join(build.iter().map(String::as_str)).unwrap_or_else(|_| build.join(" "));
+                lines.push(format!("build: {typed}"));
+            }
             (Some(_), None) => lines.push("build: none, the files are copied".to_owned()),
         }
         match (&service.web, self.web().await?) {

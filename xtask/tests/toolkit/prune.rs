@@ -52,6 +52,22 @@ fn keeping_one_release_leaves_no_rollback() {
 }
 
 #[test]
+fn a_release_with_other_bytes_than_were_deployed_is_not_gone_back_to() {
+    let project = Project::fixture();
+    project.ok(&["deploy"]);
+    let first = project.head();
+    let second = project.commit("Second");
+    project.ok(&["deploy"]);
+    let programs = project.deployed(&format!("releases/{first}/bin"));
+    let program = fs_err::read_dir(programs).unwrap().next().unwrap().unwrap().path();
+    // A file of its own: what may still run is not written to.
+    fs_err::remove_file(&program).unwrap();
+    fs_err::write(program, "#!/bin/sh\n").unwrap();
+    project.run(&["rollback"]).expect(1).says(&[&first, "no longer kept"]);
+    assert_eq!(project.serves(), Some(second));
+}
+
+#[test]
 fn leftovers_of_a_killed_publish_are_deleted() {
     let project = Project::fixture();
     project.ok(&["deploy"]);

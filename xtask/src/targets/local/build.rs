@@ -141,7 +141,14 @@ impl Local<'_> {
         };
         let published = Published {
             source: artifact.source.clone(),
-            digest: releases::digest(&files)?,
+            // Of what was built: what is copied must still be that.
+            digest: match &artifact.form {
+                ArtifactForm::Binary { sha256, web, files, .. } => {
+                    releases::digest([Some(sha256.clone()), web.clone(), files.clone()])
+                }
+                ArtifactForm::Files { sha256, web, .. } => releases::digest([None, web.clone(), Some(sha256.clone())]),
+                ArtifactForm::Image { .. } => bail!("what was built is an image, and this target runs programs"),
+            },
             migrations: artifact.migrations.clone(),
             form,
         };

@@ -49,12 +49,16 @@ pub(super) fn publish(releases: &Utf8Path, published: &Published, files: &Files<
         new.join("release.json"),
         serde_json::to_vec_pretty(published).context("describe the release as JSON")?,
     )?;
+    ensure!(
+        digest_of(new, published)? == published.digest,
+        "the files changed while they were copied\n  when they are at rest, type the same command again"
+    );
     set_access(new, None)?;
     if folder.exists() {
-        // The same version with other bytes, of another compiler for example. A process that runs from the old folder keeps
-        // its files until it ends.
-        let old = temporary_folder(".replaced-", releases).context("make a folder")?;
-        fs_err::rename(&folder, old.path().join("old"))?;
+        // The same version with other bytes, of another compiler for example. A process may run in the old folder and open files
+        // there until it ends, so that stays until the releases are pruned.
+        let old = temporary_folder(".replaced-", releases).context("make a folder")?.keep();
+        fs_err::rename(&folder, old.join("old"))?;
     }
     fs_err::rename(new, &folder)?;
     // Renamed away, so there is nothing left to remove.
@@ -64,13 +68,7 @@ pub(super) fn publish(releases: &Utf8Path, published: &Published, files: &Files<
 
 /// Whether the release's folder is there with the bytes that its digest names.
 pub(super) fn has(releases: &Utf8Path, published: &Published) -> bool {
-    let folder = releases.join(&published.source.version);
-    let (program, web) = (own_program(&folder, published), web(&folder));
-    let digest = Shipped::of_release(&folder).and_then(|shipped| {
-        let web = web.is_dir().then_some(web.as_path());
-        digest(&Files { program: program.as_deref(), web, shipped: shipped.as_ref() })
-    });
-    digest.is_ok_and(|digest| digest == published.digest)
+    digest_of(&releases.join(&published.source.version), published).is_ok_and(|digest| digest == published.digest)
 }
 
 /// The release of a folder, as it was published.
@@ -124,14 +122,22 @@ pub(super) fn web(folder: &Utf8Path) -> Utf8PathBuf {
     folder.join("web")
 }
 
-/// The digest of all that a release in a folder has: what it is named by.
-pub(super) fn digest(files: &Files<'_>) -> Result<String> {
-    let parts = [files.program.map(sha256_file), files.web.map(sha256_folder), files.shipped.map(Shipped::sha256)];
-    let parts = parts.into_iter().flatten().collect::<Result<Vec<_>>>()?;
-    Ok(match parts.as_slice() {
+/// The digest of all that a release in a folder has, what it is named by: of the hashes of its program, web UI and files.
+pub(super) fn digest(parts: [Option<String>; 3]) -> String {
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    match parts.as_slice() {
         [part] => format!("sha256:{part}"),
         parts => format!("sha256:{}", sha256(parts.concat().as_bytes())),
-    })
+    }
+}
+
+/// That of what is in this folder now.
+fn digest_of(folder: &Utf8Path, published: &Published) -> Result<String> {
+    let (program, web) = (own_program(folder, published), web(folder));
+    let program = program.map(|program| sha256_file(&program)).transpose()?;
+    let web = web.is_dir().then(|| sha256_folder(&web)).transpose()?;
+    let shipped = Shipped::of_release(folder)?.map(|shipped| shipped.sha256()).transpose()?;
+    Ok(digest([program, web, shipped]))
 }
 
 /// Lets a group read the releases, and no other user.
@@ -192,5 +198,47 @@ fn mode(runs: bool, has_group: bool) -> u32 {
         (true, false) => 0o700,
         (false, true) => 0o640,
         (false, false) => 0o600,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::release::Source;
+
+    #[tokio::test]
+    async fn a_release_is_what_was_built_and_the_one_in_its_place_stays_until_releases_are_pruned() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(folder.path()).unwrap();
+        let releases = root.join("releases");
+        let put = async |text: &str, built: Option<String>| {
+            fs_err::write(root.join("a.txt"), text).unwrap();
+            let shipped = Shipped::of_tree(root, &["a.txt".into()]).await.unwrap();
+            let digest = built.unwrap_or_else(|| digest([None, None, Some(shipped.sha256().unwrap())]));
+            let source = Source {
+                version: "0123456789ab".to_owned(),
+                commit: "0".repeat(40),
+                subject: String::new(),
+                branch: None,
+            };
+            let form = PublishedForm::Command { command: vec!["sh".to_owned()] };
+            let published = Published { source, digest, migrations: Vec::new(), form };
+            let files = Files { program: None, web: None, shipped: Some(&shipped) };
+            publish(&releases, &published, &files)
+        };
+        let replaced = || -> Vec<Utf8PathBuf> {
+            let all = releases.read_dir_utf8().unwrap().map(|entry| entry.unwrap().into_path());
+            all.filter(|path| path.file_name().unwrap().starts_with(".replaced-")).collect()
+        };
+        put("one", None).await.unwrap();
+        let refused = put("other", Some("sha256:of-what-was-built".to_owned())).await.unwrap_err().to_string();
+        assert!(refused.starts_with("the files changed while they were copied"), "{refused}");
+        let read = |path: &Utf8Path| fs_err::read_to_string(path.join("files/a.txt")).unwrap();
+        assert_eq!((read(&releases.join("0123456789ab")).as_str(), replaced().len()), ("one", 0));
+        put("two", None).await.unwrap();
+        assert_eq!(read(&releases.join("0123456789ab")), "two");
+        assert_eq!((replaced().len(), read(&replaced()[0].join("old")).as_str()), (1, "one"));
+        prune(&releases, &["0123456789ab"]).unwrap();
+        assert!(replaced().is_empty());
     }
 }

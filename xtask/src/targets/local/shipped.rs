@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use fs_err::os::unix::fs::symlink;
 use sha2::{Digest as _, Sha256};
@@ -23,13 +23,16 @@ impl Shipped {
     pub(super) async fn of_tree(root: &Utf8Path, named: &[Utf8PathBuf]) -> Result<Self> {
         let mut names = BTreeSet::new();
         for name in named {
-            collect(root, &plain(name), &mut names).with_context(|| format!("`service.files` names {name}"))?;
+            collect_named(root, &plain(name), &mut names).with_context(|| format!("`service.files` names {name}"))?;
         }
         if named.is_empty() {
             for name in git::kept_files(root, Utf8Path::new(".")).await? {
                 let name = plain(Utf8Path::from_path(&name).context("a file of the repository is not named in UTF-8")?);
-                // What was removed and not committed is still listed.
-                let is_there = found(fs_err::symlink_metadata(root.join(&name)))?.is_some();
+                // What was removed and not committed is still listed; so is what was in a folder that is a link now.
+                let is_there = match link_above(root, &name) {
+                    Some(_) => false,
+                    None => found(fs_err::symlink_metadata(root.join(&name)))?.is_some(),
+                };
                 if is_there && !name.components().any(|part| project::is_private(part.as_str())) {
                     collect(root, &name, &mut names)?;
                 }
@@ -76,27 +79,44 @@ impl Shipped {
     /// Copies them into a release's folder. Refuses a link that leads nowhere there.
     pub(super) fn copy(&self, release: &Utf8Path) -> Result<()> {
         let to = folder(release);
-        fs_err::create_dir(&to)?;
-        for name in &self.names {
-            let (from, target) = (self.root.join(name), to.join(name));
-            fs_err::create_dir_all(target.parent().unwrap_or(&to))?;
-            match from.is_symlink() {
-                true => symlink(from.read_link_utf8()?, &target)?,
-                false => drop(fs_err::copy(&from, &target)?),
-            }
+        let (links, files): (Vec<_>, Vec<_>) = self.names.iter().partition(|name| self.root.join(name).is_symlink());
+        let root = self.root.canonicalize_utf8()?;
+        for name in &links {
+            let leads_to = self.root.join(name).canonicalize_utf8().ok();
+            let leads_to = leads_to.as_ref().and_then(|target| target.strip_prefix(&root).ok());
+            ensure!(leads_to.is_some_and(|target| self.has(target)), self.leads_nowhere(name));
         }
+        fs_err::create_dir(&to)?;
+        for name in files {
+            fs_err::create_dir_all(to.join(name).parent().unwrap_or(&to))?;
+            fs_err::copy(self.root.join(name), to.join(name))?;
+        }
+        // Critical: after the last file. A file that is copied through a link overwrites one of the user's.
+        for name in &links {
+            fs_err::create_dir_all(to.join(name).parent().unwrap_or(&to))?;
+            symlink(self.root.join(name).read_link_utf8()?, to.join(name))?;
+        }
+        // One that names the tree by its whole path leads out of the release.
         let within = to.canonicalize_utf8()?;
-        for name in self.names.iter().filter(|name| to.join(name).is_symlink()) {
+        for name in &links {
             let leads = to.join(name).canonicalize_utf8().is_ok_and(|target| target.starts_with(&within));
-            ensure!(
-                leads,
-                "{name} is a link to {}, which is not among the files of the release\n  name that in `service.files`, too, or put \
-                 the file itself there",
-                self.root.join(name).read_link_utf8()?
-            );
+            ensure!(leads, self.leads_nowhere(name));
         }
         let names = serde_json::to_vec(&self.names).context("list the files of the release")?;
         Ok(fs_err::write(list(release), names)?)
+    }
+
+    /// Whether this is one of the files, or a folder with one.
+    fn has(&self, path: &Utf8Path) -> bool {
+        self.names.iter().any(|name| name.starts_with(path))
+    }
+
+    fn leads_nowhere(&self, name: &Utf8Path) -> String {
+        let target = self.root.join(name).read_link_utf8().unwrap_or_default();
+        format!(
+            "{name} is a link to {target}, which is not among the files of the release\n  name that in `service.files`, too, or put \
+             the file itself there"
+        )
     }
 }
 
@@ -112,6 +132,23 @@ fn list(release: &Utf8Path) -> Utf8PathBuf {
 /// The path without what leads to the same place.
 fn plain(path: &Utf8Path) -> Utf8PathBuf {
     path.components().filter(|part| matches!(part, Utf8Component::Normal(_))).collect()
+}
+
+/// The first of the folders above a name that is a link.
+fn link_above(root: &Utf8Path, name: &Utf8Path) -> Option<Utf8PathBuf> {
+    let above: Vec<&Utf8Path> = name.ancestors().skip(1).filter(|folder| !folder.as_str().is_empty()).collect();
+    above.into_iter().rev().find(|folder| root.join(folder).is_symlink()).map(Utf8Path::to_owned)
+}
+
+fn collect_named(root: &Utf8Path, name: &Utf8Path, names: &mut BTreeSet<Utf8PathBuf>) -> Result<()> {
+    match link_above(root, name) {
+        Some(link) => {
+            bail!(
+                "{link} is a link, so what is below it is a file of another place\n  name the link itself, or that place"
+            )
+        }
+        None => collect(root, name, names),
+    }
 }
 
 fn collect(root: &Utf8Path, name: &Utf8Path, names: &mut BTreeSet<Utf8PathBuf>) -> Result<()> {
@@ -204,6 +241,36 @@ mod tests {
         fs_err::create_dir(site.path("third")).unwrap();
         let refused = site.named(&["passwd"]).await.unwrap().copy(&site.path("third")).unwrap_err().to_string();
         assert!(refused.contains("passwd is a link to /etc/passwd"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_copied_through_a_link_in_the_place_of_a_folder() {
+        let site = Site::new();
+        let git = |args: &[&str]| {
+            let mut git = std::process::Command::new("git");
+            git.arg("-C").arg(site.path("tree")).args(args).env("GIT_CONFIG_GLOBAL", "/dev/null");
+            assert!(git.output().unwrap().status.success(), "{args:?}");
+        };
+        for (name, text) in [("tree/shared/x", "of git"), ("data/x", "of the user")] {
+            fs_err::create_dir_all(site.path(name).parent().unwrap()).unwrap();
+            fs_err::write(site.path(name), text).unwrap();
+        }
+        git(&["init", "--quiet"]);
+        git(&["add", "--force", "c.js", "shared/x"]);
+        fs_err::remove_dir_all(site.path("tree/shared")).unwrap();
+        symlink(site.path("data"), site.path("tree/shared")).unwrap();
+        // git lists `shared` and `shared/x`.
+        let shipped = site.named(&[]).await.unwrap();
+        assert!(!shipped.names.contains(Utf8Path::new("shared/x")), "{:?}", shipped.names);
+        let refused = shipped.copy(&site.path("release")).unwrap_err().to_string();
+        assert!(refused.starts_with("shared is a link to"), "{refused}");
+        assert!(!site.path("release/files").exists());
+        let refused = format!("{:#}", site.named(&["c.js", "./shared/x"]).await.map(drop).unwrap_err());
+        assert!(refused.contains("names ./shared/x: shared is a link"), "{refused}");
+        // Even of such a list, no file goes through a link of the release.
+        let names = ["c.js", "shared", "shared/x"].map(Utf8PathBuf::from).into();
+        Shipped { root: site.path("tree"), names }.copy(&site.path("release")).unwrap_err();
+        assert_eq!(fs_err::read_to_string(site.path("data/x")).unwrap(), "of the user");
     }
 
     #[tokio::test]
