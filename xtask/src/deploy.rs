@@ -85,7 +85,7 @@ pub async fn deploy(env: &Env<'_>, target: &Target<'_>, request: Request<'_>) ->
 }
 
 async fn steps(run: &Run<'_>, source: Source, request: &Request<'_>) -> Result<Deployed, Failure> {
-    let (env, target, Request { no_way_back, approval, .. }) = (run.env, run.target, *request);
+    let (env, target, approval) = (run.env, run.target, request.approval);
     // A journal in a bucket may be changed by more than those who may deploy, so its results are compared with what is known here.
     let holds = async |found: &Source| *found == source;
     let source = run.step(Step::Source, &source, holds, async |_| Ok(source.clone())).await?;
@@ -111,7 +111,26 @@ async fn steps(run: &Run<'_>, source: Source, request: &Request<'_>) -> Result<D
             return Ok(Deployed::Planned(Box::new(Plan::of_media(*plan))));
         }
     };
-    let Ready { settings: of_media, plan: media, approval, applied } = *media;
+    let applied = media.applied.clone();
+    let ended = Box::pin(with_media(run, source, request, *media, &command)).await;
+    if let (Some(counts), Err(_)) = (applied, &ended) {
+        // What refuses the release, or fails, leaves them as they are.
+        env.report.note(&format!("the stack of the media was applied before that ({counts}), and stays so"));
+    }
+    ended
+}
+
+/// What follows once it is known what the stack of the media gives.
+async fn with_media(
+    run: &Run<'_>,
+    source: Source,
+    request: &Request<'_>,
+    media: Ready<'_>,
+    command: &str,
+) -> Result<Deployed, Failure> {
+    let (env, target, has_stack) = (run.env, run.target, run.target.has_stack());
+    let is_checked_first = !has_stack || env.environment.media.is_some();
+    let Ready { settings: of_media, plan: media, approval, applied } = media;
     if approval == Approval::PlanOnly && !has_stack {
         run.leaves_no_record();
         let nothing = Plan { lines: Vec::new(), refusals: Vec::new(), media, stack: None, way_back: None };
@@ -138,6 +157,7 @@ async fn steps(run: &Run<'_>, source: Source, request: &Request<'_>) -> Result<D
     let published = run.step(Step::Publish, &artifact, holds, publish).await?;
     verify(run, &published, None).await?; // Refused → 21
     let release = Release::new(published, &settings)?;
+    let no_way_back = request.no_way_back;
     let way_back = way_back(run, &release, &settings, no_way_back).await?;
     // Critical: a stack's plan holds the lock of its state.
     let plan = run.critical(Step::Plan, async |step, stop| {
@@ -158,7 +178,7 @@ async fn steps(run: &Run<'_>, source: Source, request: &Request<'_>) -> Result<D
     {
         return Ok(Deployed::Unchanged(live));
     }
-    approve(env, &plan, approval, &command).await?; // Refused → 21
+    approve(env, &plan, approval, command).await?; // Refused → 21
     Box::pin(media::apply_with(run, &plan, &source, &of_media)).await?;
     roll_out(run, &release, &settings, &plan).await.map(Deployed::Live) // Restored → 30, not restored → 31
 }

@@ -8,13 +8,14 @@ use anyhow::{Context as _, anyhow};
 use super::approval::{Approval, approve};
 use super::changes::{MediaPlan, Plan};
 use super::run::Run;
-use crate::config::Media;
+use crate::config::{MEDIA, Media};
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::release::{MediaSettings, Source};
 use crate::report::{Ongoing, Step, Summary};
 use crate::signals::Stop;
 use crate::state::lease;
+use crate::state::plan_store::PlanRecord;
 use crate::tofu::plan::{self, Planned, Purpose};
 use crate::tofu::unseen::{self, Unseen, Verdict};
 use crate::tofu::{self, Workspace, media};
@@ -63,6 +64,10 @@ pub async fn before<'r>(
         (Some((_, of_service)), Some(_)) => of_service.map_or(Approval::Ask, Approval::Digest),
         (Some((first, of_service)), None) => Approval::Digest(of_service.unwrap_or(first)),
     };
+    if approval.digest().is_some() && !run.target.has_stack() {
+        // The service has no plan that this could be compared with.
+        return Err(not_kept(run.env.name()));
+    }
     let plan = planned.map(|planned| MediaPlan { planned, is_approved: given.is_some() });
     if let Some(settings) = settings {
         return Ok(Before::Continue(Box::new(Ready { settings, plan, approval, applied: None })));
@@ -123,8 +128,8 @@ impl Summary for Found {
     }
 }
 
-/// Makes a plan. Where a digest is given, takes the kept plan that it approves: where none is kept, nothing was to be changed, or it
-/// was applied by the run before.
+/// Makes a plan. Where a digest is given, takes the kept plan that it approves. Where none is kept, nothing was to be changed, or the
+/// run before has applied it: all of it, or until it failed. So there must be nothing left to change.
 async fn find(
     env: &Env<'_>,
     media: &Media,
@@ -138,8 +143,17 @@ async fn find(
     let planned = match given {
         None => Some(plan::make(&workspace, None, Purpose::Apply, step, stop).await?),
         Some(digest) => match workspace.plan_store()?.find().await? {
-            Some(_) => Some(plan::kept(&workspace, stop).await?.approved(digest, None)?),
-            None => None,
+            Some(record) => {
+                refuse_removal(&record, &media_of(env))?;
+                Some(plan::kept(&workspace, stop).await?.approved(digest, None)?)
+            }
+            None => {
+                let left = plan::make(&workspace, None, Purpose::Show, step, stop).await?;
+                if left.has_changes {
+                    return Err(not_kept(&media_of(env)));
+                }
+                None
+            }
         },
     };
     let planned = planned.filter(|planned| planned.has_changes);
@@ -151,6 +165,28 @@ async fn find(
         false => Some(media::read(&workspace, media, stop).await?),
     };
     Ok(Found { planned, settings })
+}
+
+/// The environment whose media these are.
+fn media_of(env: &Env<'_>) -> String {
+    env.name().strip_suffix(MEDIA).unwrap_or(env.name()).to_owned()
+}
+
+/// A deploy removes no media, also where its plan is approved.
+fn refuse_removal(record: &PlanRecord, environment: &str) -> Result<(), Failure> {
+    if !record.destroy {
+        return Ok(());
+    }
+    Err(Failure::Refused(anyhow!(
+        "nothing was applied: the plan that is kept removes the stack of the media, and a deploy does not do that\n  make a new plan: \
+         cargo xtask deploy {environment} --plan-only"
+    )))
+}
+
+fn not_kept(environment: &str) -> Failure {
+    Failure::Refused(anyhow!(
+        "nothing was applied: no plan is kept that this digest approves\n  make a new plan: cargo xtask deploy {environment} --plan-only"
+    ))
 }
 
 async fn apply(run: &Run<'_>, plan: &Plan, source: &Source) -> Result<MediaSettings, Failure> {
@@ -198,4 +234,33 @@ fn tell(env: &Env<'_>, unseen: &[Unseen]) {
         .iter()
         .filter(|unseen| unseen.verdict != Verdict::Good)
         .for_each(|unseen| env.report.warn(&unseen.to_string()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tools::tofu::StateVersion;
+
+    #[test]
+    fn a_plan_that_removes_the_media_is_not_applied() {
+        let record = |destroy: bool| PlanRecord {
+            environment: "prod-media".to_owned(),
+            version: "0123456789ab".to_owned(),
+            commit: "0".repeat(40),
+            release: None,
+            plan: "0".repeat(64),
+            state: StateVersion::default(),
+            made: jiff::Timestamp::UNIX_EPOCH,
+            destroy,
+        };
+        refuse_removal(&record(false), "prod").unwrap();
+        let refused = refuse_removal(&record(true), "prod").unwrap_err();
+        assert_eq!(refused.exit_code(), 21);
+        assert!(refused.into_error().to_string().ends_with("cargo xtask deploy prod --plan-only"));
+    }
+
+    #[test]
+    fn a_digest_is_of_the_media_alone_or_of_both() {
+        assert_eq!((split("a"), split("a-b")), (("a", None), ("a", Some("b"))));
+    }
 }

@@ -181,7 +181,7 @@ impl<'a> Run<'a> {
         step: Step,
         work: impl AsyncFnOnce(&Ongoing, &Stop) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        if step == Step::Apply {
+        if matches!(step, Step::Apply | Step::MediaApply) {
             // Before it changes anything: after a kill, the next run says how far this one came.
             if let Err(error) = self.journal.lock().await.begin_step(step).await {
                 self.env.report.warn(&format!("{error:#}"));

@@ -1,9 +1,10 @@
 //! The steps of the deploy under way, so that one that was killed can be resumed.
 //!
-//! An object of JSON lines: a header, then one entry for every finished step, and for the beginning of `apply`. An entry carries the hash of the step's
-//! inputs and a checksum of itself. Another schema, toolkit or environment voids the whole journal, a damaged entry voids
-//! itself and all that follow, and a step's result is checked before it is used again. The object is only written on the
-//! condition that it is the version that this deploy wrote last, so a deploy that has lost its lease cannot write into the journal of the next one.
+//! An object of JSON lines: a header, then one entry for every finished step, and for the beginning of `apply` and `media-apply`. An
+//! entry carries the hash of the step's inputs and a checksum of itself. Another schema, toolkit or environment voids the whole
+//! journal, a damaged entry voids itself and all that follow, and a step's result is checked before it is used again. The object is
+//! only written on the condition that it is the version that this deploy wrote last, so a deploy that has lost its lease cannot write
+//! into the journal of the next one.
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
