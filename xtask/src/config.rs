@@ -41,7 +41,7 @@ pub(crate) use problem::did_you_mean;
 pub use read::PLAN;
 pub use settings::{Kind, Setting, SettingsTable, SuppliedBy};
 pub use stack::{Approvals, Program as StackProgram, Provider, Stack, State};
-pub use variables::Variable;
+pub use variables::{OF_THE_SOCKET, Variable};
 pub use verify::Verify;
 pub use workflows::{Hooks, Workflow, Workflows};
 

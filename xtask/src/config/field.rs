@@ -129,6 +129,14 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// The same, where a number is a text, too, as it is written.
+    pub(super) fn text_or_number(&self, what: &str, check: impl Fn(&str) -> bool) -> Option<String> {
+        match &self.node.value {
+            Value::Scalar(Kind::Text | Kind::Number, text) if check(text) => Some(text.clone()),
+            _ => self.expected(what),
+        }
+    }
+
     /// A whole number that passes the check, which `what` describes.
     pub(super) fn number<T: FromStr>(&self, what: &str, check: impl FnOnce(&T) -> bool) -> Option<T> {
         match &self.node.value {

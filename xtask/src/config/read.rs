@@ -56,7 +56,7 @@ pub(super) fn config(root: &Field<'_>, document: &Arc<Document>) -> Option<Confi
     root.table(|table| {
         let project = table.required("project", "my-service", |field| label(&field));
         let toolkit = table.optional("toolkit", "'>=0.2'", |field| {
-            field.text("the versions of the toolkit, such as `>=0.2`", pin::is_requirement)
+            field.text_or_number("the versions of the toolkit, such as `>=0.2`", pin::is_requirement)
         });
         let source = table.optional("source", "{ main_branch: main }", |field| field.table(source));
         let service =
@@ -92,17 +92,19 @@ fn source(table: &mut Table<'_>) -> Option<Source> {
 }
 
 /// Gives the environments that run the service the values of its variables that they do not set themselves. A stack runs it only if it
-/// has settings.
+/// has settings. What the stack of the media gives is no variable without a value.
 fn given(mut environments: BTreeMap<String, Environment>, service: &Service) -> BTreeMap<String, Environment> {
     let values = || service.env.iter().filter_map(|variable| Some((&variable.setting.name, variable.value.as_ref()?)));
-    for environment in environments.values_mut() {
+    for environment in environments.values_mut().filter(|environment| !matches!(environment.target, Target::Media(_))) {
         if environment.settings.is_none()
             && (matches!(environment.target, Target::Scaleway(_)) || values().next().is_none())
         {
             continue;
         }
         let settings = environment.settings.get_or_insert_default();
-        for (name, value) in values() {
+        let of_media = environment.media.as_ref().map(|media| &media.settings);
+        let is_given = |name: &String| of_media.is_some_and(|of_media| of_media.contains_key(name));
+        for (name, value) in values().filter(|(name, _)| !is_given(name)) {
             settings.entry(name.clone()).or_insert_with(|| value.clone());
         }
     }

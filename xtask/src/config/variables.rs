@@ -5,6 +5,9 @@ use super::field::{Field, Table};
 use super::read::refuse_variable;
 use super::settings::{Kind, Setting, SuppliedBy};
 
+/// The variables that announce a socket (sd_listen_fds(3)).
+pub const OF_THE_SOCKET: [&str; 3] = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
+
 /// A variable of the service, as deploy.yaml declares it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variable {
@@ -25,6 +28,9 @@ pub(super) fn variables(field: &Field<'_>, port: Option<&str>) -> Option<Vec<Var
         }
         if port == Some(name) {
             return field.refuse_key("is the `port_variable`, which the toolkit sets", "remove it");
+        }
+        if OF_THE_SOCKET.contains(&name) {
+            return field.refuse_key("says that a socket is handed over, which the toolkit does", "remove it");
         }
         read
     });

@@ -52,7 +52,9 @@ fn a_project_takes_the_versions_of_the_toolkit_that_it_names() {
         ),
         "install one that fits: cargo install --git https://github.com/mainittu/meemi cutover",
     ]);
-    pin("'>=99'", "newest");
+    pin("'>=99'", "0.1");
+    project.run(&["history"]).expect(2).says(&["the project takes ^0.1", "meemi cutover --tag v0.1.0"]);
+    pin("toolkit: 0.1", "toolkit: newest");
     project.run(&["history"]).expect(2).says(&["expected the versions of the toolkit, such as `>=0.2`"]);
 }
 

@@ -110,6 +110,29 @@ fn an_environments_own_value_comes_first_and_a_stack_without_settings_stays_one(
 }
 
 #[test]
+fn the_variables_of_a_socket_are_the_toolkits_and_a_version_may_be_a_number() {
+    let refused = refused(&with("  env: { LISTEN_FDS: 1, LISTEN_ADDR: '::' }"));
+    assert!(refused.contains("service.env.LISTEN_FDS: says that a socket is handed over"), "{refused}");
+    assert!(!refused.contains("LISTEN_ADDR"), "{refused}");
+    Config::parse(&format!("toolkit: 0.2\n{}", with(""))).unwrap();
+}
+
+#[test]
+fn what_the_media_give_comes_before_a_variables_value_and_their_stack_runs_no_service() {
+    let yaml = with("  env: { S3_BUCKET: dev, LEVEL: info }")
+        + "  prod:\n    target: scaleway\n    registry: rg.fr-par.scw.cloud/shop\n    settings: {}\n    stack: infra\n    \
+           state: { bucket: shop-state, region: fr-par, provider: scaleway, key: a.tfstate }\n    \
+           media: { stack: infra/aws, settings: { S3_BUCKET: bucket } }\n";
+    let config = Config::parse(&yaml).unwrap();
+    let settings = |name: &str| config.environments[name].settings.clone();
+    let of = |name: &str| settings(name).unwrap().into_iter().collect::<Vec<_>>();
+    let level = ("LEVEL".to_owned(), "info".to_owned());
+    assert_eq!(of("prod"), std::slice::from_ref(&level));
+    assert_eq!(of("local"), [level, ("S3_BUCKET".to_owned(), "dev".to_owned())]);
+    assert_eq!(settings("prod-media"), None);
+}
+
+#[test]
 fn a_variable_that_contradicts_itself_is_refused() {
     let env = |entry: &str| refused(&with(&format!("  port_variable: PORT\n  env: {{ {entry} }}")));
     assert_snapshot!(env("KEY: { secret: false, generate: 32 }"), @r"
