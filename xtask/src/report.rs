@@ -157,7 +157,7 @@ impl Report {
 
     /// Shows a line of a program's output.
     pub fn detail(&self, text: &str) {
-        self.say(&format!("    {text}"));
+        self.say_as_it_is(&format!("    {text}"));
     }
 
     /// Shows a warning.
@@ -313,10 +313,20 @@ impl Report {
         }
     }
 
+    /// The same for a text that is not the toolkit's.
+    fn say_as_it_is(&self, text: &str) {
+        if self.0.audience != Audience::Events {
+            self.write_redacted(&self.redact(text));
+        }
+    }
+
     fn write_error(&self, text: &str) {
+        self.write_redacted(&self.own(text));
+    }
+
+    fn write_redacted(&self, text: &str) {
         self.turn_to(Some(Stream::Error));
-        let text = printable(&self.own(text), self.0.colour);
-        self.write(&text);
+        self.write(&printable(text, self.0.colour));
     }
 
     /// A workflow command to GitHub. Its texts are redacted and escaped.

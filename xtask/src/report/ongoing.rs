@@ -114,7 +114,7 @@ impl Ongoing {
     pub fn output(&self, line: &str) {
         match &self.collected {
             Some(lines) => lines.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(line.to_owned()),
-            None if self.report.0.audience == Audience::GitHub => self.report.say(line),
+            None if self.report.0.audience == Audience::GitHub => self.report.say_as_it_is(line),
             None => {}
         }
     }
