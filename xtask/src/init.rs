@@ -1,6 +1,7 @@
 //! A first deploy.yaml, of what a repository shows: what runs the service, its variables, its health path.
 
 mod runs;
+mod shell;
 mod sources;
 mod variables;
 
@@ -35,10 +36,14 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Looks at the repository's folder. Runs none of its programs.
-    pub async fn look(root: &Utf8Path) -> Result<Self> {
+    /// Looks at the repository's folder. Runs none of its programs. What runs the service is not looked for where a person has `named`
+    /// it.
+    pub async fn look(root: &Utf8Path, named: Option<Runs>) -> Result<Self> {
         let sources = Sources::read(root)?;
-        let runs = runs::find(root).await?;
+        let runs = match named {
+            Some(named) => Some(named),
+            None => runs::find(root).await?,
+        };
         let (port, variables) = variables::find(root)?;
         let folders = ["migrations", "db/migrations", "db/migrate"].map(Utf8PathBuf::from);
         let takes_socket = matches!(&runs, Some(Runs::Cargo { takes_socket: true, .. }));
@@ -57,21 +62,21 @@ impl Seen {
     pub fn deploy_yaml(&self) -> Option<String> {
         let mut text = format!(
             "# What is deployed where. The keys: https://github.com/mainittu/meemi/blob/main/docs/ADOPTING.md\nproject: {}\nservice:\n",
-            self.project
+            scalar(&self.project)
         );
         let mut line = |text_of: &str, comment: &str| match comment {
             "" => text.push_str(&format!("{text_of}\n")),
-            _ => text.push_str(&format!("{text_of:<40} # {comment}\n")),
+            _ => text.push_str(&format!("{text_of:<40} # {}\n", comment.replace(is_unprintable, ""))),
         };
         match self.runs.as_ref()? {
             Runs::Cargo { package, binary, others, .. } => {
                 let others = if others.is_empty() { String::new() } else { format!("; others: {}", others.join(", ")) };
-                line(&format!("  package: {package}"), &format!("Cargo.toml{others}"));
+                line(&format!("  package: {}", scalar(package)), &format!("Cargo.toml{others}"));
                 if binary != package {
-                    line(&format!("  binary: {binary}"), "");
+                    line(&format!("  binary: {}", scalar(binary)), "");
                 }
             }
-            Runs::Command { command, build, files } => {
+            Runs::Command { command, build, files, .. } => {
                 line(&format!("  command: {}", list(command.0.iter())), &command.1);
                 if let Some((build, by)) = build {
                     line(&format!("  build: {}", list(build.iter())), by);
@@ -87,7 +92,7 @@ impl Seen {
             line("  port_variable: PORT", "tells the service its port");
         }
         match &self.readiness {
-            Some(Found { value, by }) => line(&format!("  readiness: {value}"), by),
+            Some(Found { value, by }) => line(&format!("  readiness: {}", scalar(value)), by),
             None => line("  readiness: /", "not seen: the path that answers 200 when the service can serve"),
         }
         if let Some(folder) = &self.migrations {
@@ -111,15 +116,25 @@ fn list(words: impl Iterator<Item = impl AsRef<str>>) -> String {
     format!("[{}]", words.join(", "))
 }
 
-/// A text in YAML, quoted where it would be read as something else.
+/// A text in YAML, quoted where it would be read as something else, such as a number.
 fn scalar(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | '+' | '=');
-    let begins_plain = text.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '.'));
-    let is_word = !["true", "false", "null", "yes", "no", "on", "off"].contains(&text.to_lowercase().as_str());
-    match begins_plain && text.chars().all(is_plain) && is_word {
-        true => text.to_owned(),
-        false => serde_json::Value::from(text).to_string(),
+    let begins_plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/') || text.starts_with("./");
+    let words = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
+    if begins_plain && text.chars().all(is_plain) && !words.contains(&text.to_lowercase().as_str()) {
+        return text.to_owned();
     }
+    // JSON leaves some as they are that YAML does not take.
+    let escaped = |c: char| match is_unprintable(c) {
+        true => format!("\\u{:04x}", u32::from(c)),
+        false => c.to_string(),
+    };
+    serde_json::Value::from(text).to_string().chars().map(escaped).collect()
+}
+
+/// What does not stand in a line of YAML.
+fn is_unprintable(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
 }
 
 /// A name as a label of a host name.
@@ -137,4 +152,39 @@ fn label(name: &str) -> String {
 fn has_sql(folder: &Utf8Path) -> bool {
     let Ok(entries) = folder.read_dir_utf8() else { return false };
     entries.filter_map(Result::ok).any(|entry| entry.path().extension() == Some("sql"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_stays_the_text_that_it_is() {
+        for plain in ["shop", "/health", "./bin/server", "a.b-c_d=e+1"] {
+            assert_eq!(scalar(plain), plain);
+        }
+        for text in "1.10 0x1f .5 .inf +1 -o ~ null True off n # ../x".split(' ').chain(["", "a: b", "a\u{7f}\u{85}\n"])
+        {
+            let written = scalar(text);
+            assert!(written.starts_with('"'), "{written}");
+            let read: serde_yaml::Value = serde_yaml::from_str(&written).unwrap();
+            assert_eq!(read.as_str(), Some(text), "{written}");
+        }
+    }
+
+    #[test]
+    fn a_comment_ends_with_its_line() {
+        let seen = Seen {
+            project: "null".to_owned(),
+            runs: Some(Runs::named(vec!["./1".to_owned()])),
+            readiness: Some(Found { value: "/health".to_owned(), by: "a\nenvironments: {}\u{85}".to_owned() }),
+            takes_socket: false,
+            port: 1,
+            variables: Variables::new(),
+            migrations: None,
+        };
+        let text = seen.deploy_yaml().unwrap();
+        assert!(text.contains("project: \"null\"\n") && text.contains("# aenvironments: {}\n"), "{text}");
+        crate::config::Config::parse(&text).unwrap();
+    }
 }

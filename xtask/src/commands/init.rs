@@ -15,7 +15,7 @@ use crate::signals::Stop;
 use crate::tools::git;
 
 /// What is kept out of commits: what was deployed, and secrets.
-const IGNORED: [&str; 2] = ["/.deploy", "/.env.local"];
+const IGNORED: [&str; 2] = [".deploy/", ".env.local"];
 
 /// Write a first deploy.yaml of what this folder shows
 #[derive(Args, Debug)]
@@ -49,10 +49,8 @@ impl InitArgs {
                 "there is a {FILE} already; to look at what it lacks, type: cargo xtask doctor"
             )));
         }
-        let mut seen = Seen::look(root).await?;
-        if !self.command.is_empty() {
-            seen.runs = Some(Runs::named(self.command));
-        }
+        let named = (!self.command.is_empty()).then(|| Runs::named(self.command));
+        let mut seen = Seen::look(root, named).await?;
         let named = |value: String| Found { value, by: String::new() };
         seen.readiness = self.readiness.map(named).or(seen.readiness);
         let ask = async |question: &str| match self.yes {
@@ -73,7 +71,11 @@ impl InitArgs {
         Config::parse(&text)?;
         replace_source(&file, text.as_bytes())?;
         report.result(json!({ "file": FILE, "written": true }), &format!("wrote {FILE}"));
-        let added = ignore(root).await?;
+        let made = match &seen.runs {
+            Some(Runs::Command { made, .. }) => made.as_slice(),
+            _ => &[],
+        };
+        let added = ignore(root, made).await?;
         if !added.is_empty() {
             report.result(
                 json!({ "file": ".gitignore", "added": added }),
@@ -96,16 +98,17 @@ fn unknown(root: &Utf8Path) -> Failure {
     ))
 }
 
-/// Adds the lines to .gitignore that it lacks.
-async fn ignore(root: &Utf8Path) -> Result<Vec<&'static str>, Failure> {
+/// Adds the lines to .gitignore that it lacks: for what was deployed, secrets, and what the build makes.
+async fn ignore(root: &Utf8Path, made: &[String]) -> Result<Vec<String>, Failure> {
     let path = root.join(".gitignore");
     let mut text = found(read_text(&path)).map_err(anyhow::Error::from)?.unwrap_or_default();
     let mut added = Vec::new();
-    for line in IGNORED {
-        // Of a folder that is not there yet git has to know that it is one.
-        let path = if line == "/.deploy" { ".deploy/" } else { ".env.local" };
+    // Of a folder that is not there yet git has to know that it is one.
+    for path in IGNORED.into_iter().chain(made.iter().map(String::as_str)) {
+        let line = format!("/{}", path.trim_end_matches('/'));
         // Outside of a repository git says nothing, and the lines count once there is one.
-        if !text.lines().any(|known| known.trim() == line) && !git::ignores(root, path).await.unwrap_or(false) {
+        let known = [line.as_str(), &line[1..], &format!("{}/", &line[1..]), &format!("{line}/")];
+        if !text.lines().any(|text| known.contains(&text.trim())) && !git::ignores(root, path).await.unwrap_or(false) {
             added.push(line);
         }
     }

@@ -1,11 +1,14 @@
 //! What runs the service of a repository: a Procfile, cargo, Node.js, Go, or Python.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result};
 use camino::Utf8Path;
 use serde::Deserialize;
 
+use super::shell;
 use crate::fs::{found, read_text};
-use crate::tools::cargo;
+use crate::tools::{cargo, git};
 
 /// What runs a service.
 pub enum Runs {
@@ -24,13 +27,15 @@ pub enum Runs {
         build: Option<(Vec<String>, String)>,
         /// None where all that git does not ignore is enough.
         files: Vec<String>,
+        /// What the build makes, which git has to ignore; folders with `/` at the end.
+        made: Vec<String>,
     },
 }
 
 impl Runs {
     /// A command that a person has named.
     pub fn named(command: Vec<String>) -> Self {
-        Self::Command { command: (command, String::new()), build: None, files: Vec::new() }
+        Self::Command { command: (command, String::new()), build: None, files: Vec::new(), made: Vec::new() }
     }
 
     fn command(words: &[&str], by: &str) -> Self {
@@ -52,8 +57,9 @@ pub(super) async fn find(root: &Utf8Path) -> Result<Option<Runs>> {
     {
         return Ok(Some(runs));
     }
+    let top = top(root).await?;
     for look in [of_node, of_go, of_python] {
-        if let Some(runs) = look(root)? {
+        if let Some(runs) = look(root, &top)? {
             return Ok(Some(runs));
         }
     }
@@ -63,9 +69,7 @@ pub(super) async fn find(root: &Utf8Path) -> Result<Option<Runs>> {
 fn of_procfile(root: &Utf8Path) -> Result<Option<Runs>> {
     let text = found(read_text(root.join("Procfile")))?.unwrap_or_default();
     let web = text.lines().find_map(|line| line.strip_prefix("web:"));
-    // What a shell would fill in is not known here.
-    let words = web.filter(|web| !web.contains(['$', '&', '|', ';', '`'])).and_then(shlex::split);
-    Ok(words.filter(|words| !words.is_empty()).map(|words| {
+    Ok(web.and_then(shell::words).map(|words| {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         Runs::command(&words, "Procfile")
     }))
@@ -132,14 +136,14 @@ struct NodePackage {
     dependencies: serde_json::Map<String, serde_json::Value>,
 }
 
-fn of_node(root: &Utf8Path) -> Result<Option<Runs>> {
+fn of_node(root: &Utf8Path, top: &BTreeSet<String>) -> Result<Option<Runs>> {
     const BY: &str = "package.json";
     let package = match found(read_text(root.join(BY)))? {
         Some(text) => serde_json::from_str(&text).context("read package.json")?,
         None => NodePackage::default(),
     };
-    let start = package.scripts.get("start").and_then(|start| shlex::split(start));
-    let start = start.filter(|words| words.first().is_some_and(|word| word == "node"));
+    let start = package.scripts.get("start").filter(|start| shell::program(start) == Some("node"));
+    let start = start.and_then(|start| shell::words(start));
     let is_there = |name: &&str| root.join(name).is_file();
     let main = package.main.as_deref().filter(is_there);
     let main = main.or(["server.js", "index.js", "app.js", "server.mjs"].into_iter().find(is_there));
@@ -151,18 +155,20 @@ fn of_node(root: &Utf8Path) -> Result<Option<Runs>> {
         }
         (None, None) => return Ok(None),
     };
-    let install = if root.join("package-lock.json").is_file() { "npm ci" } else { "npm install" };
-    let build = match (package.dependencies.is_empty(), package.scripts.contains_key("build")) {
-        (true, false) => None,
-        (false, false) => Some(shlex::split(install).unwrap_or_default()),
-        (_, true) => Some(owned(&["sh", "-c", &format!("{install} && npm run build")])),
+    // A lock file that the build writes would be a change of the tree.
+    let has_lock = root.join("package-lock.json").is_file();
+    let install = if has_lock { "npm ci" } else { "npm install --no-package-lock" };
+    let (build, made): (_, &[&str]) = match (package.dependencies.is_empty(), package.scripts.contains_key("build")) {
+        (true, false) => (None, &[]),
+        (false, false) => (Some(shlex::split(install).unwrap_or_default()), &["node_modules/"]),
+        (_, true) => (Some(owned(&["sh", "-c", &format!("{install} && npm run build")])), &["node_modules/", "dist/"]),
     };
-    let files = if build.is_some() { top(root, &["node_modules", "dist"])? } else { Vec::new() };
-    let files = files.into_iter().filter(|name| name != "dist" || package.scripts.contains_key("build")).collect();
-    Ok(Some(Runs::Command { command, build: build.map(|build| (build, BY.to_owned())), files }))
+    let files = if build.is_some() { with(top, made) } else { Vec::new() };
+    let build = build.map(|build| (build, BY.to_owned()));
+    Ok(Some(Runs::Command { command, build, files, made: owned(made) }))
 }
 
-fn of_go(root: &Utf8Path) -> Result<Option<Runs>> {
+fn of_go(root: &Utf8Path, _: &BTreeSet<String>) -> Result<Option<Runs>> {
     if !root.join("go.mod").is_file() {
         return Ok(None);
     }
@@ -170,19 +176,26 @@ fn of_go(root: &Utf8Path) -> Result<Option<Runs>> {
     if !root.join("main.go").is_file()
         && let Ok(entries) = root.join("cmd").read_dir_utf8()
     {
-        let mut names: Vec<String> = entries.filter_map(|entry| Some(entry.ok()?.file_name().to_owned())).collect();
+        let programs = entries.filter_map(Result::ok).filter(|entry| has_go(entry.path()));
+        let mut names: Vec<String> = programs.map(|entry| entry.file_name().to_owned()).collect();
         names.sort();
         place = names.first().map_or(place, |name| format!("./cmd/{name}"));
     }
     let folders = ["static", "templates", "public", "web"].into_iter().filter(|folder| root.join(folder).is_dir());
     Ok(Some(Runs::Command {
-        command: (owned(&["./server"]), String::new()),
-        build: Some((owned(&["go", "build", "-o", "server", &place]), "go.mod".to_owned())),
-        files: std::iter::once("server").chain(folders).map(str::to_owned).collect(),
+        command: (owned(&["./bin/server"]), String::new()),
+        build: Some((owned(&["go", "build", "-o", "bin/server", &place]), "go.mod".to_owned())),
+        files: std::iter::once("bin/server").chain(folders).map(str::to_owned).collect(),
+        made: owned(&["bin/server"]),
     }))
 }
 
-fn of_python(root: &Utf8Path) -> Result<Option<Runs>> {
+fn has_go(folder: &Utf8Path) -> bool {
+    let Ok(entries) = folder.read_dir_utf8() else { return false };
+    entries.filter_map(Result::ok).any(|entry| entry.path().extension() == Some("go"))
+}
+
+fn of_python(root: &Utf8Path, top: &BTreeSet<String>) -> Result<Option<Runs>> {
     let main = ["app.py", "main.py", "server.py"].into_iter().find(|name| root.join(name).is_file());
     let Some(main) = main else { return Ok(None) };
     if !root.join("requirements.txt").is_file() {
@@ -192,25 +205,102 @@ fn of_python(root: &Utf8Path) -> Result<Option<Runs>> {
     Ok(Some(Runs::Command {
         command: (owned(&["env", "PYTHONPATH=vendor", "python3", main]), main.to_owned()),
         build: Some((shlex::split(install).unwrap_or_default(), "requirements.txt".to_owned())),
-        files: top(root, &["vendor"])?,
+        files: with(top, &["vendor/"]),
+        made: owned(&["vendor/"]),
     }))
 }
 
-/// What is at the top of the repository and not about it, and these, which a build makes.
-fn top(root: &Utf8Path, built: &[&str]) -> Result<Vec<String>> {
-    const ABOUT: [&str; 8] =
-        ["deploy.yaml", "Dockerfile", "LICENSE", "README.md", "Procfile", "test", "tests", "__pycache__"];
-    let mut names: Vec<String> = built.iter().map(|name| (*name).to_owned()).collect();
-    for entry in root.read_dir_utf8().with_context(|| format!("list {root}"))? {
-        let name = entry?.file_name().to_owned();
-        if !name.starts_with('.') && !ABOUT.contains(&name.as_str()) && !names.contains(&name) {
-            names.push(name);
+/// What git does not ignore at the top of the repository, and is not about it. Without a repository git ignores nothing.
+async fn top(root: &Utf8Path) -> Result<BTreeSet<String>> {
+    const ABOUT: [&str; 9] =
+        ["deploy.yaml", "Dockerfile", "LICENSE", "README.md", "Procfile", "test", "tests", "__pycache__", "venv"];
+    let mut names = BTreeSet::new();
+    match git::kept_files(root, Utf8Path::new(".")).await {
+        Ok(kept) => {
+            let kept = kept.iter().filter_map(|path| Utf8Path::from_path(path));
+            // What was removed and not committed is still listed.
+            let kept = kept.filter(|path| fs_err::symlink_metadata(root.join(path)).is_ok());
+            names.extend(kept.filter_map(|path| Some(path.components().next()?.as_str().to_owned())));
+        }
+        Err(_) => {
+            for entry in root.read_dir_utf8().with_context(|| format!("list {root}"))? {
+                names.insert(entry?.file_name().to_owned());
+            }
         }
     }
-    names.sort();
+    names.retain(|name| !name.starts_with('.') && !ABOUT.contains(&name.as_str()));
     Ok(names)
+}
+
+/// These files, and what the build makes.
+fn with(top: &BTreeSet<String>, made: &[&str]) -> Vec<String> {
+    let made = made.iter().map(|name| name.trim_end_matches('/').to_owned());
+    made.chain(top.iter().cloned()).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn owned(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+            fs_err::write(path, text).unwrap();
+        }
+        folder
+    }
+
+    async fn found_in(folder: &tempfile::TempDir) -> (Vec<String>, Vec<String>, Vec<String>, Vec<String>) {
+        let root = Utf8Path::from_path(folder.path()).unwrap();
+        match find(root).await.unwrap().unwrap() {
+            Runs::Command { command, build, files, made } => {
+                (command.0, build.map(|(build, _)| build).unwrap_or_default(), files, made)
+            }
+            Runs::Cargo { package, .. } => panic!("{package}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_release_has_what_git_does_not_ignore_and_what_the_build_makes() {
+        let folder = tree(&[
+            ("main.py", ""),
+            ("requirements.txt", "flask"),
+            ("credentials.json", "{}"),
+            ("venv/bin/python", ""),
+            (".gitignore", "credentials.json\nvenv\n"),
+        ]);
+        let init = std::process::Command::new("git").args(["init", "--quiet"]).current_dir(folder.path()).output();
+        assert!(init.unwrap().status.success());
+        let (_, _, files, made) = found_in(&folder).await;
+        assert_eq!((files, made), (owned(&["main.py", "requirements.txt", "vendor"]), owned(&["vendor/"])));
+    }
+
+    #[tokio::test]
+    async fn a_program_of_go_is_a_folder_with_its_source() {
+        let folder =
+            tree(&[("go.mod", ""), ("cmd/README.md", ""), ("cmd/api/Makefile", ""), ("cmd/serve/main.go", "")]);
+        let (command, build, files, made) = found_in(&folder).await;
+        assert_eq!(
+            (command, build),
+            (owned(&["./bin/server"]), owned(&["go", "build", "-o", "bin/server", "./cmd/serve"]))
+        );
+        assert_eq!((files, made), (owned(&["bin/server"]), owned(&["bin/server"])));
+    }
+
+    #[tokio::test]
+    async fn what_a_shell_understands_is_run_by_one() {
+        let start = r#"{ "scripts": { "start": "cd src && PORT=1 node a.js" }, "dependencies": { "a": "1" } }"#;
+        let (command, build, files, _) = found_in(&tree(&[("package.json", start), ("src/a.js", "")])).await;
+        assert_eq!(command, owned(&["sh", "-c", "cd src && exec env PORT=1 node a.js"]));
+        assert_eq!(build, owned(&["npm", "install", "--no-package-lock"]));
+        assert_eq!(files, owned(&["node_modules", "package.json", "src"]));
+        let (command, ..) = found_in(&tree(&[("Procfile", "web: serve | tee log\n"), ("server.js", "")])).await;
+        assert_eq!(command, owned(&["node", "server.js"]));
+    }
 }

@@ -79,7 +79,15 @@ fn a_first_file_is_written_for_repositories_of_ten_shapes() {
         all.push_str(&format!("──── {} ────\n{text}\n", shape.0));
         // It passes its own check.
         run(&root, &["history"]).expect(0);
-        assert_eq!(fs_err::read_to_string(root.join(".gitignore")).unwrap(), "/.deploy\n/.env.local\n");
+        // And what the build makes.
+        let made = match shape.0 {
+            "node-built" => "/node_modules\n/dist\n",
+            "go" | "go-cmd" => "/bin/server\n",
+            "python-packages" => "/vendor\n",
+            _ => "",
+        };
+        let ignored = format!("/.deploy\n/.env.local\n{made}");
+        assert_eq!(fs_err::read_to_string(root.join(".gitignore")).unwrap(), ignored);
     }
     insta::assert_snapshot!("init", all);
 }
@@ -87,6 +95,9 @@ fn a_first_file_is_written_for_repositories_of_ten_shapes() {
 #[test]
 fn what_it_cannot_see_is_asked_for_and_named_where_there_is_no_terminal() {
     let folder = tempfile::tempdir().unwrap();
+    // What it does not need is not read.
+    let root = write(folder.path(), ("broken", &[("package.json", "{")]));
+    run(&root, &["init", "--yes", "--", "node", "a.js"]).expect(0);
     let root = write(folder.path(), ("image", &[("Dockerfile", "FROM scratch\n"), (".gitignore", "/.deploy")]));
     let next = "name it, for example: cargo xtask init -- node server.js";
     run(&root, &["init"]).expect(2).says(&["shows what runs the service", "Docker host", next]);
