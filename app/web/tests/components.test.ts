@@ -2,6 +2,7 @@ import { cleanup, fireEvent, render, screen } from '@testing-library/svelte';
 import { createRawSnippet } from 'svelte';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { ApiError, type Media } from '../src/lib/api';
+import { toasts } from '../src/lib/toasts.svelte';
 import Form from '../src/ui/Form.svelte';
 import TagInput from '../src/ui/TagInput.svelte';
 import Details from '../src/viewer/Details.svelte';
@@ -53,6 +54,67 @@ describe('details that others change', () => {
   }
 
   afterEach(() => vi.unstubAllGlobals());
+
+  /** A service that refuses the first change, because another user has made this one. */
+  function overtaken(theirs: Partial<Media>): ReturnType<typeof vi.fn> {
+    const sent = vi.fn();
+    vi.stubGlobal('fetch', async (path: string, { method, headers, body }: RequestInit) => {
+      if (method === 'GET') return Response.json({ ...old, ...theirs, version: 2 });
+      const version = new Headers(headers).get('if-match');
+      sent(path, version, body);
+      if (version === '"1"') return Response.json({ error: { code: 'other_version', message: '' } }, { status: 412 });
+      return Response.json({ ...old, ...theirs, ...(JSON.parse(String(body)) as object), version: 3 });
+    });
+    return sent;
+  }
+
+  test('are not undone by what was typed and taken back', async () => {
+    const { change, sent } = details();
+    const field = screen.getByLabelText('Description') as HTMLTextAreaElement;
+    await fireEvent.input(field, { target: { value: 'x' } });
+    await fireEvent.input(field, { target: { value: '' } });
+    await change({ description: 'theirs' });
+    expect(field.value).toBe('theirs');
+    await fireEvent.blur(field);
+    expect([sent.mock.calls, screen.queryByRole('alert')]).toEqual([[], null]);
+  });
+
+  test('keep all that waits for the answer to a question', async () => {
+    const { name, change, sent } = details();
+    await fireEvent.input(name, { target: { value: 'mine.jpg' } });
+    await change({ name: 'theirs.jpg' });
+    await fireEvent.click(screen.getByRole('button', { name: 'Remove the tag lake' }));
+    await change({ name: 'newest.jpg', version: 3 });
+    expect(screen.getByRole('alert').textContent).toContain('Now: newest.jpg');
+    await fireEvent.click(screen.getByText('Use mine'));
+    const [, , version, body] = (sent.mock.calls[0] ?? []) as string[];
+    expect([sent.mock.calls.length, version, JSON.parse(String(body))]).toEqual([1, '"3"', { tags: [], name: 'mine.jpg' }]);
+  });
+
+  test('are no hindrance, if they are in another field than what the user has changed', async () => {
+    const { name } = details();
+    const sent = overtaken({ description: 'theirs' });
+    await fireEvent.input(name, { target: { value: 'mine.jpg' } });
+    await fireEvent.blur(name);
+    await vi.waitFor(() => expect(sent.mock.calls.map(([, version]) => version as string)).toEqual(['"1"', '"2"']));
+    expect(screen.queryByRole('alert')).toBeNull();
+  });
+
+  test('ask when the service tells of them only after the user has typed; on the next picture they are told', async () => {
+    const { name } = details();
+    overtaken({ name: 'theirs.jpg' });
+    await fireEvent.input(name, { target: { value: 'mine.jpg' } });
+    await fireEvent.blur(name);
+    expect((await screen.findByRole('alert')).textContent).toContain('Now: theirs.jpg');
+    cleanup();
+    const other = details();
+    const sent = overtaken({ name: 'theirs.jpg' });
+    await fireEvent.input(other.name, { target: { value: 'mine.jpg' } });
+    await fireEvent.blur(other.name);
+    cleanup();
+    await vi.waitFor(() => expect(toasts.list.at(-1)?.text).toBe('Somebody else changed this meanwhile.'));
+    expect(sent).toHaveBeenCalledTimes(1);
+  });
 
   test('show it, beside what the user types in another field', async () => {
     const { name, change, sent } = details();

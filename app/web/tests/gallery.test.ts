@@ -303,7 +303,7 @@ function serveChanging(media: Map<string, Item>): URL[] {
   return asked;
 }
 
-/** So many media, as a service has them. `edit` changes one as somebody else does; without a change, it deletes it for ever. */
+/** So many media, as a service has them. `edit` changes one as another user does; without a change, it deletes it for ever. */
 function library(count: number): { media: Map<string, Item>; edit: (number: number, change?: Partial<Item>) => string } {
   const items = Array.from({ length: count }, (_, number) => ({ ...item(number), tags: ['lake'] }));
   const media = new Map(items.map((one) => [one.id, one]));

@@ -66,7 +66,7 @@ export const media = {
   tags: (text: string, signal?: AbortSignal) =>
     requestJson<TagList>('GET', `/api/media/tags?${new URLSearchParams({ q: text })}`, { signal }),
   get: (id: string, signal?: AbortSignal) => requestJson<Media>('GET', `/api/media/${id}`, { signal }),
-  /** Fails with `other_version` if somebody else changed it since `version`. */
+  /** Fails with `other_version` if another user changed it since `version`. */
   change: (id: string, version: number, change: Change) =>
     requestJson<Media>('PATCH', `/api/media/${id}`, { body: change, headers: { 'if-match': `"${version}"` } }),
   delete: (id: string) => request('DELETE', `/api/media/${id}`),

@@ -244,11 +244,11 @@ export class Gallery {
     this.#changed();
   }
 
-  /** Shows what has changed of a media, if it is here. */
+  /** Shows what has changed of a media, if it is here and not newer. */
   put(changed: Media): void {
     const index = this.indexOf(changed.id);
     const old = this.items[index];
-    if (!old) return;
+    if (!old || changed.version < old.version) return;
     this.items[index] = slim({ ...old, ...changed });
     this.#changed();
   }
