@@ -1,8 +1,10 @@
-import { afterEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Item, Month } from '../src/lib/api';
 import { parseFilter } from '../src/lib/gallery/filter';
 import { Gallery } from '../src/lib/gallery/gallery.svelte';
 import { countAll, monthOf, placeOf, recount, starts } from '../src/lib/gallery/months';
+import { Paced } from '../src/lib/gallery/paced';
+import { stretchesOf } from '../src/lib/gallery/stretch';
 
 const filter = (query = ''): ReturnType<typeof parseFilter> => parseFilter(new URLSearchParams(query), false);
 
@@ -58,7 +60,13 @@ function serve(count: number, pageSize: number): URL[] {
   return asked;
 }
 
-afterEach(() => vi.unstubAllGlobals());
+// What begins at a random moment begins at once.
+beforeEach(() => void vi.spyOn(Math, 'random').mockReturnValue(0));
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.restoreAllMocks();
+});
 
 test('pages follow each other to the end, and long texts are not kept', async () => {
   const asked = serve(250, 100);
@@ -326,7 +334,8 @@ test('what others edit, delete and restore is shown where it is', async () => {
   const names = (): string[] => gallery.items.map(({ name }) => name);
   const told = async (...ids: string[]): Promise<void> => {
     for (const id of ids) await gallery.refresh(id);
-    await vi.advanceTimersByTimeAsync(1000);
+    // Then it is counted, too.
+    await vi.advanceTimersByTimeAsync(21_000);
   };
   await told(edit(3, { name: 'theirs' }));
   expect([names()[3], names().length, gallery.total]).toEqual(['theirs', 40, 40]);
@@ -380,6 +389,84 @@ test('an answer that the user has overtaken is asked for again', async () => {
   await vi.advanceTimersByTimeAsync(1000);
   expect([gallery.items[4]?.name, gallery.items.length]).toEqual(['theirs', 9]);
   vi.useRealTimers();
+});
+
+test('a list of some days shows no change of other days', async () => {
+  vi.useFakeTimers();
+  const { media, edit } = library(40);
+  const asked = serveChanging(media);
+  const gallery = new Gallery();
+  // Those of the numbers 9 to 5.
+  await gallery.load(filter('from=2026-10-01&to=2026-10-05'));
+  const names = (): string[] => gallery.items.map(({ name }) => name);
+  expect(names()).toEqual(['item 5', 'item 6', 'item 7', 'item 8', 'item 9']);
+  for (const id of [edit(2, { name: 'after' }), edit(7, { name: 'theirs' }), edit(20, { name: 'before' })]) await gallery.refresh(id);
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect([names(), gallery.total]).toEqual([['item 5', 'item 6', 'theirs', 'item 8', 'item 9'], 40]);
+  expect(asked.some(({ searchParams }) => searchParams.has('to'))).toBe(true);
+  vi.useRealTimers();
+});
+
+test('outside the part that is loaded, changes are neither listed nor counted here', async () => {
+  vi.useFakeTimers();
+  const { media, edit } = library(250);
+  const asked = serveChanging(media);
+  const gallery = new Gallery();
+  await gallery.load(filter());
+  for (let time = 0; time < 3; time++) {
+    await gallery.refresh(edit(200, { name: `far ${time}` }));
+    await vi.advanceTimersByTimeAsync(1000);
+  }
+  expect([gallery.items.length, gallery.first, gallery.total]).toEqual([100, 0, 250]);
+  expect(asked.some(({ searchParams }) => searchParams.has('to'))).toBe(false);
+  vi.useRealTimers();
+});
+
+test('a change is asked for again after a failure, and many at once together', async () => {
+  vi.useFakeTimers();
+  const { media, edit } = library(95);
+  const asked = serveChanging(media);
+  const gallery = new Gallery();
+  await gallery.load(filter());
+  const deleted = Array.from({ length: 80 }, (_, number) => edit(number + 5, { deleted_at: '2026-10-11T00:00:00Z' }));
+  await gallery.refresh(null);
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(gallery.items).toHaveLength(15);
+  const { fetch } = globalThis;
+  vi.stubGlobal('fetch', () => Promise.reject(new TypeError('no network')));
+  for (const number of deleted.keys()) await gallery.refresh(edit(number + 5, { deleted_at: null }));
+  await vi.advanceTimersByTimeAsync(1000);
+  vi.stubGlobal('fetch', fetch);
+  asked.length = 0;
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(gallery.items.map(({ name }) => name)).toEqual(Array.from({ length: 95 }, (_, number) => `item ${number}`));
+  expect(asked.filter(({ pathname }) => pathname === '/api/media' || pathname.length > 30).length).toBeLessThan(6);
+  vi.useRealTimers();
+});
+
+test('a check begins its pause when it has ended', async () => {
+  vi.useFakeTimers();
+  let [running, most, runs] = [0, 0, 0];
+  const paced = new Paced(async () => {
+    most = Math.max(most, ++running);
+    await new Promise((resolve) => setTimeout(resolve, 5000));
+    running--;
+    return ++runs > 3;
+  }, 1000);
+  paced.ask();
+  await vi.advanceTimersByTimeAsync(2000);
+  paced.ask();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect([runs, most]).toEqual([4, 1]);
+  vi.useRealTimers();
+});
+
+test('parts of a list that follow each other leave no gap', () => {
+  const items = Array.from({ length: 200 }, (_, number) => item(number));
+  const stretches = stretchesOf(items, [...items.keys()]);
+  expect(stretches.map(({ newest, oldest }) => [newest, oldest])).toEqual(
+    [[0, 89], [89, 179], [179, 199]].map((places) => places.map((place) => Date.parse(item(place).listed_at))),
+  );
 });
 
 test('of a long list only a part is kept, and the way back is the same', async () => {

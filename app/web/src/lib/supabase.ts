@@ -194,7 +194,10 @@ export async function keepAt(project: Project): Promise<ApiError | null> {
     await kept.resume(link);
   } catch (error) {
     // Its tokens are in no other place: where the project cannot be reached, the user tries again.
-    if (!(error instanceof ApiError) || error.code !== USED) throw error;
+    if (!(error instanceof ApiError) || error.code !== USED) {
+      if (!(error instanceof ApiError) || error.code !== 'offline') link = null;
+      throw error;
+    }
     used = error;
   }
   const failed = used ?? (link?.error ? new ApiError(403, link.error, '') : null);

@@ -3,7 +3,7 @@ import { ApiError, type Facets, type Item, type Media, type Month, type Page, is
 import { filterQuery, isFiltered, type Filter } from './filter';
 import { placeOf, recount } from './months';
 import { Paced } from './paced';
-import { isWithin, listStretch, type Stretch, stretchesOf, timeOfId } from './stretch';
+import { isWithin, listStretch, type Stretch, stretchesAt, stretchesOf, timeOf, timeOfId } from './stretch';
 
 const PAGE = 100;
 
@@ -16,13 +16,16 @@ export const LOOK_BY_CLOCK_MS = 20_000;
 /** So many items are kept while the list grows at one end; then the other end gives up what is beyond the second number. */
 const KEPT = { most: 3000, after: 1500 };
 
-/** Media that one look asks for, at most. */
+/** Media that are asked for one by one, at most. */
 const MOST_REFRESHED = 50;
 
 /** Between two questions for what was changed. */
 const CHECK_MS = 1000;
 
-/** Between two counts of the list because others have changed it. */
+/** Within this time such a question begins: all pages are told of a change at the same moment. */
+const CHECK_WITHIN_MS = 2000;
+
+/** Between two counts of the list because others have changed it, and the time within which the first one begins. */
 const COUNT_MS = 20_000;
 
 /** So many items are asked for anew where the user looks, while the service does not tell what was changed. */
@@ -85,8 +88,8 @@ export class Gallery {
   #told = new SvelteSet<string>();
   /** Which places may have been changed without a word. */
   #unsure: 'none' | 'seen' | 'all' = 'none';
-  #checks = new Paced(() => this.#check(), CHECK_MS);
-  #counts = new Paced(() => this.#countAgain(), COUNT_MS);
+  #checks = new Paced(() => this.#check(), CHECK_MS, CHECK_WITHIN_MS);
+  #counts = new Paced(() => this.#countAgain(), COUNT_MS, COUNT_MS);
 
   /** The first item that the user sees. */
   seen = 0;
@@ -179,6 +182,12 @@ export class Gallery {
     this.#oldest = this.items[last];
   }
 
+  /** Gives up the end that the user is far from. Where both are near, the next page decides. */
+  #dropFar(): void {
+    if (this.seen < KEPT.after - 2 * PAGE) this.#dropLast();
+    else if (this.seen > this.items.length - KEPT.after + 2 * PAGE) this.#dropFirst();
+  }
+
   /**
    * While it is held, what is new waits in `arrived`: it would move what the user looks at. Else it is shown as it comes.
    */
@@ -200,6 +209,7 @@ export class Gallery {
     this.prepended += added.length;
     this.#reachedTop();
     this.#count(added, 1);
+    this.#dropLast();
     this.#changed();
   }
 
@@ -236,6 +246,7 @@ export class Gallery {
     }
     this.#replace([...items, ...this.items.slice(place)]);
     this.#count(missing, 1);
+    this.#dropFar();
   }
 
   /** Changes the tags of media that are shown. */
@@ -296,7 +307,7 @@ export class Gallery {
     this.#isRefreshing = false;
   }
 
-  /** Asks for what was listed since the newest that is known. Returns false if that has to be asked again. */
+  /** Asks for what was listed since the newest that is known. Returns false if that has to be asked again; throws what may pass. */
   async #look(): Promise<boolean> {
     const { filter, reordered } = this;
     // The trash is sorted by when its media were listed, not by when they came there; those that match nearly, by nothing.
@@ -308,8 +319,8 @@ export class Gallery {
     let page: Page;
     try {
       page = await media.list(query);
-    } catch {
-      // It is asked again when the service tells of something, or by the clock.
+    } catch (error) {
+      if (mayPass(error)) throw error;
       return true;
     }
     // What the user has deleted meanwhile may be in the answer.
@@ -333,7 +344,7 @@ export class Gallery {
     }
   }
 
-  /** Asks for what was or may have been changed. Returns false if that has to be asked again. */
+  /** Asks for what was or may have been changed. Returns false if that has to be asked again; throws what may pass. */
   async #check(): Promise<boolean> {
     const { filter } = this;
     if (!filter || this.state === 'failed') return true;
@@ -348,28 +359,65 @@ export class Gallery {
       return true;
     }
     try {
-      const others = [...told].filter((id) => this.indexOf(id) < 0);
-      const stretches = [...this.#stretches(told, unsure), ...(await this.#placesOf(others.filter((id) => this.#isOld(id))))];
-      for (const stretch of stretches) {
-        if (await this.#compare(filter, stretch, told)) continue;
-        // Something else has changed the list meanwhile. Another list was loaded after the change.
-        if (this.filter === filter) {
-          for (const id of told) this.#told.add(id);
-          if (unsure === 'all' || this.#unsure === 'none') this.#unsure = unsure;
-          return false;
-        }
-        return true;
+      let isOvertaken = false;
+      for (const stretch of await this.#stretches(told, unsure)) {
+        if (isOvertaken) break;
+        isOvertaken = !(await this.#compare(filter, stretch, told));
       }
-    } catch {
-      // It is asked again when the service tells of something, or by the clock.
+      // Another list was loaded after the change.
+      if (!isOvertaken || this.filter !== filter) return true;
+      this.#tellAgain(told, unsure);
+      return false;
+    } catch (error) {
+      if (this.filter !== filter) return true;
+      this.#tellAgain(told, unsure);
+      if (mayPass(error)) throw error;
+      return true;
     }
-    return true;
   }
 
-  #stretches(told: ReadonlySet<string>, unsure: 'none' | 'seen' | 'all'): Stretch[] {
-    const [start, end] = unsure === 'all' ? [0, Infinity] : unsure === 'seen' ? [this.seen - SEEN.before, this.seen + SEEN.after] : [0, 0];
+  #tellAgain(told: ReadonlySet<string>, unsure: 'none' | 'seen' | 'all'): void {
+    for (const id of told) this.#told.add(id);
+    if (unsure === 'all' || this.#unsure === 'none') this.#unsure = unsure;
+  }
+
+  /** The parts of the list that may have changed. */
+  async #stretches(told: ReadonlySet<string>, unsure: 'none' | 'seen' | 'all'): Promise<Stretch[]> {
+    const others = [...told].filter((id) => this.indexOf(id) < 0 && this.#isOld(id));
+    const all = this.#allStretches();
+    if (unsure === 'all' || others.length > Math.min(all.length, MOST_REFRESHED)) {
+      if (others.length > 0) this.#counts.ask();
+      return all;
+    }
+    const times = await this.#timesOf(others);
+    const [start, end] = unsure === 'seen' ? [this.seen - SEEN.before, this.seen + SEEN.after] : [0, 0];
     const isDue = (item: Item, place: number): boolean => told.has(item.id) || (place >= start && place < end);
-    return stretchesOf(this.items, this.items.flatMap((item, place) => (isDue(item, place) ? [place] : [])));
+    const places = this.items.flatMap((item, place) => (isDue(item, place) ? [place] : []));
+    return stretchesAt(this.items, places, times);
+  }
+
+  /** All that is loaded. What is new at the top comes by another question, but not into the trash. */
+  #allStretches(): Stretch[] {
+    const { newest, oldest } = this.#loaded();
+    const stretches = stretchesOf(this.items, [...this.items.keys()]);
+    const [first, last] = [stretches[0], stretches.at(-1)];
+    if (!first || !last) return [{ newest, oldest }];
+    if (this.filter?.trash) first.newest = newest;
+    last.oldest = oldest;
+    return stretches;
+  }
+
+  /** The part of the list that is loaded. */
+  #loaded(): Stretch {
+    const [first] = this.items;
+    const newest = this.hasNewer && first ? timeOf(first) : Infinity;
+    return { newest, oldest: this.hasMore && this.#oldest ? timeOf(this.#oldest) : -Infinity };
+  }
+
+  #isLoaded(item: Item): boolean {
+    const [first] = this.items;
+    if (this.hasNewer && first && isNewer(item, first)) return false;
+    return !(this.hasMore && this.#oldest && isNewer(this.#oldest, item));
   }
 
   /** Whether a media that is not here is none that was just uploaded. Those come by another question. */
@@ -377,19 +425,22 @@ export class Gallery {
     return this.filter?.trash === true || this.#newest === null || timeOfId(id) < Date.parse(this.#newest);
   }
 
-  /** Where media that are not here would be in the list, if that part of it is loaded. */
-  async #placesOf(ids: readonly string[]): Promise<Stretch[]> {
-    const places: Stretch[] = [];
-    for (const id of ids.slice(0, MOST_REFRESHED)) {
+  /** The times of media that are not here and may belong into the part of the list that is loaded. */
+  async #timesOf(ids: readonly string[]): Promise<number[]> {
+    const times: number[] = [];
+    for (const id of ids) {
       try {
-        const time = Date.parse((await media.get(id)).listed_at);
-        places.push({ newest: time, oldest: time });
+        const found = await media.get(id);
+        const isListed = (found.deleted_at !== null) === this.filter?.trash;
+        const isInside = isWithin(found, this.#loaded());
+        if (isListed && isInside) times.push(timeOf(found));
+        else this.#counts.ask();
       } catch (error) {
-        if (!(error instanceof ApiError && error.code === 'not_found')) throw error;
+        if (mayPass(error) || (error instanceof ApiError && error.status === 401)) throw error;
+        this.#counts.ask();
       }
     }
-    if (ids.length > 0) this.#counts.ask();
-    return places;
+    return times;
   }
 
   /**
@@ -402,22 +453,27 @@ export class Gallery {
     if (this.filter !== filter || this.reordered !== reordered) return false;
     const found = new SvelteSet(shown.map(({ id }) => id));
     const gone = this.items.filter((item) => isWithin(item, stretch) && !found.has(item.id));
-    const fresh = shown.filter(({ id }) => this.indexOf(id) < 0);
+    const fresh = shown.filter((item) => this.indexOf(item.id) < 0 && this.#isLoaded(item));
     const changed = shown.filter((item) => {
       const old = this.items[this.indexOf(item.id)];
       return old && (told.has(item.id) || old.version !== item.version || old.status !== item.status);
     });
+    let isCountRight = gone.length + fresh.length === 0;
     for (const item of changed) {
       const place = this.indexOf(item.id);
-      this.items[place] = slim({ ...this.items[place], ...item });
+      const old = this.items[place];
+      if (old?.type !== item.type || old.tags.join() !== item.tags.join()) isCountRight = false;
+      this.items[place] = slim({ ...old, ...item });
     }
     if (gone.length > 0) this.remove(new SvelteSet(gone.map(({ id }) => id)));
     if (fresh.length > 0) this.insert(fresh);
     if (gone.length + fresh.length + changed.length > 0) {
       this.#changed();
       this.moved++;
-      this.#counts.ask();
     }
+    if (!isCountRight) this.#counts.ask();
+    // One that had failed and was replaced is listed anew, at the top.
+    if (gone.some(({ id }) => told.has(id))) this.#looks.ask();
     return true;
   }
 
@@ -502,6 +558,11 @@ export class Gallery {
     this.error = error;
     this.state = 'failed';
   }
+}
+
+/** Whether a request that failed may succeed later. */
+function mayPass(error: unknown): boolean {
+  return error instanceof ApiError && (error.status === 0 || error.status === 429 || error.status >= 500);
 }
 
 /** Whether a media comes before another one in the list. */
