@@ -193,11 +193,9 @@ export async function keepAt(project: Project): Promise<ApiError | null> {
   try {
     await kept.resume(link);
   } catch (error) {
-    // Its tokens are in no other place: where the project cannot be reached, the user tries again.
-    if (!(error instanceof ApiError) || error.code !== USED) {
-      if (!(error instanceof ApiError) || error.code !== 'offline') link = null;
-      throw error;
-    }
+    // Its tokens are in no other place: where the project cannot be reached, the user tries again. What it refuses, it would refuse again.
+    if (!(error instanceof ApiError && error.code === 'offline')) link = null;
+    if (!(error instanceof ApiError) || error.code !== USED) throw error;
     used = error;
   }
   const failed = used ?? (link?.error ? new ApiError(403, link.error, '') : null);
