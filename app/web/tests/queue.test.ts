@@ -85,6 +85,26 @@ test('a cancelled upload is discarded and forgotten', async () => {
   expect(kept.size).toBe(3);
 });
 
+test('what has arrived of a file that is taken off the list or refused is deleted, also from before a reload', async () => {
+  const deleted: string[] = [];
+  vi.stubGlobal('fetch', async (path: string, { method }: RequestInit) => {
+    if (method === 'DELETE') deleted.push(path);
+    return new Response(null, { status: 204 });
+  });
+  queue.add(files(5));
+  const [lost, refused, , , waiting] = queue.items;
+  const begun = (id: string): object => ({ image_id: id, part_size: 1, part_count: 1, expires_at: '2999-01-01T00:00:00Z' });
+  const open = Object.fromEntries([lost, refused, waiting].map((item, place) => [item?.id, begun(`U${place}`)]));
+  localStorage.setItem('store-uploads', JSON.stringify(open));
+  if (waiting) await queue.cancel(waiting);
+  started[1]?.events.onError(new ApiError(413, 'too_large', ''));
+  started[0]?.events.onError(new ApiError(0, 'offline', ''));
+  await vi.waitFor(() => expect(deleted).toEqual(['U2', 'U1'].map((id) => `/api/image/v1/upload/${id}`)));
+  queue.clear();
+  await vi.waitFor(() => expect(deleted.at(-1)).toBe('/api/image/v1/upload/U0'));
+  expect(localStorage.getItem('store-uploads')).toBe('{}');
+});
+
 test('an empty file is refused before it is sent', () => {
   queue.add([new File([], 'empty.jpg')]);
   expect(states()).toEqual(['failed']);

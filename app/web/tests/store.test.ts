@@ -32,7 +32,11 @@ class Request {
     this.upload.onprogress?.({ loaded: body.size / 2 });
     this.status = answer(number);
     if (this.status === 200) parts.set(number, body.size);
-    queueMicrotask(() => (this.status === 0 ? this.onerror?.() : this.onload?.()));
+    queueMicrotask(() => {
+      if (this.status === 0) this.onerror?.();
+      else this.onload?.();
+      this.onloadend?.();
+    });
   }
 
   abort(): void {
@@ -83,7 +87,7 @@ test('a large file goes to the store in parts, and what was told of is the sum o
   const { heard } = await start();
   await vi.waitFor(() => expect(heard.onSuccess).toHaveBeenCalledWith('A', 'A'));
   expect(asked.filter((one) => one.startsWith('store')).sort()).toEqual([`store 1 ${SIZE}`, `store 2 ${SIZE}`, 'store 3 5']);
-  expect(asked.slice(-2)).toEqual(['POST A/complete', 'GET A?wait=50']);
+  expect(asked.slice(-2)).toEqual(['POST A/complete', 'GET A?wait=0']);
   expect(heard.onProgress.mock.calls[0]).toEqual([SIZE / 2]);
   expect(heard.onProgress.mock.calls.at(-1)).toEqual([FILE.size]);
   expect(localStorage.getItem('store-uploads')).toBe('{}');
@@ -91,7 +95,7 @@ test('a large file goes to the store in parts, and what was told of is the sum o
 
 test('what has arrived is not sent again: after a failure of the store, and after a reload', async () => {
   let failures = 1;
-  answer = (number) => (number === 2 && failures-- > 0 ? 503 : number === 3 ? 403 : 200);
+  answer = (number) => (number === 2 && failures-- > 0 ? 503 : number === 3 ? 500 : 200);
   const { heard } = await start();
   await vi.advanceTimersByTimeAsync(60_000);
   expect(heard.onError).toHaveBeenCalledTimes(1);
@@ -101,7 +105,7 @@ test('what has arrived is not sent again: after a failure of the store, and afte
   answer = () => 200;
   const next = await start();
   await vi.waitFor(() => expect(next.heard.onSuccess).toHaveBeenCalled());
-  expect(asked).toEqual(['GET A/parts', 'POST A/parts', 'store 3 5', 'POST A/complete', 'GET A?wait=50']);
+  expect(asked).toEqual(['GET A/parts', 'POST A/parts', 'store 3 5', 'POST A/complete', 'GET A?wait=0']);
   expect(next.heard.onProgress.mock.calls[0]?.[0]).toBeGreaterThan(2 * SIZE);
 });
 
@@ -112,6 +116,74 @@ test('a duplicate is told with the media that was there, a refusal with its reas
   outcome = { status: 'failed', failure: 'corrupt_video', duplicate_of: null };
   const other = await start();
   await vi.waitFor(() => expect(other.heard.onError.mock.calls[0]?.[0].code).toBe('corrupt_video'));
+});
+
+test('whether it is ready is asked when the service tells, and not waited for by a request', async () => {
+  outcome = { status: 'pending', failure: null, duplicate_of: null };
+  const { heard } = await start();
+  const questions = (): string[] => asked.filter((one) => one.startsWith('GET A?'));
+  await vi.waitFor(() => expect(questions()).toEqual(['GET A?wait=0']));
+  outcome = { status: 'ready', failure: null, duplicate_of: null };
+  await vi.advanceTimersByTimeAsync(2000);
+  await vi.waitFor(() => expect(heard.onSuccess).toHaveBeenCalledWith('A', 'A'));
+  expect(questions()).toHaveLength(2);
+});
+
+test('a file of another type than its name says goes another way, and one that the store forbids, too', async () => {
+  outcome = { status: 'failed', failure: 'other_type', duplicate_of: null };
+  const refused = vi.fn();
+  const { heard } = await start(refused);
+  await vi.waitFor(() => expect(refused).toHaveBeenCalledTimes(1));
+  answer = () => 403;
+  parts.clear();
+  const forbidden = vi.fn();
+  const other = await start(forbidden);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect([forbidden.mock.calls.length, asked.at(-1), localStorage.getItem('store-uploads')]).toEqual([1, 'DELETE A', '{}']);
+  expect([heard.onError.mock.calls, other.heard.onError.mock.calls]).toEqual([[], []]);
+});
+
+test('what the store has lost is sent anew, once', async () => {
+  const { fetch } = globalThis;
+  let losses = 1;
+  vi.stubGlobal('fetch', async (path: string, init: RequestInit) => {
+    if (!path.endsWith('/complete') || losses-- <= 0) return fetch(path, init);
+    parts.clear();
+    return Response.json({ error: { code: 'not_uploaded', message: '' } }, { status: 409 });
+  });
+  const { heard } = await start();
+  await vi.waitFor(() => expect(heard.onSuccess).toHaveBeenCalledWith('A', 'A'));
+  expect(asked.filter((one) => one === 'POST multipart' || one === 'DELETE A')).toEqual(['POST multipart', 'DELETE A', 'POST multipart']);
+  expect(asked.filter((one) => one.startsWith('store'))).toHaveLength(6);
+});
+
+test('an upload that is not being sent is discarded, too', async () => {
+  answer = () => 500;
+  const { heard } = await start();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(heard.onError).toHaveBeenCalledTimes(1);
+  const { discard } = await import('../src/lib/upload/store');
+  await discard('1');
+  expect([asked.at(-1), localStorage.getItem('store-uploads')]).toEqual(['DELETE A', '{}']);
+  const before = asked.length;
+  await discard('1');
+  expect(asked).toHaveLength(before);
+});
+
+test('a part that is being signed is not sent after the end', async () => {
+  const { fetch } = globalThis;
+  let sign: () => void = () => undefined;
+  const signed = new Promise<void>((resolve) => (sign = resolve));
+  vi.stubGlobal('fetch', async (path: string, init: RequestInit) => {
+    if (path.endsWith('/parts') && init.method === 'POST') await signed;
+    return fetch(path, init);
+  });
+  const { sending } = await start();
+  await vi.waitFor(() => expect(asked).toContain('GET A/parts'));
+  await sending.stop(true);
+  sign();
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(asked.filter((one) => one.startsWith('store'))).toEqual([]);
 });
 
 test('a store that takes nothing from this page is asked no more, and nothing is left there', async () => {

@@ -35,14 +35,19 @@ class Live {
     };
   }
 
-  /** Waits until a media may have been processed. */
-  processed(id: string): Promise<void> {
+  /** Waits until a media may have been processed, or until `signal` says that the wait is over. */
+  processed(id: string, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
-      const stop = this.listen((told) => {
-        if (told !== null && told !== id) return;
+      const end = (): void => {
         stop();
+        signal?.removeEventListener('abort', end);
         resolve();
+      };
+      const stop = this.listen((told) => {
+        if (told === null || told === id) end();
       });
+      if (signal?.aborted) end();
+      else signal?.addEventListener('abort', end);
     });
   }
 

@@ -98,11 +98,12 @@ async function bulk(action: BulkAction, ids: string[], tags: string[] = []): Pro
 export const uploads = {
   begin: (upload: UploadRequest) => requestJson<BegunUpload>('POST', '/api/image/v1/upload/multipart', { body: upload }),
   parts: (id: string) => requestJson<List<UploadedPart>>('GET', `/api/image/v1/upload/${id}/parts`),
-  sign: (id: string, part_numbers: number[]) =>
-    requestJson<PartUrls>('POST', `/api/image/v1/upload/${id}/parts`, { body: { part_numbers } }),
+  sign: (id: string, part_numbers: number[], signal?: AbortSignal) =>
+    requestJson<PartUrls>('POST', `/api/image/v1/upload/${id}/parts`, { body: { part_numbers }, signal }),
   complete: (id: string) => requestJson<UploadStatus>('POST', `/api/image/v1/upload/${id}/complete`),
-  /** Waits for so many seconds until it is no longer pending. */
-  status: (id: string, wait: number) => requestJson<UploadStatus>('GET', `/api/image/v1/upload/${id}?wait=${wait}`),
+  /** Waits for so many seconds until it is no longer pending. A browser has six connections to a service, so it is not to wait for long. */
+  status: (id: string, wait: number, signal?: AbortSignal) =>
+    requestJson<UploadStatus>('GET', `/api/image/v1/upload/${id}?wait=${wait}`, { signal }),
   cancel: (id: string) => request('DELETE', `/api/image/v1/upload/${id}`),
 };
 

@@ -6,6 +6,7 @@ import { session } from '../session.svelte';
 import { forget, keep, type Kept, listKept } from './kept';
 import { send } from './send';
 import type { Sending } from './sending';
+import { discard } from './store';
 
 /** How many are sent at once. */
 const AT_ONCE = 3;
@@ -104,13 +105,18 @@ class Queue {
   async cancel(item: UploadItem): Promise<void> {
     this.items = this.items.filter((other) => other !== item);
     await item.sending?.stop(true).catch(() => undefined);
+    // One that was not sent since a reload may have begun before it.
+    await discard(item.id);
     await forget(item.id).catch(() => undefined);
     this.start();
   }
 
   /** Takes what has come to its end off the list. */
   clear(): void {
-    for (const item of this.items.filter((item) => item.state === 'failed')) forget(item.id).catch(() => undefined);
+    for (const { id } of this.items.filter((item) => item.state === 'failed')) {
+      void discard(id);
+      forget(id).catch(() => undefined);
+    }
     this.items = this.items.filter((item) => item.isActive || item.state === 'waiting');
   }
 
@@ -172,7 +178,10 @@ class Queue {
     item.error = error;
     item.state = 'failed';
     // A refused file will be refused again, also after a reload.
-    if (error instanceof ApiError && error.status >= 400 && error.status < 500) forget(item.id).catch(() => undefined);
+    if (error instanceof ApiError && error.status >= 400 && error.status < 500) {
+      void discard(item.id);
+      forget(item.id).catch(() => undefined);
+    }
     this.start();
   }
 

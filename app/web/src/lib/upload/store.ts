@@ -1,6 +1,7 @@
 // Uploads past the service: the service signs a URL for each part of a file, and the store takes it there.
 
 import { ApiError, type BegunUpload, uploads, type UploadRequest } from '../api';
+import { live } from '../live.svelte';
 import { type Events, nameOf, RETRY_MS, type Sending, shouldRetry } from './sending';
 
 /** Smaller files have one part only, for which the way through the service is the shorter one. */
@@ -25,6 +26,9 @@ const TYPES: UploadRequest['content_type'][] = [
 /** Requests to the store that fail without an answer before it is taken for one that does not know this page's origin. */
 const BLOCKED_AFTER = 3;
 
+/** After so long it is asked for again whether a file was looked into, if the service has told nothing. */
+const ASK_AGAIN_MS = 15_000;
+
 /** Where the browser keeps which uploads are not done: by the id of the file. */
 const KEY = 'store-uploads';
 
@@ -35,7 +39,14 @@ export function isForStore(file: File): boolean {
   return takesFiles !== false && file.size > LEAST && typeOf(file) !== undefined;
 }
 
-/** Sends a file. Calls `refused`, once and with nothing left there, if the store takes no files from this page. */
+/** Forgets the upload of a file that is not being sent, and deletes what has arrived. */
+export async function discard(id: string): Promise<void> {
+  const begun = recall(id);
+  forget(id);
+  if (begun) await uploads.cancel(begun.image_id).catch(() => undefined);
+}
+
+/** Sends a file. Calls `refused`, once and with nothing left there, if it has to go another way. */
 export function sendToStore(id: string, file: File, events: Events, refused: () => void): Sending {
   const upload = new StoreUpload(id, file, events);
   upload.run().catch((error: unknown) => {
@@ -49,7 +60,7 @@ function typeOf(file: File): UploadRequest['content_type'] | undefined {
   return TYPES.find((type) => type === file.type);
 }
 
-/** The store takes no files from this page. */
+/** The store takes no files from this page, or not this one. */
 class Refused extends Error {}
 
 class StoreUpload {
@@ -72,6 +83,20 @@ class StoreUpload {
   }
 
   async run(): Promise<void> {
+    const begun = await this.#sendOnce().catch(async (error: unknown) => {
+      if (!(error instanceof ApiError) || error.code !== 'not_uploaded' || this.isStopped) throw error;
+      // The store has lost what it had: all is sent anew.
+      await this.#discard();
+      this.#begun = null;
+      return this.#sendOnce();
+    });
+    const media = await this.#settled(begun);
+    forget(this.#id);
+    this.#events.onSuccess(media, begun.image_id);
+  }
+
+  /** Sends what is missing. */
+  async #sendOnce(): Promise<BegunUpload> {
     let begun = this.#begun ?? (await this.#begin());
     let missing = await this.#missing(begun);
     if (missing === 'unknown') {
@@ -81,9 +106,7 @@ class StoreUpload {
     if (missing instanceof Array) await this.#sendAll(begun, missing);
     this.#events.onProgress(this.#file.size);
     await this.#retried(() => uploads.complete(begun.image_id));
-    const media = await this.#settled(begun);
-    forget(this.#id);
-    this.#events.onSuccess(media, begun.image_id);
+    return begun;
   }
 
   async stop(discard: boolean): Promise<void> {
@@ -139,11 +162,13 @@ class StoreUpload {
 
   async #sendPart({ image_id, part_size }: BegunUpload, number: number): Promise<void> {
     const part = this.#file.slice((number - 1) * part_size, number * part_size);
-    await this.#retried(async () => {
+    let status = 0;
+    const attempt = async (): Promise<void> => {
+      status = 0;
       // Signed anew at each attempt: an URL lives for minutes.
-      const [signed] = (await uploads.sign(image_id, [number])).items;
+      const [signed] = (await uploads.sign(image_id, [number], this.#end.signal)).items;
       if (!signed) throw new ApiError(500, 'internal', 'no URL');
-      const status = await put(signed.upload_url, part, this.#end.signal, (sent) => this.#progress(number, sent));
+      status = await put(signed.upload_url, part, this.#end.signal, (sent) => this.#progress(number, sent));
       if (status >= 200 && status < 300) {
         takesFiles = true;
         this.#progress(number, part.size);
@@ -157,18 +182,35 @@ class StoreUpload {
       }
       // The store refuses what came too late, or what it has lost.
       throw new ApiError(status === 0 ? 0 : Math.max(status, 500), status === 0 ? 'offline' : 'internal', `the store answered ${status}`);
-    });
+    };
+    try {
+      await this.#retried(attempt);
+    } catch (error) {
+      if (status !== 403 || this.#end.signal.aborted) throw error;
+      // It forbids this, and not only for the moment.
+      await this.#discard();
+      throw new Refused();
+    }
   }
 
   /** Waits until the service has looked into the file. Returns the media that has it. */
   async #settled({ image_id }: BegunUpload): Promise<string> {
     for (;;) {
-      const { status, failure, duplicate_of } = await this.#retried(() => uploads.status(image_id, 50));
-      if (status === 'ready') return image_id;
-      if (status === 'failed' && duplicate_of !== null) return duplicate_of;
-      if (status === 'failed') {
-        forget(this.#id);
-        throw new ApiError(422, failure ?? 'processing_failed', '');
+      // It listens before it asks: nothing is missed between.
+      const answered = new AbortController();
+      const processed = live.processed(image_id, AbortSignal.any([this.#end.signal, answered.signal]));
+      try {
+        const { status, failure, duplicate_of } = await this.#retried(() => uploads.status(image_id, 0, this.#end.signal));
+        if (status === 'ready') return image_id;
+        if (status === 'failed' && duplicate_of !== null) return duplicate_of;
+        if (status === 'failed') {
+          forget(this.#id);
+          // The type was taken from the name. The service itself finds it by the content.
+          throw failure === 'other_type' ? new Refused() : new ApiError(422, failure ?? 'processing_failed', '');
+        }
+        await Promise.race([processed, new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS))]);
+      } finally {
+        answered.abort();
       }
     }
   }
@@ -202,7 +244,8 @@ class StoreUpload {
 }
 
 /** Puts a part into the store. Returns the status of the answer, or 0 without one. `fetch` tells of no progress. */
-function put(url: string, body: Blob, signal: AbortSignal, onProgress: (sent: number) => void): Promise<number> {
+async function put(url: string, body: Blob, signal: AbortSignal, onProgress: (sent: number) => void): Promise<number> {
+  signal.throwIfAborted();
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     const abort = (): void => request.abort();
