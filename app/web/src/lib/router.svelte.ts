@@ -70,7 +70,7 @@ class Router {
     else this.go(otherwise, 'replace');
   }
 
-  /** Takes the token of a link out of the address. It is in the fragment, which a browser sends to nobody. */
+  /** Takes the token of a link out of the address. It is in the fragment, which a browser does not send. */
   #arrive(): void {
     const fragment = new URLSearchParams(location.hash.slice(1));
     for (const by of ['bootstrap', 'invite'] as const) {
