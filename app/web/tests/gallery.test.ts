@@ -422,6 +422,18 @@ test('outside the part that is loaded, changes are neither listed nor counted he
   vi.useRealTimers();
 });
 
+test('one that is listed anew, because its file was replaced, goes to the top', async () => {
+  vi.useFakeTimers();
+  const { media, edit } = library(5);
+  serveChanging(media);
+  const gallery = new Gallery();
+  await gallery.load(filter());
+  await gallery.refresh(edit(3, { listed_at: item(-1).listed_at }));
+  await vi.advanceTimersByTimeAsync(5000);
+  expect(gallery.items.map(({ name }) => name)).toEqual(['item 3', 'item 0', 'item 1', 'item 2', 'item 4']);
+  vi.useRealTimers();
+});
+
 test('a change is asked for again after a failure, and many at once together', async () => {
   vi.useFakeTimers();
   const { media, edit } = library(95);
