@@ -13,10 +13,8 @@ DECLARE
 BEGIN
     FOR place IN 1..last LOOP
         word := rtrim(words[place], '*');
-        part := quote_literal(word)::tsquery || plainto_tsquery('english', word) || plainto_tsquery('finnish', word);
-        IF place = last OR word <> words[place] THEN
-            part := (quote_literal(word) || ':*')::tsquery || part;
-        END IF;
+        part := (quote_literal(word) || CASE WHEN place = last OR word <> words[place] THEN ':*' ELSE '' END)::tsquery
+            || plainto_tsquery('english', word) || plainto_tsquery('finnish', word);
         whole := CASE WHEN whole IS NULL THEN part ELSE whole && part END;
     END LOOP;
     RETURN whole;
