@@ -1355,7 +1355,10 @@ export interface components {
         PageResponse: {
             /** @description Newest first. */
             items: components["schemas"]["ItemResponse"][];
-            /** @description Whether no media has the words of `q`, and the items have names or tags that are nearly `q`. */
+            /**
+             * @description Whether no media has the words of `q`, and the items have words that begin with each of them, or names or tags that are nearly
+             *     `q`.
+             */
             nearly: boolean;
             /** @description The value of `before` for the next page; `null` on the last page. */
             next: string | null;
