@@ -134,7 +134,7 @@ class StoreUpload {
   }
 
   /** The parts that have not arrived; `all` if there are none to be sent any more, `unknown` if there is no such upload. */
-  async #missing({ image_id, part_count }: BegunUpload): Promise<number[] | 'all' | 'unknown'> {
+  async #missing({ image_id, part_count, part_size }: BegunUpload): Promise<number[] | 'all' | 'unknown'> {
     const orNull = (error: unknown): null => {
       if (error instanceof ApiError && error.code === 'not_found') return null;
       throw error;
@@ -142,7 +142,11 @@ class StoreUpload {
     const arrived = await this.#retried(() => uploads.parts(image_id).catch(orNull));
     if (!arrived) return (await this.#retried(() => uploads.status(image_id, 0).catch(orNull))) ? 'all' : 'unknown';
     this.#sent.clear();
-    for (const { part_number, size } of arrived.items) this.#sent.set(part_number, size);
+    for (const { part_number, size } of arrived.items) {
+      // A store may keep what it got of a request that was cut off.
+      const whole = Math.min(part_size, this.#file.size - (part_number - 1) * part_size);
+      if (size === whole) this.#sent.set(part_number, size);
+    }
     const numbers = Array.from({ length: part_count }, (_, place) => place + 1);
     return numbers.filter((number) => !this.#sent.has(number));
   }
