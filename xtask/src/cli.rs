@@ -42,7 +42,7 @@ use crate::signals::Stop;
 use crate::tools::cmd::Inherited;
 use crate::{supervisor, typed};
 
-/// The whole program, whatever it is called.
+/// The whole program, under each of its names.
 pub fn main() -> ExitCode {
     // clap takes the first for the program's name.
     let cli = match Cli::try_parse_from([typed::program().into()].into_iter().chain(typed::arguments())) {

@@ -36,19 +36,14 @@ impl Content {
     /// `None` if there is no such file.
     pub(super) async fn open(path: PathBuf) -> io::Result<Option<Self>> {
         let opened = match open_cached(&path) {
-            Ok(file) => Self::new(file).await,
             // The kernel would wait for the disk, or is too old for the question (before Linux 5.12).
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                let file = spawn_blocking(move || fs_err::File::open(path)).await?;
-                match file {
-                    Ok(file) => Self::new(file.into_file()).await,
-                    Err(error) => Err(error),
-                }
+                spawn_blocking(move || Ok(fs_err::File::open(path)?.into_file())).await?
             }
-            Err(error) => Err(error),
+            opened => opened,
         };
         match opened {
-            Ok(content) => Ok(Some(content)),
+            Ok(file) => Self::new(file).await.map(Some),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
