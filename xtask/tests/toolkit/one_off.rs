@@ -44,14 +44,8 @@ fn a_one_off_process_is_no_other_user_than_the_service() {
     let project = Project::fixture();
     project.ok(&["deploy"]);
     let service = project.services().remove(0).pid;
-    let program = project.deployed(&format!("releases/{}/bin/fixture", project.head()));
-    let program = fs_err::canonicalize(&program).unwrap();
-    let script = program.with_extension("new");
-    fs_err::write(&script, "#!/bin/sh\ncat /proc/self/status\n").unwrap();
-    fs_err::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
-    fs_err::rename(&script, &program).unwrap();
     let of = |status: &str, name: &str| status.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
-    let own = project.run(&["run", "--", "x"]);
+    let own = project.ok(&["run", "--", "process"]);
     let theirs = fs_err::read_to_string(format!("/proc/{service}/status")).unwrap();
     for name in ["Uid:", "Gid:", "Groups:"] {
         assert_eq!(of(&own.stdout, name).trim(), of(&theirs, name).trim());
