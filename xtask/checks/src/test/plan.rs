@@ -42,14 +42,19 @@ pub fn before_the_build(config: &Config, suites: &[Suite]) -> Vec<Job> {
     if suites.contains(&Suite::Format) { vec![format] } else { Vec::new() }
 }
 
-/// All others. Those that wait most and take longest begin; what computes on all processors fills the gaps that they leave
-/// at the end.
+/// All others. Those that wait most and take longest begin. The last are those that run many tests side by side, so that all
+/// processors compute until the end.
 pub fn after_the_build(config: &Config, suites: &[Suite], built: &Built, setting: &Setting<'_>) -> Vec<Job> {
     let programs = built.programs.iter().map(|program| (Suite::of(program, &config.service.package), program));
     let mut programs: Vec<_> = programs.filter(|(suite, _)| suites.contains(suite)).collect();
     programs.sort_by_key(|(suite, program)| (Reverse(*suite), program.is_unit));
-    let mut jobs: Vec<Job> =
-        programs.into_iter().map(|(suite, program)| tests(suite, program, built, setting)).collect();
+    let (last, first): (Vec<_>, Vec<_>) =
+        programs.into_iter().partition(|(suite, _)| matches!(suite, Suite::Toolkit | Suite::Service));
+    let job = |(suite, program): (Suite, &Program)| tests(suite, program, built, setting);
+    let mut jobs: Vec<Job> = first.into_iter().map(job).collect();
+    if suites.contains(&Suite::Queries) {
+        jobs.push(Job::new(&Suite::Queries.to_string(), Work::Queries));
+    }
     if suites.contains(&Suite::Web) {
         jobs.push(Job::new(&Suite::Web.to_string(), Work::Whole(web(config, built, setting))));
     }
@@ -64,9 +69,7 @@ pub fn after_the_build(config: &Config, suites: &[Suite], built: &Built, setting
         let program = built.binaries.get(&config.service.binary).cloned();
         jobs.push(Job::new(&Suite::Render.to_string(), Work::Render(program)));
     }
-    if suites.contains(&Suite::Queries) {
-        jobs.push(Job::new(&Suite::Queries.to_string(), Work::Queries));
-    }
+    jobs.extend(last.into_iter().map(job));
     jobs
 }
 

@@ -36,7 +36,7 @@ import type {
 } from './types';
 import { request, requestJson } from './request';
 
-export { ApiError, isAbort } from './request';
+export { ApiError, isAbort, mayPass } from './request';
 export type * from './types';
 
 interface List<T> {

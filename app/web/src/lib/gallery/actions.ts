@@ -2,7 +2,8 @@ import { type BulkAction, media } from '../api';
 import { explain } from '../i18n/errors';
 import { t } from '../i18n/index.svelte';
 import { toasts } from '../toasts.svelte';
-import { gallery, type Placed } from './gallery.svelte';
+import { gallery } from './gallery.svelte';
+import type { Placed } from './loaded.svelte';
 import { selection } from './selection.svelte';
 
 const OPPOSITE: Record<BulkAction, BulkAction> = { delete: 'restore', restore: 'delete', tag: 'untag', untag: 'tag' };
