@@ -112,7 +112,7 @@ describe('details that others change', () => {
     await fireEvent.input(other.name, { target: { value: 'mine.jpg' } });
     await fireEvent.blur(other.name);
     cleanup();
-    await vi.waitFor(() => expect(toasts.list.at(-1)?.text).toBe('Somebody else changed this meanwhile.'));
+    await vi.waitFor(() => expect(toasts.list.at(-1)?.text).toBe('Another person changed this meanwhile.'));
     expect(sent).toHaveBeenCalledTimes(1);
   });
 
