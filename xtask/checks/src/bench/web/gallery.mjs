@@ -26,7 +26,11 @@ try {
   await context.addInitScript(() => {
     window.interactions = [];
     new PerformanceObserver((list) => {
-      for (const { interactionId, name, duration } of list.getEntries()) if (interactionId) window.interactions.push([name, duration]);
+      for (const { interactionId, name, duration, startTime, processingStart, processingEnd, target } of list.getEntries()) {
+        const took = [processingStart - startTime, processingEnd - processingStart].map(Math.round);
+        const what = `${name} on ${target?.ariaLabel || target?.textContent.trim().slice(0, 30) || target?.tagName}`;
+        if (interactionId) window.interactions.push([`${what}: begun after ${took[0]} ms, ${took[1]} ms of script`, duration]);
+      }
     }).observe({ type: 'event', buffered: true, durationThreshold: 16 });
   });
   const page = await context.newPage();
