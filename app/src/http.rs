@@ -19,6 +19,7 @@ mod json_body;
 mod media;
 mod middleware;
 mod openapi;
+mod pace;
 mod pages;
 mod presigned;
 mod replace;
@@ -39,13 +40,9 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     http::{Method, StatusCode},
-    middleware::{from_fn, from_fn_with_state},
+    middleware::{from_fn, from_fn_with_state, map_request},
 };
-use tower_http::{
-    catch_panic::CatchPanicLayer,
-    limit::RequestBodyLimitLayer,
-    timeout::{RequestBodyTimeoutLayer, TimeoutLayer},
-};
+use tower_http::{catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer, timeout::TimeoutLayer};
 
 pub use client::TrustedProxies;
 pub use events::Events;
@@ -61,9 +58,6 @@ use crate::error_code::ErrorCode::*;
 /// Maximum size of a request body, in bytes, except for uploads.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// How long the service waits for the next bytes of a request body.
-const BODY_READ_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// How long a whole request may take. Container platforms end a request after 300 seconds, too.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
 
@@ -75,7 +69,7 @@ pub fn router(state: AppState) -> Router {
         .fallback(pages::fallback)
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn(middleware::retry_reads))
-        .layer(RequestBodyTimeoutLayer::new(BODY_READ_TIMEOUT))
+        .layer(map_request(pace::watch))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIMEOUT))
         .layer(CatchPanicLayer::custom(middleware::handle_panic))
         .layer(from_fn_with_state(state.draining.clone(), middleware::handle_request))

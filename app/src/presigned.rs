@@ -67,6 +67,8 @@ pub struct NewUpload<'a> {
 #[derive(Clone, Debug)]
 pub struct Upload {
     pub id: MediaId,
+    /// Account id.
+    pub uploader: Uuid,
     /// What the client has declared.
     pub content_type: String,
     /// In bytes, if the URL takes only files of this size.
@@ -140,7 +142,7 @@ pub async fn create(db: &PgPool, new: &NewUpload<'_>, most: i64, look_after: Dur
 /// Finds an upload whose file is not accepted yet.
 pub async fn find(db: &PgPool, id: MediaId) -> sqlx::Result<Option<Upload>> {
     let row = sqlx::query!(
-        r#"SELECT declared_type AS "content_type!", length, multipart, expires_at
+        r#"SELECT uploader, declared_type AS "content_type!", length, multipart, expires_at
            FROM presigned_upload JOIN media ON media.id = presigned_upload.media
            WHERE media.id = $1 AND status = 'pending'"#,
         id.to_string()
@@ -148,6 +150,7 @@ pub async fn find(db: &PgPool, id: MediaId) -> sqlx::Result<Option<Upload>> {
     let Some(row) = row.fetch_optional(db).await? else { return Ok(None) };
     Ok(Some(Upload {
         id,
+        uploader: row.uploader,
         content_type: row.content_type,
         length: row.length.and_then(|length| length.try_into().ok()),
         multipart: row.multipart,
@@ -275,13 +278,14 @@ pub async fn claim_due(db: &PgPool, look_after: Duration) -> sqlx::Result<Vec<Up
            WHERE media.id = presigned_upload.media AND presigned_upload.media IN (
                SELECT waiting.media FROM presigned_upload AS waiting JOIN media ON media.id = waiting.media
                WHERE look_at <= now() AND status = 'pending' ORDER BY look_at LIMIT $2 FOR UPDATE OF waiting SKIP LOCKED)
-           RETURNING presigned_upload.media AS "id!", declared_type AS "content_type!", length, multipart, expires_at"#,
+           RETURNING presigned_upload.media AS "id!", uploader, declared_type AS "content_type!", length, multipart, expires_at"#,
         look_after.as_secs_f64(),
         PAGE
     );
     let uploads = rows.fetch_all(db).await?.into_iter().map(|row| {
         Ok(Upload {
             id: parse_id(&row.id)?,
+            uploader: row.uploader,
             content_type: row.content_type,
             length: row.length.and_then(|length| length.try_into().ok()),
             multipart: row.multipart,

@@ -49,7 +49,7 @@ pub async fn replace(
     IfMatch(version): IfMatch,
     FileForm(form): FileForm,
 ) -> Result<ReplacedAnswer, ApiError> {
-    let _permit = limits.begin()?;
+    let _place = limits.begin(access.account.id)?;
     // Before the file is received, which may be large.
     let media = media::find(&db, id).await?.ok_or_else(ApiError::not_found)?;
     // Its uploader may download the file as it was received, with its location.

@@ -92,7 +92,7 @@ pub async fn append(
     PartBody(body): PartBody,
 ) -> Result<Progress<204>, ApiError> {
     let Named { mut upload, access } = named;
-    let _permit = limits.begin()?;
+    let _place = limits.begin(access.account.id)?;
     if upload.media.is_none() {
         let part = uploads
             .open(upload.id)

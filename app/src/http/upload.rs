@@ -1,5 +1,7 @@
 //! `POST /api/media`: receives an upload, within the limit on its size.
 
+mod limits;
+
 use std::{convert::Infallible, error::Error, sync::Arc};
 
 use axum::{
@@ -16,17 +18,15 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::PgPool;
-use tokio::{
-    io::AsyncWriteExt,
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
-use tower_http::timeout::TimeoutError;
+use tokio::io::AsyncWriteExt;
 
+pub use self::limits::UploadLimits;
 use super::{
     access::Uploader,
     error::ApiError,
     media::MediaResponse,
     openapi::{Input, Operation, Output},
+    pace::TooSlow,
 };
 use crate::{
     db,
@@ -65,15 +65,6 @@ const FORM_OVERHEAD: usize = 64 * 1024;
 /// Maximum size of a text field, in bytes. A description of 2000 characters of 4 bytes each fits.
 const MAX_TEXT_BYTES: usize = 8 * 1024;
 
-/// The limits of uploads. Cheap to clone.
-#[derive(Clone)]
-pub struct UploadLimits {
-    /// Maximum size of an uploaded file, in bytes.
-    max_bytes: u64,
-    /// One permit for each upload that may be in progress.
-    in_progress: Arc<Semaphore>,
-}
-
 /// The added media, or the one that has the same bytes.
 #[derive(Serialize, JsonSchema)]
 pub struct UploadResponse {
@@ -93,35 +84,6 @@ pub struct UploadForm(Result<Multipart, MultipartRejection>);
 
 pub struct IdempotencyKey(Option<String>);
 
-impl UploadLimits {
-    pub fn new(max_bytes: u64, max_in_progress: usize) -> Self {
-        Self { max_bytes, in_progress: Arc::new(Semaphore::new(max_in_progress)) }
-    }
-
-    /// Maximum size of an uploaded file, in bytes.
-    pub fn max_bytes(&self) -> u64 {
-        self.max_bytes
-    }
-
-    /// Fails with 413 if a file of this size is too large.
-    pub fn check_size(&self, size: u64) -> Result<(), ApiError> {
-        if size > self.max_bytes { Err(too_large(self.max_bytes)) } else { Ok(()) }
-    }
-
-    /// Begins an upload, which ends when the permit is dropped. Fails with 429 if too many are in progress.
-    pub fn begin(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        self.in_progress
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| ApiError::new(ErrorCode::Busy, "too many uploads are in progress").retry_after(2))
-    }
-
-    /// Maximum size of the body of an upload request, in bytes.
-    pub fn body_limit(&self) -> usize {
-        usize::try_from(self.max_bytes).unwrap_or(usize::MAX).saturating_add(FORM_OVERHEAD)
-    }
-}
-
 /// Adds a picture or a clip. The multipart form has the part `file` and optionally `name` and `description`. 201 with the
 /// media; 202 if it is still pending, because the first attempt to process it failed; 200 with `duplicate: true` if the
 /// gallery has the same bytes already. A request that is repeated with its `Idempotency-Key` is answered like the first.
@@ -135,15 +97,15 @@ pub async fn upload(
     IdempotencyKey(idempotency_key): IdempotencyKey,
     UploadForm(form): UploadForm,
 ) -> Result<UploadAnswer, ApiError> {
-    let _permit = limits.begin()?;
+    let _place = limits.begin(access.account.id)?;
     let mut form = form.map_err(|_| bad_multipart("the body must be a multipart form"))?;
     let (mut file, mut name, mut description) = (None, None, None);
-    while let Some(field) = form.next_field().await.map_err(|error| read_error(&error, limits.max_bytes))? {
+    while let Some(field) = form.next_field().await.map_err(|error| read_error(&error, limits.max_bytes()))? {
         match field.name() {
-            Some("file") if file.is_none() => file = Some(receive_file(&storage, field, limits.max_bytes).await?),
-            Some("name") if name.is_none() => name = Some(read_text(field, limits.max_bytes).await?),
+            Some("file") if file.is_none() => file = Some(receive_file(&storage, field, limits.max_bytes()).await?),
+            Some("name") if name.is_none() => name = Some(read_text(field, limits.max_bytes()).await?),
             Some("description") if description.is_none() => {
-                description = Some(read_text(field, limits.max_bytes).await?);
+                description = Some(read_text(field, limits.max_bytes()).await?);
             }
             Some("file" | "name" | "description") => return Err(bad_multipart("the form has the same part twice")),
             _ => return Err(bad_multipart("the form may only have the parts file, name and description")),
@@ -213,7 +175,7 @@ pub fn read_error(error: &MultipartError, limit: u64) -> ApiError {
         return too_large(limit);
     }
     let sources = std::iter::successors(error.source(), |&error| error.source());
-    if sources.into_iter().any(|source| source.is::<TimeoutError>()) {
+    if sources.into_iter().any(|source| source.is::<TooSlow>()) {
         return ApiError::from_status(StatusCode::REQUEST_TIMEOUT);
     }
     bad_multipart("the form is malformed or incomplete")

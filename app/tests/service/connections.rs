@@ -6,13 +6,13 @@ use std::{
     time::Duration,
 };
 
-use reqwest::StatusCode;
+use reqwest::{StatusCode, header::RETRY_AFTER, multipart};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
-    pictures,
-    support::{PASSWORD, Service, TIMEOUT, eventually},
+    members, pictures,
+    support::{CLIENT, PASSWORD, Service, TIMEOUT, eventually},
 };
 
 const GET: &[u8] = b"GET /api/health/liveness HTTP/1.1\r\nhost: test\r\n\r\n";
@@ -67,6 +67,33 @@ async fn a_request_in_progress_keeps_its_connection_when_others_come() {
     let answer = read_to_end(uploading);
     assert!(answer.starts_with(b"HTTP/1.1 201"), "{}", String::from_utf8_lossy(&answer));
     drop(crowd);
+}
+
+#[tokio::test]
+async fn slow_uploads_of_one_account_leave_places_for_others() {
+    let service = Service::signed_in().await;
+    let (_, other) = members::register(&service, "other", "member").await;
+    let (head, body) = crate::raw_http::upload(&service.token, &pictures::png(30, 20));
+    let mut slow: Vec<TcpStream> =
+        (0..16).map(|_| connect(&service, &[&head, &body[..body.len() / 2]].concat())).collect();
+    eventually("the uploads are in progress", async || service.received().len() == 16).await;
+    let form = || multipart::Form::new().part("file", multipart::Part::bytes(pictures::png(20, 20)).file_name("a.png"));
+    let upload = async |token: &str| {
+        let url = format!("http://{}/api/media", service.process.address);
+        CLIENT.post(url).bearer_auth(token).multipart(form()).send().await.unwrap()
+    };
+    let refused = upload(&service.token).await;
+    assert_eq!(
+        (refused.status(), &refused.headers()[RETRY_AFTER]),
+        (StatusCode::TOO_MANY_REQUESTS, &"2".parse().unwrap())
+    );
+    assert_eq!(refused.json::<Value>().await.unwrap()["error"]["code"], "busy");
+    assert_eq!(upload(&other).await.status(), StatusCode::CREATED);
+    drop(slow.pop());
+    eventually("the place of one that is gone is free", async || {
+        upload(&service.token).await.status() == StatusCode::OK
+    })
+    .await;
 }
 
 #[tokio::test]

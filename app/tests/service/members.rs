@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Registers an account; returns its id and the token of a session.
-async fn register(service: &Service, username: &str, role: &str) -> (String, String) {
+pub(crate) async fn register(service: &Service, username: &str, role: &str) -> (String, String) {
     let (_, invite) = post(service, "/api/invites", json!({ "role": role })).await;
     let body = json!({ "username": username, "password": PASSWORD, "invite": invite["token"] });
     let (status, registered) = post(service, "/api/auth/register", body).await;

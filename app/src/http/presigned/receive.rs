@@ -14,7 +14,6 @@ use serde_json::json;
 use sqlx::PgPool;
 use tempfile::TempPath;
 use tokio::io::AsyncWriteExt as _;
-use tower_http::timeout::TimeoutError;
 
 use crate::{
     auth::Authenticator,
@@ -23,6 +22,7 @@ use crate::{
         answers::Answer,
         error::ApiError,
         openapi::{Input, Operation},
+        pace::TooSlow,
         upload::UploadLimits,
         values::MediaPath,
     },
@@ -63,7 +63,7 @@ pub async fn receive(
         let message = format!("Content-Type must be {}, as it was declared", upload.content_type);
         return Err(ApiError::new(ErrorCode::InvalidContentType, message));
     }
-    let _permit = limits.begin()?;
+    let _place = limits.begin(upload.uploader)?;
     let limit = upload.length.unwrap_or(u64::MAX).min(limits.max_bytes());
     let (file, size) = spool(&storage, body, limit).await?;
     if size == 0 {
@@ -96,7 +96,7 @@ async fn spool(storage: &Storage, mut body: Body, limit: u64) -> Result<(TempPat
 
 fn read_error(error: &axum::Error) -> ApiError {
     let mut sources = std::iter::successors(error.source(), |&error| error.source());
-    let is_late = sources.any(|source| source.is::<TimeoutError>());
+    let is_late = sources.any(|source| source.is::<TooSlow>());
     ApiError::from_status(if is_late { StatusCode::REQUEST_TIMEOUT } else { StatusCode::BAD_REQUEST })
 }
 

@@ -75,6 +75,16 @@ impl Media {
         Ok(Self { server, address, token, until_ready, folder, settings, database })
     }
 
+    /// Registers another account: its token.
+    pub fn account(&self, username: &str) -> Result<String> {
+        let bearer = format!("Bearer {}", self.token);
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        let invite = json(&ask(&self.address, "POST", "/api/invites", &headers, "{}")?)?;
+        let account = json!({ "username": username, "password": SECRET, "invite": invite["token"] }).to_string();
+        let registered = json(&ask(&self.address, "POST", "/api/auth/register", &headers[1..], account)?)?;
+        Ok(registered["token"].as_str().context("the account has a token")?.to_owned())
+    }
+
     /// Adds a file: its media.
     pub fn upload(&self, bytes: &[u8]) -> Result<Value> {
         json(&upload(&self.address, &self.token, bytes)?)

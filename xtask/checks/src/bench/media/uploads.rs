@@ -17,6 +17,9 @@ use xtask::report::Report;
 /// How many at once, and bytes of each.
 const UPLOADS: (usize, usize) = (64, 20 << 20);
 
+/// Each may have a quarter of the uploads at once.
+const ACCOUNTS: usize = 4;
+
 /// A GIF of 2 × 2 pixels: receiving is measured, not decoding.
 const PICTURE: &[u8] = b"GIF89a\x02\0\x02\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\x02\0\x02\0\0\x02\x02\x84\x51\0;";
 
@@ -29,6 +32,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// 64 uploads of 20 MB at once.
 pub async fn at_once(scratch: &Scratch, report: &Report) -> Result<Row> {
     let media = Media::start(scratch, &[]).await?;
+    let others: Vec<String> =
+        (1..ACCOUNTS).map(|number| media.account(&format!("other-{number}"))).collect::<Result<_>>()?;
+    let tokens = [others, vec![media.token.clone()]].concat();
     let idle = media.memory()?;
     let (peak, number) = (Cell::new(0), Cell::new(0_u64));
     let next = || {
@@ -40,11 +46,11 @@ pub async fn at_once(scratch: &Scratch, report: &Report) -> Result<Row> {
         file
     };
     let all = |address: &str| {
-        let (began, token) = (Instant::now(), media.token.as_str());
+        let began = Instant::now();
         std::thread::scope(|scope| {
             let sent: Vec<_> = (0..UPLOADS.0)
-                .map(|_| {
-                    let file = next();
+                .map(|number| {
+                    let (file, token) = (next(), &tokens[number % ACCOUNTS]);
                     scope.spawn(move || upload(address, token, &file))
                 })
                 .collect();
