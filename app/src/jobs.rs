@@ -105,15 +105,22 @@ pub async fn lock(db: impl PgExecutor<'_>, media: MediaId) -> sqlx::Result<()> {
         .map(drop)
 }
 
-/// Counts the jobs of all instances.
+/// Counts the jobs of all instances. Those that are due, of which there may be a million, are counted in the index `job_due`.
 pub async fn count(db: &PgPool) -> sqlx::Result<Vec<Count>> {
+    let kinds = Kind::ALL.map(|kind| kind.as_str().to_owned());
     sqlx::query_as!(
         Count,
-        r#"SELECT kind,
-               CASE WHEN quarantined THEN 'quarantined' WHEN due_at <= now() THEN 'due'
-                    WHEN claim IS NOT NULL THEN 'working' ELSE 'postponed' END AS "state!",
-               count(*) AS "jobs!", extract(epoch FROM now() - min(due_at))::float8 AS "oldest_seconds!"
-           FROM job GROUP BY 1, 2"#
+        r#"SELECT kind AS "kind!", 'due' AS "state!", count(*) AS "jobs!",
+               extract(epoch FROM now() - min(due_at))::float8 AS "oldest_seconds!"
+           FROM job WHERE kind = ANY ($1) AND NOT quarantined AND due_at <= now() GROUP BY 1
+           UNION ALL
+           SELECT kind, CASE WHEN claim IS NOT NULL THEN 'working' ELSE 'postponed' END, count(*),
+               extract(epoch FROM now() - min(due_at))::float8
+           FROM job WHERE kind = ANY ($1) AND NOT quarantined AND due_at > now() GROUP BY 1, 2
+           UNION ALL
+           SELECT kind, 'quarantined', count(*), extract(epoch FROM now() - min(due_at))::float8
+           FROM job WHERE quarantined GROUP BY 1"#,
+        &kinds
     )
     .fetch_all(db)
     .await

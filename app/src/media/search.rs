@@ -247,13 +247,14 @@ pub async fn facets(db: &PgPool, filter: &Filter) -> sqlx::Result<Facets> {
     Ok(facets)
 }
 
-/// Up to `limit` tags of what is not in the trash that have this text in any case: those that begin with it first, then the commonest.
+/// Up to `limit` tags of what is not in the trash that have this text in any case: those that begin with it first, then the commonest. The
+/// table `tag` has a row for each tag, with its count.
 pub async fn tags(db: &PgPool, text: &str, limit: i64) -> sqlx::Result<Vec<Count>> {
     sqlx::query_as!(
         Count,
-        r#"SELECT tag AS "value!", count(*) AS "count!" FROM media, unnest(tags) AS tag
-         WHERE deleted_at IS NULL AND listed_at > 'epoch' AND strpos(lower(tag), lower($1)) > 0
-         GROUP BY tag ORDER BY starts_with(lower(tag), lower($1)) DESC, 2 DESC, 1 LIMIT $2"#,
+        r#"SELECT value, media AS count FROM tag
+         WHERE lower(value) LIKE '%' || replace(replace(replace(lower($1), '\', '\\'), '%', '\%'), '_', '\_') || '%'
+         ORDER BY starts_with(lower(value), lower($1)) DESC, 2 DESC, 1 LIMIT $2"#,
         text,
         limit
     )

@@ -148,6 +148,38 @@ async fn of_ten_thousand_tags_those_with_a_text_are_found() {
 }
 
 #[tokio::test]
+async fn tags_are_counted_whatever_becomes_of_their_media() {
+    let service = Service::signed_in().await;
+    let mut ids = Vec::new();
+    for side in 10..16 {
+        ids.push(add(&service, side, "a.png", &["all"], "").await);
+    }
+    let bulk = async |ids: &[String], action: &str, tags: &[&str]| {
+        let mut body = json!({ "ids": ids, "action": action });
+        if !tags.is_empty() {
+            body["tags"] = json!(tags);
+        }
+        let done = service.request(Method::POST, "/api/media/bulk").json(&body).send().await.unwrap();
+        assert_eq!(done.status(), StatusCode::OK);
+    };
+    // Side by side, each with the tags in another order.
+    let (one, other) = (["x", "y", "z"], ["z", "y", "x"]);
+    let tagged = (0..6).map(|place| bulk(&ids[place..=place], "tag", if place % 2 == 0 { &one } else { &other }));
+    futures_util::future::join_all(tagged).await;
+    bulk(&ids[..2], "untag", &["x"]).await;
+    bulk(&ids[1..4], "delete", &[]).await;
+    bulk(&ids[1..2], "restore", &[]).await;
+    service.delete(&ids[2]).await;
+    service.change(&ids[5], &json!({ "tags": ["all", "y"] })).await;
+    let counted: Vec<(String, i64)> =
+        sqlx::query_as("SELECT value, media FROM tag ORDER BY value").fetch_all(&service.pool).await.unwrap();
+    assert_eq!(counted, [("all", 4), ("x", 1), ("y", 4), ("z", 3)].map(|(tag, count)| (tag.to_owned(), count)));
+    bulk(&ids, "delete", &[]).await;
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM tag").fetch_one(&service.pool).await.unwrap();
+    assert_eq!(left, 0);
+}
+
+#[tokio::test]
 async fn a_page_goes_on_where_the_last_ended_while_media_comes_and_goes() {
     let service = Service::signed_in().await;
     let mut added = Vec::new();
@@ -276,7 +308,57 @@ async fn no_list_and_no_search_reads_the_whole_table() {
         let plan = plan.join("\n");
         assert!(!plan.contains("Seq Scan on media"), "{what}:\n{plan}");
     }
+    let tags = service.json("/api/media/tags?q=t49").await["items"].clone();
+    assert_eq!((tags.as_array().unwrap().len(), &tags[0]), (11, &json!({ "value": "t49", "count": 40 })));
     assert_eq!(names(&service, "q=img_19999").await, ["IMG_19999.jpg"]);
     assert_eq!(names(&service, "tag=t7&limit=100").await.len(), 40);
     assert_eq!(names(&service, "limit=1&skip=18999").await, ["IMG_19000.jpg"]);
+}
+
+/// Of a million jobs and many tags, what people wait for looks at few rows or at an index.
+#[tokio::test]
+async fn jobs_are_counted_and_tags_completed_by_an_index() {
+    let service = Service::start_with(|setup| setup.var("EMBEDDED_WORKER", "off")).await.sign_in().await;
+    sqlx::raw_sql(
+        "INSERT INTO media (id, status, name, tags, mime_type, size, width, height, sha256, uploader, listed_at)
+         SELECT '01ARZ3NDEKTSV4RRFFQ6' || lpad(n::text, 6, '0'), 'ready', 'a', ARRAY['tag ' || n], 'image/jpeg', 1, 2, 2,
+                sha256(n::text::bytea), account.id, now() - make_interval(secs => n)
+         FROM generate_series(1, 20000) AS n, account;
+         INSERT INTO job (media, kind, due_at, quarantined)
+         SELECT id, 'ocr', now() + CASE WHEN right(id, 2) = '77' THEN interval '1 day' ELSE '-1 hour' END, right(id, 2) = '99'
+         FROM media;",
+    )
+    .execute(&service.pool)
+    .await
+    .unwrap();
+    sqlx::raw_sql("VACUUM ANALYZE job, tag").execute(&service.pool).await.unwrap();
+    for (what, query, index) in [
+        (
+            "due jobs",
+            "SELECT kind, count(*), min(due_at) FROM job
+             WHERE kind = ANY ('{process,ocr}') AND NOT quarantined AND due_at <= now() GROUP BY 1",
+            "job_due",
+        ),
+        (
+            "other jobs",
+            "SELECT kind, claim IS NOT NULL, count(*), min(due_at) FROM job
+             WHERE kind = ANY ('{process,ocr}') AND NOT quarantined AND due_at > now() GROUP BY 1, 2",
+            "job_due",
+        ),
+        (
+            "quarantined jobs",
+            "SELECT kind, count(*), min(due_at) FROM job WHERE quarantined GROUP BY 1",
+            "job_quarantined",
+        ),
+        (
+            "tags",
+            "SELECT value, media FROM tag WHERE lower(value) LIKE '%g 1999%' ORDER BY 2 DESC, 1 LIMIT 50",
+            "tag_value",
+        ),
+    ] {
+        let plan: Vec<String> =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(format!("EXPLAIN {query}"))).fetch_all(&service.pool).await.unwrap();
+        let plan = plan.join("\n");
+        assert!(plan.contains(index) && !plan.contains("Seq Scan"), "{what}:\n{plan}");
+    }
 }
