@@ -8,6 +8,7 @@ mod api_keys;
 mod auth;
 mod changes;
 mod client;
+mod compression;
 pub mod connections;
 mod error;
 mod events;
@@ -69,6 +70,7 @@ pub fn router(state: AppState) -> Router {
         .fallback(pages::fallback)
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn(middleware::retry_reads))
+        .layer(compression::layer())
         .layer(map_request(pace::watch))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIMEOUT))
         .layer(CatchPanicLayer::custom(middleware::handle_panic))

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use axum::{
     http::{
         HeaderMap, HeaderValue, StatusCode,
-        header::{CACHE_CONTROL, CONTENT_TYPE, ETAG},
+        header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY},
     },
     response::{IntoResponse, Response},
 };
@@ -86,7 +86,13 @@ pub async fn get(headers: HeaderMap) -> Description {
 impl IntoResponse for Description {
     fn into_response(self) -> Response {
         let Served { json, tag } = &*SERVED;
-        let validators = [(ETAG, HeaderValue::from_static(tag)), (CACHE_CONTROL, HeaderValue::from_static("no-cache"))];
+        // Weak: compressed or not, it is the same description.
+        let tag = HeaderValue::try_from(format!("W/{tag}")).expect("hexadecimal digits are visible ASCII");
+        let validators = [
+            (ETAG, tag),
+            (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+            (VARY, HeaderValue::from_static("accept-encoding")),
+        ];
         if self.is_known {
             return (StatusCode::NOT_MODIFIED, validators).into_response();
         }

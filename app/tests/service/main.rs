@@ -10,6 +10,7 @@ mod admin;
 mod cdn;
 mod changes;
 mod clips;
+mod compression;
 mod config;
 mod connections;
 mod database;
