@@ -14,6 +14,7 @@ use crate::commands::cloud;
 use crate::commands::completions::CompletionsArgs;
 use crate::commands::deploy::DeployArgs;
 use crate::commands::dev::DevArgs;
+use crate::commands::docs::DocsArgs;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::drift::DriftArgs;
 use crate::commands::history::HistoryArgs;
@@ -207,6 +208,7 @@ Neither needs your database: both start a temporary PostgreSQL."
     Ci(Ci),
 
     Render(RenderArgs),
+    Docs(DocsArgs),
     Doctor(DoctorArgs),
     Setup(SetupArgs),
 
@@ -247,6 +249,7 @@ impl Cli {
                 report.data(&args.text(&Self::command()));
                 Ok(())
             }
+            Command::Docs(args) => args.run(report),
             Command::Test(args) => {
                 program::block_on(async { match checks::become_checks("test", args, self.json).await? {} })
             }
@@ -329,6 +332,7 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<(), Failure
         Command::Test(_)
         | Command::Bench(_)
         | Command::Completions(_)
+        | Command::Docs(_)
         | Command::Init(_)
         | Command::Supervise(_)
         | Command::SuperviseExec(_) => Ok(()),

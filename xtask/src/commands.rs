@@ -7,6 +7,7 @@ pub mod cloud;
 pub mod completions;
 pub mod deploy;
 pub mod dev;
+pub mod docs;
 pub mod doctor;
 pub mod drift;
 pub mod history;

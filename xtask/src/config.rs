@@ -16,6 +16,8 @@ mod paths;
 mod pin;
 mod problem;
 mod read;
+mod reference;
+mod service;
 mod settings;
 mod size;
 mod stack;
@@ -39,6 +41,7 @@ pub use notify::{Address, Event, Format, Receiver, is_webhook};
 pub use problem::ConfigError;
 pub(crate) use problem::did_you_mean;
 pub use read::PLAN;
+pub use reference::{Entry, Reference};
 pub use settings::{Kind, Setting, SettingsTable, SuppliedBy};
 pub use stack::{Approvals, Program as StackProgram, Provider, Stack, State};
 pub use variables::{OF_THE_SOCKET, Variable};
@@ -52,6 +55,9 @@ use problem::Problem;
 
 /// The file's name, in the project's root.
 pub const FILE: &str = "deploy.yaml";
+
+/// The file with its JSON Schema, beside it.
+pub const SCHEMA: &str = "deploy.schema.json";
 
 /// The smallest file.
 pub const EXAMPLE: &str = "\
@@ -280,6 +286,12 @@ impl Config {
         Log::read(&document, "name: text", |root| root.map("text", |_, field| field.text("a text", |_| true)))
     }
 
+    /// Whether a line for editors names the file of the schema in it.
+    pub fn names_schema(&self) -> bool {
+        let line = schema_line();
+        self.document.file.text.lines().any(|text| text.trim_end() == line)
+    }
+
     /// The environment with this name. Fails with the known names.
     pub fn environment(&self, name: &str) -> Result<&Environment, ConfigError> {
         self.environments.get(name).ok_or_else(|| {
@@ -294,4 +306,9 @@ impl Config {
     fn read(document: &Arc<Document>) -> Result<Self, ConfigError> {
         Log::read(document, "project: my-service", |root| read::config(&root, document))
     }
+}
+
+/// The line of a deploy.yaml by which editors find its schema.
+pub fn schema_line() -> String {
+    format!("# yaml-language-server: $schema={SCHEMA}")
 }

@@ -11,6 +11,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 pub use self::runs::Runs;
 use self::sources::Sources;
 use self::variables::Variables;
+use crate::config::schema_line;
+use crate::typed::as_typed;
 
 /// Something that was found, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +63,9 @@ impl Seen {
     /// The text of deploy.yaml; none while it is not known what runs the service.
     pub fn deploy_yaml(&self) -> Option<String> {
         let mut text = format!(
-            "# What is deployed where. The keys: https://github.com/mainittu/meemi/blob/main/docs/ADOPTING.md\nproject: {}\nservice:\n",
+            "{}\n# What is deployed where. What a key means: {}\nproject: {}\nservice:\n",
+            schema_line(),
+            as_typed("cargo xtask docs KEY"),
             scalar(&self.project)
         );
         let mut line = |text_of: &str, comment: &str| match comment {

@@ -17,7 +17,7 @@ use similar::TextDiff;
 
 pub use self::schema::Schema;
 use self::templates::Templates;
-use crate::config::Config;
+use crate::config::{Config, Reference, SCHEMA};
 use crate::fs::{project, replace_source};
 
 /// The beginning of a generated file that has comments.
@@ -76,6 +76,9 @@ pub async fn render(config: &Config, schema: Schema<'_>) -> Result<Rendering> {
     contents.extend(own::all(config, &said.table, &templates)?);
     if let Some(github) = &config.github {
         contents.extend(workflows::all(config, &github.workflows, &said.table, &templates)?);
+    }
+    if config.names_schema() {
+        contents.push((SCHEMA.into(), Reference::new().schema_text()));
     }
     let mut files = Vec::new();
     for (name, content) in contents {

@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use serde_json::json;
 
-use crate::config::{Config, FILE};
+use crate::config::{Config, FILE, Reference, SCHEMA};
 use crate::confirm::answer;
 use crate::failure::Failure;
 use crate::fs::{found, read_text, replace_source};
@@ -70,7 +70,10 @@ impl InitArgs {
         // Its own check, before anything is written.
         Config::parse(&text)?;
         replace_source(&file, text.as_bytes())?;
-        report.result(json!({ "file": FILE, "written": true }), &format!("wrote {FILE}"));
+        replace_source(&root.join(SCHEMA), Reference::new().schema_text().as_bytes())?;
+        for file in [FILE, SCHEMA] {
+            report.result(json!({ "file": file, "written": true }), &format!("wrote {file}"));
+        }
         let made = match &seen.runs {
             Some(Runs::Command { made, .. }) => made.as_slice(),
             _ => &[],

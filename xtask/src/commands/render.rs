@@ -20,6 +20,8 @@ use crate::tools::git;
 The table of settings is compared with the service's program only where that is built from the sources as they are; --build has \
 cargo build it first.
 
+deploy.schema.json is written where the line `# yaml-language-server: $schema=deploy.schema.json` of deploy.yaml names it.
+
 What Docker Compose runs is rendered for each environment with `target: compose`.
 
 Workflows of GitHub Actions are rendered where deploy.yaml has `github`; one that deploy.yaml no longer asks for is removed. Your own jobs and steps are in its `workflows`; a file in \

@@ -2,7 +2,7 @@
 
 use super::check;
 use super::environment::Target;
-use super::field::{Field, Table};
+use super::field::{Field, Table, key};
 
 const REGISTRY: &str = "ghcr.io/my-service";
 const SERVICE: &str = "{ health: [app, health] }";
@@ -62,38 +62,94 @@ pub struct Container {
 pub(super) fn compose(table: &mut Table<'_>) -> Option<Target> {
     let registry =
         |field: Field<'_>| field.text("a registry with a namespace, without `https://` and tag", check::is_registry);
-    let proxy = table.optional("proxy", PROXY, |field| {
-        field.text(
-            "the image of Caddy by its digest: `name@sha256:…`, or `sha256:…` of one that the host has",
-            is_pinned,
-        )
-    });
+    let proxy = table.optional(
+        key(
+            "proxy",
+            PROXY,
+            "The image of the proxy that a deploy switches, by its digest. \
+                 Without it, Docker Compose runs the service.",
+        ),
+        |field| {
+            field.text(
+                "the image of Caddy by its digest: `name@sha256:…`, or `sha256:…` of one that the host has",
+                is_pinned,
+            )
+        },
+    );
     let (registry, host, domain) = match proxy {
-        Some(None) => (table.required("registry", REGISTRY, registry).map(Some), Some(None), Some(None)),
+        Some(None) => (
+            table
+                .required(
+                    key(
+                        "registry",
+                        REGISTRY,
+                        "The registry of the image, with the namespace. Required without \
+                 `proxy`; with it, the image may be loaded into the host's engine.",
+                    ),
+                    registry,
+                )
+                .map(Some),
+            Some(None),
+            Some(None),
+        ),
         _ => (
-            table.optional("registry", REGISTRY, registry),
-            table.optional("host", HOST, |field| {
-                let text = field
-                    .text("the address of a host: `ssh://`, a user if needed, a host and a port if needed", |text| {
-                        host(text).is_some()
-                    })?;
-                host(&text)
-            }),
-            table.optional("domain", "media.example.org", |field| {
-                field.text("a host name of two labels or more, in lower case", check::is_host_name)
-            }),
+            table.optional(
+                key(
+                    "registry",
+                    REGISTRY,
+                    "The registry of the image, with the namespace. Required without \
+                 `proxy`; with it, the image may be loaded into the host's engine.",
+                ),
+                registry,
+            ),
+            table.optional(
+                key(
+                    "host",
+                    HOST,
+                    "The Docker host, if it is another machine, which is reached by SSH. \
+                 Only with `proxy`.",
+                )
+                .otherwise("this machine"),
+                |field| {
+                    let text = field.text(
+                        "the address of a host: `ssh://`, a user if needed, a host and a port if needed",
+                        |text| host(text).is_some(),
+                    )?;
+                    host(&text)
+                },
+            ),
+            table.optional(
+                key(
+                    "domain",
+                    "media.example.org",
+                    "The public host name, for which the proxy gets a certificate. Only \
+                 with `proxy`.",
+                ),
+                |field| field.text("a host name of two labels or more, in lower case", check::is_host_name),
+            ),
         ),
     };
-    let port =
-        table.required("port", "3000", |field| field.number("a port number from 1 to 65535", |port: &u16| *port > 0));
-    let service = table.required("service", SERVICE, |field| field.table(container));
-    let worker = table.optional("worker", WORKER, |field| {
-        field.table(|table| {
-            let args = table.required("args", "[worker]", |field| arguments(&field, "worker"));
-            let container = container(table);
-            Some((args?, container?))
-        })
-    });
+    let port = table.required(
+        key("port", "3000", "The port of the host's loopback address at which the service answers."),
+        |field| field.number("a port number from 1 to 65535", |port: &u16| *port > 0),
+    );
+    let service = table.required(
+        key("service", SERVICE, "The container that serves: how it is checked, and what it may use."),
+        |field| field.table(container),
+    );
+    let worker = table.optional(
+        key("worker", WORKER, "A second container of the same image, which works beside the one that serves."),
+        |field| {
+            field.table(|table| {
+                let args = table
+                    .required(key("args", "[worker]", "The worker's arguments of the service's binary."), |field| {
+                        arguments(&field, "worker")
+                    });
+                let container = container(table);
+                Some((args?, container?))
+            })
+        },
+    );
     Some(Target::Compose(Compose {
         registry: registry?,
         host: host?,
@@ -106,17 +162,24 @@ pub(super) fn compose(table: &mut Table<'_>) -> Option<Target> {
 }
 
 fn container(table: &mut Table<'_>) -> Option<Container> {
-    let health = table.required("health", "[app, health]", |field| {
-        let health = arguments(&field, "app")?;
-        if health.is_empty() { field.expected("a command of the image") } else { Some(health) }
-    });
-    let cpus = table.optional("cpus", CPUS, |field| {
-        field.number("a number of processors from 0.01 to 1024", |cpus| (0.01..=1024.0).contains(cpus))
-    });
-    let memory = table.optional("memory", "1G", |field| {
-        let text = field.text("an amount of memory from 6M on, such as 512M or 2G", |text| mib(text).is_some())?;
-        mib(&text)
-    });
+    let health = table.required(
+        key("health", "[app, health]", "A command in the image that fails while the container does not work."),
+        |field| {
+            let health = arguments(&field, "app")?;
+            if health.is_empty() { field.expected("a command of the image") } else { Some(health) }
+        },
+    );
+    let cpus = table
+        .optional(key("cpus", CPUS, "How many processors the container may use.").otherwise(CPUS), |field| {
+            field.number("a number of processors from 0.01 to 1024", |cpus| (0.01..=1024.0).contains(cpus))
+        });
+    let memory = table.optional(
+        key("memory", "1G", "How much memory the container may use, in MiB (`M`) or GiB (`G`).").otherwise("1G"),
+        |field| {
+            let text = field.text("an amount of memory from 6M on, such as 512M or 2G", |text| mib(text).is_some())?;
+            mib(&text)
+        },
+    );
     Some(Container {
         health: health?,
         cpus: cpus?.map_or_else(|| CPUS.to_owned(), |cpus: f64| cpus.to_string()),

@@ -1,6 +1,7 @@
 //! Reads typed values from a document and collects every problem.
 //!
-//! A function that reads a value returns `None` after it noted a problem, and its caller continues with the next value.
+//! A function that reads a value returns `None` after it noted a problem, and its caller continues with the next value. So the same
+//! functions tell which keys there are: they read an imagined value, which notes what is asked of it ([`Log::imagine`]).
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -11,10 +12,45 @@ use camino::Utf8PathBuf;
 use super::check;
 use super::document::{Document, Kind, Node, Value};
 use super::problem::{ConfigError, LISTED, Problem, did_you_mean, nearest, quoted, shown};
+use super::reference::{Imagined, Shape};
 
-/// The problems noted so far.
+/// The problems noted so far, or what is asked of an imagined value.
 #[derive(Default)]
-pub(super) struct Log(RefCell<Vec<Note>>);
+pub(super) struct Log {
+    notes: RefCell<Vec<Note>>,
+    imagined: Option<Imagined>,
+}
+
+/// A key as the parser declares it.
+#[derive(Clone, Copy)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    /// A likely value.
+    pub(super) example: &'static str,
+    /// What it says, in whole sentences.
+    pub(super) meaning: &'static str,
+    /// What counts without it, for people.
+    pub(super) otherwise: Option<&'static str>,
+    /// The key that it is required with; only for a required one that is not required without that.
+    pub(super) with: Option<&'static str>,
+}
+
+/// A key without a default.
+pub(super) const fn key(name: &'static str, example: &'static str, meaning: &'static str) -> Key {
+    Key { name, example, meaning, otherwise: None, with: None }
+}
+
+impl Key {
+    /// The same with what counts where it is missing.
+    pub(super) const fn otherwise(self, otherwise: &'static str) -> Self {
+        Self { otherwise: Some(otherwise), ..self }
+    }
+
+    /// The same where it is required with another key only.
+    pub(super) const fn with(self, with: &'static str) -> Self {
+        Self { with: Some(with), ..self }
+    }
+}
 
 /// A problem at a node. Its position is looked up later.
 struct Note {
@@ -47,7 +83,7 @@ impl Log {
         let root =
             Field { node: &document.root, key: None, path: String::new(), example: example.to_owned(), log: &log };
         let value = read(root);
-        let mut notes = log.0.into_inner();
+        let mut notes = log.notes.into_inner();
         match value {
             Some(value) if notes.is_empty() => Ok(value),
             _ => {
@@ -57,6 +93,14 @@ impl Log {
                 Err(ConfigError::new(problems, unlisted))
             }
         }
+    }
+
+    /// Has a parser read a value that is not there, to see which keys it asks for.
+    pub(super) fn imagine(imagined: Imagined, read: impl FnOnce(Field<'_>)) -> Imagined {
+        let node = Node { id: 0, value: Value::Nothing };
+        let log = Self { imagined: Some(imagined), ..Self::default() };
+        read(Field { node: &node, key: None, path: String::new(), example: String::new(), log: &log });
+        log.imagined.unwrap_or_default()
     }
 }
 
@@ -95,21 +139,22 @@ impl<'a> Field<'a> {
 
     /// Whether it is a mapping, where a short form is a text.
     pub(super) fn is_mapping(&self) -> bool {
-        matches!(self.node.value, Value::Map(_))
+        matches!(self.node.value, Value::Map(_)) || self.log.imagined.as_ref().is_some_and(|it| it.is_long)
     }
 
     /// Whether it is a list, where a short form is a text.
     pub(super) fn is_list(&self) -> bool {
-        matches!(self.node.value, Value::List(_))
+        matches!(self.node.value, Value::List(_)) || self.log.imagined.as_ref().is_some_and(|it| it.is_long)
     }
 
     /// Whether the key has no value.
     pub(super) fn is_empty(&self) -> bool {
-        matches!(self.node.value, Value::Nothing)
+        !self.is_imagined(|| Shape::Nothing) && matches!(self.node.value, Value::Nothing)
     }
 
     /// `true` or `false`.
     pub(super) fn flag(&self) -> Option<bool> {
+        self.imagine(|| Shape::Flag)?;
         match &self.node.value {
             Value::Scalar(Kind::Boolean, text) => Some(text.eq_ignore_ascii_case("true")),
             _ => self.expected("true or false"),
@@ -123,6 +168,7 @@ impl<'a> Field<'a> {
 
     /// A text that passes the check, which `what` describes.
     pub(super) fn text(&self, what: &str, check: impl FnOnce(&str) -> bool) -> Option<String> {
+        self.imagine(|| Shape::Text(what.to_owned()))?;
         match &self.node.value {
             Value::Scalar(Kind::Text, text) if check(text) => Some(text.clone()),
             _ => self.expected(what),
@@ -131,6 +177,7 @@ impl<'a> Field<'a> {
 
     /// The same, where a number is a text, too, as it is written.
     pub(super) fn text_or_number(&self, what: &str, check: impl Fn(&str) -> bool) -> Option<String> {
+        self.imagine(|| Shape::TextOrNumber(what.to_owned()))?;
         match &self.node.value {
             Value::Scalar(Kind::Text | Kind::Number, text) if check(text) => Some(text.clone()),
             _ => self.expected(what),
@@ -139,6 +186,7 @@ impl<'a> Field<'a> {
 
     /// A whole number that passes the check, which `what` describes.
     pub(super) fn number<T: FromStr>(&self, what: &str, check: impl FnOnce(&T) -> bool) -> Option<T> {
+        self.imagine(|| Shape::Number { what: what.to_owned(), whole: "0.5".parse::<T>().is_err() })?;
         match &self.node.value {
             Value::Scalar(Kind::Number, text) => text.parse().ok().filter(check).or_else(|| self.expected(what)),
             _ => self.expected(what),
@@ -147,6 +195,7 @@ impl<'a> Field<'a> {
 
     /// The text of a scalar, as it is written in the file.
     pub(super) fn scalar(&self) -> Option<String> {
+        self.imagine(|| Shape::Scalar)?;
         match &self.node.value {
             Value::Scalar(Kind::Tagged, _) => self.expected("a text, a number, true or false"),
             Value::Scalar(_, text) if !text.contains('\0') => Some(text.clone()),
@@ -155,12 +204,14 @@ impl<'a> Field<'a> {
     }
 
     /// Whether it is this word.
-    pub(super) fn is_word(&self, word: &str) -> bool {
-        matches!(&self.node.value, Value::Scalar(Kind::Text, text) if text == word)
+    pub(super) fn is_word(&self, word: &'static str) -> bool {
+        !self.is_imagined(|| Shape::Words(vec![word]))
+            && matches!(&self.node.value, Value::Scalar(Kind::Text, text) if text == word)
     }
 
     /// A value of any shape, as it is written, to be written into another YAML file.
     pub(super) fn yaml(&self) -> Option<serde_yaml::Value> {
+        self.imagine(|| Shape::Any)?;
         match yaml(self.node) {
             Some(value) => Some(value),
             None => self.refuse("found a tag such as `!name` in it", "write the value without a tag"),
@@ -168,7 +219,12 @@ impl<'a> Field<'a> {
     }
 
     /// One of a few words.
-    pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
+    pub(super) fn choice<T: Copy>(&self, choices: &[(&'static str, T)]) -> Option<T> {
+        if self.is_imagined(|| Shape::Words(choices.iter().map(|(word, _)| *word).collect())) {
+            // Which other keys there are may depend on it.
+            let chosen = self.log.imagined.as_ref()?.choose(&self.path)?;
+            return choices.get(chosen).map(|(_, choice)| *choice);
+        }
         let words = choices.iter().map(|(word, _)| *word);
         let Value::Scalar(Kind::Text, text) = &self.node.value else {
             return self.expected(&format!("one of: {}", words.collect::<Vec<_>>().join(", ")));
@@ -181,6 +237,10 @@ impl<'a> Field<'a> {
 
     /// A list. Every item is read, even after a bad one.
     pub(super) fn list<T>(&self, example: &str, mut read: impl FnMut(Field<'a>) -> Option<T>) -> Option<Vec<T>> {
+        if self.is_imagined(|| Shape::List) {
+            read(Field { path: format!("{}[]", self.path), key: None, example: example.to_owned(), ..*self });
+            return None;
+        }
         let Value::List(items) = &self.node.value else { return self.expected("a list") };
         let mut list = Some(Vec::new());
         for (index, node) in items.iter().enumerate() {
@@ -197,6 +257,13 @@ impl<'a> Field<'a> {
         example: &str,
         mut read: impl FnMut(&str, Field<'a>) -> Option<T>,
     ) -> Option<BTreeMap<String, T>> {
+        if self.is_imagined(|| Shape::Map) {
+            read(
+                NAME,
+                Field { path: format!("{}.{NAME}", self.path), key: None, example: example.to_owned(), ..*self },
+            );
+            return None;
+        }
         let mut list = Some(Vec::new());
         for (name, field) in self.entries()? {
             let entry = read(name, field.with_example(format!("{name}: {example}")));
@@ -207,7 +274,13 @@ impl<'a> Field<'a> {
 
     /// A mapping of known keys: those that `read` reads.
     pub(super) fn table<T>(&self, read: impl FnOnce(&mut Table<'a>) -> Option<T>) -> Option<T> {
-        let mut table = Table { entries: self.entries()?, known: Vec::new(), missing: Vec::new(), open: false };
+        let imagined = self.is_imagined(|| Shape::Table).then(|| Field {
+            path: self.path.clone(),
+            example: String::new(),
+            ..*self
+        });
+        let entries = if imagined.is_some() { Vec::new() } else { self.entries()? };
+        let mut table = Table { entries, known: Vec::new(), missing: Vec::new(), open: false, imagined };
         let value = read(&mut table);
         table.finish(self);
         value
@@ -227,7 +300,7 @@ impl<'a> Field<'a> {
             let path = if self.path.is_empty() { shown(name) } else { format!("{}.{}", self.path, shown(name)) };
             if let Some(first) = first.get(name) {
                 let (message, hint) = ("this key is repeated".to_owned(), "remove one of the two".to_owned());
-                self.log.0.borrow_mut().push(Note { node: key.id, key: path, message, hint, first: Some(*first) });
+                self.log.notes.borrow_mut().push(Note { node: key.id, key: path, message, hint, first: Some(*first) });
                 continue;
             }
             first.insert(name, key.id);
@@ -240,45 +313,52 @@ impl<'a> Field<'a> {
         Self { example, ..self }
     }
 
+    /// Whether the value is imagined, which then notes that it may have this shape.
+    fn is_imagined(&self, shape: impl FnOnce() -> Shape) -> bool {
+        let Some(imagined) = &self.log.imagined else { return false };
+        imagined.may_be(&self.path, shape());
+        true
+    }
+
+    /// The same as the end of a function that reads a value: an imagined one has none.
+    fn imagine(&self, shape: impl FnOnce() -> Shape) -> Option<()> {
+        (!self.is_imagined(shape)).then_some(())
+    }
+
     fn note<T>(&self, node: usize, message: impl Into<String>, hint: impl Into<String>) -> Option<T> {
         let note = Note { node, key: self.path.clone(), message: message.into(), hint: hint.into(), first: None };
-        self.log.0.borrow_mut().push(note);
+        self.log.notes.borrow_mut().push(note);
         None
     }
 }
 
-/// A mapping of known keys; see [`Field::table`]. An example is a likely value of the key.
+/// What stands for a key of a mapping whose keys are names that the user chooses.
+pub(super) const NAME: &str = "NAME";
+
+/// A mapping of known keys; see [`Field::table`].
 pub(super) struct Table<'a> {
     /// The entries that were not read yet.
     entries: Vec<(&'a str, Field<'a>)>,
     known: Vec<&'static str>,
     missing: Vec<(&'static str, &'static str)>,
     open: bool,
+    /// The whole, where it is imagined.
+    imagined: Option<Field<'a>>,
 }
 
 impl<'a> Table<'a> {
     /// A required key.
-    pub(super) fn required<T>(
-        &mut self,
-        key: &'static str,
-        example: &'static str,
-        read: impl FnOnce(Field<'a>) -> Option<T>,
-    ) -> Option<T> {
-        let field = self.take(key, example);
+    pub(super) fn required<T>(&mut self, key: Key, read: impl FnOnce(Field<'a>) -> Option<T>) -> Option<T> {
+        let field = self.take(key, true);
         if field.is_none() {
-            self.missing.push((key, example));
+            self.missing.push((key.name, key.example));
         }
         field.and_then(read)
     }
 
     /// An optional key.
-    pub(super) fn optional<T>(
-        &mut self,
-        key: &'static str,
-        example: &'static str,
-        read: impl FnOnce(Field<'a>) -> Option<T>,
-    ) -> Option<Option<T>> {
-        match self.take(key, example) {
+    pub(super) fn optional<T>(&mut self, key: Key, read: impl FnOnce(Field<'a>) -> Option<T>) -> Option<Option<T>> {
+        match self.take(key, false) {
             Some(field) => read(field).map(Some),
             None => Some(None),
         }
@@ -295,10 +375,16 @@ impl<'a> Table<'a> {
         self.open = true;
     }
 
-    fn take(&mut self, key: &'static str, example: &str) -> Option<Field<'a>> {
-        self.known.push(key);
-        let index = self.entries.iter().position(|(name, _)| *name == key)?;
-        Some(self.entries.swap_remove(index).1.with_example(format!("{key}: {example}")))
+    fn take(&mut self, key: Key, is_required: bool) -> Option<Field<'a>> {
+        let Key { name, example, .. } = key;
+        if let Some(whole) = &self.imagined {
+            let path = if whole.path.is_empty() { name.to_owned() } else { format!("{}.{name}", whole.path) };
+            whole.log.imagined.as_ref()?.has(&path, key, is_required);
+            return Some(Field { path, example: example.to_owned(), ..*whole });
+        }
+        self.known.push(name);
+        let index = self.entries.iter().position(|(entry, _)| *entry == name)?;
+        Some(self.entries.swap_remove(index).1.with_example(format!("{name}: {example}")))
     }
 
     fn finish(mut self, whole: &Field<'a>) {

@@ -1,7 +1,7 @@
 //! The section `github` of deploy.yaml.
 
 use super::check;
-use super::field::Table;
+use super::field::{Table, key};
 use super::workflows::{Workflows, workflows};
 
 /// The most reviewers of an environment that GitHub takes.
@@ -23,24 +23,45 @@ pub struct GitHub {
 }
 
 pub(super) fn github(table: &mut Table<'_>) -> Option<GitHub> {
-    let repository = table.optional("repository", "owner/name", |field| {
-        field.text("a repository at GitHub, as owner/name", check::is_github_repository)
-    });
-    let required_checks = table.optional("required_checks", "[test]", |field| {
-        field.list("test", |item| item.text("the name of a check", check::is_check_name))
-    });
-    let reviewers = table.optional("reviewers", "[login, org/team]", |field| {
-        let what = "a login, or a team as org/team";
-        let all = field.list("login", |item| item.text(what, check::is_reviewer))?;
-        match all.len() > MAX_REVIEWERS {
-            true => field.refuse("GitHub takes six reviewers at most", "name a team: org/team"),
-            false => Some(all),
-        }
-    });
-    let actions = table.optional("actions", "[owner/name]", |field| {
-        field.list("owner/name", |item| item.text("an action, as owner/name", check::is_github_repository))
-    });
-    let workflows = table.optional("workflows", "{ runner: ubuntu-24.04 }", |field| field.table(workflows));
+    let repository = table.optional(
+        key("repository", "owner/name", "The repository at GitHub.")
+            .otherwise("GITHUB_REPOSITORY, or what the remote `origin` names"),
+        |field| field.text("a repository at GitHub, as owner/name", check::is_github_repository),
+    );
+    let required_checks = table.optional(
+        key("required_checks", "[test]", "The checks that a commit needs before its release is promoted.")
+            .otherwise("every check that the commit has"),
+        |field| field.list("test", |item| item.text("the name of a check", check::is_check_name)),
+    );
+    let reviewers = table.optional(
+        key(
+            "reviewers",
+            "[login, org/team]",
+            "Who approves a deployment at GitHub: logins, or teams. GitHub takes six at most.",
+        )
+        .otherwise("no approval"),
+        |field| {
+            let what = "a login, or a team as org/team";
+            let all = field.list("login", |item| item.text(what, check::is_reviewer))?;
+            match all.len() > MAX_REVIEWERS {
+                true => field.refuse("GitHub takes six reviewers at most", "name a team: org/team"),
+                false => Some(all),
+            }
+        },
+    );
+    let actions = table.optional(
+        key("actions", "[owner/name]", "The actions that your own workflows use, beside GitHub's and the toolkit's.")
+            .otherwise("none"),
+        |field| field.list("owner/name", |item| item.text("an action, as owner/name", check::is_github_repository)),
+    );
+    let workflows = table.optional(
+        key(
+            "workflows",
+            "{ runner: ubuntu-24.04 }",
+            "What the rendered workflows have of your own: jobs, steps, schedules.",
+        ),
+        |field| field.table(workflows),
+    );
     Some(GitHub {
         repository: repository?,
         required_checks: required_checks?.unwrap_or_default(),

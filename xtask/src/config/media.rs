@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::check;
 use super::environment::{Environment, Rehearsal, Target};
-use super::field::{Field, Table};
+use super::field::{Field, Table, key};
 use super::read::refuse_variable;
-use super::stack::{Stack, State, of_folder};
+use super::stack::{Beside, Stack, State, of_folder};
 
 /// How the name of the environment ends that stands for the stack of another one's media.
 pub const MEDIA: &str = "-media";
@@ -56,10 +56,13 @@ pub(super) fn media(
     given: Option<&BTreeMap<String, String>>,
 ) -> Option<Media> {
     // The state is beside the one of the service's stack, unless it says otherwise.
-    let beside = match target? {
-        Target::Scaleway(scaleway) => scaleway.stack.as_ref().map(|stack| Some(&stack.state)),
-        Target::Compose(compose) => compose.proxy.as_ref().map(|_| None),
-        Target::Local(_) | Target::Media(_) => None,
+    let beside = match target {
+        Some(Target::Scaleway(scaleway)) => {
+            scaleway.stack.as_ref().map(|stack| Beside::State(State { key: None, ..stack.state.clone() }))
+        }
+        Some(Target::Compose(compose)) => compose.proxy.as_ref().map(|_| Beside::Nothing),
+        Some(Target::Local(_) | Target::Media(_)) => None,
+        None => Some(Beside::Unknown),
     };
     let Some(beside) = beside else {
         let hint = "add `stack`, or the `proxy` of a Docker host; or remove `media`";
@@ -73,10 +76,18 @@ pub(super) fn media(
     }
 }
 
-fn read(table: &mut Table<'_>, beside: Option<&State>) -> Option<Media> {
-    let folder = table.required("stack", "infra/aws", |field| field.path());
-    let stack = of_folder(table, folder, beside.map(|state| State { key: None, ..state.clone() }));
-    let settings = table.required("settings", "{ S3_BUCKET: bucket }", |field| field.map("bucket", output));
+fn read(table: &mut Table<'_>, beside: Beside) -> Option<Media> {
+    let folder =
+        table.required(key("stack", "infra/aws", "The folder of the media's OpenTofu stack."), |field| field.path());
+    let stack = of_folder(table, folder, beside);
+    let settings = table.required(
+        key(
+            "settings",
+            "{ S3_BUCKET: bucket }",
+            "The output of the stack for each setting of the service: `NAME`, or `MAP.KEY` for one of a map.",
+        ),
+        |field| field.map("bucket", output),
+    );
     Some(Media { stack: stack?, settings: settings? })
 }
 

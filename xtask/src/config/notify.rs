@@ -1,7 +1,7 @@
 //! Who is told of a deploy: addresses that get a webhook.
 
 use super::check;
-use super::field::{Field, Table};
+use super::field::{Field, Table, key};
 
 const RECEIVER: &str = "{ url_env: SLACK_URL, format: slack }";
 
@@ -91,20 +91,43 @@ pub(super) fn receivers(field: &Field<'_>) -> Option<Vec<Receiver>> {
 }
 
 fn receiver(item: &Field<'_>, table: &mut Table<'_>) -> Option<Receiver> {
-    let plain = table.optional("url", "https://hooks.example.com/deploys", |field| {
-        field.text("an address with https (http for this machine only)", is_webhook)
-    });
+    let plain = table.optional(
+        key(
+            "url",
+            "https://hooks.example.com/deploys",
+            "The address that is told, where it is no secret. Either this or `url_env`.",
+        ),
+        |field| field.text("an address with https (http for this machine only)", is_webhook),
+    );
     let variable = |field: Field<'_>| field.text("the name of an environment variable", check::is_variable);
-    let secret = table.optional("url_env", "SLACK_URL", variable);
-    let secret_env = table.optional("secret_env", "WEBHOOK_SECRET", variable);
-    let format = table.optional("format", "slack", |field| {
-        field.choice(&[("json", Format::Json), ("slack", Format::Slack), ("discord", Format::Discord)])
-    });
-    let events =
-        table.optional("events", "[live, failed]", |field| field.list("live", |item| item.choice(&Event::ALL)));
-    let environments = table.optional("environments", "[production]", |field| {
-        field.list("production", |item| item.text("the name of an environment", check::is_label))
-    });
+    let secret = table.optional(
+        key(
+            "url_env",
+            "SLACK_URL",
+            "The variable with the address, where that is a secret, as a chat's is. Either this or `url`.",
+        ),
+        variable,
+    );
+    let secret_env = table.optional(
+        key(
+            "secret_env",
+            "WEBHOOK_SECRET",
+            "The variable with the secret that signs the message. Required with `format: json`.",
+        ),
+        variable,
+    );
+    let format = table.optional(
+        key("format", "slack", "The form of the message: the toolkit's own, or that of a chat.").otherwise("json"),
+        |field| field.choice(&[("json", Format::Json), ("slack", Format::Slack), ("discord", Format::Discord)]),
+    );
+    let events = table.optional(
+        key("events", "[live, failed]", "What is told.").otherwise("live, failed, restored, not-restored, aborted"),
+        |field| field.list("live", |item| item.choice(&Event::ALL)),
+    );
+    let environments = table.optional(
+        key("environments", "[production]", "The environments that are told of.").otherwise("all"),
+        |field| field.list("production", |item| item.text("the name of an environment", check::is_label)),
+    );
     let (secret_env, format) = (secret_env?, format?.unwrap_or(Format::Json));
     let url = match (plain?, secret?) {
         (Some(url), None) => Address::Plain(url),

@@ -10,19 +10,16 @@ use camino::Utf8PathBuf;
 use super::check;
 use super::compose::compose;
 use super::document::Document;
-use super::field::{Field, Table};
+use super::field::{Field, Table, key};
 use super::github::github;
 use super::media::{MEDIA, media};
 use super::notify::receivers;
 use super::pin;
 use super::problem::quoted;
+use super::service::service;
 use super::stack::{stack, variable};
-use super::variables::variables;
 use super::verify::{NO_VERIFY, VERIFY, verify};
-use super::{
-    Config, Environment, FirstVisit, Gate, Image, Local, Need, Postgres, Program, Rehearsal, Scaleway, Service, Source,
-    Target,
-};
+use super::{Config, Environment, Gate, Image, Local, Postgres, Rehearsal, Scaleway, Service, Source, Target};
 
 /// How the name of the environment at GitHub ends whose jobs plan one of deploy.yaml.
 pub const PLAN: &str = "-plan";
@@ -33,16 +30,8 @@ const KEEP_RELEASES: usize = 5;
 const DOCKERFILE: &str = "Dockerfile";
 const PLATFORM: &str = "linux/amd64";
 
-/// What builds a web UI: programs, and their Debian packages.
-const NODE: [(&str, &str); 2] = [("node", "nodejs"), ("npm", "npm")];
-
-/// Words of a command that mean something to a shell alone.
-const SHELL: [&str; 6] = ["&&", "||", "|", ";", ">", "<"];
-
 const LABEL: &str = "a name of lower-case letters, digits and `-`";
 const SERVICE: &str = "{ package: app, readiness: /health }";
-const FIRST_VISIT: &str = "{ page: '/register#token={BOOTSTRAP_TOKEN}', open: /first-visit }";
-const PROGRAM: &str = "{ name: cc, package: gcc, needed_for: build }";
 const IMAGE: &str = "{ bases: { RUNTIME_IMAGE: 'debian:bookworm-slim' } }";
 const REGISTRY: &str = "rg.fr-par.scw.cloud/my-service";
 const REHEARSAL: &str = "{ variables: { dns_zone_id: '{zone_id}' } }";
@@ -54,19 +43,45 @@ const ENVIRONMENTS: &str = "{ local: { target: local, port: 3000 } }";
 /// The whole file.
 pub(super) fn config(root: &Field<'_>, document: &Arc<Document>) -> Option<Config> {
     root.table(|table| {
-        let project = table.required("project", "my-service", |field| label(&field));
-        let toolkit = table.optional("toolkit", "'>=0.2'", |field| {
-            field.text_or_number("the versions of the toolkit, such as `>=0.2`", pin::is_requirement)
-        });
-        let source = table.optional("source", "{ main_branch: main }", |field| field.table(source));
-        let service =
-            table.required("service", SERVICE, |field| field.table(|table| service(table, project.as_deref())));
-        let image = table.optional("image", IMAGE, |field| field.table(|table| image(table, project.as_deref())));
-        let notify = table.optional("notify", NOTIFY, |field| receivers(&field));
-        let github = table.optional("github", "{ repository: owner/name }", |field| field.table(github));
-        let environments = table.required("environments", ENVIRONMENTS, |field| {
-            environments(&field, document, matches!(github, Some(Some(_))))
-        });
+        let project = table.required(
+            key("project", "my-service", "The project's name. It is in the names of what a deploy makes."),
+            |field| label(&field),
+        );
+        let toolkit = table.optional(
+            key(
+                "toolkit",
+                "'>=0.2'",
+                "The versions of the toolkit that the project takes. Another one says so and changes nothing.",
+            )
+            .otherwise("any"),
+            |field| field.text_or_number("the versions of the toolkit, such as `>=0.2`", pin::is_requirement),
+        );
+        let source = table
+            .optional(key("source", "{ main_branch: main }", "Where releases come from."), |field| field.table(source));
+        let service = table.required(
+            key("service", SERVICE, "What runs: how it is built and started, its variables, its readiness."),
+            |field| field.table(|table| service(table, project.as_deref())),
+        );
+        let image = table
+            .optional(key("image", IMAGE, "The service as an image, for targets that run containers."), |field| {
+                field.table(|table| image(table, project.as_deref()))
+            });
+        let notify = table.optional(
+            key("notify", NOTIFY, "Who is told how deploys and rollbacks begin and end.").otherwise("none"),
+            |field| receivers(&field),
+        );
+        let github = table.optional(
+            key(
+                "github",
+                "{ repository: owner/name }",
+                "The repository at GitHub. With it, `render` writes its workflows.",
+            ),
+            |field| field.table(github),
+        );
+        let environments = table
+            .required(key("environments", ENVIRONMENTS, "Where the service runs, by name. At least one."), |field| {
+                environments(&field, document, matches!(github, Some(Some(_))))
+            });
         let environments =
             environments.zip(service.as_ref()).map(|(environments, service)| given(environments, service));
         toolkit?;
@@ -85,9 +100,11 @@ pub(super) fn config(root: &Field<'_>, document: &Arc<Document>) -> Option<Confi
 }
 
 fn source(table: &mut Table<'_>) -> Option<Source> {
-    let main_branch = table.optional("main_branch", MAIN_BRANCH, |field| {
-        field.text("a branch of git, without `$`, `{`, `}` and `*?[]+!`", check::is_branch)
-    });
+    let main_branch = table.optional(
+        key("main_branch", MAIN_BRANCH, "The branch of releases. Environments with an image take its commits only.")
+            .otherwise(MAIN_BRANCH),
+        |field| field.text("a branch of git, without `$`, `{`, `}` and `*?[]+!`", check::is_branch),
+    );
     Some(Source { main_branch: main_branch?.unwrap_or_else(|| MAIN_BRANCH.to_owned()) })
 }
 
@@ -111,142 +128,50 @@ fn given(mut environments: BTreeMap<String, Environment>, service: &Service) -> 
     environments
 }
 
-fn service(table: &mut Table<'_>, project: Option<&str>) -> Option<Service> {
-    let command = table.optional("command", "[node, server.js]", |field| command(&field));
-    // The others are of a cargo package, or of what a command needs.
-    let (fits, build) = if matches!(command, Some(None)) {
-        let hint = "remove it, or name a `command` that runs what this builds";
-        (table.refused("build", "cargo builds the package", hint), Some(None))
-    } else {
-        let refused = ["package", "binary", "args", "schema"].map(|key| {
-            table.refused(key, "is for a cargo package, and `command` says what runs", "keep one of the two")
-        });
-        let fits = refused.into_iter().collect::<Option<Vec<()>>>().map(drop);
-        (fits, table.optional("build", "[npm, ci]", |field| self::command(&field)))
-    };
-    let files = table.optional("files", "[server.js]", |field| field.list("server.js", |item| item.path()));
-    let package =
-        table.optional("package", "app", |field| field.text("the name of a cargo package", check::is_cargo_name));
-    let binary =
-        table.optional("binary", "app", |field| field.text("the name of a cargo binary", check::is_cargo_name));
-    let settings = table.optional("settings", "app/settings.json", |field| field.path());
-    let port_variable = table.optional("port_variable", "PORT", |field| {
-        field.text("the name of an environment variable", check::is_variable)
-    });
-    let env = match settings {
-        Some(Some(_)) => table
-            .refused("env", "is for a service without a file of settings", "keep one of `env` and `settings`")
-            .map(|()| None),
-        _ => {
-            table.optional("env", "{ LOG_LEVEL: info }", |field| variables(&field, port_variable.as_ref()?.as_deref()))
-        }
-    };
-    let schema = match settings {
-        Some(None) => {
-            table.refused("schema", "has no file to write", "name one: `settings: settings.json`").map(|()| None)
-        }
-        _ => table.optional("schema", "[config, schema]", |field| {
-            field.list("config", |item| item.text("an argument of the service's binary", check::is_argument))
-        }),
-    };
-    let args = table.optional("args", "[serve]", |field| {
-        field.list("serve", |item| item.text("an argument of the service's binary", check::is_argument))
-    });
-    let migrations = table.optional("migrations", "app/migrations", |field| field.path());
-    let web = table.optional("web", "app/web", |field| field.path());
-    let readiness = table
-        .required("readiness", "/health", |field| field.text("a URL path that begins with `/`", check::is_url_path));
-    let first_visit = table.optional("first_visit", FIRST_VISIT, |field| field.table(first_visit));
-    let programs = table.optional("programs", "[]", |field| field.list(PROGRAM, |item| program(&item)));
-    let (package, web) = (package?.or_else(|| project.map(str::to_owned))?, web?);
-    let mut programs = programs?.unwrap_or_default();
-    fits?;
-    if web.is_some() {
-        for (name, package) in NODE {
-            if programs.iter().all(|program| program.name != name) {
-                programs.push(Program { name: name.to_owned(), package: package.to_owned(), need: Need::Build });
-            }
-        }
-    }
-    Some(Service {
-        binary: binary?.unwrap_or_else(|| package.clone()),
-        package,
-        command: command?,
-        build: build?,
-        files: files?.unwrap_or_default(),
-        settings: settings?,
-        env: env?.unwrap_or_default(),
-        schema: schema?,
-        args: args?.unwrap_or_default(),
-        migrations: migrations?,
-        web,
-        first_visit: first_visit?,
-        readiness: readiness?,
-        port_variable: port_variable?,
-        programs,
-    })
-}
-
-/// A list of a program and its arguments, or a text that is split into them as a shell does, without anything else that a shell does.
-fn command(field: &Field<'_>) -> Option<Vec<String>> {
-    let what = "a command: a list of arguments, or a text";
-    let words = if field.is_list() {
-        field.list("server.js", |item| item.text("an argument of the command", check::is_argument))?
-    } else {
-        shlex::split(&field.text(what, |text| shlex::split(text).is_some())?)?
-    };
-    if !field.is_list()
-        && let Some(word) = words.iter().find(|word| SHELL.contains(&word.as_str()) || word.starts_with('$'))
-    {
-        return field.refuse(
-            format!("found {}, which only a shell understands", quoted(word)),
-            "run a script, or a shell: `[sh, -c, '…']`",
-        );
-    }
-    match words.first() {
-        None => field.expected(what),
-        Some(program) if check::is_program(program) => Some(words),
-        Some(program) => field.refuse(
-            format!(
-                "found the program {}, expected the name of one on the PATH, or its path in the project",
-                quoted(program)
-            ),
-            "for example `[node, server.js]` or `[target/server, --verbose]`",
-        ),
-    }
-}
-
-fn first_visit(table: &mut Table<'_>) -> Option<FirstVisit> {
-    let page = table.required("page", "'/register#token={BOOTSTRAP_TOKEN}'", |field| {
-        field.text("a page and a setting as `/PATH#NAME={SETTING}`", check::is_first_visit)
-    });
-    let open = table
-        .required("open", "/first-visit", |field| field.text("a URL path that begins with `/`", check::is_url_path));
-    let (page, open) = (page?, open?);
-    let (page, secret) = page.trim_end_matches('}').split_once('{')?;
-    Some(FirstVisit { page: page.to_owned(), secret: secret.to_owned(), open })
-}
-
 fn image(table: &mut Table<'_>, project: Option<&str>) -> Option<Image> {
-    let name = table.optional("name", "my-service", |field| {
-        field.text("the name of a repository: lower case, parts between `/`", check::is_repository)
-    });
-    let dockerfile = table.optional("dockerfile", DOCKERFILE, |field| field.path());
-    let platform = table.optional("platform", PLATFORM, |field| {
-        field.choice(&[("linux/amd64", "linux/amd64"), ("linux/arm64", "linux/arm64")])
-    });
-    let bases = table.optional("bases", "{ RUNTIME_IMAGE: 'debian:bookworm-slim' }", |field| {
-        field.map("'debian:bookworm-slim'", |name, field| {
-            let reference = field.text("an image as `name:tag`, without a digest", check::is_tagged_image);
-            if check::is_variable(name) { reference } else { refuse_variable(name, &field, "build argument") }
-        })
-    });
-    let secrets = table.optional("secrets", "[NPM_TOKEN]", |field| {
-        field.list("NPM_TOKEN", |item| item.text("the name of an environment variable", check::is_variable))
-    });
-    let sbom = table.optional("sbom", "docker/buildkit-syft-scanner:stable-1", |field| {
-        field.text("an image as `name:tag`, without a digest", check::is_tagged_image)
-    });
+    let name = table.optional(
+        key("name", "my-service", "The image's name below the environment's `registry`.")
+            .otherwise("the project's name"),
+        |field| field.text("the name of a repository: lower case, parts between `/`", check::is_repository),
+    );
+    let dockerfile =
+        table.optional(key("dockerfile", DOCKERFILE, "The Dockerfile.").otherwise(DOCKERFILE), |field| field.path());
+    let platform = table
+        .optional(key("platform", PLATFORM, "The platform of the image.").otherwise(PLATFORM), |field| {
+            field.choice(&[("linux/amd64", "linux/amd64"), ("linux/arm64", "linux/arm64")])
+        });
+    let bases = table.optional(
+        key(
+            "bases",
+            "{ RUNTIME_IMAGE: 'debian:bookworm-slim' }",
+            "The base images by their build arguments. image.lock has their digests.",
+        )
+        .otherwise("none"),
+        |field| {
+            field.map("'debian:bookworm-slim'", |name, field| {
+                let reference = field.text("an image as `name:tag`, without a digest", check::is_tagged_image);
+                if check::is_variable(name) { reference } else { refuse_variable(name, &field, "build argument") }
+            })
+        },
+    );
+    let secrets = table.optional(
+        key(
+            "secrets",
+            "[NPM_TOKEN]",
+            "Variables whose values the build may read: their names are the secrets' ids in the Dockerfile.",
+        )
+        .otherwise("none"),
+        |field| field.list("NPM_TOKEN", |item| item.text("the name of an environment variable", check::is_variable)),
+    );
+    let sbom = table.optional(
+        key(
+            "sbom",
+            "docker/buildkit-syft-scanner:stable-1",
+            "The image that lists the software in the service's image. The list is attached to it.",
+        )
+        .otherwise("no list"),
+        |field| field.text("an image as `name:tag`, without a digest", check::is_tagged_image),
+    );
     Some(Image {
         sbom: sbom?,
         name: name?.or_else(|| project.map(str::to_owned))?,
@@ -254,25 +179,6 @@ fn image(table: &mut Table<'_>, project: Option<&str>) -> Option<Image> {
         platform: platform?.unwrap_or(PLATFORM).to_owned(),
         bases: bases?.unwrap_or_default(),
         secrets: secrets?.unwrap_or_default(),
-    })
-}
-
-fn program(field: &Field<'_>) -> Option<Program> {
-    field.table(|table| {
-        let name = table.required("name", "cc", |field| field.text("the name of a command", check::is_command));
-        let package =
-            table.required("package", "gcc", |field| field.text("a Debian package", check::is_debian_package));
-        let build = table.optional("needed_for", "build", |field| field.choice(&[("build", ())]));
-        let feature = table.optional("feature", "video", |field| label(&field));
-        let need = match (build?, feature?) {
-            (Some(()), None) => Some(Need::Build),
-            (None, Some(feature)) => Some(Need::Feature(feature)),
-            (None, None) => field.refuse("does not say what needs it", "add `needed_for: build` or `feature: NAME`"),
-            (Some(_), Some(_)) => {
-                field.refuse("found both `needed_for` and `feature`", "keep `needed_for` if the build needs it")
-            }
-        };
-        Some(Program { name: name?, package: package?, need: need? })
     })
 }
 
@@ -316,28 +222,67 @@ fn environment(name: &str, field: &Field<'_>, document: &Arc<Document>) -> Optio
             ("scaleway", (Kind::Account, scaleway)),
             ("compose", (Kind::Host, compose)),
         ];
-        let target = table.required("target", "local", |field| field.choice(&targets));
+        let target = table.required(
+            key(
+                "target",
+                "local",
+                "Where a release runs: this machine, what an OpenTofu stack makes at \
+                 Scaleway, or a Docker host.",
+            ),
+            |field| field.choice(&targets),
+        );
         let Some((kind, target)) = target else {
             table.accept_other_keys();
             return None;
         };
         let target = target(table);
-        let settings = table.optional("settings", "{ LOG_LEVEL: info }", |field| field.map("value", setting));
+        let settings = table.optional(
+            key(
+                "settings",
+                "{ LOG_LEVEL: info }",
+                "Values of the service's settings. A stack runs the service only \
+                 where this is set; it may be {}.",
+            )
+            .otherwise("the values of `service.env`"),
+            |field| field.map("value", setting),
+        );
         let media = match kind {
             Kind::Machine => Some(None),
-            Kind::Account | Kind::Host => table
-                .optional("media", STACK_OF_MEDIA, |field| media(&field, target.as_ref(), settings.as_ref()?.as_ref())),
+            Kind::Account | Kind::Host => table.optional(
+                key(
+                    "media",
+                    STACK_OF_MEDIA,
+                    "A second stack, which keeps the media of the service. Its outputs \
+                 become settings.",
+                ),
+                |field| media(&field, target.as_ref(), settings.as_ref().and_then(Option::as_ref)),
+            ),
         };
-        let gate = table.optional("gate", "{ timeout: 60 }", |field| field.table(gate));
-        let keep_releases = table.optional("keep_releases", "5", |field| {
-            field.number("a whole number from 1 to 1000", |number| (1..=1000).contains(number))
-        });
+        let gate = table
+            .optional(key("gate", "{ timeout: 60 }", "When a release counts as healthy."), |field| field.table(gate));
+        let keep_releases = table.optional(
+            key("keep_releases", "5", "How many releases are kept for a rollback, with the one that serves.")
+                .otherwise("5"),
+            |field| field.number("a whole number from 1 to 1000", |number| (1..=1000).contains(number)),
+        );
         let rehearsal = match kind {
-            Kind::Account => table.optional("rehearsal", REHEARSAL, |field| field.table(rehearsal)),
+            Kind::Account => table.optional(
+                key("rehearsal", REHEARSAL, "What stands for the values of an account in a rehearsal."),
+                |field| field.table(rehearsal),
+            ),
             Kind::Machine | Kind::Host => Some(None),
         };
         let verify = match kind {
-            Kind::Account => table.optional("verify", VERIFY, |field| verify(&field)),
+            Kind::Account => table.optional(
+                key(
+                    "verify",
+                    VERIFY,
+                    "The proof that a deploy requires of the image: that a workflow at \
+                 GitHub built it from the commit.",
+                )
+                .otherwise("no proof"),
+                |field| verify(&field),
+            ),
             Kind::Host => Some(None),
             Kind::Machine => table
                 .refused("verify", NO_VERIFY, "remove it, or move it to an environment that runs an image")
@@ -358,23 +303,36 @@ fn environment(name: &str, field: &Field<'_>, document: &Arc<Document>) -> Optio
 }
 
 fn local(table: &mut Table<'_>) -> Option<Target> {
-    let port =
-        table.required("port", "3000", |field| field.number("a port number from 1 to 65535", |port: &u16| *port > 0));
-    let host = table.optional("host", "127.0.0.1", |field| {
-        let text = field.text("an IP address", |text| text.parse::<IpAddr>().is_ok())?;
-        text.parse().ok()
+    let port = table.required(key("port", "3000", "The public port."), |field| {
+        field.number("a port number from 1 to 65535", |port: &u16| *port > 0)
     });
-    let postgres = table.optional("postgres", "auto", |field| {
-        field.choice(&[("auto", Postgres::Auto), ("found", Postgres::Found), ("embedded", Postgres::Embedded)])
-    });
+    let host = table.optional(
+        key("host", "127.0.0.1", "The address that the public port is opened at.").otherwise("127.0.0.1"),
+        |field| {
+            let text = field.text("an IP address", |text| text.parse::<IpAddr>().is_ok())?;
+            text.parse().ok()
+        },
+    );
+    let postgres = table.optional(
+        key(
+            "postgres",
+            "auto",
+            "Where the programs of the private PostgreSQL are from: the \
+                 machine's own (`found`), downloaded ones (`embedded`), or the first \
+                 that works.",
+        )
+        .otherwise("auto"),
+        |field| field.choice(&[("auto", Postgres::Auto), ("found", Postgres::Found), ("embedded", Postgres::Embedded)]),
+    );
     Some(Target::Local(Local { port: port?, host: host?.unwrap_or(HOST), postgres: postgres?.unwrap_or_default() }))
 }
 
 fn scaleway(table: &mut Table<'_>) -> Option<Target> {
-    let registry = table.required("registry", REGISTRY, |field| {
-        field.text("a registry with a namespace, without `https://` and tag", check::is_registry)
-    });
-    let domain = table.optional("domain", "media.example.org", |field| {
+    let registry = table
+        .required(key("registry", REGISTRY, "The registry of the image, with the namespace."), |field| {
+            field.text("a registry with a namespace, without `https://` and tag", check::is_registry)
+        });
+    let domain = table.optional(key("domain", "media.example.org", "The public host name."), |field| {
         field.text("a host name of three labels or more, in lower case", check::is_domain)
     });
     let stack = stack(table);
@@ -398,15 +356,23 @@ struct GateSeconds {
 }
 
 fn gate(table: &mut Table<'_>) -> Option<GateSeconds> {
-    let timeout = table.optional("timeout", "60", |field| {
-        field.number("whole seconds from 1 to 3600", |seconds| (1..=3600).contains(seconds))
-    });
-    let watch = table.optional("watch", "60", |field| {
-        field.number("whole seconds from 0 to 3600", |seconds| (0..=3600).contains(seconds))
-    });
-    let no_progress = table.optional("no_progress", "120", |field| {
-        field.number("whole seconds from 1 to 3600", |seconds| (1..=3600).contains(seconds))
-    });
+    let timeout = table.optional(
+        key("timeout", "60", "Seconds that a release may take to become ready.").otherwise("60; 300 on a stack"),
+        |field| field.number("whole seconds from 1 to 3600", |seconds| (1..=3600).contains(seconds)),
+    );
+    let watch = table.optional(
+        key("watch", "60", "Seconds that a release is watched after it has taken over.").otherwise("0; 60 on a stack"),
+        |field| field.number("whole seconds from 0 to 3600", |seconds| (0..=3600).contains(seconds)),
+    );
+    let no_progress = table.optional(
+        key(
+            "no_progress",
+            "120",
+            "On a stack: seconds after which a release is given up whose status and answers stay the same.",
+        )
+        .otherwise("120"),
+        |field| field.number("whole seconds from 1 to 3600", |seconds| (1..=3600).contains(seconds)),
+    );
     Some(GateSeconds { timeout: timeout?, watch: watch?, no_progress: no_progress? })
 }
 
@@ -427,8 +393,16 @@ impl GateSeconds {
 }
 
 fn rehearsal(table: &mut Table<'_>) -> Option<Rehearsal> {
-    let variables = table.optional("variables", "{ dns_zone_id: '{zone_id}' }", |field| field.map("value", variable));
-    let settings = table.optional("settings", "{ API_TOKEN: rehearsed }", |field| field.map("value", setting));
+    let variables = table.optional(
+        key("variables", "{ dns_zone_id: '{zone_id}' }", "Values of the stack's variables in a rehearsal.")
+            .otherwise("none"),
+        |field| field.map("value", variable),
+    );
+    let settings = table.optional(
+        key("settings", "{ API_TOKEN: rehearsed }", "Values of the service's settings in a rehearsal.")
+            .otherwise("none"),
+        |field| field.map("value", setting),
+    );
     Some(Rehearsal { variables: variables?.unwrap_or_default(), settings: settings?.unwrap_or_default() })
 }
 
@@ -449,7 +423,7 @@ pub(super) fn refuse_variable<T>(name: &str, field: &Field<'_>, what: &str) -> O
     )
 }
 
-fn label(field: &Field<'_>) -> Option<String> {
+pub(super) fn label(field: &Field<'_>) -> Option<String> {
     let text = field.text(LABEL, |_| true)?;
     match label_hint(&text) {
         None => Some(text),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 
 use super::check;
-use super::field::{Field, Table};
+use super::field::{Field, Table, key};
 
 const STATE: &str = "{ bucket: my-service-state, region: fr-par, provider: scaleway }";
 const APPROVAL: Duration = Duration::from_secs(60 * 60);
@@ -82,40 +82,97 @@ pub enum Provider {
     Other,
 }
 
+/// The state that a stack has where the file does not say one.
+pub(super) enum Beside {
+    /// None: the file has to say it.
+    Nothing,
+    /// This one.
+    State(State),
+    /// It is that of another stack, whose keys have a problem.
+    Unknown,
+}
+
 /// Reads the stack's keys among those of the environment. Without the key `stack`, no other may be set.
 pub(super) fn stack(table: &mut Table<'_>) -> Option<Option<Stack>> {
-    let folder = match table.optional("stack", "infra/scaleway", |field| field.path()) {
+    let folder = match table.optional(
+        key(
+            "stack",
+            "infra/scaleway",
+            "The folder of the OpenTofu stack that makes the environment. Without it, the environment has images only.",
+        ),
+        |field| field.path(),
+    ) {
         Some(None) => return Some(None),
         Some(Some(folder)) => Some(folder),
         None => None,
     };
-    of_folder(table, folder, None).map(Some)
+    of_folder(table, folder, Beside::Nothing).map(Some)
 }
 
-/// The same of a stack whose folder was read. `beside` is its state where the file does not say.
-pub(super) fn of_folder(table: &mut Table<'_>, folder: Option<Utf8PathBuf>, beside: Option<State>) -> Option<Stack> {
-    let program = table.optional("program", "tofu", |field| {
-        let program = field.choice(&[("tofu", Program::Tofu), ("terraform", Program::Terraform)])?;
-        Some((program, field))
-    });
+/// The same of a stack whose folder was read.
+pub(super) fn of_folder(table: &mut Table<'_>, folder: Option<Utf8PathBuf>, beside: Beside) -> Option<Stack> {
+    let program =
+        table.optional(key("program", "tofu", "The program that applies the stack.").otherwise("tofu"), |field| {
+            let program = field.choice(&[("tofu", Program::Tofu), ("terraform", Program::Terraform)])?;
+            Some((program, field))
+        });
     let state = match beside {
-        Some(beside) => {
-            let own = table.optional("state", STATE, |field| field.table(state));
-            own.map(|own| own.unwrap_or(beside))
+        Beside::Nothing => table
+            .required(key("state", STATE, "The object with the stack's state, in a bucket.").with("stack"), |field| {
+                field.table(state)
+            }),
+        beside => {
+            let own = table.optional(
+                key(
+                    "state",
+                    STATE,
+                    "The object with the stack's state. Beside the service's stack, its bucket is the default.",
+                ),
+                |field| field.table(state),
+            );
+            match (own, beside) {
+                (Some(None), Beside::State(beside)) => Some(beside),
+                (own, _) => own.flatten(),
+            }
         }
-        None => table.required("state", STATE, |field| field.table(state)),
     };
-    let protect = table.optional("protect", "[scaleway_object_bucket.media]", |field| {
-        field.list("scaleway_object_bucket.media", |item| {
-            item.text("the address of a resource or module, or a type of resource", check::is_resource_address)
-        })
-    });
-    let variables = table.optional("variables", "{ region: fr-par }", |field| field.map("value", variable));
+    let protect = table.optional(
+        key(
+            "protect",
+            "[scaleway_object_bucket.media]",
+            "Addresses, modules or types of resources that no plan may delete, replace or forget.",
+        )
+        .otherwise("none"),
+        |field| {
+            field.list("scaleway_object_bucket.media", |item| {
+                item.text("the address of a resource or module, or a type of resource", check::is_resource_address)
+            })
+        },
+    );
+    let variables = table.optional(
+        key(
+            "variables",
+            "{ region: fr-par }",
+            "Values of the stack's variables; secret ones are TF_VAR_… in .env.ENVIRONMENT.",
+        )
+        .otherwise("none"),
+        |field| field.map("value", variable),
+    );
     let approvals = [("required", Approvals::Every), ("none", Approvals::BeyondTheRelease), ("off", Approvals::No)];
-    let approval = table.optional("approval", "required", |field| field.choice(&approvals));
-    let minutes = table.optional("approval_minutes", "60", |field| {
-        field.number("whole minutes from 1 to 10080", |minutes| (1..=10_080).contains(minutes))
-    });
+    let approval = table.optional(
+        key(
+            "approval",
+            "required",
+            "Which plans a person approves: every one, those that change more \
+                 than the release (`none`), or none at all (`off`).",
+        )
+        .otherwise("required"),
+        |field| field.choice(&approvals),
+    );
+    let minutes = table.optional(
+        key("approval_minutes", "60", "How long a plan may be applied, in minutes.").otherwise("60"),
+        |field| field.number("whole minutes from 1 to 10080", |minutes| (1..=10_080).contains(minutes)),
+    );
     let (state, program) = (state?, program?);
     if let Some((Program::Terraform, field)) = &program
         && state.encrypted
@@ -135,23 +192,30 @@ pub(super) fn of_folder(table: &mut Table<'_>, folder: Option<Utf8PathBuf>, besi
 }
 
 fn state(table: &mut Table<'_>) -> Option<State> {
-    let bucket = table.required("bucket", "my-service-state", |field| {
+    let bucket = table.required(key("bucket", "my-service-state", "The bucket."), |field| {
         field.text("the name of a bucket: lower-case letters, digits, `-` and `.`", check::is_bucket)
     });
-    let region = table.required("region", "fr-par", |field| {
+    let region = table.required(key("region", "fr-par", "The bucket's region."), |field| {
         field.text("a region: lower-case letters, digits and `-`", check::is_region)
     });
     let providers =
         [("aws", Provider::Aws), ("scaleway", Provider::Scaleway), ("r2", Provider::R2), ("other", Provider::Other)];
-    let provider = table.required("provider", "scaleway", |field| Some((field.choice(&providers)?, field)));
-    let endpoint = table.optional("endpoint", "https://s3.example.com", |field| {
-        field.text("the address of an S3 service: `https://` and a host, without a path", check::is_endpoint)
-    });
-    let key = table.optional("key", "my-service/production.tfstate", |field| {
-        field.text("the name of an object: letters, digits, `-`, `_`, `.` and `/`", check::is_object_key)
-    });
-    let encrypted =
-        table.optional("encryption", "required", |field| field.choice(&[("required", true), ("off", false)]));
+    let provider = table
+        .required(key("provider", "scaleway", "The S3 service."), |field| Some((field.choice(&providers)?, field)));
+    let endpoint = table.optional(
+        key("endpoint", "https://s3.example.com", "The address of the S3 service. Required for `r2` and `other`.")
+            .otherwise("the provider's own"),
+        |field| field.text("the address of an S3 service: `https://` and a host, without a path", check::is_endpoint),
+    );
+    let object = table.optional(
+        key("key", "my-service/production.tfstate", "The object's name.").otherwise("PROJECT/ENVIRONMENT.tfstate"),
+        |field| field.text("the name of an object: letters, digits, `-`, `_`, `.` and `/`", check::is_object_key),
+    );
+    let encrypted = table.optional(
+        key("encryption", "required", "Whether state and plans are encrypted before they are written.")
+            .otherwise("required"),
+        |field| field.choice(&[("required", true), ("off", false)]),
+    );
     let (bucket, region, (provider, field), endpoint) = (bucket?, region?, provider?, endpoint?);
     let endpoint = match (provider, endpoint) {
         (Provider::Scaleway, None) => Some(format!("https://s3.{region}.scw.cloud")),
@@ -166,7 +230,7 @@ fn state(table: &mut Table<'_>) -> Option<State> {
         }
         (Provider::Aws | Provider::Scaleway | Provider::R2 | Provider::Other, endpoint) => endpoint,
     };
-    Some(State { bucket, region, provider, endpoint, key: key?, encrypted: encrypted?.unwrap_or(true) })
+    Some(State { bucket, region, provider, endpoint, key: object?, encrypted: encrypted?.unwrap_or(true) })
 }
 
 /// The value of a variable of a stack.

@@ -1,7 +1,7 @@
 //! `service.env` of deploy.yaml: the service's variables, where no settings.json declares them.
 
 use super::check;
-use super::field::{Field, Table};
+use super::field::{Field, Table, key};
 use super::read::refuse_variable;
 use super::settings::{Kind, Setting, SuppliedBy};
 
@@ -51,24 +51,36 @@ fn variable(name: &str, field: &Field<'_>) -> Option<Variable> {
 }
 
 fn declared(table: &mut Table<'_>, bare: Variable) -> Option<Variable> {
-    let secret = table.optional("secret", "true", |field| field.flag());
-    let bytes = table.optional("generate", "32", |field| {
-        let bytes = field.number("a number of random bytes from 16 to 256", |bytes| (16..=256).contains(bytes));
-        match secret {
-            Some(Some(false)) => field.refuse("a generated value is secret", "write `secret: true`"),
-            _ => bytes,
-        }
-    });
-    let supplied_by = table.optional("supplied_by", "postgres", |field| {
-        let by = field
-            .text(&format!("one of: {}", SuppliedBy::KNOWN.join(", ")), |text| SuppliedBy::read(text).is_some())?;
-        match bytes {
-            Some(Some(_)) => field.refuse("found both `generate` and `supplied_by`", "keep one of the two"),
-            _ => SuppliedBy::read(&by),
-        }
-    });
-    let required = table.optional("required", "false", |field| field.flag());
-    let help = table.optional("help", "'What it is for'", |field| field.text("a text", |_| true));
+    let secret = table.optional(
+        key("secret", "true", "Whether the value is a secret, which is in .env.ENVIRONMENT or made here.")
+            .otherwise("false; true with `generate`"),
+        |field| field.flag(),
+    );
+    let bytes =
+        table.optional(key("generate", "32", "How many random bytes a secret has that is made once."), |field| {
+            let bytes = field.number("a number of random bytes from 16 to 256", |bytes| (16..=256).contains(bytes));
+            match secret {
+                Some(Some(false)) => field.refuse("a generated value is secret", "write `secret: true`"),
+                _ => bytes,
+            }
+        });
+    let supplied_by =
+        table.optional(key("supplied_by", "postgres", "What gives the value where no one else does."), |field| {
+            let by = field
+                .text(&format!("one of: {}", SuppliedBy::KNOWN.join(", ")), |text| SuppliedBy::read(text).is_some())?;
+            match bytes {
+                Some(Some(_)) => field.refuse("found both `generate` and `supplied_by`", "keep one of the two"),
+                _ => SuppliedBy::read(&by),
+            }
+        });
+    let required = table.optional(
+        key("required", "false", "Whether a deploy is refused where it has no value.").otherwise("true"),
+        |field| field.flag(),
+    );
+    let help = table
+        .optional(key("help", "'What it is for'", "What it is for. Messages and examples repeat it."), |field| {
+            field.text("a text", |_| true)
+        });
     let bytes = bytes?;
     let setting = Setting {
         secret: secret?.unwrap_or(bytes.is_some()),

@@ -3,7 +3,7 @@
 use camino::Utf8PathBuf;
 
 use super::check;
-use super::field::{Field, Table};
+use super::field::{Field, Table, key};
 
 /// An example of the key's value.
 pub(super) const VERIFY: &str = "provenance";
@@ -35,24 +35,44 @@ pub struct Verify {
 pub(super) fn verify(field: &Field<'_>) -> Option<Verify> {
     if field.is_mapping() {
         return field.table(|table| {
-            table.required("provenance", "{ workflow: .github/workflows/ci.yml }", |field| field.table(provenance))
+            table.required(
+                key(
+                    "provenance",
+                    "{ workflow: .github/workflows/ci.yml }",
+                    "Which workflow has to have built the image.",
+                ),
+                |field| field.table(provenance),
+            )
         });
     }
     field.choice(&[("provenance", ())]).map(|()| Verify::default())
 }
 
 fn provenance(table: &mut Table<'_>) -> Option<Verify> {
-    let repository = table.optional("repository", "owner/name", |field| {
-        field.text("a repository at GitHub, as owner/name", check::is_github_repository)
-    });
-    let workflow = table.optional("workflow", WORKFLOW, |field| {
+    let repository = table.optional(
+        key("repository", "owner/name", "The repository of the workflow.").otherwise("`repository` of `github`"),
+        |field| field.text("a repository at GitHub, as owner/name", check::is_github_repository),
+    );
+    let workflow = table.optional(key("workflow", WORKFLOW, "The workflow's file.").otherwise(WORKFLOW), |field| {
         field.text("the file of a workflow, in .github/workflows", check::is_workflow)
     });
     let address = "an address: `https://` and a host, without a path";
-    let issuer = table
-        .optional("issuer", ISSUER, |field| field.text("an address that begins with `https://`", check::is_issuer));
-    let server = table.optional("server", SERVER, |field| field.text(address, check::is_endpoint));
-    let trusted_root = table.optional("trusted_root", "infra/trusted_root.json", |field| field.path());
+    let issuer = table.optional(
+        key("issuer", ISSUER, "The service that GitHub's workflows are known by.").otherwise(ISSUER),
+        |field| field.text("an address that begins with `https://`", check::is_issuer),
+    );
+    let server = table.optional(key("server", SERVER, "The address of GitHub.").otherwise(SERVER), |field| {
+        field.text(address, check::is_endpoint)
+    });
+    let trusted_root = table.optional(
+        key(
+            "trusted_root",
+            "infra/trusted_root.json",
+            "A file with the authorities that are believed, as Sigstore's trusted_root.json.",
+        )
+        .otherwise("Sigstore's public ones, and github.com's"),
+        |field| field.path(),
+    );
     let default = Verify::default();
     Some(Verify {
         repository: repository?,

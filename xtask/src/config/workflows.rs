@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_yaml::Value;
 
 use super::check;
-use super::field::{Field, Table};
+use super::field::{Field, Table, key};
 
 const RUNNER: &str = "ubuntu-24.04";
 const STEPS: &str = "[{ name: Lint the docs, run: make lint }]";
@@ -68,6 +68,17 @@ impl Workflow {
         }
     }
 
+    /// What `github.workflows` says of it, in the reference.
+    fn meaning(self) -> &'static str {
+        match self {
+            Self::Ci => "The workflow of checks, tests, image and pre-release, or `off`.",
+            Self::Deploy => "The workflow that brings a release to its environments, or `off`.",
+            Self::Drift => "The workflow that looks, on a schedule, for what differs from the last record, or `off`.",
+            Self::Rehearse => "The workflow that rehearses a deploy, on a schedule, or `off`.",
+            Self::Prune => "The workflow that removes old images and releases, on a schedule, or `off`.",
+        }
+    }
+
     /// The places of the user's own steps.
     pub fn places(self) -> &'static [&'static str] {
         match self {
@@ -113,8 +124,14 @@ impl Default for Workflows {
 /// Reads the section.
 pub(super) fn workflows(table: &mut Table<'_>) -> Option<Workflows> {
     let mut all = Workflows::default();
-    let runner = table.optional("runner", RUNNER, |field| field.text("the label of a runner", check::is_runner));
-    let attestations = table.optional("attestations", "off", |field| field.choice(&[("on", true), ("off", false)]));
+    let runner = table
+        .optional(key("runner", RUNNER, "The label of the machines that jobs run on.").otherwise(RUNNER), |field| {
+            field.text("the label of a runner", check::is_runner)
+        });
+    let attestations = table.optional(
+        key("attestations", "off", "Whether GitHub attests which workflow has built an image.").otherwise("on"),
+        |field| field.choice(&[("on", true), ("off", false)]),
+    );
     let mut is_sound = true;
     for workflow in Workflow::ALL {
         let read = |field: Field<'_>| {
@@ -124,7 +141,7 @@ pub(super) fn workflows(table: &mut Table<'_>) -> Option<Workflows> {
             }
             field.table(|table| one(table, workflow, &mut all))
         };
-        is_sound &= table.optional(workflow.name(), "{ jobs: {} }", read).is_some();
+        is_sound &= table.optional(key(workflow.name(), "{ jobs: {} }", workflow.meaning()), read).is_some();
     }
     all.runner = runner?.unwrap_or(all.runner);
     all.attestations = attestations?.unwrap_or(all.attestations);
@@ -133,22 +150,32 @@ pub(super) fn workflows(table: &mut Table<'_>) -> Option<Workflows> {
 
 fn one(table: &mut Table<'_>, workflow: Workflow, all: &mut Workflows) -> Option<()> {
     let schedule = match workflow.is_scheduled() {
-        true => table.optional("schedule", "17 4 * * *", |field| {
-            field.text("minute, hour, day, month and day of the week, as cron takes them", check::is_schedule)
-        }),
+        true => table.optional(
+            key("schedule", "17 4 * * *", "When the workflow runs, in UTC, as cron takes it.")
+                .otherwise("one of the toolkit's"),
+            |field| field.text("minute, hour, day, month and day of the week, as cron takes them", check::is_schedule),
+        ),
         false => Some(None),
     };
     let released = match workflow {
-        Workflow::Deploy => table.optional("released", "[production]", |field| {
-            field.list("production", |item| item.text("the name of an environment", check::is_label))
-        }),
+        Workflow::Deploy => table.optional(
+            key("released", "[production]", "The environments that a release is deployed to.")
+                .otherwise("those with a stack that runs the service"),
+            |field| field.list("production", |item| item.text("the name of an environment", check::is_label)),
+        ),
         _ => Some(None),
     };
-    let jobs = table.optional("jobs", JOBS, |field| field.map("{ steps: [] }", job));
+    let jobs = table.optional(
+        key("jobs", JOBS, "Jobs of your own, by their ids, as GitHub takes them.").otherwise("none"),
+        |field| field.map("{ steps: [] }", job),
+    );
     let mut hooks = Hooks { jobs: jobs?.unwrap_or_default(), ..Hooks::default() };
     let mut is_sound = true;
     for place in workflow.places() {
-        match table.optional(place, STEPS, |field| field.list("{ run: make lint }", |item| step(&item))) {
+        match table.optional(
+            key(place, STEPS, "Steps of your own at this place of the workflow.").otherwise("none"),
+            |field| field.list("{ run: make lint }", |item| step(&item)),
+        ) {
             Some(steps) => hooks.steps.extend(steps.map(|steps| (*place, steps))),
             None => is_sound = false,
         }

@@ -11,6 +11,7 @@ mod command;
 mod compose;
 mod dev;
 mod disk;
+mod docs;
 mod dry_run;
 mod environment;
 mod gate;
