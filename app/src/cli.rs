@@ -66,7 +66,7 @@ enum ServiceCommand {
 enum Config {
     /// Print all variables as JSON
     Schema,
-    /// Check the current environment: print OK, or print all problems and exit with 1
+    /// Check the current environment: print OK, or print all problems and exit with 1; name variables that are nearly a setting
     Check,
 }
 
@@ -104,7 +104,10 @@ async fn run(command: ServiceCommand) -> anyhow::Result<ExitCode> {
         ServiceCommand::Storage(command) => command.run().await?,
         ServiceCommand::Openapi => println!("{}", serde_json::to_string_pretty(&http::document())?),
         ServiceCommand::Config(Config::Schema) => println!("{}", serde_json::to_string_pretty(&Settings::schema())?),
-        ServiceCommand::Config(Config::Check) => Settings::from_env().map(|_| println!("OK"))?,
+        ServiceCommand::Config(Config::Check) => {
+            Settings::unread().iter().for_each(|unread| eprintln!("app: {unread}"));
+            Settings::from_env().map(|_| println!("OK"))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -13,6 +13,7 @@ mod storage;
 mod supabase;
 #[cfg(test)]
 mod tests;
+mod unread;
 
 use std::{
     collections::HashMap,
@@ -34,6 +35,8 @@ use registry::{Kind, Registry};
 pub use registry::{Problems, Schema};
 pub use storage::{S3Settings, StorageBackend, StorageSettings};
 pub use supabase::SupabaseSettings;
+pub use unread::Unread;
+use unread::unread;
 
 /// The validated configuration. Not `Debug`, because sqlx's connection options would print the password.
 #[derive(Clone)]
@@ -99,6 +102,11 @@ impl Settings {
         let mut registry = Registry::new(vars.into_iter().collect());
         let settings = Self::declare(&mut registry);
         registry.finish(settings)
+    }
+
+    /// The variables of the process that are probably misspelt settings.
+    pub fn unread() -> Vec<Unread> {
+        unread(&Self::schema(), environment().map(|(name, _)| name))
     }
 
     /// The declarations, as `app config schema` prints them.

@@ -39,7 +39,7 @@ pub use github::GitHub;
 pub use media::{MEDIA, Media, MediaStack};
 pub use notify::{Address, Event, Format, Receiver, is_webhook};
 pub use problem::ConfigError;
-pub(crate) use problem::did_you_mean;
+pub(crate) use problem::{did_you_mean, nearest};
 pub use read::PLAN;
 pub use reference::{Entry, Reference};
 pub use settings::{Kind, Setting, SettingsTable, SuppliedBy};

@@ -7,6 +7,7 @@ use crate::config::{self, Need};
 use crate::deploy::preflight;
 use crate::env::Env;
 use crate::failure::Failure;
+use crate::settings;
 use crate::setup::missing_packages;
 use crate::targets::Target;
 use crate::tools::cmd::Cmd;
@@ -29,8 +30,9 @@ pub async fn checks(env: &Env<'_>) -> Result<Vec<Check>, Failure> {
         }
     };
     let machine = async { Ok(machine(env).await) };
-    let all = tokio::try_join!(machine, Box::pin(of_target), target.prerequisites())?;
-    Ok([all.0, all.1, all.2].concat())
+    let sources = async { Ok(settings::check_sources(env).await.into_iter().collect()) };
+    let all = tokio::try_join!(machine, Box::pin(of_target), target.prerequisites(), sources)?;
+    Ok([all.0, all.1, all.2, all.3].concat())
 }
 
 /// The machine's clock, programs and user.

@@ -17,7 +17,7 @@ use similar::TextDiff;
 
 pub use self::schema::Schema;
 use self::templates::Templates;
-use crate::config::{Config, Reference, SCHEMA};
+use crate::config::{Config, Reference, SCHEMA, SettingsTable};
 use crate::fs::{project, replace_source};
 
 /// The beginning of a generated file that has comments.
@@ -39,6 +39,8 @@ pub struct Rendering {
     pub files: Vec<Rendered>,
     /// Workflows that were rendered once and are no more: GitHub runs them still.
     pub left: Vec<Utf8PathBuf>,
+    /// The service's table of settings.
+    pub table: SettingsTable,
     /// Why the table of settings was not compared with the service, if it was not.
     pub not_compared: Option<String>,
 }
@@ -86,7 +88,7 @@ pub async fn render(config: &Config, schema: Schema<'_>) -> Result<Rendering> {
         files.push(Rendered { name, content, there });
     }
     let left = workflows::left(&config.root, files.iter().map(|file| &file.name));
-    Ok(Rendering { files, left, not_compared: said.not_compared })
+    Ok(Rendering { files, left, table: said.table, not_compared: said.not_compared })
 }
 
 /// The first line of a generated file: what to change instead of it.

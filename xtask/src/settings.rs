@@ -8,9 +8,13 @@
 //! 5. the target, for what it supplies (`supplied_by` in settings.json);
 //! 6. the service's own default.
 
+mod sources;
+pub mod unknown;
+
 use anyhow::Result;
 use secrecy::SecretString;
 
+pub use self::sources::check as check_sources;
 use crate::config::{ConfigError, Setting, SettingsTable, SuppliedBy, Target};
 use crate::env::Env;
 use crate::secrets;

@@ -5,14 +5,20 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use secrecy::SecretString;
 
+/// Their names.
+pub(super) const NAMES: [&str; 4] = [API_KEY, SERVICE_ROLE_KEY, "XDG_STATE_HOME", "HOME"];
+
+const API_KEY: &str = "APP_API_KEY";
+const SERVICE_ROLE_KEY: &str = "SUPABASE_SERVICE_ROLE_KEY";
+
 /// `APP_API_KEY`: in the environment, because every user of a machine sees the arguments of its programs.
 pub fn api_key() -> Option<SecretString> {
-    secret("APP_API_KEY")
+    secret(API_KEY)
 }
 
 /// `SUPABASE_SERVICE_ROLE_KEY`: a key that may do all in a project. The service is never given one.
 pub fn service_role_key() -> Option<SecretString> {
-    secret("SUPABASE_SERVICE_ROLE_KEY")
+    secret(SERVICE_ROLE_KEY)
 }
 
 /// The folder for what is kept between two runs: `app` in `XDG_STATE_HOME`, or in `~/.local/state`

@@ -159,3 +159,40 @@ fn settings_json_is_up_to_date() {
     let committed = fs_err::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/settings.json")).unwrap();
     assert!(committed == declared, "settings.json is stale: cargo run -p app -- config schema > app/settings.json");
 }
+
+#[test]
+fn a_variable_that_is_nearly_a_setting_is_told_with_it() {
+    let names =
+        ["S3_BUKET", "s3_region", "PROT", "JWT_SECERT", "PATH", "HOME", "PORT", "APP_API_KEY", "S3_ENDPOINT_URLS"];
+    let found = super::unread(&Settings::schema(), names.map(str::to_owned));
+    let found: Vec<_> = found.iter().map(|unread| (unread.name.as_str(), unread.meant)).collect();
+    assert_eq!(
+        found,
+        [("JWT_SECERT", "JWT_SECRET"), ("PROT", "PORT"), ("S3_BUKET", "S3_BUCKET"), ("s3_region", "S3_REGION")]
+    );
+}
+
+/// A setting that another file reads would be in no settings.json, `.env.example` or stack.
+#[test]
+fn no_other_file_reads_the_environment() {
+    let mut folders = vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))];
+    let (mut files, mut wrong) = (0, vec![]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs_err::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("src/settings") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("src/settings.rs")
+            {
+                files += 1;
+                let text = fs_err::read_to_string(&path).unwrap();
+                // Where programs are, and what tests are given.
+                let reads = |line: &&str| {
+                    line.contains("env::var") && !line.contains("(\"PATH\")") && !line.contains("(\"TEST_")
+                };
+                wrong.extend(text.lines().filter(reads).map(|line| format!("{}: {}", path.display(), line.trim())));
+            }
+        }
+    }
+    assert!(files > 50 && wrong.is_empty(), "of {files} files, these read the environment: {wrong:#?}");
+}

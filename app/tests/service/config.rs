@@ -33,6 +33,15 @@ fn config_check_prints_ok_or_all_problems() {
 }
 
 #[test]
+fn config_check_tells_of_a_variable_that_is_nearly_a_setting() {
+    let near = app(&["config", "check"], &[&GOOD[..], &[("S3_BUKET", "sentinel"), ("HOME", "/root")]].concat());
+    assert!(near.status.success());
+    assert_eq!(String::from_utf8(near.stdout).unwrap(), "OK\n");
+    let said = "app: S3_BUKET is set, and the service does not read it: did you mean S3_BUCKET?\n";
+    assert_eq!(String::from_utf8(near.stderr).unwrap(), said);
+}
+
+#[test]
 fn config_schema_describes_every_setting() {
     let schema: Value = serde_json::from_slice(&app(&["config", "schema"], &[]).stdout).unwrap();
     assert_eq!(schema["schema"], 1);

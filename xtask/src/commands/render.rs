@@ -5,9 +5,12 @@ use clap::Args;
 use serde_json::json;
 
 use super::Context;
+use crate::config::SettingsTable;
+use crate::env::Env;
 use crate::failure::Failure;
 use crate::fs::project;
 use crate::render::{Rendered, Rendering, Schema, render};
+use crate::settings;
 use crate::tools::git;
 
 /// Write the files that are generated from the table of settings and the templates
@@ -16,6 +19,8 @@ use crate::tools::git;
   cargo xtask render
   cargo xtask render --check              fails, with a diff, when a file is not up to date
   cargo xtask render --check --build      in CI: also when the table of settings is not what the service says
+
+Both forms tell which values of deploy.yaml and of .env.ENVIRONMENT the service does not take; --check fails for those of deploy.yaml.
 
 The table of settings is compared with the service's program only where that is built from the sources as they are; --build has \
 cargo build it first.
@@ -43,7 +48,7 @@ impl RenderArgs {
         if matches!(schema, Schema::Build) && config.service.schema.is_some() {
             report.note(&format!("cargo builds {}, which says its settings", config.service.binary));
         }
-        let Rendering { files, left, not_compared } = render(config, schema).await?;
+        let Rendering { files, left, table, not_compared } = render(config, schema).await?;
         let stale: Vec<&Rendered> = files.iter().filter(|file| !file.is_fresh()).collect();
         for file in &stale {
             let name = &file.name;
@@ -70,6 +75,7 @@ impl RenderArgs {
                 "{file} was not compared with the service: {why}; to do so, type: cargo xtask render --check --build"
             ));
         }
+        let unknown = report_settings(context, &table)?;
         for file in &files {
             // Outside of a repository nothing is ignored, and what is committed is not, either.
             if git::ignores(&config.root, file.name.as_str()).await.unwrap_or(false) {
@@ -93,6 +99,25 @@ impl RenderArgs {
             let names: Vec<&str> = stale.iter().map(|file| &file.name).chain(&left).map(|name| name.as_str()).collect();
             return Err(anyhow!("not up to date: {}; type: cargo xtask render", names.join(", ")).into());
         }
+        if self.check && unknown > 0 {
+            return Err(anyhow!("deploy.yaml sets {unknown} settings that a deploy would refuse: correct it").into());
+        }
         Ok(())
     }
+}
+
+/// Tells what deploy.yaml and the files of the environments set that the service does not take. How many of deploy.yaml there are.
+fn report_settings(context: &Context<'_>, table: &SettingsTable) -> Result<usize, Failure> {
+    let mut count = 0;
+    for environment in context.config.environments.values() {
+        let env = Env::find(context.config, &environment.name, context.report, context.stop)?;
+        for problem in table.check(environment) {
+            context.report.warn(&problem.to_string());
+            count += 1;
+        }
+        let unknown = settings::unknown::unknown(&env, table);
+        // What cannot be read is an error of the commands that take it.
+        unknown.into_iter().flatten().for_each(|line| context.report.warn(&line));
+    }
+    Ok(count)
 }

@@ -59,6 +59,17 @@ pub enum Event {
     Aborted,
 }
 
+impl Receiver {
+    /// The variables with its address and with the key that signs.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        let address = match &self.url {
+            Address::Plain(_) => None,
+            Address::Secret(name) => Some(name.as_str()),
+        };
+        address.into_iter().chain(self.secret_env.as_deref())
+    }
+}
+
 impl Event {
     const ALL: [(&'static str, Self); 7] = [
         ("started", Self::Started),

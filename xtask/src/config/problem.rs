@@ -124,7 +124,7 @@ pub(crate) fn did_you_mean<'a>(word: &str, what: &str, known: impl IntoIterator<
 }
 
 /// The known word that was probably meant: one with a similar spelling, or one that `word` abbreviates.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     known
         .into_iter()

@@ -38,6 +38,7 @@ mod render;
 mod schema;
 mod secrets;
 mod sentinel;
+mod settings;
 mod sqlx;
 mod status;
 mod supervision;

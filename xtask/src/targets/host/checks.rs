@@ -6,6 +6,7 @@ use super::Host;
 use crate::check::Check;
 use crate::clients::docker::Engine;
 use crate::failure::Failure;
+use crate::settings;
 use crate::targets::stack::of_media;
 use crate::tools::platform::free_bytes;
 
@@ -24,6 +25,9 @@ pub async fn checks(host: &Host<'_>) -> Result<Vec<Check>, Failure> {
         }
         Err(failure) => Check::failed("settings", failure),
     }];
+    if let Ok(table) = settings::table(host.env) {
+        checks.extend(settings::unknown::checks(host.env, &table));
+    }
     checks.extend(domain(host).await);
     checks.extend(of_media(host.env).await?);
     let engine = match host.engine().await {

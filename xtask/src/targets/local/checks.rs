@@ -70,11 +70,9 @@ impl Local<'_> {
                 did_you_mean(&visit.secret, "secret settings", known),
             ));
         }
+        checks.extend(settings::unknown::checks(self.env, &table));
         for (name, value) in own.iter() {
-            if !table.settings.iter().any(|setting| setting.name == name) {
-                let found = format!("{} sets {name}, which the service does not know", self.env.file());
-                checks.push(Check::doubtful("settings", found));
-            } else if secrecy::ExposeSecret::expose_secret(value).len() < MIN_REDACTED {
+            if table.get(name).is_some() && secrecy::ExposeSecret::expose_secret(value).len() < MIN_REDACTED {
                 checks.push(Check::doubtful("secrets", format!("{name} is too short to be masked in logs")));
             }
         }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use crate::bootstrap;
 use crate::check::Check;
-use crate::config::{Stack, StackProgram};
+use crate::config::{Stack, StackProgram, Target};
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::image::provenance;
+use crate::settings;
 use crate::tofu::{LOCK_FILE, PASSPHRASE, passphrase, rehearsed, unseen};
 use crate::tools::{git, tofu};
 
@@ -16,7 +17,19 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Every check of an environment's stack and of the one of its media; none if it has no stack.
 pub async fn checks(env: &Env<'_>) -> Result<Vec<Check>, Failure> {
-    Ok([of_stack(env).await?, of_media(env).await?].concat())
+    Ok([of_service(env), of_stack(env).await?, of_media(env).await?].concat())
+}
+
+/// What is set for the service in vain. Nothing where the table of settings cannot be read: what takes it says so.
+fn of_service(env: &Env<'_>) -> Vec<Check> {
+    let Ok(table) = settings::table(env) else { return Vec::new() };
+    let mut checks = settings::unknown::checks(env, &table);
+    // For the other targets, the check of a release's settings says it.
+    if let Target::Compose(_) = env.environment.target {
+        let problems = table.check(env.environment).into_iter();
+        checks.extend(problems.map(|problem| Check::bad("settings", problem.to_string(), "correct deploy.yaml")));
+    }
+    checks
 }
 
 /// Every check of the stack of the media; none if there is none.
@@ -37,7 +50,7 @@ async fn of_stack(env: &Env<'_>) -> Result<Vec<Check>, Failure> {
     }
     let (state, api, logs) = tokio::join!(Box::pin(bootstrap::state::check(env)), platform(env), logs(env));
     checks.push(state);
-    checks.extend(settings(env));
+    checks.extend(of_settings(env));
     checks.extend(provenance::check(env).await);
     checks.extend(api);
     // That none are set is doctor's to say: some read them elsewhere.
@@ -119,7 +132,7 @@ async fn program(stack: &Stack) -> Check {
 }
 
 /// None if the stack runs no service.
-fn settings(env: &Env<'_>) -> Option<Check> {
+fn of_settings(env: &Env<'_>) -> Option<Check> {
     env.environment.settings.as_ref()?;
     let resolved = match super::settings::resolve(env, None) {
         Ok(resolved) => resolved,
