@@ -102,7 +102,7 @@ RUN ./configure \
  && install ffmpeg ffprobe /usr/local/bin/
 
 
-# --- What the service runs beside itself: four programs, the libraries that they load and the base lacks, the models for
+# --- What the service runs beside itself: five programs, the libraries that they load and the base lacks, the models for
 # English and Finnish, and the certificate authorities.
 FROM ${RUNTIME_IMAGE} AS base
 
@@ -111,14 +111,14 @@ FROM base AS programs
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends \
-      ca-certificates libdav1d6 libheif-examples tesseract-ocr tesseract-ocr-eng tesseract-ocr-fin \
+      ca-certificates libavif-bin libdav1d6 libheif-examples tesseract-ocr tesseract-ocr-eng tesseract-ocr-fin \
  && rm -rf /var/lib/apt/lists/*
 
 COPY --from=ffmpeg /usr/local/bin/ffmpeg /usr/local/bin/ffprobe /usr/bin/
 
 # `/lib` is a link to `/usr/lib`: the tree has the libraries where they really are, so that it can be laid over the base.
 RUN --mount=type=bind,from=base,target=/base \
-    programs=(/usr/bin/ffmpeg /usr/bin/ffprobe /usr/bin/heif-convert /usr/bin/tesseract) \
+    programs=(/usr/bin/avifdec /usr/bin/ffmpeg /usr/bin/ffprobe /usr/bin/heif-convert /usr/bin/tesseract) \
  && models=/usr/share/tesseract-ocr/5/tessdata \
  && libraries=$(ldd "${programs[@]}" | awk '$2 == "=>" { print $3 }' | sed 's,^/lib/,/usr/lib/,' | sort --unique) \
  && mkdir /programs \

@@ -46,6 +46,8 @@ struct FeaturesResponse {
     video: String,
     ocr: String,
     heif: String,
+    #[serde(rename = "fast-avif")]
+    fast_avif: String,
 }
 
 /// `GET /api/health/liveness`: 200 while the process runs.
@@ -74,6 +76,10 @@ impl FeaturesResponse {
             video: state(features.video, "ffmpeg and ffprobe are not installed"),
             ocr: state(features.ocr, "Tesseract or its models for English and Finnish are not installed"),
             heif: state(features.heif, "heif-convert is not installed"),
+            fast_avif: state(
+                features.fast_avif,
+                "avifdec is not installed beside heif-convert, which takes AVIF several times as long",
+            ),
         }
     }
 }

@@ -23,6 +23,8 @@ pub struct Features {
     pub ocr: bool,
     /// heif-convert.
     pub heif: bool,
+    /// avifdec beside it.
+    pub fast_avif: bool,
 }
 
 /// The programs that were found.
@@ -31,6 +33,7 @@ pub struct Programs {
     ffmpeg: Option<PathBuf>,
     tesseract: Option<PathBuf>,
     heif_convert: Option<PathBuf>,
+    avifdec: Option<PathBuf>,
 }
 
 /// What clips take.
@@ -51,9 +54,10 @@ impl Programs {
                 None => None,
             },
             heif_convert: on_path("heif-convert"),
+            avifdec: on_path("avifdec"),
         };
-        let Features { video, ocr, heif } = found.features();
-        info!(video, ocr, heif, "features by the programs on this machine");
+        let Features { video, ocr, heif, fast_avif } = found.features();
+        info!(video, ocr, heif, fast_avif, "features by the programs on this machine");
         found
     }
 
@@ -62,6 +66,7 @@ impl Programs {
             video: self.ffprobe.is_some() && self.ffmpeg.is_some(),
             ocr: self.tesseract.is_some(),
             heif: self.heif_convert.is_some(),
+            fast_avif: self.heif_convert.is_some() && self.avifdec.is_some(),
         }
     }
 

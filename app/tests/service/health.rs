@@ -65,6 +65,7 @@ async fn readiness_depends_on_the_database_and_liveness_does_not() {
         "video": "off: ffmpeg and ffprobe are not installed",
         "ocr": "off: Tesseract or its models for English and Finnish are not installed",
         "heif": "off: heif-convert is not installed",
+        "fast-avif": "off: avifdec is not installed beside heif-convert, which takes AVIF several times as long",
     });
     let checks = [ok("database"), ok("storage")];
     let ready = json!({ "status": "ready", "version": "test", "checks": checks, "features": features });

@@ -1,4 +1,5 @@
-//! Decodes HEIC and AVIF by a program, `heif-convert` of libheif: the project needs no codec of its own for them.
+//! Decodes HEIC and AVIF by programs, `heif-convert` of libheif and `avifdec` of libavif: the project needs no codec of its own for
+//! them.
 
 mod boxes;
 #[cfg(test)]
@@ -16,13 +17,17 @@ use crate::{process::fault::is_fault, validate::ValidationError};
 /// The program; Debian has it in the package libheif-examples. Without it, images of these types are refused.
 pub const PROGRAM: &str = "heif-convert";
 
-/// Lets the program make a PNG of the main image, turned for display and with its profile. `run` runs it: as a child of
+/// A second program, for AVIF; Debian has it in the package libavif-bin. It can write a PNG without compressing it, which takes the other
+/// one far longer than decoding the image. It turns and crops nothing.
+const AVIF_PROGRAM: &str = "avifdec";
+
+/// Lets a program make a PNG of the main image, turned for display and with its profile. `run` runs it: as a child of
 /// this process, and so within its limits.
 pub fn decode(
     bytes: &[u8],
     kind: ImageKind,
     limits: ImageLimits,
-    run: impl FnOnce(&mut Command) -> io::Result<Output>,
+    run: impl Fn(&mut Command) -> io::Result<Output>,
 ) -> Result<Decoded, DeriveError> {
     let (width, height) = boxes::largest_size(bytes).ok_or(ValidationError::CorruptImage)?;
     check_size(width, height, (u64::from(width) * u64::from(height)).saturating_mul(4), limits)?;
@@ -30,6 +35,18 @@ pub fn decode(
     let folder = tempfile::tempdir()?;
     let (input, output) = (folder.path().join("image"), folder.path().join("image.png"));
     fs_err::write(&input, bytes)?;
+    if matches!(kind, ImageKind::Avif) && !boxes::changes_image(bytes) {
+        let mut command = Command::new(AVIF_PROGRAM);
+        command
+            .args(["--jobs", "1", "--depth", "8", "--png-compress", "0"])
+            .arg(&input)
+            .arg(&output)
+            .stdin(Stdio::null());
+        // Where it is missing or refuses the file, the other program decides what becomes of that.
+        if run(&mut command).is_ok_and(|ran| ran.status.success()) {
+            return Ok(png::decode_upright(&fs_err::read(&output)?, limits)?);
+        }
+    }
     let ran = run(Command::new(PROGRAM).arg(&input).arg(&output).stdin(Stdio::null()));
     let ran = match ran {
         Err(error) if error.kind() == ErrorKind::NotFound => {

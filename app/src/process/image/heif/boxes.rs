@@ -19,6 +19,13 @@ pub fn largest_size(bytes: &[u8]) -> Option<(u32, u32)> {
     sizes.max_by_key(|(width, height)| u64::from(*width) * u64::from(*height))
 }
 
+/// Whether the file has an image that is turned, mirrored or cropped for display.
+pub fn changes_image(bytes: &[u8]) -> bool {
+    let properties = meta(bytes).and_then(|meta| find(bytes, find(bytes, meta, b"iprp")?, b"ipco"));
+    let mut properties = boxes(bytes, properties.unwrap_or_default()).into_iter();
+    properties.any(|property| [*b"irot", *b"imir", *b"clap"].contains(&property.name))
+}
+
 /// Where the EXIF data is, if it is in one piece.
 pub fn exif_block(bytes: &[u8]) -> Option<Range<usize>> {
     let meta = meta(bytes)?;

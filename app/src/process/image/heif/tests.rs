@@ -1,10 +1,10 @@
 use std::process::{Command, ExitStatus, Output};
-use std::{io, os::unix::process::ExitStatusExt as _};
+use std::{cell::RefCell, io, os::unix::process::ExitStatusExt as _};
 
 use rustix::process::Signal;
 use turbojpeg::Subsamp;
 
-use super::{PROGRAM, decode};
+use super::{AVIF_PROGRAM, PROGRAM, decode};
 use crate::{
     process::image::{
         DeriveError, ImageLimits,
@@ -66,6 +66,37 @@ fn heic_and_avif_are_decoded_and_lose_their_place() {
         let decoded = decode(&largest, ImageKind::Heic, LIMITS, |_| panic!("the size is checked before"));
         assert!(matches!(decoded, Err(DeriveError::Invalid(ValidationError::TooManyPixels { .. }))));
     }
+}
+
+#[test]
+fn avif_is_alike_by_both_programs_and_what_is_turned_goes_to_the_one_that_turns_it() {
+    let Some(file) = encoded("avif") else { return };
+    let asked = RefCell::new(Vec::new());
+    let without = |missing: &'static str, file: &[u8]| {
+        asked.borrow_mut().clear();
+        let decoded = decode(file, ImageKind::Avif, LIMITS, |command| {
+            let program = command.get_program().to_str().unwrap().to_owned();
+            asked.borrow_mut().push(program.clone());
+            if program == missing { Err(io::ErrorKind::NotFound.into()) } else { command.output() }
+        });
+        (decoded, asked.borrow().clone())
+    };
+    let (slow, programs) = without(AVIF_PROGRAM, &file);
+    assert_eq!(programs, [AVIF_PROGRAM, PROGRAM]);
+    let turned = file.windows(4).position(|name| name == b"pixi").unwrap();
+    let turned = [&file[..turned], b"irot", &file[turned + 4..]].concat();
+    assert_eq!(without(PROGRAM, &turned).1, [PROGRAM]);
+
+    let (fast, programs) = without(PROGRAM, &file);
+    let (Ok(slow), Ok(fast)) = (slow, fast) else {
+        eprintln!("skipped: {AVIF_PROGRAM} of the package libavif-bin cannot be run: {programs:?}");
+        return;
+    };
+    assert_eq!(programs, [AVIF_PROGRAM]);
+    let (slow, fast) = (slow.image.to_rgb8(), fast.image.to_rgb8());
+    assert_eq!(slow.dimensions(), fast.dimensions());
+    let apart: u64 = slow.iter().zip(fast.iter()).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    assert!(apart / (300 * 200 * 3) == 0, "each value differs by {apart} / 180,000");
 }
 
 #[test]

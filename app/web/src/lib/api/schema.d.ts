@@ -1088,6 +1088,7 @@ export interface components {
         };
         /** @description Each feature with `on`, or with `off: ` and what it takes. */
         FeaturesResponse: {
+            "fast-avif": string;
             heif: string;
             ocr: string;
             video: string;
