@@ -4,6 +4,7 @@ use std::{convert::Infallible, future::Future, time::Duration};
 
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName::ApproximateReceiveCount};
 use tokio::{
+    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -16,8 +17,8 @@ use super::{
 };
 use crate::media::MediaId;
 
-/// Messages that are worked on at once.
-const AT_ONCE: usize = 10;
+/// Messages that are worked on at once: those of two answers, so one can be received while another is worked on.
+const AT_ONCE: usize = 2 * BATCH as usize;
 
 /// The pause after the queue did not answer. The SDK has tried again until then.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -29,23 +30,25 @@ impl Sqs {
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
         let mut at_work = JoinSet::new();
+        let (done, to_delete) = mpsc::unbounded_channel();
+        let deleting = tokio::spawn(self.clone().delete_done(to_delete));
         loop {
-            while at_work.len() >= AT_ONCE {
+            // Each answer has as many messages as it may: a request for each message would take a burst ten times as long.
+            while at_work.len() > AT_ONCE - usize::from(BATCH) {
                 ended(at_work.join_next().await);
             }
             while let Some(done) = at_work.try_join_next() {
                 ended(Some(done));
             }
-            let free = i32::try_from(AT_ONCE - at_work.len()).unwrap_or(BATCH).min(BATCH);
             // A message that is on its way when this is cut off is delivered again.
             let received = tokio::select! {
                 () = stop.cancelled() => break,
-                received = self.receive(free) => received,
+                received = self.receive() => received,
             };
             match received {
                 Ok(messages) => {
                     for message in messages {
-                        at_work.spawn(self.clone().work(message, arrived.clone(), stop.clone()));
+                        at_work.spawn(self.clone().work(message, arrived.clone(), done.clone(), stop.clone()));
                     }
                 }
                 Err(error) => {
@@ -60,11 +63,13 @@ impl Sqs {
         while let Some(done) = at_work.join_next().await {
             ended(Some(done));
         }
+        drop(done);
+        ended(Some(deleting.await));
     }
 
-    /// Acts on a message and deletes it. If that fails, the message stays, and is delivered again when its time is over, at last to
+    /// Acts on a message and has it deleted. If that fails, the message stays, and is delivered again when its time is over, at last to
     /// the dead-letter queue.
-    async fn work<A, F>(self, message: Message, arrived: A, stop: CancellationToken)
+    async fn work<A, F>(self, message: Message, arrived: A, done: UnboundedSender<String>, stop: CancellationToken)
     where
         A: Fn(MediaId) -> F,
         F: Future<Output = anyhow::Result<()>>,
@@ -78,26 +83,39 @@ impl Sqs {
                 never = self.keep_hidden(id, receipt) => match never {},
             }
         });
-        let done = tokio::select! {
-            done = &mut work => Some(done),
+        let worked = tokio::select! {
+            worked = &mut work => Some(worked),
             () = stop.cancelled() => timeout(self.stop_grace, work).await.ok(),
         };
-        let settled = match done {
-            Some(Ok(())) => self.delete(receipt).await,
+        match worked {
+            // It is open until all messages have been worked on.
+            Some(Ok(())) => drop(done.send(receipt.to_owned())),
             Some(Err(error)) => {
                 let attributes = message.attributes.as_ref();
                 let receives = attributes.and_then(|all| all.get(&ApproximateReceiveCount)).map(String::as_str);
                 let error = format!("{error:#}");
                 warn!(message_id = id, receives, error, "a message of the queue failed; it is delivered again");
-                Ok(())
             }
             None => {
                 info!(message_id = id, "stopping: giving a message back");
-                self.give_back(receipt).await
+                if let Err(error) = self.give_back(receipt).await {
+                    warn!(
+                        message_id = id,
+                        error = format!("{error:#}"),
+                        "cannot give a message back; it is delivered late"
+                    );
+                }
             }
-        };
-        if let Err(error) = settled {
-            warn!(message_id = id, error = format!("{error:#}"), "cannot settle a message; it is delivered again");
+        }
+    }
+
+    /// Deletes messages by their receipts, until none can come any more: all that have come while the ones before were deleted, at once.
+    async fn delete_done(self, mut to_delete: UnboundedReceiver<String>) {
+        let mut receipts = Vec::new();
+        while to_delete.recv_many(&mut receipts, BATCH.into()).await > 0 {
+            if let Err(error) = self.delete(std::mem::take(&mut receipts)).await {
+                warn!(error = format!("{error:#}"), "cannot delete messages of the queue; they are delivered again");
+            }
         }
     }
 

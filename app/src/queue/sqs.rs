@@ -7,7 +7,7 @@ use aws_sdk_sqs::{
     Client,
     config::{BehaviorVersion, Credentials, Region, retry::RetryConfig, timeout::TimeoutConfig},
     error::DisplayErrorContext,
-    types::{Message, MessageSystemAttributeName, QueueAttributeName as Attribute},
+    types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName, QueueAttributeName as Attribute},
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use secrecy::ExposeSecret as _;
@@ -18,8 +18,8 @@ use crate::{settings::S3Settings, worker::STOP_GRACE};
 /// How long a request for messages waits for the first, in seconds: the longest that SQS allows.
 const WAIT: i32 = 20;
 
-/// Messages in an answer: the most that SQS allows.
-pub(super) const BATCH: i32 = 10;
+/// Messages in an answer, and in a request to delete them: the most that SQS allows.
+pub(super) const BATCH: u8 = 10;
 
 /// How long a received message is hidden from others. It is hidden anew while it is worked on.
 const VISIBILITY: Duration = Duration::from_secs(120);
@@ -86,18 +86,27 @@ impl Sqs {
         }
     }
 
-    /// Waits up to 20 s for messages, `most` of them.
-    pub(super) async fn receive(&self, most: i32) -> anyhow::Result<Vec<Message>> {
-        let call = self.client.receive_message().queue_url(&*self.url).max_number_of_messages(most);
+    /// Waits up to 20 s for messages, at most [`BATCH`] of them.
+    pub(super) async fn receive(&self) -> anyhow::Result<Vec<Message>> {
+        let call = self.client.receive_message().queue_url(&*self.url).max_number_of_messages(BATCH.into());
         let call = call.wait_time_seconds(WAIT).visibility_timeout(self.seconds());
         let sent = call.message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount).send();
         let answer = said(sent.await).with_context(|| format!("receive from {}", self.url))?;
         Ok(answer.messages.unwrap_or_default())
     }
 
-    pub(super) async fn delete(&self, receipt: &str) -> anyhow::Result<()> {
-        let sent = self.client.delete_message().queue_url(&*self.url).receipt_handle(receipt).send();
-        said(sent.await).map(drop).with_context(|| format!("delete a message of {}", self.url))
+    /// Deletes at most [`BATCH`] messages, by their receipts.
+    pub(super) async fn delete(&self, receipts: Vec<String>) -> anyhow::Result<()> {
+        let context = || format!("delete messages of {}", self.url);
+        let entries = receipts.into_iter().enumerate().map(|(place, receipt)| {
+            DeleteMessageBatchRequestEntry::builder().id(place.to_string()).receipt_handle(receipt).build()
+        });
+        let entries = entries.collect::<Result<_, _>>().with_context(context)?;
+        let sent = self.client.delete_message_batch().queue_url(&*self.url).set_entries(Some(entries)).send();
+        let failed = said(sent.await).with_context(context)?.failed;
+        let Some(first) = failed.first() else { return Ok(()) };
+        let why = first.message.as_deref().unwrap_or(&first.code);
+        Err(anyhow::anyhow!("{} are left: {why}", failed.len())).with_context(context)
     }
 
     /// Hides a message for as long again.
@@ -124,7 +133,7 @@ impl Sqs {
         Ok(Depth { waiting, in_flight, dead })
     }
 
-    /// Moves the messages of the dead-letter queue back. Returns how many. One that is moved when this is cut off may be in both.
+    /// Moves the messages of the dead-letter queue back. Returns how many. Those that are moved when this is cut off may be in both.
     ///
     /// # Errors
     /// If SQS does not answer, or the queue has no dead-letter queue.
@@ -135,20 +144,22 @@ impl Sqs {
         let mut moved = 0;
         loop {
             // Only with a wait does SQS ask all of its servers, so that an empty answer means an empty queue.
-            let call = self.client.receive_message().queue_url(&*dead.url).max_number_of_messages(BATCH);
+            let call = self.client.receive_message().queue_url(&*dead.url).max_number_of_messages(BATCH.into());
             let sent = call.wait_time_seconds(1).visibility_timeout(self.seconds()).send();
             let answer = said(sent.await).with_context(|| format!("receive from {}", dead.url))?;
             let messages = answer.messages.unwrap_or_default();
             if messages.is_empty() {
                 return Ok(moved);
             }
+            let mut receipts = Vec::new();
             for message in messages {
                 let call = self.client.send_message().queue_url(&*self.url);
                 let sent = call.message_body(message.body.unwrap_or_default()).send().await;
                 said(sent).with_context(|| format!("send to {}", self.url))?;
-                dead.delete(&message.receipt_handle.unwrap_or_default()).await?;
-                moved += 1;
+                receipts.push(message.receipt_handle.unwrap_or_default());
             }
+            moved += receipts.len();
+            dead.delete(receipts).await?;
         }
     }
 

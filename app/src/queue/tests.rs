@@ -9,7 +9,12 @@ use std::{
     time::Duration,
 };
 
-use devservers::moto::{BUCKET, Moto, REGION, Turn, Uploads};
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use devservers::{
+    FaultyServer,
+    faulty::Fault,
+    moto::{BUCKET, Moto, REGION, Turn, Uploads},
+};
 use secrecy::SecretString;
 use testkit::or_skip;
 use tokio::sync::{Notify, mpsc};
@@ -20,6 +25,7 @@ use crate::settings::S3Settings;
 /// A queue with a dead-letter queue, and a bucket that can tell it of its objects.
 struct Fixture {
     sqs: Sqs,
+    settings: S3Settings,
     uploads: Uploads,
     _moto: Turn,
 }
@@ -40,7 +46,7 @@ impl Fixture {
             spool_dir: "/nowhere".into(),
         };
         let sqs = Sqs { visibility, ..Sqs::open(&settings, &uploads.queue) };
-        Some(Self { sqs, uploads, _moto: moto })
+        Some(Self { sqs, settings, uploads, _moto: moto })
     }
 
     fn put(&self, key: &str) {
@@ -53,10 +59,7 @@ impl Fixture {
 
     /// What S3 sends of an original.
     async fn send_event(&self, id: MediaId) {
-        self.send(&format!(
-            r#"{{"Records":[{{"eventName":"ObjectCreated:Put","s3":{{"bucket":{{"name":"media"}},"object":{{"key":"uploads/{id}"}}}}}}]}}"#
-        ))
-        .await;
+        self.send(&event_of(id)).await;
     }
 
     async fn until(&self, what: &str, holds: impl Fn(Depth) -> bool) {
@@ -74,6 +77,12 @@ impl Fixture {
     async fn until_empty(&self) {
         self.until("the queue is empty", |depth| depth.waiting == 0 && depth.in_flight == 0).await;
     }
+}
+
+fn event_of(id: MediaId) -> String {
+    format!(
+        r#"{{"Records":[{{"eventName":"ObjectCreated:Put","s3":{{"bucket":{{"name":"media"}},"object":{{"key":"uploads/{id}"}}}}}}]}}"#
+    )
 }
 
 fn consume<A, F>(sqs: &Sqs, arrived: A, stop: &CancellationToken) -> tokio::task::JoinHandle<()>
@@ -122,6 +131,43 @@ async fn each_object_is_told_of_and_what_is_no_event_of_one_is_deleted() {
     expected.sort_by_key(MediaId::to_string);
     assert_eq!(ids, expected);
     assert_eq!(fixture.sqs.depth().await.unwrap(), Depth { waiting: 0, in_flight: 0, dead: Some(0) });
+}
+
+/// Of a burst, each request gets and deletes as many messages as SQS allows.
+#[tokio::test]
+async fn a_burst_takes_a_request_for_ten_messages() {
+    let Some(fixture) = Fixture::start("a_burst_takes_a_request_for_ten_messages", Duration::from_secs(30), 5) else {
+        return;
+    };
+    let event = event_of(MediaId::generate());
+    let entry = |place: usize| {
+        SendMessageBatchRequestEntry::builder().id(place.to_string()).message_body(&event).build().unwrap()
+    };
+    for _ in 0..20 {
+        let entries = (0..10).map(entry).collect();
+        let sent = fixture.sqs.client.send_message_batch().queue_url(&*fixture.sqs.url).set_entries(Some(entries));
+        sent.send().await.unwrap();
+    }
+    let counting = FaultyServer::start(&fixture.settings.endpoint.clone().unwrap(), |_, _| Fault::None);
+    let (path, settings) = (fixture.sqs.url.rsplit_once("://").unwrap().1, fixture.settings.clone());
+    let url = format!("{}/{}", counting.endpoint, path.split_once('/').unwrap().1);
+    let sqs = Sqs { visibility: fixture.sqs.visibility, ..Sqs::open(&settings, &url) };
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let arrived = move |id: MediaId| {
+        let sent = tell.send(id);
+        async move { Ok(sent?) }
+    };
+    let stop = CancellationToken::new();
+    let consuming = consume(&sqs, arrived, &stop);
+    for _ in 0..200 {
+        told.recv().await.unwrap();
+    }
+    fixture.until_empty().await;
+    stop.cancel();
+    consuming.await.unwrap();
+    let requests = |operation: &str| counting.with_headers(&[operation]).len();
+    let (received, deleted) = (requests("amazonsqs.receivemessage"), requests("amazonsqs.deletemessage"));
+    assert!((20..30).contains(&received) && (20..100).contains(&deleted), "{received} and {deleted} requests");
 }
 
 #[tokio::test]
@@ -208,7 +254,7 @@ async fn a_worker_that_stops_gives_back_what_takes_too_long() {
     began.notified().await;
     stop.cancel();
     consuming.await.unwrap();
-    let again = fixture.sqs.receive(1).await.unwrap();
+    let again = fixture.sqs.receive().await.unwrap();
     assert_eq!(again.len(), 1, "another worker gets it at once");
 }
 
@@ -217,7 +263,7 @@ async fn a_queue_that_is_not_there_is_an_error_that_names_it() {
     let test = "a_queue_that_is_not_there_is_an_error_that_names_it";
     let Some(fixture) = Fixture::start(test, Duration::from_secs(30), 5) else { return };
     let missing = Sqs { url: fixture.sqs.url.replace("uploads", "missing").into(), ..fixture.sqs.clone() };
-    for error in [missing.receive(1).await.unwrap_err(), missing.depth().await.unwrap_err()] {
+    for error in [missing.receive().await.unwrap_err(), missing.depth().await.unwrap_err()] {
         let said = format!("{error:#}");
         assert!(said.contains("123456789012/missing") && said.contains("does not exist"), "{said}");
         assert!(!said.contains("sentinel-secret"), "{said}");
