@@ -1,4 +1,4 @@
-//! Both backends against the same expectations: a folder, and a bucket of a real S3 server.
+//! Both backends against the same expectations: a folder, and a bucket of each of two S3 servers.
 
 mod disk;
 mod s3;
@@ -6,7 +6,7 @@ mod s3;
 use std::{io::Write as _, path::Path, time::SystemTime};
 
 use bytes::Bytes;
-use devservers::{Versitygw, versitygw};
+use devservers::{Gofakes3, Versitygw, versitygw};
 use secrecy::SecretString;
 use testkit::or_skip;
 
@@ -23,13 +23,14 @@ struct Fixture {
     storage: Storage,
     folder: tempfile::TempDir,
     server: Option<Versitygw>,
+    other: Option<Gofakes3>,
 }
 
 impl Fixture {
     async fn local() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let storage = open_local(folder.path()).await;
-        Self { storage, folder, server: None }
+        Self { storage, folder, server: None, other: None }
     }
 
     /// `None` if this machine has no S3 server.
@@ -38,17 +39,30 @@ impl Fixture {
         server.bucket(BUCKET);
         let folder = tempfile::tempdir().unwrap();
         let storage = open_s3(&settings(&server.endpoint(), folder.path())).await;
-        Some(Self { storage, folder, server: Some(server) })
+        Some(Self { storage, folder, server: Some(server), other: None })
+    }
+
+    /// The same with a server of another make.
+    async fn other_s3(test: &str) -> Option<Self> {
+        let server = or_skip(test, Gofakes3::start(BUCKET))?;
+        let folder = tempfile::tempdir().unwrap();
+        let storage = open_s3(&settings(&server.endpoint(), folder.path())).await;
+        Some(Self { storage, folder, server: None, other: Some(server) })
     }
 
     async fn each(test: &str) -> Vec<Self> {
         let mut all = vec![Self::local().await];
         all.extend(Self::s3(test).await);
+        all.extend(Self::other_s3(test).await);
         all
     }
 
     fn name(&self) -> &'static str {
-        if self.server.is_some() { "s3" } else { "local" }
+        match (&self.server, &self.other) {
+            (Some(_), _) => "versitygw",
+            (_, Some(_)) => "gofakes3",
+            (None, None) => "local",
+        }
     }
 }
 

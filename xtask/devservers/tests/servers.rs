@@ -6,7 +6,7 @@ use std::time::Instant;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use devservers::registry::{Login, PASSWORD, USER};
-use devservers::{Buildkitd, DockerRegistry, Moto, OwnEngine, Versitygw, http};
+use devservers::{Buildkitd, DockerRegistry, Gofakes3, Moto, OwnEngine, Versitygw, http};
 use testkit::{or_skip, test_name};
 
 #[test]
@@ -22,6 +22,14 @@ fn versitygw_keeps_buckets_while_it_is_paused() {
     assert_eq!(status(&server), Some(403));
     drop(server);
     assert!(!bucket.exists());
+}
+
+#[test]
+fn gofakes3_has_one_empty_bucket() {
+    let Some(server) = started(|| Gofakes3::start("media")) else { return };
+    let listed = |path: &str| http::ask(&server.endpoint(), "GET", path, &[], "").unwrap().text();
+    assert_eq!(listed("/").matches("<Name>").count(), 1);
+    assert!(!listed("/media").contains("<Contents>"), "{}", listed("/media"));
 }
 
 #[test]

@@ -17,6 +17,7 @@ use super::suite::Suite;
 pub enum Server {
     Buildkitd,
     CargoDeny,
+    Gofakes3,
     Moto,
     Schemathesis,
     Versitygw,
@@ -39,6 +40,7 @@ impl InstallArgs {
         match self.server {
             Server::Buildkitd => devservers::buildkitd::install()?,
             Server::CargoDeny => devservers::cargo_deny::install()?,
+            Server::Gofakes3 => devservers::gofakes3::install()?,
             Server::Moto => devservers::moto::install()?,
             Server::Schemathesis => devservers::schemathesis::install()?,
             Server::Versitygw => devservers::versitygw::install()?,
@@ -67,6 +69,7 @@ pub async fn for_the_tests(context: &Context<'_>, suites: &[Suite], progress: &P
     }
     let servers = [
         (Server::CargoDeny, any(&[Suite::Lint])),
+        (Server::Gofakes3, any(&[Suite::Service, Suite::Toolkit])),
         (Server::Moto, any(&[Suite::Rehearsal, Suite::StandIn, Suite::Tofu, Suite::Toolkit])),
         (Server::Schemathesis, any(&[Suite::Service])),
         (Server::Versitygw, any(&VERSITYGW)),
