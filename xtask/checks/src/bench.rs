@@ -75,6 +75,8 @@ pub enum Measurement {
     MediaWorkers,
     /// A claim from a queue of 10,000 jobs
     MediaClaim,
+    /// URLs for uploads and downloads past the service, and 100,000 pending uploads looked for
+    MediaPresigned,
     /// The gallery of 100,000 media in a browser
     WebGallery,
     /// Lighthouse's scores of the gallery
@@ -149,6 +151,7 @@ async fn measure(chosen: &[Measurement], scratch: &Scratch, report: &Report) -> 
             Measurement::MediaReady => media::until_ready(scratch, report).await.map(one),
             Measurement::MediaWorkers => media::workers(scratch, report).await.map(one),
             Measurement::MediaClaim => media::claim(scratch, report).await.map(one),
+            Measurement::MediaPresigned => media::presigned(scratch, report).await,
             Measurement::WebGallery => web::gallery(scratch, report).await.map(one),
             Measurement::WebLighthouse => web::lighthouse(scratch, report).await.map(one),
             Measurement::Rehearsal => rehearsed::rehearsal(scratch, report).await,

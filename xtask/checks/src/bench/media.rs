@@ -1,7 +1,9 @@
 //! The media service of this repository, against programs that do the same: libvips, nginx, a plain receiver.
 
 mod asked;
+mod heic;
 mod pictures;
+mod presigned;
 mod queue;
 mod ready;
 mod served;
@@ -10,6 +12,7 @@ mod uploads;
 mod wrk;
 
 pub use self::pictures::by_format;
+pub use self::presigned::presigned;
 pub use self::queue::{claim, workers};
 pub use self::ready::until_ready;
 pub use self::served::{PHOTOGRAPH, files, lists, start};

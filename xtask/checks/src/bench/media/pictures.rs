@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use devservers::pyvips;
 
 use super::asked::Asked;
+use super::heic;
 use crate::bench::scratch::Scratch;
 use crate::bench::table::{Goal, Row, said};
 use crate::bench::turns::Turns;
@@ -18,9 +19,9 @@ use xtask::report::Report;
 pub(super) const VIPS: &str = include_str!("vips.py");
 
 /// A photograph of 17.9 megapixels; the Debian package mate-backgrounds has it.
-const SOURCE: &str = "/usr/share/backgrounds/mate/abstract/Elephants_5640x3172.jpg";
+pub(super) const SOURCE: &str = "/usr/share/backgrounds/mate/abstract/Elephants_5640x3172.jpg";
 
-/// What is measured: a file, and its size in pixels. Of HEIC there is no reference: the wheel of libvips has no such decoder.
+/// What is measured: a file, and its size in pixels.
 const PICTURES: [(&str, u32, u32); 9] = [
     ("8.jpg", 3840, 2160),
     ("18.jpg", 5640, 3172),
@@ -55,6 +56,12 @@ pub async fn by_format(scratch: &Scratch, report: &Report) -> Result<Vec<(String
         let row = one(ours, file, (width, height), report).await.with_context(|| format!("measure {name}"))?;
         rows.push((name.to_owned(), row));
     }
+    let mut ours = Command::new(&example);
+    ours.arg(&program);
+    rows.push((
+        "8.heic".to_owned(),
+        heic::small_pictures(ours, folder.path(), report).await.context("measure 8.heic")?,
+    ));
     Ok(rows)
 }
 
@@ -96,7 +103,7 @@ async fn one(ours: Command, file: &str, (width, height): (u32, u32), report: &Re
 }
 
 /// How long it took, and the most memory until then, in KiB.
-fn derived(asked: &RefCell<Asked>, question: &str) -> Result<(Duration, u64)> {
+pub(super) fn derived(asked: &RefCell<Asked>, question: &str) -> Result<(Duration, u64)> {
     let answer = asked.borrow_mut().ask(question)?;
     let numbers = answer.split_once(' ').and_then(|(seconds, peak)| Some((seconds.parse().ok()?, peak.parse().ok()?)));
     let (seconds, peak) = numbers.with_context(|| format!("read the answer {answer:?}"))?;

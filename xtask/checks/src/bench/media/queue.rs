@@ -17,10 +17,10 @@ use xtask::tools::postgres::Client;
 const MEDIA: usize = 40;
 
 /// How long their jobs may take.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How often the queue is looked at.
-const PAUSE: Duration = Duration::from_millis(10);
+pub(super) const PAUSE: Duration = Duration::from_millis(10);
 
 const JOBS: &str = "INSERT INTO job (media, kind) SELECT id, 'process' FROM media";
 
@@ -88,7 +88,7 @@ pub async fn claim(scratch: &Scratch, report: &Report) -> Result<Row> {
 }
 
 /// The service does no jobs of the queue itself.
-fn without_worker() -> (&'static str, String) {
+pub(super) fn without_worker() -> (&'static str, String) {
     ("EMBEDDED_WORKER", "off".to_owned())
 }
 

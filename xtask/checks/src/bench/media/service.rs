@@ -53,6 +53,9 @@ impl Media {
             ("LOG_LEVEL", "warn".to_owned()),
         ];
         settings.extend_from_slice(own);
+        // With a bucket there is no such folder.
+        let has_bucket = own.iter().any(|(name, _)| *name == "STORAGE_BACKEND");
+        settings.retain(|(name, _)| *name != "UPLOAD_DIR" || !has_bucket);
         let command = |argument: &str| {
             let mut command = Command::new(scratch.program());
             command.arg(argument).env_clear().envs(settings.iter().cloned());

@@ -26,12 +26,16 @@ pub struct Load {
 
 /// Asks one URL without pause for some seconds.
 pub fn load(url: &str, token: Option<&str>) -> Result<Load> {
+    load_by(&token.map(|token| format!("wrk.headers['Authorization'] = 'Bearer {token}'")).unwrap_or_default(), url)
+}
+
+/// The same by a script in Lua, which says what a request is.
+pub fn load_by(request: &str, url: &str) -> Result<Load> {
     let folder = tempfile::tempdir()?;
-    let script = folder.path().join("report.lua");
-    fs_err::write(&script, REPORT)?;
+    let script = folder.path().join("load.lua");
+    fs_err::write(&script, format!("{request}\n{REPORT}"))?;
     let mut command = Command::new(nginx::wrk()?);
     command.args(["--threads", "1", "--connections", CONNECTIONS, "--duration", "3s", "--script"]).arg(script);
-    command.args(token.map(|token| format!("--header=Authorization: Bearer {token}")));
     let output = command.arg(url).output().context("run wrk")?;
     let said = String::from_utf8_lossy(&output.stdout);
     let report = said.lines().find_map(|line| line.strip_prefix("REPORT "));
