@@ -58,6 +58,13 @@ pub fn document() -> Value {
             "scheme": "bearer",
             "description": "An API key, with the scopes that it was created with: `read`, `upload`, `manage`.",
         },
+        "share_session": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "The token of `POST /api/shared/{token}/session`. It opens the one share whose password was given; a share \
+                            without a password takes the token in its path alone.",
+        },
     });
     json!({
         "openapi": "3.1.0",

@@ -129,6 +129,6 @@ impl FromRequestParts<AppState> for MaybeShared {
 
 impl Input for MaybeShared {
     fn describe(operation: &mut Operation<'_>) {
-        operation.path_parameter::<String>();
+        operation.share_token();
     }
 }

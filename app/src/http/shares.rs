@@ -3,12 +3,12 @@
 //! All accounts share one gallery, so who can change media may share any of them: by a session, or by an API key with the scope
 //! `manage`. A share is its maker's; admins list and revoke those of others, too.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, convert::Infallible, sync::Arc};
 
 use axum::{
     Json,
     extract::{FromRequestParts, Path, State},
-    http::{HeaderMap, HeaderValue, header::REFERRER_POLICY, request::Parts},
+    http::{HeaderValue, header::REFERRER_POLICY, request::Parts},
     response::{IntoResponse, Response},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -210,9 +210,8 @@ pub async fn get(
     State(storage): State<Arc<Storage>>,
     State(authenticator): State<Arc<Authenticator>>,
     Shared(share): Shared,
-    headers: HeaderMap,
+    Guest(guest): Guest,
 ) -> Result<Private<SharedResponse>, ApiError> {
-    let guest = bearer_token(&headers).map(SecretString::from);
     if share.password_hash.is_some() && !guest.is_some_and(|token| authenticator.has_opened(share.id, &token)) {
         let message = "this share has a password; POST it to the path `session` below this one to get a bearer token";
         return Err(ApiError::new(ErrorCode::PasswordRequired, message));
@@ -263,7 +262,24 @@ impl FromRequestParts<AppState> for Shared {
 
 impl Input for Shared {
     fn describe(operation: &mut Operation<'_>) {
-        operation.path_parameter::<String>();
+        operation.share_token();
+    }
+}
+
+/// The bearer token of the request, if it has one: that of [`open`] for a share that has a password.
+pub struct Guest(Option<SecretString>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Guest {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(bearer_token(&parts.headers).map(SecretString::from)))
+    }
+}
+
+impl Input for Guest {
+    fn describe(operation: &mut Operation<'_>) {
+        operation.allow_without_or_with("share_session");
     }
 }
 

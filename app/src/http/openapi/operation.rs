@@ -96,6 +96,23 @@ impl<'a> Operation<'a> {
         self.errors(&[ErrorCode::Unauthorized, ErrorCode::Unavailable]);
     }
 
+    /// Allows requests without a token, and those with one that opens more.
+    pub fn allow_without_or_with(&mut self, scheme: &str) {
+        self.security.extend([json!({}), json!({ scheme: [] })]);
+    }
+
+    /// Describes the token of a share in the path. OpenAPI has security schemes for headers, query strings and cookies only.
+    pub fn share_token(&mut self) {
+        self.parameters.push(json!({
+            "name": "token",
+            "in": "path",
+            "required": true,
+            "description": "The secret token of a share link: it opens the share to each person who has it",
+            "schema": { "type": "string" },
+        }));
+        self.errors.insert(ErrorCode::NotFound);
+    }
+
     /// Describes all parameters of the path, which has one.
     pub fn path_parameter<T: JsonSchema>(&mut self) {
         let schema = self.components.read.subschema_for::<T>().to_value();

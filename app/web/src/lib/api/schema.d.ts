@@ -4269,6 +4269,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The secret token of a share link: it opens the share to each person who has it */
                 token: string;
             };
             cookie?: never;
@@ -4298,6 +4299,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The secret token of a share link: it opens the share to each person who has it */
                 token: string;
             };
             cookie?: never;
@@ -4652,6 +4654,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @description The secret token of a share link: it opens the share to each person who has it */
                 token: string;
             };
             cookie?: never;
