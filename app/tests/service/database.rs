@@ -8,9 +8,9 @@ use sqlx::{ConnectOptions as _, PgPool, postgres::PgConnectOptions};
 use tokio::task::JoinSet;
 
 use crate::{
-    pictures,
+    members, pictures,
     proxy::Proxy,
-    support::{Database, Service, Setup, eventually},
+    support::{CLIENT, Database, Service, Setup, eventually},
 };
 
 /// A service without a worker, so that only requests have queries.
@@ -102,8 +102,14 @@ async fn uploads_while_the_server_ends_connections_leave_nothing_behind() {
     let options = PgConnectOptions::from_str(&service.database.url).unwrap().application_name("test");
     let pool = PgPool::connect_with(options).await.unwrap();
     let mut uploads = JoinSet::new();
+    // Of several accounts: each may have a quarter of the places.
+    let mut tokens = vec![service.token.clone()];
+    for name in ["second", "third"] {
+        tokens.push(members::register(&service, name, "member").await.1);
+    }
     for side in 20..60 {
-        let request = service.request(Method::POST, "/api/media").multipart(png(side));
+        let url = format!("http://{}/api/media", service.process.address);
+        let request = CLIENT.post(url).bearer_auth(&tokens[side as usize % 3]).multipart(png(side));
         uploads.spawn(async move { request.send().await.unwrap() });
     }
     let (mut ended, mut answers) = (0, Vec::new());

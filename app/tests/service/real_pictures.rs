@@ -1,9 +1,9 @@
 //! Uploads real pictures from a folder, if there is one.
 
-use std::{path::Path, sync::Arc};
+use std::{future::ready, path::Path};
 
+use futures_util::{StreamExt as _, stream};
 use reqwest::StatusCode;
-use tokio::task::JoinSet;
 
 use crate::{
     pictures,
@@ -16,21 +16,19 @@ async fn real_pictures_within_the_limits_are_accepted() {
         eprintln!("skipped: TEST_PICTURES_DIR is not a folder; the Debian package mate-backgrounds has pictures");
         return;
     };
-    let service = Arc::new(Service::signed_in().await);
-    let (mut uploads, mut accepted) = (JoinSet::new(), 0);
-    for path in files_below(Path::new(&folder)) {
+    let service = Service::signed_in().await;
+    let pictures = files_below(Path::new(&folder)).into_iter().filter_map(|path| {
         let mime_type = match path.extension().and_then(|extension| extension.to_str()) {
             Some("jpg" | "jpeg") => "image/jpeg",
             Some("png") => "image/png",
             Some("webp") => "image/webp",
-            _ => continue,
+            _ => return None,
         };
-        let service = service.clone();
-        uploads.spawn(async move { upload(&service, &path, mime_type).await });
-    }
-    while let Some(done) = uploads.join_next().await {
-        accepted += usize::from(done.unwrap());
-    }
+        Some((path, mime_type))
+    });
+    let service = &service;
+    let uploads = stream::iter(pictures).map(async |(path, mime_type)| upload(service, &path, mime_type).await);
+    let accepted = uploads.buffer_unordered(8).filter(|is_accepted| ready(*is_accepted)).count().await;
     assert!(accepted > 0, "TEST_PICTURES_DIR contains no pictures");
 }
 
