@@ -189,8 +189,9 @@ impl Reference {
         let folders = ["", "[]", ".NAME"].map(|end| format!("{}{end}.", entry.path));
         let targets = entry.targets.clone();
         self.keys().filter(move |key| {
-            let rest = folders.iter().find_map(|folder| key.path.strip_prefix(folder.as_str()));
-            rest.is_some_and(|rest| !rest.contains(['.', '['])) && key.targets.iter().any(|it| targets.contains(it))
+            let is_in =
+                |folder: &String| key.path.strip_prefix(folder.as_str()).is_some_and(|rest| !rest.contains(['.', '[']));
+            folders.iter().any(is_in) && key.targets.iter().any(|it| targets.contains(it))
         })
     }
 }
