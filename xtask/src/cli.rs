@@ -33,6 +33,7 @@ use crate::commands::setup::SetupArgs;
 use crate::commands::sqlx::Sqlx;
 use crate::commands::status::StatusArgs;
 use crate::commands::stop::StopArgs;
+use crate::commands::supervise_image::SuperviseImage;
 use crate::commands::tofu::Tofu;
 use crate::config::Config;
 use crate::env;
@@ -231,6 +232,10 @@ Neither needs your database: both start a temporary PostgreSQL."
     /// Become the service's program, with its listening socket
     #[command(hide = true)]
     SuperviseExec(supervisor::SuperviseExec),
+
+    /// Run an image, as the process that stands for its container
+    #[command(hide = true)]
+    SuperviseImage(SuperviseImage),
 }
 
 impl Cli {
@@ -245,6 +250,10 @@ impl Cli {
             // These need no deploy.yaml.
             Command::Supervise(args) => Ok(supervisor::supervise(args)?),
             Command::SuperviseExec(args) => match supervisor::exec(args)? {},
+            #[cfg(feature = "cloud")]
+            Command::SuperviseImage(args) => program::block_on(args.run()),
+            #[cfg(not(feature = "cloud"))]
+            Command::SuperviseImage(_) => match cloud::become_full_build()? {},
             Command::Completions(args) => {
                 report.data(&args.text(&Self::command()));
                 Ok(())
@@ -335,7 +344,8 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<(), Failure
         | Command::Docs(_)
         | Command::Init(_)
         | Command::Supervise(_)
-        | Command::SuperviseExec(_) => Ok(()),
+        | Command::SuperviseExec(_)
+        | Command::SuperviseImage(_) => Ok(()),
     }
 }
 

@@ -27,6 +27,7 @@ pub mod setup;
 pub mod sqlx;
 pub mod status;
 pub mod stop;
+pub mod supervise_image;
 pub mod tofu;
 
 use clap::Args;
@@ -68,7 +69,7 @@ impl<'a> Context<'a> {
     /// toolkit, this process ends here.
     pub fn env(&self, name: &str) -> Result<Env<'a>, Failure> {
         let env = Env::find(self.config, name, self.report, self.stop)?;
-        cloud::ensure_for(env.environment)?;
+        cloud::ensure_for(self.config, env.environment)?;
         env.learn_secrets();
         Ok(env)
     }

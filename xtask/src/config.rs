@@ -110,6 +110,8 @@ pub struct Service {
     /// What is run instead of a cargo package's program: a program on the `PATH`, or the path of one among the files of the release,
     /// and its arguments.
     pub command: Option<Vec<String>>,
+    /// Whether a release on this machine is the image of the Dockerfile, run by the Docker engine.
+    pub image: bool,
     /// What builds it, in the project's root: a program and its arguments. Only with a `command`.
     pub build: Option<Vec<String>>,
     /// Files and folders that a release has beside its program, and that it runs in. If a `command` has none, they are all files that

@@ -43,7 +43,7 @@ async fn machine(env: &Env<'_>) -> Vec<Check> {
         Check::of(name, command.dir("/").arg("--version").capture().await, |version| version, fix)
     };
     let mut checks = vec![clock(&config.root).await, version("git", Cmd::new("git"), "apt-get install git").await];
-    if config.service.command.is_none() {
+    if config.service.command.is_none() && !config.service.image {
         checks.push(version("cargo", cargo::cargo(&config.root), "install Rust with rustup").await);
     }
     let missing = missing_packages(config, |need| *need == Need::Build);

@@ -80,6 +80,7 @@ impl Seen {
                     line(&format!("  binary: {}", scalar(binary)), "");
                 }
             }
+            Runs::Image => line("  image: true", "Dockerfile: this machine's Docker engine builds and runs it"),
             Runs::Command { command, build, files, .. } => {
                 line(&format!("  command: {}", list(command.0.iter())), &command.1);
                 if let Some((build, by)) = build {
@@ -93,7 +94,11 @@ impl Seen {
         if self.takes_socket {
             line("  # It takes the socket that it is given (LISTEN_FDS), so it opens no port of its own.", "");
         } else {
-            line("  port_variable: PORT", "tells the service its port");
+            let port = match &self.runs {
+                Some(Runs::Image) => "tells the service its port, 8080 in the container; it has to listen there",
+                _ => "tells the service its port",
+            };
+            line("  port_variable: PORT", port);
         }
         match &self.readiness {
             Some(Found { value, by }) => line(&format!("  readiness: {}", scalar(value)), by),
@@ -105,6 +110,11 @@ impl Seen {
         if !self.variables.is_empty() {
             line("  env:", ".env.example; secrets are put into .env.local, mode 0600");
             for (name, value) in &self.variables {
+                // A container does not reach the private PostgreSQL.
+                let value = match &self.runs {
+                    Some(Runs::Image) => value.replace(", supplied_by: postgres", ""),
+                    _ => value.clone(),
+                };
                 line(&format!("    {name}: {value}"), "");
             }
         }

@@ -61,8 +61,11 @@ pub fn origin(env: &Env<'_>, setting: &Setting) -> Result<Origin> {
         return Ok(Origin::Media);
     }
     Ok(match &setting.supplied_by {
-        Some(by) => Origin::Target(by.clone()),
-        None if setting.required && setting.default.is_none() => Origin::Missing,
-        None => Origin::Default,
+        // A container does not reach the private one of this machine.
+        Some(by) if !(is_local && env.config.service.image && *by == SuppliedBy::Postgres) => {
+            Origin::Target(by.clone())
+        }
+        _ if setting.required && setting.default.is_none() => Origin::Missing,
+        _ => Origin::Default,
     })
 }

@@ -34,7 +34,7 @@ mod serve;
 mod shared;
 
 pub use exec::{SuperviseExec, exec};
-pub use launch::{LaunchError, launch};
+pub use launch::{LaunchError, copy_program, launch};
 pub use obstacle::Obstacle;
 pub use protocol::{InstanceSpec, InstanceStatus, Role, Status};
 pub use serve::{Supervise, supervise};

@@ -127,7 +127,7 @@ impl<'a> Target<'a> {
     /// Puts an artifact where the target takes it from.
     pub async fn publish(&self, artifact: &Artifact, step: &Ongoing) -> Result<Published, Failure> {
         match self {
-            Self::Local(local) => Ok(local.publish(artifact).await?),
+            Self::Local(local) => Ok(local.publish(artifact, step).await?),
             Self::Stack(stack) => Box::pin(stack.publish(artifact, step)).await,
             Self::Host(host) => Box::pin(host.publish(artifact, step)).await,
         }
@@ -145,7 +145,7 @@ impl<'a> Target<'a> {
     /// Whether what was published is still there, unchanged.
     pub async fn has_published(&self, published: &Published) -> bool {
         match self {
-            Self::Local(local) => local.has_published(published),
+            Self::Local(local) => local.has_published(published).await,
             Self::Stack(stack) => stack.has_published(published).await,
             Self::Host(host) => Box::pin(host.has_published(published)).await,
         }
@@ -162,7 +162,7 @@ impl<'a> Target<'a> {
     /// What an earlier deploy published, if it is kept.
     pub async fn published(&self, record: &Record) -> Result<Published, Failure> {
         match self {
-            Self::Local(local) => Ok(local.published(record)?),
+            Self::Local(local) => Ok(local.published(record).await?),
             Self::Stack(stack) => Box::pin(stack.published(record)).await,
             Self::Host(host) => Box::pin(host.published(record)).await,
         }
@@ -185,7 +185,10 @@ impl<'a> Target<'a> {
 
     /// Whether a release is an image, which is built from a commit: then this machine needs none of the programs of a build.
     pub fn runs_images(&self) -> bool {
-        !matches!(self, Self::Local(_))
+        match self {
+            Self::Local(local) => local.runs_images(),
+            Self::Stack(_) | Self::Host(_) => true,
+        }
     }
 
     /// What would change around the release; none where nothing but the release changes. `approved` asks for the kept plan that
@@ -328,7 +331,7 @@ impl<'a> Target<'a> {
     /// Removes the releases that nothing can go back to any more. `records` are all of the environment's.
     pub async fn prune(&self, records: &[Record]) -> Result<()> {
         match self {
-            Self::Local(local) => local.prune(records),
+            Self::Local(local) => local.prune(records).await,
             // Its images are removed by `image prune`.
             Self::Stack(_) => Ok(()),
             Self::Host(host) => Box::pin(host.prune(records)).await,

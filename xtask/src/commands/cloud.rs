@@ -4,16 +4,15 @@
 
 use std::convert::Infallible;
 
-#[cfg(not(feature = "cloud"))]
-use crate::config::Config;
-use crate::config::{Environment, Target};
+use crate::config::{Config, Environment, Target};
 use crate::failure::Failure;
 use crate::tools::cargo;
 use crate::typed;
 
 /// Returns if this build has what commands about this environment need. Otherwise replaces this process by a build that has it.
-pub fn ensure_for(environment: &Environment) -> Result<(), Failure> {
-    if cfg!(feature = "cloud") || matches!(environment.target, Target::Local(_)) {
+pub fn ensure_for(config: &Config, environment: &Environment) -> Result<(), Failure> {
+    let runs_a_process = matches!(environment.target, Target::Local(_)) && !config.service.image;
+    if cfg!(feature = "cloud") || runs_a_process {
         return Ok(());
     }
     match become_full_build()? {}

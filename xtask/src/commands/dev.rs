@@ -37,6 +37,11 @@ impl DevArgs {
     /// Runs the command. It ends by Ctrl-C.
     pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
         let env = &context.env(&self.environment.environment)?;
+        if env.config.service.image {
+            return Err(Failure::Usage(anyhow!(
+                "`dev` builds and starts a cargo package, and deploy.yaml has `service.image`; run what the Dockerfile runs by yourself"
+            )));
+        }
         if env.config.service.command.is_some() {
             return Err(Failure::Usage(anyhow!(
                 "`dev` builds and starts a cargo package, and deploy.yaml has a `service.command`; run that in the project's folder"

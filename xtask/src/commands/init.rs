@@ -24,7 +24,7 @@ const IGNORED: [&str; 2] = [".deploy/", ".env.local"];
   cargo xtask init --yes
   cargo xtask init --readiness /health -- node server.js
 
-Looks at cargo's packages, package.json, go.mod, Procfile, Python's main files, .env.example, migrations and the sources. Runs no \
+Looks at cargo's packages, package.json, go.mod, Procfile, Python's main files, a Dockerfile, .env.example, migrations and the sources. Runs no \
 program of the project. Asks only what it cannot see. The lines that git needs are added to .gitignore.")]
 pub struct InitArgs {
     /// Ask nothing
@@ -91,13 +91,8 @@ impl InitArgs {
 }
 
 fn unknown(root: &Utf8Path) -> Failure {
-    let image = if root.join("Dockerfile").is_file() {
-        "\n  an image alone runs on a Docker host (`target: compose`), and not as a process on this machine"
-    } else {
-        ""
-    };
     Failure::Usage(anyhow!(
-        "nothing in {root} shows what runs the service{image}\n  name it, for example: cargo xtask init -- node server.js"
+        "nothing in {root} shows what runs the service\n  name it, for example: cargo xtask init -- node server.js"
     ))
 }
 

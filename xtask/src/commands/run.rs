@@ -70,7 +70,7 @@ impl RunArgs {
 
     async fn here(&self, env: &Env<'_>, target: &Target<'_>, local: &Local<'_>) -> Result<(), Failure> {
         let record = live(env).await?;
-        let published = local.published(&record)?;
+        let published = local.published(&record).await?;
         // A deploy makes the same things.
         let lease = take_lease(env, format!("run {}", env.name())).await?; // Locked → 20
         let settings = env

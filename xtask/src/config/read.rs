@@ -87,8 +87,12 @@ pub(super) fn config(root: &Field<'_>, document: &Arc<Document>) -> Option<Confi
         toolkit?;
         Some(Config {
             root: Utf8PathBuf::new(),
+            // The Dockerfile with all defaults is enough where a release is its image.
+            image: image?.or_else(|| {
+                let is_image = service.as_ref().is_some_and(|service| service.image);
+                is_image.then(|| of_dockerfile(project.as_deref())).flatten()
+            }),
             project: project?,
-            image: image?,
             source: source?.unwrap_or_else(|| Source { main_branch: MAIN_BRANCH.to_owned() }),
             service: service?,
             notify: notify?.unwrap_or_default(),
@@ -126,6 +130,18 @@ fn given(mut environments: BTreeMap<String, Environment>, service: &Service) -> 
         }
     }
     environments
+}
+
+/// The image of a Dockerfile, for this machine.
+fn of_dockerfile(project: Option<&str>) -> Option<Image> {
+    Some(Image {
+        name: project?.to_owned(),
+        dockerfile: DOCKERFILE.into(),
+        platform: if cfg!(target_arch = "aarch64") { "linux/arm64" } else { PLATFORM }.to_owned(),
+        bases: BTreeMap::new(),
+        secrets: Vec::new(),
+        sbom: None,
+    })
 }
 
 fn image(table: &mut Table<'_>, project: Option<&str>) -> Option<Image> {

@@ -18,6 +18,22 @@ const PROGRAM: &str = "{ name: cc, package: gcc, needed_for: build }";
 
 /// Reads the section. The package has the project's name by default.
 pub(super) fn service(table: &mut Table<'_>, project: Option<&str>) -> Option<Service> {
+    let image = table.optional(
+        key(
+            "image",
+            "true",
+            "Whether a release on this machine is the image of the Dockerfile, run by the Docker engine. It listens \
+             at the port of `port_variable`, and keeps what it writes into folders of data.",
+        )
+        .otherwise("false"),
+        |field| Some((field.flag()?, field)),
+    );
+    let is_image = matches!(image, Some(Some((true, _))));
+    if is_image {
+        for key in ["command", "build", "package", "binary", "files", "schema", "web"] {
+            table.refused(key, "is not used where `image` says what runs", "keep one of the two")?;
+        }
+    }
     let command = table.optional(
         key(
             "command",
@@ -143,6 +159,9 @@ pub(super) fn service(table: &mut Table<'_>, project: Option<&str>) -> Option<Se
             .otherwise("none; with `web`, Node.js and npm"),
         |field| field.list(PROGRAM, |item| program(&item)),
     );
+    if let (Some(Some((true, field))), Some(None)) = (&image, &port_variable) {
+        return field.refuse("the container's port is told by a variable", "add `port_variable: PORT`");
+    }
     let (package, web) = (package?.or_else(|| project.map(str::to_owned))?, web?);
     let mut programs = programs?.unwrap_or_default();
     fits?;
@@ -157,6 +176,7 @@ pub(super) fn service(table: &mut Table<'_>, project: Option<&str>) -> Option<Se
         binary: binary?.unwrap_or_else(|| package.clone()),
         package,
         command: command?,
+        image: image?.is_some_and(|(is_image, _)| is_image),
         build: build?,
         files: files?.unwrap_or_default(),
         settings: settings?,

@@ -31,6 +31,8 @@ pub async fn preflight(
     // An image is built by its builder, and from a commit.
     if target.has_stack() || env.environment.media.is_some() {
         checks.extend(source::checks(env, &source, allow_branch).await);
+    } else if env.config.service.image && !source.is_clean() {
+        checks.push(source::uncommitted("and an image is built from a commit"));
     }
     let missing = match target.runs_images() {
         true => Vec::new(),

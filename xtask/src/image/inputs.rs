@@ -37,12 +37,13 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// The inputs of a source. For every target but `local` it fails when the working tree has uncommitted changes, or a
+    /// The inputs of a source. For every target but `local` it fails when the working tree has uncommitted changes (there, too, where a
+    /// release is the image), or a
     /// base image has no digest in `image.lock`; `local` gets a warning.
     pub async fn of(image: &ServiceImage<'_>, source: &Source) -> Result<Self> {
         let is_local = matches!(image.env.environment.target, Target::Local(_));
         let mut warnings = Vec::new();
-        if !source.is_clean() && !is_local {
+        if !source.is_clean() && (!is_local || image.env.config.service.image) {
             bail!(
                 "the working tree has uncommitted changes, and an image for {} is built from a commit\n  \
                  see them: git status; then commit them, or stash them: git stash --include-untracked",

@@ -30,6 +30,8 @@ pub enum Runs {
         /// What the build makes, which git has to ignore; folders with `/` at the end.
         made: Vec<String>,
     },
+    /// The image of a Dockerfile.
+    Image,
 }
 
 impl Runs {
@@ -63,7 +65,7 @@ pub(super) async fn find(root: &Utf8Path) -> Result<Option<Runs>> {
             return Ok(Some(runs));
         }
     }
-    Ok(None)
+    Ok(root.join("Dockerfile").is_file().then_some(Runs::Image))
 }
 
 fn of_procfile(root: &Utf8Path) -> Result<Option<Runs>> {
@@ -263,6 +265,7 @@ mod tests {
                 (command.0, build.map(|(build, _)| build).unwrap_or_default(), files, made)
             }
             Runs::Cargo { package, .. } => panic!("{package}"),
+            Runs::Image => panic!("an image"),
         }
     }
 

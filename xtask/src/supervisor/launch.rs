@@ -58,7 +58,7 @@ pub async fn launch(
     if let Some(connection) = connect(state_dir).await? {
         return Ok(connection);
     }
-    let program = copy(program, state_dir)?;
+    let program = copy_program(program, state_dir, "xtask")?;
     match start(state_dir, listen, &program, toolkit).await? {
         Started::Ready => {}
         Started::PortInUse => return Err(LaunchError::PortInUse { listen }),
@@ -69,11 +69,11 @@ pub async fn launch(
     Ok(connection.with_context(|| format!("the supervisor ended right after its start; see {log}"))?)
 }
 
-/// Replaces the copy by a rename, so that a running supervisor keeps the old one.
-fn copy(program: &Utf8Path, state_dir: &Utf8Path) -> anyhow::Result<Utf8PathBuf> {
+/// Copies the toolkit to `bin/NAME` in a state folder. An earlier copy is replaced by a rename, so that what runs keeps it.
+pub fn copy_program(program: &Utf8Path, state_dir: &Utf8Path, name: &str) -> anyhow::Result<Utf8PathBuf> {
     let folder = state_dir.join("bin");
     own_folder(&folder, None, 0o700)?;
-    let copy = folder.join("xtask");
+    let copy = folder.join(name);
     let private = std::fs::Permissions::from_mode(0o700);
     let mut temporary = tempfile::Builder::new().prefix(".xtask-").permissions(private.clone()).tempfile_in(&folder)?;
     let mut program = fs_err::File::open(program)?;

@@ -2,12 +2,12 @@
 
 mod candidate;
 mod checks;
-mod containers;
-mod image;
+pub mod containers;
+pub mod image;
 mod log;
 mod one_off;
 mod proxy;
-mod settings;
+pub mod settings;
 
 use std::time::Duration;
 
@@ -123,7 +123,7 @@ impl<'a> Host<'a> {
 
     /// The image of an earlier deploy. Refused if it is no longer kept.
     pub async fn published(&self, record: &Record) -> Result<Published, Failure> {
-        let published = image::of_record(self, record)?;
+        let published = image::of_record(self.env, record)?;
         if image::is_there(self, &published).await? {
             return Ok(published);
         }
@@ -236,7 +236,8 @@ impl<'a> Host<'a> {
 
     /// Removes the images of releases that nothing can go back to any more.
     pub async fn prune(&self, records: &[Record]) -> Result<()> {
-        image::prune(self, records.iter().filter(|record| record.outcome == Outcome::Live)).await
+        let live = records.iter().filter(|record| record.outcome == Outcome::Live);
+        image::prune(self, live).await
     }
 
     /// Asks at the public port, where the proxy answers.

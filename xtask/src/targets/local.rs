@@ -7,6 +7,10 @@ mod candidate;
 mod checks;
 mod development;
 mod ears;
+#[cfg(feature = "cloud")]
+mod image;
+#[cfg(not(feature = "cloud"))]
+mod no_image;
 mod one_off;
 mod process;
 mod provision;
@@ -23,6 +27,12 @@ use tokio::sync::OnceCell;
 pub use self::candidate::Candidate;
 pub use self::development::Development;
 pub use self::ears::Ears;
+#[cfg(feature = "cloud")]
+pub use self::image::FOLDER;
+#[cfg(feature = "cloud")]
+use self::image::Images;
+#[cfg(not(feature = "cloud"))]
+use self::no_image::Images;
 use super::condition::Condition;
 use super::{Serving, Switched};
 use crate::clients::service::Service;
@@ -50,6 +60,8 @@ pub struct Local<'a> {
     program: OnceCell<Utf8PathBuf>,
     account: OnceCell<Option<Owner>>,
     web: OnceCell<Option<Decision>>,
+    /// Where deploy.yaml says that a release is an image.
+    images: Option<Images<'a>>,
 }
 
 impl<'a> Local<'a> {
@@ -57,7 +69,13 @@ impl<'a> Local<'a> {
     pub fn new(env: &'a Env<'a>, target: &'a config::Local) -> Self {
         let folder = env.folder();
         let (postgres, program, account, web) = (OnceCell::new(), OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self { env, target, folder, postgres, program, account, web }
+        let images = env.config.service.image.then(|| Images::new(env, folder.clone()));
+        Self { env, target, folder, postgres, program, account, web, images }
+    }
+
+    /// Whether a release is an image.
+    pub fn runs_images(&self) -> bool {
+        self.images.is_some()
     }
 
     /// Where people reach the service.
@@ -106,12 +124,18 @@ impl<'a> Local<'a> {
     }
 
     /// Whether the release's folder is there, unchanged.
-    pub fn has_published(&self, published: &Published) -> bool {
+    pub async fn has_published(&self, published: &Published) -> bool {
+        if let Some(images) = &self.images {
+            return Box::pin(images.has_published(published)).await;
+        }
         releases::has(&self.releases(), published)
     }
 
     /// A release that was published earlier and is kept.
-    pub fn published(&self, record: &Record) -> Result<Published> {
+    pub async fn published(&self, record: &Record) -> Result<Published> {
+        if let Some(images) = &self.images {
+            return Box::pin(images.published(record)).await;
+        }
         let (version, gone) =
             (record.version(), || format!("{} is no longer kept; deploy its commit instead", record.version()));
         let published = releases::read(&self.releases().join(version)).with_context(gone)?;
@@ -138,6 +162,7 @@ impl<'a> Local<'a> {
         let locked = if source.is_clean() { " --locked" } else { "" };
         let (package, binary) = (&service.package, &service.binary);
         match (&service.command, &service.build) {
+            _ if service.image => lines.push("build: the image of the Dockerfile, by the Docker engine".to_owned()),
             (None, _) => lines.push(format!("build: cargo build --release --package {package} --bin {binary}{locked}")),
             (Some(_), Some(build)) => {
                 let typed = shlex::try_join(build.iter().map(String::as_str)).unwrap_or_else(|_| build.join(" "));
@@ -241,6 +266,9 @@ impl<'a> Local<'a> {
             connection.stop().await?;
             stopped.push("the service");
         }
+        if let Some(images) = &self.images {
+            Box::pin(images.remove_containers(&[])).await?;
+        }
         if let Some(server) = self.find_postgres().await?
             && server.is_running().await
         {
@@ -251,7 +279,10 @@ impl<'a> Local<'a> {
     }
 
     /// Removes all but the newest releases that were live.
-    pub fn prune(&self, records: &[Record]) -> Result<()> {
+    pub async fn prune(&self, records: &[Record]) -> Result<()> {
+        if let Some(images) = &self.images {
+            Box::pin(images.prune(records)).await?;
+        }
         let mut keep: Vec<&str> = Vec::new();
         for record in records.iter().rev().filter(|record| record.outcome == Outcome::Live) {
             if keep.len() < self.env.environment.keep_releases && !keep.contains(&record.version()) {

@@ -5,6 +5,7 @@
 mod app;
 mod builders;
 mod building;
+mod contained;
 mod faults;
 mod hints;
 mod host;

@@ -20,7 +20,7 @@ const BUILT: &str =
 const EXAMPLE: &str = "# Where\nexport PORT=8080\nDATABASE_URL=postgres://user@localhost/shop\nAPI_TOKEN=\nLOG_LEVEL=info # or debug\n\
     GREETING='on'\nNOTE=\nTITLE=\"a: b\"\n";
 
-const SHAPES: [Shape; 10] = [
+const SHAPES: [Shape; 11] = [
     ("axum", &[("Cargo.toml", AXUM), ("src/main.rs", "fn main() { route(\"/health\"); route(\"/readyz\") }")]),
     (
         "Work Space",
@@ -49,6 +49,7 @@ const SHAPES: [Shape; 10] = [
     ("go-cmd", &[("go.mod", "module example.org/go\n"), ("cmd/api/main.go", "package main")]),
     ("python", &[("app.py", "@app.get('/health')"), ("Dockerfile", "FROM python\nEXPOSE 8000\n")]),
     ("python-packages", &[("main.py", ""), ("shop/views.py", ""), ("requirements.txt", "flask\n")]),
+    ("image", &[("Dockerfile", "FROM scratch\nEXPOSE 8000\n"), (".env.example", "DATABASE_URL=postgres://a@b/c\n")]),
     ("procfile", &[("Procfile", "worker: node worker.js\nweb: node index.js --trust 'a b'\n"), ("index.js", "")]),
 ];
 
@@ -69,7 +70,7 @@ fn run(root: &Path, args: &[&str]) -> Ran {
 }
 
 #[test]
-fn a_first_file_is_written_for_repositories_of_ten_shapes() {
+fn a_first_file_is_written_for_repositories_of_many_shapes() {
     let folder = tempfile::tempdir().unwrap();
     let mut all = String::new();
     for shape in SHAPES {
@@ -98,9 +99,9 @@ fn what_it_cannot_see_is_asked_for_and_named_where_there_is_no_terminal() {
     // What it does not need is not read.
     let root = write(folder.path(), ("broken", &[("package.json", "{")]));
     run(&root, &["init", "--yes", "--", "node", "a.js"]).expect(0);
-    let root = write(folder.path(), ("image", &[("Dockerfile", "FROM scratch\n"), (".gitignore", "/.deploy")]));
+    let root = write(folder.path(), ("empty", &[(".gitignore", "/.deploy")]));
     let next = "name it, for example: cargo xtask init -- node server.js";
-    run(&root, &["init"]).expect(2).says(&["shows what runs the service", "Docker host", next]);
+    run(&root, &["init"]).expect(2).says(&["shows what runs the service", next]);
     assert!(!root.join("deploy.yaml").exists());
     run(&root, &["init", "--readiness", "health", "--", "./serve"]).expect(2).says(&["service.readiness"]);
     assert!(!root.join("deploy.yaml").exists());

@@ -14,7 +14,8 @@ fn yaml(text: &str) -> Value {
 /// The YAML files of this repository: its own, and those of the fixtures.
 fn files() -> Vec<(String, String)> {
     let root = camino::Utf8Path::new(env!("CARGO_MANIFEST_DIR"));
-    let fixtures = ["node", "fixture", "foreign", "ledger", "queries"].map(|name| root.join("tests").join(name));
+    let fixtures =
+        ["node", "fixture", "foreign", "ledger", "queries", "contained"].map(|name| root.join("tests").join(name));
     let own = root.parent().unwrap().to_owned();
     let read = |folder: &camino::Utf8PathBuf| {
         let file = folder.join("deploy.yaml");
@@ -73,6 +74,7 @@ fn what_the_parser_refuses_for_its_shape_is_not_valid_by_the_schema() {
         ("port_variable: PORT", "command: { a: b }"),
         ("port_variable: PORT", "files: server.js"),
         ("port_variable: PORT", "env: { A: { secrt: true } }"),
+        ("port_variable: PORT", "image: 1"),
         ("port_variable: PORT", "env: { A: [] }"),
         ("port_variable: PORT", "programs: [{ name: cc }]"),
         ("  local:\n    target: local\n    port: 3000", "  local: []"),

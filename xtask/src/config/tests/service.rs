@@ -169,6 +169,6 @@ fn a_variable_that_contradicts_itself_is_refused() {
 fn a_misspelt_command_is_named() {
     assert_snapshot!(refused_with("  package: app", "  comand: app"), @r"
     deploy.yaml:3:3: service.comand: unknown key
-      did you mean `command`? Known keys: args, binary, command, files, first_visit, migrations, package, port_variable, programs, readiness, schema, settings, web
+      did you mean `command`? Known keys: args, binary, command, files, first_visit, image, migrations, package, port_variable, programs, readiness, schema, settings, web
     ");
 }

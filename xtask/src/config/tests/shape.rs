@@ -124,7 +124,7 @@ fn an_unknown_key_is_named_with_the_nearest() {
     ");
     assert_snapshot!(refused_with("  readiness:", "  readines:"), @r"
     deploy.yaml:5:3: service.readines: unknown key
-      did you mean `readiness`? Known keys: args, binary, command, files, first_visit, migrations, package, port_variable, programs, readiness, schema, settings, web
+      did you mean `readiness`? Known keys: args, binary, command, files, first_visit, image, migrations, package, port_variable, programs, readiness, schema, settings, web
     ");
     assert_snapshot!(refused_with("    port:", "    prot:"), @r"
     deploy.yaml:9:5: environments.local.prot: unknown key

@@ -12,14 +12,19 @@ use crate::tools::git;
 pub async fn checks(env: &Env<'_>, source: &Source, allow_branch: bool) -> Vec<Check> {
     let mut checks = Vec::new();
     if !source.is_clean() {
-        let fix = "commit the changes, or put them aside: git stash --include-untracked";
-        checks.push(Check::bad("source", "the tree has uncommitted changes, and only a commit can be deployed", fix));
+        checks.push(uncommitted("and only a commit can be deployed"));
     }
     checks.push(published(env, source).await.unwrap_or_else(|error| git_failed("source", &error)));
     if !allow_branch {
         checks.push(on_main(env, source).await.unwrap_or_else(|error| git_failed("source", &error)));
     }
     checks
+}
+
+/// A tree with changes that are in no commit, and why that is a problem.
+pub fn uncommitted(why: &str) -> Check {
+    let fix = "commit the changes, or put them aside: git stash --include-untracked";
+    Check::bad("source", format!("the tree has uncommitted changes, {why}"), fix)
 }
 
 /// Whether a remote has the commit. CI that checks out a tag has no branch of the remote.

@@ -3,7 +3,9 @@
 use anyhow::{Context as _, Result, anyhow};
 
 use super::Host;
+use crate::clients::docker::Engine;
 use crate::clients::registry::reference::Reference;
+use crate::env::Env;
 use crate::failure::Failure;
 use crate::image::build::{Location, find_or_build};
 use crate::image::inputs::Inputs;
@@ -18,16 +20,25 @@ pub async fn publish(host: &Host<'_>, artifact: &Artifact, step: &Ongoing) -> Re
     if host.target.registry.is_some() {
         return of_registry::publish(host.env, artifact, step).await;
     }
-    let image = ServiceImage::find(host.env)?;
+    publish_in(host.env, host.engine().await?, artifact, step).await
+}
+
+/// Puts the image into an engine, unless it was built there.
+pub async fn publish_in(
+    env: &Env<'_>,
+    of_host: &Engine,
+    artifact: &Artifact,
+    step: &Ongoing,
+) -> Result<Published, Failure> {
+    let image = ServiceImage::find(env)?;
     let inputs = Inputs::of(&image, &artifact.source).await?;
     let built = find_or_build(&image, &inputs, false, step).await?;
     let Location::Engine { id, engine } = &built.location else {
         return Err(Failure::Refused(anyhow!(
-            "a buildkitd built the image, and {0} has no registry to push it to\n  add `registry` to environments.{0}, or unset BUILDKIT_HOST",
-            host.env.name()
+            "a buildkitd built the image, and {0} has no registry to push it to\n  unset BUILDKIT_HOST, or add `registry` to environments.{0} where that is a Docker host",
+            env.name()
         )));
     };
-    let of_host = host.engine().await?;
     if of_host.image(id).await?.is_none() {
         step.progress("copying the image to the host");
         // By its name, which an engine copies with it.
@@ -45,10 +56,10 @@ pub async fn publish(host: &Host<'_>, artifact: &Artifact, step: &Ongoing) -> Re
 }
 
 /// The image that a record names.
-pub fn of_record(host: &Host<'_>, record: &Record) -> Result<Published, Failure> {
+pub fn of_record(env: &Env<'_>, record: &Record) -> Result<Published, Failure> {
     let known = record.source.clone().zip(record.digest.clone());
     let (source, digest) = known.with_context(|| format!("the record {} names no image", record.id))?;
-    let form = PublishedForm::Image { name: ServiceImage::find(host.env)?.name() };
+    let form = PublishedForm::Image { name: ServiceImage::find(env)?.name() };
     Ok(Published { source, digest, migrations: record.migrations.clone(), form })
 }
 
@@ -74,19 +85,31 @@ pub async fn pull(host: &Host<'_>, published: &Published) -> Result<String, Fail
 
 /// Removes the images of all but the newest releases of these, which went live.
 pub async fn prune<'r>(host: &Host<'_>, live: impl DoubleEndedIterator<Item = &'r Record>) -> Result<()> {
+    let image = ServiceImage::find(host.env).map_err(Failure::into_error)?;
+    let in_registry = |digest: &str| match host.target.registry {
+        Some(_) => format!("{}@{digest}", image.name()),
+        None => digest.to_owned(),
+    };
+    prune_in(host.env, host.engine().await?, live, in_registry).await
+}
+
+/// The same in an engine that has them by these names of their digests.
+pub async fn prune_in<'r>(
+    env: &Env<'_>,
+    engine: &Engine,
+    live: impl DoubleEndedIterator<Item = &'r Record>,
+    name: impl Fn(&str) -> String,
+) -> Result<()> {
     let mut digests: Vec<&String> = Vec::new();
     for digest in live.rev().filter_map(|record| record.digest.as_ref()) {
         if !digests.contains(&digest) {
             digests.push(digest);
         }
     }
-    let image = ServiceImage::find(host.env).map_err(Failure::into_error)?;
-    let engine = host.engine().await?;
-    for digest in digests.into_iter().skip(host.env.environment.keep_releases) {
-        let name = if host.target.registry.is_some() { format!("{}@{digest}", image.name()) } else { digest.clone() };
+    for digest in digests.into_iter().skip(env.environment.keep_releases) {
         // Another container may use it.
-        if let Err(error) = engine.remove(&name).await {
-            host.env.report.note(&format!("an old image was not removed: {error:#}"));
+        if let Err(error) = engine.remove(&name(digest)).await {
+            env.report.note(&format!("an old image was not removed: {error:#}"));
         }
     }
     Ok(())

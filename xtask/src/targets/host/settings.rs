@@ -1,10 +1,13 @@
 //! The settings of a release, as its containers get them.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Result, anyhow};
 use secrecy::ExposeSecret as _;
 
 use super::{Host, containers};
 use crate::config::SuppliedBy;
+use crate::env::Env;
 use crate::failure::Failure;
 use crate::release::{MediaSettings, Settings};
 use crate::settings;
@@ -29,22 +32,28 @@ impl Host<'_> {
         )))
     }
 
-    /// What the containers of a release get, as `NAME=value`: its settings, and what the host supplies.
+    /// What the containers of a release get, as `NAME=value`.
     pub(super) fn variables(&self, version: &str, settings: &Settings) -> Result<Vec<String>> {
-        let mut env = settings.plain.clone();
-        env.extend(settings.secrets.iter().map(|(name, value)| (name.to_owned(), value.expose_secret().to_owned())));
-        let variable = self.env.config.service.port_variable.as_deref().unwrap_or("PORT");
-        env.insert(variable.to_owned(), containers::INSIDE.to_string());
-        for setting in settings::table(self.env)?.settings {
-            let value = match &setting.supplied_by {
-                Some(SuppliedBy::Version) => version.to_owned(),
-                Some(SuppliedBy::Host) => "0.0.0.0".to_owned(),
-                Some(SuppliedBy::Port) => containers::INSIDE.to_string(),
-                Some(SuppliedBy::DataFolder(name)) if !env.contains_key(&setting.name) => containers::folder(name),
-                _ => continue,
-            };
-            env.insert(setting.name, value);
-        }
-        Ok(env.into_iter().map(|(name, value)| format!("{name}={value}")).collect())
+        let variables = variables(self.env, version, settings)?;
+        Ok(variables.into_iter().map(|(name, value)| format!("{name}={value}")).collect())
     }
+}
+
+/// The variables of a container of a release: its settings and secrets, and what comes of its being a container.
+pub fn variables(env: &Env<'_>, version: &str, settings: &Settings) -> Result<BTreeMap<String, String>> {
+    let mut all = settings.plain.clone();
+    all.extend(settings.secrets.iter().map(|(name, value)| (name.to_owned(), value.expose_secret().to_owned())));
+    let variable = env.config.service.port_variable.as_deref().unwrap_or("PORT");
+    all.insert(variable.to_owned(), containers::INSIDE.to_string());
+    for setting in settings::table(env)?.settings {
+        let value = match &setting.supplied_by {
+            Some(SuppliedBy::Version) => version.to_owned(),
+            Some(SuppliedBy::Host) => "0.0.0.0".to_owned(),
+            Some(SuppliedBy::Port) => containers::INSIDE.to_string(),
+            Some(SuppliedBy::DataFolder(name)) if !all.contains_key(&setting.name) => containers::folder(name),
+            _ => continue,
+        };
+        all.insert(setting.name, value);
+    }
+    Ok(all)
 }

@@ -54,6 +54,7 @@ impl Local<'_> {
     /// Says as which user the service runs.
     pub(super) async fn check_account(&self) -> Check {
         match self.account().await {
+            Ok(None) if self.images.is_some() => Check::good("user", "the image says as which user the service runs"),
             Ok(None) if platform::is_root() => Check::doubtful(
                 "user",
                 "the service runs as root, because root cannot become another user on this machine; deploy as an ordinary user",
@@ -137,7 +138,7 @@ impl Local<'_> {
     }
 
     async fn find_account(&self) -> Result<Option<Owner>> {
-        if !platform::is_root() || !cfg!(target_os = "linux") {
+        if self.images.is_some() || !platform::is_root() || !cfg!(target_os = "linux") {
             return Ok(None);
         }
         let owner = match owner_of_data(&self.data_folders())? {

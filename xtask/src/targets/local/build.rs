@@ -21,6 +21,9 @@ impl Local<'_> {
     /// Compiles the tree as it stands. A tree that changes during the build fails the step: the version would not name what
     /// was built.
     pub async fn build(&self, source: &Source, step: &Ongoing) -> Result<Artifact> {
+        if let Some(images) = &self.images {
+            return Box::pin(images.build(source, step)).await;
+        }
         let service = &self.env.config.service;
         let (root, binary, hidden) = (self.env.root(), service.binary.as_str(), self.env.config.secret_names());
         let progress = |text: &str| step.progress(&format!("{binary}: {text}"));
@@ -102,6 +105,9 @@ impl Local<'_> {
 
     /// Whether the program and the web UI are still there, unchanged.
     pub async fn has_built(&self, artifact: &Artifact) -> bool {
+        if let Some(images) = &self.images {
+            return Box::pin(images.has_built(artifact)).await;
+        }
         let (program, files, web) = match &artifact.form {
             ArtifactForm::Binary { sha256, web, files, .. } => (Some(sha256), files.as_ref(), web),
             ArtifactForm::Files { sha256, web, .. } => (None, Some(sha256), web),
@@ -122,8 +128,11 @@ impl Local<'_> {
             && builds_web == web.is_some()
     }
 
-    /// Puts an artifact into the folder that it will run from.
-    pub async fn publish(&self, artifact: &Artifact) -> Result<Published> {
+    /// Puts an artifact into the folder that it will run from; an image stays in the Docker engine.
+    pub async fn publish(&self, artifact: &Artifact, step: &Ongoing) -> Result<Published> {
+        if let Some(images) = &self.images {
+            return Box::pin(images.publish(artifact, step)).await;
+        }
         let program = self.built_program().await?;
         let web = match &artifact.form {
             ArtifactForm::Binary { web: Some(_), .. } | ArtifactForm::Files { web: Some(_), .. } => self.built_web(),

@@ -30,6 +30,9 @@ impl Local<'_> {
         let (port, database, user) = tokio::join!(self.check_port(), self.check_database(), self.check_account());
         let mut checks = self.check_settings();
         checks.extend(self.check_command());
+        if let Some(images) = &self.images {
+            checks.extend(Box::pin(images.checks()).await);
+        }
         checks.extend([self.check_folder(), self.check_disk(), self.check_migrations(), port, database, user]);
         match self.check_own_folders().await {
             Ok(own) => checks.extend(own),

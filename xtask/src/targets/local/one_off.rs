@@ -14,14 +14,22 @@ use crate::supervisor::InstanceSpec;
 const INHERITED: [&str; 5] = ["PATH", "LANG", "LC_ALL", "TERM", "TZ"];
 
 impl Local<'_> {
-    /// The release's program with these arguments, or these as a whole command where one of deploy.yaml runs it: with its settings and secrets, in its folder, as the service's user, with this
+    /// The release's program with these arguments, or these as a whole command where one of deploy.yaml runs it, or for the image: with its settings and secrets, in its folder, as the service's user, with this
     /// process's standard input and output.
     pub async fn one_off(&self, published: &Published, settings: &Settings, args: &[String]) -> Result<Command> {
         let spec = self.instance(String::new(), published, settings).await?;
-        let InstanceSpec { mut program, dir, env, secrets, user, .. } = spec;
+        let InstanceSpec { mut program, args: spec_args, dir, env, secrets, user, .. } = spec;
         let mut args = args.to_vec();
-        if let PublishedForm::Command { .. } = &published.form {
-            (program, args) = releases::resolve(&self.release_folder(&published.source.version).await?, &args)?;
+        match &published.form {
+            PublishedForm::Command { .. } => {
+                (program, args) = releases::resolve(&self.release_folder(&published.source.version).await?, &args)?;
+            }
+            // In the place of those for the image, behind those of what starts its container.
+            PublishedForm::Image { .. } => {
+                let own = spec_args.into_iter().take_while(|arg| arg != "--");
+                args = own.chain(["--".to_owned()]).chain(args).collect();
+            }
+            PublishedForm::Folder { .. } => {}
         }
         let mut command = Command::new(program);
         command.args(args).current_dir(dir).env_clear();

@@ -30,7 +30,13 @@ const PAUSE: Duration = Duration::from_millis(5);
 impl Local<'_> {
     /// Starts a release beside the one that serves.
     pub async fn apply(&self, id: String, published: &Published, settings: &Settings) -> Result<Candidate, Failure> {
-        self.start(&self.instance(id, published, settings).await?, None).await
+        let spec = self.instance(id, published, settings).await?;
+        if let Some(images) = &self.images {
+            let running = self.status().await?.map(|status| status.instances).unwrap_or_default();
+            let running: Vec<String> = running.into_iter().map(|instance| instance.id).collect();
+            Box::pin(images.remove_containers(&running)).await?;
+        }
+        self.start(&spec, None).await
     }
 
     /// Lets the release take over. It is asked on the public address before the old one is told to drain; until then
@@ -150,6 +156,9 @@ impl Local<'_> {
         published: &Published,
         settings: &Settings,
     ) -> Result<InstanceSpec> {
+        if let Some(images) = &self.images {
+            return Box::pin(images.instance(id, published, settings)).await;
+        }
         let dir = self.release_folder(&published.source.version).await?;
         let mut env = settings.plain.clone();
         for setting in settings::table(self.env)?.settings {

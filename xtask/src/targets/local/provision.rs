@@ -87,6 +87,8 @@ impl Local<'_> {
                 generated.get(name).cloned().with_context(|| format!("{name} was not generated"))?
             }
             Origin::Target(SuppliedBy::Host) => SecretString::from(self.target.host.to_string()),
+            // It is a volume of the container.
+            Origin::Target(SuppliedBy::DataFolder(_)) if self.runs_images() => return Ok(None),
             Origin::Target(SuppliedBy::DataFolder(folder)) => {
                 SecretString::from(self.data_folder(&folder).await?.into_string())
             }

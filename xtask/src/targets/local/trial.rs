@@ -16,6 +16,9 @@ use crate::tools::postgres::Throwaway;
 impl Local<'_> {
     /// Why no release can be tried on another database; none if one can.
     pub fn cannot_try(&self) -> Result<Option<String>> {
+        if self.runs_images() {
+            return Ok(Some("a release that is an image is not started on a temporary database here".to_owned()));
+        }
         let table = settings::table(self.env)?;
         let has_database = table.settings.iter().any(|setting| setting.supplied_by == Some(SuppliedBy::Postgres));
         let file = self.env.config.service.table();
