@@ -42,6 +42,8 @@ pub enum Workflow {
     Rehearse,
     /// Old images and releases, on a schedule.
     Prune,
+    /// The toolkit's own program for every system, at the tag of a version.
+    Binaries,
 }
 
 /// The user's own jobs and steps in a workflow, to be inserted as they are.
@@ -55,7 +57,7 @@ pub struct Hooks {
 
 impl Workflow {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Ci, Self::Deploy, Self::Drift, Self::Rehearse, Self::Prune];
+    pub const ALL: [Self; 6] = [Self::Ci, Self::Deploy, Self::Drift, Self::Rehearse, Self::Prune, Self::Binaries];
 
     /// Its name in deploy.yaml, and that of its file.
     pub fn name(self) -> &'static str {
@@ -65,6 +67,7 @@ impl Workflow {
             Self::Drift => "drift",
             Self::Rehearse => "rehearse",
             Self::Prune => "prune",
+            Self::Binaries => "binaries",
         }
     }
 
@@ -76,6 +79,9 @@ impl Workflow {
             Self::Drift => "The workflow that looks, on a schedule, for what differs from the last record, or `off`.",
             Self::Rehearse => "The workflow that rehearses a deploy, on a schedule, or `off`.",
             Self::Prune => "The workflow that removes old images and releases, on a schedule, or `off`.",
+            Self::Binaries => {
+                "The workflow that releases the toolkit's own program, in a repository that has it in xtask/cutover, or `off`."
+            }
         }
     }
 
@@ -100,6 +106,7 @@ impl Workflow {
             Self::Drift => &["before_drift", "after_drift"],
             Self::Rehearse => &["before_rehearse", "after_rehearse"],
             Self::Prune => &["before_images", "after_images", "before_releases", "after_releases"],
+            Self::Binaries => &["before_draft", "after_draft"],
         }
     }
 

@@ -13,6 +13,8 @@ use crate::tools::sqlx::locked_version;
 const CHECKS: &str = "xtask/checks/Cargo.toml";
 /// The crate of rehearsals.
 const REHEARSAL: &str = "xtask/rehearsal/Cargo.toml";
+/// The crate of the toolkit as an installed program.
+const CUTOVER: &str = "xtask/cutover/Cargo.toml";
 /// The files by which rustup knows the project's version of Rust.
 const TOOLCHAIN: [&str; 2] = ["rust-toolchain.toml", "rust-toolchain"];
 /// The scripts of a web UI that check it, in the order in which they run.
@@ -43,6 +45,7 @@ pub struct Shape {
     deployed: Vec<Place>,
     stack_folders: Vec<Folder>,
     rehearsal: bool,
+    cutover: bool,
 }
 
 #[derive(Serialize)]
@@ -153,6 +156,7 @@ impl Shape {
             deployed: of_stack(&|environment| config.lacks_for_a_stack(environment).is_none()),
             stack_folders: stack_folders(config),
             rehearsal: has(REHEARSAL),
+            cutover: has(CUTOVER),
         })
     }
 }
@@ -166,6 +170,7 @@ impl Shape {
             Workflow::Drift => !self.stacks.is_empty(),
             Workflow::Rehearse => self.rehearsal && !self.deployed.is_empty(),
             Workflow::Prune => !self.images.is_empty(),
+            Workflow::Binaries => self.cutover,
         }
     }
 

@@ -15,12 +15,13 @@ pub(super) const FOLDER: &str = "templates";
 const OF_SETTINGS: &str = "env.example";
 
 /// The toolkit's own, by the name that a template and a project know them by.
-const OWN: [(&str, &str); 13] = [
+const OWN: [(&str, &str); 14] = [
     ("ci.yml", include_str!("../../templates/ci.yml.j2")),
     ("deploy.yml", include_str!("../../templates/deploy.yml.j2")),
     ("drift.yml", include_str!("../../templates/drift.yml.j2")),
     ("rehearse.yml", include_str!("../../templates/rehearse.yml.j2")),
     ("prune.yml", include_str!("../../templates/prune.yml.j2")),
+    ("binaries.yml", include_str!("../../templates/binaries.yml.j2")),
     ("dependabot.yml", include_str!("../../templates/dependabot.yml.j2")),
     ("docker-compose.yml", include_str!("../../templates/docker-compose.yml.j2")),
     ("env.environment.example", include_str!("../../templates/env.environment.example.j2")),

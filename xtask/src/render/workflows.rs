@@ -80,7 +80,7 @@ fn schedule(workflow: Workflow) -> &'static str {
     match workflow {
         Workflow::Rehearse => "41 2 * * 1",
         Workflow::Prune => "23 3 * * 0",
-        Workflow::Ci | Workflow::Deploy | Workflow::Drift => "17 4 * * *",
+        Workflow::Ci | Workflow::Deploy | Workflow::Drift | Workflow::Binaries => "17 4 * * *",
     }
 }
 

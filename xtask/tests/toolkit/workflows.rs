@@ -73,14 +73,16 @@ fn a_project_with_a_stack_and_a_web_ui_has_every_workflow() {
         project.write("web/package-lock.json", "{}");
         project.write("xtask/checks/Cargo.toml", "");
         project.write("xtask/rehearsal/Cargo.toml", "");
+        project.write("xtask/cutover/Cargo.toml", "");
         project.write("rust-toolchain.toml", "");
     });
-    let named = ["ci", "deploy", "drift", "rehearse", "prune"].map(|name| format!(".github/workflows/{name}.yml"));
+    let all = ["ci", "deploy", "drift", "rehearse", "prune", "binaries"];
+    let named = all.map(|name| format!(".github/workflows/{name}.yml"));
     let mut expected = vec![".env.production.example".to_owned()];
     expected.extend(named);
     expected.push(".github/dependabot.yml".to_owned());
     assert_eq!(project.rendered(), expected);
-    project.show(&["ci", "deploy", "drift", "rehearse", "prune"]);
+    project.show(&all);
     assert_snapshot!("scaleway-env", project.0.read(".env.production.example"));
     assert_snapshot!("scaleway-dependabot", project.0.read(".github/dependabot.yml"));
     project.lint();
@@ -358,8 +360,8 @@ impl Shaped {
     /// The names of the files that were rendered from the toolkit's own templates, in the order in which they are written.
     fn rendered(&self) -> Vec<String> {
         let names = [".env.production.example"].map(str::to_owned).into_iter();
-        let workflows =
-            ["ci", "deploy", "drift", "rehearse", "prune"].map(|name| format!(".github/workflows/{name}.yml"));
+        let workflows = ["ci", "deploy", "drift", "rehearse", "prune", "binaries"]
+            .map(|name| format!(".github/workflows/{name}.yml"));
         let all = names.chain(workflows).chain([".github/dependabot.yml".to_owned()]);
         all.filter(|name| self.0.root.join(name).exists()).collect()
     }
