@@ -1,4 +1,9 @@
-//! docs/ADOPTING.md: its quickstart as it stands, by an installed program, with a service that has no Rust.
+//! docs/ADOPTING.md: its quickstart and its example in Go as they stand, by an installed program, with services that have no Rust. Its
+//! example with axum is compiled with these tests.
+
+#[path = "../examples/axum.rs"]
+#[allow(dead_code)]
+mod axum_example;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -7,6 +12,18 @@ use std::process::Command;
 use tempfile::TempDir;
 use testkit::load::Load;
 use testkit::{Ran, client, machine, skipped, toolkit, until};
+
+/// The document.
+fn text() -> String {
+    fs_err::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/ADOPTING.md")).unwrap()
+}
+
+/// The first block in this language behind a text.
+fn block<'t>(text: &'t str, behind: &str, language: &str) -> &'t str {
+    let (_, rest) = text.split_once(behind).unwrap_or_else(|| panic!("docs/ADOPTING.md has no {behind:?}"));
+    let (_, rest) = rest.split_once(&format!("```{language}\n")).unwrap();
+    rest.split_once("```").unwrap().0
+}
 
 /// The line before the block of commands.
 const QUICKSTART: &str = "<!-- quickstart -->\n```sh\n";
@@ -76,7 +93,7 @@ fn the_quickstart_deploys_under_load_breaks_goes_back_and_stops() {
     if Command::new("node").arg("--version").output().is_err() {
         return skipped("the_quickstart", "there is no node on the PATH");
     }
-    let text = fs_err::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/ADOPTING.md")).unwrap();
+    let text = text();
     let (_, rest) = text.split_once(QUICKSTART).expect("docs/ADOPTING.md has a quickstart");
     let (block, _) = rest.split_once("\n```").unwrap();
     let yaml = block.split_once("<<'YAML'\n").and_then(|(_, rest)| rest.split_once("\nYAML")).unwrap().0;
@@ -107,6 +124,32 @@ fn the_quickstart_deploys_under_load_breaks_goes_back_and_stops() {
     more();
     let failures = load.end();
     assert!(failures.is_empty(), "{} failed, such as {}", failures.len(), failures[0]);
+    reader.run(&["stop"]).expect(0);
+    until("every process has ended", || machine::processes_below(reader.folder.path()).is_empty());
+}
+
+#[test]
+fn the_example_in_go_is_built_and_deployed_and_the_one_with_axum_compiles() {
+    let text = text();
+    assert_eq!(block(&text, "with axum:", "rust"), include_str!("../examples/axum.rs"));
+    if Command::new("go").arg("version").output().is_err() {
+        return skipped("the_example_in_go", "there is no go on the PATH");
+    }
+    let reader = Reader::new();
+    let root = reader.project();
+    fs_err::create_dir(&root).unwrap();
+    let write = |name: &str, text: &str| fs_err::write(root.join(name), text).unwrap();
+    write("main.go", block(&text, "Go:", "go"));
+    write("go.mod", "module greeter\n\ngo 1.21\n");
+    write(".gitignore", "/.deploy\n/bin/server\n");
+    let service = block(&text, "net/http", "yaml");
+    let environments = format!("environments:\n  local: {{ target: local, port: {} }}\n", reader.port);
+    write("deploy.yaml", &format!("project: greeter\n{service}{environments}"));
+    for args in [&["init", "--quiet"][..], &["add", "."], &["commit", "--quiet", "--message", "A greeter"]] {
+        Ran::of(reader.command("git", &root).args(args)).expect(0);
+    }
+    reader.run(&["deploy"]).expect(0).says(&["is ready"]);
+    assert_eq!(client::get(reader.port, "/health").unwrap().text(), "ok");
     reader.run(&["stop"]).expect(0);
     until("every process has ended", || machine::processes_below(reader.folder.path()).is_empty());
 }
