@@ -270,7 +270,7 @@ async fn headline(env: &Env<'_>, filters: Filters) -> Result<Source, Failure> {
     let source = async { Ok(git::source(env.root(), filters).await?) };
     let source = env.stop.cancels("nothing was changed", source).await?;
     let (project, name, commit) = (&env.config.project, env.name(), &source.commit[..12]);
-    env.report.headline(&format!("{project} → {name}   {commit}  {}", source.subject));
+    env.report.headline_about(&format!("{project} → {name}   {commit}  "), &source.subject);
     Ok(source)
 }
 

@@ -37,6 +37,9 @@ use crate::typed::as_typed;
 /// What a person sees as movement.
 const REDRAWS_PER_SECOND: u8 = 20;
 
+/// The keys of an event's detail whose texts are the toolkit's own. Those of all others are data.
+const OWN_TEXTS: [&str; 4] = ["text", "causes", "found", "fix"];
+
 /// Shows the output. Cheap to clone.
 #[derive(Clone)]
 pub struct Report(Arc<Inner>);
@@ -102,6 +105,15 @@ impl Report {
     pub fn headline(&self, text: &str) {
         self.event(None, State::Started, json!({ "text": text }));
         self.say(&format!("{text}\n"));
+    }
+
+    /// The same with words behind it that are not the toolkit's, such as the subject of a commit.
+    pub fn headline_about(&self, text: &str, subject: &str) {
+        let text = format!("{}{}", self.own(text), self.redact(subject));
+        match self.0.audience {
+            Audience::Events => self.write_event(None, State::Started, &json!({ "text": text })),
+            _ => self.write_redacted(&format!("{text}\n")),
+        }
     }
 
     /// Begins a step.
@@ -205,7 +217,7 @@ impl Report {
     /// Shows the last lines of a command: labels and values.
     pub fn summary(&self, rows: &[(&str, String)]) {
         let detail: serde_json::Map<String, Value> =
-            rows.iter().map(|(label, value)| ((*label).to_owned(), Value::from(value.as_str()))).collect();
+            rows.iter().map(|(label, value)| ((*label).to_owned(), Value::from(self.own(value)))).collect();
         self.event(None, State::Result, Value::Object(detail));
         let width = rows.iter().map(|(label, _)| label.chars().count()).max().unwrap_or_default();
         let mut text = String::from("\n");
@@ -226,7 +238,7 @@ impl Report {
     /// The same for a text that is not the toolkit's, as a line of a log or a part of a file.
     pub fn excerpt(&self, detail: Value, human: &str) {
         match self.0.audience {
-            Audience::Events => self.write_event(None, State::Result, &self.redact_json(detail, &Self::redact)),
+            Audience::Events => self.event(None, State::Result, detail),
             _ => self.write_result(&self.redact(human)),
         }
     }
@@ -280,7 +292,7 @@ impl Report {
 
     fn event(&self, step: Option<Step>, state: State, detail: Value) {
         if self.0.audience == Audience::Events {
-            self.write_event(step, state, &self.redact_json(detail, &Self::own));
+            self.write_event(step, state, &self.redact_json(detail, false));
         }
     }
 
@@ -288,12 +300,19 @@ impl Report {
         self.0.results.write(&format!("{}\n", event::line(step, state, detail)));
     }
 
-    fn redact_json(&self, value: Value, redact: &impl Fn(&Self, &str) -> String) -> Value {
-        let all = |value| self.redact_json(value, redact);
+    /// A detail of an event. Its data stay as they are; of the toolkit's own texts, commands have the form that was typed.
+    fn redact_json(&self, value: Value, is_own: bool) -> Value {
         match value {
-            Value::String(text) => Value::String(redact(self, &text)),
-            Value::Array(items) => items.into_iter().map(all).collect(),
-            Value::Object(map) => map.into_iter().map(|(key, value)| (key, all(value))).collect(),
+            Value::String(text) if is_own => Value::String(self.own(&text)),
+            Value::String(text) => Value::String(self.redact(&text)),
+            Value::Array(items) => items.into_iter().map(|item| self.redact_json(item, is_own)).collect(),
+            Value::Object(map) => {
+                let one = |(key, value): (String, Value)| {
+                    let is_own = OWN_TEXTS.contains(&key.as_str());
+                    (key, self.redact_json(value, is_own))
+                };
+                map.into_iter().map(one).collect()
+            }
             plain => plain,
         }
     }

@@ -58,7 +58,8 @@ impl HistoryArgs {
         let serving = history::live(store).await?.map(|live| live.id);
         for record in newest {
             let detail = serde_json::to_value(&record).context("write the record as JSON")?;
-            env.report.result(detail, &history_line(&record, serving.as_ref() == Some(&record.id)));
+            // The subject of a commit is not the toolkit's.
+            env.report.excerpt(detail, &history_line(&record, serving.as_ref() == Some(&record.id)));
         }
         Ok(())
     }

@@ -21,6 +21,12 @@ fn an_installed_program_deploys_and_tells_what_to_type_in_the_form_that_was_type
     let (mut project, bin) = installed();
     let said = project.ok(&["deploy"]).says(&["is ready"]);
     assert!(!said.stderr.contains("cargo xtask"), "{}", said.stderr);
+    // What others say stays as it is, also in data.
+    project.commit("Tell of cargo xtask deploy");
+    project.ok(&["deploy"]).says(&["  Tell of cargo xtask deploy", "cutover rollback local"]);
+    assert!(project.ok(&["history"]).stdout.contains("Tell of cargo xtask deploy"));
+    let records = project.ok(&["history", "--json"]).stdout;
+    assert!(records.contains("\"subject\":\"Tell of cargo xtask deploy\""), "{records}");
     // From a folder below.
     let mut command = project.command(&["history", "show", "nothing"]);
     Ran::of(command.current_dir(project.root.join("src")))
@@ -56,6 +62,24 @@ fn a_project_takes_the_versions_of_the_toolkit_that_it_names() {
     project.run(&["history"]).expect(2).says(&["the project takes ^0.1", "meemi cutover --tag v0.1.0"]);
     pin("toolkit: 0.1", "toolkit: newest");
     project.run(&["history"]).expect(2).says(&["expected the versions of the toolkit, such as `>=0.2`"]);
+}
+
+#[test]
+fn projects_with_other_pins_on_one_machine_are_each_others_no_problem() {
+    let (one, bin) = installed();
+    let mut other = Project::of("foreign", |_| {});
+    other.toolkit = bin.join("cutover");
+    one.edit("deploy.yaml", "project: foreign", "toolkit: '>=0.2'\nproject: foreign");
+    one.commit("Takes this version");
+    other.edit("deploy.yaml", "project: foreign", "toolkit: '0.1'\nproject: foreign");
+    other.commit("Takes another version");
+    one.ok(&["deploy"]);
+    other.run(&["deploy"]).expect(2).says(&["the project takes ^0.1"]);
+    assert!(!other.root.join(".deploy").exists());
+    assert_eq!(testkit::client::get(one.port, "/health").unwrap().status, 200);
+    // A workflow of the toolkit's would run what an installed one is not.
+    one.write("deploy.yaml", &format!("{}\ngithub: {{ repository: a/b }}\n", one.read("deploy.yaml")));
+    one.ok(&["render"]).says(&["run the toolkit as a package of the repository's workspace"]);
 }
 
 #[test]
