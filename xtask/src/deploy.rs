@@ -12,6 +12,11 @@ mod deployments;
 pub mod drift_issue;
 pub mod gate;
 #[cfg(feature = "cloud")]
+mod hosts;
+#[cfg(not(feature = "cloud"))]
+#[path = "deploy/no_hosts.rs"]
+mod hosts;
+#[cfg(feature = "cloud")]
 mod media;
 #[cfg(not(feature = "cloud"))]
 #[path = "deploy/no_media.rs"]

@@ -231,9 +231,11 @@ impl<'a> Env<'a> {
         }
     }
 
-    /// The Docker host of the environment, if it is another machine. One connection serves all that is asked of it.
+    /// The first Docker host of the environment, if it is another machine: leases, journals and records are there. One connection serves
+    /// all that is asked of it.
     pub fn remote(&self) -> Option<&Remote> {
-        let Target::Compose(Compose { host: Some(host), .. }) = &self.environment.target else { return None };
+        let Target::Compose(Compose { hosts, .. }) = &self.environment.target else { return None };
+        let host = hosts.first()?;
         Some(self.remote.get_or_init(|| Remote::new(host.clone())))
     }
 

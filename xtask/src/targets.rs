@@ -19,7 +19,7 @@ use jiff::Timestamp;
 
 pub use self::candidate::Candidate;
 use self::condition::Condition;
-pub use self::host::Host;
+pub use self::host::Fleet;
 pub use self::local::{Development, Local};
 pub(crate) use self::log::log_tail;
 #[cfg(not(feature = "cloud"))]
@@ -45,8 +45,8 @@ pub enum Target<'a> {
     Local(Box<Local<'a>>),
     /// What an OpenTofu stack makes.
     Stack(Box<Stack<'a>>),
-    /// Containers of a Docker host, behind a proxy.
-    Host(Box<Host<'a>>),
+    /// Containers of Docker hosts, behind a proxy on each.
+    Host(Box<Fleet<'a>>),
 }
 
 impl<'a> Target<'a> {
@@ -55,7 +55,7 @@ impl<'a> Target<'a> {
         match &env.environment.target {
             config::Target::Local(target) => Self::Local(Box::new(Local::new(env, target))),
             config::Target::Compose(target) => match &target.proxy {
-                Some(proxy) => Self::Host(Box::new(Host::new(env, target, proxy))),
+                Some(proxy) => Self::Host(Box::new(Fleet::new(env, target, proxy))),
                 // Only the image is made; Docker Compose starts it.
                 None => Self::Stack(Box::new(Stack::new(env))),
             },
@@ -278,9 +278,10 @@ impl<'a> Target<'a> {
 
     /// Where the readiness of a release that has taken over is asked for.
     pub async fn services(&self, switched: &Switched) -> Result<Vec<Service>, Failure> {
-        match &switched.watched {
-            Some(watched) => Ok(watched.services.clone()),
-            None => Ok(self.serving().await?.map(|serving| serving.service).into_iter().collect()),
+        match (&switched.watched, self) {
+            (Some(watched), _) => Ok(watched.services.clone()),
+            (None, Self::Host(fleet)) => Box::pin(fleet.services()).await,
+            (None, _) => Ok(self.serving().await?.map(|serving| serving.service).into_iter().collect()),
         }
     }
 

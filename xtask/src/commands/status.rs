@@ -38,7 +38,11 @@ impl StatusArgs {
             Target::Local(local) => local.status().await?,
             Target::Stack(_) | Target::Host(_) => None,
         };
-        let live = target.serving().await?;
+        // Of several Docker hosts: what each has.
+        let (live, hosts) = match &target {
+            Target::Host(fleet) if fleet.has_several() => (fleet.serving_on_first().await?, fleet.seen().await),
+            _ => (target.serving().await?, Vec::new()),
+        };
         let newest = history::live(store).await?;
         let should_serve = newest.is_some();
         let record = match &live {
@@ -56,6 +60,9 @@ impl StatusArgs {
             None => None,
         };
         let ready = live.as_ref().zip(answer.as_ref()).is_some_and(|(live, answer)| answer.is_ready_as(&live.version));
+        let is_everywhere =
+            |version: &str| hosts.iter().all(|seen| seen.ready && seen.version.as_deref() == Some(version));
+        let ready = ready && live.as_ref().is_some_and(|live| is_everywhere(&live.version));
         let holder = lease::status(store).await?;
         let unfinished = if holder.is_none() { unfinished(env).await? } else { None };
         let paint = env.report.paint();
@@ -64,11 +71,19 @@ impl StatusArgs {
         let mut row = |label: &str, value: &str| text.push_str(&format!("  {label:<11} {value}\n"));
         match (&live, &answer) {
             (Some(live), Some(answer)) => {
-                let health = if ready { paint.green("ready") } else { paint.red(&answer.describe()) };
+                let health = match (ready, hosts.is_empty()) {
+                    (true, _) => paint.green("ready"),
+                    (false, true) => paint.red(&answer.describe()),
+                    (false, false) => paint.red("not on all hosts"),
+                };
                 row("serves", &format!("{}   {}   {health}", live.version, live.address));
             }
             _ if should_serve => row("serves", &paint.red("nothing")),
             _ => row("serves", &format!("nothing yet; type: cargo xtask deploy {name}")),
+        }
+        for seen in &hosts {
+            let health = if seen.ready { paint.green(&seen.health) } else { paint.red(&seen.health) };
+            row("host", &format!("{}   {}   {health}", seen.host, seen.version.as_deref().unwrap_or("-")));
         }
         if let Some(platform) = &platform {
             row("platform", &platform.describe());
@@ -91,7 +106,15 @@ impl StatusArgs {
             let mut instances = supervisor.iter().flat_map(|status| &status.instances).filter(|_| silent);
             let crashes = instances.find(|instance| instance.role == Role::Restarting || instance.restarts > 0);
             let records = history::recent(store).await?;
-            let fix = rescue(env, &target, &records, crashes.map(|instance| instance.version.as_str())).await?;
+            let fix = match &live {
+                Some(live) if !hosts.is_empty() => {
+                    format!(
+                        "cargo xtask rollback {name} --to {}     (on all hosts, once each can be asked)",
+                        live.version
+                    )
+                }
+                _ => rescue(env, &target, &records, crashes.map(|instance| instance.version.as_str())).await?,
+            };
             row("fix", &fix);
             Some(fix)
         } else {
@@ -140,6 +163,7 @@ impl StatusArgs {
             "record": record,
             "supervisor": supervisor,
             "platform": platform,
+            "hosts": hosts,
             "differs": differs,
             "locked_by": holder,
             "unfinished": unfinished.is_some(),

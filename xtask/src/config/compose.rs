@@ -2,13 +2,19 @@
 
 use super::check;
 use super::environment::Target;
-use super::field::{Field, Table, key};
+use super::field::{Field, Key, Table, key};
 
 const REGISTRY: &str = "ghcr.io/my-service";
 const SERVICE: &str = "{ health: [app, health] }";
 const WORKER: &str = "{ args: [worker], health: [app, worker, status] }";
 const PROXY: &str = "caddy:2.10@sha256:DIGEST";
 const HOST: &str = "ssh://deploy@host.example.org";
+const REGISTRY_KEY: Key = key(
+    "registry",
+    REGISTRY,
+    "The registry of the image, with the namespace. Required without `proxy`; with it, the image may be loaded into the hosts' engines.",
+);
+const HOSTS: usize = 50;
 const CPUS: &str = "1";
 const MEMORY: u32 = 1024;
 
@@ -17,8 +23,10 @@ const MEMORY: u32 = 1024;
 pub struct Compose {
     /// The registry of their image, with the namespace: `ghcr.io/meemi`. Without one, the image is loaded into the host's engine.
     pub registry: Option<String>,
-    /// The host, if it is another machine.
-    pub host: Option<Host>,
+    /// The hosts, if they are other machines, in the order in which a release comes to them. None for this machine's engine.
+    pub hosts: Vec<Host>,
+    /// How many hosts after the first one get a release at the same time.
+    pub batch: usize,
     /// The image of the proxy that a deploy switches. Without one, Docker Compose runs the service.
     pub proxy: Option<String>,
     /// The public host name, for which the proxy gets a certificate.
@@ -67,7 +75,7 @@ pub(super) fn compose(table: &mut Table<'_>) -> Option<Target> {
             "proxy",
             PROXY,
             "The image of the proxy that a deploy switches, by its digest. \
-                 Without it, Docker Compose runs the service.",
+             Without it, Docker Compose runs the service.",
         ),
         |field| {
             field.text(
@@ -76,58 +84,46 @@ pub(super) fn compose(table: &mut Table<'_>) -> Option<Target> {
             )
         },
     );
-    let (registry, host, domain) = match proxy {
-        Some(None) => (
-            table
-                .required(
-                    key(
-                        "registry",
-                        REGISTRY,
-                        "The registry of the image, with the namespace. Required without \
-                 `proxy`; with it, the image may be loaded into the host's engine.",
-                    ),
-                    registry,
-                )
-                .map(Some),
-            Some(None),
-            Some(None),
-        ),
-        _ => (
-            table.optional(
-                key(
-                    "registry",
-                    REGISTRY,
-                    "The registry of the image, with the namespace. Required without \
-                 `proxy`; with it, the image may be loaded into the host's engine.",
+    let (registry, hosts, batch, domain) = match proxy {
+        Some(None) => (table.required(REGISTRY_KEY, registry).map(Some), Some(None), Some(None), Some(None)),
+        _ => {
+            let registry = table.optional(REGISTRY_KEY, registry);
+            let host = key(
+                "host",
+                HOST,
+                "The Docker host, if it is another machine, which is reached by SSH; or a list of hosts, in the order in which a release \
+                 comes to them. Only with `proxy`.",
+            );
+            let hosts = table.optional(host.otherwise("this machine"), |field| hosts(&field));
+            let several = matches!(&hosts, Some(Some(hosts)) if hosts.len() > 1);
+            let batch = key(
+                "batch",
+                "1",
+                "How many hosts after the first one get a release at the same time. Only with a list of hosts.",
+            );
+            let batch = table.optional(batch.otherwise("1"), |field| {
+                let batch = field.number("a number of hosts from 1 to 50", |batch| (1..=HOSTS).contains(batch))?;
+                match &hosts {
+                    Some(_) if !several => {
+                        field.refuse_key("is for several hosts", "remove it, or write a list as `host`")
+                    }
+                    _ => Some(batch),
+                }
+            });
+            let domain = key(
+                "domain",
+                "media.example.org",
+                "The public host name, for which the proxy gets a certificate. Only with `proxy` and one host.",
+            );
+            let domain = table.optional(domain, |field| match several {
+                false => field.text("a host name of two labels or more, in lower case", check::is_host_name),
+                true => field.refuse_key(
+                    "is for one host: with several, the load balancer before them has the name and its certificate",
+                    "remove it",
                 ),
-                registry,
-            ),
-            table.optional(
-                key(
-                    "host",
-                    HOST,
-                    "The Docker host, if it is another machine, which is reached by SSH. \
-                 Only with `proxy`.",
-                )
-                .otherwise("this machine"),
-                |field| {
-                    let text = field.text(
-                        "the address of a host: `ssh://`, a user if needed, a host and a port if needed",
-                        |text| host(text).is_some(),
-                    )?;
-                    host(&text)
-                },
-            ),
-            table.optional(
-                key(
-                    "domain",
-                    "media.example.org",
-                    "The public host name, for which the proxy gets a certificate. Only \
-                 with `proxy`.",
-                ),
-                |field| field.text("a host name of two labels or more, in lower case", check::is_host_name),
-            ),
-        ),
+            });
+            (registry, hosts, batch, domain)
+        }
     };
     let port = table.required(
         key("port", "3000", "The port of the host's loopback address at which the service answers."),
@@ -152,7 +148,8 @@ pub(super) fn compose(table: &mut Table<'_>) -> Option<Target> {
     );
     Some(Target::Compose(Compose {
         registry: registry?,
-        host: host?,
+        hosts: hosts?.unwrap_or_default(),
+        batch: batch?.unwrap_or(1),
         proxy: proxy?,
         domain: domain?,
         port: port?,
@@ -201,6 +198,29 @@ fn is_pinned(text: &str) -> bool {
             || name.split_once('/').is_some_and(|(host, path)| check::is_registry(host) && check::is_repository(path))
     };
     digest.strip_prefix("sha256:").is_some_and(is_hash) && name.is_none_or(is_name)
+}
+
+/// One host, or a list of them.
+fn hosts(field: &Field<'_>) -> Option<Vec<Host>> {
+    let one = |field: &Field<'_>| {
+        let text = field
+            .text("the address of a host: `ssh://`, a user if needed, a host and a port if needed", |text| {
+                host(text).is_some()
+            })?;
+        host(&text)
+    };
+    if !field.is_list() {
+        return Some(vec![one(field)?]);
+    }
+    let hosts = field.list(HOST, |field| one(&field))?;
+    let is_repeated = |host: &Host| hosts.iter().filter(|other| *other == host).count() > 1;
+    if hosts.iter().any(is_repeated) {
+        return field.refuse("a host is repeated", "name each host once");
+    }
+    if hosts.is_empty() || hosts.len() > HOSTS {
+        return field.refuse("names no host, or more than 50", "name 1 to 50 hosts");
+    }
+    Some(hosts)
 }
 
 /// `ssh://[user@]host[:port]`, of characters that mean nothing to a shell, and no option of ssh(1).

@@ -7,6 +7,7 @@ use super::approval::Approval;
 use super::asked::Asked;
 use super::changes::{Plan, crossed};
 use super::gate::gate;
+use super::hosts;
 use super::run::Run;
 use super::watch::watch;
 use crate::failure::{Failure, Untouched};
@@ -35,6 +36,7 @@ pub async fn roll_out(run: &Run<'_>, release: &Release, settings: &Settings, pla
     };
     match done {
         Ok(live) => {
+            hosts::note(run).await;
             run.note(|record| {
                 record.address = Some(live.address.clone());
                 record.end(Outcome::Live, None);
@@ -45,7 +47,9 @@ pub async fn roll_out(run: &Run<'_>, release: &Release, settings: &Settings, pla
         Err(Failure::Failed(error)) => {
             run.note(|record| record.answers = asked.lines());
             run.keep_log().await;
-            Err(restore(run, release, settings, plan, error).await)
+            let failure = restore(run, release, settings, plan, error).await;
+            hosts::note(run).await;
+            Err(failure)
         }
         Err(other) => Err(other),
     }
@@ -114,6 +118,7 @@ async fn start_and_watch(
 ) -> Result<Live, Failure> {
     let (target, version, time) = (run.target, release.version(), run.env.environment.gate.watch);
     let switched = Box::pin(start_and_switch(run, run.id(), release, settings, plan, asked)).await?;
+    hosts::follow(run, release, settings, asked).await?;
     if !time.is_zero() {
         let services = target.services(&switched).await?;
         let condition = async || target.condition(&switched).await;
@@ -176,9 +181,14 @@ async fn restore(run: &Run<'_>, release: &Release, settings: &Settings, plan: &P
     };
     let version = previous.version();
     // On a stack the failed release has taken the previous one's place. What answers of the latter is about to end.
-    let serves = !run.target.has_stack()
-        && run.live_step(Step::Restore, async |_| still_serves(run.target, previous).await).await.is_ok();
-    let restored = if serves { Ok(()) } else { start_again(run, release, previous, settings).await };
+    let restored = match hosts::go_back(run, previous, settings).await {
+        Some(restored) => restored,
+        None => {
+            let serves = !run.target.has_stack()
+                && run.live_step(Step::Restore, async |_| still_serves(run.target, previous).await).await.is_ok();
+            if serves { Ok(()) } else { start_again(run, release, previous, settings).await }
+        }
+    };
     match restored {
         Ok(()) => {
             // The service migrates when it starts, so an unhealthy release may have done it all the same.

@@ -39,6 +39,8 @@ pub enum Step {
     Address,
     /// Let the new release take over and the old one drain.
     Switch,
+    /// Bring the release from the first Docker host to the others.
+    Hosts,
     /// Watch the release that has taken over.
     Watch,
     /// Let the previous release serve again.
@@ -72,6 +74,7 @@ impl std::fmt::Display for Step {
             Self::Gate => "gate",
             Self::Address => "address",
             Self::Switch => "switch",
+            Self::Hosts => "hosts",
             Self::Watch => "watch",
             Self::Restore => "restore",
             Self::Record => "record",

@@ -94,6 +94,9 @@ pub struct Record {
     /// The platform's id of what runs it, such as `fr-par/<UUID>`; none on this machine.
     #[serde(default)]
     pub container: Option<String>,
+    /// Where there are several Docker hosts: the version that each had at the end; none where none served, or the host was away.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hosts: BTreeMap<String, Option<String>>,
     /// Hash of everything that went in besides the bytes: settings, secrets' fingerprints.
     pub inputs: Option<String>,
     /// What the plan said.
@@ -151,6 +154,7 @@ impl Record {
             source: None,
             address: None,
             container: None,
+            hosts: BTreeMap::new(),
             digest: None,
             inputs: None,
             plan: Vec::new(),

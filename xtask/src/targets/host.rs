@@ -3,6 +3,7 @@
 mod candidate;
 mod checks;
 pub mod containers;
+mod fleet;
 pub mod image;
 mod log;
 mod one_off;
@@ -17,22 +18,22 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 pub use self::candidate::Candidate;
+pub use self::fleet::{Fleet, Seen};
 use self::proxy::Slot;
 use super::condition::Condition;
 use super::{Serving, Switched};
-use crate::check::Check;
 use crate::clients::docker::Engine;
 use crate::clients::docker::kept::Kept;
 use crate::clients::service::{Answer, Readiness, Service};
 use crate::config;
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::release::{Artifact, MediaSettings, Published, Release, Settings, Source};
+use crate::release::{Published, Release, Settings};
 use crate::report::Ongoing;
 use crate::signals::Stop;
-use crate::state::fingerprint;
-use crate::state::history::{Outcome, Record};
+use crate::state::history::Record;
 use crate::tools::platform::variable;
+use crate::tools::ssh::Remote;
 
 /// Where the engine of another machine listens.
 const SOCKET: &str = "/var/run/docker.sock";
@@ -44,19 +45,25 @@ const SETTLE: Duration = Duration::from_secs(1);
 const FINISH: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(200);
 
-/// An environment on a Docker host.
+/// One of the Docker hosts of an environment.
 pub struct Host<'a> {
     env: &'a Env<'a>,
     target: &'a config::Compose,
     /// The image of the proxy.
     proxy: &'a str,
+    /// The way to it; none for this machine.
+    remote: Option<Remote>,
     engine: OnceCell<Engine>,
 }
 
 impl<'a> Host<'a> {
-    /// The target of an environment.
-    pub fn new(env: &'a Env<'a>, target: &'a config::Compose, proxy: &'a str) -> Self {
-        Self { env, target, proxy, engine: OnceCell::new() }
+    fn new(env: &'a Env<'a>, target: &'a config::Compose, proxy: &'a str, remote: Option<Remote>) -> Self {
+        Self { env, target, proxy, remote, engine: OnceCell::new() }
+    }
+
+    /// Its name, for people: `ssh://user@host`.
+    pub fn name(&self) -> String {
+        self.remote.as_ref().map_or_else(|| "this machine".to_owned(), Remote::address)
     }
 
     /// Where people reach the service.
@@ -65,25 +72,6 @@ impl<'a> Host<'a> {
             Some(domain) => format!("https://{domain}"),
             None => format!("http://localhost:{}", self.target.port),
         }
-    }
-
-    /// Every check of the host. None changes anything.
-    pub async fn checks(&self) -> Result<Vec<Check>, Failure> {
-        checks::checks(self).await
-    }
-
-    /// Fails unless deploy.yaml has an image.
-    pub fn runs_the_service(&self) -> Result<(), Failure> {
-        crate::image::ServiceImage::find(self.env).map(drop)
-    }
-
-    /// Settings, the network, and a proxy that runs.
-    pub async fn provision(&self, media: &MediaSettings, step: &Ongoing) -> Result<Settings, Failure> {
-        let settings = self.settings(Some(media))?;
-        step.progress("the proxy");
-        self.start_proxy().await?;
-        let key = Box::pin(fingerprint::key(self.env.store()?)).await?;
-        Ok(settings.fingerprinted(&key, &self.env.store_prefix()))
     }
 
     /// The release that serves, if one does.
@@ -101,24 +89,22 @@ impl<'a> Host<'a> {
         }))
     }
 
-    /// Builds the commit's image, unless the registry or the Docker engine has it.
-    pub async fn build(&self, source: &Source, step: &Ongoing) -> Result<Artifact, Failure> {
-        super::stack::image::build(self.env, source, step).await
-    }
-
-    /// Whether the image is still there.
-    pub async fn has_built(&self, artifact: &Artifact) -> bool {
-        super::stack::image::has_built(self.env, artifact).await
-    }
-
-    /// Puts the image where the host's engine gets it: into the registry, or into that engine.
-    pub async fn publish(&self, artifact: &Artifact, step: &Ongoing) -> Result<Published, Failure> {
-        Box::pin(image::publish(self, artifact, step)).await
-    }
-
-    /// Whether the image is still there, unchanged.
-    pub async fn has_published(&self, published: &Published) -> bool {
-        matches!(image::is_there(self, published).await, Ok(true))
+    /// What it has, or that it is away.
+    async fn seen(&self) -> Seen {
+        let host = self.name();
+        match self.serving().await {
+            Ok(Some(serving)) => {
+                let answer = serving.service.ask().await;
+                let ready = answer.is_ready_as(&serving.version);
+                let health = if ready { "ready".to_owned() } else { answer.describe() };
+                Seen { host, version: Some(serving.version), ready, health }
+            }
+            Ok(None) => Seen { host, version: None, ready: false, health: "nothing serves".to_owned() },
+            Err(failure) => {
+                let health = format!("it cannot be asked: {:#}", failure.into_error());
+                Seen { host, version: None, ready: false, health }
+            }
+        }
     }
 
     /// The image of an earlier deploy. Refused if it is no longer kept.
@@ -234,12 +220,6 @@ impl<'a> Host<'a> {
         Ok(stopped)
     }
 
-    /// Removes the images of releases that nothing can go back to any more.
-    pub async fn prune(&self, records: &[Record]) -> Result<()> {
-        let live = records.iter().filter(|record| record.outcome == Outcome::Live);
-        image::prune(self, live).await
-    }
-
     /// Asks at the public port, where the proxy answers.
     async fn ask_in_public(&self, version: &str) -> Result<Readiness> {
         match self.service_at(self.target.port).await?.ask().await {
@@ -278,7 +258,7 @@ impl<'a> Host<'a> {
     /// The host's engine.
     async fn engine(&self) -> Result<&Engine> {
         let connect = async || {
-            let host = match self.env.remote() {
+            let host = match &self.remote {
                 Some(remote) => Some(format!("unix://{}", remote.forward_socket(SOCKET).await?)),
                 None => variable("DOCKER_HOST"),
             };
@@ -294,7 +274,7 @@ impl<'a> Host<'a> {
 
     /// The service at a port of the host's loopback address.
     async fn service_at(&self, port: u16) -> Result<Service> {
-        let port = match self.env.remote() {
+        let port = match &self.remote {
             Some(remote) => remote.forward_port(port).await?,
             None => port,
         };

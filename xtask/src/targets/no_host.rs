@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 use anyhow::Result;
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::condition::Condition;
 use super::{Serving, Switched};
@@ -19,9 +20,17 @@ use crate::report::Ongoing;
 use crate::signals::Stop;
 use crate::state::history::Record;
 
-pub struct Host<'a> {
+pub struct Fleet<'a> {
     never: Infallible,
     env: PhantomData<&'a Env<'a>>,
+}
+
+#[derive(Serialize)]
+pub struct Seen {
+    pub host: String,
+    pub version: Option<String>,
+    pub ready: bool,
+    pub health: String,
 }
 
 pub struct Candidate {
@@ -29,7 +38,7 @@ pub struct Candidate {
     never: Infallible,
 }
 
-impl<'a> Host<'a> {
+impl<'a> Fleet<'a> {
     pub fn new(env: &'a Env<'a>, _: &'a config::Compose, _: &'a str) -> Self {
         unreachable!("`Context::env` hands {} to the build with the feature `cloud`", env.name())
     }
@@ -75,6 +84,22 @@ impl<'a> Host<'a> {
     }
 
     pub async fn switch(&self, _: Candidate, _: &Ongoing, _: &Stop) -> Result<Switched, Failure> {
+        match self.never {}
+    }
+
+    pub async fn services(&self) -> Result<Vec<Service>, Failure> {
+        match self.never {}
+    }
+
+    pub fn has_several(&self) -> bool {
+        match self.never {}
+    }
+
+    pub async fn serving_on_first(&self) -> Result<Option<Serving>, Failure> {
+        match self.never {}
+    }
+
+    pub async fn seen(&self) -> Vec<Seen> {
         match self.never {}
     }
 

@@ -1,6 +1,7 @@
 //! Deploys to a Docker host: real containers of this machine's engine, behind a real Caddy.
 
 mod media;
+mod several;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

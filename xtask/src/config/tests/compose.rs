@@ -64,10 +64,10 @@ fn a_host_with_a_proxy_needs_no_registry() {
         let Target::Compose(compose) = config.environments["prod"].target.clone() else { panic!("{config:?}") };
         compose
     };
-    let Compose { registry, host, domain, .. } = parsed("");
-    assert_eq!((registry, host, domain), (None, None, None));
-    let at = |host: &str| parsed(&format!("    host: ssh://{host}\n    domain: example.org\n")).host;
-    let host = |destination: &str, port| Some(Host { destination: destination.to_owned(), port });
+    let Compose { registry, hosts, domain, .. } = parsed("");
+    assert_eq!((registry, hosts, domain), (None, vec![], None));
+    let at = |host: &str| parsed(&format!("    host: ssh://{host}\n    domain: example.org\n")).hosts;
+    let host = |destination: &str, port| vec![Host { destination: destination.to_owned(), port }];
     assert_eq!(at("deploy@host.example.org:2222"), host("deploy@host.example.org", Some(2222)));
     assert_eq!(at("an-alias"), host("an-alias", None));
     let wrong = [
@@ -95,5 +95,35 @@ fn a_host_with_a_proxy_needs_no_registry() {
       known keys: gate, keep_releases, media, port, proxy, registry, service, settings, target, worker
     deploy.yaml:15:5: environments.prod.domain: unknown key
       known keys: gate, keep_releases, media, port, proxy, registry, service, settings, target, worker
+    ");
+}
+
+#[test]
+fn several_hosts_are_a_list_with_a_batch() {
+    let text = |lines: &str| {
+        let digest = "0".repeat(64);
+        with(&format!("    service: {{ health: [app] }}\n    proxy: caddy@sha256:{digest}\n{lines}"))
+    };
+    let config = Config::parse(&text("    host: [ssh://one, ssh://me@two:22]\n    batch: 2\n")).unwrap();
+    let Target::Compose(compose) = &config.environments["prod"].target else { panic!("{config:?}") };
+    let hosts: Vec<_> = compose.hosts.iter().map(|host| (host.destination.as_str(), host.port)).collect();
+    assert_eq!((hosts.as_slice(), compose.batch), (&[("one", None), ("me@two", Some(22))][..], 2));
+    let wrong = [
+        "    host: ssh://one\n    batch: 2\n",
+        "    host: [ssh://one, ssh://two, ssh://one]\n    batch: 0\n",
+        "    host: [ssh://one, ssh://two]\n    domain: shop.example.org\n",
+        "    host: []\n",
+    ];
+    assert_snapshot!(wrong.map(|lines| refused(&text(lines))).join("\n"), @r"
+    deploy.yaml:17:5: environments.prod.batch: is for several hosts
+      remove it, or write a list as `host`
+    deploy.yaml:16:11: environments.prod.host: a host is repeated
+      name each host once
+    deploy.yaml:17:12: environments.prod.batch: found the number `0`, expected a number of hosts from 1 to 50
+      for example `batch: 1`
+    deploy.yaml:17:5: environments.prod.domain: is for one host: with several, the load balancer before them has the name and its certificate
+      remove it
+    deploy.yaml:16:11: environments.prod.host: names no host, or more than 50
+      name 1 to 50 hosts
     ");
 }

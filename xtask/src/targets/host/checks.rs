@@ -16,8 +16,8 @@ const WANTED_BYTES: u64 = 4 << 30;
 
 const FIX: &str = "start Docker on the host: sudo systemctl start docker";
 
-/// Every check of the host. None changes anything.
-pub async fn checks(host: &Host<'_>) -> Result<Vec<Check>, Failure> {
+/// The checks of what all hosts have. None changes anything.
+pub async fn of_environment(host: &Host<'_>) -> Result<Vec<Check>, Failure> {
     let mut checks = vec![match host.settings(None) {
         Ok(settings) => {
             let (plain, secret) = (settings.plain.len(), settings.secrets.iter().count());
@@ -30,17 +30,23 @@ pub async fn checks(host: &Host<'_>) -> Result<Vec<Check>, Failure> {
     }
     checks.extend(domain(host).await);
     checks.extend(of_media(host.env).await?);
+    Ok(checks)
+}
+
+/// The checks of one host. None changes anything.
+pub async fn of_host(host: &Host<'_>) -> Vec<Check> {
+    let mut checks = Vec::new();
     let engine = match host.engine().await {
         Ok(engine) => engine,
         Err(error) => {
             checks.push(Check::bad("engine", format!("{error:#}"), FIX));
-            return Ok(checks);
+            return checks;
         }
     };
     match engine.info().await {
         Ok(info) => {
             let (cpus, memory) = (info.ncpu.unwrap_or_default(), info.mem_total.unwrap_or_default() >> 20);
-            let place = host.env.remote().map_or_else(|| engine.address().to_string(), |remote| remote.address());
+            let place = host.remote.as_ref().map_or_else(|| engine.address().to_string(), |remote| remote.address());
             let found = format!("Docker {} at {place}, {cpus} CPUs, {memory} MiB", engine.version());
             checks.push(Check::good("engine", found));
             checks.push(disk(host, engine, info.docker_root_dir).await);
@@ -57,7 +63,7 @@ pub async fn checks(host: &Host<'_>) -> Result<Vec<Check>, Failure> {
         ),
         Err(error) => Check::bad("proxy", format!("{error:#}"), FIX),
     });
-    Ok(checks)
+    checks
 }
 
 /// Whether the public name leads anywhere: without that, the proxy gets no certificate.
@@ -76,7 +82,7 @@ async fn domain(host: &Host<'_>) -> Option<Check> {
 async fn disk(host: &Host<'_>, engine: &Engine, folder: Option<String>) -> Check {
     let free = async {
         let folder = folder.context("the engine does not tell where its files are")?;
-        match host.env.remote() {
+        match &host.remote {
             Some(remote) => {
                 let folder = shlex::try_quote(&folder)?;
                 let (_, said) = remote.run(&format!("df -Pk {folder}"), Vec::new(), &[]).await?;

@@ -15,18 +15,27 @@ use crate::report::Ongoing;
 use crate::state::history::Record;
 use crate::targets::stack::image as of_registry;
 
-/// Puts the image where the host's engine gets it.
-pub async fn publish(host: &Host<'_>, artifact: &Artifact, step: &Ongoing) -> Result<Published, Failure> {
-    if host.target.registry.is_some() {
-        return of_registry::publish(host.env, artifact, step).await;
+/// Puts the image where the hosts' engines get it.
+pub async fn publish(
+    env: &Env<'_>,
+    hosts: &[&Host<'_>],
+    artifact: &Artifact,
+    step: &Ongoing,
+) -> Result<Published, Failure> {
+    if env.environment.registry().is_some() {
+        return of_registry::publish(env, artifact, step).await;
     }
-    publish_in(host.env, host.engine().await?, artifact, step).await
+    let mut engines = Vec::new();
+    for host in hosts {
+        engines.push((host.engine().await?, host.name()));
+    }
+    publish_in(env, &engines, artifact, step).await
 }
 
-/// Puts the image into an engine, unless it was built there.
+/// Puts the image into these engines, which have names for people, unless it was built there.
 pub async fn publish_in(
     env: &Env<'_>,
-    of_host: &Engine,
+    engines: &[(&Engine, String)],
     artifact: &Artifact,
     step: &Ongoing,
 ) -> Result<Published, Failure> {
@@ -39,12 +48,14 @@ pub async fn publish_in(
             env.name()
         )));
     };
-    if of_host.image(id).await?.is_none() {
-        step.progress("copying the image to the host");
-        // By its name, which an engine copies with it.
-        engine.copy(&built.name, of_host).await?;
+    for (of_host, name) in engines {
         if of_host.image(id).await?.is_none() {
-            return Err(anyhow!("the engine of the host gave the image {} another id than {id}", built.name).into());
+            step.progress(&format!("copying the image to {name}"));
+            // By its name, which an engine copies with it.
+            engine.copy(&built.name, of_host).await?;
+            if of_host.image(id).await?.is_none() {
+                return Err(anyhow!("the engine of {name} gave the image {} another id than {id}", built.name).into());
+            }
         }
     }
     Ok(Published {

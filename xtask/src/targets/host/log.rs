@@ -22,19 +22,30 @@ impl Host<'_> {
         }
     }
 
-    /// Shows the last lines that the release that serves has written, and with `follow` what comes.
-    pub async fn show_log(&self, lines: usize, follow: bool) -> Result<(), Failure> {
+    /// Shows the last lines that the release that serves has written, and with `follow` what comes. `host` is put before each.
+    pub(super) async fn show_log(&self, lines: usize, follow: bool, host: Option<&str>) -> Result<(), Failure> {
         let name = self.env.name();
         let missing = || format!("no release of {name} serves; type: cargo xtask deploy {name}");
         let container = self.container_that_serves().await?.with_context(missing)?;
-        self.show(&container.id, Some(lines), follow).await
+        self.show(&container.id, Some(lines), follow, host).await
     }
 
     /// Shows what a container writes, line by line. Without a number, from the first one.
-    pub(super) async fn show(&self, container: &str, lines: Option<usize>, follow: bool) -> Result<(), Failure> {
+    pub(super) async fn show(
+        &self,
+        container: &str,
+        lines: Option<usize>,
+        follow: bool,
+        host: Option<&str>,
+    ) -> Result<(), Failure> {
         let show = |line: &[u8]| {
             let line = String::from_utf8_lossy(line);
-            self.env.report.result(json!({ "line": line }), &line);
+            match host {
+                Some(host) => {
+                    self.env.report.result(json!({ "host": host, "line": line }), &format!("{host} | {line}"))
+                }
+                None => self.env.report.result(json!({ "line": line }), &line),
+            }
         };
         let mut written = Box::pin(self.engine().await?.written(container, lines, follow));
         let mut begun = Vec::new();

@@ -21,7 +21,7 @@ impl Host<'_> {
         let container = engine.make(&spec).await?;
         let run = async {
             engine.begin(&container).await?;
-            self.show(&container, None, true).await?;
+            self.show(&container, None, true, None).await?;
             Ok::<_, Failure>(engine.ended(&container).await?)
         };
         let ended = self.env.stop.cancels("the program was stopped", run).await;

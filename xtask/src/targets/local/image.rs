@@ -59,7 +59,8 @@ impl<'a> Images<'a> {
 
     /// The image as the engine has it.
     pub async fn publish(&self, artifact: &Artifact, step: &Ongoing) -> Result<Published> {
-        let published = image::publish_in(self.env, self.engine().await?, artifact, step).await;
+        let published =
+            image::publish_in(self.env, &[(self.engine().await?, "this machine".to_owned())], artifact, step).await;
         published.map_err(Failure::into_error)
     }
 
