@@ -1,6 +1,7 @@
 //! The database: connects at startup and runs the migrations; what becomes of queries when it is away.
 
 mod extensions;
+mod pooler;
 mod unreachable;
 
 use std::{future::Future, time::Duration};
@@ -52,8 +53,7 @@ pub async fn connect(options: PgConnectOptions, keep: Keep) -> anyhow::Result<Pg
         let attempt = timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options)).await;
         match attempt.unwrap_or(Err(sqlx::Error::PoolTimedOut)) {
             Ok(connection) => {
-                // It must not count at a server that is at its limit.
-                drop(connection.close().await);
+                pooler::check(connection, &options).await?;
                 break;
             }
             Err(error) if is_permanent(&error) || Instant::now() + pause > deadline => {

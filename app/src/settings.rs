@@ -270,7 +270,8 @@ fn database_url(text: &str) -> Result<PgConnectOptions, &'static str> {
     if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
         return Err(expected);
     }
-    let options = PgConnectOptions::from_str(text).map_err(|_| expected)?;
+    // PgBouncer refuses a connection with this parameter, whose default is precise enough since PostgreSQL 12.
+    let options = PgConnectOptions::from_str(text).map_err(|_| expected)?.extra_float_digits(None::<i8>);
     // There, each transaction may have another connection: no prepared statement, lock of a session or notification outlives it.
     let is_supabase = [".supabase.co", ".supabase.com"].iter().any(|domain| options.get_host().ends_with(domain));
     if is_supabase && options.get_port() == 6543 {

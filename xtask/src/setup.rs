@@ -11,9 +11,9 @@ use crate::tools::tofu::{self, install};
 /// A Docker engine: a file of each Debian package, and the package.
 const DOCKER: [(&str, &str); 2] = [("/usr/sbin/dockerd", "docker.io"), ("/usr/sbin/iptables", "iptables")];
 
-/// What the tests need: photographs, a font, a browser, Tesseract's second model, a proxy, an SSH server, a registry, the parts of base images,
+/// What the tests need: photographs, a font, a browser, Tesseract's second model, a proxy, an SSH server, a pooler, a registry, the parts of base images,
 /// and the installer of the AWS stand-in.
-const TESTS: [(&str, &str); 11] = [
+const TESTS: [(&str, &str); 12] = [
     ("/usr/share/backgrounds/mate", "mate-backgrounds"),
     ("/usr/share/backgrounds/gnome", "gnome-backgrounds"),
     ("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf", "fonts-dejavu-core"),
@@ -21,6 +21,7 @@ const TESTS: [(&str, &str); 11] = [
     ("/usr/share/tesseract-ocr/5/tessdata/fin.traineddata", "tesseract-ocr-fin"),
     ("/usr/bin/caddy", "caddy"),
     ("/usr/sbin/sshd", "openssh-server"),
+    ("/usr/sbin/pgbouncer", "pgbouncer"),
     ("/usr/bin/docker-registry", "docker-registry"),
     ("/usr/sbin/debootstrap", "debootstrap"),
     ("/bin/busybox", "busybox-static"),

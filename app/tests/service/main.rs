@@ -35,6 +35,7 @@ mod mutated_requests;
 mod ocr;
 mod pages;
 mod pictures;
+mod pooler;
 mod presigned;
 mod presigned_faults;
 mod presigned_signature;
