@@ -372,9 +372,10 @@ mod tests {
     #[test]
     fn every_command_that_is_shown_can_be_typed() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let documents = ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"];
-        let mut texts: Vec<String> =
-            documents.iter().map(|name| fs_err::read_to_string(root.join(name)).unwrap()).collect();
+        let mut documents: Vec<_> =
+            ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"].iter().map(|name| root.join(name)).collect();
+        documents.extend(fs_err::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+        let mut texts: Vec<String> = documents.iter().map(|path| fs_err::read_to_string(path).unwrap()).collect();
         texts
             .extend(Cli::command().get_subcommands().filter_map(|command| Some(command.get_after_help()?.to_string())));
         let mut seen = 0;

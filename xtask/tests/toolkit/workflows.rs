@@ -237,9 +237,9 @@ fn a_wrong_hook_is_named_with_its_place() {
 }
 
 #[test]
-fn the_readmes_own_jobs_and_steps_are_rendered() {
-    let readme = fs_err::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
-    let (_, shown) = readme.split_once("```yaml\ngithub:\n  workflows:\n").expect("README.md shows own jobs");
+fn the_own_jobs_and_steps_of_the_guide_are_rendered() {
+    let guide = fs_err::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/GITHUB.md")).unwrap();
+    let (_, shown) = guide.split_once("```yaml\ngithub:\n  workflows:\n").expect("docs/GITHUB.md shows own jobs");
     let (shown, _) = shown.split_once("```").unwrap();
     let project = shaped("", &format!("\n  workflows:\n{shown}"), |_| ());
     let ci = project.0.read(".github/workflows/ci.yml");
