@@ -65,7 +65,7 @@ fn declared(table: &mut Table<'_>, bare: Variable) -> Option<Variable> {
             }
         });
     let supplied_by =
-        table.optional(key("supplied_by", "postgres", "What gives the value where no one else does."), |field| {
+        table.optional(key("supplied_by", "postgres", "What supplies the value where none is set."), |field| {
             let by = field
                 .text(&format!("one of: {}", SuppliedBy::KNOWN.join(", ")), |text| SuppliedBy::read(text).is_some())?;
             match bytes {
