@@ -108,7 +108,8 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        let name = format!("name={}", self.prefix);
+        let project = self.prefix.trim_end_matches("prod");
+        let name = format!("name={project}");
         let remove = |list: &[&str], remove: &[&str]| {
             let found = Ran::of(&mut docker(&[list, &["--quiet", "--filter", &name]].concat())).stdout;
             for id in found.split_whitespace() {
@@ -118,7 +119,7 @@ impl Drop for Site {
         remove(&["ps", "--all"], &["rm", "--force", "--volumes"]);
         remove(&["volume", "ls"], &["volume", "rm"]);
         remove(&["network", "ls"], &["network", "rm"]);
-        let project = self.prefix.trim_end_matches("-prod");
+        let project = project.trim_end_matches('-');
         let images = Ran::of(&mut docker(&["images", "--format", "{{.Repository}}:{{.Tag}}", project])).stdout;
         for image in images.split_whitespace().chain([self.proxy.as_str()]) {
             drop(docker(&["rmi", "--force", image]).output());
@@ -254,6 +255,30 @@ fn the_host_pulls_from_a_registry_and_forgets_what_nothing_goes_back_to() {
     // The registry has it.
     site.run(&["rollback", "prod"]).expect(0);
     assert_eq!(digests().lines().filter(|digest| **digest == *first).count(), 1);
+}
+
+#[test]
+fn an_image_stays_while_another_environment_of_the_host_can_go_back_to_it() {
+    let test = "an_image_stays_while_another_environment_of_the_host_can_go_back_to_it";
+    let Some(site) = Site::open(test, "    keep_releases: 1\n") else { return };
+    let project = &site.project;
+    let yaml = project.read("deploy.yaml");
+    let (_, prod) = yaml.split_once("  prod:\n").unwrap();
+    let port = devservers::port::free();
+    let next =
+        prod.replace("    keep_releases: 1\nimage: {}\n", "").replace(&project.port.to_string(), &port.to_string());
+    project.edit("deploy.yaml", "  prod:\n", &format!("  next:\n{next}  prod:\n"));
+    fs_err::copy(project.root.join(".env.prod"), project.root.join(".env.next")).unwrap();
+    let first = project.commit("Two environments");
+    for environment in ["next", "prod"] {
+        site.run(&["deploy", environment]).expect(0);
+    }
+    site.commit("ready, and another image");
+    for environment in ["next", "prod"] {
+        site.run(&["deploy", environment]).expect(0);
+    }
+    site.run(&["rollback", "next"]).expect(0);
+    assert_eq!(testkit::client::get(port, "/version").unwrap().expect(200).text(), first);
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! The image of a release: in the registry, or in the host's engine alone.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, Result, anyhow};
 
 use super::Host;
 use crate::clients::docker::Engine;
 use crate::clients::registry::reference::Reference;
+use crate::config::Target;
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::image::build::{Location, find_or_build};
@@ -12,7 +15,7 @@ use crate::image::inputs::Inputs;
 use crate::image::{ServiceImage, docker_credentials};
 use crate::release::{Artifact, Published, PublishedForm};
 use crate::report::Ongoing;
-use crate::state::history::Record;
+use crate::state::history::{self, Outcome, Record};
 use crate::targets::stack::image as of_registry;
 
 /// Puts the image where the hosts' engines get it.
@@ -94,36 +97,66 @@ pub async fn pull(host: &Host<'_>, published: &Published) -> Result<String, Fail
     Ok(name)
 }
 
-/// Removes the images of all but the newest releases of these, which went live.
+/// Removes the images of all but the newest releases of these, which went live. Environments that share an engine share its images:
+/// one that another environment can go back to stays.
 pub async fn prune<'r>(host: &Host<'_>, live: impl DoubleEndedIterator<Item = &'r Record>) -> Result<()> {
+    let mut old = outdated(host.env, live);
+    if old.is_empty() {
+        return Ok(());
+    }
+    let others = kept_by_others(host).await.map_err(Failure::into_error);
+    let others = others.context("find out which images other environments of the host can go back to")?;
+    old.retain(|digest| !others.contains(*digest));
     let image = ServiceImage::find(host.env).map_err(Failure::into_error)?;
-    let in_registry = |digest: &str| match host.target.registry {
+    let named = |digest: &String| match host.target.registry {
         Some(_) => format!("{}@{digest}", image.name()),
-        None => digest.to_owned(),
+        None => digest.clone(),
     };
-    prune_in(host.env, host.engine().await?, live, in_registry).await
+    remove(host.env, host.engine().await?, old.into_iter().map(named)).await;
+    Ok(())
 }
 
-/// The same in an engine that has them by these names of their digests.
-pub async fn prune_in<'r>(
-    env: &Env<'_>,
-    engine: &Engine,
-    live: impl DoubleEndedIterator<Item = &'r Record>,
-    name: impl Fn(&str) -> String,
-) -> Result<()> {
+/// The digests of all but the newest releases of these, which went live.
+pub fn outdated<'r>(env: &Env<'_>, live: impl DoubleEndedIterator<Item = &'r Record>) -> Vec<&'r String> {
+    newest(live).into_iter().skip(env.environment.keep_releases).collect()
+}
+
+/// Removes images from an engine. One that a container uses stays.
+pub async fn remove(env: &Env<'_>, engine: &Engine, names: impl Iterator<Item = String>) {
+    for name in names {
+        if let Err(error) = engine.remove(&name).await {
+            env.report.note(&format!("an old image was not removed: {error:#}"));
+        }
+    }
+}
+
+/// The digests of these releases, newest first, each once.
+fn newest<'r>(live: impl DoubleEndedIterator<Item = &'r Record>) -> Vec<&'r String> {
     let mut digests: Vec<&String> = Vec::new();
     for digest in live.rev().filter_map(|record| record.digest.as_ref()) {
         if !digests.contains(&digest) {
             digests.push(digest);
         }
     }
-    for digest in digests.into_iter().skip(env.environment.keep_releases) {
-        // Another container may use it.
-        if let Err(error) = engine.remove(&name(digest)).await {
-            env.report.note(&format!("an old image was not removed: {error:#}"));
+    digests
+}
+
+/// What the other environments on this host's engine can go back to.
+async fn kept_by_others(host: &Host<'_>) -> Result<BTreeSet<String>, Failure> {
+    let mut kept = BTreeSet::new();
+    for environment in host.env.config.environments.values() {
+        let Target::Compose(other) = &environment.target else { continue };
+        let hosts = &host.target.hosts;
+        let is_shared =
+            other.hosts.iter().any(|other| hosts.contains(other)) || other.hosts.is_empty() && hosts.is_empty();
+        if environment.name == host.env.name() || other.proxy.is_none() || !is_shared {
+            continue;
         }
+        let records = history::recent(host.env.other(environment).store()?).await?;
+        let live = records.iter().filter(|record| record.outcome == Outcome::Live);
+        kept.extend(newest(live).into_iter().take(environment.keep_releases).cloned());
     }
-    Ok(())
+    Ok(kept)
 }
 
 /// By its registry's digest, or by its id where it has no registry.

@@ -136,7 +136,9 @@ impl<'a> Images<'a> {
     /// Removes the images of releases that nothing can go back to any more.
     pub async fn prune(&self, records: &[Record]) -> Result<()> {
         let live = records.iter().filter(|record| record.outcome == Outcome::Live);
-        image::prune_in(self.env, self.engine().await?, live, |digest| digest.to_owned()).await
+        let old = image::outdated(self.env, live);
+        image::remove(self.env, self.engine().await?, old.into_iter().cloned()).await;
+        Ok(())
     }
 
     async fn engine(&self) -> Result<&Engine> {
