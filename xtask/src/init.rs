@@ -119,7 +119,11 @@ impl Seen {
             }
         }
         line("environments:", "");
-        line(&format!("  local: {{ target: local, port: {} }}", self.port), "a process on this machine");
+        let what = match self.runs {
+            Some(Runs::Image) => "a container on this machine",
+            _ => "a process on this machine",
+        };
+        line(&format!("  local: {{ target: local, port: {} }}", self.port), what);
         Some(text)
     }
 }

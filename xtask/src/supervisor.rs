@@ -36,6 +36,7 @@ mod shared;
 pub use exec::{SuperviseExec, exec};
 pub use launch::{LaunchError, copy_program, launch};
 pub use obstacle::Obstacle;
+pub use platform::identity;
 pub use protocol::{InstanceSpec, InstanceStatus, Role, Status};
 pub use serve::{Supervise, supervise};
 

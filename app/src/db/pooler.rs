@@ -17,7 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// With the setting to change.
 pub async fn check(mut first: PgConnection, options: &PgConnectOptions) -> anyhow::Result<()> {
     // A server that is at its limit says so where the connections are needed.
-    let is_shared = is_shared(&mut first, options).await.unwrap_or(false);
+    let asked = timeout(4 * PATIENCE, is_shared(&mut first, options)).await;
+    let is_shared = asked.is_ok_and(|asked| asked.unwrap_or(false));
     // It must not count at a server that is at its limit.
     drop(first.close().await);
     if is_shared {
@@ -37,8 +38,11 @@ async fn is_shared(first: &mut PgConnection, options: &PgConnectOptions) -> sqlx
     let Ok(begun) = begun else { return Ok(false) };
     begun?;
     let ask = sqlx::raw_sql("SELECT current_setting('app.session', true)").fetch_one(first);
-    // If it has one connection, the second client has it now.
-    let Ok(kept) = timeout(PATIENCE, ask).await else { return Ok(true) };
+    let Ok(kept) = timeout(PATIENCE, ask).await else {
+        // If the pooler has one connection, the second client has it now. A server that stalls keeps that one waiting, too.
+        let second = timeout(PATIENCE, sqlx::raw_sql("SELECT 1").execute(&mut second)).await;
+        return Ok(second.is_ok_and(|answered| answered.is_ok()));
+    };
     let kept: Option<String> = kept?.try_get(0)?;
     drop(second.close().await);
     Ok(kept.as_deref() != Some("first"))

@@ -66,7 +66,8 @@ fn about(entry: &Entry) -> serde_json::Value {
         "key": entry.path,
         "meaning": entry.meaning,
         "kinds": entry.kinds(),
-        "required": entry.required,
+        "required": entry.required && entry.with.is_none(),
+        "required_with": entry.with,
         "default": entry.otherwise,
         "example": entry.line(),
         "targets": entry.is_of_some_targets().then_some(&entry.targets),
@@ -79,7 +80,7 @@ fn text(entry: &Entry, below: &[&Entry]) -> String {
     let mut line = |label: &str, value: &str| text.push_str(&format!("  {label:<8} {value}\n"));
     line("kind", &entry.kinds().join(", or "));
     match (entry.required, entry.otherwise) {
-        (true, _) => line("required", "yes"),
+        (true, _) => line("required", &entry.with.map_or_else(|| "yes".to_owned(), |key| format!("with `{key}`"))),
         (false, Some(otherwise)) => line("default", otherwise),
         (false, None) => line("default", "none"),
     }

@@ -30,6 +30,8 @@ code is the program's own.
 On this machine it runs in the release's folder, as the service's user, with the settings of its deploy and today's secrets; the \
 database is started if it does not run. Standard input and output are the program's own. Where `service.command` of deploy.yaml runs \
 the service, the arguments are a whole command: cargo xtask run -- node migrate.js
+Where `service.image` is set, it is a container of its own: the arguments take the place of the image's own, it has no standard input, \
+and its standard error is shown on standard output.
 
 On a Docker host it is a container of its own, with the service's limits and folders of data, and today's secrets. It has no standard \
 input.

@@ -16,6 +16,7 @@ use crate::state::journal::{Found, Journal};
 use crate::state::lease;
 use crate::supervisor::Role;
 use crate::targets::Target;
+use crate::typed::as_typed;
 
 /// Show the release that serves, since when, and its health
 #[derive(Args, Debug)]
@@ -79,7 +80,7 @@ impl StatusArgs {
                 row("serves", &format!("{}   {}   {health}", live.version, live.address));
             }
             _ if should_serve => row("serves", &paint.red("nothing")),
-            _ => row("serves", &format!("nothing yet; type: cargo xtask deploy {name}")),
+            _ => row("serves", &as_typed(&format!("nothing yet; type: cargo xtask deploy {name}"))),
         }
         for seen in &hosts {
             let health = if seen.ready { paint.green(&seen.health) } else { paint.red(&seen.health) };
@@ -106,16 +107,17 @@ impl StatusArgs {
             let mut instances = supervisor.iter().flat_map(|status| &status.instances).filter(|_| silent);
             let crashes = instances.find(|instance| instance.role == Role::Restarting || instance.restarts > 0);
             let records = history::recent(store).await?;
-            let fix = match &live {
-                Some(live) if !hosts.is_empty() => {
+            let last = records.iter().rfind(|record| record.outcome == Outcome::Live);
+            let fix = match last {
+                Some(last) if live.is_some() && !hosts.is_empty() => {
                     format!(
                         "cargo xtask rollback {name} --to {}     (on all hosts, once each can be asked)",
-                        live.version
+                        last.version()
                     )
                 }
                 _ => rescue(env, &target, &records, crashes.map(|instance| instance.version.as_str())).await?,
             };
-            row("fix", &fix);
+            row("fix", &as_typed(&fix));
             Some(fix)
         } else {
             None
@@ -144,13 +146,16 @@ impl StatusArgs {
         }
         match unfinished.as_ref().map(|(kind, failed)| (*kind, failed)) {
             Some((_, Some(error))) => {
-                row("failed", &format!("the last run: {error}; when that is fixed, type: cargo xtask deploy {name}"));
+                row(
+                    "failed",
+                    &as_typed(&format!("the last run: {error}; when that is fixed, type: cargo xtask deploy {name}")),
+                );
             }
             Some((Kind::Deploy, None)) => {
-                row("interrupted", &format!("a deploy; type: cargo xtask deploy {name} --resume"))
+                row("interrupted", &as_typed(&format!("a deploy; type: cargo xtask deploy {name} --resume")))
             }
             Some((Kind::Rollback, None)) => {
-                row("interrupted", &format!("a rollback; type: cargo xtask rollback {name}"))
+                row("interrupted", &as_typed(&format!("a rollback; type: cargo xtask rollback {name}")))
             }
             None => {}
         }
@@ -169,7 +174,7 @@ impl StatusArgs {
             "unfinished": unfinished.is_some(),
             "fix": fix,
         });
-        env.report.result(detail, text.trim_end());
+        env.report.excerpt(detail, text.trim_end());
         match fix {
             None => Ok(()),
             Some(fix) => {

@@ -55,6 +55,13 @@ pub struct Host {
     pub port: Option<u16>,
 }
 
+impl Host {
+    /// The machine, for any user.
+    pub fn machine(&self) -> (&str, Option<u16>) {
+        (self.destination.rsplit('@').next().unwrap_or_default(), self.port)
+    }
+}
+
 /// What a container may use, and how it is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {

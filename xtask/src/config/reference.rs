@@ -41,7 +41,8 @@ pub struct Entry {
     pub required: bool,
     /// The targets of environments that can have it; all where it does not depend on the target.
     pub targets: Vec<&'static str>,
-    with: Option<&'static str>,
+    /// The key that it is required with; without that, it is not.
+    pub with: Option<&'static str>,
     shapes: Vec<Shape>,
 }
 

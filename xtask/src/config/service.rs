@@ -29,9 +29,11 @@ pub(super) fn service(table: &mut Table<'_>, project: Option<&str>) -> Option<Se
         |field| Some((field.flag()?, field)),
     );
     let is_image = matches!(image, Some(Some((true, _))));
+    let mut image_fits = Some(());
     if is_image {
         for key in ["command", "build", "package", "binary", "files", "schema", "web"] {
-            table.refused(key, "is not used where `image` says what runs", "keep one of the two")?;
+            let fits = table.refused(key, "is not used where `image` says what runs", "keep one of the two");
+            image_fits = fits.and(image_fits);
         }
     }
     let command = table.optional(
@@ -165,6 +167,7 @@ pub(super) fn service(table: &mut Table<'_>, project: Option<&str>) -> Option<Se
     let (package, web) = (package?.or_else(|| project.map(str::to_owned))?, web?);
     let mut programs = programs?.unwrap_or_default();
     fits?;
+    image_fits?;
     if web.is_some() {
         for (name, package) in NODE {
             if programs.iter().all(|program| program.name != name) {

@@ -176,7 +176,7 @@ fn one(table: &mut Table<'_>, workflow: Workflow, all: &mut Workflows) -> Option
         key("jobs", JOBS, "Jobs of your own, by their ids, as GitHub takes them.").otherwise("none"),
         |field| field.map("{ steps: [] }", job),
     );
-    let mut hooks = Hooks { jobs: jobs?.unwrap_or_default(), ..Hooks::default() };
+    let mut hooks = Hooks::default();
     let mut is_sound = true;
     for place in workflow.places() {
         match table.optional(
@@ -187,6 +187,7 @@ fn one(table: &mut Table<'_>, workflow: Workflow, all: &mut Workflows) -> Option
             None => is_sound = false,
         }
     }
+    hooks.jobs = jobs?.unwrap_or_default();
     all.schedules.extend(schedule?.map(|schedule| (workflow, schedule)));
     all.released = released?.or(all.released.take());
     all.hooks.insert(workflow, hooks);

@@ -32,7 +32,10 @@ pub async fn follow(run: &Run<'_>, release: &Release, settings: &Settings, asked
     let follow = async |step: &Ongoing, _: &Stop| {
         let mut serve = 1;
         for batch in fleet.batches() {
-            run.verify_lease().await?;
+            run.verify_lease().await.map_err(|lost| {
+                let left = format!("{} serves on {serve} of {all} hosts, and stays there", release.version());
+                Failure::Aborted(lost.into_error().context(left))
+            })?;
             let names: Vec<String> = batch.iter().map(Host::name).collect();
             step.progress(&format!("{}, after {serve} of {all} hosts", names.join(", ")));
             // All are awaited: one that is cut off may serve, or not.
@@ -42,8 +45,10 @@ pub async fn follow(run: &Run<'_>, release: &Release, settings: &Settings, asked
             if let Some((name, error)) = failed {
                 if let Some(previous) = run.live() {
                     step.progress("the hosts that have it go back");
-                    // What does not go back is the failure of the step that restores, which looks at all hosts again.
-                    back(run, fleet, previous, settings, step).await.ok();
+                    // The step that restores looks at all hosts again.
+                    if let Err(failure) = back(run, fleet, previous, settings, step).await {
+                        run.env.report.warn(&format!("not all hosts went back: {:#}", failure.into_error()));
+                    }
                 }
                 return Err(error.context(format!("{name}, after {serve} of {all} hosts")).into());
             }
@@ -96,6 +101,11 @@ async fn back(
                 continue;
             }
         };
+        let is_first = fleet.all().next().is_some_and(|first| first.name() == name);
+        if serving.is_none() && !had_any(previous, &name, is_first) {
+            run.env.report.note(&format!("{name} had no release before, and has none now"));
+            continue;
+        }
         if let Some(serving) = serving.filter(|serving| serving.id == previous.id)
             && serving.ready_as(version).await.is_some()
         {
@@ -119,6 +129,14 @@ async fn back(
     }
 }
 
+/// Whether a host had a release when this record was written. With one host, the record names none.
+fn had_any(record: &Record, name: &str, is_first: bool) -> bool {
+    match record.hosts.get(name) {
+        Some(version) => version.is_some(),
+        None => record.hosts.is_empty() && is_first,
+    }
+}
+
 /// Starts a release on one host, and lets it take over once it is ready.
 async fn bring(
     run: &Run<'_>,
@@ -135,4 +153,21 @@ async fn bring(
     // Requests to stop wait for the end of all of it.
     let (_, never) = Stop::channel();
     host.switch(*candidate, step, &never).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::history::Kind;
+
+    #[test]
+    fn a_host_that_was_added_since_has_nothing_to_go_back_to() {
+        let mut record = Record::begin("1".to_owned(), Kind::Deploy, "prod", 1);
+        // It was one host then.
+        assert!(had_any(&record, "this machine", true) && !had_any(&record, "ssh://two", false));
+        record.hosts.insert("ssh://one".to_owned(), Some("3f9c2d1a4b7e".to_owned()));
+        record.hosts.insert("ssh://two".to_owned(), None);
+        assert!(had_any(&record, "ssh://one", true));
+        assert!(!had_any(&record, "ssh://two", false) && !had_any(&record, "ssh://three", false));
+    }
 }

@@ -36,7 +36,7 @@ pub async fn roll_out(run: &Run<'_>, release: &Release, settings: &Settings, pla
     };
     match done {
         Ok(live) => {
-            hosts::note(run).await;
+            run.held(hosts::note(run)).await;
             run.note(|record| {
                 record.address = Some(live.address.clone());
                 record.end(Outcome::Live, None);
@@ -46,9 +46,9 @@ pub async fn roll_out(run: &Run<'_>, release: &Release, settings: &Settings, pla
         Err(Failure::Failed(error)) if error.is::<Untouched>() => Err(Failure::Failed(error)),
         Err(Failure::Failed(error)) => {
             run.note(|record| record.answers = asked.lines());
-            run.keep_log().await;
+            run.held(run.keep_log()).await;
             let failure = restore(run, release, settings, plan, error).await;
-            hosts::note(run).await;
+            run.held(hosts::note(run)).await;
             Err(failure)
         }
         Err(other) => Err(other),
@@ -120,10 +120,10 @@ async fn start_and_watch(
     let switched = Box::pin(start_and_switch(run, run.id(), release, settings, plan, asked)).await?;
     hosts::follow(run, release, settings, asked).await?;
     if !time.is_zero() {
-        let services = target.services(&switched).await?;
         let condition = async || target.condition(&switched).await;
-        // Nothing is awaited after it: a request to stop would end the run as aborted, although the release serves.
+        // Nothing is awaited before or after it: a request to stop would end the run as aborted, although the release serves.
         let watched = run.critical(Step::Watch, async |step, stop| {
+            let services = target.services(&switched).await?;
             watch(&services, condition, version, time, asked, step, stop).await
         });
         if let Some(cut) = watched.await?.cut {

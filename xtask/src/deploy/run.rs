@@ -193,6 +193,14 @@ impl<'a> Run<'a> {
         result
     }
 
+    /// Awaits what belongs to a critical step that has just ended: a request to stop waits for that, too.
+    pub async fn held<T>(&self, work: impl Future<Output = T>) -> T {
+        self.critical.send_replace(true);
+        let ended = work.await;
+        self.critical.send_replace(false);
+        ended
+    }
+
     /// Writes to the journal that a step is done with these inputs, where only the target knows whether that still holds.
     pub async fn remember(&self, step: Step, inputs: &impl Serialize, output: &impl Serialize) -> Result<()> {
         self.journal.lock().await.remember(step, inputs, output, 0.0).await

@@ -36,7 +36,7 @@ pub(super) fn set_user(_: Uid, _: Gid) -> Result<()> {
 
 /// Distinguishes a process from later ones with the same number, by its start time. None if it has ended.
 #[cfg(target_os = "linux")]
-pub(super) fn identity(pid: u32) -> Option<String> {
+pub fn identity(pid: u32) -> Option<String> {
     let stat = fs_err::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The second field, the program's name in parentheses, may itself hold spaces and parentheses.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
@@ -50,7 +50,7 @@ pub(super) fn identity(pid: u32) -> Option<String> {
 
 /// Distinguishes a process from later ones with the same number, by its start time. None if it has ended.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn identity(pid: u32) -> Option<String> {
+pub fn identity(pid: u32) -> Option<String> {
     let output = std::process::Command::new("/bin/ps")
         .args(["-o", "state=", "-o", "lstart=", "-p", &pid.to_string()])
         .env("LC_ALL", "C")

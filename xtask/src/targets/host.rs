@@ -153,7 +153,14 @@ impl<'a> Host<'a> {
     pub async fn switch(&self, mut candidate: Candidate, step: &Ongoing, stop: &Stop) -> Result<Switched, Failure> {
         let engine = self.engine().await?;
         let before = self.slot_that_serves().await?;
-        let worker = self.start_worker(&candidate).await?;
+        let worker = match self.start_worker(&candidate).await {
+            Ok(worker) => worker,
+            Err(failure) => {
+                // Here and not when it is dropped: that would hold up the other hosts.
+                candidate.give_up().await;
+                return Err(failure.into());
+            }
+        };
         step.progress("the proxy takes it");
         // Not interrupted: a half of it could be done after it was undone.
         let took = async {
@@ -177,6 +184,7 @@ impl<'a> Host<'a> {
                     engine.discard(worker).await?;
                 }
                 undone.context("have the proxy send requests to the previous release again")?;
+                candidate.give_up().await;
                 return Err(failure);
             }
         };

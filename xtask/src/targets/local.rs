@@ -28,9 +28,9 @@ pub use self::candidate::Candidate;
 pub use self::development::Development;
 pub use self::ears::Ears;
 #[cfg(feature = "cloud")]
-pub use self::image::FOLDER;
-#[cfg(feature = "cloud")]
 use self::image::Images;
+#[cfg(feature = "cloud")]
+pub use self::image::{FOLDER, PROCESS, has_process};
 #[cfg(not(feature = "cloud"))]
 use self::no_image::Images;
 use super::condition::Condition;
@@ -266,15 +266,18 @@ impl<'a> Local<'a> {
             connection.stop().await?;
             stopped.push("the service");
         }
-        if let Some(images) = &self.images {
-            Box::pin(images.remove_containers(&[])).await?;
-        }
+        let removed = match &self.images {
+            Some(images) => Box::pin(images.remove_leftovers()).await,
+            None => Ok(()),
+        };
         if let Some(server) = self.find_postgres().await?
             && server.is_running().await
         {
             server.stop().await?;
             stopped.push("PostgreSQL");
         }
+        // The engine may be away, where the database is not.
+        removed?;
         Ok(stopped)
     }
 

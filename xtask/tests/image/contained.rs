@@ -1,6 +1,7 @@
 //! A repository with a Dockerfile alone: its image is the release on this machine.
 
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
 
 use testkit::load::Load;
 use testkit::{Project, Ran, client, machine, until};
@@ -104,6 +105,14 @@ fn a_dockerfile_alone_is_deployed_under_load_breaks_goes_back_and_stops() {
     assert!(site.run(&["logs"]).expect(0).stdout.contains("listening on 8080"));
     site.run(&["status"]).expect(0).says(&[]);
 
+    // A program beside the service lives through a deploy.
+    let script = "trap 'exit 3' TERM; echo begun; while :; do sleep 0.1; done";
+    let mut beside = site.command(&["run", "--", "/bin/busybox", "sh", "-c", script]);
+    let mut beside = beside.stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(beside.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
+    assert_eq!(said, "begun\n");
+
     let load = Load::start(project.port, 2);
     let more = || {
         let before = load.answered();
@@ -114,6 +123,9 @@ fn a_dockerfile_alone_is_deployed_under_load_breaks_goes_back_and_stops() {
     let second = project.commit("Another greeting");
     site.run(&["deploy"]).expect(0).says(&[&format!("{first} → {second}")]);
     assert_eq!(site.get("/"), "good day\n");
+    assert!(beside.try_wait().unwrap().is_none(), "the deploy has ended the program beside the service");
+    Ran::of(Command::new("kill").arg(beside.id().to_string())).expect(0);
+    assert_eq!(beside.wait().unwrap().code(), Some(3));
     // Both have written into the same volume.
     assert_eq!(site.get("/starts"), "once\nonce\n");
     more();

@@ -27,6 +27,7 @@ fn an_installed_program_deploys_and_tells_what_to_type_in_the_form_that_was_type
     assert!(project.ok(&["history"]).stdout.contains("Tell of cargo xtask deploy"));
     let records = project.ok(&["history", "--json"]).stdout;
     assert!(records.contains("\"subject\":\"Tell of cargo xtask deploy\""), "{records}");
+    assert!(project.ok(&["status"]).stdout.contains("Tell of cargo xtask deploy"));
     // From a folder below.
     let mut command = project.command(&["history", "show", "nothing"]);
     Ran::of(command.current_dir(project.root.join("src")))

@@ -35,7 +35,9 @@ pub fn decode(
     let folder = tempfile::tempdir()?;
     let (input, output) = (folder.path().join("image"), folder.path().join("image.png"));
     fs_err::write(&input, bytes)?;
-    if matches!(kind, ImageKind::Avif) && !boxes::changes_image(bytes) {
+    // Of a sequence it would decode the track, whose size was not checked.
+    let is_sequence = bytes.get(8..12) == Some(&b"avis"[..]);
+    if matches!(kind, ImageKind::Avif) && !is_sequence && !boxes::changes_image(bytes) {
         let mut command = Command::new(AVIF_PROGRAM);
         command
             .args(["--jobs", "1", "--depth", "8", "--png-compress", "0"])

@@ -34,7 +34,7 @@ impl ShowArgs {
             Failure::Usage(anyhow!("{error:#}\n  to list them, type: cargo xtask history {name} -n 100"))
         })?;
         let detail = serde_json::to_value(&record).context("write the record as JSON")?;
-        env.report.result(detail, text(&record).trim_end());
+        env.report.excerpt(detail, text(&record).trim_end());
         Ok(())
     }
 }

@@ -10,8 +10,9 @@ use super::SuperviseImage;
 use crate::clients::docker::Engine;
 use crate::clients::docker::kept::{Port, Spec};
 use crate::failure::Failure;
+use crate::supervisor::identity;
 use crate::targets::host::containers::{ID, INSIDE};
-use crate::targets::local::FOLDER;
+use crate::targets::local::{FOLDER, PROCESS, has_process};
 
 /// Seconds that the container has to end; the supervisor kills this process somewhat later.
 const DRAIN: i32 = 35;
@@ -23,9 +24,11 @@ impl SuperviseImage {
         let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
         let engine = Engine::connect(Some(&self.engine)).await.context("connect to the Docker engine")?;
         if !self.id.is_empty() {
-            // A process that was killed has left its container.
+            // A process that was killed has left its container. The same release may still serve from another one.
             for left in engine.kept(ID, &self.id).await? {
-                engine.discard(&left.id).await?;
+                if !has_process(&left) {
+                    engine.discard(&left.id).await?;
+                }
             }
         }
         let container = engine.make(&self.spec()).await?;
@@ -64,6 +67,8 @@ impl SuperviseImage {
         env.push(format!("{}={INSIDE}", self.port_variable));
         let moment = jiff::Timestamp::now().as_millisecond();
         let mut labels = std::collections::BTreeMap::from([(FOLDER.to_owned(), self.folder.clone())]);
+        let process = std::process::id();
+        labels.extend(identity(process).map(|identity| (PROCESS.to_owned(), format!("{process} {identity}"))));
         if !self.id.is_empty() {
             labels.insert(ID.to_owned(), self.id.clone());
         }

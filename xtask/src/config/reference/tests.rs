@@ -21,7 +21,10 @@ fn files() -> Vec<(String, String)> {
         let file = folder.join("deploy.yaml");
         fs_err::read_to_string(&file).map(|text| (file.to_string(), text)).unwrap()
     };
-    fixtures.iter().chain([&own]).map(read).collect()
+    let mut files: Vec<_> = fixtures.iter().chain([&own]).map(read).collect();
+    let hooks = "github: { workflows: { ci: { after_test: [{ run: make lint }] }, prune: off } }";
+    files.insert(0, ("with hooks".to_owned(), format!("{}\n{hooks}\n", files[0].1)));
+    files
 }
 
 #[test]

@@ -172,3 +172,9 @@ fn a_misspelt_command_is_named() {
       did you mean `command`? Known keys: args, binary, command, files, first_visit, image, migrations, package, port_variable, programs, readiness, schema, settings, web
     ");
 }
+
+#[test]
+fn what_an_image_makes_needless_is_told_and_nothing_else() {
+    let said = refused(&with("  image: true\n  command: node a.js\n  port_variable: PORT"));
+    assert!(said.contains("service.command") && !said.contains("unknown key"), "{said}");
+}

@@ -15,6 +15,8 @@ pub(in crate::supervisor) struct Backend {
     /// None where the requests go to a release that has the public socket.
     pub(super) version: Option<String>,
     address: Cell<SocketAddr>,
+    /// Whether the process that runs has answered a request.
+    pub(super) has_answered: Cell<bool>,
     in_progress: watch::Sender<usize>,
 }
 
@@ -33,7 +35,8 @@ impl Backend {
     }
 
     fn at(version: Option<String>, address: SocketAddr) -> Rc<Self> {
-        Rc::new(Self { version, address: Cell::new(address), in_progress: watch::Sender::new(0) })
+        let (address, has_answered) = (Cell::new(address), Cell::new(false));
+        Rc::new(Self { version, address, has_answered, in_progress: watch::Sender::new(0) })
     }
 
     /// Chooses a free port for the process that is started next.
@@ -47,6 +50,7 @@ impl Backend {
                 // Also where this machine has no IPv6.
                 _ => {
                     self.address.set(address);
+                    self.has_answered.set(false);
                     return Ok(address.port());
                 }
             }

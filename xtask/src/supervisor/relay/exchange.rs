@@ -65,10 +65,12 @@ impl Client {
         let again = (head.method.is_safe() && body.is_end_stream() && upgrade.is_none()).then(|| head.clone());
         let body = if body.is_end_stream() { Relayed::Own(None) } else { Relayed::Request(body) };
         let mut request = Request::from_parts(head, body);
+        let deadline = Instant::now() + self.relay.patience();
         loop {
             let (mut kept, in_progress, is_new) = self.connection().await?;
             match kept.sender.try_send_request(request).await {
                 Ok(mut answer) => {
+                    kept.backend.has_answered.set(true);
                     let version = kept.backend.version.as_deref().map(HeaderValue::from_str);
                     if answer.status() == StatusCode::SWITCHING_PROTOCOLS
                         && let Some(upgrade) = upgrade
@@ -86,15 +88,29 @@ impl Client {
                     }
                     return Ok(answer.map(|body| Relayed::Answer { body, _in_progress: in_progress }));
                 }
-                // The service has closed a connection that was idle.
-                Err(mut error) => match (error.take_message(), &again) {
-                    (Some(unsent), _) if !is_new => request = unsent,
-                    (_, Some(head)) if !is_new => request = Request::from_parts(head.clone(), Relayed::Own(None)),
-                    _ => {
-                        let text = format!("The service ended the connection without an answer: {}.\n", error.error());
-                        return Err(own(StatusCode::BAD_GATEWAY, text));
+                Err(mut error) => {
+                    let unsent = error.take_message();
+                    let next = unsent.or_else(|| Some(Request::from_parts(again.clone()?, Relayed::Own(None))));
+                    // A Docker engine accepts for a container before the service in it listens, and closes then.
+                    let is_starting = is_new
+                        && matches!(self.relay.audience, Audience::Public)
+                        && !kept.backend.has_answered.get()
+                        && Instant::now() < deadline;
+                    match next {
+                        // The service has closed a connection that was idle.
+                        Some(next) if !is_new => request = next,
+                        Some(next) if is_starting => {
+                            drop(in_progress);
+                            sleep(LOOK_PAUSE).await;
+                            request = next;
+                        }
+                        _ => {
+                            let text =
+                                format!("The service ended the connection without an answer: {}.\n", error.error());
+                            return Err(own(StatusCode::BAD_GATEWAY, text));
+                        }
                     }
-                },
+                }
             }
         }
     }

@@ -106,7 +106,8 @@ impl<'a> Fleet<'a> {
                 None => true,
             };
             if !is_same || !is_ready {
-                return Ok(other);
+                // By no record's id, also where it is the release that was live before: not all hosts have it.
+                return Ok(other.map(|other| Serving { id: String::new(), ..other }));
             }
         }
         Ok(first)
@@ -177,16 +178,18 @@ impl<'a> Fleet<'a> {
 
     /// What the engines say of the containers that have just taken over: the first that is not as it should be.
     pub async fn condition(&self) -> Condition {
+        let mut unsure = None;
         for host in self.all() {
             let name = if self.has_several() { format!("{}: ", host.name()) } else { String::new() };
             match host.condition().await {
                 Condition::Ready => {}
                 Condition::Other(status) => return Condition::Other(format!("{name}{status}")),
                 Condition::Error(why) => return Condition::Error(format!("{name}{why}")),
-                Condition::NotAsked(why) => return Condition::NotAsked(format!("{name}{why}")),
+                // Another host may have failed.
+                Condition::NotAsked(why) => unsure = Some(Condition::NotAsked(format!("{name}{why}"))),
             }
         }
-        Condition::Ready
+        unsure.unwrap_or(Condition::Ready)
     }
 
     /// What the containers of this version have written, host by host. A host that is away is left out.
@@ -251,7 +254,8 @@ impl<'a> Fleet<'a> {
     /// Removes the images of releases that nothing can go back to any more, on every host.
     pub async fn prune(&self, records: &[Record]) -> Result<()> {
         for host in self.all() {
-            image::prune(host, records.iter().filter(|record| record.outcome == Outcome::Live)).await?;
+            let live = records.iter().filter(|record| record.outcome == Outcome::Live);
+            Box::pin(image::prune(host, live)).await?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, anyhow};
 use super::Host;
 use crate::clients::docker::Engine;
 use crate::clients::registry::reference::Reference;
-use crate::config::Target;
+use crate::config::{self, Target};
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::image::build::{Location, find_or_build};
@@ -100,13 +100,10 @@ pub async fn pull(host: &Host<'_>, published: &Published) -> Result<String, Fail
 /// Removes the images of all but the newest releases of these, which went live. Environments that share an engine share its images:
 /// one that another environment can go back to stays.
 pub async fn prune<'r>(host: &Host<'_>, live: impl DoubleEndedIterator<Item = &'r Record>) -> Result<()> {
-    let mut old = outdated(host.env, live);
+    let old = outdated(host.env, &host.target.hosts, live).await;
     if old.is_empty() {
         return Ok(());
     }
-    let others = kept_by_others(host).await.map_err(Failure::into_error);
-    let others = others.context("find out which images other environments of the host can go back to")?;
-    old.retain(|digest| !others.contains(*digest));
     let image = ServiceImage::find(host.env).map_err(Failure::into_error)?;
     let named = |digest: &String| match host.target.registry {
         Some(_) => format!("{}@{digest}", image.name()),
@@ -116,9 +113,28 @@ pub async fn prune<'r>(host: &Host<'_>, live: impl DoubleEndedIterator<Item = &'
     Ok(())
 }
 
-/// The digests of all but the newest releases of these, which went live.
-pub fn outdated<'r>(env: &Env<'_>, live: impl DoubleEndedIterator<Item = &'r Record>) -> Vec<&'r String> {
-    newest(live).into_iter().skip(env.environment.keep_releases).collect()
+/// The digests of all but the newest releases of these, which went live, and of those that another environment on the engines of these
+/// hosts can go back to; without hosts, on this machine's engine. None, with a warning, where that is not known.
+pub async fn outdated<'r>(
+    env: &Env<'_>,
+    hosts: &[config::Host],
+    live: impl DoubleEndedIterator<Item = &'r Record>,
+) -> Vec<&'r String> {
+    let mut old: Vec<&String> = newest(live).into_iter().skip(env.environment.keep_releases).collect();
+    if old.is_empty() {
+        return old;
+    }
+    match kept_by_others(env, hosts).await {
+        Ok(others) => old.retain(|digest| !others.contains(*digest)),
+        Err(failure) => {
+            let error = failure.into_error();
+            env.report.warn(&format!(
+                "no old image was removed: another environment may need it, and cannot be asked: {error:#}"
+            ));
+            old.clear();
+        }
+    }
+    old
 }
 
 /// Removes images from an engine. One that a container uses stays.
@@ -141,18 +157,21 @@ fn newest<'r>(live: impl DoubleEndedIterator<Item = &'r Record>) -> Vec<&'r Stri
     digests
 }
 
-/// What the other environments on this host's engine can go back to.
-async fn kept_by_others(host: &Host<'_>) -> Result<BTreeSet<String>, Failure> {
+/// What the other environments on the engines of these hosts can go back to; without hosts, on this machine's engine.
+async fn kept_by_others(env: &Env<'_>, hosts: &[config::Host]) -> Result<BTreeSet<String>, Failure> {
     let mut kept = BTreeSet::new();
-    for environment in host.env.config.environments.values() {
-        let Target::Compose(other) = &environment.target else { continue };
-        let hosts = &host.target.hosts;
-        let is_shared =
-            other.hosts.iter().any(|other| hosts.contains(other)) || other.hosts.is_empty() && hosts.is_empty();
-        if environment.name == host.env.name() || other.proxy.is_none() || !is_shared {
+    for environment in env.config.environments.values() {
+        let others: &[config::Host] = match &environment.target {
+            Target::Compose(other) if other.proxy.is_some() => &other.hosts,
+            Target::Local(_) if env.config.service.image => &[],
+            _ => continue,
+        };
+        let is_among = |other: &config::Host| hosts.iter().any(|host| host.machine() == other.machine());
+        let is_shared = others.iter().any(is_among) || others.is_empty() && hosts.is_empty();
+        if environment.name == env.name() || !is_shared {
             continue;
         }
-        let records = history::recent(host.env.other(environment).store()?).await?;
+        let records = history::recent(env.other(environment).store()?).await?;
         let live = records.iter().filter(|record| record.outcome == Outcome::Live);
         kept.extend(newest(live).into_iter().take(environment.keep_releases).cloned());
     }

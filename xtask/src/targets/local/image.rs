@@ -8,6 +8,7 @@ use tokio::sync::OnceCell;
 
 use crate::check::Check;
 use crate::clients::docker::Engine;
+use crate::clients::docker::kept::Kept;
 use crate::config::SuppliedBy;
 use crate::env::Env;
 use crate::failure::Failure;
@@ -17,7 +18,7 @@ use crate::release::{Artifact, Published, Settings, Source};
 use crate::report::Ongoing;
 use crate::settings;
 use crate::state::history::{Outcome, Record};
-use crate::supervisor::{InstanceSpec, copy_program};
+use crate::supervisor::{InstanceSpec, copy_program, identity};
 use crate::targets::host::settings::variables;
 use crate::targets::host::{containers, image};
 use crate::targets::stack::image as of_commit;
@@ -25,6 +26,9 @@ use crate::tools::platform::{own_program, variable};
 
 /// The label of its containers: the environment's folder. Another checkout of the same project has another one.
 pub const FOLDER: &str = "xtask.folder";
+
+/// The label of its containers that names the process which made one, and ends it: its number and identity.
+pub const PROCESS: &str = "xtask.process";
 
 /// The releases of an environment on this machine that are images.
 pub struct Images<'a> {
@@ -122,11 +126,11 @@ impl<'a> Images<'a> {
         })
     }
 
-    /// Removes the containers that no process stands for any more, but for those of these releases.
-    pub async fn remove_containers(&self, running: &[String]) -> Result<()> {
+    /// Removes the containers whose process was killed.
+    pub async fn remove_leftovers(&self) -> Result<()> {
         let engine = self.engine().await?;
         for kept in engine.kept(FOLDER, self.folder.as_str()).await? {
-            if !kept.labels.get(containers::ID).is_some_and(|id| running.contains(id)) {
+            if !has_process(&kept) {
                 engine.discard(&kept.id).await?;
             }
         }
@@ -136,7 +140,10 @@ impl<'a> Images<'a> {
     /// Removes the images of releases that nothing can go back to any more.
     pub async fn prune(&self, records: &[Record]) -> Result<()> {
         let live = records.iter().filter(|record| record.outcome == Outcome::Live);
-        let old = image::outdated(self.env, live);
+        let old = image::outdated(self.env, &[], live).await;
+        if old.is_empty() {
+            return Ok(());
+        }
         image::remove(self.env, self.engine().await?, old.into_iter().cloned()).await;
         Ok(())
     }
@@ -151,4 +158,10 @@ impl<'a> Images<'a> {
         let folder: &Utf8Path = &self.folder;
         format!("{}-{}-{}", self.env.config.project, self.env.name(), &sha256(folder.as_str().as_bytes())[..8])
     }
+}
+
+/// Whether the process that made a container still runs.
+pub fn has_process(kept: &Kept) -> bool {
+    let process = kept.labels.get(PROCESS).and_then(|label| label.split_once(' '));
+    process.is_some_and(|(number, known)| number.parse().ok().and_then(identity).as_deref() == Some(known))
 }

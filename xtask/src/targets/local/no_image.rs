@@ -52,7 +52,7 @@ impl<'a> Images<'a> {
         match self.never {}
     }
 
-    pub async fn remove_containers(&self, _: &[String]) -> Result<()> {
+    pub async fn remove_leftovers(&self) -> Result<()> {
         match self.never {}
     }
 

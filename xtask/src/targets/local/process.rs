@@ -32,9 +32,7 @@ impl Local<'_> {
     pub async fn apply(&self, id: String, published: &Published, settings: &Settings) -> Result<Candidate, Failure> {
         let spec = self.instance(id, published, settings).await?;
         if let Some(images) = &self.images {
-            let running = self.status().await?.map(|status| status.instances).unwrap_or_default();
-            let running: Vec<String> = running.into_iter().map(|instance| instance.id).collect();
-            Box::pin(images.remove_containers(&running)).await?;
+            Box::pin(images.remove_leftovers()).await?;
         }
         self.start(&spec, None).await
     }
