@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
@@ -22,8 +23,9 @@ pub struct PgBouncer {
 
 impl PgBouncer {
     /// Starts one. `database` is how PgBouncer reaches every database of a server: `host=127.0.0.1 port=5432 user=postgres`. `settings`
-    /// are more lines of its configuration, such as `pool_mode = transaction`. It asks no client for a password.
-    pub fn start(database: &str, settings: &str) -> Result<Self> {
+    /// are more lines of its configuration, such as `pool_mode = transaction`. Root starts it as `user`, by uid and gid, or else as a user
+    /// without rights: it has to reach the server's socket. It asks no client for a password.
+    pub fn start(database: &str, settings: &str, user: Option<(u32, u32)>) -> Result<Self> {
         let program = path::need("a pooler of connections", "pgbouncer", "apt-get install pgbouncer")?;
         let folder = tempfile::Builder::new().prefix("pgbouncer-").tempdir_in("/tmp");
         let folder = folder.context("make a folder for PgBouncer")?;
@@ -39,8 +41,10 @@ impl PgBouncer {
             fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
         }
         let mut command = Command::new(program);
-        if rustix::process::geteuid().is_root() {
-            command.args(["--user", USER]);
+        match user {
+            _ if !rustix::process::geteuid().is_root() => {}
+            Some((uid, gid)) => drop(command.uid(uid).gid(gid)),
+            None => drop(command.args(["--user", USER])),
         }
         command.arg(configuration);
         let server = Server::start(command, Ready::Port(address))?;
