@@ -1,9 +1,10 @@
 //! A pooler between the service and its database: PgBouncer in its modes.
 
-use std::os::unix::fs::MetadataExt as _;
+use std::{os::unix::fs::MetadataExt as _, str::FromStr as _};
 
 use devservers::PgBouncer;
 use reqwest::StatusCode;
+use sqlx::postgres::PgConnectOptions;
 use testkit::or_skip;
 
 use crate::{
@@ -13,14 +14,14 @@ use crate::{
 
 /// A PgBouncer before the server of the tests, and the address of a database there. `None` if this machine has none.
 fn before(test: &str, database: &str, settings: &str) -> Option<(PgBouncer, String)> {
-    let url = reqwest::Url::parse(database).unwrap();
-    let socket = url.query_pairs().find(|(name, _)| name == "host").map(|(_, folder)| folder.into_owned());
+    let (url, options) = (reqwest::Url::parse(database).unwrap(), PgConnectOptions::from_str(database).unwrap());
     // Only the server's own user may enter that folder.
     let owner =
-        socket.as_ref().map(|folder| fs_err::metadata(folder).unwrap()).map(|folder| (folder.uid(), folder.gid()));
-    let host = socket.unwrap_or_else(|| url.host_str().unwrap().to_owned());
+        options.get_socket().map(|folder| fs_err::metadata(folder).unwrap()).map(|folder| (folder.uid(), folder.gid()));
+    let socket = options.get_socket().map(|folder| folder.to_str().unwrap());
+    let host = socket.unwrap_or(options.get_host());
     let password = url.password().map(|password| format!(" password={password}")).unwrap_or_default();
-    let (port, user) = (url.port().unwrap_or(5432), url.username());
+    let (port, user) = (options.get_port(), url.username());
     let server = format!("host={host} port={port} user={user}{password}");
     let pooler = or_skip(test, PgBouncer::start(&server, settings, owner))?;
     let through = format!("postgres://{user}@127.0.0.1:{}{}", pooler.port, url.path());
