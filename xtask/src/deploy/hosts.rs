@@ -91,7 +91,7 @@ async fn back(
     let (version, settings) = (previous.version(), settings.with_plain(&previous.settings));
     let asked = Asked::new(&run.env.report);
     let (mut serve, mut failed) = (0, Vec::new());
-    for host in fleet.all() {
+    for (place, host) in fleet.all().enumerate() {
         let name = host.name();
         let serving = match host.serving().await {
             Ok(serving) => serving,
@@ -101,8 +101,7 @@ async fn back(
                 continue;
             }
         };
-        let is_first = fleet.all().next().is_some_and(|first| first.name() == name);
-        if serving.is_none() && !had_any(previous, &name, is_first) {
+        if serving.is_none() && !had_any(previous, &name, place == 0) {
             run.env.report.note(&format!("{name} had no release before, and has none now"));
             continue;
         }

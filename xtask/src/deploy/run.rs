@@ -187,13 +187,11 @@ impl<'a> Run<'a> {
                 self.env.report.warn(&format!("{error:#}"));
             }
         }
-        self.critical.send_replace(true);
-        let result = self.live_step(step, async |ongoing| work(ongoing, &self.env.stop).await).await;
-        self.critical.send_replace(false);
-        result
+        self.held(self.live_step(step, async |ongoing| work(ongoing, &self.env.stop).await)).await
     }
 
-    /// Awaits what belongs to a critical step that has just ended: a request to stop waits for that, too.
+    /// Awaits work that a request to stop, or the loss of the lease, must not cut off: a critical step, or what belongs to one that has
+    /// just ended.
     pub async fn held<T>(&self, work: impl Future<Output = T>) -> T {
         self.critical.send_replace(true);
         let ended = work.await;
