@@ -100,3 +100,30 @@ test('what only flies past is not asked for, and what is stopped at is', async (
   expect(last).toBeGreaterThan(300);
   expect(asked.size).toBeLessThan(last / 2);
 });
+
+test('a picture that is opened and closed leaves the gallery where it was', async ({ page, service, token }) => {
+  expect(token).not.toBe('');
+  await serve(page, () => null);
+  await page.goto(service.origin);
+  await expect(page.getByText('3,000 items')).toBeVisible();
+  const scroller = page.locator('.scroller');
+  const top = (): Promise<number> => scroller.evaluate((element) => element.scrollTop);
+  await scroller.evaluate((element) => element.scrollTo(0, 2345));
+  const place = page.getByRole('link', { name: /^picture/ }).nth(20);
+  await place.scrollIntoViewIfNeeded();
+  const before = await top();
+  // What the gallery knows of it is shown meanwhile.
+  await page.route('**/api/media/0*', () => undefined);
+  const asked: string[] = [];
+  page.on('request', (request) => asked.push(new URL(request.url()).pathname));
+  await place.click();
+  await expect(page.getByRole('dialog')).toBeVisible();
+  await expect.poll(() => asked).toContainEqual(expect.stringMatching(/^\/api\/media\/0/));
+  expect(await top()).toBe(before);
+  // Who is signed in, and what is kept of uploads, is known already.
+  expect(asked.filter((path) => path.startsWith('/api/') && !path.startsWith('/api/media/'))).toEqual([]);
+  await page.keyboard.press('Escape');
+  await expect(page.getByRole('dialog')).toHaveCount(0);
+  await expect(place).toBeFocused();
+  expect(await top()).toBe(before);
+});
