@@ -33,9 +33,9 @@ const THUMBNAIL_SIDE: u32 = 600;
 /// Longest side of the picture for the clipboard, in pixels.
 const CLIPBOARD_SIDE: u32 = 1024;
 
-/// Formats that can be decoded at a smaller size are, down to this longest side, in pixels: twice the thumbnail's. Below
-/// that, the loss is visible.
-const DECODED_SIDE: u32 = 2 * THUMBNAIL_SIDE;
+/// Formats that can be decoded at a smaller size are, down to this longest side, in pixels: 1.6 times that of the larger picture. Below
+/// that, the loss can be measured: a structural similarity of less than 0.99 with a picture of all pixels.
+const DECODED_SIDE: u32 = CLIPBOARD_SIDE * 8 / 5;
 
 /// Of a placeholder's source, in pixels; more adds nothing to it.
 const PLACEHOLDER_SIDE: u32 = 100;
@@ -151,7 +151,7 @@ fn decode(bytes: &[u8], kind: ImageKind, limits: ImageLimits, min_side: u32) -> 
         ImageKind::WebP => webp::decode(bytes, limits, min_side)?,
         ImageKind::Gif => gif::decode(bytes, limits)?,
         ImageKind::Tiff => tiff::decode(bytes, limits)?,
-        ImageKind::Avif | ImageKind::Heic => heif::decode(bytes, kind, limits, |command| command.output())?,
+        ImageKind::Avif | ImageKind::Heic => heif::decode(bytes, kind, limits, min_side, |command| command.output())?,
     })
 }
 

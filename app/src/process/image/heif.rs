@@ -2,6 +2,7 @@
 //! them.
 
 mod boxes;
+mod hevc;
 #[cfg(test)]
 mod tests;
 
@@ -11,7 +12,7 @@ use std::{
 };
 
 pub use self::boxes::exif_block;
-use super::{Decoded, DeriveError, ImageLimits, check_size, kind::ImageKind, png};
+use super::{Decoded, DeriveError, ImageLimits, check_size, jpeg, kind::ImageKind, png};
 use crate::{process::fault::is_fault, validate::ValidationError};
 
 /// The program; Debian has it in the package libheif-examples. Without it, images of these types are refused.
@@ -21,19 +22,20 @@ pub const PROGRAM: &str = "heif-convert";
 /// one far longer than decoding the image. It turns and crops nothing.
 const AVIF_PROGRAM: &str = "avifdec";
 
-/// Lets a program make a PNG of the main image, turned for display and with its profile. `run` runs it: as a child of
+/// Lets a program make a PNG or JPEG of the main image, turned for display and with its profile. `run` runs it: as a child of
 /// this process, and so within its limits.
 pub fn decode(
     bytes: &[u8],
     kind: ImageKind,
     limits: ImageLimits,
+    min_side: u32,
     run: impl Fn(&mut Command) -> io::Result<Output>,
 ) -> Result<Decoded, DeriveError> {
     let (width, height) = boxes::largest_size(bytes).ok_or(ValidationError::CorruptImage)?;
     check_size(width, height, (u64::from(width) * u64::from(height)).saturating_mul(4), limits)?;
 
     let folder = tempfile::tempdir()?;
-    let (input, output) = (folder.path().join("image"), folder.path().join("image.png"));
+    let (input, mut output) = (folder.path().join("image"), folder.path().join("image.png"));
     fs_err::write(&input, bytes)?;
     // Of a sequence it would decode the track, whose size was not checked.
     let is_sequence = bytes.get(8..12) == Some(&b"avis"[..]);
@@ -49,7 +51,13 @@ pub fn decode(
             return Ok(png::decode_upright(&fs_err::read(&output)?, limits)?);
         }
     }
-    let ran = run(Command::new(PROGRAM).arg(&input).arg(&output).stdin(Stdio::null()));
+    // The program compresses a PNG for longer than it decodes the image. It writes a JPEG in a quarter of the time, and copies the pixels
+    // into it as they are stored, without a look at how they are.
+    let is_jpeg = boxes::is_stored_like_jpeg(bytes);
+    if is_jpeg {
+        output.set_extension("jpg");
+    }
+    let ran = run(Command::new(PROGRAM).args(["--quality", "100"]).arg(&input).arg(&output).stdin(Stdio::null()));
     let ran = match ran {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let found = format!("{}, without the program {PROGRAM},", kind.mime_type());
@@ -66,5 +74,9 @@ pub fn decode(
         None => return Err(io::Error::other(format!("{PROGRAM} ended by {}", ran.status)).into()),
     }
     let converted = fs_err::read(&output)?;
-    Ok(png::decode_upright(&converted, limits)?)
+    if is_jpeg {
+        Ok(jpeg::decode_upright(&converted, limits, min_side)?)
+    } else {
+        Ok(png::decode_upright(&converted, limits)?)
+    }
 }

@@ -21,6 +21,11 @@ pub fn decode(bytes: &[u8], limits: ImageLimits, min_side: u32) -> Result<Decode
     Ok(Decoded { width, height, image, orientation, profile, lossless: false })
 }
 
+/// The same of a file that is turned already, though its EXIF data may say otherwise.
+pub fn decode_upright(bytes: &[u8], limits: ImageLimits, min_side: u32) -> Result<Decoded, ValidationError> {
+    Ok(Decoded { orientation: Orientation::NoTransforms, ..decode(bytes, limits, min_side)? })
+}
+
 /// The pixels, and the profile that they still have to be converted by.
 fn decompress(
     jpeg: &[u8],

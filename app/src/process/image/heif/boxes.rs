@@ -1,6 +1,8 @@
-//! The boxes of a HEIF file (ISO/IEC 14496-12 and 23008-12): sizes of images, and where the EXIF data is.
+//! The boxes of a HEIF file (ISO/IEC 14496-12 and 23008-12): sizes of images, how their pixels are stored, and where the EXIF data is.
 
 use std::ops::Range;
+
+use super::hevc;
 
 struct HeifBox {
     name: [u8; 4],
@@ -9,10 +11,8 @@ struct HeifBox {
 
 /// Width and height in pixels of the largest image in the file, before it is turned.
 pub fn largest_size(bytes: &[u8]) -> Option<(u32, u32)> {
-    let properties = find(bytes, find(bytes, meta(bytes)?, b"iprp")?, b"ipco")?;
-    let sizes = boxes(bytes, properties).into_iter().filter(|found| found.name == *b"ispe");
-    let sizes = sizes.filter_map(|found| {
-        let mut reader = Reader::new(bytes, found.content);
+    let sizes = properties(bytes, b"ispe").into_iter().filter_map(|size| {
+        let mut reader = Reader::new(bytes, size);
         reader.skip(4)?;
         Some((u32::try_from(reader.number(4)?).ok()?, u32::try_from(reader.number(4)?).ok()?))
     });
@@ -21,9 +21,31 @@ pub fn largest_size(bytes: &[u8]) -> Option<(u32, u32)> {
 
 /// Whether the file has an image that is turned, mirrored or cropped for display.
 pub fn changes_image(bytes: &[u8]) -> bool {
-    let properties = meta(bytes).and_then(|meta| find(bytes, find(bytes, meta, b"iprp")?, b"ipco"));
-    let mut properties = boxes(bytes, properties.unwrap_or_default()).into_iter();
-    properties.any(|property| [*b"irot", *b"imir", *b"clap"].contains(&property.name))
+    [b"irot", b"imir", b"clap"].iter().any(|name| !properties(bytes, name).is_empty())
+}
+
+/// Whether a JPEG can hold the pixels of the main image as they are stored: nothing is transparent, and each image with colours is stored
+/// like a JPEG, by its own words and by those of the file. Depth and gain maps have no colours.
+pub fn is_stored_like_jpeg(bytes: &[u8]) -> bool {
+    let content = |name| properties(bytes, name).into_iter().map(|property| &bytes[property]);
+    let mut stored = content(b"hvcC").filter(|hvcc| hevc::is_monochrome(hvcc) != Some(true)).peekable();
+    stored.peek().is_some()
+        && stored.all(hevc::is_stored_like_jpeg)
+        // Other codecs say it elsewhere.
+        && content(b"av1C").next().is_none()
+        && content(b"colr").all(|colors| match colors {
+            [b'n', b'c', b'l', b'x', _, _, _, _, 0, coefficients, range] => {
+                hevc::BT601.contains(coefficients) && range & 0x80 != 0
+            }
+            other => !other.starts_with(b"nclx"),
+        })
+        && !content(b"auxC").any(is_alpha)
+}
+
+/// Whether an image that accompanies another one says what is transparent, by one of the names in ISO/IEC 23008-12 (B.2.3.3 and 6.9.5).
+fn is_alpha(kind: &[u8]) -> bool {
+    let names = [b"urn:mpeg:hevc:2015:auxid:1\0".as_slice(), b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0"];
+    kind.get(4..).is_some_and(|kind| names.iter().any(|name| kind.starts_with(name)))
 }
 
 /// Where the EXIF data is, if it is in one piece.
@@ -36,6 +58,12 @@ pub fn exif_block(bytes: &[u8]) -> Option<Range<usize>> {
     let distance = reader.number(4)?;
     reader.skip(distance)?;
     (!reader.rest.is_empty()).then_some(reader.rest)
+}
+
+/// The contents of the properties of this name, of all images.
+fn properties(bytes: &[u8], name: &[u8; 4]) -> Vec<Range<usize>> {
+    let all = meta(bytes).and_then(|meta| find(bytes, find(bytes, meta, b"iprp")?, b"ipco")).unwrap_or_default();
+    boxes(bytes, all).into_iter().filter(|found| found.name == *name).map(|found| found.content).collect()
 }
 
 fn meta(bytes: &[u8]) -> Option<Range<usize>> {
