@@ -1,5 +1,6 @@
 //! Deploys to a Docker host: real containers of this machine's engine, behind a real Caddy.
 
+mod guide;
 mod media;
 mod several;
 
