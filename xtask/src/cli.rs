@@ -35,6 +35,7 @@ use crate::commands::status::StatusArgs;
 use crate::commands::stop::StopArgs;
 use crate::commands::supervise_image::SuperviseImage;
 use crate::commands::tofu::Tofu;
+use crate::commands::upgrade::UpgradeArgs;
 use crate::config::Config;
 use crate::env;
 use crate::failure::Failure;
@@ -210,6 +211,7 @@ Neither needs your database: both start a temporary PostgreSQL."
 
     Render(RenderArgs),
     Docs(DocsArgs),
+    Upgrade(UpgradeArgs),
     Doctor(DoctorArgs),
     Setup(SetupArgs),
 
@@ -259,6 +261,7 @@ impl Cli {
                 Ok(())
             }
             Command::Docs(args) => args.run(report),
+            Command::Upgrade(args) => args.run(report),
             Command::Test(args) => {
                 program::block_on(async { match checks::become_checks("test", args, self.json).await? {} })
             }
@@ -342,6 +345,7 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<(), Failure
         | Command::Bench(_)
         | Command::Completions(_)
         | Command::Docs(_)
+        | Command::Upgrade(_)
         | Command::Init(_)
         | Command::Supervise(_)
         | Command::SuperviseExec(_)

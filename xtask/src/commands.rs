@@ -29,6 +29,7 @@ pub mod status;
 pub mod stop;
 pub mod supervise_image;
 pub mod tofu;
+pub mod upgrade;
 
 use clap::Args;
 

@@ -31,6 +31,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use semver::Version;
 
 pub use check::{is_github_repository, is_loopback};
 pub use compose::{Compose, Container, Host};
@@ -245,6 +246,13 @@ impl Config {
                 })
             }
         }
+    }
+
+    /// The oldest version of the toolkit that `root`/deploy.yaml takes; `None` where it names none. Nothing else of the file is checked:
+    /// another version may not know it.
+    pub fn oldest_toolkit(root: &Utf8Path) -> Result<Option<Version>, ConfigError> {
+        let file = TextFile::read(root, Utf8Path::new(FILE), "run the command in a folder that has one")?;
+        Ok(pin::oldest(&Document::parse(file)?))
     }
 
     /// The table of settings, if the document names one. The document may have other problems.

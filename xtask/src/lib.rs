@@ -4,6 +4,7 @@
 
 #[cfg(feature = "cloud")]
 pub mod bootstrap;
+pub mod changelog;
 pub mod check;
 pub mod ci;
 #[cfg(feature = "cloud")]

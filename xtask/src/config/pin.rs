@@ -1,6 +1,6 @@
 //! `toolkit` of deploy.yaml: the versions of the toolkit that the file is for.
 
-use semver::{Prerelease, Version, VersionReq};
+use semver::{Comparator, Op, Prerelease, Version, VersionReq};
 
 use super::document::Document;
 use super::problem::Problem;
@@ -18,6 +18,15 @@ pub(super) fn refused(document: &Document) -> Option<Problem> {
     let message = format!("this toolkit is {this}, and the project takes {wanted}");
     let hint = format!("install one that fits: {}", install(&this, &wanted));
     Some(document.problem(Some(value), "toolkit", message, hint))
+}
+
+/// The oldest version that the file takes; `None` where it names none.
+pub(super) fn oldest(document: &Document) -> Option<Version> {
+    let (_, value) = document.find(&["toolkit"])?;
+    let wanted = VersionReq::parse(value.text()?).ok()?;
+    let least = |it: &Comparator| Version::new(it.major, it.minor.unwrap_or_default(), it.patch.unwrap_or_default());
+    let from = wanted.comparators.iter().filter(|it| !matches!(it.op, Op::Less | Op::LessEq));
+    from.map(least).max()
 }
 
 /// What installs a version that is wanted: the newest, where this one is too old for it.

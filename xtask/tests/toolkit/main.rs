@@ -43,6 +43,7 @@ mod sqlx;
 mod status;
 mod supervision;
 mod terminal;
+mod upgrade;
 mod usage;
 mod users;
 mod version;
