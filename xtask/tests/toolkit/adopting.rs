@@ -132,6 +132,8 @@ fn the_quickstart_deploys_under_load_breaks_goes_back_and_stops() {
 fn the_example_in_go_is_built_and_deployed_and_the_one_with_axum_compiles() {
     let text = text();
     assert_eq!(block(&text, "with axum:", "rust"), include_str!("../examples/axum.rs"));
+    // Compiled in a thorough run, with the service that it is beside.
+    assert_eq!(block(&text, "with actix-web:", "rust"), include_str!("../stock/src/bin/port.rs"));
     if Command::new("go").arg("version").output().is_err() {
         return skipped("the_example_in_go", "there is no go on the PATH");
     }
