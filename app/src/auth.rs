@@ -55,6 +55,8 @@ pub struct Authenticator {
     passwords: PasswordHasher,
     throttle: Arc<LoginThrottle>,
     tokens: TokenSigner,
+    api_keys: api_key::Lookup,
+    sessions: session::Lookup,
     bootstrap_token: SecretString,
     /// None where this service keeps the accounts.
     supabase: Option<Supabase>,
@@ -124,6 +126,8 @@ impl Authenticator {
         supabase: Option<Supabase>,
     ) -> Self {
         Self {
+            api_keys: api_key::lookup(db.clone()),
+            sessions: session::lookup(db.clone()),
             db,
             passwords: PasswordHasher::new(max_hashes),
             throttle: Arc::default(),
@@ -251,7 +255,7 @@ impl Authenticator {
     /// `NoKeys` if nothing can be said about a token of Supabase, else `Database`.
     pub async fn authenticate(&self, token: &str) -> Result<Option<Access>, AuthError> {
         if token.starts_with(api_key::PREFIX) {
-            return Ok(db::retried(|| api_key::authenticate(&self.db, token)).await?);
+            return Ok(api_key::authenticate(&self.db, &self.api_keys, token).await?);
         }
         if let Some(supabase) = &self.supabase {
             let Some(visitor) = supabase.verify(token).await? else { return Ok(None) };
@@ -264,7 +268,7 @@ impl Authenticator {
             return Ok(Some(Access { account, role, scopes: Scope::ALL.into(), session: Some(Session::OfSupabase) }));
         }
         match self.tokens.verify_session(token) {
-            Ok(token) => Ok(db::retried(|| session::authenticate(&self.db, token.account, token.session)).await?),
+            Ok(token) => Ok(session::authenticate(&self.db, &self.sessions, token.account, token.session).await?),
             Err(_) => Ok(None),
         }
     }

@@ -1,5 +1,6 @@
 //! The database: connects at startup and runs the migrations; what becomes of queries when it is away.
 
+pub mod batches;
 mod extensions;
 mod pooler;
 mod unreachable;

@@ -5,6 +5,7 @@
 //! of (`worker/receive.rs`); the row is deleted then. So what the client puts later, at a URL that is still valid, is nothing but
 //! an object to be removed, which a trigger on that row sees to.
 
+mod create;
 pub mod parts;
 
 use std::time::Duration;
@@ -12,9 +13,9 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use sqlx::PgPool;
 use time::OffsetDateTime;
-use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+pub use self::create::{Creation, NewUpload};
 use crate::{
     db,
     jobs::Job,
@@ -45,23 +46,6 @@ pub const PAGE: i64 = 1000;
 
 /// How long a worker may take from [`reserve`] to [`accept`].
 const RESERVED: Duration = Duration::from_secs(60 * 60);
-
-/// What a client is to upload.
-#[derive(Clone, Debug)]
-pub struct NewUpload<'a> {
-    pub id: MediaId,
-    pub name: &'a str,
-    /// One of [`CONTENT_TYPES`].
-    pub content_type: &'a str,
-    /// In bytes, if the URL takes only files of this size.
-    pub length: Option<i64>,
-    /// The store's name of the upload, if it is in parts.
-    pub multipart: Option<&'a str>,
-    /// Account id.
-    pub uploader: Uuid,
-    /// Of the URL.
-    pub expires_at: OffsetDateTime,
-}
 
 /// An upload whose file is not accepted yet.
 #[derive(Clone, Debug)]
@@ -101,42 +85,6 @@ pub enum Accepted {
     Duplicate,
     /// The claim of the job is lost, or the media is no longer pending. Nothing was changed.
     Lost,
-}
-
-/// How many uploads are created at once: half of the database's connections.
-static CREATING: Semaphore = Semaphore::const_new(4);
-
-/// Adds a pending media, which no list has until its file was received. Returns false if the account has `most` that are pending.
-pub async fn create(db: &PgPool, new: &NewUpload<'_>, most: i64, look_after: Duration) -> sqlx::Result<bool> {
-    // Those that wait for the lock of one account have a connection each.
-    let _turn = CREATING.acquire().await.map_err(|_closed| sqlx::Error::PoolClosed)?;
-    let mut transaction = db.begin().await?;
-    // Two requests at once would both count what neither has added.
-    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", new.uploader.to_string())
-        .execute(&mut *transaction)
-        .await?;
-    let created = sqlx::query!(
-        "WITH added AS (
-             INSERT INTO media (id, status, name, declared_type, uploader, listed_at)
-             SELECT $1, 'pending', $2, $3, $4, 'epoch'
-             WHERE (SELECT count(*) FROM presigned_upload JOIN media ON media.id = presigned_upload.media
-                    WHERE account = $4 AND status = 'pending') < $5
-             RETURNING id, uploader)
-         INSERT INTO presigned_upload (media, account, length, multipart, expires_at, look_at)
-         SELECT id, uploader, $6, $7, $8, now() + make_interval(secs => $9) FROM added",
-        new.id.to_string(),
-        new.name,
-        new.content_type,
-        new.uploader,
-        most,
-        new.length,
-        new.multipart,
-        new.expires_at,
-        look_after.as_secs_f64()
-    );
-    let is_created = created.execute(&mut *transaction).await?.rows_affected() == 1;
-    transaction.commit().await?;
-    Ok(is_created)
 }
 
 /// Finds an upload whose file is not accepted yet.

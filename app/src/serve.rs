@@ -22,6 +22,7 @@ use crate::{
     instances::Presence,
     metrics,
     notifications::Notifications,
+    presigned::Creation,
     process::{ImageLimits, ProcessSettings, Processes},
     queue::Queue,
     readiness::Readiness,
@@ -78,13 +79,15 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let working = settings
         .embedded_worker
         .then(|| tokio::spawn(worker.clone().run(Queue::open(&settings.storage), stop.clone())));
+    let presigned = settings.presigned;
+    let creation = Creation::new(db.clone(), presigned.max_pending, presigned.look_after);
     let router = http::router(AppState {
         ingest: Arc::new(Ingest::new(db.clone(), storage.clone(), worker.clone())),
         worker,
         authenticator: Arc::new(authenticator),
         readiness: Arc::new(Readiness::new(db.clone(), storage.clone(), keys)),
         events: Events::new(notifications.clone(), stop.clone()),
-        presigned: Presigned { settings: settings.presigned, notifications, stop: stop.clone() },
+        presigned: Presigned { settings: presigned, creation, notifications, stop: stop.clone() },
         draining: draining.clone(),
         version: Version(settings.service_version.into()),
         site: Site(pages),

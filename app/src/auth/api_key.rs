@@ -1,6 +1,6 @@
 //! Queries on the `api_key` table.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
@@ -12,6 +12,7 @@ use super::{
     account::Account,
     secret_token,
 };
+use crate::db::{self, batches::Batches};
 
 /// Every API key begins with it, so that scanners for leaked secrets recognise one.
 pub const PREFIX: &str = "meemi_key_";
@@ -76,26 +77,63 @@ pub async fn create(
     row.map(|row| Ok((row.try_into()?, token))).transpose()
 }
 
+/// Looks API keys up by the SHA-256 of their tokens.
+pub type Lookup = Batches<Vec<u8>, Option<Known>>;
+
+/// A key that exists and has not expired.
+#[derive(Clone, Debug)]
+pub struct Known {
+    access: Access,
+    /// It was used for the last time more than a minute ago.
+    is_unseen: bool,
+}
+
+/// Requests at the same time share a query. It only reads, so no key waits for another.
+pub fn lookup(db: PgPool) -> Lookup {
+    Batches::new(move |tokens| {
+        let db = db.clone();
+        async move { find(&db, &tokens).await }
+    })
+}
+
 /// The access of an API key; `None` if it does not exist or has expired. Records when it was last used, once a minute at most.
-pub async fn authenticate(db: &PgPool, token: &str) -> sqlx::Result<Option<Access>> {
-    let row = sqlx::query!(
-        r#"WITH used AS (UPDATE api_key SET last_used_at = now()
-                         WHERE token_sha256 = $1 AND (expires_at > now() OR expires_at IS NULL)
-                         AND (last_used_at < now() - interval '1 minute' OR last_used_at IS NULL))
-           SELECT account.id, username, CASE WHEN bootstrap THEN 'admin' ELSE role END AS "role!: Role", scopes
+pub async fn authenticate(db: &PgPool, lookup: &Lookup, token: &str) -> sqlx::Result<Option<Access>> {
+    let sha256 = secret_token::sha256(token);
+    let Some(key) = db::retried(|| lookup.run(sha256.clone())).await? else { return Ok(None) };
+    if key.is_unseen {
+        db::retried(|| async {
+            sqlx::query!(
+                "UPDATE api_key SET last_used_at = now()
+                 WHERE token_sha256 = $1 AND (last_used_at < now() - interval '1 minute' OR last_used_at IS NULL)",
+                sha256
+            )
+            .execute(db)
+            .await
+        })
+        .await?;
+    }
+    Ok(Some(key.access))
+}
+
+async fn find(db: &PgPool, tokens: &[Vec<u8>]) -> sqlx::Result<Vec<Option<Known>>> {
+    let rows = sqlx::query!(
+        r#"SELECT token_sha256, scopes, account.id, username, CASE WHEN bootstrap THEN 'admin' ELSE role END AS "role!: Role",
+               last_used_at IS NULL OR last_used_at < now() - interval '1 minute' AS "is_unseen!"
            FROM api_key JOIN account ON account.id = api_key.account
-           WHERE token_sha256 = $1 AND (expires_at > now() OR expires_at IS NULL) AND closed_at IS NULL"#,
-        secret_token::sha256(token)
-    )
-    .fetch_optional(db)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    Ok(Some(Access {
-        account: Account { id: row.id, username: row.username },
-        role: row.role,
-        scopes: parse_scopes(&row.scopes)?,
-        session: None,
-    }))
+           WHERE token_sha256 = ANY ($1) AND (expires_at > now() OR expires_at IS NULL) AND closed_at IS NULL"#,
+        tokens
+    );
+    let mut known = HashMap::new();
+    for row in rows.fetch_all(db).await? {
+        let access = Access {
+            account: Account { id: row.id, username: row.username },
+            role: row.role,
+            scopes: parse_scopes(&row.scopes)?,
+            session: None,
+        };
+        known.insert(row.token_sha256, Known { access, is_unseen: row.is_unseen });
+    }
+    Ok(tokens.iter().map(|token| known.get(token).cloned()).collect())
 }
 
 /// The API keys of an account, the newest first: also those that have expired.

@@ -1,5 +1,7 @@
 //! Queries on the `session` table.
 
+use std::collections::HashMap;
+
 use sqlx::PgPool;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -8,6 +10,7 @@ use super::{
     access::{self, Access, Role, Scope},
     account::Account,
 };
+use crate::db::{self, batches::Batches};
 
 /// Sessions of one account; a further log-in ends the one that was used the longest time ago.
 const MAX_PER_ACCOUNT: i64 = 100;
@@ -59,25 +62,67 @@ pub async fn create(
     .await
 }
 
+/// Looks sessions up.
+pub type Lookup = Batches<Uuid, Option<Known>>;
+
+/// A session that has neither ended nor expired.
+#[derive(Clone, Debug)]
+pub struct Known {
+    access: Access,
+    /// It was seen for the last time more than a minute ago.
+    is_unseen: bool,
+}
+
+/// Requests at the same time share a query. It only reads, so no session waits for another.
+pub fn lookup(db: PgPool) -> Lookup {
+    Batches::new(move |sessions| {
+        let db = db.clone();
+        async move { find(&db, &sessions).await }
+    })
+}
+
 /// The access of a session; `None` if it has ended or expired. Records when it was last seen, once a minute at most.
-pub async fn authenticate(db: &PgPool, account: Uuid, session: Uuid) -> sqlx::Result<Option<Access>> {
-    let row = sqlx::query!(
-        r#"WITH seen AS (UPDATE session SET last_seen_at = now()
-                         WHERE id = $1 AND last_seen_at < now() - interval '1 minute')
-           SELECT account.id, username, CASE WHEN bootstrap THEN 'admin' ELSE role END AS "role!: Role"
+pub async fn authenticate(db: &PgPool, lookup: &Lookup, account: Uuid, session: Uuid) -> sqlx::Result<Option<Access>> {
+    let found = db::retried(|| lookup.run(session)).await?;
+    let Some(known) = found.filter(|known| known.access.account.id == account) else { return Ok(None) };
+    if known.is_unseen {
+        db::retried(|| async {
+            sqlx::query!(
+                "UPDATE session SET last_seen_at = now()
+                 WHERE id = $1 AND last_seen_at < now() - interval '1 minute'",
+                session
+            )
+            .execute(db)
+            .await
+        })
+        .await?;
+    }
+    Ok(Some(known.access))
+}
+
+async fn find(db: &PgPool, sessions: &[Uuid]) -> sqlx::Result<Vec<Option<Known>>> {
+    let rows = sqlx::query!(
+        r#"SELECT session.id AS session, account.id, username, CASE WHEN bootstrap THEN 'admin' ELSE role END AS "role!: Role",
+               last_seen_at < now() - interval '1 minute' AS "is_unseen!"
            FROM session JOIN account ON account.id = session.account
-           WHERE session.id = $1 AND account.id = $2 AND expires_at > now() AND closed_at IS NULL"#,
-        session,
-        account
-    )
-    .fetch_optional(db)
-    .await?;
-    Ok(row.map(|row| Access {
-        account: Account { id: row.id, username: row.username },
-        role: row.role,
-        scopes: Scope::ALL.into(),
-        session: Some(access::Session::Own(session)),
-    }))
+           WHERE session.id = ANY ($1) AND expires_at > now() AND closed_at IS NULL"#,
+        sessions
+    );
+    let known: HashMap<Uuid, Known> = rows
+        .fetch_all(db)
+        .await?
+        .into_iter()
+        .map(|row| {
+            let access = Access {
+                account: Account { id: row.id, username: row.username },
+                role: row.role,
+                scopes: Scope::ALL.into(),
+                session: Some(access::Session::Own(row.session)),
+            };
+            (row.session, Known { access, is_unseen: row.is_unseen })
+        })
+        .collect();
+    Ok(sessions.iter().map(|session| known.get(session).cloned()).collect())
 }
 
 /// The sessions of an account, the last seen first.

@@ -33,7 +33,7 @@ use crate::{
     error_code::ErrorCode,
     media::{MediaId, Status},
     notifications::{Notice, Notifications},
-    presigned::{self, CONTENT_TYPES, NewUpload, UploadStatus},
+    presigned::{self, CONTENT_TYPES, Creation, NewUpload, UploadStatus},
     settings::PresignedSettings,
     storage::{Storage, UploadUrl},
     validate,
@@ -52,6 +52,7 @@ const POLL: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Presigned {
     pub settings: PresignedSettings,
+    pub creation: Creation,
     pub notifications: Arc<Notifications>,
     /// Ends all waiting.
     pub stop: CancellationToken,
@@ -110,10 +111,9 @@ pub struct StoredAs(Option<String>);
 
 /// `POST /api/image/v1/upload/create-presigned-url`
 pub async fn create(
-    State(db): State<PgPool>,
     State(storage): State<Arc<Storage>>,
     State(authenticator): State<Arc<Authenticator>>,
-    State(Presigned { settings, .. }): State<Presigned>,
+    State(Presigned { settings, creation, .. }): State<Presigned>,
     Uploader(access): Uploader,
     JsonBody(request): JsonBody<CreateRequest>,
 ) -> Result<Answer<201, NoStore<CreatedResponse>>, ApiError> {
@@ -131,22 +131,23 @@ pub async fn create(
         (MediaId::generate(), length.transpose()?, OffsetDateTime::now_utc().truncate_to_second());
     let new = NewUpload {
         id,
-        name: validate::name(&request.file_name)?,
-        content_type: &request.content_type,
+        name: validate::name(&request.file_name)?.to_owned(),
+        content_type: request.content_type,
         length,
         multipart: None,
         uploader: access.account.id,
         expires_at: begins_at + settings.upload_url,
     };
-    let to_sign = UploadUrl { id, content_type: new.content_type, length, begins_at, life: settings.upload_url };
+    let to_sign = UploadUrl { id, content_type: &new.content_type, length, begins_at, life: settings.upload_url };
     let upload_url = match storage.upload_url(&to_sign).await? {
         Some(url) => url,
         None => format!("/api/uploads/{id}?token={}", authenticator.sign_upload(id, new.expires_at)?),
     };
-    if !presigned::create(&db, &new, settings.max_pending, settings.look_after).await? {
+    let expires_at = new.expires_at;
+    if !creation.create(new).await? {
         return Err(too_many(settings.max_pending));
     }
-    Ok(Answer(NoStore(CreatedResponse { image_id: id.to_string(), upload_url, expires_at: new.expires_at })))
+    Ok(Answer(NoStore(CreatedResponse { image_id: id.to_string(), upload_url, expires_at })))
 }
 
 /// `POST /api/image/v1/upload/{image_id}/complete`: tells that the file is in the store. May be repeated.

@@ -49,6 +49,13 @@ impl Fixture {
         Some(Self { sqs, settings, uploads, _moto: moto })
     }
 
+    /// The same queue, by way of another server.
+    fn behind(&self, proxy: &FaultyServer) -> Sqs {
+        let path = self.sqs.url.rsplit_once("://").unwrap().1.split_once('/').unwrap().1;
+        let url = format!("{}/{path}", proxy.endpoint);
+        Sqs { visibility: self.sqs.visibility, ..Sqs::open(&self.settings, &url) }
+    }
+
     fn put(&self, key: &str) {
         self.uploads.put_object(key, "image/png", b"content").unwrap();
     }
@@ -149,9 +156,7 @@ async fn a_burst_takes_a_request_for_ten_messages() {
         sent.send().await.unwrap();
     }
     let counting = FaultyServer::start(&fixture.settings.endpoint.clone().unwrap(), |_, _| Fault::None);
-    let (path, settings) = (fixture.sqs.url.rsplit_once("://").unwrap().1, fixture.settings.clone());
-    let url = format!("{}/{}", counting.endpoint, path.split_once('/').unwrap().1);
-    let sqs = Sqs { visibility: fixture.sqs.visibility, ..Sqs::open(&settings, &url) };
+    let sqs = fixture.behind(&counting);
     let (tell, mut told) = mpsc::unbounded_channel();
     let arrived = move |id: MediaId| {
         let sent = tell.send(id);
@@ -235,6 +240,49 @@ async fn a_message_is_hidden_while_it_is_worked_on_and_finished_by_a_worker_that
     assert!(!consuming.is_finished(), "the worker waits for what it has in hand");
     go_on.notify_one();
     (&mut consuming).await.unwrap();
+    assert_eq!(fixture.sqs.depth().await.unwrap(), Depth { waiting: 0, in_flight: 0, dead: Some(0) });
+}
+
+#[tokio::test]
+async fn a_message_that_is_not_hidden_any_longer_is_also_worked_on_by_another_worker() {
+    let test = "a_message_that_is_not_hidden_any_longer_is_also_worked_on_by_another_worker";
+    let Some(fixture) = Fixture::start(test, Duration::from_secs(1), 5) else { return };
+    // The first worker is cut off from the queue once it has the message.
+    let cut = FaultyServer::start(&fixture.settings.endpoint.clone().unwrap(), |_, before| match before {
+        0 => Fault::None,
+        _ => Fault::Error(503, "ServiceUnavailable"),
+    });
+    let (began, go_on, stop) = (Arc::new(Notify::new()), Arc::new(Notify::new()), CancellationToken::new());
+    let (began_too, go_on_too) = (began.clone(), go_on.clone());
+    let slow = move |_| {
+        let (began, go_on) = (began_too.clone(), go_on_too.clone());
+        async move {
+            began.notify_one();
+            go_on.notified().await;
+            Ok(())
+        }
+    };
+    let id = MediaId::generate();
+    fixture.send_event(id).await;
+    let first = consume(&fixture.behind(&cut), slow, &stop);
+    began.notified().await;
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let second = consume(
+        &fixture.sqs,
+        move |id: MediaId| {
+            let sent = tell.send(id);
+            async move { Ok(sent?) }
+        },
+        &stop,
+    );
+    assert_eq!(told.recv().await, Some(id));
+    fixture.until_empty().await;
+    // What the first one has done is done twice. It cannot delete what is gone, which harms nothing.
+    go_on.notify_one();
+    stop.cancel();
+    first.await.unwrap();
+    second.await.unwrap();
+    assert!(told.try_recv().is_err(), "once is enough");
     assert_eq!(fixture.sqs.depth().await.unwrap(), Depth { waiting: 0, in_flight: 0, dead: Some(0) });
 }
 

@@ -8,6 +8,7 @@ mod error;
 mod multipart;
 mod parts;
 mod presigned;
+mod signer;
 mod uploads;
 
 use std::{
@@ -36,7 +37,11 @@ use secrecy::ExposeSecret as _;
 use tempfile::TempPath;
 use tokio::io::AsyncWriteExt as _;
 
-use self::{error::failed, presigned::Presigned};
+use self::{
+    error::failed,
+    presigned::Presigned,
+    signer::{Signable, Signer},
+};
 use super::{
     Listed, Object, Page, SignedUrl, StorageError,
     cdn::Cdn,
@@ -79,6 +84,7 @@ pub struct S3Storage {
     spool: Arc<Path>,
     public_url: Option<Arc<str>>,
     cdn: Option<Cdn>,
+    signer: Arc<Signer>,
     presigned: Arc<Presigned>,
 }
 
@@ -86,8 +92,10 @@ impl S3Storage {
     /// Creates the spool. Sends no request.
     pub(super) fn open(settings: &S3Settings) -> io::Result<Self> {
         spool::create(&settings.spool_dir)?;
+        let client = client(settings);
         Ok(Self {
-            client: client(settings),
+            signer: Arc::new(Signer::new(client.clone(), settings)),
+            client,
             bucket: settings.bucket.as_str().into(),
             spool: settings.spool_dir.as_path().into(),
             public_url: settings.public_url.as_deref().map(Into::into),
@@ -226,14 +234,14 @@ impl S3Storage {
     }
 
     pub(super) async fn presigned_url(&self, key: StorageKey, version: &str) -> Result<String, StorageError> {
-        self.presigned.url(&self.client, &self.bucket, key, version).await
+        self.presigned.url(&self.signer, key, version).await
     }
 
     /// All instances give out the same URL for half of its life.
     pub(super) async fn signed_url(&self, key: StorageKey, life: Duration) -> Result<SignedUrl, StorageError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let began = UNIX_EPOCH + Duration::from_secs(now - now % (life.as_secs() / 2).max(1));
-        let url = presigned::sign(&self.client, &self.bucket, key, began, life).await?;
+        let url = self.signer.url(&Signable::read(key, began, life)).await?;
         Ok(SignedUrl { url, expires_at: (began + life).into() })
     }
 }

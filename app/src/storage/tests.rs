@@ -2,6 +2,7 @@
 
 mod disk;
 mod s3;
+mod uploads;
 
 use std::{io::Write as _, path::Path, time::SystemTime};
 

@@ -102,10 +102,9 @@ pub struct PartResponse {
 
 /// `POST /api/image/v1/upload/multipart`
 pub async fn begin(
-    State(db): State<PgPool>,
     State(storage): State<Arc<Storage>>,
     State(limits): State<UploadLimits>,
-    State(Presigned { settings, .. }): State<Presigned>,
+    State(Presigned { settings, creation, .. }): State<Presigned>,
     Uploader(access): Uploader,
     JsonBody(request): JsonBody<BeginRequest>,
 ) -> Result<Answer<201, NoStore<BegunResponse>>, ApiError> {
@@ -119,16 +118,17 @@ pub async fn begin(
     let length = length.ok_or_else(|| ApiError::new(ErrorCode::BadRequest, "content_length must be at least 1"))?;
     let (id, now) = (MediaId::generate(), OffsetDateTime::now_utc().truncate_to_second());
     let multipart = storage.begin_parts(id, &request.content_type).await?.ok_or_else(no_bucket)?;
+    let expires_at = now + LIFETIME;
     let new = NewUpload {
         id,
-        name,
-        content_type: &request.content_type,
+        name: name.to_owned(),
+        content_type: request.content_type,
         length: Some(length),
-        multipart: Some(&multipart),
+        multipart: Some(multipart.clone()),
         uploader: access.account.id,
-        expires_at: now + LIFETIME,
+        expires_at,
     };
-    if !presigned::create(&db, &new, settings.max_pending, settings.look_after).await? {
+    if !creation.create(new).await? {
         storage.abort_parts(id, &multipart).await?;
         return Err(super::too_many(settings.max_pending));
     }
@@ -137,7 +137,7 @@ pub async fn begin(
         image_id: id.to_string(),
         part_size,
         part_count: request.content_length.div_ceil(part_size),
-        expires_at: new.expires_at,
+        expires_at,
     })))
 }
 

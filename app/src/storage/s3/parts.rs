@@ -5,11 +5,10 @@ use std::time::SystemTime;
 use aws_sdk_s3::{
     config::http::HttpResponse,
     error::{ProvideErrorMetadata, SdkError},
-    presigning::PresigningConfig,
     types::{CompletedMultipartUpload, CompletedPart},
 };
 
-use super::{S3Storage, StorageError, StorageKey, error::failed, size, time_for};
+use super::{S3Storage, Signable, StorageError, StorageKey, error::failed, size, time_for};
 use crate::{
     media::MediaId,
     storage::parts::{Part, PartUrl},
@@ -30,13 +29,16 @@ impl S3Storage {
 
     /// The signature covers the size of the part.
     pub(in crate::storage) async fn part_url(&self, part: &PartUrl<'_>) -> Result<String, StorageError> {
-        let config = PresigningConfig::builder().start_time(SystemTime::from(part.begins_at)).expires_in(part.life);
-        let config = config.build().map_err(|error| StorageError::Internal(error.into()))?;
-        let key = StorageKey::Original(part.id);
-        let call = self.client.upload_part().bucket(&*self.bucket).key(key.to_string());
-        let call = call.upload_id(part.upload).part_number(part.number).content_length(part.length);
-        let signed = call.presigned(config).await;
-        Ok(signed.map_err(|error| failed(&format!("sign a URL of a part of {key}"), error))?.uri().to_owned())
+        let (number, length) = (part.number.to_string(), part.length.to_string());
+        let signable = Signable {
+            method: "PUT",
+            key: StorageKey::Original(part.id),
+            query: &[("partNumber", &number), ("uploadId", part.upload)],
+            headers: &[("content-length", &length)],
+            begins_at: SystemTime::from(part.begins_at),
+            life: part.life,
+        };
+        self.signer.url(&signable).await
     }
 
     pub(in crate::storage) async fn parts(&self, id: MediaId, upload: &str) -> Result<Option<Vec<Part>>, StorageError> {

@@ -6,10 +6,9 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use aws_sdk_s3::{Client, presigning::PresigningConfig};
 use ring::digest::{self, SHA256};
 
-use super::error::failed;
+use super::signer::{Signable, Signer};
 use crate::storage::{StorageError, StorageKey};
 
 /// In this time, in seconds, an object's URL stays the same, so that browsers can keep what they got there.
@@ -37,13 +36,7 @@ struct Recent {
 impl Presigned {
     /// Every instance makes the same URL, because all sign for the begin of the window. Versions of an object differ in how
     /// long their URLs are valid: stores ignore or refuse parameters that they do not know.
-    pub(super) async fn url(
-        &self,
-        client: &Client,
-        bucket: &str,
-        key: StorageKey,
-        version: &str,
-    ) -> Result<String, StorageError> {
+    pub(super) async fn url(&self, signer: &Signer, key: StorageKey, version: &str) -> Result<String, StorageError> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let began = now - now % WINDOW;
         let life = LIFE + hash(version) % LIFE;
@@ -51,7 +44,7 @@ impl Presigned {
             return Ok(url.clone());
         }
         let begins_at = UNIX_EPOCH + Duration::from_secs(began);
-        let url = sign(client, bucket, key, begins_at, Duration::from_secs(life)).await?;
+        let url = signer.url(&Signable::read(key, begins_at, Duration::from_secs(life))).await?;
         let mut recent = self.lock(began);
         if recent.urls.len() == KEPT {
             recent.urls.clear();
@@ -68,20 +61,6 @@ impl Presigned {
         }
         recent
     }
-}
-
-/// A URL to read an object with.
-pub(super) async fn sign(
-    client: &Client,
-    bucket: &str,
-    key: StorageKey,
-    begins_at: SystemTime,
-    life: Duration,
-) -> Result<String, StorageError> {
-    let config = PresigningConfig::builder().start_time(begins_at).expires_in(life).build();
-    let config = config.map_err(|error| StorageError::Internal(error.into()))?;
-    let signed = client.get_object().bucket(bucket).key(key.to_string()).presigned(config).await;
-    Ok(signed.map_err(|error| failed(&format!("sign a URL of {key}"), error))?.uri().to_owned())
 }
 
 fn hash(version: &str) -> u64 {

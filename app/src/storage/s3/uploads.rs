@@ -2,10 +2,9 @@
 
 use std::time::SystemTime;
 
-use aws_sdk_s3::presigning::PresigningConfig;
 use tempfile::TempPath;
 
-use super::{S3Storage, StorageError, StorageKey, error::failed, is_gone, size};
+use super::{S3Storage, Signable, StorageError, StorageKey, error::failed, is_gone, size};
 use crate::{
     media::MediaId,
     storage::uploads::{UploadUrl, Uploaded},
@@ -15,16 +14,18 @@ impl S3Storage {
     /// The signature covers the type, and the size if there is one. It does not cover `If-None-Match: *`, which some stores ignore:
     /// what a client puts twice is validated once, and served from elsewhere.
     pub(in crate::storage) async fn upload_url(&self, upload: &UploadUrl<'_>) -> Result<String, StorageError> {
-        let config = PresigningConfig::builder()
-            .start_time(SystemTime::from(upload.begins_at))
-            .expires_in(upload.life)
-            .build()
-            .map_err(|error| StorageError::Internal(error.into()))?;
-        let key = StorageKey::Original(upload.id);
-        let call =
-            self.client.put_object().bucket(&*self.bucket).key(key.to_string()).content_type(upload.content_type);
-        let signed = call.set_content_length(upload.length).presigned(config).await;
-        Ok(signed.map_err(|error| failed(&format!("sign a URL of {key}"), error))?.uri().to_owned())
+        let length = upload.length.map(|length| length.to_string());
+        let mut headers = vec![("content-type", upload.content_type)];
+        headers.extend(length.as_deref().map(|length| ("content-length", length)));
+        let signable = Signable {
+            method: "PUT",
+            key: StorageKey::Original(upload.id),
+            query: &[],
+            headers: &headers,
+            begins_at: SystemTime::from(upload.begins_at),
+            life: upload.life,
+        };
+        self.signer.url(&signable).await
     }
 
     pub(in crate::storage) async fn uploaded(&self, id: MediaId) -> Result<Option<Uploaded>, StorageError> {
