@@ -17,7 +17,7 @@ pub mod stack;
 use anyhow::{Result, anyhow};
 use jiff::Timestamp;
 
-pub use self::candidate::Candidate;
+pub use self::candidate::{Candidate, Started};
 use self::condition::Condition;
 pub use self::host::Fleet;
 pub use self::local::{Development, Local};

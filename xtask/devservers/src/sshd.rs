@@ -13,9 +13,6 @@ use crate::{OwnEngine, path, port};
 /// Where a server that root starts has its processes without rights.
 const EMPTY: &str = "/run/sshd";
 
-/// The name of a host that has an engine of its own.
-pub const SECOND: &str = "second";
-
 /// A server that lets its own key in. It ends when this value is dropped.
 pub struct Sshd {
     /// Its port of the loopback address.
@@ -30,13 +27,13 @@ impl Sshd {
         Self::start_at(None)
     }
 
-    /// Starts one on a host of its own: its network is that of this engine, which is the host's Docker engine.
-    pub fn start_beside(engine: &OwnEngine) -> Result<Self> {
+    /// Starts one on a host of its own, of this name: its network is that of this engine, which is the host's Docker engine.
+    pub fn start_beside(engine: &OwnEngine, name: &str) -> Result<Self> {
         path::need("an SSH server on a host of its own", "nsenter", "apt-get install util-linux")?;
-        Self::start_at(Some(engine))
+        Self::start_at(Some((engine, name)))
     }
 
-    fn start_at(engine: Option<&OwnEngine>) -> Result<Self> {
+    fn start_at(engine: Option<(&OwnEngine, &str)>) -> Result<Self> {
         path::need_root("an SSH server", "it runs commands as the user who logs in")?;
         let program = path::need("an SSH server", "sshd", "apt-get install openssh-server")?;
         let folder = tempfile::tempdir().context("make a folder for sshd")?;
@@ -55,8 +52,8 @@ impl Sshd {
         );
         let (host, way) = match engine {
             None => ("127.0.0.1".to_owned(), String::new()),
-            Some(engine) => (
-                format!("{SECOND}\nPort {port}"),
+            Some((engine, name)) => (
+                format!("{name}\nPort {port}"),
                 format!("ProxyCommand nsenter {} busybox nc 127.0.0.1 {port}\n", beside(engine).join(" ")),
             ),
         };
@@ -75,7 +72,7 @@ impl Sshd {
         fs_err::set_permissions(at("bin/ssh"), std::fs::Permissions::from_mode(0o755))?;
         let (mut command, ready) = match engine {
             None => (Command::new(program), Ready::Port(address)),
-            Some(engine) => {
+            Some((engine, _)) => {
                 let socket = engine.address().trim_start_matches("unix://").to_owned();
                 let script = "mount --bind \"$0\" /var/run/docker.sock && exec \"$@\"";
                 let mut command = Command::new("nsenter");
@@ -89,7 +86,7 @@ impl Sshd {
         Ok(Self { port, _server: server, folder })
     }
 
-    /// Lets this server's `ssh` log in at another one, whose host is called [`SECOND`].
+    /// Lets this server's `ssh` log in at another one, by the name of its host.
     pub fn know(&self, other: &Self) -> Result<()> {
         let (own, other) = (self.folder.path().join("client.conf"), other.folder.path().join("client.conf"));
         let both = fs_err::read_to_string(&own)? + &fs_err::read_to_string(other)?;
@@ -107,7 +104,7 @@ impl Sshd {
     }
 }
 
-/// What has nsenter(1) run a command in the network of an engine.
-fn beside(engine: &OwnEngine) -> [String; 3] {
-    ["--net", "--target", &engine.pid().to_string()].map(str::to_owned)
+/// What has nsenter(1) run a command in the network of an engine, and with its mounts.
+fn beside(engine: &OwnEngine) -> [String; 4] {
+    ["--net", "--mount", "--target", &engine.pid().to_string()].map(str::to_owned)
 }

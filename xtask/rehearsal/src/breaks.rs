@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 
 use crate::stage::Stage;
 use xtask::commands::rehearse::Chosen;
+use xtask::config::Environment;
 
 mod dns;
 mod release;
@@ -25,6 +26,17 @@ pub fn chapter(chosen: Chosen) -> &'static str {
     }
 }
 
+/// Whether the environment has what breaks: a Docker host has neither a state nor a platform, and its name is not rehearsed.
+pub fn fits(chosen: Chosen, environment: &Environment, has_database: bool) -> bool {
+    let is_host = environment.docker_hosts().is_some();
+    match chosen {
+        Chosen::Crash | Chosen::Lease | Chosen::Killed | Chosen::All => true,
+        Chosen::Health => !is_host || has_database,
+        Chosen::Registry => !is_host || environment.registry().is_some(),
+        Chosen::Apply | Chosen::Dns | Chosen::State => !is_host,
+    }
+}
+
 /// Breaks it, and shows that it recovers: what proves that.
 pub async fn rehearse(stage: &Stage<'_>, chosen: Chosen) -> Result<Vec<String>> {
     match chosen {
@@ -32,6 +44,7 @@ pub async fn rehearse(stage: &Stage<'_>, chosen: Chosen) -> Result<Vec<String>> 
         Chosen::Crash => release::crash(stage).await,
         Chosen::Apply => release::apply(stage).await,
         Chosen::Lease => run::lease(stage).await,
+        Chosen::Killed if stage.is_host() => run::killed_on_host(stage).await,
         Chosen::Killed => run::killed(stage).await,
         Chosen::State => servers::state(stage).await,
         Chosen::Registry => servers::registry(stage).await,

@@ -5,13 +5,18 @@ use camino::Utf8Path;
 use rustix::process::{Pid, Signal, kill_process};
 use sha2::{Digest as _, Sha256};
 use xtask::fs::found;
+use xtask::targets::host::containers::ENVIRONMENT;
 
 use crate::engine::Machine;
 use crate::place::Place;
 use crate::servers::STANDIN;
 
-/// The file with the address of the registry.
+/// The files with the address of the registry, and with the value of the label of a Docker host's containers.
 const REGISTRY: &str = "registry";
+const HOST: &str = "host";
+
+/// The label by which the stand-in marks its containers: the beginning of a hash of its folder.
+const STANDIN_LABEL: &str = "standin.state";
 
 /// What was removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,13 +33,30 @@ pub struct Removed {
 pub async fn clean(place: &Place) -> Result<Removed> {
     let mut removed = Removed { processes: end_processes(&place.folders()), ..Removed::default() };
     let (state, registry) = (state(place)?, found(fs_err::read_to_string(place.servers.join(REGISTRY)))?);
-    if state.is_some() || registry.is_some() {
+    let host = found(fs_err::read_to_string(place.servers.join(HOST)))?;
+    if state.is_some() || registry.is_some() || host.is_some() {
         let engine =
             Machine::connect().await.context("containers and images of the rehearsal may be left in the engine")?;
-        (removed.containers, removed.images) = engine.remove(state.as_deref(), registry.as_deref()).await?;
+        if let Some(state) = state {
+            removed.containers += engine.remove_containers(STANDIN_LABEL, &state).await?;
+        }
+        if let Some(environment) = host {
+            removed.containers += engine.remove_containers(ENVIRONMENT, &environment).await?;
+            removed.images += engine.remove_images(&format!("{}:", place.host)).await?;
+            engine.remove_volumes_and_networks(&format!("{}-", place.host)).await?;
+        }
+        if let Some(registry) = registry {
+            removed.images += engine.remove_images(&format!("{registry}/")).await?;
+        }
     }
     place.remove()?;
     Ok(removed)
+}
+
+/// Notes in the servers' folder which environment's containers, volumes and networks are the rehearsal's: `<project>/<env>`.
+pub fn note_host(place: &Place, environment: &str) -> Result<()> {
+    fs_err::write(place.servers.join(HOST), format!("{}/{environment}", place.host))
+        .context("note the containers' label")
 }
 
 /// Notes in the servers' folder which registry's images are the rehearsal's.

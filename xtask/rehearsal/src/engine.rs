@@ -5,14 +5,11 @@ use std::collections::HashMap;
 use anyhow::{Context as _, Result};
 use bollard::Docker;
 use bollard::query_parameters::{
-    ListContainersOptionsBuilder, ListImagesOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
-    TagImageOptionsBuilder,
+    ListContainersOptionsBuilder, ListImagesOptionsBuilder, ListNetworksOptions, ListVolumesOptions,
+    RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder, RemoveVolumeOptions, TagImageOptionsBuilder,
 };
 use secrecy::SecretString;
 use xtask::clients::docker::{Credentials, Engine};
-
-/// The label by which the stand-in marks its containers: the beginning of a hash of its folder.
-const LABEL: &str = "standin.state";
 
 /// The engine.
 pub struct Machine {
@@ -59,27 +56,28 @@ impl Machine {
         self.engine.remove(to).await
     }
 
-    /// Removes the containers of the stand-in with this mark, and the images whose names begin with `<registry>/`: how many
-    /// of each.
-    pub async fn remove(&self, state: Option<&str>, registry: Option<&str>) -> Result<(usize, usize)> {
-        let mut containers = 0;
-        if let Some(state) = state {
-            let filters = HashMap::from([("label", vec![format!("{LABEL}={state}")])]);
-            let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-            let found = self.docker.list_containers(Some(options)).await.context("list containers")?;
-            for id in found.into_iter().filter_map(|container| container.id) {
-                let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-                self.docker.remove_container(&id, Some(options)).await.with_context(|| format!("remove {id}"))?;
-                containers += 1;
-            }
+    /// Removes the containers with this label: how many.
+    pub async fn remove_containers(&self, label: &str, value: &str) -> Result<usize> {
+        let filters = HashMap::from([("label", vec![format!("{label}={value}")])]);
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        let found = self.docker.list_containers(Some(options)).await.context("list containers")?;
+        let ids: Vec<String> = found.into_iter().filter_map(|container| container.id).collect();
+        for id in &ids {
+            let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+            self.docker.remove_container(id, Some(options)).await.with_context(|| format!("remove {id}"))?;
         }
+        Ok(ids.len())
+    }
+
+    /// Removes the images whose names begin like this: how many.
+    pub async fn remove_images(&self, begin: &str) -> Result<usize> {
         let options = ListImagesOptionsBuilder::new().all(false).build();
         let found = self.docker.list_images(Some(options)).await.context("list images")?;
-        let is_ours = |name: &String| registry.is_some_and(|registry| name.starts_with(&format!("{registry}/")));
         let mut images = 0;
         for image in found {
             // One that has lost its tag still has its digest.
-            let names: Vec<String> = image.repo_tags.into_iter().chain(image.repo_digests).filter(is_ours).collect();
+            let names = image.repo_tags.into_iter().chain(image.repo_digests);
+            let names: Vec<String> = names.filter(|name| name.starts_with(begin)).collect();
             images += usize::from(!names.is_empty());
             for name in names {
                 let options = RemoveImageOptionsBuilder::new().force(true).build();
@@ -90,6 +88,20 @@ impl Machine {
                 }
             }
         }
-        Ok((containers, images))
+        Ok(images)
+    }
+
+    /// Removes the volumes and networks whose names begin like this.
+    pub async fn remove_volumes_and_networks(&self, begin: &str) -> Result<()> {
+        let volumes = self.docker.list_volumes(None::<ListVolumesOptions>).await.context("list volumes")?;
+        for volume in volumes.volumes.unwrap_or_default().iter().filter(|volume| volume.name.starts_with(begin)) {
+            let removed = self.docker.remove_volume(&volume.name, None::<RemoveVolumeOptions>).await;
+            removed.with_context(|| format!("remove the volume {}", volume.name))?;
+        }
+        let networks = self.docker.list_networks(None::<ListNetworksOptions>).await.context("list networks")?;
+        for name in networks.into_iter().filter_map(|network| network.name).filter(|name| name.starts_with(begin)) {
+            self.docker.remove_network(&name).await.with_context(|| format!("remove the network {name}"))?;
+        }
+        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask rehearse`: the whole story of a deploy to a stack, on this machine and with the stack's own files.
+//! `cargo xtask rehearse`: the whole story of a deploy to a stack or a Docker host, on this machine and with the stack's own files.
 //!
 //! The toolkit's program is run as a user types it, in a clone of the last commit, and it knows of no rehearsal: it is led to the
 //! servers of this machine by variables that every user may set.

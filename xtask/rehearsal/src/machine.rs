@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use camino::Utf8PathBuf;
 use devservers::{MachineEngine, port};
+use xtask::config::Environment;
 use xtask::tools::postgres::{Choice, locate_or_fetch};
 
 use crate::engine::Machine;
@@ -40,25 +41,31 @@ pub struct Programs {
 
 impl Found {
     /// Looks for everything; starts the engine and installs servers where that needs no decision of the user.
-    pub async fn look(database: bool) -> Self {
+    pub async fn look(environment: &Environment, database: bool) -> Self {
         let (started, engine) = engine().await;
-        let gateway = gateway();
         let path = |path: Result<std::path::PathBuf>| path.map(|path| path.display().to_string());
-        let mut findings = vec![
-            Finding { name: "OpenTofu", found: path(devservers::tofu::program()), without: None },
-            Finding {
-                name: "Docker engine",
-                found: engine.as_ref().map(|engine| engine.version().to_owned()).map_err(|error| anyhow!("{error:#}")),
-                without: None,
-            },
-            Finding { name: "image registry", found: path(devservers::registry::program()), without: None },
-            Finding { name: "S3 server", found: path(devservers::versitygw::install()), without: None },
-            Finding { name: "Route 53", found: path(devservers::moto::install()), without: None },
-        ];
+        let mut findings = vec![Finding {
+            name: "Docker engine",
+            found: engine.as_ref().map(|engine| engine.version().to_owned()).map_err(|error| anyhow!("{error:#}")),
+            without: None,
+        }];
+        if environment.registry().is_some() {
+            let found = path(devservers::registry::program());
+            findings.push(Finding { name: "image registry", found, without: None });
+        }
         if database {
             let found = locate_or_fetch(Choice::Auto, |_| {}).await.map(|found| found.to_string());
             findings.push(Finding { name: "PostgreSQL", found, without: None });
         }
+        if environment.stack().is_none() {
+            return Self { findings, engine: engine.ok(), gateway: None, _started: started };
+        }
+        findings.extend([
+            Finding { name: "OpenTofu", found: path(devservers::tofu::program()), without: None },
+            Finding { name: "S3 server", found: path(devservers::versitygw::install()), without: None },
+            Finding { name: "Route 53", found: path(devservers::moto::install()), without: None },
+        ]);
+        let gateway = gateway();
         let listens = gateway.as_ref().map(|gateway| format!("can listen on {gateway}"));
         findings.push(Finding {
             name: "gateway",

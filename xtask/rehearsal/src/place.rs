@@ -42,18 +42,20 @@ pub struct Place {
     pub json: Utf8PathBuf,
     /// The account as a page.
     pub html: Utf8PathBuf,
+    /// The project's name where a Docker host is rehearsed.
+    pub host: String,
 }
 
 impl Place {
     /// That of an environment of this project. Nothing is made yet.
     pub fn of(config: &Config, environment: &str) -> Result<Self> {
         let folder = config.root.join(".deploy").join(format!("rehearsal-{environment}"));
+        let digits = &hex::encode(Sha256::digest(folder.as_str().as_bytes()))[..12];
         let database = match is_root() {
             true => {
-                let digits = hex::encode(Sha256::digest(folder.as_str().as_bytes()));
                 let temporary =
                     Utf8PathBuf::try_from(std::env::temp_dir()).context("the folder for temporary files")?;
-                temporary.join(format!("xtask-rehearsal-{}", &digits[..12]))
+                temporary.join(format!("xtask-rehearsal-{digits}"))
             }
             false => folder.join("database"),
         };
@@ -64,6 +66,7 @@ impl Place {
             look: folder.join("look"),
             json: folder.join("account.json"),
             html: folder.join("account.html"),
+            host: format!("rehearsal-{digits}"),
             database,
             folder,
         })

@@ -28,14 +28,24 @@ pub struct Clone {
 
 /// What the clone's deploy.yaml says of this machine.
 pub struct Servers<'a> {
-    /// The registry's `host:port`.
-    pub registry: &'a str,
-    /// The address of the S3 server.
-    pub storage: &'a str,
+    /// The registry's `host:port`, if images go through one.
+    pub registry: Option<&'a str>,
+    /// The address of the S3 server of a stack's state.
+    pub storage: Option<&'a str>,
+    /// What a Docker host becomes here.
+    pub host: Option<Host<'a>>,
     /// Base images that are in the registry, by their names in deploy.yaml.
     pub bases: &'a [String],
     /// How long the gate waits.
     pub gate: Gate,
+}
+
+/// A Docker host that is this machine's engine.
+pub struct Host<'a> {
+    /// The name of the project: what a rehearsal has in the engine is told by it from what else is there.
+    pub project: &'a str,
+    /// A port of the loopback address that is free.
+    pub port: u16,
 }
 
 impl Clone {
@@ -78,7 +88,8 @@ impl Clone {
         let (old, new) = (before.environment(environment)?, self.config()?);
         let new = new.environment(environment)?;
         let kept = |environment: &config::Environment| {
-            let of_media = environment.media.as_ref().map(|media| (&media.stack, media.settings.clone()));
+            let of_media = environment.media.as_ref().filter(|_| environment.stack().is_some());
+            let of_media = of_media.map(|media| (&media.stack, media.settings.clone()));
             let of = |stack: &config::Stack| (stack.variables.clone(), stack.protect.clone());
             (
                 environment.settings.clone(),
@@ -153,15 +164,28 @@ async fn git(folder: &Utf8Path, args: &[&str]) -> Result<String> {
 fn change(document: &mut Value, environment: &str, servers: &Servers<'_>) -> Result<()> {
     let of_environment =
         document["environments"][environment].as_mapping_mut().context("the environment is a mapping")?;
-    let registry = of_environment.get("registry").and_then(Value::as_str).context("the environment has a registry")?;
-    let namespace = registry.split_once('/').map_or("rehearsal", |(_, namespace)| namespace);
-    of_environment.insert("registry".into(), format!("{}/{namespace}", servers.registry).into());
-    if let Some(state) = of_environment.get_mut("state").and_then(Value::as_mapping_mut) {
-        state.insert("endpoint".into(), servers.storage.into());
+    if let Some(ours) = servers.registry {
+        let registry = of_environment.get("registry").and_then(Value::as_str);
+        let registry = registry.context("the environment has a registry")?;
+        let namespace = registry.split_once('/').map_or("rehearsal", |(_, namespace)| namespace);
+        of_environment.insert("registry".into(), format!("{ours}/{namespace}").into());
     }
-    // One S3 server has all states: the one of the media is beside the service's.
-    if let Some(media) = of_environment.get_mut("media").and_then(Value::as_mapping_mut) {
-        media.remove("state");
+    if let Some(state) = of_environment.get_mut("state").and_then(Value::as_mapping_mut) {
+        state.insert("endpoint".into(), servers.storage.context("a stack has a state")?.into());
+    }
+    match &servers.host {
+        // One S3 server has all states: the one of the media is beside the service's.
+        None => {
+            if let Some(media) = of_environment.get_mut("media").and_then(Value::as_mapping_mut) {
+                media.remove("state");
+            }
+        }
+        Some(host) => {
+            for key in ["host", "batch", "domain", "media"] {
+                of_environment.remove(key);
+            }
+            of_environment.insert("port".into(), host.port.into());
+        }
     }
     // The image is built on this machine, and no workflow has attested it.
     of_environment.remove("verify");
@@ -171,9 +195,14 @@ fn change(document: &mut Value, environment: &str, servers: &Servers<'_>) -> Res
     of_environment.insert("gate".into(), gate.into());
     let bases = document.get_mut("image").and_then(|image| image.get_mut("bases")).and_then(Value::as_mapping_mut);
     for base in bases.into_iter().flat_map(Mapping::values_mut) {
-        if let Some(name) = base.as_str().filter(|name| servers.bases.iter().any(|ours| ours == name)) {
-            *base = base_in(servers.registry, name).into();
+        let is_ours = |name: &&str| servers.bases.iter().any(|ours| ours == name);
+        if let (Some(registry), Some(name)) = (servers.registry, base.as_str().filter(is_ours)) {
+            *base = base_in(registry, name).into();
         }
+    }
+    if let Some(host) = &servers.host {
+        document["project"] = host.project.into();
+        document["image"]["name"] = host.project.into();
     }
     Ok(())
 }
@@ -196,8 +225,20 @@ mod tests {
                     variables: { size: 3, list: '[\"a\"]' }\n";
         let mut document: Value = serde_yaml::from_str(text).unwrap();
         let bases = ["debian:12".to_owned()];
-        let servers = Servers { registry: "127.0.0.1:5", storage: "http://127.0.0.1:6", bases: &bases, gate: LONGEST };
+        let (registry, storage) = (Some("127.0.0.1:5"), Some("http://127.0.0.1:6"));
+        let servers = Servers { registry, storage, host: None, bases: &bases, gate: LONGEST };
         change(&mut document, "production", &servers).unwrap();
         insta::assert_snapshot!("deploy_yaml", serde_yaml::to_string(&document).unwrap());
+    }
+
+    #[test]
+    fn a_docker_host_becomes_this_machines_engine_under_another_name() {
+        let text = "project: shop\nimage: {}\nenvironments:\n  prod:\n    target: compose\n    host: [ssh://a, ssh://b]\n    batch: 2\n    \
+                    proxy: sha256:0\n    port: 80\n    media: { stack: infra }\n    settings: { A: b }\n";
+        let mut document: Value = serde_yaml::from_str(text).unwrap();
+        let host = Some(Host { project: "rehearsal-0", port: 4000 });
+        let servers = Servers { registry: None, storage: None, host, bases: &[], gate: LONGEST };
+        change(&mut document, "prod", &servers).unwrap();
+        insta::assert_snapshot!("deploy_yaml_of_a_docker_host", serde_yaml::to_string(&document).unwrap());
     }
 }

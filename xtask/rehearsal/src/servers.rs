@@ -27,10 +27,18 @@ pub const STANDIN: &str = "stand-in";
 
 /// What is started.
 pub struct Wanted<'a> {
-    /// The region of the state's bucket.
-    pub region: &'a str,
+    /// Whether images go through a registry.
+    pub registry: bool,
     /// Whether the service has a database.
     pub database: bool,
+    /// What a stack needs; none for a Docker host.
+    pub stack: Option<WantedByStack<'a>>,
+}
+
+/// What a stack needs.
+pub struct WantedByStack<'a> {
+    /// The region of the state's bucket.
+    pub region: &'a str,
     /// Where the platform's gateway listens, if this machine allows it.
     pub gateway: Option<SocketAddr>,
     /// The stand-in's program.
@@ -39,17 +47,22 @@ pub struct Wanted<'a> {
 
 /// The servers.
 pub struct Servers {
+    /// The image registry, if images go through one.
+    pub registry: Option<RefCell<DockerRegistry>>,
+    stack: Option<OfStack>,
+    database: Option<Database>,
+    keys: Keys,
+}
+
+/// The servers of a stack.
+pub struct OfStack {
     /// The S3 server.
     pub storage: RefCell<Versitygw>,
-    /// The image registry.
-    pub registry: RefCell<DockerRegistry>,
     /// The providers and the platform.
     pub cloud: RefCell<Cloud>,
     /// Where the stand-in's other servers listen.
     pub platform: Platform,
     zones: Moto,
-    database: Option<Database>,
-    keys: Keys,
 }
 
 /// The secrets that they accept.
@@ -77,20 +90,87 @@ impl Servers {
     /// Starts all of them.
     pub async fn start(place: &Place, engine: &Machine, wanted: &Wanted<'_>) -> Result<Self> {
         let keys = Keys::make()?;
-        let storage = Versitygw::start_in(wanted.region, &keys.api).context("start an S3 server")?;
-        let registry = DockerRegistry::start(Login::Own(keys.registry.clone())).context("start an image registry")?;
-        let zones = Moto::start_secret(&keys.zones).context("start a Route 53")?;
+        let registry = match wanted.registry {
+            true => Some(DockerRegistry::start(Login::Own(keys.registry.clone())).context("start an image registry")?),
+            false => None,
+        };
         let database = match wanted.database {
             true => Some(Database::start(place, engine.bridge().await?).await.context("start a PostgreSQL")?),
             false => None,
         };
+        let stack = match &wanted.stack {
+            Some(of_stack) => {
+                let registry = registry.as_ref().context("the images of a stack go through a registry")?;
+                Some(OfStack::start(place, &keys, &registry.address, of_stack)?)
+            }
+            None => None,
+        };
+        Ok(Self { registry: registry.map(RefCell::new), stack, database, keys })
+    }
+
+    /// Those of a stack.
+    pub fn of_stack(&self) -> Result<&OfStack> {
+        self.stack.as_ref().context("a Docker host has no stack")
+    }
+
+    /// The registry.
+    pub fn registry(&self) -> Result<&RefCell<DockerRegistry>> {
+        self.registry.as_ref().context("the environment has no registry")
+    }
+
+    /// What they are reached with.
+    pub fn access(&self) -> Access {
+        let registry = self.registry.as_ref().map(|registry| registry.borrow().address.clone());
+        Access {
+            storage: (ACCESS_KEY.to_owned(), self.keys.api.clone()),
+            registry: registry.map(|address| (address, USER.to_owned(), self.keys.registry.clone())),
+            api: self.keys.api.clone(),
+            database: self.database.as_ref().map(Database::url),
+        }
+    }
+
+    /// The variables by which the toolkit and OpenTofu find them.
+    pub fn variables(&self, bundle: Option<&Utf8PathBuf>) -> Vec<(String, String)> {
+        // Nothing is reached through a proxy: all of it is on this machine.
+        let mut variables = vec![("NO_PROXY", "*".to_owned())];
+        if let Some(OfStack { cloud, zones, platform: Platform { api, dns, .. }, .. }) = &self.stack {
+            variables.extend([
+                ("TF_REATTACH_PROVIDERS", cloud.borrow().addresses()),
+                ("AWS_ENDPOINT_URL_ROUTE_53", zones.endpoint()),
+                ("SCW_API_URL", api.clone()),
+                ("DNS_SERVER", dns.to_string()),
+            ]);
+        }
+        variables.extend(bundle.map(|bundle| ("SSL_CERT_FILE", bundle.to_string())));
+        variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// What is started, for people.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        lines.extend(self.stack.as_ref().map(|stack| format!("S3 at {}", stack.storage.borrow().endpoint())));
+        lines.extend(self.registry.as_ref().map(|registry| format!("registry at {}", registry.borrow().address)));
+        lines.extend(self.database.as_ref().map(|database| format!("PostgreSQL with TLS at {}", database.address)));
+        if let Some(OfStack { zones, platform: Platform { api, dns, gateway, .. }, .. }) = &self.stack {
+            lines.push(format!("Route 53 at {}", zones.endpoint().replace(&self.keys.zones, "…")));
+            lines.extend([format!("the platform's API at {api}"), format!("DNS at {dns}")]);
+            lines.extend(gateway.as_ref().map(|gateway| format!("the platform's gateway at {gateway}")));
+        }
+        lines
+    }
+}
+
+impl OfStack {
+    fn start(place: &Place, keys: &Keys, registry: &str, wanted: &WantedByStack<'_>) -> Result<Self> {
+        let storage = Versitygw::start_in(wanted.region, &keys.api).context("start an S3 server")?;
+        let zones = Moto::start_secret(&keys.zones).context("start a Route 53")?;
         // In a folder that has a name: what it has put into the engine is found by it, also after a kill.
         let standin = place.servers.join(STANDIN);
         private_folder(&standin)?;
         let mut cloud = Cloud::builder(wanted.standin.as_std_path())
             .folder(standin.as_std_path())
             .variable("STANDIN_DOCKER", "1")
-            .variable("STANDIN_REGISTRY", &registry.address)
+            .variable("STANDIN_REGISTRY", registry)
             .variable("STANDIN_S3_ENDPOINT", &storage.endpoint())
             .variable("STANDIN_S3_ACCESS_KEY", ACCESS_KEY)
             .variable("STANDIN_S3_SECRET_KEY", &keys.api)
@@ -104,52 +184,12 @@ impl Servers {
         }
         let cloud = cloud.start().context("start the stand-in")?;
         let platform = Platform::of(&cloud, wanted.gateway)?;
-        let (storage, registry, cloud) = (RefCell::new(storage), RefCell::new(registry), RefCell::new(cloud));
-        Ok(Self { storage, registry, cloud, platform, zones, database, keys })
+        Ok(Self { storage: RefCell::new(storage), cloud: RefCell::new(cloud), platform, zones })
     }
 
     /// The address of Route 53.
     pub fn zones(&self) -> String {
         self.zones.endpoint()
-    }
-
-    /// What they are reached with.
-    pub fn access(&self) -> Access {
-        Access {
-            storage: (ACCESS_KEY.to_owned(), self.keys.api.clone()),
-            registry: (self.registry.borrow().address.clone(), USER.to_owned(), self.keys.registry.clone()),
-            api: self.keys.api.clone(),
-            database: self.database.as_ref().map(Database::url),
-        }
-    }
-
-    /// The variables by which the toolkit and OpenTofu find them.
-    pub fn variables(&self, bundle: Option<&Utf8PathBuf>) -> Vec<(String, String)> {
-        let Platform { api, dns, .. } = &self.platform;
-        let mut variables = vec![
-            ("TF_REATTACH_PROVIDERS", self.cloud.borrow().addresses()),
-            ("AWS_ENDPOINT_URL_ROUTE_53", self.zones.endpoint()),
-            ("SCW_API_URL", api.clone()),
-            ("DNS_SERVER", dns.to_string()),
-            // Nothing is reached through a proxy: all of it is on this machine.
-            ("NO_PROXY", "*".to_owned()),
-        ];
-        variables.extend(bundle.map(|bundle| ("SSL_CERT_FILE", bundle.to_string())));
-        variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-    }
-
-    /// What is started, for people.
-    pub fn lines(&self) -> Vec<String> {
-        let Platform { api, dns, gateway, .. } = &self.platform;
-        let mut lines = vec![
-            format!("S3 at {}", self.storage.borrow().endpoint()),
-            format!("registry at {}", self.registry.borrow().address),
-            format!("Route 53 at {}", self.zones.endpoint().replace(&self.keys.zones, "…")),
-        ];
-        lines.extend(self.database.as_ref().map(|database| format!("PostgreSQL with TLS at {}", database.address)));
-        lines.extend([format!("the platform's API at {api}"), format!("DNS at {dns}")]);
-        lines.extend(gateway.as_ref().map(|gateway| format!("the platform's gateway at {gateway}")));
-        lines
     }
 }
 

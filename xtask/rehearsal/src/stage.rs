@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
+use devservers::port;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use xtask::config::{Config, Environment};
@@ -19,12 +20,12 @@ use xtask::secrets::Secrets;
 use xtask::signals::Stop;
 use xtask::state::lease::{Holder, Lease, TakeError};
 
-use crate::clean::note_registry;
+use crate::clean::{note_host, note_registry};
 use crate::engine::Machine;
 use crate::load::Public;
 use crate::place::Place;
 use crate::project::{self, Clone};
-use crate::servers::{Servers, Wanted};
+use crate::servers::{Servers, Wanted, WantedByStack};
 use crate::toolkit::{Ran, Toolkit};
 use crate::values;
 
@@ -74,14 +75,23 @@ impl<'a> Stage<'a> {
         // Those of the servers' folders that have no name of their own.
         tempfile::env::override_temp_dir(self.place.servers.as_std_path()).ok();
         devservers::keep_apart_from_the_terminal();
-        let region = self.environment.stack().map_or("fr-par", |stack| &stack.state.region);
-        let database = values::takes_database(self.config)?;
-        let wanted = Wanted { region, database, gateway, standin: standin.to_owned() };
-        let servers = Servers::start(self.place, self.engine, &wanted).await?;
-        note_registry(self.place, &servers.registry.borrow().address)?;
-        let bundle = servers.platform.ca.as_deref().map(|ca| self.bundle(ca)).transpose()?;
+        let stack = self.environment.stack().map(|stack| {
+            let (region, standin) = (stack.state.region.as_str(), standin.to_owned());
+            WantedByStack { region, gateway, standin }
+        });
+        let (registry, database) = (self.environment.registry().is_some(), values::takes_database(self.config)?);
+        let servers = Servers::start(self.place, self.engine, &Wanted { registry, database, stack }).await?;
+        if let Some(registry) = &servers.registry {
+            note_registry(self.place, &registry.borrow().address)?;
+        }
+        let ca = servers.of_stack().ok().and_then(|stack| stack.platform.ca.as_deref());
+        let bundle = ca.map(|ca| self.bundle(ca)).transpose()?;
         *self.variables.borrow_mut() = servers.variables(bundle.as_ref());
-        let lines = servers.lines();
+        let mut lines = servers.lines();
+        if self.is_host() {
+            note_host(self.place, &self.environment.name)?;
+            lines.push("this machine's Docker engine is the host".to_owned());
+        }
         self.servers = Some(servers);
         Ok(lines)
     }
@@ -91,16 +101,38 @@ impl<'a> Stage<'a> {
         let name = &self.environment.name;
         let clone = Clone::make(self.config, self.place).await?;
         let servers = self.servers.as_ref().context("the servers run")?;
-        let (registry, storage) = (servers.registry.borrow().address.clone(), servers.storage.borrow().endpoint());
+        let registry = servers.registry.as_ref().map(|registry| registry.borrow().address.clone());
+        let storage = servers.of_stack().ok().map(|stack| stack.storage.borrow().endpoint());
         let mut proof = Vec::new();
         let pinned = clone.root.join("image.lock").exists();
-        let bases = if pinned { Vec::new() } else { self.push_bases(&registry).await? };
+        let bases = match &registry {
+            Some(registry) if !pinned => self.push_bases(registry).await?,
+            _ => Vec::new(),
+        };
         let gate = project::gate(self.environment.gate);
-        let changes = project::Servers { registry: &registry, storage: &storage, bases: &bases, gate };
+        let host = self.is_host().then(|| project::Host { project: &self.place.host, port: port::free() });
+        let changed = match (&host, &registry, &storage) {
+            (Some(host), registry, _) => {
+                let registry = registry.as_ref().map(|registry| format!(", the registry is {registry}"));
+                format!(
+                    "the host is this machine's engine, the port is {}, the project and its image are called {}{}; domain and media \
+                     are left out, ",
+                    host.port,
+                    host.project,
+                    registry.unwrap_or_default()
+                )
+            }
+            (None, Some(registry), Some(storage)) => {
+                format!("the registry is {registry}, the state's endpoint is {storage}, ")
+            }
+            (None, ..) => bail!("a stack has a registry and a state"),
+        };
+        let (registry, storage) = (registry.as_deref(), storage.as_deref());
+        let changes = project::Servers { registry, storage, host, bases: &bases, gate };
         clone.use_servers(self.config, name, &changes).await?;
         proof.push(format!(
-            "in the clone's deploy.yaml: the registry is {registry}, the state's endpoint is {storage}, the gate waits {} s, watches for \
-             {} s and gives up after {} s without progress; nothing else of {name} is changed",
+            "in the clone's deploy.yaml: {changed}the gate waits {} s, watches for {} s and gives up after {} s without progress; \
+             nothing else of {name} is changed",
             gate.timeout.as_secs(),
             gate.watch.as_secs(),
             gate.no_progress.as_secs()
@@ -148,6 +180,11 @@ impl<'a> Stage<'a> {
     /// Chapter: the registry.
     pub async fn bootstrap_registry(&self) -> Result<Vec<String>> {
         self.bootstrap(&["registry"], &[0]).await
+    }
+
+    /// Whether it is a Docker host.
+    pub fn is_host(&self) -> bool {
+        self.environment.docker_hosts().is_some()
     }
 
     /// The version of the clone's last commit.
@@ -199,10 +236,11 @@ impl<'a> Stage<'a> {
     pub async fn public(&self) -> Result<Public> {
         let status = self.status().await?;
         let address = status["address"].as_str().context("the release has an address")?;
-        let platform = &self.servers()?.platform;
         let url = format!("{}{}", address.trim_end_matches('/'), self.config.service.readiness);
-        let secure = url.starts_with("https://");
-        Public::new(&url, platform.gateway.filter(|_| secure), platform.ca.as_deref().filter(|_| secure))
+        let platform = self.servers()?.of_stack().ok().map(|stack| &stack.platform);
+        let platform = platform.filter(|_| url.starts_with("https://"));
+        let (gateway, ca) = platform.map(|platform| (platform.gateway, platform.ca.as_deref())).unwrap_or_default();
+        Public::new(&url, gateway, ca)
     }
 
     /// What `status` answers.
@@ -247,7 +285,7 @@ impl<'a> Stage<'a> {
 
     /// Pushes the base images that the engine has into the registry, and returns their names.
     async fn push_bases(&self, registry: &str) -> Result<Vec<String>> {
-        let (_, user, password) = self.servers()?.access().registry;
+        let (_, user, password) = self.servers()?.access().registry.context("there is a registry")?;
         let password = SecretString::from(password);
         let mut pushed = Vec::new();
         for name in self.config.image.iter().flat_map(|image| image.bases.values()) {

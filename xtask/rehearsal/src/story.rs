@@ -50,7 +50,7 @@ impl Story<'_> {
     pub async fn tell(&self) -> Ended {
         let Self { config, environment, args, place, report, stop } = *self;
         let began = Instant::now();
-        let prepared = stop.cancels("nothing was changed", Box::pin(prepare(config, environment, report)));
+        let prepared = stop.cancels("nothing was changed", Box::pin(prepare(config, environment, args, report)));
         let (found, programs) = match prepared.await {
             Ok(prepared) => prepared,
             Err(failure) => return Ended { account: None, failure: Some(failure) },
@@ -83,9 +83,34 @@ impl Story<'_> {
             Err(Failure::Aborted(_)) => "the rehearsal was interrupted",
             _ => "an earlier chapter failed",
         };
-        let skipped = log.skip(Part::all(environment, args).into_iter().map(Part::name), why);
+        let skipped = log.skip(self.parts().into_iter().map(Part::name), why);
         let failure = ended.err().or(skipped.err().map(Failure::Failed));
         Ended { account: Some(log.account()), failure }
+    }
+
+    /// Every chapter, in its order.
+    fn parts(&self) -> Vec<Part> {
+        let Self { config, environment, args, .. } = *self;
+        // It was read before the story began.
+        let database = values::takes_database(config).unwrap_or_default();
+        let fits = |chosen: &Chosen| breaks::fits(*chosen, environment, database);
+        let breaks = args.breaks().into_iter().filter(fits).map(Part::Break);
+        if environment.docker_hosts().is_some() {
+            let begin = [Part::Servers, Part::Project, Part::Deploy, Part::Load];
+            return begin.into_iter().chain(breaks).chain([Part::Rollback]).collect();
+        }
+        let mut all = vec![Part::Servers, Part::Project, Part::State];
+        all.extend(environment.domain().map(|_| Part::Zone));
+        all.push(Part::Registry);
+        all.extend(environment.media.as_ref().map(|_| Part::Media));
+        if args.ci {
+            all.push(Part::Ci);
+        } else {
+            all.extend([Part::Plan, Part::Deploy, Part::Load]);
+            all.extend(breaks);
+            all.push(Part::Rollback);
+        }
+        all
     }
 
     async fn chapters(
@@ -98,7 +123,7 @@ impl Story<'_> {
         let Self { config, environment, args, place, stop, .. } = *self;
         let engine = found.engine.as_ref().context("there is an engine")?;
         let mut stage = Stage::new(config, environment, place, toolkit, engine);
-        let ended = Self::play(&mut stage, log, programs, found, Part::all(environment, args)).await;
+        let ended = Self::play(&mut stage, log, programs, found, self.parts()).await;
         if args.keep && stage.clone().is_ok() {
             stage.keep(stop).await?;
         }
@@ -140,7 +165,12 @@ impl Story<'_> {
 }
 
 /// Looks what there is and what is missing, and says it.
-async fn prepare(config: &Config, environment: &Environment, report: &Report) -> Result<(Found, Programs), Failure> {
+async fn prepare(
+    config: &Config,
+    environment: &Environment,
+    args: &StoryArgs,
+    report: &Report,
+) -> Result<(Found, Programs), Failure> {
     let name = &environment.name;
     report.headline(&format!("a rehearsal of {name} of {}", config.project));
     if is_dirty(&config.root).await? {
@@ -155,8 +185,14 @@ async fn prepare(config: &Config, environment: &Environment, report: &Report) ->
     {
         report.warn(&line);
     }
-    let missing = values::missing(config, environment)?;
-    let found = Found::look(values::takes_database(config)?).await;
+    let (mut missing, database) = (values::missing(config, environment)?, values::takes_database(config)?);
+    if environment.docker_hosts().is_some() && args.ci {
+        missing.push("`--ci` is for a stack: no workflow deploys to a Docker host".to_owned());
+    }
+    for chosen in args.breaks.iter().filter(|chosen| !breaks::fits(**chosen, environment, database)) {
+        missing.push(format!("there is nothing to break here: {}", breaks::chapter(*chosen)));
+    }
+    let found = Found::look(environment, database).await;
     for finding in &found.findings {
         match (&finding.found, finding.without) {
             (Ok(found), _) => report.detail(&format!("✓ {:<15} {found}", finding.name)),
@@ -193,22 +229,6 @@ enum Part {
 }
 
 impl Part {
-    /// Every chapter of a story, in its order.
-    fn all(environment: &Environment, args: &StoryArgs) -> Vec<Self> {
-        let mut all = vec![Self::Servers, Self::Project, Self::State];
-        all.extend(environment.domain().map(|_| Self::Zone));
-        all.push(Self::Registry);
-        all.extend(environment.media.as_ref().map(|_| Self::Media));
-        if args.ci {
-            all.push(Self::Ci);
-        } else {
-            all.extend([Self::Plan, Self::Deploy, Self::Load]);
-            all.extend(args.breaks().into_iter().map(Self::Break));
-            all.push(Self::Rollback);
-        }
-        all
-    }
-
     /// For the account.
     fn name(self) -> &'static str {
         match self {

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
-use secrecy::SecretString;
-use xtask::config::{Config, Environment, Rehearsal, Setting, Stack, SuppliedBy};
+use secrecy::{ExposeSecret as _, SecretString};
+use xtask::config::{Config, Environment, Media, Rehearsal, Setting, Stack, SuppliedBy};
 use xtask::needs::stack_files;
 use xtask::secrets::{Secrets, generate};
 
@@ -21,8 +21,8 @@ const SET_ELSEWHERE: [&str; 6] =
 pub struct Access {
     /// The key of the state's bucket.
     pub storage: (String, String),
-    /// The registry's host, user and password.
-    pub registry: (String, String, String),
+    /// The registry's host, user and password, if images go through one.
+    pub registry: Option<(String, String, String)>,
     /// The key of the platform's API.
     pub api: String,
     /// The URL of the database, if there is one.
@@ -52,7 +52,7 @@ pub fn missing(config: &Config, environment: &Environment) -> Result<Vec<String>
             }
         }
     }
-    if let Some(media) = &environment.media {
+    if let Some(media) = of_stack(environment) {
         let blocks = stack_files::blocks(&config.root.join(&media.stack.folder))?;
         let required = stack_files::variables(&blocks).into_iter().filter(|variable| variable.default.is_none());
         let missing = required.filter(|variable| !media.stack.variables.contains_key(variable.name));
@@ -75,23 +75,28 @@ pub fn takes_database(config: &Config) -> Result<bool> {
 pub fn env_file(config: &Config, environment: &Environment, access: &Access, zone: Option<&str>) -> Result<Secrets> {
     let mut file = Secrets::default();
     let mut set = |name: &str, value: &str| file.insert(name, SecretString::from(value.to_owned()));
-    let (key, secret) = &access.storage;
-    set("AWS_ACCESS_KEY_ID", key);
-    set("AWS_SECRET_ACCESS_KEY", secret);
-    // At Scaleway one key is for the platform's API and for the state's bucket, and a workflow has that one only.
-    set("SCW_ACCESS_KEY", key);
-    set("SCW_SECRET_KEY", &access.api);
-    set("CLOUDFLARE_API_TOKEN", "rehearsal-0000000000000000000000000000000");
-    set("TF_VAR_dns_access_key_id", "AKIAREHEARSAL0000000");
-    set("TF_VAR_dns_secret_access_key", "rehearsal-of-the-zone-00000000000000000");
-    if environment.media.is_some() {
-        set("MEDIA_TF_VAR_dns_access_key_id", "AKIAREHEARSAL0000000");
-        set("MEDIA_TF_VAR_dns_secret_access_key", "rehearsal-of-the-zone-00000000000000000");
+    if environment.stack().is_some() {
+        let (key, secret) = &access.storage;
+        set("AWS_ACCESS_KEY_ID", key);
+        set("AWS_SECRET_ACCESS_KEY", secret);
+        // At Scaleway one key is for the platform's API and for the state's bucket, and a workflow has that one only.
+        set("SCW_ACCESS_KEY", key);
+        set("SCW_SECRET_KEY", &access.api);
+        set("CLOUDFLARE_API_TOKEN", "rehearsal-0000000000000000000000000000000");
+        set("TF_VAR_dns_access_key_id", "AKIAREHEARSAL0000000");
+        set("TF_VAR_dns_secret_access_key", "rehearsal-of-the-zone-00000000000000000");
+        if environment.media.is_some() {
+            set("MEDIA_TF_VAR_dns_access_key_id", "AKIAREHEARSAL0000000");
+            set("MEDIA_TF_VAR_dns_secret_access_key", "rehearsal-of-the-zone-00000000000000000");
+        }
+        let passphrase = generate()?;
+        set("TF_STATE_PASSPHRASE", passphrase.expose_secret());
     }
-    let (host, user, password) = &access.registry;
-    set("REGISTRY_HOST", host);
-    set("REGISTRY_USERNAME", user);
-    set("REGISTRY_PASSWORD", password);
+    if let Some((host, user, password)) = &access.registry {
+        set("REGISTRY_HOST", host);
+        set("REGISTRY_USERNAME", user);
+        set("REGISTRY_PASSWORD", password);
+    }
     for (name, value) in &environment.rehearsal.variables {
         match zone {
             Some(zone) => set(&format!("TF_VAR_{name}"), &value.replace(ZONE, zone)),
@@ -102,7 +107,6 @@ pub fn env_file(config: &Config, environment: &Environment, access: &Access, zon
     for (name, value) in &environment.rehearsal.settings {
         set(name, value);
     }
-    file.insert("TF_STATE_PASSPHRASE", generate()?);
     for setting in &config.settings_table()?.settings {
         let given = environment.rehearsal.settings.contains_key(&setting.name);
         match setting.supplied_by {
@@ -129,5 +133,10 @@ fn is_missing(setting: &Setting, environment: &Environment) -> bool {
         && setting.supplied_by.is_none()
         && !given(&environment.rehearsal.settings)
         && !environment.settings.as_ref().is_some_and(given)
-        && !environment.media.as_ref().is_some_and(|media| given(&media.settings))
+        && !of_stack(environment).is_some_and(|media| given(&media.settings))
+}
+
+/// The media of a stack. Those of a Docker host are not rehearsed.
+fn of_stack(environment: &Environment) -> Option<&Media> {
+    environment.media.as_ref().filter(|_| environment.stack().is_some())
 }

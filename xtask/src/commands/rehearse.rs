@@ -27,11 +27,11 @@ const EXAMPLES: &str = "Examples:
   cargo xtask rehearse clean production
 
 The stack's own files, the real OpenTofu, Docker engine, registry, S3 server and PostgreSQL; the providers, the platform and DNS \
-are stood in for. Nothing leaves this machine, and nothing of the project changes: the rehearsal works in a clone of the last \
-commit below .deploy/rehearsal-ENV. Values that only an account has, such as project ids, are read from \
-environments.ENV.rehearsal in deploy.yaml; what is missing is said at the start.";
+are stood in for. A Docker host is this machine's engine. Nothing leaves this machine, and nothing of the project changes: the \
+rehearsal works in a clone of the last commit below .deploy/rehearsal-ENV. Values that only an account or a host has, such as \
+project ids, are read from environments.ENV.rehearsal in deploy.yaml; what is missing is said at the start.";
 
-/// Rehearse a deploy to a stack on this machine: bootstrap, deploy, break, recover, roll back, clean up
+/// Rehearse a deploy to a stack or a Docker host on this machine: deploy, break, recover, roll back, clean up
 #[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
 pub struct RehearseArgs {
@@ -54,7 +54,7 @@ pub enum RehearseCommand {
 /// What is rehearsed.
 #[derive(Args, Debug)]
 pub struct StoryArgs {
-    /// Environment in deploy.yaml; by default the only one with a stack
+    /// Environment in deploy.yaml; by default the only one with a stack or a Docker host
     #[arg(value_name = "ENV")]
     pub environment: Option<String>,
     /// What goes wrong, and is recovered from; may be repeated; by default health, crash and killed
@@ -71,7 +71,7 @@ pub struct StoryArgs {
 /// `rehearse clean`.
 #[derive(Args, Debug)]
 pub struct CleanArgs {
-    /// Environment in deploy.yaml; by default the only one with a stack
+    /// Environment in deploy.yaml; by default the only one with a stack or a Docker host
     #[arg(value_name = "ENV")]
     pub environment: Option<String>,
 }
@@ -125,27 +125,29 @@ impl StoryArgs {
     }
 }
 
-/// The environment of this name, or the only one with a stack. It must have what a deploy to a stack takes.
+/// The environment of this name, or the only one that can be rehearsed. It must have what a deploy to a stack or a Docker host takes.
 pub fn environment<'a>(config: &'a Config, name: Option<&str>) -> Result<&'a Environment, Failure> {
     let usage = |text: String| Failure::Usage(anyhow!(text));
-    let with: Vec<&Environment> = config.environments.values().filter(|other| other.has_own_stack()).collect();
+    let is_rehearsed = |other: &&Environment| other.has_own_stack() || other.docker_hosts().is_some();
+    let with: Vec<&Environment> = config.environments.values().filter(is_rehearsed).collect();
     let names = || with.iter().map(|environment| environment.name.as_str()).collect::<Vec<_>>().join(", ");
     let environment = match (name, with.as_slice()) {
         (Some(name), _) => config.environment(name)?,
         (None, [only]) => only,
         (None, []) => {
-            return Err(usage("deploy.yaml has no environment with a `stack`, and only a deploy to a stack is rehearsed\n  type: cargo xtask deploy local".to_owned()));
+            return Err(usage("deploy.yaml has no environment with a `stack` or a Docker host, and only a deploy to one is rehearsed\n  type: cargo xtask deploy local".to_owned()));
         }
         (None, _) => {
-            return Err(usage(format!(
-                "which environment? These have a stack: {}\n  type: cargo xtask rehearse ENV",
-                names()
-            )));
+            return Err(usage(format!("which environment? {}\n  type: cargo xtask rehearse ENV", names())));
         }
     };
-    let Some(missing) = config.lacks_for_a_stack(environment) else { return Ok(environment) };
+    let missing = match environment.docker_hosts() {
+        Some(_) => config.image.is_none().then(|| "there is no `image`, which a Docker host runs".to_owned()),
+        None => config.lacks_for_a_stack(environment),
+    };
+    let Some(missing) = missing else { return Ok(environment) };
     Err(usage(format!(
-        "deploy.yaml: {missing}; only a deploy to a stack is rehearsed\n  environments with a stack: {}",
+        "deploy.yaml: {missing}; only a deploy to a stack or a Docker host is rehearsed\n  environments that can be rehearsed: {}",
         names()
     )))
 }

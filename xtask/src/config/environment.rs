@@ -29,7 +29,7 @@ pub struct Environment {
     pub keep_releases: usize,
     /// The proof that a deploy requires of the image; none where it requires none, and in a local environment.
     pub verify: Option<Verify>,
-    /// What stands for the values of an account in a rehearsal; empty for a local environment.
+    /// What stands for the values of an account or a host in a rehearsal; empty for a local environment.
     pub rehearsal: Rehearsal,
     pub(super) document: Arc<Document>,
 }
@@ -129,6 +129,14 @@ impl Environment {
             Target::Local(_) | Target::Compose(_) => None,
             Target::Scaleway(target) => target.stack.as_deref(),
             Target::Media(target) => Some(&target.stack),
+        }
+    }
+
+    /// The Docker hosts on which a deploy switches its releases; none where Docker Compose runs them, and elsewhere.
+    pub fn docker_hosts(&self) -> Option<&Compose> {
+        match &self.target {
+            Target::Compose(target) => target.proxy.is_some().then_some(target),
+            Target::Local(_) | Target::Scaleway(_) | Target::Media(_) => None,
         }
     }
 

@@ -29,12 +29,14 @@ const HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const KEEP_RELEASES: usize = 5;
 const DOCKERFILE: &str = "Dockerfile";
 const PLATFORM: &str = "linux/amd64";
+const PLATFORM_TEXT: &str = "linux/amd64, or this machine's where every environment runs on it";
 
 const LABEL: &str = "a name of lower-case letters, digits and `-`";
 const SERVICE: &str = "{ package: app, readiness: /health }";
 const IMAGE: &str = "{ bases: { RUNTIME_IMAGE: 'debian:bookworm-slim' } }";
 const REGISTRY: &str = "rg.fr-par.scw.cloud/my-service";
 const REHEARSAL: &str = "{ variables: { dns_zone_id: '{zone_id}' } }";
+const REHEARSED_HOST: &str = "{ settings: { API_TOKEN: rehearsed } }";
 const STACK_OF_MEDIA: &str = "{ stack: infra/aws, settings: { S3_BUCKET: bucket } }";
 const NOTIFY: &str = "[{ url_env: SLACK_URL, format: slack }]";
 const ENVIRONMENT: &str = "{ target: local, port: 3000 }";
@@ -85,13 +87,19 @@ pub(super) fn config(root: &Field<'_>, document: &Arc<Document>) -> Option<Confi
         let environments =
             environments.zip(service.as_ref()).map(|(environments, service)| given(environments, service));
         toolkit?;
+        let platform = || platform(environments.iter().flat_map(BTreeMap::values), cfg!(target_arch = "aarch64"));
+        let image = match image? {
+            Some((image, None)) => Some(Image { platform: platform().to_owned(), ..image }),
+            Some((image, Some(platform))) => Some(Image { platform: platform.to_owned(), ..image }),
+            // The Dockerfile with all defaults is enough where a release is its image.
+            None => {
+                let is_image = service.as_ref().is_some_and(|service| service.image);
+                is_image.then(|| of_dockerfile(project.as_deref(), platform())).flatten()
+            }
+        };
         Some(Config {
             root: Utf8PathBuf::new(),
-            // The Dockerfile with all defaults is enough where a release is its image.
-            image: image?.or_else(|| {
-                let is_image = service.as_ref().is_some_and(|service| service.image);
-                is_image.then(|| of_dockerfile(project.as_deref())).flatten()
-            }),
+            image,
             project: project?,
             source: source?.unwrap_or_else(|| Source { main_branch: MAIN_BRANCH.to_owned() }),
             service: service?,
@@ -132,19 +140,32 @@ fn given(mut environments: BTreeMap<String, Environment>, service: &Service) -> 
     environments
 }
 
-/// The image of a Dockerfile, for this machine.
-fn of_dockerfile(project: Option<&str>) -> Option<Image> {
+/// The platform of an image that names none: this machine's, where each environment runs here.
+fn platform<'e>(mut environments: impl Iterator<Item = &'e Environment>, is_arm: bool) -> &'static str {
+    let runs_here = |environment: &Environment| match &environment.target {
+        Target::Local(_) => true,
+        Target::Compose(target) => target.proxy.is_some() && target.hosts.is_empty(),
+        Target::Scaleway(_) => false,
+        // It runs nothing.
+        Target::Media(_) => true,
+    };
+    if is_arm && environments.all(runs_here) { "linux/arm64" } else { PLATFORM }
+}
+
+/// The image of a Dockerfile with all defaults.
+fn of_dockerfile(project: Option<&str>, platform: &str) -> Option<Image> {
     Some(Image {
         name: project?.to_owned(),
         dockerfile: DOCKERFILE.into(),
-        platform: if cfg!(target_arch = "aarch64") { "linux/arm64" } else { PLATFORM }.to_owned(),
+        platform: platform.to_owned(),
         bases: BTreeMap::new(),
         secrets: Vec::new(),
         sbom: None,
     })
 }
 
-fn image(table: &mut Table<'_>, project: Option<&str>) -> Option<Image> {
+/// The image, and its platform if it names one.
+fn image(table: &mut Table<'_>, project: Option<&str>) -> Option<(Image, Option<&'static str>)> {
     let name = table.optional(
         key("name", "my-service", "The image's name below the environment's `registry`.")
             .otherwise("the project's name"),
@@ -153,7 +174,7 @@ fn image(table: &mut Table<'_>, project: Option<&str>) -> Option<Image> {
     let dockerfile =
         table.optional(key("dockerfile", DOCKERFILE, "The Dockerfile.").otherwise(DOCKERFILE), |field| field.path());
     let platform = table
-        .optional(key("platform", PLATFORM, "The platform of the image.").otherwise(PLATFORM), |field| {
+        .optional(key("platform", PLATFORM, "The platform of the image.").otherwise(PLATFORM_TEXT), |field| {
             field.choice(&[("linux/amd64", "linux/amd64"), ("linux/arm64", "linux/arm64")])
         });
     let bases = table.optional(
@@ -188,14 +209,15 @@ fn image(table: &mut Table<'_>, project: Option<&str>) -> Option<Image> {
         .otherwise("no list"),
         |field| field.text("an image as `name:tag`, without a digest", check::is_tagged_image),
     );
-    Some(Image {
+    let image = Image {
         sbom: sbom?,
         name: name?.or_else(|| project.map(str::to_owned))?,
         dockerfile: dockerfile?.unwrap_or_else(|| DOCKERFILE.into()),
-        platform: platform?.unwrap_or(PLATFORM).to_owned(),
+        platform: String::new(),
         bases: bases?.unwrap_or_default(),
         secrets: secrets?.unwrap_or_default(),
-    })
+    };
+    Some((image, platform?))
 }
 
 fn environments(field: &Field<'_>, document: &Arc<Document>, at_github: bool) -> Option<BTreeMap<String, Environment>> {
@@ -285,6 +307,18 @@ fn environment(name: &str, field: &Field<'_>, document: &Arc<Document>) -> Optio
             Kind::Account => table.optional(
                 key("rehearsal", REHEARSAL, "What stands for the values of an account in a rehearsal."),
                 |field| field.table(rehearsal),
+            ),
+            // Docker Compose is not rehearsed.
+            Kind::Host if !matches!(&target, Some(Target::Compose(host)) if host.proxy.is_none()) => table.optional(
+                key(
+                    "rehearsal",
+                    REHEARSED_HOST,
+                    "What stands for the values of a host in a rehearsal. Only with `proxy`.",
+                ),
+                |field| {
+                    field
+                        .table(|table| Some(Rehearsal { settings: rehearsed_settings(table)?, ..Rehearsal::default() }))
+                },
             ),
             Kind::Machine | Kind::Host => Some(None),
         };
@@ -414,12 +448,17 @@ fn rehearsal(table: &mut Table<'_>) -> Option<Rehearsal> {
             .otherwise("none"),
         |field| field.map("value", variable),
     );
+    let settings = rehearsed_settings(table);
+    Some(Rehearsal { variables: variables?.unwrap_or_default(), settings: settings? })
+}
+
+fn rehearsed_settings(table: &mut Table<'_>) -> Option<BTreeMap<String, String>> {
     let settings = table.optional(
         key("settings", "{ API_TOKEN: rehearsed }", "Values of the service's settings in a rehearsal.")
             .otherwise("none"),
         |field| field.map("value", setting),
     );
-    Some(Rehearsal { variables: variables?.unwrap_or_default(), settings: settings?.unwrap_or_default() })
+    Some(settings?.unwrap_or_default())
 }
 
 fn setting(name: &str, field: Field<'_>) -> Option<String> {
@@ -456,5 +495,30 @@ fn label_hint(name: &str) -> Option<String> {
         Some(format!("write `{likely}`"))
     } else {
         Some("begin with a letter, end with a letter or digit, at most 63 characters".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_without_a_platform_is_for_this_machine_if_nothing_else_runs_it() {
+        let platform_of = |environments: &str, is_arm| {
+            let yaml = format!(
+                "project: shop\nservice: {{ package: app, settings: s.json, readiness: /health }}\nimage: {{}}\nenvironments:\n{environments}"
+            );
+            let config = Config::parse(&yaml).unwrap();
+            platform(config.environments.values(), is_arm)
+        };
+        let local = "  local: { target: local, port: 3000 }\n";
+        let host = "target: compose, port: 80, service: { health: [app] }";
+        let proxy = format!("proxy: 'sha256:{}'", "0".repeat(64));
+        let here = format!("{local}  here: {{ {host}, {proxy} }}\n");
+        let there = format!("{local}  there: {{ {host}, {proxy}, host: 'ssh://there' }}\n");
+        let account = format!("{local}  prod: {{ target: scaleway, registry: rg.fr-par.scw.cloud/shop }}\n");
+        assert_eq!([local, &here].map(|environments| platform_of(environments, true)), ["linux/arm64"; 2]);
+        assert_eq!([&there, &account].map(|environments| platform_of(environments, true)), ["linux/amd64"; 2]);
+        assert_eq!(platform_of(&here, false), "linux/amd64");
     }
 }

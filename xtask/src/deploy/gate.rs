@@ -12,8 +12,8 @@ use crate::clients::service::{Answer, Readiness};
 use crate::config::Gate;
 use crate::failure::Failure;
 use crate::report::{Ongoing, Summary};
-use crate::targets::Candidate;
 use crate::targets::local::Ears;
+use crate::targets::{Candidate, Started};
 
 /// The first questions come quickly, for services that start quickly; then ever slower.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
@@ -33,37 +33,47 @@ pub async fn gate(
     asked: &Asked<'_>,
     step: &Ongoing,
 ) -> Result<Readiness, Failure> {
-    let ready = match candidate {
-        Candidate::Local(_) | Candidate::Host(_) | Candidate::Trial(_) => {
-            match on_this_machine(candidate, version, limits.timeout, asked, step).await {
-                Ok(ready) => ready,
-                // There is nothing left to give up.
-                Err(Exited(how)) => return Err(anyhow!(how).into()),
-            }
-        }
-        Candidate::Stack(stack) => {
-            let condition = async || stack.platform.condition().await;
-            platform::ready(&stack.service, condition, version, limits, asked, step).await
-        }
+    let Candidate::Stack(stack) = candidate else {
+        return until_ready(candidate, version, limits, asked, step).await;
     };
-    match ready {
+    let condition = async || stack.platform.condition().await;
+    match platform::ready(&stack.service, condition, version, limits, asked, step).await {
         Ok(readiness) => Ok(readiness),
-        Err(error) => {
-            let tail = candidate.give_up().await;
-            Err(Failure::Failed(match error.downcast() {
-                Ok(Breach(why)) => Breach(format!("{why}\n{tail}")).into(),
-                Err(error) => anyhow!("{error}\n{tail}"),
-            }))
-        }
+        Err(error) => Err(give_up(candidate, error).await),
     }
+}
+
+/// The same, for a candidate that no platform starts again: the end of its process is the end of it.
+pub async fn until_ready(
+    candidate: &mut impl Started,
+    version: &str,
+    limits: &Gate,
+    asked: &Asked<'_>,
+    step: &Ongoing,
+) -> Result<Readiness, Failure> {
+    match ask(candidate, version, limits.timeout, asked, step).await {
+        Ok(Ok(readiness)) => Ok(readiness),
+        Ok(Err(error)) => Err(give_up(candidate, error).await),
+        // There is nothing left to give up.
+        Err(Exited(how)) => Err(anyhow!(how).into()),
+    }
+}
+
+/// Ends a candidate that did not get ready: why, with the end of its log.
+async fn give_up(candidate: &mut impl Started, error: Error) -> Failure {
+    let tail = candidate.give_up().await;
+    Failure::Failed(match error.downcast() {
+        Ok(Breach(why)) => Breach(format!("{why}\n{tail}")).into(),
+        Err(error) => anyhow!("{error}\n{tail}"),
+    })
 }
 
 /// Its process has ended by itself: why, and the end of its log.
 struct Exited(String);
 
 /// Fails when the process ends, when it listens elsewhere, or after `timeout`.
-async fn on_this_machine(
-    candidate: &mut Candidate,
+async fn ask(
+    candidate: &mut impl Started,
     version: &str,
     timeout: Duration,
     asked: &Asked<'_>,

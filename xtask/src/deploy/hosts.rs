@@ -6,15 +6,15 @@ use anyhow::anyhow;
 use futures_util::future::join_all;
 
 use super::asked::Asked;
-use super::gate::gate;
+use super::gate::until_ready;
 use super::run::Run;
 use crate::failure::Failure;
 use crate::release::{Release, Settings};
 use crate::report::{Ongoing, Step, Summary};
 use crate::signals::Stop;
 use crate::state::history::Record;
+use crate::targets::Target;
 use crate::targets::host::{Fleet, Host};
-use crate::targets::{Candidate, Target};
 
 /// How many hosts serve a release.
 struct Hosts(usize);
@@ -146,12 +146,11 @@ async fn bring(
     asked: &Asked<'_>,
     step: &Ongoing,
 ) -> Result<(), Failure> {
-    let mut candidate = Candidate::Host(Box::new(host.apply(id, release, settings).await?));
-    gate(&mut candidate, release.version(), &run.env.environment.gate, asked, step).await?;
-    let Candidate::Host(candidate) = candidate else { unreachable!("it was made as a container of a host") };
+    let mut candidate = host.apply(id, release, settings).await?;
+    until_ready(&mut candidate, release.version(), &run.env.environment.gate, asked, step).await?;
     // Requests to stop wait for the end of all of it.
     let (_, never) = Stop::channel();
-    host.switch(*candidate, step, &never).await.map(drop)
+    host.switch(candidate, step, &never).await.map(drop)
 }
 
 #[cfg(test)]

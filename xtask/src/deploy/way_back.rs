@@ -11,6 +11,7 @@ use crate::release::{Release, Settings, Trial, WayBack};
 use crate::report::{Ongoing, Step};
 use crate::sqlx::{Migrated, Schema, migrations};
 use crate::state::history::{Outcome, Record};
+use crate::targets::Started as _;
 
 /// Starts the release that serves on the schema that a new one leaves. None where nothing has to be shown: there is no earlier
 /// release, no migration is new, or one is marked irreversible.

@@ -17,9 +17,33 @@ pub enum Candidate {
     Trial(Box<stack::Trial>),
 }
 
-impl Candidate {
+/// What the gate asks of a release that was started.
+pub trait Started {
     /// Where its readiness is asked for.
-    pub fn service(&self) -> Service {
+    fn service(&self) -> Service;
+
+    /// Where its process listens; none for a process on another machine.
+    fn ears(&self) -> Option<local::Ears>;
+
+    /// Resolves when it ends by itself, with why and the end of its log.
+    fn exited(&mut self) -> impl Future<Output = String>;
+
+    /// Ends it, and returns the end of its log.
+    fn give_up(&mut self) -> impl Future<Output = String>;
+}
+
+impl Candidate {
+    /// Where people reach it, if that is another address than the one that the gate asks.
+    pub fn public(&self) -> Option<&PublicAddress> {
+        match self {
+            Self::Local(_) | Self::Host(_) | Self::Trial(_) => None,
+            Self::Stack(candidate) => candidate.public.as_ref(),
+        }
+    }
+}
+
+impl Started for Candidate {
+    fn service(&self) -> Service {
         match self {
             Self::Local(candidate) => candidate.service.clone(),
             Self::Stack(candidate) => candidate.service.clone(),
@@ -28,24 +52,14 @@ impl Candidate {
         }
     }
 
-    /// Where people reach it, if that is another address than the one that the gate asks.
-    pub fn public(&self) -> Option<&PublicAddress> {
-        match self {
-            Self::Local(_) | Self::Host(_) | Self::Trial(_) => None,
-            Self::Stack(candidate) => candidate.public.as_ref(),
-        }
-    }
-
-    /// Where its process listens; none for a process on another machine.
-    pub fn ears(&self) -> Option<local::Ears> {
+    fn ears(&self) -> Option<local::Ears> {
         match self {
             Self::Local(candidate) => candidate.ears.clone(),
             Self::Stack(_) | Self::Host(_) | Self::Trial(_) => None,
         }
     }
 
-    /// Resolves when it ends by itself, with why and the end of its log.
-    pub async fn exited(&mut self) -> String {
+    async fn exited(&mut self) -> String {
         match self {
             Self::Local(candidate) => candidate.exited().await,
             // Its platform starts it again.
@@ -55,8 +69,7 @@ impl Candidate {
         }
     }
 
-    /// Ends it, and returns the end of its log.
-    pub async fn give_up(&mut self) -> String {
+    async fn give_up(&mut self) -> String {
         match self {
             Self::Local(candidate) => candidate.give_up().await,
             Self::Stack(candidate) => candidate.where_its_log_is(),

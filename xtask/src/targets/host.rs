@@ -13,15 +13,16 @@ pub mod settings;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
+use camino::Utf8PathBuf;
 use futures_util::future::try_join_all;
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 pub use self::candidate::Candidate;
 pub use self::fleet::{Fleet, Seen};
 use self::proxy::Slot;
 use super::condition::Condition;
-use super::{Serving, Switched};
+use super::{Serving, Started as _, Switched};
 use crate::clients::docker::Engine;
 use crate::clients::docker::kept::Kept;
 use crate::clients::service::{Answer, Readiness, Service};
@@ -53,12 +54,13 @@ pub struct Host<'a> {
     proxy: &'a str,
     /// The way to it; none for this machine.
     remote: Option<Remote>,
-    engine: OnceCell<Engine>,
+    /// With the folder of the connection that leads to it.
+    engine: Mutex<Option<(Option<Utf8PathBuf>, Engine)>>,
 }
 
 impl<'a> Host<'a> {
     fn new(env: &'a Env<'a>, target: &'a config::Compose, proxy: &'a str, remote: Option<Remote>) -> Self {
-        Self { env, target, proxy, remote, engine: OnceCell::new() }
+        Self { env, target, proxy, remote, engine: Mutex::default() }
     }
 
     /// Its name, for people: `ssh://user@host`.
@@ -264,15 +266,24 @@ impl<'a> Host<'a> {
     }
 
     /// The host's engine.
-    async fn engine(&self) -> Result<&Engine> {
-        let connect = async || {
-            let host = match &self.remote {
-                Some(remote) => Some(format!("unix://{}", remote.forward_socket(SOCKET).await?)),
-                None => variable("DOCKER_HOST"),
-            };
-            Engine::connect(host.as_deref()).await.context("connect to the Docker engine of the host")
+    async fn engine(&self) -> Result<Engine> {
+        let connection = match &self.remote {
+            Some(remote) => Some(remote.folder().await?),
+            None => None,
         };
-        self.engine.get_or_try_init(connect).await
+        let mut kept = self.engine.lock().await;
+        if let Some((of, engine)) = &*kept
+            && *of == connection
+        {
+            return Ok(engine.clone());
+        }
+        let host = match &self.remote {
+            Some(remote) => Some(format!("unix://{}", remote.forward_socket(SOCKET).await?)),
+            None => variable("DOCKER_HOST"),
+        };
+        let engine = Engine::connect(host.as_deref()).await.context("connect to the Docker engine of the host")?;
+        *kept = Some((connection, engine.clone()));
+        Ok(engine)
     }
 
     async fn service_of(&self, container: &Kept) -> Result<Service> {

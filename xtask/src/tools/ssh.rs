@@ -2,6 +2,7 @@
 //! Nothing of it is installed there.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use camino::Utf8PathBuf;
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, ChildStdin, Command};
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use super::cmd::{Cmd, Inherited};
 use super::port;
@@ -19,16 +20,19 @@ use crate::config::Host;
 
 /// The agent that has the user's keys.
 const AGENT: &[&str] = &["SSH_AUTH_SOCK"];
+/// The socket by which other processes of ssh use a connection.
+const CONTROL: &str = "control";
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(30);
 /// The most of ssh's own messages that an error repeats, in bytes.
 const SAID: u64 = 4096;
 
-/// Another machine. Connects with the first use, and stays connected until the last copy is dropped.
+/// Another machine. Connects with the first use, and stays connected until the last copy is dropped. Once a connection is cut, the
+/// next use makes another one.
 #[derive(Clone, Debug)]
 pub struct Remote {
     host: Host,
-    connection: Arc<OnceCell<Connection>>,
+    connection: Arc<Mutex<Option<Connection>>>,
 }
 
 #[derive(Debug)]
@@ -38,6 +42,13 @@ struct Connection {
     /// Ends with this value, or with this process: its input is closed then.
     _master: Child,
     _input: ChildStdin,
+}
+
+impl Connection {
+    /// Whether ssh still listens for other processes: it ends when the connection does.
+    fn lives(&self) -> bool {
+        UnixStream::connect(self.folder.path().join(CONTROL)).is_ok()
+    }
 }
 
 impl Remote {
@@ -86,16 +97,23 @@ impl Remote {
 
     /// ssh by the connection that there is.
     async fn ssh(&self, args: &[&str]) -> Result<Cmd> {
-        let control = self.folder().await?.join("control");
+        let control = self.folder().await?.join(CONTROL);
         let port = self.host.port.map(|port| ["-p".to_owned(), port.to_string()]);
         let command =
             Cmd::new("ssh").inherits(Inherited::Named(AGENT)).args(["-S", control.as_str(), "-o", "BatchMode=yes"]);
         Ok(command.args(port.into_iter().flatten()).args(args.iter().copied()))
     }
 
-    async fn folder(&self) -> Result<Utf8PathBuf> {
-        let connection = self.connection.get_or_try_init(|| self.connect()).await?;
-        Utf8PathBuf::from_path_buf(connection.folder.path().to_owned())
+    /// The folder of the connection: another one than before where that was cut, and its forwards are gone.
+    pub async fn folder(&self) -> Result<Utf8PathBuf> {
+        let mut kept = self.connection.lock().await;
+        let connection = match kept.take_if(|connection| connection.lives()) {
+            Some(connection) => connection,
+            None => self.connect().await?,
+        };
+        let folder = connection.folder.path().to_owned();
+        *kept = Some(connection);
+        Utf8PathBuf::from_path_buf(folder)
             .map_err(|path| anyhow!("the folder for temporary files is not named in UTF-8: {}", path.display()))
     }
 
@@ -104,7 +122,7 @@ impl Remote {
         let what = || format!("connect to {}; try by hand: ssh {port}{}", self.address(), self.host.destination);
         // The path of a socket is short.
         let folder = tempfile::Builder::new().prefix("xtask-ssh-").tempdir_in("/tmp").with_context(what)?;
-        let control = folder.path().join("control");
+        let control = folder.path().join(CONTROL);
         let mut command = Command::new("ssh");
         command.env_clear().envs(Inherited::Named(AGENT).variables());
         command.arg("-M").arg("-S").arg(&control).args(["-T", "-o", "BatchMode=yes", "-o", "ControlPersist=no"]);

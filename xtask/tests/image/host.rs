@@ -1,5 +1,6 @@
 //! Deploys to a Docker host: real containers of this machine's engine, behind a real Caddy.
 
+mod faults;
 mod guide;
 mod media;
 mod several;
@@ -38,10 +39,10 @@ impl Site {
         if !engine_answers(test) {
             return None;
         }
-        let caddy = or_skip(test, devservers::caddy::program())?;
+        or_skip(test, devservers::caddy::program())?;
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("site-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
-        let proxy = import(&caddy);
+        let proxy = devservers::caddy::image().unwrap();
         let project = Project::of("fixture", |project| {
             let port = project.port;
             let prod = format!(
@@ -70,7 +71,8 @@ impl Site {
         let mut build = Command::new(env!("CARGO"));
         build.args(["build", "--release", "--offline", "--quiet"]).current_dir(&project.root);
         Ran::of(build.env("CARGO_TARGET_DIR", target.join(&self.prefix))).expect(0);
-        with_libraries(&target.join(&self.prefix).join("release/fixture"), &project.root.join("root"), "fixture");
+        let program = target.join(&self.prefix).join("release/fixture");
+        devservers::caddy::with_libraries(&program, &project.root.join("root"), "fixture").unwrap();
         project.commit(behaviour)
     }
 
@@ -310,40 +312,6 @@ fn a_host_that_is_reached_by_ssh_keeps_the_records() {
     // A host that is away is an error with the command to try.
     drop(sshd);
     site.run(&["status", "prod"]).expect(1).says(&["connect to ssh://root@127.0.0.1"]);
-}
-
-/// Puts an image with Caddy into the engine. Its id.
-fn import(caddy: &Path) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path().join("root");
-    with_libraries(caddy, &root.join("bin"), "caddy");
-    let bin = root.join("bin");
-    // Caddy's own image has these.
-    for name in ["touch", "rm", "wget"] {
-        fs_err::copy("/bin/busybox", bin.join(name)).expect("Debian's package busybox-static is installed");
-    }
-    // The libraries are where the program looks for them.
-    for entry in fs_err::read_dir(&bin).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            fs_err::rename(&path, root.join(path.file_name().unwrap())).unwrap();
-        }
-    }
-    let tar = folder.path().join("root.tar");
-    Ran::of(Command::new("tar").arg("-C").arg(&root).arg("-cf").arg(&tar).arg(".")).expect(0);
-    docker_says(&["import", "--change", "ENV PATH=/bin", tar.to_str().unwrap()])
-}
-
-/// Copies a program, and the libraries that it loads, into a folder.
-fn with_libraries(program: &Path, root: &Path, name: &str) {
-    fs_err::create_dir_all(root).unwrap();
-    fs_err::copy(program, root.join(name)).unwrap();
-    let loads = Ran::of(Command::new("ldd").arg(program)).stdout;
-    for library in loads.split_whitespace().filter(|word| word.starts_with('/')) {
-        let to = root.join(library.trim_start_matches('/'));
-        fs_err::create_dir_all(to.parent().unwrap()).unwrap();
-        fs_err::copy(library, to).unwrap();
-    }
 }
 
 #[tokio::test]

@@ -21,8 +21,11 @@ const TIMEOUT: Duration = Duration::from_secs(40);
 /// record is in.
 pub async fn rehearse(stage: &Stage<'_>) -> Result<Vec<String>> {
     let domain = stage.environment.domain().context("the environment has no domain, so no name can lead elsewhere")?;
-    ensure!(stage.servers()?.platform.gateway.is_some(), "there is no gateway, so containers have no names");
-    let zones = stage.servers()?.zones();
+    ensure!(
+        stage.servers()?.of_stack()?.platform.gateway.is_some(),
+        "there is no gateway, so containers have no names"
+    );
+    let zones = stage.servers()?.of_stack()?.zones();
     let (name, clone) = (&stage.environment.name, stage.clone()?);
     let usual = clone.set_gate_timeout(name, TIMEOUT)?;
     clone.commit("A version whose name leads elsewhere").await?;

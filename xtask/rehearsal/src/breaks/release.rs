@@ -66,10 +66,10 @@ pub async fn apply(stage: &Stage<'_>) -> Result<Vec<String>> {
     stage.clone()?.commit("A version that the platform refuses").await?;
     let refusal =
         json!([{ "type": CONTAINER, "during": "update", "times": 1, "fault": { "fail": "the platform refuses it" } }]);
-    stage.servers()?.cloud.borrow().faults(&refusal)?;
+    stage.servers()?.of_stack()?.cloud.borrow().faults(&refusal)?;
     let failed = stage.deploy().await?.expect(&[1, 30])?;
     let serves = stage.serves(&before).await?;
-    stage.servers()?.cloud.borrow().faults(&json!([]))?;
+    stage.servers()?.of_stack()?.cloud.borrow().faults(&json!([]))?;
     stage.deploy().await?.expect(&[0])?;
     Ok(vec![
         format!("exit code {}: {}", failed.code.unwrap_or_default(), failed.reason()),

@@ -18,11 +18,11 @@ pub async fn killed(stage: &Stage<'_>) -> Result<Vec<String>> {
     let (name, before) = (&stage.environment.name, stage.version().await?);
     stage.clone()?.commit("A version whose deploy is killed").await?;
     let slow = json!([{ "type": "scaleway_container", "during": "update", "fault": { "slow": 60.0 } }]);
-    stage.servers()?.cloud.borrow().faults(&slow)?;
+    stage.servers()?.of_stack()?.cloud.borrow().faults(&slow)?;
     let mut running = stage.start_deploy(&[]).await?;
     running.reaches("apply", "progress").await?;
     running.kill().await?;
-    stage.servers()?.cloud.borrow().faults(&json!([]))?;
+    stage.servers()?.of_stack()?.cloud.borrow().faults(&json!([]))?;
     let mut proof = vec![format!("killed with the programs that it ran; {}", stage.serves(&before).await?)];
     let status = stage.status().await?;
     ensure!(status["unfinished"] == true, "`status` does not say that a deploy was interrupted: {status}");
@@ -45,6 +45,21 @@ pub async fn killed(stage: &Stage<'_>) -> Result<Vec<String>> {
     Ok(proof)
 }
 
+/// A deploy to a Docker host is killed while it starts a container; the next one goes on.
+pub async fn killed_on_host(stage: &Stage<'_>) -> Result<Vec<String>> {
+    let (name, before) = (&stage.environment.name, stage.version().await?);
+    stage.clone()?.commit("A version whose deploy is killed").await?;
+    let mut running = stage.start_deploy(&[]).await?;
+    running.reaches("apply", "started").await?;
+    running.kill().await?;
+    let proof = format!("killed with the programs that it ran; {}", stage.serves(&before).await?);
+    let status = stage.status().await?;
+    ensure!(status["unfinished"] == true, "`status` does not say that a deploy was interrupted: {status}");
+    let resumed = stage.xtask(&["deploy", name, "--resume"]).await?.expect(&[0])?;
+    let done = resumed.said.iter().find(|said| said.starts_with("resuming")).context("it says what it resumes")?;
+    Ok(vec![proof, format!("{done}; {}", stage.serves(&stage.version().await?).await?)])
+}
+
 /// A deploy is stopped, and another one takes its place. Woken, the first one changes nothing. Then a machine goes away with the
 /// lease, and its successor is let in by hand.
 pub async fn lease(stage: &Stage<'_>) -> Result<Vec<String>> {
@@ -54,7 +69,7 @@ pub async fn lease(stage: &Stage<'_>) -> Result<Vec<String>> {
     sleeper.reaches("provision", "started").await?;
     sleeper.signal(Signal::STOP);
     stage.clone()?.commit("A version that overtakes it").await?;
-    let refused = stage.plan().await?.expect(&[20])?.reason();
+    let refused = stage.begin().await?.expect(&[20])?.reason();
     stage.xtask(&["lock", "break", name, "--yes"]).await?.expect(&[0])?;
     stage.deploy().await?.expect(&[0])?;
     let version = stage.version().await?;
@@ -83,7 +98,7 @@ async fn lease_of_another_machine(stage: &Stage<'_>) -> Result<Vec<String>> {
     };
     // It must last until a user has looked. The machine that is gone does not renew it.
     stage.hold_lease(holder.with_ttl(HELD)).await?;
-    let refused = stage.plan().await?.expect(&[20])?;
+    let refused = stage.begin().await?.expect(&[20])?;
     let status = stage.xtask(&["lock", "status", name]).await?.expect(&[0])?;
     let held_by = status.result("locked_by")?["who"].as_str().unwrap_or_default().to_owned();
     ensure!(held_by == "anna@laptop", "`lock status` says that {held_by:?} holds it");

@@ -11,16 +11,16 @@ const AWAY: Duration = Duration::from_secs(5);
 
 /// The bucket of the state: away for some seconds, then for good.
 pub async fn state(stage: &Stage<'_>) -> Result<Vec<String>> {
-    let pause = |stage: &Stage<'_>| stage.servers().map(|servers| servers.storage.borrow_mut().pause());
-    let go_on = |stage: &Stage<'_>| stage.servers().and_then(|servers| servers.storage.borrow_mut().go_on());
+    let pause = |stage: &Stage<'_>| stage.servers()?.of_stack().map(|servers| servers.storage.borrow_mut().pause());
+    let go_on = |stage: &Stage<'_>| stage.servers()?.of_stack()?.storage.borrow_mut().go_on();
     // OpenTofu holds what it has made until it has saved it.
     away(stage, [("apply", "progress"), ("plan", "started")], pause, go_on).await
 }
 
 /// The registry: away for some seconds, then for good.
 pub async fn registry(stage: &Stage<'_>) -> Result<Vec<String>> {
-    let pause = |stage: &Stage<'_>| stage.servers().map(|servers| servers.registry.borrow_mut().pause());
-    let go_on = |stage: &Stage<'_>| stage.servers().and_then(|servers| servers.registry.borrow_mut().go_on());
+    let pause = |stage: &Stage<'_>| stage.servers()?.registry().map(|registry| registry.borrow_mut().pause());
+    let go_on = |stage: &Stage<'_>| stage.servers()?.registry()?.borrow_mut().go_on();
     away(stage, [("build", "started"), ("build", "started")], pause, go_on).await
 }
 

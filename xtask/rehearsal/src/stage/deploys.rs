@@ -37,8 +37,13 @@ impl Stage<'_> {
     pub async fn first_deploy(&self) -> Result<Vec<String>> {
         self.deploy().await?.expect(&[0])?;
         let serves = self.serves(&self.version().await?).await?;
-        let again = self.plan().await?.expect(&[0])?;
-        Ok(vec![serves, format!("planned again at once: {}", again.changes()?)])
+        let again = if self.is_host() {
+            self.deploy().await?.expect(&[0])?.result("unchanged")?;
+            "deployed again at once: unchanged".to_owned()
+        } else {
+            format!("planned again at once: {}", self.plan().await?.expect(&[0])?.changes()?)
+        };
+        Ok(vec![serves, again])
     }
 
     /// Chapter: the second version, while users ask.
@@ -56,8 +61,13 @@ impl Stage<'_> {
     pub async fn roll_back(&self) -> Result<Vec<String>> {
         let name = &self.environment.name;
         let before = self.status().await?["version"].as_str().unwrap_or_default().to_owned();
-        let planned = self.xtask(&["rollback", name, "--plan-only"]).await?.expect(&[10])?;
-        self.xtask(&["rollback", name, "--approve", planned.text("approval")?]).await?.expect(&[0])?;
+        let rolled_back = if self.is_host() {
+            self.xtask(&["rollback", name]).await?
+        } else {
+            let planned = self.xtask(&["rollback", name, "--plan-only"]).await?.expect(&[10])?;
+            self.xtask(&["rollback", name, "--approve", planned.text("approval")?]).await?
+        };
+        rolled_back.expect(&[0])?;
         let status = self.status().await?;
         let after = status["version"].as_str().context("a release serves after the rollback")?;
         ensure!(after != before, "the rollback left {before} serving");
@@ -69,15 +79,23 @@ impl Stage<'_> {
         self.xtask(&["deploy", &self.environment.name, "--plan-only"]).await
     }
 
-    /// Plans it, and applies that plan.
+    /// What a deploy begins with: its plan. On a Docker host it is all of it.
+    pub async fn begin(&self) -> Result<Ran> {
+        if self.is_host() { self.deploy().await } else { self.plan().await }
+    }
+
+    /// Deploys it: plans it, and applies that plan. On a Docker host nothing is planned.
     pub async fn deploy(&self) -> Result<Ran> {
         self.start_deploy(&[]).await?.end().await
     }
 
-    /// The same, and returns when the second command has begun. `options` are further ones of it.
+    /// The same, and returns when its last command has begun. `options` are further ones of it.
     pub async fn start_deploy(&self, options: &[&str]) -> Result<Running<'_>> {
+        let deploy = ["deploy", &self.environment.name];
+        if self.is_host() {
+            return self.start(&[&deploy[..], options].concat());
+        }
         let planned = self.plan().await?.expect(&[10])?;
-        let approve = ["deploy", &self.environment.name, "--approve", planned.text("approval")?];
-        self.start(&[&approve[..], options].concat())
+        self.start(&[&deploy[..], &["--approve", planned.text("approval")?], options].concat())
     }
 }

@@ -23,7 +23,7 @@ fn only_an_environment_with_a_stack_is_rehearsed() {
     let Some(shop) = Shop::with(test, "") else { return };
     shop.run(&["local"])
         .expect(2)
-        .says(&["environments.local has no `stack`", "environments with a stack: production"]);
+        .says(&["environments.local has no `stack`", "environments that can be rehearsed: production"]);
     shop.run(&["nowhere"]).expect(2).says(&["there is no environment"]);
     shop.run(&["clean", "local"]).expect(2).says(&["has no `stack`"]);
 }

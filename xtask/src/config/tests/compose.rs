@@ -49,9 +49,9 @@ fn wrong_values_are_problems() {
     deploy.yaml:14:39: environments.prod.service.memory: found the text `4194304G`, expected an amount of memory from 6M on, such as 512M or 2G
       for example `memory: 1G`
     deploy.yaml:15:5: environments.prod.verify: unknown key
-      known keys: gate, keep_releases, media, port, proxy, registry, service, settings, target, worker
+      known keys: gate, keep_releases, media, port, proxy, registry, rehearsal, service, settings, target, worker
     deploy.yaml:16:5: environments.prod.stack: unknown key
-      known keys: gate, keep_releases, media, port, proxy, registry, service, settings, target, worker
+      known keys: gate, keep_releases, media, port, proxy, registry, rehearsal, service, settings, target, worker
     ");
 }
 
@@ -66,6 +66,11 @@ fn a_host_with_a_proxy_needs_no_registry() {
     };
     let Compose { registry, hosts, domain, .. } = parsed("");
     assert_eq!((registry, hosts, domain), (None, vec![], None));
+    let rehearsed = with(&format!(
+        "    service: {{ health: [app] }}\n    proxy: caddy@sha256:{digest}\n    rehearsal: {{ settings: {{ A: 1 }} }}\n"
+    ));
+    let settings = Config::parse(&rehearsed).unwrap().environments["prod"].rehearsal.settings.clone();
+    assert_eq!(settings, [("A".to_owned(), "1".to_owned())].into());
     let at = |host: &str| parsed(&format!("    host: ssh://{host}\n    domain: example.org\n")).hosts;
     let host = |destination: &str, port| vec![Host { destination: destination.to_owned(), port }];
     assert_eq!(at("deploy@host.example.org:2222"), host("deploy@host.example.org", Some(2222)));

@@ -7,7 +7,8 @@ use super::proxy::Slot;
 use crate::clients::docker::Engine;
 use crate::clients::docker::kept::Spec;
 use crate::clients::service::Service;
-use crate::targets::log_tail;
+use crate::targets::local::Ears;
+use crate::targets::{Started, log_tail};
 
 /// Seconds that it has to end.
 const END: i32 = 10;
@@ -38,8 +39,25 @@ impl Candidate {
         format!("container {}, not public yet", self.spec.name)
     }
 
-    /// Resolves when it ends by itself, with why and the end of its log.
-    pub async fn exited(&mut self) -> String {
+    async fn told(&self) -> String {
+        let log = match self.engine.last_lines(&self.container, TAIL).await {
+            Ok(lines) => log_tail(&lines),
+            Err(error) => format!("{error:#}"),
+        };
+        format!("{log}\nits container is kept, stopped, until the next deploy: docker inspect {}", self.spec.name)
+    }
+}
+
+impl Started for Candidate {
+    fn service(&self) -> Service {
+        self.service.clone()
+    }
+
+    fn ears(&self) -> Option<Ears> {
+        None
+    }
+
+    async fn exited(&mut self) -> String {
         let ended = self.engine.ended(&self.container).await;
         self.ended = ended.is_ok();
         match ended {
@@ -48,22 +66,14 @@ impl Candidate {
         }
     }
 
-    /// Stops it, and returns the end of its log and where it is kept.
-    pub async fn give_up(&mut self) -> String {
+    /// The log, and where the container is kept.
+    async fn give_up(&mut self) -> String {
         let stopped = self.engine.end(&self.container, END).await;
         self.ended = stopped.is_ok();
         match stopped {
             Ok(()) => self.told().await,
             Err(error) => format!("{}\n{error:#}", self.told().await),
         }
-    }
-
-    async fn told(&self) -> String {
-        let log = match self.engine.last_lines(&self.container, TAIL).await {
-            Ok(lines) => log_tail(&lines),
-            Err(error) => format!("{error:#}"),
-        };
-        format!("{log}\nits container is kept, stopped, until the next deploy: docker inspect {}", self.spec.name)
     }
 }
 

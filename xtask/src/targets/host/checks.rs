@@ -49,7 +49,7 @@ pub async fn of_host(host: &Host<'_>) -> Vec<Check> {
             let place = host.remote.as_ref().map_or_else(|| engine.address().to_string(), |remote| remote.address());
             let found = format!("Docker {} at {place}, {cpus} CPUs, {memory} MiB", engine.version());
             checks.push(Check::good("engine", found));
-            checks.push(disk(host, engine, info.docker_root_dir).await);
+            checks.push(disk(host, &engine, info.docker_root_dir).await);
         }
         Err(error) => checks.push(Check::bad("engine", format!("{error:#}"), FIX)),
     }

@@ -38,7 +38,7 @@ pub async fn publish(
 /// Puts the image into these engines, which have names for people, unless it was built there.
 pub async fn publish_in(
     env: &Env<'_>,
-    engines: &[(&Engine, String)],
+    engines: &[(Engine, String)],
     artifact: &Artifact,
     step: &Ongoing,
 ) -> Result<Published, Failure> {
@@ -55,7 +55,7 @@ pub async fn publish_in(
         if of_host.image(id).await?.is_none() {
             step.progress(&format!("copying the image to {name}"));
             // By its name, which an engine copies with it.
-            engine.copy(&built.name, of_host).await?;
+            engine.copy(&built.name, of_host).await.with_context(|| format!("bring the image to {name}"))?;
             if of_host.image(id).await?.is_none() {
                 return Err(anyhow!("the engine of {name} gave the image {} another id than {id}", built.name).into());
             }
@@ -79,7 +79,7 @@ pub fn of_record(env: &Env<'_>, record: &Record) -> Result<Published, Failure> {
 
 /// Whether the image is still there.
 pub async fn is_there(host: &Host<'_>, published: &Published) -> Result<bool, Failure> {
-    let name = named(host, published)?;
+    let name = named(host, &ServiceImage::find(host.env)?, &published.digest);
     if host.engine().await?.image(&name).await?.is_some() {
         return Ok(true);
     }
@@ -88,10 +88,11 @@ pub async fn is_there(host: &Host<'_>, published: &Published) -> Result<bool, Fa
 
 /// Makes sure that the host's engine has the image, and returns the name by which it does.
 pub async fn pull(host: &Host<'_>, published: &Published) -> Result<String, Failure> {
-    let name = named(host, published)?;
+    let image = ServiceImage::find(host.env)?;
+    let name = named(host, &image, &published.digest);
     if host.target.registry.is_some() {
         let reference: Reference = name.parse().context("read the name of the released image")?;
-        let credentials = ServiceImage::find(host.env)?.credentials(reference.host()).await?;
+        let credentials = image.credentials(reference.host()).await?;
         host.engine().await?.pull(&name, docker_credentials(&credentials).as_ref()).await?;
     }
     Ok(name)
@@ -105,11 +106,7 @@ pub async fn prune<'r>(host: &Host<'_>, live: impl DoubleEndedIterator<Item = &'
         return Ok(());
     }
     let image = ServiceImage::find(host.env).map_err(Failure::into_error)?;
-    let named = |digest: &String| match host.target.registry {
-        Some(_) => format!("{}@{digest}", image.name()),
-        None => digest.clone(),
-    };
-    remove(host.env, host.engine().await?, old.into_iter().map(named)).await;
+    remove(host.env, &host.engine().await?, old.into_iter().map(|digest| named(host, &image, digest))).await;
     Ok(())
 }
 
@@ -178,10 +175,10 @@ async fn kept_by_others(env: &Env<'_>, hosts: &[config::Host]) -> Result<BTreeSe
     Ok(kept)
 }
 
-/// By its registry's digest, or by its id where it has no registry.
-fn named(host: &Host<'_>, published: &Published) -> Result<String> {
+/// What a host's engine calls the image with this digest: by its registry, or by its id where it has no registry.
+fn named(host: &Host<'_>, image: &ServiceImage<'_>, digest: &str) -> String {
     match host.target.registry {
-        Some(_) => published.image().context("a Docker host runs images"),
-        None => Ok(published.digest.clone()),
+        Some(_) => format!("{}@{digest}", image.name()),
+        None => digest.to_owned(),
     }
 }

@@ -68,7 +68,7 @@ impl Host<'_> {
             && only.is_running
             && is_same(only)
         {
-            return Ok(self.configure(engine, &only.id).await?);
+            return Ok(self.configure(&engine, &only.id).await?);
         }
         engine.pull(self.proxy, None).await?;
         engine.make_network(&self.prefix(), (ENVIRONMENT, &self.env.store_prefix())).await?;
@@ -92,7 +92,7 @@ impl Host<'_> {
         for other in &others {
             engine.discard(&other.id).await?;
         }
-        Ok(self.configure(engine, &made).await?)
+        Ok(self.configure(&engine, &made).await?)
     }
 
     /// The container that the proxy sends requests to, running or not; none before the first deploy.

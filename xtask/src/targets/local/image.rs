@@ -63,9 +63,8 @@ impl<'a> Images<'a> {
 
     /// The image as the engine has it.
     pub async fn publish(&self, artifact: &Artifact, step: &Ongoing) -> Result<Published> {
-        let published =
-            image::publish_in(self.env, &[(self.engine().await?, "this machine".to_owned())], artifact, step).await;
-        published.map_err(Failure::into_error)
+        let engines = [(self.engine().await?.clone(), "this machine".to_owned())];
+        image::publish_in(self.env, &engines, artifact, step).await.map_err(Failure::into_error)
     }
 
     /// Whether the image is still there, unchanged.
