@@ -11,7 +11,7 @@ use crate::{
     support::{CLIENT, Service, eventually},
 };
 
-const CREATE: &str = "/api/image/v1/upload/create-presigned-url";
+pub(crate) const CREATE: &str = "/api/image/v1/upload/create-presigned-url";
 
 pub(crate) async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
     let response = request.send().await.unwrap();
@@ -49,7 +49,7 @@ pub(crate) async fn settled(service: &Service, id: &str) -> Value {
 }
 
 /// The token of another member.
-async fn other_member(service: &Service) -> String {
+pub(crate) async fn other_member(service: &Service) -> String {
     let account: Uuid =
         sqlx::query_scalar("INSERT INTO account (username, password_hash) VALUES ('other', 'none') RETURNING id")
             .fetch_one(&service.pool)

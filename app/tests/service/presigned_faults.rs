@@ -17,9 +17,9 @@ use sqlx::{Postgres, Transaction};
 use crate::{
     database::waiting,
     pictures,
-    presigned::{answer, complete, create, created, put, settled},
+    presigned::{CREATE, answer, complete, create, created, other_member, put, settled},
     storage::{BUCKET, Bucket},
-    support::{Service, Setup, eventually, files_below},
+    support::{CLIENT, Service, Setup, eventually, files_below},
 };
 
 /// A proxy before the store that does this with the requests that begin so, each after this many of the same.
@@ -147,10 +147,19 @@ async fn an_upload_waits_for_a_store_that_is_away_and_no_attempt_counts() {
 #[tokio::test]
 async fn of_many_requests_at_once_no_more_are_taken_than_may_be_pending() {
     let service = Service::start_with(|setup| setup.var("MAX_PENDING_UPLOADS", 3)).await.sign_in().await;
-    let body = || json!({ "content_type": "image/png", "file_name": "a" });
-    let answers = join_all((0..16).map(|_| create(&service, body()))).await;
-    let count = |status: StatusCode| answers.iter().filter(|answer| answer.0 == status).count();
-    assert_eq!((count(StatusCode::CREATED), count(StatusCode::TOO_MANY_REQUESTS)), (3, 13), "{answers:?}");
+    let other = other_member(&service).await;
+    let body = json!({ "content_type": "image/png", "file_name": "a" });
+    let as_other = || async {
+        let url = format!("http://{}{CREATE}", service.process.address);
+        answer(CLIENT.post(url).bearer_auth(&other).json(&body)).await
+    };
+    // Those of both are in the same batches.
+    let answers =
+        join_all((0..16).map(|_| async { [create(&service, body.clone()).await.0, as_other().await.0] })).await;
+    for account in [0, 1] {
+        let count = |status: StatusCode| answers.iter().filter(|answer| answer[account] == status).count();
+        assert_eq!((count(StatusCode::CREATED), count(StatusCode::TOO_MANY_REQUESTS)), (3, 13), "{answers:?}");
+    }
 }
 
 /// The id of a new upload in parts, all of which but the last `missing` have arrived.
