@@ -6,7 +6,8 @@ use serde_json::json;
 use crate::gateway::Gateway;
 use crate::operations::result;
 use crate::production::{approved, deploy, no_object_tells_a_secret, xtask};
-use crate::site::Site;
+use crate::site::{Site, cloud};
+use crate::stacks::{copy, example};
 use crate::whole::{get, open};
 use testkit::Ran;
 
@@ -111,6 +112,50 @@ fn the_media_are_applied_before_the_service_and_give_it_their_outputs() {
 
     fails_between_and_goes_back(&site, &address, &first, &second);
     no_object_tells_a_secret(&site, 8);
+}
+
+/// This repository's stack of AWS beside its stack of Scaleway, with what its README says of both.
+#[test]
+fn the_stack_of_aws_is_deployed_as_the_media_of_a_service() {
+    let test = "the_stack_of_aws_is_deployed_as_the_media_of_a_service";
+    let given = "$S3_BUCKET $S3_REGION $S3_ACCESS_KEY_ID $S3_SECRET_ACCESS_KEY $QUEUE_URL $CDN_URL $CDN_KEY_PAIR_ID";
+    let start = START.replace("'%s %s' \"$S3_BUCKET\" \"$S3_SECRET_ACCESS_KEY\"", &format!("%s \"{given}\""));
+    let Some((mut site, registry, _rest)) = open(test, &start) else { return };
+    // No S3 server of this machine knows the principals of this stack's policies: its buckets are with the stand-in alone.
+    let machine = [("STANDIN_DOCKER", "1"), ("STANDIN_API", "127.0.0.1:0"), ("STANDIN_REGISTRY", &registry.address)];
+    site.cloud = Some(cloud(&machine));
+    let _gateway = Gateway::before(&mut site);
+    copy("aws", &site.project.root);
+    let (alone, beside) = (example("aws", 1), example("aws", 2));
+    let variables = alone.split_once("    variables:\n").expect("the stack has variables").1;
+    let variables: String = variables.split_inclusive('\n').map(|line| format!("  {line}")).collect();
+    let settings = beside.split_once("      settings:\n").expect("the media give settings").1;
+    let media = format!(
+        "    target: scaleway
+    gate: {{ watch: 0, no_progress: 2 }}
+    media:
+      stack: infra/aws
+      protect: [aws_s3_bucket.media, aws_sqs_queue.uploads, aws_sqs_queue.dead_letters]
+      variables:\n{variables}      settings:\n{settings}"
+    );
+    site.project.edit("deploy.yaml", "    target: scaleway\n", &media);
+    let release = site.project.commit("Media at AWS");
+
+    let second = approved(&site, &["deploy", "production"]).expect(21).says(&["gives 7 settings", "13 to create"]);
+    site.type_it(&second, "type: ").expect(0).says(&["live", &release]);
+    let outputs = |stack: &str| site.result(&["output", stack], 0)["outputs"].take();
+    let (service, media) = (outputs("production"), outputs("production-media"));
+    let served = get(service["endpoint"].as_str().unwrap(), "/media");
+    let got: Vec<_> = served.split(' ').collect();
+    let key = &media["signing_key_ids"]["key-0123456789ab"];
+    let [queue, delivery, id] = ["queue_url", "delivery_url", "service_access_key_id"].map(|name| &media[name]);
+    assert_eq!(
+        json!([got[0], got[1], got[2], got[4], got[5], got[6]]),
+        json!(["meemit-media", "eu-north-1", id, queue, delivery, key])
+    );
+    assert_eq!((got.len(), got[3].len()), (7, 40), "the secret key is there");
+    deploy(&site, &[]).expect(0).says(&["unchanged"]);
+    no_object_tells_a_secret(&site, 5);
 }
 
 #[track_caller]

@@ -33,19 +33,25 @@ pub fn site<S: Storage>(test: &str, stack: &str) -> Option<Site<S>> {
 
 /// The part of deploy.yaml from the stack's README, with another place for the state.
 fn production(stack: &str, state: &str) -> String {
-    let readme = fs_err::read_to_string(repository().join("infra").join(stack).join("README.md")).unwrap();
-    let yaml = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("it has an example");
+    let yaml = example(stack, 1);
     let own = yaml.lines().find(|line| line.starts_with("    state: ")).expect("it says where the state is");
     let yaml = yaml.replace(own, &format!("    {state}"));
     // The namespace does not exist before the stack.
     let yaml: String = yaml.split_inclusive('\n').filter(|line| !line.contains("registry_namespace_id:")).collect();
     let own = yaml.strip_prefix("environments:\n").expect("it is a whole environment");
+    own.to_owned()
+}
+
+/// What the README of a stack shows of a deploy.yaml, by its place, the first is 1.
+pub fn example(stack: &str, place: usize) -> String {
+    let readme = fs_err::read_to_string(repository().join("infra").join(stack).join("README.md")).unwrap();
+    let yaml = readme.split("```yaml\n").nth(place).and_then(|rest| rest.split("```").next()).expect("it is there");
     // A real key is longer than the one in the example.
-    own.replace("\\n…\\n", "\\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA\\n")
+    yaml.replace("\\n…\\n", "\\nMIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA\\n")
 }
 
 /// Copies the stack's files, and the files that they read.
-fn copy(stack: &str, to: &Path) {
+pub fn copy(stack: &str, to: &Path) {
     let (from, to_stack) = (repository().join("infra").join(stack), to.join("infra").join(stack));
     for folder in ["", "tests", "tests/fixtures"].map(|name| (from.join(name), to_stack.join(name))) {
         let Ok(entries) = fs_err::read_dir(&folder.0) else { continue };
