@@ -260,7 +260,8 @@ fn client(settings: &S3Settings) -> Client {
     // Stores that are not Amazon's may support neither its checksums nor a host name for each bucket.
     if let Some(endpoint) = &settings.endpoint {
         config = config
-            .endpoint_url(endpoint)
+            // The SDK puts the bucket's name right behind the path of one that has a path.
+            .endpoint_url(format!("{endpoint}/"))
             .force_path_style(true)
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired);

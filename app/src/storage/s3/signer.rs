@@ -157,7 +157,7 @@ mod tests {
         for (endpoint, address) in [
             (None, "https://media.s3.eu-north-1.amazonaws.com/"),
             (Some("http://127.0.0.1:9000"), "http://127.0.0.1:9000/media/"),
-            (Some("https://store.example.com:8443"), "https://store.example.com:8443/media/"),
+            (Some("https://example.com/storage/v1/s3"), "https://example.com/storage/v1/s3/media/"),
         ] {
             let settings = settings(endpoint);
             let client = client(&settings);
