@@ -4,6 +4,7 @@
 
 mod by_hand;
 mod deployed;
+mod host;
 mod images;
 mod load;
 mod measure;
@@ -47,6 +48,8 @@ pub enum Measurement {
     ImageNoOp,
     /// The files that a build is given
     ImageContext,
+    /// A deploy of a changed image to a Docker host, against Docker's own commands and against Docker Compose
+    Host,
     /// The longest that a client waits while one release takes over from another
     Switch,
     /// `tofu plan` of a stack of 25 resources with changes, against OpenTofu's own
@@ -137,6 +140,7 @@ async fn measure(chosen: &[Measurement], scratch: &Scratch, report: &Report) -> 
             Measurement::ImageBuild => images::same_file(scratch, report).await.map(one),
             Measurement::ImageNoOp => images::no_op(scratch, report).await.map(one),
             Measurement::ImageContext => images::context(report).await.map(one),
+            Measurement::Host => Box::pin(host::deploys(scratch, report)).await,
             Measurement::Switch => measure::switch(scratch, report).await.map(one),
             Measurement::TofuPlan => stacks::plan(scratch, report).await.map(one),
             Measurement::TofuNoOp => stacks::no_op(scratch, report).await.map(one),

@@ -147,7 +147,7 @@ async fn build_with(scratch: &Scratch, docker: &str, dockerfile: &Utf8Path) -> R
 }
 
 /// A client of Docker that can build with BuildKit: since version 23 that takes a component of its own, `buildx`.
-async fn client() -> Result<String> {
+pub async fn client() -> Result<String> {
     for folder in platform::path_folders() {
         let program = folder.join("docker").into_string();
         if !platform::is_executable(Utf8Path::new(&program)) {
