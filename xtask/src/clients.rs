@@ -11,6 +11,8 @@ pub mod dns;
 #[cfg(feature = "cloud")]
 pub mod docker;
 #[cfg(feature = "cloud")]
+pub mod easypanel;
+#[cfg(feature = "cloud")]
 pub mod github;
 #[cfg(feature = "cloud")]
 pub mod loki;

@@ -5,6 +5,7 @@
 mod check;
 mod compose;
 mod document;
+mod easypanel;
 mod environment;
 mod field;
 mod file;
@@ -35,6 +36,7 @@ use semver::Version;
 
 pub use check::{is_github_repository, is_loopback};
 pub use compose::{Compose, Container, Host};
+pub use easypanel::Easypanel;
 pub use environment::{Environment, Gate, Local, Postgres, Rehearsal, Scaleway, Target};
 pub use github::GitHub;
 pub use media::{MEDIA, Media, MediaStack};

@@ -247,8 +247,9 @@ pub async fn outlook(env: &Env<'_>, target: &Target<'_>) -> Result<Vec<String>, 
     let Target::Local(local) = target else {
         let name = env.name();
         if !target.has_stack() {
+            let place = if let Target::Easypanel(_) = target { "runs at Easypanel" } else { "is a Docker host" };
             return Err(Failure::Usage(anyhow!(
-                "{name} is a Docker host, and `--dry-run` shows what a deploy to this machine does\n  type: cargo xtask doctor {name}"
+                "{name} {place}, and `--dry-run` shows what a deploy to this machine does\n  type: cargo xtask doctor {name}"
             )));
         }
         return Err(Failure::Usage(anyhow!(

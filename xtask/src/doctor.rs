@@ -24,6 +24,7 @@ pub async fn checks(env: &Env<'_>) -> Result<Vec<Check>, Failure> {
                 Ok(checks)
             }
             config::Target::Compose(host) if host.proxy.is_some() => preflight::checks(env, &target).await,
+            config::Target::Easypanel(_) => preflight::checks(env, &target).await,
             config::Target::Scaleway(_) | config::Target::Compose(_) | config::Target::Media(_) => {
                 target.checks().await
             }

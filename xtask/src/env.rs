@@ -93,7 +93,9 @@ impl<'a> Env<'a> {
     pub fn file(&self) -> Utf8PathBuf {
         match &self.environment.target {
             Target::Media(media) => self.config.env_file(&media.of),
-            Target::Local(_) | Target::Scaleway(_) | Target::Compose(_) => self.config.env_file(self.name()),
+            Target::Local(_) | Target::Scaleway(_) | Target::Compose(_) | Target::Easypanel(_) => {
+                self.config.env_file(self.name())
+            }
         }
     }
 
@@ -102,7 +104,7 @@ impl<'a> Env<'a> {
     fn own_prefix(&self) -> &'static str {
         match &self.environment.target {
             Target::Media(_) => needs::MEDIA,
-            Target::Local(_) | Target::Scaleway(_) | Target::Compose(_) => "",
+            Target::Local(_) | Target::Scaleway(_) | Target::Compose(_) | Target::Easypanel(_) => "",
         }
     }
 
@@ -186,7 +188,9 @@ impl<'a> Env<'a> {
         match &self.environment.target {
             Target::Local(Local { postgres: Postgres::Found, .. }) => Choice::Found,
             Target::Local(Local { postgres: Postgres::Embedded, .. }) => Choice::Embedded,
-            Target::Local(_) | Target::Scaleway(_) | Target::Compose(_) | Target::Media(_) => Choice::Auto,
+            Target::Local(_) | Target::Scaleway(_) | Target::Compose(_) | Target::Easypanel(_) | Target::Media(_) => {
+                Choice::Auto
+            }
         }
     }
 
@@ -215,10 +219,10 @@ impl<'a> Env<'a> {
         self.environment.media.is_some() && provider == Some(Provider::Scaleway)
     }
 
-    /// The key for the bucket of the stack's state, by the names of the S3 protocol. Scaleway's buckets take the keys of its
+    /// The key for the bucket of the environment's state, by the names of the S3 protocol. Scaleway's buckets take the keys of its
     /// other services.
     pub fn state_key(&self, name: &str) -> Result<Option<SecretString>> {
-        let provider = self.environment.stack().map(|stack| stack.state.provider);
+        let provider = self.environment.state().map(|state| state.provider);
         let other = match (provider, name) {
             (Some(Provider::Scaleway), "AWS_ACCESS_KEY_ID") => Some("SCW_ACCESS_KEY"),
             (Some(Provider::Scaleway), "AWS_SECRET_ACCESS_KEY") => Some("SCW_SECRET_KEY"),
@@ -239,13 +243,13 @@ impl<'a> Env<'a> {
         Some(self.remote.get_or_init(|| Remote::new(host.clone())))
     }
 
-    /// Where leases, journals, records and plans are kept: beside the stack's state, or on the Docker host that is another machine, so
-    /// that every machine sees them; in `.deploy/<name>` elsewhere.
+    /// Where leases, journals, records and plans are kept: beside the stack's state, in the bucket that deploy.yaml names for an
+    /// Easypanel, or on the Docker host that is another machine, so that every machine sees them; in `.deploy/<name>` elsewhere.
     pub fn store(&self) -> Result<&Store, Failure> {
         if let Some(store) = self.store.get() {
             return Ok(store);
         }
-        let store = match (self.environment.stack(), self.remote()) {
+        let store = match (self.environment.state(), self.remote()) {
             (Some(_), _) => self.store_in_bucket()?,
             (None, Some(remote)) => Store::remote(remote.clone(), self.store_prefix()),
             (None, None) => Store::folder(self.folder()),

@@ -8,11 +8,14 @@ pub mod stack_files;
 use anyhow::Result;
 
 use crate::config::{
-    Address, Compose, Config, Environment, PLAN, Receiver, Setting, SettingsTable, SuppliedBy, Target,
+    Address, Config, Easypanel, Environment, PLAN, Provider, Receiver, Setting, SettingsTable, SuppliedBy, Target,
 };
 
 /// The variable that holds the passphrase of states and plans.
 pub const PASSPHRASE: &str = "TF_STATE_PASSPHRASE";
+
+/// The variable that holds the token of an Easypanel's API.
+pub const EASYPANEL_TOKEN: &str = "EASYPANEL_TOKEN";
 
 /// What the names of variables begin with that are for the stack of an environment's media alone.
 pub const MEDIA: &str = "MEDIA_";
@@ -39,7 +42,7 @@ pub struct Need {
 pub enum Use {
     /// The service, as a setting.
     Settings,
-    /// The stack and its providers.
+    /// The stack and its providers, or the panel that runs the service.
     Stack,
     /// The bucket and the encryption of the stack's state, where records and leases are too.
     State,
@@ -72,7 +75,11 @@ pub fn needs(config: &Config, environment: &Environment, table: &SettingsTable) 
     let target = match &environment.target {
         // What the stack of the media needs is given with what its environment needs.
         Target::Local(_) | Target::Media(_) => return Ok(Vec::new()),
-        Target::Compose(target) => return of_compose(config, environment, target, table),
+        Target::Compose(target) => return of_containers(config, environment, target.registry.as_deref(), table),
+        Target::Easypanel(target) => {
+            let containers = of_containers(config, environment, Some(&target.registry), table)?;
+            return Ok(of_panel(target).into_iter().chain(containers).collect());
+        }
         Target::Scaleway(target) => target,
     };
     let mut needs = Vec::new();
@@ -107,11 +114,25 @@ pub fn needs(config: &Config, environment: &Environment, table: &SettingsTable) 
     Ok(needs)
 }
 
-/// What the containers of a Docker host need of a person, and what pushes their image.
-fn of_compose(
+/// The token of an Easypanel, and the key for the bucket of the records.
+fn of_panel(target: &Easypanel) -> Vec<Need> {
+    let help = "A token of the panel's API: Settings, Users, Generate API Key";
+    let mut needs = vec![need(EASYPANEL_TOKEN, true, true, help, &[Use::Stack])];
+    let names = match target.state.as_ref().map(|state| state.provider) {
+        None => return needs,
+        Some(Provider::Scaleway) => ["SCW_ACCESS_KEY", "SCW_SECRET_KEY"],
+        Some(Provider::Aws | Provider::R2 | Provider::Other) => ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"],
+    };
+    let helps = ["The access key of the bucket of records", "The secret key of that access key"];
+    needs.extend(names.into_iter().zip(helps).map(|(name, help)| need(name, true, true, help, &[Use::State])));
+    needs
+}
+
+/// What containers of the image need of a person, and what pushes it.
+fn of_containers(
     config: &Config,
     environment: &Environment,
-    target: &Compose,
+    registry: Option<&str>,
     table: &SettingsTable,
 ) -> Result<Vec<Need>> {
     let mut needs = match environment.media.as_ref().map(|media| media.stack.state.encrypted) {
@@ -122,7 +143,7 @@ fn of_compose(
         None => vec![need(PASSPHRASE, true, false, "Signs images: openssl rand -hex 32", &[Use::Registry])],
     };
     of_media(config, environment, &mut needs)?;
-    if let Some(registry) = &target.registry {
+    if let Some(registry) = registry {
         of_registry(registry, &mut needs);
     }
     of_build(config, &mut needs);
@@ -232,7 +253,7 @@ fn of_setting(setting: &Setting, environment: &Environment) -> Option<Need> {
     let by_target = match setting.supplied_by {
         Some(SuppliedBy::Version | SuppliedBy::Host | SuppliedBy::Port) => true,
         // A volume.
-        Some(SuppliedBy::DataFolder(_)) => matches!(environment.target, Target::Compose(_)),
+        Some(SuppliedBy::DataFolder(_)) => matches!(environment.target, Target::Compose(_) | Target::Easypanel(_)),
         Some(SuppliedBy::Postgres | SuppliedBy::Random | SuppliedBy::WebFolder) | None => false,
     };
     let required = setting.required && setting.default.is_none();

@@ -3,9 +3,13 @@
 mod candidate;
 pub mod condition;
 #[cfg(feature = "cloud")]
+pub mod easypanel;
+#[cfg(feature = "cloud")]
 pub mod host;
 pub mod local;
 mod log;
+#[cfg(not(feature = "cloud"))]
+mod no_easypanel;
 #[cfg(not(feature = "cloud"))]
 mod no_host;
 #[cfg(not(feature = "cloud"))]
@@ -19,9 +23,12 @@ use jiff::Timestamp;
 
 pub use self::candidate::{Candidate, Started};
 use self::condition::Condition;
+pub use self::easypanel::Panel;
 pub use self::host::Fleet;
 pub use self::local::{Development, Local};
 pub(crate) use self::log::log_tail;
+#[cfg(not(feature = "cloud"))]
+use self::no_easypanel as easypanel;
 #[cfg(not(feature = "cloud"))]
 use self::no_host as host;
 #[cfg(not(feature = "cloud"))]
@@ -47,6 +54,8 @@ pub enum Target<'a> {
     Stack(Box<Stack<'a>>),
     /// Containers of Docker hosts, behind a proxy on each.
     Host(Box<Fleet<'a>>),
+    /// Services of an Easypanel.
+    Easypanel(Box<Panel<'a>>),
 }
 
 impl<'a> Target<'a> {
@@ -59,6 +68,7 @@ impl<'a> Target<'a> {
                 // Only the image is made; Docker Compose starts it.
                 None => Self::Stack(Box::new(Stack::new(env))),
             },
+            config::Target::Easypanel(target) => Self::Easypanel(Box::new(Panel::new(env, target))),
             config::Target::Scaleway(_) | config::Target::Media(_) => Self::Stack(Box::new(Stack::new(env))),
         }
     }
@@ -69,6 +79,7 @@ impl<'a> Target<'a> {
             Self::Local(local) => Ok(local.checks().await),
             Self::Stack(stack) => Box::pin(stack.checks()).await,
             Self::Host(host) => Box::pin(host.checks()).await,
+            Self::Easypanel(panel) => Box::pin(panel.checks()).await,
         }
     }
 
@@ -77,6 +88,7 @@ impl<'a> Target<'a> {
         match self {
             Self::Local(_) | Self::Host(_) => Ok(Vec::new()),
             Self::Stack(stack) => Box::pin(stack.prerequisites()).await,
+            Self::Easypanel(panel) => Box::pin(panel.prerequisites()).await,
         }
     }
 
@@ -86,6 +98,7 @@ impl<'a> Target<'a> {
             Self::Local(local) => Ok(local.provision(step).await?),
             Self::Stack(stack) => stack.provision(media).await,
             Self::Host(host) => Box::pin(host.provision(media, step)).await,
+            Self::Easypanel(panel) => panel.provision().await,
         }
     }
 
@@ -95,6 +108,7 @@ impl<'a> Target<'a> {
             Self::Local(local) => Ok(local.serving().await?),
             Self::Stack(stack) => Box::pin(stack.serving()).await,
             Self::Host(host) => Box::pin(host.serving()).await,
+            Self::Easypanel(panel) => Box::pin(panel.serving()).await,
         }
     }
 
@@ -102,7 +116,7 @@ impl<'a> Target<'a> {
     pub async fn serves_as_now(&self) -> Result<bool> {
         match self {
             Self::Local(local) => local.serves_as_now().await,
-            Self::Stack(_) | Self::Host(_) => Ok(true),
+            Self::Stack(_) | Self::Host(_) | Self::Easypanel(_) => Ok(true),
         }
     }
 
@@ -112,6 +126,7 @@ impl<'a> Target<'a> {
             Self::Local(local) => Ok(local.build(source, step).await?),
             Self::Stack(stack) => Box::pin(stack.build(source, step)).await,
             Self::Host(host) => Box::pin(host.build(source, step)).await,
+            Self::Easypanel(panel) => Box::pin(panel.build(source, step)).await,
         }
     }
 
@@ -121,6 +136,7 @@ impl<'a> Target<'a> {
             Self::Local(local) => local.has_built(artifact).await,
             Self::Stack(stack) => Box::pin(stack.has_built(artifact)).await,
             Self::Host(host) => Box::pin(host.has_built(artifact)).await,
+            Self::Easypanel(panel) => Box::pin(panel.has_built(artifact)).await,
         }
     }
 
@@ -130,6 +146,7 @@ impl<'a> Target<'a> {
             Self::Local(local) => Ok(local.publish(artifact, step).await?),
             Self::Stack(stack) => Box::pin(stack.publish(artifact, step)).await,
             Self::Host(host) => Box::pin(host.publish(artifact, step)).await,
+            Self::Easypanel(panel) => Box::pin(panel.publish(artifact, step)).await,
         }
     }
 
@@ -137,7 +154,7 @@ impl<'a> Target<'a> {
     /// proof.
     pub async fn verify(&self, published: &Published) -> Result<Option<Provenance>, Failure> {
         match self {
-            Self::Local(_) | Self::Host(_) => Ok(None),
+            Self::Local(_) | Self::Host(_) | Self::Easypanel(_) => Ok(None),
             Self::Stack(stack) => Box::pin(stack.verify_build(published)).await,
         }
     }
@@ -148,13 +165,14 @@ impl<'a> Target<'a> {
             Self::Local(local) => local.has_published(published).await,
             Self::Stack(stack) => stack.has_published(published).await,
             Self::Host(host) => Box::pin(host.has_published(published)).await,
+            Self::Easypanel(panel) => panel.has_published(published).await,
         }
     }
 
     /// Signs a complete record of a release that went live, where others than those who deploy may write records.
     pub async fn sign(&self, record: &mut Record) -> Result<(), Failure> {
         match self {
-            Self::Local(_) | Self::Host(_) => Ok(()),
+            Self::Local(_) | Self::Host(_) | Self::Easypanel(_) => Ok(()),
             Self::Stack(stack) => stack.sign(record).await,
         }
     }
@@ -165,6 +183,7 @@ impl<'a> Target<'a> {
             Self::Local(local) => Ok(local.published(record).await?),
             Self::Stack(stack) => Box::pin(stack.published(record)).await,
             Self::Host(host) => Box::pin(host.published(record)).await,
+            Self::Easypanel(panel) => Box::pin(panel.published(record)).await,
         }
     }
 
@@ -174,7 +193,13 @@ impl<'a> Target<'a> {
             Self::Local(_) => Ok(()),
             Self::Stack(stack) => stack.runs_the_service(),
             Self::Host(host) => host.runs_the_service(),
+            Self::Easypanel(panel) => panel.runs_the_service(),
         }
+    }
+
+    /// Whether applying a release takes the place of the one that serves, before it is known to be ready.
+    pub fn takes_the_place(&self) -> bool {
+        matches!(self, Self::Stack(_) | Self::Easypanel(_))
     }
 
     /// Whether the release runs on a stack: then OpenTofu's plan says what a deploy changes, and applying it replaces the release
@@ -187,7 +212,7 @@ impl<'a> Target<'a> {
     pub fn runs_images(&self) -> bool {
         match self {
             Self::Local(local) => local.runs_images(),
-            Self::Stack(_) | Self::Host(_) => true,
+            Self::Stack(_) | Self::Host(_) | Self::Easypanel(_) => true,
         }
     }
 
@@ -202,12 +227,12 @@ impl<'a> Target<'a> {
         stop: &Stop,
     ) -> Result<Option<Planned>, Failure> {
         match self {
-            Self::Local(_) | Self::Host(_) => Ok(None),
+            Self::Local(_) | Self::Host(_) | Self::Easypanel(_) => Ok(None),
             Self::Stack(stack) => Ok(Some(Box::pin(stack.plan(release, settings, approved, step, stop)).await?)),
         }
     }
 
-    /// Brings the release up: on this machine and on a Docker host beside the one that serves, on a stack in its place. `id` is its record's. Ends in order when a stop is requested.
+    /// Brings the release up: on this machine and on a Docker host beside the one that serves, on a stack and at Easypanel in its place. `id` is its record's. Ends in order when a stop is requested.
     pub async fn apply(
         &self,
         id: String,
@@ -226,6 +251,10 @@ impl<'a> Target<'a> {
                 let apply = Box::pin(host.apply(id, release, settings));
                 Ok(Candidate::Host(Box::new(stop.cancels("nothing was changed", apply).await?)))
             }
+            // What was changed at the panel has to be undone, so it is awaited.
+            (Self::Easypanel(panel), _) => {
+                Ok(Candidate::Easypanel(Box::new(Box::pin(panel.apply(release, settings, step)).await?)))
+            }
             (Self::Stack(stack), Some(plan)) => {
                 Ok(Candidate::Stack(Box::new(Box::pin(stack.apply(release, plan, step, stop)).await?)))
             }
@@ -240,6 +269,7 @@ impl<'a> Target<'a> {
             Self::Stack(stack) => Box::pin(stack.cannot_try()).await,
             // Its engine may be on another machine, without the temporary database.
             Self::Host(_) => Ok(Some("a release of a Docker host is not started on a temporary database".to_owned())),
+            Self::Easypanel(_) => Ok(Some("a release at Easypanel is not started on a temporary database".to_owned())),
         }
     }
 
@@ -259,7 +289,7 @@ impl<'a> Target<'a> {
             Self::Stack(stack) => {
                 Ok(Candidate::Trial(Box::new(Box::pin(stack.try_on(release, settings, database)).await?)))
             }
-            Self::Host(_) => Err(anyhow!("a release of a Docker host cannot be tried").into()),
+            Self::Host(_) | Self::Easypanel(_) => Err(anyhow!("a release of this target cannot be tried").into()),
         }
     }
 
@@ -270,7 +300,8 @@ impl<'a> Target<'a> {
             (Self::Local(local), Candidate::Local(candidate)) => local.switch(*candidate, step, stop).await,
             (Self::Stack(stack), Candidate::Stack(candidate)) => stack.switch(*candidate).await,
             (Self::Host(host), Candidate::Host(candidate)) => Box::pin(host.switch(*candidate, step, stop)).await,
-            (Self::Local(_) | Self::Stack(_) | Self::Host(_), _) => {
+            (Self::Easypanel(panel), Candidate::Easypanel(candidate)) => panel.switch(*candidate).await,
+            (Self::Local(_) | Self::Stack(_) | Self::Host(_) | Self::Easypanel(_), _) => {
                 unreachable!("a target is given its own candidate")
             }
         }
@@ -281,6 +312,7 @@ impl<'a> Target<'a> {
         match (&switched.watched, self) {
             (Some(watched), _) => Ok(watched.services.clone()),
             (None, Self::Host(fleet)) => Box::pin(fleet.services()).await,
+            (None, Self::Easypanel(panel)) => Ok(vec![panel.service()?]),
             (None, _) => Ok(self.serving().await?.map(|serving| serving.service).into_iter().collect()),
         }
     }
@@ -291,6 +323,7 @@ impl<'a> Target<'a> {
             (_, Some(watched)) => watched.platform.condition().await,
             (Self::Local(local), None) => local.condition().await,
             (Self::Host(host), None) => Box::pin(host.condition()).await,
+            (Self::Easypanel(panel), None) => Box::pin(panel.condition()).await,
             (Self::Stack(_), None) => Condition::NotAsked("it is not known which container runs it".to_owned()),
         }
     }
@@ -298,7 +331,7 @@ impl<'a> Target<'a> {
     /// The platform's id of what runs a release, once this process has applied one; none on this machine.
     pub fn container(&self) -> Option<String> {
         match self {
-            Self::Local(_) | Self::Host(_) => None,
+            Self::Local(_) | Self::Host(_) | Self::Easypanel(_) => None,
             Self::Stack(stack) => stack.container(),
         }
     }
@@ -309,6 +342,8 @@ impl<'a> Target<'a> {
             Self::Local(local) => Ok(local.log_of(version)?),
             Self::Stack(stack) => Box::pin(stack.log_of(version, since)).await,
             Self::Host(host) => Box::pin(host.log_of(version, since)).await,
+            // The panel keeps it.
+            Self::Easypanel(_) => Ok(Vec::new()),
         }
     }
 
@@ -316,7 +351,7 @@ impl<'a> Target<'a> {
     pub fn hints(&self, version: &str) -> Vec<(&'static str, String)> {
         match self {
             Self::Local(local) => local.hints(version),
-            Self::Stack(_) | Self::Host(_) => Vec::new(),
+            Self::Stack(_) | Self::Host(_) | Self::Easypanel(_) => Vec::new(),
         }
     }
 
@@ -325,7 +360,7 @@ impl<'a> Target<'a> {
         match self {
             Self::Local(local) => local.first_visit(version).await,
             // Its secrets are where the user keeps them.
-            Self::Stack(_) | Self::Host(_) => Ok(None),
+            Self::Stack(_) | Self::Host(_) | Self::Easypanel(_) => Ok(None),
         }
     }
 
@@ -334,7 +369,7 @@ impl<'a> Target<'a> {
         match self {
             Self::Local(local) => local.prune(records).await,
             // Its images are removed by `image prune`.
-            Self::Stack(_) => Ok(()),
+            Self::Stack(_) | Self::Easypanel(_) => Ok(()),
             Self::Host(host) => Box::pin(host.prune(records)).await,
         }
     }
@@ -344,7 +379,9 @@ impl<'a> Target<'a> {
         match self {
             Self::Local(local) => Ok(local),
             Self::Stack(stack) => Err(stack.unsupported(what)),
-            Self::Host(_) => Err(Failure::Usage(anyhow!("{what} works with `target: local` only"))),
+            Self::Host(_) | Self::Easypanel(_) => {
+                Err(Failure::Usage(anyhow!("{what} works with `target: local` only")))
+            }
         }
     }
 }

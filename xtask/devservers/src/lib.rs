@@ -14,6 +14,7 @@ pub mod buildkitd;
 pub mod caddy;
 pub mod cargo_deny;
 pub mod dns;
+pub mod easypanel;
 pub mod engine;
 pub mod faulty;
 pub mod github;
@@ -48,6 +49,7 @@ mod server;
 
 pub use self::buildkitd::Buildkitd;
 pub use self::dns::DnsServer;
+pub use self::easypanel::Easypanel;
 pub use self::engine::{MachineEngine, OwnEngine};
 pub use self::faulty::FaultyServer;
 pub use self::github::GitHub;

@@ -153,7 +153,9 @@ async fn summarize(env: &Env<'_>, target: &Target<'_>, label: &str, live: &Live)
         Some(Undo { version, command }) => ("undo", format!("{command}     ({version} is kept)")),
         // There is none to go back to.
         None => {
-            ("next", ["open", "status", "logs -f"].map(|verb| format!("cargo xtask {verb} {}", env.name())).join(", "))
+            // The log is in the panel.
+            let log = if matches!(target, Target::Easypanel(_)) { "history" } else { "logs -f" };
+            ("next", ["open", "status", log].map(|verb| format!("cargo xtask {verb} {}", env.name())).join(", "))
         }
     });
     env.report.summary(&rows);

@@ -31,7 +31,7 @@ impl DoctorArgs {
         let bad = checks.iter().filter(|check| check.is_bad()).count();
         if bad == 0 {
             let next = match env.environment.target {
-                Target::Local(_) => "deploy",
+                Target::Local(_) | Target::Easypanel(_) => "deploy",
                 Target::Compose(ref host) if host.proxy.is_some() => "deploy",
                 Target::Scaleway(_) | Target::Compose(_) => "image push",
                 Target::Media(_) => "tofu plan",

@@ -25,7 +25,9 @@ const POLL: Duration = Duration::from_secs(1);
   cargo xtask logs production --follow
 
 The log of a stack's container is in Scaleway's Cockpit: COCKPIT_LOGS_URL and COCKPIT_TOKEN in .env.<ENV> name its address and a token \
-that may query logs. It has what was logged in the last 7 days, and new lines some seconds after they were written.")]
+that may query logs. It has what was logged in the last 7 days, and new lines some seconds after they were written.
+
+The log of a service at Easypanel is in the panel.")]
 pub struct LogsArgs {
     #[command(flatten)]
     environment: EnvironmentArg,
@@ -51,6 +53,7 @@ impl LogsArgs {
                     _ = context.stop.requested() => Ok(()),
                 }
             }
+            Target::Easypanel(panel) => Err(panel.has_no("`logs`", "Logs")),
             Target::Stack(stack) => {
                 // In order by itself when a stop is requested: only `--follow` waits.
                 let log = context.stop.cancels("nothing was changed", Box::pin(stack.log())).await?;

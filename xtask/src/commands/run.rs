@@ -39,7 +39,9 @@ input.
 On Scaleway it is a job of Serverless Jobs: the released image with the container's settings, processor and memory, and with the \
 arguments for its entry point. It has no standard input. Its secrets are the ones that the release was deployed with, and are in Secret \
 Manager while it runs. Its lines are shown where COCKPIT_LOGS_URL and COCKPIT_TOKEN are set (`logs --help`). Ctrl-C stops it. The key \
-SCW_SECRET_KEY needs the permission sets ServerlessJobsFullAccess and SecretManagerFullAccess in the container's project.")]
+SCW_SECRET_KEY needs the permission sets ServerlessJobsFullAccess and SecretManagerFullAccess in the container's project.
+
+At Easypanel it is refused: the panel's API starts no program beside a service.")]
 pub struct RunArgs {
     #[command(flatten)]
     environment: EnvironmentArg,
@@ -62,6 +64,7 @@ impl RunArgs {
                 let record = context.stop.cancels("nothing was started", live(env)).await?;
                 Box::pin(host.run(&record, &self.args)).await
             }
+            Target::Easypanel(panel) => Err(panel.has_no("`run`", "Console")),
             // In order by itself when a stop is requested.
             #[cfg(feature = "cloud")]
             Target::Stack(stack) => Box::pin(job::run(env, stack, &self.args)).await,

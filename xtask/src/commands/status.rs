@@ -16,6 +16,7 @@ use crate::state::journal::{Found, Journal};
 use crate::state::lease;
 use crate::supervisor::Role;
 use crate::targets::Target;
+use crate::targets::condition::Condition;
 use crate::typed::as_typed;
 
 /// Show the release that serves, since when, and its health
@@ -37,7 +38,7 @@ impl StatusArgs {
         let (target, name, store) = (Target::of(env), env.name(), env.store()?);
         let supervisor = match &target {
             Target::Local(local) => local.status().await?,
-            Target::Stack(_) | Target::Host(_) => None,
+            Target::Stack(_) | Target::Host(_) | Target::Easypanel(_) => None,
         };
         // Of several Docker hosts: what each has.
         let (live, hosts) = match &target {
@@ -54,6 +55,11 @@ impl StatusArgs {
         // Of a stack: what its platform says of the container that the record names.
         let platform = match (&target, &record) {
             (Target::Stack(stack), Some(record)) => Some(stack.seen(record).await),
+            _ => None,
+        };
+        // Of an Easypanel: what it says of the containers of all services.
+        let panel = match (&target, &record) {
+            (Target::Easypanel(panel), Some(record)) => Some(Box::pin(panel.seen(record)).await),
             _ => None,
         };
         let answer = match &live {
@@ -89,7 +95,14 @@ impl StatusArgs {
         if let Some(platform) = &platform {
             row("platform", &platform.describe());
         }
+        if let Some(condition) = &panel {
+            row("panel", &condition.describe());
+        }
         let mut differs = platform.iter().flat_map(|platform| platform.differs().to_vec()).collect::<Vec<_>>();
+        differs.extend(panel.iter().filter_map(|condition| match condition {
+            Condition::Ready | Condition::NotAsked(_) => None,
+            Condition::Other(_) | Condition::Error(_) => Some(condition.describe()),
+        }));
         if let (Some(live), Some(Answer::Ready(readiness))) = (&live, &answer)
             && readiness.version != live.version
         {

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::compose::Compose;
 use super::document::Document;
+use super::easypanel::Easypanel;
 use super::media::{Media, MediaStack};
-use super::stack::Stack;
+use super::stack::{Stack, State};
 use super::verify::Verify;
 
 /// An environment to deploy to.
@@ -53,6 +54,8 @@ pub enum Target {
     Scaleway(Scaleway),
     /// Containers of a Docker host.
     Compose(Compose),
+    /// Services of an Easypanel.
+    Easypanel(Easypanel),
     /// Nothing: only the stack of another environment's media.
     Media(MediaStack),
 }
@@ -95,11 +98,11 @@ pub enum Postgres {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gate {
     /// How long it may take to become ready, and on a stack also to answer at its public address; whole seconds in deploy.yaml. By
-    /// default 60, and 300 on a stack, whose platform has yet to get a certificate.
+    /// default 60, and 300 on a stack, whose platform has yet to get a certificate, and at Easypanel.
     pub timeout: Duration,
     /// How long it is watched after it has taken over; whole seconds, by default 0, and 60 on a stack.
     pub watch: Duration,
-    /// On a stack: how long neither the platform's status nor the kind of the service's answers may stay the same before the release
+    /// On a stack and at Easypanel: how long neither the platform's status nor the kind of the service's answers may stay the same before the release
     /// is ready; whole seconds, 120 by default.
     pub no_progress: Duration,
 }
@@ -111,13 +114,14 @@ impl Environment {
             Target::Local(_) | Target::Media(_) => None,
             Target::Scaleway(target) => Some(&target.registry),
             Target::Compose(target) => target.registry.as_deref(),
+            Target::Easypanel(target) => Some(&target.registry),
         }
     }
 
     /// Its public host name, if it has one.
     pub fn domain(&self) -> Option<&str> {
         match &self.target {
-            Target::Local(_) | Target::Media(_) => None,
+            Target::Local(_) | Target::Media(_) | Target::Easypanel(_) => None,
             Target::Scaleway(target) => target.domain.as_deref(),
             Target::Compose(target) => target.domain.as_deref(),
         }
@@ -126,7 +130,7 @@ impl Environment {
     /// Its OpenTofu stack, if it has one.
     pub fn stack(&self) -> Option<&Stack> {
         match &self.target {
-            Target::Local(_) | Target::Compose(_) => None,
+            Target::Local(_) | Target::Compose(_) | Target::Easypanel(_) => None,
             Target::Scaleway(target) => target.stack.as_deref(),
             Target::Media(target) => Some(&target.stack),
         }
@@ -136,7 +140,15 @@ impl Environment {
     pub fn docker_hosts(&self) -> Option<&Compose> {
         match &self.target {
             Target::Compose(target) => target.proxy.is_some().then_some(target),
-            Target::Local(_) | Target::Scaleway(_) | Target::Media(_) => None,
+            Target::Local(_) | Target::Scaleway(_) | Target::Easypanel(_) | Target::Media(_) => None,
+        }
+    }
+
+    /// The place of its stack's state, or the bucket of lease, journal and records alone; none if they are elsewhere.
+    pub fn state(&self) -> Option<&State> {
+        match &self.target {
+            Target::Easypanel(target) => target.state.as_ref(),
+            _ => self.stack().map(|stack| &stack.state),
         }
     }
 

@@ -61,7 +61,7 @@ pub(super) fn media(
             scaleway.stack.as_ref().map(|stack| Beside::State(State { key: None, ..stack.state.clone() }))
         }
         Some(Target::Compose(compose)) => compose.proxy.as_ref().map(|_| Beside::Nothing),
-        Some(Target::Local(_) | Target::Media(_)) => None,
+        Some(Target::Local(_) | Target::Media(_) | Target::Easypanel(_)) => None,
         None => Some(Beside::Unknown),
     };
     let Some(beside) = beside else {

@@ -21,7 +21,9 @@ impl Config {
             let stack = environment.stack().map(|stack| stack.folder.as_path());
             let key = match &environment.target {
                 Target::Media(media) => vec!["environments", &media.of, "media", "stack"],
-                Target::Local(_) | Target::Scaleway(_) | Target::Compose(_) => vec!["environments", name, "stack"],
+                Target::Local(_) | Target::Scaleway(_) | Target::Compose(_) | Target::Easypanel(_) => {
+                    vec!["environments", name, "stack"]
+                }
             };
             paths.push((key, stack));
         }

@@ -10,6 +10,7 @@ use camino::Utf8PathBuf;
 use super::check;
 use super::compose::compose;
 use super::document::Document;
+use super::easypanel::easypanel;
 use super::field::{Field, Table, key};
 use super::github::github;
 use super::media::{MEDIA, media};
@@ -145,7 +146,7 @@ fn platform<'e>(mut environments: impl Iterator<Item = &'e Environment>, is_arm:
     let runs_here = |environment: &Environment| match &environment.target {
         Target::Local(_) => true,
         Target::Compose(target) => target.proxy.is_some() && target.hosts.is_empty(),
-        Target::Scaleway(_) => false,
+        Target::Scaleway(_) | Target::Easypanel(_) => false,
         // It runs nothing.
         Target::Media(_) => true,
     };
@@ -255,17 +256,18 @@ fn environment(name: &str, field: &Field<'_>, document: &Arc<Document>) -> Optio
     field.table(|table| {
         // The target determines the other keys.
         type Read = fn(&mut Table<'_>) -> Option<Target>;
-        let targets: [(&str, (Kind, Read)); 3] = [
+        let targets: [(&str, (Kind, Read)); 4] = [
             ("local", (Kind::Machine, local)),
             ("scaleway", (Kind::Account, scaleway)),
             ("compose", (Kind::Host, compose)),
+            ("easypanel", (Kind::Panel, easypanel)),
         ];
         let target = table.required(
             key(
                 "target",
                 "local",
                 "Where a release runs: this machine, what an OpenTofu stack makes at \
-                 Scaleway, or a Docker host.",
+                 Scaleway, a Docker host, or services of an Easypanel.",
             ),
             |field| field.choice(&targets),
         );
@@ -285,7 +287,7 @@ fn environment(name: &str, field: &Field<'_>, document: &Arc<Document>) -> Optio
             |field| field.map("value", setting),
         );
         let media = match kind {
-            Kind::Machine => Some(None),
+            Kind::Machine | Kind::Panel => Some(None),
             Kind::Account | Kind::Host => table.optional(
                 key(
                     "media",
@@ -320,7 +322,7 @@ fn environment(name: &str, field: &Field<'_>, document: &Arc<Document>) -> Optio
                         .table(|table| Some(Rehearsal { settings: rehearsed_settings(table)?, ..Rehearsal::default() }))
                 },
             ),
-            Kind::Machine | Kind::Host => Some(None),
+            Kind::Machine | Kind::Host | Kind::Panel => Some(None),
         };
         let verify = match kind {
             Kind::Account => table.optional(
@@ -333,7 +335,7 @@ fn environment(name: &str, field: &Field<'_>, document: &Arc<Document>) -> Optio
                 .otherwise("no proof"),
                 |field| verify(&field),
             ),
-            Kind::Host => Some(None),
+            Kind::Host | Kind::Panel => Some(None),
             Kind::Machine => table
                 .refused("verify", NO_VERIFY, "remove it, or move it to an environment that runs an image")
                 .map(|()| None),
@@ -395,6 +397,7 @@ enum Kind {
     Machine,
     Account,
     Host,
+    Panel,
 }
 
 /// What deploy.yaml says of the gate, in seconds.
@@ -407,7 +410,8 @@ struct GateSeconds {
 
 fn gate(table: &mut Table<'_>) -> Option<GateSeconds> {
     let timeout = table.optional(
-        key("timeout", "60", "Seconds that a release may take to become ready.").otherwise("60; 300 on a stack"),
+        key("timeout", "60", "Seconds that a release may take to become ready.")
+            .otherwise("60; 300 on a stack and at Easypanel"),
         |field| field.number("whole seconds from 1 to 3600", |seconds| (1..=3600).contains(seconds)),
     );
     let watch = table.optional(
@@ -418,7 +422,7 @@ fn gate(table: &mut Table<'_>) -> Option<GateSeconds> {
         key(
             "no_progress",
             "120",
-            "On a stack: seconds after which a release is given up whose status and answers stay the same.",
+            "On a stack and at Easypanel: seconds after which a release is given up whose status and answers stay the same.",
         )
         .otherwise("120"),
         |field| field.number("whole seconds from 1 to 3600", |seconds| (1..=3600).contains(seconds)),
@@ -432,6 +436,8 @@ impl GateSeconds {
         let (timeout, watch) = match target {
             Target::Local(_) => (60, 0),
             Target::Scaleway(_) => (300, 60),
+            // The panel has yet to pull the image.
+            Target::Easypanel(_) => (300, 0),
             Target::Compose(_) | Target::Media(_) => (60, 0),
         };
         Gate {

@@ -14,7 +14,7 @@ use super::file::TextFile;
 use super::read;
 
 /// The names of `target`, in the order of the parser.
-const TARGETS: [&str; 3] = ["local", "scaleway", "compose"];
+const TARGETS: [&str; 4] = ["local", "scaleway", "compose", "easypanel"];
 
 /// The key that the others of an environment depend on.
 const TARGET: &str = "environments.NAME.target";

@@ -192,6 +192,21 @@ pub(super) fn of_folder(table: &mut Table<'_>, folder: Option<Utf8PathBuf>, besi
 }
 
 fn state(table: &mut Table<'_>) -> Option<State> {
+    let bucket = bucket(table);
+    let object = table.optional(
+        key("key", "my-service/production.tfstate", "The object's name.").otherwise("PROJECT/ENVIRONMENT.tfstate"),
+        |field| field.text("the name of an object: letters, digits, `-`, `_`, `.` and `/`", check::is_object_key),
+    );
+    let encrypted = table.optional(
+        key("encryption", "required", "Whether state and plans are encrypted before they are written.")
+            .otherwise("required"),
+        |field| field.choice(&[("required", true), ("off", false)]),
+    );
+    Some(State { key: object?, encrypted: encrypted?.unwrap_or(true), ..bucket? })
+}
+
+/// The bucket alone: of a state, or of what a deploy keeps where there is no stack, which is not encrypted.
+pub(super) fn bucket(table: &mut Table<'_>) -> Option<State> {
     let bucket = table.required(key("bucket", "my-service-state", "The bucket."), |field| {
         field.text("the name of a bucket: lower-case letters, digits, `-` and `.`", check::is_bucket)
     });
@@ -207,15 +222,6 @@ fn state(table: &mut Table<'_>) -> Option<State> {
             .otherwise("the provider's own"),
         |field| field.text("the address of an S3 service: `https://` and a host, without a path", check::is_endpoint),
     );
-    let object = table.optional(
-        key("key", "my-service/production.tfstate", "The object's name.").otherwise("PROJECT/ENVIRONMENT.tfstate"),
-        |field| field.text("the name of an object: letters, digits, `-`, `_`, `.` and `/`", check::is_object_key),
-    );
-    let encrypted = table.optional(
-        key("encryption", "required", "Whether state and plans are encrypted before they are written.")
-            .otherwise("required"),
-        |field| field.choice(&[("required", true), ("off", false)]),
-    );
     let (bucket, region, (provider, field), endpoint) = (bucket?, region?, provider?, endpoint?);
     let endpoint = match (provider, endpoint) {
         (Provider::Scaleway, None) => Some(format!("https://s3.{region}.scw.cloud")),
@@ -230,7 +236,7 @@ fn state(table: &mut Table<'_>) -> Option<State> {
         }
         (Provider::Aws | Provider::Scaleway | Provider::R2 | Provider::Other, endpoint) => endpoint,
     };
-    Some(State { bucket, region, provider, endpoint, key: object?, encrypted: encrypted?.unwrap_or(true) })
+    Some(State { bucket, region, provider, endpoint, key: None, encrypted: false })
 }
 
 /// The value of a variable of a stack.

@@ -1,6 +1,7 @@
 //! Reading deploy.yaml, and the messages of its problems.
 
 mod compose;
+mod easypanel;
 mod github;
 mod media;
 mod service;

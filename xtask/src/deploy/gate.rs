@@ -33,11 +33,20 @@ pub async fn gate(
     asked: &Asked<'_>,
     step: &Ongoing,
 ) -> Result<Readiness, Failure> {
-    let Candidate::Stack(stack) = candidate else {
-        return until_ready(candidate, version, limits, asked, step).await;
+    let ready = match candidate {
+        Candidate::Local(_) | Candidate::Host(_) | Candidate::Trial(_) => {
+            return until_ready(candidate, version, limits, asked, step).await;
+        }
+        Candidate::Easypanel(panel) => {
+            let condition = async || panel.condition().await;
+            platform::ready(&panel.service, condition, version, limits, asked, step).await
+        }
+        Candidate::Stack(stack) => {
+            let condition = async || stack.platform.condition().await;
+            platform::ready(&stack.service, condition, version, limits, asked, step).await
+        }
     };
-    let condition = async || stack.platform.condition().await;
-    match platform::ready(&stack.service, condition, version, limits, asked, step).await {
+    match ready {
         Ok(readiness) => Ok(readiness),
         Err(error) => Err(give_up(candidate, error).await),
     }

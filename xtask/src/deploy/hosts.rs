@@ -76,7 +76,7 @@ pub async fn note(run: &Run<'_>) {
 fn fleet<'t, 'a>(target: &'t Target<'a>) -> Option<&'t Fleet<'a>> {
     match target {
         Target::Host(fleet) if fleet.has_several() => Some(fleet),
-        Target::Host(_) | Target::Local(_) | Target::Stack(_) => None,
+        Target::Host(_) | Target::Local(_) | Target::Stack(_) | Target::Easypanel(_) => None,
     }
 }
 

@@ -180,11 +180,11 @@ async fn restore(run: &Run<'_>, release: &Release, settings: &Settings, plan: &P
         );
     };
     let version = previous.version();
-    // On a stack the failed release has taken the previous one's place. What answers of the latter is about to end.
+    // The failed release may have taken the previous one's place. What answers of the latter is about to end.
     let restored = match hosts::go_back(run, previous, settings).await {
         Some(restored) => restored,
         None => {
-            let serves = !run.target.has_stack()
+            let serves = !run.target.takes_the_place()
                 && run.live_step(Step::Restore, async |_| still_serves(run.target, previous).await).await.is_ok();
             if serves { Ok(()) } else { start_again(run, release, previous, settings).await }
         }

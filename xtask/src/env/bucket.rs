@@ -1,4 +1,4 @@
-//! The bucket of a stack's state, with its credentials.
+//! The bucket of an environment's state, with its credentials.
 
 use anyhow::anyhow;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -14,9 +14,12 @@ impl Env<'_> {
         Ok(Store::bucket(self.state_bucket()?, self.store_prefix()))
     }
 
-    /// The bucket of the stack's state. Nothing is asked yet.
+    /// The bucket of the stack's state, or of what a deploy keeps where there is no stack. Nothing is asked yet.
     pub fn state_bucket(&self) -> Result<Bucket, Failure> {
-        let state = &self.stack()?.state;
+        let state = match self.environment.state() {
+            Some(state) => state,
+            None => &self.stack()?.state,
+        };
         let secret = |name: &str| -> Result<SecretString, Failure> {
             self.state_key(name)?.ok_or_else(|| {
                 let keys = match state.provider {

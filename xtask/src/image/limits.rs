@@ -21,7 +21,7 @@ impl Limits {
     /// The limits of a target; none where no limit is known.
     pub fn of(target: &Target) -> Option<Self> {
         match target {
-            Target::Local(_) | Target::Compose(_) | Target::Media(_) => None,
+            Target::Local(_) | Target::Compose(_) | Target::Easypanel(_) | Target::Media(_) => None,
             // Scaleway's documentation, "Serverless Containers limitations" (2025-03).
             Target::Scaleway(_) => Some(Self { compressed: 250 * MIB, unpacked: 1024 * MIB }),
         }

@@ -32,6 +32,25 @@ fn a_docker_host_needs_its_registry_and_what_nothing_sets() {
     "#);
 }
 
+#[test]
+fn an_easypanel_needs_its_token_and_the_key_of_its_records() {
+    let environment = "    panel: https://panel.example.org\n    project: shop\n    services: [web]\n    address: https://shop.example.org\n    \
+                       registry: ghcr.io/shop\n    state: { bucket: records, region: fr-par, provider: scaleway }\n    \
+                       settings: { UPLOAD_DIR: /data, DATABASE_URL: '', S3_SECRET_ACCESS_KEY: '', SITE: shop }\n";
+    assert_snapshot!(of_target("easypanel", environment, ""), @r#"
+    EASYPANEL_TOKEN secret required [Stack] Given
+    SCW_ACCESS_KEY secret required [State] Given
+    SCW_SECRET_KEY secret required [State] Given
+    TF_STATE_PASSPHRASE secret - [Registry] Given
+    REGISTRY_HOST - required [Registry] Expression("ghcr.io")
+    REGISTRY_USERNAME - required [Registry] Expression("${{ github.actor }}")
+    REGISTRY_PASSWORD secret required [Registry] Expression("${{ secrets.GITHUB_TOKEN }}")
+    NPM_TOKEN secret required [Build] Given
+    MAIL_KEY secret - [Settings] Given
+    OTEL_EXPORTER_OTLP_HEADERS secret - [Settings] Given
+    "#);
+}
+
 /// What an environment with these lines and this stack needs, a line each.
 fn shown(environment: &str, stack: &str) -> String {
     of_target("scaleway", environment, stack)

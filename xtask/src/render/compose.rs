@@ -48,7 +48,7 @@ pub fn all(config: &Config, table: &SettingsTable, templates: &Templates) -> Res
     let of_hosts = config.environments.values().filter_map(|environment| match &environment.target {
         // A deploy makes the containers of the others.
         Target::Compose(compose) if compose.proxy.is_none() => Some((environment, compose)),
-        Target::Local(_) | Target::Scaleway(_) | Target::Compose(_) | Target::Media(_) => None,
+        Target::Local(_) | Target::Scaleway(_) | Target::Compose(_) | Target::Easypanel(_) | Target::Media(_) => None,
     });
     let rendered = |(environment, compose): (&Environment, &Compose)| {
         let text = file(config, environment, compose, table, templates)?;

@@ -1,4 +1,5 @@
-//! `.env.example`, and a `.env.<environment>.example` for each environment with a stack or a Docker host: names and what they are, no value.
+//! `.env.example`, and a `.env.<environment>.example` for each environment with a stack, a Docker host or an Easypanel: names and what they are,
+//! no value.
 
 use anyhow::Result;
 use camino::Utf8PathBuf;
@@ -27,7 +28,7 @@ pub fn all(config: &Config, table: &SettingsTable, templates: &Templates) -> Res
     let values = context! { project => &config.project, settings => Serde(&table.settings) };
     files.extend(templates.render_settings(values)?.map(|text| (Utf8PathBuf::from(".env.example"), text)));
     for environment in config.environments.values() {
-        if !environment.has_own_stack() && !matches!(environment.target, Target::Compose(_)) {
+        if !environment.has_own_stack() && !matches!(environment.target, Target::Compose(_) | Target::Easypanel(_)) {
             continue;
         }
         let needs = needs(config, environment, table)?;

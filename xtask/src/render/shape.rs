@@ -119,7 +119,7 @@ impl Shape {
         }
         let local = config.environments.values().find_map(|environment| match &environment.target {
             Target::Local(local) => Some(Local { name: environment.name.clone(), port: local.port }),
-            Target::Scaleway(_) | Target::Compose(_) | Target::Media(_) => None,
+            Target::Scaleway(_) | Target::Compose(_) | Target::Easypanel(_) | Target::Media(_) => None,
         });
         let mut images: Vec<Place> = Vec::new();
         for (_, place) in all.iter().filter(|_| config.image.is_some()) {

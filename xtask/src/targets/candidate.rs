@@ -1,7 +1,7 @@
 //! A release that was started and does not serve yet, wherever it runs.
 
 use super::stack::{self, PublicAddress};
-use super::{host, local};
+use super::{easypanel, host, local};
 use crate::clients::service::Service;
 use crate::report::Summary;
 
@@ -13,6 +13,8 @@ pub enum Candidate {
     Stack(Box<stack::Candidate>),
     /// A container of a Docker host.
     Host(Box<host::Candidate>),
+    /// Services of an Easypanel, in the place of the previous release.
+    Easypanel(Box<easypanel::Candidate>),
     /// A container of this machine's engine, which never serves.
     Trial(Box<stack::Trial>),
 }
@@ -36,7 +38,7 @@ impl Candidate {
     /// Where people reach it, if that is another address than the one that the gate asks.
     pub fn public(&self) -> Option<&PublicAddress> {
         match self {
-            Self::Local(_) | Self::Host(_) | Self::Trial(_) => None,
+            Self::Local(_) | Self::Host(_) | Self::Easypanel(_) | Self::Trial(_) => None,
             Self::Stack(candidate) => candidate.public.as_ref(),
         }
     }
@@ -48,6 +50,7 @@ impl Started for Candidate {
             Self::Local(candidate) => candidate.service.clone(),
             Self::Stack(candidate) => candidate.service.clone(),
             Self::Host(candidate) => candidate.service.clone(),
+            Self::Easypanel(candidate) => candidate.service.clone(),
             Self::Trial(trial) => trial.service.clone(),
         }
     }
@@ -55,7 +58,7 @@ impl Started for Candidate {
     fn ears(&self) -> Option<local::Ears> {
         match self {
             Self::Local(candidate) => candidate.ears.clone(),
-            Self::Stack(_) | Self::Host(_) | Self::Trial(_) => None,
+            Self::Stack(_) | Self::Host(_) | Self::Easypanel(_) | Self::Trial(_) => None,
         }
     }
 
@@ -63,7 +66,7 @@ impl Started for Candidate {
         match self {
             Self::Local(candidate) => candidate.exited().await,
             // Its platform starts it again.
-            Self::Stack(_) => std::future::pending().await,
+            Self::Stack(_) | Self::Easypanel(_) => std::future::pending().await,
             Self::Host(candidate) => candidate.exited().await,
             Self::Trial(trial) => trial.exited().await,
         }
@@ -74,6 +77,7 @@ impl Started for Candidate {
             Self::Local(candidate) => candidate.give_up().await,
             Self::Stack(candidate) => candidate.where_its_log_is(),
             Self::Host(candidate) => candidate.give_up().await,
+            Self::Easypanel(candidate) => candidate.where_its_log_is(),
             Self::Trial(trial) => trial.give_up().await,
         }
     }
@@ -85,6 +89,7 @@ impl Summary for Candidate {
             Self::Local(candidate) => format!("process {}, not public yet", candidate.process),
             Self::Stack(candidate) => candidate.summary.clone(),
             Self::Host(candidate) => candidate.summary(),
+            Self::Easypanel(candidate) => candidate.summary(),
             Self::Trial(trial) => trial.summary(),
         }
     }

@@ -20,7 +20,7 @@ use crate::shop::{base_image, docker, docker_says, engine_answers};
 const SECRET: &str = "a-secret-of-the-docker-host";
 
 /// The program and the libraries that it loads.
-const DOCKERFILE: &str = "FROM scratch\nCOPY root /\nUSER 10001:10001\nENTRYPOINT [\"/fixture\"]\nCMD [\"serve\"]\nARG SERVICE_VERSION=none\n";
+pub const DOCKERFILE: &str = "FROM scratch\nCOPY root /\nUSER 10001:10001\nENTRYPOINT [\"/fixture\"]\nCMD [\"serve\"]\nARG SERVICE_VERSION=none\n";
 
 /// The fixture, whose environment `prod` is on the engine of this machine.
 pub struct Site {
@@ -65,15 +65,7 @@ impl Site {
 
     /// A commit of a service that behaves like this: its version.
     pub fn commit(&self, behaviour: &str) -> String {
-        let project = &self.project;
-        project.write("src/behaviour.txt", behaviour);
-        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("host");
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--release", "--offline", "--quiet"]).current_dir(&project.root);
-        Ran::of(build.env("CARGO_TARGET_DIR", target.join(&self.prefix))).expect(0);
-        let program = target.join(&self.prefix).join("release/fixture");
-        devservers::caddy::with_libraries(&program, &project.root.join("root"), "fixture").unwrap();
-        project.commit(behaviour)
+        commit(&self.project, &self.prefix, behaviour)
     }
 
     pub fn command(&self, args: &[&str]) -> Command {
@@ -312,6 +304,18 @@ fn a_host_that_is_reached_by_ssh_keeps_the_records() {
     // A host that is away is an error with the command to try.
     drop(sshd);
     site.run(&["status", "prod"]).expect(1).says(&["connect to ssh://root@127.0.0.1"]);
+}
+
+/// A commit of a fixture that behaves like this, with its program in the folder `root`: its version. `name` is that of the folder in which
+/// it is compiled.
+pub fn commit(project: &Project, name: &str, behaviour: &str) -> String {
+    project.write("src/behaviour.txt", behaviour);
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("host").join(name);
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--release", "--offline", "--quiet"]).current_dir(&project.root);
+    Ran::of(build.env("CARGO_TARGET_DIR", &target)).expect(0);
+    devservers::caddy::with_libraries(&target.join("release/fixture"), &project.root.join("root"), "fixture").unwrap();
+    project.commit(behaviour)
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod app;
 mod builders;
 mod building;
 mod contained;
+mod easypanel;
 mod faults;
 mod hints;
 mod host;

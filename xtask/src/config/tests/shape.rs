@@ -165,7 +165,7 @@ fn a_wrong_type_is_named_with_what_was_expected() {
       for example `package: app`
     ");
     assert_snapshot!(refused_with("target: local", "target: true"), @r"
-    deploy.yaml:8:13: environments.local.target: found `true`, expected one of: local, scaleway, compose
+    deploy.yaml:8:13: environments.local.target: found `true`, expected one of: local, scaleway, compose, easypanel
       for example `target: local`
     ");
     assert_snapshot!(refused(&(SMALLEST.to_owned() + "    settings: { A: [1] }\n    keep_releases: 1.5\n")), @r"
@@ -252,7 +252,7 @@ fn names_are_labels() {
 fn an_unknown_word_is_named_with_those_known() {
     assert_snapshot!(refused_with("target: local", "target: kubernetes"), @r"
     deploy.yaml:8:13: environments.local.target: unknown value `kubernetes`
-      known values: compose, local, scaleway
+      known values: compose, easypanel, local, scaleway
     ");
     assert_snapshot!(refused(&(SMALLEST.to_owned() + "    postgres: embeded\n")), @r"
     deploy.yaml:10:15: environments.local.postgres: unknown value `embeded`

@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 
 use super::Host;
+use super::settings::resolved;
 use crate::check::Check;
 use crate::clients::docker::Engine;
 use crate::failure::Failure;
@@ -18,7 +19,7 @@ const FIX: &str = "start Docker on the host: sudo systemctl start docker";
 
 /// The checks of what all hosts have. None changes anything.
 pub async fn of_environment(host: &Host<'_>) -> Result<Vec<Check>, Failure> {
-    let mut checks = vec![match host.settings(None) {
+    let mut checks = vec![match resolved(host.env, None) {
         Ok(settings) => {
             let (plain, secret) = (settings.plain.len(), settings.secrets.iter().count());
             Check::good("settings", format!("{plain} settings, {secret} secrets"))

@@ -8,7 +8,7 @@ use futures_util::future::{join_all, try_join_all};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Candidate, Host, checks, image};
+use super::{Candidate, Host, checks, image, settings};
 use crate::check::Check;
 use crate::clients::service::Service;
 use crate::config;
@@ -85,7 +85,7 @@ impl<'a> Fleet<'a> {
 
     /// Settings, and on each host the network and a proxy that runs.
     pub async fn provision(&self, media: &MediaSettings, step: &Ongoing) -> Result<Settings, Failure> {
-        let settings = self.first.settings(Some(media))?;
+        let settings = settings::resolved(self.env, Some(media))?;
         for host in self.all() {
             step.progress(&format!("the proxy of {}", host.name()));
             host.start_proxy().await?;

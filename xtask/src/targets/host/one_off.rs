@@ -2,7 +2,7 @@
 
 use anyhow::anyhow;
 
-use super::{Host, image};
+use super::{Host, image, settings};
 use crate::failure::Failure;
 use crate::release::Settings;
 use crate::state::history::{self, Record};
@@ -12,7 +12,7 @@ impl Host<'_> {
     /// Runs the program of a record's release to its end with these arguments, and shows what it writes. Fails with its exit code.
     pub async fn run(&self, record: &Record, args: &[String]) -> Result<(), Failure> {
         let media = media(self.env).await?;
-        let settings: Settings = self.settings(Some(&media))?.with_plain(&record.settings);
+        let settings: Settings = settings::resolved(self.env, Some(&media))?.with_plain(&record.settings);
         let published = self.published(record).await?;
         let image = image::pull(self, &published).await?;
         let env = self.variables(record.version(), &settings)?;

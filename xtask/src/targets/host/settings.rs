@@ -14,29 +14,30 @@ use crate::settings;
 use crate::targets::stack::settings::resolve;
 
 impl Host<'_> {
-    /// Every setting that has a value; without `media`, those of the media are left out. Fails with those that need one and have none.
-    pub(super) fn settings(&self, media: Option<&MediaSettings>) -> Result<Settings, Failure> {
-        let resolved = resolve(self.env, media)?;
-        let table = settings::table(self.env)?;
-        let is_folder = |name: &String| {
-            matches!(table.get(name).and_then(|setting| setting.supplied_by.as_ref()), Some(SuppliedBy::DataFolder(_)))
-        };
-        let missing: Vec<String> = resolved.missing.into_iter().filter(|name| !is_folder(name)).collect();
-        if missing.is_empty() {
-            return Ok(resolved.settings);
-        }
-        let name = self.env.name();
-        Err(Failure::Refused(anyhow!(
-            "settings have no value: {}\n  put them into .env.{name} (mode 0600)",
-            missing.join(", ")
-        )))
-    }
-
     /// What the containers of a release get, as `NAME=value`.
     pub(super) fn variables(&self, version: &str, settings: &Settings) -> Result<Vec<String>> {
         let variables = variables(self.env, version, settings)?;
         Ok(variables.into_iter().map(|(name, value)| format!("{name}={value}")).collect())
     }
+}
+
+/// Every setting of a container that has a value; without `media`, those of the media are left out. Fails with those that need one and
+/// have none.
+pub fn resolved(env: &Env<'_>, media: Option<&MediaSettings>) -> Result<Settings, Failure> {
+    let resolved = resolve(env, media)?;
+    let table = settings::table(env)?;
+    let is_folder = |name: &String| {
+        matches!(table.get(name).and_then(|setting| setting.supplied_by.as_ref()), Some(SuppliedBy::DataFolder(_)))
+    };
+    let missing: Vec<String> = resolved.missing.into_iter().filter(|name| !is_folder(name)).collect();
+    if missing.is_empty() {
+        return Ok(resolved.settings);
+    }
+    let name = env.name();
+    Err(Failure::Refused(anyhow!(
+        "settings have no value: {}\n  put them into .env.{name} (mode 0600)",
+        missing.join(", ")
+    )))
 }
 
 /// The variables of a container of a release: its settings and secrets, and what comes of its being a container.

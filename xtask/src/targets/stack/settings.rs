@@ -94,6 +94,7 @@ fn misfit(target: &Target, name: &str, secret: bool, value: &str) -> Option<Stri
     match target {
         // An engine takes every text as it is.
         Target::Local(_) | Target::Compose(_) | Target::Media(_) => return None,
+        Target::Easypanel(_) => return misfit_at_easypanel(name, value),
         Target::Scaleway(_) => {
             if let Some(misfit) = misfit_at_scaleway(name, secret, value) {
                 return Some(misfit);
@@ -127,6 +128,23 @@ fn misfit_at_scaleway(name: &str, secret: bool, value: &str) -> Option<String> {
         .then(|| format!("the value of {name} has {length} {unit}, and Scaleway accepts {most} of {kind}; shorten it"))
 }
 
+/// The panel keeps variables as lines of a `.env` file, and replaces names such as `$(PROJECT_NAME)`
+/// (<https://easypanel.io/docs/services/app>). How it reads quotes and comments is not documented.
+fn misfit_at_easypanel(name: &str, value: &str) -> Option<String> {
+    let what = if value.contains(['\n', '\r']) {
+        "a line break"
+    } else if value.contains("$(") {
+        "`$(`"
+    } else if value.contains(" #") || value.starts_with('#') {
+        "a `#` at its beginning or after a space"
+    } else if value.starts_with(['"', '\'', '`', ' ', '\t']) || value.ends_with([' ', '\t']) {
+        "a quotation mark at its beginning, or a space around it"
+    } else {
+        return None;
+    };
+    Some(format!("the value of {name} has {what}, which Easypanel may read as something else; write it without"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,5 +172,16 @@ mod tests {
         let decomposed = misfit("NAME", "e\u{301}").unwrap();
         assert!(decomposed.contains("NAME") && !decomposed.contains("e\u{301}"), "{decomposed}");
         assert_eq!(misfit("NAME", "\u{e9}"), None);
+    }
+
+    #[test]
+    fn a_value_that_a_panel_may_read_as_something_else_is_named_and_not_shown() {
+        for value in ["a\nb", "a\r", "$(PROJECT_NAME)", "a #b", "#a", "\"a\"", "'a'", "`a`", " a", "a "] {
+            let said = misfit_at_easypanel("KEY", value).unwrap();
+            assert!(said.starts_with("the value of KEY has") && !said.contains("PROJECT_NAME"), "{said}");
+        }
+        for value in ["", "a#b=c", "postgres://u:p@h/d?x=%20", "$a", "it's \"so\""] {
+            assert_eq!(misfit_at_easypanel("KEY", value), None, "{value}");
+        }
     }
 }

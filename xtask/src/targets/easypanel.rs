@@ -1,0 +1,227 @@
+//! Services of an Easypanel: a deploy gives them another image and other variables, and the panel replaces their containers.
+
+mod candidate;
+mod checks;
+mod variables;
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, anyhow};
+use tokio::sync::OnceCell;
+
+pub use self::candidate::Candidate;
+use self::candidate::Containers;
+use super::condition::Condition;
+use super::host::image::of_record;
+use super::host::settings::{resolved, variables as of_release};
+use super::stack::image;
+use super::{Serving, Switched};
+use crate::check::Check;
+use crate::clients::easypanel::{App, Easypanel, Inspected, PanelError};
+use crate::clients::service::{Answer, Service};
+use crate::config;
+use crate::env::Env;
+use crate::failure::Failure;
+use crate::image::{ServiceImage, check};
+use crate::needs::EASYPANEL_TOKEN;
+use crate::release::{Artifact, Published, Release, Settings, Source};
+use crate::report::Ongoing;
+use crate::state::fingerprint;
+use crate::state::history::{self, Record};
+
+/// The services of an environment.
+pub struct Panel<'a> {
+    env: &'a Env<'a>,
+    target: &'a config::Easypanel,
+    api: OnceCell<Arc<Easypanel>>,
+    /// Those of the release that this process has applied.
+    applied: RefCell<Option<Arc<Containers>>>,
+}
+
+impl<'a> Panel<'a> {
+    /// The target of an environment.
+    pub fn new(env: &'a Env<'a>, target: &'a config::Easypanel) -> Self {
+        Self { env, target, api: OnceCell::new(), applied: RefCell::default() }
+    }
+
+    /// Every check of the panel. None changes anything.
+    pub async fn checks(&self) -> Result<Vec<Check>, Failure> {
+        Ok(checks::checks(self).await)
+    }
+
+    /// What builds and keeps the image. None of these checks changes anything.
+    pub async fn prerequisites(&self) -> Result<Vec<Check>, Failure> {
+        match &self.env.config.image {
+            Some(_) => Ok(check::checks(&ServiceImage::find(self.env)?).await),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Fails unless deploy.yaml has an image.
+    pub fn runs_the_service(&self) -> Result<(), Failure> {
+        ServiceImage::find(self.env).map(drop)
+    }
+
+    /// The settings, with fingerprints of the secrets.
+    pub async fn provision(&self) -> Result<Settings, Failure> {
+        let settings = resolved(self.env, None)?;
+        let key = Box::pin(fingerprint::key(self.env.store()?)).await?;
+        Ok(settings.fingerprinted(&key, &self.env.store_prefix()))
+    }
+
+    /// The release that was deployed last. It need not answer any more.
+    pub async fn serving(&self) -> Result<Option<Serving>, Failure> {
+        let Some(record) = history::live(self.env.store()?).await? else { return Ok(None) };
+        let (version, address) = (record.version().to_owned(), self.target.address.clone());
+        Ok(Some(Serving { id: record.id, version, address, service: self.service()? }))
+    }
+
+    /// Builds the commit's image, unless the registry or the Docker engine has it.
+    pub async fn build(&self, source: &Source, step: &Ongoing) -> Result<Artifact, Failure> {
+        image::build(self.env, source, step).await
+    }
+
+    /// Whether the registry or the Docker engine still has the image.
+    pub async fn has_built(&self, artifact: &Artifact) -> bool {
+        image::has_built(self.env, artifact).await
+    }
+
+    /// Pushes the image, unless the registry has it.
+    pub async fn publish(&self, artifact: &Artifact, step: &Ongoing) -> Result<Published, Failure> {
+        image::publish(self.env, artifact, step).await
+    }
+
+    /// Whether the registry still has the image.
+    pub async fn has_published(&self, published: &Published) -> bool {
+        image::has_published(self.env, published).await
+    }
+
+    /// The image of an earlier deploy. Refused if the registry no longer has it.
+    pub async fn published(&self, record: &Record) -> Result<Published, Failure> {
+        let published = of_record(self.env, record)?;
+        if self.has_published(&published).await {
+            return Ok(published);
+        }
+        let (version, name) = (record.version(), self.env.name());
+        Err(Failure::Refused(anyhow!(
+            "the registry no longer has the image of {version}; to deploy its commit again, type: \
+             git checkout {} && cargo xtask deploy {name}",
+            published.source.commit
+        )))
+    }
+
+    /// Gives every service the release's image and variables, and has the panel deploy them, one after the other. A deploy whose end the
+    /// panel does not tell is left to the gate.
+    pub async fn apply(&self, release: &Release, settings: &Settings, step: &Ongoing) -> Result<Candidate, Failure> {
+        let image = release.published.image().context("an Easypanel runs images")?;
+        let prepared = self.prepare(release, settings).await.map_err(|error| Failure::from(error).untouched())?;
+        let api = Arc::clone(self.api().await?);
+        for (app, before, env) in &prepared {
+            step.progress(&format!("the image and the variables of {}", app.service));
+            api.set_env(app, env, before).await.map_err(anyhow::Error::from)?;
+            api.set_image(app, &image, before).await.map_err(anyhow::Error::from)?;
+        }
+        let mut unsure = None;
+        for (app, ..) in &prepared {
+            step.progress(&format!("the panel deploys {}", app.service));
+            match api.deploy(app).await {
+                Ok(()) => {}
+                Err(error @ PanelError::Away { .. }) => {
+                    let what = format!("what became of the deploy of {} is not known: {error}", app.service);
+                    self.env.report.note(&format!("{what}; the service itself is asked"));
+                    unsure = Some(what);
+                }
+                Err(error) => return Err(anyhow::Error::from(error).into()),
+            }
+        }
+        let apps = prepared.into_iter().map(|(app, ..)| app).collect();
+        let containers = Arc::new(Containers::new(api, apps, release.published.digest.clone()));
+        self.applied.replace(Some(Arc::clone(&containers)));
+        Ok(Candidate { service: self.service()?, containers, unsure, place: self.place() })
+    }
+
+    /// Checks that the release still answers, ready, where people reach it. The panel has switched to it already.
+    pub async fn switch(&self, candidate: Candidate) -> Result<Switched, Failure> {
+        let address = self.target.address.clone();
+        match candidate.service.ask().await {
+            Answer::Ready(readiness) => Ok(Switched { address, readiness, watched: None }),
+            other => Err(anyhow!("{address} was ready, and is not any more: {}", other.describe()).into()),
+        }
+    }
+
+    /// What the panel says of the containers of the release that this process has applied.
+    pub async fn condition(&self) -> Condition {
+        let applied = self.applied.borrow().clone();
+        match applied {
+            Some(containers) => containers.condition().await,
+            None => Condition::NotAsked("it is not known which image it was given".to_owned()),
+        }
+    }
+
+    /// What the panel says of the containers of a record's release.
+    pub async fn seen(&self, record: &Record) -> Condition {
+        let asked = async {
+            let digest = record.digest.clone().context("the record names no image")?;
+            anyhow::Ok(Containers::new(Arc::clone(self.api().await?), self.apps().collect(), digest))
+        };
+        match asked.await {
+            Ok(containers) => containers.condition().await,
+            Err(error) => Condition::NotAsked(format!("{error:#}")),
+        }
+    }
+
+    /// Where readiness is asked for: where people reach the service.
+    pub fn service(&self) -> Result<Service> {
+        Service::new(format!("{}{}", self.target.address, self.env.config.service.readiness))
+    }
+
+    /// The failure of a command that the panel's API does not offer. `page` is the one of the service that does.
+    pub fn has_no(&self, what: &str, page: &str) -> Failure {
+        let name = self.env.name();
+        Failure::Usage(anyhow!(
+            "{what} does not work at Easypanel, whose API does not offer it\n  see {}, {page}\n  commands for {name}: \
+             cargo xtask deploy {name}, cargo xtask status {name}, cargo xtask rollback {name}",
+            self.place()
+        ))
+    }
+
+    /// What each service is set to, and what its variables become.
+    async fn prepare(&self, release: &Release, settings: &Settings) -> Result<Vec<(App, Inspected, String)>> {
+        let values = of_release(self.env, release.version(), settings)?;
+        let table = crate::settings::table(self.env)?;
+        let declared: Vec<&str> = table.settings.iter().map(|setting| setting.name.as_str()).collect();
+        let mut prepared = Vec::new();
+        for app in self.apps() {
+            let before = self.api().await?.inspect(&app).await?;
+            let env = variables::merged(before.env.as_deref().unwrap_or_default(), &declared, &values);
+            prepared.push((app, before, env));
+        }
+        Ok(prepared)
+    }
+
+    fn apps(&self) -> impl Iterator<Item = App> {
+        let app = |service: &String| App { project: self.target.project.clone(), service: service.clone() };
+        self.target.services.iter().map(app)
+    }
+
+    /// The panel's page of the first service, for people.
+    fn place(&self) -> String {
+        let config::Easypanel { panel, project, services, .. } = self.target;
+        format!("{panel}, project {project}, service {}", services[0])
+    }
+
+    /// The panel.
+    async fn api(&self) -> Result<&Arc<Easypanel>> {
+        let connect = async || {
+            let token = self.env.secret(EASYPANEL_TOKEN)?.with_context(|| {
+                let name = self.env.name();
+                format!("{EASYPANEL_TOKEN} has no value: put a token of the panel's API into .env.{name} (mode 0600)")
+            })?;
+            let longest = self.env.environment.gate.timeout;
+            let api = Easypanel::connect(&self.target.panel, &token, &self.env.patience, longest).await?;
+            anyhow::Ok(Arc::new(api))
+        };
+        self.api.get_or_try_init(connect).await
+    }
+}

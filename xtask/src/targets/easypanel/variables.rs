@@ -1,0 +1,31 @@
+//! The variables of a service at the panel: lines of a `.env` file.
+
+use std::collections::BTreeMap;
+
+/// The lines of a service with these values. A deploy owns what the service declares and what it sets: such a line is replaced, or gone where
+/// there is no value. All other lines stay.
+pub(super) fn merged(before: &str, declared: &[&str], values: &BTreeMap<String, String>) -> String {
+    let is_owned = |line: &&str| {
+        let name = line.split_once('=').map(|(name, _)| name.trim());
+        name.is_some_and(|name| declared.contains(&name) || values.contains_key(name))
+    };
+    let kept = before.lines().filter(|line| !is_owned(line)).map(str::to_owned);
+    let lines: Vec<String> = kept.chain(values.iter().map(|(name, value)| format!("{name}={value}"))).collect();
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_service_declares_is_replaced_and_other_lines_stay() {
+        let values = [("GREETING", "moi"), ("PORT", "8080")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let before = "# of the panel\nTZ=Europe/Helsinki\nGREETING = hello\r\nAPI_TOKEN=old\n\nPORT=80";
+        assert_eq!(
+            merged(before, &["GREETING", "API_TOKEN"], &BTreeMap::from(values)),
+            "# of the panel\nTZ=Europe/Helsinki\n\nGREETING=moi\nPORT=8080"
+        );
+        assert_eq!(merged("", &[], &BTreeMap::new()), "");
+    }
+}
