@@ -155,7 +155,7 @@ async fn measure(chosen: &[Measurement], scratch: &Scratch, report: &Report) -> 
             Measurement::MediaReady => media::until_ready(scratch, report).await.map(one),
             Measurement::MediaWorkers => media::workers(scratch, report).await.map(one),
             Measurement::MediaClaim => media::claim(scratch, report).await.map(one),
-            Measurement::MediaPresigned => media::presigned(scratch, report).await,
+            Measurement::MediaPresigned => Box::pin(media::presigned(scratch, report)).await,
             Measurement::WebGallery => web::gallery(scratch, report).await.map(one),
             Measurement::WebLighthouse => web::lighthouse(scratch, report).await.map(one),
             Measurement::Rehearsal => rehearsed::rehearsal(scratch, report).await,

@@ -2,6 +2,7 @@
 
 mod asked;
 mod heic;
+mod parts;
 mod pictures;
 mod presigned;
 mod queue;
@@ -9,6 +10,7 @@ mod ready;
 mod served;
 mod service;
 mod uploads;
+mod validated;
 mod wrk;
 
 pub use self::pictures::by_format;

@@ -41,28 +41,36 @@ const TIMES: usize = 7;
 pub async fn by_format(scratch: &Scratch, report: &Report) -> Result<Vec<(String, Row)>> {
     ensure!(Path::new(SOURCE).exists(), "there is no photograph to measure: apt-get install mate-backgrounds");
     report.detail("building the service and the program that measures it; the first time, that compiles all of both");
-    let package = &scratch.config.service.package;
-    scratch.cargo().args(["build", "--release", "--package", package]).run().await?;
-    scratch.cargo().args(["build", "--release", "--package", package, "--example", "derive"]).run().await?;
-    let program = scratch.program();
-    let example = program.with_file_name("examples").join("derive");
+    let build = ["build", "--release", "--package", &scratch.config.service.package];
+    scratch.cargo().args(build).run().await?;
+    build_derive(scratch).await?;
     let folder = tempfile::tempdir()?;
     let mut rows = Vec::new();
     for (name, width, height) in PICTURES {
         let file = folder.path().join(name);
         let file = file.to_str().context("the folder for temporary files is not named in UTF-8")?;
-        let mut ours = Command::new(&example);
-        ours.arg(&program);
-        let row = one(ours, file, (width, height), report).await.with_context(|| format!("measure {name}"))?;
+        let row =
+            one(derive(scratch), file, (width, height), report).await.with_context(|| format!("measure {name}"))?;
         rows.push((name.to_owned(), row));
     }
-    let mut ours = Command::new(&example);
-    ours.arg(&program);
-    rows.push((
-        "8.heic".to_owned(),
-        heic::small_pictures(ours, folder.path(), report).await.context("measure 8.heic")?,
-    ));
+    let row = heic::small_pictures(derive(scratch), folder.path(), report).await.context("measure 8.heic")?;
+    rows.push(("8.heic".to_owned(), row));
     Ok(rows)
+}
+
+/// Builds the program that derives pictures as the service does, and nothing else.
+pub(super) async fn build_derive(scratch: &Scratch) -> Result<()> {
+    let build = ["build", "--release", "--package", &scratch.config.service.package, "--example", "derive"];
+    scratch.cargo().args(build).run().await.context("build the program that derives pictures")?;
+    Ok(())
+}
+
+/// That program, with the service's, whose child it needs.
+pub(super) fn derive(scratch: &Scratch) -> Command {
+    let program = scratch.program();
+    let mut command = Command::new(program.with_file_name("examples").join("derive"));
+    command.arg(program);
+    command
 }
 
 async fn one(ours: Command, file: &str, (width, height): (u32, u32), report: &Report) -> Result<Row> {

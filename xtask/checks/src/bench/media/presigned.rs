@@ -7,8 +7,10 @@ use devservers::http::ask;
 use devservers::{Versitygw, versitygw};
 use serde_json::json;
 
+use super::parts::in_parts;
 use super::queue::{PATIENCE, PAUSE, without_worker};
 use super::service::Media;
+use super::validated::validated;
 use super::wrk::{CONNECTIONS, load, load_by};
 use crate::bench::scratch::Scratch;
 use crate::bench::table::{Goal, Row, said};
@@ -45,10 +47,11 @@ const PENDING: u32 = 100_000;
 /// How often URLs of 50 media are asked for.
 const BATCHES: usize = 200;
 
-/// A row for URLs of uploads, one for those of downloads, and one for the look into the store.
+/// A row for the worker, one for a large file in parts, one for URLs of uploads, one for those of downloads, and one for the look into the
+/// store.
 pub async fn presigned(scratch: &Scratch, report: &Report) -> Result<Vec<(String, Row)>> {
     let (store, spool) = (Versitygw::start()?, tempfile::tempdir()?);
-    store.bucket(BUCKET);
+    let bucket = store.bucket(BUCKET);
     let key = fs_err::read_to_string(scratch.root().join("app/tests/keys/cloudfront.pem"))?;
     let settings = [
         without_worker(),
@@ -60,12 +63,16 @@ pub async fn presigned(scratch: &Scratch, report: &Report) -> Result<Vec<(String
         ("S3_SECRET_ACCESS_KEY", versitygw::SECRET_KEY.to_owned()),
         ("SPOOL_DIR", spool.path().display().to_string()),
         ("MAX_PENDING_UPLOADS", "1000000".to_owned()),
+        ("MAX_UPLOAD_BYTES", (2_u64 << 30).to_string()),
         ("CDN_URL", "https://d111111abcdef8.cloudfront.net".to_owned()),
         ("CDN_KEY_PAIR_ID", "K2JCJMDEHXQW5F".to_owned()),
         ("CDN_PRIVATE_KEY", key),
     ];
     let media = Media::start(scratch, &settings).await?;
     Ok(vec![
+        // First, while no other upload is pending.
+        ("validate".to_owned(), validated(scratch, &media, &store.endpoint(), report).await?),
+        ("parts".to_owned(), in_parts(&media, &store.endpoint(), &bucket, report).await?),
         ("create".to_owned(), create(&media, report).await?),
         ("sign".to_owned(), sign(&media).await?),
         ("look".to_owned(), look(scratch, &media).await?),
