@@ -1,6 +1,7 @@
 //! The media service of this repository, against programs that do the same: libvips, nginx, a plain receiver.
 
 mod asked;
+mod events;
 mod heic;
 mod parts;
 mod pictures;

@@ -60,6 +60,26 @@ impl Uploads {
         Ok((answer.status == 200).then(|| answer.header("content-type").unwrap_or_default().to_owned()))
     }
 
+    /// Sends messages to the queue, at most ten.
+    pub fn send(&self, bodies: &[String]) -> Result<()> {
+        let entries = bodies.iter().enumerate();
+        let entries: Vec<_> =
+            entries.map(|(place, body)| json!({ "Id": place.to_string(), "MessageBody": body })).collect();
+        let sent = sqs(&self.endpoint, "SendMessageBatch", &json!({ "QueueUrl": self.queue, "Entries": entries }))?;
+        ensure!(sent["Failed"].as_array().is_none_or(Vec::is_empty), "send messages to moto: {sent}");
+        Ok(())
+    }
+
+    /// How many messages of the queue are not deleted.
+    pub fn left(&self) -> Result<u64> {
+        let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
+        let asked = json!({ "QueueUrl": self.queue, "AttributeNames": names });
+        let answer = sqs(&self.endpoint, "GetQueueAttributes", &asked)?;
+        let count = |name| answer["Attributes"][name].as_str()?.parse::<u64>().ok();
+        let [waiting, in_flight] = names.map(count);
+        waiting.zip(in_flight).map(|(waiting, in_flight)| waiting + in_flight).context("moto counts messages")
+    }
+
     fn put(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<()> {
         let answer =
             http::ask(&self.endpoint, "PUT", path, &[headers, &[("Authorization", &signed("s3"))]].concat(), body)
@@ -71,14 +91,19 @@ impl Uploads {
 
 /// Makes a queue, and returns its URL.
 fn create(endpoint: &str, queue: &Value) -> Result<String> {
-    let target = "AmazonSQS.CreateQueue";
-    let authorization = signed("sqs");
+    let made = sqs(endpoint, "CreateQueue", queue)?;
+    Ok(made["QueueUrl"].as_str().with_context(|| format!("make a queue of moto: {made}"))?.to_owned())
+}
+
+/// Calls an operation of SQS.
+fn sqs(endpoint: &str, operation: &str, asked: &Value) -> Result<Value> {
+    let (target, authorization) = (format!("AmazonSQS.{operation}"), signed("sqs"));
     let headers =
-        [("Content-Type", "application/x-amz-json-1.0"), ("X-Amz-Target", target), ("Authorization", &authorization)];
-    let answer = http::ask(endpoint, "POST", "/", &headers, queue.to_string()).context("make a queue of moto")?;
-    let made: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let url = made["QueueUrl"].as_str();
-    Ok(url.with_context(|| format!("make a queue of moto: {}", answer.text()))?.to_owned())
+        [("Content-Type", "application/x-amz-json-1.0"), ("X-Amz-Target", &target), ("Authorization", &authorization)];
+    let answer = http::ask(endpoint, "POST", "/", &headers, asked.to_string());
+    let answer = answer.with_context(|| format!("ask moto for {operation}"))?;
+    ensure!(answer.status == 200, "ask moto for {operation}: {}", answer.text());
+    serde_json::from_slice(&answer.body).with_context(|| format!("read moto's answer to {operation}"))
 }
 
 /// moto gives every queue this account.

@@ -7,6 +7,7 @@ use devservers::http::ask;
 use devservers::{Versitygw, versitygw};
 use serde_json::json;
 
+use super::events::burst;
 use super::parts::in_parts;
 use super::queue::{PATIENCE, PAUSE, without_worker};
 use super::service::Media;
@@ -47,8 +48,8 @@ const PENDING: u32 = 100_000;
 /// How often URLs of 50 media are asked for.
 const BATCHES: usize = 200;
 
-/// A row for the worker, one for a large file in parts, one for URLs of uploads, one for those of downloads, and one for the look into the
-/// store.
+/// A row for the worker, one for a large file in parts, one for URLs of uploads, one for those of downloads, one for the look into the store,
+/// and one for a burst of events.
 pub async fn presigned(scratch: &Scratch, report: &Report) -> Result<Vec<(String, Row)>> {
     let (store, spool) = (Versitygw::start()?, tempfile::tempdir()?);
     let bucket = store.bucket(BUCKET);
@@ -76,6 +77,7 @@ pub async fn presigned(scratch: &Scratch, report: &Report) -> Result<Vec<(String
         ("create".to_owned(), create(&media, report).await?),
         ("sign".to_owned(), sign(&media).await?),
         ("look".to_owned(), look(scratch, &media).await?),
+        ("events".to_owned(), burst(scratch).await?),
     ])
 }
 
