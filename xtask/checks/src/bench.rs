@@ -78,7 +78,7 @@ pub enum Measurement {
     MediaWorkers,
     /// A claim from a queue of 10,000 jobs
     MediaClaim,
-    /// URLs for uploads and downloads past the service, and 100,000 pending uploads looked for
+    /// Uploads past the service: URLs, parts, events, and their pictures
     MediaPresigned,
     /// The gallery of 100,000 media in a browser
     WebGallery,

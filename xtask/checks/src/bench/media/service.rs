@@ -120,9 +120,18 @@ impl Media {
 
     /// Resident memory of the service, in bytes, without the processes that it started.
     pub fn memory(&self) -> Result<u64> {
+        self.of_status("VmRSS:")
+    }
+
+    /// What of it is no part of a file, such as the program, of which the system may forget what it needs room for.
+    pub fn own_memory(&self) -> Result<u64> {
+        self.of_status("RssAnon:")
+    }
+
+    fn of_status(&self, line: &str) -> Result<u64> {
         let status = fs_err::read_to_string(format!("/proc/{}/status", self.server.pid()))?;
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next());
-        Ok(resident.and_then(|kib| kib.parse::<u64>().ok()).context("read the memory of the service")? << 10)
+        let found = status.lines().find_map(|text| text.strip_prefix(line)?.split_whitespace().next());
+        Ok(found.and_then(|kib| kib.parse::<u64>().ok()).context("read the memory of the service")? << 10)
     }
 }
 
