@@ -7,10 +7,11 @@ use std::{
     panic::AssertUnwindSafe,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use futures_util::FutureExt as _;
-use tokio::{sync::oneshot, task::yield_now};
+use tokio::{sync::oneshot, task::yield_now, time::timeout};
 
 use super::{is_away, was_cut};
 
@@ -20,12 +21,17 @@ const AT_ONCE: usize = 2;
 /// The most items of a batch. It bounds what one statement locks, and how long.
 const MOST: usize = 100;
 
+/// A batch that takes longer has lost its connection, and would hold up all that wait.
+const LONGEST: Duration = Duration::from_secs(10);
+
 type Running<O> = Pin<Box<dyn Future<Output = sqlx::Result<Vec<O>>> + Send>>;
 
 /// Collects items, and runs all that wait at once. A clone has the same items.
 pub struct Batches<I, O>(Arc<Shared<I, O>>);
 
 struct Shared<I, O> {
+    /// Of one batch.
+    longest: Duration,
     run: Box<dyn Fn(Vec<I>) -> Running<O> + Send + Sync>,
     state: Mutex<State<I, O>>,
 }
@@ -53,8 +59,15 @@ impl<I: Clone + Send + 'static, O: Send + 'static> Batches<I, O> {
     where
         F: Future<Output = sqlx::Result<Vec<O>>> + Send + 'static,
     {
+        Self::within(LONGEST, run)
+    }
+
+    fn within<F>(longest: Duration, run: impl Fn(Vec<I>) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = sqlx::Result<Vec<O>>> + Send + 'static,
+    {
         let run = Box::new(move |items| Box::pin(run(items)) as Running<O>);
-        Self(Arc::new(Shared { run, state: Mutex::new(State { waiting: Vec::new(), tasks: 0 }) }))
+        Self(Arc::new(Shared { longest, run, state: Mutex::new(State { waiting: Vec::new(), tasks: 0 }) }))
     }
 
     /// The result of an item. It is run by a query that begins after this was called. A caller that is dropped takes its item along only
@@ -109,28 +122,40 @@ impl<I: Clone + Send + 'static, O: Send + 'static> Shared<I, O> {
                     drop(waiting.answer.send(Ok(result)));
                 }
             }
-            Err(error) if is_away(&error) => {
-                for waiting in batch {
-                    drop(waiting.answer.send(Err(also_away(&error))));
-                }
-            }
+            Err(error) if is_away(&error) => none_is_answered(batch, &error),
             Err(_) => {
-                for waiting in batch {
-                    let alone = self.run(vec![waiting.item]).await;
-                    let result = alone.and_then(|mut results| results.pop().ok_or(sqlx::Error::RowNotFound));
-                    drop(waiting.answer.send(result));
+                let mut rest = batch.into_iter();
+                while let Some(Waiting { item, answer }) = rest.find(|waiting| !waiting.answer.is_closed()) {
+                    let alone = self.run(vec![item]).await;
+                    let away = alone.as_ref().err().filter(|error| is_away(error)).map(also_away);
+                    drop(answer.send(alone.and_then(|mut results| results.pop().ok_or(sqlx::Error::RowNotFound))));
+                    if let Some(error) = away {
+                        none_is_answered(rest, &error);
+                        return;
+                    }
                 }
             }
         }
     }
 
     async fn run(&self, items: Vec<I>) -> sqlx::Result<Vec<O>> {
-        let running = AssertUnwindSafe((self.run)(items)).catch_unwind();
-        running.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+        let running = AssertUnwindSafe(async { (self.run)(items).await }).catch_unwind();
+        match timeout(self.longest, running).await {
+            Ok(ran) => ran.unwrap_or(Err(sqlx::Error::WorkerCrashed)),
+            Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State<I, O>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells callers that the database is away, and once the log, why.
+fn none_is_answered<I, O>(callers: impl IntoIterator<Item = Waiting<I, O>>, error: &sqlx::Error) {
+    tracing::warn!(error = %error, "the database is away for what several requests ask");
+    for waiting in callers {
+        drop(waiting.answer.send(Err(also_away(error))));
     }
 }
 
@@ -156,6 +181,7 @@ mod tests {
         let (seen_too, gate_too) = (seen.clone(), gate.clone());
         let batches = Batches::new(move |items: Vec<u32>| {
             seen_too.lock().unwrap().push(items.clone());
+            assert!(!items.contains(&16), "another fault");
             let gate = gate_too.clone();
             async move {
                 gate.acquire().await.unwrap().forget();
@@ -209,7 +235,23 @@ mod tests {
         assert!(matches!(&results[..], [Ok(2), Err(sqlx::Error::RowNotFound), Ok(4), Err(sqlx::Error::WorkerCrashed)]));
         let away = ask(&batches, &[1, 14]).await;
         assert!(away.iter().all(|result| matches!(result, Err(sqlx::Error::PoolTimedOut))), "{away:?}");
+        for _ in 0..=AT_ONCE {
+            let results = ask(&batches, &[16]).await;
+            assert!(matches!(&results[..], [Err(sqlx::Error::WorkerCrashed)]), "{results:?}");
+        }
         assert_eq!(ask(&batches, &[7]).await.remove(0).unwrap(), 14, "it goes on");
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_hangs_ends() {
+        let batches = Batches::within(Duration::from_millis(10), |items: Vec<u32>| async move {
+            if items == [17] { std::future::pending().await } else { Ok(items) }
+        });
+        for _ in 0..=AT_ONCE {
+            let results = ask(&batches, &[17]).await;
+            assert!(matches!(&results[..], [Err(sqlx::Error::Io(_))]), "{results:?}");
+        }
+        assert_eq!(ask(&batches, &[7]).await.remove(0).unwrap(), 7, "it goes on");
     }
 
     #[tokio::test]

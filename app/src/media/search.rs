@@ -15,7 +15,7 @@ const MAX_WORD: usize = 40;
 const FEW: i64 = 2000;
 
 /// Which media. What is `None` or empty does not filter.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Filter {
     /// The words of the question; see [`words`] and [`beginnings`].
     pub words: Vec<String>,
@@ -95,58 +95,9 @@ pub fn beginnings(words: &[String]) -> Vec<String> {
     words.iter().map(|word| format!("{word}*")).collect()
 }
 
-/// Lists up to `limit` media, 101 at most, newest first.
+/// Lists up to `limit` media, newest first. The query first takes ids, which an index has, in the one of two directions whose limit
+/// is not 0. Of few media it takes all and sorts them: PostgreSQL expects more than there are, and would look for them among all others.
 pub async fn list(db: &PgPool, filter: &Filter, limit: i64, start: Start) -> sqlx::Result<Vec<Found>> {
-    let rows = match start {
-        Start::First if *filter == Filter::default() => newest(db, None, limit).await?,
-        Start::Before { place, skip: 0 } if *filter == Filter::default() => newest(db, place, limit).await?,
-        _ => filtered(db, filter, limit, start).await?,
-    };
-    rows.into_iter().map(|mut row| Ok(Found { fragment: row.fragment.take(), media: row.try_into()? })).collect()
-}
-
-/// The rows of the media whose ids a common table expression `page` has, newest first.
-macro_rules! rows {
-    ($page:tt, $fragment:tt, $($argument:expr),*) => {
-        sqlx::query_as!(
-            Row,
-            $page
-                + r#" SELECT media.id, file, received_file, kind, status, failure, name, description, tags, mime_type, size, width, height,
-                      thumbhash, clipboard, captured_at, camera, has_location, duration_ms, codec, has_audio, ocr_text,
-                      uploader AS uploader_id, account.username AS uploader, media.created_at, listed_at, media.updated_at, deleted_at,
-                      version, "#
-                + $fragment
-                + r#" AS fragment
-                 FROM page JOIN media ON media.id = page.id JOIN account ON account.id = media.uploader
-                 ORDER BY listed_at DESC, media.id DESC"#,
-            $($argument),*
-        )
-    };
-}
-
-/// What is not in the trash, from the next older one of a place on. PostgreSQL plans this query once for a connection, which takes longer
-/// than the query itself: it expects a tenth of the inner limit, and of what is not limited a tenth of all.
-async fn newest(db: &PgPool, place: Option<Place>, limit: i64) -> sqlx::Result<Vec<Row>> {
-    let (listed_at, id) = place.unzip();
-    let query = rows!(
-        r#"WITH page AS (
-             SELECT id FROM (
-               SELECT id FROM media
-               WHERE deleted_at IS NULL AND listed_at > 'epoch'
-                 AND (listed_at, id) < (coalesce($1::timestamptz, 'infinity'), coalesce($2::text, '') COLLATE "C")
-               ORDER BY listed_at DESC, id DESC LIMIT 101) AS newest
-             LIMIT $3)"#,
-        "NULL::text",
-        listed_at,
-        id.map(|id| id.to_string()),
-        limit
-    );
-    query.fetch_all(db).await
-}
-
-/// The query first takes ids, which an index has, in the one of two directions whose limit is not 0. Of few media it takes all and sorts
-/// them: PostgreSQL expects more than there are, and would look for them among all others.
-async fn filtered(db: &PgPool, filter: &Filter, limit: i64, start: Start) -> sqlx::Result<Vec<Row>> {
     let (place, older, skip, newer) = match start {
         Start::First => (None, limit, 0, 0),
         Start::Before { place, skip } => (place, limit, skip, 0),
@@ -154,7 +105,8 @@ async fn filtered(db: &PgPool, filter: &Filter, limit: i64, start: Start) -> sql
     };
     let (listed_at, id) = place.unzip();
     let few = finds_few(db, filter).await?;
-    let query = rows!(
+    let rows = sqlx::query_as!(
+        Row,
         r#"WITH found AS NOT MATERIALIZED (
              SELECT id, listed_at FROM media
              WHERE (cardinality($1::text[]) = 0 OR words @@ media_query($1))
@@ -171,11 +123,16 @@ async fn filtered(db: &PgPool, filter: &Filter, limit: i64, start: Start) -> sql
               ORDER BY CASE WHEN $14 THEN listed_at + interval '0' ELSE listed_at END DESC, id DESC LIMIT $11 OFFSET $12)
              UNION ALL
              (SELECT id FROM found WHERE (listed_at, id) > ($9, $10 COLLATE "C")
-              ORDER BY CASE WHEN $14 THEN listed_at + interval '0' ELSE listed_at END, id LIMIT $13))"#,
-        r#"CASE WHEN cardinality($1::text[]) > 0 THEN
-             ts_headline('english', concat_ws(' · ', name, nullif(description, ''), left(ocr_text, 20000)),
-                         media_query($1), E'StartSel=\u0002, StopSel=\u0003, MaxFragments=1, MaxWords=20, MinWords=5')
-           END"#,
+              ORDER BY CASE WHEN $14 THEN listed_at + interval '0' ELSE listed_at END, id LIMIT $13))
+         SELECT media.id, file, received_file, kind, status, failure, name, description, tags, mime_type, size, width, height, thumbhash,
+                clipboard, captured_at, camera, has_location, duration_ms, codec, has_audio, ocr_text, uploader AS uploader_id,
+                account.username AS uploader, media.created_at, listed_at, media.updated_at, deleted_at, version,
+                CASE WHEN cardinality($1::text[]) > 0 THEN
+                    ts_headline('english', concat_ws(' · ', name, nullif(description, ''), left(ocr_text, 20000)),
+                                media_query($1), E'StartSel=\u0002, StopSel=\u0003, MaxFragments=1, MaxWords=20, MinWords=5')
+                END AS fragment
+         FROM page JOIN media ON media.id = page.id JOIN account ON account.id = media.uploader
+         ORDER BY listed_at DESC, media.id DESC"#,
         &filter.words,
         &filter.nearly,
         filter.kind.map(Kind::as_str),
@@ -190,8 +147,10 @@ async fn filtered(db: &PgPool, filter: &Filter, limit: i64, start: Start) -> sql
         skip,
         newer,
         few
-    );
-    query.fetch_all(db).await
+    )
+    .fetch_all(db)
+    .await?;
+    rows.into_iter().map(|mut row| Ok(Found { fragment: row.fragment.take(), media: row.try_into()? })).collect()
 }
 
 /// Whether the words of a question find so few media that all of them are sorted.

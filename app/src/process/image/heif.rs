@@ -35,7 +35,7 @@ pub fn decode(
     check_size(width, height, (u64::from(width) * u64::from(height)).saturating_mul(4), limits)?;
 
     let folder = tempfile::tempdir()?;
-    let (input, mut output) = (folder.path().join("image"), folder.path().join("image.png"));
+    let (input, output) = (folder.path().join("image"), folder.path().join("image.png"));
     fs_err::write(&input, bytes)?;
     // Of a sequence it would decode the track, whose size was not checked.
     let is_sequence = bytes.get(8..12) == Some(&b"avis"[..]);
@@ -53,11 +53,19 @@ pub fn decode(
     }
     // The program compresses a PNG for longer than it decodes the image. It writes a JPEG in a quarter of the time, and copies the pixels
     // into it as they are stored, without a look at how they are.
-    let is_jpeg = boxes::is_stored_like_jpeg(bytes);
-    if is_jpeg {
-        output.set_extension("jpg");
+    if boxes::is_stored_like_jpeg(bytes) {
+        let copied = output.with_extension("jpg");
+        let mut command = Command::new(PROGRAM);
+        command.args(["--quality", "100"]).arg(&input).arg(&copied).stdin(Stdio::null());
+        // What cannot be written as a JPEG, such as one side of 65,501 pixels or EXIF data that is broken, may be as a PNG, which decides.
+        if run(&mut command).is_ok_and(|ran| ran.status.success())
+            && let Ok(copied) = fs_err::read(&copied)
+            && let Ok(decoded) = jpeg::decode_upright(&copied, limits, min_side)
+        {
+            return Ok(decoded);
+        }
     }
-    let ran = run(Command::new(PROGRAM).args(["--quality", "100"]).arg(&input).arg(&output).stdin(Stdio::null()));
+    let ran = run(Command::new(PROGRAM).arg(&input).arg(&output).stdin(Stdio::null()));
     let ran = match ran {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let found = format!("{}, without the program {PROGRAM},", kind.mime_type());
@@ -74,9 +82,5 @@ pub fn decode(
         None => return Err(io::Error::other(format!("{PROGRAM} ended by {}", ran.status)).into()),
     }
     let converted = fs_err::read(&output)?;
-    if is_jpeg {
-        Ok(jpeg::decode_upright(&converted, limits, min_side)?)
-    } else {
-        Ok(png::decode_upright(&converted, limits)?)
-    }
+    Ok(png::decode_upright(&converted, limits)?)
 }

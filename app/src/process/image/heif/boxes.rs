@@ -25,14 +25,15 @@ pub fn changes_image(bytes: &[u8]) -> bool {
 }
 
 /// Whether a JPEG can hold the pixels of the main image as they are stored: nothing is transparent, and each image with colours is stored
-/// like a JPEG, by its own words and by those of the file. Depth and gain maps have no colours.
+/// like a JPEG, by its own words and by those of the file. Images without colours are depth and gain maps, where there are any such.
 pub fn is_stored_like_jpeg(bytes: &[u8]) -> bool {
     let content = |name| properties(bytes, name).into_iter().map(|property| &bytes[property]);
-    let mut stored = content(b"hvcC").filter(|hvcc| hevc::is_monochrome(hvcc) != Some(true)).peekable();
+    let has_maps = content(b"auxC").next().is_some();
+    let mut stored = content(b"hvcC").filter(|hvcc| !has_maps || hevc::is_monochrome(hvcc) != Some(true)).peekable();
     stored.peek().is_some()
         && stored.all(hevc::is_stored_like_jpeg)
         // Other codecs say it elsewhere.
-        && content(b"av1C").next().is_none()
+        && [b"av1C", b"avcC", b"vvcC", b"jpgC", b"j2kH", b"uncC"].iter().all(|codec| properties(bytes, codec).is_empty())
         && content(b"colr").all(|colors| match colors {
             [b'n', b'c', b'l', b'x', _, _, _, _, 0, coefficients, range] => {
                 hevc::BT601.contains(coefficients) && range & 0x80 != 0
@@ -44,8 +45,13 @@ pub fn is_stored_like_jpeg(bytes: &[u8]) -> bool {
 
 /// Whether an image that accompanies another one says what is transparent, by one of the names in ISO/IEC 23008-12 (B.2.3.3 and 6.9.5).
 fn is_alpha(kind: &[u8]) -> bool {
-    let names = [b"urn:mpeg:hevc:2015:auxid:1\0".as_slice(), b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0"];
-    kind.get(4..).is_some_and(|kind| names.iter().any(|name| kind.starts_with(name)))
+    let names = [
+        b"urn:mpeg:hevc:2015:auxid:1".as_slice(),
+        b"urn:mpeg:avc:2015:auxid:1",
+        b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha",
+    ];
+    // Some end with the box, and not with NUL.
+    kind.get(4..).is_none_or(|kind| names.iter().any(|name| kind.starts_with(name)))
 }
 
 /// Where the EXIF data is, if it is in one piece.

@@ -25,24 +25,25 @@ pub fn is_stored_like_jpeg(hvcc: &[u8]) -> bool {
     sequence_parameters(hvcc).is_some_and(|parameters| is_full_range_bt601(&parameters).unwrap_or(false))
 }
 
-/// The bits of the only sequence parameter set, behind the header of its unit.
+/// The bits of the sequence parameter set, behind the header of its unit; `None` unless there is one alone.
 fn sequence_parameters(hvcc: &[u8]) -> Option<Bits> {
     const TYPE: u8 = 33;
     let arrays = *hvcc.get(22)?;
     let mut rest = hvcc.get(23..)?;
+    let mut found = None;
     for _ in 0..arrays {
         let [kind, high, low, behind @ ..] = rest else { return None };
         rest = behind;
         for _ in 0..u16::from_be_bytes([*high, *low]) {
             let [high, low, behind @ ..] = rest else { return None };
             let (unit, behind) = behind.split_at_checked(usize::from(u16::from_be_bytes([*high, *low])))?;
-            if kind & 0x3f == TYPE {
-                return Some(Bits::of_unit(unit.get(2..)?));
-            }
             rest = behind;
+            if kind & 0x3f == TYPE && found.replace(Bits::of_unit(unit.get(2..)?)).is_some() {
+                return None;
+            }
         }
     }
-    None
+    found
 }
 
 /// `None` where the parameters use what images do not need, or do not say.
@@ -212,6 +213,9 @@ mod tests {
         for length in 0..whole.len() - 1 {
             assert!(!is_stored_like_jpeg(&whole[..length]), "{length}");
         }
+        // A second set may be the one that counts.
+        let twice = [&whole[..22], &[2], &whole[23..], &whole[23..]].concat();
+        assert!(!is_stored_like_jpeg(&twice));
         // A number without an end.
         assert!(!is_stored_like_jpeg(&hvcc(HALVED, &"0".repeat(4000))));
     }

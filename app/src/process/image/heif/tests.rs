@@ -92,6 +92,30 @@ fn heic_that_is_stored_like_a_jpeg_goes_through_one_and_is_alike() {
 }
 
 #[test]
+fn heic_with_exif_data_that_no_jpeg_takes_is_decoded_all_the_same() {
+    let Some(file) = encoded("heic") else { return };
+    // The distance to the data, which is beyond its end now.
+    let at = super::exif_block(&file).unwrap().start - 4;
+    assert_eq!(file[at..at + 4], [0; 4]);
+    let broken = [&file[..at], &[0, 0, 0xff, 0xff], &file[at + 4..]].concat();
+    let written = RefCell::new(Vec::new());
+    let decoded = decode(&broken, ImageKind::Heic, LIMITS, 1, |command| {
+        written
+            .borrow_mut()
+            .push(command.get_args().last().unwrap().to_str().unwrap().rsplit_once('.').unwrap().1.to_owned());
+        // Its memory is limited, as that of all such children.
+        let mut limited = Command::new("sh");
+        limited
+            .args(["-c", "ulimit -v 2000000; exec \"$@\"", "sh"])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .output()
+    });
+    assert_eq!(decoded.map(|decoded| (decoded.width, decoded.height)).ok(), Some((300, 200)));
+    assert_eq!(written.into_inner()[0], "jpg");
+}
+
+#[test]
 fn what_a_jpeg_cannot_hold_does_not_go_through_one() {
     let Some(file) = encoded("heic") else { return };
     let at = file.windows(4).position(|name| name == b"hvcC").unwrap();
@@ -112,6 +136,8 @@ fn what_a_jpeg_cannot_hold_does_not_go_through_one() {
 
     assert!(with(&[&stored]));
     assert!(with(&[&stored, &depth_map, &auxiliary(b"urn:mpeg:hevc:2015:auxid:2")]));
+    // One without colours that accompanies nothing may be the main one.
+    assert!(!with(&[&stored, &depth_map]));
     assert!(with(&[&stored, &atom(b"colr", b"prof and its bytes"), &colors(6, 0x80)]));
     // Another range and other coefficients than the stream's; transparency; no image that is known.
     assert!(!with(&[&stored, &colors(6, 0)]));
@@ -120,7 +146,9 @@ fn what_a_jpeg_cannot_hold_does_not_go_through_one() {
     assert!(!with(&[&stored, &depth_map, &auxiliary(b"urn:mpeg:hevc:2015:auxid:1")]));
     assert!(!with(&[&stored, &depth_map, &auxiliary(b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha")]));
     assert!(!with(&[&depth_map]));
+    assert!(!with(&[&stored, &depth_map, &atom(b"auxC", b"\0\0\0\0urn:mpeg:avc:2015:auxid:1")]));
     assert!(!with(&[&stored, &atom(b"av1C", b"\x81\0\0\0")]));
+    assert!(!with(&[&stored, &atom(b"uncC", b"\0\0\0\0")]));
     assert!(!with(&[]));
 }
 
