@@ -289,8 +289,8 @@ async fn unchanged(run: &Run<'_>, source: &Source, settings: &Settings) -> Resul
         record.inputs.as_ref() == Some(&inputs) && commit == Some(&source.commit)
     };
     let Some(record) = run.live().filter(is_same) else { return Ok(None) };
-    // An earlier toolkit may have started it as root.
-    if !run.target.serves_as_now().await? {
+    // An earlier toolkit may have started it as root; a panel may have been set to something else.
+    if !run.target.serves_as_now(record, settings).await? {
         return Ok(None);
     }
     let live = is_serving(run.target, &record.id, &source.version).await?;

@@ -112,11 +112,13 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Whether the release that serves runs as the user that a deploy of now would give it.
-    pub async fn serves_as_now(&self) -> Result<bool> {
+    /// Whether the release that serves runs as a deploy of now would have it run: on this machine by its user, at Easypanel by what the panel
+    /// is set to.
+    pub async fn serves_as_now(&self, live: &Record, settings: &Settings) -> Result<bool, Failure> {
         match self {
-            Self::Local(local) => local.serves_as_now().await,
-            Self::Stack(_) | Self::Host(_) | Self::Easypanel(_) => Ok(true),
+            Self::Local(local) => Ok(local.serves_as_now().await?),
+            Self::Stack(_) | Self::Host(_) => Ok(true),
+            Self::Easypanel(panel) => Box::pin(panel.serves_as_now(live, settings)).await,
         }
     }
 

@@ -47,6 +47,8 @@ pub enum Fault {
     Unanswered,
     /// It is not done, and the connection ends.
     Lost,
+    /// The user of the token may not change variables.
+    Forbidden,
 }
 
 /// A panel with one project. It lives as long as this process.
@@ -97,6 +99,11 @@ impl Easypanel {
     /// The variables that a service is set to.
     pub fn env(&self, service: &str) -> String {
         self.shared.services.lock().unwrap()[service].env.clone()
+    }
+
+    /// Changes variables as people do.
+    pub fn set_env(&self, service: &str, env: &str) {
+        env.clone_into(&mut self.shared.services.lock().unwrap().get_mut(service).unwrap().env);
     }
 
     /// All requests so far.
@@ -157,6 +164,10 @@ impl Shared {
                 Value::Null
             }
             "updateAppEnv" => {
+                let is_forbidden = self.fault.lock().unwrap().take_if(|fault| *fault == Fault::Forbidden).is_some();
+                if is_forbidden {
+                    return Err((403, "You may not change it.".to_owned()));
+                }
                 service.env = text("env");
                 Value::Null
             }

@@ -94,6 +94,7 @@ pub struct Inspected {
 
 #[derive(Clone, Deserialize)]
 struct Source {
+    image: Option<String>,
     username: Option<String>,
     password: Option<String>,
 }
@@ -108,6 +109,8 @@ struct Mount {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Container {
+    /// Its id at Docker.
+    pub id: String,
     /// The image that it was started from: `name@sha256:…`.
     pub image: String,
     /// `running`, `restarting`, `exited`, …
@@ -276,13 +279,18 @@ impl Easypanel {
     /// Why a request was not answered as it should be.
     fn refused(&self, what: &str, response: &Response) -> PanelError {
         let (panel, what, status) = (self.name(), what.to_owned(), response.status);
-        let response = match said(response) {
+        let message = said(response);
+        let has_message = message.is_some();
+        let response = match message {
             Some(message) => format!("{status} ({message})"),
             None => status.to_string(),
         };
         match status.as_u16() {
             401 | 403 => PanelError::Unauthorized { panel, what, response },
-            500.. => PanelError::Away { panel, why: format!("it answered the request to {what} with {response}") },
+            // The panel's own error has its message; without one, it may be of a server before it.
+            500.. if !has_message => {
+                PanelError::Away { panel, why: format!("it answered the request to {what} with {response}") }
+            }
             _ => PanelError::Refused { panel, what, response },
         }
     }
@@ -311,6 +319,11 @@ impl Contents {
 }
 
 impl Inspected {
+    /// The image that it is set to; none where it has another source.
+    pub fn image(&self) -> Option<&str> {
+        self.source.as_ref()?.image.as_deref()
+    }
+
     /// Whether a volume or folder is mounted here.
     pub fn mounts(&self, path: &str) -> bool {
         let mut mounts = self.mounts.iter().flatten();

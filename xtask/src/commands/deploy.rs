@@ -95,7 +95,8 @@ impl ApprovalArgs {
         };
         if approval != Approval::Ask && !has_plan {
             return Err(Failure::Usage(anyhow!(
-                "{name} has no stack, so there is no plan to approve; to see what would change, use --dry-run"
+                "{name} has no stack, so there is no plan to approve; `--dry-run` shows what a deploy to this machine would do, \
+                 `doctor {name}` what any other one needs"
             )));
         }
         Ok(approval)

@@ -36,7 +36,7 @@ impl UpgradeArgs {
         report.note(&match &from {
             Some(from) => format!("this is {} {this}, and these are its changes since {from}", typed::program()),
             None => format!(
-                "this is {} {this}; `toolkit` of deploy.yaml names no version, so these are all changes",
+                "this is {} {this}; `toolkit` of deploy.yaml names no oldest version, so these are all changes",
                 typed::program()
             ),
         });

@@ -51,6 +51,8 @@ pub struct Run<'a> {
     without_record: Cell<bool>,
     /// Whether a critical step is under way.
     critical: watch::Sender<bool>,
+    /// Whether a release may have been started.
+    applied: Cell<bool>,
 }
 
 impl<'a> Run<'a> {
@@ -87,6 +89,7 @@ impl<'a> Run<'a> {
             deployments,
             without_record,
             critical,
+            applied: Cell::new(false),
         })
     }
 
@@ -181,6 +184,9 @@ impl<'a> Run<'a> {
         step: Step,
         work: impl AsyncFnOnce(&Ongoing, &Stop) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        if matches!(step, Step::Apply) {
+            self.applied.set(true);
+        }
         if matches!(step, Step::Apply | Step::MediaApply) {
             // Before it changes anything: after a kill, the next run says how far this one came.
             if let Err(error) = self.journal.lock().await.begin_step(step).await {
@@ -249,7 +255,11 @@ impl<'a> Run<'a> {
     async fn cancelled(&self) -> Failure {
         let failure = tokio::select! {
             signal = self.env.stop.requested() => {
-                Failure::Aborted(anyhow!("interrupted by {signal}; nothing is left half done"))
+                let left = match self.applied.get() && self.target.takes_the_place() {
+                    true => "the new release may have taken the place of the previous one, and was not verified",
+                    false => "nothing is left half done",
+                };
+                Failure::Aborted(anyhow!("interrupted by {signal}; {left}"))
             }
             lost = self.lease.lost() => Failure::Aborted(lost),
         };

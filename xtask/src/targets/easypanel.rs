@@ -39,6 +39,24 @@ pub struct Panel<'a> {
     applied: RefCell<Option<Arc<Containers>>>,
 }
 
+/// A service before it is changed.
+struct Prepared {
+    app: App,
+    before: Inspected,
+    /// What its variables become.
+    env: String,
+    /// The ids of its containers.
+    containers: Vec<String>,
+}
+
+impl Prepared {
+    /// Whether the panel is set to this image and to these variables already.
+    fn is_set_to(&self, image: &str) -> bool {
+        let lines = |text: &str| text.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
+        self.before.image() == Some(image) && self.before.env.as_deref().map(lines) == Some(lines(&self.env))
+    }
+}
+
 impl<'a> Panel<'a> {
     /// The target of an environment.
     pub fn new(env: &'a Env<'a>, target: &'a config::Easypanel) -> Self {
@@ -75,6 +93,14 @@ impl<'a> Panel<'a> {
         let Some(record) = history::live(self.env.store()?).await? else { return Ok(None) };
         let (version, address) = (record.version().to_owned(), self.target.address.clone());
         Ok(Some(Serving { id: record.id, version, address, service: self.service()? }))
+    }
+
+    /// Whether the panel is set to a record's release with these settings, and runs nothing else.
+    pub async fn serves_as_now(&self, live: &Record, settings: &Settings) -> Result<bool, Failure> {
+        let image = of_record(self.env, live)?.image().context("an Easypanel runs images")?;
+        let prepared = self.prepare(live.version(), settings).await?;
+        let is_set = prepared.iter().all(|service| service.is_set_to(&image));
+        Ok(is_set && !matches!(self.seen(live).await, Condition::Other(_) | Condition::Error(_)))
     }
 
     /// Builds the commit's image, unless the registry or the Docker engine has it.
@@ -115,15 +141,20 @@ impl<'a> Panel<'a> {
     /// panel does not tell is left to the gate.
     pub async fn apply(&self, release: &Release, settings: &Settings, step: &Ongoing) -> Result<Candidate, Failure> {
         let image = release.published.image().context("an Easypanel runs images")?;
-        let prepared = self.prepare(release, settings).await.map_err(|error| Failure::from(error).untouched())?;
+        let prepared = self.prepare(release.version(), settings).await;
+        let prepared = prepared.map_err(|error| Failure::from(error).untouched())?;
         let api = Arc::clone(self.api().await?);
-        for (app, before, env) in &prepared {
+        for (place, Prepared { app, before, env, .. }) in prepared.iter().enumerate() {
             step.progress(&format!("the image and the variables of {}", app.service));
-            api.set_env(app, env, before).await.map_err(anyhow::Error::from)?;
+            api.set_env(app, env, before).await.map_err(|error| {
+                let is_refused = place == 0 && !matches!(error, PanelError::Away { .. });
+                let failure = Failure::from(anyhow::Error::from(error));
+                if is_refused { failure.untouched() } else { failure }
+            })?;
             api.set_image(app, &image, before).await.map_err(anyhow::Error::from)?;
         }
         let mut unsure = None;
-        for (app, ..) in &prepared {
+        for Prepared { app, .. } in &prepared {
             step.progress(&format!("the panel deploys {}", app.service));
             match api.deploy(app).await {
                 Ok(()) => {}
@@ -135,8 +166,13 @@ impl<'a> Panel<'a> {
                 Err(error) => return Err(anyhow::Error::from(error).into()),
             }
         }
-        let apps = prepared.into_iter().map(|(app, ..)| app).collect();
-        let containers = Arc::new(Containers::new(api, apps, release.published.digest.clone()));
+        let mut before = Vec::new();
+        let apps = prepared.into_iter().map(|service| {
+            before.extend(service.containers);
+            service.app
+        });
+        let apps = apps.collect();
+        let containers = Arc::new(Containers { api, apps, digest: release.published.digest.clone(), before });
         self.applied.replace(Some(Arc::clone(&containers)));
         Ok(Candidate { service: self.service()?, containers, unsure, place: self.place() })
     }
@@ -163,7 +199,8 @@ impl<'a> Panel<'a> {
     pub async fn seen(&self, record: &Record) -> Condition {
         let asked = async {
             let digest = record.digest.clone().context("the record names no image")?;
-            anyhow::Ok(Containers::new(Arc::clone(self.api().await?), self.apps().collect(), digest))
+            let api = Arc::clone(self.api().await?);
+            anyhow::Ok(Containers { api, apps: self.apps().collect(), digest, before: Vec::new() })
         };
         match asked.await {
             Ok(containers) => containers.condition().await,
@@ -186,16 +223,23 @@ impl<'a> Panel<'a> {
         ))
     }
 
-    /// What each service is set to, and what its variables become.
-    async fn prepare(&self, release: &Release, settings: &Settings) -> Result<Vec<(App, Inspected, String)>> {
-        let values = of_release(self.env, release.version(), settings)?;
+    /// Every service, and what its variables become with these settings.
+    async fn prepare(&self, version: &str, settings: &Settings) -> Result<Vec<Prepared>> {
+        let values = of_release(self.env, version, settings)?;
         let table = crate::settings::table(self.env)?;
         let declared: Vec<&str> = table.settings.iter().map(|setting| setting.name.as_str()).collect();
         let mut prepared = Vec::new();
         for app in self.apps() {
-            let before = self.api().await?.inspect(&app).await?;
+            let api = self.api().await?;
+            let before = api.inspect(&app).await?;
+            let containers = match api.containers(&app).await {
+                Ok(containers) => containers.into_iter().map(|container| container.id).collect(),
+                // The only service answers for itself.
+                Err(_) if self.target.services.len() == 1 => Vec::new(),
+                Err(error) => return Err(error.into()),
+            };
             let env = variables::merged(before.env.as_deref().unwrap_or_default(), &declared, &values);
-            prepared.push((app, before, env));
+            prepared.push(Prepared { app, before, env, containers });
         }
         Ok(prepared)
     }

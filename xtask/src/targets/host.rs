@@ -182,10 +182,13 @@ impl<'a> Host<'a> {
             Ok(readiness) => readiness,
             Err(failure) => {
                 let undone = self.send_to(before).await;
+                // The connection may have been cut, so this one may be another.
+                let engine = self.engine().await?;
                 if let Some(worker) = &worker {
                     engine.discard(worker).await?;
                 }
                 undone.context("have the proxy send requests to the previous release again")?;
+                candidate.engine = engine;
                 candidate.give_up().await;
                 return Err(failure);
             }

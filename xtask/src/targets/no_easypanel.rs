@@ -52,6 +52,10 @@ impl<'a> Panel<'a> {
         match self.never {}
     }
 
+    pub async fn serves_as_now(&self, _: &Record, _: &Settings) -> Result<bool, Failure> {
+        match self.never {}
+    }
+
     pub async fn build(&self, _: &Source, _: &Ongoing) -> Result<Artifact, Failure> {
         match self.never {}
     }

@@ -124,6 +124,10 @@ fn the_panel_runs_a_release_and_gets_the_previous_one_again_when_it_is_not_ready
     let env = site.panel.env("web");
     assert!(env.starts_with("# of the panel\nTZ=Europe/Helsinki\n") && env.contains("\nGREETING=moi\n"), "{env}");
     site.run(&["deploy", "prod"]).expect(0).says(&["unchanged"]);
+    // What was changed by hand is set right.
+    site.panel.set_env("worker", &site.panel.env("worker").replace("GREETING=moi", "GREETING=hei"));
+    let again = site.run(&["deploy", "prod"]).expect(0);
+    assert!(!again.stderr.contains("unchanged") && site.panel.env("worker").contains("GREETING=moi"), "{again:?}");
 
     // The same image, by its version.
     let second = project.commit("Another");
@@ -203,6 +207,10 @@ fn an_older_panel_is_deployed_to_and_what_it_lacks_or_loses_is_told() {
     site.panel.fail_next(Fault::Unanswered);
     deploy().expect(0).says(&["what became of the deploy of web is not known"]);
     assert_eq!(site.serves().as_ref(), Some(&second));
+    project.commit("One that may not be set");
+    site.panel.fail_next(Fault::Forbidden);
+    let refused = deploy().expect(1).says(&["403 Forbidden (You may not change it.)"]);
+    assert!(!refused.stderr.contains("restored"), "{refused:?}");
     project.commit("One that is lost");
     site.panel.fail_next(Fault::Lost);
     deploy().expect(30).says(&["what became of the deploy of web is not known", &format!("{second} serves as before")]);

@@ -5,7 +5,7 @@ use testkit::Project;
 #[test]
 fn the_changes_since_a_version_are_told_also_where_the_project_does_not_take_this_one() {
     let project = Project::fixture();
-    let told = project.ok(&["upgrade"]).says(&["names no version, so these are all changes"]);
+    let told = project.ok(&["upgrade"]).says(&["names no oldest version, so these are all changes"]);
     assert!(
         told.stdout.contains("not released yet\n  - ") && told.stdout.contains("`upgrade`: what this version"),
         "{told:?}"

@@ -256,7 +256,8 @@ impl Site {
 
     /// Removes all of it from the engine.
     async fn remove(&self) -> Result<()> {
-        let name = format!("name={}", self.name);
+        // Docker looks for it anywhere in a name.
+        let name = format!("name=^/?{}[-_]", self.name);
         for [list, more, remove, force] in
             [["ps", "--all", "rm", "--force"], ["volume", "ls", "volume", "rm"], ["network", "ls", "network", "rm"]]
         {
@@ -266,7 +267,9 @@ impl Site {
             }
         }
         let images = self.docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"]).capture().await?;
-        let images = images.lines().filter(|image| image.starts_with(&self.name));
+        let of_ours =
+            |image: &&str| image.strip_prefix(&self.name).is_some_and(|rest| rest.starts_with(['-', '_', ':']));
+        let images = images.lines().filter(of_ours);
         for image in images.chain([self.proxy.as_str()]) {
             self.docker(&["rmi", "--force", image]).run().await?;
         }

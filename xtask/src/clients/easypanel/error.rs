@@ -15,7 +15,7 @@ pub enum PanelError {
         /// Status and message.
         response: String,
     },
-    /// It answers, and not as asked: the service is gone, or an input is wrong.
+    /// It answers, and not as asked: the service is gone, an input is wrong, or the image could not be pulled.
     #[error("{panel} refuses the request to {what}: {response}")]
     Refused {
         /// Its address.

@@ -19,9 +19,11 @@ pub struct Candidate {
 
 /// The containers of every service of a release.
 pub(super) struct Containers {
-    api: Arc<Easypanel>,
-    apps: Vec<App>,
-    digest: String,
+    pub(super) api: Arc<Easypanel>,
+    pub(super) apps: Vec<App>,
+    pub(super) digest: String,
+    /// The ids of those that ran before the panel deployed: a release with the same image runs in others.
+    pub(super) before: Vec<String>,
 }
 
 impl Candidate {
@@ -44,17 +46,13 @@ impl Candidate {
 }
 
 impl Containers {
-    pub(super) fn new(api: Arc<Easypanel>, apps: Vec<App>, digest: String) -> Self {
-        Self { api, apps, digest }
-    }
-
     /// Ready when every service runs a container of the release, all of those are well, and none of an older one runs. A panel that
     /// cannot be asked does not hold up the only service, which answers for itself.
     pub(super) async fn condition(&self) -> Condition {
         for app in &self.apps {
             let service = &app.service;
             match self.api.containers(app).await {
-                Ok(containers) => match lacks(&containers, &self.digest) {
+                Ok(containers) => match lacks(&containers, &self.digest, &self.before) {
                     None => {}
                     Some(what) => return Condition::Other(format!("that {service} {what}")),
                 },
@@ -67,9 +65,9 @@ impl Containers {
 }
 
 /// What a service lacks that has these containers. Those that have ended are of no account: Docker keeps some.
-fn lacks(containers: &[Container], digest: &str) -> Option<String> {
+fn lacks(containers: &[Container], digest: &str, before: &[String]) -> Option<String> {
     let running = containers.iter().filter(|container| container.state == "running");
-    let (new, old): (Vec<_>, Vec<_>) = running.partition(|container| container.runs(digest));
+    let (new, old): (Vec<_>, Vec<_>) = running.partition(|one| one.runs(digest) && !before.contains(&one.id));
     if new.is_empty() {
         return Some("runs no container of the release".to_owned());
     }
@@ -86,17 +84,23 @@ mod tests {
     #[test]
     fn a_service_runs_a_release_alone_and_well() {
         let of = |digest: &str, state: &str, status: &str| Container {
+            id: format!("{digest} {status}"),
             image: format!("registry.example.com/shop@sha256:{digest}"),
             state: state.to_owned(),
             status: status.to_owned(),
         };
         let (new, old) = (of("new", "running", "Up 1 second"), of("old", "running", "Up 2 days"));
-        let lacks = |containers: &[Container]| lacks(containers, "sha256:new");
+        let lacks = |containers: &[Container]| lacks(containers, "sha256:new", &["new Up 2 days".to_owned()]);
         assert_eq!(lacks(&[new.clone(), of("old", "exited", ""), of("new", "exited", "")]), None);
         assert_eq!(lacks(&[]).as_deref(), Some("runs no container of the release"));
         assert_eq!(lacks(&[of("new", "restarting", "")]), lacks(&[]));
         assert_eq!(lacks(std::slice::from_ref(&old)), lacks(&[]));
-        assert_eq!(lacks(&[new, old]).as_deref(), Some("still runs an older container"));
+        // The same image, from before.
+        let same = of("new", "running", "Up 2 days");
+        assert_eq!(lacks(std::slice::from_ref(&same)), lacks(&[]));
+        for old in [old, same] {
+            assert_eq!(lacks(&[new.clone(), old]).as_deref(), Some("still runs an older container"));
+        }
         let starting = of("new", "running", "Up 1 second (health: starting)");
         assert_eq!(lacks(&[starting]).as_deref(), Some("is Up 1 second (health: starting)"));
     }

@@ -21,7 +21,7 @@ pub struct Candidate {
     pub(super) slot: Slot,
     pub(super) spec: Spec,
     pub(super) serves: bool,
-    engine: Engine,
+    pub(super) engine: Engine,
     ended: bool,
 }
 
@@ -39,12 +39,17 @@ impl Candidate {
         format!("container {}, not public yet", self.spec.name)
     }
 
-    async fn told(&self) -> String {
-        let log = match self.engine.last_lines(&self.container, TAIL).await {
+    async fn log(&self) -> String {
+        match self.engine.last_lines(&self.container, TAIL).await {
             Ok(lines) => log_tail(&lines),
             Err(error) => format!("{error:#}"),
-        };
-        format!("{log}\nits container is kept, stopped, until the next deploy: docker inspect {}", self.spec.name)
+        }
+    }
+
+    /// The log, and where the container is kept.
+    async fn told(&self) -> String {
+        let (log, name) = (self.log().await, &self.spec.name);
+        format!("{log}\nits container is kept, stopped, until the next deploy: docker inspect {name}")
     }
 }
 
@@ -66,13 +71,17 @@ impl Started for Candidate {
         }
     }
 
-    /// The log, and where the container is kept.
     async fn give_up(&mut self) -> String {
         let stopped = self.engine.end(&self.container, END).await;
         self.ended = stopped.is_ok();
         match stopped {
             Ok(()) => self.told().await,
-            Err(error) => format!("{}\n{error:#}", self.told().await),
+            Err(error) => {
+                let (log, name) = (self.log().await, &self.spec.name);
+                format!(
+                    "{log}\nits container may still run, until the next deploy removes it: docker inspect {name}\n{error:#}"
+                )
+            }
         }
     }
 }
