@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use crate::{db::batches::Batches, media::MediaId};
 
-/// The statements fetch by indexes whatever they are given: a plan of its own for each batch would take longer than its rows.
+/// The statements read by indexes, for any parameters. So PostgreSQL plans each once for a connection: to plan it for each batch would take
+/// longer than to run it.
 const BEGIN: &str = "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan";
 
 /// What a client is to upload.
@@ -59,7 +60,7 @@ async fn create(db: &PgPool, new: &[NewUpload], most: i64, look_after: Duration)
 
     let mut transaction = db.begin_with(BEGIN).await?;
     // Two transactions at once would both count what neither has added. All lock in the same order, so none waits for one that waits
-    // for it. A statement of its own: what the next one counts is what is there once it has the locks.
+    // for it. This is a statement of its own, so that the next one counts what is there once the locks are held.
     sqlx::query!(
         "SELECT pg_advisory_xact_lock(key) FROM (
              SELECT DISTINCT hashtextextended(account::text, 0) AS key FROM unnest($1::uuid[]) AS account ORDER BY key) AS keys",

@@ -13,7 +13,6 @@ use tokio::sync::OnceCell;
 pub use self::candidate::Candidate;
 use self::candidate::Containers;
 use super::condition::Condition;
-use super::host::image::of_record;
 use super::host::settings::{resolved, variables as of_release};
 use super::stack::image;
 use super::{Serving, Switched};
@@ -97,7 +96,7 @@ impl<'a> Panel<'a> {
 
     /// Whether the panel is set to a record's release with these settings, and runs nothing else.
     pub async fn serves_as_now(&self, live: &Record, settings: &Settings) -> Result<bool, Failure> {
-        let image = of_record(self.env, live)?.image().context("an Easypanel runs images")?;
+        let image = image::of_record(self.env, live)?.image().context("an Easypanel runs images")?;
         let prepared = self.prepare(live.version(), settings).await?;
         let is_set = prepared.iter().all(|service| service.is_set_to(&image));
         Ok(is_set && !matches!(self.seen(live).await, Condition::Other(_) | Condition::Error(_)))
@@ -125,16 +124,7 @@ impl<'a> Panel<'a> {
 
     /// The image of an earlier deploy. Refused if the registry no longer has it.
     pub async fn published(&self, record: &Record) -> Result<Published, Failure> {
-        let published = of_record(self.env, record)?;
-        if self.has_published(&published).await {
-            return Ok(published);
-        }
-        let (version, name) = (record.version(), self.env.name());
-        Err(Failure::Refused(anyhow!(
-            "the registry no longer has the image of {version}; to deploy its commit again, type: \
-             git checkout {} && cargo xtask deploy {name}",
-            published.source.commit
-        )))
+        image::published(self.env, record).await
     }
 
     /// Gives every service the release's image and variables, and has the panel deploy them, one after the other. A deploy whose end the

@@ -22,6 +22,7 @@ pub use self::candidate::Candidate;
 pub use self::fleet::{Fleet, Seen};
 use self::proxy::Slot;
 use super::condition::Condition;
+use super::stack::image::of_record;
 use super::{Serving, Started as _, Switched};
 use crate::clients::docker::Engine;
 use crate::clients::docker::kept::Kept;
@@ -111,7 +112,7 @@ impl<'a> Host<'a> {
 
     /// The image of an earlier deploy. Refused if it is no longer kept.
     pub async fn published(&self, record: &Record) -> Result<Published, Failure> {
-        let published = image::of_record(self.env, record)?;
+        let published = of_record(self.env, record)?;
         if image::is_there(self, &published).await? {
             return Ok(published);
         }

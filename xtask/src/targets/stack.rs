@@ -40,7 +40,7 @@ use crate::env::Env;
 use crate::failure::Failure;
 use crate::image::pushed::pushed;
 use crate::image::{self as images, ServiceImage};
-use crate::release::{Artifact, MediaSettings, Provenance, Published, PublishedForm, Release, Settings, Source};
+use crate::release::{Artifact, MediaSettings, Provenance, Published, Release, Settings, Source};
 use crate::report::{Ongoing, Summary as _};
 use crate::secrets::FingerprintKey;
 use crate::signals::Stop;
@@ -172,19 +172,7 @@ impl<'a> Stack<'a> {
     /// The image that an earlier deploy pushed. Refused if the registry no longer has it, or if the record is not signed.
     pub async fn published(&self, record: &Record) -> Result<Published, Failure> {
         self.verify(record).await?;
-        let known = record.source.clone().zip(record.digest.clone());
-        let (source, digest) = known.with_context(|| format!("the record {} names no image", record.id))?;
-        let form = PublishedForm::Image { name: ServiceImage::find(self.env)?.name() };
-        let published = Published { source, digest, migrations: record.migrations.clone(), form };
-        if image::has_published(self.env, &published).await {
-            return Ok(published);
-        }
-        let (version, name) = (record.version(), self.env.name());
-        Err(Failure::Refused(anyhow!(
-            "the registry no longer has the image of {version}; to deploy its commit again, type: \
-             git checkout {} && cargo xtask deploy {name}",
-            published.source.commit
-        )))
+        image::published(self.env, record).await
     }
 
     /// Initializes OpenTofu's working folder for the stack of a source that is checked out, unless it is.

@@ -69,14 +69,6 @@ pub async fn publish_in(
     })
 }
 
-/// The image that a record names.
-pub fn of_record(env: &Env<'_>, record: &Record) -> Result<Published, Failure> {
-    let known = record.source.clone().zip(record.digest.clone());
-    let (source, digest) = known.with_context(|| format!("the record {} names no image", record.id))?;
-    let form = PublishedForm::Image { name: ServiceImage::find(env)?.name() };
-    Ok(Published { source, digest, migrations: record.migrations.clone(), form })
-}
-
 /// Whether the image is still there.
 pub async fn is_there(host: &Host<'_>, published: &Published) -> Result<bool, Failure> {
     let name = named(host, &ServiceImage::find(host.env)?, &published.digest);

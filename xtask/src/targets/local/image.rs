@@ -75,7 +75,7 @@ impl<'a> Images<'a> {
 
     /// The image of an earlier deploy. Fails if it is no longer kept.
     pub async fn published(&self, record: &Record) -> Result<Published> {
-        let published = image::of_record(self.env, record).map_err(Failure::into_error)?;
+        let published = of_commit::of_record(self.env, record).map_err(Failure::into_error)?;
         match self.has_published(&published).await {
             true => Ok(published),
             false => Err(anyhow!("the image of {} is no longer kept; deploy its commit instead", record.version())),

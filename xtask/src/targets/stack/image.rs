@@ -1,5 +1,7 @@
 //! The image of a stack's release: built from a commit, and in the environment's registry.
 
+use anyhow::{Context as _, anyhow};
+
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::image::build::{find, find_or_build};
@@ -8,6 +10,7 @@ use crate::image::pushed::digest_of;
 use crate::image::{ServiceImage, provenance, push, signature};
 use crate::release::{Artifact, ArtifactForm, Migration, Provenance, Published, PublishedForm, Source};
 use crate::report::Ongoing;
+use crate::state::history::Record;
 
 /// Builds the image of a source, unless the registry or the Docker engine has it. Where a workflow has to have built it, the registry
 /// has it, or the source is refused.
@@ -59,6 +62,28 @@ pub async fn publish(env: &Env<'_>, artifact: &Artifact, step: &Ongoing) -> Resu
 /// Checks that the workflow that deploy.yaml allows has built what was published. None where it requires no proof.
 pub async fn verify(env: &Env<'_>, published: &Published) -> Result<Option<Provenance>, Failure> {
     provenance::verify(&ServiceImage::find(env)?, &published.source, &published.digest).await
+}
+
+/// The image that a record names.
+pub fn of_record(env: &Env<'_>, record: &Record) -> Result<Published, Failure> {
+    let known = record.source.clone().zip(record.digest.clone());
+    let (source, digest) = known.with_context(|| format!("the record {} names no image", record.id))?;
+    let form = PublishedForm::Image { name: ServiceImage::find(env)?.name() };
+    Ok(Published { source, digest, migrations: record.migrations.clone(), form })
+}
+
+/// The image of an earlier deploy. Refused if the registry no longer has it.
+pub async fn published(env: &Env<'_>, record: &Record) -> Result<Published, Failure> {
+    let published = of_record(env, record)?;
+    if has_published(env, &published).await {
+        return Ok(published);
+    }
+    let (version, name) = (record.version(), env.name());
+    Err(Failure::Refused(anyhow!(
+        "the registry no longer has the image of {version}; to deploy its commit again, type: \
+         git checkout {} && cargo xtask deploy {name}",
+        published.source.commit
+    )))
 }
 
 /// Whether the registry has the image with this digest. Whether it is the image of its source, a signed record says.
