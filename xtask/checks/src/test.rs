@@ -21,6 +21,7 @@ use xtask::commands::Context;
 use xtask::commands::checks::TEST_EXAMPLES;
 use xtask::failure::Failure;
 use xtask::tools::cmd::Cmd;
+use xtask::tools::platform;
 use xtask::tools::postgres::{Choice, Throwaway};
 
 pub use self::install::InstallArgs;
@@ -32,6 +33,9 @@ use self::machine::Machine;
 use self::outcome::{Failed, Outcome};
 use self::progress::Progress;
 use self::suite::Suite;
+
+/// What all tests take of the disk at most, in bytes: builds of this checkout and of its clones, images, databases.
+const DISK: u64 = 30_000_000_000;
 
 /// Run all tests
 #[derive(Args, Debug)]
@@ -84,6 +88,7 @@ impl Run<'_> {
     async fn all(&self) -> Result<(), Failure> {
         let Context { config, report, .. } = *self.context;
         let machine = Machine::new(plan::places());
+        self.look_at_the_disk();
         install::for_the_compiler(self.context).await;
         // The compiler needs none of what the tests need.
         let (built, (), ()) = tokio::join!(
@@ -91,11 +96,26 @@ impl Run<'_> {
             install::for_the_tests(self.context, &self.suites, self.progress),
             self.jobs(plan::before_the_build(config, &self.suites), &machine)
         );
-        let _engine = MachineEngine::start_if_none().unwrap_or_else(|error| {
+        // Its images go with the folder: those of one run after another fill a disk.
+        let images = self.folder.path().join("docker");
+        let _engine = MachineEngine::start_if_none(Some(images.as_std_path())).unwrap_or_else(|error| {
             report.warn(&format!("{error:#}"));
             None
         });
         self.after_the_build(built, &machine).await
+    }
+
+    /// On a full disk tests fail one after another, each for a reason of its own.
+    fn look_at_the_disk(&self) {
+        let folder = self.folder.path();
+        let free = platform::free_bytes(folder).unwrap_or(DISK);
+        if self.args.only.is_empty() && free < DISK {
+            self.context.report.warn(&format!(
+                "{} GB are free at {folder}, and all tests take up to {} GB; set TMPDIR to a folder on a larger disk",
+                free / 1_000_000_000,
+                DISK / 1_000_000_000
+            ));
+        }
     }
 
     async fn build(&self) -> Built {

@@ -68,15 +68,19 @@ impl OwnEngine {
 pub struct MachineEngine(Server);
 
 impl MachineEngine {
-    /// Starts it as a machine without a service manager needs it. `None` if an engine answers already, and if this machine
+    /// Starts it as a machine without a service manager needs it, with its images in the folder `data` if there is one, and
+    /// otherwise where they were the last time. `None` if an engine answers already, and if this machine
     /// cannot run one: without root or without `dockerd`, tests that need it skip themselves and say so.
-    pub fn start_if_none() -> Result<Option<Self>> {
+    pub fn start_if_none(data: Option<&Path>) -> Result<Option<Self>> {
         let answers = std::os::unix::net::UnixStream::connect(SOCKET).is_ok();
         if answers || !rustix::process::geteuid().is_root() {
             return Ok(None);
         }
         let Some(program) = path::find("dockerd") else { return Ok(None) };
         let mut command = Command::new(program);
+        if let Some(data) = data {
+            command.arg("--data-root").arg(data);
+        }
         // In a process group of its own: Ctrl-C at a terminal ends the tests first.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         Ok(Some(Self(Server::start(command, Ready::Socket(Path::new(SOCKET).to_owned()))?)))

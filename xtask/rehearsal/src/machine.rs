@@ -101,7 +101,7 @@ impl Programs {
 }
 
 async fn engine() -> (Option<MachineEngine>, Result<Machine>) {
-    match MachineEngine::start_if_none() {
+    match MachineEngine::start_if_none(None) {
         Ok(started) => (started, Machine::connect().await),
         Err(error) => (None, Err(error)),
     }

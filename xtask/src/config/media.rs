@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::check;
 use super::environment::{Environment, Rehearsal, Target};
 use super::field::{Field, Table, key};
-use super::read::refuse_variable;
+use super::names::refuse_variable;
 use super::stack::{Beside, Stack, State, of_folder};
 
 /// How the name of the environment ends that stands for the stack of another one's media.

@@ -2,8 +2,8 @@
 
 use super::check;
 use super::field::{Field, Table, key};
+use super::names::label;
 use super::problem::quoted;
-use super::read::label;
 use super::variables::variables;
 use super::{FirstVisit, Need, Program, Service};
 

@@ -2,7 +2,7 @@
 
 use super::check;
 use super::field::{Field, Table, key};
-use super::read::refuse_variable;
+use super::names::refuse_variable;
 use super::settings::{Kind, Setting, SuppliedBy};
 
 /// The variables that announce a socket (sd_listen_fds(3)).
