@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 pub const INSTALLED: &str = "cutover";
 
 /// Its form in a repository that has it in the workspace, and how texts in the code and in help name it.
-const IN_WORKSPACE: &str = "cargo xtask";
+pub const IN_WORKSPACE: &str = "cargo xtask";
 
 static FORM: LazyLock<Form> = LazyLock::new(|| Form::of(std::env::args_os().next().as_deref().map(Path::new)));
 

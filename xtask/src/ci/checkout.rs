@@ -1,15 +1,18 @@
-//! What a job has at GitHub before its first step: the commit in a folder of its own, without the user's files, and `cargo`.
+//! What a job has at GitHub before its first step that runs the toolkit: the commit in a folder of its own, without the user's files,
+//! `cargo` and the installed program.
 
 use std::os::unix::fs::PermissionsExt as _;
 
 use anyhow::{Context as _, Result};
 use camino::{Utf8Path, Utf8PathBuf};
+use fs_err::os::unix::fs::symlink;
 use tempfile::TempDir;
 
 use crate::fs::temporary_folder;
 use crate::release::tag::tag;
 use crate::tools::cmd::Cmd;
 use crate::tools::{cargo, git};
+use crate::typed::INSTALLED;
 
 /// A clone of the last commit, with the remote of the project. It is removed with this value.
 pub struct Checkout {
@@ -19,7 +22,7 @@ pub struct Checkout {
     pub commit: String,
     /// The tag that its release has.
     pub tag: String,
-    /// The folder with the program `cargo`, whose `cargo xtask` is this toolkit.
+    /// The folder with the programs `cargo`, whose `cargo xtask` is this toolkit, and `cutover`, which it is, too.
     pub programs: Utf8PathBuf,
     /// An empty folder for this user alone, in the place of the home folder.
     pub home: Utf8PathBuf,
@@ -51,7 +54,10 @@ impl Checkout {
         for folder in [&programs, &home, &files] {
             fs_err::create_dir(folder)?;
         }
-        write_cargo(&programs.join("cargo"))?;
+        let toolkit = Utf8PathBuf::try_from(std::env::current_exe().context("find this program")?)?;
+        write_cargo(&programs.join("cargo"), &toolkit)?;
+        // By this name it knows the form that was typed.
+        symlink(&toolkit, programs.join(INSTALLED))?;
         let root = clone.join(prefix.trim_end_matches('/'));
         let tag = tag(&commit, git::commit_time(&root, &commit).await?);
         Ok(Self { root, commit, tag, programs, home, files, _folder: folder })
@@ -59,8 +65,7 @@ impl Checkout {
 }
 
 /// The program `cargo`: `cargo xtask` is the toolkit that runs, so nothing is compiled again for the clone.
-fn write_cargo(path: &Utf8Path) -> Result<()> {
-    let toolkit = Utf8PathBuf::try_from(std::env::current_exe().context("find this program")?)?;
+fn write_cargo(path: &Utf8Path, toolkit: &Utf8Path) -> Result<()> {
     let quoted = |text: &str| shlex::try_quote(text).map(|text| text.into_owned()).context("quote a path");
     let script = format!(
         "#!/bin/sh\nif [ \"$1\" = xtask ]; then\n  shift\n  exec {} \"$@\"\nfi\nexec {} \"$@\"\n",

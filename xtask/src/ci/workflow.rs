@@ -9,6 +9,7 @@ use serde_yaml::{Mapping, Value};
 
 use crate::failure::Failure;
 use crate::fs::project;
+use crate::typed::INSTALLED;
 
 /// Where GitHub finds workflows.
 const FOLDER: &str = ".github/workflows";
@@ -183,6 +184,7 @@ impl Step {
 
     /// Whether it runs the toolkit.
     pub fn runs_toolkit(&self) -> bool {
-        self.run.as_ref().is_some_and(|script| script.contains("cargo xtask "))
+        let installed = |script: &String| script.split_whitespace().any(|word| word == INSTALLED);
+        self.run.as_ref().is_some_and(|script| script.contains("cargo xtask ") || installed(script))
     }
 }

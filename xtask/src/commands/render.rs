@@ -12,7 +12,6 @@ use crate::fs::project;
 use crate::render::{Rendered, Rendering, Schema, render};
 use crate::settings;
 use crate::tools::git;
-use crate::typed;
 
 /// Write the files that are generated from the table of settings and the templates
 #[derive(Args, Debug)]
@@ -85,12 +84,6 @@ impl RenderArgs {
                     file.name
                 ));
             }
-        }
-        if config.github.is_some() && typed::is_installed() {
-            report.warn(
-                "these workflows run the toolkit as a package of the repository's workspace; where it has none, their jobs fail\n  \
-                 remove `github` from deploy.yaml, and have steps of your own install and run this program",
-            );
         }
         let below = git::prefix(&config.root).await?;
         if config.github.is_some() && !below.is_empty() {

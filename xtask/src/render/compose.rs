@@ -70,7 +70,7 @@ fn file(
     let worker = compose.worker.as_ref().map(|(args, worker)| container("worker", args, worker));
     let service = container("service", &config.service.args, &compose.service);
     let values = context! {
-        head => super::head("its values are from deploy.yaml and the table of settings"),
+        head => templates.head("its values are from deploy.yaml and the table of settings"),
         environment => &environment.name,
         file => Compose::file(&environment.name),
         project => format!("{}-{}", config.project, environment.name),

@@ -21,7 +21,7 @@ pub fn all(config: &Config, table: &SettingsTable, templates: &Templates) -> Res
     let of_media = |environment: &&Environment| matches!(environment.target, Target::Media(_));
     let environments = config.environments.values().filter(|one| !of_media(one)).map(environment).collect::<Vec<_>>();
     let values = context! {
-        head => super::head("its template is in templates/, its values are from deploy.yaml"),
+        head => templates.head("its template is in templates/, its values are from deploy.yaml"),
         project => &config.project,
         settings => Serde(&table.settings),
         environments,

@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result};
 use camino::Utf8Path;
 use serde::Serialize;
 
+use super::toolkit::{Release, Toolkit};
 use crate::config::{Config, Environment, Provider, SettingsTable, Stack, StackProgram, Target, Workflow, Workflows};
 use crate::fs::project;
 use crate::needs::{Ci, Need, Use, needs};
@@ -31,11 +32,15 @@ const NODE_VERSION: [&str; 2] = [".nvmrc", ".node-version"];
 pub struct Shape {
     main_branch: String,
     runner: String,
-    rust: &'static str,
+    /// What jobs install before they run the toolkit, where it is no package of the workspace.
+    program: Option<Release>,
+    /// What installs Rust, where the project or the toolkit is built by it.
+    rust: Option<&'static str>,
     schema: bool,
     queries: bool,
     checks: bool,
-    test: &'static str,
+    /// What runs the tests, where the toolkit knows it.
+    test: Option<&'static str>,
     attestations: bool,
     local: Option<Local>,
     web: Option<Web>,
@@ -109,7 +114,7 @@ struct Folder {
 }
 
 impl Shape {
-    pub fn of(config: &Config, workflows: &Workflows, table: &SettingsTable) -> Result<Self> {
+    pub fn of(config: &Config, workflows: &Workflows, table: &SettingsTable, toolkit: Toolkit) -> Result<Self> {
         let root = &config.root;
         let has = |path: &str| root.join(path).is_file();
         let with_registry = config.environments.values().filter(|environment| environment.registry().is_some());
@@ -135,19 +140,21 @@ impl Shape {
             all.iter().filter(|(environment, _)| keep(environment)).map(|(_, place)| place.clone()).collect()
         };
         let uses_sqlx = locked_version(root)?.is_some();
+        let with_cargo = toolkit == Toolkit::InWorkspace || has("Cargo.toml");
         Ok(Self {
             main_branch: quoted(&config.source.main_branch)?,
             runner: workflows.runner.clone(),
-            rust: match TOOLCHAIN.iter().any(|name| has(name)) {
+            program: toolkit.release(),
+            rust: with_cargo.then(|| match TOOLCHAIN.iter().any(|name| has(name)) {
                 true => "rustup toolchain install",
                 false => {
                     "rustup toolchain install stable --profile minimal --component clippy,rustfmt && rustup default stable"
                 }
-            },
+            }),
             schema: config.service.schema.is_some(),
             queries: config.service.migrations.is_some() && uses_sqlx && local.is_some(),
             checks: has(CHECKS),
-            test: if has(CHECKS) { "cargo xtask test" } else { "cargo test --workspace --locked" },
+            test: with_cargo.then(|| if has(CHECKS) { "cargo xtask test" } else { "cargo test --workspace --locked" }),
             attestations: workflows.attestations,
             local,
             web: config.service.web.as_deref().map(|folder| Web::of(root, folder)).transpose()?,
@@ -172,6 +179,16 @@ impl Shape {
             Workflow::Prune => !self.images.is_empty(),
             Workflow::Binaries => self.cutover,
         }
+    }
+
+    /// Whether the toolkit knows what runs the project's tests.
+    pub fn has_tests(&self) -> bool {
+        self.test.is_some()
+    }
+
+    /// Whether the project has anything that Dependabot updates.
+    pub fn has_updates(&self) -> bool {
+        self.rust.is_some() || self.has_web() || !self.stack_folders.is_empty()
     }
 
     /// Whether the service has a web UI.

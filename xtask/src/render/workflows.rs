@@ -8,9 +8,9 @@ use minijinja::context;
 use minijinja::value::Serde;
 
 use super::actions::ACTIONS;
+use super::hooks;
 use super::shape::Shape;
-use super::templates::Templates;
-use super::{GENERATED, head, hooks};
+use super::templates::{Templates, is_generated};
 use crate::config::{Config, SettingsTable, Workflow, Workflows};
 use crate::fs::project;
 
@@ -28,7 +28,7 @@ pub fn all(
     templates: &Templates,
 ) -> Result<Vec<(Utf8PathBuf, String)>> {
     check_released(config, workflows)?;
-    let shape = &Shape::of(config, workflows, table)?;
+    let shape = &Shape::of(config, workflows, table, templates.toolkit)?;
     let actions: BTreeMap<&str, String> = ACTIONS.iter().map(|action| (action.key, action.pinned())).collect();
     let mut files = Vec::new();
     for workflow in Workflow::ALL.into_iter().filter(|workflow| !workflows.off.contains(workflow)) {
@@ -38,12 +38,16 @@ pub fn all(
             continue;
         }
         let name = workflow.name();
+        let steps = hooks::steps(workflow, own)?;
+        let of_tests = ["before_test", "after_test"].map(|place| steps.get(place).is_some_and(|text| !text.is_empty()));
+        let tested = shape.has_tests() || of_tests.contains(&true);
         let values = context! {
-            head => head(&format!("its hooks are in deploy.yaml, github.workflows.{name}")),
+            head => templates.head(&format!("its hooks are in deploy.yaml, github.workflows.{name}")),
             actions => Serde(&actions),
-            hooks => Serde(hooks::steps(workflow, own)?),
+            hooks => Serde(steps),
             schedule => workflows.schedules.get(&workflow).map_or_else(|| schedule(workflow), String::as_str),
-            before_image => before_image(shape, hooks::independent(own)),
+            tested,
+            before_image => before_image(shape, tested, hooks::independent(own)),
             jobs,
             ..Serde(shape)
         };
@@ -54,8 +58,10 @@ pub fn all(
         })?;
         files.push((path, text));
     }
-    let values = context! { head => head("its source is deploy.yaml"), ..Serde(shape) };
-    files.push((DEPENDABOT.into(), templates.render("dependabot.yml", values)?));
+    if shape.has_updates() {
+        let values = context! { head => templates.head("its source is deploy.yaml"), ..Serde(shape) };
+        files.push((DEPENDABOT.into(), templates.render("dependabot.yml", values)?));
+    }
     Ok(files)
 }
 
@@ -68,7 +74,7 @@ pub fn left<'a>(root: &Utf8Path, rendered: impl Iterator<Item = &'a Utf8PathBuf>
     for path in paths.filter(|path| !rendered.contains(&path)) {
         // What is no file of the project itself, such as a link, was not rendered.
         let there = project::read_own(root, &path).ok().flatten();
-        if there.is_some_and(|bytes| bytes.starts_with(GENERATED.as_bytes())) {
+        if there.is_some_and(|bytes| is_generated(&bytes)) {
             left.push(path);
         }
     }
@@ -85,8 +91,8 @@ fn schedule(workflow: Workflow) -> &'static str {
 }
 
 /// The jobs that must pass before the image is pushed: the toolkit's, and those of the user that wait for no other.
-fn before_image(shape: &Shape, own: Vec<&str>) -> Vec<String> {
-    let of_toolkit = ["check", "test"].into_iter().chain(shape.has_web().then_some("web"));
+fn before_image(shape: &Shape, tested: bool, own: Vec<&str>) -> Vec<String> {
+    let of_toolkit = ["check"].into_iter().chain(tested.then_some("test")).chain(shape.has_web().then_some("web"));
     of_toolkit.chain(own).map(str::to_owned).collect()
 }
 

@@ -6,7 +6,11 @@ use testkit::{Project, Ran, toolkit, until};
 
 /// The service without any knowledge of the toolkit, to be deployed by an installed program, and the folder of programs.
 fn installed() -> (Project, PathBuf) {
-    let mut project = Project::of("foreign", |_| {});
+    installed_for(Project::of("foreign", |_| {}))
+}
+
+/// A project to be deployed by an installed program, and the folder of programs.
+pub fn installed_for(mut project: Project) -> (Project, PathBuf) {
     let bin = project.root.parent().unwrap().join("bin");
     fs_err::create_dir(&bin).unwrap();
     for name in ["cutover", "cargo-cutover"] {
@@ -78,9 +82,6 @@ fn projects_with_other_pins_on_one_machine_are_each_others_no_problem() {
     other.run(&["deploy"]).expect(2).says(&["the project takes ^0.1"]);
     assert!(!other.root.join(".deploy").exists());
     assert_eq!(testkit::client::get(one.port, "/health").unwrap().status, 200);
-    // A workflow of the toolkit's would run what an installed one is not.
-    one.write("deploy.yaml", &format!("{}\ngithub: {{ repository: a/b }}\n", one.read("deploy.yaml")));
-    one.ok(&["render"]).says(&["run the toolkit as a package of the repository's workspace"]);
 }
 
 #[test]
