@@ -8,7 +8,7 @@ mod variables;
 use anyhow::Result;
 use camino::{Utf8Path, Utf8PathBuf};
 
-pub use self::runs::Runs;
+pub use self::runs::{Runs, below};
 use self::sources::Sources;
 use self::variables::Variables;
 use crate::config::schema_line;

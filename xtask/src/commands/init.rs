@@ -9,7 +9,7 @@ use crate::config::{Config, FILE, Reference, SCHEMA};
 use crate::confirm::answer;
 use crate::failure::Failure;
 use crate::fs::{found, read_text, replace_source};
-use crate::init::{Found, Runs, Seen};
+use crate::init::{Found, Runs, Seen, below};
 use crate::report::Report;
 use crate::signals::Stop;
 use crate::tools::git;
@@ -85,15 +85,20 @@ impl InitArgs {
                 &format!("added to .gitignore: {}", added.join(", ")),
             );
         }
-        report.note("read it, then: git add . && git commit, and: cargo xtask deploy");
+        let begin = if git::ignores(root, FILE).await.is_err() { "git init && " } else { "" };
+        report.note(&format!("read it, then: {begin}git add . && git commit, and: cargo xtask deploy"));
         Ok(())
     }
 }
 
 fn unknown(root: &Utf8Path) -> Failure {
-    Failure::Usage(anyhow!(
-        "nothing in {root} shows what runs the service\n  name it, for example: cargo xtask init -- node server.js"
-    ))
+    let name_it = "name it, for example: cargo xtask init -- node server.js";
+    let next = match below(root) {
+        // A deploy.yaml is beside what it describes: of a repository with several services, each has one.
+        Some(folder) => format!("{folder} shows it, for example: cd {folder} && cargo xtask init\n  or {name_it}"),
+        None => name_it.to_owned(),
+    };
+    Failure::Usage(anyhow!("nothing in {root} shows what runs the service\n  {next}"))
 }
 
 /// Adds the lines to .gitignore that it lacks: for what was deployed, secrets, and what the build makes.

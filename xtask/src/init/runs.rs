@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context as _, Result};
-use camino::Utf8Path;
+use anyhow::{Context as _, Result, bail};
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 
 use super::shell;
+use super::sources::SKIPPED;
 use crate::fs::{found, read_text};
+use crate::tools::platform::find_program;
 use crate::tools::{cargo, git};
 
 /// What runs a service.
@@ -49,12 +51,35 @@ impl Runs {
     }
 }
 
-/// The first that the repository shows.
+/// Files that show what runs a service.
+const SHOWING: [&str; 8] =
+    ["Procfile", "Cargo.toml", "package.json", "go.mod", "Dockerfile", "pyproject.toml", "requirements.txt", "app.py"];
+
+/// The first folder, at most two below, that shows what runs a service. No link is followed.
+pub fn below(root: &Utf8Path) -> Option<Utf8PathBuf> {
+    let folders = |folder: &Utf8Path| {
+        let entries = root.join(folder).read_dir_utf8().into_iter().flatten().filter_map(Result::ok);
+        let is_own = |name: &str| !name.starts_with('.') && !SKIPPED.contains(&name);
+        let folders =
+            entries.filter(|entry| is_own(entry.file_name()) && entry.file_type().is_ok_and(|it| it.is_dir()));
+        let paths: BTreeSet<Utf8PathBuf> = folders.map(|entry| folder.join(entry.file_name())).collect();
+        paths
+    };
+    let first = folders(Utf8Path::new(""));
+    let second: Vec<Utf8PathBuf> = first.iter().flat_map(|folder| folders(folder)).collect();
+    let shows = |folder: &Utf8PathBuf| SHOWING.iter().any(|name| root.join(folder).join(name).is_file());
+    first.into_iter().chain(second).find(shows)
+}
+
+/// The first that the repository shows. Fails where only cargo knows it, and is missing.
 pub(super) async fn find(root: &Utf8Path) -> Result<Option<Runs>> {
     if let Some(runs) = of_procfile(root)? {
         return Ok(Some(runs));
     }
-    if root.join("Cargo.toml").is_file()
+    let has_package = root.join("Cargo.toml").is_file();
+    let has_cargo = find_program(&cargo::program()).is_some();
+    if has_package
+        && has_cargo
         && let Some(runs) = of_cargo(root).await?
     {
         return Ok(Some(runs));
@@ -65,7 +90,13 @@ pub(super) async fn find(root: &Utf8Path) -> Result<Option<Runs>> {
             return Ok(Some(runs));
         }
     }
-    Ok(root.join("Dockerfile").is_file().then_some(Runs::Image))
+    if root.join("Dockerfile").is_file() {
+        return Ok(Some(Runs::Image));
+    }
+    if has_package && !has_cargo {
+        bail!("{root} has a Cargo.toml, and cargo is not on the PATH\n  install Rust: https://rustup.rs");
+    }
+    Ok(None)
 }
 
 fn of_procfile(root: &Utf8Path) -> Result<Option<Runs>> {

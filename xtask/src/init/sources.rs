@@ -23,7 +23,7 @@ const HEALTH: [&str; 10] = [
 const EXTENSIONS: [&str; 10] = ["rs", "js", "mjs", "cjs", "ts", "go", "py", "rb", "java", "kt"];
 
 /// Folders of what others wrote, or a build.
-const SKIPPED: [&str; 6] = ["node_modules", "target", "dist", "vendor", "build", "__pycache__"];
+pub(super) const SKIPPED: [&str; 6] = ["node_modules", "target", "dist", "vendor", "build", "__pycache__"];
 
 /// The largest file that is read, in bytes, and how many are.
 const LARGEST: u64 = 256 << 10;
@@ -38,11 +38,27 @@ pub(super) struct Sources {
 impl Sources {
     pub(super) fn read(root: &Utf8Path) -> Result<Self> {
         let dockerfile = found(read_text(root.join("Dockerfile")))?.unwrap_or_default();
-        let exposed = dockerfile.lines().find_map(|line| line.trim().strip_prefix("EXPOSE ")?.trim().parse().ok());
+        let exposed = exposed(&dockerfile);
         let (mut best, mut left) = (None, MOST);
         look(root, Utf8Path::new(""), &mut best, &mut left)?;
         Ok(Self { readiness: best.map(|(_, found)| found), exposed })
     }
+}
+
+/// The first port of the last stage, which is the image; others are of what it was built in.
+fn exposed(dockerfile: &str) -> Option<u16> {
+    let mut port = None;
+    for line in dockerfile.lines() {
+        let mut words = line.split_whitespace();
+        let instruction = words.next().unwrap_or_default().to_ascii_uppercase();
+        match instruction.as_str() {
+            "FROM" => port = None,
+            // `8080/tcp`; what is an argument's value is not known here.
+            "EXPOSE" => port = port.or_else(|| words.find_map(|word| word.trim_end_matches("/tcp").parse().ok())),
+            _ => {}
+        }
+    }
+    port
 }
 
 /// Keeps the most telling path below a folder, in the first file that has it. No link is followed.
@@ -73,4 +89,19 @@ fn look(root: &Utf8Path, folder: &Utf8Path, best: &mut Option<(usize, Found)>, l
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::exposed;
+
+    #[test]
+    fn the_port_is_that_of_the_image() {
+        assert_eq!(
+            exposed("FROM a AS build\nEXPOSE 1234\nFROM b\nexpose $METRICS 8081/tcp 8443\nEXPOSE 9090"),
+            Some(8081)
+        );
+        assert_eq!(exposed("FROM a\nEXPOSE 1234\nFROM b\n"), None);
+        assert_eq!(exposed("FROM a\nEXPOSE 53/udp\n"), None);
+    }
 }

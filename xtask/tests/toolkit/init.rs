@@ -111,3 +111,27 @@ fn what_it_cannot_see_is_asked_for_and_named_where_there_is_no_terminal() {
     assert_eq!(fs_err::read_to_string(root.join(".gitignore")).unwrap(), "/.deploy\n/.env.local\n");
     run(&root, &["init"]).expect(2).says(&["there is a deploy.yaml already"]);
 }
+
+#[test]
+fn a_service_in_a_folder_below_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let files: &[_] = &[("docs/guide.md", ""), ("services/api/package.json", "{}"), ("services/web/go.mod", "")];
+    let root = write(folder.path(), ("several", files));
+    let ran = run(&root, &["init", "--yes"]).expect(2);
+    ran.says(&["cd services/api && cargo xtask init", "name it, for example: cargo xtask init -- node server.js"]);
+}
+
+/// The program is installed without Rust, too.
+#[test]
+fn a_repository_with_a_cargo_package_is_looked_at_without_cargo() {
+    let folder = tempfile::tempdir().unwrap();
+    let without_cargo = |root: &Path| {
+        let mut init = Command::new(toolkit());
+        Ran::of(init.args(["init", "--yes"]).current_dir(root).env("PATH", "/usr/bin:/bin").env("CARGO", "no-cargo"))
+    };
+    let root = write(folder.path(), ("both", &[("Cargo.toml", AXUM), ("Dockerfile", "FROM scratch\n")]));
+    without_cargo(&root).expect(0).says(&["git init && git add . && git commit"]);
+    assert!(fs_err::read_to_string(root.join("deploy.yaml")).unwrap().contains("image: true"));
+    let root = write(folder.path(), ("package", &[("Cargo.toml", AXUM)]));
+    without_cargo(&root).expect(1).says(&["has a Cargo.toml, and cargo is not on the PATH", "https://rustup.rs"]);
+}
