@@ -236,5 +236,5 @@ fn setting(name: &str, field: Field<'_>) -> Option<String> {
     if check::is_variable(name) {
         return value;
     }
-    refuse_variable(name, &field, "environment variable")
+    refuse_variable(name, &field, "an environment variable")
 }

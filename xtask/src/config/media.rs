@@ -94,7 +94,7 @@ fn read(table: &mut Table<'_>, beside: Beside) -> Option<Media> {
 /// The output that gives a setting.
 fn output(name: &str, field: Field<'_>) -> Option<String> {
     let output = field.text("the name of an output, or of a map and a key in it as `map.key`", is_output);
-    if check::is_variable(name) { output } else { refuse_variable(name, &field, "environment variable") }
+    if check::is_variable(name) { output } else { refuse_variable(name, &field, "an environment variable") }
 }
 
 fn is_output(text: &str) -> bool {

@@ -7,13 +7,11 @@ use super::problem::quoted;
 /// What a label is, in words.
 pub(super) const LABEL: &str = "a name of lower-case letters, digits and `-`";
 
+/// Refuses a name that is none of a variable. `what` has its article.
 pub(super) fn refuse_variable<T>(name: &str, field: &Field<'_>, what: &str) -> Option<T> {
     let upper = name.to_uppercase();
     let hint = if check::is_variable(&upper) { format!("write `{upper}`") } else { "remove it".to_owned() };
-    field.refuse_key(
-        format!("not the name of an {what}: expected A–Z, 0–9 and `_`").replace("an build", "a build"),
-        hint,
-    )
+    field.refuse_key(format!("not the name of {what}: expected A–Z, 0–9 and `_`"), hint)
 }
 
 pub(super) fn label(field: &Field<'_>) -> Option<String> {

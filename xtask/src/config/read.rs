@@ -10,7 +10,7 @@ use super::document::Document;
 use super::environments::environments;
 use super::field::{Field, Table, key};
 use super::github::github;
-use super::names::label;
+use super::names::{label, refuse_variable};
 use super::notify::receivers;
 use super::pin;
 use super::service::service;
@@ -171,7 +171,7 @@ fn image(table: &mut Table<'_>, project: Option<&str>) -> Option<(Image, Option<
         |field| {
             field.map("'debian:bookworm-slim'", |name, field| {
                 let reference = field.text("an image as `name:tag`, without a digest", check::is_tagged_image);
-                if check::is_variable(name) { reference } else { refuse_variable(name, &field, "build argument") }
+                if check::is_variable(name) { reference } else { refuse_variable(name, &field, "a build argument") }
             })
         },
     );

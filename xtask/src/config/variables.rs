@@ -24,7 +24,7 @@ pub(super) fn variables(field: &Field<'_>, port: Option<&str>) -> Option<Vec<Var
     let variables = field.map("info", |name, field| {
         let read = variable(name, &field);
         if !check::is_variable(name) {
-            return refuse_variable(name, &field, "environment variable");
+            return refuse_variable(name, &field, "an environment variable");
         }
         if port == Some(name) {
             return field.refuse_key("is the `port_variable`, which the toolkit sets", "remove it");
