@@ -29,7 +29,7 @@ use crate::commands::render::RenderArgs;
 use crate::commands::rollback::RollbackArgs;
 use crate::commands::run::RunArgs;
 use crate::commands::secrets::SecretsCommand;
-use crate::commands::setup::SetupArgs;
+use crate::commands::setup::{HostArgs, SetupArgs, SetupCommand};
 use crate::commands::sqlx::Sqlx;
 use crate::commands::status::StatusArgs;
 use crate::commands::stop::StopArgs;
@@ -295,6 +295,9 @@ async fn run(command: Command, report: &Report) -> Result<(), Failure> {
         Command::Release(_) => "run the command again to continue; what was made is kept",
         Command::Ci(_) => "the step that ran was ended; to continue a deploy of it: cargo xtask deploy ENV --resume",
         Command::Bootstrap(_) => "run the command again to continue; earlier fixes are kept",
+        Command::Setup(SetupArgs { command: Some(SetupCommand::Host(HostArgs { yes: true, .. })), .. }) => {
+            "a command that has begun on a host runs on there; run this one again to continue"
+        }
         _ => "nothing is left half done",
     };
     stop.cancels(left, Box::pin(dispatch(command, context))).await
@@ -324,13 +327,16 @@ async fn dispatch(command: Command, context: &Context<'_>) -> Result<(), Failure
         Command::Secrets(command) => Box::pin(command.run(context)).await,
         #[cfg(feature = "cloud")]
         Command::Release(command) => Box::pin(command.run(context)).await,
+        #[cfg(feature = "cloud")]
+        Command::Setup(SetupArgs { command: Some(SetupCommand::Host(args)), .. }) => Box::pin(args.run(context)).await,
         #[cfg(not(feature = "cloud"))]
         Command::Image(_)
         | Command::Release(_)
         | Command::Tofu(_)
         | Command::Bootstrap(_)
         | Command::Drift(_)
-        | Command::Secrets(_) => {
+        | Command::Secrets(_)
+        | Command::Setup(SetupArgs { command: Some(SetupCommand::Host(_)), .. }) => {
             cloud::check_environment(context.config, Cli::command())?;
             match cloud::become_full_build()? {}
         }

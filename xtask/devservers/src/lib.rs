@@ -61,7 +61,7 @@ pub use self::pgbouncer::PgBouncer;
 pub use self::proxy::Proxy;
 pub use self::registry::DockerRegistry;
 pub use self::server::{Ready, Server, keep_apart_from_the_terminal};
-pub use self::sshd::Sshd;
+pub use self::sshd::{Sshd, Sudo};
 pub use self::standin::Cloud;
 pub use self::supabase::Supabase;
 pub use self::tls::TlsServer;

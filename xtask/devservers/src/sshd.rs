@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
@@ -12,6 +12,28 @@ use crate::{OwnEngine, path, port};
 
 /// Where a server that root starts has its processes without rights.
 const EMPTY: &str = "/run/sshd";
+
+/// What makes the host of [`Sshd::start_without_docker`]: its own /etc and /run, and a user. Its arguments are the server's folder, the path of
+/// dockerd, and what to run then.
+const WITHOUT_DOCKER: &str = include_str!("sshd/without_docker.sh");
+
+/// Where a server is started.
+enum Place<'a> {
+    Here,
+    /// The host of this engine, and its name.
+    Beside(&'a OwnEngine, &'a str),
+    /// With this answer of sudo.
+    WithoutDocker(Sudo),
+}
+
+/// What sudo does on a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sudo {
+    /// It runs the command.
+    Runs,
+    /// It wants a password.
+    Asks,
+}
 
 /// A server that lets its own key in. It ends when this value is dropped.
 pub struct Sshd {
@@ -24,16 +46,24 @@ pub struct Sshd {
 impl Sshd {
     /// Starts one. Commands that it runs find the folder [`Sshd::states`] in XDG_STATE_HOME.
     pub fn start() -> Result<Self> {
-        Self::start_at(None)
+        Self::start_at(&Place::Here)
     }
 
     /// Starts one on a host of its own, of this name: its network is that of this engine, which is the host's Docker engine.
     pub fn start_beside(engine: &OwnEngine, name: &str) -> Result<Self> {
         path::need("an SSH server on a host of its own", "nsenter", "apt-get install util-linux")?;
-        Self::start_at(Some((engine, name)))
+        Self::start_at(&Place::Beside(engine, name))
     }
 
-    fn start_at(engine: Option<(&OwnEngine, &str)>) -> Result<Self> {
+    /// Starts one on a Debian host without Docker, whose user `deploy` logs in. Its package manager and its service manager are
+    /// programs that note what they are asked ([`Sshd::asked`]): the package `docker.io` is this machine's dockerd, and the service is
+    /// this machine's engine.
+    pub fn start_without_docker(sudo: Sudo) -> Result<Self> {
+        path::need("a host without Docker", "unshare", "apt-get install util-linux")?;
+        Self::start_at(&Place::WithoutDocker(sudo))
+    }
+
+    fn start_at(place: &Place<'_>) -> Result<Self> {
         path::need_root("an SSH server", "it runs commands as the user who logs in")?;
         let program = path::need("an SSH server", "sshd", "apt-get install openssh-server")?;
         let folder = tempfile::tempdir().context("make a folder for sshd")?;
@@ -46,13 +76,17 @@ impl Sshd {
         fs_err::create_dir(at("states"))?;
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port::free()));
         let (port, own) = (address.port(), folder.path().display());
+        let programs = match place {
+            Place::WithoutDocker(_) => format!(" PATH={own}/programs:/usr/bin:/bin"),
+            Place::Here | Place::Beside(..) => String::new(),
+        };
         let server = format!(
             "ListenAddress {address}\nHostKey {own}/host\nAuthorizedKeysFile {own}/user.pub\nPidFile none\nUsePAM no\nStrictModes no\n\
-             PasswordAuthentication no\nPermitRootLogin prohibit-password\nSetEnv XDG_STATE_HOME={own}/states\n"
+             PasswordAuthentication no\nPermitRootLogin prohibit-password\nSetEnv XDG_STATE_HOME={own}/states{programs}\n"
         );
-        let (host, way) = match engine {
-            None => ("127.0.0.1".to_owned(), String::new()),
-            Some((engine, name)) => (
+        let (host, way) = match place {
+            Place::Here | Place::WithoutDocker(_) => ("127.0.0.1".to_owned(), String::new()),
+            Place::Beside(engine, name) => (
                 format!("{name}\nPort {port}"),
                 format!("ProxyCommand nsenter {} busybox nc 127.0.0.1 {port}\n", beside(engine).join(" ")),
             ),
@@ -70,9 +104,21 @@ impl Sshd {
             fs_err::write(at(name), text)?;
         }
         fs_err::set_permissions(at("bin/ssh"), std::fs::Permissions::from_mode(0o755))?;
-        let (mut command, ready) = match engine {
-            None => (Command::new(program), Ready::Port(address)),
-            Some((engine, _)) => {
+        let (mut command, ready) = match place {
+            Place::Here => (Command::new(program), Ready::Port(address)),
+            Place::WithoutDocker(sudo) => {
+                let dockerd = path::need("a host without Docker", "dockerd", "apt-get install docker.io")?;
+                write_programs(&at("programs"), *sudo)?;
+                // The user who logs in reads its key, and runs the programs.
+                fs_err::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
+                let mut command = Command::new("unshare");
+                command
+                    .args(["--mount", "sh", "-e", "-c", WITHOUT_DOCKER])
+                    .args([folder.path(), &dockerd])
+                    .arg(program);
+                (command, Ready::Port(address))
+            }
+            Place::Beside(engine, _) => {
                 let socket = engine.address().trim_start_matches("unix://").to_owned();
                 let script = "mount --bind \"$0\" /var/run/docker.sock && exec \"$@\"";
                 let mut command = Command::new("nsenter");
@@ -98,10 +144,32 @@ impl Sshd {
         self.folder.path().join("bin")
     }
 
+    /// What changes the host without Docker was asked for, a command each.
+    pub fn asked(&self) -> Vec<String> {
+        let asked = fs_err::read_to_string(self.folder.path().join("asked")).unwrap_or_default();
+        asked.lines().map(str::to_owned).collect()
+    }
+
     /// The folder of states of the user who logs in.
     pub fn states(&self) -> PathBuf {
         self.folder.path().join("states")
     }
+}
+
+/// Writes the programs that are not this machine's own.
+fn write_programs(folder: &Path, sudo: Sudo) -> Result<()> {
+    let sudo = match sudo {
+        // `/run/root` is setpriv(1) with the rights of root.
+        Sudo::Runs => "shift\nexec /run/root --reuid=0 --regid=0 --clear-groups \"$@\"\n",
+        Sudo::Asks => "echo 'sudo: a password is required' >&2\nexit 1\n",
+    };
+    fs_err::create_dir(folder)?;
+    let (apt, systemctl) = (include_str!("sshd/apt-get.sh"), include_str!("sshd/systemctl.sh"));
+    for (name, text) in [("sudo", sudo), ("apt-get", apt), ("systemctl", systemctl)] {
+        fs_err::write(folder.join(name), format!("#!/bin/sh\n{text}"))?;
+        fs_err::set_permissions(folder.join(name), std::fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
 }
 
 /// What has nsenter(1) run a command in the network of an engine, and with its mounts.

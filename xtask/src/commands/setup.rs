@@ -1,6 +1,9 @@
-//! `setup`
+//! `setup`, and `setup host`
 
-use clap::Args;
+#[cfg(feature = "cloud")]
+mod host;
+
+use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::Context;
@@ -11,15 +14,22 @@ use crate::web::{self, Decision};
 
 /// Install missing programs, or print the command if that needs your permission
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
   cargo xtask setup
   cargo xtask setup --docker      also a Docker engine, from the distribution's packages
   cargo xtask setup --tests       also what `cargo xtask test` needs
   cargo xtask setup --dry-run
+  cargo xtask setup host prod     what the Docker hosts of an environment lack
 
 If an environment has a stack, OpenTofu is downloaded into the toolkit's cache. If that fails, it is \
-built from its Go module, which needs Go and takes minutes.")]
+built from its Go module, which needs Go and takes minutes."
+)]
 pub struct SetupArgs {
+    /// What to set up instead of this machine
+    #[command(subcommand)]
+    pub command: Option<SetupCommand>,
     /// Also a Docker engine, which builds images
     #[arg(long)]
     docker: bool,
@@ -31,8 +41,31 @@ pub struct SetupArgs {
     dry_run: bool,
 }
 
+/// What to set up instead of this machine.
+#[derive(Subcommand, Debug)]
+pub enum SetupCommand {
+    Host(HostArgs),
+}
+
+/// Show what the Docker hosts of an environment lack, and with `--yes` install it
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  cargo xtask setup host prod           shows the commands; changes nothing
+  cargo xtask setup host prod --yes     runs them, by sudo if the user of SSH is not root
+
+On Debian and its relatives, Docker is installed from the distribution's packages and started at boot, and the user of the \
+connection is added to the group `docker`. Nothing else of the host is changed: no firewall, no SSH server.")]
+pub struct HostArgs {
+    /// An environment of deploy.yaml on Docker hosts that SSH reaches; without it, the only one
+    #[arg(value_name = "ENV")]
+    environment: Option<String>,
+    /// Run the commands that are shown otherwise
+    #[arg(long)]
+    pub yes: bool,
+}
+
 impl SetupArgs {
-    /// Runs the command.
+    /// Sets up this machine.
     pub async fn run(self, context: &Context<'_>) -> Result<(), Failure> {
         let report = context.report;
         let extras = Extras { docker: self.docker, tests: self.tests, tofu: self.tests };

@@ -9,6 +9,7 @@ mod log;
 mod one_off;
 mod proxy;
 pub mod settings;
+pub mod setup;
 
 use std::time::Duration;
 

@@ -3,6 +3,7 @@
 mod faults;
 mod guide;
 mod media;
+mod setup;
 mod several;
 
 use std::path::{Path, PathBuf};

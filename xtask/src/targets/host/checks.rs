@@ -12,10 +12,8 @@ use crate::targets::stack::of_media;
 use crate::tools::platform::free_bytes;
 
 /// Free space that an image takes, and that a deploy does not warn of.
-const NEEDED_BYTES: u64 = 1 << 30;
-const WANTED_BYTES: u64 = 4 << 30;
-
-const FIX: &str = "start Docker on the host: sudo systemctl start docker";
+pub(super) const NEEDED_BYTES: u64 = 1 << 30;
+pub(super) const WANTED_BYTES: u64 = 4 << 30;
 
 /// The checks of what all hosts have. None changes anything.
 pub async fn of_environment(host: &Host<'_>) -> Result<Vec<Check>, Failure> {
@@ -37,10 +35,14 @@ pub async fn of_environment(host: &Host<'_>) -> Result<Vec<Check>, Failure> {
 /// The checks of one host. None changes anything.
 pub async fn of_host(host: &Host<'_>) -> Vec<Check> {
     let mut checks = Vec::new();
+    let fix = &match host.remote {
+        Some(_) => format!("to see what the host lacks: cargo xtask setup host {}", host.env.name()),
+        None => "start Docker: sudo systemctl start docker; to install it: cargo xtask setup --docker".to_owned(),
+    };
     let engine = match host.engine().await {
         Ok(engine) => engine,
         Err(error) => {
-            checks.push(Check::bad("engine", format!("{error:#}"), FIX));
+            checks.push(Check::bad("engine", format!("{error:#}"), fix));
             return checks;
         }
     };
@@ -52,7 +54,7 @@ pub async fn of_host(host: &Host<'_>) -> Vec<Check> {
             checks.push(Check::good("engine", found));
             checks.push(disk(host, &engine, info.docker_root_dir).await);
         }
-        Err(error) => checks.push(Check::bad("engine", format!("{error:#}"), FIX)),
+        Err(error) => checks.push(Check::bad("engine", format!("{error:#}"), fix)),
     }
     checks.push(match engine.image(host.proxy).await {
         Ok(Some(_)) => Check::good("proxy", format!("the host has {}", host.proxy)),
@@ -62,7 +64,7 @@ pub async fn of_host(host: &Host<'_>) -> Vec<Check> {
             format!("the host has no image {}", host.proxy),
             "load it there, or name one of a registry by its digest: NAME@sha256:…",
         ),
-        Err(error) => Check::bad("proxy", format!("{error:#}"), FIX),
+        Err(error) => Check::bad("proxy", format!("{error:#}"), fix),
     });
     checks
 }
