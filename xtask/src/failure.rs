@@ -86,6 +86,7 @@ impl Failure {
     pub fn untouched(self) -> Self {
         match self {
             Self::Failed(error) => Self::Failed(error.context(Untouched)),
+            Self::Aborted(error) => Self::Aborted(error.context(Untouched)),
             other => other,
         }
     }

@@ -253,9 +253,8 @@ impl<'a> Target<'a> {
                 let apply = Box::pin(host.apply(id, release, settings));
                 Ok(Candidate::Host(Box::new(stop.cancels("nothing was changed", apply).await?)))
             }
-            // What was changed at the panel has to be undone, so it is awaited.
             (Self::Easypanel(panel), _) => {
-                Ok(Candidate::Easypanel(Box::new(Box::pin(panel.apply(release, settings, step)).await?)))
+                Ok(Candidate::Easypanel(Box::new(Box::pin(panel.apply(release, settings, step, stop)).await?)))
             }
             (Self::Stack(stack), Some(plan)) => {
                 Ok(Candidate::Stack(Box::new(Box::pin(stack.apply(release, plan, step, stop)).await?)))

@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::release::Release;
 use crate::report::Step;
 use crate::state::history::{self, Kind, Outcome, Record};
+use crate::state::journal::{Found, Journal};
 use crate::targets::Target;
 
 /// Brings back the release before the one that serves, or the newest one whose version or commit begins with `to`: the one that
@@ -28,7 +29,10 @@ pub async fn rollback(
     let (live, earlier) = choose(&records, to).map_err(Failure::Usage)?;
     let (from, back_to) = (live.version(), earlier.version());
     let look = async {
-        if live.is_same_release(earlier) && is_serving(target, &live.id, from).await?.is_some() {
+        if live.is_same_release(earlier)
+            && !may_be_replaced(env, target, &records).await?
+            && is_serving(target, &live.id, from).await?.is_some()
+        {
             return Err(Failure::Usage(anyhow!("{from} serves already")));
         }
         env.report.headline(&format!("{} → {}   {from} ⇢ {back_to}", env.config.project, env.name()));
@@ -72,6 +76,20 @@ pub async fn rollback(
         roll_out(&run, &release, &settings, &plan).await.map(Deployed::Live)
     };
     Box::pin(run.finish(steps)).await.map(Some)
+}
+
+/// Whether the last run may have put another release in the place of the live one, which answers until the platform has replaced it.
+async fn may_be_replaced(env: &Env<'_>, target: &Target<'_>, records: &[Record]) -> Result<bool, Failure> {
+    if !target.takes_the_place() {
+        return Ok(false);
+    }
+    if records.last().is_some_and(|last| !matches!(last.outcome, Outcome::Live | Outcome::Restored)) {
+        return Ok(true);
+    }
+    // One that was killed has no record.
+    let journal = Journal::find(env.store()?, env.name()).await?;
+    let has_record = |id: &str| records.iter().any(|record| record.id == id);
+    Ok(matches!(journal, Found::Unfinished(journal) if !has_record(journal.deploy())))
 }
 
 /// The newest records; all of them where none of those begins with `to`.

@@ -21,7 +21,7 @@ use super::gate::Breach;
 use super::notify::Notifier;
 use super::trace;
 use crate::env::Env;
-use crate::failure::Failure;
+use crate::failure::{Failure, Untouched};
 use crate::report::{Ongoing, Step, Summary};
 use crate::signals::Stop;
 use crate::state::history::{self, Kind, Outcome, Record, Timing};
@@ -243,7 +243,8 @@ impl<'a> Run<'a> {
                 }
                 match failure {
                     Failure::Aborted(error) => {
-                        Err(Failure::Aborted(anyhow!("{error:#}\n  to continue, type: {}", self.go_on())))
+                        let back = self.way_back(&error);
+                        Err(Failure::Aborted(anyhow!("{error:#}{back}\n  to continue, type: {}", self.go_on())))
                     }
                     other => Err(other),
                 }
@@ -275,6 +276,18 @@ impl<'a> Run<'a> {
             (Kind::Deploy, _) => format!("cargo xtask deploy {environment} --resume"),
             (Kind::Rollback, Some(target)) => format!("cargo xtask rollback {environment} --to {}", target.version),
             (Kind::Rollback, None) => format!("cargo xtask rollback {environment}"),
+        }
+    }
+
+    /// The command that undoes what an interrupted run may have applied in the place of the release that was live, as a line of its own.
+    fn way_back(&self, error: &anyhow::Error) -> String {
+        let may_have_applied = self.applied.get() && self.target.takes_the_place() && !error.is::<Untouched>();
+        match self.live().filter(|_| may_have_applied) {
+            Some(live) => {
+                let (version, name) = (live.version(), self.env.name());
+                format!("\n  to go back to {version}, type: cargo xtask rollback {name} --to {version}")
+            }
+            None => String::new(),
         }
     }
 

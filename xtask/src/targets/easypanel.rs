@@ -26,6 +26,7 @@ use crate::image::{ServiceImage, check};
 use crate::needs::EASYPANEL_TOKEN;
 use crate::release::{Artifact, Published, Release, Settings, Source};
 use crate::report::Ongoing;
+use crate::signals::Stop;
 use crate::state::fingerprint;
 use crate::state::history::{self, Record};
 
@@ -128,23 +129,37 @@ impl<'a> Panel<'a> {
     }
 
     /// Gives every service the release's image and variables, and has the panel deploy them, one after the other. A deploy whose end the
-    /// panel does not tell is left to the gate.
-    pub async fn apply(&self, release: &Release, settings: &Settings, step: &Ongoing) -> Result<Candidate, Failure> {
-        let image = release.published.image().context("an Easypanel runs images")?;
-        let prepared = self.prepare(release.version(), settings).await;
-        let prepared = prepared.map_err(|error| Failure::from(error).untouched())?;
-        let api = Arc::clone(self.api().await?);
-        for (place, Prepared { app, before, env, .. }) in prepared.iter().enumerate() {
-            step.progress(&format!("the image and the variables of {}", app.service));
-            api.set_env(app, env, before).await.map_err(|error| {
-                let is_refused = place == 0 && !matches!(error, PanelError::Away { .. });
-                let failure = Failure::from(anyhow::Error::from(error));
-                if is_refused { failure.untouched() } else { failure }
-            })?;
-            api.set_image(app, &image, before).await.map_err(anyhow::Error::from)?;
-        }
+    /// panel does not tell is left to the gate. A request to stop ends the wait at once, and what the panel was told stays.
+    pub async fn apply(
+        &self,
+        release: &Release,
+        settings: &Settings,
+        step: &Ongoing,
+        stop: &Stop,
+    ) -> Result<Candidate, Failure> {
+        let (image, version) = (release.published.image().context("an Easypanel runs images")?, release.version());
+        let prepare = async { Ok((self.prepare(version, settings).await?, Arc::clone(self.api().await?))) };
+        let prepared = stop.cancels("nothing was changed", Box::pin(prepare)).await;
+        let (prepared, api) = prepared.map_err(Failure::untouched)?;
+        let left = format!("the panel may have image and variables of {version}, and deploys them when it is told to");
+        stop.cancels(&left, Box::pin(set(&api, &prepared, &image, step))).await?;
+        let left = format!("the panel has image and variables of {version}, and goes on with what it deploys");
+        let unsure = stop.cancels(&left, Box::pin(self.deploy(&api, &prepared, step))).await?;
+        let mut before = Vec::new();
+        let apps = prepared.into_iter().map(|service| {
+            before.extend(service.containers);
+            service.app
+        });
+        let apps = apps.collect();
+        let containers = Arc::new(Containers { api, apps, digest: release.published.digest.clone(), before });
+        self.applied.replace(Some(Arc::clone(&containers)));
+        Ok(Candidate { service: self.service()?, containers, unsure, place: self.place() })
+    }
+
+    /// Has the panel deploy what each service is set to. What is not known of a deploy whose end it did not tell.
+    async fn deploy(&self, api: &Easypanel, prepared: &[Prepared], step: &Ongoing) -> Result<Option<String>, Failure> {
         let mut unsure = None;
-        for Prepared { app, .. } in &prepared {
+        for Prepared { app, .. } in prepared {
             step.progress(&format!("the panel deploys {}", app.service));
             match api.deploy(app).await {
                 Ok(()) => {}
@@ -156,15 +171,7 @@ impl<'a> Panel<'a> {
                 Err(error) => return Err(anyhow::Error::from(error).into()),
             }
         }
-        let mut before = Vec::new();
-        let apps = prepared.into_iter().map(|service| {
-            before.extend(service.containers);
-            service.app
-        });
-        let apps = apps.collect();
-        let containers = Arc::new(Containers { api, apps, digest: release.published.digest.clone(), before });
-        self.applied.replace(Some(Arc::clone(&containers)));
-        Ok(Candidate { service: self.service()?, containers, unsure, place: self.place() })
+        Ok(unsure)
     }
 
     /// Checks that the release still answers, ready, where people reach it. The panel has switched to it already.
@@ -258,4 +265,18 @@ impl<'a> Panel<'a> {
         };
         self.api.get_or_try_init(connect).await
     }
+}
+
+/// Gives every service the image and its variables. What fails before the first one has them has changed nothing.
+async fn set(api: &Easypanel, prepared: &[Prepared], image: &str, step: &Ongoing) -> Result<(), Failure> {
+    for (place, Prepared { app, before, env, .. }) in prepared.iter().enumerate() {
+        step.progress(&format!("the image and the variables of {}", app.service));
+        api.set_env(app, env, before).await.map_err(|error| {
+            let is_refused = place == 0 && !matches!(error, PanelError::Away { .. });
+            let failure = Failure::from(anyhow::Error::from(error));
+            if is_refused { failure.untouched() } else { failure }
+        })?;
+        api.set_image(app, image, before).await.map_err(anyhow::Error::from)?;
+    }
+    Ok(())
 }

@@ -15,6 +15,7 @@ use crate::env::Env;
 use crate::failure::Failure;
 use crate::release::{Artifact, Published, Release, Settings, Source};
 use crate::report::Ongoing;
+use crate::signals::Stop;
 use crate::state::history::Record;
 
 pub struct Panel<'a> {
@@ -76,7 +77,7 @@ impl<'a> Panel<'a> {
         match self.never {}
     }
 
-    pub async fn apply(&self, _: &Release, _: &Settings, _: &Ongoing) -> Result<Candidate, Failure> {
+    pub async fn apply(&self, _: &Release, _: &Settings, _: &Ongoing, _: &Stop) -> Result<Candidate, Failure> {
         match self.never {}
     }
 

@@ -1,14 +1,16 @@
 //! Deploys to an Easypanel: a stand-in of the panel, which runs real containers of this machine's engine.
 
 mod docker;
+mod guide;
 
 use std::process::Command;
 
-use devservers::easypanel::{Easypanel, Fault, PASSWORD, PROJECT, TOKEN, Version};
+use devservers::easypanel::{DEPLOY, Easypanel, Fault, PASSWORD, PROJECT, TOKEN, Version};
 use devservers::http::{HttpServer, Response, ask};
 use devservers::registry::{DockerRegistry, Login};
 use devservers::{Versitygw, versitygw};
-use testkit::{Project, Ran, or_skip};
+use rustix::process::Signal;
+use testkit::{Project, Ran, Running, or_skip, until};
 
 use self::docker::Docker;
 use crate::host::{DOCKERFILE, commit};
@@ -90,10 +92,14 @@ impl Site {
         self.run_with(args, &[])
     }
 
-    fn run_with(&self, args: &[&str], env: &[(&str, &str)]) -> Ran {
+    fn command(&self, args: &[&str]) -> Command {
         let mut command = self.project.command(args);
-        command.env_remove("BUILDKIT_HOST").env_remove("DOCKER_HOST").envs(env.iter().copied());
-        let ran = Ran::of(&mut command);
+        command.env_remove("BUILDKIT_HOST").env_remove("DOCKER_HOST");
+        command
+    }
+
+    fn run_with(&self, args: &[&str], env: &[(&str, &str)]) -> Ran {
+        let ran = Ran::of(self.command(args).envs(env.iter().copied()));
         // Shown where the test fails.
         println!("{args:?}\n{}", ran.stderr);
         for secret in [SECRET, TOKEN, PASSWORD] {
@@ -218,4 +224,42 @@ fn an_older_panel_is_deployed_to_and_what_it_lacks_or_loses_is_told() {
     assert!(site.panel.env("web").contains(&format!("SERVICE_VERSION={second}")));
     site.run_with(&["rollback", "prod"], &keys).expect(0).says(&[&first]);
     assert_eq!(site.serves().as_ref(), Some(&first));
+}
+
+#[test]
+fn ctrl_c_ends_the_wait_for_the_panel_and_names_both_ways() {
+    let test = "ctrl_c_ends_the_wait_for_the_panel_and_names_both_ways";
+    let Some(site) = Site::open(test, Version::Public, &["web"], "") else { return };
+    let project = &site.project;
+    let first = project.head();
+    site.run(&["deploy", "prod"]).expect(0);
+    // The panel deploys it longer than this test takes.
+    project.edit("deploy.yaml", "timeout: 6", "timeout: 600");
+    let second = project.commit("Another");
+    let deploys = || site.panel.asked().iter().filter(|asked| asked.path.ends_with(DEPLOY)).count();
+    let before = deploys();
+    site.panel.fail_next(Fault::Endless);
+    let mut deploy = Running::start(site.command(&["deploy", "prod"]).arg("--json"));
+    deploy.must("apply", "started");
+    until("the panel deploys", || deploys() > before);
+    deploy.signal(Signal::INT);
+    let ended = deploy.end().expect(1);
+    let back = format!("cargo xtask rollback prod --to {first}");
+    let goes_on = format!("the panel has image and variables of {second}, and goes on with what it deploys");
+    for text in ["interrupted by Ctrl-C", &goes_on, &back, "cargo xtask deploy prod --resume"] {
+        assert!(ended.stderr.contains(text), "{text}: {}", ended.stderr);
+    }
+    assert_eq!(site.run(&["lock", "status", "prod"]).expect(0).stdout, "prod is free\n");
+    let history = site.run(&["history", "prod", "--json"]).expect(0).stdout;
+    assert!(history.contains("\"outcome\":\"aborted\"") && history.contains(&goes_on), "{history}");
+    site.run(&["status", "prod"]).expect(0).says(&[]);
+
+    // Both ways, although the previous release still answers.
+    assert_eq!(site.serves().as_ref(), Some(&first));
+    let set_to = |version: &str| site.panel.env("web").contains(&format!("SERVICE_VERSION={version}"));
+    assert!(set_to(&second));
+    site.run(&["rollback", "prod", "--to", &first]).expect(0);
+    assert!(set_to(&first) && site.serves().as_ref() == Some(&first));
+    site.run(&["deploy", "prod"]).expect(0);
+    assert!(set_to(&second) && site.serves().as_ref() == Some(&second));
 }

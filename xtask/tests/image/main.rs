@@ -8,6 +8,7 @@ mod building;
 mod contained;
 mod easypanel;
 mod faults;
+mod guide;
 mod hints;
 mod host;
 mod own;

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
 use super::Site;
+use crate::guide::commands;
 
 const GUIDE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/DOCKER-HOST.md"));
 
@@ -16,12 +17,8 @@ fn each_command_of_the_guide_does_what_it_says() {
     site.run(&["deploy", "prod"]).expect(0);
     let second = site.commit("ready, again");
 
-    let (_, block) = GUIDE.split_once("```sh\n").unwrap();
-    let (block, _) = block.split_once("```").unwrap();
     let mut typed = Vec::new();
-    for line in block.lines() {
-        let command = line.split('#').next().and_then(|line| line.trim().strip_prefix("cargo xtask ")).unwrap();
-        let args: Vec<&str> = command.split_whitespace().collect();
+    for args in commands(GUIDE) {
         typed.push(args[0]);
         match args[0] {
             // It ends when the user says so.
@@ -44,7 +41,7 @@ fn each_command_of_the_guide_does_what_it_says() {
                 assert!(!site.containers().iter().any(|line| line.ends_with(" running")), "{:?}", site.containers());
             }
             "doctor" => {}
-            _ => assert_eq!(project.serves().as_ref(), Some(&first), "{command}"),
+            _ => assert_eq!(project.serves().as_ref(), Some(&first), "{args:?}"),
         }
     }
     assert_eq!(typed, ["doctor", "deploy", "rollback", "status", "logs", "run", "stop"]);
