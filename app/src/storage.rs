@@ -8,6 +8,7 @@ mod error;
 mod key;
 mod local;
 mod migrate;
+pub mod orphans;
 mod parts;
 mod rows;
 mod s3;

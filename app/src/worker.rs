@@ -3,6 +3,7 @@
 mod command;
 mod derive;
 mod failure;
+mod orphans;
 mod receive;
 mod unreported;
 mod work;
@@ -114,6 +115,7 @@ impl Worker {
         }
         loops.spawn(self.clone().hear_of_uploads(queue, stop.clone()));
         loops.spawn(self.clone().find_unreported(stop.clone()));
+        loops.spawn(self.clone().remove_orphans(stop.clone()));
         loops.spawn(self.clone().sweep(stop));
         while let Some(ended) = loops.join_next().await {
             if let Err(error) = ended {

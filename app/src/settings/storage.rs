@@ -73,7 +73,7 @@ impl StorageSettings {
             .required_if(local, "STORAGE_BACKEND is local", path);
         let because = "STORAGE_BACKEND is s3";
         let bucket = registry
-            .setting("S3_BUCKET", Kind::Text, "Name of the bucket, which must exist. Required by STORAGE_BACKEND=s3")
+            .setting("S3_BUCKET", Kind::Text, "Name of the bucket, which must exist and be used with one database only. Required by STORAGE_BACKEND=s3")
             .required_if(s3, because, word);
         let region = registry
             .setting(

@@ -33,6 +33,7 @@ mod migrate_auth;
 mod mutated;
 mod mutated_requests;
 mod ocr;
+mod orphans;
 mod pages;
 mod pictures;
 mod pooler;
