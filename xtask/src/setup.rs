@@ -12,8 +12,8 @@ use crate::tools::tofu::{self, install};
 const DOCKER: [(&str, &str); 2] = [("/usr/sbin/dockerd", "docker.io"), ("/usr/sbin/iptables", "iptables")];
 
 /// What the tests need: photographs, a font, a browser, Tesseract's second model, a proxy, an SSH server, a pooler, a registry, the parts of base images,
-/// and the installer of the AWS stand-in.
-const TESTS: [(&str, &str); 12] = [
+/// what links networks, and the installer of the AWS stand-in.
+const TESTS: [(&str, &str); 13] = [
     ("/usr/share/backgrounds/mate", "mate-backgrounds"),
     ("/usr/share/backgrounds/gnome", "gnome-backgrounds"),
     ("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf", "fonts-dejavu-core"),
@@ -25,6 +25,7 @@ const TESTS: [(&str, &str); 12] = [
     ("/usr/bin/docker-registry", "docker-registry"),
     ("/usr/sbin/debootstrap", "debootstrap"),
     ("/bin/busybox", "busybox-static"),
+    ("/bin/ip", "iproute2"),
     ("/usr/bin/pip3", "python3-pip"),
 ];
 

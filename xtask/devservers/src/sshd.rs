@@ -49,9 +49,12 @@ impl Sshd {
         Self::start_at(&Place::Here)
     }
 
-    /// Starts one on a host of its own, of this name: its network is that of this engine, which is the host's Docker engine.
+    /// Starts one on a host of its own, of this name: its network is that of this engine, which is the host's Docker engine. A link
+    /// leads there from this machine.
     pub fn start_beside(engine: &OwnEngine, name: &str) -> Result<Self> {
-        path::need("an SSH server on a host of its own", "nsenter", "apt-get install util-linux")?;
+        let what = "an SSH server on a host of its own";
+        path::need(what, "nsenter", "apt-get install util-linux")?;
+        path::need(what, "ip", "apt-get install iproute2")?;
         Self::start_at(&Place::Beside(engine, name))
     }
 
@@ -74,8 +77,12 @@ impl Sshd {
         }
         fs_err::create_dir_all(EMPTY)?;
         fs_err::create_dir(at("states"))?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port::free()));
-        let (port, own) = (address.port(), folder.path().display());
+        let (port, own) = (port::free(), folder.path().display());
+        let ip = match place {
+            Place::Here | Place::WithoutDocker(_) => Ipv4Addr::LOCALHOST,
+            Place::Beside(engine, _) => link(engine, port)?,
+        };
+        let address = SocketAddr::from((ip, port));
         let programs = match place {
             Place::WithoutDocker(_) => format!(" PATH={own}/programs:/usr/bin:/bin"),
             Place::Here | Place::Beside(..) => String::new(),
@@ -84,18 +91,15 @@ impl Sshd {
             "ListenAddress {address}\nHostKey {own}/host\nAuthorizedKeysFile {own}/user.pub\nPidFile none\nUsePAM no\nStrictModes no\n\
              PasswordAuthentication no\nPermitRootLogin prohibit-password\nSetEnv XDG_STATE_HOME={own}/states{programs}\n"
         );
-        let (host, way) = match place {
-            Place::Here | Place::WithoutDocker(_) => ("127.0.0.1".to_owned(), String::new()),
-            Place::Beside(engine, name) => (
-                format!("{name}\nPort {port}"),
-                format!("ProxyCommand nsenter {} busybox nc 127.0.0.1 {port}\n", beside(engine).join(" ")),
-            ),
+        let host = match place {
+            Place::Here | Place::WithoutDocker(_) => "127.0.0.1".to_owned(),
+            Place::Beside(_, name) => format!("{name}\nPort {port}"),
         };
         let client = format!(
-            "Host {host}\nHostName 127.0.0.1\n{way}UserKnownHostsFile {own}/known\nGlobalKnownHostsFile /dev/null\nStrictHostKeyChecking yes\nIdentityFile {own}/user\n\
+            "Host {host}\nHostName {ip}\nUserKnownHostsFile {own}/known\nGlobalKnownHostsFile /dev/null\nStrictHostKeyChecking yes\nIdentityFile {own}/user\n\
              IdentitiesOnly yes\n"
         );
-        let known = format!("[127.0.0.1]:{port} {}", fs_err::read_to_string(at("host.pub"))?);
+        let known = format!("[{ip}]:{port} {}", fs_err::read_to_string(at("host.pub"))?);
         let wrapper = "#!/bin/sh\nexec /usr/bin/ssh -F \"$(dirname \"$0\")/../client.conf\" \"$@\"\n";
         fs_err::create_dir(at("bin"))?;
         for (name, text) in
@@ -170,6 +174,22 @@ fn write_programs(folder: &Path, sudo: Sudo) -> Result<()> {
         fs_err::set_permissions(folder.join(name), std::fs::Permissions::from_mode(0o755))?;
     }
     Ok(())
+}
+
+/// Makes a link from this machine to the network of an engine, and returns the address there. It goes with that network. The addresses
+/// are of those that are meant for tests (RFC 2544), and their ends are the port, which is free on this machine.
+fn link(engine: &OwnEngine, port: u16) -> Result<Ipv4Addr> {
+    let [high, low] = port.to_be_bytes();
+    let (here, there) = (Ipv4Addr::new(198, 18, high, low), Ipv4Addr::new(198, 19, high, low));
+    let script = "ip link add veth$1h type veth peer name veth$1t netns $0
+        ip address add $2 peer $3 dev veth$1h
+        ip link set veth$1h up
+        exec nsenter --net --target $0 sh -e -c 'ip address add $2 peer $1 dev veth$0t; ip link set veth$0t up' $1 $2 $3";
+    let mut make = Command::new("sh");
+    make.args(["-e", "-c", script, &engine.pid().to_string(), &port.to_string()]);
+    let made = make.args([here.to_string(), there.to_string()]).output().context("run ip")?;
+    ensure!(made.status.success(), "no link to a host's network: {}", String::from_utf8_lossy(&made.stderr));
+    Ok(there)
 }
 
 /// What has nsenter(1) run a command in the network of an engine, and with its mounts.
