@@ -6,6 +6,7 @@ mod by_hand;
 mod deployed;
 mod host;
 mod images;
+mod installed;
 mod load;
 mod measure;
 mod media;
@@ -40,6 +41,12 @@ pub enum Measurement {
     Change,
     /// The first build of the toolkit, with its dependencies downloaded
     ColdBuild,
+    /// `cargo install` of the program `cutover`, and its size
+    Install,
+    /// `--help` of the installed program
+    InstalledHelp,
+    /// A deploy with nothing to do in another repository, by the installed program
+    InstalledNoOp,
     /// `image build` of a changed source line, against a plain Dockerfile
     ImageRebuild,
     /// `image build` of a changed source line, against `docker build`
@@ -136,6 +143,9 @@ async fn measure(chosen: &[Measurement], scratch: &Scratch, report: &Report) -> 
             Measurement::NoOp => measure::no_op(scratch, report).await.map(one),
             Measurement::Change => measure::change(scratch, report).await.map(one),
             Measurement::ColdBuild => measure::cold_build(scratch, report).await.map(one),
+            Measurement::Install => installed::install(scratch, report).await.map(one),
+            Measurement::InstalledHelp => installed::help(scratch, report).await.map(one),
+            Measurement::InstalledNoOp => installed::no_op(scratch, report).await.map(one),
             Measurement::ImageRebuild => images::rebuild(scratch, report).await.map(one),
             Measurement::ImageBuild => images::same_file(scratch, report).await.map(one),
             Measurement::ImageNoOp => images::no_op(scratch, report).await.map(one),

@@ -18,7 +18,7 @@ use xtask::targets::{Serving, Target};
 use xtask::tools::cmd::Cmd;
 
 /// A dependency of the toolkit, large and of the same kind as the rest: what its cold build is compared with.
-const COLD_REFERENCE: &str = "reqwest";
+pub const COLD_REFERENCE: &str = "reqwest";
 
 /// The toolkit's help, against another program that prints a line.
 pub async fn help(scratch: &Scratch) -> Result<Row> {
@@ -83,8 +83,9 @@ pub async fn change(scratch: &Scratch, report: &Report) -> Result<Row> {
 /// The toolkit's first build, against that of one of its dependencies. Once: it takes minutes.
 pub async fn cold_build(scratch: &Scratch, report: &Report) -> Result<Row> {
     scratch.cargo().args(["fetch", "--locked"]).run().await?;
-    let toolkit = Compiled::cold(scratch, xtask::PACKAGE, report).await?;
-    let reference = Compiled::cold(scratch, COLD_REFERENCE, report).await?;
+    let build = |package: &str| scratch.cargo().args(["build", "--offline", "--package", package]);
+    let toolkit = Compiled::cold(scratch, xtask::PACKAGE, build(xtask::PACKAGE), report).await?;
+    let reference = Compiled::cold(scratch, COLD_REFERENCE, build(COLD_REFERENCE), report).await?;
     let what = format!("the first debug build of the toolkit, downloads aside, against {COLD_REFERENCE}'s");
     let notes = vec![format!("{}; {COLD_REFERENCE}: {}", toolkit.summary(), reference.summary())];
     Ok(Row { what, turns: Turns::once(toolkit.wall, reference.wall), goals: Vec::new(), notes })
@@ -122,16 +123,17 @@ pub async fn switch(scratch: &Scratch, report: &Report) -> Result<Row> {
 }
 
 /// A cold build.
-struct Compiled {
-    wall: Duration,
+pub struct Compiled {
+    /// From the start of cargo to its end.
+    pub wall: Duration,
     processor: Duration,
     crates: u32,
 }
 
 impl Compiled {
-    async fn cold(scratch: &Scratch, package: &str, report: &Report) -> Result<Self> {
+    /// Has cargo build a package into an empty folder.
+    pub async fn cold(scratch: &Scratch, package: &str, build: Cmd, report: &Report) -> Result<Self> {
         let target = scratch.empty_target()?;
-        let build = scratch.cargo().args(["build", "--offline", "--package", package]);
         let build = build.env("CARGO_TARGET_DIR", target.as_os_str()).env("CARGO_TERM_COLOR", "never");
         let mut crates = 0;
         let began = Instant::now();
@@ -151,7 +153,8 @@ impl Compiled {
         Ok(Self { wall, processor, crates })
     }
 
-    fn summary(&self) -> String {
+    /// Crates, time and processor time.
+    pub fn summary(&self) -> String {
         let each = self.processor.checked_div(self.crates).unwrap_or_default();
         let (wall, processor) = (text(self.wall), text(self.processor));
         format!("{} crates in {wall}, {processor} of processor time, {} a crate", self.crates, text(each))
@@ -167,7 +170,8 @@ async fn live(scratch: &Scratch, report: &Report) -> Result<Serving> {
     serving.context("nothing serves after a deploy")
 }
 
-async fn timed(command: &Cmd) -> Result<Duration> {
+/// How long a command takes.
+pub async fn timed(command: &Cmd) -> Result<Duration> {
     let began = Instant::now();
     command.capture().await?;
     Ok(began.elapsed())

@@ -111,6 +111,11 @@ impl Scratch {
         Ok(target)
     }
 
+    /// The folder where the program `cutover` is installed, kept for the next time.
+    pub fn installed(&self) -> Utf8PathBuf {
+        self.folder.join("installed")
+    }
+
     /// The environment that is deployed to.
     pub fn env(&self) -> Result<Env<'_>> {
         self.env_of(&self.config, ENVIRONMENT)

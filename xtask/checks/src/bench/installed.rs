@@ -1,0 +1,172 @@
+//! What it costs to adopt the toolkit: to install the program, to start it, and a deploy with nothing to do of a service that knows
+//! nothing of it. The program is compiled as `cargo install` compiles it, and without symbols, as it is released.
+
+use std::cell::RefCell;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use camino::{Utf8Path, Utf8PathBuf};
+use xtask::clients::service::Service;
+use xtask::config;
+use xtask::report::Report;
+use xtask::tools::cmd::{Cmd, Inherited};
+
+use super::deployed::{Deployed, breakdown};
+use super::measure::{COLD_REFERENCE, Compiled, timed};
+use super::scratch::{Scratch, free_port};
+use super::table::{Goal, Row, said};
+use super::turns::Turns;
+
+/// The program's package, and its own name.
+const PROGRAM: &str = "cutover";
+/// The service, in the clone.
+const SERVICE: &str = "xtask/tests/foreign";
+/// The line of its deploy.yaml that names its port, up to the port.
+const PORT: &str = "port: 3999";
+
+/// The first installation, downloads aside, against the compilation of one dependency. Once: it takes minutes.
+pub async fn install(scratch: &Scratch, report: &Report) -> Result<Row> {
+    scratch.cargo().args(["fetch", "--locked"]).run().await?;
+    let place = Place::of(scratch).await?;
+    let program = Compiled::cold(scratch, PROGRAM, place.install(scratch), report).await?;
+    place.finish()?;
+    let build = scratch.cargo().args(["build", "--offline", "--release", "--package", COLD_REFERENCE]);
+    let reference = Compiled::cold(scratch, COLD_REFERENCE, build, report).await?;
+    let megabytes = fs_err::metadata(place.program())?.len() as f64 / 1e6;
+    let what = format!("`cargo install` of {PROGRAM}, downloads aside, against a release build of {COLD_REFERENCE}");
+    let goals = vec![Goal::AtMost { what: "MB", most: 25.0, took: megabytes }];
+    let notes = vec![
+        format!("{megabytes:.1} MB without symbols"),
+        format!("{}; {COLD_REFERENCE}: {}", program.summary(), reference.summary()),
+    ];
+    Ok(Row { what, turns: Turns::once(program.wall, reference.wall), goals, notes })
+}
+
+/// The installed program's help, against another program that prints a line.
+pub async fn help(scratch: &Scratch, report: &Report) -> Result<Row> {
+    let help = Cmd::new(installed(scratch, report).await?).inherits(Inherited::All).arg("--help");
+    let git = Cmd::new("git").arg("--version");
+    let turns = Turns::take(40, async || timed(&help).await, async || timed(&git).await, |_, _| {}).await?;
+    let what = format!("`{PROGRAM} --help` as it is installed, against `git --version`");
+    Ok(Row { what, turns, goals: vec![Goal::Within(Duration::from_millis(10))], notes: Vec::new() })
+}
+
+/// A deploy of what serves already in another repository, against the least that tells that it does.
+pub async fn no_op(scratch: &Scratch, report: &Report) -> Result<Row> {
+    let site = Site::make(scratch, report).await?;
+    let measured = site.measure(report).await;
+    site.toolkit.clone().arg("stop").run().await.context("stop the service of another repository")?;
+    measured
+}
+
+/// Another repository, with the service and a port of its own.
+struct Site {
+    toolkit: Cmd,
+    root: Utf8PathBuf,
+    service: Service,
+    _folder: tempfile::TempDir,
+}
+
+impl Site {
+    async fn make(scratch: &Scratch, report: &Report) -> Result<Self> {
+        let program = installed(scratch, report).await?;
+        // Root's deploy has users of its own, which pass the folder.
+        let folder = tempfile::Builder::new().permissions(PermissionsExt::from_mode(0o711)).tempdir()?;
+        let root =
+            Utf8Path::from_path(folder.path()).context("the folder for temporary files is not named in UTF-8")?;
+        let root = root.join("project");
+        let from = scratch.root().join(SERVICE);
+        Cmd::new("cp").args(["-R", from.as_str(), root.as_str()]).run().await?;
+        let (path, port) = (root.join(config::FILE), free_port()?);
+        let text = fs_err::read_to_string(&path)?;
+        ensure!(text.contains(PORT), "{SERVICE}/{} has no `{PORT}`", config::FILE);
+        fs_err::write(&path, text.replace(PORT, &format!("port: {port}")))?;
+        fs_err::write(root.join(".gitignore"), "/.deploy\n/target\n")?;
+        let git = async |args: &[&str]| {
+            let who = ["-c", "user.name=bench", "-c", "user.email=bench@localhost", "-c", "commit.gpgsign=false"];
+            Cmd::new("git").args(who).args(args.iter().copied()).dir(&root).run().await
+        };
+        git(&["init", "--quiet"]).await?;
+        git(&["add", "."]).await?;
+        git(&["commit", "--quiet", "--message", "First"]).await?;
+        let toolkit = Cmd::new(program).inherits(Inherited::All).dir(&root);
+        let service = Service::new(format!("http://127.0.0.1:{port}/health"))?;
+        Ok(Self { toolkit, root, service, _folder: folder })
+    }
+
+    async fn measure(&self, report: &Report) -> Result<Row> {
+        let command = self.toolkit.clone().args(["deploy", "--json"]);
+        Deployed::run(&command, report).await?;
+        let deploys = RefCell::new(Vec::new());
+        let deploy = async || {
+            let deployed = Deployed::run(&command, report).await?;
+            ensure!(deployed.unchanged, "a deploy of what serves already did something");
+            let wall = deployed.wall;
+            deploys.borrow_mut().push(deployed);
+            Ok(wall)
+        };
+        let turns = Turns::take(20, deploy, async || self.look().await, said(report)).await?;
+        let what = "a deploy with nothing to do in another repository, by the installed program, against `git rev-parse` + a \
+                    question to the service";
+        let goals = vec![Goal::Within(Duration::from_millis(100))];
+        Ok(Row { what: what.to_owned(), turns, goals, notes: vec![breakdown(&deploys.borrow()[1..])] })
+    }
+
+    async fn look(&self) -> Result<Duration> {
+        let began = Instant::now();
+        Cmd::new("git").args(["rev-parse", "HEAD"]).dir(&self.root).capture().await?;
+        match self.service.ask().await {
+            answer if answer.is_success() => Ok(began.elapsed()),
+            other => bail!("the service that was deployed is not ready: {}", other.describe()),
+        }
+    }
+}
+
+/// The installed program. It is kept for the next measurement, and compiled again only if its sources are others.
+async fn installed(scratch: &Scratch, report: &Report) -> Result<String> {
+    let place = Place::of(scratch).await?;
+    if !place.is_fresh() {
+        report.detail(&format!("installing {PROGRAM}, which compiles all of it"));
+        place.install(scratch).run().await?;
+        place.finish()?;
+    }
+    Ok(place.program().into_string())
+}
+
+/// Where the program is installed.
+struct Place {
+    folder: Utf8PathBuf,
+    /// What it is compiled from, as git names it.
+    sources: String,
+}
+
+impl Place {
+    async fn of(scratch: &Scratch) -> Result<Self> {
+        let parts = ["HEAD:xtask", "HEAD:Cargo.lock", "HEAD:Cargo.toml"];
+        let sources = Cmd::new("git").arg("rev-parse").args(parts).dir(scratch.root()).capture().await?;
+        Ok(Self { folder: scratch.installed(), sources })
+    }
+
+    fn install(&self, scratch: &Scratch) -> Cmd {
+        let package = scratch.root().join("xtask").join(PROGRAM);
+        let args = ["install", "--locked", "--offline", "--force", "--path", package.as_str(), "--root"];
+        scratch.cargo().args(args).arg(self.folder.as_str()).env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
+    }
+
+    fn finish(&self) -> Result<()> {
+        Ok(fs_err::write(self.stamp(), &self.sources)?)
+    }
+
+    fn is_fresh(&self) -> bool {
+        self.program().exists() && fs_err::read_to_string(self.stamp()).is_ok_and(|sources| sources == self.sources)
+    }
+
+    fn program(&self) -> Utf8PathBuf {
+        self.folder.join("bin").join(PROGRAM)
+    }
+
+    fn stamp(&self) -> Utf8PathBuf {
+        self.folder.join("sources")
+    }
+}
