@@ -41,8 +41,10 @@ pub enum Measurement {
     Change,
     /// The first build of the toolkit, with its dependencies downloaded
     ColdBuild,
-    /// `cargo install` of the program `cutover`, and its size
+    /// `cargo install` of the program `cutover`
     Install,
+    /// The size of the program as it is released
+    InstalledSize,
     /// `--help` of the installed program
     InstalledHelp,
     /// A deploy with nothing to do in another repository, by the installed program
@@ -144,6 +146,7 @@ async fn measure(chosen: &[Measurement], scratch: &Scratch, report: &Report) -> 
             Measurement::Change => measure::change(scratch, report).await.map(one),
             Measurement::ColdBuild => measure::cold_build(scratch, report).await.map(one),
             Measurement::Install => installed::install(scratch, report).await.map(one),
+            Measurement::InstalledSize => installed::size(scratch, report).await.map(one),
             Measurement::InstalledHelp => installed::help(scratch, report).await.map(one),
             Measurement::InstalledNoOp => installed::no_op(scratch, report).await.map(one),
             Measurement::ImageRebuild => images::rebuild(scratch, report).await.map(one),

@@ -1,5 +1,5 @@
 //! What it costs to adopt the toolkit: to install the program, to start it, and a deploy with nothing to do of a service that knows
-//! nothing of it. The program is compiled as `cargo install` compiles it, and without symbols, as it is released.
+//! nothing of it. The program is compiled as `cargo install` compiles it; how large it is, as the workflow `binaries` does.
 
 use std::cell::RefCell;
 use std::os::unix::fs::PermissionsExt;
@@ -27,20 +27,31 @@ const PORT: &str = "port: 3999";
 
 /// The first installation, downloads aside, against the compilation of one dependency. Once: it takes minutes.
 pub async fn install(scratch: &Scratch, report: &Report) -> Result<Row> {
+    let (turns, _, notes) = compiled(scratch, "release", report).await?;
+    let what = format!("`cargo install` of {PROGRAM}, downloads aside, against a release build of {COLD_REFERENCE}");
+    Ok(Row { what, turns, goals: Vec::new(), notes })
+}
+
+/// How large the program is as it is released. Compiled once, which takes longer than an installation.
+pub async fn size(scratch: &Scratch, report: &Report) -> Result<Row> {
+    let (turns, megabytes, notes) = compiled(scratch, "dist", report).await?;
+    let what = format!("{PROGRAM} compiled as it is released, downloads aside, against {COLD_REFERENCE}");
+    let goals = vec![Goal::AtMost { what: "MB", most: 25.0, took: megabytes }];
+    Ok(Row { what, turns, goals, notes })
+}
+
+/// The program compiled by a profile into an empty folder, and its size in MB.
+async fn compiled(scratch: &Scratch, profile: &'static str, report: &Report) -> Result<(Turns, f64, Vec<String>)> {
     scratch.cargo().args(["fetch", "--locked"]).run().await?;
-    let place = Place::of(scratch).await?;
+    let place = Place::of(scratch, profile).await?;
     let program = Compiled::cold(scratch, PROGRAM, place.install(scratch), report).await?;
     place.finish()?;
-    let build = scratch.cargo().args(["build", "--offline", "--release", "--package", COLD_REFERENCE]);
+    let build = scratch.cargo().args(["build", "--offline", "--profile", profile, "--package", COLD_REFERENCE]);
     let reference = Compiled::cold(scratch, COLD_REFERENCE, build, report).await?;
     let megabytes = fs_err::metadata(place.program())?.len() as f64 / 1e6;
-    let what = format!("`cargo install` of {PROGRAM}, downloads aside, against a release build of {COLD_REFERENCE}");
-    let goals = vec![Goal::AtMost { what: "MB", most: 25.0, took: megabytes }];
-    let notes = vec![
-        format!("{megabytes:.1} MB without symbols"),
-        format!("{}; {COLD_REFERENCE}: {}", program.summary(), reference.summary()),
-    ];
-    Ok(Row { what, turns: Turns::once(program.wall, reference.wall), goals, notes })
+    let notes =
+        vec![format!("{megabytes:.1} MB"), format!("{}; {COLD_REFERENCE}: {}", program.summary(), reference.summary())];
+    Ok((Turns::once(program.wall, reference.wall), megabytes, notes))
 }
 
 /// The installed program's help, against another program that prints a line.
@@ -125,7 +136,7 @@ impl Site {
 
 /// The installed program. It is kept for the next measurement, and compiled again only if its sources are others.
 async fn installed(scratch: &Scratch, report: &Report) -> Result<String> {
-    let place = Place::of(scratch).await?;
+    let place = Place::of(scratch, "release").await?;
     if !place.is_fresh() {
         report.detail(&format!("installing {PROGRAM}, which compiles all of it"));
         place.install(scratch).run().await?;
@@ -137,21 +148,23 @@ async fn installed(scratch: &Scratch, report: &Report) -> Result<String> {
 /// Where the program is installed.
 struct Place {
     folder: Utf8PathBuf,
+    profile: &'static str,
     /// What it is compiled from, as git names it.
     sources: String,
 }
 
 impl Place {
-    async fn of(scratch: &Scratch) -> Result<Self> {
+    async fn of(scratch: &Scratch, profile: &'static str) -> Result<Self> {
         let parts = ["HEAD:xtask", "HEAD:Cargo.lock", "HEAD:Cargo.toml"];
         let sources = Cmd::new("git").arg("rev-parse").args(parts).dir(scratch.root()).capture().await?;
-        Ok(Self { folder: scratch.installed(), sources })
+        Ok(Self { folder: scratch.installed().join(profile), profile, sources })
     }
 
     fn install(&self, scratch: &Scratch) -> Cmd {
         let package = scratch.root().join("xtask").join(PROGRAM);
-        let args = ["install", "--locked", "--offline", "--force", "--path", package.as_str(), "--root"];
-        scratch.cargo().args(args).arg(self.folder.as_str()).env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
+        let args =
+            ["install", "--locked", "--offline", "--force", "--profile", self.profile, "--path", package.as_str()];
+        scratch.cargo().args(args).args(["--root", self.folder.as_str()])
     }
 
     fn finish(&self) -> Result<()> {
