@@ -20,9 +20,10 @@ use xtask::report::Report;
 
 const BUCKET: &str = "media";
 
-/// Accounts with an API key each, which take turns: an account's uploads are counted with each new one.
+/// Accounts with an API key each, which take turns. An account's uploads are counted with each new one, so there are as many accounts that
+/// none has more of them than it may have by default.
 const ACCOUNTS: &str =
-    "INSERT INTO account (username, password_hash) SELECT 'n' || n, '' FROM generate_series(1, 200) AS n;
+    "INSERT INTO account (username, password_hash) SELECT 'n' || n, '' FROM generate_series(1, 2000) AS n;
     INSERT INTO api_key (account, name, token_sha256, scopes)
     SELECT id, username, sha256(('meemi_key_' || lpad(substr(username, 2), 64, '0'))::bytea), ARRAY['upload']
     FROM account WHERE password_hash = '';";
@@ -33,7 +34,7 @@ wrk.headers['Content-Type'] = 'application/json'
 wrk.body = '{\"content_type\":\"image/jpeg\",\"file_name\":\"a.jpg\"}'
 local account = 0
 request = function()
-  account = account % 200 + 1
+  account = account % 2000 + 1
   wrk.headers['Authorization'] = string.format('Bearer meemi_key_%064d', account)
   return wrk.format()
 end";
