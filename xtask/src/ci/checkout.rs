@@ -55,7 +55,7 @@ impl Checkout {
             fs_err::create_dir(folder)?;
         }
         let toolkit = Utf8PathBuf::try_from(std::env::current_exe().context("find this program")?)?;
-        write_cargo(&programs.join("cargo"), &toolkit)?;
+        write_cargo(&programs.join("cargo"), &toolkit, real_cargo().as_deref())?;
         // By this name it knows the form that was typed.
         symlink(&toolkit, programs.join(INSTALLED))?;
         let root = clone.join(prefix.trim_end_matches('/'));
@@ -65,19 +65,37 @@ impl Checkout {
 }
 
 /// The program `cargo`: `cargo xtask` is the toolkit that runs, so nothing is compiled again for the clone.
-fn write_cargo(path: &Utf8Path, toolkit: &Utf8Path) -> Result<()> {
-    let quoted = |text: &str| shlex::try_quote(text).map(|text| text.into_owned()).context("quote a path");
-    let script = format!(
-        "#!/bin/sh\nif [ \"$1\" = xtask ]; then\n  shift\n  exec {} \"$@\"\nfi\nexec {} \"$@\"\n",
-        quoted(toolkit.as_str())?,
-        quoted(&real_cargo())?
-    );
+fn write_cargo(path: &Utf8Path, toolkit: &Utf8Path, cargo: Option<&Utf8Path>) -> Result<()> {
+    let quoted =
+        |path: &Utf8Path| shlex::try_quote(path.as_str()).map(|text| text.into_owned()).context("quote a path");
+    let other = match cargo {
+        Some(cargo) => format!("exec {} \"$@\"", quoted(cargo)?),
+        None => "echo 'cargo is not installed on this machine' >&2\nexit 127".to_owned(),
+    };
+    let toolkit = quoted(toolkit)?;
+    let script = format!("#!/bin/sh\nif [ \"$1\" = xtask ]; then\n  shift\n  exec {toolkit} \"$@\"\nfi\n{other}\n");
     fs_err::write(path, script)?;
     Ok(fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o700))?)
 }
 
-/// The path of cargo: by its name alone, the program would find itself.
-pub fn real_cargo() -> String {
-    let program = cargo::program();
-    crate::tools::platform::find_program(&program).map_or(program, |path| path.to_string())
+/// The path of cargo, if there is one: by its name alone, the program of that name in [`Checkout::programs`] would find itself.
+pub fn real_cargo() -> Option<Utf8PathBuf> {
+    crate::tools::platform::find_program(&cargo::program())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_cargo_only_the_toolkit_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(folder.path()).unwrap().join("cargo");
+        write_cargo(&path, Utf8Path::new("/bin/echo"), None).unwrap();
+        let run = |args: &[&str]| std::process::Command::new("sh").arg(&path).args(args).output().unwrap();
+        assert_eq!(run(&["xtask", "status", "local"]).stdout, b"status local\n");
+        let build = run(&["build"]);
+        assert_eq!(build.status.code(), Some(127));
+        assert!(String::from_utf8_lossy(&build.stderr).contains("cargo is not installed"));
+    }
 }

@@ -143,7 +143,7 @@ fn runner(
         ("LANG", "C.UTF-8"),
         ("HOME", checkout.home.as_str()),
         ("PATH", &format!("{}:{}", checkout.programs, folders.join(":"))),
-        ("CARGO", &real_cargo()),
+        ("CARGO", real_cargo().as_deref().map_or("cargo", |path| path.as_str())),
         ("CARGO_HOME", &of_home("CARGO_HOME", ".cargo")),
         ("RUSTUP_HOME", &of_home("RUSTUP_HOME", ".rustup")),
         ("XDG_CACHE_HOME", &of_home("XDG_CACHE_HOME", ".cache")),

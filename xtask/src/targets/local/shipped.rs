@@ -27,7 +27,10 @@ impl Shipped {
         }
         if named.is_empty() {
             for name in git::kept_files(root, Utf8Path::new(".")).await? {
-                let name = plain(Utf8Path::from_path(&name).context("a file of the repository is not named in UTF-8")?);
+                let utf8 = Utf8Path::from_path(&name).with_context(|| {
+                    format!("the name of a file is not UTF-8: {name:?}; rename it, or name what a release needs as `service.files`")
+                })?;
+                let name = plain(utf8);
                 // What was removed and not committed is still listed; so is what was in a folder that is a link now.
                 let is_there = match link_above(root, &name) {
                     Some(_) => false,
@@ -195,6 +198,12 @@ mod tests {
             Utf8Path::from_path(self.folder.path()).unwrap().join(name)
         }
 
+        fn git(&self, args: &[&str]) {
+            let mut git = std::process::Command::new("git");
+            git.arg("-C").arg(self.path("tree")).args(args).env("GIT_CONFIG_GLOBAL", "/dev/null");
+            assert!(git.output().unwrap().status.success(), "{args:?}");
+        }
+
         async fn named(&self, names: &[&str]) -> Result<Shipped> {
             let names: Vec<Utf8PathBuf> = names.iter().map(Utf8PathBuf::from).collect();
             Shipped::of_tree(&self.path("tree"), &names).await
@@ -246,17 +255,12 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_copied_through_a_link_in_the_place_of_a_folder() {
         let site = Site::new();
-        let git = |args: &[&str]| {
-            let mut git = std::process::Command::new("git");
-            git.arg("-C").arg(site.path("tree")).args(args).env("GIT_CONFIG_GLOBAL", "/dev/null");
-            assert!(git.output().unwrap().status.success(), "{args:?}");
-        };
         for (name, text) in [("tree/shared/x", "of git"), ("data/x", "of the user")] {
             fs_err::create_dir_all(site.path(name).parent().unwrap()).unwrap();
             fs_err::write(site.path(name), text).unwrap();
         }
-        git(&["init", "--quiet"]);
-        git(&["add", "--force", "c.js", "shared/x"]);
+        site.git(&["init", "--quiet"]);
+        site.git(&["add", "--force", "c.js", "shared/x"]);
         fs_err::remove_dir_all(site.path("tree/shared")).unwrap();
         symlink(site.path("data"), site.path("tree/shared")).unwrap();
         // git lists `shared` and `shared/x`.
@@ -277,5 +281,19 @@ mod tests {
     async fn a_name_that_is_not_there_is_named() {
         let refused = format!("{:#}", Site::new().named(&["dist"]).await.map(drop).unwrap_err());
         assert!(refused.contains("`service.files` names dist"), "{refused}");
+    }
+
+    // Other systems refuse such a name.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_name_that_is_not_utf8_is_shown_with_its_bytes() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let site = Site::new();
+        site.git(&["init", "--quiet"]);
+        let name = std::ffi::OsStr::from_bytes(b"caf\xe9.txt");
+        fs_err::write(site.path("tree").as_std_path().join(name), "x").unwrap();
+        let refused = site.named(&[]).await.map(drop).unwrap_err().to_string();
+        assert!(refused.contains(r#""caf\xE9.txt"; rename it"#), "{refused}");
+        assert!(site.named(&["c.js"]).await.is_ok());
     }
 }
