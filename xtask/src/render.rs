@@ -18,7 +18,7 @@ use similar::TextDiff;
 
 pub use self::schema::Schema;
 use self::templates::Templates;
-use self::toolkit::Toolkit;
+pub use self::toolkit::Toolkit;
 use crate::config::{Config, Reference, SCHEMA, SettingsTable};
 use crate::fs::{project, replace_source};
 

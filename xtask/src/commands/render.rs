@@ -9,7 +9,7 @@ use crate::config::SettingsTable;
 use crate::env::Env;
 use crate::failure::Failure;
 use crate::fs::project;
-use crate::render::{Rendered, Rendering, Schema, render};
+use crate::render::{Rendered, Rendering, Schema, Toolkit, render};
 use crate::settings;
 use crate::tools::git;
 
@@ -84,6 +84,14 @@ impl RenderArgs {
                     file.name
                 ));
             }
+        }
+        if config.github.is_some() && Toolkit::of(&config.root)?.is_unreleased() {
+            report.warn(&format!(
+                "the jobs install the release {0} of this program, and this one was compiled from a checkout: they fail where there is no such \
+                 release, and may render something else\n  render with a released one: cargo binstall --git {1} cutover@{0}",
+                env!("CARGO_PKG_VERSION"),
+                env!("CARGO_PKG_REPOSITORY")
+            ));
         }
         let below = git::prefix(&config.root).await?;
         if config.github.is_some() && !below.is_empty() {

@@ -205,6 +205,9 @@ async fn restore(run: &Run<'_>, release: &Release, settings: &Settings, plan: &P
             run.note(|record| record.end(Outcome::Restored, Some(text)));
             Failure::Restored(error.context(format!("the release is not healthy; {version} serves as before")))
         }
+        Err(Failure::Aborted(error)) => Failure::Aborted(
+            error.context(format!("the release is not healthy ({text}), and {version} was being restored")),
+        ),
         Err(not) => {
             let not = not.into_error();
             run.note(|record| record.end(Outcome::NotRestored, Some(format!("{text}; restoring failed: {not:#}"))));

@@ -83,7 +83,7 @@ async fn may_be_replaced(env: &Env<'_>, target: &Target<'_>, records: &[Record])
     if !target.takes_the_place() {
         return Ok(false);
     }
-    if records.last().is_some_and(|last| !matches!(last.outcome, Outcome::Live | Outcome::Restored)) {
+    if interrupted(records).next().is_some() {
         return Ok(true);
     }
     // One that was killed has no record.
@@ -192,27 +192,40 @@ fn before<'r>(live_records: &[&'r Record]) -> Option<&'r Record> {
     below.iter().rev().nth(1).copied()
 }
 
-/// Older code must not run on a schema that it cannot know, or that it was seen not to start on.
+/// The runs after the last one that went live or brought it back which may have put another release in its place.
+fn interrupted(records: &[Record]) -> impl Iterator<Item = &Record> {
+    let is_settled = |record: &Record| matches!(record.outcome, Outcome::Live | Outcome::Restored);
+    let settled = records.iter().rposition(is_settled).map_or(0, |last| last + 1);
+    let may_have_replaced = |record: &&Record| matches!(record.outcome, Outcome::Aborted | Outcome::NotRestored);
+    records[settled..].iter().filter(may_have_replaced)
+}
+
+/// Older code must not run on a schema that it cannot know, or that it was seen not to start on. The live release is gone back to where
+/// an interrupted run may have replaced it: that one may have migrated.
 fn refuse_to_cross(records: &[Record], live: &Record, target: &Record) -> Result<(), Failure> {
-    let crossed = crossed(&live.migrations, target);
-    if crossed.is_empty() {
-        let live_records = records.iter().filter(|record| record.outcome == Outcome::Live);
-        let Some((record, way_back, why)) = closed(live_records, target) else { return Ok(()) };
-        return Err(Failure::Refused(anyhow!(
-            "refused: {} has not {}, and when {} was deployed, {} did not start on the schema that it leaves: {why}\n  \
-             go forward instead: fix it in a commit and type: cargo xtask deploy",
-            target.version(),
-            way_back.across.join(", "),
-            record.version(),
-            way_back.version,
-        )));
+    let is_again = live.is_same_release(target);
+    let interrupted = || interrupted(records).filter(|_| is_again);
+    for newer in interrupted().chain([live]) {
+        let crossed = crossed(&newer.migrations, target);
+        if !crossed.is_empty() {
+            return Err(Failure::Refused(anyhow!(
+                "refused: between {} and {} lies what cannot be undone: {}\n  \
+                 go forward instead: fix it in a commit and type: cargo xtask deploy",
+                target.version(),
+                newer.version(),
+                crossed.join(", ")
+            )));
+        }
     }
+    let live_records = records.iter().filter(|record| record.outcome == Outcome::Live);
+    let Some((record, way_back, why)) = closed(live_records.chain(interrupted()), target) else { return Ok(()) };
     Err(Failure::Refused(anyhow!(
-        "refused: between {} and {} lies what cannot be undone: {}\n  \
+        "refused: {} has not {}, and when {} was deployed, {} did not start on the schema that it leaves: {why}\n  \
          go forward instead: fix it in a commit and type: cargo xtask deploy",
         target.version(),
-        live.version(),
-        crossed.join(", ")
+        way_back.across.join(", "),
+        record.version(),
+        way_back.version,
     )))
 }
 
@@ -289,5 +302,23 @@ mod tests {
         new.migrations.push(migration("0003_drop.sql", true));
         let Err(Failure::Refused(error)) = refuse_to_cross(&[], &new, &old) else { panic!("it was crossed") };
         assert!(error.to_string().contains("0003_drop.sql"), "{error}");
+    }
+
+    #[test]
+    fn what_an_interrupted_run_may_have_migrated_is_not_crossed_to_the_live_release() {
+        let irreversible = Migration { name: "0002_drop.sql".to_owned(), sha256: String::new(), irreversible: true };
+        let live = record("1", Kind::Deploy, "a", Outcome::Live);
+        let mut newer = record("2", Kind::Deploy, "b", Outcome::Aborted);
+        newer.migrations = vec![irreversible];
+        let failed = record("3", Kind::Deploy, "c", Outcome::Failed);
+        let records = [live.clone(), newer.clone(), failed.clone()];
+        assert_eq!(interrupted(&records).map(Record::version).collect::<Vec<_>>(), ["b"]);
+        let Err(Failure::Refused(error)) = refuse_to_cross(&records, &live, &live) else { panic!("it was crossed") };
+        assert!(error.to_string().contains("between a and b lies what cannot be undone: 0002_drop.sql"), "{error}");
+
+        // A run that failed before it changed anything, and one that was made good, leave the live release as it is.
+        assert_eq!(interrupted(&[live.clone(), failed]).count(), 0);
+        let restored = record("4", Kind::Deploy, "d", Outcome::Restored);
+        assert_eq!(interrupted(&[live, newer, restored]).count(), 0);
     }
 }

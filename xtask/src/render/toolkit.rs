@@ -50,6 +50,12 @@ impl Toolkit {
         })
     }
 
+    /// Whether jobs install a version of the program that this one is not: it was compiled from a checkout, so there may be no release of
+    /// its version, or another one. The workflow `binaries` sets the variable.
+    pub fn is_unreleased(self) -> bool {
+        self == Self::Installed && option_env!("CUTOVER_RELEASED").is_none()
+    }
+
     /// The command that a person types, without its arguments.
     pub fn command(self) -> &'static str {
         match self {

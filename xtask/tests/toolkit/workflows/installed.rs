@@ -18,7 +18,8 @@ fn rendered(name: &str, more: &str, change: impl FnOnce(&Project)) -> Shaped {
         change(project);
     });
     let (project, _) = installed_for(project);
-    project.ok(&["render"]);
+    // The test's program is no release.
+    project.ok(&["render"]).says(&["render with a released one: cargo binstall"]);
     project.ok(&["render", "--check"]);
     Shaped(project)
 }
