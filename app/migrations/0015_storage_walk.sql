@@ -10,3 +10,10 @@ CREATE TABLE storage_walk (
 );
 
 INSERT INTO storage_walk (after, due_at) VALUES ('uploads/', now() + interval '1 day');
+
+-- Objects that the walk has found without a row. One is removed when that was so for a time, each time that the walk has come by.
+CREATE TABLE storage_orphan (
+    key        text COLLATE "C" PRIMARY KEY,
+    first_seen timestamptz NOT NULL DEFAULT now(),
+    last_seen  timestamptz NOT NULL DEFAULT now()
+);

@@ -67,7 +67,7 @@ impl StorageSettings {
             .setting(
                 "UPLOAD_DIR",
                 Kind::Path,
-                "Folder for originals and thumbnails; it must persist across releases. Required by STORAGE_BACKEND=local",
+                "Folder for originals and thumbnails; it must persist across releases and be used with one database only. Required by STORAGE_BACKEND=local",
             )
             .supplied_by("data-folder:uploads")
             .required_if(local, "STORAGE_BACKEND is local", path);

@@ -3,7 +3,10 @@
 //! Rows and objects are read in the same order, a page at a time. What differs is looked at again before it counts, because
 //! the service may have changed it meanwhile.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    time::{Duration, SystemTime},
+};
 
 use serde::Serialize;
 use sqlx::PgPool;
@@ -88,9 +91,7 @@ pub(super) async fn check(
                 (Some(row), _, _) if order.is_lt() => {
                     expects(row, prefix).then(|| (prefix.key(row.id), Problem::Missing))
                 }
-                (_, Some(key), Some(object)) if order.is_gt() => {
-                    object.is_older_than(SETTLED).then_some((key, Problem::Orphaned))
-                }
+                (_, Some(key), Some(object)) if order.is_gt() => is_settled(object).then_some((key, Problem::Orphaned)),
                 (Some(row), Some(key), Some(object)) => {
                     is_damaged(row, prefix, object.size).then_some((key, Problem::Damaged))
                 }
@@ -120,6 +121,10 @@ pub(super) async fn check(
 /// Whether this media is not whole without this object.
 fn expects(row: &Row, prefix: Prefix) -> bool {
     row.is_ready && (prefix != Prefix::Clipboard || row.has_clipboard)
+}
+
+fn is_settled(object: &Listed) -> bool {
+    SystemTime::now().duration_since(object.modified).is_ok_and(|age| age > SETTLED)
 }
 
 fn is_damaged(row: &Row, prefix: Prefix, size: u64) -> bool {

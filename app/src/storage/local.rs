@@ -12,6 +12,7 @@
 //! so that it survives a power failure.
 
 use std::{
+    collections::BinaryHeap,
     io::{self, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
@@ -27,7 +28,7 @@ use super::{
     spool,
 };
 
-/// How many objects a page of a list has. Each page reads the whole folder.
+/// How many objects a page of a list has. Each page reads the whole folder, and keeps no more names than it has.
 const PAGE: usize = 10_000;
 
 /// Cheap to clone.
@@ -98,15 +99,19 @@ impl LocalStorage {
     pub(super) async fn list(&self, prefix: Prefix, after: Option<String>) -> Result<Page, StorageError> {
         self.blocking(move |folders| {
             let folder = folders.root.join(prefix.as_str());
-            let mut names = Vec::new();
+            // The least ones, the greatest of them first.
+            let mut names = BinaryHeap::new();
             for entry in fs::read_dir(&folder)? {
                 let entry = entry?;
                 let key = format!("{}{}", prefix.as_str(), entry.file_name().to_string_lossy());
                 if entry.file_type()?.is_file() && after.as_ref().is_none_or(|after| key > *after) {
                     names.push((key, entry.path()));
                 }
+                if names.len() > PAGE + 1 {
+                    names.pop();
+                }
             }
-            names.sort_unstable();
+            let mut names = names.into_sorted_vec();
             let next = (names.len() > PAGE).then(|| names[PAGE - 1].0.clone());
             names.truncate(PAGE);
             let mut objects = Vec::with_capacity(names.len());

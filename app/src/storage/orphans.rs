@@ -1,9 +1,10 @@
 //! Objects without a row: a client has put one at its URL when that was over, for example, and the transfer was slow.
 //!
 //! Workers look for them in a walk through all objects, a page at a time. The one row of the table `storage_walk` says where the walk is, so
-//! it goes on where a process has stopped, and who has the next page, so one walks at a time.
+//! it goes on where a process has stopped, and who has the next page, so one walks at a time. The table `storage_orphan` says since when an
+//! object was seen without a row: an old object may have lost its row today, as when the database was restored from a backup.
 
-use std::time::{Duration, SystemTime};
+use std::{collections::HashSet, time::Duration};
 
 use sqlx::PgPool;
 use time::OffsetDateTime;
@@ -18,13 +19,26 @@ use crate::media::MediaId;
 /// How long a worker has the page that it has claimed.
 pub const LEASE: Duration = Duration::from_secs(120);
 
+/// So many objects of a page may have no row, and one in a hundred: if there are more, something is wrong with the database.
+const FEW: usize = 10;
+
 /// What of a page of the store's list has no row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Orphans {
-    /// Of objects that are old enough.
     pub keys: Vec<StorageKey>,
-    /// How many objects of the page have a row.
-    pub with_row: usize,
+    /// How many objects of the page have keys of the service, with these.
+    pub objects: usize,
+}
+
+/// Since when objects have no row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// Those that were seen without a row for 14 days.
+    pub due: Vec<StorageKey>,
+    /// How many were seen without one for the first time.
+    pub new: usize,
+    /// How many are not due yet, with the new ones.
+    pub waiting: usize,
 }
 
 /// The page of the walk that this process has.
@@ -35,27 +49,67 @@ pub struct Walk {
     lease_ends: OffsetDateTime,
 }
 
-impl Listed {
-    /// Whether it was stored longer ago than this.
-    pub(super) fn is_older_than(&self, age: Duration) -> bool {
-        SystemTime::now().duration_since(self.modified).is_ok_and(|found| found > age)
+impl Orphans {
+    /// Compares a page with the tables of media and of removals. What has another key than those of the service is not looked at.
+    ///
+    /// A row is there before its first object is stored, so an object that was listed before has one, unless nothing needs it.
+    pub async fn find(db: &PgPool, prefix: Prefix, page: &[Listed]) -> sqlx::Result<Self> {
+        let mut keys: Vec<StorageKey> = page.iter().filter_map(|object| object.key.parse().ok()).collect();
+        let objects = keys.len();
+        let ids: Vec<MediaId> = keys.iter().map(|key| key.media()).collect();
+        let rows = rows::find(db, prefix, &ids).await?;
+        keys.retain(|key| !rows.contains_key(&key.media()));
+        if !keys.is_empty() {
+            let ids: Vec<_> = keys.iter().map(|key| key.media().to_string()).collect();
+            let removed = sqlx::query_scalar!("SELECT file FROM removal WHERE file = ANY($1)", &ids);
+            let known: HashSet<String> = removed.fetch_all(db).await?.into_iter().collect();
+            keys.retain(|key| !known.contains(&key.media().to_string()));
+        }
+        Ok(Self { keys, objects })
+    }
+
+    /// Whether these are so many that the database may be another one's, or have lost rows.
+    pub fn are_doubtful(&self) -> bool {
+        self.keys.len() > (self.objects / 100).max(FEW)
+    }
+
+    /// Writes down that they were seen without a row. One that was not seen so for three days had a row meanwhile, or the walk had stopped:
+    /// its time begins anew.
+    pub async fn record(&self, db: &PgPool) -> sqlx::Result<Recorded> {
+        if self.keys.is_empty() {
+            return Ok(Recorded::default());
+        }
+        let keys: Vec<_> = self.keys.iter().map(StorageKey::to_string).collect();
+        let seen = sqlx::query!(
+            r#"INSERT INTO storage_orphan (key) SELECT unnest($1::text[])
+               ON CONFLICT (key) DO UPDATE SET last_seen = now(),
+                   first_seen = CASE WHEN storage_orphan.last_seen < now() - interval '3 days' THEN now()
+                                     ELSE storage_orphan.first_seen END
+               RETURNING key, first_seen < now() - interval '14 days' AS "is_due!", first_seen = now() AS "is_new!""#,
+            &keys
+        );
+        let mut recorded = Recorded::default();
+        for seen in seen.fetch_all(db).await? {
+            if seen.is_due {
+                recorded.due.push(seen.key.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?);
+            } else {
+                recorded.waiting += 1;
+                recorded.new += usize::from(seen.is_new);
+            }
+        }
+        Ok(recorded)
     }
 }
 
-impl Orphans {
-    /// Compares a page with the table of media, in one query. What has another key than those of the service is not looked at.
-    ///
-    /// A row is there before its first object is stored, so an object that was listed before has one, unless nothing needs it.
-    pub async fn find(db: &PgPool, prefix: Prefix, page: &[Listed], age: Duration) -> sqlx::Result<Self> {
-        let own: Vec<(&Listed, StorageKey)> =
-            page.iter().filter_map(|object| Some((object, object.key.parse().ok()?))).collect();
-        let ids: Vec<MediaId> = own.iter().map(|(_, key)| key.media()).collect();
-        let rows = rows::find(db, prefix, &ids).await?;
-        let (with_row, without): (Vec<_>, Vec<_>) =
-            own.into_iter().partition(|(_, key)| rows.contains_key(&key.media()));
-        let old = without.into_iter().filter(|(object, _)| object.is_older_than(age));
-        Ok(Self { keys: old.map(|(_, key)| key).collect(), with_row: with_row.len() })
-    }
+/// Forgets objects that were deleted.
+pub async fn forget(db: &PgPool, keys: &[StorageKey]) -> sqlx::Result<()> {
+    let keys: Vec<_> = keys.iter().map(StorageKey::to_string).collect();
+    sqlx::query!("DELETE FROM storage_orphan WHERE key = ANY($1)", &keys).execute(db).await.map(drop)
+}
+
+/// Forgets objects that no walk of the last three days has seen without a row.
+pub async fn forget_unseen(db: &PgPool) -> sqlx::Result<()> {
+    sqlx::query!("DELETE FROM storage_orphan WHERE last_seen < now() - interval '3 days'").execute(db).await.map(drop)
 }
 
 impl Walk {
@@ -67,6 +121,11 @@ impl Walk {
         );
         let claimed = claimed.fetch_optional(db).await?;
         Ok(claimed.map(|row| Self { after: row.after, lease_ends: row.due_at }))
+    }
+
+    /// What the page begins behind: a key, or a folder.
+    pub fn place(&self) -> &str {
+        &self.after
     }
 
     /// The folder that it is in.
@@ -89,17 +148,16 @@ impl Walk {
         page.next.or_else(|| next_prefix().map(|prefix| prefix.as_str().to_owned()))
     }
 
-    /// Ends the claim: the walk goes on behind this key after the pause, or from the start. Does nothing if the claim is lost.
-    pub async fn go_on(self, db: &PgPool, after: Option<String>, pause: Duration) -> sqlx::Result<()> {
+    /// Ends the claim: the walk goes on behind this key after the pause, or from the start. Does nothing and returns false if the claim is
+    /// lost.
+    pub async fn go_on(self, db: &PgPool, after: Option<String>, pause: Duration) -> sqlx::Result<bool> {
         let after = after.unwrap_or_else(|| Prefix::ALL[0].as_str().to_owned());
-        sqlx::query!(
+        let moved = sqlx::query!(
             "UPDATE storage_walk SET after = $1, due_at = now() + make_interval(secs => $2) WHERE due_at = $3",
             after,
             pause.as_secs_f64(),
             self.lease_ends
-        )
-        .execute(db)
-        .await
-        .map(drop)
+        );
+        Ok(moved.execute(db).await?.rows_affected() == 1)
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct Row {
 }
 
 /// All rows that can have objects with a prefix, in the order of the ids of those, a page at a time.
+///
+/// A rejected upload of a client to the store has none: what arrives late at its URL is never served, and is not looked at again.
 pub(super) struct Rows<'a> {
     db: &'a PgPool,
     prefix: Prefix,
@@ -55,14 +57,19 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The rows of these objects that exist.
+/// The rows of these objects that exist, of those that [`Rows`] has.
 pub(super) async fn find(db: &PgPool, prefix: Prefix, ids: &[MediaId]) -> sqlx::Result<HashMap<MediaId, Row>> {
     let ids: Vec<_> = ids.iter().map(MediaId::to_string).collect();
     let found = sqlx::query_as!(
         Columns,
         r#"SELECT CASE WHEN $2 THEN received_file ELSE coalesce(file, id) END AS "id!", status = 'ready' AS "is_ready!",
                   mime_type, size, sha256, clipboard AS has_clipboard
-           FROM media WHERE ($2 AND received_file = ANY($1)) OR (NOT $2 AND coalesce(file, id) = ANY($1))"#,
+           FROM media
+           WHERE ($2 AND received_file = ANY($1))
+              OR (NOT $2 AND coalesce(file, id) = ANY($1)
+                  AND NOT (status = 'failed' AND failure NOT IN ('processing_failed', 'file_missing') AND file IS NULL
+                           AND declared_type IS NOT NULL
+                           AND NOT EXISTS (SELECT FROM presigned_upload AS upload WHERE upload.media = media.id)))"#,
         &ids,
         prefix == Prefix::Private
     );
@@ -75,7 +82,10 @@ async fn page(db: &PgPool, last: Option<String>) -> sqlx::Result<Vec<Columns>> {
         Columns,
         r#"SELECT coalesce(file, id) AS "id!", status = 'ready' AS "is_ready!", mime_type, size, sha256, clipboard AS has_clipboard
            FROM media
-           WHERE $1::text IS NULL OR coalesce(file, id) > $1 COLLATE "C"
+           WHERE ($1::text IS NULL OR coalesce(file, id) > $1 COLLATE "C")
+             AND NOT (status = 'failed' AND failure NOT IN ('processing_failed', 'file_missing') AND file IS NULL
+                      AND declared_type IS NOT NULL
+                      AND NOT EXISTS (SELECT FROM presigned_upload AS upload WHERE upload.media = media.id))
            ORDER BY coalesce(file, id)
            LIMIT $2"#,
         last,
