@@ -54,7 +54,8 @@ pub enum SetupCommand {
   cargo xtask setup host prod --yes     runs them, by sudo if the user of SSH is not root
 
 On Debian and its relatives, Docker is installed from the distribution's packages and started at boot, and the user of the \
-connection is added to the group `docker`. Nothing else of the host is changed: no firewall, no SSH server.")]
+connection is added to the group `docker`. Docker brings its dependencies, and adds rules of its own to the host's packet filter: \
+ports that it publishes pass ufw. No other setting of the host is changed.")]
 pub struct HostArgs {
     /// An environment of deploy.yaml on Docker hosts that SSH reaches; without it, the only one
     #[arg(value_name = "ENV")]

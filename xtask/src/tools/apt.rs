@@ -59,8 +59,7 @@ impl Installer {
         self.apt_get(&install, &mut on_line).await
     }
 
-    /// Runs `apt-get`, and repeats it while another apt holds a lock: apt's own timeout covers the lock of dpkg, not that of the
-    /// package lists.
+    /// Runs `apt-get` once no other apt holds a lock.
     async fn apt_get(&self, args: &[&str], on_line: &mut impl FnMut(&str)) -> Result<()> {
         let command = match self {
             Self::Direct => Cmd::new("apt-get"),
@@ -70,14 +69,20 @@ impl Installer {
         };
         let command = command.env("DEBIAN_FRONTEND", "noninteractive").env("LC_ALL", "C");
         let command = command.arg("-o").arg(format!("DPkg::Lock::Timeout={LOCK_WAIT}")).args(args.iter().copied());
-        let begin = std::time::Instant::now();
-        loop {
-            let Err(error) = command.run_lines(&mut *on_line).await else { return Ok(()) };
-            if !is_locked(&format!("{error:#}")) || begin.elapsed().as_secs() >= LOCK_WAIT {
-                return Err(error);
-            }
-            tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        unlocked(async || command.run_lines(&mut *on_line).await).await
+    }
+}
+
+/// Runs apt, and repeats it while another apt holds a lock, for two minutes: its own timeout covers the lock of dpkg, not that of the
+/// package lists. Its messages have to be in English (`LC_ALL=C`).
+pub async fn unlocked(mut run: impl AsyncFnMut() -> Result<()>) -> Result<()> {
+    let begin = std::time::Instant::now();
+    loop {
+        let Err(error) = run().await else { return Ok(()) };
+        if !is_locked(&format!("{error:#}")) || begin.elapsed().as_secs() >= LOCK_WAIT {
+            return Err(error);
         }
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     }
 }
 

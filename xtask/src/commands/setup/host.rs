@@ -1,7 +1,7 @@
 //! What `setup host` runs: look, show the commands, run them, look again.
 
 use anyhow::{Context as _, anyhow};
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::HostArgs;
@@ -24,8 +24,8 @@ impl HostArgs {
         let (target, proxy) = hosts_of(env)?;
         let (report, again) = (context.report, format!("cargo xtask setup host {} --yes", env.name()));
         let machines = Machine::all(target);
-        let look = async || try_join_all(machines.iter().map(|machine| machine.look(env, target, proxy))).await;
-        let mut found = look().await?;
+        let look = async || join_all(machines.iter().map(|machine| machine.look(env, target, proxy))).await;
+        let mut found = look().await;
         let is_planned = found.iter().any(|found| !found.commands.is_empty());
         let runs = self.yes && is_planned;
         if runs {
@@ -38,12 +38,12 @@ impl HostArgs {
                     })?;
                 }
             }
-            found = look().await?;
+            found = look().await;
         }
         let shown = machines.iter().zip(&found).map(|(machine, found)| text(machine, found, report.paint()));
         let mut text = shown.collect::<Result<Vec<_>, _>>()?.join("\n");
         let left = found.iter().map(|found| found.by_hand + found.commands.len()).sum::<usize>();
-        let is_root = found.iter().all(|found| found.root != Root::No);
+        let is_root = found.iter().all(|found| found.root.asks_nothing());
         text.push_str(&match (runs, is_planned, left) {
             (false, true, _) if is_root => format!("\n  nothing was changed; to run these commands, type: {again}"),
             (false, true, _) => "\n  nothing was changed".to_owned(),
@@ -103,14 +103,17 @@ fn hosts_of<'a>(env: &Env<'a>) -> Result<(&'a Compose, &'a str), Failure> {
 
 /// Fails, with what a person types there, before a command runs on any host.
 fn refuse_without_root(machines: &[Machine], found: &[Found]) -> Result<(), Failure> {
-    let Some((machine, found)) = machines.iter().zip(found).find(|(_, found)| found.root == Root::No) else {
+    let Some((machine, found)) = machines.iter().zip(found).find(|(_, found)| !found.root.asks_nothing()) else {
         return Ok(());
     };
+    let why = match found.root {
+        Root::NoSudo => "there is no sudo",
+        _ => "sudo asks for a password, or refuses this user",
+    };
     Err(anyhow!(
-        "sudo on {} asks for a password, refuses this user, or is not installed; nothing was changed on any host\n  \
-         to run the commands with the password, type: {}",
+        "{}: {why}; nothing was changed on any host\n  to run the commands with the password, type: {}",
         machine.name,
-        machine.by_hand(&found.commands)?
+        machine.by_hand(found)?
     )
     .into())
 }
@@ -123,10 +126,12 @@ fn text(machine: &Machine, found: &Found, paint: Paint) -> Result<String, Failur
         text.push_str("\n  the commands there:\n");
         text.extend(found.commands.iter().map(|command| format!("    {}\n", found.root.prefixed(command))));
     }
-    if found.root == Root::No {
-        let by_hand = machine.by_hand(&found.commands)?;
-        text.push_str(&format!("  sudo does not run without a password there; type: {by_hand}\n"));
-    }
+    let why = match found.root {
+        Root::Itself | Root::Sudo => return Ok(text),
+        Root::Asks => "sudo does not run without a password there",
+        Root::NoSudo => "there is no sudo, so root's own password is asked for",
+    };
+    text.push_str(&format!("  {why}; type: {}\n", machine.by_hand(found)?));
     Ok(text)
 }
 

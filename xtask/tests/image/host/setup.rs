@@ -8,9 +8,11 @@ use testkit::{Project, Ran, or_skip};
 use crate::shop::engine_answers;
 
 /// What is asked of the managers of packages and services.
-const INSTALLS: [&str; 3] = [
+const INSTALLS: [&str; 4] = [
     "apt-get -o DPkg::Lock::Timeout=120 update",
-    "apt-get -o DPkg::Lock::Timeout=120 install -y --no-remove docker.io",
+    // The first time, another apt had the lock.
+    "apt-get -o DPkg::Lock::Timeout=120 update",
+    "apt-get -o DPkg::Lock::Timeout=120 install -y --no-install-recommends --no-remove ca-certificates docker.io",
     "systemctl enable --now docker",
 ];
 
@@ -51,7 +53,7 @@ fn a_host_gets_docker_only_when_that_is_asked_for() {
     let shown = run(&project, &sshd, &["setup", "host", "prod"]).expect(0).stdout;
     for text in [
         "no Docker engine",
-        "sudo -n env DEBIAN_FRONTEND=noninteractive apt-get",
+        "sudo -n env LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get",
         "sudo -n systemctl enable --now docker",
         "sudo -n usermod --append --groups docker deploy",
         "nothing was changed",
@@ -76,10 +78,30 @@ fn a_host_gets_docker_only_when_that_is_asked_for() {
 }
 
 #[test]
+fn a_host_that_is_away_does_not_keep_the_others_from_being_prepared() {
+    let test = "a_host_that_is_away_does_not_keep_the_others_from_being_prepared";
+    let Some((project, sshd)) = open(test, Sudo::Runs) else { return };
+    let (here, away) = (sshd.port, devservers::port::free());
+    let [host, hosts] = [
+        format!("host: ssh://deploy@127.0.0.1:{here}"),
+        format!("host: [ssh://deploy@127.0.0.1:{away}, ssh://deploy@127.0.0.1:{here}]"),
+    ];
+    project.edit("deploy.yaml", &host, &hosts);
+    let shown = run(&project, &sshd, &["setup", "host", "prod"]).expect(1).stdout;
+    let told = format!("try by hand: ssh -p {away} deploy@127.0.0.1");
+    for text in [told.as_str(), "no Docker engine", "nothing was changed"] {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
+    let done = run(&project, &sshd, &["setup", "host", "prod", "--yes"]).expect(1).stdout;
+    assert_eq!(sshd.asked(), INSTALLS);
+    assert!(done.contains("deploy may use it"), "{done}");
+}
+
+#[test]
 fn a_user_whose_sudo_asks_for_a_password_is_told_what_to_type() {
     let test = "a_user_whose_sudo_asks_for_a_password_is_told_what_to_type";
     let Some((project, sshd)) = open(test, Sudo::Asks) else { return };
-    let by_hand = format!("ssh -t -p {} deploy@127.0.0.1 'sudo apt-get", sshd.port);
+    let by_hand = format!("ssh -t -p {} deploy@127.0.0.1 'sudo env LC_ALL=C apt-get", sshd.port);
     run(&project, &sshd, &["setup", "host", "prod", "--yes"]).expect(1).says(&[
         "asks for a password",
         "nothing was changed on any host",

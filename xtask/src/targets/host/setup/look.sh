@@ -8,7 +8,15 @@ command -v dockerd >/dev/null && echo "installed=$(dockerd --version)"
 socket=/var/run/docker.sock
 if [ -S "$socket" ]; then
     if [ -r "$socket" ] && [ -w "$socket" ]; then echo socket=usable; else echo socket=denied; fi
+    ls -ldL "$socket" | { read -r _ _ _ group _; echo "group=$group"; }
 fi
+own=/run/user/$(id -u)/docker.sock
+[ -S "$own" ] && echo "rootless=$own"
+case ${DOCKER_HOST:-} in
+"" | *"$socket") ;;
+*) echo "rootless=$DOCKER_HOST" ;;
+esac
+for program in sudo usermod; do command -v "$program" >/dev/null && echo "$program=yes"; done
 if command -v systemctl >/dev/null; then
     echo "boot=$(systemctl is-enabled docker 2>/dev/null)"
     echo "active=$(systemctl is-active docker 2>/dev/null)"

@@ -1,10 +1,11 @@
 //! What is judged of what a host says.
 
+use super::facts::INSTALL;
 use super::*;
 
 /// A Debian machine of the user `deploy` where nothing is installed, with these lines instead.
 fn facts(lines: &str) -> Facts {
-    let fresh = "system=Debian GNU/Linux 12 (bookworm)\nfamily=debian \nuser=deploy\nuid=1000\nboot=\nactive=inactive\nfree=90000000\n";
+    let fresh = "system=Debian GNU/Linux 12 (bookworm)\nfamily=debian \nuser=deploy\nuid=1000\nboot=\nactive=inactive\nusermod=yes\nfree=90000000\n";
     Facts::read(&(fresh.to_owned() + lines))
 }
 
@@ -46,8 +47,8 @@ fn an_engine_that_is_stopped_denied_or_ill_is_told_apart() {
         (bad(&stopped), stopped.commands.clone()),
         (vec!["engine", "boot"], vec!["systemctl enable --now docker".to_owned()])
     );
-    let denied =
-        facts("installed=Docker version 28.0.1\nsocket=denied\nboot=enabled\nactive=active").judge(None, &[80]);
+    let denied = facts("installed=Docker version 28.0.1\nsocket=denied\ngroup=docker\nboot=enabled\nactive=active")
+        .judge(None, &[80]);
     assert_eq!((bad(&denied), denied.commands.len(), denied.by_hand), (vec!["user"], 1, 0));
     let ill = Engine::Fails("the engine is too old".to_owned());
     let ill = facts("installed=Docker version 18\nsocket=usable\nactive=active").judge(Some(&ill), &[80]);
@@ -60,4 +61,54 @@ fn another_system_is_told_what_to_install_by_hand() {
     assert_eq!((bad(&found), found.commands.len(), found.by_hand), (vec!["engine"], 0, 1));
     let text = found.checks.iter().map(|check| check.json().to_string()).collect::<String>();
     assert!(text.contains("Alpine Linux") && text.contains("https://docs.docker.com/engine/install"), "{text}");
+}
+
+#[test]
+fn a_docker_that_deploys_cannot_use_is_left_to_a_person() {
+    let snap = "socket=denied\ngroup=root\nboot=disabled";
+    let rootless = "rootless=/run/user/1000/docker.sock";
+    let both = "installed=Docker version 28.0.1\nsocket=denied\ngroup=docker\nrootless=tcp://127.0.0.1:2375";
+    for (said, name) in [(snap, "user"), (rootless, "engine"), (both, "engine")] {
+        let found = facts(said).judge(None, &[80]);
+        assert_eq!((bad(&found), found.commands.len(), found.by_hand), (vec![name], 0, 1), "{said}");
+    }
+    // The host's own serves as well.
+    let engine = Engine::Answers("28.0.1".to_owned(), Vec::new());
+    let used = facts(&format!("socket=usable\ngroup=root\nboot=enabled\n{rootless}")).judge(Some(&engine), &[80]);
+    assert_eq!((bad(&used), used.commands.len()), (vec![], 0));
+}
+
+#[test]
+fn no_command_is_planned_that_the_system_does_not_have() {
+    let docker = "system=Alpine Linux v3.20\nfamily=alpine \ninstalled=Docker version 28.0.1";
+    let mut denied = facts(&format!("{docker}\nsocket=denied\ngroup=docker"));
+    denied.values.retain(|name, _| name != "boot" && name != "usermod");
+    let denied = denied.judge(None, &[80]);
+    assert_eq!((bad(&denied), denied.commands.len(), denied.by_hand), (vec!["user"], 0, 1));
+    let mut stopped = facts(docker);
+    stopped.values.remove("boot");
+    assert_eq!(stopped.judge(None, &[80]).commands, ["usermod --append --groups docker deploy"]);
+    // Docker that no unit of systemd starts.
+    let by_hand = facts(&format!("{docker}\nuid=0")).judge(None, &[80]);
+    assert_eq!((bad(&by_hand), by_hand.commands.len(), by_hand.by_hand), (vec!["engine", "boot"], 0, 1));
+}
+
+#[test]
+fn the_proxy_has_its_own_port_beside_those_of_a_domain() {
+    assert_eq!(ports(3000, false), [3000]);
+    assert_eq!(ports(3000, true), [3000, 80, 443]);
+}
+
+#[test]
+fn what_a_person_types_is_what_the_host_takes() {
+    let host = config::Host { destination: "deploy@one.example.org".to_owned(), port: Some(2222) };
+    let machine = Machine { name: String::new(), host };
+    let found = |root| Found { commands: vec!["a 'b'".to_owned(), "c".to_owned()], root, ..Found::default() };
+    let typed = |root| {
+        let words = shlex::split(&machine.by_hand(&found(root)).unwrap()).unwrap();
+        assert_eq!(words[..5], ["ssh", "-t", "-p", "2222", "deploy@one.example.org"]);
+        words[5].clone()
+    };
+    assert_eq!(typed(Root::Asks), "sudo a 'b' && sudo c");
+    assert_eq!(shlex::split(&typed(Root::NoSudo)).unwrap(), ["su", "-", "-c", "a 'b' && c"]);
 }
