@@ -66,7 +66,7 @@ impl InitArgs {
         if seen.runs.is_some() && seen.readiness.is_none() {
             seen.readiness = ask("Which path answers 200 when the service can serve? [/]:").await?.map(named);
         }
-        let Some(text) = seen.deploy_yaml() else { return Err(unknown(root)) };
+        let Some(text) = seen.deploy_yaml() else { return Err(unknown(root).await) };
         // Its own check, before anything is written.
         Config::parse(&text)?;
         replace_source(&file, text.as_bytes())?;
@@ -91,11 +91,12 @@ impl InitArgs {
     }
 }
 
-fn unknown(root: &Utf8Path) -> Failure {
+async fn unknown(root: &Utf8Path) -> Failure {
     let name_it = "name it, for example: cargo xtask init -- node server.js";
-    let next = match below(root) {
+    let folder = below(root).await;
+    let next = match folder.as_ref().and_then(|folder| shlex::try_quote(folder.as_str()).ok()) {
         // A deploy.yaml is beside what it describes: of a repository with several services, each has one.
-        Some(folder) => format!("{folder} shows it, for example: cd {folder} && cargo xtask init\n  or {name_it}"),
+        Some(folder) => format!("a folder below shows it: cd {folder} && cargo xtask init\n  or {name_it}"),
         None => name_it.to_owned(),
     };
     Failure::Usage(anyhow!("nothing in {root} shows what runs the service\n  {next}"))

@@ -51,12 +51,13 @@ impl Runs {
     }
 }
 
-/// Files that show what runs a service.
+/// Files one of which is in most folders that show what runs a service. Only such folders are looked at, as that starts programs.
 const SHOWING: [&str; 8] =
     ["Procfile", "Cargo.toml", "package.json", "go.mod", "Dockerfile", "pyproject.toml", "requirements.txt", "app.py"];
 
-/// The first folder, at most two below, that shows what runs a service. No link is followed.
-pub fn below(root: &Utf8Path) -> Option<Utf8PathBuf> {
+/// The first folder, at most two below, that shows what runs a service; otherwise the first where it could not be looked for, as that is told
+/// there. No link is followed.
+pub async fn below(root: &Utf8Path) -> Option<Utf8PathBuf> {
     let folders = |folder: &Utf8Path| {
         let entries = root.join(folder).read_dir_utf8().into_iter().flatten().filter_map(Result::ok);
         let is_own = |name: &str| !name.starts_with('.') && !SKIPPED.contains(&name);
@@ -67,8 +68,16 @@ pub fn below(root: &Utf8Path) -> Option<Utf8PathBuf> {
     };
     let first = folders(Utf8Path::new(""));
     let second: Vec<Utf8PathBuf> = first.iter().flat_map(|folder| folders(folder)).collect();
-    let shows = |folder: &Utf8PathBuf| SHOWING.iter().any(|name| root.join(folder).join(name).is_file());
-    first.into_iter().chain(second).find(shows)
+    let may_show = |folder: &Utf8PathBuf| SHOWING.iter().any(|name| root.join(folder).join(name).is_file());
+    let mut unclear = None;
+    for folder in first.into_iter().chain(second).filter(may_show) {
+        match find(&root.join(&folder)).await {
+            Ok(Some(_)) => return Some(folder),
+            Ok(None) => {}
+            Err(_) => unclear = unclear.or(Some(folder)),
+        }
+    }
+    unclear
 }
 
 /// The first that the repository shows. Fails where only cargo knows it, and is missing.

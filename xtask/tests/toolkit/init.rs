@@ -115,10 +115,21 @@ fn what_it_cannot_see_is_asked_for_and_named_where_there_is_no_terminal() {
 #[test]
 fn a_service_in_a_folder_below_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let files: &[_] = &[("docs/guide.md", ""), ("services/api/package.json", "{}"), ("services/web/go.mod", "")];
+    // What is in the first folders says nothing of a service, or is broken.
+    let files: &[_] = &[
+        ("docs/guide.md", ""),
+        ("services/api/package.json", "{}"),
+        ("services/ill/package.json", "{"),
+        ("services/web/go.mod", ""),
+    ];
     let root = write(folder.path(), ("several", files));
     let ran = run(&root, &["init", "--yes"]).expect(2);
-    ran.says(&["cd services/api && cargo xtask init", "name it, for example: cargo xtask init -- node server.js"]);
+    ran.says(&["cd services/web && cargo xtask init", "name it, for example: cargo xtask init -- node server.js"]);
+    // As a shell takes it.
+    let root = write(folder.path(), ("quoted", &[("a $(b) c/go.mod", "")]));
+    run(&root, &["init", "--yes"]).expect(2).says(&["cd 'a $(b) c' && cargo xtask init"]);
+    let root = write(folder.path(), ("ill", &[("api/package.json", "{")]));
+    run(&root, &["init", "--yes"]).expect(2).says(&["cd api && cargo xtask init"]);
 }
 
 /// The program is installed without Rust, too.
