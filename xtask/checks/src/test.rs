@@ -12,7 +12,10 @@ mod progress;
 mod suite;
 mod timings;
 
+use std::os::unix::fs::MetadataExt as _;
+
 use anyhow::{Context as _, anyhow};
+use camino::Utf8Path;
 use clap::Args;
 use devservers::MachineEngine;
 use futures_util::future::join_all;
@@ -34,8 +37,10 @@ use self::outcome::{Failed, Outcome};
 use self::progress::Progress;
 use self::suite::Suite;
 
-/// What all tests take of the disk at most, in bytes: builds of this checkout and of its clones, images, databases.
-const DISK: u64 = 30_000_000_000;
+/// What all tests take of the disk at most, in bytes, in the folder for temporary files: builds of clones, images, databases.
+const TEMPORARY: u64 = 20_000_000_000;
+/// And in `target`: builds of this checkout.
+const BUILT: u64 = 10_000_000_000;
 
 /// Run all tests
 #[derive(Args, Debug)]
@@ -107,14 +112,18 @@ impl Run<'_> {
 
     /// On a full disk tests fail one after another, each for a reason of its own.
     fn look_at_the_disk(&self) {
-        let folder = self.folder.path();
-        let free = platform::free_bytes(folder).unwrap_or(DISK);
-        if self.args.only.is_empty() && free < DISK {
-            self.context.report.warn(&format!(
-                "{} GB are free at {folder}, and all tests take up to {} GB; set TMPDIR to a folder on a larger disk",
-                free / 1_000_000_000,
-                DISK / 1_000_000_000
-            ));
+        if !self.args.only.is_empty() {
+            return;
+        }
+        let (temporary, target) = (self.folder.path(), &self.context.config.root.join("target"));
+        for (folder, takes) in taken(temporary, target) {
+            let free = platform::free_bytes(folder).unwrap_or(takes);
+            if free < takes {
+                let fix = if folder == temporary { "; set TMPDIR to a folder on a larger disk" } else { "" };
+                let (free, takes) = (free / 1_000_000_000, takes / 1_000_000_000);
+                let text = format!("{free} GB are free at {folder}, and all tests take up to {takes} GB there{fix}");
+                self.context.report.warn(&text);
+            }
         }
     }
 
@@ -161,6 +170,18 @@ impl Run<'_> {
     }
 }
 
+/// What all tests take of each file system, at a folder on it.
+fn taken<'a>(temporary: &'a Utf8Path, target: &'a Utf8Path) -> Vec<(&'a Utf8Path, u64)> {
+    let device = |path: &Utf8Path| {
+        let existing = path.ancestors().find_map(|path| fs_err::metadata(path).ok())?;
+        Some(existing.dev())
+    };
+    match device(temporary) == device(target) {
+        true => vec![(temporary, TEMPORARY + BUILT)],
+        false => vec![(temporary, TEMPORARY), (target, BUILT)],
+    }
+}
+
 /// Shows once more and all together what failed, and the sum.
 fn conclude(progress: &Progress, context: &Context<'_>) -> Result<(), Failure> {
     let report = context.report;
@@ -190,4 +211,19 @@ fn conclude(progress: &Progress, context: &Context<'_>) -> Result<(), Failure> {
         return Err(anyhow!("{} tests were skipped, and CI=true allows none", sum.skipped.len()).into());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_on_one_file_system_share_its_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Utf8Path::from_path(folder.path()).unwrap();
+        let below = folder.join("not/yet/there");
+        assert_eq!(taken(folder, &below), [(folder, 30_000_000_000)]);
+        let other = Utf8Path::new("/dev");
+        assert_eq!(taken(folder, other), [(folder, 20_000_000_000), (other, 10_000_000_000)]);
+    }
 }
