@@ -2,11 +2,10 @@
 //! nothing of it. The program is compiled as `cargo install` compiles it; how large it is, as the workflow `binaries` does.
 
 use std::cell::RefCell;
-use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use xtask::clients::service::Service;
 use xtask::config;
 use xtask::report::Report;
@@ -67,8 +66,9 @@ pub async fn help(scratch: &Scratch, report: &Report) -> Result<Row> {
 pub async fn no_op(scratch: &Scratch, report: &Report) -> Result<Row> {
     let site = Site::make(scratch, report).await?;
     let measured = site.measure(report).await;
-    site.toolkit.clone().arg("stop").run().await.context("stop the service of another repository")?;
-    measured
+    let ended = scratch.end_site().await.context("stop the service of another repository");
+    let row = measured?;
+    ended.map(|()| row)
 }
 
 /// Another repository, with the service and a port of its own.
@@ -76,17 +76,13 @@ struct Site {
     toolkit: Cmd,
     root: Utf8PathBuf,
     service: Service,
-    _folder: tempfile::TempDir,
 }
 
 impl Site {
     async fn make(scratch: &Scratch, report: &Report) -> Result<Self> {
         let program = installed(scratch, report).await?;
-        // Root's deploy has users of its own, which pass the folder.
-        let folder = tempfile::Builder::new().permissions(PermissionsExt::from_mode(0o711)).tempdir()?;
-        let root =
-            Utf8Path::from_path(folder.path()).context("the folder for temporary files is not named in UTF-8")?;
-        let root = root.join("project");
+        // Always the same: what a run that was interrupted left there is found and stopped.
+        let root = scratch.site();
         let from = scratch.root().join(SERVICE);
         Cmd::new("cp").args(["-R", from.as_str(), root.as_str()]).run().await?;
         let (path, port) = (root.join(config::FILE), free_port()?);
@@ -103,7 +99,7 @@ impl Site {
         git(&["commit", "--quiet", "--message", "First"]).await?;
         let toolkit = Cmd::new(program).inherits(Inherited::All).dir(&root);
         let service = Service::new(format!("http://127.0.0.1:{port}/health"))?;
-        Ok(Self { toolkit, root, service, _folder: folder })
+        Ok(Self { toolkit, root, service })
     }
 
     async fn measure(&self, report: &Report) -> Result<Row> {

@@ -23,6 +23,9 @@ use xtask::tools::git::{self, Filters};
 /// The environment that is deployed to.
 const ENVIRONMENT: &str = "local";
 
+/// The folder of another repository, beside the clone.
+const SITE: &str = "site";
+
 /// What begins the line that changes.
 const CHANGE: &str = "\n\n/// Changes from build to build.\n";
 
@@ -69,11 +72,8 @@ impl Scratch {
         let turn = fs_err::File::create(folder.join(".lock"))?;
         turn.try_lock().with_context(|| format!("lock {folder}; another `cargo xtask bench` measures there"))?;
         let root = folder.join("clone");
-        if root.exists() {
-            stop_environment(&toolkit, &root)
-                .await
-                .with_context(|| format!("stop what an earlier run left in {root}"))?;
-            fs_err::remove_dir_all(&root)?;
+        for left in [&root, &folder.join(SITE)] {
+            end(&toolkit, left).await.with_context(|| format!("stop what an earlier run left in {left}"))?;
         }
         if !git::source(&config.root, Filters::Run).await?.is_clean() {
             report.warn(
@@ -173,11 +173,20 @@ impl Scratch {
         Ok(fs_err::write(self.root().join("measured.txt"), self.next_change().to_string())?)
     }
 
-    /// Stops what runs, and removes all but what was compiled for the next time.
+    /// The folder of another repository, which is not there before and after its measurement.
+    pub fn site(&self) -> Utf8PathBuf {
+        self.folder.join(SITE)
+    }
+
+    /// Stops what runs in the other repository, and removes it.
+    pub async fn end_site(&self) -> Result<()> {
+        end(&self.toolkit, &self.site()).await
+    }
+
+    /// Stops what runs, and removes all but what was compiled for the next time. The first error.
     pub async fn remove(self) -> Result<()> {
-        stop_environment(&self.toolkit, self.root()).await?;
-        self.empty_target()?;
-        until_patience_ends(async || Ok(fs_err::remove_dir_all(self.root())?)).await
+        let (site, clone) = (self.end_site().await, end(&self.toolkit, self.root()).await);
+        clone.and(site).and(self.empty_target().map(drop))
     }
 
     fn target(&self) -> Utf8PathBuf {
@@ -210,10 +219,17 @@ pub fn free_port() -> Result<u16> {
     Ok(listener.local_addr().context("find a free port")?.port())
 }
 
-/// Stops the environment of a clone.
-async fn stop_environment(toolkit: &str, root: &Utf8Path) -> Result<()> {
-    let stop = Cmd::new(toolkit).inherits(Inherited::All).args(["stop", ENVIRONMENT]).dir(root);
-    until_patience_ends(async || stop.run().await).await
+/// Stops the environment of a repository that was made for the measurements, if there is one, and removes it.
+async fn end(toolkit: &str, root: &Utf8Path) -> Result<()> {
+    if !root.exists() {
+        return Ok(());
+    }
+    // One that was just being made has nothing to stop.
+    if root.join(config::FILE).exists() {
+        let stop = Cmd::new(toolkit).inherits(Inherited::All).args(["stop", ENVIRONMENT]).dir(root);
+        until_patience_ends(async || stop.run().await).await?;
+    }
+    until_patience_ends(async || Ok(fs_err::remove_dir_all(root)?)).await
 }
 
 /// Tries again: a deploy that is just being ended may hold the environment, or write into it, for a moment.
