@@ -78,7 +78,7 @@ pub async fn rollback(
     Box::pin(run.finish(steps)).await.map(Some)
 }
 
-/// Whether the last run may have put another release in the place of the live one, which answers until the platform has replaced it.
+/// Whether a run since then may have put another release in the place of the live one, which answers until the platform has replaced it.
 async fn may_be_replaced(env: &Env<'_>, target: &Target<'_>, records: &[Record]) -> Result<bool, Failure> {
     if !target.takes_the_place() {
         return Ok(false);
