@@ -21,6 +21,7 @@ mod token;
 mod upload;
 
 use std::{net::IpAddr, sync::Arc};
+use futures_util::future::BoxFuture;
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
@@ -253,24 +254,27 @@ impl Authenticator {
     ///
     /// # Errors
     /// `NoKeys` if nothing can be said about a token of Supabase, else `Database`.
-    pub async fn authenticate(&self, token: &str) -> Result<Option<Access>, AuthError> {
-        if token.starts_with(api_key::PREFIX) {
-            return Ok(api_key::authenticate(&self.db, &self.api_keys, token).await?);
-        }
-        if let Some(supabase) = &self.supabase {
-            let Some(visitor) = supabase.verify(token).await? else { return Ok(None) };
-            let found = db::retried(|| account::find_or_create(&self.db, visitor.id, visitor.name.as_deref())).await?;
-            let Some((account, mut role)) = found else { return Ok(None) };
-            if visitor.is_admin && role != Role::Admin {
-                db::retried(|| account::make_admin(&self.db, visitor.id)).await?;
-                role = Role::Admin;
+    pub fn authenticate<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Option<Access>, AuthError>> {
+        // Boxed, so that it is compiled once: the body of an `async fn` is compiled for each part of the crate that awaits it.
+        Box::pin(async move {
+            if token.starts_with(api_key::PREFIX) {
+                return Ok(api_key::authenticate(&self.db, &self.api_keys, token).await?);
             }
-            return Ok(Some(Access { account, role, scopes: Scope::ALL.into(), session: Some(Session::OfSupabase) }));
-        }
-        match self.tokens.verify_session(token) {
-            Ok(token) => Ok(session::authenticate(&self.db, &self.sessions, token.account, token.session).await?),
-            Err(_) => Ok(None),
-        }
+            if let Some(supabase) = &self.supabase {
+                let Some(visitor) = supabase.verify(token).await? else { return Ok(None) };
+                let found = db::retried(|| account::find_or_create(&self.db, visitor.id, visitor.name.as_deref())).await?;
+                let Some((account, mut role)) = found else { return Ok(None) };
+                if visitor.is_admin && role != Role::Admin {
+                    db::retried(|| account::make_admin(&self.db, visitor.id)).await?;
+                    role = Role::Admin;
+                }
+                return Ok(Some(Access { account, role, scopes: Scope::ALL.into(), session: Some(Session::OfSupabase) }));
+            }
+            match self.tokens.verify_session(token) {
+                Ok(token) => Ok(session::authenticate(&self.db, &self.sessions, token.account, token.session).await?),
+                Err(_) => Ok(None),
+            }
+        })
     }
 
     /// Whether passwords and invites are this service's.

@@ -206,8 +206,10 @@ fn said<T, E: std::error::Error>(sent: Result<T, E>) -> anyhow::Result<T> {
     sent.map_err(|error| anyhow::anyhow!("{}", DisplayErrorContext(error)))
 }
 
-/// The scheme and the host of a queue's URL: Amazon's address of the region, or that of another server.
+/// Where requests about a queue go: its URL without the account and the name, which end its path. At Amazon this is the address of the
+/// region; another server may be below a path.
 fn endpoint(url: &str) -> &str {
     let host = url.find("://").map_or(0, |scheme| scheme + 3);
-    url[host..].find('/').map_or(url, |path| &url[..host + path])
+    let path = url[host..].find('/').map_or(url.len(), |path| host + path);
+    url[path..].rmatch_indices('/').take(2).last().map_or(url, |(end, _)| &url[..path + end])
 }

@@ -1,5 +1,6 @@
 # moto's server, with what it lacks of Amazon's services.
 
+import json
 import os
 import random
 import string
@@ -7,8 +8,10 @@ import sys
 import threading
 
 from moto.core.exceptions import ServiceException
+from moto.iam.access_control import IAMPolicy, PermissionResult
 from moto.route53.models import HostedZoneIdentifier, RecordSet
 from moto.route53.responses import Route53
+from moto.s3.models import FakeBucket
 from moto.s3.responses import S3Response
 from moto.server import DomainDispatcherApplication, main
 
@@ -24,6 +27,30 @@ def put_object_alone(self):
 
 S3Response.put_object = put_object_alone
 
+# Its answer of a bucket that tells no queue of its objects has another root element than S3's.
+get_bucket_notification = S3Response.get_bucket_notification
+
+
+def notification_configuration(self):
+    self.data["Action"] = "GetBucketNotificationConfiguration"
+    return get_bucket_notification(self)
+
+
+S3Response.get_bucket_notification = notification_configuration
+
+
+# It takes a condition of a bucket's policy for one that does not hold, and denies then what the statement is about, whatever the effect.
+# Such statements are left out: none of S3's conditions is known here, as there is neither TLS nor CloudFront.
+def get_permission(self, action, resource):
+    if self.policy is None:
+        return PermissionResult.NEUTRAL
+    policy = json.loads(self.policy)
+    statements = policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]
+    policy["Statement"] = [statement for statement in statements if "Condition" not in statement]
+    return IAMPolicy(json.dumps(policy)).is_action_permitted(action, resource)
+
+
+FakeBucket.get_permission = get_permission
 
 # Route 53's ids begin with a Z (zones) or a C (changes).
 def new_id(first, length):
@@ -95,4 +122,4 @@ if secret:
 
 # It ends with its standard input, so with the process that has started it, however that ends.
 threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
-main(["--host", "127.0.0.1", "--port", "0"])
+main(["--host", os.environ["MOTO_HOST"], "--port", "0"])

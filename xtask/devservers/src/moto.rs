@@ -2,6 +2,7 @@
 
 mod uploads;
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -46,12 +47,12 @@ pub fn python(program: &str) -> Result<Command> {
 impl Moto {
     /// Starts one that holds nothing yet. Needs Python, and the first time pip.
     pub fn start() -> Result<Self> {
-        Self::start_below("")
+        Self::start_at(Ipv4Addr::LOCALHOST, "")
     }
 
-    /// The same, which answers only below `/<secret>`: no other user of this machine knows that.
-    pub fn start_secret(secret: &str) -> Result<Self> {
-        Self::start_below(secret)
+    /// The same, at this address of this machine, and only below `/<secret>`: no other user knows that.
+    pub fn start_secret(host: Ipv4Addr, secret: &str) -> Result<Self> {
+        Self::start_at(host, secret)
     }
 
     /// Waits until no other test of this program uses the shared server, and empties it. The first call starts it. A test
@@ -68,14 +69,14 @@ impl Moto {
         Ok(Turn { moto, _turn: turn })
     }
 
-    /// The address of all its services: `http://127.0.0.1:<port>`, with the secret path if it has one.
+    /// The address of all its services: `http://<host>:<port>`, with the secret path if it has one.
     pub fn endpoint(&self) -> String {
         self.server.said() + &self.path
     }
 
-    fn start_below(secret: &str) -> Result<Self> {
+    fn start_at(host: Ipv4Addr, secret: &str) -> Result<Self> {
         let mut command = python(PROGRAM)?;
-        command.env("PYTHONUNBUFFERED", "1").env("MOTO_PATH", secret);
+        command.env("PYTHONUNBUFFERED", "1").env("MOTO_HOST", host.to_string()).env("MOTO_PATH", secret);
         let address = |line: &str| Some(line.split_once("Running on ")?.1.trim().to_owned());
         let path = if secret.is_empty() { String::new() } else { format!("/{secret}") };
         Ok(Self { server: Server::start(command, Ready::Line(address))?, path })

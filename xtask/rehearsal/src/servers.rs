@@ -1,12 +1,12 @@
 //! The servers of a rehearsal. They end with this value.
 //!
-//! They listen on loopback addresses, which every user of this machine reaches. So none answers without a secret that was made for this
+//! They listen on loopback addresses and on that of the containers' network, which every user of this machine reaches. So none answers without a secret that was made for this
 //! rehearsal, but DNS and the gateway, which are public elsewhere too.
 
 mod database;
 
 use std::cell::RefCell;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::{Context as _, Result};
 use camino::Utf8PathBuf;
@@ -39,6 +39,8 @@ pub struct Wanted<'a> {
 pub struct WantedByStack<'a> {
     /// The region of the state's bucket.
     pub region: &'a str,
+    /// Whether media have a stack of their own.
+    pub media: bool,
     /// Where the platform's gateway listens, if this machine allows it.
     pub gateway: Option<SocketAddr>,
     /// The stand-in's program.
@@ -62,7 +64,10 @@ pub struct OfStack {
     pub cloud: RefCell<Cloud>,
     /// Where the stand-in's other servers listen.
     pub platform: Platform,
+    /// Route 53.
     zones: Moto,
+    /// S3 and SQS for media at AWS. Containers reach it.
+    media: Option<Moto>,
 }
 
 /// The secrets that they accept.
@@ -70,7 +75,8 @@ struct Keys {
     registry: String,
     /// Of the platform's API and, as at Scaleway, of the S3 server.
     api: String,
-    zones: String,
+    /// The path of Amazon's services.
+    aws: String,
 }
 
 /// Where the platform and DNS are stood in for.
@@ -101,7 +107,8 @@ impl Servers {
         let stack = match &wanted.stack {
             Some(of_stack) => {
                 let registry = registry.as_ref().context("the images of a stack go through a registry")?;
-                Some(OfStack::start(place, &keys, &registry.address, of_stack)?)
+                let host = if of_stack.media { Some(engine.bridge().await?) } else { None };
+                Some(OfStack::start(place, &keys, host, &registry.address, of_stack)?)
             }
             None => None,
         };
@@ -125,6 +132,7 @@ impl Servers {
             storage: (ACCESS_KEY.to_owned(), self.keys.api.clone()),
             registry: registry.map(|address| (address, USER.to_owned(), self.keys.registry.clone())),
             api: self.keys.api.clone(),
+            aws: self.stack.as_ref().and_then(|stack| Some(stack.media.as_ref()?.endpoint())),
             database: self.database.as_ref().map(Database::url),
         }
     }
@@ -151,8 +159,10 @@ impl Servers {
         lines.extend(self.stack.as_ref().map(|stack| format!("S3 at {}", stack.storage.borrow().endpoint())));
         lines.extend(self.registry.as_ref().map(|registry| format!("registry at {}", registry.borrow().address)));
         lines.extend(self.database.as_ref().map(|database| format!("PostgreSQL with TLS at {}", database.address)));
-        if let Some(OfStack { zones, platform: Platform { api, dns, gateway, .. }, .. }) = &self.stack {
-            lines.push(format!("Route 53 at {}", zones.endpoint().replace(&self.keys.zones, "…")));
+        if let Some(OfStack { zones, media, platform: Platform { api, dns, gateway, .. }, .. }) = &self.stack {
+            let without_secret = |moto: &Moto| moto.endpoint().replace(&self.keys.aws, "…");
+            lines.push(format!("Route 53 at {}", without_secret(zones)));
+            lines.extend(media.as_ref().map(|moto| format!("S3 and SQS of AWS at {}", without_secret(moto))));
             lines.extend([format!("the platform's API at {api}"), format!("DNS at {dns}")]);
             lines.extend(gateway.as_ref().map(|gateway| format!("the platform's gateway at {gateway}")));
         }
@@ -161,9 +171,18 @@ impl Servers {
 }
 
 impl OfStack {
-    fn start(place: &Place, keys: &Keys, registry: &str, wanted: &WantedByStack<'_>) -> Result<Self> {
+    fn start(
+        place: &Place,
+        keys: &Keys,
+        media: Option<Ipv4Addr>,
+        registry: &str,
+        wanted: &WantedByStack<'_>,
+    ) -> Result<Self> {
         let storage = Versitygw::start_in(wanted.region, &keys.api).context("start an S3 server")?;
-        let zones = Moto::start_secret(&keys.zones).context("start a Route 53")?;
+        // The toolkit signs no request that leaves the machine without TLS: Route 53 is at a loopback address.
+        let zones = Moto::start_secret(Ipv4Addr::LOCALHOST, &keys.aws).context("start a Route 53")?;
+        let media = media.map(|host| Moto::start_secret(host, &keys.aws).context("start an S3 and SQS of AWS"));
+        let media = media.transpose()?;
         // In a folder that has a name: what it has put into the engine is found by it, also after a kill.
         let standin = place.servers.join(STANDIN);
         private_folder(&standin)?;
@@ -179,12 +198,15 @@ impl OfStack {
             .variable("STANDIN_API_KEY", &keys.api)
             .api()
             .dns();
+        if let Some(media) = &media {
+            cloud = cloud.variable("STANDIN_AWS_ENDPOINT", &media.endpoint());
+        }
         if let Some(gateway) = wanted.gateway {
             cloud = cloud.gateway(gateway);
         }
         let cloud = cloud.start().context("start the stand-in")?;
         let platform = Platform::of(&cloud, wanted.gateway)?;
-        Ok(Self { storage: RefCell::new(storage), cloud: RefCell::new(cloud), platform, zones })
+        Ok(Self { storage: RefCell::new(storage), cloud: RefCell::new(cloud), platform, zones, media })
     }
 
     /// The address of Route 53.
@@ -200,7 +222,7 @@ impl Keys {
         let part = |from: usize, to: usize| &digits[from..to];
         // Scaleway's secret keys are UUIDs.
         let api = [part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32)].join("-");
-        Ok(Self { registry: make()?, zones: make()?, api })
+        Ok(Self { registry: make()?, aws: make()?, api })
     }
 }
 

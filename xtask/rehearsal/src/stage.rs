@@ -77,7 +77,7 @@ impl<'a> Stage<'a> {
         devservers::keep_apart_from_the_terminal();
         let stack = self.environment.stack().map(|stack| {
             let (region, standin) = (stack.state.region.as_str(), standin.to_owned());
-            WantedByStack { region, gateway, standin }
+            WantedByStack { region, media: self.environment.media.is_some(), gateway, standin }
         });
         let (registry, database) = (self.environment.registry().is_some(), values::takes_database(self.config)?);
         let servers = Servers::start(self.place, self.engine, &Wanted { registry, database, stack }).await?;

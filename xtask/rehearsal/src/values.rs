@@ -12,6 +12,9 @@ use xtask::secrets::{Secrets, generate};
 /// In a value, the id of the zone that the rehearsal has made.
 const ZONE: &str = "{zone_id}";
 
+/// In a value of a setting, the address of S3 and SQS where the stack's buckets and queues of AWS are.
+const AWS: &str = "{aws_endpoint}";
+
 /// The variables that a release sets, and the credentials of the zone, which `bootstrap zone` needs too.
 const SET_ELSEWHERE: [&str; 6] =
     ["image", "release", "settings", "secrets", "dns_access_key_id", "dns_secret_access_key"];
@@ -25,6 +28,8 @@ pub struct Access {
     pub registry: Option<(String, String, String)>,
     /// The key of the platform's API.
     pub api: String,
+    /// The address of S3 and SQS for media at AWS, where the environment has a stack of media.
+    pub aws: Option<String>,
     /// The URL of the database, if there is one.
     pub database: Option<SecretString>,
 }
@@ -105,7 +110,7 @@ pub fn env_file(config: &Config, environment: &Environment, access: &Access, zon
         }
     }
     for (name, value) in &environment.rehearsal.settings {
-        set(name, value);
+        set(name, &value.replace(AWS, access.aws.as_deref().unwrap_or_default()));
     }
     for setting in &config.settings_table()?.settings {
         let given = environment.rehearsal.settings.contains_key(&setting.name);

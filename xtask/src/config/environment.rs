@@ -35,8 +35,8 @@ pub struct Environment {
     pub(super) document: Arc<Document>,
 }
 
-/// Values that are used in a rehearsal only, where there is no account to take them from. `{zone_id}` in a value stands for the id of
-/// the zone that the rehearsal has made. None is secret.
+/// Values that are used in a rehearsal only, where there is no account to take them from. In a variable `{zone_id}` stands for the id of
+/// the zone that the rehearsal has made; in a setting `{aws_endpoint}` for the address of AWS's S3 and SQS. None is secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rehearsal {
     /// Of variables of the stack, which replace those of [`Stack::variables`].

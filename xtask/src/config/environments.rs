@@ -214,7 +214,7 @@ enum Kind {
 
 fn rehearsal(table: &mut Table<'_>) -> Option<Rehearsal> {
     let variables = table.optional(
-        key("variables", "{ dns_zone_id: '{zone_id}' }", "Values of the stack's variables in a rehearsal.")
+        key("variables", "{ dns_zone_id: '{zone_id}' }", "Values of the stack's variables in a rehearsal. `{zone_id}` is the id of its zone.")
             .otherwise("none"),
         |field| field.map("value", variable),
     );
@@ -224,8 +224,12 @@ fn rehearsal(table: &mut Table<'_>) -> Option<Rehearsal> {
 
 fn rehearsed_settings(table: &mut Table<'_>) -> Option<BTreeMap<String, String>> {
     let settings = table.optional(
-        key("settings", "{ API_TOKEN: rehearsed }", "Values of the service's settings in a rehearsal.")
-            .otherwise("none"),
+        key(
+            "settings",
+            "{ S3_ENDPOINT: '{aws_endpoint}' }",
+            "Values of the service's settings in a rehearsal. `{aws_endpoint}` is where buckets and queues of AWS are then.",
+        )
+        .otherwise("none"),
         |field| field.map("value", setting),
     );
     Some(settings?.unwrap_or_default())

@@ -136,6 +136,16 @@ pub fn crossed<'m>(migrations: &'m [Migration], older: &Record) -> Vec<&'m str> 
     crossed.map(|migration| migration.name.as_str()).collect()
 }
 
+/// What keeps an older release from starting where this one may have been started: its irreversible migrations, and those that the older
+/// one did not start on when that was tried.
+pub fn no_way_back<'m>(migrations: &'m [Migration], way_back: Option<&'m WayBack>, older: &Record) -> Vec<&'m str> {
+    let mut across = crossed(migrations, older);
+    if let Some(WayBack { across: tried, trial: Trial::Fails(_), .. }) = way_back {
+        across.extend(tried.iter().map(String::as_str));
+    }
+    across
+}
+
 fn refusal(version: &str, across: &[String], why: &str, environment: &str) -> String {
     // As sqlx says it, and as Rust shows its error.
     let remedy = if ["previously applied but is missing", "VersionMissing("].iter().any(|text| why.contains(text)) {

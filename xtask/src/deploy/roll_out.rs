@@ -5,13 +5,13 @@ use anyhow::anyhow;
 
 use super::approval::Approval;
 use super::asked::Asked;
-use super::changes::{Plan, crossed};
+use super::changes::{Plan, no_way_back};
 use super::gate::gate;
 use super::hosts;
 use super::run::Run;
 use super::watch::watch;
 use crate::failure::{Failure, Untouched};
-use crate::release::{Release, Settings, Trial, WayBack};
+use crate::release::{Release, Settings};
 use crate::report::Step;
 use crate::state::history::{Outcome, Record};
 use crate::targets::{Switched, Target};
@@ -192,14 +192,11 @@ async fn restore(run: &Run<'_>, release: &Release, settings: &Settings, plan: &P
     match restored {
         Ok(()) => {
             // The service migrates when it starts, so an unhealthy release may have done it all the same.
-            let mut crossed = crossed(&release.published.migrations, previous);
-            if let Some(WayBack { across, trial: Trial::Fails(_), .. }) = &plan.way_back {
-                crossed.extend(across.iter().map(String::as_str));
-            }
-            if !crossed.is_empty() {
+            let across = no_way_back(&release.published.migrations, plan.way_back.as_ref(), previous);
+            if !across.is_empty() {
                 run.env.report.warn(&format!(
                     "{} may have been applied, and {version} may not start again on that schema: deploy a fixed release soon",
-                    crossed.join(", ")
+                    across.join(", ")
                 ));
             }
             run.note(|record| record.end(Outcome::Restored, Some(text)));

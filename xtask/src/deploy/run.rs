@@ -16,14 +16,13 @@ mod open;
 
 pub use self::lease::take_lease;
 use self::open::open;
-use super::changes::crossed;
+use super::changes::no_way_back;
 use super::deployments::Deployments;
 use super::gate::Breach;
 use super::notify::Notifier;
 use super::trace;
 use crate::env::Env;
 use crate::failure::{Failure, Untouched};
-use crate::release::{Trial, WayBack};
 use crate::report::{Ongoing, Step, Summary};
 use crate::signals::Stop;
 use crate::state::history::{self, Kind, Outcome, Record, Timing};
@@ -287,10 +286,7 @@ impl<'a> Run<'a> {
         let may_have_applied = self.applied.get() && self.target.takes_the_place() && !error.is::<Untouched>();
         let Some(live) = self.live().filter(|_| may_have_applied) else { return String::new() };
         let (record, version, name) = (self.record.borrow(), live.version(), self.env.name());
-        let mut across: Vec<String> = crossed(&record.migrations, live).into_iter().map(str::to_owned).collect();
-        if let Some(WayBack { across: new, trial: Trial::Fails(_), .. }) = &record.way_back {
-            across.extend(new.iter().cloned());
-        }
+        let across = no_way_back(&record.migrations, record.way_back.as_ref(), live);
         match across.is_empty() {
             true => format!("\n  to go back to {version}, type: cargo xtask rollback {name} --to {version}"),
             false => format!("\n  {} may have been applied, so there is no way back to {version}", across.join(", ")),

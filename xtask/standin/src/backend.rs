@@ -5,6 +5,7 @@ mod compare;
 pub mod container;
 pub mod domain;
 pub mod job;
+mod queue;
 mod record;
 mod resource;
 mod route53;
@@ -32,6 +33,8 @@ pub enum Backend {
     Bucket(Settings),
     /// Settings of an existing bucket.
     BucketSettings(Settings),
+    /// A queue of the SQS server.
+    Queue,
     /// A custom domain of a container, whose CNAME record the DNS server has.
     Domain,
     /// A DNS record of the Route 53 server.
@@ -47,7 +50,7 @@ impl Backend {
     pub async fn create(&self, resource: Resource<'_>, values: Map) -> Result<Map> {
         let key = key(resource.object, &values);
         // The stored settings of a deleted bucket remain, so they may be overwritten.
-        let overwrite = matches!(self, Self::BucketSettings(_)) && resource.services.s3.is_some();
+        let overwrite = matches!(self, Self::BucketSettings(_)) && resource.s3(&values).is_some();
         if overwrite || self.read(resource, &key).await?.is_none() {
             resource.store.remove(resource.name, &key)?;
         }
@@ -74,10 +77,15 @@ impl Backend {
     pub async fn read(&self, resource: Resource<'_>, key: &str) -> Result<Option<Map>> {
         let Some(values) = resource.store.get(resource.name, key, resource.object)? else { return Ok(None) };
         let services = resource.services;
-        let current = match (self, &services.docker, &services.s3, &services.route53) {
+        let s3 = resource.s3(&values);
+        let current = match (self, &services.docker, &s3, &services.route53) {
             (Self::Container, Some(docker), ..) => container::read(docker, resource, values).await?,
             (Self::Bucket(settings), _, Some(s3), _) => bucket::read(s3, settings, values).await?,
             (Self::BucketSettings(settings), _, Some(s3), _) => bucket::read_settings(s3, settings, values).await?,
+            (Self::Queue, ..) => match resource.sqs(&values) {
+                Some((_, sqs)) => queue::read(&sqs, values).await?,
+                None => Some(values),
+            },
             (Self::Record, .., Some(route53)) => record::read(route53, values).await?,
             (Self::Zone, .., Some(route53)) => zone::read(route53, values).await?,
             _ => Some(values),
@@ -89,10 +97,15 @@ impl Backend {
     /// Deletes a resource. Succeeds if it does not exist.
     pub async fn delete(&self, resource: Resource<'_>, values: &Map) -> Result<()> {
         let services = resource.services;
-        match (self, &services.docker, &services.s3, &services.route53) {
+        match (self, &services.docker, &resource.s3(values), &services.route53) {
             (Self::Container, Some(docker), ..) => container::delete(docker, resource, values).await?,
             (Self::Bucket(_), _, Some(s3), _) => bucket::delete(s3, values).await?,
             (Self::BucketSettings(settings), _, Some(s3), _) => bucket::delete_settings(s3, settings, values).await?,
+            (Self::Queue, ..) => {
+                if let Some((_, sqs)) = resource.sqs(values) {
+                    queue::delete(&sqs, values).await?;
+                }
+            }
             (Self::Domain, ..) => domain::delete(services, values)?,
             (Self::Record, .., Some(route53)) => record::delete(route53, values).await?,
             (Self::Zone, .., Some(route53)) => zone::delete(route53, values).await?,
@@ -104,12 +117,16 @@ impl Backend {
     /// Creates or updates what the server holds of a resource. `before` is `None` for a new resource.
     async fn apply(&self, resource: Resource<'_>, before: Option<&Map>, values: Map) -> Result<Map> {
         let services = resource.services;
-        match (self, &services.docker, &services.s3, &services.route53) {
+        match (self, &services.docker, &resource.s3(&values), &services.route53) {
             (Self::Container, Some(docker), ..) => container::apply(docker, resource, before, values).await,
             (Self::Bucket(settings), _, Some(s3), _) => bucket::apply(s3, settings, before, values).await,
             (Self::BucketSettings(settings), _, Some(s3), _) => {
                 bucket::apply_settings(s3, settings, before, values).await
             }
+            (Self::Queue, ..) => match resource.sqs(&values) {
+                Some((endpoint, sqs)) => queue::apply(&sqs, endpoint, before, values).await,
+                None => Ok(values),
+            },
             (Self::Record, .., Some(route53)) => record::apply(route53, before, values).await,
             (Self::Zone, .., Some(route53)) => zone::apply(route53, before, values).await,
             (Self::Domain, ..) => match &services.dns {

@@ -1,6 +1,6 @@
 //! What `setup host` runs: look, show the commands, run them, look again.
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, Result, anyhow};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::commands::Context;
 use crate::config::{Compose, Config, Target};
 use crate::env::Env;
 use crate::failure::Failure;
-use crate::report::Paint;
+use crate::report::{Paint, Report};
 use crate::targets::host::setup::{Found, Machine, Root};
 
 impl HostArgs {
@@ -28,15 +28,14 @@ impl HostArgs {
         let mut found = look().await;
         let is_planned = found.iter().any(|found| !found.commands.is_empty());
         let runs = self.yes && is_planned;
+        let mut failed = Vec::new();
         if runs {
             refuse_without_root(&machines, &found)?;
             for (machine, found) in machines.iter().zip(&found) {
-                for command in &found.commands {
-                    report.note(&format!("{}: {}", machine.name, found.root.prefixed(command)));
-                    machine.run(command, found.root).await.with_context(|| {
-                        format!("what ran before on the hosts is kept; once that is mended, type: {again}")
-                    })?;
-                }
+                // One host does not keep the next one from its commands.
+                let all = async { Ok(run_all(machine, found, report).await.err()) };
+                let error = env.stop.cancels("what ran on the hosts is kept", all).await?;
+                failed.extend(error.map(|error| format!("{error:#}")));
             }
             found = look().await;
         }
@@ -53,6 +52,10 @@ impl HostArgs {
         });
         let hosts: Vec<Value> = machines.iter().zip(&found).map(|(machine, found)| detail(machine, found)).collect();
         report.result(json!({ "hosts": hosts, "changed": runs, "fit": left == 0 }), &text);
+        if !failed.is_empty() {
+            let failed = failed.join("\n  ");
+            return Err(anyhow!("{failed}\n  all other commands ran; once that is mended, type: {again}").into());
+        }
         let is_fit = if runs { left == 0 } else { found.iter().all(|found| found.by_hand == 0) };
         match is_fit {
             true => Ok(()),
@@ -116,6 +119,16 @@ fn refuse_without_root(machines: &[Machine], found: &[Found]) -> Result<(), Fail
         machine.by_hand(found)?
     )
     .into())
+}
+
+/// Runs the commands of a host, up to the first that fails.
+async fn run_all(machine: &Machine, found: &Found, report: &Report) -> Result<()> {
+    for command in &found.commands {
+        let shown = format!("{}: {}", machine.name, found.root.prefixed(command));
+        report.note(&shown);
+        machine.run(command, found.root).await.context(shown)?;
+    }
+    Ok(())
 }
 
 /// What the host has, and the commands.

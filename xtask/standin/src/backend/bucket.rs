@@ -2,6 +2,7 @@
 
 mod cors;
 mod lifecycle;
+mod notification;
 mod policy;
 mod reply;
 mod setting_kind;

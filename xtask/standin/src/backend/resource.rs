@@ -2,9 +2,11 @@
 
 use tokio_util::sync::CancellationToken;
 
+use crate::fields::non_empty_text;
 use crate::schema::{Object, Provider};
-use crate::services::Services;
+use crate::services::{Aws, Services};
 use crate::store::Store;
+use crate::value::Map;
 
 #[derive(Clone, Copy)]
 pub struct Resource<'a> {
@@ -19,7 +21,20 @@ pub struct Resource<'a> {
     pub stop: Option<&'a CancellationToken>,
 }
 
-impl Resource<'_> {
+impl<'a> Resource<'a> {
+    /// The S3 server of its provider.
+    pub fn s3(&self, values: &Map) -> Option<aws_sdk_s3::Client> {
+        match self.aws() {
+            Some(aws) => Some(aws.s3(&region(values))),
+            None => self.services.s3.clone(),
+        }
+    }
+
+    /// The address of the SQS server, and a client of it.
+    pub fn sqs(&self, values: &Map) -> Option<(&'a str, aws_sdk_sqs::Client)> {
+        self.aws().map(|aws| (aws.endpoint.as_str(), aws.sqs(&region(values))))
+    }
+
     /// Waits until the user interrupts OpenTofu.
     pub async fn stopped(&self) {
         match self.stop {
@@ -27,4 +42,13 @@ impl Resource<'_> {
             None => std::future::pending().await,
         }
     }
+
+    fn aws(&self) -> Option<&'a Aws> {
+        self.services.aws.as_ref().filter(|_| self.name.starts_with("aws_"))
+    }
+}
+
+/// What the provider's configuration gives a resource that names no region.
+fn region(values: &Map) -> String {
+    non_empty_text(values, "region").unwrap_or_else(|| "us-east-1".to_owned())
 }

@@ -19,6 +19,7 @@ mod limits;
 mod plan;
 mod platform;
 mod plugin;
+mod queue;
 mod record;
 mod route53;
 mod secrets;

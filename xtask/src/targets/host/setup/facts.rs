@@ -98,6 +98,10 @@ impl Facts {
                 found.checks.push(Check::good("engine", self.value("installed")));
                 runs = true;
             }
+            None if !is_there && !self.value("snap").is_empty() => {
+                found.lacks("engine", "the Docker of a snap does not run", "start it there: sudo snap start --enable docker");
+                return found;
+            }
             None if !is_there && !knows => {
                 found.lacks(
                     "engine",

@@ -68,7 +68,8 @@ fn a_docker_that_deploys_cannot_use_is_left_to_a_person() {
     let snap = "socket=denied\ngroup=root\nboot=disabled";
     let rootless = "rootless=/run/user/1000/docker.sock";
     let both = "installed=Docker version 28.0.1\nsocket=denied\ngroup=docker\nrootless=tcp://127.0.0.1:2375";
-    for (said, name) in [(snap, "user"), (rootless, "engine"), (both, "engine")] {
+    let stopped_snap = "family=ubuntu debian\nsnap=docker";
+    for (said, name) in [(snap, "user"), (rootless, "engine"), (both, "engine"), (stopped_snap, "engine")] {
         let found = facts(said).judge(None, &[80]);
         assert_eq!((bad(&found), found.commands.len(), found.by_hand), (vec![name], 0, 1), "{said}");
     }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::lifecycle::{self, Format};
 use super::reply::{Reply, classify};
-use super::{cors, policy, settings};
+use super::{cors, notification, policy, settings};
 use crate::backend::compare::equivalent;
 use crate::value::{Map, Value};
 
@@ -25,6 +25,8 @@ pub enum SettingKind {
     LifecycleAws,
     LifecycleCloudflare,
     LifecycleScaleway,
+    /// The queues that the bucket tells of its objects.
+    Notification,
     /// A policy as JSON.
     Policy,
     /// A policy in Scaleway's language, of which the server gets the statements for everyone.
@@ -49,6 +51,7 @@ impl SettingKind {
             Self::LifecycleAws => lifecycle::get(Format::Aws, s3, bucket).await,
             Self::LifecycleCloudflare => lifecycle::get(Format::Cloudflare, s3, bucket).await,
             Self::LifecycleScaleway => lifecycle::get(Format::Scaleway, s3, bucket).await,
+            Self::Notification => notification::get(s3, bucket).await,
             Self::Policy => policy::get(s3, bucket).await,
             // A policy without a statement for everyone does not exist on the server.
             Self::PolicyScaleway => match policy::get(s3, bucket).await? {
@@ -71,6 +74,7 @@ impl SettingKind {
             Self::LifecycleAws => lifecycle::put(Format::Aws, s3, bucket, value).await,
             Self::LifecycleCloudflare => lifecycle::put(Format::Cloudflare, s3, bucket, value).await,
             Self::LifecycleScaleway => lifecycle::put(Format::Scaleway, s3, bucket, value).await,
+            Self::Notification => notification::put(s3, bucket, value).await,
             Self::Policy => policy::put(s3, bucket, value).await,
             Self::PolicyScaleway => policy::put(s3, bucket, &policy::public_statements(value)).await,
             Self::PublicAccessBlock => settings::put_public_access_block(s3, bucket, value).await,
@@ -89,6 +93,7 @@ impl SettingKind {
             Self::LifecycleAws | Self::LifecycleCloudflare | Self::LifecycleScaleway => {
                 drop(classify(s3.delete_bucket_lifecycle().bucket(bucket).send().await)?);
             }
+            Self::Notification => notification::delete(s3, bucket).await?,
             Self::Policy | Self::PolicyScaleway => {
                 drop(classify(s3.delete_bucket_policy().bucket(bucket).send().await)?);
             }
