@@ -20,8 +20,8 @@ mod throttle;
 mod token;
 mod upload;
 
-use std::{net::IpAddr, sync::Arc};
 use futures_util::future::BoxFuture;
+use std::{net::IpAddr, sync::Arc};
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
@@ -262,13 +262,19 @@ impl Authenticator {
             }
             if let Some(supabase) = &self.supabase {
                 let Some(visitor) = supabase.verify(token).await? else { return Ok(None) };
-                let found = db::retried(|| account::find_or_create(&self.db, visitor.id, visitor.name.as_deref())).await?;
+                let found =
+                    db::retried(|| account::find_or_create(&self.db, visitor.id, visitor.name.as_deref())).await?;
                 let Some((account, mut role)) = found else { return Ok(None) };
                 if visitor.is_admin && role != Role::Admin {
                     db::retried(|| account::make_admin(&self.db, visitor.id)).await?;
                     role = Role::Admin;
                 }
-                return Ok(Some(Access { account, role, scopes: Scope::ALL.into(), session: Some(Session::OfSupabase) }));
+                return Ok(Some(Access {
+                    account,
+                    role,
+                    scopes: Scope::ALL.into(),
+                    session: Some(Session::OfSupabase),
+                }));
             }
             match self.tokens.verify_session(token) {
                 Ok(token) => Ok(session::authenticate(&self.db, &self.sessions, token.account, token.session).await?),

@@ -213,3 +213,20 @@ fn endpoint(url: &str) -> &str {
     let path = url[host..].find('/').map_or(url.len(), |path| host + path);
     url[path..].rmatch_indices('/').take(2).last().map_or(url, |(end, _)| &url[..path + end])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::endpoint;
+
+    #[test]
+    fn requests_go_to_what_is_before_the_account_and_the_name() {
+        for (url, expected) in [
+            ("https://sqs.eu-north-1.amazonaws.com/123456789012/uploads", "https://sqs.eu-north-1.amazonaws.com"),
+            ("http://127.0.0.1:9324/000000000000/uploads", "http://127.0.0.1:9324"),
+            ("http://127.0.0.1:9324/uploads", "http://127.0.0.1:9324"),
+            ("http://127.0.0.1:5000/aws/123456789012/uploads", "http://127.0.0.1:5000/aws"),
+        ] {
+            assert_eq!(endpoint(url), expected);
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! The servers of a rehearsal. They end with this value.
 //!
-//! They listen on loopback addresses and on that of the containers' network, which every user of this machine reaches. So none answers without a secret that was made for this
-//! rehearsal, but DNS and the gateway, which are public elsewhere too.
+//! They listen on loopback addresses and on the one of the containers' network, which every user of this machine reaches. So none answers
+//! without a secret that was made for this rehearsal, but DNS and the gateway, which are public elsewhere too.
 
 mod database;
 

@@ -44,6 +44,11 @@ pub fn missing(config: &Config, environment: &Environment) -> Result<Vec<String>
             setting.name
         ));
     }
+    let names_aws =
+        rehearsal.settings.iter().filter(|(_, value)| value.contains(AWS) && of_stack(environment).is_none());
+    lines.extend(names_aws.map(|(setting, _)| {
+        format!("environments.{name}.rehearsal.settings.{setting} has {AWS}, and {name} has no stack of media: `media` is missing")
+    }));
     if let Some(stack) = environment.stack() {
         let blocks = stack_files::blocks(&config.root.join(&stack.folder))?;
         let required = stack_files::variables(&blocks).into_iter().filter(|variable| variable.default.is_none());

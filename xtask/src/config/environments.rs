@@ -214,8 +214,12 @@ enum Kind {
 
 fn rehearsal(table: &mut Table<'_>) -> Option<Rehearsal> {
     let variables = table.optional(
-        key("variables", "{ dns_zone_id: '{zone_id}' }", "Values of the stack's variables in a rehearsal. `{zone_id}` is the id of its zone.")
-            .otherwise("none"),
+        key(
+            "variables",
+            "{ dns_zone_id: '{zone_id}' }",
+            "Values of the stack's variables in a rehearsal. `{zone_id}` is the id of its zone.",
+        )
+        .otherwise("none"),
         |field| field.map("value", variable),
     );
     let settings = rehearsed_settings(table);

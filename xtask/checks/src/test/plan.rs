@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::num::NonZero;
 
+use camino::Utf8Path;
 use secrecy::SecretString;
 use xtask::config::Config;
 use xtask::tools::cmd::{Cmd, Inherited};
@@ -53,7 +54,8 @@ pub fn after_the_build(config: &Config, suites: &[Suite], built: &Built, setting
     let job = |(suite, program): (Suite, &Program)| tests(suite, program, built, setting);
     let mut jobs: Vec<Job> = first.into_iter().map(job).collect();
     if suites.contains(&Suite::Queries) {
-        jobs.push(Job::new(&Suite::Queries.to_string(), Work::Queries));
+        let compiled = built.binaries.values().next().and_then(|program| program.parent());
+        jobs.push(Job::new(&Suite::Queries.to_string(), Work::Queries(compiled.map(Utf8Path::to_owned))));
     }
     if suites.contains(&Suite::Web) {
         jobs.push(Job::new(&Suite::Web.to_string(), Work::Whole(web(config, built, setting))));

@@ -53,7 +53,8 @@ fn this_repositorys_own_production_is_deployed_broken_and_recovered_and_takes_a_
     let said = folder.path().join("stderr");
     let mut command = rehearsal(&root, &["production", "--break", "health", "--keep", "--json"]);
     let _clean = Clean(&root);
-    let mut running = command.stdout(Stdio::piped()).stderr(fs_err::File::create(&said).unwrap().into_file()).spawn().unwrap();
+    let mut running =
+        command.stdout(Stdio::piped()).stderr(fs_err::File::create(&said).unwrap().into_file()).spawn().unwrap();
     let lines = BufReader::new(running.stdout.take().unwrap()).lines();
     let mut events = lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
     // The build of its image takes minutes.
@@ -116,7 +117,8 @@ async fn upload_past_the_service(root: &Path) {
     let registered = service.ask(Method::POST, "/api/auth/register", None, &service.first_account()).await;
     let token = registered["token"].as_str().unwrap().to_owned();
     let ask = async |method, path: &str, body| service.ask(method, path, Some(&token), &body).await;
-    let picture = fs_err::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../app/web/public/icons/icon-192.png")).unwrap();
+    let picture =
+        fs_err::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../app/web/public/icons/icon-192.png")).unwrap();
     let create = json!({ "content_type": "image/png", "file_name": "icon.png", "content_length": picture.len() });
     let upload = ask(Method::POST, "/api/image/v1/upload/create-presigned-url", create).await;
     let (id, url) = (upload["image_id"].as_str().unwrap(), upload["upload_url"].as_str().unwrap());

@@ -99,7 +99,11 @@ impl Facts {
                 runs = true;
             }
             None if !is_there && !self.value("snap").is_empty() => {
-                found.lacks("engine", "the Docker of a snap does not run", "start it there: sudo snap start --enable docker");
+                found.lacks(
+                    "engine",
+                    "the Docker of a snap does not run",
+                    "start it there: sudo snap start --enable docker",
+                );
                 return found;
             }
             None if !is_there && !knows => {
