@@ -39,7 +39,7 @@ use semver::Version;
 
 pub use check::{is_github_repository, is_loopback};
 pub use compose::{Compose, Container, Host};
-pub use easypanel::Easypanel;
+pub use easypanel::{Easypanel, EngineHost};
 pub use environment::{Environment, Gate, Local, Postgres, Rehearsal, Scaleway, Target};
 pub use environments::PLAN;
 pub use github::GitHub;

@@ -3,6 +3,8 @@
 mod candidate;
 pub mod condition;
 #[cfg(feature = "cloud")]
+mod docker;
+#[cfg(feature = "cloud")]
 pub mod easypanel;
 #[cfg(feature = "cloud")]
 pub mod host;

@@ -1,6 +1,7 @@
 //! A Docker engine: its version, its state and its images. `buildkit` builds with it.
 
 mod archive;
+pub mod beside;
 pub mod container;
 pub mod kept;
 mod push;

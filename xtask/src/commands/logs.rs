@@ -27,7 +27,8 @@ const POLL: Duration = Duration::from_secs(1);
 The log of a stack's container is in Scaleway's Cockpit: COCKPIT_LOGS_URL and COCKPIT_TOKEN in .env.<ENV> name its address and a token \
 that may query logs. It has what was logged in the last 7 days, and new lines some seconds after they were written.
 
-The log of a service at Easypanel is in the panel.")]
+At Easypanel it is that of the services' containers, where `host` of deploy.yaml names the machine on which the panel runs them; of several \
+services each line has the name before it.")]
 pub struct LogsArgs {
     #[command(flatten)]
     environment: EnvironmentArg,
@@ -45,15 +46,8 @@ impl LogsArgs {
         let env = &context.env(&self.environment.environment)?;
         match Target::of(env) {
             Target::Local(local) => self.of_file(env, &local.log()).await,
-            Target::Host(host) => {
-                let show = Box::pin(host.show_log(self.lines, self.follow));
-                tokio::select! {
-                    shown = show => shown,
-                    // Ctrl-C ends `--follow`.
-                    _ = context.stop.requested() => Ok(()),
-                }
-            }
-            Target::Easypanel(panel) => Err(panel.has_no("`logs`", "Logs")),
+            Target::Host(host) => of_containers(context, host.show_log(self.lines, self.follow)).await,
+            Target::Easypanel(panel) => of_containers(context, panel.show_log(self.lines, self.follow)).await,
             Target::Stack(stack) => {
                 // In order by itself when a stop is requested: only `--follow` waits.
                 let log = context.stop.cancels("nothing was changed", Box::pin(stack.log())).await?;
@@ -130,6 +124,14 @@ impl LogsArgs {
             }
         }
         Ok(())
+    }
+}
+
+async fn of_containers(context: &Context<'_>, show: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::select! {
+        shown = Box::pin(show) => shown,
+        // Ctrl-C ends `--follow`.
+        _ = context.stop.requested() => Ok(()),
     }
 }
 

@@ -41,7 +41,9 @@ arguments for its entry point. It has no standard input. Its secrets are the one
 Manager while it runs. Its lines are shown where COCKPIT_LOGS_URL and COCKPIT_TOKEN are set (`logs --help`). Ctrl-C stops it. The key \
 SCW_SECRET_KEY needs the permission sets ServerlessJobsFullAccess and SecretManagerFullAccess in the container's project.
 
-At Easypanel it is refused: the panel's API starts no program beside a service.")]
+At Easypanel it is a container of its own on the machine that `host` of deploy.yaml names, beside the container of the first service: with \
+its network, volumes and limits, its other variables, and today's secrets. It has no standard input. A deploy that replaces \
+that container cuts its network.")]
 pub struct RunArgs {
     #[command(flatten)]
     environment: EnvironmentArg,
@@ -64,7 +66,10 @@ impl RunArgs {
                 let record = context.stop.cancels("nothing was started", live(env)).await?;
                 Box::pin(host.run(&record, &self.args)).await
             }
-            Target::Easypanel(panel) => Err(panel.has_no("`run`", "Console")),
+            Target::Easypanel(panel) => {
+                let record = context.stop.cancels("nothing was started", live(env)).await?;
+                Box::pin(panel.run(&record, &self.args)).await
+            }
             // In order by itself when a stop is requested.
             #[cfg(feature = "cloud")]
             Target::Stack(stack) => Box::pin(job::run(env, stack, &self.args)).await,

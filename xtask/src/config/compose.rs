@@ -231,7 +231,7 @@ fn hosts(field: &Field<'_>) -> Option<Vec<Host>> {
 }
 
 /// `ssh://[user@]host[:port]`, of characters that mean nothing to a shell, and no option of ssh(1).
-fn host(text: &str) -> Option<Host> {
+pub(super) fn host(text: &str) -> Option<Host> {
     let rest = text.strip_prefix("ssh://")?;
     let (destination, port) = match rest.rsplit_once(':') {
         Some((destination, port)) => (destination, Some(port.parse().ok().filter(|port| *port > 0)?)),

@@ -1,6 +1,7 @@
 //! An environment at an Easypanel, whose services run the image.
 
 use super::check;
+use super::compose::{self, Host};
 use super::environment::Target;
 use super::field::{Field, Table, key};
 use super::stack::{State, bucket};
@@ -20,8 +21,19 @@ pub struct Easypanel {
     pub address: String,
     /// The registry of the image, with the namespace: `ghcr.io/meemi`.
     pub registry: String,
+    /// The machine on which the panel runs the services, for `logs` and `run`.
+    pub host: Option<EngineHost>,
     /// The bucket of lease, journal and records. Without one, they are on this machine.
     pub state: Option<State>,
+}
+
+/// Where the Docker engine of a panel is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EngineHost {
+    /// On this machine, at this address: `unix:///var/run/docker.sock`.
+    Socket(String),
+    /// On another machine, which is reached by SSH.
+    Remote(Host),
 }
 
 /// Reads the keys of the target among those of the environment.
@@ -56,12 +68,23 @@ pub(super) fn easypanel(table: &mut Table<'_>) -> Option<Target> {
         .otherwise("this machine's .deploy"),
         |field| field.table(bucket),
     );
+    let host = table.optional(
+        key(
+            "host",
+            "ssh://root@panel.example.org",
+            "The machine on which the panel runs its services, whose Docker engine `logs` and `run` use: reached by SSH, or \
+             `unix:///var/run/docker.sock` for this one.",
+        )
+        .otherwise("`logs` and `run` are refused"),
+        |field| host(&field),
+    );
     Some(Target::Easypanel(Easypanel {
         panel: panel?,
         project: project?,
         services: services?,
         address: address?,
         registry: registry?,
+        host: host?,
         state: state?,
     }))
 }
@@ -76,6 +99,18 @@ fn services(field: &Field<'_>) -> Option<Vec<String>> {
         return field.refuse("names no service, or more than 20", "name 1 to 20 services");
     }
     Some(services)
+}
+
+/// The machine of a panel's engine.
+fn host(field: &Field<'_>) -> Option<EngineHost> {
+    let is_socket = |text: &str| text.starts_with("unix:///") && !text.contains(char::is_whitespace);
+    let text = field.text("the address of a host: `ssh://`, a user if needed, a host and a port if needed; or `unix://` and the path of a socket", |text| {
+        is_socket(text) || compose::host(text).is_some()
+    })?;
+    if is_socket(&text) {
+        return Some(EngineHost::Socket(text));
+    }
+    compose::host(&text).map(EngineHost::Remote)
 }
 
 /// The name of a project or service at Easypanel.

@@ -2,6 +2,7 @@
 
 mod candidate;
 mod checks;
+mod engine;
 mod variables;
 
 use std::cell::RefCell;
@@ -13,6 +14,7 @@ use tokio::sync::OnceCell;
 pub use self::candidate::Candidate;
 use self::candidate::Containers;
 use super::condition::Condition;
+use super::docker::Machine;
 use super::host::settings::{resolved, variables as of_release};
 use super::stack::image;
 use super::{Serving, Switched};
@@ -29,11 +31,14 @@ use crate::report::Ongoing;
 use crate::signals::Stop;
 use crate::state::fingerprint;
 use crate::state::history::{self, Record};
+use crate::tools::ssh::Remote;
 
 /// The services of an environment.
 pub struct Panel<'a> {
     env: &'a Env<'a>,
     target: &'a config::Easypanel,
+    /// The one on which the panel runs its services, where deploy.yaml names it.
+    machine: Option<Machine>,
     api: OnceCell<Arc<Easypanel>>,
     /// Those of the release that this process has applied.
     applied: RefCell<Option<Arc<Containers>>>,
@@ -60,7 +65,11 @@ impl Prepared {
 impl<'a> Panel<'a> {
     /// The target of an environment.
     pub fn new(env: &'a Env<'a>, target: &'a config::Easypanel) -> Self {
-        Self { env, target, api: OnceCell::new(), applied: RefCell::default() }
+        let machine = target.host.as_ref().map(|host| match host {
+            config::EngineHost::Socket(address) => Machine::with_engine_at(address.clone()),
+            config::EngineHost::Remote(host) => Machine::new(Some(Remote::new(host.clone()))),
+        });
+        Self { env, target, machine, api: OnceCell::new(), applied: RefCell::default() }
     }
 
     /// Every check of the panel. None changes anything.
@@ -68,12 +77,14 @@ impl<'a> Panel<'a> {
         Ok(checks::checks(self).await)
     }
 
-    /// What builds and keeps the image. None of these checks changes anything.
+    /// What builds and keeps the image, and what `logs` and `run` take. None of these checks changes anything.
     pub async fn prerequisites(&self) -> Result<Vec<Check>, Failure> {
-        match &self.env.config.image {
-            Some(_) => Ok(check::checks(&ServiceImage::find(self.env)?).await),
-            None => Ok(Vec::new()),
-        }
+        let mut checks = match &self.env.config.image {
+            Some(_) => check::checks(&ServiceImage::find(self.env)?).await,
+            None => Vec::new(),
+        };
+        checks.extend(self.engine_checks().await);
+        Ok(checks)
     }
 
     /// Fails unless deploy.yaml has an image.
@@ -208,16 +219,6 @@ impl<'a> Panel<'a> {
     /// Where readiness is asked for: where people reach the service.
     pub fn service(&self) -> Result<Service> {
         Service::new(format!("{}{}", self.target.address, self.env.config.service.readiness))
-    }
-
-    /// The failure of a command that the panel's API does not offer. `page` is the one of the service that does.
-    pub fn has_no(&self, what: &str, page: &str) -> Failure {
-        let name = self.env.name();
-        Failure::Usage(anyhow!(
-            "{what} does not work at Easypanel, whose API does not offer it\n  see {}, {page}\n  commands for {name}: \
-             cargo xtask deploy {name}, cargo xtask status {name}, cargo xtask rollback {name}",
-            self.place()
-        ))
     }
 
     /// Every service, and what its variables become with these settings.

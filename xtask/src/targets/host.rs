@@ -14,15 +14,14 @@ pub mod setup;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
-use camino::Utf8PathBuf;
 use futures_util::future::try_join_all;
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 pub use self::candidate::Candidate;
 pub use self::fleet::{Fleet, Seen};
 use self::proxy::Slot;
 use super::condition::Condition;
+use super::docker::Machine;
 use super::stack::image::of_record;
 use super::{Serving, Started as _, Switched};
 use crate::clients::docker::Engine;
@@ -35,11 +34,8 @@ use crate::release::{Published, Release, Settings};
 use crate::report::Ongoing;
 use crate::signals::Stop;
 use crate::state::history::Record;
-use crate::tools::platform::variable;
 use crate::tools::ssh::Remote;
 
-/// Where the engine of another machine listens.
-const SOCKET: &str = "/var/run/docker.sock";
 /// Seconds that a container has to finish its requests.
 const DRAIN: i32 = 60;
 /// How long a request may take from the proxy's choice of a slot to the release in it.
@@ -54,20 +50,17 @@ pub struct Host<'a> {
     target: &'a config::Compose,
     /// The image of the proxy.
     proxy: &'a str,
-    /// The way to it; none for this machine.
-    remote: Option<Remote>,
-    /// With the folder of the connection that leads to it.
-    engine: Mutex<Option<(Option<Utf8PathBuf>, Engine)>>,
+    machine: Machine,
 }
 
 impl<'a> Host<'a> {
     fn new(env: &'a Env<'a>, target: &'a config::Compose, proxy: &'a str, remote: Option<Remote>) -> Self {
-        Self { env, target, proxy, remote, engine: Mutex::default() }
+        Self { env, target, proxy, machine: Machine::new(remote) }
     }
 
     /// Its name, for people: `ssh://user@host`.
     pub fn name(&self) -> String {
-        self.remote.as_ref().map_or_else(|| "this machine".to_owned(), Remote::address)
+        self.machine.name()
     }
 
     /// Where people reach the service.
@@ -272,23 +265,7 @@ impl<'a> Host<'a> {
 
     /// The host's engine.
     async fn engine(&self) -> Result<Engine> {
-        let connection = match &self.remote {
-            Some(remote) => Some(remote.folder().await?),
-            None => None,
-        };
-        let mut kept = self.engine.lock().await;
-        if let Some((of, engine)) = &*kept
-            && *of == connection
-        {
-            return Ok(engine.clone());
-        }
-        let host = match &self.remote {
-            Some(remote) => Some(format!("unix://{}", remote.forward_socket(SOCKET).await?)),
-            None => variable("DOCKER_HOST"),
-        };
-        let engine = Engine::connect(host.as_deref()).await.context("connect to the Docker engine of the host")?;
-        *kept = Some((connection, engine.clone()));
-        Ok(engine)
+        Box::pin(self.machine.engine()).await
     }
 
     async fn service_of(&self, container: &Kept) -> Result<Service> {
@@ -298,7 +275,7 @@ impl<'a> Host<'a> {
 
     /// The service at a port of the host's loopback address.
     async fn service_at(&self, port: u16) -> Result<Service> {
-        let port = match &self.remote {
+        let port = match &self.machine.remote {
             Some(remote) => remote.forward_port(port).await?,
             None => port,
         };

@@ -97,7 +97,11 @@ impl<'a> Panel<'a> {
         match self.never {}
     }
 
-    pub fn has_no(&self, _: &str, _: &str) -> Failure {
+    pub async fn show_log(&self, _: usize, _: bool) -> Result<(), Failure> {
+        match self.never {}
+    }
+
+    pub async fn run(&self, _: &Record, _: &[String]) -> Result<(), Failure> {
         match self.never {}
     }
 }

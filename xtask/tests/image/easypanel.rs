@@ -14,8 +14,10 @@ use testkit::{Project, Ran, Running, or_skip, until};
 
 use self::docker::Docker;
 use crate::host::{DOCKERFILE, commit};
-use crate::shop::engine_answers;
+use crate::shop::{docker, engine_answers};
 
+/// This machine's engine, as the one on which the panel runs its services.
+const ENGINE: &str = "unix:///var/run/docker.sock";
 const SECRET: &str = "a-secret-of-the-service";
 
 /// The fixture, whose environment `prod` is at a panel.
@@ -115,6 +117,12 @@ impl Site {
     }
 }
 
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.docker.remove();
+    }
+}
+
 #[test]
 fn the_panel_runs_a_release_and_gets_the_previous_one_again_when_it_is_not_ready() {
     let test = "the_panel_runs_a_release_and_gets_the_previous_one_again_when_it_is_not_ready";
@@ -156,8 +164,9 @@ fn the_panel_runs_a_release_and_gets_the_previous_one_again_when_it_is_not_ready
     assert_eq!(site.serves().as_ref(), Some(&first));
     let history = site.run(&["history", "prod"]).expect(0).stdout;
     assert!([&first, &second, &broken].iter().all(|version| history.contains(version.as_str())), "{history}");
-    site.run(&["logs", "prod"]).expect(2).says(&["Easypanel", "project shop, service web, Logs"]);
-    site.run(&["run", "prod", "--", "tell"]).expect(2).says(&["Easypanel", "Console"]);
+    let host = "add `host: ssh://USER@HOST` to environments.prod";
+    site.run(&["logs", "prod"]).expect(2).says(&[host, "project shop, service web, Logs"]);
+    site.run(&["run", "prod", "--", "tell"]).expect(2).says(&[host, "Console"]);
     site.run(&["stop", "prod"]).expect(2).says(&["target: local"]);
     // It fails on a machine without room for builds.
     let doctor = site.run(&["doctor", "prod"]).stdout;
@@ -167,6 +176,76 @@ fn the_panel_runs_a_release_and_gets_the_previous_one_again_when_it_is_not_ready
     let sentinels = ["-e", SECRET, "-e", TOKEN, "-e", PASSWORD];
     records.args(["--recursive", "--fixed-strings"]).args(sentinels).arg(project.root.join(".deploy"));
     Ran::of(&mut records).expect(1);
+}
+
+#[test]
+fn the_engine_of_the_panel_shows_logs_and_runs_a_program_beside_a_service() {
+    let test = "the_engine_of_the_panel_shows_logs_and_runs_a_program_beside_a_service";
+    let host = format!("    host: {ENGINE}\n");
+    let Some(site) = Site::open(test, Version::Public, &["web", "worker"], &host) else { return };
+    let project = &site.project;
+    site.run(&["logs", "prod"]).expect(1).says(&["no service of prod has a container"]);
+    site.run(&["run", "prod", "--", "tell"]).expect(1).says(&["nothing was deployed to prod yet"]);
+    let version = project.head();
+    site.run(&["deploy", "prod"]).expect(0);
+    let begins = |service: &str| format!("{service} | {version} begins, ready\n");
+    let logs = site.run(&["logs", "prod"]).expect(0).stdout;
+    assert!(logs.contains(&begins("web")) && logs.contains(&begins("worker")), "{logs}");
+    assert_eq!(site.run(&["logs", "prod", "-n", "0"]).expect(0).stdout, "");
+    // It fails on a machine without room for builds.
+    let doctor = site.run(&["doctor", "prod"]).stdout;
+    assert!(
+        doctor.contains("this machine has that of web") && doctor.contains("this machine has that of worker"),
+        "{doctor}"
+    );
+
+    // With the settings of deploy.yaml, the secrets, the volume and the panel's own variables.
+    let told = site.run(&["run", "prod", "--", "tell", "a b"]).expect(7).says(&["exit code 7"]).stdout;
+    assert!(told.contains(&format!("[\"tell\", \"a b\"] {version} moi")), "{told}");
+    assert!(told.contains(&format!("a token of {} bytes", SECRET.len())) && told.contains("data true"), "{told}");
+    site.panel.set_env("web", &format!("{}\nSHOULD_NOT_BE_INHERITED=by the panel", site.panel.env("web")));
+    // The settings are as they were: only another release has the panel deploy the variable.
+    let version = project.commit("Another");
+    site.run(&["deploy", "prod"]).expect(0);
+    let told = site.run(&["run", "prod", "--", "tell"]).expect(7).stdout;
+    assert!(told.contains("inherited by the panel"), "{told}");
+    // Services have their names in its network.
+    let asked = site.run(&["run", "prod", "--", "ask", "worker:8080"]).expect(0).stdout;
+    assert!(asked.contains("worker:8080 answers"), "{asked}");
+    site.run(&["run", "prod", "--", "ask", "nothing:8080"]).expect(101);
+    let mut waiting = Running::start(site.command(&["run", "prod", "--json"]).args(["--", "wait"]));
+    waiting.must_tell(|event| event["detail"]["line"] == "it waits");
+    waiting.signal(Signal::INT);
+    assert!(waiting.end().expect(1).stderr.contains("the program was stopped"));
+    let left = docker(&["ps", "--all", "--quiet", "--filter", "label=xtask.role=run"])
+        .arg("--filter")
+        .arg(format!("label=xtask.version={version}"))
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&left.stdout), "");
+
+    let mut follow = Running::start(&mut site.command(&["logs", "prod", "--follow", "--json"]));
+    let is_line = |event: &serde_json::Value, service: &str, line: &str| {
+        event["detail"]["service"] == service && event["detail"]["line"] == format!("{version} {line}")
+    };
+    follow.must_tell(|event| is_line(event, "worker", "begins, ready"));
+    site.docker.terminate("worker");
+    follow.must_tell(|event| is_line(event, "worker", "drained"));
+    follow.signal(Signal::INT);
+    follow.end().expect(0);
+    // A container that has ended still has its log.
+    let logs = site.run(&["logs", "prod"]).expect(0).stdout;
+    assert!(logs.contains(&format!("worker | {version} drained")), "{logs}");
+
+    let away = format!("ssh://root@127.0.0.1:{}", devservers::port::free());
+    project.edit("deploy.yaml", ENGINE, &away);
+    site.run(&["logs", "prod"]).expect(1).says(&[&format!("connect to {away}")]);
+    site.run(&["run", "prod", "--", "tell"]).expect(1).says(&[&format!("connect to {away}")]);
+    let doctor = site.run(&["doctor", "prod"]).expect(1).stdout;
+    assert!(doctor.contains(&format!("connect to {away}")), "{doctor}");
+    // It keeps no deploy away.
+    project.commit("While it is away");
+    site.run(&["deploy", "prod"]).expect(0);
 }
 
 #[test]

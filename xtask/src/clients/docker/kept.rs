@@ -21,6 +21,7 @@ use bollard::query_parameters::{
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use tokio::io::AsyncWriteExt as _;
 
+use super::beside::Neighbour;
 use super::{Engine, within};
 
 /// How long an image may take from engine to engine.
@@ -38,6 +39,8 @@ pub struct Spec {
     pub env: Vec<String>,
     pub labels: BTreeMap<String, String>,
     pub network: String,
+    /// A container that it is beside: network, folders and limits are those of that one, and not of this value.
+    pub beside: Option<Box<Neighbour>>,
     /// A name in that network.
     pub alias: Option<String>,
     /// Ports that are published.
@@ -265,6 +268,15 @@ impl Spec {
             None => "size=64m,mode=1777".to_owned(),
         };
         let log = [("max-size", "10m"), ("max-file", "5")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let common = HostConfig {
+            log_config: Some(HostConfigLogConfig { typ: Some("json-file".to_owned()), config: Some(log.into()) }),
+            // As `program::write_no_core` does it for processes of this machine.
+            ulimits: Some(vec![ResourcesUlimits { name: Some("core".to_owned()), soft: Some(1), hard: Some(1) }]),
+            ..HostConfig::default()
+        };
+        if let Some(neighbour) = &self.beside {
+            return neighbour.body(self, common);
+        }
         let host = HostConfig {
             port_bindings: Some(self.ports.iter().map(|port| (inside(port), Some(vec![binding(port)]))).collect()),
             mounts: Some(self.volumes.iter().map(mount).collect()),
@@ -279,10 +291,7 @@ impl Spec {
             memory_swap: memory,
             pids_limit: Some(512),
             restart_policy: self.restarts.then(restarts),
-            log_config: Some(HostConfigLogConfig { typ: Some("json-file".to_owned()), config: Some(log.into()) }),
-            // As `program::write_no_core` does it for processes of this machine.
-            ulimits: Some(vec![ResourcesUlimits { name: Some("core".to_owned()), soft: Some(1), hard: Some(1) }]),
-            ..HostConfig::default()
+            ..common
         };
         let endpoint = EndpointSettings { aliases: self.alias.clone().map(|alias| vec![alias]), ..Default::default() };
         ContainerCreateBody {

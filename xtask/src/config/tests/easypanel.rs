@@ -5,7 +5,7 @@ use std::time::Duration;
 use insta::assert_snapshot;
 
 use super::{SMALLEST, refused};
-use crate::config::{Config, Provider, Target};
+use crate::config::{Config, EngineHost, Provider, Target};
 
 /// A deploy.yaml whose environment `prod` has these lines.
 fn with(lines: &str) -> String {
@@ -24,6 +24,17 @@ fn its_services_have_a_registry_and_may_have_a_bucket_of_records() {
     assert_eq!((environment.registry(), environment.state()), (Some("ghcr.io/shop"), None));
     // The panel has yet to pull the image.
     assert_eq!(environment.gate.timeout, Duration::from_secs(300));
+    assert_eq!(easypanel.host, None);
+    let hosts = ["unix:///var/run/docker.sock", "ssh://deploy@panel.example.org:2222"].map(|host| {
+        let config = Config::parse(&with(&format!("{WHOLE}    host: {host}\n"))).unwrap();
+        let Target::Easypanel(easypanel) = &config.environments["prod"].target else { panic!("{config:?}") };
+        easypanel.host.clone().unwrap()
+    });
+    let [EngineHost::Socket(socket), EngineHost::Remote(host)] = hosts else { panic!("{hosts:?}") };
+    assert_eq!(
+        (socket.as_str(), host.destination.as_str()),
+        ("unix:///var/run/docker.sock", "deploy@panel.example.org")
+    );
     let state = format!("{WHOLE}    state: {{ bucket: records, region: fr-par, provider: scaleway }}\n");
     let config = Config::parse(&with(&state)).unwrap();
     let state = config.environments["prod"].state().unwrap();
@@ -36,7 +47,7 @@ fn wrong_values_are_problems() {
     let wrong = [
         "    panel: http://panel.example.org\n    project: Shop\n    services: []\n    address: https://a.example.org/b\n".to_owned(),
         WHOLE.replace("worker]", "web]") + "    state: { bucket: records, region: auto, provider: r2, encryption: off }\n",
-        format!("{WHOLE}    media: {{}}\n"),
+        format!("{WHOLE}    media: {{}}\n    host: tcp://panel.example.org\n"),
     ];
     assert_snapshot!(wrong.map(|lines| refused(&with(&lines))).join("\n"), @r"
     deploy.yaml:10:3: environments.prod.registry: missing
@@ -56,6 +67,8 @@ fn wrong_values_are_problems() {
     deploy.yaml:17:59: environments.prod.state.encryption: unknown key
       known keys: bucket, endpoint, provider, region
     deploy.yaml:17:5: environments.prod.media: unknown key
-      known keys: address, gate, keep_releases, panel, project, registry, services, settings, state, target
+      known keys: address, gate, host, keep_releases, panel, project, registry, services, settings, state, target
+    deploy.yaml:18:11: environments.prod.host: found the text `tcp://panel.example.org`, expected the address of a host: `ssh://`, a user if needed, a host and a port if needed; or `unix://` and the path of a socket
+      for example `host: ssh://root@panel.example.org`
     ");
 }

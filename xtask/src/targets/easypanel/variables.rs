@@ -5,13 +5,21 @@ use std::collections::BTreeMap;
 /// The lines of a service with these values. A deploy owns what the service declares and what it sets: such a line is replaced, or gone where
 /// there is no value. All other lines stay.
 pub(super) fn merged(before: &str, declared: &[&str], values: &BTreeMap<String, String>) -> String {
-    let is_owned = |line: &&str| {
-        let name = line.split_once('=').map(|(name, _)| name.trim());
+    with_values(before.lines(), declared, values).join("\n")
+}
+
+/// The same for variables that are apart, `NAME=value`, as those of a container.
+pub(super) fn with_values<'v>(
+    before: impl Iterator<Item = &'v str>,
+    declared: &[&str],
+    values: &BTreeMap<String, String>,
+) -> Vec<String> {
+    let is_owned = |variable: &&str| {
+        let name = variable.split_once('=').map(|(name, _)| name.trim());
         name.is_some_and(|name| declared.contains(&name) || values.contains_key(name))
     };
-    let kept = before.lines().filter(|line| !is_owned(line)).map(str::to_owned);
-    let lines: Vec<String> = kept.chain(values.iter().map(|(name, value)| format!("{name}={value}"))).collect();
-    lines.join("\n")
+    let kept = before.filter(|variable| !is_owned(variable)).map(str::to_owned);
+    kept.chain(values.iter().map(|(name, value)| format!("{name}={value}"))).collect()
 }
 
 #[cfg(test)]

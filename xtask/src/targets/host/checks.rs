@@ -35,7 +35,7 @@ pub async fn of_environment(host: &Host<'_>) -> Result<Vec<Check>, Failure> {
 /// The checks of one host. None changes anything.
 pub async fn of_host(host: &Host<'_>) -> Vec<Check> {
     let mut checks = Vec::new();
-    let fix = &match host.remote {
+    let fix = &match host.machine.remote {
         Some(_) => format!("to see what the host lacks: cargo xtask setup host {}", host.env.name()),
         None => "start Docker: sudo systemctl start docker; to install it: cargo xtask setup --docker".to_owned(),
     };
@@ -49,7 +49,8 @@ pub async fn of_host(host: &Host<'_>) -> Vec<Check> {
     match engine.info().await {
         Ok(info) => {
             let (cpus, memory) = (info.ncpu.unwrap_or_default(), info.mem_total.unwrap_or_default() >> 20);
-            let place = host.remote.as_ref().map_or_else(|| engine.address().to_string(), |remote| remote.address());
+            let place =
+                host.machine.remote.as_ref().map_or_else(|| engine.address().to_string(), |remote| remote.address());
             let found = format!("Docker {} at {place}, {cpus} CPUs, {memory} MiB", engine.version());
             checks.push(Check::good("engine", found));
             checks.push(disk(host, &engine, info.docker_root_dir).await);
@@ -85,7 +86,7 @@ async fn domain(host: &Host<'_>) -> Option<Check> {
 async fn disk(host: &Host<'_>, engine: &Engine, folder: Option<String>) -> Check {
     let free = async {
         let folder = folder.context("the engine does not tell where its files are")?;
-        match &host.remote {
+        match &host.machine.remote {
             Some(remote) => {
                 let folder = shlex::try_quote(&folder)?;
                 let (_, said) = remote.run(&format!("df -Pk {folder}"), Vec::new(), &[]).await?;

@@ -9,6 +9,7 @@ use super::proxy::Slot;
 use super::{Candidate, Host};
 use crate::clients::docker::kept::{Kept, Port, Spec};
 use crate::config::{Container, SuppliedBy};
+use crate::env::Env;
 use crate::failure::Failure;
 use crate::settings;
 use crate::targets::log_tail;
@@ -26,7 +27,7 @@ pub const SLOT: &str = "xtask.slot";
 
 const SERVICE: &str = "service";
 const WORKER: &str = "worker";
-const RUN: &str = "run";
+pub const RUN: &str = "run";
 pub const PROXY: &str = "proxy";
 
 /// A worker that runs for so long has started.
@@ -37,6 +38,20 @@ pub const TAIL: usize = 25;
 /// Where a folder of data is in a container.
 pub fn folder(name: &str) -> String {
     format!("/data/{name}")
+}
+
+/// A container of an environment, with name and labels alone.
+pub fn named(env: &Env<'_>, role: &str, id: &str, version: &str) -> Spec {
+    // A run that is resumed has the id of the one before, whose containers may still be there.
+    let moment = jiff::Timestamp::now().as_millisecond();
+    let name = format!("{}-{role}-{}-{moment:x}", prefix(env), id.to_lowercase());
+    let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let labels = [label(ENVIRONMENT, &env.store_prefix()), label(ROLE, role), label(ID, id), label(VERSION, version)];
+    Spec { name, labels: labels.into(), ..Spec::default() }
+}
+
+fn prefix(env: &Env<'_>) -> String {
+    format!("{}-{}", env.config.project, env.name())
 }
 
 impl Host<'_> {
@@ -101,7 +116,7 @@ impl Host<'_> {
 
     /// What the names of its containers, volumes and network begin with.
     pub(super) fn prefix(&self) -> String {
-        format!("{}-{}", self.env.config.project, self.env.name())
+        prefix(self.env)
     }
 
     async fn with_roles(&self, roles: &[&str]) -> Result<Vec<Kept>, Failure> {
@@ -111,27 +126,19 @@ impl Host<'_> {
     }
 
     fn spec(&self, role: &str, id: &str, version: &str, image: String, env: Vec<String>, limits: &Container) -> Spec {
-        // A run that is resumed has the id of the one before, whose containers may still be there.
-        let moment = jiff::Timestamp::now().as_millisecond();
-        let name = format!("{}-{role}-{}-{moment:x}", self.prefix(), id.to_lowercase());
-        let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let labels =
-            [label(ENVIRONMENT, &self.env.store_prefix()), label(ROLE, role), label(ID, id), label(VERSION, version)];
         let folders = settings::table(self.env).map(|table| table.settings).unwrap_or_default();
         let folders = folders.into_iter().filter_map(|setting| match setting.supplied_by {
             Some(SuppliedBy::DataFolder(name)) => Some((format!("{}-{name}", self.prefix()), folder(&name))),
             _ => None,
         });
         Spec {
-            name,
             image,
             env,
-            labels: labels.into(),
             network: self.prefix(),
             volumes: folders.collect(),
             nano_cpus: limits.cpus.parse::<f64>().ok().map(|cpus| (cpus * 1e9) as i64),
             memory: Some(limits.memory),
-            ..Spec::default()
+            ..named(self.env, role, id, version)
         }
     }
 }

@@ -6,16 +6,16 @@ use anyhow::{Context as _, Result, anyhow};
 
 use super::Host;
 use crate::clients::docker::Engine;
-use crate::clients::registry::reference::Reference;
 use crate::config::{self, Target};
 use crate::env::Env;
 use crate::failure::Failure;
+use crate::image::ServiceImage;
 use crate::image::build::{Location, find_or_build};
 use crate::image::inputs::Inputs;
-use crate::image::{ServiceImage, docker_credentials};
 use crate::release::{Artifact, Published, PublishedForm};
 use crate::report::Ongoing;
 use crate::state::history::{self, Outcome, Record};
+use crate::targets::docker;
 use crate::targets::stack::image as of_registry;
 
 /// Puts the image where the hosts' engines get it.
@@ -83,9 +83,7 @@ pub async fn pull(host: &Host<'_>, published: &Published) -> Result<String, Fail
     let image = ServiceImage::find(host.env)?;
     let name = named(host, &image, &published.digest);
     if host.target.registry.is_some() {
-        let reference: Reference = name.parse().context("read the name of the released image")?;
-        let credentials = image.credentials(reference.host()).await?;
-        host.engine().await?.pull(&name, docker_credentials(&credentials).as_ref()).await?;
+        Box::pin(docker::pull(&host.engine().await?, &image, &name)).await?;
     }
     Ok(name)
 }

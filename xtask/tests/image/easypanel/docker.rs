@@ -13,12 +13,14 @@ use crate::shop::docker;
 /// The port that the panel's domain leads to.
 const INSIDE: &str = "8080";
 
-/// The containers of one panel. They and their images go with the last of its clones.
+/// The containers of one panel.
 #[derive(Clone)]
 pub struct Docker(Arc<Containers>);
 
 struct Containers {
     registry: String,
+    /// The network that the panel gives a project, in which services have their names.
+    network: String,
     /// By service: its container's name.
     running: Mutex<BTreeMap<String, String>>,
 }
@@ -26,12 +28,36 @@ struct Containers {
 impl Docker {
     /// None yet. The images come from this registry.
     pub fn new(registry: &str) -> Self {
-        Self(Arc::new(Containers { registry: registry.to_owned(), running: Mutex::default() }))
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let network = format!("panel-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::SeqCst));
+        Ran::of(&mut docker(&["network", "create", &network])).expect(0);
+        Self(Arc::new(Containers { registry: registry.to_owned(), network, running: Mutex::default() }))
+    }
+
+    /// Has the program of a service end (SIGTERM). Its container is kept.
+    pub fn terminate(&self, service: &str) {
+        let name = self.0.running.lock().unwrap()[service].clone();
+        Ran::of(&mut docker(&["kill", "--signal", "TERM", &name])).expect(0);
     }
 
     /// The services that have a container.
     pub fn running(&self) -> Vec<String> {
         self.0.running.lock().unwrap().keys().cloned().collect()
+    }
+
+    /// Removes them, their network, volumes and images. The panel has a clone as long as this process lives.
+    pub fn remove(&self) {
+        for name in self.0.running.lock().unwrap().values() {
+            drop(docker(&["rm", "--force", name]).output());
+        }
+        for service in self.0.running.lock().unwrap().keys() {
+            drop(docker(&["volume", "rm", &format!("{}-{service}", self.0.network)]).output());
+        }
+        drop(docker(&["network", "rm", &self.0.network]).output());
+        let images = Ran::of(&mut docker(&["images", "--quiet", &format!("{}/shop/fixture", self.0.registry)])).stdout;
+        for image in images.split_whitespace() {
+            drop(docker(&["rmi", "--force", image]).output());
+        }
     }
 
     /// Where the container of a service is reached.
@@ -52,6 +78,8 @@ impl Engine for Docker {
             Ran::of(&mut docker(&["rm", "--force", &old]));
         }
         let mut run = docker(&["run", "--detach", "--name", &name, "--publish", &format!("127.0.0.1::{INSIDE}")]);
+        run.args(["--network", &self.0.network, "--network-alias", service]);
+        run.args(["--mount", &format!("type=volume,source={}-{service},target=/data/data", self.0.network)]);
         for variable in env {
             run.args(["--env", variable]);
         }
@@ -75,17 +103,5 @@ impl Engine for Docker {
             json!({ "Id": next(), "Image": next(), "State": next(), "Status": next() })
         };
         listed.lines().map(container).collect()
-    }
-}
-
-impl Drop for Containers {
-    fn drop(&mut self) {
-        for name in self.running.lock().unwrap().values() {
-            drop(docker(&["rm", "--force", name]).output());
-        }
-        let images = Ran::of(&mut docker(&["images", "--quiet", &format!("{}/shop/fixture", self.registry)])).stdout;
-        for image in images.split_whitespace() {
-            drop(docker(&["rmi", "--force", image]).output());
-        }
     }
 }
