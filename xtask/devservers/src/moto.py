@@ -39,19 +39,6 @@ def notification_configuration(self):
 S3Response.get_bucket_notification = notification_configuration
 
 
-# It takes a condition of a bucket's policy for one that does not hold, and denies then what the statement is about, whatever the effect.
-# Such statements are left out: none of S3's conditions is known here, as there is neither TLS nor CloudFront.
-def get_permission(self, action, resource):
-    if self.policy is None:
-        return PermissionResult.NEUTRAL
-    policy = json.loads(self.policy)
-    statements = policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]
-    policy["Statement"] = [statement for statement in statements if "Condition" not in statement]
-    return IAMPolicy(json.dumps(policy)).is_action_permitted(action, resource)
-
-
-FakeBucket.get_permission = get_permission
-
 # Route 53's ids begin with a Z (zones) or a C (changes).
 def new_id(first, length):
     return first + "".join(random.choices(string.ascii_uppercase + string.digits, k=length))
@@ -117,8 +104,20 @@ def answer_those_who_know(self, environ, start_response):
     return answer(self, environ, start_response)
 
 
+# It takes a condition of a bucket's policy for one that does not hold, and denies then what the statement is about, whatever the effect.
+# With a secret path, where a service works with such a bucket, these statements are left out: there is neither TLS nor CloudFront here.
+def get_permission(self, action, resource):
+    if self.policy is None:
+        return PermissionResult.NEUTRAL
+    policy = json.loads(self.policy)
+    statements = policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]
+    policy["Statement"] = [statement for statement in statements if "Condition" not in statement]
+    return IAMPolicy(json.dumps(policy)).is_action_permitted(action, resource)
+
+
 if secret:
     DomainDispatcherApplication.__call__ = answer_those_who_know
+    FakeBucket.get_permission = get_permission
 
 # It ends with its standard input, so with the process that has started it, however that ends.
 threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()

@@ -39,7 +39,7 @@ pub struct Wanted<'a> {
 pub struct WantedByStack<'a> {
     /// The region of the state's bucket.
     pub region: &'a str,
-    /// Whether media have a stack of their own.
+    /// Whether media are at AWS.
     pub media: bool,
     /// Where the platform's gateway listens, if this machine allows it.
     pub gateway: Option<SocketAddr>,

@@ -75,9 +75,10 @@ impl<'a> Stage<'a> {
         // Those of the servers' folders that have no name of their own.
         tempfile::env::override_temp_dir(self.place.servers.as_std_path()).ok();
         devservers::keep_apart_from_the_terminal();
+        let media = values::has_media_at_aws(self.config, self.environment)?;
         let stack = self.environment.stack().map(|stack| {
             let (region, standin) = (stack.state.region.as_str(), standin.to_owned());
-            WantedByStack { region, media: self.environment.media.is_some(), gateway, standin }
+            WantedByStack { region, media, gateway, standin }
         });
         let (registry, database) = (self.environment.registry().is_some(), values::takes_database(self.config)?);
         let servers = Servers::start(self.place, self.engine, &Wanted { registry, database, stack }).await?;

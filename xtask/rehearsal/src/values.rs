@@ -28,7 +28,7 @@ pub struct Access {
     pub registry: Option<(String, String, String)>,
     /// The key of the platform's API.
     pub api: String,
-    /// The address of S3 and SQS for media at AWS, where the environment has a stack of media.
+    /// The address of S3 and SQS for media at AWS, where there are some.
     pub aws: Option<String>,
     /// The URL of the database, if there is one.
     pub database: Option<SecretString>,
@@ -44,11 +44,12 @@ pub fn missing(config: &Config, environment: &Environment) -> Result<Vec<String>
             setting.name
         ));
     }
-    let names_aws =
-        rehearsal.settings.iter().filter(|(_, value)| value.contains(AWS) && of_stack(environment).is_none());
-    lines.extend(names_aws.map(|(setting, _)| {
-        format!("environments.{name}.rehearsal.settings.{setting} has {AWS}, and {name} has no stack of media: `media` is missing")
-    }));
+    if !has_media_at_aws(config, environment)? {
+        let names_aws = rehearsal.settings.iter().filter(|(_, value)| value.contains(AWS));
+        lines.extend(names_aws.map(|(setting, _)| {
+            format!("environments.{name}.rehearsal.settings.{setting} has {AWS}, and {name} has no `media` with a bucket at AWS")
+        }));
+    }
     if let Some(stack) = environment.stack() {
         let blocks = stack_files::blocks(&config.root.join(&stack.folder))?;
         let required = stack_files::variables(&blocks).into_iter().filter(|variable| variable.default.is_none());
@@ -74,6 +75,14 @@ pub fn missing(config: &Config, environment: &Environment) -> Result<Vec<String>
         }));
     }
     Ok(lines)
+}
+
+/// Whether the environment's media are at AWS, by the files of their stack.
+pub fn has_media_at_aws(config: &Config, environment: &Environment) -> Result<bool> {
+    let Some(media) = of_stack(environment) else { return Ok(false) };
+    let is_at_aws = |kind: &String| ["aws_s3_bucket", "aws_sqs_queue"].contains(&kind.as_str());
+    let blocks = stack_files::blocks(&config.root.join(&media.stack.folder))?;
+    Ok(blocks.iter().any(|block| block.is("resource") && block.labels.get(1).is_some_and(is_at_aws)))
 }
 
 /// Whether the service has a database that is to be made for it.

@@ -337,10 +337,15 @@ impl Container {
         self.image.rsplit_once('@').is_some_and(|(_, of)| of == digest)
     }
 
+    /// Whether it runs.
+    pub fn is_running(&self) -> bool {
+        self.state == "running"
+    }
+
     /// Whether it runs, and its image's check, if it has one, has passed.
     pub fn is_well(&self) -> bool {
         let is_checked = !self.status.contains("(unhealthy)") && !self.status.contains("(health: starting)");
-        self.state == "running" && is_checked
+        self.is_running() && is_checked
     }
 }
 

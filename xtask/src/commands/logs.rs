@@ -27,8 +27,10 @@ const POLL: Duration = Duration::from_secs(1);
 The log of a stack's container is in Scaleway's Cockpit: COCKPIT_LOGS_URL and COCKPIT_TOKEN in .env.<ENV> name its address and a token \
 that may query logs. It has what was logged in the last 7 days, and new lines some seconds after they were written.
 
-At Easypanel it is that of the services' containers, where `host` of deploy.yaml names the machine on which the panel runs them; of several \
-services each line has the name before it.")]
+At Easypanel it is that of the services' containers, where `host` of deploy.yaml names the machine on which the panel runs them. With \
+several services, each line begins with the service's name.
+
+With containers, --follow shows what those write that run at its beginning, and ends with them.")]
 pub struct LogsArgs {
     #[command(flatten)]
     environment: EnvironmentArg,

@@ -24,10 +24,9 @@ use crate::targets::{Local, Target};
   cargo xtask run local -- migrate
   cargo xtask run production -- migrate
 
-The program is that of the release which went live last. A deploy is locked out only until the program has started, and the exit \
-code is the program's own.
+The program is that of the release which went live last. The exit code is the program's own.
 
-On this machine it runs in the release's folder, as the service's user, with the settings of its deploy and today's secrets; the \
+On this machine a deploy is locked out until the program has started. It runs in the release's folder, as the service's user, with the settings of its deploy and today's secrets; the \
 database is started if it does not run. Standard input and output are the program's own. Where `service.command` of deploy.yaml runs \
 the service, the arguments are a whole command: cargo xtask run -- node migrate.js
 Where `service.image` is set, it is a container of its own: the arguments take the place of the image's own, it has no standard input, \

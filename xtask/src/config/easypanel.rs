@@ -103,7 +103,9 @@ fn services(field: &Field<'_>) -> Option<Vec<String>> {
 
 /// The machine of a panel's engine.
 fn host(field: &Field<'_>) -> Option<EngineHost> {
-    let is_socket = |text: &str| text.starts_with("unix:///") && !text.contains(char::is_whitespace);
+    let is_socket = |text: &str| {
+        text.starts_with("unix:///") && text.len() > "unix:///".len() && !text.contains(char::is_whitespace)
+    };
     let text = field.text("the address of a host: `ssh://`, a user if needed, a host and a port if needed; or `unix://` and the path of a socket", |text| {
         is_socket(text) || compose::host(text).is_some()
     })?;

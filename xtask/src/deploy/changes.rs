@@ -142,6 +142,8 @@ pub fn no_way_back<'m>(migrations: &'m [Migration], way_back: Option<&'m WayBack
     let mut across = crossed(migrations, older);
     if let Some(WayBack { across: tried, trial: Trial::Fails(_), .. }) = way_back {
         across.extend(tried.iter().map(String::as_str));
+        across.sort_unstable();
+        across.dedup();
     }
     across
 }

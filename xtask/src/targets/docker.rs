@@ -18,6 +18,11 @@ use crate::tools::ssh::Remote;
 /// Where the engine of another machine listens.
 const SOCKET: &str = "/var/run/docker.sock";
 
+/// What is shown as one line although its end has not come, in bytes.
+const LONGEST_LINE: usize = 1 << 20;
+/// Seconds that a program has to end when it is stopped.
+const GRACE: i32 = 10;
+
 /// A machine with a Docker engine.
 pub struct Machine {
     /// The way to it; none for this machine.
@@ -28,7 +33,7 @@ pub struct Machine {
     engine: Mutex<Option<(Option<Utf8PathBuf>, Engine)>>,
 }
 
-/// Of which of several containers a line is: the key of that in JSON, and its name.
+/// The key in JSON and the name that are shown with each line, where there are several containers.
 pub type Source<'s> = (&'static str, &'s str);
 
 impl Machine {
@@ -89,8 +94,8 @@ pub async fn show(
     let show = |line: &[u8]| {
         let line = String::from_utf8_lossy(line);
         match source {
-            Some((key, name)) => env.report.result(json!({ key: name, "line": line }), &format!("{name} | {line}")),
-            None => env.report.result(json!({ "line": line }), &line),
+            Some((key, name)) => env.report.excerpt(json!({ key: name, "line": line }), &format!("{name} | {line}")),
+            None => env.report.excerpt(json!({ "line": line }), &line),
         }
     };
     let mut written = Box::pin(engine.written(container, lines, follow));
@@ -100,6 +105,10 @@ pub async fn show(
         while let Some(end) = begun.iter().position(|byte| *byte == b'\n') {
             show(begun[..end].trim_ascii_end());
             begun.drain(..=end);
+        }
+        if begun.len() > LONGEST_LINE {
+            show(&begun);
+            begun.clear();
         }
         if env.report.is_unread() {
             return Ok(());
@@ -112,15 +121,27 @@ pub async fn show(
 }
 
 /// Runs a container to its end, shows what it writes, and removes it, also when a stop is requested. Fails with its exit code.
-pub async fn run_once(env: &Env<'_>, engine: &Engine, spec: &Spec) -> Result<(), Failure> {
+pub async fn run_once(env: &Env<'_>, machine: &Machine, spec: &Spec) -> Result<(), Failure> {
+    let engine = machine.engine().await?;
     let container = engine.make(spec).await?;
     let run = async {
         engine.begin(&container).await?;
-        show(env, engine, &container, None, true, None).await?;
+        show(env, &engine, &container, None, true, None).await?;
         Ok::<_, Failure>(engine.ended(&container).await?)
     };
     let ended = env.stop.cancels("the program was stopped", run).await;
-    engine.discard(&container).await?;
+    let remove = async {
+        // The connection may have been cut meanwhile: this one may be another.
+        let engine = machine.engine().await?;
+        if matches!(ended, Err(Failure::Aborted(_))) {
+            engine.end(&container, GRACE).await?;
+        }
+        engine.discard(&container).await
+    };
+    if let Err(error) = remove.await {
+        let (name, machine) = (&spec.name, machine.name());
+        env.report.warn(&format!("{error:#}\n  {name} may be left on {machine}; type there: docker rm --force {name}"));
+    }
     match ended? {
         0 => Ok(()),
         code => {

@@ -117,8 +117,9 @@ impl Job {
                 done.pass(rendered);
             }
             Work::Queries(compiled) => {
-                if let Some(compiled) = &compiled
-                    && let Err(error) = lend(compiled).await
+                // Another system's `cp` makes no links.
+                if let Some(compiled) = compiled.filter(|_| cfg!(target_os = "linux"))
+                    && let Err(error) = lend(&compiled).await
                 {
                     context.report.warn(&format!("{}: all is compiled anew: {error:#}", done.name));
                 }
@@ -224,21 +225,22 @@ async fn is_rendered(context: &Context<'_>, program: Option<&Utf8Path>) -> Resul
 /// the same for both: it is nearly a half of the processor time.
 async fn lend(compiled: &Utf8Path) -> Result<()> {
     let target = compiled.parent().context("it is in a target folder")?;
-    let (to, begun) = (target.join("sqlx/debug"), target.join("sqlx-lent"));
+    let to = target.join("sqlx/debug");
     if to.exists() {
         return Ok(());
     }
     fs_err::create_dir_all(target.join("sqlx"))?;
-    if begun.exists() {
-        fs_err::remove_dir_all(&begun)?;
-    }
-    fs_err::create_dir(&begun)?;
-    // cargo writes into files of the other two in place.
-    for (folder, how) in [("deps", "-al"), ("build", "-a"), (".fingerprint", "-a")] {
+    let copy = tempfile::Builder::new().prefix("lent-").tempdir_in(target).context("make a folder for a copy")?;
+    let begun = Utf8Path::from_path(copy.path()).context("the path of the target folder is not UTF-8")?;
+    // cargo writes into files of the first two in place. They are copied first: what is compiled meanwhile is newer than they say.
+    for (folder, how) in [(".fingerprint", "-a"), ("build", "-a"), ("deps", "-al")] {
         Cmd::new("cp").args([how, compiled.join(folder).as_str(), begun.as_str()]).run().await?;
     }
-    fs_err::rename(&begun, &to)?;
-    Ok(())
+    match fs_err::rename(begun, &to) {
+        // Another run was faster.
+        Err(_) if to.exists() => Ok(()),
+        renamed => renamed.context("put the copy into its place"),
+    }
 }
 
 /// In the environment of this machine.

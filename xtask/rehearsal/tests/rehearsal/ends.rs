@@ -106,13 +106,8 @@ fn answer_no_other_user(shop: &Shop, look: &str) {
     refuses(&api, "/containers/v1/regions/fr-par/containers", &[known], 401);
     let zones = variable("AWS_ENDPOINT_URL_ROUTE_53");
     let (address, _) = zones.strip_prefix("http://").unwrap().split_once('/').expect("it has a secret path");
-    let account = fs_err::read_to_string(shop.folder().join("account.json")).unwrap();
-    let media =
-        account.split_once("S3 and SQS of AWS at http://").and_then(|(_, rest)| rest.split_once('/')).unwrap().0;
-    for address in [address, media] {
-        for path in ["/2013-04-01/hostedzone", "/moto-api/data.json", "/"] {
-            refuses(address, path, &[], 403);
-        }
+    for path in ["/2013-04-01/hostedzone", "/moto-api/data.json", "/"] {
+        refuses(address, path, &[], 403);
     }
     let registry = fs_err::read_to_string(shop.folder().join("servers/registry")).unwrap();
     let basic = format!("Basic {}", STANDARD.encode(format!("{USER}:{PASSWORD}")));

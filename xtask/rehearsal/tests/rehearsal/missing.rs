@@ -19,7 +19,7 @@ fn what_is_missing_is_said_by_name_before_anything_is_started() {
     let media = "    media: { stack: infra/media, variables: { bucket: shop-media }, settings: { BUCKET: bucket } }\n";
     shop.project.edit("deploy.yaml", media, "");
     shop.project.edit("deploy.yaml", "variables: { bucket_admins: '[]' }", "settings: { GREETING: '{aws_endpoint}' }");
-    let said = "rehearsal.settings.GREETING has {aws_endpoint}, and production has no stack of media";
+    let said = "rehearsal.settings.GREETING has {aws_endpoint}, and production has no `media` with a bucket at AWS";
     shop.run(&["production"]).expect(2).says(&[said]);
 }
 

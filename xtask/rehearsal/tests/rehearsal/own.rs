@@ -58,7 +58,7 @@ fn this_repositorys_own_production_is_deployed_broken_and_recovered_and_takes_a_
     let lines = BufReader::new(running.stdout.take().unwrap()).lines();
     let mut events = lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
     // The build of its image takes minutes.
-    let mut seen = Vec::new();
+    let (mut seen, mut has_uploaded) = (Vec::new(), false);
     for event in events.by_ref() {
         let is_kept = event["detail"]["text"].as_str().is_some_and(|text| text.starts_with("kept: "));
         seen.push(event);
@@ -69,10 +69,11 @@ fn this_repositorys_own_production_is_deployed_broken_and_recovered_and_takes_a_
             })
             .unwrap();
             Ran::of(&mut rehearsal(&root, &["clean", "production"])).expect(0);
+            has_uploaded = true;
         }
     }
     let (code, stderr) = (running.wait().unwrap().code(), fs_err::read_to_string(said).unwrap());
-    assert_eq!(code, Some(0), "{seen:#?}\n{stderr}");
+    assert_eq!((code, has_uploaded), (Some(0), true), "{seen:#?}\n{stderr}");
 
     let account = account(&seen);
     all_is_done(&account);
@@ -124,6 +125,13 @@ async fn upload_past_the_service(root: &Path) {
     let (id, url) = (upload["image_id"].as_str().unwrap(), upload["upload_url"].as_str().unwrap());
     let put = Client::new().put(url).header("content-type", "image/png").body(picture.clone()).send().await.unwrap();
     assert!(put.status().is_success(), "{put:?}");
+
+    // The address of the containers' network is every user's.
+    let (host, _) = url.split_once("http://").and_then(|(_, rest)| rest.split_once('/')).unwrap();
+    for path in ["", "meemi-media", "moto-api/data.json"] {
+        let answer = Client::new().get(format!("http://{host}/{path}")).send().await.unwrap();
+        assert_eq!(answer.status(), 403, "{path}");
+    }
 
     // Nothing but the queue tells the service.
     let settled = ask(Method::GET, &format!("/api/image/v1/upload/{id}?wait=50"), Value::Null).await;

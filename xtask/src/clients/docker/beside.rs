@@ -7,7 +7,7 @@ use bollard::models::{ContainerCreateBody, HostConfig};
 use super::kept::Spec;
 use super::{Engine, within};
 
-/// A container, with what another one beside it has of it.
+/// A running container, and what a container beside it takes from it.
 #[derive(Clone, Debug)]
 pub struct Neighbour {
     /// Its id.
@@ -37,7 +37,7 @@ impl Engine {
 
 impl Neighbour {
     /// A container beside this one. It is in the network of this one itself, because a network of a swarm may be closed to containers that are
-    /// of no service. A listener of both at the same port is refused for that reason.
+    /// of no service. So both cannot listen on the same port.
     pub(super) fn body(&self, spec: &Spec, host: HostConfig) -> ContainerCreateBody {
         let host = HostConfig {
             network_mode: Some(format!("container:{}", self.id)),
@@ -45,6 +45,13 @@ impl Neighbour {
             mounts: self.host.mounts.clone(),
             nano_cpus: self.host.nano_cpus,
             memory: self.host.memory,
+            pids_limit: self.host.pids_limit,
+            group_add: self.host.group_add.clone(),
+            cap_add: self.host.cap_add.clone(),
+            cap_drop: self.host.cap_drop.clone(),
+            security_opt: self.host.security_opt.clone(),
+            readonly_rootfs: self.host.readonly_rootfs,
+            init: self.host.init,
             ..host
         };
         ContainerCreateBody {

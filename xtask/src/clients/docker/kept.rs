@@ -39,7 +39,7 @@ pub struct Spec {
     pub env: Vec<String>,
     pub labels: BTreeMap<String, String>,
     pub network: String,
-    /// A container that it is beside: network, folders and limits are those of that one, and not of this value.
+    /// If set, network, volumes, rights and limits come from that container, and those of this value are not used.
     pub beside: Option<Box<Neighbour>>,
     /// A name in that network.
     pub alias: Option<String>,

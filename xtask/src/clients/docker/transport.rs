@@ -27,8 +27,7 @@ pub(super) fn api(address: &Address, version: &ClientVersion) -> Result<Docker, 
 }
 
 async fn send(address: Address, mut request: BollardRequest) -> Result<Response<Incoming>, Error> {
-    // An image is exported as a stream of its layers, which is not kept.
-    let left = if request.uri().path().ends_with("/get") { u64::MAX } else { LARGEST_ANSWER };
+    let left = most(request.uri().path());
     let connection = Counted { stream: address.open().await?, left };
     let failed = |error: hyper::Error| Error::from(io::Error::other(error));
     let (mut sender, connection) = http1::handshake(TokioIo::new(connection)).await.map_err(failed)?;
@@ -40,6 +39,12 @@ async fn send(address: Address, mut request: BollardRequest) -> Result<Response<
     }
     request.headers_mut().insert(HOST, HeaderValue::from_static("docker"));
     sender.send_request(request).await.map_err(failed)
+}
+
+/// The most bytes of the answer to a call. An image is exported as a stream of its layers, and what a container writes is a stream, too:
+/// neither is kept.
+fn most(path: &str) -> u64 {
+    if path.ends_with("/get") || path.ends_with("/logs") { u64::MAX } else { LARGEST_ANSWER }
 }
 
 /// A connection that breaks when too much was read from it.
@@ -87,6 +92,13 @@ mod tests {
     use devservers::http::{HttpServer, Response};
 
     use super::*;
+
+    #[test]
+    fn streams_may_be_of_any_length() {
+        assert_eq!(most("/v1.41/containers/0a1b/logs"), u64::MAX);
+        assert_eq!(most("/v1.41/images/app/get"), u64::MAX);
+        assert_eq!(most("/v1.41/containers/json"), LARGEST_ANSWER);
+    }
 
     #[tokio::test]
     async fn an_answer_without_an_end_is_not_kept() {

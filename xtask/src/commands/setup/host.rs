@@ -33,9 +33,7 @@ impl HostArgs {
             refuse_without_root(&machines, &found)?;
             for (machine, found) in machines.iter().zip(&found) {
                 // One host does not keep the next one from its commands.
-                let all = async { Ok(run_all(machine, found, report).await.err()) };
-                let error = env.stop.cancels("what ran on the hosts is kept", all).await?;
-                failed.extend(error.map(|error| format!("{error:#}")));
+                failed.extend(run_all(machine, found, report).await.err().map(|error| format!("{error:#}")));
             }
             found = look().await;
         }
@@ -54,7 +52,10 @@ impl HostArgs {
         report.result(json!({ "hosts": hosts, "changed": runs, "fit": left == 0 }), &text);
         if !failed.is_empty() {
             let failed = failed.join("\n  ");
-            return Err(anyhow!("{failed}\n  all other commands ran; once that is mended, type: {again}").into());
+            return Err(anyhow!(
+                "{failed}\n  the commands after it on that host did not run; once that is mended, type: {again}"
+            )
+            .into());
         }
         let is_fit = if runs { left == 0 } else { found.iter().all(|found| found.by_hand == 0) };
         match is_fit {

@@ -66,7 +66,7 @@ impl Containers {
 
 /// What a service lacks that has these containers. Those that have ended are of no account: Docker keeps some.
 fn lacks(containers: &[Container], digest: &str, before: &[String]) -> Option<String> {
-    let running = containers.iter().filter(|container| container.state == "running");
+    let running = containers.iter().filter(|container| container.is_running());
     let (new, old): (Vec<_>, Vec<_>) = running.partition(|one| one.runs(digest) && !before.contains(&one.id));
     if new.is_empty() {
         return Some("runs no container of the release".to_owned());

@@ -1,7 +1,7 @@
 //! `logs` and `run`, which the panel's API does not offer: by the Docker engine on which the panel runs its services.
 
 use anyhow::{Context as _, Result, anyhow};
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 
 use super::{Panel, image, variables};
 use crate::check::Check;
@@ -24,34 +24,31 @@ impl Panel<'_> {
         let machine = self.machine("`logs`", "Logs")?;
         let engine = machine.engine().await?;
         let has_several = self.target.services.len() > 1;
-        let mut shown = Vec::new();
-        let mut missing = Vec::new();
+        let (mut found, mut missing) = (Vec::new(), Vec::new());
         for app in self.apps() {
             let containers = self.latest(&app).await?;
             if containers.is_empty() {
-                missing.push(app.service.clone());
+                missing.push(format!("{} has no container", app.service));
             }
-            for Container { id, .. } in containers {
-                neighbour(machine, &engine, &app, &id).await?;
-                shown.push((app.service.clone(), id));
-            }
+            found.extend(containers.into_iter().map(|container| (app.clone(), container.id)));
         }
-        if shown.is_empty() {
+        if found.is_empty() {
             let name = self.env.name();
             return Err(anyhow!("no service of {name} has a container; type: cargo xtask deploy {name}").into());
         }
-        for service in missing {
-            self.env.report.warn(&format!("{service} has no container"));
-        }
-        let show = |(service, id): &(String, String)| {
-            let (service, id) = (service.clone(), id.clone());
-            let engine = &engine;
-            async move {
-                let source = has_several.then_some(("service", service.as_str()));
-                docker::show(self.env, engine, &id, Some(lines), follow, source).await
-            }
+        let show = async |app: &App, id: &str| {
+            neighbour(machine, &engine, app, id).await?;
+            let source = has_several.then_some(("service", app.service.as_str()));
+            docker::show(self.env, &engine, id, Some(lines), follow, source).await
         };
-        try_join_all(shown.iter().map(show)).await.map(drop)
+        let shown = join_all(found.iter().map(|(app, id)| show(app, id))).await;
+        let failed: Vec<String> =
+            shown.into_iter().filter_map(|shown| Some(format!("{:#}", shown.err()?.into_error()))).collect();
+        if failed.len() == found.len() {
+            return Err(anyhow!(failed.join("\n  ")).into());
+        }
+        missing.iter().chain(&failed).for_each(|why| self.env.report.warn(why));
+        Ok(())
     }
 
     /// Runs the program of a record's release to its end in a container beside that of the first service, and shows what it writes. Fails
@@ -59,8 +56,8 @@ impl Panel<'_> {
     pub async fn run(&self, record: &Record, args: &[String]) -> Result<(), Failure> {
         let machine = self.machine("`run`", "Console")?;
         let prepare = Box::pin(self.one_off(machine, record, args));
-        let (engine, spec) = self.env.stop.cancels("nothing was started", prepare).await?;
-        docker::run_once(self.env, &engine, &spec).await
+        let spec = self.env.stop.cancels("nothing was started", prepare).await?;
+        docker::run_once(self.env, machine, &spec).await
     }
 
     /// Whether the engine answers and has the containers that the panel lists; none without `host`. None of these checks changes anything.
@@ -88,8 +85,8 @@ impl Panel<'_> {
         checks
     }
 
-    /// The program of a record's release with these arguments, and the engine that runs it.
-    async fn one_off(&self, machine: &Machine, record: &Record, args: &[String]) -> Result<(Engine, Spec), Failure> {
+    /// The program of a record's release with these arguments.
+    async fn one_off(&self, machine: &Machine, record: &Record, args: &[String]) -> Result<Spec, Failure> {
         let settings = resolved(self.env, None)?.with_plain(&record.settings);
         let values = of_release(self.env, record.version(), &settings)?;
         let table = settings::table(self.env)?;
@@ -97,7 +94,9 @@ impl Panel<'_> {
         let image = image::of_record(self.env, record)?.image().context("an Easypanel runs images")?;
         let engine = machine.engine().await?;
         let app = self.apps().next().context("the environment has no service")?;
-        let running = self.latest(&app).await?.into_iter().find(|container| container.state == "running");
+        let is_released = |one: &Container| record.digest.as_ref().is_some_and(|digest| one.runs(digest));
+        // While a deploy goes on, there may be one of another release.
+        let running = self.latest(&app).await?.into_iter().rev().filter(Container::is_running).max_by_key(is_released);
         let running = running.with_context(|| format!("{} has no container that runs", app.service))?;
         let neighbour = neighbour(machine, &engine, &app, &running.id).await?;
         docker::pull(&engine, &ServiceImage::find(self.env)?, &image).await?;
@@ -108,22 +107,23 @@ impl Panel<'_> {
             beside: Some(Box::new(neighbour)),
             ..named(self.env, RUN, &history::new_id()?, record.version())
         };
-        Ok((engine, spec))
+        Ok(spec)
     }
 
     /// The containers of a service that run; where none does, the newest one.
     async fn latest(&self, app: &App) -> Result<Vec<Container>> {
         let all = self.api().await?.containers(app).await?;
         // As Docker lists them: the newest first.
-        let (mut latest, ended): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| one.state == "running");
+        let (mut latest, ended): (Vec<_>, Vec<_>) = all.into_iter().partition(Container::is_running);
         if latest.is_empty() {
-            latest.extend(ended.into_iter().next());
+            // The next one of a service that ends again and again is made before it starts, and has written nothing.
+            latest.extend(ended.into_iter().find(|one| one.state != "created"));
         }
         Ok(latest)
     }
 
     /// The machine on which the panel runs its services. Without `host`, the failure of a command that the panel's API does not offer;
-    /// `page` is the one of the service that does.
+    /// `page` is where the panel shows the same.
     fn machine(&self, what: &str, page: &str) -> Result<&Machine, Failure> {
         let name = self.env.name();
         self.machine.as_ref().ok_or_else(|| {

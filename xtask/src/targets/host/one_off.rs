@@ -16,6 +16,6 @@ impl Host<'_> {
         let image = image::pull(self, &published).await?;
         let env = self.variables(record.version(), &settings)?;
         let spec = self.one_off(&history::new_id()?, record.version(), image, env, args);
-        run_once(self.env, &self.engine().await?, &spec).await
+        run_once(self.env, &self.machine, &spec).await
     }
 }

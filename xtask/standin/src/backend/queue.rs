@@ -11,12 +11,13 @@ use super::compare::equivalent;
 use crate::fields::{non_empty_text, text};
 use crate::value::{Map, Value};
 
-/// The fields that the server has, and its names for them.
-const FIELDS: [(&str, QueueAttributeName); 4] = [
-    ("message_retention_seconds", QueueAttributeName::MessageRetentionPeriod),
-    ("receive_wait_time_seconds", QueueAttributeName::ReceiveMessageWaitTimeSeconds),
-    ("redrive_policy", QueueAttributeName::RedrivePolicy),
-    ("visibility_timeout_seconds", QueueAttributeName::VisibilityTimeout),
+/// The fields that the server has, its names for them, and what they are where the configuration says nothing (SQS's API reference,
+/// `CreateQueue`).
+const FIELDS: [(&str, QueueAttributeName, &str); 4] = [
+    ("message_retention_seconds", QueueAttributeName::MessageRetentionPeriod, "345600"),
+    ("receive_wait_time_seconds", QueueAttributeName::ReceiveMessageWaitTimeSeconds, "0"),
+    ("redrive_policy", QueueAttributeName::RedrivePolicy, ""),
+    ("visibility_timeout_seconds", QueueAttributeName::VisibilityTimeout, "30"),
 ];
 
 /// The account of the provider's queues, which is moto's as well.
@@ -25,7 +26,12 @@ const ACCOUNT: &str = "123456789012";
 /// Creates a queue, whose URL becomes its id, or updates its attributes.
 pub async fn apply(sqs: &Client, endpoint: &str, before: Option<&Map>, mut values: Map) -> Result<Map> {
     let name = text(&values, "name").context("the queue has no name")?;
-    let given = |(field, name): &(&str, QueueAttributeName)| Some((name.clone(), non_empty_text(&values, field)?));
+    let given = |(field, name, default): &(&str, QueueAttributeName, &str)| {
+        // What was set and is not any more gets its default again.
+        let was_set = before.is_some_and(|before| non_empty_text(before, field).is_some());
+        let value = non_empty_text(&values, field).or_else(|| was_set.then(|| (*default).to_owned()))?;
+        Some((name.clone(), value))
+    };
     let attributes: HashMap<_, _> = FIELDS.iter().filter_map(given).collect();
     if before.is_some() {
         let set = sqs.set_queue_attributes().queue_url(url(&values)).set_attributes(Some(attributes)).send().await;
@@ -52,9 +58,9 @@ pub async fn read(sqs: &Client, mut values: Map) -> Result<Option<Map>> {
         Err(error) if error.as_service_error().is_some_and(|error| error.is_queue_does_not_exist()) => {
             return Ok(None);
         }
-        Err(error) => bail!("look at the queue {}: {}", url(&values), DisplayErrorContext(error)),
+        Err(error) => bail!("look at the queue {}: {}", name_of(&values), DisplayErrorContext(error)),
     };
-    for (field, name) in &FIELDS {
+    for (field, name, _) in &FIELDS {
         // What the configuration leaves to the server is no drift.
         let Some(given) = non_empty_text(&values, field) else { continue };
         let current = attributes.get(name).cloned().unwrap_or_default();
@@ -70,10 +76,15 @@ pub async fn delete(sqs: &Client, values: &Map) -> Result<()> {
     match sqs.delete_queue().queue_url(url(values)).send().await {
         Ok(_) => Ok(()),
         Err(error) if error.as_service_error().is_some_and(|error| error.is_queue_does_not_exist()) => Ok(()),
-        Err(error) => bail!("delete the queue {}: {}", url(values), DisplayErrorContext(error)),
+        Err(error) => bail!("delete the queue {}: {}", name_of(values), DisplayErrorContext(error)),
     }
 }
 
 fn url(values: &Map) -> String {
     text(values, "url").unwrap_or_default()
+}
+
+/// For people: the URL may have a secret path.
+fn name_of(values: &Map) -> String {
+    text(values, "name").unwrap_or_default()
 }

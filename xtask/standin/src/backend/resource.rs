@@ -48,7 +48,7 @@ impl<'a> Resource<'a> {
     }
 }
 
-/// What the provider's configuration gives a resource that names no region.
+/// The region of a resource, which the provider's configuration gives it where it names none.
 fn region(values: &Map) -> String {
     non_empty_text(values, "region").unwrap_or_else(|| "us-east-1".to_owned())
 }

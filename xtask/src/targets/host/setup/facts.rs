@@ -102,7 +102,7 @@ impl Facts {
                 found.lacks(
                     "engine",
                     "the Docker of a snap does not run",
-                    "start it there: sudo snap start --enable docker",
+                    "start it there: sudo snap enable docker; sudo snap start --enable docker",
                 );
                 return found;
             }

@@ -5,7 +5,7 @@ echo "family=${ID:-} ${ID_LIKE:-}"
 echo "user=$(id -un)"
 echo "uid=$(id -u)"
 command -v dockerd >/dev/null && echo "installed=$(dockerd --version)"
-[ -e /snap/bin/docker ] && echo snap=docker
+ls /var/lib/snapd/snaps/docker_*.snap >/dev/null 2>&1 && echo snap=docker
 socket=/var/run/docker.sock
 if [ -S "$socket" ]; then
     if [ -r "$socket" ] && [ -w "$socket" ]; then echo socket=usable; else echo socket=denied; fi

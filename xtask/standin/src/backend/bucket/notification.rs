@@ -44,13 +44,16 @@ fn from_values(queue: &Map) -> Result<QueueConfiguration> {
     };
     let rules = [rule(FilterRuleName::Prefix, "filter_prefix"), rule(FilterRuleName::Suffix, "filter_suffix")];
     let rules: Vec<_> = rules.into_iter().flatten().collect();
-    let key = S3KeyFilter::builder().set_filter_rules(Some(rules)).build();
+    let filter = (!rules.is_empty()).then(|| {
+        let key = S3KeyFilter::builder().set_filter_rules(Some(rules)).build();
+        NotificationConfigurationFilter::builder().key(key).build()
+    });
     let events = texts(queue, "events").iter().map(|event| Event::from(event.as_str())).collect();
     let built = QueueConfiguration::builder()
         .set_id(non_empty_text(queue, "id"))
         .set_queue_arn(non_empty_text(queue, "queue_arn"))
         .set_events(Some(events))
-        .filter(NotificationConfigurationFilter::builder().key(key).build());
+        .set_filter(filter);
     Ok(built.build()?)
 }
 
