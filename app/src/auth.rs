@@ -20,9 +20,9 @@ mod throttle;
 mod token;
 mod upload;
 
-use futures_util::future::BoxFuture;
 use std::{net::IpAddr, sync::Arc};
 
+use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
 use subtle::ConstantTimeEq;

@@ -104,8 +104,8 @@ def answer_those_who_know(self, environ, start_response):
     return answer(self, environ, start_response)
 
 
-# It takes a condition of a bucket's policy for one that does not hold, and denies then what the statement is about, whatever the effect.
-# With a secret path, where a service works with such a bucket, these statements are left out: there is neither TLS nor CloudFront here.
+# moto does not evaluate the conditions of a bucket's policy: it denies every action that a statement with a condition names, also where the
+# statement allows it. A rehearsal's server, which has a secret path, ignores these statements, so that a service can use such a bucket.
 def get_permission(self, action, resource):
     if self.policy is None:
         return PermissionResult.NEUTRAL
